@@ -1,0 +1,179 @@
+// Builds everything that ships into dist/. `node esbuild.mjs [--watch] [--minify]`; the test runners import `buildTests`.
+import { cp, mkdir, readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import asc from 'assemblyscript/asc';
+import * as esbuild from 'esbuild';
+
+const root = path.dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** entry -> its compilation: several bundles embed the same module at the same time. @type {Map<string, Promise<esbuild.OnLoadResult>>} */
+const compiled = new Map();
+
+/**
+ * Compiles AssemblyScript to WebAssembly, in memory. Plain SIMD only: relaxed SIMD is behind a flag in Node 20. The
+ * memory is imported, because the runtime is to write tensors into it before any kernel runs; the stub runtime has no
+ * garbage collector, and nothing in the kernels allocates. Warning 112 is about v128 in signatures, all internal.
+ * @param {string} entry
+ * @returns {Promise<esbuild.OnLoadResult>}
+ */
+async function compileAssembly(entry) {
+	/** @type {Uint8Array | undefined} */
+	let binary;
+	const { error, stderr } = await asc.main(
+		[
+			...[path.relative(root, entry), '--baseDir', root, '--outFile', 'module.wasm', '--runtime', 'stub'],
+			...['--enable', 'simd', '--optimizeLevel', '3', '--converge', '--importMemory', '--noExportMemory'],
+			...['--disableWarning', '112'],
+		],
+		{
+			writeFile: (_, contents) => {
+				binary = Buffer.from(contents);
+			},
+		},
+	);
+	return error ? { errors: [{ text: `${error.message}\n${stderr.toString()}` }] } : { contents: binary };
+}
+
+/** `import bytes from './assembly/NAME.wasm'` compiles assembly/NAME.ts and embeds the binary as a Uint8Array. @type {esbuild.Plugin} */
+const assemblyScript = {
+	name: 'assemblyscript',
+	setup(build) {
+		// A new build may see changed sources.
+		build.onStart(() => compiled.clear());
+		build.onResolve({ filter: /\.wasm$/ }, (args) => ({
+			path: path.resolve(args.resolveDir, args.path.replace(/\.wasm$/, '.ts')),
+			namespace: 'assemblyscript',
+		}));
+		build.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, async ({ path: entry }) => {
+			const compilation = compiled.get(entry) ?? compileAssembly(entry);
+			compiled.set(entry, compilation);
+			const folder = path.dirname(entry);
+			const sources = [
+				...(await readdir(folder)).map((file) => path.join(folder, file)),
+				path.join(folder, '..', 'memory-map.ts'),
+			];
+			return { ...(await compilation), loader: 'binary', watchFiles: sources };
+		});
+	},
+};
+
+/** @type {esbuild.BuildOptions} */
+const node = { platform: 'node', target: 'node20', format: 'cjs', bundle: true, plugins: [assemblyScript] };
+/** @type {esbuild.BuildOptions} */
+const browser = { platform: 'browser', target: 'es2022', bundle: true };
+
+/** @type {readonly esbuild.BuildOptions[]} */
+const entries = [
+	{ ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
+	{ ...node, entryPoints: { 'engine/main': 'src/engine/child/main.ts' }, external: ['*.node'] },
+	{ ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } },
+	{ ...browser, entryPoints: { webview: 'src/webview/main.ts' }, format: 'iife' },
+	{ ...browser, entryPoints: { comparison: 'src/webview/comparison.ts' }, format: 'iife' },
+	{ ...browser, entryPoints: { standalone: 'src/standalone/main.ts' }, format: 'iife' },
+	{ ...browser, entryPoints: { notebook: 'src/notebook/main.ts' }, format: 'esm', loader: { '.css': 'text' } },
+];
+
+/**
+ * The shared library that each platform's binding loads from its own folder.
+ * @type {Readonly<Record<string, string>>}
+ */
+const RUNTIME_LIBRARY = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.1.dylib', win32: 'onnxruntime.dll' };
+
+/**
+ * onnxruntime-node resolves its binding as ../bin/napi-v6/<os>/<arch> from the bundle in dist/engine. Only what the CPU
+ * provider needs is copied: the package also carries a GPU provider's files for Windows and a twin of macOS's library.
+ * Throws for a platform without binaries.
+ * @param {string} outDir
+ * @param {string} platform
+ * @param {string} arch
+ */
+async function copyRuntime(outDir, platform, arch) {
+	const folder = path.join('bin', 'napi-v6', platform, arch);
+	const from = path.join(path.dirname(require.resolve('onnxruntime-node/package.json')), folder);
+	await mkdir(path.join(outDir, folder), { recursive: true });
+	for (const file of ['onnxruntime_binding.node', RUNTIME_LIBRARY[platform]]) {
+		await cp(path.join(from, file), path.join(outDir, folder, file));
+	}
+}
+
+/**
+ * For this machine, or for `target` ("linux-x64"). The extension without its runtime still opens models, so only a
+ * target that was asked for has to be one that onnxruntime knows.
+ * @param {{ watch?: boolean, minify?: boolean, outDir?: string, target?: string }} options `outDir` is absolute.
+ * @returns {Promise<string[]>} The packages whose code went into the bundles, plotly.js and the runtime apart.
+ */
+export async function build({ watch = false, minify = false, outDir = path.join(root, 'dist'), target } = {}) {
+	/** @type {esbuild.BuildOptions} */
+	const common = {
+		absWorkingDir: root,
+		outdir: outDir,
+		minify,
+		sourcemap: minify ? false : 'linked',
+		metafile: true,
+		logLevel: 'warning',
+	};
+	const contexts = await Promise.all(entries.map((entry) => esbuild.context({ ...entry, ...common })));
+	const results = watch ? [] : await Promise.all(contexts.map((context) => context.rebuild()));
+	await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), path.join(outDir, 'plotly.min.js'));
+	const [platform, arch] = target?.split('-') ?? [process.platform, process.arch];
+	await copyRuntime(outDir, platform, arch).catch((error) => {
+		if (target) {
+			throw error;
+		}
+		console.warn(`No onnxruntime for ${platform}-${arch}, models can be opened but not run: ${error.message}`);
+	});
+	await Promise.all(contexts.map((context) => (watch ? context.watch() : context.dispose())));
+	const inputs = results.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
+	return [...new Set(inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []))];
+}
+
+const REQUIRE_IN_ESM =
+	"import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+/** Scripts stay where they are, so that they find the project's files beside themselves. @type {esbuild.Plugin} */
+const scriptsApart = {
+	name: 'scripts-apart',
+	setup(build) {
+		build.onResolve({ filter: /^\..*\.mjs$/ }, ({ kind, path: script, resolveDir }) =>
+			kind === 'entry-point'
+				? undefined
+				: { path: pathToFileURL(path.resolve(resolveDir, script)).href, external: true },
+		);
+	},
+};
+
+/**
+ * Bundles test files to out/, one file each, with packages left to Node's own resolution.
+ * @param {readonly string[]} files Relative to the project's folder.
+ * @param {{ format?: 'esm' | 'cjs', external?: string[] }} [options]
+ * @returns {Promise<string[]>} The bundles' absolute paths, in the same order.
+ */
+export async function buildTests(files, { format = 'esm', external = [] } = {}) {
+	const extension = format === 'esm' ? '.mjs' : '.cjs';
+	await esbuild.build({
+		absWorkingDir: root,
+		entryPoints: [...files],
+		outbase: 'test',
+		outdir: 'out/test',
+		bundle: true,
+		platform: 'node',
+		target: 'node20',
+		format,
+		packages: 'external',
+		external,
+		// The engine loads the native runtime through require, on first use.
+		banner: format === 'esm' ? { js: REQUIRE_IN_ESM } : {},
+		sourcemap: 'inline',
+		plugins: [assemblyScript, scriptsApart],
+		logLevel: 'warning',
+		outExtension: { '.js': extension },
+	});
+	return files.map((file) => path.join(root, 'out', file.replace(/\.ts$/, extension)));
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+	await build({ watch: process.argv.includes('--watch'), minify: process.argv.includes('--minify') });
+}

@@ -1,0 +1,72 @@
+import path from 'node:path';
+import { type Comparison, encodeComparison } from '../core/report/comparison.js';
+import type { CompareOptions } from '../protocol/host-engine.js';
+import { parseOptions, wholeNumber } from './arguments.js';
+import { renderComparison } from './render-comparison.js';
+import { sanitize } from './text.js';
+import { UsageError } from './usage.js';
+import { withEngine } from './with-engine.js';
+
+/** `batchnorm-lens compare`: prints the comparison; resolves to the exit code. */
+export async function compareCommand(argv: readonly string[]): Promise<number> {
+	const { original, deployed, json, options } = parseCompareArguments(argv);
+	const models = { original: { path: original }, deployed: { path: deployed } };
+	const comparison = await withEngine((engine, hooks) => engine.compare(models, options, hooks));
+	const text = json
+		? `${JSON.stringify(encodeComparison(comparison))}\n`
+		: renderComparison(comparison, process.stdout);
+	process.stdout.write(text);
+	if (isForeign(comparison)) {
+		const reason = 'none of its layers has a counterpart there, so there was nothing to compare.';
+		process.stderr.write(`${sanitize(`${original} against ${deployed}: ${reason}`)}\n`);
+		return 2;
+	}
+	return hasMismatch(comparison) ? 1 : 0;
+}
+
+interface CompareArguments {
+	readonly original: string;
+	readonly deployed: string;
+	readonly json: boolean;
+	readonly options: CompareOptions;
+}
+
+const OPTIONS = {
+	json: { type: 'boolean' },
+	'no-run': { type: 'boolean' },
+	batch: { type: 'string' },
+	seed: { type: 'string' },
+} as const;
+
+/** @throws {UsageError} */
+export function parseCompareArguments(argv: readonly string[]): CompareArguments {
+	const { values, positionals } = parseOptions(argv, OPTIONS);
+	const [original, deployed] = positionals;
+	if (positionals.length !== 2 || original === undefined || deployed === undefined) {
+		throw new UsageError(
+			positionals.length < 2
+				? 'compare needs two model files: the original and the deployed one.'
+				: `compare takes two models, not ${positionals.length}.`,
+		);
+	}
+	return {
+		original: path.resolve(original),
+		deployed: path.resolve(deployed),
+		json: values.json ?? false,
+		options: {
+			run: !values['no-run'],
+			batch: wholeNumber('--batch', values.batch ?? '1', 1),
+			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+		},
+	};
+}
+
+/** Two networks that have nothing to do with each other: no verdict is no success. */
+function isForeign({ layers }: Comparison): boolean {
+	return layers.length > 0 && layers.every(({ status }) => status === 'unmatched');
+}
+
+/** Layers decide, and the outputs do: a network whose layers all arrived may be broken elsewhere. */
+export function hasMismatch({ summary, outputs }: Comparison): boolean {
+	return summary.mismatch > 0 || outputs?.status === 'mismatch';
+}

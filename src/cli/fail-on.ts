@@ -1,0 +1,25 @@
+import type { Report, Severity } from '../core/report/types.js';
+import { UsageError } from './usage.js';
+
+/** Least severity of a finding that makes a command fail. */
+export type FailOn = Severity | 'never';
+
+const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
+
+/** @throws {UsageError} */
+export function parseFailOn(text = 'error'): FailOn {
+	if (text !== 'never' && !SEVERITIES.includes(text as Severity)) {
+		throw new UsageError(`--fail-on takes info, warning, error or never, not "${text}".`);
+	}
+	return text as FailOn;
+}
+
+/** Whether the report has a finding of at least this severity. */
+export function hasFinding(report: Report, failOn: FailOn): boolean {
+	if (failOn === 'never') {
+		return false;
+	}
+	const least = SEVERITIES.indexOf(failOn);
+	const findings = [...report.findings, ...report.layers.flatMap((layer) => layer.findings)];
+	return findings.some(({ severity }) => SEVERITIES.indexOf(severity) >= least);
+}

@@ -1,0 +1,69 @@
+import path from 'node:path';
+import { outputSentence } from '../core/report/comparison-summary.js';
+import { encodeFoldResult, type FoldResult, foldReasons } from '../core/report/fold-result.js';
+import type { FoldOptions } from '../protocol/host-engine.js';
+import { parseOptions, wholeNumber } from './arguments.js';
+import { sanitize } from './text.js';
+import { UsageError } from './usage.js';
+import { withEngine } from './with-engine.js';
+
+/** `batchnorm-lens fold`: writes the folded model; resolves to the exit code. */
+export async function foldCommand(argv: readonly string[]): Promise<number> {
+	const { model, json, options } = parseFoldArguments(argv);
+	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks));
+	process.stdout.write(json ? `${JSON.stringify(encodeFoldResult(result))}\n` : renderFold(result));
+	return 0;
+}
+
+interface FoldArguments {
+	readonly model: string;
+	readonly json: boolean;
+	readonly options: Omit<FoldOptions, 'temporary'>;
+}
+
+const OPTIONS = {
+	json: { type: 'boolean' },
+	output: { type: 'string', short: 'o' },
+	batch: { type: 'string' },
+	seed: { type: 'string' },
+} as const;
+
+/** @throws {UsageError} */
+export function parseFoldArguments(argv: readonly string[]): FoldArguments {
+	const { values, positionals } = parseOptions(argv, OPTIONS);
+	const [model] = positionals;
+	if (positionals.length !== 1 || model === undefined) {
+		throw new UsageError(
+			positionals.length === 0 ? 'fold needs a model file.' : `fold takes one model, not ${positionals.length}.`,
+		);
+	}
+	if (!values.output) {
+		throw new UsageError('fold needs the name of the file to write: -o OUT.');
+	}
+	return {
+		model: path.resolve(model),
+		json: values.json ?? false,
+		options: {
+			output: path.resolve(values.output),
+			batch: wholeNumber('--batch', values.batch ?? '1', 1),
+			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+		},
+	};
+}
+
+/** What was folded, why the rest was not, and how the file was verified. */
+export function renderFold({ model, written, folded, kept, outputs }: FoldResult): string {
+	const all = folded.length + kept.length;
+	if (all === 0) {
+		return `${sanitize(model)} has no BatchNormalization: nothing was written.\n`;
+	}
+	const layers = `${all} BatchNorm layer${all === 1 ? '' : 's'}`;
+	const lines = [
+		written === null
+			? `None of ${layers} can be folded: nothing was written.`
+			: `Folded ${folded.length} of ${layers} into ${sanitize(written.path)} (${written.bytes} bytes).`,
+		...kept.map(({ name, reasons }) => `  not folded: ${sanitize(name)}: ${foldReasons(reasons)}`),
+		...(written === null ? [] : [sanitize(outputSentence(outputs))]),
+	];
+	return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,83 @@
+import path from 'node:path';
+import { EngineClient } from '../engine/client.js';
+import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
+import { parseOptions, wholeNumber } from './arguments.js';
+import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
+import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
+import { terminalProgress } from './progress.js';
+import { joinNormalization, parseRunOptions, RUN_OPTIONS } from './run-options.js';
+import { sanitize } from './text.js';
+import { UsageError } from './usage.js';
+
+/** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
+export async function inspectCommand(argv: readonly string[]): Promise<number> {
+	const { model, output, failOn, options } = parseInspectArguments(argv);
+	const progress = terminalProgress(process.stderr);
+	const client = new EngineClient({ entry: path.join(__dirname, 'engine', 'main.js') });
+	const abort = new AbortController();
+	const interrupt = () => abort.abort();
+	process.once('SIGINT', interrupt);
+	try {
+		const report = await client.inspect({ path: model }, options, { signal: abort.signal, onEvent: progress.show });
+		progress.clear();
+		await writeOutput(report, output, { failOn });
+		if (report.run.status === 'failed') {
+			process.stderr.write(`${sanitize(`${model}: ${report.run.reason ?? 'the run failed.'}`)}\n`);
+		}
+		return hasFinding(report, failOn) ? 1 : 0;
+	} finally {
+		progress.clear();
+		process.off('SIGINT', interrupt);
+		client.dispose();
+	}
+}
+
+interface InspectArguments {
+	readonly model: string;
+	readonly output: OutputOptions;
+	readonly failOn: FailOn;
+	readonly options: InspectOptions;
+}
+
+/** @throws {UsageError} */
+export function parseInspectArguments(argv: readonly string[]): InspectArguments {
+	const { values, positionals } = parseOptions(joinNormalization(argv), OPTIONS);
+	if (positionals.length !== 1) {
+		throw new UsageError(
+			positionals.length === 0 ? 'inspect needs a model file.' : `inspect takes one model, not ${positionals.length}.`,
+		);
+	}
+	return {
+		model: path.resolve(positionals[0]),
+		output: parseOutputOptions(values),
+		failOn: parseFailOn(values['fail-on']),
+		options: {
+			run: !values['no-run'],
+			inputs: (values.input ?? []).map(parseInput),
+			batch: wholeNumber('--batch', values.batch ?? '1', 1),
+			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+			...parseRunOptions(values),
+			...(values['save-outputs'] === undefined ? {} : { saveOutputs: path.resolve(values['save-outputs']) }),
+		},
+	};
+}
+
+const OPTIONS = {
+	json: { type: 'boolean' },
+	format: { type: 'string' },
+	output: { type: 'string', short: 'o' },
+	...RUN_OPTIONS,
+	'save-outputs': { type: 'string' },
+	'fail-on': { type: 'string' },
+} as const;
+
+/** NAME=FILE, or FILE alone. */
+function parseInput(text: string): InputFile {
+	const equals = text.indexOf('=');
+	const input = equals < 0 ? undefined : text.slice(0, equals);
+	const file = text.slice(equals + 1);
+	if (file === '' || input === '') {
+		throw new UsageError(`--input takes NAME=FILE, not "${text}".`);
+	}
+	return { input, path: path.resolve(file) };
+}

@@ -1,0 +1,53 @@
+import { EngineError } from '../engine/client.js';
+import { compareCommand } from './compare.js';
+import { foldCommand } from './fold.js';
+import { inspectCommand } from './inspect.js';
+import { mergeCommand } from './merge.js';
+import { MergeError } from './merge-reports.js';
+import { OutputError } from './output.js';
+import { sanitize } from './text.js';
+import { USAGE, UsageError } from './usage.js';
+
+/** Exit codes of the command line: what CI relies on. */
+const EXIT_FAILED = 2;
+
+async function main(argv: readonly string[]): Promise<number> {
+	const [command, ...rest] = argv;
+	switch (command) {
+		case 'inspect':
+			return inspectCommand(rest);
+		case 'compare':
+			return compareCommand(rest);
+		case 'fold':
+			return foldCommand(rest);
+		case 'merge':
+			return mergeCommand(rest);
+		case undefined:
+		case 'help':
+		case '--help':
+		case '-h':
+			process.stdout.write(USAGE);
+			return command === undefined ? EXIT_FAILED : 0;
+		default:
+			throw new UsageError(`There is no command "${command}".`);
+	}
+}
+
+main(process.argv.slice(2)).then(
+	(code) => {
+		process.exitCode = code;
+	},
+	(error: unknown) => {
+		const message = error instanceof Error ? error.message : String(error);
+		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
+		const ours = [EngineError, UsageError, OutputError, MergeError].some((kind) => error instanceof kind);
+		const internal = ours ? '' : 'batchnorm-lens failed: ';
+		process.stderr.write(`${sanitize(`${internal}${message}${hint}`)}\n`);
+		process.exitCode = EXIT_FAILED;
+	},
+);
+
+// A reader that stops early (`| head`) is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+	process.exit(error.code === 'EPIPE' ? 0 : EXIT_FAILED);
+});

@@ -1,0 +1,207 @@
+import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../core/batchnorm/drift.js';
+import type {
+	BatchStatistics,
+	Finding,
+	FindingCode,
+	LayerReport,
+	Recompute,
+	Report,
+	RunInput,
+	RunSummary,
+} from '../core/report/types.js';
+import { biasedVariance, mergeMoments } from '../kernel/moments.js';
+import type { Moments } from '../kernel/types.js';
+import { differenceBetween } from './same-model.js';
+
+/** A report and the file that it came from. */
+export interface NamedReport {
+	readonly file: string;
+	readonly report: Report;
+}
+
+/** Reports that cannot be merged; the message is one sentence that names the files. */
+export class MergeError extends Error {
+	override readonly name = 'MergeError';
+}
+
+/** What only a run finds: told anew of all runs together. */
+const OF_A_RUN: ReadonlySet<FindingCode> = new Set([
+	'recompute-mismatch',
+	'runtime-fusion-mismatch',
+	'statistics-drift',
+]);
+
+/**
+ * One report of several runs of one model on parts of the data. Count, mean and variance of each layer's input are those
+ * of all parts together, exactly (Chan, Golub, LeVeque 1979): up to the rounding of float64 it does not matter how the
+ * data were divided. The verdict on a layer is the worst of the parts; whether its statistics have drifted is judged anew.
+ * @param reports at least one
+ * @throws {MergeError} when they are not of the same model.
+ */
+export function mergeReports(reports: readonly NamedReport[]): Report {
+	const [first, ...others] = reports;
+	for (const { file, report } of others) {
+		const difference = differenceBetween(first.report, report);
+		if (difference !== undefined) {
+			throw new MergeError(`${file} is not of the same model as ${first.file}: ${difference}.`);
+		}
+	}
+	const all = reports.map(({ report }) => report);
+	const onFiles = all.every(({ run }) => run.inputs.length > 0 && run.inputs.every(isFromFile));
+	return {
+		...first.report,
+		layers: first.report.layers.map((_, index) =>
+			mergeLayer(
+				all.map(({ layers }) => layers[index]),
+				onFiles,
+			),
+		),
+		run: mergeRuns(all.map(({ run }) => run)),
+		findings: distinct(all.flatMap(({ findings }) => findings)),
+	};
+}
+
+/** Made-up input says nothing about anybody's data. */
+function isFromFile({ from }: RunInput): boolean {
+	return !from.startsWith('random ');
+}
+
+function mergeLayer(parts: readonly LayerReport[], onFiles: boolean): LayerReport {
+	const [first] = parts;
+	const batch = mergeStatistics(parts);
+	const shape = mergeShapes(parts.map(({ inputShape }) => inputShape));
+	const { inputShape: _, ...rest } = first;
+	const merged: LayerReport = {
+		...rest,
+		...(shape && { inputShape: shape }),
+		recompute: mergeVerdicts(parts.map(({ recompute }) => recompute)),
+		batch,
+	};
+	const own = first.findings.filter(({ code }) => !OF_A_RUN.has(code));
+	const found = parts.flatMap(({ findings }) =>
+		findings.filter(({ code }) => OF_A_RUN.has(code) && code !== 'statistics-drift'),
+	);
+	return { ...merged, findings: [...distinct(found), ...own, ...(onFiles ? drift(merged) : [])] };
+}
+
+function drift({ batch, parameters, mode, axes, epsilon }: LayerReport): Finding[] {
+	if (!batch || !parameters || mode !== 'inference' || axes !== 'channel') {
+		return [];
+	}
+	const images = batch.images ?? 1;
+	return statisticsDrift({ parameters, batch, epsilon, images }, DEFAULT_DRIFT_THRESHOLDS);
+}
+
+/** null where a part has none: statistics of the rest would pass for those of all. */
+function mergeStatistics(parts: readonly LayerReport[]): BatchStatistics | null {
+	const batches = parts.flatMap(({ batch, inputShape }) =>
+		batch ? [{ ...batch, images: batch.images ?? inputShape?.[0] ?? 1 }] : [],
+	);
+	const lengths = new Set(batches.map(({ mean }) => mean.length));
+	if (batches.length < parts.length || lengths.size !== 1) {
+		return null;
+	}
+	const moments = mergeMoments(batches.map(momentsOf));
+	const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+	return {
+		count: sum(batches.map(({ count }) => count)),
+		images: sum(batches.map(({ images }) => images)),
+		mean: moments.mean,
+		variance: biasedVariance(moments),
+		...(moments.nonFinite.some((left) => left > 0) && { nonFinite: moments.nonFinite }),
+	};
+}
+
+function momentsOf({ count, mean, variance, nonFinite }: BatchStatistics): Moments {
+	const left = nonFinite ?? new Float64Array(mean.length);
+	const counts = left.map((missing) => count - missing);
+	return {
+		count: counts,
+		mean,
+		// Without a value there is no variance either.
+		m2: variance.map((value, c) => (counts[c] > 0 ? value * counts[c] : 0)),
+		nonFinite: left,
+	};
+}
+
+/** N of all parts, where they agree in everything else. */
+function mergeShapes(shapes: readonly (readonly number[] | undefined)[]): readonly number[] | undefined {
+	const [first] = shapes;
+	const inner = (shape: readonly number[] | undefined) => shape?.slice(1).join();
+	if (!first || shapes.some((shape) => inner(shape) !== inner(first))) {
+		return undefined;
+	}
+	return [shapes.reduce((total, shape) => total + (shape?.[0] ?? 0), 0), ...first.slice(1)];
+}
+
+/** A mismatch anywhere is one; a part that was not checked leaves the layer unchecked. */
+function mergeVerdicts(parts: readonly Recompute[]): Recompute {
+	const worst =
+		parts.find(({ status }) => status === 'mismatch') ?? parts.find(({ status }) => status !== 'match') ?? parts[0];
+	const numbers = parts.filter(({ maxAbs }) => maxAbs !== undefined);
+	if (numbers.length === 0) {
+		return worst;
+	}
+	const most = (key: 'maxAbs' | 'maxRel' | 'maxUlp' | 'bound') =>
+		Math.max(...numbers.map((part) => part[key] ?? Number.NaN));
+	const perChannel = numbers.flatMap((part) => part.perChannel ?? []);
+	const largest = (key: 'maxAbs' | 'bound' | 'boundRatio') => {
+		const arrays = perChannel.flatMap((part) => part[key] ?? []);
+		return arrays.length === numbers.length
+			? { [key]: arrays[0].map((_, c) => Math.max(...arrays.map((values) => values[c]))) }
+			: {};
+	};
+	const { maxAbs = new Float64Array(0), ...others } = {
+		...largest('maxAbs'),
+		...largest('bound'),
+		...largest('boundRatio'),
+	};
+	return {
+		...worst,
+		maxAbs: most('maxAbs'),
+		maxRel: most('maxRel'),
+		maxUlp: most('maxUlp'),
+		bound: most('bound'),
+		...(perChannel.length > 0 && { perChannel: { maxAbs, ...others } }),
+	};
+}
+
+function mergeRuns(runs: readonly RunSummary[]): RunSummary {
+	const [first] = runs;
+	const worst = runs.find(({ status }) => status !== 'ok') ?? first;
+	const reasons = [...new Set(runs.flatMap(({ reason }) => reason ?? []))];
+	const milliseconds: Record<string, number> = {};
+	for (const run of runs) {
+		for (const [stage, time] of Object.entries(run.milliseconds)) {
+			milliseconds[stage] = (milliseconds[stage] ?? 0) + time;
+		}
+	}
+	return {
+		status: worst.status,
+		...(reasons.length > 0 && { reason: reasons.join(' ') }),
+		runtime: [...new Set(runs.map(({ runtime }) => runtime))].join(', '),
+		inputs: first.inputs.map((input) => mergeInputs(runs, input)),
+		milliseconds,
+	};
+}
+
+/** Origins spelled out before they are only counted. */
+const MAX_ORIGINS = 4;
+
+function mergeInputs(runs: readonly RunSummary[], input: RunInput): RunInput {
+	const parts = runs.flatMap(({ inputs }) => inputs.filter(({ name }) => name === input.name));
+	const origins = [...new Set(parts.map(({ from }) => from))];
+	const more = origins.length - MAX_ORIGINS;
+	const from = more > 0 ? `${origins.slice(0, MAX_ORIGINS).join('; ')} and ${more} more` : origins.join('; ');
+	return { ...input, shape: mergeShapes(parts.map(({ shape }) => shape)) ?? input.shape, from };
+}
+
+function distinct(findings: readonly Finding[]): Finding[] {
+	const seen = new Set<string>();
+	return findings.filter(({ code, message }) => {
+		const key = `${code} ${message}`;
+		const isNew = !seen.has(key);
+		seen.add(key);
+		return isNew;
+	});
+}

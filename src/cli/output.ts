@@ -1,0 +1,73 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/index.js';
+import type { JunitOptions } from '../core/report/export/junit.js';
+import type { Report } from '../core/report/types.js';
+import { readPageParts } from '../platform/page-parts.js';
+import { renderReport } from './render-report.js';
+import { UsageError } from './usage.js';
+
+/** "text": tables for people. */
+export type OutputFormat = ExportFormat | 'text';
+
+/** How the report leaves: `--format`, `--json` for short, and `-o`. */
+export interface OutputOptions {
+	readonly format: OutputFormat;
+	/** undefined: standard output. */
+	readonly file: string | undefined;
+}
+
+/** @throws {UsageError} */
+export function parseOutputOptions(values: { json?: boolean; format?: string; output?: string }): OutputOptions {
+	const format = values.format ?? (values.json ? 'json' : 'text');
+	const known: readonly string[] = ['text', ...FORMATS];
+	if (!known.includes(format)) {
+		throw new UsageError(`--format takes one of ${known.join(', ')}, not "${format}".`);
+	}
+	if (values.json && format !== 'json') {
+		throw new UsageError(`--json and --format ${format} contradict each other.`);
+	}
+	const file = values.output === undefined ? undefined : path.resolve(values.output);
+	return { format: format as OutputFormat, file };
+}
+
+/** The report was made, but could not be written; the message is one sentence. */
+export class OutputError extends Error {
+	override readonly name = 'OutputError';
+}
+
+/** @throws {OutputError} */
+export async function writeOutput(report: Report, { format, file }: OutputOptions, junit: JunitOptions): Promise<void> {
+	const content =
+		format === 'text'
+			? renderReport(report, file === undefined ? process.stdout : {})
+			: await exported(report, format, junit);
+	if (file === undefined) {
+		process.stdout.write(content);
+		return;
+	}
+	try {
+		await writeFile(file, content);
+	} catch (error) {
+		throw new OutputError(`${file} cannot be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
+	}
+}
+
+async function exported(report: Report, format: ExportFormat, junit: JunitOptions): Promise<string> {
+	const { version } = JSON.parse(await readFile(path.join(__dirname, '..', 'package.json'), 'utf8'));
+	return exportReport(report, format, {
+		...junit,
+		version,
+		uri: uriReference(report.model.path),
+		pageParts: () => readPageParts(__dirname),
+	});
+}
+
+/** Below the working directory as a relative reference: CI systems start in the checkout and resolve it against that. */
+function uriReference(file: string): string {
+	const relative = path.relative(process.cwd(), file);
+	return relative.startsWith('..') || path.isAbsolute(relative)
+		? pathToFileURL(file).href
+		: relative.split(path.sep).map(encodeURIComponent).join('/');
+}

@@ -1,0 +1,45 @@
+import type { LayerReport, Report } from '../core/report/types.js';
+
+/** What tells two reports' models apart, as the end of a sentence; undefined when nothing does. Paths may differ. */
+export function differenceBetween(a: Report, b: Report): string | undefined {
+	for (const [key, words] of [
+		['bytes', 'the file has another size'],
+		['opset', 'it has another opset'],
+		['nodes', 'it has another number of nodes'],
+		['producer', 'it has another producer'],
+	] as const) {
+		if (a.model[key] !== b.model[key]) {
+			return `${words} (${b.model[key]}, not ${a.model[key]})`;
+		}
+	}
+	if (a.layers.length !== b.layers.length) {
+		return `it has ${b.layers.length} layers, not ${a.layers.length}`;
+	}
+	for (const [index, layer] of a.layers.entries()) {
+		const difference = layerDifference(layer, b.layers[index]);
+		if (difference !== undefined) {
+			return difference;
+		}
+	}
+	return undefined;
+}
+
+function layerDifference(a: LayerReport, b: LayerReport): string | undefined {
+	if (a.name !== b.name) {
+		return `it has a layer "${b.name}" where the other has "${a.name}"`;
+	}
+	if (a.channels !== b.channels || a.epsilon !== b.epsilon || a.mode !== b.mode || a.axes !== b.axes) {
+		return `layer "${a.name}" is another kind of layer`;
+	}
+	const other = (['gamma', 'beta', 'mean', 'variance'] as const).find(
+		(name) => !sameValues(a.parameters?.[name], b.parameters?.[name]),
+	);
+	return other === undefined ? undefined : `layer "${a.name}" has another ${WORDS[other]}`;
+}
+
+const WORDS = { gamma: 'gamma', beta: 'beta', mean: 'running mean', variance: 'running variance' };
+
+/** NaN is the same as NaN here. Parameters that only one run knew do not contradict the other. */
+function sameValues(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
+	return !a || !b || (a.length === b.length && a.every((value, i) => Object.is(value, b[i]) || value === b[i]));
+}

@@ -1,0 +1,61 @@
+/** The command line cannot be understood; the message is one sentence. */
+export class UsageError extends Error {
+	override readonly name = 'UsageError';
+}
+
+export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
+       batchnorm-lens compare ORIGINAL DEPLOYED [options]
+       batchnorm-lens fold MODEL -o OUT [options]
+       batchnorm-lens merge REPORT… [options]
+
+inspect MODEL
+
+Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and
+compares.
+
+  --json               print one JSON document (batchnorm-lens.report) instead of tables
+  --format FORMAT      text (default), json, csv, markdown, html, sarif or junit
+  -o, --output FILE    write to a file instead of standard output
+  --no-run             structure, parameters and health only
+  --input NAME=FILE    feed a file (.npy, .npz or .npz:MEMBER, ONNX TensorProto .pb, .png, .jpg) or a folder of them;
+                       repeat for several inputs, or for several files of one, which are run in batches and their
+                       statistics merged; NAME= may be left out where the model has one input. Default: seeded random
+  --normalize HOW      pixels of images become imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or
+                       (p - MEAN) / DEVIATION for pixels p from 0 to 1, as MEAN/DEVIATION: 0.5,0.5,0.5/0.2,0.2,0.2
+  --batch N            size of an unknown first dimension (default 1)
+  --dim NAME=SIZE      size of another unknown dimension, by its symbol or as INPUT:AXIS=SIZE; repeat for several
+  --seed N             seed of the random inputs (default 0)
+  --random KIND        their distribution: normal (default), or uniform between 0 and 1
+  --memory-budget MB   tensors to hold at a time (default 512); beyond that the model is run in several parts
+  --no-optimized       do not compare with what the runtime computes at its default level of optimization
+  --save-outputs DIR   write each layer's recomputed output to DIR/<index>.npy; of several runs, DIR/<run>/<index>.npy
+  --fail-on SEVERITY   exit 1 for findings of at least this severity: info, warning, error (default), never
+
+compare ORIGINAL DEPLOYED
+
+Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went
+wrong where they did not; then runs both models on the same input and compares their outputs.
+
+  --json               print one JSON document (batchnorm-lens.comparison)
+  --no-run             compare the files only
+  --batch N, --seed N  as above
+
+fold MODEL -o OUT
+
+Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it
+was, verifies what it wrote, and leaves no file that does not pass.
+
+  -o, --output OUT     the file to write; never the model itself
+  --json               print one JSON document (batchnorm-lens.fold)
+  --batch N, --seed N  as above, for the run that verifies
+
+merge REPORT…
+
+Makes one report of several that inspect --json wrote of one model on parts of the data: batch statistics are those of all
+the data, exactly; whether running statistics fit them is judged anew.
+
+  --json, --format FORMAT, -o FILE, --fail-on SEVERITY   as for inspect
+
+Exit status: 0 all is well; 1 inspect and merge: a finding at or above --fail-on, compare: a mismatch; 2 it could not be
+done.
+`;

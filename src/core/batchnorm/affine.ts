@@ -1,0 +1,36 @@
+/** The linear map that an inference-mode layer is: y = x * scale + shift, per channel. */
+export interface Affine {
+	/** s = gamma / sqrt(variance + epsilon). */
+	readonly scale: Float64Array;
+	/** t = beta - mean * s. */
+	readonly shift: Float64Array;
+}
+
+/**
+ * Effective scale and shift in float64 (arXiv 1502.03167, algorithm 2, line 11; ONNX BatchNormalization).
+ *
+ * All arrays have the same length: C, or C * D1 * … * Dn for a per-activation layer. IEEE rules carry through: a
+ * negative variance + epsilon gives NaN, a zero one an infinity, as the runtime would compute.
+ * @throws {RangeError} when the lengths differ: a caller's mistake, never a property of a file.
+ */
+export function affine(
+	gamma: ArrayLike<number>,
+	beta: ArrayLike<number>,
+	mean: ArrayLike<number>,
+	variance: ArrayLike<number>,
+	epsilon: number,
+): Affine {
+	const length = gamma.length;
+	if (beta.length !== length || mean.length !== length || variance.length !== length) {
+		const lengths = [length, beta.length, mean.length, variance.length].join(', ');
+		throw new RangeError(`gamma, beta, mean and variance must have one length, not ${lengths}.`);
+	}
+	const scale = new Float64Array(length);
+	const shift = new Float64Array(length);
+	for (let c = 0; c < length; c++) {
+		const s = gamma[c] / Math.sqrt(variance[c] + epsilon);
+		scale[c] = s;
+		shift[c] = beta[c] - mean[c] * s;
+	}
+	return { scale, shift };
+}

@@ -1,0 +1,218 @@
+import { affine } from './affine.js';
+
+/**
+ * How far the runtime's output may lie from the exact result when everything is right: a priori rounding bounds, per
+ * channel. Notation as in Higham, "Accuracy and Stability of Numerical Algorithms" (2nd ed., chapters 2 and 3): u is the
+ * unit roundoff, fl(a op b) = (a op b)(1 + d) + e with |d| <= u and |e| <= tiny / 2 (underflow, multiplication only:
+ * sums of floats never underflow inexactly), and gamma(k) = k u / (1 - k u) bounds the product of k factors (1 + d).
+ *
+ * What onnxruntime's CPU kernel computes (batch_norm.h), everything in its arithmetic type:
+ *
+ *     v = fl(variance + epsilon)                    1 factor; the square root halves it
+ *     r = fl(sqrt(v))                               1 factor by IEEE, 4 granted
+ *     i = fl(1 / r)                                 1 factor by IEEE, 4 granted
+ *     s' = fl(gamma * i)                            1 factor, 1 underflow
+ *     t' = fl(beta - fl(mean * s'))                 2 factors, 1 underflow
+ *     y' = fl(fl(x * s') + t')                      2 factors, 1 underflow
+ *
+ * The four factors granted to sqrt and to the reciprocal are 2 ulp each: Eigen's vectorised forms are a hardware
+ * approximation and one Newton step on some targets. A fused multiply-add drops a rounding, so the bound holds with it
+ * and without. With k = 10 factors, |s' - s| <= gamma(10)|s| + e, and
+ *
+ *     |fl(mean * s') - mean * s| <= gamma(11)|mean * s| + (|mean| + 1) e            =: E_m
+ *     |t' - t| <= u|t| + (1 + u) E_m                                                =: E_t
+ *     |y' - y| <= u|y| + (1 + u)(gamma(11)|x s| + (|x| + 1) e + E_t),   |y| <= |x||s| + |t|
+ *
+ * which is slope * |x| + offset. The same numbers cover the textbook order ((x - mean) / sqrt(v)) * gamma + beta and
+ * the plain x * s + t of a decomposed layer: their terms in |x s|, |mean s| and |t| are smaller, term by term.
+ *
+ * float16: the runtime converts to float32, computes as above and rounds once: |fl16(y') - y| <= u16|y| +
+ * (1 + u16)|y' - y| + tiny16 / 2. bfloat16 likewise. Where every operator of a chain rounds to the tensor's own type
+ * (a decomposed layer in float16), `arithmetic: 'own'` takes that type's u throughout; parameters and epsilon are then
+ * taken to be numbers of that type, as constants of the graph are.
+ *
+ * The comparison's other side, our float64 reference, has the same error with u = 2^-53: it is added to every bound,
+ * and matters for float64 models only.
+ */
+export interface RoundingBound {
+	/** |y_runtime - y_reference| <= slope[c] * |x| + offset[c] for every element x of channel c. */
+	readonly slope: Float64Array;
+	/** Infinity (and the slope 0, so that x = 0 makes no NaN) where scale or shift is not finite in the arithmetic type: no
+	 * bound exists, compare the kind (NaN, infinity, sign) instead. */
+	readonly offset: Float64Array;
+}
+
+/** An IEEE-like binary format. */
+interface FloatFormat {
+	/** u: half the distance from 1 to the next larger number. */
+	readonly unitRoundoff: number;
+	/** Smallest positive subnormal: distance between neighbours near zero. */
+	readonly tiny: number;
+	readonly max: number;
+}
+
+/** Element types for which a bound is known. */
+export type FloatName = 'float64' | 'float32' | 'float16' | 'bfloat16';
+
+export const FLOAT_FORMATS: Readonly<Record<FloatName, FloatFormat>> = {
+	float64: { unitRoundoff: 2 ** -53, tiny: Number.MIN_VALUE, max: Number.MAX_VALUE },
+	float32: { unitRoundoff: 2 ** -24, tiny: 2 ** -149, max: (2 - 2 ** -23) * 2 ** 127 },
+	float16: { unitRoundoff: 2 ** -11, tiny: 2 ** -24, max: 65504 },
+	bfloat16: { unitRoundoff: 2 ** -8, tiny: 2 ** -133, max: (2 - 2 ** -7) * 2 ** 127 },
+};
+
+export function isFloatName(dtype: string): dtype is FloatName {
+	return Object.hasOwn(FLOAT_FORMATS, dtype);
+}
+
+/** Factors (1 + d) in s', see above. */
+const SCALE_FACTORS = 10;
+
+/** gamma(k): the relative error of k roundings. */
+function compounded(factors: number, u: number): number {
+	const ku = factors * u;
+	return ku < 1 ? ku / (1 - ku) : Number.POSITIVE_INFINITY;
+}
+
+const NO_BOUND: [number, number] = [0, Number.POSITIVE_INFINITY];
+
+/** Magnitudes that one channel's bound depends on. */
+interface ChannelMagnitudes {
+	/** 0 where no separate gamma takes part. */
+	readonly gamma: number;
+	readonly scale: number;
+	readonly shift: number;
+	readonly mean: number;
+}
+
+/** Error of s', t' and y' in one format: the derivation above, line by line. */
+function arithmeticError({ gamma, scale, shift, mean }: ChannelMagnitudes, format: FloatFormat): [number, number] {
+	const u = format.unitRoundoff;
+	// A whole `tiny` where half would do: an approximated reciprocal may land on the neighbour.
+	const e = format.tiny;
+	const product = compounded(SCALE_FACTORS + 1, u);
+	const meanError = product * mean * scale + (mean + 1) * e;
+	const shiftError = u * shift + (1 + u) * meanError;
+	const slope = u * scale + (1 + u) * (product * scale + e);
+	const offset = u * shift + (1 + u) * (shiftError + e) + 2 * gamma * e;
+	return [slope, offset];
+}
+
+/** The arithmetic type's error, the final rounding to a narrower type, and the reference's own error. */
+function channelError(channel: ChannelMagnitudes, dtype: FloatName, arithmetic: 'runtime' | 'own'): [number, number] {
+	const narrow = dtype === 'float16' || dtype === 'bfloat16';
+	const format = FLOAT_FORMATS[narrow && arithmetic === 'runtime' ? 'float32' : dtype];
+	if (!(channel.scale <= format.max && channel.shift <= format.max)) {
+		return NO_BOUND;
+	}
+	let [slope, offset] = arithmeticError(channel, format);
+	if (narrow) {
+		const { unitRoundoff: u, tiny } = FLOAT_FORMATS[dtype];
+		slope = u * channel.scale + (1 + u) * slope;
+		offset = u * channel.shift + (1 + u) * offset + tiny / 2;
+	}
+	const [referenceSlope, referenceOffset] = arithmeticError(channel, FLOAT_FORMATS.float64);
+	return [slope + referenceSlope, offset + referenceOffset];
+}
+
+export interface BoundParameters {
+	readonly gamma: ArrayLike<number>;
+	readonly beta: ArrayLike<number>;
+	readonly mean: ArrayLike<number>;
+	readonly variance: ArrayLike<number>;
+	readonly epsilon: number;
+}
+
+/** The bound of an inference-mode layer whose data, and so the output, are of `dtype`. */
+export function inferenceBound(
+	parameters: BoundParameters,
+	dtype: FloatName,
+	arithmetic: 'runtime' | 'own' = 'runtime',
+): RoundingBound {
+	const { gamma, beta, mean, variance, epsilon } = parameters;
+	return affineBound({ ...affine(gamma, beta, mean, variance, epsilon), gamma, mean }, dtype, arithmetic);
+}
+
+export interface AffineParameters {
+	readonly scale: ArrayLike<number>;
+	readonly shift: ArrayLike<number>;
+	/** Both left out where a decomposed layer's constants cannot be told apart: it computes x * s + t only. */
+	readonly gamma?: ArrayLike<number>;
+	readonly mean?: ArrayLike<number>;
+}
+
+/** {@link inferenceBound} from scale and shift. */
+export function affineBound(
+	{ scale, shift, gamma, mean }: AffineParameters,
+	dtype: FloatName,
+	arithmetic: 'runtime' | 'own' = 'runtime',
+): RoundingBound {
+	const bound = { slope: new Float64Array(scale.length), offset: new Float64Array(scale.length) };
+	for (let c = 0; c < scale.length; c++) {
+		const channel = {
+			gamma: Math.abs(gamma?.[c] ?? 0),
+			scale: Math.abs(scale[c]),
+			shift: Math.abs(shift[c]),
+			mean: Math.abs(mean?.[c] ?? 0),
+		};
+		[bound.slope[c], bound.offset[c]] = channelError(channel, dtype, arithmetic);
+	}
+	return bound;
+}
+
+/** The shape of the batch that a training-mode layer took its statistics from. */
+export interface BatchShape {
+	/** N. */
+	readonly images: number;
+	/** Product of the spatial dimensions; 1 for rank 2. */
+	readonly planeSize: number;
+}
+
+/**
+ * The bound of a training-mode layer: `mean` and `variance` are the exact batch statistics, which the runtime computes
+ * anew in its arithmetic type (float32, or float64) in two passes: m' = fl(sum x / m), then fl(sum (x - m')^2 / m), each
+ * plane summed in at least four vector lanes and the planes one after another. A sum's longest chain of additions is
+ * then n = planeSize / 4 + images + 8 (lanes, remainder and alignment; never more than m), and with A = mean |x| <=
+ * sqrt(variance + mean^2)
+ *
+ *     |m' - mean| <= gamma(n + 1) A                                                 =: e_m
+ *     |v' - variance| <= gamma(n + 4)(variance + e_m^2) + e_m^2                     =: e_v
+ *
+ * because the squares are all positive. The rest is the inference-mode bound at the perturbed statistics: v' is at least
+ * 0, so the scale changes by a factor between sqrt(v / (v + e_v)) and sqrt(v / max(v - e_v, epsilon)), v = variance +
+ * epsilon: by rho at most, and (x - mean) s + beta moves by |x - mean||s| rho + |s|(1 + rho) e_m. Looser than inference
+ * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
+ */
+export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatName): RoundingBound {
+	const { gamma, beta, mean, variance, epsilon } = parameters;
+	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
+	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
+	const chain = Math.min(batch.images * batch.planeSize, Math.ceil(batch.planeSize / 4) + batch.images + 8);
+	const slope = new Float64Array(scale.length);
+	const offset = new Float64Array(scale.length);
+	for (let c = 0; c < scale.length; c++) {
+		const meanError = compounded(chain + 1, u) * Math.sqrt(variance[c] + mean[c] ** 2);
+		const varianceError = compounded(chain + 4, u) * (variance[c] + meanError ** 2) + meanError ** 2;
+		const change = scaleChange(variance[c] + epsilon, varianceError, epsilon);
+		const s = Math.abs(scale[c]);
+		const m = Math.abs(mean[c]);
+		const moved = m * s * change + s * (1 + change) * meanError;
+		const channel = {
+			gamma: Math.abs(gamma[c]),
+			scale: s * (1 + change),
+			shift: Math.abs(shift[c]) + moved,
+			mean: m + meanError,
+		};
+		const [baseSlope, baseOffset] = channelError(channel, dtype, 'runtime');
+		const bounded = Number.isFinite(s * change + moved);
+		[slope[c], offset[c]] = bounded ? [baseSlope + s * change, baseOffset + moved] : NO_BOUND;
+	}
+	return { slope, offset };
+}
+
+/** rho: how much 1 / sqrt(v) can change, relatively, when v is off by `error` and never below `floor`. */
+function scaleChange(v: number, error: number, floor: number): number {
+	const growth = Math.sqrt(v / Math.max(v - error, floor)) - 1;
+	const shrinkage = 1 - Math.sqrt(v / (v + error));
+	return Math.max(growth, shrinkage);
+}

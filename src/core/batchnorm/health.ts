@@ -1,0 +1,228 @@
+import { affine as affineOf } from './affine.js';
+import type { ParameterValues } from './parameters.js';
+import { countChannels, joinWords, median, shortNumber } from './words.js';
+
+/** When a channel is worth a word. Units are chosen so that the defaults hold for networks of any scale. */
+export interface HealthThresholds {
+	/**
+	 * abs(gamma) below this share of the layer's median is "about 0": 1 %, because a channel a hundred times quieter than
+	 * its neighbours is lost in their rounding once the layer is quantized to 8 bits. There is no absolute number: people
+	 * prune by percentile.
+	 */
+	readonly deadShare: number;
+	/** Standard deviations that a normalized value is assumed to stay within: 3, as data-free quantization assumes. */
+	readonly sigmas: number;
+	/** variance / epsilon below this: epsilon sets the scale. 1, where both weigh the same. */
+	readonly epsilonRatio: number;
+	/** abs(scale) above this many times the layer's median: 100 leaves the others about one step of an 8-bit range. */
+	readonly explodingFactor: number;
+}
+
+export const DEFAULT_THRESHOLDS: HealthThresholds = {
+	deadShare: 0.01,
+	sigmas: 3,
+	epsilonRatio: 1,
+	explodingFactor: 100,
+};
+
+export type HealthCode =
+	| 'non-finite'
+	| 'negative-variance'
+	| 'zero-variance'
+	| 'never-updated'
+	| 'dead-channel'
+	| 'constant-channel'
+	| 'epsilon-dominated'
+	| 'exploding-scale'
+	| 'training-mode'
+	| 'per-activation';
+
+export interface HealthFinding {
+	readonly code: HealthCode;
+	readonly severity: 'info' | 'warning' | 'error';
+	/** Channels concerned (positions of values in a per-activation layer), ascending; empty: the whole layer. */
+	readonly channels: readonly number[];
+	readonly message: string;
+}
+
+/** What the findings look at. */
+export interface HealthSubject {
+	readonly parameters: ParameterValues | null;
+	readonly epsilon: number;
+	readonly mode: 'inference' | 'training';
+	readonly axes: 'channel' | 'activation';
+	/** Every reader of the layer's output is a ReLU, or cuts at 0 like one. */
+	readonly feedsRelu: boolean;
+	/** A Reshape stands in front of the layer: how instance normalization is written with this operator. */
+	readonly afterReshape: boolean;
+}
+
+/** One layer's parameters, its linear map, and what to hold them against. */
+interface Examined extends ParameterValues {
+	readonly scale: Float64Array;
+	readonly epsilon: number;
+	readonly feedsRelu: boolean;
+	readonly thresholds: HealthThresholds;
+}
+
+/** All that can be said about a layer without running it, the gravest first. */
+export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): HealthFinding[] {
+	const findings = modeFindings(subject);
+	const { parameters, epsilon, feedsRelu } = subject;
+	if (parameters) {
+		const { gamma, beta, mean, variance } = parameters;
+		const { scale } = affineOf(gamma, beta, mean, variance, epsilon);
+		const examined = { ...parameters, scale, epsilon, feedsRelu, thresholds };
+		findings.push(...nonFinite(examined), ...neverUpdated(examined), ...varianceFindings(examined));
+		findings.push(...quietChannels(examined), ...explodingScale(examined));
+	}
+	const rank = { error: 0, warning: 1, info: 2 };
+	return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
+}
+
+function modeFindings({ mode, axes, afterReshape }: HealthSubject): HealthFinding[] {
+	const findings: HealthFinding[] = [];
+	if (mode === 'training') {
+		const instance = afterReshape
+			? ' With the Reshape in front of it this is probably an instance normalization, exported as BatchNormalization.'
+			: '';
+		const message = `The layer is in training mode: it normalizes with the statistics of each batch, not with the running ones.${instance}`;
+		findings.push({ code: 'training-mode', severity: instance ? 'info' : 'warning', channels: [], message });
+	}
+	if (axes === 'activation') {
+		const message =
+			'The layer is per activation (spatial = 0): every position of every channel has statistics of its own.';
+		findings.push({ code: 'per-activation', severity: 'info', channels: [], message });
+	}
+	return findings;
+}
+
+/** Positions for which `test` holds. */
+function where(values: Float64Array, test: (value: number, index: number) => boolean): number[] {
+	const found: number[] = [];
+	values.forEach((value, index) => {
+		if (test(value, index)) {
+			found.push(index);
+		}
+	});
+	return found;
+}
+
+function nonFinite(layer: Examined): HealthFinding[] {
+	const broken = (['gamma', 'beta', 'mean', 'variance'] as const).filter(
+		(name) => !layer[name].every((value) => Number.isFinite(value)),
+	);
+	const channels = where(layer.gamma, (_, c) => broken.some((name) => !Number.isFinite(layer[name][c])));
+	if (channels.length === 0) {
+		return [];
+	}
+	const place = countChannels(channels, layer.gamma.length);
+	const message = `NaN or infinite values in ${joinWords(broken)} of ${place}: everything computed from them is, too.`;
+	return [{ code: 'non-finite', severity: 'error', channels, message }];
+}
+
+function neverUpdated({ gamma, beta, mean, variance }: Examined): HealthFinding[] {
+	const all = (values: Float64Array, expected: number) => values.every((value) => value === expected);
+	if (mean.length === 0 || !all(mean, 0) || !all(variance, 1)) {
+		return [];
+	}
+	if (all(gamma, 1) && all(beta, 0)) {
+		const message =
+			'All parameters have their initial values (mean 0, variance 1, gamma 1, beta 0): the layer was never trained, and does nothing.';
+		return [{ code: 'never-updated', severity: 'warning', channels: [], message }];
+	}
+	const message =
+		'Every running mean is 0 and every running variance 1: a converter folded the statistics into scale and shift, or they were never updated.';
+	return [{ code: 'never-updated', severity: 'info', channels: [], message }];
+}
+
+function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): HealthFinding[] {
+	const eps = shortNumber(epsilon);
+	const say = (code: HealthCode, severity: HealthFinding['severity'], channels: number[], rest: string) => {
+		const message = `The running variance of ${countChannels(channels, variance.length)} ${rest}`;
+		return channels.length === 0 ? [] : [{ code, severity, channels, message }];
+	};
+	const least = (channels: readonly number[]) => shortNumber(Math.min(...channels.map((c) => variance[c])));
+	const broken = where(variance, (value) => value < 0 && !(value + epsilon > 0));
+	const harmless = where(variance, (value) => value < 0 && value + epsilon > 0);
+	const zero = where(variance, (value) => value === 0);
+	const dominated = where(variance, (value) => value > 0 && value < thresholds.epsilonRatio * epsilon);
+	const cause = broken.every((c) => variance[c] === -epsilon)
+		? `is exactly -epsilon (-${eps}), as if epsilon had been subtracted from 0: the scale is infinite.`
+		: `is negative (down to ${least(broken)}), also with epsilon ${eps} added: its square root is no number.`;
+	const effect =
+		epsilon > 0
+			? `is exactly 0: the channel was constant in training, and epsilon ${eps} alone sets its scale.`
+			: `is exactly 0, and so is epsilon: the scale is ${zero.every((c) => gamma[c] === 0) ? 'no number' : 'infinite'}.`;
+	return [
+		...say('negative-variance', 'error', broken, cause),
+		...say(
+			'negative-variance',
+			'warning',
+			harmless,
+			`is negative (down to ${least(harmless)}), which no data has; epsilon ${eps} makes up for it.`,
+		),
+		...say('zero-variance', epsilon > 0 ? 'warning' : 'error', zero, effect),
+		...say(
+			'epsilon-dominated',
+			'info',
+			dominated,
+			`is below epsilon ${eps} (down to ${least(dominated)}): epsilon, not the data, sets the scale.`,
+		),
+	];
+}
+
+/** Channels that say nothing: gamma about 0, or always cut off (or never touched) by the ReLU behind the layer. */
+function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): HealthFinding[] {
+	const total = gamma.length;
+	// Pruning sets most gammas of some layers to 0: the median of the others tells what is usual.
+	const floor = thresholds.deadShare * median(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
+	const still = (c: number) => gamma[c] === 0 || Math.abs(gamma[c]) < floor;
+	const dead = where(beta, (value, c) => still(c) && Math.abs(value) <= floor);
+	const constant = where(beta, (value, c) => still(c) && Math.abs(value) > floor);
+	const reach = (c: number) => thresholds.sigmas * Math.abs(gamma[c]);
+	const off = where(beta, (value, c) => feedsRelu && !still(c) && value + reach(c) <= 0);
+	const on = where(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
+	const limit =
+		floor > 0 ? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median` : '0';
+	const sigma = `${thresholds.sigmas} standard deviations`;
+	const say = (code: HealthCode, severity: HealthFinding['severity'], channels: number[], rest: string) =>
+		channels.length === 0
+			? []
+			: [{ code, severity, channels, message: `${countChannels(channels, total, true)} ${rest}` }];
+	return [
+		...say('dead-channel', 'warning', dead, `dead: gamma is ${limit}, and beta no larger.`),
+		...say(
+			'constant-channel',
+			'info',
+			constant,
+			`constant, not dead weight: gamma is ${limit}, so the output stays at beta.`,
+		),
+		...say(
+			'constant-channel',
+			'warning',
+			off,
+			`always 0 behind the ReLU: beta + ${thresholds.sigmas} abs(gamma) <= 0, so no input within ${sigma} gets through.`,
+		),
+		...say(
+			'constant-channel',
+			'info',
+			on,
+			`never cut at 0 by the ReLU: beta - ${thresholds.sigmas} abs(gamma) >= 0, so no input within ${sigma} is changed there.`,
+		),
+	];
+}
+
+function explodingScale({ scale, thresholds }: Examined): HealthFinding[] {
+	const usual = median(scale.filter((value) => value !== 0 && Number.isFinite(value)));
+	const channels = where(
+		scale,
+		(value) => Number.isFinite(value) && Math.abs(value) > thresholds.explodingFactor * usual,
+	);
+	if (usual === 0 || channels.length === 0) {
+		return [];
+	}
+	const largest = channels.reduce((most, c) => Math.max(most, Math.abs(scale[c])), 0);
+	const message = `The scale of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest / usual)} times the layer's median (${shortNumber(largest)} against ${shortNumber(usual)}): 8 bits for the whole tensor would lose the other channels.`;
+	return [{ code: 'exploding-scale', severity: 'warning', channels, message }];
+}

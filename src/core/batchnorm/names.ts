@@ -1,0 +1,29 @@
+/** What a layer can be called: its node's own name and the way to the graph that it stands in. */
+interface Named {
+	readonly own: string;
+	readonly path: string;
+}
+
+/**
+ * Unique display names, stable as long as the file does not change: a node's own name where no other layer has it, else
+ * with its path, else with a number.
+ */
+export function uniqueNames(layers: readonly Named[]): string[] {
+	const uses = new Map<string, number>();
+	for (const { own } of layers) {
+		uses.set(own, (uses.get(own) ?? 0) + 1);
+	}
+	const taken = new Set<string>();
+	const counters = new Map<string, number>();
+	return layers.map(({ own, path }) => {
+		const base = path !== '' && (uses.get(own) ?? 0) > 1 ? `${path}/${own}` : own;
+		let name = base;
+		for (let number = counters.get(base) ?? 2; taken.has(name) || (name !== own && uses.has(name)); number++) {
+			// A made-up name never takes one that a node has of its own.
+			name = `${base} (${number})`;
+			counters.set(base, number + 1);
+		}
+		taken.add(name);
+		return name;
+	});
+}

@@ -1,0 +1,118 @@
+import type { Constant, ConstantResolver } from '../onnx/constants.js';
+import type { Tensor } from '../onnx/model.js';
+import type { Scope } from '../onnx/scope.js';
+import { typeName } from '../onnx/types.js';
+import type { BatchNormLayer, Parameter, ParameterOrigin } from './layer.js';
+import { joinWords } from './words.js';
+
+/** The four parameters of a layer in float64, all of one length. */
+export interface ParameterValues {
+	readonly gamma: Float64Array;
+	readonly beta: Float64Array;
+	readonly mean: Float64Array;
+	readonly variance: Float64Array;
+}
+
+export const PARAMETER_NAMES = ['gamma', 'beta', 'mean', 'variance'] as const;
+
+export type ParameterName = (typeof PARAMETER_NAMES)[number];
+
+/**
+ * Parameter values kept for all layers of one model, 128 MB: a tiny file can name one large tensor in every layer.
+ * Networks have under a million.
+ */
+const MAX_VALUES = 1 << 24;
+
+/** Resolves the parameters of one model's layers. */
+export class ParameterReader {
+	readonly #constants: ConstantResolver;
+	/** Layers that share a tensor share its values. */
+	readonly #values = new Map<Tensor, Float64Array>();
+	#total = 0;
+
+	constructor(constants: ConstantResolver) {
+		this.#constants = constants;
+	}
+
+	/** The parameter that a node's input `name` is. @throws {OnnxError} `io` */
+	async read(scope: Scope, name: string): Promise<Parameter> {
+		return this.#parameter(name, await this.#constants.resolve(scope, name));
+	}
+
+	#parameter(name: string, { origin, tensor, dataType, dims, problem }: Constant): Parameter {
+		const common = { name, origin, dims, dtype: typeName(dataType) };
+		if (tensor === null) {
+			return { ...common, values: null, ...(problem === undefined ? {} : { problem }) };
+		}
+		this.#total += tensor.data.length;
+		if (this.#total > MAX_VALUES) {
+			const limit = `The model's normalization parameters have more than ${MAX_VALUES} values in all; "${name}" is not read.`;
+			return { ...common, values: null, problem: limit };
+		}
+		const values = this.#values.get(tensor) ?? Float64Array.from(tensor.data);
+		this.#values.set(tensor, values);
+		return { ...common, values };
+	}
+}
+
+/** The values of all four, or in one sentence why there are none. */
+export function parameterValues(
+	layer: Pick<BatchNormLayer, ParameterName>,
+): { readonly values: ParameterValues } | { readonly reason: string } {
+	const { gamma, beta, mean, variance } = layer;
+	if (gamma.values && beta.values && mean.values && variance.values) {
+		const values = { gamma: gamma.values, beta: beta.values, mean: mean.values, variance: variance.values };
+		const lengths = new Set(PARAMETER_NAMES.map((name) => values[name].length));
+		if (lengths.size === 1) {
+			return { values };
+		}
+		const sizes = PARAMETER_NAMES.map((name) => `${name} ${values[name].length}`).join(', ');
+		return { reason: `The parameters have different numbers of values: ${sizes}.` };
+	}
+	const problem = PARAMETER_NAMES.map((name) => layer[name].problem).find((text) => text !== undefined);
+	if (problem !== undefined) {
+		return { reason: problem };
+	}
+	const absent = PARAMETER_NAMES.filter((name) => layer[name].values === null);
+	const missing = absent.filter((name) => layer[name].origin.kind === 'missing');
+	if (missing.length > 0) {
+		return { reason: `The node has no ${joinWords(missing)}.` };
+	}
+	const origins = new Set(absent.map((name) => runTimeWords(layer[name].origin)));
+	return { reason: `Only known at run time: ${joinWords(absent)} (${[...origins].join(', ')}).` };
+}
+
+function runTimeWords(origin: ParameterOrigin): string {
+	return origin.kind === 'runtime' ? `computed by ${origin.operator}` : 'an input of the graph';
+}
+
+/** Where the parameters come from, in words: one phrase where all four agree, else one for each kind. */
+export function describeOrigins(layer: Pick<BatchNormLayer, ParameterName>): string {
+	const groups = new Map<string, string[]>();
+	for (const name of PARAMETER_NAMES) {
+		const words = describeOrigin(layer[name].origin);
+		groups.set(words, [...(groups.get(words) ?? []), name]);
+	}
+	if (groups.size === 1) {
+		return [...groups.keys()].join('');
+	}
+	return [...groups].map(([words, names]) => `${names.join(', ')}: ${words}`).join('; ');
+}
+
+function describeOrigin(origin: ParameterOrigin): string {
+	const through = (path: readonly string[]) => (path.length === 0 ? '' : ` through ${path.join(', ')}`);
+	switch (origin.kind) {
+		case 'initializer':
+			return `initializer${origin.alsoInput ? ' (also a graph input)' : ''}${through(origin.through)}`;
+		case 'constant':
+			return `Constant node${through(origin.through)}`;
+		case 'computed':
+			return `constant expression (${origin.operators.join(', ')})`;
+		case 'graph-input':
+			return 'graph input';
+		case 'runtime':
+			return `computed at run time by ${origin.operator}`;
+		case 'missing':
+			return 'missing';
+	}
+}

@@ -1,0 +1,42 @@
+import type { ConstantResolver } from '../onnx/constants.js';
+import type { ShapeInference } from '../onnx/infer.js';
+import type { Node } from '../onnx/model.js';
+import type { Scope } from '../onnx/scope.js';
+import { typeName } from '../onnx/types.js';
+import type { BatchNormLayer } from './layer.js';
+import type { ParameterReader } from './parameters.js';
+
+/** What finding layers shares between those of one model. */
+export interface LayerContext {
+	readonly constants: ConstantResolver;
+	readonly parameters: ParameterReader;
+	readonly shapes: ShapeInference;
+}
+
+/** What a layer of either kind knows from where it stands: `node` writes its output, `input` is its X. */
+export function placeOf(scope: Scope, node: Node, input: string, shapes: ShapeInference) {
+	const output = node.outputs[0] ?? '';
+	const definition = scope.lookup(input);
+	// Y has the type and shape of X, and outputs of a graph are always declared.
+	const [x, y] = [shapes.of(scope, input), scope.declared(output)];
+	return {
+		graphPath: scope.path,
+		graph: scope.graph,
+		scope,
+		node,
+		input,
+		output,
+		opset: scope.opset(),
+		dtype: typeName(x.dataType || y?.dataType || 0),
+		inputShape: moreKnown(x.shape, y?.shape),
+		source: definition.kind === 'node' ? definition.node : null,
+		consumers: scope.consumers(output),
+		isGraphOutput: scope.isOutput(output),
+	};
+}
+
+/** Of two descriptions of one shape the one with more fixed dimensions. */
+function moreKnown(a: BatchNormLayer['inputShape'], b: BatchNormLayer['inputShape']): BatchNormLayer['inputShape'] {
+	const fixed = (shape: BatchNormLayer['inputShape']) => shape?.filter((dim) => typeof dim === 'number').length ?? -1;
+	return fixed(b) > fixed(a) ? b : a;
+}

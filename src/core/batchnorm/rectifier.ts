@@ -1,0 +1,30 @@
+import type { ConstantResolver } from '../onnx/constants.js';
+import type { BatchNormLayer } from './layer.js';
+
+/**
+ * Whether nothing below 0 gets past a layer's readers: every one of them is a Relu, or a Clip from 0 on (ReLU6, as
+ * exporters write it).
+ * @throws {OnnxError} `io`
+ */
+export async function isRectified(
+	{ scope, consumers, isGraphOutput, output }: BatchNormLayer,
+	constants: ConstantResolver,
+): Promise<boolean> {
+	if (consumers.length === 0 || isGraphOutput) {
+		return false;
+	}
+	for (const node of consumers) {
+		const clips = node.opType === 'Clip' && node.domain === '' && node.inputs[0] === output;
+		// Up to opset 10 the limits were attributes.
+		const least = clips ? (scope.attribute(node, 'min')?.f ?? (await value(node.inputs[1] ?? ''))) : undefined;
+		if (!(node.opType === 'Relu' && node.domain === '') && least !== 0) {
+			return false;
+		}
+	}
+	return true;
+
+	async function value(name: string): Promise<number | undefined> {
+		const { tensor } = await constants.resolve(scope, name);
+		return tensor?.data.length === 1 ? tensor.data[0] : undefined;
+	}
+}

@@ -1,0 +1,132 @@
+import type { Reference, Scope } from '../onnx/scope.js';
+import type { Affine } from './affine.js';
+import type { Chain } from './chain.js';
+import type { BatchNormLayer, Parameter } from './layer.js';
+import type { LayerContext } from './place.js';
+import { type SplitDeviation, type SplitScale, splitDeviation, splitScale, splitShift } from './split-scale.js';
+
+/** What a decomposed layer is made of, as far as its constants tell. */
+type Parts = Pick<BatchNormLayer, 'gamma' | 'beta' | 'mean' | 'variance' | 'epsilon' | 'affine'>;
+
+export interface Separated {
+	readonly layer: Parts;
+	/** The graph still shows sqrt(variance + epsilon): this is a normalization without doubt. */
+	readonly explicit: boolean;
+}
+
+/** A chain's parts by name, before their values are looked at. */
+interface Split {
+	readonly scale: SplitScale;
+	readonly beta: Reference;
+	readonly mean: Reference;
+}
+
+const NOT_SEPARABLE =
+	'The layer is written as elementary operators with folded constants: its scale and shift are known, but gamma, beta, mean and variance cannot be told apart.';
+
+/**
+ * gamma, beta, mean, variance and epsilon of a chain whose constants are still expressions of them; else scale and shift
+ * alone, with what else is known (the mean of a chain that begins with x - mean).
+ */
+export async function separate(
+	scope: Scope,
+	chain: Chain,
+	channels: number,
+	context: LayerContext,
+): Promise<Separated> {
+	const split = splitChain(chain);
+	if (split) {
+		const layer = await readParts(split, channels, context);
+		if (layer) {
+			return { layer, explicit: true };
+		}
+	}
+	return { layer: await foldedParts(scope, chain, channels, context), explicit: split !== undefined };
+}
+
+function splitChain({ centre, scales, shift }: Chain): Split | undefined {
+	const [first, second] = scales;
+	if (!centre) {
+		const scale = splitScale(first.constant);
+		const offset = scale && splitShift(shift.constant, first.constant);
+		return offset && { scale, ...offset };
+	}
+	const own = first.op === 'Div' ? withoutGamma(splitDeviation(first.constant)) : splitScale(first.constant);
+	if (!second) {
+		return own && { scale: own, beta: shift.constant, mean: centre.constant };
+	}
+	if (second.op !== 'Mul' || !own) {
+		return undefined;
+	}
+	const scale = { factors: [...own.factors, second.constant], deviation: own.deviation };
+	return { scale, beta: shift.constant, mean: centre.constant };
+}
+
+function withoutGamma(deviation: SplitDeviation | undefined): SplitScale | undefined {
+	return deviation && { factors: [], deviation };
+}
+
+async function readParts(split: Split, channels: number, context: LayerContext): Promise<Parts | undefined> {
+	const read = async ({ scope, name }: Reference) => perChannel(await context.parameters.read(scope, name), channels);
+	const factors = await Promise.all(split.scale.factors.map(read));
+	const [beta, mean, a, b] = await Promise.all([split.beta, split.mean, ...split.scale.deviation.terms].map(read));
+	const [variance, epsilon] = isScalar(b) ? [a, b] : [b, a];
+	// An optional 1 in the numerator is no gamma.
+	const gammas = factors.filter((factor) => !(isScalar(factor) && factor?.values?.[0] === 1));
+	const gamma = gammas.length === 0 ? ones(channels) : gammas.length === 1 ? gammas[0] : undefined;
+	if (!(gamma && beta && mean && variance && epsilon?.values && isScalar(epsilon))) {
+		return undefined;
+	}
+	return { gamma, beta, mean, variance, epsilon: epsilon.values[0] };
+}
+
+/** A parameter with one value a channel; a single value stands for all of them. */
+function perChannel(parameter: Parameter, channels: number): Parameter | undefined {
+	const { values } = parameter;
+	if (values?.length === 1) {
+		return { ...parameter, values: new Float64Array(channels).fill(values[0]) };
+	}
+	return values?.length === channels ? parameter : undefined;
+}
+
+/** As the file has it, whatever {@link perChannel} made of it. */
+function isScalar(parameter: Parameter | undefined): boolean {
+	return parameter?.dims.every((dim) => dim === 1) ?? false;
+}
+
+function ones(channels: number): Parameter {
+	const values = new Float64Array(channels).fill(1);
+	return { name: '', origin: { kind: 'missing' }, values, dims: [channels], dtype: 'undefined' };
+}
+
+async function foldedParts(scope: Scope, chain: Chain, channels: number, context: LayerContext): Promise<Parts> {
+	const read = async ({ name }: Reference) => await context.parameters.read(scope, name);
+	const centre = chain.centre && (await read(chain.centre.constant));
+	const shift = await read(chain.shift.constant);
+	const affine: Affine = { scale: new Float64Array(channels).fill(1), shift: new Float64Array(channels) };
+	for (const step of chain.scales) {
+		const values = (await read(step.constant)).values ?? [];
+		values.forEach((value, c) => {
+			affine.scale[c] = step.op === 'Div' ? affine.scale[c] / value : affine.scale[c] * value;
+		});
+	}
+	for (let c = 0; c < channels; c++) {
+		affine.shift[c] = (shift.values?.[c] ?? 0) - (centre?.values?.[c] ?? 0) * affine.scale[c];
+	}
+	const unknown: Parameter = {
+		name: '',
+		origin: { kind: 'missing' },
+		values: null,
+		dims: [],
+		dtype: shift.dtype,
+		problem: NOT_SEPARABLE,
+	};
+	return {
+		gamma: unknown,
+		beta: centre ? shift : unknown,
+		mean: centre ?? unknown,
+		variance: unknown,
+		epsilon: 0,
+		affine,
+	};
+}

@@ -1,0 +1,120 @@
+import type { Node } from '../onnx/model.js';
+import type { Reference, Scope } from '../onnx/scope.js';
+
+/**
+ * Takes a scale apart that a graph computes from constants, gamma / sqrt(variance + epsilon), back into the tensors that
+ * it was made of: possible as long as no optimizer has folded the expression into one constant.
+ */
+export interface SplitScale {
+	/** Their product is gamma: most often one, or one and a constant 1; none where the scale is 1 / deviation alone. */
+	readonly factors: readonly Reference[];
+	readonly deviation: SplitDeviation;
+}
+
+/** sqrt(a + b): one of the two is the variance, the other epsilon; their sizes tell which. */
+export interface SplitDeviation {
+	readonly terms: readonly [Reference, Reference];
+}
+
+/** Operators that change only the shape or the type of a constant. */
+const WRAPPERS: ReadonlySet<string> = new Set([
+	'Identity',
+	'Cast',
+	'CastLike',
+	'Unsqueeze',
+	'Squeeze',
+	'Reshape',
+	'Expand',
+]);
+/** Wrappers followed: exporters leave one or two. */
+const MAX_WRAPPERS = 16;
+
+interface Written {
+	readonly scope: Scope;
+	readonly node: Node;
+}
+
+/** The node behind a name and behind the wrappers around it. */
+function written({ scope, name }: Reference): Written | undefined {
+	let at: Reference = { scope, name };
+	for (let wrapper = 0; wrapper <= MAX_WRAPPERS; wrapper++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node' || definition.node.domain !== '') {
+			return undefined;
+		}
+		if (!WRAPPERS.has(definition.node.opType)) {
+			return definition;
+		}
+		at = { scope: definition.scope, name: definition.node.inputs[0] ?? '' };
+	}
+	return undefined;
+}
+
+function input({ scope, node }: Written, index: number): Reference {
+	return { scope, name: node.inputs[index] ?? '' };
+}
+
+/** The two inputs of a node, in both orders. */
+function orders(at: Written): readonly (readonly [Reference, Reference])[] {
+	const [a, b] = [input(at, 0), input(at, 1)];
+	return [
+		[a, b],
+		[b, a],
+	];
+}
+
+/** sqrt(variance + epsilon). */
+export function splitDeviation(reference: Reference): SplitDeviation | undefined {
+	const root = written(reference);
+	if (root?.node.opType !== 'Sqrt') {
+		return undefined;
+	}
+	const sum = written(input(root, 0));
+	return sum?.node.opType === 'Add' ? { terms: [input(sum, 0), input(sum, 1)] } : undefined;
+}
+
+/** gamma / deviation, 1 / deviation, or gamma times one of the two in either order. */
+export function splitScale(reference: Reference): SplitScale | undefined {
+	const at = written(reference);
+	if (at?.node.opType !== 'Mul') {
+		return at && splitQuotient(at);
+	}
+	for (const [gamma, other] of orders(at)) {
+		const quotient = written(other);
+		const split = quotient && splitQuotient(quotient);
+		if (split) {
+			return { factors: [gamma, ...split.factors], deviation: split.deviation };
+		}
+	}
+	return undefined;
+}
+
+function splitQuotient(at: Written): SplitScale | undefined {
+	if (at.node.opType === 'Reciprocal') {
+		const deviation = splitDeviation(input(at, 0));
+		return deviation && { factors: [], deviation };
+	}
+	const deviation = at.node.opType === 'Div' ? splitDeviation(input(at, 1)) : undefined;
+	return deviation && { factors: [input(at, 0)], deviation };
+}
+
+/** beta - mean * scale, where `scale` is the very tensor that x is multiplied with. */
+export function splitShift(
+	reference: Reference,
+	scale: Reference,
+): { readonly beta: Reference; readonly mean: Reference } | undefined {
+	const difference = written(reference);
+	if (difference?.node.opType !== 'Sub') {
+		return undefined;
+	}
+	const product = written(input(difference, 1));
+	if (product?.node.opType !== 'Mul') {
+		return undefined;
+	}
+	const same = written(scale);
+	const match = orders(product).find(([, factor]) => {
+		const behind = written(factor);
+		return behind !== undefined && behind.node === same?.node && behind.scope === same.scope;
+	});
+	return match && { beta: input(difference, 0), mean: match[0] };
+}

@@ -1,0 +1,228 @@
+import type { FoldedInto, LayerComparison } from '../report/comparison.js';
+import { changedInFront, foldedAndKept, paddedForward, vanished, withOperators, withPairing } from './adjustments.js';
+import { perChannelOf } from './aggregate.js';
+import type { FoldParameters } from './expected.js';
+import { type FoldInputs, foldCase, layerParameters } from './fold-case.js';
+import { type ForwardFold, foldForward, forwardOperator } from './forward.js';
+import { judgeKept } from './kept.js';
+import type { LinearOperator } from './linear.js';
+import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
+import { addedBehind, directTarget, type FoldTarget } from './target.js';
+import { type ExtendedLayer, extendedLayers } from './trailing.js';
+import { cannotTell, hasArrived, judgeFold, type Verdict } from './verdict.js';
+
+/** A verdict and the deployed operator that it is about. */
+interface Finding {
+	readonly verdict: Verdict;
+	readonly into: LinearOperator | null;
+}
+
+/** Judges the original's layers one by one. */
+export class LayerComparer {
+	readonly #models: MatchedNetworks;
+	readonly #partners: PartnerReader;
+	/** Layers that may have gone forward into the operator behind them: operator -> layer. */
+	readonly #forward: ReadonlyMap<number, number>;
+
+	constructor(models: MatchedNetworks) {
+		this.#models = models;
+		this.#partners = new PartnerReader(models);
+		this.#forward = new Map(
+			models.own.layers.flatMap((_, index) => {
+				const operator = this.#wentBackward(index) ? undefined : forwardOperator(models.own, index);
+				return operator === undefined ? [] : [[operator, index] as const];
+			}),
+		);
+	}
+
+	async compare(index: number): Promise<LayerComparison> {
+		const { own } = this.#models;
+		this.#partners.expect(index + 1);
+		const layer = own.layers[index];
+		const { verdict, into } = await this.#judge(index);
+		const rows = own.targets[index]?.rows;
+		const perChannel = rows && into ? perChannelOf(verdict.perChannel, rows, layer.channels) : verdict.perChannel;
+		return { name: layer.name, ...verdict, perChannel, into: into && describeOperator(into) };
+	}
+
+	/** Kept, or in front of nothing that matters: an operator before it has a partner that took it in. */
+	#wentBackward(index: number): boolean {
+		return this.#models.kept.has(index) || this.#partners.inFront(index) !== undefined;
+	}
+
+	/** Where a layer folds; of the layers before it only those count that are gone, since the others are still there. */
+	#target(index: number): FoldTarget | undefined {
+		const { own, kept } = this.#models;
+		const target = own.targets[index];
+		return target && { ...target, earlier: target.earlier.filter((layer) => !kept.has(own.layers.indexOf(layer))) };
+	}
+
+	async #judge(index: number): Promise<Finding> {
+		const { own, other, kept } = this.#models;
+		const layer = own.layers[index];
+		const partners = this.#partners.inFront(index);
+		const into = partners?.into ?? null;
+		const keptAs = kept.get(index);
+		if (keptAs !== undefined) {
+			const verdict = await this.#kept(index, judgeKept(layer, other.layers[keptAs]));
+			// Scale and shift behind the operator may have stood behind the layer, which is folded, all along.
+			const isChain = verdict.status === 'mismatch' && other.layers[keptAs].kind === 'decomposed';
+			const folded = isChain && partners ? await this.#folded(index, partners) : verdict;
+			return { verdict: folded.status === 'match' ? folded : verdict, into };
+		}
+		const parameters = layerParameters(layer);
+		if (typeof parameters === 'string') {
+			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters}`), into };
+		}
+		return partners
+			? { verdict: await this.#folded(this.#lastOnOperator(index), partners), into }
+			: this.#foldedForward(index, parameters);
+	}
+
+	/** Layers one behind the other fold into one operator together: only the last one's weights can be compared. */
+	#lastOnOperator(index: number): number {
+		const { own, kept } = this.#models;
+		const layer = own.layers[index];
+		const later = own.targets.findLastIndex((target, other) => target?.earlier.includes(layer) && !kept.has(other));
+		return later < 0 ? index : later;
+	}
+
+	async #folded(index: number, partners: Partners): Promise<Verdict> {
+		const { own, other } = this.#models;
+		const target = this.#target(index);
+		const parameters = layerParameters(own.layers[index]);
+		const weights = await this.#partners.read(partners);
+		if (!target || typeof parameters === 'string' || typeof weights === 'string') {
+			return cannotTell(typeof weights === 'string' ? weights : `${own.layers[index].name} cannot have been folded.`);
+		}
+		// The operator's own weights, and with the layer in front folded forward into them where there may be one.
+		const forward = this.#forwardFold(weights);
+		const originals = forward ? [weights.original, forward.weights] : [weights.original];
+		const added = await addedBehind(weights.into, target.rows, other.weights);
+		const extended = await extendedLayers(own.layers[index], parameters, own.weights);
+		const readings = added.flatMap((foundAdded) =>
+			originals.flatMap((original) =>
+				[{ parameters, operators: [] }, ...extended].map((layer) => ({ ...weights, original, foundAdded, ...layer })),
+			),
+		);
+		return withPairing(judgeReadings(readings, target), partners.pair);
+	}
+
+	#forwardFold({ own, original }: ReadPartners): ForwardFold | undefined {
+		const index = this.#forward.get(own.index);
+		const parameters = index === undefined ? '' : layerParameters(this.#models.own.layers[index]);
+		return typeof parameters === 'string' ? undefined : foldForward(own, original, parameters);
+	}
+
+	/** A layer that stayed must have the operator in front of it unchanged. */
+	async #kept(index: number, verdict: Verdict): Promise<Verdict> {
+		const { own } = this.#models;
+		const target = this.#target(index);
+		const partners = this.#partners.inFront(index);
+		if (verdict.status !== 'kept' || !target || !partners) {
+			return verdict;
+		}
+		const weights = await this.#partners.read(partners);
+		const parameters = layerParameters(own.layers[index]);
+		if (typeof weights === 'string' || typeof parameters === 'string') {
+			return verdict;
+		}
+		const reading = { ...weights, foundAdded: target.added, operators: [] };
+		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows) }, target);
+		if (unchanged.status !== 'mismatch') {
+			return verdict;
+		}
+		const folded = judgeWeights({ ...reading, parameters }, target);
+		return folded.status === 'match' ? foldedAndKept(folded, weights.into) : changedInFront(unchanged);
+	}
+
+	async #foldedForward(index: number, parameters: FoldParameters): Promise<Finding> {
+		const operator = forwardOperator(this.#models.own, index);
+		const partners = operator === undefined ? undefined : this.#partners.of(operator);
+		const weights = partners && (await this.#partners.read(partners));
+		const forward =
+			weights && typeof weights !== 'string' ? foldForward(weights.own, weights.original, parameters) : undefined;
+		if (!partners || !weights || typeof weights === 'string' || !forward) {
+			return { verdict: cannotTell(this.#absence(index), 'unmatched'), into: null };
+		}
+		const verdict = await this.#judgeForward(weights, forward);
+		const isWrong = verdict.status === 'match' && forward.isPadded;
+		return { verdict: isWrong ? paddedForward(verdict, partners.into) : verdict, into: partners.into };
+	}
+
+	async #judgeForward(weights: ReadPartners, forward: ForwardFold): Promise<Verdict> {
+		const { own, kept } = this.#models;
+		const behind = own.targets.findIndex((target, index) => target?.operator === weights.own && !kept.has(index));
+		if (behind >= 0) {
+			// A layer behind the operator went into the same weights: its comparison answers for both.
+			return this.#folded(behind, weights);
+		}
+		const target = directTarget(weights.own, forward.weights.layout);
+		const reading = { ...weights, foundAdded: null, operators: [], parameters: noLayer(target.rows) };
+		const verdict = judgeWeights({ ...reading, original: forward.weights }, target);
+		if (verdict.status === 'match') {
+			return verdict;
+		}
+		const without = judgeWeights(reading, target);
+		return without.status === 'match' ? vanished(verdict, weights.into) : verdict;
+	}
+
+	#absence(index: number): string {
+		const { own } = this.#models;
+		const target = own.targets[index];
+		if (target) {
+			return `No operator of the deployed model has the shape and place of ${target.operator.name}, which feeds this layer, and the layer itself is gone.`;
+		}
+		const source = own.layers[index].source?.opType ?? "the model's input";
+		return `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`;
+	}
+}
+
+/** One way to understand what is compared with what. */
+type Reading = ReadPartners & Pick<FoldInputs, 'foundAdded' | 'parameters'> & Pick<ExtendedLayer, 'operators'>;
+
+/**
+ * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only
+ * where it explains what that one cannot.
+ */
+function judgeReadings(readings: readonly Reading[], target: FoldTarget): Verdict {
+	const [natural, ...others] = readings;
+	const right = others.length > 0 ? readings.find((reading) => isRight(reading, target)) : undefined;
+	const first = judgeWeights(right ?? natural, target);
+	if (first.cause !== 'unknown') {
+		return first;
+	}
+	for (const reading of others.filter(({ foundAdded }) => foundAdded === natural.foundAdded)) {
+		const verdict = judgeWeights(reading, target);
+		if (verdict.status === 'mismatch' && verdict.cause !== 'unknown') {
+			return verdict;
+		}
+	}
+	return first;
+}
+
+function isRight(reading: Reading, target: FoldTarget): boolean {
+	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
+	return typeof fold !== 'string' && hasArrived(fold);
+}
+
+function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
+	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
+	if (typeof fold === 'string') {
+		return cannotTell(fold);
+	}
+	const { parameters, operators } = reading;
+	const verdict = judgeFold(fold, { epsilon: parameters.epsilon, operator: target.operator.kind });
+	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
+}
+
+/** The parameters of a layer that changes nothing, for `rows` of an operator. */
+function noLayer(rows: Int32Array): FoldParameters {
+	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
+	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];
+	return { gamma: one, beta: zero, mean: zero, variance: one, epsilon: 0 };
+}
+
+function describeOperator({ name, node, weight, bias }: LinearOperator): FoldedInto {
+	return { name, op: node.opType, weight, bias: bias || null };
+}

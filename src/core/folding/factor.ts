@@ -1,0 +1,35 @@
+import { type Deviation, deviation, PARAMETER_BITS, VARIANT_BITS } from './deviation.js';
+
+/** One meaning of a factor on the variance. */
+export interface FactorReading {
+	readonly cause: Deviation;
+	readonly k: number;
+	readonly meanFactor: number;
+}
+
+const NEAR_ONE = 0.05;
+
+/** What a factor between `low` and `high` on the variance can mean. */
+export function readFactor(low: number, high: number): FactorReading[] {
+	const factor = (low + high) / 2;
+	const alone = { factor, mean: 'right' };
+	// Moving averages leave factors of hundreds, or their inverses; near 1 a correction of the variance is likelier.
+	const bits = PARAMETER_BITS + (Math.abs(factor - 1) < NEAR_ONE ? 2 * VARIANT_BITS : 0);
+	const readings = [
+		{ cause: deviation('variance-scale-factor', bits, { factor }), k: factor, meanFactor: factor },
+		{ cause: deviation('variance-scale-factor', bits + VARIANT_BITS, alone), k: factor, meanFactor: 1 },
+	];
+	// k = m / (m - 1), or its inverse where the correction was taken back.
+	const inverse = high < 1;
+	const samplesOf = (k: number) => 1 / (1 - (inverse ? k : 1 / k));
+	const [least, most] = [samplesOf(low), samplesOf(high)].sort((a, b) => a - b);
+	const nearest = Math.round(samplesOf(factor));
+	const samples = least <= nearest && nearest <= most ? nearest : Math.ceil(least);
+	if (samples >= 2 && samples <= most) {
+		// A small m is a strong statement; a large one is less likely than any other fitted parameter.
+		const bits = Math.min(PARAMETER_BITS + VARIANT_BITS, 2 * Math.log2(samples));
+		const k = inverse ? (samples - 1) / samples : samples / (samples - 1);
+		readings.push({ cause: deviation('unbiased-variance', bits, { samples, inverse }), k, meanFactor: 1 });
+	}
+	return readings;
+}

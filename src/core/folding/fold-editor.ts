@@ -1,0 +1,146 @@
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { isConstant } from '../onnx/constants.js';
+import type { Model, Node } from '../onnx/model.js';
+import type { Scope } from '../onnx/scope.js';
+import type { ByteSource } from '../onnx/source.js';
+import { GraphEditor } from './graph-editor.js';
+import type { LinearOperator } from './linear.js';
+import type { FoldReason } from './reasons.js';
+import type { FoldTarget } from './target.js';
+import type { OperatorWeights } from './weights.js';
+
+/** A layer that folds: back into the operator in front of it, or forward into the one behind. */
+export interface FoldStep {
+	readonly layer: BatchNormLayer;
+	readonly operator: LinearOperator;
+	/** undefined: forward. */
+	readonly target: FoldTarget | undefined;
+}
+
+/** An operator with the constants that it is to have, effective ones: Gemm's alpha and beta multiplied in. */
+export interface FoldedOperator {
+	readonly operator: LinearOperator;
+	readonly weights: OperatorWeights;
+	readonly steps: readonly FoldStep[];
+}
+
+/** Writes folded operators into a model's graphs: constants, and the nodes around them. */
+export class FoldEditor {
+	readonly #graphs: GraphEditor;
+
+	constructor(model: Model, source: ByteSource) {
+		this.#graphs = new GraphEditor(model, source);
+	}
+
+	/** @returns why it cannot be done, and then nothing is changed. */
+	fold({ operator, weights, steps }: FoldedOperator): FoldReason | undefined {
+		const back = steps.find(({ target }) => target);
+		const biasPlace = this.#biasPlace(operator, back);
+		if (biasPlace === undefined) {
+			return 'rank';
+		}
+		const { scope, node, alpha, beta } = operator;
+		const { dims, stored, layout } = weights;
+		const dtype = stored;
+		const values =
+			alpha === 1 ? Float64Array.from(weights.weight) : Float64Array.from(weights.weight, (w) => w / alpha);
+		this.#graphs.setInput(scope, node, 1, { dims, dtype, values });
+		const bias = weights.bias ?? new Float64Array(layout.groups * layout.perGroup);
+		if (biasPlace.kind === 'own') {
+			const values = beta === 1 ? bias : bias.map((value) => value / beta);
+			this.#graphs.setInput(scope, node, 2, { dims: [bias.length], dtype, values });
+		} else if (biasPlace.kind === 'add') {
+			this.#graphs.setInput(scope, biasPlace.node, biasPlace.input, { dims: [bias.length], dtype, values: bias });
+		} else {
+			const { layer, shape } = biasPlace;
+			const shift = byChannel(bias, biasPlace.target.rows, layer.channels);
+			const name = this.#graphs.addInitializer(scope, `${layer.output}_shift`, { dims: shape, dtype, values: shift });
+			this.#graphs.substitute(scope, layer.node, 'Add', [layer.input, name]);
+		}
+		for (const step of steps) {
+			if (!step.target) {
+				this.#bypassForward(step);
+			} else if (biasPlace.kind !== 'instead') {
+				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
+			}
+		}
+		return undefined;
+	}
+
+	finish(): ReturnType<GraphEditor['finish']> {
+		return this.#graphs.finish();
+	}
+
+	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the layer's place. */
+	#biasPlace(operator: LinearOperator, back: FoldStep | undefined): BiasPlace | undefined {
+		const hasOwn = operator.kind !== 'MatMul' && operator.beta !== 0;
+		const target = back?.target;
+		if (hasOwn) {
+			return { kind: 'own' };
+		}
+		const add = target?.path.find(({ node }) => node.opType === 'Add')?.node;
+		if (add) {
+			return { kind: 'add', node: add, input: add.inputs.findIndex((name) => isConstant(operator.scope, name)) };
+		}
+		const rank = back?.layer.inputShape?.length;
+		if (!back || !target || rank === undefined) {
+			return undefined;
+		}
+		const { layer } = back;
+		return { kind: 'instead', layer, target, shape: [layer.channels, ...new Array<number>(rank - 2).fill(1)] };
+	}
+
+	/**
+	 * The last node in front writes what the layer wrote; the layer's nodes go, and so does what was added on the way,
+	 * which is in the bias now, but for the Add that holds it.
+	 */
+	#bypass(layer: BatchNormLayer, operator: LinearOperator, { path }: FoldTarget, holder: Node | undefined): void {
+		const { scope } = layer;
+		let writer = operator.node;
+		for (const { node } of path) {
+			if (node.opType === 'Add' && node !== holder) {
+				this.#graphs.remove(scope, node);
+				this.#graphs.rename(scope, writer, node.outputs[0] ?? '');
+			} else {
+				writer = node;
+			}
+		}
+		this.#graphs.rename(scope, writer, layer.output);
+		this.#removeLayer(scope, layer);
+	}
+
+	#bypassForward({ layer, operator }: FoldStep): void {
+		const [, ...rest] = this.#graphs.inputsOf(operator.node);
+		this.#graphs.change(operator.node, { inputs: [layer.input, ...rest] });
+		this.#removeLayer(layer.scope, layer);
+	}
+
+	/** One node, or for a decomposed layer the chain from its last node back to the layer's input. */
+	#removeLayer(scope: Scope, layer: BatchNormLayer): void {
+		let node: Node | undefined = layer.node;
+		while (node) {
+			this.#graphs.remove(scope, node);
+			const data: string | undefined = node.inputs.find((name) => !isConstant(scope, name));
+			node = layer.kind === 'batchnorm' || data === layer.input ? undefined : scope.producer(data ?? '');
+		}
+	}
+}
+
+type BiasPlace =
+	| { readonly kind: 'own' }
+	| { readonly kind: 'add'; readonly node: Node; readonly input: number }
+	| {
+			readonly kind: 'instead';
+			readonly layer: BatchNormLayer;
+			readonly target: FoldTarget;
+			readonly shape: readonly number[];
+	  };
+
+/** From rows to channels: without a bias of the operator all rows of a channel have the same. */
+function byChannel(bias: Float64Array, rows: Int32Array, channels: number): Float64Array {
+	const result = new Float64Array(channels);
+	rows.forEach((channel, row) => {
+		result[channel] = bias[row];
+	});
+	return result;
+}

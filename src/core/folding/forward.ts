@@ -1,0 +1,66 @@
+import { affine } from '../batchnorm/affine.js';
+import { type FoldParameters, type ForwardLayouts, forwardBias, scaleRows } from './expected.js';
+import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from './layout.js';
+import type { LinearOperator } from './linear.js';
+import type { Network } from './network.js';
+import { isPadded } from './reasons.js';
+import type { OperatorWeights } from './weights.js';
+
+/**
+ * The operator that a layer can be folded forward into: the only reader of its output, which nobody else sees.
+ * @returns its index, undefined when there is none.
+ */
+export function forwardOperator(network: Network, layer: number): number | undefined {
+	const { consumers, isGraphOutput, output, scope } = network.layers[layer];
+	const [consumer, ...others] = consumers;
+	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
+		return undefined;
+	}
+	return network.operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path)?.index;
+}
+
+/** The input channels of an operator's weight: the axis that a layer in front scales. */
+export function inputLayout(
+	{ kind, group, transB }: LinearOperator,
+	dims: readonly number[],
+): ChannelLayout | undefined {
+	switch (kind) {
+		case 'Conv':
+			return dims[0] % group === 0 ? alongGroupedAxis(dims, group) : undefined;
+		case 'ConvTranspose':
+			return alongAxis(dims, 0);
+		case 'Gemm':
+			return alongAxis(dims, transB ? 1 : 0);
+		case 'MatMul':
+			return dims.length === 2 ? alongAxis(dims, 0) : undefined;
+	}
+}
+
+export interface ForwardFold {
+	readonly weights: OperatorWeights;
+	/** Padding makes the fold wrong at the border: zeros are inserted where the shift should be. */
+	readonly isPadded: boolean;
+}
+
+/** What an operator becomes with a layer folded forward into it; undefined where the channels do not fit. */
+export function foldForward(
+	operator: LinearOperator,
+	weights: OperatorWeights,
+	parameters: FoldParameters,
+): ForwardFold | undefined {
+	const input = inputLayout(operator, weights.dims);
+	if (!input || channelCount(input) !== parameters.gamma.length) {
+		return undefined;
+	}
+	const { gamma, beta, mean, variance, epsilon } = parameters;
+	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
+	const layouts: ForwardLayouts = { input, output: weights.layout };
+	return {
+		weights: {
+			...weights,
+			weight: scaleRows(Float64Array.from(weights.weight), input, scale, 'float64'),
+			bias: forwardBias(weights.weight, layouts, weights.bias, shift),
+		},
+		isPadded: isPadded(operator.scope, operator.node) && shift.some((value) => value !== 0),
+	};
+}

@@ -1,0 +1,186 @@
+import type { FloatName } from '../batchnorm/bound.js';
+import { addToGraph, type Edit, removeMessage, replaceMessage } from '../onnx/edit.js';
+import { encodeNode, encodeTensor, type NodeChange, rewriteNode } from '../onnx/encode.js';
+import { encodeElements } from '../onnx/encode-elements.js';
+import type { Graph, Model, Node, TensorRecord, ValueInfo } from '../onnx/model.js';
+import { bodies, type Scope } from '../onnx/scope.js';
+import type { ByteSource } from '../onnx/source.js';
+import { typeCode } from '../onnx/types.js';
+
+/** Values of a new or changed initializer; rounded once to `dtype`. */
+export interface TensorValues {
+	readonly dims: readonly number[];
+	readonly dtype: FloatName;
+	readonly values: Float64Array;
+}
+
+/** Collects changes to a model's graphs and turns them into edits of its file; nothing is changed in memory. */
+export class GraphEditor {
+	readonly #source: ByteSource;
+	readonly #names: Set<string>;
+	readonly #edits: Edit[] = [];
+	readonly #changes = new Map<Node, NodeChange>();
+	readonly #removed = new Set<Node>();
+	/** Names that may have lost their last reader. */
+	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
+	readonly #handled = new Set<TensorRecord>();
+	readonly #undeclared = new Set<ValueInfo>();
+
+	constructor(model: Model, source: ByteSource) {
+		this.#source = source;
+		this.#names = new Set(namesOf(model.graph));
+	}
+
+	/** Replaces the values behind one input of a node: in place where nobody else reads them, else by a copy. */
+	setInput(scope: Scope, node: Node, input: number, tensor: TensorValues): void {
+		const name = this.inputsOf(node)[input] ?? '';
+		const record = scope.graph.initializers.get(name);
+		const [reader, ...others] = scope.consumers(name);
+		const isOwn = reader === node && others.length === 0 && node.inputs.filter((other) => other === name).length === 1;
+		if (record && isOwn && !scope.isOutput(name)) {
+			this.#handled.add(record);
+			this.#edits.push(replaceMessage(record, encodeValues(name, tensor)));
+			return;
+		}
+		const inputs = [...this.inputsOf(node)];
+		while (inputs.length <= input) {
+			inputs.push('');
+		}
+		inputs[input] = this.addInitializer(scope, name || `${node.outputs[0]}_bias`, tensor);
+		this.change(node, { inputs });
+		this.orphan(scope, name);
+	}
+
+	/** @returns the name it was given, made from `base`. */
+	addInitializer(scope: Scope, base: string, tensor: TensorValues): string {
+		const name = this.#freshName(`${base}_folded`);
+		this.#edits.push(addToGraph(scope.graph, 'initializer', encodeValues(name, tensor)));
+		return name;
+	}
+
+	change(node: Node, change: NodeChange): void {
+		this.#changes.set(node, { ...this.#changes.get(node), ...change });
+	}
+
+	/** Lets a node write its first output under another name; nothing may read the old one any more. */
+	rename(scope: Scope, node: Node, output: string): void {
+		this.#removeDeclarations(scope, node.outputs[0] ?? '');
+		this.change(node, { outputs: [output, ...node.outputs.slice(1)] });
+	}
+
+	/** A node's inputs with the changes made so far. */
+	inputsOf(node: Node): readonly string[] {
+		return this.#changes.get(node)?.inputs ?? node.inputs;
+	}
+
+	/** Removes a node; what it alone read goes with it. */
+	remove(scope: Scope, node: Node): void {
+		this.#removed.add(node);
+		for (const input of node.inputs) {
+			this.orphan(scope, input);
+		}
+	}
+
+	/** Puts another node in the place of one. */
+	substitute(scope: Scope, node: Node, opType: string, inputs: readonly string[]): void {
+		const message = encodeNode({ opType, name: node.name, inputs, outputs: [node.outputs[0] ?? ''] });
+		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
+		this.#removed.add(node);
+		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
+			this.orphan(scope, input);
+		}
+	}
+
+	orphan(scope: Scope, name: string): void {
+		if (name !== '') {
+			this.#orphans.push({ scope, name });
+		}
+	}
+
+	/** All edits; @throws {OnnxError} `io` */
+	async finish(): Promise<readonly Edit[]> {
+		this.#removeOrphans();
+		for (const [node, change] of this.#changes) {
+			if (!this.#removed.has(node)) {
+				// A copy: the source may hand out a view that the next read overwrites.
+				const bytes = (await this.#source.read(node.span.offset, node.span.length)).slice();
+				this.#edits.push(replaceMessage(node, rewriteNode(bytes, change)));
+			}
+		}
+		return [...this.#edits, ...Array.from(this.#removed, (node) => removeMessage(node))];
+	}
+
+	#removeOrphans(): void {
+		for (const { scope, name } of this.#orphans) {
+			if (scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name))) {
+				continue;
+			}
+			const record = scope.graph.initializers.get(name);
+			const producer = scope.producer(name);
+			if (record && !this.#handled.has(record)) {
+				this.#handled.add(record);
+				this.#edits.push(removeMessage(record));
+				this.#removeDeclarations(scope, name);
+			} else if (producer && !this.#removed.has(producer) && this.#isUnused(scope, producer)) {
+				// Grows the list that is walked: what the node read may be an orphan now.
+				this.remove(scope, producer);
+			}
+		}
+	}
+
+	/** IR version 3 lists initializers as inputs too; without its default the input would have to be fed. */
+	#removeDeclarations({ graph }: Scope, name: string): void {
+		const declared = [graph.inputs.find((input) => input.name === name), graph.valueInfo.get(name)];
+		for (const value of declared) {
+			if (value?.span && !this.#undeclared.has(value)) {
+				this.#undeclared.add(value);
+				this.#edits.push(removeMessage(value));
+			}
+		}
+	}
+
+	#isUnused(scope: Scope, node: Node): boolean {
+		const isRenamed = this.#changes.get(node)?.outputs !== undefined;
+		return (
+			!isRenamed &&
+			node.outputs.every(
+				(output) => !scope.isOutput(output) && !scope.consumers(output).some((reader) => this.#reads(reader, output)),
+			)
+		);
+	}
+
+	#reads(node: Node, name: string): boolean {
+		return !this.#removed.has(node) && (this.inputsOf(node).includes(name) || bodies(node).length > 0);
+	}
+
+	#freshName(base: string): string {
+		let name = base;
+		for (let number = 2; this.#names.has(name); number++) {
+			name = `${base}_${number}`;
+		}
+		this.#names.add(name);
+		return name;
+	}
+}
+
+function encodeValues(name: string, { dims, dtype, values }: TensorValues) {
+	const dataType = typeCode(dtype);
+	const bytes = encodeElements(dataType, values);
+	if (!bytes) {
+		throw new Error(`There is no encoding for ${dtype}.`);
+	}
+	return encodeTensor(name, { dataType, dims, bytes });
+}
+
+/** Every name in a graph and the bodies inside it. */
+function namesOf(graph: Graph): string[] {
+	return [
+		...graph.initializers.keys(),
+		...graph.inputs.map(({ name }) => name),
+		...graph.nodes.flatMap((node) => [
+			...node.inputs,
+			...node.outputs,
+			...bodies(node).flatMap((body) => namesOf(body.graph)),
+		]),
+	];
+}

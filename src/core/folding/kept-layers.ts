@@ -1,0 +1,84 @@
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { parameterDistance } from './kept.js';
+import type { Network } from './network.js';
+import type { Pairing } from './pairing.js';
+
+/**
+ * Which layers of the original are still layers in the deployed model: original index -> deployed index. A layer behind a
+ * paired operator stays behind its partner; for the others the operators around them, the channels and the parameters
+ * decide, the best first.
+ */
+export function pairLayers(original: Network, deployed: Network, pairing: Pairing): Map<number, number> {
+	const kept = new Map<number, number>();
+	const used = new Set<number>();
+	for (const candidate of candidates(original, deployed, pairing)) {
+		const { original: i, deployed: j } = candidate;
+		if (!kept.has(i) && !used.has(j)) {
+			kept.set(i, j);
+			used.add(j);
+		}
+	}
+	return kept;
+}
+
+interface Candidate {
+	readonly original: number;
+	readonly deployed: number;
+	readonly rank: number;
+}
+
+function candidates(original: Network, deployed: Network, pairing: Pairing): Candidate[] {
+	const found: Candidate[] = [];
+	original.layers.forEach((layer, i) => {
+		deployed.layers.forEach((other, j) => {
+			const rank = layer.channels === other.channels ? rankOf(original, i, deployed, j, pairing) : undefined;
+			if (rank !== undefined) {
+				const order = Math.abs(i / original.layers.length - j / deployed.layers.length);
+				found.push({ original: i, deployed: j, rank: rank + 0.5 * order + 2 * parameterRank(layer, other) });
+			}
+		});
+	});
+	return found.sort((a, b) => a.rank - b.rank);
+}
+
+/** Lower is better; undefined: cannot be the same layer. */
+function rankOf(original: Network, i: number, deployed: Network, j: number, pairing: Pairing): number | undefined {
+	const own = original.targets[i];
+	const other = deployed.targets[j];
+	const partner = own && pairing.byOriginal.get(own.operator.index)?.deployed;
+	if (own && partner !== undefined) {
+		// A fold takes the layers next to the operator: those that stay are the last ones.
+		return other?.operator.index === partner
+			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
+			: undefined;
+	}
+	if (other && pairing.byDeployed.has(other.operator.index)) {
+		return undefined;
+	}
+	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
+	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
+	return before + after > 0 ? 2 * (2 - before - after) : undefined;
+}
+
+/** How many layers follow this one on its way from the same operator. */
+function layersBehind({ layers, targets }: Network, index: number): number {
+	return targets.filter((target) => target?.earlier.includes(layers[index])).length;
+}
+
+/** Share of the operators around two layers that are pairs; two empty surroundings agree. */
+function agreement(own: ReadonlySet<number>, other: ReadonlySet<number>, pairing: Pairing): number {
+	if (own.size === 0 && other.size === 0) {
+		return 1;
+	}
+	const shared = [...own].filter((operator) => {
+		const pair = pairing.byOriginal.get(operator);
+		return pair !== undefined && other.has(pair.deployed);
+	}).length;
+	return shared / Math.max(own.size, other.size);
+}
+
+/** 0 for equal parameters, up to 1: breaks ties between layers at places that look the same. */
+function parameterRank(layer: BatchNormLayer, other: BatchNormLayer): number {
+	const distance = parameterDistance(layer, other);
+	return distance === undefined ? 1 : Math.min(distance, 1);
+}

@@ -1,0 +1,99 @@
+import { findLayers } from '../batchnorm/find.js';
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { ShapeInference } from '../onnx/infer.js';
+import type { Model } from '../onnx/model.js';
+import type { TensorAccess } from '../onnx/tensor.js';
+import { nodesInOrder, type Place } from '../onnx/traverse.js';
+import { type LinearOperator, linearOperator } from './linear.js';
+import { type FoldTarget, findTarget } from './target.js';
+import { Upstream } from './upstream.js';
+import { WeightReader } from './weights.js';
+
+/** A model as folding sees it: linear operators and normalization layers, and what feeds what. */
+export interface Network {
+	readonly model: Model;
+	readonly weights: WeightReader;
+	/** In graph order, like `layers`. */
+	readonly operators: readonly LinearOperator[];
+	readonly layers: readonly BatchNormLayer[];
+	/** The operator in front of each layer that has one; same order as `layers`. */
+	readonly targets: readonly (FoldTarget | undefined)[];
+	/** Linear operators right in front of each operator, with anything but linear operators between. */
+	readonly before: readonly ReadonlySet<number>[];
+	/** The same, in front of each layer. */
+	readonly beforeLayer: readonly ReadonlySet<number>[];
+	/** Linear operators right behind each layer. */
+	readonly afterLayer: readonly ReadonlySet<number>[];
+}
+
+export async function readNetwork(model: Model, access: TensorAccess): Promise<Network> {
+	const layers = await findLayers(model, access);
+	const operators = findOperators(model);
+	const weights = new WeightReader(access);
+	const operatorAt = new Map(operators.map((operator) => [placeKey(operator), operator]));
+	const layerAt = new Map(layers.map((layer) => [placeKey(layer), layer]));
+	const context = {
+		operators: (place: Place) => operatorAt.get(placeKey(place)),
+		layers: (place: Place) => layerAt.get(placeKey(place)),
+		shapes: new ShapeInference(),
+		weights,
+	};
+	const targets: (FoldTarget | undefined)[] = [];
+	for (const layer of layers) {
+		targets.push(await findTarget(layer, context));
+	}
+	const upstream = new Upstream((place) => operatorAt.get(placeKey(place))?.index);
+	const before = operators.map(({ scope, node }) => upstream.of(scope, node.inputs));
+	const beforeLayer = layers.map(({ scope, input }) => upstream.of(scope, [input]));
+	const afterLayer = operatorsAfter(layers, operators, context.layers);
+	return { model, weights, operators, layers, targets, before, beforeLayer, afterLayer };
+}
+
+function findOperators(model: Model): LinearOperator[] {
+	const operators: LinearOperator[] = [];
+	for (const place of nodesInOrder(model)) {
+		const operator = linearOperator(place, operators.length);
+		if (operator) {
+			operators.push(operator);
+		}
+	}
+	return operators;
+}
+
+/** A node of one call of a function is another place than that of another call. */
+function placeKey({ scope, node }: Place): string {
+	return `${scope.path}\0${node.index}`;
+}
+
+/** For each layer the operators that its output reaches first. */
+function operatorsAfter(
+	layers: readonly BatchNormLayer[],
+	operators: readonly LinearOperator[],
+	layerAt: (place: Place) => BatchNormLayer | undefined,
+): Set<number>[] {
+	const numbers = new Map(layers.map((layer, index) => [layer, index]));
+	const operatorKeys = new Set(operators.map(placeKey));
+	// Stops at operators too, so that only layers between two of them are found.
+	const upstream = new Upstream((place) => {
+		const layer = layerAt(place);
+		return layer ? numbers.get(layer) : operatorKeys.has(placeKey(place)) ? NOWHERE : undefined;
+	});
+	const direct = layers.map(({ scope, input }) => upstream.of(scope, [input]));
+	const after = layers.map(() => new Set<number>());
+	const spread = (layer: number, operator: number) => {
+		if (layer !== NOWHERE && !after[layer].has(operator)) {
+			after[layer].add(operator);
+			for (const earlier of direct[layer]) {
+				spread(earlier, operator);
+			}
+		}
+	};
+	for (const { index, scope, node } of operators) {
+		for (const layer of upstream.of(scope, node.inputs)) {
+			spread(layer, index);
+		}
+	}
+	return after;
+}
+
+const NOWHERE = -1;

@@ -1,0 +1,184 @@
+import { affine } from '../batchnorm/affine.js';
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { parameterValues } from '../batchnorm/parameters.js';
+import { isConstant } from '../onnx/constants.js';
+import type { Node } from '../onnx/model.js';
+import type { Scope } from '../onnx/scope.js';
+
+/** Why a layer cannot be folded into the linear operator in front of it (or, failing that, behind it). */
+export type FoldReason =
+	| 'several-consumers'
+	| 'graph-output'
+	| 'training-mode'
+	| 'per-activation'
+	| 'dynamic-parameter'
+	| 'invalid-variance'
+	| 'no-linear-operator'
+	| 'operator-between'
+	| 'padded-forward-fold'
+	/** No obstacle: the weight serves another node too and has to be copied. */
+	| 'shared-weight'
+	| 'mixed-types'
+	| 'rank'
+	/** Calls of a function share its nodes; only {@link planFold} says so, since the layer itself would fold. */
+	| 'inside-function';
+
+export interface Foldability {
+	/** Name of the node that would take the layer in, its output's name where it has none; null: not foldable. */
+	readonly into: string | null;
+	/** Every obstacle found; with `into`, at most `shared-weight`. */
+	readonly reasons: readonly FoldReason[];
+}
+
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Nodes looked at behind a layer to tell "another operator between" from "nothing linear in front". */
+const MAX_SEARCH = 64;
+
+/**
+ * Whether and into which operator a layer folds: y = s * (W x + b) + t = (s W) x + (s b + t). Decided from the structure
+ * and the parameters alone.
+ */
+export function foldability(layer: BatchNormLayer): Foldability {
+	const own = ownReasons(layer);
+	const { source, scope } = layer;
+	const linear = source && linearInFront(scope, source);
+	const around = linear ? obstacles(layer, linear) : forward(layer);
+	if (own.length === 0 && 'into' in around) {
+		return around;
+	}
+	const blocking = around.reasons.filter((reason) => reason !== 'shared-weight');
+	return { into: null, reasons: [...new Set([...own, ...blocking])] };
+}
+
+/** What is wrong with the layer itself. */
+function ownReasons(layer: BatchNormLayer): FoldReason[] {
+	const reasons: FoldReason[] = [];
+	if (layer.mode === 'training') {
+		reasons.push('training-mode');
+	}
+	if (layer.axes === 'activation') {
+		reasons.push('per-activation');
+	}
+	const numbers = linearMap(layer);
+	if (!numbers) {
+		reasons.push('dynamic-parameter');
+	} else if (
+		!(numbers.scale.every((value) => Number.isFinite(value)) && numbers.shift.every((value) => Number.isFinite(value)))
+	) {
+		reasons.push('invalid-variance');
+	}
+	return reasons;
+}
+
+function linearMap(layer: BatchNormLayer) {
+	const parameters = parameterValues(layer);
+	if ('reason' in parameters) {
+		return layer.affine;
+	}
+	const { gamma, beta, mean, variance } = parameters.values;
+	return affine(gamma, beta, mean, variance, layer.epsilon);
+}
+
+/** The linear operator that would take the layer in, and the nodes of the chain from it to the layer. */
+interface Linear {
+	readonly node: Node;
+	/** The chain's last tensor is the layer's X; every tensor on the way must belong to it alone. */
+	readonly tensors: readonly string[];
+}
+
+/** The source itself, or a MatMul whose bias is a separate Add of a constant. */
+function linearInFront(scope: Scope, source: Node): Linear | undefined {
+	const output = source.outputs[0] ?? '';
+	if (LINEAR.has(source.opType) && source.domain === '') {
+		return { node: source, tensors: [output] };
+	}
+	if (source.opType !== 'Add' || source.domain !== '') {
+		return undefined;
+	}
+	for (const [x = '', bias = ''] of [source.inputs, source.inputs.toReversed()]) {
+		const product = scope.producer(x);
+		if (product?.opType === 'MatMul' && product.domain === '' && isConstant(scope, bias)) {
+			return { node: product, tensors: [x, output] };
+		}
+	}
+	return undefined;
+}
+
+function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldability | { reasons: FoldReason[] } {
+	const { scope } = layer;
+	const reasons: FoldReason[] = [];
+	if (scope.producer(tensors[0]) !== node || tensors.some((name) => scope.consumers(name).length > 1)) {
+		// An operator outside the layer's own graph serves the graph around it, too.
+		reasons.push('several-consumers');
+	}
+	if (tensors.some((name) => scope.isOutput(name))) {
+		reasons.push('graph-output');
+	}
+	if (node.opType === 'MatMul' && layer.inputShape !== undefined && layer.inputShape.length !== 2) {
+		// The last axis of its product is the channel axis, 1, in rank 2 only.
+		reasons.push('rank');
+	}
+	reasons.push(...weightReasons(layer, node));
+	const blocked = reasons.some((reason) => reason !== 'shared-weight');
+	return blocked ? { reasons } : { into: node.name || tensors[0], reasons };
+}
+
+function weightReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
+	const weight = node.inputs[1] ?? '';
+	const bias = node.inputs[2] ?? '';
+	const definition = scope.lookup(weight);
+	if (!isConstant(scope, weight) || (bias !== '' && !isConstant(scope, bias))) {
+		return ['dynamic-parameter'];
+	}
+	const reasons: FoldReason[] = [];
+	if (kind === 'batchnorm' && gamma.dtype !== dtype && gamma.dtype !== 'undefined' && dtype !== 'unknown') {
+		reasons.push('mixed-types');
+	}
+	if (definition.kind === 'initializer' && scope.consumers(weight).length > 1) {
+		reasons.push('shared-weight');
+	}
+	return reasons;
+}
+
+/** Nothing linear in front: a Conv, Gemm or MatMul behind the layer, and nothing else, can take it in without padding. */
+function forward(layer: BatchNormLayer): Foldability | { reasons: FoldReason[] } {
+	const { scope, source, consumers, isGraphOutput, output } = layer;
+	const reasons: FoldReason[] = [source && linearBehind(scope, source) ? 'operator-between' : 'no-linear-operator'];
+	const [next] = consumers;
+	const takesIt = next && ['Conv', 'Gemm', 'MatMul'].includes(next.opType) && next.domain === '';
+	if (!takesIt || next.inputs[0] !== output || consumers.length > 1 || isGraphOutput) {
+		return { reasons };
+	}
+	const weight = weightReasons(layer, next);
+	const unpadded = !isPadded(scope, next) || (linearMap(layer)?.shift.every((value) => value === 0) ?? false);
+	if (unpadded && weight.every((reason) => reason === 'shared-weight') && next.opType === 'Conv') {
+		return { into: next.name || (next.outputs[0] ?? ''), reasons: weight };
+	}
+	return { reasons: unpadded ? [...reasons, ...weight] : [...reasons, 'padded-forward-fold'] };
+}
+
+/** Padding adds zeros behind the layer, where its shift would have to be: the fold would be wrong at the border. */
+export function isPadded(scope: Scope, node: Node): boolean {
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
+	const pads = scope.attribute(node, 'pads')?.ints ?? [];
+	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
+}
+
+/** Whether some linear operator stands further in front, with another operator between. */
+function linearBehind(scope: Scope, source: Node): boolean {
+	const queue: Node[] = [source];
+	const seen = new Set(queue);
+	for (const node of queue) {
+		if (LINEAR.has(node.opType) && node.domain === '') {
+			return true;
+		}
+		for (const input of node.inputs) {
+			const before = scope.producer(input);
+			if (before && !seen.has(before) && seen.size < MAX_SEARCH) {
+				seen.add(before);
+				queue.push(before);
+			}
+		}
+	}
+	return false;
+}

@@ -1,0 +1,54 @@
+import type { FoldCase } from './fold-case.js';
+import { type RowRatios, RowState } from './ratios.js';
+import { median } from './similarity.js';
+
+/** The running statistics that the found weights would follow from. */
+export interface StatisticsReading {
+	/** Median of ln(implied variance / running variance), and the median distance from it. */
+	readonly logVariance: number;
+	readonly logVarianceSpread: number;
+	/** Median of |implied mean - running mean| / standard deviation. */
+	readonly meanShift: number;
+	readonly rows: number;
+}
+
+/** Training moves statistics by less than this: a factor of e^2 in the variance, two standard deviations in the mean. */
+const PLAUSIBLE = 2;
+/** Below this spread one factor would explain the variances, and a formula would have been found. */
+const LEAST_SPREAD = 1e-3;
+
+/**
+ * Solves each row for the statistics it was folded with: variance = (gamma / r)^2 - epsilon, mean = b + (beta - b') / r.
+ * There is always a solution, so this explains everything and proves little: it counts only when the solved variances
+ * are positive and both statistics lie about those in the file, as statistics of another moment of training would.
+ */
+export function readStatistics(fold: FoldCase, ratios: RowRatios): StatisticsReading | undefined {
+	const { gamma, beta, mean, variance, epsilon } = fold.parameters;
+	const logs: number[] = [];
+	const shifts: number[] = [];
+	let informative = 0;
+	for (let row = 0; row < gamma.length; row++) {
+		const ratio = (ratios.low[row] + ratios.high[row]) / 2;
+		if (ratios.state[row] !== RowState.multiple || gamma[row] === 0 || ratio === 0) {
+			continue;
+		}
+		informative++;
+		const implied = (gamma[row] / ratio) ** 2 - epsilon;
+		if (Math.sign(ratio) === Math.sign(gamma[row]) && implied > 0 && variance[row] > 0) {
+			const solved = (fold.original.bias?.[row] ?? 0) + (beta[row] - (fold.found.bias?.[row] ?? 0)) / ratio;
+			logs.push(Math.log(implied / variance[row]));
+			shifts.push(Math.abs(solved - mean[row]) / Math.sqrt(variance[row] + epsilon));
+		}
+	}
+	const logVariance = median(logs);
+	const logVarianceSpread = median(logs.map((value) => Math.abs(value - logVariance)));
+	const meanShift = median(shifts);
+	const isPlausible =
+		logs.length >= 4 &&
+		logs.length >= 0.95 * informative &&
+		Math.abs(logVariance) < PLAUSIBLE &&
+		logVarianceSpread > LEAST_SPREAD &&
+		logVarianceSpread < PLAUSIBLE &&
+		meanShift < PLAUSIBLE;
+	return isPlausible ? { logVariance, logVarianceSpread, meanShift, rows: logs.length } : undefined;
+}

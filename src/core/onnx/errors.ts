@@ -1,0 +1,34 @@
+/** What kind of thing went wrong; callers branch on this, never on the message. */
+export type OnnxErrorCode =
+	/** The source could not be read: vanished, shrank, no permission, a directory. */
+	| 'io'
+	/** Zero bytes. */
+	| 'empty'
+	/** Well-formed or not, this is no ONNX model (no graph, or another format altogether). */
+	| 'not-onnx'
+	/** Bytes end inside a field. */
+	| 'truncated'
+	/** The protobuf encoding is broken: overlong varint, wrong wire type, invalid UTF-8 where it matters. */
+	| 'malformed'
+	/** A named limit was exceeded (nesting, counts, sizes): see the message for value and bound. */
+	| 'limit'
+	/** A tensor's dims, type and data disagree. */
+	| 'bad-tensor'
+	/** External data is missing, escapes the model's folder, or does not reach far enough. */
+	| 'external-data'
+	/** Understood but not supported: sparse initializers, string tensors, newer types. */
+	| 'unsupported';
+
+/** Every failure of reading a model. The message is one sentence that a user can act on. */
+export class OnnxError extends Error {
+	override readonly name = 'OnnxError';
+	readonly code: OnnxErrorCode;
+	/** Byte offset in the file where reading failed, when there is one. */
+	readonly offset: number | undefined;
+
+	constructor(code: OnnxErrorCode, message: string, offset?: number) {
+		super(message);
+		this.code = code;
+		this.offset = offset;
+	}
+}

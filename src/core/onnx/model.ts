@@ -1,0 +1,184 @@
+/**
+ * The structure of an ONNX model as the reader keeps it: everything but the bytes of large tensors, which stay in the
+ * source and are read on demand (tensor.ts). Names follow onnx.proto.
+ */
+
+/** Half-open range of bytes in the model file. */
+export interface ByteSpan {
+	readonly offset: number;
+	readonly length: number;
+}
+
+/** TensorProto.DataType: the number in the file. */
+export type DataTypeCode = number;
+
+/** Element types by their usual lower-case names; `typeName` in types.ts maps codes to them. */
+export type DataTypeName =
+	| 'undefined'
+	| 'float32'
+	| 'uint8'
+	| 'int8'
+	| 'uint16'
+	| 'int16'
+	| 'int32'
+	| 'int64'
+	| 'string'
+	| 'bool'
+	| 'float16'
+	| 'float64'
+	| 'uint32'
+	| 'uint64'
+	| 'complex64'
+	| 'complex128'
+	| 'bfloat16'
+	| 'float8e4m3fn'
+	| 'float8e4m3fnuz'
+	| 'float8e5m2'
+	| 'float8e5m2fnuz'
+	| 'uint4'
+	| 'int4'
+	| 'float4e2m1'
+	| 'float8e8m0'
+	| 'uint2'
+	| 'int2'
+	| 'unknown';
+
+/** Where a tensor's elements are. */
+export type TensorStorage =
+	/** TensorProto.raw_data: little-endian elements at this span of the model file. */
+	| { readonly kind: 'raw'; readonly span: ByteSpan }
+	/** One of the typed repeated fields (float_data …), packed or not, in file order. */
+	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
+	/** TensorProto.external_data. `length` undefined: as many bytes as dims and type say. */
+	| {
+			readonly kind: 'external';
+			readonly location: string;
+			readonly offset: number;
+			readonly length: number | undefined;
+	  }
+	/** No data field at all: legal only for tensors with no elements. */
+	| { readonly kind: 'none' };
+
+/** A piece of a typed field: the payload of one packed record, or a run of unpacked elements with their tags. */
+export interface TypedChunk {
+	readonly span: ByteSpan;
+	readonly packed: boolean;
+}
+
+/** A TensorProto without its bytes. */
+export interface TensorRecord {
+	readonly name: string;
+	readonly dataType: DataTypeCode;
+	/** As in the file: unchecked, may be negative or absurd. tensor.ts checks before it reads. */
+	readonly dims: readonly number[];
+	readonly storage: TensorStorage;
+	/** The whole TensorProto message (without its tag and length) in the model file; edits are anchored here. */
+	readonly span: ByteSpan;
+	/** Holds only a part of a larger tensor (TensorProto.segment): never in use, not readable. */
+	readonly segmented?: true;
+}
+
+/** AttributeProto: one of its value fields is set. */
+export interface Attribute {
+	readonly name: string;
+	readonly f?: number;
+	/** 64-bit in the file; values beyond 2^53 are rounded. */
+	readonly i?: number;
+	readonly s?: Uint8Array;
+	readonly t?: TensorRecord;
+	readonly g?: Graph;
+	readonly floats?: readonly number[];
+	readonly ints?: readonly number[];
+	readonly strings?: readonly Uint8Array[];
+	readonly tensors?: readonly TensorRecord[];
+	readonly graphs?: readonly Graph[];
+	/** Inside a function body: the attribute of the call that this one stands for. */
+	readonly refAttrName?: string;
+	/** A sparse tensor: known to be there, not readable. */
+	readonly sparse?: true;
+	/** The value is longer than `limits.valueBytes` and stays in the file. */
+	readonly omitted?: true;
+}
+
+export interface Node {
+	/** Position in its graph's node list. */
+	readonly index: number;
+	/** As in the file; often empty, not always unique. */
+	readonly name: string;
+	readonly opType: string;
+	/** '' is the default ONNX domain ("ai.onnx" is normalised to ''). */
+	readonly domain: string;
+	readonly overload: string;
+	/** '' marks an omitted optional input. */
+	readonly inputs: readonly string[];
+	readonly outputs: readonly string[];
+	readonly attributes: ReadonlyMap<string, Attribute>;
+	/** The whole NodeProto message (without tag and length) in the model file. */
+	readonly span: ByteSpan;
+}
+
+/** One dimension of a declared shape: a number, a symbol, or unknown. */
+export type Dimension = number | string | undefined;
+
+export interface ValueInfo {
+	readonly name: string;
+	/** 0 when it is not a tensor or not stated. */
+	readonly dataType: DataTypeCode;
+	/** undefined: rank unknown. */
+	readonly shape: readonly Dimension[] | undefined;
+	/** The whole ValueInfoProto message in the model file. */
+	readonly span?: ByteSpan;
+}
+
+export interface Graph {
+	readonly name: string;
+	readonly nodes: readonly Node[];
+	readonly initializers: ReadonlyMap<string, TensorRecord>;
+	/** Names of sparse initializers: known to exist, not readable (`unsupported`). */
+	readonly sparseInitializers: ReadonlySet<string>;
+	readonly inputs: readonly ValueInfo[];
+	readonly outputs: readonly ValueInfo[];
+	/** Declared types of intermediate values. */
+	readonly valueInfo: ReadonlyMap<string, ValueInfo>;
+	/** The GraphProto message in the model file: several pieces where the writer split it. */
+	readonly spans?: readonly ByteSpan[];
+}
+
+/** FunctionProto: a model-local function. */
+export interface FunctionDefinition {
+	readonly name: string;
+	readonly domain: string;
+	readonly overload: string;
+	readonly inputs: readonly string[];
+	readonly outputs: readonly string[];
+	readonly attributes: readonly string[];
+	/** Defaults of attributes (attribute_proto). */
+	readonly attributeDefaults: ReadonlyMap<string, Attribute>;
+	readonly nodes: readonly Node[];
+	readonly opsetImports: ReadonlyMap<string, number>;
+}
+
+export interface Model {
+	/** What to call the file in messages. */
+	readonly path: string;
+	readonly bytes: number;
+	readonly irVersion: number;
+	readonly producerName: string;
+	readonly producerVersion: string;
+	/** Domain ('' is the default) -> version. */
+	readonly opsetImports: ReadonlyMap<string, number>;
+	readonly metadata: ReadonlyMap<string, string>;
+	readonly graph: Graph;
+	readonly functions: readonly FunctionDefinition[];
+	/** One sentence each for what is wrong with the file but did not keep it from being read. */
+	readonly warnings?: readonly string[];
+}
+
+/** A tensor in hand: elements decoded to an array that can hold every value of the type exactly. */
+export interface Tensor {
+	readonly dataType: DataTypeCode;
+	readonly dims: readonly number[];
+	/** float32, float16 and bfloat16 as Float32Array or Float64Array; float64 and integers up to 32 bits as Float64Array;
+	 * 64-bit integers as Float64Array when all are safe integers, else the reader throws `unsupported`. Row-major. */
+	readonly data: Float32Array | Float64Array;
+}

@@ -1,0 +1,40 @@
+import { OnnxError } from './errors.js';
+
+/**
+ * Where a model's bytes come from: the only thing the reader asks of the outside world.
+ *
+ * Adapters live with their environment (a file descriptor in the engine and the command line, a whole-file read for
+ * VS Code's virtual file systems in the host); {@link memorySource} serves tests and bytes already in hand.
+ */
+export interface ByteSource {
+	/** What to call it in messages: a path or a URI. */
+	readonly name: string;
+	/** Length in bytes when it was opened. */
+	readonly size: number;
+	/**
+	 * Reads exactly `length` bytes at `offset`. The result may be a view that is only valid until the next read:
+	 * whoever keeps bytes copies them.
+	 * @throws {OnnxError} `io` when fewer bytes are there (the file shrank, vanished or cannot be read).
+	 */
+	read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Opens the files beside a model that hold its external data; `location` has been checked to stay in the folder. */
+export interface ExternalFiles {
+	/** @throws {OnnxError} `external-data` when the file is missing, is not a regular file, or leads out of the folder. */
+	open(location: string): Promise<ByteSource>;
+}
+
+/** Bytes already in hand as a source. */
+export function memorySource(bytes: Uint8Array, name: string): ByteSource {
+	return {
+		name,
+		size: bytes.length,
+		async read(offset, length) {
+			if (offset + length > bytes.length) {
+				throw new OnnxError('io', `${name} ends at byte ${bytes.length}, before byte ${offset + length}.`, offset);
+			}
+			return bytes.subarray(offset, offset + length);
+		},
+	};
+}

@@ -1,0 +1,91 @@
+import { type Affine, affine } from '../batchnorm/affine.js';
+import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batchnorm/health.js';
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { describeOrigins, type ParameterValues, parameterValues } from '../batchnorm/parameters.js';
+import { foldability } from '../folding/reasons.js';
+import type { Model } from '../onnx/model.js';
+import { type LayerReport, type ModelSummary, REPORT_FORMAT, REPORT_VERSION, type Report } from './types.js';
+
+export interface StructureOptions {
+	/** Thresholds that differ from the defaults. */
+	readonly thresholds?: Partial<HealthThresholds>;
+}
+
+/**
+ * The report of a model before anything is run: layers, parameters, health, and where each layer would fold. What a run
+ * adds (`recompute`, `batch`, `run`) is "pending" or null.
+ */
+export function structureReport(
+	model: Model,
+	layers: readonly BatchNormLayer[],
+	options: StructureOptions = {},
+): Report {
+	const thresholds = { ...DEFAULT_THRESHOLDS, ...options.thresholds };
+	return {
+		format: REPORT_FORMAT,
+		version: REPORT_VERSION,
+		model: summarizeModel(model),
+		layers: layers.map((layer) => layerReport(layer, thresholds)),
+		run: { status: 'pending', runtime: '', inputs: [], milliseconds: {} },
+		findings: [],
+	};
+}
+
+export function summarizeModel(model: Model): ModelSummary {
+	return {
+		path: model.path,
+		bytes: model.bytes,
+		irVersion: model.irVersion,
+		// A file that imports no operator set, from before there were any, means the first.
+		opset: model.opsetImports.get('') ?? 1,
+		producer: `${model.producerName} ${model.producerVersion}`.trim(),
+		nodes: model.graph.nodes.length,
+	};
+}
+
+function layerReport(layer: BatchNormLayer, thresholds: HealthThresholds): LayerReport {
+	const resolved = parameterValues(layer);
+	const parameters = 'values' in resolved ? resolved.values : null;
+	const { source } = layer;
+	return {
+		name: layer.name,
+		graph: layer.graphPath,
+		output: layer.output,
+		channels: layer.channels,
+		dtype: layer.dtype === 'undefined' ? 'unknown' : layer.dtype,
+		opset: layer.opset,
+		epsilon: layer.epsilon,
+		momentum: layer.momentum,
+		mode: layer.mode,
+		axes: layer.axes,
+		kind: layer.kind,
+		source: source && { op: source.opType, name: source.name },
+		parametersFrom: describeOrigins(layer),
+		parameters,
+		...('reason' in resolved ? { parametersReason: resolved.reason } : {}),
+		affine: linearMap(layer, parameters),
+		recompute: { status: 'pending' },
+		batch: null,
+		foldable: foldability(layer),
+		findings: layerHealth(
+			{
+				parameters,
+				epsilon: layer.epsilon,
+				mode: layer.mode,
+				axes: layer.axes,
+				feedsRelu: layer.rectified === true,
+				afterReshape: source?.opType === 'Reshape',
+			},
+			thresholds,
+		),
+	};
+}
+
+/** In training mode, too: what the layer would do at inference with its running statistics. */
+function linearMap(layer: BatchNormLayer, parameters: ParameterValues | null): Affine | null {
+	if (parameters) {
+		const { gamma, beta, mean, variance } = parameters;
+		return affine(gamma, beta, mean, variance, layer.epsilon);
+	}
+	return layer.affine ?? null;
+}

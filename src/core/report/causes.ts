@@ -1,0 +1,164 @@
+/**
+ * The catalogue of causes: what can go wrong when a BatchNormalization is folded, each with its name for people and what
+ * to do about it. Codes are fixed by contract; src/core/folding recognises them.
+ */
+export const CAUSE_CODES = [
+	'rounding-fp16',
+	'rounding-bf16',
+	'quantized-int8',
+	'wrong-epsilon',
+	'epsilon-outside-sqrt',
+	'epsilon-clamped',
+	'epsilon-applied-twice',
+	'missing-sqrt',
+	'std-as-variance',
+	'multiplied-by-std',
+	'variance-ignored',
+	'unbiased-variance',
+	'variance-scale-factor',
+	'gamma-dropped',
+	'gamma-sign-lost',
+	'beta-dropped',
+	'mean-dropped',
+	'mean-sign-flipped',
+	'mean-unscaled',
+	'conv-bias-dropped',
+	'conv-bias-unscaled',
+	'gemm-beta-reapplied',
+	'bias-not-folded',
+	'weights-not-folded',
+	'folded-twice',
+	'initial-statistics',
+	'stale-statistics',
+	'parameters-permuted',
+	'channels-permuted',
+	'wrong-axis',
+	'forward-fold-padding',
+	'not-identifiable',
+	'unknown',
+] as const;
+
+export type CauseCode = (typeof CAUSE_CODES)[number];
+
+export function isCauseCode(value: unknown): value is CauseCode {
+	return (CAUSE_CODES as readonly unknown[]).includes(value);
+}
+
+export interface CauseDescription {
+	/** A short name, lower case, to stand in a table. */
+	readonly title: string;
+	/** What to do about it: one or two sentences. */
+	readonly advice: string;
+}
+
+const ROUNDED = 'Nothing is wrong with the fold; if accuracy suffers, keep these weights in float32.';
+const EPSILON = "Give the converter the epsilon that the file states, or set the attribute to the framework's value.";
+const FORMULA = 'Correct the converter: the scale is gamma / sqrt(variance + epsilon).';
+const BIAS =
+	"Correct the converter: the folded bias is (bias - mean) * scale + beta, with the operator's own bias in it.";
+
+/** Every code's description; the page and the terminal show them beside the evidence. */
+export const CAUSES: Readonly<Record<CauseCode, CauseDescription>> = {
+	'rounding-fp16': {
+		title: 'rounded to float16',
+		advice: `${ROUNDED} A variance above 65504 overflows float16: fold before converting.`,
+	},
+	'rounding-bf16': { title: 'rounded to bfloat16', advice: ROUNDED },
+	'quantized-int8': {
+		title: 'quantized to 8 bits',
+		advice:
+			'The fold itself is right. Where channels differ much in scale, quantize per channel instead of per tensor.',
+	},
+	'wrong-epsilon': { title: 'another epsilon', advice: EPSILON },
+	'epsilon-outside-sqrt': {
+		title: 'epsilon added outside the square root',
+		advice: `${FORMULA} Epsilon belongs inside the square root.`,
+	},
+	'epsilon-clamped': {
+		title: 'epsilon used as a lower limit',
+		advice: `${FORMULA} Epsilon is added to the variance, not a limit for it.`,
+	},
+	'epsilon-applied-twice': {
+		title: 'epsilon applied twice',
+		advice:
+			'The scale was folded once and then treated as a BatchNormalization with variance 1 again. Set epsilon to 0 in the second step, or fold once.',
+	},
+	'missing-sqrt': { title: 'square root missing', advice: FORMULA },
+	'std-as-variance': {
+		title: 'standard deviation taken for the variance',
+		advice: `${FORMULA} Pass the running variance, not its square root.`,
+	},
+	'multiplied-by-std': { title: 'multiplied by the standard deviation', advice: `${FORMULA} Divide, not multiply.` },
+	'variance-ignored': { title: 'variance ignored', advice: FORMULA },
+	'unbiased-variance': {
+		title: "Bessel's correction applied to the variance",
+		advice: 'Use the running variance as it is stored; do not multiply it by m / (m - 1) or its inverse.',
+	},
+	'variance-scale-factor': {
+		title: 'moving-average factor not divided out',
+		advice:
+			'Caffe keeps a scale factor in the third blob of its BatchNorm layer: divide mean and variance by it, once.',
+	},
+	'gamma-dropped': {
+		title: 'gamma dropped',
+		advice: 'Multiply by gamma, or set it to 1 in the original if it is meant to be fixed (MXNet: fix_gamma).',
+	},
+	'gamma-sign-lost': { title: 'sign of gamma lost', advice: 'Gamma may be negative: multiply by it with its sign.' },
+	'beta-dropped': { title: 'beta dropped', advice: BIAS },
+	'mean-dropped': { title: 'mean dropped', advice: BIAS },
+	'mean-sign-flipped': { title: 'sign of the mean flipped', advice: BIAS },
+	'mean-unscaled': { title: 'mean not scaled', advice: BIAS },
+	'conv-bias-dropped': { title: "operator's bias dropped", advice: BIAS },
+	'conv-bias-unscaled': { title: "operator's bias not scaled", advice: BIAS },
+	'gemm-beta-reapplied': {
+		title: "Gemm's beta applied again",
+		advice: "Set Gemm's beta to 1 after folding, or divide the folded bias by it.",
+	},
+	'bias-not-folded': { title: 'bias not folded', advice: BIAS },
+	'weights-not-folded': {
+		title: 'weights not folded',
+		advice:
+			'Multiply the weights by the scale along the output channels; only the bias was changed, or nothing at all.',
+	},
+	'folded-twice': {
+		title: 'folded twice',
+		advice: 'Fold once: either remove the BatchNormalization after folding, or start from the unfolded weights.',
+	},
+	'initial-statistics': {
+		title: 'statistics of an untrained layer',
+		advice:
+			'Load the checkpoint, with its running mean and variance (buffers, not parameters), before folding or exporting.',
+	},
+	'stale-statistics': {
+		title: 'statistics of another moment',
+		advice:
+			'The deployed weights fit other running statistics than those in the file: export both from the same checkpoint, and confirm with batch statistics of real data.',
+	},
+	'parameters-permuted': {
+		title: 'parameters in another order',
+		advice: 'Apply each parameter to its own channel: the order of channels changed on one side only.',
+	},
+	'channels-permuted': {
+		title: 'channels in another order',
+		advice:
+			'Reorder the output channels, or make sure that the next layer was reordered the same way: then nothing is wrong.',
+	},
+	'wrong-axis': {
+		title: 'scaled along the wrong axis',
+		advice:
+			'Scale along the output channels: axis 0 of Conv, axis 1 (within each group) of ConvTranspose, the columns of MatMul and of Gemm without transB.',
+	},
+	'forward-fold-padding': {
+		title: 'folded forward into a padded convolution',
+		advice:
+			'Padding inserts zeros after the BatchNormalization: fold forward only without padding, or pad with -shift / scale.',
+	},
+	'not-identifiable': {
+		title: 'cannot be told',
+		advice: 'The channels concerned have gamma 0 or only zero weights: nothing can be concluded from their ratio.',
+	},
+	unknown: {
+		title: 'unknown',
+		advice: 'Compare the channels named; if the model was trained on, or edited, fold the current original again.',
+	},
+};

@@ -1,0 +1,117 @@
+import { CAUSES, type CauseCode } from './causes.js';
+import type { Comparison, LayerComparison, OutputComparison } from './comparison.js';
+
+/** Causes named in the answer before it only counts them. */
+const MAX_CAUSES = 3;
+
+/**
+ * The answer at the top: how many layers arrived, which did not and why, what became of the others, and whether the
+ * outputs agree. A single wrong layer is told with its evidence, several by cause.
+ */
+export function comparisonAnswer(comparison: Comparison): string {
+	const { layers, summary, notes } = comparison;
+	if (layers.length === 0) {
+		return notes[0] ?? 'The original has no BatchNormalization: there is nothing to compare.';
+	}
+	const clauses = [...verdict(comparison), ...restClauses(summary), ...outputClause(comparison.outputs)];
+	// The first number says what is counted.
+	const [first = '', ...others] = clauses;
+	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
+	const wrong = layers.filter(({ status }) => status === 'mismatch');
+	const sentence = `${capitalize([counted, ...others].join('; '))}.`;
+	return wrong.length === 1 && wrong[0] ? `${sentence} ${wrong[0].evidence}` : sentence;
+}
+
+/** Right and wrong among the layers that were folded (or kept wrongly). */
+function verdict({ layers, summary }: Comparison): string[] {
+	const checked = summary.match + summary.mismatch;
+	const wrong = layers.filter(({ status }) => status === 'mismatch');
+	if (checked === 0) {
+		return [];
+	}
+	if (wrong.length === 0) {
+		return [checked === 1 ? 'the folded layer is right' : `all ${checked} folded layers are right`];
+	}
+	const right = `${summary.match} of ${checked} folded ${checked === 1 ? 'layer is' : 'layers are'} right`;
+	const [only] = wrong;
+	return [
+		wrong.length === 1 && only
+			? `${right}, ${only.name} is not (${causeTitle(only)})`
+			: `${right}, ${wrong.length} are not: ${causes(wrong)}`,
+	];
+}
+
+/** Layers of which there is nothing right or wrong to say. */
+function restClauses(summary: Comparison['summary']): string[] {
+	const { kept, unmatched } = summary;
+	return [
+		...(kept === 1 ? ['1 is kept as it was'] : kept > 1 ? [`${kept} are kept as they were`] : []),
+		...(unmatched > 0 ? [`${unmatched} ${unmatched === 1 ? 'has' : 'have'} no counterpart`] : []),
+		...(summary['not-identifiable'] > 0 ? [`${summary['not-identifiable']} cannot be told`] : []),
+	];
+}
+
+const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');
+
+/** What to call what happened to a layer, in a few words. */
+export function causeTitle({ cause, details }: LayerComparison): string {
+	if (cause === null) {
+		return '';
+	}
+	return cause === 'unknown' && similarity(details) === 'other-weights' ? 'other weights' : CAUSES[cause].title;
+}
+
+/** Of the rows of a layer that no formula explains, as core/folding/similarity.ts calls it. */
+function similarity({ similarity: found }: LayerComparison['details']): unknown {
+	return typeof found === 'object' && found !== null && 'kind' in found ? found.kind : undefined;
+}
+
+/** "another epsilon (10), beta dropped (2)", the most frequent first. */
+function causes(wrong: readonly LayerComparison[]): string {
+	const counts = new Map<string, number>();
+	for (const layer of wrong) {
+		const title = causeTitle(layer) || CAUSES['unknown' satisfies CauseCode].title;
+		counts.set(title, (counts.get(title) ?? 0) + 1);
+	}
+	const sorted = [...counts].sort(([, a], [, b]) => b - a);
+	const named = sorted.slice(0, MAX_CAUSES).map(([title, count]) => `${title} (${count})`);
+	const more = sorted.length - named.length;
+	return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ');
+}
+
+function outputClause(outputs: OutputComparison | undefined): string[] {
+	switch (outputs?.status) {
+		case 'match':
+			return ['the outputs of both models agree'];
+		case 'mismatch':
+			return ['the outputs of the models differ'];
+		default:
+			return [];
+	}
+}
+
+/** What the run found, in one sentence: the numbers, the bound, and where the models part. */
+export function outputSentence({ status, reason, maxAbs, maxRel, bound, firstLayer }: OutputComparison): string {
+	if (status === 'skipped') {
+		return `Outputs not compared: ${reason ?? 'the models were not run.'}`;
+	}
+	if (maxAbs === undefined) {
+		return `The outputs differ. ${reason ?? ''}`.trim();
+	}
+	const numbers = `by at most ${short(maxAbs)} (${short(maxRel)} of the largest value); rounding explains ${short(bound)}`;
+	const where = firstLayer === undefined ? '' : ` They part at ${firstLayer}.`;
+	const verdict = status === 'match' ? 'Both models give the same outputs: they differ' : 'The outputs differ';
+	return `${verdict} ${numbers}.${where}${reason === undefined ? '' : ` ${reason}`}`;
+}
+
+function short(value: number | undefined): string {
+	if (value === undefined) {
+		return 'an unknown amount';
+	}
+	const small = value !== 0 && Math.abs(value) < 1e-3;
+	return small ? value.toExponential(1) : String(Number(value.toPrecision(2)));
+}
+
+function capitalize(text: string): string {
+	return text.charAt(0).toUpperCase() + text.slice(1);
+}

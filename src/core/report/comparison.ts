@@ -1,0 +1,260 @@
+import { type CauseCode, isCauseCode } from './causes.js';
+import {
+	count,
+	type Decoder,
+	dictionary,
+	fail,
+	list,
+	literal,
+	nullable,
+	oneOf,
+	optional,
+	ReportError,
+	real,
+	record,
+	text,
+	values,
+} from './decode.js';
+import { encodeObject, type JsonObject, type JsonValue, model, runInput } from './json.js';
+import type { ChannelValues, ModelSummary, RunInput } from './types.js';
+
+/**
+ * The comparison of an original model with a deployed one: for every BatchNormalization of the original, whether its
+ * parameters arrived. Its JSON form is fixed by contract; in memory, per-channel numbers are Float64Array.
+ */
+export const COMPARISON_FORMAT = 'batchnorm-lens.comparison';
+export const COMPARISON_VERSION = 1;
+
+export const COMPARISON_STATUSES = ['match', 'mismatch', 'kept', 'unmatched', 'not-identifiable'] as const;
+
+export type ComparisonStatus = (typeof COMPARISON_STATUSES)[number];
+
+/** The operator of the deployed model that a layer was folded into (or that feeds it, where it was kept). */
+export interface FoldedInto {
+	/** Node name, or one made from its output. */
+	readonly name: string;
+	readonly op: string;
+	/** Name of the weight tensor. */
+	readonly weight: string;
+	/** Name of the bias tensor; null: the operator has none. */
+	readonly bias: string | null;
+}
+
+/** One value a channel, indexed like the BN's parameters; an empty array where nothing could be compared. */
+export interface ChannelComparison {
+	/** Least-squares ratio of the found to the original weight row; NaN where the original row is zero. */
+	readonly weightRatio: ChannelValues;
+	/** What that ratio leaves unexplained, relative to the found row: 0 is an exact multiple, 1 another direction. */
+	readonly weightResidual: ChannelValues;
+	/** Found minus expected bias. */
+	readonly biasError: ChannelValues;
+	/** s = gamma / sqrt(variance + epsilon): what weightRatio should be. */
+	readonly expectedRatio?: ChannelValues;
+	/** Largest allowed error of the bias. */
+	readonly biasBound?: ChannelValues;
+	readonly foundBias?: ChannelValues;
+	readonly expectedBias?: ChannelValues;
+	/** Largest error of the channel's weights and bias, each divided by its own bound: above 1 is a mismatch. */
+	readonly boundRatio?: ChannelValues;
+}
+
+/** An explanation that fits about as well as the one given, or less well: for a person to weigh. */
+export interface AlternativeExplanation {
+	readonly causes: readonly CauseCode[];
+	readonly confidence: number;
+}
+
+export interface LayerComparison {
+	/** The BN's display name in the original, unique within the comparison. */
+	readonly name: string;
+	readonly status: ComparisonStatus;
+	readonly into: FoldedInto | null;
+	/** What went wrong, or for a match which rounding was found; null: nothing to explain. */
+	readonly cause: CauseCode | null;
+	/** Every cause found, the largest first; `cause` is the first of them. */
+	readonly causes: readonly CauseCode[];
+	/** Of the explanation, 0 to 1; of the match where nothing is wrong. */
+	readonly confidence: number;
+	/** One sentence with the numbers. */
+	readonly evidence: string;
+	/** What the cause brings along (the epsilon that fits, a permutation …) and what was tried; for people and scripts. */
+	readonly details: JsonObject;
+	readonly alternatives: readonly AlternativeExplanation[];
+	/** Largest |found - expected| over weights and bias; null where nothing was compared. */
+	readonly maxAbs: number | null;
+	/** Largest error relative to the expected value. */
+	readonly maxRel: number | null;
+	/** Largest error in units in the last place of the deployed weights' type. */
+	readonly maxUlp: number | null;
+	/** Largest error that type and arithmetic allow. */
+	readonly bound: number | null;
+	readonly perChannel: ChannelComparison;
+}
+
+/** The proof that needs no formula: both models run on the same input, their outputs compared. */
+export interface OutputComparison {
+	readonly status: 'match' | 'mismatch' | 'skipped';
+	/** Why there is no verdict, or what stands beside it: one sentence. */
+	readonly reason?: string;
+	/** Largest |original - deployed| over all outputs. */
+	readonly maxAbs?: number;
+	/** The same relative to the largest magnitude of the output it is in. */
+	readonly maxRel?: number;
+	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
+	readonly bound?: number;
+	/** With a mismatch the first layer whose own output differs by more than rounding explains, where it can be told. */
+	readonly firstLayer?: string;
+	/** "onnxruntime-node 1.30.0"; absent when nothing was run. */
+	readonly runtime?: string;
+	readonly inputs?: readonly RunInput[];
+	readonly milliseconds?: number;
+}
+
+export interface Comparison {
+	readonly format: typeof COMPARISON_FORMAT;
+	readonly version: typeof COMPARISON_VERSION;
+	readonly original: ModelSummary;
+	readonly deployed: ModelSummary;
+	/** One entry per BN of the original, in its graph order. */
+	readonly layers: readonly LayerComparison[];
+	readonly summary: Readonly<Record<ComparisonStatus, number>>;
+	/** What concerns the pair as a whole: arguments swapped, unrelated models, pruned layers. One sentence each. */
+	readonly notes: readonly string[];
+	/** Absent where only the files were compared. */
+	readonly outputs?: OutputComparison;
+}
+
+/** Counts the layers of each status. */
+export function summarize(layers: readonly LayerComparison[]): Record<ComparisonStatus, number> {
+	const summary = { match: 0, mismatch: 0, kept: 0, unmatched: 0, 'not-identifiable': 0 };
+	for (const layer of layers) {
+		summary[layer.status]++;
+	}
+	return summary;
+}
+
+/** The comparison as plain JSON, by the rules of `encodeReport`. */
+export function encodeComparison(comparison: Comparison): JsonObject {
+	return encodeObject(comparison);
+}
+
+/** Layers in one comparison, entries of the small lists: as in json.ts. */
+const MAX_LAYERS = 20_000;
+const MAX_ENTRIES = 1_000;
+/** Nesting of `details`: it is flat by intent. */
+const MAX_DEPTH = 6;
+
+const cause: Decoder<CauseCode> = (value, path) => (isCauseCode(value) ? value : fail(path, 'a cause code', value));
+const causes = list(cause, MAX_ENTRIES);
+
+function json(depth: number): Decoder<JsonValue> {
+	return (value, path) => {
+		if (value === null || typeof value === 'boolean' || typeof value === 'number') {
+			return value;
+		}
+		if (typeof value === 'string') {
+			return text(value, path);
+		}
+		if (depth === 0) {
+			throw new ReportError(path, `is nested deeper than ${MAX_DEPTH} levels`);
+		}
+		const child = json(depth - 1);
+		return Array.isArray(value) ? list(child)(value, path) : dictionary(child, MAX_ENTRIES)(value, path);
+	};
+}
+
+const absentIsEmpty =
+	<T>(decode: Decoder<readonly T[]>): Decoder<readonly T[]> =>
+	(value, path) =>
+		value === undefined ? [] : decode(value, path);
+
+const layer = record<LayerComparison>({
+	name: text,
+	status: oneOf(...COMPARISON_STATUSES),
+	into: nullable(record<FoldedInto>({ name: text, op: text, weight: text, bias: nullable(text) })),
+	cause: nullable(cause),
+	causes: absentIsEmpty(causes),
+	confidence: real,
+	evidence: text,
+	details: dictionary(json(MAX_DEPTH), MAX_ENTRIES),
+	alternatives: absentIsEmpty(list(record<AlternativeExplanation>({ causes, confidence: real }), MAX_ENTRIES)),
+	maxAbs: nullable(real),
+	maxRel: nullable(real),
+	maxUlp: nullable(real),
+	bound: nullable(real),
+	perChannel: record<ChannelComparison>({
+		weightRatio: values,
+		weightResidual: values,
+		biasError: values,
+		expectedRatio: optional(values),
+		biasBound: optional(values),
+		foundBias: optional(values),
+		expectedBias: optional(values),
+		boundRatio: optional(values),
+	}),
+});
+
+export const outputs = record<OutputComparison>({
+	status: oneOf('match', 'mismatch', 'skipped'),
+	reason: optional(text),
+	maxAbs: optional(real),
+	maxRel: optional(real),
+	bound: optional(real),
+	firstLayer: optional(text),
+	runtime: optional(text),
+	inputs: optional(list(runInput, MAX_ENTRIES)),
+	milliseconds: optional(real),
+});
+
+const header = record({ format: literal(COMPARISON_FORMAT), version: count });
+
+const body = record<Comparison>({
+	format: literal(COMPARISON_FORMAT),
+	version: literal(COMPARISON_VERSION),
+	original: model,
+	deployed: model,
+	layers: list(layer, MAX_LAYERS),
+	summary: record({ match: count, mismatch: count, kept: count, unmatched: count, 'not-identifiable': count }),
+	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
+	outputs: optional(outputs),
+});
+
+/**
+ * Reads a comparison that came as JSON (already parsed). Unknown fields are ignored; everything known is checked,
+ * including that the arrays of a layer have one length and that the summary counts the layers.
+ * @param path where `value` sits in a larger document, for messages.
+ * @throws {ReportError}
+ */
+export function parseComparison(value: unknown, path = ''): Comparison {
+	const { version } = header(value, path);
+	const prefix = path === '' ? '' : `${path}.`;
+	if (version !== COMPARISON_VERSION) {
+		throw new ReportError(
+			`${prefix}version`,
+			`is ${version}; this program reads version ${COMPARISON_VERSION} only, update it`,
+		);
+	}
+	const comparison = body(value, path);
+	comparison.layers.forEach((entry, index) => {
+		checkLengths(entry, `${prefix}layers[${index}]`);
+	});
+	const counted = summarize(comparison.layers);
+	for (const status of COMPARISON_STATUSES) {
+		if (comparison.summary[status] !== counted[status]) {
+			const problem = `is ${comparison.summary[status]}, but ${counted[status]} layers have that status`;
+			throw new ReportError(`${prefix}summary.${status}`, problem);
+		}
+	}
+	return comparison;
+}
+
+/** The arrays of a layer are indexed by the same channels; one that has nothing to say is empty. */
+function checkLengths({ perChannel }: LayerComparison, at: string): void {
+	const arrays = Object.entries(perChannel).filter(([, array]) => array.length > 0);
+	const length = arrays[0]?.[1].length;
+	for (const [name, array] of arrays) {
+		if (array.length !== length) {
+			throw new ReportError(`${at}.perChannel.${name}`, `has ${array.length} values where ${length} belong`);
+		}
+	}
+}

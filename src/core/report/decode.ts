@@ -1,0 +1,145 @@
+/**
+ * Strict decoding of untrusted JSON: small decoders that compose, each naming the place where it failed. A saved
+ * notebook output or a report from someone else's machine ends up in a page: nothing unchecked gets past here.
+ */
+export class ReportError extends Error {
+	override readonly name = 'ReportError';
+	/** Where in the document, for example `layers[3].parameters.gamma[2]`; '' is the document itself. */
+	readonly path: string;
+
+	constructor(path: string, problem: string) {
+		super(`${path === '' ? 'The document' : path} ${problem}.`);
+		this.path = path;
+	}
+}
+
+/** Checks `value`, found at `path`, and returns it in its typed form. @throws {ReportError} */
+export type Decoder<T> = (value: unknown, path: string) => T;
+
+/** Longest text: tensor names made by exporters reach a few hundred characters, messages fewer. */
+export const MAX_TEXT = 20_000;
+/** Most elements in one array: above any layer's channels or activations, below what would stall a page. */
+export const MAX_ELEMENTS = 1 << 22;
+
+/** A short form of a wrong value, for messages. */
+function shown(value: unknown): string {
+	if (Array.isArray(value)) {
+		return `an array of ${value.length}`;
+	}
+	if (typeof value === 'object' && value !== null) {
+		return 'an object';
+	}
+	return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value);
+}
+
+export function fail(path: string, expected: string, value: unknown): never {
+	throw new ReportError(path, `must be ${expected}, not ${shown(value)}`);
+}
+
+function join(path: string, key: string): string {
+	return path === '' ? key : `${path}.${key}`;
+}
+
+export const text: Decoder<string> = (value, path) => {
+	if (typeof value !== 'string') {
+		return fail(path, 'a text', value);
+	}
+	if (value.length > MAX_TEXT) {
+		throw new ReportError(path, `has ${value.length} characters; at most ${MAX_TEXT} are read`);
+	}
+	return value;
+};
+
+/** The number, or undefined when it is none: finite, or one of the strings that stand for what JSON cannot hold. */
+function toNumber(value: unknown): number | undefined {
+	if (typeof value === 'number') {
+		return value;
+	}
+	return value === 'NaN' || value === 'Infinity' || value === '-Infinity' ? Number(value) : undefined;
+}
+
+export const real: Decoder<number> = (value, path) =>
+	toNumber(value) ?? fail(path, 'a number, "NaN", "Infinity" or "-Infinity"', value);
+
+/** A non-negative safe integer. */
+export const count: Decoder<number> = (value, path) =>
+	Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : fail(path, 'a whole number from 0 on', value);
+
+export function oneOf<T extends string>(...choices: readonly T[]): Decoder<T> {
+	return (value, path) =>
+		choices.find((choice) => choice === value) ??
+		fail(path, choices.map((choice) => JSON.stringify(choice)).join(' or '), value);
+}
+
+export function literal<T extends string | number>(expected: T): Decoder<T> {
+	return (value, path) => (value === expected ? expected : fail(path, JSON.stringify(expected), value));
+}
+
+export function nullable<T>(decode: Decoder<T>): Decoder<T | null> {
+	return (value, path) => (value === null ? null : decode(value, path));
+}
+
+export function optional<T>(decode: Decoder<T>): Decoder<T | undefined> {
+	return (value, path) => (value === undefined ? undefined : decode(value, path));
+}
+
+function elements(value: unknown, path: string, limit: number): readonly unknown[] {
+	if (!Array.isArray(value)) {
+		return fail(path, 'an array', value);
+	}
+	if (value.length > limit) {
+		throw new ReportError(path, `has ${value.length} elements; at most ${limit} are read`);
+	}
+	return value;
+}
+
+export function list<T>(decode: Decoder<T>, limit = MAX_ELEMENTS): Decoder<readonly T[]> {
+	return (value, path) => elements(value, path, limit).map((element, index) => decode(element, `${path}[${index}]`));
+}
+
+/** Per-channel numbers. */
+export const values: Decoder<Float64Array> = (value, path) => {
+	const source = elements(value, path, MAX_ELEMENTS);
+	const result = new Float64Array(source.length);
+	for (let index = 0; index < source.length; index++) {
+		// The path is put together on failure only: a network has hundreds of thousands of these.
+		const element = source[index];
+		result[index] = toNumber(element) ?? real(element, `${path}[${index}]`);
+	}
+	return result;
+};
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object with these fields; others are ignored, so that a newer writer may add some. */
+export function record<T>(fields: { readonly [K in keyof T]-?: Decoder<T[K]> }): Decoder<T> {
+	return (value, path) => {
+		if (!isObject(value)) {
+			return fail(path, 'an object', value);
+		}
+		const result: Partial<T> = {};
+		for (const key in fields) {
+			const field = Object.hasOwn(value, key) ? value[key] : undefined;
+			const decoded = fields[key](field, join(path, key));
+			// An absent field stays absent: reports that went through JSON equal those that did not.
+			if (decoded !== undefined) {
+				result[key] = decoded;
+			}
+		}
+		return result as T;
+	};
+}
+
+/** An object used as a map from any name to T. */
+export function dictionary<T>(decode: Decoder<T>, limit: number): Decoder<Readonly<Record<string, T>>> {
+	return (value, path) => {
+		if (!isObject(value)) {
+			return fail(path, 'an object', value);
+		}
+		const entries = Object.entries(value);
+		elements(entries, path, limit);
+		return Object.fromEntries(entries.map(([key, element]) => [key, decode(element, join(path, key))]));
+	};
+}

@@ -1,0 +1,40 @@
+import { escapeMarkup, formatNumber, formatRange, shorten, visible } from '../plain-text.js';
+import { answer } from '../summary.js';
+import type { LayerReport, Report } from '../types.js';
+
+const MAX_NAME = 120;
+const MAX_ANSWER = 1000;
+
+const COLUMNS = ['#', 'Layer', 'C', 'Epsilon', 'Running variance', 'Scale', 'Recomputed', 'Findings'];
+
+/** Answer and layers as plain HTML, without scripts and styles: what sites show that know nothing of our outputs. */
+export function toHtmlTable(report: Report): string {
+	const head = COLUMNS.map((title) => `<th>${title}</th>`).join('');
+	const rows = report.layers.map((layer, index) => `<tr>${cells(layer, index).map(cell).join('')}</tr>`);
+	const table = rows.length === 0 ? [] : [`<table><tr>${head}</tr>`, ...rows, '</table>'];
+	return [`<p>${plain(answer(report), MAX_ANSWER)}</p>`, ...table].join('\n');
+}
+
+function cells(
+	{ name, channels, epsilon, parameters, affine, recompute, findings }: LayerReport,
+	index: number,
+): string[] {
+	return [
+		String(index),
+		name,
+		String(channels),
+		formatNumber(epsilon),
+		parameters === null ? 'not constant' : formatRange(parameters.variance),
+		affine === null ? '' : formatRange(affine.scale),
+		recompute.status,
+		[...new Set(findings.map(({ code }) => code))].join(', '),
+	];
+}
+
+function cell(text: string): string {
+	return `<td>${plain(text, MAX_NAME)}</td>`;
+}
+
+function plain(text: string, length: number): string {
+	return escapeMarkup(visible(shorten(text, length)));
+}

@@ -1,0 +1,45 @@
+import { encodeReport } from '../json.js';
+import type { Report } from '../types.js';
+import { toCsv } from './csv.js';
+import { type PageParts, toHtml } from './html.js';
+import { type JunitOptions, toJunit } from './junit.js';
+import { toMarkdown } from './markdown.js';
+import { type SarifOptions, toSarif } from './sarif.js';
+
+export type ExportFormat = 'json' | 'csv' | 'markdown' | 'sarif' | 'junit' | 'html';
+
+/** Each format's file name ending, without the dot. */
+export const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
+	html: 'html',
+	markdown: 'md',
+	csv: 'csv',
+	json: 'json',
+	sarif: 'sarif',
+	junit: 'xml',
+};
+
+export const FORMATS = Object.keys(EXTENSIONS) as readonly ExportFormat[];
+
+/** What single formats need beside the report. */
+export interface ExportOptions extends SarifOptions, JunitOptions {
+	/** Asked only for a page: it reads megabytes. */
+	pageParts(): Promise<PageParts>;
+}
+
+/** The report in a format, as the text of a file. Rejects only with what `pageParts` rejects with. */
+export async function exportReport(report: Report, format: ExportFormat, options: ExportOptions): Promise<string> {
+	switch (format) {
+		case 'json':
+			return `${JSON.stringify(encodeReport(report))}\n`;
+		case 'csv':
+			return toCsv(report);
+		case 'markdown':
+			return toMarkdown(report);
+		case 'sarif':
+			return `${JSON.stringify(toSarif(report, options), null, '\t')}\n`;
+		case 'junit':
+			return toJunit(report, options);
+		case 'html':
+			return toHtml(report, await options.pageParts());
+	}
+}

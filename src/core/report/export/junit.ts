@@ -1,0 +1,88 @@
+import { escapeMarkup, shorten, visible } from '../plain-text.js';
+import type { Finding, LayerReport, Report, Severity } from '../types.js';
+
+export interface JunitOptions {
+	/** Least severity of a finding that fails its layer. */
+	readonly failOn: Severity | 'never';
+}
+
+const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
+const MAX_NAME = 300;
+const MAX_MESSAGE = 2000;
+
+interface Case {
+	readonly xml: string;
+	readonly outcome: 'passed' | 'failure' | 'skipped';
+}
+
+/**
+ * The layers as JUnit XML, the dialect that CI systems agree on: one testcase a layer, failed by its findings from
+ * `failOn` on, skipped where it could not be recomputed and nothing else is wrong; and one for the model as a whole.
+ */
+export function toJunit(report: Report, { failOn }: JunitOptions): string {
+	const fails = ({ severity }: Finding) =>
+		failOn !== 'never' && SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(failOn);
+	const cases = [modelCase(report, fails), ...report.layers.map((layer, index) => layerCase(layer, index, fails))];
+	const count = (outcome: Case['outcome']) => cases.filter((one) => one.outcome === outcome).length;
+	const seconds = (report.run.milliseconds.total ?? 0) / 1000;
+	const totals = `tests="${cases.length}" failures="${count('failure')}" errors="0" skipped="${count('skipped')}" time="${seconds.toFixed(3)}"`;
+	return [
+		'<?xml version="1.0" encoding="UTF-8"?>',
+		`<testsuites ${totals}>`,
+		`<testsuite name="${attribute(report.model.path || 'model', MAX_NAME)}" ${totals}>`,
+		...cases.map(({ xml }) => xml),
+		'</testsuite>',
+		'</testsuites>',
+		'',
+	].join('\n');
+}
+
+function modelCase({ run, findings }: Report, fails: (finding: Finding) => boolean): Case {
+	const reason =
+		run.status === 'failed' || run.status === 'skipped' ? (run.reason ?? 'The model was not run.') : undefined;
+	return testcase('model', 'run', {
+		failed: findings.filter(fails),
+		noted: findings.filter((one) => !fails(one)),
+		reason,
+	});
+}
+
+function layerCase(layer: LayerReport, index: number, fails: (finding: Finding) => boolean): Case {
+	const { recompute, findings } = layer;
+	const reason = recompute.status === 'skipped' ? (recompute.reason ?? 'It was not recomputed.') : undefined;
+	// The index keeps cases apart whose names were shortened to the same.
+	return testcase('layers', `${index} ${layer.name}`, {
+		failed: findings.filter(fails),
+		noted: findings.filter((one) => !fails(one)),
+		reason,
+	});
+}
+
+interface Outcome {
+	readonly failed: readonly Finding[];
+	readonly noted: readonly Finding[];
+	/** Why it was not checked. */
+	readonly reason: string | undefined;
+}
+
+function testcase(group: string, name: string, { failed, noted, reason }: Outcome): Case {
+	const notes = noted.length === 0 ? '' : `<system-out>${noted.map(findingText).join('\n')}</system-out>`;
+	const [first] = failed;
+	const outcome = first ? 'failure' : reason === undefined ? 'passed' : 'skipped';
+	const skipped = reason === undefined ? '' : `<skipped message="${attribute(reason, MAX_MESSAGE)}"/>`;
+	const verdict = first
+		? `<failure type="${first.code}" message="${attribute(first.message, MAX_MESSAGE)}">${failed.map(findingText).join('\n')}</failure>`
+		: skipped;
+	return {
+		outcome,
+		xml: `<testcase classname="${group}" name="${attribute(name, MAX_NAME)}">${verdict}${notes}</testcase>`,
+	};
+}
+
+function findingText({ severity, code, message }: Finding): string {
+	return `${severity} ${code}: ${attribute(message, MAX_MESSAGE)}`;
+}
+
+function attribute(text: string, length: number): string {
+	return escapeMarkup(visible(shorten(text, length)));
+}

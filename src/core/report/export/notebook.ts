@@ -1,0 +1,85 @@
+import { encodeReport, type JsonObject } from '../json.js';
+import { MIME_TYPE } from '../mime-type.js';
+import { visible } from '../plain-text.js';
+import { answer } from '../summary.js';
+import type { LayerReport, Report } from '../types.js';
+import { toHtmlTable } from './html-table.js';
+import { markdownParts } from './markdown.js';
+
+/** Notebooks are kept in version control and opened whole: characters of JSON that an output may have. */
+const MAX_OUTPUT = 2_000_000;
+
+/** What is left out of an output that would be too large, the least missed first. */
+const REDUCTIONS: readonly { readonly what: string; readonly apply: (layer: LayerReport) => LayerReport }[] = [
+	{
+		what: 'the recompute error of each channel',
+		apply: ({ recompute: { perChannel: _, ...recompute }, ...layer }) => ({ ...layer, recompute }),
+	},
+	{ what: 'batch statistics', apply: (layer) => ({ ...layer, batch: null }) },
+	{
+		what: 'gamma, beta, mean and variance',
+		apply: (layer) => ({ ...layer, parameters: null, parametersReason: 'Left out to keep the notebook small.' }),
+	},
+	{ what: 'scale and shift', apply: (layer) => ({ ...layer, affine: null }) },
+];
+
+/**
+ * A notebook (nbformat 4.5, as text) that holds the report: the answer, an output that the renderer draws, with a table
+ * beside it for sites that show notebooks without it, and what was found. Numbers have nine digits, enough to tell any two
+ * float32 apart.
+ */
+export function toNotebook(report: Report): string {
+	const { payload, omitted } = fit(report);
+	const { head, details } = markdownParts(report);
+	const note = omitted.length === 0 ? '' : `\n\nLeft out to keep this notebook small: ${omitted.join('; ')}.`;
+	const markdown = (id: string, text: string) => ({ cell_type: 'markdown', id, metadata: {}, source: lines(text) });
+	const output = {
+		output_type: 'display_data',
+		metadata: {},
+		data: {
+			[MIME_TYPE]: payload,
+			'text/html': lines(toHtmlTable(report)),
+			'text/plain': lines(visible(answer(report))),
+		},
+	};
+	const cells = [
+		markdown('answer', head + note),
+		{
+			cell_type: 'code',
+			id: 'report',
+			metadata: {},
+			execution_count: null,
+			source: ['# Saved by BatchNorm Lens: the output below is the report, nothing has to be run.'],
+			outputs: [output],
+		},
+		...(details === '' ? [] : [markdown('details', details)]),
+	];
+	const metadata = { language_info: { name: 'python' } };
+	return `${JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }, null, 1)}\n`;
+}
+
+function fit(report: Report): { readonly payload: JsonObject; readonly omitted: readonly string[] } {
+	let shown = report;
+	const omitted: string[] = [];
+	for (const { what, apply } of [{ what: '', apply: (layer: LayerReport) => layer }, ...REDUCTIONS]) {
+		shown = { ...shown, layers: shown.layers.map(apply) };
+		if (what !== '') {
+			omitted.push(what);
+		}
+		const json = JSON.stringify({ kind: 'report', report: encodeReport(shown) }, nineDigits);
+		if (json.length <= MAX_OUTPUT) {
+			return { payload: JSON.parse(json), omitted };
+		}
+	}
+	// Thousands of layers: what is left cannot be made smaller, and a table of them is still there.
+	return { payload: JSON.parse(JSON.stringify({ kind: 'report', report: encodeReport(shown) }, nineDigits)), omitted };
+}
+
+function nineDigits(_key: string, value: unknown): unknown {
+	return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
+}
+
+/** The notebook format wants text as a list of lines, each with its end. */
+function lines(text: string): string[] {
+	return text.split(/(?<=\n)/);
+}

@@ -1,0 +1,87 @@
+import type { JsonObject } from '../json.js';
+import { shorten, visible } from '../plain-text.js';
+import type { Finding, Report, Severity } from '../types.js';
+import { RULE_CODES, RULES } from './rules.js';
+
+export interface SarifOptions {
+	/** The model as a URI reference; relative ones are resolved against the checkout by CI systems. */
+	readonly uri: string;
+	/** Version of this program, "1.2.3". */
+	readonly version: string;
+}
+
+const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
+const LEVELS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };
+const MAX_NAME = 300;
+const MAX_MESSAGE = 2000;
+
+/** The findings as SARIF 2.1.0 (OASIS): one run, a rule for each code, a result for each finding. */
+export function toSarif(report: Report, { uri, version }: SarifOptions): JsonObject {
+	const results = [
+		...report.findings.map((finding) => result(finding, '', uri)),
+		...report.layers.flatMap((layer) => layer.findings.map((finding) => result(finding, layer.name, uri))),
+	];
+	return {
+		$schema: SCHEMA,
+		version: '2.1.0',
+		runs: [{ tool: { driver: driver(version) }, invocations: [invocation(report)], results }],
+	};
+}
+
+function driver(version: string): JsonObject {
+	return {
+		name: 'BatchNorm Lens',
+		semanticVersion: version,
+		rules: RULE_CODES.map((id) => {
+			const { title, help } = RULES[id];
+			return { id, shortDescription: { text: `${title}.` }, fullDescription: { text: help }, help: { text: help } };
+		}),
+	};
+}
+
+/** A model that the runtime refuses still has its findings from the file; that it was not checked must not be silent. */
+function invocation({ run }: Report): JsonObject {
+	if (run.status !== 'failed') {
+		return { executionSuccessful: true };
+	}
+	const message = { text: plain(run.reason ?? 'The run failed.', MAX_MESSAGE) };
+	return { executionSuccessful: false, toolExecutionNotifications: [{ level: 'error', message }] };
+}
+
+function result({ code, severity, channels, message }: Finding, layer: string, uri: string): JsonObject {
+	const name = plain(layer, MAX_NAME);
+	const logical: JsonObject = name === '' ? {} : { logicalLocations: [{ name, kind: 'layer' }] };
+	// A binary file has no lines, yet GitHub shows only what names one.
+	const physicalLocation = { artifactLocation: { uri }, region: { startLine: 1 } };
+	return {
+		ruleId: code,
+		ruleIndex: RULE_CODES.indexOf(code),
+		level: LEVELS[severity],
+		message: { text: escapeMessage(`${name === '' ? '' : `${name}: `}${plain(message, MAX_MESSAGE)}`) },
+		locations: [{ physicalLocation, ...logical }],
+		// All results are on line 1: without a fingerprint of its own GitHub takes those of one rule for the same.
+		partialFingerprints: { primaryLocationLineHash: `${fingerprint(`${code}\n${layer}`)}:1` },
+		properties: { channels },
+	};
+}
+
+function plain(text: string, length: number): string {
+	return visible(shorten(text, length));
+}
+
+/** In a message, [text](target) is a link and {0} a placeholder (SARIF 3.11.5 and 3.11.6). */
+function escapeMessage(text: string): string {
+	return text
+		.replace(/[\\[\]]/g, '\\$&')
+		.replaceAll('{', '{{')
+		.replaceAll('}', '}}');
+}
+
+/** FNV-1a, 64 bits, as 16 hexadecimal digits: no secret, only the same for the same finding. */
+function fingerprint(text: string): string {
+	let hash = 0xcbf29ce484222325n;
+	for (const byte of new TextEncoder().encode(text)) {
+		hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+	}
+	return hash.toString(16).padStart(16, '0');
+}

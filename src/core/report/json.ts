@@ -1,0 +1,233 @@
+import {
+	count,
+	type Decoder,
+	dictionary,
+	list,
+	literal,
+	nullable,
+	oneOf,
+	optional,
+	ReportError,
+	real,
+	record,
+	text,
+	values,
+} from './decode.js';
+import {
+	type BatchStatistics,
+	type Finding,
+	type FindingCode,
+	type LayerReport,
+	type ModelSummary,
+	REPORT_FORMAT,
+	REPORT_VERSION,
+	type Recompute,
+	type Report,
+	type RunInput,
+	type RunSummary,
+} from './types.js';
+
+export { ReportError } from './decode.js';
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+/** Layers in one report: the largest published networks have under a thousand. */
+const MAX_LAYERS = 20_000;
+/** Findings of one layer, inputs of one run and the like: a handful in practice. */
+const MAX_ENTRIES = 1_000;
+
+/**
+ * The report as plain JSON: typed arrays become arrays, NaN and infinities the strings "NaN", "Infinity", "-Infinity",
+ * absent fields stay absent. `JSON.stringify` of the result loses nothing but the sign of a zero.
+ */
+export function encodeReport(report: Report): JsonObject {
+	return encodeObject(report);
+}
+
+function encode(value: unknown): JsonValue {
+	if (typeof value === 'number') {
+		return Number.isFinite(value) ? value : String(value);
+	}
+	if (value instanceof Float64Array) {
+		return Array.from(value, encode);
+	}
+	if (Array.isArray(value)) {
+		return value.map(encode);
+	}
+	if (typeof value === 'object' && value !== null) {
+		return encodeObject(value);
+	}
+	return typeof value === 'string' || typeof value === 'boolean' ? value : null;
+}
+
+export function encodeObject(value: object): JsonObject {
+	return Object.fromEntries(
+		Object.entries(value)
+			.filter(([, child]) => child !== undefined)
+			.map(([key, child]) => [key, encode(child)]),
+	);
+}
+
+const findingCode: Decoder<FindingCode> = oneOf(
+	'non-finite',
+	'negative-variance',
+	'zero-variance',
+	'never-updated',
+	'dead-channel',
+	'constant-channel',
+	'epsilon-dominated',
+	'exploding-scale',
+	'training-mode',
+	'per-activation',
+	'statistics-drift',
+	'recompute-mismatch',
+	'runtime-fusion-mismatch',
+	'unused-by-runtime',
+);
+
+const finding = record<Finding>({
+	code: findingCode,
+	severity: oneOf('info', 'warning', 'error'),
+	channels: list(count),
+	message: text,
+});
+
+export const model = record<ModelSummary>({
+	path: text,
+	bytes: count,
+	irVersion: count,
+	opset: count,
+	producer: text,
+	nodes: count,
+});
+
+const recompute = record<Recompute>({
+	status: oneOf('match', 'mismatch', 'skipped', 'pending'),
+	reason: optional(text),
+	maxAbs: optional(real),
+	maxRel: optional(real),
+	maxUlp: optional(real),
+	bound: optional(real),
+	perChannel: optional(record({ maxAbs: values, bound: optional(values), boundRatio: optional(values) })),
+});
+
+const layer = record<LayerReport>({
+	name: text,
+	graph: text,
+	output: text,
+	channels: count,
+	dtype: text,
+	opset: count,
+	epsilon: real,
+	momentum: real,
+	mode: oneOf('inference', 'training'),
+	axes: oneOf('channel', 'activation'),
+	kind: optional(oneOf('batchnorm', 'decomposed')),
+	source: nullable(record({ op: text, name: text })),
+	parametersFrom: optional(text),
+	parameters: nullable(record({ gamma: values, beta: values, mean: values, variance: values })),
+	parametersReason: optional(text),
+	affine: nullable(record({ scale: values, shift: values })),
+	inputShape: optional(list(count, MAX_ENTRIES)),
+	recompute,
+	batch: nullable(
+		record<BatchStatistics>({
+			count,
+			images: optional(count),
+			mean: values,
+			variance: values,
+			nonFinite: optional(values),
+		}),
+	),
+	foldable: record({ into: nullable(text), reasons: list(text, MAX_ENTRIES) }),
+	findings: list(finding, MAX_ENTRIES),
+});
+
+export const runInput = record<RunInput>({ name: text, shape: list(count, MAX_ENTRIES), dtype: text, from: text });
+
+const run = record<RunSummary>({
+	status: oneOf('ok', 'failed', 'skipped', 'pending'),
+	reason: optional(text),
+	runtime: text,
+	inputs: list(runInput, MAX_ENTRIES),
+	milliseconds: dictionary(real, MAX_ENTRIES),
+});
+
+const header = record({ format: literal(REPORT_FORMAT), version: count });
+
+const body = record<Report>({
+	format: literal(REPORT_FORMAT),
+	version: literal(REPORT_VERSION),
+	model,
+	layers: list(layer, MAX_LAYERS),
+	run,
+	findings: list(finding, MAX_ENTRIES),
+});
+
+/**
+ * Reads a report that came as JSON (already parsed) from a file, a notebook or another process. Unknown fields are
+ * ignored; everything known is checked, including that the arrays of a layer fit each other.
+ * @param path where `value` sits in a larger document, for messages.
+ * @throws {ReportError}
+ */
+export function parseReport(value: unknown, path = ''): Report {
+	const { version } = header(value, path);
+	if (version !== REPORT_VERSION) {
+		const at = path === '' ? 'version' : `${path}.version`;
+		throw new ReportError(at, `is ${version}; this program reads version ${REPORT_VERSION} only, update it`);
+	}
+	const report = body(value, path);
+	const prefix = path === '' ? '' : `${path}.`;
+	const names = new Set<string>();
+	report.layers.forEach((entry, index) => {
+		const at = `${prefix}layers[${index}]`;
+		if (names.has(entry.name)) {
+			throw new ReportError(`${at}.name`, `repeats the name ${JSON.stringify(entry.name)} of an earlier layer`);
+		}
+		names.add(entry.name);
+		checkLengths(entry, at);
+	});
+	return report;
+}
+
+/** Every per-channel array of a layer is indexed by the same channels. */
+function checkLengths(entry: LayerReport, at: string): void {
+	const { parameters, affine, recompute: check, batch } = entry;
+	const arrays: readonly (readonly [string, Float64Array | undefined])[] = [
+		['parameters.gamma', parameters?.gamma],
+		['parameters.beta', parameters?.beta],
+		['parameters.mean', parameters?.mean],
+		['parameters.variance', parameters?.variance],
+		['affine.scale', affine?.scale],
+		['affine.shift', affine?.shift],
+	];
+	const length = arrays.find(([, array]) => array)?.[1]?.length;
+	requireLength(arrays, length, at);
+	if (entry.axes === 'channel' && length !== undefined && length !== entry.channels) {
+		throw new ReportError(`${at}.channels`, `is ${entry.channels}, but the layer has ${length} values per parameter`);
+	}
+	const statistics = [
+		['batch.variance', batch?.variance],
+		['batch.nonFinite', batch?.nonFinite],
+	] as const;
+	requireLength(statistics, batch?.mean.length, at);
+	const { maxAbs, bound, boundRatio } = check.perChannel ?? {};
+	const errors = [
+		['recompute.perChannel.bound', bound],
+		['recompute.perChannel.boundRatio', boundRatio],
+	] as const;
+	requireLength(errors, maxAbs?.length, at);
+}
+
+function requireLength(
+	arrays: readonly (readonly [string, Float64Array | undefined])[],
+	length: number | undefined,
+	at: string,
+): void {
+	for (const [name, array] of arrays) {
+		if (array && array.length !== length) {
+			throw new ReportError(`${at}.${name}`, `has ${array.length} values where ${length} belong`);
+		}
+	}
+}

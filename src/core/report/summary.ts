@@ -1,0 +1,84 @@
+import type { FindingCode, LayerReport, Report } from './types.js';
+
+/** Layers named in the answer before it only counts them. */
+const MAX_NAMED = 3;
+/** Kinds of finding spelled out; the table has the rest. */
+const MAX_FINDINGS = 3;
+
+/**
+ * The answer at the top: how many layers, whether the runtime computes what the file says, what stands out. One sentence,
+ * its parts separated by semicolons, true at every stage of an inspection.
+ */
+export function answer(report: Report): string {
+	const { layers } = report;
+	if (layers.length === 0) {
+		return 'No BatchNorm layer in this model: it never had one, or all were folded into other operators.';
+	}
+	const count = layers.length === 1 ? '1 BatchNorm layer' : `${layers.length} BatchNorm layers`;
+	return `${[`${count}, ${verdict(report)}`, ...findingClauses(layers)].join('; ')}.`;
+}
+
+function verdict({ layers, run }: Report): string {
+	const of = (status: LayerReport['recompute']['status']) =>
+		layers.filter((layer) => layer.recompute.status === status);
+	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];
+	const checked = matching.length + wrong.length;
+	if (run.status === 'failed') {
+		return 'not recomputed because the run failed';
+	}
+	if (run.status === 'skipped') {
+		return 'not recomputed: the model was not run';
+	}
+	if (wrong.length > 0) {
+		const still = pending.length > 0 ? ' so far' : '';
+		return `${wrong.length} of ${checked} recomputed${still} differ${wrong.length === 1 ? 's' : ''} from what the runtime computed (${named(wrong)})`;
+	}
+	if (pending.length > 0) {
+		return checked === 0 ? 'not recomputed yet' : `${checked} recomputed so far, all to within rounding`;
+	}
+	if (checked === 0) {
+		return layers.length === 1 ? 'which could not be recomputed' : 'none of which could be recomputed';
+	}
+	if (skipped.length > 0) {
+		return `${checked} recomputed to within rounding, ${skipped.length} could not be checked (${named(skipped)})`;
+	}
+	return layers.length === 1 ? 'recomputed to within rounding' : 'all recomputed to within rounding';
+}
+
+function named(layers: readonly LayerReport[]): string {
+	const names = layers.slice(0, MAX_NAMED).map((layer) => layer.name);
+	const more = layers.length - names.length;
+	return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
+}
+
+/** What the layers with a finding do, for one layer and for several; in the order in which they are told. */
+const WORDS: Readonly<Partial<Record<FindingCode, readonly [one: string, several: string]>>> = {
+	'non-finite': ['has parameters that are NaN or infinite', 'have parameters that are NaN or infinite'],
+	'negative-variance': ['has a negative variance', 'have a negative variance'],
+	'zero-variance': ['has channels of zero variance', 'have channels of zero variance'],
+	'runtime-fusion-mismatch': [
+		'comes out differently with the fusions of the runtime',
+		'come out differently with the fusions of the runtime',
+	],
+	'training-mode': ['is in training mode', 'are in training mode'],
+	'never-updated': ['was never trained', 'were never trained'],
+	'statistics-drift': ['does not fit the data', 'do not fit the data'],
+	'exploding-scale': ['has exploding scales', 'have exploding scales'],
+	'dead-channel': ['has dead channels', 'have dead channels'],
+	'constant-channel': ['has channels that are always 0', 'have channels that are always 0'],
+	'unused-by-runtime': ['is not used by the runtime', 'are not used by the runtime'],
+};
+
+/** Warnings and errors only: what is merely worth knowing stands in the table. A mismatch is part of the verdict. */
+function findingClauses(layers: readonly LayerReport[]): string[] {
+	const clauses = Object.entries(WORDS).flatMap(([code, [one, several]]) => {
+		const count = layers.filter(({ findings }) =>
+			findings.some((finding) => finding.code === code && finding.severity !== 'info'),
+		).length;
+		return count === 0 ? [] : [count === 1 ? `1 layer ${one}` : `${count} layers ${several}`];
+	});
+	const more = clauses.length - MAX_FINDINGS;
+	return more > 0
+		? [...clauses.slice(0, MAX_FINDINGS), `${more} more kind${more === 1 ? '' : 's'} of finding`]
+		: clauses;
+}

@@ -1,0 +1,156 @@
+/**
+ * The report: what every surface (page, notebook, terminal, CI) speaks. Its JSON form is fixed by contract; in memory,
+ * per-channel numbers are Float64Array and non-finite scalars are numbers. json.ts converts, strictly both ways.
+ */
+
+export const REPORT_FORMAT = 'batchnorm-lens.report';
+export const REPORT_VERSION = 1;
+
+export type Severity = 'info' | 'warning' | 'error';
+
+export type FindingCode =
+	| 'non-finite'
+	| 'negative-variance'
+	| 'zero-variance'
+	| 'never-updated'
+	| 'dead-channel'
+	| 'constant-channel'
+	| 'epsilon-dominated'
+	| 'exploding-scale'
+	| 'training-mode'
+	| 'per-activation'
+	| 'statistics-drift'
+	| 'recompute-mismatch'
+	| 'runtime-fusion-mismatch'
+	| 'unused-by-runtime';
+
+export interface Finding {
+	readonly code: FindingCode;
+	readonly severity: Severity;
+	/** Channels concerned, ascending; empty: the whole layer. */
+	readonly channels: readonly number[];
+	/** One sentence in a user's words, with the numbers. */
+	readonly message: string;
+}
+
+export interface ModelSummary {
+	readonly path: string;
+	readonly bytes: number;
+	readonly irVersion: number;
+	/** Version of the default operator set. */
+	readonly opset: number;
+	readonly producer: string;
+	/** Nodes of the main graph. */
+	readonly nodes: number;
+}
+
+/** Per-channel values, shape (C); with `axes: "activation"` C * D1 * … * Dn values, row-major. */
+export type ChannelValues = Float64Array;
+
+export interface LayerParameters {
+	readonly gamma: ChannelValues;
+	readonly beta: ChannelValues;
+	/** Running mean. */
+	readonly mean: ChannelValues;
+	/** Running variance. */
+	readonly variance: ChannelValues;
+}
+
+export interface Recompute {
+	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
+	/** Why it was skipped, or what differs: one sentence. */
+	readonly reason?: string;
+	/** Largest absolute difference between the runtime's output and ours. */
+	readonly maxAbs?: number;
+	/** Largest difference relative to the recomputed value of the same element. */
+	readonly maxRel?: number;
+	/** Largest difference in units in the last place of the output's dtype, at the recomputed value. */
+	readonly maxUlp?: number;
+	/** The rounding error that dtype and operation allow: the largest of the per-element bounds. */
+	readonly bound?: number;
+	readonly perChannel?: {
+		readonly maxAbs: ChannelValues;
+		/** Allowed error of the channel (largest over its elements). */
+		readonly bound?: ChannelValues;
+		/** Largest ratio of error to its own element's bound: above 1 is a mismatch. */
+		readonly boundRatio?: ChannelValues;
+	};
+}
+
+/** Statistics of the layer's input over (N, spatial) for the batch that was run. */
+export interface BatchStatistics {
+	/** Values per channel: m' = N * product of the spatial dimensions. */
+	readonly count: number;
+	/** N: the independent samples among them. */
+	readonly images?: number;
+	readonly mean: ChannelValues;
+	/** Biased: divided by `count`. */
+	readonly variance: ChannelValues;
+	/** Of the `count` values, how many are NaN or infinite and left out of mean and variance; absent where none are. */
+	readonly nonFinite?: ChannelValues;
+}
+
+export interface LayerReport {
+	/** Unique within the report, stable between runs on the same file. */
+	readonly name: string;
+	/** '' for the main graph, else the path to the subgraph or function, for example "If_3/then_branch". */
+	readonly graph: string;
+	/** Name of the tensor that the layer writes. */
+	readonly output: string;
+	readonly channels: number;
+	/** Element type of the data, "unknown" where the file does not say. */
+	readonly dtype: string;
+	readonly opset: number;
+	/** 0 where a decomposed layer's variance and epsilon cannot be told apart. */
+	readonly epsilon: number;
+	/** Weight of the old value (ONNX convention); 0 where there is none or it is not known. */
+	readonly momentum: number;
+	readonly mode: 'inference' | 'training';
+	readonly axes: 'channel' | 'activation';
+	/** "batchnorm": the operator; "decomposed": an equivalent chain of elementary operators. */
+	readonly kind?: 'batchnorm' | 'decomposed';
+	/** The node that feeds the layer; null: a graph input. */
+	readonly source: { readonly op: string; readonly name: string } | null;
+	/** Where the parameters come from, in words: "initializer", "Constant node", "graph input" … */
+	readonly parametersFrom?: string;
+	/** null when they are not constant, or cannot be read: `parametersReason` says which. */
+	readonly parameters: LayerParameters | null;
+	readonly parametersReason?: string;
+	/** s = gamma / sqrt(variance + epsilon), t = beta - mean * s. */
+	readonly affine: { readonly scale: ChannelValues; readonly shift: ChannelValues } | null;
+	/** Shape of the layer's input in the run, for example [1, 32, 112, 112]. */
+	readonly inputShape?: readonly number[];
+	readonly recompute: Recompute;
+	readonly batch: BatchStatistics | null;
+	readonly foldable: { readonly into: string | null; readonly reasons: readonly string[] };
+	readonly findings: readonly Finding[];
+}
+
+export interface RunInput {
+	readonly name: string;
+	readonly shape: readonly number[];
+	readonly dtype: string;
+	/** "random normal, seed 0", or the file it came from. */
+	readonly from: string;
+}
+
+export interface RunSummary {
+	readonly status: 'ok' | 'failed' | 'skipped' | 'pending';
+	readonly reason?: string;
+	/** "onnxruntime-node 1.30.0"; '' when it never loaded. */
+	readonly runtime: string;
+	readonly inputs: readonly RunInput[];
+	/** Stage -> milliseconds: load, create, run, verify, total. */
+	readonly milliseconds: Readonly<Record<string, number>>;
+}
+
+export interface Report {
+	readonly format: typeof REPORT_FORMAT;
+	readonly version: typeof REPORT_VERSION;
+	readonly model: ModelSummary;
+	/** In graph order, subgraphs included. */
+	readonly layers: readonly LayerReport[];
+	readonly run: RunSummary;
+	/** What concerns the model as a whole. */
+	readonly findings: readonly Finding[];
+}

@@ -1,0 +1,178 @@
+import type { BatchNormLayer } from '../../core/batchnorm/layer.js';
+import type { RunInput } from '../../core/report/types.js';
+import type { Kernel } from '../../kernel/types.js';
+import type { InspectOptions, Stage as Progress } from '../../protocol/host-engine.js';
+import { symbolsOf } from './dimensions.js';
+import { type Feeds, type InputPlan, planInputs } from './inputs.js';
+import type { LayerChecker } from './layer-checker.js';
+import type { ModelRun, RunPorts } from './model-run.js';
+import { findReach } from './obstacles.js';
+import { type OpenModel, requiredInputs } from './open-model.js';
+import { PartialRun } from './partial-run.js';
+import { type OptimizationLevel, type Runtime, RuntimeError, type RuntimeTensor } from './runtime.js';
+import { WholeRun } from './whole-run.js';
+
+/** What running a model left behind, beside what the checker has collected. */
+export interface Execution {
+	/** Of the first run. */
+	readonly feeds: Feeds;
+	readonly inputs: readonly RunInput[];
+	/** Level at which the runtime took the model. */
+	readonly level: OptimizationLevel;
+	/** Only a part of the model could be run. */
+	readonly partial: boolean;
+	readonly remark: string | undefined;
+	/** The model's own outputs in the first run, where the whole model ran at once. */
+	readonly outputs: ReadonlyMap<string, RuntimeTensor>;
+	/** Stage -> milliseconds. */
+	readonly milliseconds: Readonly<Record<string, number>>;
+}
+
+export interface ExecutePorts {
+	readonly runtime: Runtime;
+	readonly kernel: Kernel;
+	readonly checker: LayerChecker;
+	readonly progress: (stage: Progress, done?: number, total?: number) => void;
+	/** A layer's report is complete. */
+	readonly onLayer: (index: number) => void;
+}
+
+/**
+ * Sizes tried for unknown dimensions, one after the other, until the model runs: 1 is cheapest, and enough for most
+ * graphs; convolutions without padding and fully connected heads need more, and 224 is what image networks are made for.
+ */
+const UNKNOWN_SIZES = [1, 64, 224] as const;
+
+/** Bytes of captured tensors held at a time, unless the options say otherwise. */
+const MEMORY_BUDGET = 512 * 2 ** 20;
+
+/**
+ * Runs the model, or as much of it as the runtime takes, and hands every layer's tensors to the checker.
+ * @throws {RuntimeError | InputError | OnnxError} one sentence: what the runtime or the input lacks.
+ */
+export async function execute(open: OpenModel, options: InspectOptions, ports: ExecutePorts): Promise<Execution> {
+	const milliseconds: Record<string, number> = {};
+	const plan = await planInputs(requiredInputs(open.model), {
+		...options,
+		files: options.inputs,
+		positive: varianceInputs(open.layers),
+	});
+	const runner = new Runner(open, options, ports, { plan, milliseconds });
+	ports.progress('loading');
+	const whole = new WholeRun(open, ports.runtime);
+	try {
+		const feeds = await runner.runAll(whole);
+		return { ...describe(whole, feeds, plan), partial: false, outputs: whole.outputs, milliseconds };
+	} catch (refusal) {
+		if (!(refusal instanceof RuntimeError)) {
+			throw refusal;
+		}
+		const part = new PartialRun(open, ports.runtime, await findReach(open, ports.runtime, refusal), refusal.message);
+		const feeds = await runner.runAll(part).catch((error) => {
+			// The reason why the model as a whole does not run is the one to tell.
+			throw error instanceof RuntimeError ? refusal : error;
+		});
+		if (!part.reachesAny) {
+			throw refusal;
+		}
+		return { ...describe(part, feeds, plan), partial: true, outputs: new Map(), milliseconds };
+	} finally {
+		await whole.dispose();
+	}
+}
+
+function varianceInputs(layers: readonly BatchNormLayer[]): Set<string> {
+	const origins = layers.map(({ variance }) => variance.origin);
+	return new Set(origins.flatMap((origin) => (origin.kind === 'graph-input' ? [origin.name] : [])));
+}
+
+function describe({ level, remark }: ModelRun, feeds: Feeds, { runs }: InputPlan) {
+	const times = runs === 1 ? '' : `, in ${runs} runs`;
+	return { feeds, level, remark, inputs: feeds.summary.map((input) => ({ ...input, from: `${input.from}${times}` })) };
+}
+
+/** Runs a model on all of its inputs, layer by layer into the checker. */
+class Runner {
+	readonly #open: OpenModel;
+	readonly #options: InspectOptions;
+	readonly #ports: ExecutePorts;
+	readonly #plan: InputPlan;
+	readonly #milliseconds: Record<string, number>;
+
+	constructor(
+		open: OpenModel,
+		options: InspectOptions,
+		ports: ExecutePorts,
+		work: { readonly plan: InputPlan; readonly milliseconds: Record<string, number> },
+	) {
+		this.#open = open;
+		this.#options = options;
+		this.#ports = ports;
+		this.#plan = work.plan;
+		this.#milliseconds = work.milliseconds;
+	}
+
+	/** @returns the feeds of the first run. @throws {RuntimeError | InputError} */
+	async runAll(run: ModelRun): Promise<Feeds> {
+		const { runs } = this.#plan;
+		const { feeds, unknownSize } = await this.#firstRun(run);
+		for (let number = 1; number < runs; number++) {
+			await this.#runOnce(run, await this.#plan.feeds(number, unknownSize), number);
+		}
+		return feeds;
+	}
+
+	/** Finds the size of unknown dimensions on the way. */
+	async #firstRun(run: ModelRun): Promise<{ feeds: Feeds; unknownSize: number }> {
+		let failure: unknown;
+		for (const unknownSize of this.#plan.guesses ? UNKNOWN_SIZES : UNKNOWN_SIZES.slice(0, 1)) {
+			const feeds = await this.#plan.feeds(0, unknownSize);
+			this.#ports.checker.restart(feeds, run.unreached);
+			try {
+				await this.#runOnce(run, feeds, 0);
+				return { feeds, unknownSize };
+			} catch (error) {
+				failure ??= error;
+				if (!(error instanceof RuntimeError) || error.phase === 'load') {
+					break;
+				}
+			}
+		}
+		throw failure;
+	}
+
+	async #runOnce(run: ModelRun, { tensors }: Feeds, number: number): Promise<void> {
+		const { kernel, checker, progress, onLayer } = this.#ports;
+		const { runs } = this.#plan;
+		const total = this.#open.layers.length;
+		progress('running', number, runs);
+		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
+		const ports: RunPorts = {
+			kernel,
+			budget: this.#options.memoryBudget ?? MEMORY_BUDGET,
+			timed: (name, work) => this.#timed(name, work),
+			recompute: (prepared) => checker.recompute(prepared, true),
+			check: async (index, captured, alone) => {
+				const prepared = checker.check(index, captured, alone);
+				if (prepared) {
+					await checker.save(index, prepared, runs === 1 ? '' : String(number));
+				}
+				if (number === runs - 1) {
+					progress('verifying', index, total);
+					onLayer(index);
+				}
+				return prepared;
+			},
+		};
+		await run.run({ tensors, symbols }, ports);
+	}
+
+	async #timed<T>(name: string, work: () => Promise<T>): Promise<T> {
+		const start = performance.now();
+		try {
+			return await work();
+		} finally {
+			this.#milliseconds[name] = (this.#milliseconds[name] ?? 0) + performance.now() - start;
+		}
+	}
+}

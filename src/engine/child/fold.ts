@@ -1,0 +1,111 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { planFold } from '../../core/folding/fold-model.js';
+import { planEdits, renderEdits } from '../../core/onnx/edit.js';
+import type { OutputComparison } from '../../core/report/comparison.js';
+import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fold-result.js';
+import { reasonOf } from '../../platform/file-source.js';
+import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
+import { compareFiles } from './compare.js';
+import { compareOutputs, DeployedRunError, type OutputPorts } from './compare-outputs.js';
+import { InputError } from './errors.js';
+import { copyExternalFiles } from './external-copies.js';
+import { type ModelFile, openModelFile } from './model-file.js';
+import { RuntimeError } from './runtime.js';
+
+/**
+ * Writes a model with every foldable BatchNormalization folded and every other byte as it was, then verifies what it
+ * wrote: its parameters against the original's, layer by layer, and its outputs on the same input. Only a file that
+ * passes takes its name.
+ * @throws {OnnxError | InputError} with nothing left behind.
+ */
+export async function fold(location: ModelLocation, options: FoldOptions, ports: OutputPorts): Promise<FoldResult> {
+	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
+	await refuseSameFile(location, options.output);
+	const file = await openModelFile(location);
+	try {
+		const { edits, folded, kept } = await planFold(file.model, file.access);
+		const result = { format: FOLD_FORMAT, version: FOLD_VERSION, model: location.path, folded, kept } as const;
+		if (folded.length === 0) {
+			return { ...result, written: null, outputs: { status: 'skipped', reason: 'Nothing was folded.' } };
+		}
+		ports.emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
+		const plan = await planEdits(file.source, edits);
+		const copies = await copyExternalFiles(file, path.dirname(options.output));
+		try {
+			await write(options.temporary, renderEdits(plan, file.source));
+			const outputs = await verify(file, options, ports);
+			await rename(options.temporary, options.output).catch((error) => cannotWrite(options.output, error));
+			return { ...result, written: { path: options.output, bytes: plan.length }, outputs };
+		} catch (error) {
+			await Promise.all([options.temporary, ...copies].map((name) => rm(name, { force: true })));
+			throw error;
+		}
+	} finally {
+		await file.close();
+	}
+}
+
+/** By identity, not by name: links and spellings of a path are many. */
+async function refuseSameFile({ path: model, bytes }: ModelLocation, output: string): Promise<void> {
+	const [from, to] = await Promise.all([
+		bytes === undefined ? stat(model).catch(() => undefined) : undefined,
+		stat(output).catch(() => undefined),
+	]);
+	if (from && to && from.dev === to.dev && from.ino === to.ino) {
+		throw new InputError(`${output} is the model itself: choose another name for the folded one.`);
+	}
+	if (to && !to.isFile()) {
+		throw new InputError(`${output} is not a file: choose another name for the folded model.`);
+	}
+}
+
+async function write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+	const stream = createWriteStream(file, { flags: 'wx' });
+	await pipeline(Readable.from(chunks, { objectMode: true }), stream).catch((error) =>
+		error?.name === 'OnnxError' ? Promise.reject(error) : cannotWrite(file, error),
+	);
+}
+
+function cannotWrite(file: string, error: unknown): never {
+	throw new InputError(`${file} cannot be written: ${reasonOf(error)}.`);
+}
+
+/** @throws {InputError} when what was written is not what it should be. */
+async function verify(
+	own: ModelFile,
+	{ temporary, batch, seed }: FoldOptions,
+	ports: OutputPorts,
+): Promise<OutputComparison> {
+	const other = await openModelFile({ path: temporary });
+	try {
+		const comparison = await compareFiles(own, other, ports);
+		const wrong = comparison.layers.find(({ status }) => status === 'mismatch');
+		if (wrong) {
+			throw failed(`layer ${wrong.name} does not compare as it should: ${wrong.evidence}`);
+		}
+		const outputs = await compareOutputs({ own, other, comparison }, { batch, seed }, ports);
+		if (outputs.status === 'mismatch') {
+			throw failed(`its outputs differ by ${outputs.maxAbs}, where rounding explains ${outputs.bound}.`);
+		}
+		return outputs;
+	} catch (error) {
+		if (error instanceof DeployedRunError) {
+			throw failed(error.message);
+		}
+		// A model that does not run here cannot be compared by running; its parameters were.
+		if (error instanceof RuntimeError) {
+			return { status: 'skipped', reason: error.message };
+		}
+		throw error;
+	} finally {
+		await other.close();
+	}
+}
+
+function failed(why: string): InputError {
+	return new InputError(`The folded model did not pass its verification and was not written: ${why}`);
+}

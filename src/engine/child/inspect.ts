@@ -1,0 +1,150 @@
+import { structureReport } from '../../core/report/build.js';
+import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
+import type { Kernel } from '../../kernel/types.js';
+import type { EngineEvent, InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
+import { checkOptimized } from './check-optimized.js';
+import { InputError } from './errors.js';
+import { type Execution, execute } from './execute.js';
+import { inlineFunctions } from './inline-functions.js';
+import { LayerChecker } from './layer-checker.js';
+import { type ModelFile, openModelFile } from './model-file.js';
+import { type Runtime, RuntimeError } from './runtime.js';
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+/** What an inspection needs from its surroundings. */
+export interface InspectPorts {
+	/** Called when the model is about to run, not before. @throws {RuntimeError} */
+	readonly runtime: () => Runtime;
+	readonly kernel: () => Promise<Kernel>;
+	readonly emit: (event: WithoutId<EngineEvent>) => void;
+}
+
+/**
+ * Inspects a model end to end: structure, then a run, then each layer recomputed and compared.
+ *
+ * A run that fails (the runtime refuses the model, an input does not fit) leaves the structure as the result, with
+ * `run.status` "failed" and the reason.
+ * @throws {OnnxError} when the file cannot be read as a model.
+ */
+export async function inspect(location: ModelLocation, options: InspectOptions, ports: InspectPorts): Promise<Report> {
+	const start = performance.now();
+	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
+	const open = await openModelFile(location);
+	try {
+		const { model, layers } = open;
+		const structure = structureReport(model, layers, options.thresholds && { thresholds: options.thresholds });
+		ports.emit({ type: 'structure', report: structure });
+		if (!options.run || layers.length === 0) {
+			const reason = options.run ? 'The model has no BatchNormalization to check.' : 'Running was switched off.';
+			return withoutRun(structure, reason);
+		}
+		return await new Inspection(structure, open, options, ports).run(start);
+	} finally {
+		await open.close();
+	}
+}
+
+/** The second half of an inspection: what a run adds to the structure. */
+class Inspection {
+	readonly #structure: Report;
+	readonly #open: ModelFile;
+	readonly #options: InspectOptions;
+	readonly #ports: InspectPorts;
+	/** Findings of the comparison with the default level, by layer. */
+	#fused: ReadonlyMap<number, Finding> = new Map();
+
+	constructor(structure: Report, open: ModelFile, options: InspectOptions, ports: InspectPorts) {
+		this.#structure = structure;
+		this.#open = open;
+		this.#options = options;
+		this.#ports = ports;
+	}
+
+	async run(start: number): Promise<Report> {
+		const opened = performance.now();
+		const kernel = await this.#ports.kernel();
+		const runnable = (await inlineFunctions(this.#open)) ?? this.#open;
+		const setup = { structure: this.#structure, layers: runnable.layers, kernel, options: this.#options };
+		const checker = new LayerChecker(setup);
+		let runtime: Runtime | undefined;
+		try {
+			runtime = this.#ports.runtime();
+			const execution = await this.#execute(runnable, { runtime, kernel, checker });
+			const { model, remarks, compare } = await this.#compareOptimized(runnable, { runtime, checker }, execution);
+			const times = { open: opened - start, ...execution.milliseconds, ...compare, total: performance.now() - start };
+			const run: RunSummary = {
+				status: 'ok',
+				...(remarks.length > 0 && { reason: remarks.join(' ') }),
+				runtime: runtime.version,
+				inputs: execution.inputs,
+				milliseconds: times,
+			};
+			this.#ports.emit({ type: 'run', run });
+			return { ...this.#structure, layers: this.#layers(checker), run, findings: model };
+		} catch (error) {
+			if (!(error instanceof RuntimeError || error instanceof InputError)) {
+				throw error;
+			}
+			const failure = { status: 'failed', reason: error.message, runtime: runtime?.version ?? '' } as const;
+			const layers = this.#layers(checker, 'Not checked: the run failed.');
+			return { ...this.#structure, layers, run: { inputs: [], milliseconds: {}, ...failure } };
+		}
+	}
+
+	#execute(open: ModelFile, ports: { runtime: Runtime; kernel: Kernel; checker: LayerChecker }): Promise<Execution> {
+		const progress = (stage: Stage, done = 0, total = 1) => this.#progress(stage, done, total);
+		const onLayer = (index: number) => this.#emitLayer(ports.checker, index);
+		return execute(open, this.#options, { ...ports, progress, onLayer });
+	}
+
+	/** After the verdicts, which are what a person waits for. */
+	async #compareOptimized(
+		open: ModelFile,
+		{ runtime, checker }: { runtime: Runtime; checker: LayerChecker },
+		execution: Execution,
+	) {
+		const { compareOptimized = true, temporary } = this.#options;
+		const remarks = execution.remark === undefined ? [] : [execution.remark];
+		if (!compareOptimized || execution.partial || execution.level !== 'disabled') {
+			return { model: [], remarks, compare: {} };
+		}
+		const start = performance.now();
+		this.#progress('comparing', 0, 1);
+		const { outputs, feeds } = execution;
+		const check = await checkOptimized(open, runtime, { outputs, feeds: feeds.tensors, temporary });
+		this.#fused = check.layers;
+		for (const index of check.layers.keys()) {
+			this.#emitLayer(checker, index);
+		}
+		const compare = { compare: performance.now() - start };
+		return { model: check.model, remarks: [...remarks, ...(check.remark ? [check.remark] : [])], compare };
+	}
+
+	#layers(checker: LayerChecker, unknown?: string): LayerReport[] {
+		return this.#structure.layers.map((_, index) => this.#layer(checker, index, unknown));
+	}
+
+	#layer(checker: LayerChecker, index: number, unknown?: string): LayerReport {
+		const layer = checker.report(index, unknown);
+		const finding = this.#fused.get(index);
+		return finding ? { ...layer, findings: [finding, ...layer.findings] } : layer;
+	}
+
+	#emitLayer(checker: LayerChecker, index: number): void {
+		this.#ports.emit({ type: 'layer', index, layer: this.#layer(checker, index) });
+	}
+
+	#progress(stage: Stage, done: number, total: number): void {
+		this.#ports.emit({ type: 'progress', stage, done, total });
+	}
+}
+
+function withoutRun(structure: Report, reason: string): Report {
+	const recompute = { status: 'skipped', reason: 'Not checked: the model was not run.' } as const;
+	return {
+		...structure,
+		layers: structure.layers.map((layer) => ({ ...layer, recompute })),
+		run: { status: 'skipped', reason, runtime: '', inputs: [], milliseconds: {} },
+	};
+}

@@ -1,0 +1,54 @@
+import { fillElements } from './elements.js';
+import { InputError } from './errors.js';
+import type { NpyArray } from './npy.js';
+import type { Random } from './random.js';
+import type { RuntimeValue } from './runtime.js';
+import { elementsOf } from './tensor-size.js';
+
+/** 2^28 float32 values are 1 GiB: a shape that asks for more is a mistake in the file far more often than an intention. */
+const MAX_ELEMENTS = 2 ** 28;
+
+export interface MakingUp {
+	readonly random: Random;
+	readonly distribution: 'normal' | 'uniform';
+	/** Nothing negative: a variance. */
+	readonly positive: boolean;
+}
+
+/**
+ * A value for an input that has no file: floating types from a distribution; integers and booleans 0 or 1, since larger
+ * numbers are often indices out of range.
+ * @param shape undefined: the input is not a tensor
+ * @throws {InputError}
+ */
+export function makeUp(
+	{ name, type }: RuntimeValue,
+	shape: readonly number[] | undefined,
+	{ random, distribution, positive }: MakingUp,
+): NpyArray {
+	if (shape === undefined) {
+		throw new InputError(`Input "${name}" is not a tensor, and only tensors can be fed; the model was not run.`);
+	}
+	const count = elementsOf(shape);
+	if (count > MAX_ELEMENTS) {
+		throw new InputError(
+			`Input "${name}" of shape [${shape.join(', ')}] has ${count} values, more than the ${MAX_ELEMENTS} that are made up; give a file instead.`,
+		);
+	}
+	const draw = isFloat(type)
+		? distribution === 'normal'
+			? random.normal
+			: random.uniform
+		: () => (random.uniform() < 0.5 ? 0 : 1);
+	const value = positive ? () => Math.abs(draw()) : draw;
+	return { type, shape, data: fillElements(type, count, value, `Input "${name}"`) };
+}
+
+/** What the report says of it. */
+export function describeMadeUp({ type }: RuntimeValue, distribution: 'normal' | 'uniform', seed: number): string {
+	return `random ${isFloat(type) ? distribution : '0 or 1'}, seed ${seed}`;
+}
+
+export function isFloat(type: string): boolean {
+	return type === 'float32' || type === 'float64' || type === 'float16' || type === 'bfloat16';
+}

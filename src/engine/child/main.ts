@@ -1,0 +1,92 @@
+import { OnnxError } from '../../core/onnx/errors.js';
+import { createKernel } from '../../kernel/index.js';
+import type { Kernel } from '../../kernel/types.js';
+import type {
+	EngineEvent,
+	EngineFailure,
+	EngineRequest,
+	EngineTask,
+	EngineTasks,
+	TaskRequest,
+} from '../../protocol/host-engine.js';
+import { compare } from './compare.js';
+import { InputError } from './errors.js';
+import { fold } from './fold.js';
+import { type InspectPorts, inspect } from './inspect.js';
+import { loadRuntime, type Runtime, RuntimeError } from './runtime.js';
+
+/** The engine's process: takes requests from its parent, answers each with events that end in one result or failure. */
+
+let runtime: Runtime | undefined;
+let kernel: Promise<Kernel> | undefined;
+
+const ports = {
+	runtime: () => {
+		runtime ??= loadRuntime();
+		return runtime;
+	},
+	kernel: (): Promise<Kernel> => {
+		kernel ??= createKernel();
+		return kernel;
+	},
+};
+
+async function handle(request: EngineRequest): Promise<void> {
+	if (request.type === 'shutdown') {
+		process.disconnect();
+		return;
+	}
+	const { id } = request;
+	try {
+		send({ type: 'result', id, result: await perform(request) });
+	} catch (error) {
+		send({ type: 'failure', id, failure: explain(error, request) });
+	}
+}
+
+function perform(request: TaskRequest): Promise<EngineTasks[EngineTask]['result']> {
+	const emit: InspectPorts['emit'] = (event) => send({ ...event, id: request.id });
+	switch (request.type) {
+		case 'inspect':
+			return inspect(request.model, request.options, { ...ports, emit });
+		case 'compare':
+			return compare(request.original, request.deployed, request.options, { ...ports, emit });
+		case 'fold':
+			return fold(request.model, request.options, { ...ports, emit });
+	}
+}
+
+function explain(error: unknown, request: TaskRequest): EngineFailure {
+	if (error instanceof OnnxError) {
+		return { code: error.code, message: error.message };
+	}
+	if (error instanceof InputError || error instanceof RuntimeError) {
+		return { code: 'input', message: error.message };
+	}
+	const detail = error instanceof Error ? error.message : String(error);
+	return {
+		code: 'internal',
+		message: `${undone(request)} because of an error in BatchNorm Lens itself: ${detail}`,
+	};
+}
+
+/** What did not come about, for errors that are ours. */
+function undone(request: TaskRequest): string {
+	switch (request.type) {
+		case 'inspect':
+			return `${request.model.path} could not be inspected`;
+		case 'compare':
+			return `${request.original.path} and ${request.deployed.path} could not be compared`;
+		case 'fold':
+			return `${request.model.path} could not be folded`;
+	}
+}
+
+function send(event: EngineEvent): void {
+	// The parent may be gone: then there is nobody to tell, and `disconnect` ends this process.
+	process.send?.(event, undefined, undefined, () => {});
+}
+
+process.on('message', (request: EngineRequest) => void handle(request));
+// However the parent ends (crash included), this process must not outlive it.
+process.on('disconnect', () => process.exit(0));

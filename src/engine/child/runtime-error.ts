@@ -1,0 +1,51 @@
+/** The runtime refused a model or an input, or is not there at all; the message is one sentence for the user. */
+export class RuntimeError extends Error {
+	override readonly name = 'RuntimeError';
+	/** Loading a model fails for every input, running it perhaps for this one only. */
+	readonly phase: 'load' | 'run';
+	/** The runtime's own words, in one line. */
+	readonly detail: string;
+
+	constructor(message: string, phase: 'load' | 'run' = 'load', detail = message) {
+		super(message);
+		this.phase = phase;
+		this.detail = detail;
+	}
+}
+
+const FAILURES = {
+	load: 'onnxruntime cannot load this model',
+	run: 'onnxruntime failed while running this model',
+};
+
+export function runtimeError(phase: 'load' | 'run', error: unknown): RuntimeError {
+	const detail = clean(error);
+	return new RuntimeError(`${FAILURES[phase]}: ${detail}`, phase, detail);
+}
+
+const MAX_MESSAGE = 600;
+
+/** The runtime's message in one line, without its source locations. */
+function clean(error: unknown): string {
+	const text = (error instanceof Error ? error.message : String(error))
+		.replace(/\s+/g, ' ')
+		.replace(/\/\S*\/onnxruntime\/\S+:\d+ [^:]*?(?=[A-Z])/g, '')
+		.trim();
+	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+}
+
+/** Why the native library did not load, and what to do about it. */
+export function explainLoadFailure(error: unknown): string {
+	const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
+	const where = `${process.platform}-${process.arch}`;
+	if (/Cannot find module/.test(message)) {
+		return `onnxruntime-node has no library for ${where} in this installation; layers and parameters are shown without running the model.`;
+	}
+	if (/GLIBC|musl/i.test(message)) {
+		return `onnxruntime-node needs glibc 2.28 or newer, which this system lacks (${message}); the model was not run.`;
+	}
+	if (process.platform === 'win32' && /126|specified module/.test(message)) {
+		return 'onnxruntime-node needs the Microsoft Visual C++ runtime, which is not installed; install it and try again.';
+	}
+	return `onnxruntime-node could not be loaded on ${where}: ${message}; the model was not run.`;
+}

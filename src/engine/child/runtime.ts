@@ -1,0 +1,173 @@
+import type * as Ort from 'onnxruntime-node';
+import { explainLoadFailure, RuntimeError, runtimeError } from './runtime-error.js';
+
+export { RuntimeError };
+
+/** What the engine asks of a runtime; tests put a double in its place. */
+export interface Runtime {
+	/** "onnxruntime-node 1.30.0". */
+	readonly version: string;
+	/**
+	 * Loads a model. Levels are tried in order and the first that loads wins: some models load only fused (opset 7
+	 * exports with spatial=0 and 1-d parameters), some only unfused.
+	 * @throws {RuntimeError} when no level loads it.
+	 */
+	createSession(model: Uint8Array, options: SessionOptions): Promise<RuntimeSession>;
+}
+
+export type OptimizationLevel = 'disabled' | 'basic' | 'extended' | 'all';
+
+export interface SessionOptions {
+	readonly levels: readonly OptimizationLevel[];
+	/** Folder that external data is relative to. */
+	readonly externalDataFolder?: string;
+	/** Optimizers to leave out, by the runtime's own names: "ConvBNFusion". */
+	readonly disabledOptimizers?: readonly string[];
+	/** Where to write the model as the runtime has optimized it. */
+	readonly optimizedModelPath?: string;
+	/** Memory goes back to the system as soon as it is free, instead of being kept for the next run. */
+	readonly frugal?: boolean;
+}
+
+export interface RuntimeSession {
+	readonly level: OptimizationLevel;
+	readonly inputs: readonly RuntimeValue[];
+	/** Types and shapes as the runtime has worked them out. */
+	readonly outputs: readonly RuntimeValue[];
+	/**
+	 * @param into tensors, by the name of an output, that the runtime writes its results into instead of making new ones
+	 * @throws {RuntimeError}
+	 */
+	run(
+		feeds: ReadonlyMap<string, RuntimeTensor>,
+		fetch: readonly string[],
+		into?: ReadonlyMap<string, RuntimeTensor>,
+	): Promise<Map<string, RuntimeTensor>>;
+	release(): Promise<void>;
+}
+
+/** An input or output of a model. */
+export interface RuntimeValue {
+	readonly name: string;
+	readonly type: string;
+	/** A string is a symbolic dimension; negative or empty: unknown. undefined: not a tensor. */
+	readonly shape: readonly (number | string)[] | undefined;
+}
+
+export type TensorData =
+	| Float32Array
+	| Float64Array
+	| Int8Array
+	| Uint8Array
+	| Int16Array
+	| Uint16Array
+	| Int32Array
+	| Uint32Array
+	| BigInt64Array
+	| BigUint64Array;
+
+export interface RuntimeTensor {
+	/** Element type in the runtime's words: float32, float64, float16, int64, bool … */
+	readonly type: string;
+	readonly dims: readonly number[];
+	/** Row-major. float16 and bfloat16 as bit patterns. */
+	readonly data: TensorData;
+}
+
+/** Loads onnxruntime-node; done on the first run, so that structure is available where the runtime is not. */
+export function loadRuntime(): Runtime {
+	// Read by the native library when it loads. The parent sets it as well: this line is for whoever starts us otherwise.
+	process.env.ORT_DISABLE_TELEMETRY = '1';
+	let ort: typeof Ort;
+	try {
+		// require, not import: a failure to load the native library must be caught here, on first use.
+		ort = requireRuntime();
+	} catch (error) {
+		throw new RuntimeError(explainLoadFailure(error));
+	}
+	ort.env.logLevel = 'fatal';
+	return {
+		version: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}`,
+		createSession: (model, options) => createSession(ort, model, options),
+	};
+}
+
+function requireRuntime(): typeof Ort {
+	return require('onnxruntime-node') as typeof Ort;
+}
+
+async function createSession(ort: typeof Ort, model: Uint8Array, options: SessionOptions): Promise<RuntimeSession> {
+	let failure: unknown;
+	for (const level of options.levels) {
+		try {
+			return wrap(ort, await ort.InferenceSession.create(model, nativeOptions(level, options)), level);
+		} catch (error) {
+			// The first level's words are the ones to report: later levels fail for reasons of their own.
+			failure ??= error;
+		}
+	}
+	throw runtimeError('load', failure);
+}
+
+function nativeOptions(level: OptimizationLevel, options: SessionOptions): Ort.InferenceSession.SessionOptions {
+	const { externalDataFolder, disabledOptimizers, optimizedModelPath, frugal } = options;
+	return {
+		graphOptimizationLevel: level,
+		logSeverityLevel: 4,
+		...(frugal && { enableCpuMemArena: false, enableMemPattern: false }),
+		...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
+		extra: {
+			...(externalDataFolder !== undefined && {
+				session: { model_external_initializers_file_folder_path: externalDataFolder },
+			}),
+			...(disabledOptimizers && { optimization: { disable_specified_optimizers: disabledOptimizers.join(';') } }),
+		},
+	};
+}
+
+function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: OptimizationLevel): RuntimeSession {
+	return {
+		level,
+		inputs: session.inputMetadata.map(fromMetadata),
+		outputs: session.outputMetadata.map(fromMetadata),
+		async run(feeds, fetch, into) {
+			const named = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]));
+			const results = fetch.map((name) => {
+				const target = into?.get(name);
+				return [name, target ? toOrt(ort, target) : null] as const;
+			});
+			let outputs: Ort.InferenceSession.OnnxValueMapType;
+			try {
+				outputs = await session.run(named, Object.fromEntries(results));
+			} catch (error) {
+				throw runtimeError('run', error);
+			}
+			// What was written into a tensor comes back as a copy as well, which is of no use.
+			return new Map(
+				Object.entries(outputs).map(([name, value]) => [name, into?.get(name) ?? fromOrt(value as Ort.Tensor)]),
+			);
+		},
+		release: () => session.release(),
+	};
+}
+
+function fromMetadata(value: Ort.InferenceSession.ValueMetadata): RuntimeValue {
+	return value.isTensor
+		? { name: value.name, type: value.type, shape: value.shape }
+		: { name: value.name, type: 'not a tensor', shape: undefined };
+}
+
+function toOrt(ort: typeof Ort, tensor: RuntimeTensor): Ort.Tensor {
+	return new ort.Tensor(tensor.type as Ort.Tensor.Type, tensor.data as Ort.Tensor.DataType, tensor.dims);
+}
+
+function fromOrt(tensor: Ort.Tensor): RuntimeTensor {
+	const data = tensor.data as TensorData;
+	// Newer Node versions have Float16Array; the kernels take bit patterns everywhere.
+	const bits = tensor.type === 'float16' && !(data instanceof Uint16Array);
+	return {
+		type: tensor.type,
+		dims: tensor.dims,
+		data: bits ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
+	};
+}

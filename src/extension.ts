@@ -1,0 +1,60 @@
+import * as vscode from 'vscode';
+import { EngineClient } from './engine/client.js';
+import { registerCommands } from './host/commands.js';
+import { registerComparisonCommands } from './host/comparison-commands.js';
+import { Comparisons } from './host/comparisons.js';
+import { ModelEditors } from './host/model-editors.js';
+import { NotebookInspector } from './host/notebook.js';
+import { OpenReports } from './host/open-reports.js';
+import { Problems } from './host/problems.js';
+import { registerReportCommands } from './host/report-commands.js';
+import { ReportText } from './host/report-text.js';
+import { LayerTree } from './host/tree.js';
+
+/** For the tests that run inside VS Code, which cannot look into a webview; nothing else may rely on it. */
+export interface TestApi {
+	readonly editors: ModelEditors;
+	readonly engine: EngineClient;
+	readonly tree: LayerTree;
+	readonly comparisons: Comparisons;
+}
+
+export function activate(context: vscode.ExtensionContext): TestApi | undefined {
+	const log = vscode.window.createOutputChannel('BatchNorm Lens', { log: true });
+	const engine = new EngineClient({
+		entry: vscode.Uri.joinPath(context.extensionUri, 'dist', 'engine', 'main.js').fsPath,
+		onLog: (line) => log.info(`engine: ${line}`),
+	});
+	const services = { engine, log };
+	const editors = new ModelEditors(services, context.extensionUri);
+	const comparisons = new Comparisons(services, context.extensionUri);
+	const reports = new OpenReports(editors);
+	const tree = new LayerTree(reports);
+	const text = new ReportText(reports);
+	const source = {
+		dist: vscode.Uri.joinPath(context.extensionUri, 'dist').fsPath,
+		version: String(context.extension.packageJSON.version),
+	};
+	// Disposed in this order: what uses the engine and the log goes before them.
+	context.subscriptions.push(
+		registerCommands(editors, log),
+		registerComparisonCommands({ editors, comparisons }, services),
+		comparisons,
+		registerReportCommands({
+			reports,
+			text,
+			source,
+			cells: vscode.Uri.joinPath(context.extensionUri, 'media', 'cells'),
+			log,
+		}),
+		tree,
+		text,
+		new Problems(reports),
+		reports,
+		new NotebookInspector(services, vscode.notebooks.createRendererMessaging('batchnorm-lens-renderer')),
+		editors,
+		engine,
+		log,
+	);
+	return context.extensionMode === vscode.ExtensionMode.Test ? { editors, engine, tree, comparisons } : undefined;
+}

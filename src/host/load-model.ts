@@ -1,0 +1,90 @@
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { findLayers } from '../core/batchnorm/find.js';
+import type { HealthThresholds } from '../core/batchnorm/health.js';
+import { OnnxError } from '../core/onnx/errors.js';
+import type { Model } from '../core/onnx/model.js';
+import type { TensorAccess } from '../core/onnx/raw-tensor.js';
+import { readModel } from '../core/onnx/reader.js';
+import { memorySource } from '../core/onnx/source.js';
+import { structureReport } from '../core/report/build.js';
+import type { Report } from '../core/report/types.js';
+import type { EngineClient, RequestHooks } from '../engine/client.js';
+import { externalFiles } from '../platform/external-files.js';
+import { openFile } from '../platform/file-source.js';
+import type { InputFile, ModelLocation } from '../protocol/host-engine.js';
+import type { LoadedModel } from './model-session.js';
+import { readSettings } from './settings.js';
+
+/**
+ * Reads a model's structure and the parameters of its layers; of a file on disk, only the bytes that hold them.
+ * @throws {OnnxError} when it cannot be read as a model.
+ */
+export async function loadModel(uri: vscode.Uri): Promise<LoadedModel> {
+	const { thresholds } = readSettings(uri);
+	if (uri.scheme !== 'file') {
+		return describeModel({ source: memorySource(await readWhole(uri), nameOf(uri)) }, thresholds);
+	}
+	const source = await openFile(uri.fsPath);
+	try {
+		return await describeModel({ source, external: externalFiles(dirname(uri.fsPath)) }, thresholds);
+	} finally {
+		await source.close();
+	}
+}
+
+/**
+ * Runs and checks a model in the engine, with the settings in force for it.
+ * @throws {EngineError | OnnxError} when there is no report, with the reason.
+ */
+export async function inspectModel(
+	engine: EngineClient,
+	uri: vscode.Uri,
+	inputs: readonly InputFile[],
+	hooks: RequestHooks,
+): Promise<Report> {
+	const { batch, seed, thresholds, drift } = readSettings(uri);
+	return engine.inspect(await locateModel(uri), { run: true, inputs, batch, seed, thresholds, drift }, hooks);
+}
+
+/** What to tell the engine, whose process knows files only: what a virtual file system holds is handed over. */
+export async function locateModel(uri: vscode.Uri): Promise<ModelLocation> {
+	return uri.scheme === 'file' ? { path: uri.fsPath } : { path: nameOf(uri), bytes: await readWhole(uri) };
+}
+
+async function describeModel(access: TensorAccess, thresholds: HealthThresholds): Promise<LoadedModel> {
+	const model = await readModel(access.source);
+	const layers = await findLayers(model, access);
+	const { inputs, initializers } = model.graph;
+	return {
+		report: structureReport(model, layers, { thresholds }),
+		// Up to IR version 3 every initializer is listed as an input too.
+		inputs: inputs.map(({ name }) => name).filter((name) => !initializers.has(name)),
+		externalFiles: externalNames(model),
+	};
+}
+
+/** Names in the model's own folder: where exporters write such files, and all that the watcher looks at. */
+function externalNames(model: Model): string[] {
+	const locations = new Set<string>();
+	for (const { storage } of model.graph.initializers.values()) {
+		if (storage.kind === 'external' && !/[/\\:]/.test(storage.location)) {
+			locations.add(storage.location);
+		}
+	}
+	return [...locations];
+}
+
+async function readWhole(uri: vscode.Uri): Promise<Uint8Array> {
+	try {
+		return await vscode.workspace.fs.readFile(uri);
+	} catch (error) {
+		const reason = error instanceof vscode.FileSystemError ? error.code : String(error);
+		throw new OnnxError('io', `${nameOf(uri)} cannot be read: ${reason}.`);
+	}
+}
+
+/** What to call a model that has no path on disk. */
+function nameOf(uri: vscode.Uri): string {
+	return uri.toString(true);
+}

@@ -1,0 +1,120 @@
+import * as vscode from 'vscode';
+import { type HostServices, ModelDocument } from './model-document.js';
+import { ModelPanel } from './model-panel.js';
+
+export const VIEW_TYPE = 'batchnormLens.model';
+
+/** True while the model in the active tab is being run: shows the cancel button instead of the run button. */
+const RUNNING_CONTEXT = 'batchnormLens.running';
+
+/** A tab of ours. */
+interface ShownModel {
+	readonly panel: vscode.WebviewPanel;
+	readonly document: ModelDocument;
+	readonly page: ModelPanel;
+}
+
+/** The custom editor for models, and the models it has open. */
+export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDocument>, vscode.Disposable {
+	private readonly services: HostServices;
+	private readonly extension: vscode.Uri;
+	private readonly open = new Set<ModelDocument>();
+	private readonly opened = new vscode.EventEmitter<ModelDocument>();
+	/** Fires when a model was opened, before its file is read. */
+	readonly onDidOpen = this.opened.event;
+	private readonly activated = new vscode.EventEmitter<void>();
+	/** Fires when {@link activeDocument} may have changed. */
+	readonly onDidChangeActive = this.activated.event;
+	private readonly registration: vscode.Disposable;
+	/** What {@link RUNNING_CONTEXT} is set to. */
+	private runningShown = false;
+	/** The tab that is looked at; one document may have several. */
+	private active: ShownModel | undefined;
+	private readonly shown = new Map<vscode.WebviewPanel, ShownModel>();
+
+	constructor(services: HostServices, extension: vscode.Uri) {
+		this.services = services;
+		this.extension = extension;
+		this.registration = vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {
+			supportsMultipleEditorsPerDocument: true,
+			webviewOptions: { enableFindWidget: true },
+		});
+	}
+
+	/** The model in the active tab. */
+	get activeDocument(): ModelDocument | undefined {
+		return this.active?.document;
+	}
+
+	get documents(): Iterable<ModelDocument> {
+		return this.open;
+	}
+
+	openCustomDocument(uri: vscode.Uri): ModelDocument {
+		const document = new ModelDocument(uri, this.services);
+		this.open.add(document);
+		const unsubscribe = document.session.onMessage(({ type }) => {
+			if (type === 'progress' && document === this.active?.document) {
+				this.updateContext();
+			}
+		});
+		document.onDidDispose(() => {
+			unsubscribe();
+			this.open.delete(document);
+		});
+		this.opened.fire(document);
+		// Not awaited: the tab opens at once, and a file that cannot be read is a page that says so.
+		void document.open();
+		return document;
+	}
+
+	resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
+		const page = new ModelPanel(panel, document, this.extension, this.services.log);
+		const shown = { panel, document, page };
+		this.shown.set(panel, shown);
+		const update = () => this.setActive(shown, panel.active);
+		const viewState = panel.onDidChangeViewState(update);
+		panel.onDidDispose(() => {
+			viewState.dispose();
+			page.dispose();
+			this.shown.delete(panel);
+			this.setActive(shown, false);
+		});
+		update();
+	}
+
+	/** Brings a model's tab to the front, opening it where there is none, and the layer into view. */
+	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
+		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
+		const tabs = [...this.shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
+		(tabs.find(({ panel }) => panel.active) ?? tabs.at(-1))?.page.select(layer);
+	}
+
+	dispose(): void {
+		this.registration.dispose();
+		this.opened.dispose();
+		this.activated.dispose();
+		for (const document of this.open) {
+			document.dispose();
+		}
+	}
+
+	private setActive(shown: ShownModel, active: boolean): void {
+		if (active) {
+			this.active = shown;
+		} else if (this.active === shown) {
+			this.active = undefined;
+		}
+		this.updateContext();
+		this.activated.fire();
+	}
+
+	/** Only changes are told: a run reports its progress many times a second, and each call goes to the window. */
+	private updateContext(): void {
+		const running = this.activeDocument?.session.running ?? false;
+		if (running !== this.runningShown) {
+			this.runningShown = running;
+			void vscode.commands.executeCommand('setContext', RUNNING_CONTEXT, running);
+		}
+	}
+}

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import type { WebviewToHost } from '../protocol/host-webview.js';
+import { pack } from '../protocol/packing.js';
+import { pickInputFiles } from './input-files.js';
+import { MessageQueue } from './message-queue.js';
+import type { ModelDocument } from './model-document.js';
+import { reportErrors } from './report-errors.js';
+import { pageHtml } from './webview-html.js';
+import { imageFileName, parseWebviewMessage } from './webview-message.js';
+
+const STYLES = ['theme.css', 'page.css', 'plotly.css'];
+
+/** Connects one webview to its document: pushes every change to a page that listens, does what the page asks for. */
+export class ModelPanel implements vscode.Disposable {
+	private readonly panel: vscode.WebviewPanel;
+	private readonly document: ModelDocument;
+	private readonly log: vscode.LogOutputChannel;
+	private readonly queue: MessageQueue;
+	private readonly disposables: vscode.Disposable[] = [];
+	/** A layer to show as soon as the page listens. */
+	private wanted: string | undefined;
+	/** False until the page says that it is ready, and again while it is hidden: then there is no page at all. */
+	private listening = false;
+
+	constructor(
+		panel: vscode.WebviewPanel,
+		document: ModelDocument,
+		extension: vscode.Uri,
+		log: vscode.LogOutputChannel,
+	) {
+		this.panel = panel;
+		this.document = document;
+		this.log = log;
+		this.queue = new MessageQueue(async (message) => panel.webview.postMessage(pack(message)));
+		const unsubscribe = document.session.onMessage((message) => this.listening && this.queue.push(message));
+		this.disposables.push(
+			{ dispose: unsubscribe },
+			{ dispose: () => this.queue.clear() },
+			panel.onDidChangeViewState(() => {
+				if (!panel.visible) {
+					this.listening = false;
+					this.queue.clear();
+				}
+			}),
+			panel.webview.onDidReceiveMessage((value) => this.receive(value)),
+		);
+		this.fill(extension);
+	}
+
+	dispose(): void {
+		vscode.Disposable.from(...this.disposables).dispose();
+	}
+
+	/** Opens a layer on the page, now or once there is a page. */
+	select(layer: string): void {
+		if (this.listening) {
+			this.queue.push({ type: 'select', layer });
+		} else {
+			this.wanted = layer;
+		}
+	}
+
+	private fill(extension: vscode.Uri): void {
+		const { webview } = this.panel;
+		const dist = vscode.Uri.joinPath(extension, 'dist');
+		const media = vscode.Uri.joinPath(extension, 'media');
+		const resource = (folder: vscode.Uri, name: string) =>
+			webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
+		webview.options = { enableScripts: true, localResourceRoots: [dist, media] };
+		webview.html = pageHtml({
+			cspSource: webview.cspSource,
+			nonce: randomBytes(18).toString('base64'),
+			script: resource(dist, 'webview.js'),
+			plotly: resource(dist, 'plotly.min.js'),
+			styles: STYLES.map((name) => resource(media, name)),
+			title: vscode.workspace.asRelativePath(this.document.uri),
+		});
+	}
+
+	private receive(value: unknown): void {
+		const message = parseWebviewMessage(value);
+		if (message) {
+			reportErrors(this.log, () => this.handle(message));
+		} else {
+			this.log.warn('A page sent a message that is not part of the protocol; it was ignored.');
+		}
+	}
+
+	private async handle(message: WebviewToHost): Promise<void> {
+		const { document, log } = this;
+		switch (message.type) {
+			case 'ready':
+				this.listening = true;
+				this.queue.clear();
+				for (const known of document.session.snapshot()) {
+					this.queue.push(known);
+				}
+				if (this.wanted !== undefined) {
+					this.queue.push({ type: 'select', layer: this.wanted });
+					this.wanted = undefined;
+				}
+				return;
+			case 'cancel':
+				return document.session.cancel();
+			case 'run':
+				return message.input === 'pick' ? runWithInput(document) : document.run([]);
+			case 'save-image':
+				return saveImage(document.uri, message.name, message.png);
+			case 'show-log':
+				return log.show();
+			case 'error':
+				return log.error(`The page of ${document.uri.toString(true)} failed: ${message.message}`);
+			case 'mark':
+				if (message.name === 'table') {
+					document.tableShown();
+				}
+				return log.info(`${message.name} shown ${Math.round(message.milliseconds)} ms after the page began to load`);
+			default:
+				message satisfies never;
+		}
+	}
+}
+
+/** Runs on files that the user picks; nothing happens when nothing is picked. */
+export async function runWithInput(document: ModelDocument): Promise<void> {
+	const files = await pickInputFiles(document.uri, document.session.model?.inputs ?? []);
+	if (files) {
+		await document.run(files);
+	}
+}
+
+/** Lets the user say where a picture goes; offered beside the model. */
+export async function saveImage(model: vscode.Uri, name: string, png: Uint8Array): Promise<void> {
+	const target = await vscode.window.showSaveDialog({
+		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),
+		filters: { [vscode.l10n.t('PNG image')]: ['png'] },
+	});
+	if (target) {
+		await vscode.workspace.fs.writeFile(target, png);
+	}
+}

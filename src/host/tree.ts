@@ -1,0 +1,82 @@
+import * as vscode from 'vscode';
+import { visible } from '../core/report/plain-text.js';
+import type { ModelDocument } from './model-document.js';
+import type { OpenReports } from './open-reports.js';
+import { type TreeRow, treeRow, worst } from './tree-rows.js';
+
+/** A layer of the current model, by its place in the report. */
+export interface LayerNode {
+	readonly document: ModelDocument;
+	readonly index: number;
+}
+
+/** Icon and colour; the tooltip says the same in words. */
+const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
+	error: new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground')),
+	warning: new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground')),
+	info: new vscode.ThemeIcon('info'),
+	match: new vscode.ThemeIcon('pass', new vscode.ThemeColor('testing.iconPassed')),
+	skipped: new vscode.ThemeIcon('circle-slash'),
+	pending: new vscode.ThemeIcon('circle-outline'),
+};
+
+/** The layers of the current model in the explorer's side bar; a click leads to the layer on its page. */
+export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
+	private readonly reports: OpenReports;
+	private readonly changed = new vscode.EventEmitter<void>();
+	readonly onDidChangeTreeData = this.changed.event;
+	readonly view: vscode.TreeView<LayerNode>;
+	private readonly disposables: vscode.Disposable[];
+
+	constructor(reports: OpenReports) {
+		this.reports = reports;
+		this.view = vscode.window.createTreeView('batchnormLens.layers', { treeDataProvider: this });
+		this.disposables = [
+			this.view,
+			this.changed,
+			reports.onDidSwitch(() => this.update()),
+			reports.onDidChange((document) => document === reports.current && this.update()),
+		];
+	}
+
+	getChildren(node?: LayerNode): LayerNode[] {
+		const document = this.reports.current;
+		const layers = document?.session.report?.layers ?? [];
+		return node || !document ? [] : layers.map((_, index) => ({ document, index }));
+	}
+
+	getTreeItem({ document, index }: LayerNode): vscode.TreeItem {
+		const layer = document.session.report?.layers[index];
+		// The file was replaced by one with fewer layers; the tree is about to be drawn again.
+		if (!layer) {
+			return new vscode.TreeItem('');
+		}
+		const row = treeRow(layer);
+		const item = new vscode.TreeItem(row.label);
+		item.id = `${index} ${document.uri.toString()}`;
+		item.description = row.description;
+		item.tooltip = row.tooltip;
+		item.iconPath = ICONS[row.state];
+		item.command = {
+			command: 'batchnormLens.revealLayer',
+			title: vscode.l10n.t('Show Layer'),
+			arguments: [document.uri, layer.name],
+		};
+		return item;
+	}
+
+	dispose(): void {
+		vscode.Disposable.from(...this.disposables).dispose();
+	}
+
+	private update(): void {
+		const document = this.reports.current;
+		const report = document?.session.report;
+		const found = report?.layers.filter((layer) => ['error', 'warning'].includes(worst(layer) ?? '')).length ?? 0;
+		this.view.description = document && visible(vscode.workspace.asRelativePath(document.uri));
+		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
+		this.view.badge =
+			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
+		this.changed.fire();
+	}
+}

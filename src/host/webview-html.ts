@@ -1,0 +1,51 @@
+/** What the page of a model is made of, as URIs that the webview may load. */
+export interface PageResources {
+	/** `webview.cspSource`. */
+	readonly cspSource: string;
+	/** Random, fresh for every page. */
+	readonly nonce: string;
+	readonly script: string;
+	/** Loaded by the page when the first plot is drawn: 4.8 MB of script would delay the table. */
+	readonly plotly: string;
+	readonly styles: readonly string[];
+	/** Title for assistive technology: the file's name. */
+	readonly title: string;
+}
+
+/** The page, set once; everything else travels as messages. */
+export function pageHtml(page: PageResources): string {
+	// No eval and no inline code or styles. Plotly needs data: and blob: images to export pictures and draw heatmaps.
+	const policy = [
+		`default-src 'none'`,
+		`img-src ${page.cspSource} blob: data:`,
+		`font-src ${page.cspSource}`,
+		`style-src ${page.cspSource}`,
+		`script-src 'nonce-${page.nonce}'`,
+	].join('; ');
+	const styles = page.styles.map((href) => `<link rel="stylesheet" href="${escapeHtml(href)}">`);
+	return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">
+${styles.join('\n')}
+<title>${escapeHtml(page.title)}</title>
+</head>
+<body>
+<main id="app"></main>
+<script nonce="${page.nonce}" src="${escapeHtml(page.script)}" data-plotly="${escapeHtml(page.plotly)}" data-nonce="${page.nonce}"></script>
+</body>
+</html>`;
+}
+
+export function escapeHtml(text: string): string {
+	const entities: Readonly<Record<string, string>> = {
+		'&': '&amp;',
+		'<': '&lt;',
+		'>': '&gt;',
+		'"': '&quot;',
+		"'": '&#39;',
+	};
+	return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+}

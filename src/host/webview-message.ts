@@ -1,0 +1,66 @@
+import type { WebviewToHost } from '../protocol/host-webview.js';
+
+/** Longest text taken from a page; it ends up in a log or a file name. */
+const MAX_TEXT = 2000;
+/** A plot of 4000 x 3000 pixels, uncompressed, has 48 MB: anything larger is no picture of ours. */
+const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
+const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/**
+ * Checks what a page sent. A page shows strings of a file that anyone may have made, so nothing that comes back from it
+ * is trusted to have the shape that the protocol says.
+ * @returns undefined for anything that is not a message of the protocol.
+ */
+export function parseWebviewMessage(value: unknown): WebviewToHost | undefined {
+	if (typeof value !== 'object' || value === null) {
+		return undefined;
+	}
+	const message = value as Record<string, unknown>;
+	switch (message.type) {
+		case 'ready':
+		case 'cancel':
+		case 'show-log':
+			return { type: message.type };
+		case 'run':
+			return message.input === 'random' || message.input === 'pick' ? { type: 'run', input: message.input } : undefined;
+		case 'error':
+			return isText(message.message) ? { type: 'error', message: message.message } : undefined;
+		case 'save-image':
+			return isText(message.name) && isPng(message.png)
+				? { type: 'save-image', name: message.name, png: message.png }
+				: undefined;
+		case 'mark':
+			return parseMark(message);
+		default:
+			return undefined;
+	}
+}
+
+function parseMark({ name, milliseconds }: Record<string, unknown>): WebviewToHost | undefined {
+	const known = name === 'table' || name === 'verdicts' || name === 'plots';
+	return known && typeof milliseconds === 'number' && Number.isFinite(milliseconds)
+		? { type: 'mark', name, milliseconds }
+		: undefined;
+}
+
+function isText(value: unknown): value is string {
+	return typeof value === 'string' && value.length <= MAX_TEXT;
+}
+
+function isPng(value: unknown): value is Uint8Array {
+	return (
+		value instanceof Uint8Array &&
+		value.length <= MAX_IMAGE_BYTES &&
+		PNG_SIGNATURE.every((byte, index) => value[index] === byte)
+	);
+}
+
+/** A file name for a picture: letters of any script, digits, dot, dash and underscore; never empty, never hidden. */
+export function imageFileName(name: string): string {
+	const cleaned = name
+		.replace(/\.png$/i, '')
+		.replace(/[^\p{L}\p{N}._-]+/gu, '-')
+		.replace(/^[-.]+|[-.]+$/g, '')
+		.slice(0, 100);
+	return `${cleaned || 'plot'}.png`;
+}

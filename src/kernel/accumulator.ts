@@ -1,0 +1,179 @@
+import { type FloatFormat, FORMATS, round, ulpOfRounded } from './formats.js';
+import { addPart, addSpan, clearMoments, emptyMoments } from './moments.js';
+import { type Matrix, matrixOf, readSpan, type Span, spansOf, type Values } from './spans.js';
+import type { Moments, VerifyRequest, VerifyResult } from './types.js';
+
+/** One unit's share of a request. */
+interface Parameters {
+	readonly scale: number;
+	readonly shift: number;
+	readonly slope: number;
+	readonly offset: number;
+}
+
+/**
+ * What VerifyResult reports, for each unit of the request's matrix (channel, or activation) until `finish` joins those
+ * of a channel. Adds units in plain float64 TypeScript, one element at a time: the fallback where SIMD is missing, and
+ * the last word on what float32 lanes cannot judge.
+ */
+export class VerifyAccumulator {
+	readonly matrix: Matrix;
+	readonly maxAbs: Float64Array;
+	readonly maxBoundRatio: Float64Array;
+	readonly bound: Float64Array;
+	readonly sumSquares: Float64Array;
+	maxUlp = 0;
+	maxRel = 0;
+	readonly firstBad: Float64Array;
+	readonly nonFiniteY: Float64Array;
+	readonly moments: Moments;
+	private readonly format: FloatFormat;
+	/** Relative errors up to this cannot raise `maxRel` or `maxUlp`. */
+	private relevant = 0;
+
+	constructor(private readonly request: VerifyRequest) {
+		this.matrix = matrixOf(request.layout, request.perActivation ? 'activation' : 'channel');
+		const { units } = this.matrix;
+		this.maxAbs = new Float64Array(units);
+		this.maxBoundRatio = new Float64Array(units);
+		this.bound = new Float64Array(units);
+		this.sumSquares = new Float64Array(units);
+		this.firstBad = new Float64Array(units).fill(-1);
+		this.nonFiniteY = new Float64Array(units);
+		this.moments = emptyMoments(units);
+		this.format = FORMATS[request.type];
+	}
+
+	/** Takes all of a unit's elements, in place of what is known about it. */
+	addUnit(unit: number): void {
+		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.request;
+		for (const values of [this.maxAbs, this.maxBoundRatio, this.bound, this.sumSquares]) {
+			values[unit] = 0;
+		}
+		clearMoments(this.moments, unit);
+		const parameters = {
+			scale: scale[unit],
+			shift: shift[unit],
+			slope: boundSlope[unit],
+			offset: boundOffset[unit],
+		};
+		for (const span of spansOf(this.matrix, unit)) {
+			const xs = readSpan(x, type, span);
+			this.addErrors(xs.values, readSpan(y, type, span).values, xs.at, unit, parameters, span);
+			addSpan(this.moments, unit, xs.values, xs.at);
+		}
+	}
+
+	/** `at`: where the elements are in x and y; `span`: where in the tensor. */
+	private addErrors(x: Values, y: Values, at: Span, unit: number, parameters: Parameters, span: Span): void {
+		const { scale, shift, slope, offset } = parameters;
+		let maxAbs = this.maxAbs[unit];
+		let maxRatio = this.maxBoundRatio[unit];
+		let largestX = -1;
+		let sumSquares = 0;
+		let { relevant } = this;
+		for (let k = 0, i = at.start; k < at.length; k++, i += at.stride) {
+			const ref = scale * x[i] + shift;
+			const error = Math.abs(y[i] - ref);
+			const magnitude = Math.abs(x[i]);
+			const bound = slope * magnitude + offset;
+			if (magnitude > largestX && magnitude < Number.POSITIVE_INFINITY) {
+				largestX = magnitude;
+			}
+			if (!(error < Number.POSITIVE_INFINITY)) {
+				if (!this.sameKind(y[i], ref, bound, unit)) {
+					maxAbs = maxRatio = this.maxUlp = this.maxRel = Number.POSITIVE_INFINITY;
+					this.markBad(unit, span.start + k * span.stride);
+				}
+				continue;
+			}
+			sumSquares += error * error;
+			if (error > maxAbs) {
+				maxAbs = error;
+			}
+			if (error > bound) {
+				this.markBad(unit, span.start + k * span.stride);
+			}
+			if (error > maxRatio * bound) {
+				maxRatio = error / bound;
+			}
+			if (error > relevant * Math.abs(ref)) {
+				relevant = this.addRelative(error, ref);
+			}
+		}
+		this.maxAbs[unit] = maxAbs;
+		this.maxBoundRatio[unit] = maxRatio;
+		if (largestX >= 0) {
+			this.bound[unit] = Math.max(this.bound[unit], slope * largestX + offset);
+		}
+		this.sumSquares[unit] += sumSquares;
+	}
+
+	/** For an error that may raise a maximum of relative ones. Returns up to where others cannot. */
+	private addRelative(error: number, ref: number): number {
+		const { fractionBits, tiny } = this.format;
+		this.maxRel = Math.max(this.maxRel, error / Math.max(Math.abs(ref), tiny));
+		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.format));
+		// An ulp is at least |ref| / 2^(fractionBits + 1).
+		this.relevant = Math.min(this.maxRel, this.maxUlp / 2 ** (fractionBits + 1));
+		return this.relevant;
+	}
+
+	/** Whether y, or ref, not finite, is what the other calls for. Counts y; x is counted with the moments. */
+	private sameKind(y: number, ref: number, bound: number, unit: number): boolean {
+		if (!Number.isFinite(y)) {
+			this.nonFiniteY[unit]++;
+		}
+		const farthest = Number.isFinite(ref) ? ref + Math.sign(ref) * bound : ref;
+		return Object.is(y, round(farthest, this.format));
+	}
+
+	private markBad(unit: number, position: number): void {
+		const { channels, inner } = this.request.layout;
+		const index = Math.floor(position / (channels * inner)) * inner + (position % inner);
+		this.firstBad[unit] = earlier(this.firstBad[unit], index);
+	}
+
+	/** Hands out the accumulator's own arrays: it is not to be used any more. */
+	finish(): VerifyResult {
+		const { batch, inner } = this.request.layout;
+		const fold = inner > 1 && this.matrix.unitWidth === 1 ? this.joinActivations() : this;
+		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
+		const { maxUlp, maxRel } = this;
+		const { mean, m2, nonFinite: nonFiniteX } = moments;
+		return {
+			...{ maxAbs, maxBoundRatio, bound, sumSquares, maxUlp, maxRel, firstBad },
+			...{ nonFiniteX, nonFiniteY, count: batch * inner, moments, mean, m2 },
+		};
+	}
+
+	/** Every `inner` units to one. */
+	private joinActivations() {
+		const { channels, inner } = this.request.layout;
+		const join = (values: Float64Array, both: (a: number, b: number) => number) =>
+			Float64Array.from({ length: channels }, (_, c) =>
+				values.subarray(c * inner, (c + 1) * inner).reduce((a, b) => both(a, b)),
+			);
+		const moments = emptyMoments(channels);
+		const { count, mean, m2, nonFinite } = this.moments;
+		for (let unit = 0; unit < channels * inner; unit++) {
+			addPart(moments, Math.floor(unit / inner), count[unit], mean[unit], m2[unit]);
+			moments.nonFinite[Math.floor(unit / inner)] += nonFinite[unit];
+		}
+		const sum = (a: number, b: number) => a + b;
+		return {
+			maxAbs: join(this.maxAbs, Math.max),
+			maxBoundRatio: join(this.maxBoundRatio, Math.max),
+			bound: join(this.bound, Math.max),
+			sumSquares: join(this.sumSquares, sum),
+			firstBad: join(this.firstBad, earlier),
+			nonFiniteY: join(this.nonFiniteY, sum),
+			moments,
+		};
+	}
+}
+
+/** The smaller index; -1 is none. */
+function earlier(a: number, b: number): number {
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}

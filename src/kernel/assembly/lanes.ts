@@ -1,0 +1,26 @@
+// Small steps on vectors that several kernels take. All of them are inlined by the compiler.
+
+/** Two float32 as two float64: one instruction, which reads its operand from memory. */
+export function promote(p: usize): v128 {
+	return f64x2.promote_low_f32x4(v128.load64_zero(p));
+}
+
+/** Lanes 2 and 3 of four float32 as two float64. */
+export function promoteHigh(v: v128): v128 {
+	return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
+}
+
+export function sum(v: v128): f64 {
+	return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
+}
+
+/** Largest of four lanes that hold bits of non-negative float32, see verify.ts. */
+export function largest(v: v128): f32 {
+	const pairs = i32x4.max_s(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+	return f32x4.extract_lane(i32x4.max_s(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);
+}
+
+export function smallest(v: v128): f32 {
+	const pairs = i32x4.min_s(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+	return f32x4.extract_lane(i32x4.min_s(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);
+}

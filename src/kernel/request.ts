@@ -1,0 +1,64 @@
+import { checkArray, FORMATS } from './formats.js';
+import type { ApplyRequest, FloatData, FloatType, Layout, VerifyRequest } from './types.js';
+
+/** Number of elements. @throws {RangeError} when a dimension is not a whole number of 0 or more. */
+export function elementCount({ batch, channels, inner }: Layout): number {
+	const count = batch * channels * inner;
+	if (![batch, channels, inner, count].every((n) => Number.isSafeInteger(n) && n >= 0)) {
+		throw new RangeError(`A layout of ${batch} x ${channels} x ${inner} values is not possible.`);
+	}
+	return count;
+}
+
+/** @throws {RangeError} when `data` does not have one element a position, {TypeError} when it is not of `type`. */
+export function checkTensor(name: string, data: FloatData, type: FloatType, layout: Layout): void {
+	checkArray(name, data, type);
+	const expected = elementCount(layout);
+	if (data.length !== expected) {
+		const { batch, channels, inner } = layout;
+		throw new RangeError(
+			`${name} has ${data.length} elements, but ${batch} x ${channels} x ${inner} values make ${expected}.`,
+		);
+	}
+}
+
+function checkParameters(values: Readonly<Record<string, Float64Array>>, expected: number): void {
+	for (const [name, { length }] of Object.entries(values)) {
+		if (length !== expected) {
+			throw new RangeError(`${name} has ${length} values, but this layout needs ${expected}.`);
+		}
+	}
+}
+
+function parameterCount({ channels, inner }: Layout, perActivation: boolean | undefined): number {
+	return perActivation ? channels * inner : channels;
+}
+
+/** A half type's output may be widened. */
+function outputType(type: FloatType, out: FloatData): FloatType {
+	return FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
+}
+
+export function checkApply(request: ApplyRequest): void {
+	const { x, out, type, layout, scale, shift, center, perActivation } = request;
+	checkTensor('x', x, type, layout);
+	checkTensor('out', out, outputType(type, out), layout);
+	checkParameters({ scale, shift, ...(center && { center }) }, parameterCount(layout, perActivation));
+}
+
+export function checkVerify(request: VerifyRequest): void {
+	const { x, y, type, layout, scale, shift, boundSlope, boundOffset, perActivation } = request;
+	checkTensor('x', x, type, layout);
+	checkTensor('y', y, type, layout);
+	checkParameters({ scale, shift, boundSlope, boundOffset }, parameterCount(layout, perActivation));
+	checkBound('boundSlope', boundSlope);
+	checkBound('boundOffset', boundOffset);
+}
+
+function checkBound(name: string, values: Float64Array): void {
+	for (let i = 0; i < values.length; i++) {
+		if (!(values[i] >= 0)) {
+			throw new RangeError(`${name}[${i}] is ${values[i]}, but an allowed error is 0 or more.`);
+		}
+	}
+}

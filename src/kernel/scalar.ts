@@ -1,0 +1,71 @@
+import { VerifyAccumulator } from './accumulator.js';
+import { createArray } from './formats.js';
+import { toHalf } from './half.js';
+import { emptyMoments, takeExactMoments } from './moments.js';
+import { checkApply, checkTensor, checkVerify } from './request.js';
+import { matrixOf, readSpan } from './spans.js';
+import type {
+	ApplyRequest,
+	FloatData,
+	FloatType,
+	Kernel,
+	Layout,
+	Moments,
+	StatisticsAxes,
+	VerifyRequest,
+	VerifyResult,
+} from './types.js';
+
+/** The kernels in plain TypeScript: for float64 tensors, and for all where WebAssembly SIMD is missing. */
+export class ScalarKernel implements Kernel {
+	readonly kind = 'scalar';
+
+	verify(request: VerifyRequest): VerifyResult {
+		checkVerify(request);
+		const accumulator = new VerifyAccumulator(request);
+		for (let unit = 0; unit < accumulator.matrix.units; unit++) {
+			accumulator.addUnit(unit);
+		}
+		return accumulator.finish();
+	}
+
+	apply(request: ApplyRequest): void {
+		checkApply(request);
+		const { type, layout, scale, shift, center, perActivation, out } = request;
+		const { batch, channels, inner } = layout;
+		const half = out instanceof Uint16Array && (type === 'float16' || type === 'bfloat16');
+		const parameters = perActivation ? channels * inner : channels;
+		const length = perActivation ? 1 : inner;
+		const image = parameters * length;
+		for (let n = 0; n < batch; n++) {
+			const { values, at } = readSpan(request.x, type, { start: n * image, stride: 1, length: image });
+			for (let p = 0, i = 0; p < parameters; p++) {
+				const s = scale[p];
+				const t = shift[p];
+				const c = center ? center[p] : 0;
+				for (const end = i + length; i < end; i++) {
+					const value = s * (values[at.start + i] - c) + t;
+					out[n * image + i] = half ? toHalf(value, type) : value;
+				}
+			}
+		}
+	}
+
+	moments(x: FloatData, type: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
+		checkTensor('x', x, type, layout);
+		const matrix = matrixOf(layout, axes);
+		const moments = emptyMoments(matrix.units);
+		for (let unit = 0; unit < matrix.units; unit++) {
+			takeExactMoments(moments, unit, x, type, matrix);
+		}
+		return moments;
+	}
+
+	allocate(type: FloatType, length: number): FloatData {
+		return createArray(type, length);
+	}
+
+	reserve(): void {}
+
+	reset(): void {}
+}

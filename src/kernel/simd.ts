@@ -1,0 +1,151 @@
+import { VerifyAccumulator } from './accumulator.js';
+import { type Compiled, canCompile, compile } from './compiled.js';
+import { FORMATS } from './formats.js';
+import { KernelMemory } from './memory.js';
+import * as map from './memory-map.js';
+import { takeExactMoments } from './moments.js';
+import { checkApply, checkTensor, checkVerify, elementCount } from './request.js';
+import { ScalarKernel } from './scalar.js';
+import { simdMoments } from './simd-moments.js';
+import { matrixOf } from './spans.js';
+import { type Tile, Tiles } from './tiles.js';
+import type {
+	ApplyRequest,
+	FloatData,
+	FloatType,
+	Kernel,
+	Layout,
+	Moments,
+	StatisticsAxes,
+	VerifyRequest,
+	VerifyResult,
+} from './types.js';
+
+/**
+ * The kernels as WebAssembly SIMD, for float32 and the half types; float64 has no narrower lanes to gain from and goes
+ * to the scalar kernel. Channels that float32 lanes cannot judge with certainty are done again in plain TypeScript:
+ * none, when all is well.
+ */
+export class SimdKernel implements Kernel {
+	readonly kind = 'simd';
+	private readonly scalar = new ScalarKernel();
+	private readonly tiles: Tiles;
+
+	private constructor(
+		private readonly memory: KernelMemory,
+		private readonly compiled: Compiled,
+	) {
+		this.tiles = new Tiles(memory, compiled);
+	}
+
+	/** undefined where this JavaScript engine lacks WebAssembly SIMD. */
+	static async create(): Promise<SimdKernel | undefined> {
+		if (!canCompile()) {
+			return undefined;
+		}
+		const memory = new KernelMemory();
+		return new SimdKernel(memory, await compile(memory));
+	}
+
+	verify(request: VerifyRequest): VerifyResult {
+		checkVerify(request);
+		const { x, y, type, layout, scale, shift, boundSlope, boundOffset } = request;
+		if (type === 'float64' || elementCount(layout) === 0) {
+			return this.scalar.verify(request);
+		}
+		const { compiled, tiles } = this;
+		const { fractionBits, minExponent, tiny } = FORMATS[type];
+		compiled.startLayer(fractionBits, 2 ** minExponent, tiny);
+		const accumulator = new VerifyAccumulator(request);
+		const { matrix } = accumulator;
+		const tensors = [
+			{ data: x, address: map.STAGE_X },
+			{ data: y, address: map.STAGE_Y },
+		];
+		tiles.forEach(matrix, tensors, type, (tile, forEachBlock) => {
+			tiles.setParameters(tile, [scale, shift, boundSlope, boundOffset]);
+			compiled.startRecords(tile.count);
+			forEachBlock(({ addresses: [xs, ys], stride, rows, width }) => {
+				if (matrix.unitWidth === 1) {
+					compiled.workColumns(xs, ys, rows, stride, width);
+				} else {
+					compiled.workPlanes(xs, ys, rows, stride, width / tile.count, tile.count);
+				}
+			});
+			compiled.finishRecords(tile.count, matrix.rows * matrix.unitWidth);
+			this.collect(accumulator, request, tile);
+		});
+		accumulator.maxRel = Math.max(accumulator.maxRel, compiled.largestRel());
+		accumulator.maxUlp = Math.max(accumulator.maxUlp, compiled.largestUlp());
+		return accumulator.finish();
+	}
+
+	/** Takes a tile's results over, and does again what they say nothing certain about. */
+	private collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
+		const { matrix, moments } = accumulator;
+		const { tiles } = this;
+		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
+		accumulator.maxBoundRatio.set(tiles.result(map.RESULT_MAX_RATIO, tile), tile.from);
+		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
+		accumulator.sumSquares.set(tiles.result(map.RESULT_SUM_SQUARES, tile), tile.from);
+		moments.mean.set(tiles.result(map.RESULT_MEAN, tile), tile.from);
+		moments.m2.set(tiles.result(map.RESULT_M2, tile), tile.from);
+		moments.count.fill(matrix.rows * matrix.unitWidth, tile.from, tile.from + tile.count);
+		const flags = tiles.result(map.RESULT_FLAGS, tile);
+		for (let i = 0; i < tile.count; i++) {
+			if (flags[i] === map.REDO_ALL) {
+				accumulator.addUnit(tile.from + i);
+			} else if (flags[i] === map.REDO_MOMENTS) {
+				takeExactMoments(moments, tile.from + i, x, type, matrix);
+			}
+		}
+	}
+
+	apply(request: ApplyRequest): void {
+		checkApply(request);
+		const { x, type, layout, perActivation, scale, shift, center, out } = request;
+		if (type === 'float64' || out instanceof Uint16Array) {
+			this.scalar.apply(request);
+			return;
+		}
+		const { compiled, tiles } = this;
+		const matrix = matrixOf(layout, perActivation ? 'activation' : 'channel');
+		const tensors = [
+			{ data: x, address: map.STAGE_X },
+			{ data: out, address: map.STAGE_Y, output: true },
+		];
+		const centers = center ?? new Float64Array(scale.length);
+		tiles.forEach(matrix, tensors, type, (tile, forEachBlock) => {
+			tiles.setParameters(tile, [scale, shift, centers]);
+			forEachBlock(({ addresses: [xs, ys], stride, rows, width }) => {
+				if (matrix.unitWidth === 1) {
+					compiled.applyColumns(xs, ys, rows, stride, width);
+					return;
+				}
+				for (let r = 0; r < rows; r++) {
+					compiled.applyPlanes(xs + r * stride, ys + r * stride, tile.count, width / tile.count);
+				}
+			});
+		});
+	}
+
+	moments(x: FloatData, type: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
+		checkTensor('x', x, type, layout);
+		if (type === 'float64' || elementCount(layout) === 0) {
+			return this.scalar.moments(x, type, layout, axes);
+		}
+		return simdMoments(this.compiled, this.tiles, x, type, matrixOf(layout, axes));
+	}
+
+	allocate(type: FloatType, length: number): FloatData {
+		return this.memory.allocate(type, length);
+	}
+
+	reserve(bytes: number): void {
+		this.memory.reserve(bytes);
+	}
+
+	reset(): void {
+		this.memory.reset();
+	}
+}

@@ -1,0 +1,136 @@
+/**
+ * The numeric kernels' contract. Every implementation gives the same results to the bounds stated here; `kind` tells
+ * which one runs. Arithmetic is float64 throughout, whatever the data's type: products of two float32 are exact there.
+ */
+
+export type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+
+/** Elements as stored: float16 and bfloat16 are Uint16Array bit patterns. */
+export type FloatData = Float32Array | Float64Array | Uint16Array;
+
+/**
+ * Shape (N, C, D1, …, Dn), row-major: value (n, c, i) is at (n * channels + c) * inner + i. Rank 2: inner = 1.
+ * Any of the three may be 0.
+ */
+export interface Layout {
+	/** N. */
+	readonly batch: number;
+	/** C. */
+	readonly channels: number;
+	/** D1 * … * Dn. */
+	readonly inner: number;
+}
+
+/** y = scale * x + shift. Length C, or C * inner (row-major) with `perActivation`. */
+export interface ApplyRequest {
+	readonly x: FloatData;
+	readonly type: FloatType;
+	readonly layout: Layout;
+	readonly scale: Float64Array;
+	readonly shift: Float64Array;
+	/**
+	 * Subtracted from x before scaling: y = scale * (x - center) + shift, the unfolded form, with center = mean,
+	 * scale = gamma / sqrt(variance + epsilon), shift = beta. It keeps its accuracy where shift - center * scale cancels.
+	 */
+	readonly center?: Float64Array;
+	readonly perActivation?: boolean;
+	/** Where y goes: x's type and length (may be x itself), or a Float32Array for a half type. Rounded once. */
+	readonly out: FloatData;
+}
+
+/** Judges y, computed by somebody else, against scale * x + shift. */
+export interface VerifyRequest {
+	readonly x: FloatData;
+	readonly y: FloatData;
+	readonly type: FloatType;
+	readonly layout: Layout;
+	/** Length C, or C * inner (row-major) with `perActivation`; so are the other three. */
+	readonly scale: Float64Array;
+	readonly shift: Float64Array;
+	/** |y - (scale * x + shift)| may be up to boundSlope * |x| + boundOffset. Infinity: any finite y will do. */
+	readonly boundSlope: Float64Array;
+	readonly boundOffset: Float64Array;
+	readonly perActivation?: boolean;
+}
+
+/**
+ * Per channel (length C, also with `perActivation`), over the channel's batch * inner values. Maxima may be rounded to
+ * 22 bits, sums of squares to 16; what breaks its bound, and everything about its channel, never is.
+ *
+ * An element's error is |y - ref|, ref = scale * x + shift in float64. Where ref or y is not finite there is no such
+ * number: the error is then 0 if y is what ref rounds to (the same infinity, also when ref overflows the type or comes
+ * within the bound of doing so; NaN for NaN), otherwise Infinity, and the maxima below with it.
+ */
+export interface VerifyResult {
+	/** Largest error. */
+	readonly maxAbs: Float64Array;
+	/** Largest error / (boundSlope * |x| + boundOffset) of the same element: above 1 is a mismatch. 0 / 0 counts as 0. */
+	readonly maxBoundRatio: Float64Array;
+	/** Largest boundSlope * |x| + boundOffset over finite x: the most that any element of the channel may be off. */
+	readonly bound: Float64Array;
+	/** Sum of the squared finite errors. */
+	readonly sumSquares: Float64Array;
+	/** Of the whole tensor: largest error in units in the last place of the type, at ref rounded to the type. */
+	readonly maxUlp: number;
+	/** Of the whole tensor: largest error / |ref|; |ref| counts as the type's smallest positive number where smaller. */
+	readonly maxRel: number;
+	/** Index n * inner + i of the channel's first element above its bound; -1: none. Exact up to 2^53. */
+	readonly firstBad: Float64Array;
+	/** How many x, and y, are NaN or infinite. */
+	readonly nonFiniteX: Float64Array;
+	readonly nonFiniteY: Float64Array;
+	/** Values per channel: m' = batch * inner. */
+	readonly count: number;
+	/** Moments of the finite x, per channel. */
+	readonly moments: Moments;
+	/** Same arrays as in `moments`. */
+	readonly mean: Float64Array;
+	readonly m2: Float64Array;
+}
+
+/**
+ * Count, mean and sum of squared deviations (M2), one of each a statistic; `mergeMoments` joins those of parts of the
+ * data exactly as if they had been taken over the whole. Non-finite values are left out and counted.
+ */
+export interface Moments {
+	/** Finite values that went in. */
+	readonly count: Float64Array;
+	/** 0 where `count` is 0. */
+	readonly mean: Float64Array;
+	/** Sum of (x - mean)^2: divided by count the biased variance, by count - 1 the unbiased one. */
+	readonly m2: Float64Array;
+	/** NaN and infinite values that were left out. */
+	readonly nonFinite: Float64Array;
+}
+
+/**
+ * Over which axes a mean and a variance are taken, and so how many there are:
+ * `channel`: over N and the spatial axes, C statistics (BN for convolutions, arXiv 1502.03167 section 3.2);
+ * `activation`: over N, C * inner statistics (ONNX spatial=0); `location`: over N and C, inner statistics (no operator).
+ */
+export type StatisticsAxes = 'channel' | 'activation' | 'location';
+
+export interface Kernel {
+	readonly kind: 'simd' | 'scalar';
+	/** @throws {RangeError} when lengths and layout disagree, {TypeError} when array and type do; so do the others. */
+	verify(request: VerifyRequest): VerifyResult;
+	apply(request: ApplyRequest): void;
+	/** Relative error of m2 below 2^-28, whatever the mean (derivation: assembly/records.ts). */
+	moments(x: FloatData, type: FloatType, layout: Layout, axes?: StatisticsAxes): Moments;
+	/**
+	 * An array in the kernel's own memory (16-byte aligned, contents undefined), for a runtime to write a tensor into:
+	 * such x, y and out are used in place, others are streamed through a small workspace. Memory only grows, and growing
+	 * detaches every array handed out before: `reserve` the total first. `reset` frees all of them at once.
+	 * @throws {RangeError} when the memory cannot grow that far (4 GiB at most).
+	 */
+	allocate(type: FloatType, length: number): FloatData;
+	/** Makes room for `bytes` (plus 16 an array) of coming allocations, so that none of them detaches another. */
+	reserve(bytes: number): void;
+	/** Takes back all allocated arrays: their memory will be handed out again. */
+	reset(): void;
+}
+
+export interface KernelOptions {
+	/** false: plain TypeScript even where WebAssembly SIMD is available. */
+	readonly simd?: boolean;
+}

@@ -1,0 +1,36 @@
+import type { Plotly } from '../view/index.js';
+
+let loading: Promise<Plotly> | undefined;
+
+/**
+ * Loads plotly.js from the file beside this module, once for all outputs. It registers itself as a global; other
+ * renderers share the frame and may have put a plotly of their own there, so what was there before comes back.
+ */
+export function loadPlotly(): Promise<Plotly> {
+	loading ??= load().catch((error: unknown) => {
+		loading = undefined;
+		throw error;
+	});
+	return loading;
+}
+
+async function load(): Promise<Plotly> {
+	const scope = window as unknown as Record<string, unknown>;
+	const before = { Plotly: scope.Plotly, moduleName: scope.moduleName };
+	try {
+		await import(new URL('./plotly.min.js', import.meta.url).href);
+		const loaded = scope.Plotly;
+		if (!loaded || loaded === before.Plotly) {
+			throw new Error('the plotting library did not start');
+		}
+		return loaded as Plotly;
+	} finally {
+		for (const [name, value] of Object.entries(before)) {
+			if (value === undefined) {
+				delete scope[name];
+			} else {
+				scope[name] = value;
+			}
+		}
+	}
+}

@@ -1,0 +1,84 @@
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { OnnxError } from '../core/onnx/errors.js';
+import type { ByteSource } from '../core/onnx/source.js';
+
+/** A file on disk, open until it is closed: the bytes stay those of one file even when another takes its name. */
+export interface FileSource extends ByteSource {
+	close(): Promise<void>;
+}
+
+/**
+ * Opens a regular file for positional reads.
+ * @param flags of open(2) beside the default of reading only
+ * @throws {OnnxError} `io` with the reason in words
+ */
+export async function openFile(path: string, flags: string | number = 'r'): Promise<FileSource> {
+	const cannotOpen = (error: unknown): never => {
+		throw new OnnxError('io', `${path} cannot be opened: ${reasonOf(error)}.`);
+	};
+	// Before it is opened: opening a pipe would wait for a writer.
+	requireRegular(await stat(path).catch(cannotOpen), path);
+	const handle = await open(path, flags).catch(cannotOpen);
+	try {
+		const stats = await handle.stat();
+		requireRegular(stats, path);
+		return {
+			name: path,
+			size: stats.size,
+			read: (offset, length) => readExactly(handle, path, { offset, length }),
+			close: () => handle.close(),
+		};
+	} catch (error) {
+		await handle.close();
+		throw error;
+	}
+}
+
+function requireRegular(stats: Stats, path: string): void {
+	if (stats.isDirectory()) {
+		throw new OnnxError('io', `${path} is a folder: choose the .onnx file in it.`);
+	}
+	if (!stats.isFile()) {
+		throw new OnnxError('io', `${path} is a device or pipe, not a file.`);
+	}
+}
+
+/** A buffer of its own for every read, since several may be under way at once. */
+async function readExactly(
+	handle: FileHandle,
+	path: string,
+	{ offset, length }: { offset: number; length: number },
+): Promise<Uint8Array> {
+	const buffer = Buffer.allocUnsafe(length);
+	for (let done = 0; done < length; ) {
+		const { bytesRead } = await handle
+			.read(buffer, done, length - done, offset + done)
+			.catch((error: unknown): never => {
+				throw new OnnxError('io', `${path} cannot be read: ${reasonOf(error)}.`, offset + done);
+			});
+		if (bytesRead === 0) {
+			const end = offset + done;
+			throw new OnnxError('io', `${path} became shorter while it was read: it now ends at byte ${end}.`, end);
+		}
+		done += bytesRead;
+	}
+	return buffer;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+	ENOENT: 'it does not exist',
+	ENOTDIR: 'a part of its path is not a folder',
+	EACCES: 'reading it is not permitted',
+	EPERM: 'reading it is not permitted',
+	EISDIR: 'it is a folder',
+	EMFILE: 'too many files are open',
+	ELOOP: 'it is a symbolic link, or a chain of them',
+	EIO: 'the disk reports an error',
+};
+
+/** What an error of the file system means, as the end of a sentence. */
+export function reasonOf(error: unknown): string {
+	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+	return REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,26 @@
+import type { Comparison } from '../core/report/comparison.js';
+import type { Stage } from './host-engine.js';
+
+/** Messages between the extension host and the page of a comparison; packed like those of host-webview.ts. */
+export type HostToComparison =
+	/** Replaces what is shown, keeps selection and sorting. */
+	| { readonly type: 'comparison'; readonly comparison: Comparison }
+	/** null: nothing is under way. */
+	| {
+			readonly type: 'progress';
+			readonly progress: { readonly stage: Stage; readonly done: number; readonly total: number } | null;
+	  }
+	/** There is no comparison. With an earlier one already shown it becomes a banner above that. */
+	| { readonly type: 'failure'; readonly message: string };
+
+export type ComparisonToHost =
+	/** The page is listening; the host answers with all it has. */
+	| { readonly type: 'ready' }
+	| { readonly type: 'cancel' }
+	| { readonly type: 'compare'; readonly order: 'same' | 'swapped' }
+	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array }
+	| { readonly type: 'show-log' }
+	/** Something in the page threw. */
+	| { readonly type: 'error'; readonly message: string }
+	/** performance.now() of a milestone, for the log. */
+	| { readonly type: 'mark'; readonly name: 'table' | 'plots'; readonly milliseconds: number };

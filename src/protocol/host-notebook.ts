@@ -1,0 +1,7 @@
+/** Messages between the notebook renderer and the extension (only the `model` payload needs them). */
+export type NotebookToHost = { readonly type: 'inspect'; readonly id: string; readonly path: string };
+export type HostToNotebook =
+	| { readonly type: 'report'; readonly id: string; readonly report: unknown }
+	| { readonly type: 'failure'; readonly id: string; readonly message: string };
+
+export { MIME_TYPE } from '../core/report/mime-type.js';

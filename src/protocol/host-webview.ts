@@ -1,0 +1,35 @@
+import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
+import type { Stage } from './host-engine.js';
+
+/**
+ * Messages between the extension host and a model's page. VS Code sends them as JSON with typed arrays beside it, which
+ * turns NaN and infinities into null: every message passes through `pack` and `unpack` of packing.ts, which says what else the channel loses.
+ */
+export type HostToWebview =
+	/** The whole report; replaces what is shown, keeps selection and sorting. */
+	| { readonly type: 'report'; readonly report: Report }
+	| { readonly type: 'layer'; readonly index: number; readonly layer: LayerReport }
+	| { readonly type: 'run'; readonly run: RunSummary }
+	/** null: nothing is under way. */
+	| {
+			readonly type: 'progress';
+			readonly progress: { readonly stage: Stage; readonly done: number; readonly total: number } | null;
+	  }
+	/** The file cannot be read. With a report already shown it becomes a banner above the last good page. */
+	| { readonly type: 'failure'; readonly message: string }
+	/** Clears a banner. */
+	| { readonly type: 'recovered' }
+	| { readonly type: 'select'; readonly layer: string };
+
+export type WebviewToHost =
+	/** The page is listening; the host answers with all it has. */
+	| { readonly type: 'ready' }
+	| { readonly type: 'cancel' }
+	/** Run again: on seeded random input, or on a file that the host lets the user pick. */
+	| { readonly type: 'run'; readonly input: 'random' | 'pick' }
+	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array }
+	| { readonly type: 'show-log' }
+	/** Something in the page threw. */
+	| { readonly type: 'error'; readonly message: string }
+	/** performance.now() of a milestone, for the log and the end-to-end measurements. */
+	| { readonly type: 'mark'; readonly name: 'table' | 'verdicts' | 'plots'; readonly milliseconds: number };

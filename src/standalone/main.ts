@@ -1,0 +1,25 @@
+import { parseReport } from '../core/report/json.js';
+import { View } from '../view/index.js';
+import { loadPlotly } from './load-plotly.js';
+
+/** A report's page by itself, saved as one file: nothing behind it to run a model or to keep what was chosen. */
+const view = new View({
+	root: document.getElementById('app') ?? document.body,
+	layout: 'page',
+	loadPlotly: () => loadPlotly(document),
+	actions: { saveImage: download },
+});
+
+try {
+	view.showReport(parseReport(JSON.parse(document.getElementById('report')?.textContent ?? '')));
+} catch (error) {
+	view.showFailure(error instanceof Error ? error.message : String(error));
+}
+
+function download(name: string, png: Uint8Array): void {
+	const link = document.createElement('a');
+	link.href = URL.createObjectURL(new Blob([new Uint8Array(png)], { type: 'image/png' }));
+	link.download = name.endsWith('.png') ? name : `${name}.png`;
+	link.click();
+	URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,88 @@
+/**
+ * The stable handles that tests and styles hold on to, as `data-bnl="…"`. Never derive meaning from class names.
+ *
+ * | data-bnl | element | further attributes |
+ * |---|---|---|
+ * | page | the root that the view fills | data-layout="page" or "embedded" |
+ * | title | file name of the model | |
+ * | answer | the answer in one sentence | data-severity |
+ * | run | what was run, or why not | data-status = pending, ok, failed, skipped |
+ * | progress | progress of the run, hidden when nothing is under way | data-stage |
+ * | cancel, run-again, run-file, show-log | buttons | |
+ * | failure | nothing can be shown: the whole page is one sentence | |
+ * | banner | the file changed into something unreadable; the last good page stays below | |
+ * | empty | the model has no BatchNormalization | |
+ * | heatmap | layers x channels overview | data-metric, data-drawn |
+ * | heatmap-metric | chooses what the overview shows | |
+ * | filter, filter-count | filter of the layer table and what it leaves | |
+ * | layer-table, layer-row | the table and its rows | row: data-layer = index in the report |
+ * | verdict | recompute verdict, in rows and in the detail | data-status = match, mismatch, skipped, pending |
+ * | badge | a finding, in rows | data-code, data-severity |
+ * | detail | the chosen layer | data-layer |
+ * | finding | a finding in words | data-code, data-severity |
+ * | channel-chip | button that chooses a channel | data-channel |
+ * | axes | over which axes the layer normalises | data-method = 2 or 3 |
+ * | fold | fold state in words | |
+ * | plot | one figure | data-plot = one of PLOT_KINDS, data-drawn = "true" once plotly finished |
+ * | channel-table, channel-row | the numbers behind the plots | row: data-channel |
+ * | channel-readout | numbers of the chosen channel | data-channel |
+ *
+ * A comparison's page (`page` has data-view="comparison") uses the same where they fit, and:
+ * | data-bnl | element | further attributes |
+ * |---|---|---|
+ * | status | what became of a layer, in rows | data-status = match, mismatch, kept, unmatched, not-identifiable |
+ * | cause | why, in rows | data-cause = a cause code or '' |
+ * | evidence | one sentence with the numbers, in the detail | data-status |
+ * | advice | what to do, an item a cause | items: data-cause |
+ * | outputs | whether both models give the same outputs | data-status = match, mismatch, skipped |
+ * | note | what concerns the pair as a whole | |
+ * | swap | button that exchanges the roles of the models | |
+ * | only-wrong | leaves only wrong channels in the table | |
+ * | plot | one figure | data-plot = one of COMPARISON_PLOTS |
+ */
+export type Handle =
+	| 'page'
+	| 'title'
+	| 'answer'
+	| 'run'
+	| 'progress'
+	| 'cancel'
+	| 'run-again'
+	| 'run-file'
+	| 'show-log'
+	| 'failure'
+	| 'banner'
+	| 'empty'
+	| 'heatmap'
+	| 'heatmap-metric'
+	| 'filter'
+	| 'filter-count'
+	| 'layer-table'
+	| 'layer-row'
+	| 'verdict'
+	| 'badge'
+	| 'detail'
+	| 'close'
+	| 'finding'
+	| 'channel-chip'
+	| 'axes'
+	| 'fold'
+	| 'plot'
+	| 'channel-table'
+	| 'channel-row'
+	| 'channel-readout'
+	| 'status'
+	| 'cause'
+	| 'evidence'
+	| 'advice'
+	| 'outputs'
+	| 'note'
+	| 'swap'
+	| 'only-wrong'
+	| 'live';
+
+export const PLOT_KINDS = ['gamma-beta', 'affine', 'statistics', 'batch', 'recompute'] as const;
+export type PlotKind = (typeof PLOT_KINDS)[number];
+
+export const COMPARISON_PLOTS = ['expected', 'ratio', 'bias'] as const;
+export type ComparisonPlot = (typeof COMPARISON_PLOTS)[number];

@@ -1,0 +1,146 @@
+import { CAUSES } from '../../core/report/causes.js';
+import type { LayerComparison } from '../../core/report/comparison.js';
+import { causeTitle } from '../../core/report/comparison-summary.js';
+import type { Column } from '../data-grid.js';
+import { append, type ElementBuilder } from '../dom.js';
+import { formatInteger, formatNumber } from '../format.js';
+import { icon } from '../icons.js';
+import { type DistinctNames, fullLabel, label, withoutShared } from '../names.js';
+import { boundUse, channelCount, isExplained, STATUS_ICONS } from './facts.js';
+import { strings } from './strings.js';
+
+/** A row of the layer table: a layer and its position in the comparison. */
+export interface ComparedRow {
+	readonly index: number;
+	readonly layer: LayerComparison;
+}
+
+/** @param shared what all names have in common, and the name column may leave out. */
+export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<ComparedRow>[] {
+	return [
+		column('index', 'number', 2, {
+			value: ({ index }) => index,
+			render: ({ index }, cell) => append(cell, [formatInteger(index + 1)]),
+		}),
+		nameColumn(h, shared),
+		intoColumn(h),
+		column('channels', 'number', 3, {
+			value: ({ layer }) => channelCount(layer) || null,
+			render: ({ layer }, cell) => append(cell, [channelCount(layer) ? formatInteger(channelCount(layer)) : '']),
+		}),
+		statusColumn(h),
+		causeColumn(),
+		column('confidence', 'number', 3, {
+			value: ({ layer }) => (isExplained(layer) ? layer.confidence : null),
+			render: ({ layer }, cell) => append(cell, [isExplained(layer) ? strings.confidence(layer.confidence) : '']),
+		}),
+		column('error', 'number', 2, {
+			value: ({ layer }) => boundUse(layer),
+			render: ({ layer }, cell) => append(cell, [errorText(layer)]),
+		}),
+	];
+}
+
+function column(
+	id: string,
+	kind: Column<ComparedRow>['kind'],
+	priority: Column<ComparedRow>['priority'],
+	cells: Pick<Column<ComparedRow>, 'value' | 'render'>,
+): Column<ComparedRow> {
+	const [title, description] = strings.layers.columns[id] ?? [id, id];
+	return { id, title, description, kind, priority, ...cells };
+}
+
+/** Characters at a name's end that stay when it is cut: the end tells layers of a block apart. */
+const TAIL = 10;
+
+function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<ComparedRow> {
+	return column('name', 'text', 1, {
+		value: ({ layer }) => layer.name,
+		render: ({ layer }, cell) => {
+			cell.title = fullLabel(layer.name);
+			const name = label(withoutShared(layer.name, shared), 160);
+			const tail = name.length > 2 * TAIL ? TAIL : 0;
+			const [head, end] = [name.slice(0, name.length - tail), name.slice(name.length - tail)];
+			cell.append(h('span', { class: 'bnl-name' }, h('span', {}, head), h('span', {}, end)));
+		},
+	});
+}
+
+function intoColumn(h: ElementBuilder): Column<ComparedRow> {
+	return column('into', 'text', 3, {
+		value: ({ layer }) => (layer.into ? `${layer.into.op} ${layer.into.name}` : null),
+		render: ({ layer: { into } }, cell) => {
+			if (!into) {
+				append(cell, [h('span', { class: 'bnl-muted' }, strings.layers.nowhere)]);
+				return;
+			}
+			cell.title = `${fullLabel(into.op)} ${fullLabel(into.name)}`;
+			append(cell, [label(into.op, 40), ' ', h('span', { class: 'bnl-muted' }, label(into.name))]);
+		},
+	});
+}
+
+function statusColumn(h: ElementBuilder): Column<ComparedRow> {
+	const order = { mismatch: 0, unmatched: 1, 'not-identifiable': 2, kept: 3, match: 4 };
+	return column('status', 'text', 1, {
+		value: ({ layer }) => order[layer.status],
+		render: ({ layer: { status } }, cell) => {
+			const text = h('span', { class: 'bnl-verdict-text' }, strings.statuses[status]);
+			cell.append(
+				h(
+					'span',
+					{ class: `bnl-verdict bnl-verdict-${status}`, bnl: 'status', data: { status } },
+					icon(h, ...STATUS_ICONS[status]),
+					text,
+				),
+			);
+		},
+	});
+}
+
+function causeColumn(): Column<ComparedRow> {
+	return column('cause', 'text', 1, {
+		value: ({ layer }) => causeTitle(layer) || null,
+		render: ({ layer }, cell) => {
+			cell.dataset.bnl = 'cause';
+			cell.dataset.cause = layer.cause ?? '';
+			cell.title = layer.causes.map((code) => CAUSES[code].title).join(', ');
+			const others = layer.causes.length - 1;
+			append(cell, [causeTitle(layer), others > 0 && ` +${others}`]);
+		},
+	});
+}
+
+function errorText({ maxAbs, bound }: LayerComparison): string {
+	if (maxAbs === null) {
+		return '';
+	}
+	return `${formatError(maxAbs)} / ${bound === null ? '?' : formatError(bound)}`;
+}
+
+/** Two digits are enough to compare an error with its bound. */
+function formatError(value: number): string {
+	return value === 0 || !Number.isFinite(value) ? formatNumber(value) : value.toExponential(1);
+}
+
+/** Rows whose name, operator, status or cause contain every word of the filter, regardless of case. */
+export function filterCompared(rows: readonly ComparedRow[], filter: string): readonly ComparedRow[] {
+	const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+	if (words.length === 0) {
+		return rows;
+	}
+	return rows.filter(({ layer }) => {
+		const causes = layer.causes.map((code) => `${code} ${CAUSES[code].title}`);
+		const text = [
+			layer.name,
+			layer.into ? `${layer.into.op} ${layer.into.name}` : strings.layers.nowhere,
+			strings.statuses[layer.status],
+			causeTitle(layer),
+			...causes,
+		]
+			.join(' ')
+			.toLowerCase();
+		return words.every((word) => text.includes(word));
+	});
+}

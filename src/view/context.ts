@@ -1,0 +1,30 @@
+import type { ElementBuilder } from './dom.js';
+import type { Plotly } from './plots/plotly.js';
+import type { Theme } from './plots/theme.js';
+import type { ViewState } from './state.js';
+
+/** What a page can ask of the world around it. Missing ones are not offered. */
+export interface ViewActions {
+	cancel?(): void;
+	run?(input: 'random' | 'pick'): void;
+	saveImage?(name: string, png: Uint8Array): void;
+	showLog?(): void;
+	/** The user changed what is shown; store it to restore it later. */
+	stateChanged?(state: ViewState): void;
+	/** The table is painted; every verdict is in; the plots of a layer are drawn. */
+	mark?(name: 'table' | 'verdicts' | 'plots'): void;
+	error?(message: string): void;
+}
+
+/** Shared by the parts of one page. */
+export interface ViewContext {
+	readonly document: Document;
+	readonly h: ElementBuilder;
+	readonly actions: ViewActions;
+	/** The current theme, read once and again after it changed. */
+	theme(): Theme;
+	/** Loads the plotting library, once. */
+	plotly(): Promise<Plotly>;
+	/** Says something to screen readers. */
+	announce(text: string): void;
+}

@@ -1,0 +1,167 @@
+import { answer } from '../core/report/summary.js';
+import type { ModelSummary, Report, RunSummary } from '../core/report/types.js';
+import type { ViewContext } from './context.js';
+import { append, replaceChildren, setVisible } from './dom.js';
+import { baseName, formatMilliseconds } from './format.js';
+import { type IconName, icon, type Tone } from './icons.js';
+import { reportTone } from './layer-facts.js';
+import { fullLabel, label } from './names.js';
+import { phrases } from './phrases.js';
+import { strings } from './strings.js';
+
+const ICONS: Readonly<Record<Tone, IconName>> = {
+	good: 'check',
+	info: 'info',
+	warning: 'warning',
+	error: 'error',
+	muted: 'pending',
+	plain: 'info',
+};
+
+/** How far the run is; `stage` is one of the engine's stages. */
+export interface Progress {
+	readonly stage: string;
+	readonly done: number;
+	readonly total: number;
+}
+
+/** Top of the page: which model, the answer in one sentence, what was run and how far it is. */
+export class Header {
+	readonly element: HTMLElement;
+	readonly #title: HTMLElement;
+	readonly #facts: HTMLElement;
+	readonly #answer: HTMLElement;
+	readonly #run: HTMLElement;
+	readonly #bar: HTMLProgressElement;
+	readonly #progress: HTMLElement;
+	readonly #progressText: HTMLElement;
+	readonly #buttons: HTMLElement;
+	#announcedStage = '';
+
+	constructor(private readonly context: ViewContext) {
+		const { h, actions } = context;
+		this.#title = h('h1', { class: 'bnl-title', bnl: 'title' });
+		this.#facts = h('ul', { class: 'bnl-facts' });
+		this.#answer = h('p', { class: 'bnl-answer', bnl: 'answer' });
+		this.#run = h('p', { class: 'bnl-run', bnl: 'run' });
+		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.run.pending } });
+		this.#progressText = h('span', { class: 'bnl-progress-text' });
+		const button = (text: string, bnl: 'cancel' | 'run-again' | 'run-file' | 'show-log', click: () => void) =>
+			h(
+				'button',
+				{ class: 'bnl-button bnl-button-secondary', bnl, attributes: { type: 'button' }, on: { click } },
+				text,
+			);
+		const { cancel, run, showLog } = actions;
+		this.#progress = h(
+			'div',
+			{ class: 'bnl-progress', bnl: 'progress' },
+			this.#progressText,
+			this.#bar,
+			cancel && button(strings.run.cancel, 'cancel', () => cancel()),
+		);
+		this.#buttons = h(
+			'div',
+			{ class: 'bnl-run-buttons' },
+			run && button(strings.run.again, 'run-again', () => run('random')),
+			run && button(strings.run.withFile, 'run-file', () => run('pick')),
+			showLog && button(strings.run.showLog, 'show-log', () => showLog()),
+		);
+		this.element = h(
+			'header',
+			{ class: 'bnl-header' },
+			h('div', { class: 'bnl-title-line' }, this.#title, this.#facts),
+			this.#answer,
+			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress, this.#buttons),
+		);
+		setVisible(this.#progress, false);
+	}
+
+	update(report: Report): void {
+		this.#updateModel(report.model);
+		const tone = reportTone(report);
+		const { h } = this.context;
+		this.#answer.dataset.severity = tone;
+		replaceChildren(this.#answer, icon(h, ICONS[tone], tone), h('span', {}, ...phrases(h, fullLabel(answer(report)))));
+		this.#updateRun(report.run);
+	}
+
+	get answerText(): string {
+		return this.#answer.textContent ?? '';
+	}
+
+	setProgress(progress: Progress | null): void {
+		setVisible(this.#progress, progress !== null);
+		setVisible(this.#buttons, progress === null);
+		if (!progress) {
+			this.#announcedStage = '';
+			return;
+		}
+		const stage = strings.run.stages[progress.stage] ?? progress.stage;
+		this.#progress.dataset.stage = progress.stage;
+		this.#progressText.textContent = strings.run.progress(stage, progress.done, progress.total);
+		if (progress.total > 0) {
+			this.#bar.max = progress.total;
+			this.#bar.value = progress.done;
+		} else {
+			this.#bar.removeAttribute('value');
+		}
+		if (this.#announcedStage !== stage) {
+			this.#announcedStage = stage;
+			this.context.announce(stage);
+		}
+	}
+
+	#updateModel(model: ModelSummary): void {
+		const { h } = this.context;
+		this.#title.title = fullLabel(model.path);
+		// Parameters from a notebook belong to no file.
+		this.#title.textContent = model.path ? label(baseName(model.path)) : strings.model.noFile;
+		const facts = model.path
+			? [
+					strings.model.size(model.bytes),
+					strings.model.opset(model.opset),
+					strings.model.ir(model.irVersion),
+					label(model.producer) || strings.model.unknownProducer,
+					strings.model.nodes(model.nodes),
+				]
+			: [];
+		replaceChildren(this.#facts, ...facts.map((fact) => h('li', {}, fact)));
+	}
+
+	#updateRun(run: RunSummary): void {
+		const { h } = this.context;
+		this.#run.dataset.status = run.status;
+		replaceChildren(this.#run);
+		switch (run.status) {
+			case 'pending':
+				return;
+			case 'skipped':
+				append(this.#run, [
+					icon(h, 'skipped'),
+					h('span', {}, strings.run.skipped(run.reason && fullLabel(run.reason))),
+				]);
+				return;
+			case 'failed':
+				append(this.#run, [
+					icon(h, 'error', 'error'),
+					h('span', {}, strings.run.failed(run.reason && fullLabel(run.reason)), ' ', strings.run.failedStays),
+				]);
+				return;
+			case 'ok':
+				append(this.#run, [h('span', {}, runText(run))]);
+				return;
+			default:
+				run.status satisfies never;
+		}
+	}
+}
+
+function runText({ runtime, inputs, milliseconds }: RunSummary): string {
+	const total = milliseconds.total ?? Object.values(milliseconds).reduce((sum, value) => sum + value, 0);
+	const ran = strings.run.ok(label(runtime), total > 0 ? formatMilliseconds(total) : '');
+	const fed = inputs.map(({ name, shape, dtype, from }) =>
+		strings.run.input(label(name), shape, label(dtype), label(from)),
+	);
+	return fed.length > 0 ? `${ran}. ${strings.run.inputs}${fed.join('; ')}.` : `${ran}.`;
+}

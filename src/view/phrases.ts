@@ -1,0 +1,16 @@
+import type { Child, ElementBuilder } from './dom.js';
+
+/** Numbers with a hyphen in them, "4.14e-6" or "-0.3", which browsers would break at the hyphen. */
+const UNBREAKABLE = /(\S*\d?-\d\S*)/;
+
+/** A sentence whose numbers stay in one piece when the line breaks. */
+export function phrases(h: ElementBuilder, sentence: string): Child[] {
+	return sentence
+		.split(UNBREAKABLE)
+		.map((part, i) => (i % 2 === 1 && part.length < 40 ? h('span', { class: 'bnl-nowrap' }, part) : part));
+}
+
+/** A path whose segments stay in one piece when the line breaks. */
+export function breakable(h: ElementBuilder, path: string): Child[] {
+	return path.split(/(?<=[/.])/).flatMap((segment, i) => (i > 0 ? [h('wbr'), segment] : [segment]));
+}

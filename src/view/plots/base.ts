@@ -1,0 +1,66 @@
+import type { Layout } from './plotly.js';
+import type { Theme } from './theme.js';
+
+/** Margins in CSS pixels, the same in all figures so that channels line up between them. */
+const MARGIN = { l: 62, r: 12, t: 6, b: 36 };
+
+export type Axis = Readonly<Record<string, unknown>>;
+
+export function baseLayout(theme: Theme, extra: Readonly<Record<string, unknown>>): Layout {
+	return {
+		autosize: true,
+		margin: MARGIN,
+		paper_bgcolor: 'rgba(0,0,0,0)',
+		plot_bgcolor: 'rgba(0,0,0,0)',
+		font: { family: theme.font, size: theme.fontSize, color: theme.muted },
+		showlegend: false,
+		hovermode: 'x',
+		hoverdistance: 40,
+		dragmode: 'zoom',
+		bargap: 0.25,
+		barmode: 'overlay',
+		hoverlabel: {
+			bgcolor: theme.hoverBackground,
+			bordercolor: theme.hoverBorder,
+			font: { family: theme.font, size: theme.fontSize, color: theme.hoverForeground },
+			align: 'left',
+		},
+		shapes: [],
+		...extra,
+	};
+}
+
+export function axis(theme: Theme, extra: Axis): Axis {
+	return {
+		gridcolor: theme.grid,
+		linecolor: theme.grid,
+		zerolinecolor: theme.muted,
+		zerolinewidth: 1,
+		tickcolor: theme.grid,
+		automargin: false,
+		...extra,
+	};
+}
+
+/** A logarithmic axis over a range in powers of ten, with at most about five labels. */
+export function logAxis(range: readonly [number, number]): Axis {
+	const decades = range[1] - range[0];
+	// Exponents as "1e-6": superscripts would need inline styles, which the page's policy refuses.
+	return decades >= 1.5
+		? { type: 'log', range, exponentformat: 'e', dtick: Math.max(1, Math.ceil(decades / 4)) }
+		: { type: 'log', range, tickformat: '~g', dtick: 'D2' };
+}
+
+/** The axis of channels: whole numbers with half a channel of room at both ends. */
+export function channelAxis(theme: Theme, size: number, title: string): Axis {
+	return axis(theme, {
+		title: { text: title, standoff: 6 },
+		range: [-0.5, Math.max(size, 1) - 0.5],
+		showgrid: false,
+		zeroline: false,
+		tickformat: ',d',
+		...(size <= 10 ? { dtick: 1 } : {}),
+		ticks: 'outside',
+		ticklen: 4,
+	});
+}

@@ -1,0 +1,165 @@
+import type { Hover } from './hover.js';
+import type { Shape, Trace } from './plotly.js';
+import { channelsOf, type Theme } from './theme.js';
+
+/** Up to here each channel is a bar of its own: SVG elements cost time, and more would be thinner than two pixels. */
+const MOST_BARS = 256;
+const MOST_DOTS = 512;
+/** Points of a scatter plot, which are an SVG element each. */
+export const MOST_POINTS = 1500;
+/** Marks on top of a plot. */
+const MOST_MARKS = 500;
+
+export interface ChannelSeries {
+	readonly name: string;
+	readonly values: ArrayLike<number>;
+	readonly colour: string;
+	/** Bars start at zero; on a logarithmic axis there is none, so values are dots there. */
+	readonly as: 'bars' | 'dots';
+	readonly hover: Hover;
+	readonly yaxis?: string;
+}
+
+/**
+ * One value a channel: bars or dots while they can be told apart, then a stepped line, which is a single path in the
+ * document and so stays fast at 10,000 channels. Values that cannot be drawn are left out.
+ */
+export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (value: number) => boolean): Trace {
+	const { colour, values } = series;
+	const shared = {
+		name: series.name,
+		x: Array.from({ length: values.length }, (_, channel) => channel),
+		y: Array.from(values, (value) => (drawable(value) ? value : null)),
+		customdata: series.hover.rows,
+		hovertemplate: series.hover.template,
+		yaxis: series.yaxis ?? 'y',
+	};
+	if (series.as === 'dots' && values.length <= MOST_DOTS) {
+		const size = values.length > 200 ? 4 : 6;
+		return { ...shared, type: 'scatter', mode: 'markers', marker: { color: colour, size, symbol: 'circle' } };
+	}
+	if (series.as === 'bars' && values.length <= MOST_BARS) {
+		return { ...shared, type: 'bar', marker: { color: colour, line: { width: 0 } } };
+	}
+	const line = { shape: 'hvh', width: 1, color: colour };
+	const fillcolor = translucent(colour, theme.highContrast ? 0.6 : 0.35);
+	return series.as === 'bars'
+		? { ...shared, type: 'scatter', mode: 'lines', line, fill: 'tozeroy', fillcolor }
+		: { ...shared, type: 'scatter', mode: 'lines', line };
+}
+
+export interface Point {
+	readonly channel: number;
+	readonly x: number;
+	readonly y: number;
+}
+
+export interface MarkOptions {
+	readonly name: string;
+	readonly colour: string;
+	readonly symbol: 'diamond-open' | 'x-thin';
+	readonly hover: Hover;
+	readonly xaxis?: string;
+	readonly yaxis?: string;
+}
+
+/** Marks of chosen channels in a shape of their own: colour alone must not carry it. None for no points. */
+export function marks(points: readonly Point[], { name, colour, symbol, hover, ...axes }: MarkOptions): Trace[] {
+	if (points.length === 0) {
+		return [];
+	}
+	const shown = thin(points, MOST_MARKS);
+	return [
+		{
+			type: 'scatter',
+			mode: 'markers',
+			name,
+			...pointData(shown, hover),
+			marker: { symbol, size: 9, color: colour, line: { width: 2, color: colour } },
+			cliponaxis: false,
+			...axes,
+		},
+	];
+}
+
+/** Coordinates and hover rows of points. */
+export function pointData(
+	points: readonly Point[],
+	hover: Hover,
+): Pick<Trace, 'x' | 'y' | 'customdata' | 'hovertemplate'> {
+	return {
+		x: points.map(({ x }) => x),
+		y: points.map(({ y }) => y),
+		customdata: points.map(({ channel }) => hover.rows[channel] ?? [channel]),
+		hovertemplate: hover.template,
+	};
+}
+
+/** Evenly spaced members, at most `most` of them. */
+export function thin<T>(list: readonly T[], most: number): readonly T[] {
+	if (list.length <= most) {
+		return list;
+	}
+	const step = list.length / most;
+	return Array.from({ length: Math.floor(most) }, (_, i) => list[Math.floor(i * step)] as T);
+}
+
+export function channelsWhere(values: ArrayLike<number>, test: (value: number, channel: number) => boolean): number[] {
+	const channels: number[] = [];
+	for (let channel = 0; channel < values.length; channel++) {
+		if (test(values[channel] ?? Number.NaN, channel)) {
+			channels.push(channel);
+		}
+	}
+	return channels;
+}
+
+/** A vertical line through all panels at a channel. */
+export function channelLine(channel: number, theme: Theme): Shape {
+	return {
+		type: 'line',
+		xref: 'x',
+		yref: 'paper',
+		x0: channel,
+		x1: channel,
+		y0: 0,
+		y1: 1,
+		line: { color: theme.foreground, width: 1, dash: 'dot' },
+	};
+}
+
+/** A dashed line across a panel, for a limit. */
+export function horizontalLine(at: number, yaxis: string, theme: Theme): Shape {
+	return {
+		type: 'line',
+		xref: 'paper',
+		yref: yaxis,
+		x0: 0,
+		x1: 1,
+		y0: at,
+		y1: at,
+		line: { color: theme.flag, width: 1, dash: 'dash' },
+	};
+}
+
+/** A ring of fixed size round a data point. */
+export function ring(x: number, y: number, axes: { readonly x: string; readonly y: string }, theme: Theme): Shape {
+	return {
+		type: 'circle',
+		xref: axes.x,
+		yref: axes.y,
+		xsizemode: 'pixel',
+		ysizemode: 'pixel',
+		xanchor: x,
+		yanchor: y,
+		x0: -7,
+		x1: 7,
+		y0: -7,
+		y1: 7,
+		line: { color: theme.foreground, width: 2 },
+	};
+}
+
+export function translucent(colour: string, alpha: number): string {
+	return `rgba(${channelsOf(colour).join(', ')}, ${alpha})`;
+}

@@ -1,0 +1,26 @@
+/** Numbers ascending, then the rest: NaN and missing values stay at the end whichever way a column is sorted. */
+export type SortValue = number | string | null;
+
+export function compareValues(a: SortValue, b: SortValue, descending: boolean): number {
+	const missing = Number(isMissing(a)) - Number(isMissing(b));
+	if (missing !== 0 || isMissing(a) || isMissing(b)) {
+		return missing;
+	}
+	const order = typeof a === 'number' && typeof b === 'number' ? a - b || 0 : collator.compare(String(a), String(b));
+	return descending ? -order : order;
+}
+
+/** A sorted copy; equal rows keep their order (graph order), in both directions. */
+export function sortRows<Row>(rows: readonly Row[], value: (row: Row) => SortValue, descending: boolean): Row[] {
+	// One call of `value` a row: ten thousand channels compare some 130,000 times.
+	const keyed = rows.map((row) => ({ row, value: value(row) }));
+	keyed.sort((a, b) => compareValues(a.value, b.value, descending));
+	return keyed.map(({ row }) => row);
+}
+
+/** "conv_2" before "conv_10". */
+const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+
+function isMissing(value: SortValue): value is null {
+	return value === null || (typeof value === 'number' && Number.isNaN(value));
+}

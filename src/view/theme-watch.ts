@@ -1,0 +1,43 @@
+/**
+ * Calls back after the theme changed. VS Code rewrites the classes of <body> and the custom properties in the style of
+ * <html>; a page outside of it follows the system's colour scheme.
+ */
+export function watchTheme(document: Document, onChange: () => void): () => void {
+	const view = document.defaultView;
+	if (!view) {
+		return () => undefined;
+	}
+	let frame = 0;
+	const changed = (): void => {
+		view.cancelAnimationFrame(frame);
+		frame = view.requestAnimationFrame(onChange);
+	};
+	const observer = new view.MutationObserver(changed);
+	observer.observe(document.body, { attributes: true, attributeFilter: ['class', 'data-vscode-theme-id'] });
+	observer.observe(document.documentElement, { attributes: true, attributeFilter: ['style', 'class'] });
+	const scheme = view.matchMedia('(prefers-color-scheme: dark)');
+	scheme.addEventListener('change', changed);
+	return () => {
+		observer.disconnect();
+		scheme.removeEventListener('change', changed);
+		view.cancelAnimationFrame(frame);
+	};
+}
+
+/**
+ * The kind of theme as page.css distinguishes it; undefined outside of VS Code, where the system's colour scheme rules.
+ * A high-contrast light theme carries both high-contrast classes.
+ */
+export function themeKind(body: HTMLElement): 'dark' | 'light' | 'hc-dark' | 'hc-light' | undefined {
+	const { classList } = body;
+	if (classList.contains('vscode-high-contrast-light')) {
+		return 'hc-light';
+	}
+	if (classList.contains('vscode-high-contrast')) {
+		return 'hc-dark';
+	}
+	if (classList.contains('vscode-light')) {
+		return 'light';
+	}
+	return classList.contains('vscode-dark') ? 'dark' : undefined;
+}

@@ -1,0 +1,69 @@
+/**
+ * What a run takes that captures ten times its budget, beyond what the engine and the model take themselves: the most
+ * memory the engine's process ever had, less that of the same process on a model of nothing, less the file's size.
+ */
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { EngineClient } from '../../src/engine/client.js';
+import { convolutionChain } from '../unit/support/networks.js';
+
+const BUDGET = 64 * 2 ** 20;
+/** 8 MB each. */
+const SHAPE = [8, 16, 128, 128] as const;
+const BLOCKS = 40;
+
+export interface RunMemory {
+	/** Memory beyond engine and model, as a share of the budget. */
+	readonly peakOverBudget: number;
+	/** Bytes that the layers' tensors come to, as a share of the budget. */
+	readonly capturedOverBudget: number;
+	readonly peakMb: number;
+	readonly engineMb: number;
+	readonly seconds: number;
+}
+
+export async function benchRun(): Promise<RunMemory> {
+	const folder = mkdtempSync(path.join(tmpdir(), 'bnl-bench-'));
+	try {
+		const [large, small] = ['large.onnx', 'small.onnx'].map((name) => path.join(folder, name));
+		writeFileSync(large, convolutionChain(BLOCKS, SHAPE));
+		writeFileSync(small, convolutionChain(1, [1, 16, 1, 1]));
+		const engine = await peakOf(small);
+		const start = performance.now();
+		const peak = await peakOf(large);
+		const seconds = (performance.now() - start) / 1000;
+		const captured = BLOCKS * 2 * 4 * SHAPE.reduce((product, size) => product * size, 1);
+		return {
+			peakOverBudget: (peak - engine - statSync(large).size) / BUDGET,
+			capturedOverBudget: captured / BUDGET,
+			peakMb: peak / 2 ** 20,
+			engineMb: engine / 2 ** 20,
+			seconds,
+		};
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+}
+
+/** Most memory of the engine's process while it inspects the model, in bytes. */
+async function peakOf(file: string): Promise<number> {
+	const lines: string[] = [];
+	const entry = path.resolve('test', 'bench', 'report-peak.cjs');
+	const client = new EngineClient({ entry, onLog: (line) => lines.push(line) });
+	try {
+		const options = { run: true, inputs: [], batch: 1, seed: 0, memoryBudget: BUDGET };
+		const report = await client.inspect({ path: file }, options);
+		const wrong = report.layers.find(({ recompute }) => recompute.status !== 'match');
+		if (wrong) {
+			throw new Error(`${file}: layer ${wrong.name} is ${wrong.recompute.status}: ${wrong.recompute.reason}`);
+		}
+	} finally {
+		client.dispose();
+	}
+	const peak = lines.map((line) => /^peak (\d+)$/.exec(line)?.[1]).find((match) => match !== undefined);
+	if (peak === undefined) {
+		throw new Error(`The engine did not say how much memory it had: ${lines.join(' ')}`);
+	}
+	return Number(peak) * 1024;
+}

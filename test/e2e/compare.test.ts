@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import type { Frame } from 'playwright-core';
+import { COMPARISON_PLOTS } from '../../src/view/attributes.js';
+import { foldedModel } from '../unit/support/folded.js';
+import { mobileNetV2 } from '../unit/support/networks.js';
+import { at, scenario, text, type Workbench } from './support.js';
+
+const original = mobileNetV2(64);
+const [right, wrong] = await Promise.all([foldedModel(original), foldedModel(original, { 10: 0.1 })]);
+
+/** Selects two files, the second with the keyboard's help, and chooses the menu entry. */
+async function compare(workbench: Workbench, first: string, second: string): Promise<Frame> {
+	await workbench.open(first);
+	await workbench.row(second).click({ modifiers: ['ControlOrMeta'] });
+	assert.ok((await workbench.contextMenu(second)).includes('Compare With…'));
+	await workbench.chooseFromMenu('Compare With…');
+	return workbench.model(at('outputs', '[data-status="match"], [data-bnl="outputs"][data-status="mismatch"]'), 60_000);
+}
+
+const rows = (frame: Frame, status: string) => frame.locator(at('layer-row', `[data-status="${status}"]`));
+
+scenario('compare', {
+	files: () => ({ 'original.onnx': original, 'right.onnx': right, 'wrong.onnx': wrong, 'notes.txt': 'Not a model.\n' }),
+	steps: {
+		'two selected files open a page on which every layer is right': async (workbench) => {
+			const frame = await compare(workbench, 'original.onnx', 'right.onnx');
+			assert.equal(await rows(frame, 'match').count(), 52);
+			assert.match(await text(frame.locator(at('answer'))), /All 52 folded layers are right; the outputs .* agree/);
+		},
+		'choosing a layer draws found against expected': async (workbench) => {
+			const frame = await workbench.model(at('outputs'));
+			await frame.locator(at('layer-row', '[data-layer="3"]')).click();
+			for (const kind of COMPARISON_PLOTS) {
+				await frame.locator(at('plot', `[data-plot="${kind}"][data-drawn="true"]`)).waitFor();
+			}
+			assert.ok((await frame.locator(at('channel-row')).count()) > 0);
+			await workbench.command('View: Close Editor');
+		},
+		'a wrong fold is found, explained, and where the outputs part': async (workbench) => {
+			const frame = await compare(workbench, 'original.onnx', 'wrong.onnx');
+			assert.deepEqual([await rows(frame, 'match').count(), await rows(frame, 'mismatch').count()], [51, 1]);
+			const detail = frame.locator(at('detail', '[data-layer="10"]'));
+			await detail.waitFor();
+			assert.match(await text(detail.locator(at('evidence'))), /epsilon 0\.1/);
+			assert.equal(await detail.locator(`${at('advice')} [data-cause="wrong-epsilon"]`).count(), 1);
+			assert.match(await text(frame.locator(at('outputs'))), /They part at /);
+			await frame.locator(at('plot', '[data-plot="ratio"][data-drawn="true"]')).waitFor();
+		},
+		'the roles can be exchanged, which is said': async (workbench) => {
+			const frame = await workbench.model(at('swap'));
+			await frame.locator(at('swap')).click();
+			await frame.locator(at('note')).first().waitFor({ timeout: 60_000 });
+			assert.match(await text(frame.locator(at('note')).first()), /was named first/);
+		},
+	},
+});

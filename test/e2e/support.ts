@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Browser, Frame, Locator, Page } from 'playwright-core';
+import type { Handle } from '../../src/view/attributes.js';
+import { launchBrowser } from '../workbench/browser.mjs';
+import { extensionsDir } from '../workbench/installed.mjs';
+import { outDir } from '../workbench/paths.mjs';
+import { provision } from '../workbench/provision.mjs';
+import { type Server, startServer, workbenchUrl } from '../workbench/server.mjs';
+
+/** Content by name; null makes a folder. */
+export type Files = Readonly<Record<string, Uint8Array | string | null>>;
+
+/** CSS for a stable handle of the view. */
+export const at = (handle: Handle, attributes = ''): string => `[data-bnl="${handle}"]${attributes}`;
+
+export async function text(locator: Locator): Promise<string> {
+	return (await locator.textContent()) ?? '';
+}
+
+/** The tooltip of a row lies over the rows below it. */
+const UNDISTURBED = { 'workbench.hover.delay': 60_000 };
+const READY_TIMEOUT = 60_000;
+/** VS Code's own pages are not silent; what counts is what our pages and our host say. */
+const OURS = /vscode-resource|batchnorm-lens|\/fake\.html/;
+
+/** Characters of one problem that are kept: minified code is quoted at length. */
+const LONGEST = 500;
+
+/** A VS Code in a browser with the packaged extension installed and a folder of files open. */
+export class Workbench {
+	/** Console errors, uncaught exceptions and policy violations of our pages, each once. */
+	readonly problems: string[] = [];
+
+	private constructor(
+		readonly page: Page,
+		readonly folder: string,
+		private readonly browser: Browser,
+		private readonly server: Server,
+	) {
+		page.on('console', (message) => {
+			const { url, lineNumber, columnNumber } = message.location();
+			const text = message.text();
+			const policy = text.includes('Content Security Policy') && !url.includes('/out/vs/');
+			if (policy || (message.type() === 'error' && (OURS.test(url) || OURS.test(text)))) {
+				this.report(`${text.slice(0, LONGEST)} (${path.basename(url)}:${lineNumber}:${columnNumber})`);
+			}
+		});
+		page.on('pageerror', (error) => {
+			if (OURS.test(error.stack ?? '')) {
+				this.report((error.stack ?? error.message).slice(0, LONGEST));
+			}
+		});
+	}
+
+	private report(problem: string): void {
+		if (!this.problems.includes(problem)) {
+			this.problems.push(problem);
+		}
+	}
+
+	/** @param settings of the user, over those of every test. */
+	static async start(files: Files, settings: Record<string, unknown> = {}): Promise<Workbench> {
+		const scratch = await mkdtemp(path.join(tmpdir(), 'batchnorm-lens-e2e-'));
+		const folder = path.join(scratch, 'models');
+		await mkdir(folder);
+		for (const [name, content] of Object.entries(files)) {
+			const target = path.join(folder, name);
+			await (content === null ? mkdir(target) : writeFile(target, content));
+		}
+		const server = await startServer({
+			vscode: await provision(),
+			dataDir: path.join(scratch, 'data'),
+			extensionsDir,
+			settings: { ...UNDISTURBED, ...settings },
+		});
+		const browser = await launchBrowser();
+		const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+		const workbench = new Workbench(page, folder, browser, server);
+		await workbench.load();
+		return workbench;
+	}
+
+	/** Opens the address and waits until the extension is registered: a file opened before that comes up as text. */
+	async load(): Promise<void> {
+		await this.page.goto(workbenchUrl(this.server, this.folder));
+		const end = Date.now() + READY_TIMEOUT;
+		while (!(await this.findCommand('BatchNorm Lens: Inspect Model').catch(() => false))) {
+			if (Date.now() > end) {
+				throw new Error(`The extension did not show up within ${READY_TIMEOUT / 1000} s; see ${this.server.log}.`);
+			}
+		}
+		await this.page.keyboard.press('Escape');
+	}
+
+	async stop(): Promise<void> {
+		await this.browser.close();
+		await this.server.stop();
+		await rm(path.dirname(this.folder), { recursive: true, force: true, maxRetries: 5 });
+	}
+
+	file(name: string): string {
+		return path.join(this.folder, name);
+	}
+
+	row(name: string): Locator {
+		return this.page
+			.locator('.explorer-folders-view .monaco-list-row')
+			.filter({ has: this.page.getByText(name, { exact: true }) });
+	}
+
+	/** @returns when the button went down, in milliseconds of Date.now(). */
+	async click(name: string): Promise<number> {
+		await this.row(name).hover();
+		const start = Date.now();
+		await this.page.mouse.down();
+		await this.page.mouse.up();
+		return start;
+	}
+
+	/** Clicks on a file and waits for the page to show something that is final. */
+	async open(name: string, expected = at('layer-table')): Promise<Frame> {
+		await this.click(name);
+		return this.model(expected);
+	}
+
+	/** The frame in which our page, the visible one, shows `expected`. */
+	async model(expected = at('layer-table'), timeout = 15_000): Promise<Frame> {
+		const end = Date.now() + timeout;
+		while (Date.now() < end) {
+			for (const frame of this.page.frames()) {
+				const shown = await frame
+					.locator(expected)
+					.first()
+					.isVisible()
+					.catch(() => false);
+				if (shown) {
+					return frame;
+				}
+			}
+			await this.page.waitForTimeout(20);
+		}
+		throw new Error(`No page of ours shows ${expected} after ${timeout / 1000} s.`);
+	}
+
+	/** The entries of a file's context menu. */
+	async contextMenu(name: string): Promise<string[]> {
+		await this.row(name).click({ button: 'right' });
+		const entries = this.page.locator('.monaco-menu .action-label');
+		await entries.first().waitFor();
+		const texts = await entries.allInnerTexts();
+		return texts.filter(Boolean);
+	}
+
+	async chooseFromMenu(entry: string): Promise<void> {
+		await this.page.locator('.monaco-menu .action-item').filter({ hasText: entry }).click();
+	}
+
+	/** Runs a command by its title in the palette. */
+	async command(title: string): Promise<void> {
+		for (let attempt = 0; !(await this.findCommand(title).catch(() => false)); attempt++) {
+			if (attempt === 5) {
+				throw new Error(`The palette does not offer "${title}".`);
+			}
+		}
+		await this.page.keyboard.press('Enter');
+	}
+
+	/** Opens the palette with `title` typed in; VS Code drops keys and closes the palette while it is starting. */
+	private async findCommand(title: string): Promise<boolean> {
+		const { page } = this;
+		const input = page.locator('.quick-input-widget input').first();
+		// Escape only for a palette that is open: our page would close its layer.
+		if (await input.isVisible()) {
+			await page.keyboard.press('Escape');
+		}
+		await page.keyboard.press('F1');
+		await input.fill(`>${title}`, { timeout: 2000 });
+		const first = page.locator('.quick-input-widget .monaco-list-row').filter({ hasText: title });
+		return first
+			.first()
+			.waitFor({ timeout: 2000 })
+			.then(
+				() => true,
+				() => false,
+			);
+	}
+
+	/** Kept in out/screenshots for people to look at. */
+	async screenshot(name: string): Promise<void> {
+		await mkdir(path.join(outDir, 'screenshots'), { recursive: true });
+		await this.page.screenshot({ path: path.join(outDir, 'screenshots', `${name}.png`) });
+	}
+}
+
+export interface Scenario {
+	readonly files: () => Files;
+	readonly settings?: Record<string, unknown>;
+	readonly steps: Readonly<Record<string, (workbench: Workbench) => Promise<void>>>;
+}
+
+/** One workbench, used by steps in order, each a test with a screenshot of how it ended; the last one asks for silence. */
+export function scenario(name: string, { files, settings, steps }: Scenario): void {
+	let workbench: Workbench | undefined;
+	before(async () => {
+		workbench = await Workbench.start(files(), settings);
+	});
+	after(() => workbench?.stop());
+	for (const [step, run] of Object.entries(steps)) {
+		test(`${name}: ${step}`, async () => {
+			if (!workbench) {
+				throw new Error('VS Code did not start.');
+			}
+			try {
+				await run(workbench);
+			} finally {
+				await workbench.screenshot(`${name} - ${step}`.replace(/[^\w -]/g, '_'));
+			}
+		});
+	}
+	test(`${name}: no console error, no violation of the content security policy`, () => {
+		assert.deepEqual(workbench?.problems, []);
+	});
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { access, mkdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import type { ComparisonSession } from '../../src/host/comparison-session.js';
+import { foldedModel } from '../unit/support/folded.js';
+import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
+
+const folder = new Folder();
+
+/** Compares through the command, as the explorer calls it for two selected files. */
+async function compareSelected(...uris: readonly vscode.Uri[]): Promise<ComparisonSession> {
+	const { comparisons } = await extension().activate();
+	await vscode.commands.executeCommand('batchnormLens.compare', uris[0], uris);
+	return until('the comparison', () => comparisons.sessions.find((session) => session.comparison && !session.running));
+}
+
+const exists = (uri: vscode.Uri): Promise<boolean> =>
+	access(uri.fsPath).then(
+		() => true,
+		() => false,
+	);
+
+describe('Compare With…', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('opens a tab for two selected files and compares them, outputs too', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		const { comparison } = await compareSelected(original, deployed);
+		assert.deepEqual([comparison?.summary.match, comparison?.outputs?.status], [1, 'match']);
+		const { activeTab } = vscode.window.tabGroups.activeTabGroup;
+		assert.ok(activeTab?.input instanceof vscode.TabInputWebview);
+		assert.equal(activeTab.label, 'original.onnx → deployed.onnx');
+	});
+
+	it('takes the model with the layers for the original, whichever was clicked', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		const { comparison } = await compareSelected(deployed, original);
+		assert.deepEqual([comparison?.original.path, comparison?.notes], [original.fsPath, []]);
+	});
+
+	it('finds a wrong fold, and compares again with the roles exchanged', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('wrong.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
+		const session = await compareSelected(original, deployed);
+		assert.equal(session.comparison?.summary.mismatch, 1);
+		assert.equal(session.comparison?.outputs?.status, 'mismatch');
+		await session.run('swapped');
+		assert.match(session.comparison?.notes[0] ?? '', /was named first but has no BatchNormalization/);
+	});
+
+	it('takes the model that is open, and the other from its argument', async () => {
+		const document = await openModel(await folder.write('open.onnx', smallModel()));
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		const { comparisons } = await extension().activate();
+		await vscode.commands.executeCommand('batchnormLens.compare', undefined, deployed);
+		const session = await until('the comparison', () => comparisons.sessions.find(({ comparison }) => comparison));
+		assert.equal(session.comparison?.original.path, document.uri.fsPath);
+	});
+
+	it('refuses three files, and a file with itself', async () => {
+		const uri = await folder.write('one.onnx', smallModel());
+		const { comparisons } = await extension().activate();
+		await vscode.commands.executeCommand('batchnormLens.compare', uri, [uri, uri, uri]);
+		await vscode.commands.executeCommand('batchnormLens.compare', uri, [uri, uri]);
+		assert.deepEqual(comparisons.sessions, []);
+	});
+
+	it('lets a comparison go with its tab', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		await compareSelected(original, await folder.write('deployed.onnx', await foldedModel(smallModel())));
+		const { comparisons } = await extension().activate();
+		await closeAllEditors();
+		await until('it is let go', () => comparisons.sessions.length === 0);
+	});
+
+	it('an unreadable file opens no tab', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const broken = await folder.write('broken.onnx', 'not a model\n'.repeat(20));
+		const { comparisons } = await extension().activate();
+		await vscode.commands.executeCommand('batchnormLens.compare', original, [original, broken]);
+		assert.deepEqual(comparisons.sessions, []);
+	});
+});
+
+describe('Save Folded Model As…', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('writes a model without BatchNormalization that compares as it should', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const target = vscode.Uri.joinPath(folder.uri, 'folded.onnx');
+		await vscode.commands.executeCommand('batchnormLens.fold', original, target);
+		assert.ok((await stat(target.fsPath)).size > 0);
+		const { comparison } = await compareSelected(original, target);
+		assert.deepEqual([comparison?.summary.match, comparison?.outputs?.status], [1, 'match']);
+	});
+
+	it('never writes over the model itself', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		await vscode.commands.executeCommand('batchnormLens.fold', original, original);
+		assert.deepEqual(new Uint8Array(await readFile(original.fsPath)), smallModel());
+	});
+
+	it('takes external data along to another folder', async () => {
+		await folder.write('gamma.bin', new Uint8Array(Float32Array.of(1, 2).buffer));
+		const original = await folder.write('external.onnx', smallModel('bn', { location: 'gamma.bin' }));
+		const other = path.join(folder.uri.fsPath, 'other');
+		await mkdir(other);
+		const target = vscode.Uri.file(path.join(other, 'folded.onnx'));
+		await vscode.commands.executeCommand('batchnormLens.fold', original, target);
+		const { comparison } = await compareSelected(original, target);
+		assert.equal(comparison?.summary.match, 1);
+	});
+
+	it('leaves nothing of a file that it cannot read', async () => {
+		const broken = await folder.write('broken.onnx', 'not a model\n'.repeat(20));
+		const target = vscode.Uri.joinPath(folder.uri, 'never.onnx');
+		await vscode.commands.executeCommand('batchnormLens.fold', broken, target);
+		assert.equal(await exists(target), false);
+	});
+});

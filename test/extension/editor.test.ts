@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import type { ModelSession } from '../../src/host/model-session.js';
+import { buildModel } from '../unit/support/model-builder.js';
+import { mobileNetV2 } from '../unit/support/networks.js';
+import { closeAllEditors, extension, Folder, openModel, smallModel, until, VIEW_TYPE } from './support.js';
+
+const folder = new Folder();
+
+function modelTabs(): readonly vscode.TabInputCustom[] {
+	const inputs = vscode.window.tabGroups.all.flatMap((group) => group.tabs).map((tab) => tab.input);
+	return inputs.filter(
+		(input): input is vscode.TabInputCustom => input instanceof vscode.TabInputCustom && input.viewType === VIEW_TYPE,
+	);
+}
+
+describe('the editor for models', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('opens .onnx files, whatever the case, without being asked', async () => {
+		const uri = await folder.write('UPPER.ONNX', smallModel());
+		await vscode.commands.executeCommand('vscode.open', uri);
+		const tab = await until('a tab with our editor', () => modelTabs()[0]);
+		assert.equal(tab.uri.toString(), uri.toString());
+	});
+
+	it('shows all layers of a network and checks them against the runtime', async () => {
+		const document = await openModel(await folder.write('mobilenet.onnx', mobileNetV2(64)));
+		const structure = await until('the structure', () => document.session.report);
+		assert.equal(structure.layers.length, 52);
+		await until('verdicts', () => document.session.report?.run.status === 'ok');
+		const statuses = document.session.report?.layers.map((layer) => layer.recompute.status);
+		assert.deepEqual(new Set(statuses), new Set(['match']));
+	});
+
+	it('opens one model once for all its tabs, and lets it go with the last', async () => {
+		const uri = await folder.write('twice.onnx', smallModel());
+		const document = await openModel(uri);
+		await vscode.commands.executeCommand('workbench.action.splitEditor');
+		await until('two tabs', () => modelTabs().length === 2);
+		const { editors } = await extension().activate();
+		assert.deepEqual([...editors.documents], [document]);
+		assert.equal(editors.activeDocument, document);
+		await closeAllEditors();
+		await until('the model is let go', () => [...editors.documents].length === 0);
+		assert.equal(editors.activeDocument, undefined);
+	});
+
+	it('opens every selected file', async () => {
+		const uris = [await folder.write('a.onnx', smallModel()), await folder.write('b.onnx', smallModel())];
+		await vscode.commands.executeCommand('batchnormLens.inspect', uris[0], uris);
+		await until('both tabs', () => modelTabs().length === 2);
+	});
+
+	it('takes the active text tab when called from the palette', async () => {
+		const uri = await folder.write('text.onnx', smallModel());
+		await vscode.commands.executeCommand('vscode.openWith', uri, 'default');
+		await vscode.commands.executeCommand('batchnormLens.inspect');
+		await until('a tab with our editor', () => modelTabs().length === 1);
+	});
+});
+
+describe('files that are not as they should be', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	const broken: Readonly<Record<string, Uint8Array>> = {
+		'an empty file': new Uint8Array(),
+		'a text': new TextEncoder().encode('this is not a model\n'.repeat(20)),
+		'a truncated model': smallModel().subarray(0, 300),
+	};
+	for (const [what, bytes] of Object.entries(broken)) {
+		it(`${what} gets one sentence with its name, and the editor stays usable`, async () => {
+			const uri = await folder.write(`${what}.onnx`, bytes);
+			const document = await openModel(uri);
+			const problem = await until('a sentence', () => document.session.problem);
+			assert.match(problem, /^[^\n]+\.$/);
+			assert.ok(problem.includes(`${what}.onnx`), problem);
+			assert.equal(document.session.report, undefined);
+			await folder.write(`${what}.onnx`, smallModel());
+			await until('the repaired model', () => document.session.report?.layers.length === 1);
+			assert.equal(document.session.problem, undefined);
+		});
+	}
+
+	it('a folder whose name ends in .onnx is not opened', async () => {
+		const uri = vscode.Uri.joinPath(folder.uri, 'folder.onnx');
+		await vscode.workspace.fs.createDirectory(uri);
+		await vscode.commands.executeCommand('batchnormLens.inspect', uri);
+		assert.deepEqual(modelTabs(), []);
+	});
+
+	it('a model without BatchNormalization is shown and not run', async () => {
+		const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
+		const graph = { inputs: [{ name: 'x', shape: [1] }], outputs: [{ name: 'y', shape: [1] }], nodes: [relu] };
+		const document = await openModel(await folder.write('relu.onnx', buildModel({ graph })));
+		const run = await until('the outcome', () => document.session.report?.run.status === 'skipped' && document.session);
+		assert.match(run.report?.run.reason ?? '', /no BatchNormalization/);
+		assert.equal(run.problem, undefined);
+	});
+
+	/** The small model with one of its operators renamed to one that nobody knows. */
+	async function openWithUnknown(operator: string, unknown: string): Promise<ModelSession> {
+		const spec = new TextDecoder('latin1').decode(smallModel()).replace(operator, unknown);
+		const document = await openModel(await folder.write(`${unknown}.onnx`, Buffer.from(spec, 'latin1')));
+		await until('the outcome', () => ['ok', 'failed'].includes(document.session.report?.run.status ?? ''));
+		return document.session;
+	}
+
+	it('a model that the runtime refuses keeps its structure and says why', async () => {
+		const { report } = await openWithUnknown('Conv', 'Cunv');
+		assert.match(`${report?.run.reason} ${report?.layers[0]?.recompute.reason}`, /Cunv/);
+		assert.equal(report?.layers[0]?.recompute.status, 'skipped');
+		assert.deepEqual(report?.layers[0]?.parameters?.gamma, Float64Array.of(1, 2));
+	});
+
+	it('what stands in front of an operator that the runtime refuses is checked all the same', async () => {
+		const { report } = await openWithUnknown('Relu', 'Rulu');
+		assert.match(report?.run.reason ?? '', /Rulu/);
+		assert.equal(report?.layers[0]?.recompute.status, 'match');
+	});
+
+	it('a deleted file leaves the last good report under a banner; a new one takes its place', async () => {
+		const uri = await folder.write('deleted.onnx', smallModel('before'));
+		const document = await openModel(uri);
+		await until('verdicts', () => document.session.report?.run.status === 'ok');
+		await vscode.workspace.fs.delete(uri);
+		assert.match(await until('a banner', () => document.session.problem), /deleted\.onnx was deleted/);
+		assert.equal(document.session.report?.layers[0]?.recompute.status, 'match');
+		await vscode.commands.executeCommand('batchnormLens.run');
+		assert.match(document.session.problem ?? '', /deleted\.onnx cannot be opened/);
+		await folder.write('deleted.onnx', smallModel('after'));
+		await until('the new model', () => document.session.report?.layers[0]?.name === 'after');
+		assert.equal(document.session.problem, undefined);
+	});
+
+	it('a file that is rewritten is read and checked again', async () => {
+		const uri = await folder.write('rewritten.onnx', smallModel('first'));
+		const document = await openModel(uri);
+		await until('verdicts', () => document.session.report?.run.status === 'ok');
+		await folder.write('rewritten.onnx', smallModel('second'));
+		await until('the new structure', () => document.session.report?.layers[0]?.name === 'second');
+		await until('its verdicts', () => document.session.report?.run.status === 'ok');
+	});
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import { EngineClient } from '../../src/engine/client.js';
+import { ModelDocument } from '../../src/host/model-document.js';
+import { extension, Folder, smallModel, until } from './support.js';
+
+const folder = new Folder();
+const open: vscode.Disposable[] = [];
+
+/** A document of the extension's own class, on an engine that does what the file's name says. */
+async function openOnFakeEngine(behaviour: string): Promise<ModelDocument> {
+	const entry = path.resolve(__dirname, '../../../test/unit/support/fake-engine.cjs');
+	const engine = new EngineClient({ entry });
+	const log = vscode.window.createOutputChannel('BatchNorm Lens (test)', { log: true });
+	const document = new ModelDocument(await folder.write(`${behaviour}.onnx`, smallModel()), { engine, log });
+	open.push(document, engine, log);
+	await document.open();
+	return document;
+}
+
+describe('the engine in the extension host', () => {
+	before(() => folder.create());
+	afterEach(() => vscode.Disposable.from(...open.splice(0)).dispose());
+	after(() => folder.remove());
+
+	it('runs a model with its own settings', async () => {
+		const { engine } = await extension().activate();
+		const { fsPath } = await folder.write('plain.onnx', smallModel());
+		const report = await engine.inspect({ path: fsPath }, { run: true, inputs: [], batch: 3, seed: 7 });
+		assert.equal(report.run.status, 'ok');
+		assert.deepEqual(report.run.inputs[0]?.shape, [3, 3, 8, 8]);
+		assert.equal(report.layers[0]?.batch?.count, 3 * 6 * 6);
+	});
+
+	it('that crashes leaves the structure and a sentence, and the next request works', async () => {
+		const document = await openOnFakeEngine('signal SIGSEGV');
+		await until('the outcome', () => document.session.report?.run.status === 'failed');
+		assert.match(document.session.report?.run.reason ?? '', /The engine stopped.*memory.*SIGSEGV/);
+		assert.equal(document.session.problem, undefined);
+		assert.equal(document.session.report?.layers.length, 1);
+		const { engine } = await extension().activate();
+		const report = await engine.inspect({ path: document.uri.fsPath }, { run: true, inputs: [], batch: 1, seed: 0 });
+		assert.equal(report.layers[0]?.recompute.status, 'match');
+	});
+
+	it('that is busy can be cancelled, and started again', async () => {
+		const document = await openOnFakeEngine('hang');
+		await until('the run', () => document.session.snapshot().some(({ type }) => type === 'progress'));
+		const before = Date.now();
+		document.session.cancel();
+		assert.equal(document.session.report?.run.status, 'skipped');
+		assert.equal(document.session.report?.layers[0]?.recompute.status, 'skipped');
+		assert.ok(Date.now() - before < 200);
+		void document.run();
+		assert.equal(document.session.running, true);
+	});
+
+	it('that is busy does not keep a closed model alive', async () => {
+		const document = await openOnFakeEngine('hang');
+		await until('the run', () => document.session.running);
+		document.dispose();
+		assert.equal(document.session.running, false);
+	});
+});

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import { extension, manifest } from './support.js';
+
+describe('what the extension adds to VS Code', () => {
+	it('registers every command that it declares', async () => {
+		await extension().activate();
+		const registered = new Set(await vscode.commands.getCommands(true));
+		const declared = manifest().contributes.commands.map(({ command }) => command);
+		assert.deepEqual(
+			declared.filter((command) => !registered.has(command)),
+			[],
+		);
+	});
+
+	it('offers only commands that it declares', () => {
+		const declared = new Set(manifest().contributes.commands.map(({ command }) => command));
+		for (const item of Object.values(manifest().contributes.menus).flat()) {
+			assert.ok(declared.has(item.command), item.command);
+		}
+	});
+
+	it('stays out of the explorer menu of anything but .onnx files', () => {
+		const items = manifest().contributes.menus['explorer/context'] ?? [];
+		assert.equal(items.length, 3);
+		for (const { when } of items) {
+			const pattern = /resourceExtname =~ \/(.*)\/i && !explorerResourceIsFolder$/.exec(when ?? '')?.[1];
+			assert.ok(pattern, when);
+			assert.match('.ONNX', new RegExp(pattern, 'i'));
+			assert.doesNotMatch('.onnx.json', new RegExp(pattern, 'i'));
+		}
+	});
+
+	it('shows its editor actions in its own editor only', () => {
+		for (const { when } of manifest().contributes.menus['editor/title'] ?? []) {
+			assert.match(when ?? '', /^activeCustomEditorId == batchnormLens\.model\b/);
+		}
+	});
+
+	it('has a default for every setting', () => {
+		for (const [name, { default: value }] of Object.entries(manifest().contributes.configuration.properties)) {
+			assert.notEqual(value, undefined, name);
+			assert.deepEqual(vscode.workspace.getConfiguration().get(name), value, name);
+		}
+	});
+});

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import { parseReport } from '../../src/core/report/json.js';
+import { writeExport } from '../../src/host/exports.js';
+import { buildModel } from '../unit/support/model-builder.js';
+import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
+
+const folder = new Folder();
+
+/** One layer whose channels 0 and 2 are dead and whose channel 1 never varied. */
+function deadModel(): Uint8Array {
+	const values = { g: [0, 1, 0, 1], b: [0, 0, 1, 1], m: [1, 2, 3, 4], v: [1, 0, 2, 1] };
+	return buildModel({
+		graph: {
+			inputs: [{ name: 'x', shape: [1, 4] }],
+			outputs: ['y'],
+			initializers: Object.entries(values).map(([name, numbers]) => ({ name, values: numbers })),
+			nodes: [{ op: 'BatchNormalization', name: 'dead/bn', inputs: ['x', 'g', 'b', 'm', 'v'], outputs: ['y'] }],
+		},
+	});
+}
+
+/** Opens a model and waits until it was run. */
+async function openChecked(name: string, bytes: Uint8Array) {
+	const document = await openModel(await folder.write(name, bytes));
+	await until('verdicts', () => document.session.report?.run.status === 'ok');
+	return document;
+}
+
+describe('the tree of layers', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('lists the layers of the model in the active tab, and follows it', async () => {
+		const { tree } = await extension().activate();
+		const labels = () => tree.getChildren().map((node) => tree.getTreeItem(node).label);
+		assert.deepEqual(labels(), []);
+		await openChecked('dead.onnx', deadModel());
+		assert.deepEqual(labels(), ['dead/bn']);
+		await until('the badge', () => tree.view.badge?.value === 1);
+		const other = await openChecked('small.onnx', smallModel('other'));
+		assert.deepEqual(labels(), ['other']);
+		await until('no badge', () => tree.view.badge === undefined);
+		const item = tree.getTreeItem({ document: other, index: 0 });
+		assert.equal(item.description, 'Conv · 2 ch');
+		assert.equal((item.iconPath as vscode.ThemeIcon).id, 'pass');
+		await closeAllEditors();
+		await until('an empty tree', () => labels().length === 0);
+	});
+
+	it('keeps the last model while its text is looked at', async () => {
+		const { tree } = await extension().activate();
+		await openChecked('kept.onnx', smallModel('kept'));
+		await vscode.commands.executeCommand('batchnormLens.showReportText');
+		assert.deepEqual(
+			tree.getChildren().map((node) => tree.getTreeItem(node).label),
+			['kept'],
+		);
+	});
+
+	it('leads to the layer, also of a tab in the background', async () => {
+		const { tree, editors } = await extension().activate();
+		const document = await openChecked('first.onnx', smallModel('first'));
+		const [node] = tree.getChildren();
+		assert.ok(node);
+		const { command } = tree.getTreeItem(node);
+		assert.ok(command);
+		await openChecked('second.onnx', smallModel('second'));
+		await vscode.commands.executeCommand(command.command, ...(command.arguments ?? []));
+		assert.equal(editors.activeDocument, document);
+	});
+});
+
+describe('the Problems panel', () => {
+	before(() => folder.create());
+	afterEach(async () => {
+		await vscode.workspace.getConfiguration('batchnormLens').update('problems', undefined, true);
+		await closeAllEditors();
+	});
+	after(() => folder.remove());
+
+	it('has one row for each layer and code, which leads to the layer, until the model is closed', async () => {
+		const { uri } = await openChecked('dead.onnx', deadModel());
+		const rows = () => vscode.languages.getDiagnostics(uri);
+		await until('rows', () => rows().length > 0);
+		const codes = rows().map(({ code }) => (typeof code === 'object' ? String(code.value) : ''));
+		assert.ok(codes.includes('dead-channel') && codes.includes('zero-variance'), codes.join());
+		assert.equal(new Set(codes).size, codes.length);
+		const row = rows().find(({ message }) => message.startsWith('dead/bn: '));
+		assert.equal(row?.severity, vscode.DiagnosticSeverity.Warning);
+		assert.equal(row?.source, 'BatchNorm Lens');
+		const target = typeof row?.code === 'object' ? row.code.target : undefined;
+		assert.equal(target?.path, 'batchnormLens.revealLayer');
+		assert.deepEqual(JSON.parse(target?.query ?? ''), [uri.toString(), 'dead/bn']);
+		await closeAllEditors();
+		await until('no rows', () => rows().length === 0);
+	});
+
+	it('stays empty where the settings say so, without running the model again', async () => {
+		const document = await openChecked('off.onnx', deadModel());
+		const rows = () => vscode.languages.getDiagnostics(document.uri);
+		await until('rows', () => rows().length > 0);
+		const { report } = document.session;
+		await vscode.workspace.getConfiguration('batchnormLens').update('problems', false, true);
+		await until('no rows', () => rows().length === 0);
+		assert.equal(document.session.report, report);
+		await vscode.workspace.getConfiguration('batchnormLens').update('problems', undefined, true);
+		await until('rows again', () => rows().length > 0);
+	});
+});
+
+describe('the report elsewhere', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('is a text document that follows the model', async () => {
+		const { uri } = await openChecked('text.onnx', smallModel('before'));
+		await vscode.commands.executeCommand('batchnormLens.showReportText');
+		const { document } = await until('a text editor', () => vscode.window.activeTextEditor);
+		assert.equal(document.uri.scheme, 'batchnorm-lens-report');
+		assert.equal(document.languageId, 'markdown');
+		assert.match(document.getText(), /1 BatchNorm layer, recomputed to within rounding[\s\S]*`before`/);
+		await vscode.workspace.fs.writeFile(uri, smallModel('after'));
+		await until('the new text', () => document.getText().includes('`after`'));
+	});
+
+	it('is written in every format', async () => {
+		const document = await openChecked('written.onnx', deadModel());
+		const source = { dist: path.join(extension().extensionPath, 'dist'), version: '1.2.3' };
+		const write = async (format: 'json' | 'csv' | 'sarif' | 'html') => {
+			const target = vscode.Uri.joinPath(folder.uri, `written.${format}`);
+			await writeExport(document, { format, target }, source);
+			return readFile(target.fsPath, 'utf8');
+		};
+		assert.equal(parseReport(JSON.parse(await write('json'))).layers[0]?.name, 'dead/bn');
+		assert.equal((await write('csv')).trimEnd().split('\r\n').length, 5);
+		const [run] = JSON.parse(await write('sarif')).runs;
+		assert.equal(run.results[0].locations[0].physicalLocation.artifactLocation.uri, document.uri.toString());
+		assert.match(
+			await write('html'),
+			/<script type="application\/json" id="report">\{"format":"batchnorm-lens\.report"/,
+		);
+	});
+});

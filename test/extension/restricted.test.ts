@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'mocha';
+import * as vscode from 'vscode';
+import { foldedModel } from '../unit/support/folded.js';
+import { extension, Folder, openModel, smallModel, until } from './support.js';
+
+const folder = new Folder();
+
+/** Needs a window in restricted mode; in a trusted one VS Code offers no way to enter it. */
+describe('in a workspace that is not trusted', () => {
+	before(function () {
+		if (vscode.workspace.isTrusted) {
+			this.skip();
+		}
+		return folder.create();
+	});
+	after(() => folder.remove());
+
+	it('the structure is shown, and the model is not run', async () => {
+		const document = await openModel(await folder.write('untrusted.onnx', smallModel()));
+		await until('the outcome', () => document.session.report?.run.status === 'skipped');
+		assert.match(document.session.report?.run.reason ?? '', /not trusted/);
+		assert.deepEqual(document.session.report?.layers[0]?.parameters?.gamma, Float64Array.of(1, 2));
+		await vscode.commands.executeCommand('batchnormLens.run');
+		assert.equal(document.session.running, false);
+		assert.equal(document.session.report?.run.status, 'skipped');
+	});
+
+	it('models are compared by their files alone, and none is folded', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		await vscode.commands.executeCommand('batchnormLens.compare', original, [original, deployed]);
+		const { comparisons } = await extension().activate();
+		const { comparison } = await until('the comparison', () => comparisons.sessions.find((one) => one.comparison));
+		assert.equal(comparison?.summary.match, 1);
+		assert.match(comparison?.outputs?.reason ?? '', /not trusted/);
+		const target = vscode.Uri.joinPath(folder.uri, 'folded.onnx');
+		await vscode.commands.executeCommand('batchnormLens.fold', original, target);
+		await assert.rejects(async () => vscode.workspace.fs.stat(target));
+	});
+});

@@ -1,0 +1,98 @@
+// Opens mutated models and looks for anything but a model or a typed error: node test/fuzz/run.mjs [--count N] [--seed S] [--only INDEX]
+import { fork } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildTests } from '../../esbuild.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** A mutation that keeps the worker busy this long has hung it; slow ones it reports itself. In milliseconds. */
+const HANG = 30_000;
+
+/** The whole process of the worker, Node's own 60 MB included. */
+const MEMORY_MB = 256;
+
+/** Crashes and hangs cost a new process each: after some, the rest is not worth waiting for. */
+const MAX_DEATHS = 20;
+
+const { values } = parseArgs({
+	options: {
+		count: { type: 'string', default: '20000' },
+		seed: { type: 'string', default: '1' },
+		only: { type: 'string' },
+	},
+});
+const seed = Number(values.seed);
+const first = Number(values.only ?? 0);
+const end = values.only === undefined ? Number(values.count) : first + 1;
+const [worker, examine] = await buildTests(['test/fuzz/worker.ts', 'test/fuzz/examine.ts']);
+const { mutant } = await import(pathToFileURL(examine).href);
+
+/** @type {Map<number, string>} */
+const failures = new Map();
+let next = first;
+let deaths = 0;
+while (next < end && deaths < MAX_DEATHS) {
+	const { reached, ending } = await examineFrom(next);
+	if (ending !== undefined) {
+		fail(reached, ending);
+		deaths++;
+	}
+	next = reached + 1;
+}
+console.log(`${next - first - failures.size} passed, ${failures.size + (end - next)} failed`);
+process.exitCode = failures.size > 0 ? 1 : 0;
+
+/**
+ * Runs one worker until it is done, dies or hangs.
+ * @param {number} start
+ * @returns {Promise<{ reached: number, ending?: string }>} the last mutation it took up, and how it ended if not well
+ */
+function examineFrom(start) {
+	return new Promise((resolve) => {
+		const child = fork(worker, [String(seed), String(start), String(end)], {
+			cwd: root,
+			execArgv: [`--max-old-space-size=${MEMORY_MB / 2}`],
+		});
+		let reached = start;
+		let done = false;
+		/** @type {string | undefined} */
+		let ending;
+		const watchdog = setInterval(() => {
+			if (Date.now() - lastMessage > HANG) {
+				ending = `It took more than ${HANG} ms.`;
+				child.kill('SIGKILL');
+			}
+		}, 500);
+		let lastMessage = Date.now();
+		child.on('message', (/** @type {{ index?: number, failure?: string, peakMb?: number }} */ message) => {
+			lastMessage = Date.now();
+			reached = message.index ?? reached;
+			if (message.failure !== undefined) {
+				fail(reached, message.failure);
+			}
+			if (message.peakMb !== undefined) {
+				done = true;
+				ending = message.peakMb > MEMORY_MB ? `Memory rose to ${message.peakMb.toFixed(0)} MB.` : undefined;
+			}
+		});
+		child.on('exit', (code, signal) => {
+			clearInterval(watchdog);
+			resolve({ reached, ending: ending ?? (done ? undefined : `The process died (${signal ?? code}).`) });
+		});
+	});
+}
+
+/**
+ * @param {number} index
+ * @param {string} reason
+ */
+function fail(index, reason) {
+	failures.set(index, reason);
+	const file = path.join(root, 'out', 'fuzz', `${seed}-${index}.onnx`);
+	mkdirSync(path.dirname(file), { recursive: true });
+	writeFileSync(file, mutant(seed, index));
+	console.log(`Mutation ${index} of seed ${seed} (${path.relative(root, file)}): ${reason}`);
+}

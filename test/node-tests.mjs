@@ -1,0 +1,56 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+/** @typedef {{ readonly passed: number, readonly failed: number }} Counts */
+
+/**
+ * The test files below `folder` whose path contains one of `words` (none: all), relative to the project, in a stable order.
+ * @param {string} folder
+ * @param {readonly string[]} [words]
+ */
+export function findTests(folder, words = []) {
+	return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+		.map((file) => `${folder}/${file.split(path.sep).join('/')}`)
+		.filter((file) => file.endsWith('.test.ts'))
+		.filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+		.sort();
+}
+
+/**
+ * Runs bundled test files under node:test, a process each, and prints what it says. A file that crashes, hangs or holds
+ * no test counts as one failure.
+ * @param {readonly string[]} files Absolute paths.
+ * @param {{ concurrency: number, timeout: number, only?: string }} options `timeout`: milliseconds for one file; `only`: a pattern for test names.
+ * @returns {Promise<Counts>}
+ */
+export async function runNodeTests(files, { concurrency, timeout, only }) {
+	const counts = { passed: 0, failed: 0 };
+	const testNamePatterns = only === undefined ? undefined : [only];
+	const stream = run({ files: [...files], concurrency, timeout, testNamePatterns });
+	stream.on('test:fail', ({ details, todo }) => {
+		if (details.type !== 'suite' && todo === undefined) {
+			counts.failed++;
+		}
+	});
+	stream.on('test:pass', ({ details, name, file, skip, todo }) => {
+		if (details.type === 'suite' || skip !== undefined || todo !== undefined) {
+			return;
+		}
+		if (file !== undefined && path.resolve(name) === file) {
+			console.error(`${file} holds no test`);
+			counts.failed++;
+		} else {
+			counts.passed++;
+		}
+	});
+	const report = stream.compose(new spec());
+	for await (const text of report) {
+		process.stdout.write(text);
+	}
+	return counts;
+}

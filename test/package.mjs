@@ -1,0 +1,76 @@
+// Packages the extension for one platform into out/: npm run package [-- --target linux-arm64]
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { createVSIX } from '@vscode/vsce';
+import { build } from '../esbuild.mjs';
+import { outDir, root } from './workbench/paths.mjs';
+
+/** The platforms that onnxruntime-node carries binaries for. */
+const TARGETS = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
+const BESIDE_DIST = ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media'];
+
+/**
+ * Stages what ships in a folder of its own: dist/ stays the development build for this machine, and binaries of two
+ * platforms never meet.
+ * @param {string} [target]
+ * @returns {Promise<string>} The VSIX.
+ */
+export async function packageExtension(target = `${process.platform}-${process.arch}`) {
+	if (!TARGETS.includes(target)) {
+		throw new Error(
+			`Cannot package for ${target}: onnxruntime-node has no binaries for it. Targets: ${TARGETS.join(', ')}.`,
+		);
+	}
+	const stage = path.join(outDir, 'package', target);
+	await rm(stage, { recursive: true, force: true });
+	await mkdir(stage, { recursive: true });
+	const {
+		scripts,
+		devDependencies,
+		private: _,
+		...manifest
+	} = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+	await writeFile(path.join(stage, 'package.json'), JSON.stringify(manifest, null, '\t'));
+	for (const name of BESIDE_DIST.filter((file) => existsSync(path.join(root, file)))) {
+		await cp(path.join(root, name), path.join(stage, name), { recursive: true });
+	}
+	const packages = await build({ minify: true, outDir: path.join(stage, 'dist'), target });
+	await checkNotices([...packages, 'plotly.js-dist-min']);
+	const vsix = path.join(outDir, `${manifest.name}-${manifest.version}-${target}.vsix`);
+	await createVSIX({
+		cwd: stage,
+		target,
+		packagePath: vsix,
+		dependencies: false,
+		allowMissingRepository: true,
+		rewriteRelativeLinks: false,
+	});
+	return vsix;
+}
+
+/**
+ * The licences of what is bundled ask for their notices in every copy.
+ * @param {readonly string[]} packages
+ */
+async function checkNotices(packages) {
+	const notices = await readFile(path.join(root, 'media', 'ThirdPartyNotices.txt'), 'utf8');
+	for (const name of packages) {
+		const { version } = JSON.parse(await readFile(path.join(root, 'node_modules', name, 'package.json'), 'utf8'));
+		if (!notices.includes(`${name} ${version}`)) {
+			throw new Error(`media/ThirdPartyNotices.txt has no notice for ${name} ${version}, which the extension carries.`);
+		}
+	}
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+	const option = process.argv.indexOf('--target');
+	const target = option < 0 ? undefined : process.argv[option + 1];
+	try {
+		console.log(path.relative(root, await packageExtension(target)));
+	} catch (error) {
+		console.error(error instanceof Error ? error.message : error);
+		process.exitCode = 1;
+	}
+}

@@ -1,0 +1,168 @@
+/** The built command line as CI would run it: dist/cli.js in a process of its own, on files on disk. */
+import assert from 'node:assert/strict';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { parseReport } from '../../../src/core/report/json.js';
+import type { Report } from '../../../src/core/report/types.js';
+import { parseNpy } from '../../../src/engine/child/npy.js';
+import { buildModel } from '../support/model-builder.js';
+
+const cli = path.resolve('dist', 'cli.js');
+const models = path.resolve('test', 'fixtures', 'models');
+const NAMES = ['plain_cnn', 'depthwise', 'generator', 'preact', 'mlp', 'conv1d', 'conv3d'];
+
+let folder: string;
+before(async () => {
+	folder = await mkdtemp(path.join(tmpdir(), 'bnl-cli-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+function run(args: readonly string[], env: NodeJS.ProcessEnv = process.env): SpawnSyncReturns<string> {
+	return spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', env, timeout: 60_000 });
+}
+
+interface Expected {
+	readonly layers: readonly {
+		readonly eps: number;
+		readonly weight: number[] | null;
+		readonly bias: number[] | null;
+		readonly running_mean: number[];
+		readonly running_var: number[];
+		readonly batch_mean: number[];
+		readonly batch_var: number[];
+		readonly count: number;
+	}[];
+}
+
+for (const name of NAMES) {
+	test(`${name}: PyTorch's parameters bit for bit, its batch statistics to 1e-5, every layer recomputed`, async () => {
+		const outputs = path.join(folder, name);
+		const result = run([
+			'inspect',
+			path.join(models, `${name}.onnx`),
+			'--json',
+			'--save-outputs',
+			outputs,
+			'--input',
+			`input=${path.join(models, `${name}.input.npy`)}`,
+		]);
+		assert.deepEqual([result.status, result.stderr], [0, ''], result.stdout.slice(0, 2000));
+		const report: Report = parseReport(JSON.parse(result.stdout));
+		const expected: Expected = JSON.parse(await readFile(path.join(models, `${name}.expected.json`), 'utf8'));
+		assert.equal(report.layers.length, expected.layers.length);
+		for (const [index, layer] of report.layers.entries()) {
+			const truth = expected.layers[index];
+			assert.deepEqual(Array.from(layer.parameters?.mean ?? []), truth.running_mean);
+			assert.deepEqual(Array.from(layer.parameters?.variance ?? []), truth.running_var);
+			assert.deepEqual(Array.from(layer.parameters?.gamma ?? []), truth.weight ?? truth.running_mean.map(() => 1));
+			assert.deepEqual(Array.from(layer.parameters?.beta ?? []), truth.bias ?? truth.running_mean.map(() => 0));
+			assert.equal(layer.epsilon, Math.fround(truth.eps));
+			assert.equal(layer.recompute.status, 'match', layer.recompute.reason);
+			assert.ok((layer.recompute.maxAbs ?? Number.NaN) <= (layer.recompute.bound ?? Number.NaN));
+			assert.equal(layer.batch?.count, truth.count);
+			for (let c = 0; c < layer.channels; c++) {
+				const deviation = Math.sqrt(truth.batch_var[c]);
+				assert.ok(Math.abs((layer.batch?.mean[c] ?? Number.NaN) - truth.batch_mean[c]) <= 1e-5 * deviation);
+				assert.ok(Math.abs((layer.batch?.variance[c] ?? Number.NaN) - truth.batch_var[c]) <= 1e-5 * truth.batch_var[c]);
+			}
+			const saved = parseNpy(await readFile(path.join(outputs, `${index}.npy`)), `${index}.npy`);
+			assert.deepEqual(saved.shape, layer.inputShape);
+		}
+		assert.equal((await readdir(outputs)).length, report.layers.length);
+	});
+}
+
+test('people get the answer, a table, and what was run; nothing but text leaves for a pipe', () => {
+	const { stdout, status } = run(['inspect', path.join(models, 'plain_cnn.onnx')]);
+	assert.equal(status, 0);
+	assert.match(stdout, /3 BatchNorm layers/);
+	assert.match(stdout, /Conv +\d+ .*match/);
+	assert.match(
+		stdout,
+		/Ran with onnxruntime-node \d+\.\d+\.\d+ in \d+ ms on input \[1, 3, \d+, \d+\] float32, random normal, seed 0/,
+	);
+	assert.ok(!stdout.includes('\u001b'));
+});
+
+test('what cannot be inspected: exit 2 and one line that names the file', async () => {
+	const original = await readFile(path.join(models, 'plain_cnn.onnx'));
+	const files: Record<string, Uint8Array> = {
+		'text.onnx': new TextEncoder().encode('hello, this is no model\n'),
+		'empty.onnx': new Uint8Array(),
+		'truncated.onnx': original.subarray(0, 20_000),
+	};
+	for (const [name, bytes] of Object.entries(files)) {
+		await writeFile(path.join(folder, name), bytes);
+	}
+	await mkdir(path.join(folder, 'folder.onnx'));
+	for (const name of [...Object.keys(files), 'folder.onnx', 'missing.onnx']) {
+		const { status, stdout, stderr } = run(['inspect', path.join(folder, name)]);
+		assert.deepEqual([status, stdout], [2, ''], name);
+		assert.match(
+			stderr,
+			new RegExp(`^[^\\n]*${name.replace('.', '\\.')}[^\\n]*\\n$`),
+			`one line naming ${name}: ${stderr}`,
+		);
+		assert.ok(!/\n\s+at /.test(stderr), 'no stack');
+	}
+	for (const args of [[], ['nonsense'], ['inspect'], ['inspect', 'a', '--bogus']]) {
+		assert.equal(run(args).status, 2, args.join(' '));
+	}
+});
+
+test('a model without BatchNorm, and one that the runtime refuses, say so and are no failure', async () => {
+	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
+	const plain = path.join(folder, 'plain.onnx');
+	await writeFile(plain, buildModel({ graph: { inputs: [{ name: 'x', shape: [1] }], outputs: ['y'], nodes: [relu] } }));
+	const none = run(['inspect', plain]);
+	assert.deepEqual([none.status, none.stderr], [0, '']);
+	assert.match(none.stdout, /no BatchNorm/i);
+	const refused = path.join(folder, 'refused.onnx');
+	const initializers = ['g', 'b', 'm', 'v'].map((name) => ({ name, values: [1, 2] }));
+	const nodes = [
+		{ op: 'Unheard', domain: 'com.example', inputs: ['x'], outputs: ['z'] },
+		{ op: 'BatchNormalization', inputs: ['z', 'g', 'b', 'm', 'v'], outputs: ['y'] },
+	];
+	const graph = { inputs: [{ name: 'x', shape: [1, 2] }], outputs: ['y'], nodes, initializers };
+	await writeFile(refused, buildModel({ opsets: { 'com.example': 1 }, graph }));
+	const result = run(['inspect', refused]);
+	assert.equal(result.status, 0);
+	assert.match(result.stderr, /^[^\n]*refused\.onnx: onnxruntime cannot load this model[^\n]*\n$/);
+	assert.match(result.stdout, /1 BatchNorm layer/);
+});
+
+test('findings decide the exit status', async () => {
+	const file = path.join(folder, 'dead.onnx');
+	const values = { g: [0, 1, 1], b: [0, 0, 1], m: [1, 2, 3], v: [1, 0, 2] };
+	const initializers = Object.entries(values).map(([name, numbers]) => ({ name, values: numbers }));
+	const nodes = [{ op: 'BatchNormalization', inputs: ['x', 'g', 'b', 'm', 'v'], outputs: ['y'] }];
+	await writeFile(
+		file,
+		buildModel({ graph: { inputs: [{ name: 'x', shape: [1, 3] }], outputs: ['y'], nodes, initializers } }),
+	);
+	const report = parseReport(JSON.parse(run(['inspect', file, '--json']).stdout));
+	const worst = report.layers[0].findings.some(({ severity }) => severity === 'error') ? 'error' : 'warning';
+	assert.equal(run(['inspect', file, '--fail-on', worst]).status, 1);
+	assert.equal(run(['inspect', file, '--fail-on', 'info']).status, 1);
+	assert.equal(run(['inspect', file, '--fail-on', 'never']).status, 0);
+});
+
+test('a run leaves no trace: no telemetry, cache or temporary file', async () => {
+	const home = path.join(folder, 'home');
+	await mkdir(home);
+	const { CI: _ci, ...env } = process.env;
+	const places = {
+		HOME: home,
+		XDG_CACHE_HOME: home,
+		XDG_DATA_HOME: home,
+		XDG_CONFIG_HOME: home,
+		TMPDIR: home,
+		LOCALAPPDATA: home,
+	};
+	const { status } = run(['inspect', path.join(models, 'mlp.onnx'), '--json'], { ...env, ...places });
+	assert.equal(status, 0);
+	assert.deepEqual(await readdir(home), []);
+});

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { hasMismatch, parseCompareArguments } from '../../../src/cli/compare.js';
+import { parseFoldArguments, renderFold } from '../../../src/cli/fold.js';
+import { renderComparison } from '../../../src/cli/render-comparison.js';
+import { UsageError } from '../../../src/cli/usage.js';
+import type { FoldResult } from '../../../src/core/report/fold-result.js';
+import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
+
+test('compare takes two models and what a run needs', () => {
+	assert.deepEqual(parseCompareArguments(['a.onnx', 'b.onnx', '--no-run', '--seed', '7']), {
+		original: path.resolve('a.onnx'),
+		deployed: path.resolve('b.onnx'),
+		json: false,
+		options: { run: false, batch: 1, seed: 7 },
+	});
+});
+
+test('fold takes a model and the file to write', () => {
+	assert.deepEqual(parseFoldArguments(['a.onnx', '-o', 'b.onnx', '--json', '--batch=4']), {
+		model: path.resolve('a.onnx'),
+		json: true,
+		options: { output: path.resolve('b.onnx'), batch: 4, seed: 0 },
+	});
+});
+
+test('what cannot be understood is one sentence', () => {
+	const wrong: readonly (readonly [(argv: readonly string[]) => unknown, readonly string[], RegExp])[] = [
+		[parseCompareArguments, ['a.onnx'], /two model files/],
+		[parseCompareArguments, ['a', 'b', 'c'], /two models, not 3/],
+		[parseCompareArguments, ['a', 'b', '--output', 'c'], /--output/],
+		[parseCompareArguments, ['a', 'b', '--batch', '0'], /at least 1, not "0"/],
+		[parseFoldArguments, ['-o', 'b'], /needs a model file/],
+		[parseFoldArguments, ['a', 'b', '-o', 'c'], /one model, not 2/],
+		[parseFoldArguments, ['a'], /-o OUT/],
+	];
+	for (const [parse, argv, expected] of wrong) {
+		assert.throws(
+			() => parse(argv),
+			(error) => error instanceof UsageError && expected.test(error.message),
+		);
+	}
+});
+
+test('a mismatch is one of a layer or of the outputs', () => {
+	const right = [comparedLayer()];
+	assert.equal(hasMismatch(sampleComparison(right, { outputs: { status: 'match' } })), false);
+	assert.equal(hasMismatch(sampleComparison(right, { outputs: { status: 'mismatch' } })), true);
+	assert.equal(hasMismatch(sampleComparison([wrongEpsilon()])), true);
+	assert.equal(hasMismatch(sampleComparison([emptyLayer({ name: 'a', status: 'unmatched' })])), false);
+});
+
+test('the table has a row a layer; what is wrong is explained below, with what to do', () => {
+	const layers = [comparedLayer({ name: 'a' }), wrongEpsilon('b'), comparedLayer({ name: 'c' }, { status: 'kept' })];
+	const text = renderComparison(sampleComparison(layers, { notes: ['A note.'] }), {});
+	assert.match(text, /^1 +b +Conv b\/conv +MISMATCH +another epsilon +99 % +0\.031 +2\.4e-6$/m);
+	assert.match(text, /^b: The weights fit epsilon 1e-3.*\n {2}Give the converter the epsilon/m);
+	assert.match(text, /^A note\.$/m);
+	assert.doesNotMatch(text, /^[ac]: /m);
+});
+
+test('names from files cannot speak to the terminal', () => {
+	const layer = comparedLayer({ name: '\u001b[31mred' }, { status: 'mismatch', evidence: 'a\nb \u001b]0;x\u0007' });
+	const text = renderComparison(sampleComparison([layer], { notes: ['\u001b[2J'] }), {});
+	assert.ok(!text.includes('\u001b') && !text.includes('\u0007'));
+});
+
+test('a fold is told with its numbers and why the rest was not folded', () => {
+	const result: FoldResult = {
+		format: 'batchnorm-lens.fold',
+		version: 1,
+		model: 'a.onnx',
+		written: { path: 'b.onnx', bytes: 1234 },
+		folded: [{ name: 'bn1', into: 'conv1' }],
+		kept: [{ name: 'bn2', reasons: ['rank', 'new-code'] }],
+		outputs: { status: 'match', maxAbs: 1e-7, maxRel: 1e-7, bound: 1e-6 },
+	};
+	assert.match(
+		renderFold(result),
+		/^Folded 1 of 2 BatchNorm layers into b\.onnx \(1234 bytes\)\.\n {2}not folded: bn2: /,
+	);
+	assert.match(renderFold(result), /the rank is not supported; new-code\nBoth models give the same outputs/);
+	const nothing = { ...result, written: null, folded: [] };
+	assert.match(renderFold(nothing), /^None of 1 BatchNorm layer can be folded: nothing was written\.\n/);
+	assert.match(renderFold({ ...nothing, kept: [] }), /^a\.onnx has no BatchNormalization: nothing was written\.$/m);
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { renderReport } from '../../../src/cli/render-report.js';
+import type { LayerReport, Report } from '../../../src/core/report/types.js';
+
+const layer: LayerReport = {
+	name: '/features/0/BatchNormalization',
+	graph: '',
+	output: 'y',
+	channels: 2,
+	dtype: 'float32',
+	opset: 15,
+	epsilon: 1e-5,
+	momentum: 0.9,
+	mode: 'inference',
+	axes: 'channel',
+	source: { op: 'Conv', name: 'conv' },
+	parameters: null,
+	affine: null,
+	recompute: { status: 'match', maxAbs: 1e-7, bound: 1e-6 },
+	batch: null,
+	foldable: { into: null, reasons: [] },
+	findings: [],
+};
+
+function report(...layers: LayerReport[]): Report {
+	return {
+		format: 'batchnorm-lens.report',
+		version: 1,
+		model: { path: 'm.onnx', bytes: 1234, irVersion: 8, opset: 15, producer: '', nodes: 1 },
+		layers,
+		run: { status: 'ok', runtime: 'onnxruntime-node 1.30.0', inputs: [], milliseconds: { total: 12.3 } },
+		findings: [],
+	};
+}
+
+const render = (...layers: LayerReport[]) => renderReport(report(...layers), {});
+
+test('every unusual form of a layer is named in words; ordinary models have no column for them', () => {
+	assert.ok(!render(layer).includes('form'));
+	const text = render(
+		layer,
+		{ ...layer, mode: 'training' },
+		{ ...layer, axes: 'activation' },
+		{ ...layer, kind: 'decomposed' },
+		{ ...layer, graph: 'If_3/then_branch' },
+		{ ...layer, parametersFrom: 'graph inputs' },
+	);
+	for (const words of [
+		'training mode',
+		'per activation (spatial=0)',
+		'decomposed',
+		'inside If_3/then_branch',
+		'parameters: graph inputs',
+	]) {
+		assert.ok(text.includes(words), words);
+	}
+});
+
+test('names from the file cannot steer the terminal, and colour is only for terminals', () => {
+	const hostile = {
+		...layer,
+		name: 'a\u001b[31m\nb',
+		findings: [{ code: 'dead-channel', severity: 'warning', channels: [0], message: 'x\u001b[2J' }],
+	} as const;
+	assert.ok(!render(hostile).includes('\u001b'));
+	assert.ok(renderReport(report(hostile), { isTTY: true }).includes('\u001b[33mwarning'));
+});
+
+test('each reason for a skipped check is said once, with its count', () => {
+	const skipped: LayerReport = { ...layer, recompute: { status: 'skipped', reason: 'Not checked: no access.' } };
+	assert.match(render(skipped, skipped), /2 layers: Not checked: no access\./);
+});

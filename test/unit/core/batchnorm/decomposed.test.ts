@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { affine } from '../../../../src/core/batchnorm/affine.js';
+import { findLayers } from '../../../../src/core/batchnorm/find.js';
+import type { BatchNormLayer } from '../../../../src/core/batchnorm/layer.js';
+import { parameterValues } from '../../../../src/core/batchnorm/parameters.js';
+import type { GraphSpec, NodeSpec, TensorSpec } from '../../support/model-builder.js';
+import { open } from '../../support/open.js';
+
+/** Six channels, so that nothing looks like an image. */
+const C = 6;
+const GAMMA = [1, -2, 0.5, 3, 0.25, 1.5];
+const BETA = [0, 1, -1, 0.5, 2, -2];
+const MEAN = [0.5, -0.5, 3, 0, 1, -4];
+const VARIANCE = [1, 4, 0.25, 9, 2, 0.5];
+const EPSILON = 2 ** -10;
+
+function perChannel(name: string, values: readonly number[], dims: readonly number[] = [C, 1, 1]): TensorSpec {
+	return { name, values, dims };
+}
+
+const CONSTANTS = [
+	perChannel('gamma', GAMMA),
+	perChannel('beta', BETA),
+	perChannel('mean', MEAN),
+	perChannel('variance', VARIANCE),
+	{ name: 'epsilon', dims: [], values: [EPSILON] },
+	{ name: 'w', dims: [C, 1, 1, 1], values: GAMMA },
+];
+
+/** "y = Op a b" a line; the operators before it a convolution that gives x its rank. */
+function nodesOf(...lines: string[]): NodeSpec[] {
+	const steps = lines.map((line) => {
+		const [output, , op, ...inputs] = line.split(' ');
+		return { op, name: `n_${output}`, inputs, outputs: [output] };
+	});
+	return [{ op: 'Conv', name: 'conv', inputs: ['i', 'w'], outputs: ['x'] }, ...steps];
+}
+
+async function layersOf(nodes: NodeSpec[], { opset, ...graph }: GraphSpec & { opset?: number } = {}) {
+	const whole = { initializers: CONSTANTS, inputs: ['i'], outputs: ['y'], nodes, ...graph };
+	const { model, source } = await open({ opset, graph: whole });
+	return findLayers(model, { source });
+}
+
+async function single(...lines: string[]): Promise<BatchNormLayer> {
+	const layers = await layersOf(nodesOf(...lines));
+	assert.equal(layers.length, 1);
+	assert.equal(layers[0].kind, 'decomposed');
+	return layers[0];
+}
+
+function assertSeparated(layer: BatchNormLayer, gamma: readonly number[] = GAMMA): void {
+	const resolved = parameterValues(layer);
+	assert.ok('values' in resolved);
+	const { values } = resolved;
+	assert.deepEqual([...values.gamma], gamma);
+	assert.deepEqual([[...values.beta], [...values.mean], [...values.variance]], [BETA, MEAN, VARIANCE]);
+	assert.deepEqual([layer.epsilon, layer.affine, layer.channels], [EPSILON, undefined, C]);
+}
+
+test('the textbook chain gives all parameters back', async () => {
+	const layer = await single(
+		'a = Sub x mean',
+		'v = Add variance epsilon',
+		'd = Sqrt v',
+		'n = Div a d',
+		's = Mul n gamma',
+		'y = Add s beta',
+	);
+	assertSeparated(layer);
+	assert.deepEqual([layer.input, layer.output, layer.source?.name, layer.name], ['x', 'y', 'conv', 'n_y']);
+});
+
+test('a scale that is still an expression is taken apart', async () => {
+	const deviation = ['v = Add epsilon variance', 'd = Sqrt v'];
+	const forms = [
+		[...deviation, 'r = Reciprocal d', 'k = Mul gamma r'],
+		[...deviation, 'r = Reciprocal d', 'k = Mul r gamma'],
+		[...deviation, 'k = Div gamma d'],
+	];
+	for (const form of forms) {
+		assertSeparated(await single(...form, 'a = Sub x mean', 's = Mul a k', 'y = Add s beta'));
+		const shift = ['mk = Mul mean k', 't = Sub beta mk'];
+		assertSeparated(await single(...form, ...shift, 's = Mul k x', 'y = Add t s'));
+	}
+	const plain = await single(...deviation, 'r = Reciprocal d', 'a = Sub x mean', 's = Mul a r', 'y = Add s beta');
+	assertSeparated(plain, Array(C).fill(1));
+});
+
+test('constants of a channel alone reach their shape through Unsqueeze', async () => {
+	const axes = { name: 'axes', dtype: 'int64', values: [1, 2] } as const;
+	const flat = CONSTANTS.map((tensor) => (tensor.dims?.length === 3 ? { ...tensor, dims: [C] } : tensor));
+	const nodes = nodesOf(
+		'um = Unsqueeze mean axes',
+		'ug = Unsqueeze gamma axes',
+		'ub = Unsqueeze beta axes',
+		'v = Add variance epsilon',
+		'd = Sqrt v',
+		'ud = Unsqueeze d axes',
+		'a = Sub x um',
+		'n = Div a ud',
+		's = Mul n ug',
+		'y = Add s ub',
+	);
+	const [layer] = await layersOf(nodes, { initializers: [...flat, axes] });
+	assertSeparated(layer);
+});
+
+test('folded constants give scale and shift, and say that the rest cannot be told', async () => {
+	const layer = await single('s = Mul x gamma', 'y = Add s beta');
+	assert.deepEqual(layer.affine, { scale: Float64Array.from(GAMMA), shift: Float64Array.from(BETA) });
+	const resolved = parameterValues(layer);
+	assert.ok('reason' in resolved);
+	assert.match(resolved.reason, /gamma, beta, mean and variance cannot be told apart/);
+});
+
+test('a chain with a folded deviation keeps what it still shows: the mean', async () => {
+	const layer = await single('a = Sub x mean', 'n = Div a variance', 's = Mul n gamma', 'y = Add s beta');
+	const scale = GAMMA.map((gamma, c) => gamma / VARIANCE[c]);
+	const shift = BETA.map((beta, c) => beta - MEAN[c] * scale[c]);
+	assert.deepEqual(layer.affine, { scale: Float64Array.from(scale), shift: Float64Array.from(shift) });
+	assert.deepEqual([[...(layer.mean.values ?? [])], layer.gamma.values], [MEAN, null]);
+});
+
+test('both forms of a layer describe the same map', async () => {
+	const layer = await single(
+		'v = Add variance epsilon',
+		'd = Sqrt v',
+		'a = Sub x mean',
+		'n = Div a d',
+		's = Mul n gamma',
+		'y = Add s beta',
+	);
+	const resolved = parameterValues(layer);
+	assert.ok('values' in resolved);
+	const { gamma, beta, mean, variance } = resolved.values;
+	assert.deepEqual(affine(gamma, beta, mean, variance, layer.epsilon), affine(GAMMA, BETA, MEAN, VARIANCE, EPSILON));
+});
+
+test('ranks: (C) on rank 2, (C, 1) on rank 3, the full shape on an unknown rank', async () => {
+	const count = async (shape: readonly number[] | undefined, dims: readonly number[]) => {
+		const initializers = [perChannel('k', GAMMA, dims), perChannel('t', BETA, dims)];
+		const nodes = [
+			{ op: 'Relu', inputs: ['i'], outputs: ['x'] },
+			{ op: 'Mul', inputs: ['x', 'k'], outputs: ['s'] },
+			{ op: 'Add', inputs: ['s', 't'], outputs: ['y'] },
+		];
+		const layers = await layersOf(nodes, { initializers, inputs: [shape ? { name: 'i', shape } : 'i'] });
+		return layers.length;
+	};
+	assert.equal(await count([1, C], [C]), 1);
+	assert.equal(await count([1, C], [1, C]), 1);
+	assert.equal(await count([1, C, 4], [C, 1]), 1);
+	assert.equal(await count([1, C, 4, 4, 4], [C, 1, 1, 1]), 1);
+	assert.equal(await count(undefined, [1, C, 1, 1]), 1);
+	assert.equal(await count([1, 4, C], [C]), 0, 'the last axis is not the channel axis');
+	assert.equal(await count([1, 4, C, C], [C, 1]), 0);
+	assert.equal(await count(undefined, [C, 1, 1]), 0, 'which axis C stands for is not known');
+});
+
+test('before opset 7 the axis says that a plain (C) is per channel', async () => {
+	const flat = CONSTANTS.map((tensor) => (tensor.dims?.length === 3 ? { ...tensor, dims: [C] } : tensor));
+	const attributes = { broadcast: { i: 1 }, axis: { i: 1 } };
+	const nodes = nodesOf('s = Mul x gamma', 'y = Add s beta').map((node) => ({ ...node, attributes }));
+	const [layer] = await layersOf(nodes, { initializers: flat, opset: 6 });
+	assert.deepEqual([...(layer?.affine?.shift ?? [])], BETA);
+});
+
+test('everyday arithmetic is no layer', async () => {
+	const none = async (lines: string[], graph: GraphSpec = {}) => {
+		assert.deepEqual(await layersOf(nodesOf(...lines), graph), [], lines.join('; '));
+	};
+	await none(['s = Mul x epsilon', 'y = Add s epsilon']);
+	await none(['y = Add x beta']);
+	await none(['y = Mul x gamma']);
+	await none(['a = Add x beta', 'y = Mul a gamma']);
+	await none(['s = Mul x gamma', 'y = Add s x']);
+	await none(['s = Mul x gamma', 'y = Add s beta', 'z = Relu s']);
+	await none(['s = Mul x gamma', 'y = Add s beta'], { outputs: ['y', 's'] });
+	await none(['a = Sub x mean', 'y = Div a variance']);
+});
+
+test("another normalization's own scale and shift is no layer", async () => {
+	const tail = [
+		{ op: 'Mul', inputs: ['h', 'gamma'], outputs: ['s'] },
+		{ op: 'Add', inputs: ['s', 'beta'], outputs: ['y'] },
+	];
+	const shape = [1, C, 4, 4];
+	const declared = { inputs: [{ name: 'i', shape }], valueInfo: [{ name: 'h', shape }] };
+	const group = [
+		{ op: 'Reshape', inputs: ['i', 's1'], outputs: ['r'] },
+		{ op: 'InstanceNormalization', inputs: ['r', 'one', 'zero'], outputs: ['q'] },
+		{ op: 'Reshape', inputs: ['q', 's2'], outputs: ['h'] },
+	];
+	assert.deepEqual(await layersOf([...group, ...tail], declared), []);
+	const layerNorm = [
+		{ op: 'ReduceMean', inputs: ['i'], outputs: ['r'] },
+		{ op: 'Div', inputs: ['i', 'r'], outputs: ['h'] },
+	];
+	assert.deepEqual(await layersOf([...layerNorm, ...tail], declared), []);
+	const batch = [{ op: 'BatchNormalization', inputs: ['i', 'a', 'a', 'a', 'a'], outputs: ['h'] }];
+	assert.deepEqual(
+		(await layersOf([...batch, ...tail], declared)).map(({ kind }) => kind),
+		['batchnorm'],
+	);
+});
+
+test('scale and shift of an image at the input prepare it; with more channels they may be a layer', async () => {
+	const prepare = async (channels: number) => {
+		const values = GAMMA.slice(0, channels);
+		const initializers = [perChannel('k', values, [channels, 1, 1]), perChannel('t', values, [channels, 1, 1])];
+		const nodes = [
+			{ op: 'Mul', inputs: ['i', 'k'], outputs: ['s'] },
+			{ op: 'Add', inputs: ['s', 't'], outputs: ['y'] },
+		];
+		return (await layersOf(nodes, { initializers, inputs: [{ name: 'i', shape: [1, channels, 8, 8] }] })).length;
+	};
+	assert.deepEqual([await prepare(3), await prepare(C)], [0, 1]);
+});
+
+test('a gate computed at run time is no constant', async () => {
+	const nodes = [
+		{ op: 'Mul', inputs: ['i', 'gate'], outputs: ['s'] },
+		{ op: 'Add', inputs: ['s', 'beta'], outputs: ['y'] },
+		{ op: 'Sigmoid', inputs: ['g'], outputs: ['gate'] },
+	];
+	const inputs = [
+		{ name: 'i', shape: [1, C, 4, 4] },
+		{ name: 'g', shape: [1, C, 1, 1] },
+	];
+	assert.deepEqual(await layersOf(nodes, { inputs }), []);
+});
+
+test('layers of both kinds come in graph order', async () => {
+	const chain = nodesOf('s = Mul x gamma', 'h = Add s beta');
+	const operator = { op: 'BatchNormalization', name: 'bn', inputs: ['h', 'g', 'g', 'g', 'g'], outputs: ['y'] };
+	const again = [
+		{ op: 'Relu', inputs: ['y'], outputs: ['r'] },
+		{ op: 'Mul', inputs: ['gamma', 'r'], outputs: ['s2'] },
+		{ op: 'Add', name: 'last', inputs: ['beta', 's2'], outputs: ['z'] },
+	];
+	const layers = await layersOf([...chain, operator, ...again], { outputs: ['z'] });
+	assert.deepEqual(
+		layers.map(({ name, kind }) => [name, kind]),
+		[
+			['n_h', 'decomposed'],
+			['bn', 'batchnorm'],
+			['last', 'decomposed'],
+		],
+	);
+});

@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareModels } from '../../../../src/core/folding/compare.js';
+import { planFold } from '../../../../src/core/folding/fold-model.js';
+import { planEdits, renderEdits } from '../../../../src/core/onnx/edit.js';
+import type { Node } from '../../../../src/core/onnx/model.js';
+import { readModel } from '../../../../src/core/onnx/reader.js';
+import { memorySource } from '../../../../src/core/onnx/source.js';
+import { readTensor } from '../../../../src/core/onnx/tensor.js';
+import { rawElements } from '../../support/elements.js';
+import { openFixture } from '../../support/fixtures.js';
+import type { ModelSpec, NodeSpec, TensorSpec } from '../../support/model-builder.js';
+import { type OpenModel, open, openBytes } from '../../support/open.js';
+import { asConstantNodes, asExpressions, asHalf, asQuantized, specOf, withIdentities } from '../../support/respec.js';
+
+interface Folded extends OpenModel {
+	readonly folded: readonly string[];
+	/** "name: reason, reason" */
+	readonly kept: readonly string[];
+}
+
+async function fold({ model, source }: OpenModel): Promise<Folded> {
+	const { edits, folded, kept } = await planFold(model, { source });
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of renderEdits(await planEdits(source, edits), source)) {
+		chunks.push(chunk.slice());
+	}
+	return {
+		...(await openBytes(Uint8Array.from(Buffer.concat(chunks)))),
+		folded: folded.map(({ name, into }) => `${name} into ${into}`),
+		kept: kept.map(({ name, reasons }) => `${name}: ${reasons.join(', ')}`),
+	};
+}
+
+/** The statuses of the layers when the folded model is compared with what it was made from. */
+async function verdicts(original: OpenModel, folded: OpenModel): Promise<string> {
+	const { layers } = await compareModels(
+		{ model: original.model, access: { source: original.source } },
+		{ model: folded.model, access: { source: folded.source } },
+	);
+	return layers.map(({ status }) => status).join(' ');
+}
+
+const operators = ({ model }: OpenModel) => model.graph.nodes.map(({ opType }) => opType).join(' ');
+
+/** Every name that a node reads is there: an input, an initializer or another node's output. */
+function assertComplete({ model }: OpenModel): void {
+	const { graph } = model;
+	const known = new Set(['', ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
+	for (const { inputs, outputs } of graph.nodes) {
+		for (const input of inputs) {
+			assert.ok(known.has(input), `${input} is written before it is read`);
+		}
+		for (const output of outputs) {
+			known.add(output);
+		}
+	}
+	const read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)]);
+	for (const name of graph.initializers.keys()) {
+		assert.ok(read.has(name), `${name} is read by somebody`);
+	}
+	for (const { name } of graph.outputs) {
+		assert.ok(known.has(name), `the output ${name} is written`);
+	}
+}
+
+test('every foldable layer of every fixture, those that PyTorch leaves too', async () => {
+	const left = {
+		plain_cnn: '',
+		depthwise: '',
+		generator: '',
+		mlp: '',
+		conv1d: '',
+		conv3d: '',
+		preact: 'several-consumers operator-between operator-between',
+	};
+	for (const [name, reasons] of Object.entries(left)) {
+		const original = await openFixture(`${name}.onnx`);
+		const folded = await fold(original);
+		assertComplete(folded);
+		assert.equal(folded.kept.map((layer) => layer.replace(/^.*: /, '')).join(' '), reasons, name);
+		const expected = reasons === '' ? /^match( match)*$/ : /^kept match kept match kept$/;
+		assert.match(await verdicts(original, folded), expected, name);
+	}
+});
+
+test('what is not folded keeps its bytes', async () => {
+	const original = await openFixture('preact.onnx');
+	const folded = await fold(original);
+	const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+	const slice = ({ bytes }: OpenModel, { span }: Node) => text(bytes.subarray(span.offset, span.offset + span.length));
+	const whole = text(folded.bytes);
+	// Conv in front of a folded layer is rewritten, and nothing else.
+	const changed = original.model.graph.nodes.filter((node) => !whole.includes(slice(original, node)));
+	assert.deepEqual(
+		changed.map(({ opType }) => opType),
+		['Conv', 'BatchNormalization', 'Conv', 'BatchNormalization'],
+	);
+	assert.equal(folded.model.producerName, original.model.producerName);
+	assert.deepEqual(folded.model.opsetImports, original.model.opsetImports);
+	const untouched = original.model.graph.initializers.get('1.bn1.weight');
+	assert.ok(
+		untouched &&
+			whole.includes(
+				text(original.bytes.subarray(untouched.span.offset, untouched.span.offset + untouched.span.length)),
+			),
+	);
+});
+
+test('a model with nothing to fold comes out as it went in', async () => {
+	const original = await openFixture('plain_cnn.folded.onnx');
+	assert.ok(Buffer.from((await fold(original)).bytes).equals(original.bytes));
+});
+
+test('a second fold changes nothing more', async () => {
+	const folded = await fold(await openFixture('generator.onnx'));
+	assert.deepEqual((await fold(folded)).bytes, folded.bytes);
+});
+
+const WAYS: Readonly<Record<string, (spec: ModelSpec) => ModelSpec>> = {
+	'Constant nodes': asConstantNodes,
+	'constant expressions': asExpressions,
+	'Identity nodes': withIdentities,
+};
+
+test('weights and parameters that are not plain initializers', async () => {
+	for (const [way, change] of Object.entries(WAYS)) {
+		for (const name of ['plain_cnn', 'generator', 'mlp']) {
+			const original = await open(change(await specOf(await openFixture(`${name}.onnx`))));
+			const folded = await fold(original);
+			assertComplete(folded);
+			assert.equal(folded.kept.length, 0, `${name}: ${way}`);
+			assert.match(await verdicts(original, folded), /^match( match)*$/, `${name}: ${way}`);
+			assert.ok(!operators(folded).includes('BatchNormalization'));
+		}
+	}
+});
+
+test('float16 weights stay float16, rounded once', async () => {
+	const original = await open(asHalf(await specOf(await openFixture('plain_cnn.onnx'))));
+	const folded = await fold(original);
+	assert.equal(await verdicts(original, folded), 'match match match');
+	const weight = folded.model.graph.initializers.get('0.weight');
+	assert.equal(weight?.dataType, 10);
+});
+
+test('weights kept as integers are not folded: that would be another model', async () => {
+	const original = await open(asQuantized(await specOf(await openFixture('plain_cnn.onnx'))));
+	const folded = await fold(original);
+	assert.deepEqual(folded.bytes, original.bytes);
+	assert.ok(folded.kept.every((layer) => layer.endsWith(': mixed-types')));
+});
+
+const C = 2;
+const CONSTANTS: readonly TensorSpec[] = [
+	{ name: 'w', dims: [C, C, 1, 1], values: [1, 2, 3, 4] },
+	{ name: 'm', dims: [C, C], values: [1, 2, 3, 4] },
+	{ name: 'b', values: [0.5, -0.5] },
+	{ name: 'g', values: [2, 3] },
+	{ name: 't', values: [1, -1] },
+	{ name: 'u', values: [0.25, 4] },
+	{ name: 'v', values: [4, 9] },
+];
+const node = (op: string, inputs: string, output: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+	op,
+	name: `${op} ${output}`,
+	inputs: inputs.split(' '),
+	outputs: [output],
+	attributes,
+});
+const norm = (input: string, output: string) =>
+	node('BatchNormalization', `${input} g t u v`, output, { epsilon: { f: 0 } });
+const IMAGE = ['N', C, 4, 4];
+const ROWS = ['N', C];
+
+/** A model of these nodes, with the constants that they read. */
+async function small(
+	nodes: readonly NodeSpec[],
+	shape: readonly (string | number)[],
+	spec: Partial<ModelSpec> = {},
+): Promise<OpenModel> {
+	const used = new Set(nodes.flatMap(({ inputs }) => inputs ?? []));
+	const initializers = CONSTANTS.filter(({ name = '' }) => used.has(name));
+	return open({
+		opset: 15,
+		...spec,
+		graph: { nodes, initializers, inputs: [{ name: 'x', shape }], outputs: ['y'], ...spec.graph },
+	});
+}
+
+async function values({ model, source }: OpenModel, name: string): Promise<number[]> {
+	const record = model.graph.initializers.get(name);
+	assert.ok(record, name);
+	return Array.from((await readTensor(record, { source })).data);
+}
+
+test('the numbers of a small fold, by hand: s = g / sqrt(v), bias (b - u) s + t', async () => {
+	const folded = await fold(await small([node('Conv', 'x w b', 'c'), norm('c', 'y')], IMAGE));
+	assert.deepEqual(folded.folded, ['BatchNormalization y into Conv c']);
+	assert.equal(operators(folded), 'Conv');
+	assert.deepEqual(folded.model.graph.nodes[0].outputs, ['y']);
+	assert.deepEqual([...folded.model.graph.initializers.keys()].sort(), ['b', 'w']);
+	assert.deepEqual(await values(folded, 'w'), [1, 2, 3, 4]);
+	assert.deepEqual(await values(folded, 'b'), [1.25, -5.5]);
+});
+
+test('an operator without bias gets one', async () => {
+	const folded = await fold(await small([node('Conv', 'x w', 'c'), norm('c', 'y')], IMAGE));
+	const [conv] = folded.model.graph.nodes;
+	assert.equal(conv.inputs.length, 3);
+	assert.deepEqual(await values(folded, conv.inputs[2]), [0.75, -5]);
+});
+
+test('a product without bias leaves an Add where the layer was; one with an Add keeps that', async () => {
+	const bare = await fold(await small([node('MatMul', 'x m', 'p'), norm('p', 'y')], ROWS));
+	assert.equal(operators(bare), 'MatMul Add');
+	assert.deepEqual(await values(bare, bare.model.graph.nodes[1].inputs[1]), [0.75, -5]);
+	const added = await fold(await small([node('MatMul', 'x m', 'p'), node('Add', 'b p', 'a'), norm('a', 'y')], ROWS));
+	assert.equal(operators(added), 'MatMul Add');
+	assert.deepEqual(added.model.graph.nodes[1].outputs, ['y']);
+	assert.deepEqual(await values(added, 'b'), [1.25, -5.5]);
+});
+
+test('Gemm keeps alpha and beta, and its constants make up for them', async () => {
+	const gemm = node('Gemm', 'x m b', 'c', { alpha: { f: 0.5 }, beta: { f: 2 } });
+	const original = await small([gemm, norm('c', 'y')], ROWS);
+	const folded = await fold(original);
+	// C = ((2 b - u) s + t) / 2, and the weight is scaled as it is.
+	assert.deepEqual(await values(folded, 'b'), [((1 - 0.25) * 1 + 1) / 2, ((-1 - 4) * 1 - 1) / 2]);
+	assert.equal(await verdicts(original, folded), 'match');
+	const ignored = await small([{ ...gemm, attributes: { beta: { f: 0 } } }, norm('c', 'y')], ROWS);
+	assert.equal(operators(await fold(ignored)), 'Gemm Add', 'a bias that Gemm ignores cannot carry anything');
+});
+
+test('an Add in front of the layer goes into the operator’s own bias', async () => {
+	const nodes = [node('Conv', 'x w b', 'c'), node('Identity', 'c', 'i'), node('Add', 'i k', 'a'), norm('a', 'y')];
+	const constant: TensorSpec = { name: 'k', dims: [1, C, 1, 1], values: [10, 20] };
+	const initializers = [...CONSTANTS.filter(({ name = '' }) => 'wbgtuv'.includes(name)), constant];
+	const original = await small(nodes, IMAGE, {
+		graph: { nodes, initializers, inputs: [{ name: 'x', shape: IMAGE }], outputs: ['y'] },
+	});
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'Conv Identity');
+	assert.deepEqual(await values(folded, 'b'), [11.25, 14.5]);
+});
+
+test('a weight that another node reads is copied, and the other node keeps its own', async () => {
+	const nodes = [node('Conv', 'x w', 'c'), norm('c', 'n'), node('Conv', 'n w', 'y')];
+	const folded = await fold(await small(nodes, IMAGE));
+	assertComplete(folded);
+	const [first, second] = folded.model.graph.nodes;
+	assert.notEqual(first.inputs[1], 'w');
+	assert.equal(second.inputs[1], 'w');
+	assert.deepEqual(await values(folded, 'w'), [1, 2, 3, 4]);
+});
+
+test('a weight that two folded operators share is copied for both, and the original goes', async () => {
+	const nodes = [node('Conv', 'x w', 'c'), norm('c', 'n'), node('Conv', 'n w', 'd'), norm('d', 'y')];
+	const original = await small(nodes, IMAGE);
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'Conv Conv');
+	assert.equal(await verdicts(original, folded), 'match match');
+});
+
+test('a layer in front of an unpadded convolution goes forward', async () => {
+	const original = await small([norm('x', 'n'), node('Conv', 'n w b', 'y')], IMAGE);
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'Conv');
+	assert.deepEqual(folded.model.graph.nodes[0].inputs[0], 'x');
+	assert.equal(await verdicts(original, folded), 'match');
+	const padded = await small([norm('x', 'n'), node('Conv', 'n w b', 'y', { pads: { ints: [1, 1, 1, 1] } })], IMAGE);
+	assert.deepEqual((await fold(padded)).kept, ['BatchNormalization n: no-linear-operator, padded-forward-fold']);
+});
+
+test('one in front and one behind, into the same convolution', async () => {
+	const original = await small([norm('x', 'n'), node('Conv', 'n w b', 'c'), norm('c', 'y')], IMAGE);
+	const folded = await fold(original);
+	assert.equal(operators(folded), 'Conv');
+	assert.equal(await verdicts(original, folded), 'match match');
+});
+
+test('through a reshape and a transpose', async () => {
+	const shape: TensorSpec = { name: 'shape', dims: [3], dtype: 'int64', values: [2, 3, C] };
+	const nodes = [
+		node('MatMul', 'x m', 'p'),
+		node('Reshape', 'p shape', 'q'),
+		node('Transpose', 'q', 'r', { perm: { ints: [0, 2, 1] } }),
+		norm('r', 'n'),
+		node('Relu', 'n', 'y'),
+	];
+	const initializers = [...CONSTANTS.filter(({ name = '' }) => 'mgtuv'.includes(name)), shape];
+	const graph = {
+		nodes,
+		initializers,
+		inputs: [{ name: 'x', shape: [6, C] }],
+		outputs: ['y'],
+		valueInfo: [{ name: 'r', shape: [2, C, 3] }],
+	};
+	const original = await small(nodes, [6, C], { graph });
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'MatMul Reshape Transpose Add Relu');
+	assert.deepEqual(await values(folded, 'm'), [1, 2, 3, 4]);
+	assert.equal(await verdicts(original, folded), 'match');
+});
+
+test('a layer written as Sub, Div, Mul and Add goes with all of its nodes', async () => {
+	const column = (name: string, list: readonly number[]): TensorSpec => ({ name, dims: [1, C, 1, 1], values: list });
+	const nodes = [
+		node('Conv', 'x w b', 'c'),
+		node('Sub', 'c cu', 'd'),
+		node('Div', 'd cs', 'e'),
+		node('Mul', 'e cg', 'f'),
+		node('Add', 'f ct', 'n'),
+		node('Relu', 'n', 'y'),
+	];
+	const initializers = [
+		...CONSTANTS.slice(0, 3),
+		column('cu', [0.25, 4]),
+		column('cs', [2, 3]),
+		column('cg', [2, 3]),
+		column('ct', [1, -1]),
+	];
+	const original = await small(nodes, IMAGE, {
+		graph: {
+			nodes,
+			initializers: initializers.filter(({ name }) => name !== 'm'),
+			inputs: [{ name: 'x', shape: IMAGE }],
+			outputs: ['y'],
+		},
+	});
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'Conv Relu');
+	assert.deepEqual(await values(folded, 'b'), [1.25, -5.5]);
+});
+
+test('IR version 3: what is no initializer any more is no input either', async () => {
+	const nodes = [node('Conv', 'x w b', 'c'), norm('c', 'y')];
+	const initializers = CONSTANTS.filter(({ name }) => name !== 'm');
+	const inputs = [
+		{ name: 'x', shape: IMAGE },
+		...initializers.map(({ name = '', values: list = [], dims }) => ({ name, shape: dims ?? [list.length] })),
+	];
+	const original = await open({ irVersion: 3, opset: 9, graph: { nodes, initializers, inputs, outputs: ['y'] } });
+	const folded = await fold(original);
+	assert.deepEqual(folded.model.graph.inputs.map(({ name }) => name).sort(), ['b', 'w', 'x']);
+});
+
+test('a layer in a branch folds there; one in a function, whose calls share it, does not', async () => {
+	const branch = { g: { nodes: [node('Conv', 'x w b', 'c'), norm('c', 'z')], outputs: ['z'] } };
+	const choose = node('If', 'k', 'y', { then_branch: branch, else_branch: branch });
+	const initializers = CONSTANTS.filter(({ name }) => name !== 'm');
+	const inputs = [
+		{ name: 'x', shape: IMAGE },
+		{ name: 'k', dtype: 'bool' as const, shape: [] },
+	];
+	const original = await open({ opset: 15, graph: { nodes: [choose], initializers, inputs, outputs: ['y'] } });
+	const folded = await fold(original);
+	assert.equal(folded.folded.length, 2);
+	assert.equal(await verdicts(original, folded), 'match match');
+	const definition = {
+		name: 'Block',
+		domain: 'local',
+		inputs: ['i', 'w', 'b', 'g', 't', 'u', 'v'],
+		outputs: ['o'],
+		nodes: [node('Conv', 'i w b', 'c'), norm('c', 'o')],
+	};
+	const call = { ...node('Block', 'x w b g t u v', 'y'), domain: 'local' };
+	const shared = await open({
+		opset: 15,
+		opsets: { local: 1 },
+		functions: [definition],
+		graph: { nodes: [call], initializers, inputs: inputs.slice(0, 1), outputs: ['y'] },
+	});
+	const unfolded = await fold(shared);
+	assert.deepEqual(unfolded.bytes, shared.bytes);
+	assert.match(unfolded.kept.join(), /inside-function/);
+});
+
+test('weights in another file are read from there and written into the model', async () => {
+	const data = rawElements('float32', [1, 2, 3, 4]);
+	const nodes = [node('Conv', 'x w b', 'c'), norm('c', 'y')];
+	const initializers = CONSTANTS.filter(({ name }) => name !== 'm').map((tensor) =>
+		tensor.name === 'w' ? { ...tensor, external: { location: 'weights.bin', offset: 0, length: 16 } } : tensor,
+	);
+	const { model, source } = await open({
+		opset: 15,
+		graph: { nodes, initializers, inputs: [{ name: 'x', shape: IMAGE }], outputs: ['y'] },
+	});
+	const external = { open: async () => memorySource(data, 'weights.bin') };
+	const { edits, folded } = await planFold(model, { source, external });
+	assert.equal(folded.length, 1);
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of renderEdits(await planEdits(source, edits), source)) {
+		chunks.push(chunk.slice());
+	}
+	const written = memorySource(Uint8Array.from(Buffer.concat(chunks)), 'folded.onnx');
+	const weight = (await readModel(written)).graph.initializers.get('w');
+	assert.equal(weight?.storage.kind, 'raw');
+});

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findLayers } from '../../../../src/core/batchnorm/find.js';
+import { foldability } from '../../../../src/core/folding/reasons.js';
+import { openFixture } from '../../support/fixtures.js';
+import type { GraphSpec, NodeSpec, TensorSpec } from '../../support/model-builder.js';
+import { open } from '../../support/open.js';
+
+const INITIALIZERS: TensorSpec[] = [
+	{ name: 'w', dims: [2, 1, 1, 1], values: [1, 2] },
+	{ name: 'm', dims: [4, 2], values: [1, 2, 3, 4, 5, 6, 7, 8] },
+	{ name: 'g', values: [1, 2] },
+	{ name: 'v', values: [1, 4] },
+];
+const CONV = { op: 'Conv', name: 'conv', inputs: ['i', 'w'], outputs: ['x'] };
+const BN = { op: 'BatchNormalization', name: 'bn', inputs: ['x', 'g', 'g', 'g', 'v'], outputs: ['y'] };
+
+/** Where the layer called bn folds, or why not: "into conv", "graph-output" … */
+async function fold(nodes: readonly NodeSpec[], { opset = 15, ...rest }: GraphSpec & { opset?: number } = {}) {
+	const graph = { nodes, initializers: INITIALIZERS, inputs: ['i'], outputs: ['y'], ...rest };
+	const { model, source } = await open({ opset, graph });
+	const layer = (await findLayers(model, { source })).find(({ name }) => name === 'bn');
+	assert.ok(layer);
+	const { into, reasons } = foldability(layer);
+	return [...(into === null ? [] : [`into ${into}`]), ...reasons].join(', ');
+}
+
+test("agrees with what PyTorch's own fold did, and goes beyond where it does nothing", async () => {
+	const reasons = async (name: string) => {
+		const { model, source } = await openFixture(`${name}.onnx`);
+		return (await findLayers(model, { source })).map((layer) => foldability(layer).reasons.join());
+	};
+	for (const name of ['plain_cnn', 'depthwise', 'generator', 'mlp', 'conv1d', 'conv3d']) {
+		assert.ok(
+			(await reasons(name)).every((reason) => reason === ''),
+			name,
+		);
+	}
+	// Three stay in PyTorch's export too: a residual sum in front, and a convolution that the skip path reads as well.
+	assert.deepEqual(await reasons('preact'), ['several-consumers', '', 'operator-between', '', 'operator-between']);
+});
+
+test('an operator without a name is called by its output', async () => {
+	assert.equal(await fold([CONV, BN]), 'into conv');
+	assert.equal(await fold([{ ...CONV, name: '' }, BN]), 'into x');
+});
+
+test('who else reads what the operator writes', async () => {
+	const also = { op: 'Relu', inputs: ['x'], outputs: ['z'] };
+	assert.equal(await fold([CONV, BN, also]), 'several-consumers');
+	assert.equal(await fold([CONV, BN], { outputs: ['y', 'x'] }), 'graph-output');
+	const branch = { g: { nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['n'] }], outputs: ['n'] } };
+	const hidden = { op: 'If', inputs: ['c'], outputs: ['z'], attributes: { then_branch: branch, else_branch: branch } };
+	assert.equal(await fold([CONV, BN, hidden]), 'several-consumers');
+});
+
+test('a layer in a branch does not fold into an operator outside it', async () => {
+	const branch = { g: { nodes: [BN], outputs: ['y'] } };
+	const choose = { op: 'If', inputs: ['c'], outputs: ['z'], attributes: { then_branch: branch } };
+	assert.equal(await fold([CONV, choose], { outputs: ['z'] }), 'several-consumers');
+});
+
+test('the layer itself', async () => {
+	const training = { ...BN, outputs: ['y', 'a', 'b'], attributes: { training_mode: { i: 1 } } };
+	assert.equal(await fold([CONV, training]), 'training-mode');
+	const activation = { ...BN, attributes: { spatial: { zero: 2 } } };
+	assert.equal(await fold([CONV, activation], { opset: 7 }), 'per-activation');
+	assert.equal(await fold([CONV, { ...BN, inputs: ['x', 'g', 'g', 'g', 'i'] }]), 'dynamic-parameter');
+	const negative = INITIALIZERS.map((tensor) => (tensor.name === 'v' ? { ...tensor, values: [1, -4] } : tensor));
+	assert.equal(await fold([CONV, BN], { initializers: negative }), 'invalid-variance');
+	assert.equal(await fold([{ ...training, inputs: ['i', 'g', 'g', 'g', 'v'] }]), 'training-mode, no-linear-operator');
+});
+
+test('the weight: constant, shared, of another type', async () => {
+	assert.equal(await fold([{ ...CONV, inputs: ['i', 'i'] }, BN]), 'dynamic-parameter');
+	assert.equal(await fold([{ ...CONV, inputs: ['i', 'w', 'i'] }, BN]), 'dynamic-parameter');
+	const twin = { ...CONV, name: 'twin', outputs: ['z'] };
+	assert.equal(await fold([CONV, BN, twin]), 'into conv, shared-weight');
+	const half = { op: 'Conv', name: 'conv', inputs: ['i', 'w'], outputs: ['x'] };
+	const inputs = [{ name: 'i', dtype: 'float16', shape: [1, 1, 4, 4] } as const];
+	assert.equal(await fold([half, BN], { inputs }), 'mixed-types');
+	const turned = { op: 'Transpose', inputs: ['m'], outputs: ['t'] };
+	assert.equal(await fold([turned, { op: 'Gemm', name: 'fc', inputs: ['i', 't'], outputs: ['x'] }, BN]), 'into fc');
+});
+
+test('MatMul, with its bias as an Add, on rank 2 only', async () => {
+	const product = { op: 'MatMul', name: 'mm', inputs: ['i', 'm'], outputs: ['p'] };
+	const inputs = [{ name: 'i', shape: ['N', 4] as const }];
+	assert.equal(await fold([{ ...product, outputs: ['x'] }, BN], { inputs }), 'into mm');
+	const add = { op: 'Add', inputs: ['g', 'p'], outputs: ['x'] };
+	assert.equal(await fold([product, add, BN], { inputs }), 'into mm');
+	assert.equal(await fold([product, { ...add, inputs: ['i', 'p'] }, BN], { inputs }), 'operator-between');
+	const deep = [{ name: 'i', shape: ['N', 2, 4] as const }];
+	assert.equal(await fold([{ ...product, outputs: ['x'] }, BN], { inputs: deep }), 'rank');
+});
+
+test('nothing linear in front, or something between', async () => {
+	const relu = { op: 'Relu', inputs: ['h'], outputs: ['x'] };
+	assert.equal(await fold([{ ...CONV, outputs: ['h'] }, relu, BN]), 'operator-between');
+	assert.equal(await fold([{ ...relu, inputs: ['i'] }, BN]), 'no-linear-operator');
+	assert.equal(await fold([BN], { inputs: ['x'] }), 'no-linear-operator');
+});
+
+test('forwards into a convolution, unless padding would need the shift at the border', async () => {
+	const wide = [...INITIALIZERS, { name: 'w2', dims: [1, 2, 1, 1], values: [1, 2] }];
+	const behind = (attributes: NodeSpec['attributes']) =>
+		fold([BN, { op: 'Conv', name: 'next', inputs: ['y', 'w2'], outputs: ['z'], attributes }], {
+			inputs: ['x'],
+			outputs: ['z'],
+			initializers: wide,
+		});
+	assert.equal(await behind({}), 'into next');
+	assert.equal(await behind({ pads: { ints: [0, 1, 0, 1] } }), 'no-linear-operator, padded-forward-fold');
+	assert.equal(await behind({ auto_pad: { s: 'SAME_UPPER' } }), 'no-linear-operator, padded-forward-fold');
+});
+
+test('a decomposed layer folds like any other', async () => {
+	const constants = [
+		...INITIALIZERS,
+		{ name: 'k', dims: [2, 1, 1], values: [1, 2] },
+		{ name: 't', dims: [2, 1, 1], values: [3, 4] },
+	];
+	const chain = [
+		{ op: 'Mul', inputs: ['x', 'k'], outputs: ['s'] },
+		{ op: 'Add', name: 'bn', inputs: ['s', 't'], outputs: ['y'] },
+	];
+	assert.equal(await fold([CONV, ...chain], { initializers: constants }), 'into conv');
+});

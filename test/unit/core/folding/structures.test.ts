@@ -1,0 +1,440 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareModels } from '../../../../src/core/folding/compare.js';
+import type { Comparison } from '../../../../src/core/report/comparison.js';
+import { seededRandom } from '../../../../src/engine/child/random.js';
+import type { GraphSpec, NodeSpec, TensorSpec } from '../../support/model-builder.js';
+import { type OpenModel, open } from '../../support/open.js';
+
+const C = 4;
+const random = seededRandom(77);
+const draw = (count: number, value: () => number = random.normal) =>
+	Array.from({ length: count }, () => Math.fround(value()));
+
+/** Constants of every structure below; each graph takes those it names. */
+const VALUES: Readonly<Record<string, TensorSpec>> = Object.fromEntries(
+	(
+		[
+			['w', [C, C, 3, 3]],
+			['w2', [C, C, 3, 3]],
+			['m', [6, C]],
+			['b', [C]],
+			['g', [C], () => 0.5 + random.uniform()],
+			['t', [C]],
+			['u', [C]],
+			['v', [C], () => 0.2 + random.uniform()],
+		] as const
+	).map(([name, dims, value]) => [
+		name,
+		{
+			name,
+			dims,
+			values: draw(
+				dims.reduce((x, y) => x * y, 1),
+				value,
+			),
+		},
+	]),
+);
+
+const numbers = (name: string): number[] => (VALUES[name]?.values ?? []).map(Number);
+const EPSILON = Math.fround(1e-5);
+/** s and t of the layer below. */
+const scale = numbers('g').map((gamma, c) => gamma / Math.sqrt(numbers('v')[c] + EPSILON));
+const shift = numbers('t').map((beta, c) => beta - numbers('u')[c] * scale[c]);
+
+const conv = (input: string, output: string, inputs: readonly string[] = ['w', 'b'], pad = 0): NodeSpec => ({
+	op: 'Conv',
+	name: `conv ${output}`,
+	inputs: [input, ...inputs],
+	outputs: [output],
+	attributes: { pads: { ints: [pad, pad, pad, pad] } },
+});
+const norm = (input: string, output: string, parameters = ['g', 't', 'u', 'v']): NodeSpec => ({
+	op: 'BatchNormalization',
+	name: `bn ${output}`,
+	inputs: [input, ...parameters],
+	outputs: [output],
+});
+const relu = (input: string, output: string): NodeSpec => ({ op: 'Relu', inputs: [input], outputs: [output] });
+
+/** A graph from x to y with the constants that its nodes name, or other ones. */
+function model(
+	nodes: readonly NodeSpec[],
+	others: readonly TensorSpec[] = [],
+	graph: GraphSpec = {},
+): Promise<OpenModel> {
+	const used = new Set(nodes.flatMap(({ inputs }) => inputs ?? []));
+	const own = new Set(others.map(({ name }) => name));
+	const initializers = [
+		...Object.values(VALUES).filter(({ name = '' }) => used.has(name) && !own.has(name)),
+		...others,
+	];
+	const x = { name: 'x', shape: ['N', C, 9, 9] };
+	return open({ opset: 15, graph: { nodes, initializers, inputs: [x], outputs: ['y'], ...graph } });
+}
+
+async function compare(original: Promise<OpenModel>, deployed: Promise<OpenModel>): Promise<Comparison> {
+	const [own, other] = [await original, await deployed];
+	return compareModels(
+		{ model: own.model, access: { source: own.source } },
+		{ model: other.model, access: { source: other.source } },
+	);
+}
+
+const tensor = (name: string, dims: readonly number[], values: readonly number[]): TensorSpec => ({
+	name,
+	dims,
+	values,
+});
+/** Output channels of w scaled. */
+const scaledRows = (name: string, by: readonly number[]) =>
+	numbers(name).map((value, index) => value * by[Math.floor(index / (C * 9))]);
+/** Input channels of w scaled. */
+const scaledInputs = (name: string, by: readonly number[]) =>
+	numbers(name).map((value, index) => value * by[Math.floor(index / 9) % C]);
+const foldedBias = numbers('b').map((bias, c) => bias * scale[c] + shift[c]);
+
+const ORIGINAL = [conv('x', 'c'), norm('c', 'n'), relu('n', 'y')];
+const FOLDED = [conv('x', 'c', ['fw', 'fb']), relu('c', 'y')];
+const FOLDED_VALUES = [tensor('fw', [C, C, 3, 3], scaledRows('w', scale)), tensor('fb', [C], foldedBias)];
+
+test('a bias that the fold left in an Add behind the operator', async () => {
+	const deployed = [conv('x', 'c', ['fw']), { op: 'Add', inputs: ['c', 'fb'], outputs: ['a'] }, relu('a', 'y')];
+	const values = [FOLDED_VALUES[0], tensor('fb', [C, 1, 1], foldedBias)];
+	const { layers } = await compare(model(ORIGINAL), model(deployed, values));
+	assert.equal(layers[0].status, 'match');
+	// An Add that was there before is not part of the fold.
+	const added = tensor('fa', [C, 1, 1], [1, 2, 3, 4]);
+	const before = [...ORIGINAL.slice(0, 2), { op: 'Add', inputs: ['n', 'fa'], outputs: ['y'] }];
+	const after = [conv('x', 'c', ['fw', 'fb']), { op: 'Add', inputs: ['c', 'fa'], outputs: ['y'] }];
+	const kept = await compare(model(before, [added]), model(after, [...FOLDED_VALUES, added]));
+	assert.equal(kept.layers[0].status, 'match');
+});
+
+test('a bias of the original that stands in an Add in front of the layer', async () => {
+	const original = [
+		conv('x', 'c', ['w']),
+		{ op: 'Add', inputs: ['ab', 'c'], outputs: ['a'] },
+		norm('a', 'n'),
+		relu('n', 'y'),
+	];
+	const { layers } = await compare(
+		model(original, [tensor('ab', [1, C, 1, 1], numbers('b'))]),
+		model(FOLDED, FOLDED_VALUES),
+	);
+	assert.equal(layers[0].status, 'match');
+});
+
+test('a layer that is folded and still there acts twice', async () => {
+	const deployed = [conv('x', 'c', ['fw', 'fb']), norm('c', 'n'), relu('n', 'y')];
+	const [layer] = (await compare(model(ORIGINAL), model(deployed, FOLDED_VALUES))).layers;
+	assert.deepEqual([layer.status, layer.cause], ['mismatch', 'folded-twice']);
+	assert.match(layer.evidence, /still behind them: it acts twice/);
+});
+
+test('a layer that stayed with other parameters is a mismatch with a cause', async () => {
+	const changed: readonly (readonly [TensorSpec, string])[] = [
+		[tensor('t', [C], [0, 0, 0, 0]), 'beta-dropped'],
+		[tensor('u', [C], [0, 0, 0, 0]), 'mean-dropped'],
+		[tensor('g', [C], [1, 1, 1, 1]), 'gamma-dropped'],
+	];
+	for (const [values, cause] of changed) {
+		const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [values]))).layers;
+		assert.deepEqual([layer.status, layer.cause], ['mismatch', cause]);
+		assert.match(layer.evidence, /^The layer is still there as bn n, with other parameters\. /);
+	}
+	const epsilon = { ...norm('c', 'n'), attributes: { epsilon: { f: 1e-3 } } };
+	const [layer] = (await compare(model(ORIGINAL), model([ORIGINAL[0], epsilon, ORIGINAL[2]]))).layers;
+	assert.equal(layer.cause, 'wrong-epsilon');
+});
+
+test('a layer that stayed behind other weights is a mismatch', async () => {
+	const weights = tensor('w', [C, C, 3, 3], draw(C * C * 9));
+	const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [weights]))).layers;
+	assert.equal(layer.status, 'mismatch');
+	assert.match(layer.evidence, /^The layer is still there, but not the weights in front of it\. Other weights/);
+});
+
+test('a layer written as Mul and Add is still there', async () => {
+	const chain = [
+		conv('x', 'c'),
+		{ op: 'Mul', inputs: ['c', 's'], outputs: ['p'] },
+		{ op: 'Add', inputs: ['p', 'h'], outputs: ['n'] },
+		relu('n', 'y'),
+	];
+	const values = [tensor('s', [1, C, 1, 1], scale), tensor('h', [1, C, 1, 1], shift)];
+	const [layer] = (await compare(model(ORIGINAL), model(chain, values))).layers;
+	assert.equal(layer.status, 'kept');
+	assert.match(layer.evidence, /written differently: scale and shift of all 4 channels are the same/);
+});
+
+test('a scale and shift that stood behind the layer are not taken for it', async () => {
+	const chain = (from: string): NodeSpec[] => [
+		{ op: 'Mul', inputs: [from, 's'], outputs: ['p'] },
+		{ op: 'Add', inputs: ['p', 'h'], outputs: ['q'] },
+		relu('q', 'y'),
+	];
+	const values = [tensor('s', [C, 1, 1], [1, 2, 3, 4]), tensor('h', [C, 1, 1], [4, 3, 2, 1])];
+	const original = model([conv('x', 'c'), norm('c', 'n'), ...chain('n')], values);
+	const { layers } = await compare(
+		original,
+		model([conv('x', 'c', ['fw', 'fb']), ...chain('c')], [...FOLDED_VALUES, ...values]),
+	);
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['match'],
+	);
+});
+
+test("Mul and Add behind a layer, Caffe's Scale, may have gone into the same operator", async () => {
+	const chain = [
+		{ op: 'Mul', inputs: ['n', 's'], outputs: ['p'] },
+		{ op: 'Add', inputs: ['p', 'h'], outputs: ['q'] },
+		relu('q', 'y'),
+	];
+	const [m, a] = [
+		[1, -2, 3, 0.5],
+		[4, 3, 2, 1],
+	];
+	const behind = [tensor('s', [1, C, 1, 1], m), tensor('h', [1, C, 1, 1], a)];
+	const original = () => model([conv('x', 'c'), norm('c', 'n'), ...chain], behind);
+	const weight = scaledRows(
+		'w',
+		scale.map((s, c) => s * m[c]),
+	);
+	const bias = foldedBias.map((value, c) => value * m[c]);
+	const whole = [
+		tensor('fw', [C, C, 3, 3], weight),
+		tensor(
+			'fb',
+			[C],
+			bias.map((value, c) => value + a[c]),
+		),
+	];
+	const [both] = (await compare(original(), model(FOLDED, whole))).layers;
+	assert.equal(both.status, 'match', both.evidence);
+	assert.match(both.evidence, /^Together with the Mul and Add behind the layer: the fold of all 4 channels arrived/);
+	const first = [conv('x', 'c', ['fw', 'fb']), { op: 'Add', inputs: ['c', 'h'], outputs: ['q'] }, relu('q', 'y')];
+	const [one] = (await compare(original(), model(first, [whole[0], tensor('fb', [C], bias), behind[1]]))).layers;
+	assert.equal(one.status, 'match', one.evidence);
+	assert.match(one.evidence, /^Together with the Mul behind/);
+});
+
+test('two layers one behind the other fold into one operator', async () => {
+	const twice = [conv('x', 'c'), norm('c', 'n'), norm('n', 'o'), relu('o', 'y')];
+	const squared = scale.map((s) => s * s);
+	const bias = foldedBias.map((value, c) => value * scale[c] + shift[c]);
+	const values = [tensor('fw', [C, C, 3, 3], scaledRows('w', squared)), tensor('fb', [C], bias)];
+	const both = await compare(model(twice), model(FOLDED, values));
+	assert.deepEqual(
+		both.layers.map(({ status }) => status),
+		['match', 'match'],
+	);
+	// Or the first one only, with the second still there; or none.
+	const first = [conv('x', 'c', ['fw', 'fb']), norm('c', 'o'), relu('o', 'y')];
+	const one = await compare(model(twice), model(first, FOLDED_VALUES));
+	assert.deepEqual(
+		one.layers.map(({ status }) => status),
+		['match', 'kept'],
+	);
+	assert.deepEqual(
+		(await compare(model(twice), model(twice))).layers.map(({ status }) => status),
+		['kept', 'kept'],
+	);
+});
+
+test('a layer in front of an unpadded convolution, folded forward', async () => {
+	const original = [norm('x', 'n'), conv('n', 'c', ['w', 'b']), relu('c', 'y')];
+	const deployed = [conv('x', 'c', ['fw', 'fb']), relu('c', 'y')];
+	const sums = numbers('b').map((bias, o) =>
+		numbers('w')
+			.slice(o * C * 9, (o + 1) * C * 9)
+			.reduce((sum, value, index) => sum + value * shift[Math.floor(index / 9)], bias),
+	);
+	const values = [tensor('fw', [C, C, 3, 3], scaledInputs('w', scale)), tensor('fb', [C], sums)];
+	const [layer] = (await compare(model(original), model(deployed, values))).layers;
+	assert.equal(layer.status, 'match');
+	const padded = original.map((node) => (node.op === 'Conv' ? conv('n', 'c', ['w', 'b'], 1) : node));
+	const paddedToo = deployed.map((node) => (node.op === 'Conv' ? conv('x', 'c', ['fw', 'fb'], 1) : node));
+	const [wrong] = (await compare(model(padded), model(paddedToo, values))).layers;
+	assert.deepEqual([wrong.status, wrong.cause], ['mismatch', 'forward-fold-padding']);
+	assert.match(wrong.evidence, /at the border zeros stand where the layer's shift belongs/);
+	const gone = deployed.map((node) => (node.op === 'Conv' ? conv('x', 'c', ['w', 'b']) : node));
+	const [lost] = (await compare(model(original), model(gone))).layers;
+	assert.deepEqual([lost.status, lost.causes.join()], ['mismatch', 'weights-not-folded,bias-not-folded']);
+});
+
+test('a layer in front and one behind, both folded into the same convolution', async () => {
+	const original = [norm('x', 'n'), conv('n', 'c', ['w', 'b']), norm('c', 'o'), relu('o', 'y')];
+	const inner = scaledInputs('w', scale);
+	const sums = numbers('b').map((bias, o) =>
+		numbers('w')
+			.slice(o * C * 9, (o + 1) * C * 9)
+			.reduce((sum, value, index) => sum + value * shift[Math.floor(index / 9)], bias),
+	);
+	const weight = inner.map((value, index) => value * scale[Math.floor(index / (C * 9))]);
+	const bias = sums.map((value, c) => value * scale[c] + shift[c]);
+	const values = [tensor('fw', [C, C, 3, 3], weight), tensor('fb', [C], bias)];
+	const { layers } = await compare(model(original), model(FOLDED, values));
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['match', 'match'],
+	);
+});
+
+test('a product led through reshape and transpose, its bias in an Add where the layer stood', async () => {
+	const shape: TensorSpec = { name: 'shape', dims: [3], dtype: 'int64', values: [2, 3, C] };
+	const path = (output: string): NodeSpec[] => [
+		{ op: 'MatMul', inputs: ['x', 'm'], outputs: ['p'] },
+		{ op: 'Reshape', inputs: ['p', 'shape'], outputs: ['q'] },
+		{ op: 'Transpose', inputs: ['q'], outputs: [output], attributes: { perm: { ints: [0, 2, 1] } } },
+	];
+	const graph = { inputs: [{ name: 'x', shape: [6, 6] }] };
+	const original = model([...path('r'), norm('r', 'n'), relu('n', 'y')], [shape], graph);
+	const columns = numbers('m').map((value, index) => value * scale[index % C]);
+	const deployed = path('r').map((node) => (node.op === 'MatMul' ? { ...node, inputs: ['x', 'fm'] } : node));
+	const tail = [{ op: 'Add', inputs: ['r', 'h'], outputs: ['n'] }, relu('n', 'y')];
+	const values = [shape, tensor('fm', [6, C], columns), tensor('h', [C, 1], shift)];
+	const [layer] = (await compare(original, model([...deployed, ...tail], values, graph))).layers;
+	assert.equal(layer.status, 'match', layer.evidence);
+	assert.equal(layer.perChannel.weightRatio.length, C);
+});
+
+test("Gemm's alpha and beta count, and may be gone from the deployed model", async () => {
+	const gemm = (weight: string, bias: string, attributes: NodeSpec['attributes']): NodeSpec => ({
+		op: 'Gemm',
+		inputs: ['x', weight, bias],
+		outputs: ['c'],
+		attributes: attributes ?? {},
+	});
+	const graph = { inputs: [{ name: 'x', shape: ['N', 6] }] };
+	const original = model(
+		[gemm('m', 'b', { alpha: { f: 0.5 }, beta: { f: 2 } }), norm('c', 'n'), relu('n', 'y')],
+		[],
+		graph,
+	);
+	const bias = numbers('b').map((value, c) => 2 * value * scale[c] + shift[c]);
+	const transposed = Array.from({ length: C * 6 }, (_, index) => {
+		const [n, k] = [Math.floor(index / 6), index % 6];
+		return 0.5 * numbers('m')[k * C + n] * scale[n];
+	});
+	const values = [tensor('fm', [C, 6], transposed), tensor('fb', [C], bias)];
+	const [layer] = (
+		await compare(original, model([gemm('fm', 'fb', { transB: { i: 1 } }), relu('c', 'y')], values, graph))
+	).layers;
+	assert.equal(layer.status, 'match', layer.evidence);
+	const again = [
+		values[0],
+		tensor(
+			'fb',
+			[C],
+			bias.map((value) => value * 2),
+		),
+	];
+	const [wrong] = (
+		await compare(original, model([gemm('fm', 'fb', { transB: { i: 1 } }), relu('c', 'y')], again, graph))
+	).layers;
+	assert.equal(wrong.cause, 'gemm-beta-reapplied');
+});
+
+test('a weight that two operators share, folded into a copy of each', async () => {
+	const original = model([conv('x', 'c'), norm('c', 'n'), conv('n', 'd'), norm('d', 'o'), relu('o', 'y')]);
+	const deployed = [conv('x', 'c', ['fw', 'fb']), conv('c', 'd', ['gw', 'gb']), relu('d', 'y')];
+	const copies = FOLDED_VALUES.map((value) => ({ ...value, name: (value.name ?? '').replace('f', 'g') }));
+	const { layers } = await compare(original, model(deployed, [...FOLDED_VALUES, ...copies]));
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['match', 'match'],
+	);
+});
+
+test('a QLinearConv holds its weights as integers', async () => {
+	const step = scaledRows('w', scale).reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127;
+	const values = [
+		{
+			...tensor(
+				'qw',
+				[C, C, 3, 3],
+				scaledRows('w', scale).map((value) => Math.round(value / step)),
+			),
+			dtype: 'int8' as const,
+		},
+		{
+			...tensor(
+				'qb',
+				[C],
+				foldedBias.map((value) => Math.round(value / (step * 1e-4))),
+			),
+			dtype: 'int32' as const,
+		},
+		{ ...tensor('z', [], [0]), dtype: 'int8' as const },
+		tensor('xs', [], [1e-4]),
+		tensor('ws', [], [step]),
+	];
+	const node = { op: 'QLinearConv', inputs: ['x', 'xs', 'z', 'qw', 'ws', 'z', 'xs', 'z', 'qb'], outputs: ['c'] };
+	const [layer] = (await compare(model(ORIGINAL), model([node, relu('c', 'y')], values))).layers;
+	// The bias is a whole number of steps too, far finer than what a wrong fold would differ by.
+	assert.notEqual(layer.status, 'unmatched');
+	assert.equal(layer.into?.op, 'QLinearConv');
+	assert.ok(layer.maxAbs !== null && layer.maxAbs <= step);
+});
+
+test('parameters known only at run time cannot be compared, and that is said', async () => {
+	const graph = {
+		inputs: [
+			{ name: 'x', shape: ['N', C, 9, 9] },
+			{ name: 'g', shape: [C] },
+		],
+	};
+	const dynamic = open({
+		opset: 15,
+		graph: {
+			nodes: ORIGINAL,
+			initializers: Object.values(VALUES).filter(({ name }) => name !== 'g'),
+			outputs: ['y'],
+			...graph,
+		},
+	});
+	const [layer] = (await compare(dynamic, model(FOLDED, FOLDED_VALUES))).layers;
+	assert.equal(layer.status, 'not-identifiable');
+	assert.match(layer.evidence, /run time/);
+});
+
+test('a deployed operator with weights of another shape is no counterpart', async () => {
+	const wider = [tensor('fw', [C, C, 5, 5], draw(C * C * 25)), FOLDED_VALUES[1]];
+	const [layer] = (await compare(model(ORIGINAL), model(FOLDED, wider))).layers;
+	assert.equal(layer.status, 'unmatched');
+	assert.match(layer.evidence, /No operator of the deployed model has the shape and place of conv c/);
+});
+
+test('layers inside a branch and inside a function are compared like any other', async () => {
+	const branch = (nodes: readonly NodeSpec[]) => ({ g: { nodes, outputs: ['y0'] } });
+	const inside = (nodes: readonly NodeSpec[], initializers: readonly TensorSpec[]) =>
+		open({
+			opset: 15,
+			graph: {
+				nodes: [
+					{
+						op: 'If',
+						name: 'if',
+						inputs: ['k'],
+						outputs: ['y'],
+						attributes: { then_branch: branch(nodes), else_branch: branch([relu('x', 'y0')]) },
+					},
+				],
+				initializers,
+				inputs: [
+					{ name: 'x', shape: ['N', C, 9, 9] },
+					{ name: 'k', dtype: 'bool', shape: [] },
+				],
+				outputs: ['y'],
+			},
+		});
+	const original = inside([conv('x', 'c'), norm('c', 'n'), relu('n', 'y0')], Object.values(VALUES));
+	const { layers } = await compare(original, inside([conv('x', 'c', ['fw', 'fb']), relu('c', 'y0')], FOLDED_VALUES));
+	assert.deepEqual(
+		layers.map(({ status, name }) => [status, name]),
+		[['match', 'bn n']],
+	);
+});

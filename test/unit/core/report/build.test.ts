@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { affine } from '../../../../src/core/batchnorm/affine.js';
+import { findLayers } from '../../../../src/core/batchnorm/find.js';
+import { type StructureOptions, structureReport } from '../../../../src/core/report/build.js';
+import { expectedLayers, openFixture } from '../../support/fixtures.js';
+import type { ModelSpec } from '../../support/model-builder.js';
+import { open } from '../../support/open.js';
+import { smallGraph } from '../../support/small-model.js';
+
+async function report(spec: ModelSpec, options?: StructureOptions) {
+	const { model, source } = await open(spec);
+	return structureReport(model, await findLayers(model, { source }), options);
+}
+
+test('the structure of a model, with everything that a run adds left open', async () => {
+	const { model, layers, run } = await report({
+		graph: smallGraph(),
+		opset: 13,
+		producer: 'maker',
+		producerVersion: '2',
+	});
+	assert.deepEqual(
+		{ ...model, bytes: 0 },
+		{ path: 'model.onnx', bytes: 0, irVersion: 8, opset: 13, producer: 'maker 2', nodes: 3 },
+	);
+	assert.ok(model.bytes > 200);
+	assert.deepEqual(run, { status: 'pending', runtime: '', inputs: [], milliseconds: {} });
+	const [{ parameters, affine: map, findings, ...rest }] = layers;
+	assert.deepEqual(rest, {
+		name: 'bn',
+		graph: '',
+		output: 'b',
+		channels: 2,
+		dtype: 'float32',
+		opset: 13,
+		epsilon: Math.fround(1e-5),
+		momentum: Math.fround(0.9),
+		mode: 'inference',
+		axes: 'channel',
+		kind: 'batchnorm',
+		source: { op: 'Conv', name: 'conv' },
+		parametersFrom: 'initializer',
+		recompute: { status: 'pending' },
+		batch: null,
+		foldable: { into: 'conv', reasons: [] },
+	});
+	assert.deepEqual(findings, []);
+	assert.ok(parameters);
+	assert.deepEqual(map, affine([1, 2], [0, 1], [0.5, -0.5], [1, 4], Math.fround(1e-5)));
+});
+
+test('a layer whose parameters are not constant says why, and has no map', async () => {
+	const graph = smallGraph();
+	const initializers = graph.initializers?.filter(({ name }) => name !== 'mean');
+	const [layer] = (await report({ graph: { ...graph, initializers, inputs: ['x', 'mean'] } })).layers;
+	assert.deepEqual([layer.parameters, layer.affine, layer.channels], [null, null, 2]);
+	assert.equal(layer.parametersReason, 'Only known at run time: mean (an input of the graph).');
+	assert.deepEqual(layer.foldable, { into: null, reasons: ['dynamic-parameter'] });
+});
+
+test('a decomposed layer that cannot be taken apart has its map all the same', async () => {
+	const graph = {
+		inputs: [{ name: 'x', shape: [1, 5, 4, 4] }],
+		outputs: ['y'],
+		initializers: ['k', 't'].map((name) => ({ name, dims: [5, 1, 1], values: [1, 2, 3, 4, 5] })),
+		nodes: [
+			{ op: 'Mul', inputs: ['x', 'k'], outputs: ['s'] },
+			{ op: 'Add', inputs: ['s', 't'], outputs: ['y'] },
+		],
+	};
+	const [layer] = (await report({ graph })).layers;
+	assert.deepEqual([layer.kind, layer.parameters, layer.source], ['decomposed', null, null]);
+	assert.deepEqual(layer.affine, { scale: Float64Array.of(1, 2, 3, 4, 5), shift: Float64Array.of(1, 2, 3, 4, 5) });
+	assert.match(layer.parametersReason ?? '', /cannot be told apart/);
+});
+
+test('health sees the ReLU behind a layer, and its thresholds can be set', async () => {
+	const codes = async (beta: number[], options?: StructureOptions) => {
+		const graph = smallGraph();
+		const initializers = graph.initializers?.map((tensor) =>
+			tensor.name === 'beta' ? { ...tensor, values: beta } : tensor,
+		);
+		const [layer] = (await report({ graph: { ...graph, initializers } }, options)).layers;
+		return layer.findings.map(({ code, channels }) => [code, channels]);
+	};
+	assert.deepEqual(await codes([-3, -5.9]), [['constant-channel', [0]]]);
+	assert.deepEqual(await codes([-3, -5.9], { thresholds: { sigmas: 2.9 } }), [['constant-channel', [0, 1]]]);
+});
+
+test("PyTorch's network: names, map and sources of every layer", async () => {
+	const { model, source } = await openFixture('plain_cnn.onnx');
+	const { layers } = structureReport(model, await findLayers(model, { source }));
+	const expected = expectedLayers('plain_cnn').map(({ weight, bias, running_mean, running_var, eps }) =>
+		affine(weight ?? [], bias ?? [], running_mean, running_var, Math.fround(eps)),
+	);
+	assert.deepEqual(
+		layers.map((layer) => layer.affine),
+		expected,
+	);
+	assert.ok(layers.every((layer) => layer.source?.op === 'Conv' && layer.foldable.into === layer.source.name));
+});

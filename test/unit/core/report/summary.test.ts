@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { answer } from '../../../../src/core/report/summary.js';
+import type { Finding, LayerReport, Recompute, RunSummary } from '../../../../src/core/report/types.js';
+import { sampleLayer, sampleReport } from '../../support/sample-report.js';
+
+/** A report with one layer for each status, called a, b, c … */
+function after(run: RunSummary['status'], ...statuses: Recompute['status'][]) {
+	const layers = statuses.map((status, index) =>
+		sampleLayer({ name: String.fromCharCode(97 + index), recompute: { status } }),
+	);
+	return sampleReport({ layers, run: { ...sampleReport().run, status: run } });
+}
+
+function withFindings(...perLayer: Pick<Finding, 'code' | 'severity'>[][]) {
+	const layers: LayerReport[] = perLayer.map((findings, index) =>
+		sampleLayer({
+			name: `l${index}`,
+			findings: findings.map((finding) => ({ ...finding, channels: [], message: '' })),
+		}),
+	);
+	return sampleReport({ layers });
+}
+
+test('every state of a run has its own words', () => {
+	assert.equal(answer(after('ok', 'match', 'match')), '2 BatchNorm layers, all recomputed to within rounding.');
+	assert.equal(answer(after('ok', 'match')), '1 BatchNorm layer, recomputed to within rounding.');
+	assert.equal(answer(after('pending', 'pending', 'pending')), '2 BatchNorm layers, not recomputed yet.');
+	assert.equal(
+		answer(after('pending', 'match', 'pending')),
+		'2 BatchNorm layers, 1 recomputed so far, all to within rounding.',
+	);
+	assert.equal(
+		answer(after('failed', 'skipped', 'skipped')),
+		'2 BatchNorm layers, not recomputed because the run failed.',
+	);
+	assert.equal(answer(after('skipped', 'skipped')), '1 BatchNorm layer, not recomputed: the model was not run.');
+});
+
+test('a mismatch is never hidden, and names the layers', () => {
+	assert.equal(
+		answer(after('ok', 'match', 'mismatch', 'skipped')),
+		'3 BatchNorm layers, 1 of 2 recomputed differs from what the runtime computed (b).',
+	);
+	assert.match(answer(after('pending', 'mismatch', 'pending')), /1 of 1 recomputed so far differs/);
+	const many = answer(after('ok', 'mismatch', 'mismatch', 'mismatch', 'mismatch'));
+	assert.match(many, /4 of 4 recomputed differ from .* \(a, b, c and 1 more\)/);
+});
+
+test('what was not checked is not called checked', () => {
+	assert.match(
+		answer(after('ok', 'match', 'skipped')),
+		/1 recomputed to within rounding, 1 could not be checked \(b\)/,
+	);
+	assert.match(answer(after('ok', 'skipped', 'skipped')), /none of which could be recomputed/);
+	assert.match(answer(sampleReport({ layers: [] })), /^No BatchNorm layer in this model/);
+});
+
+test('findings are counted by layer, warnings and errors only, the gravest first', () => {
+	const dead = { code: 'dead-channel', severity: 'warning' } as const;
+	const report = withFindings(
+		[dead, dead],
+		[dead, { code: 'non-finite', severity: 'error' }],
+		[{ code: 'epsilon-dominated', severity: 'info' }],
+	);
+	assert.equal(
+		answer(report),
+		'3 BatchNorm layers, all recomputed to within rounding; 1 layer has parameters that are NaN or infinite; 2 layers have dead channels.',
+	);
+	const codes = ['zero-variance', 'training-mode', 'never-updated', 'exploding-scale', 'dead-channel'] as const;
+	assert.match(
+		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
+		/zero variance; 1 layer is in training mode; 1 layer was never trained; 2 more kinds of finding\.$/,
+	);
+});

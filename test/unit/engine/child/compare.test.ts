@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { compare } from '../../../../src/engine/child/compare.js';
+import { fold } from '../../../../src/engine/child/fold.js';
+import { loadRuntime, RuntimeError } from '../../../../src/engine/child/runtime.js';
+import type { CompareOptions } from '../../../../src/protocol/host-engine.js';
+import { fixture } from '../../support/fixtures.js';
+import { foldedModel } from '../../support/folded.js';
+import { buildModel } from '../../support/model-builder.js';
+import { mobileNetV2 } from '../../support/networks.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-compare-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const ports = { runtime: loadRuntime, emit: () => {} };
+const noRuntime = {
+	runtime: () => {
+		throw new RuntimeError('There is no runtime here.');
+	},
+	emit: () => {},
+};
+const options: CompareOptions = { run: true, batch: 1, seed: 0 };
+const small = mobileNetV2(64);
+const write = (name: string, bytes: Uint8Array): string => {
+	const file = path.join(folder, name);
+	writeFileSync(file, bytes);
+	return file;
+};
+const foldTo = (model: string, output: string, given = ports) =>
+	fold({ path: model }, { output, temporary: `${output}.part`, batch: 1, seed: 0 }, given);
+const inMemory = (bytes: Uint8Array, name: string) => ({ path: name, bytes });
+
+for (const name of ['conv1d', 'conv3d', 'depthwise', 'generator', 'mlp', 'plain_cnn', 'preact']) {
+	test(`PyTorch's own fold of ${name} is right, and both give the same outputs`, async () => {
+		const models = [fixture(`${name}.onnx`), fixture(`${name}.folded.onnx`)].map((file) => ({
+			path: path.resolve(file),
+		}));
+		const { summary, outputs } = await compare(models[0] ?? { path: '' }, models[1] ?? { path: '' }, options, ports);
+		assert.deepEqual([summary.mismatch, summary.unmatched, outputs?.status], [0, 0, 'match']);
+		assert.ok((outputs?.maxAbs ?? 1) <= (outputs?.bound ?? 0));
+	});
+
+	test(`our fold of ${name} passes, and is still the same network when folded again`, async () => {
+		const output = path.join(folder, `${name}.onnx`);
+		const result = await foldTo(path.resolve(fixture(`${name}.onnx`)), output);
+		assert.equal(result.outputs.status, 'match');
+		assert.equal(readFileSync(output).length, result.written?.bytes);
+		const again = await foldTo(output, path.join(folder, 'again.onnx'));
+		assert.deepEqual([again.written, again.folded, again.kept], [null, [], result.kept]);
+	});
+}
+
+test('a layer folded with another epsilon is found, named, and is where the outputs part', async () => {
+	const deployed = inMemory(await foldedModel(small, { 10: 0.1 }), 'deployed.onnx');
+	const { layers, summary, outputs } = await compare(inMemory(small, 'original.onnx'), deployed, options, ports);
+	assert.deepEqual([summary.match, summary.mismatch], [51, 1]);
+	assert.equal(layers[10]?.cause, 'wrong-epsilon');
+	assert.deepEqual([outputs?.status, outputs?.firstLayer], ['mismatch', layers[10]?.name]);
+	assert.ok((outputs?.maxAbs ?? 0) > (outputs?.bound ?? Number.POSITIVE_INFINITY));
+});
+
+test('models in the wrong order are exchanged, and a note says so', async () => {
+	const [original, deployed] = [fixture('plain_cnn.onnx'), fixture('plain_cnn.folded.onnx')];
+	const result = await compare({ path: deployed }, { path: original }, options, ports);
+	assert.deepEqual([result.summary.match, result.original.path, result.deployed.path], [3, original, deployed]);
+	assert.match(result.notes[0] ?? '', /plain_cnn\.folded\.onnx was named first but has no BatchNormalization/);
+});
+
+test('without a run, or without a runtime, the files are compared all the same', async () => {
+	const pair = [{ path: fixture('plain_cnn.onnx') }, { path: fixture('plain_cnn.folded.onnx') }] as const;
+	const dry = await compare(...pair, { ...options, run: false }, noRuntime);
+	assert.deepEqual([dry.summary.match, dry.outputs], [3, { status: 'skipped', reason: 'Running was switched off.' }]);
+	const without = await compare(...pair, options, noRuntime);
+	assert.deepEqual([without.summary.match, without.outputs?.reason], [3, 'There is no runtime here.']);
+});
+
+test('two networks that have nothing in common are not run', async () => {
+	const pair = [{ path: fixture('plain_cnn.onnx') }, { path: fixture('mlp.folded.onnx') }] as const;
+	const { summary, outputs } = await compare(...pair, options, noRuntime);
+	assert.equal(summary.unmatched, 3);
+	assert.match(outputs?.reason ?? '', /not two forms of one network/);
+});
+
+test('a deployed model that the runtime refuses is a sentence beside the comparison', async () => {
+	const text = readFileSync(fixture('plain_cnn.folded.onnx'), 'latin1').replaceAll('Relu', 'Rulu');
+	const pair = [{ path: fixture('plain_cnn.onnx') }, inMemory(Buffer.from(text, 'latin1'), 'refused.onnx')] as const;
+	const { summary, outputs } = await compare(...pair, options, ports);
+	assert.deepEqual([summary.match, outputs?.status], [3, 'skipped']);
+	assert.match(outputs?.reason ?? '', /^refused\.onnx does not run: .*Rulu/);
+});
+
+test('the model itself is never written over, by whatever name', async () => {
+	const model = write('own.onnx', small);
+	const link = path.join(folder, 'link.onnx');
+	symlinkSync(model, link);
+	for (const output of [model, link]) {
+		await assert.rejects(foldTo(model, output), /is the model itself/);
+	}
+	assert.deepEqual(new Uint8Array(readFileSync(model)), small);
+});
+
+test('what cannot be written, or verified, leaves nothing', async () => {
+	const model = write('kept.onnx', small);
+	const before = readdirSync(folder).sort();
+	await assert.rejects(foldTo(model, path.join(folder, 'no such folder', 'out.onnx')), /cannot be written/);
+	await assert.rejects(foldTo(model, folder), /is not a file/);
+	// A runtime under which the folded model gives other numbers.
+	let sessions = 0;
+	const faulty = {
+		...ports,
+		runtime: () => {
+			const runtime = loadRuntime();
+			return {
+				...runtime,
+				createSession: async (...args: Parameters<typeof runtime.createSession>) => {
+					const session = await runtime.createSession(...args);
+					const isFolded = ++sessions % 2 === 0;
+					const run: typeof session.run = async (...given) => {
+						const tensors = await session.run(...given);
+						for (const { data } of tensors.values()) {
+							data[0] = isFolded ? 1e3 : data[0];
+						}
+						return tensors;
+					};
+					return { ...session, run };
+				},
+			};
+		},
+	};
+	await assert.rejects(foldTo(model, path.join(folder, 'out.onnx'), faulty), /did not pass its verification/);
+	assert.deepEqual(readdirSync(folder).sort(), before);
+});
+
+test('without a runtime the parameters are verified, and the result says what was not', async () => {
+	const result = await foldTo(write('model.onnx', small), path.join(folder, 'unrun.onnx'), noRuntime);
+	assert.deepEqual([result.folded.length, result.outputs.reason], [52, 'There is no runtime here.']);
+});
+
+test('a model without anything to fold is not written', async () => {
+	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
+	const bytes = buildModel({ graph: { inputs: [{ name: 'x', shape: [1] }], outputs: [{ name: 'y' }], nodes: [relu] } });
+	const output = path.join(folder, 'nothing.onnx');
+	assert.equal((await foldTo(write('relu.onnx', bytes), output)).written, null);
+	assert.throws(() => readFileSync(output), /ENOENT/);
+});

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { imageFileName, parseWebviewMessage } from '../../../src/host/webview-message.js';
+
+const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0);
+
+test('every message of the protocol is understood, without what does not belong to it', () => {
+	const messages = [
+		{ type: 'ready' },
+		{ type: 'cancel' },
+		{ type: 'show-log' },
+		{ type: 'run', input: 'random' },
+		{ type: 'run', input: 'pick' },
+		{ type: 'save-image', name: 'bn1', png },
+		{ type: 'error', message: 'x is undefined' },
+		{ type: 'mark', name: 'table', milliseconds: 12.5 },
+	];
+	for (const message of messages) {
+		assert.deepEqual(parseWebviewMessage({ ...message, extra: 1 }), message);
+	}
+});
+
+test('what is not in the protocol is refused', () => {
+	const messages = [
+		undefined,
+		null,
+		'ready',
+		[],
+		{},
+		{ type: 'toString' },
+		{ type: 'run' },
+		{ type: 'run', input: '/etc/passwd' },
+		{ type: 'error', message: 'x'.repeat(2001) },
+		{ type: 'save-image', name: 'bn1', png: [...png] },
+		{ type: 'save-image', name: 'bn1', png: new TextEncoder().encode('#!/bin/sh') },
+		{ type: 'save-image', name: 7, png },
+		{ type: 'mark', name: 'other', milliseconds: 1 },
+		{ type: 'mark', name: 'table', milliseconds: Number.NaN },
+		{ type: 'mark', name: 'table', milliseconds: '1' },
+	];
+	for (const message of messages) {
+		assert.equal(parseWebviewMessage(message), undefined);
+	}
+});
+
+test('whatever arrives, parsing does not throw', () => {
+	fc.assert(fc.property(fc.anything(), (value) => void parseWebviewMessage(value)));
+});
+
+test('a file name keeps what is readable and nothing that leads elsewhere', () => {
+	assert.equal(imageFileName('layer1.0/bn1 – gamma.png'), 'layer1.0-bn1-gamma.png');
+	assert.equal(imageFileName('../../.bashrc'), 'bashrc.png');
+	assert.equal(imageFileName('规范化'), '规范化.png');
+	assert.equal(imageFileName('///'), 'plot.png');
+	fc.assert(fc.property(fc.string({ unit: 'binary' }), (name) => /^[^./\\:-][^/\\:]*\.png$/.test(imageFileName(name))));
+});

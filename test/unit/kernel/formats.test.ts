@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { seededRandom } from '../../../src/engine/child/random.js';
+import { FORMATS, round, ulp, ulpOfRounded } from '../../../src/kernel/formats.js';
+import { TYPES } from '../support/kernel-cases.js';
+import { fromNumbers, toNumbers } from '../support/kernel-reference.js';
+
+test('rounding to a format is what storing a number in it does', () => {
+	const random = seededRandom(1);
+	for (const type of ['float32', 'float16'] as const) {
+		const { max, tiny } = FORMATS[type];
+		const special = [
+			0,
+			-0,
+			max,
+			-max,
+			max * 1.0001,
+			tiny,
+			tiny / 2,
+			tiny * 1.5,
+			tiny * 0.49,
+			1 / 0,
+			-1 / 0,
+			Number.NaN,
+		];
+		const values = Array.from({ length: 3000 }, () => random.normal() * 2 ** Math.floor(300 * random.uniform() - 160));
+		for (const value of [...special, ...values]) {
+			assert.ok(Object.is(round(value, FORMATS[type]), toNumbers(fromNumbers([value], type), type)[0]), `${value}`);
+		}
+	}
+});
+
+test('the unit in the last place is the distance to the next number of the format', () => {
+	for (const type of TYPES) {
+		const format = FORMATS[type];
+		for (const value of [1, 1.5, -2, 2 ** -20, format.tiny, 3 * format.tiny, 0, format.max]) {
+			const unit = ulp(value, format);
+			assert.equal(
+				round(value - Math.sign(value || 1) * unit, format),
+				value - Math.sign(value || 1) * unit,
+				`${type} ${value}`,
+			);
+			assert.equal(round(value + unit / 8, format), value === 0 ? round(unit / 8, format) : value);
+		}
+		assert.equal(ulp(1, format), 2 ** -format.fractionBits);
+		assert.equal(ulp(0, format), format.tiny);
+	}
+});
+
+test('rounding up to a power of two doubles the unit', () => {
+	const almost = 1 - 2 ** -30;
+	assert.equal(ulp(almost, FORMATS.float32), 2 ** -24);
+	assert.equal(ulpOfRounded(almost, FORMATS.float32), 2 ** -23);
+	assert.equal(ulpOfRounded(1e39, FORMATS.float32), 2 ** 104);
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { FloatType, Layout, Moments, StatisticsAxes } from '../../../src/kernel/index.js';
+import { METHODS, methodSize, methodStatistics } from '../../../src/kernel/methods.js';
+import { biasedVariance, mergeMoments, unbiasedVariance } from '../../../src/kernel/moments.js';
+import { activations, KINDS, kernelOf, PLACES, put, TYPES } from '../support/kernel-cases.js';
+import {
+	fromNumbers,
+	layoutOf,
+	momentsReference,
+	sizeOf,
+	statisticOf,
+	toNumbers,
+} from '../support/kernel-reference.js';
+
+const LAYOUTS: readonly Layout[] = [
+	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(3, 2, inner)),
+	...[0, 1, 5, 300].map((batch) => layoutOf(batch, 530, 1)),
+	layoutOf(9, 21, 49),
+	layoutOf(1, 1, 17_000),
+	layoutOf(200, 3, 5),
+];
+
+/** The values behind each statistic. */
+function groups(values: readonly number[], layout: Layout, axes: StatisticsAxes): number[][] {
+	const parts = Array.from({ length: methodSize(layout, axes).statistics }, (): number[] => []);
+	values.forEach((value, index) => {
+		parts[statisticOf(layout, axes, index)].push(value);
+	});
+	return parts;
+}
+
+function assertMoments(actual: Moments, values: readonly number[][], bits = 28): void {
+	assert.equal(actual.count.length, values.length);
+	for (const [k, group] of values.entries()) {
+		const finite = group.filter(Number.isFinite);
+		const { count, mean, m2 } = momentsReference(finite);
+		assert.equal(actual.count[k], count);
+		assert.equal(actual.nonFinite[k], group.length - count);
+		const spread = Math.abs(mean) + Math.sqrt(m2 / (count || 1));
+		assert.ok(Math.abs(actual.mean[k] - mean) <= 2 ** -40 * spread, `mean ${actual.mean[k]}, expected ${mean}`);
+		assert.ok(Math.abs(actual.m2[k] - m2) <= 2 ** -bits * m2, `m2 ${actual.m2[k]}, expected ${m2}`);
+	}
+}
+
+for (const kind of KINDS) {
+	describe(`${kind} moments`, () => {
+		for (const axes of METHODS) {
+			test(`per ${axes}: agree with two sums in order of size`, async () => {
+				for (const place of PLACES) {
+					for (const layout of LAYOUTS) {
+						await check(axes, layout, 'float32', place);
+					}
+				}
+				for (const type of TYPES) {
+					await check(axes, layoutOf(5, 6, 70), type, 'unaligned');
+				}
+			});
+		}
+
+		async function check(axes: StatisticsAxes, layout: Layout, type: FloatType, place: (typeof PLACES)[number]) {
+			const kernel = await kernelOf(kind);
+			const x = put(kernel, place, activations(sizeOf(layout), sizeOf(layout), type, -0.7, 2), type);
+			assertMoments(kernel.moments(x, type, layout, axes), groups(toNumbers(x, type), layout, axes));
+		}
+
+		test('nothing cancels for a mean of 1e4 and a deviation of 1e-2, nor where a channel is constant', async () => {
+			const kernel = await kernelOf(kind);
+			for (const layout of [layoutOf(4, 3, 3000), layoutOf(64, 300, 1)]) {
+				const x = activations(2, sizeOf(layout), 'float32', 1e4, 1e-2);
+				for (const axes of METHODS) {
+					const moments = kernel.moments(x, 'float32', layout, axes);
+					assertMoments(moments, groups([...x], layout, axes), axes === 'channel' ? 28 : 26);
+				}
+				const constant = x.map((_, index) => 0.1 + (Math.floor(index / layout.inner) % layout.channels));
+				const { m2, mean } = kernel.moments(constant, 'float32', layout);
+				assert.ok(m2.every((value) => value === 0));
+				assert.ok(mean.every((value, c) => value === Math.fround(0.1 + c)));
+			}
+		});
+
+		test('values that are not finite are left out and counted', async () => {
+			const kernel = await kernelOf(kind);
+			for (const layout of [layoutOf(2, 4, 70), layoutOf(9, 7, 1), layoutOf(2, 3, 700)]) {
+				const x = activations(3, sizeOf(layout), 'float32');
+				x[0] = Number.NaN;
+				x[sizeOf(layout) - 1] = Number.NEGATIVE_INFINITY;
+				x[sizeOf(layout) >> 1] = Number.POSITIVE_INFINITY;
+				for (const axes of METHODS) {
+					assertMoments(kernel.moments(x, 'float32', layout, axes), groups([...x], layout, axes));
+				}
+			}
+		});
+
+		test('the three methods have the sizes that the question is about', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(2, 3, 20);
+			const { location, activation, channel } = methodStatistics(
+				kernel,
+				activations(1, 120, 'float32'),
+				'float32',
+				layout,
+			);
+			assert.deepEqual([location.statistics, location.effectiveBatch], [20, 6]);
+			assert.deepEqual([activation.statistics, activation.effectiveBatch], [60, 2]);
+			assert.deepEqual([channel.statistics, channel.effectiveBatch], [3, 40]);
+			for (const { moments, statistics, effectiveBatch } of [location, activation, channel]) {
+				assert.deepEqual([...moments.count], Array(statistics).fill(effectiveBatch));
+			}
+		});
+	});
+}
+
+test('moments of parts merge to those of the whole', async () => {
+	const kernel = await kernelOf('simd');
+	const x = activations(9, 4 * 3 * 500, 'float32', 1e4, 1e-2);
+	const parts = [x.subarray(0, 1500), x.subarray(1500, 1500), x.subarray(1500, 3000), x.subarray(3000)].map((part) =>
+		kernel.moments(part, 'float32', layoutOf(part.length / 1500, 3, 500)),
+	);
+	assertMoments(mergeMoments(parts), groups([...x], layoutOf(4, 3, 500), 'channel'), 28);
+	assert.equal(mergeMoments([]).count.length, 0);
+	assert.throws(() => mergeMoments([...parts, kernel.moments(x, 'float32', layoutOf(4, 2, 750))]), {
+		name: 'RangeError',
+		message: /Moments of 3 and of 2 statistics/,
+	});
+});
+
+test('the biased variance divides by m, the unbiased one by m - 1', async () => {
+	const kernel = await kernelOf('scalar');
+	const moments = kernel.moments(fromNumbers([1, 2, 3, 6], 'float32'), 'float32', layoutOf(1, 1, 4));
+	assert.deepEqual([...biasedVariance(moments), ...unbiasedVariance(moments)], [3.5, 14 / 3]);
+	const single = kernel.moments(fromNumbers([7], 'float32'), 'float32', layoutOf(1, 1, 1));
+	assert.deepEqual([...biasedVariance(single), ...unbiasedVariance(single)], [0, Number.NaN]);
+});

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { FloatType, Kernel, Layout, VerifyRequest, VerifyResult } from '../../../src/kernel/index.js';
+import {
+	activations,
+	BOUND_FACTOR,
+	KINDS,
+	kernelOf,
+	PLACES,
+	type Place,
+	parameters,
+	put,
+	runtimeOutput,
+	TYPES,
+} from '../support/kernel-cases.js';
+import {
+	fromNumbers,
+	layoutOf,
+	momentsReference,
+	sizeOf,
+	toNumbers,
+	verifyReference,
+} from '../support/kernel-reference.js';
+
+/** Planes shorter and longer than a vector, a run, a stage; one huge plane; rank 2; many channels; nothing at all. */
+const LAYOUTS: readonly Layout[] = [
+	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(2, 3, inner)),
+	...[0, 1, 3, 4, 5, 130, 1023].map((batch) => layoutOf(batch, 5, 1)),
+	layoutOf(3, 18, 49),
+	layoutOf(1, 1, 20_001),
+	layoutOf(2, 0, 4),
+	layoutOf(2, 530, 2),
+	layoutOf(40, 1, 300),
+	layoutOf(17, 600, 1),
+];
+
+interface Case {
+	readonly layout: Layout;
+	readonly type?: FloatType;
+	readonly place?: Place;
+	readonly perActivation?: boolean;
+	readonly seed?: number;
+}
+
+function requestOf(kernel: Kernel, { layout, type = 'float32', place = 'own', perActivation = false, seed = 1 }: Case) {
+	const count = perActivation ? layout.channels * layout.inner : layout.channels;
+	const { boundSlope, boundOffset, ...affine } = parameters(seed, count);
+	const factor = BOUND_FACTOR[type];
+	const x = put(kernel, place, activations(seed + 1, sizeOf(layout), type), type);
+	const y = put(kernel, place, runtimeOutput(x, type, layout, affine), type);
+	// Growing the kernel's memory for y detaches x.
+	const again = place === 'kernel' ? put(kernel, place, activations(seed + 1, sizeOf(layout), type), type) : x;
+	return {
+		...{ x: again, y, type, layout, perActivation, ...affine },
+		boundSlope: boundSlope.map((bound) => bound * factor),
+		boundOffset: boundOffset.map((bound) => bound * factor),
+	};
+}
+
+/** Within the rounding that types.ts allows: maxima 2^-22, sums of squares 2^-16, moments 2^-28. */
+function assertClose(actual: number, expected: number, bits: number, what: string): void {
+	const close =
+		Object.is(actual, expected) ||
+		Math.abs(actual - expected) <= 2 ** -bits * Math.abs(expected) ||
+		actual === expected;
+	assert.ok(close, `${what}: ${actual}, expected ${expected}`);
+}
+
+function assertMatches(result: VerifyResult, request: VerifyRequest): void {
+	const channels = verifyReference(request);
+	channels.forEach((channel, c) => {
+		assertClose(result.maxAbs[c], channel.maxAbs, 22, `maxAbs of channel ${c}`);
+		assertClose(result.maxBoundRatio[c], channel.maxBoundRatio, 21, `maxBoundRatio of channel ${c}`);
+		assertClose(result.bound[c], channel.bound, 50, `bound of channel ${c}`);
+		assertClose(result.sumSquares[c], channel.sumSquares, 16, `sumSquares of channel ${c}`);
+		assert.equal(result.firstBad[c], channel.firstBad, `firstBad of channel ${c}`);
+		assert.equal(result.nonFiniteX[c], channel.nonFiniteX, `nonFiniteX of channel ${c}`);
+		assert.equal(result.nonFiniteY[c], channel.nonFiniteY, `nonFiniteY of channel ${c}`);
+		const { count, mean, m2 } = momentsReference(channel.values);
+		assert.equal(result.moments.count[c], count);
+		assertClose(
+			result.mean[c],
+			mean,
+			40 - Math.log2(1 + Math.sqrt(m2) / (Math.abs(mean) * (count || 1) || 1)),
+			`mean of channel ${c}`,
+		);
+		assertClose(result.m2[c], m2, 28, `m2 of channel ${c}`);
+	});
+	assertClose(result.maxUlp, Math.max(0, ...channels.map(({ maxUlp }) => maxUlp)), 21, 'maxUlp');
+	assertClose(result.maxRel, Math.max(0, ...channels.map(({ maxRel }) => maxRel)), 21, 'maxRel');
+	assert.equal(result.count, request.layout.batch * request.layout.inner);
+}
+
+for (const kind of KINDS) {
+	describe(`${kind} verification`, () => {
+		for (const layout of LAYOUTS) {
+			const name = Object.values(layout).join(' x ');
+			test(`agrees with the definition on ${name}, wherever the tensors are`, async () => {
+				for (const place of PLACES) {
+					const kernel = await kernelOf(kind);
+					kernel.reserve(4 * 64 + 32 * sizeOf(layout));
+					const request = requestOf(kernel, { layout, place, seed: sizeOf(layout) });
+					assertMatches(kernel.verify(request), request);
+				}
+			});
+		}
+
+		for (const type of TYPES) {
+			test(`agrees with the definition for ${type}, per channel and per activation`, async () => {
+				const kernel = await kernelOf(kind);
+				for (const perActivation of [false, true]) {
+					for (const place of PLACES) {
+						for (const layout of [layoutOf(6, 7, 9), layoutOf(9, 21, 1), layoutOf(1, 2, 1500)]) {
+							kernel.reset();
+							kernel.reserve(4 * 64 + 32 * sizeOf(layout));
+							const request = requestOf(kernel, { layout, type, place, perActivation });
+							assertMatches(kernel.verify(request), request);
+						}
+					}
+				}
+			});
+		}
+
+		test('finds nothing where the runtime is right, and the first wrong element where it is not', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(3, 4, 700);
+			const request = requestOf(kernel, { layout });
+			assert.deepEqual([...kernel.verify(request).firstBad], [-1, -1, -1, -1]);
+			for (const index of [0, 699, 700, 1023, 2801, sizeOf(layout) - 1]) {
+				const y = request.y.slice();
+				y[index] += 1e-3;
+				const result = kernel.verify({ ...request, y });
+				const c = Math.floor(index / 700) % 4;
+				assert.equal(result.firstBad[c], Math.floor(index / 2800) * 700 + (index % 700));
+				assert.ok(result.maxBoundRatio[c] > 100);
+				assertMatches(result, { ...request, y });
+			}
+		});
+
+		test('no number that is not finite hides an error or goes uncounted', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(3, 5, 130);
+			const clean = requestOf(kernel, { layout });
+			const special = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 3.4e38, 0);
+			const planted = fc.array(fc.tuple(fc.constantFrom('x', 'y', 'both'), fc.nat(sizeOf(layout) - 1), special), {
+				minLength: 1,
+				maxLength: 4,
+			});
+			fc.assert(
+				fc.property(planted, (plants) => {
+					const x = clean.x.slice();
+					const y = clean.y.slice();
+					for (const [where, index, value] of plants) {
+						if (where !== 'y') {
+							x[index] = value;
+						}
+						if (where !== 'x') {
+							y[index] = value;
+						}
+					}
+					const request = { ...clean, x, y };
+					assertMatches(kernel.verify(request), request);
+				}),
+				{ seed: 5, numRuns: 40 },
+			);
+		});
+
+		test('an infinity is right where the result overflows the type', async () => {
+			const kernel = await kernelOf(kind);
+			const one = {
+				scale: Float64Array.of(2),
+				shift: Float64Array.of(0),
+				boundSlope: Float64Array.of(1e-6),
+				boundOffset: Float64Array.of(0),
+			};
+			const verify = (type: FloatType, x: number, y: number) =>
+				kernel.verify({
+					...one,
+					type,
+					layout: layoutOf(1, 1, 1),
+					x: fromNumbers([x], type),
+					y: fromNumbers([y], type),
+				});
+			assert.equal(verify('float32', 3e38, Number.POSITIVE_INFINITY).maxAbs[0], 0);
+			assert.equal(verify('float32', -3e38, Number.POSITIVE_INFINITY).maxAbs[0], Number.POSITIVE_INFINITY);
+			assert.equal(verify('float16', 40000, Number.POSITIVE_INFINITY).maxAbs[0], 0);
+			assert.equal(verify('float16', 30000, Number.POSITIVE_INFINITY).firstBad[0], 0);
+		});
+
+		test('parameters that are not finite call for outputs of the same kind', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(1, 3, 4);
+			const x = Float32Array.of(1, 2, -3, 4, 1, 2, -3, 4, 1, 2, -3, 4);
+			const y = x.map((value, i) => (i < 4 ? Number.NaN : i < 8 ? value * Number.POSITIVE_INFINITY : value));
+			const request: VerifyRequest = {
+				...{ x, y, type: 'float32', layout },
+				scale: Float64Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NaN),
+				shift: new Float64Array(3),
+				boundSlope: new Float64Array(3),
+				boundOffset: new Float64Array(3).fill(Number.POSITIVE_INFINITY),
+			};
+			assert.deepEqual([...kernel.verify(request).maxAbs], [0, 0, Number.POSITIVE_INFINITY]);
+		});
+
+		test('errors far below and above float32 keep their size', async () => {
+			const kernel = await kernelOf(kind);
+			for (const size of [1e-30, 1e-12, 1, 1e12, 1e30]) {
+				const layout = layoutOf(2, 3, 40);
+				const request = requestOf(kernel, { layout });
+				const scaled = {
+					...request,
+					x: fromNumbers(
+						toNumbers(request.x, 'float32').map((value) => value * size),
+						'float32',
+					),
+					y: fromNumbers(
+						toNumbers(request.y, 'float32').map((value) => value * size),
+						'float32',
+					),
+					shift: request.shift.map((value) => value * size),
+				};
+				assertMatches(kernel.verify(scaled), scaled);
+			}
+		});
+	});
+}

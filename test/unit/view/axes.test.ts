@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { explainAxes } from '../../../src/view/axes.js';
+import { sampleLayer } from '../support/sample-report.js';
+
+describe('over which axes a layer normalises', () => {
+	it('per channel: N and the spatial axes, with the effective batch of the run', () => {
+		const explained = explainAxes(sampleLayer({ inputShape: [1, 32, 112, 112] }));
+		assert.equal(explained.method, 3);
+		assert.match(
+			explained.sentence,
+			/^Normalises over \(N, H, W\): one statistic per channel, m' = 1 × 112 × 112 = 12,544\./,
+		);
+		assert.deepEqual(explained.statistics, ['12,544', '401,408', '32']);
+	});
+
+	it('names the axes of other ranks', () => {
+		const over = (inputShape: readonly number[]) => explainAxes(sampleLayer({ inputShape })).over;
+		assert.deepEqual(
+			[
+				[2, 4],
+				[2, 4, 8],
+				[2, 4, 3, 8, 8],
+				[2, 4, 1, 2, 3, 4],
+			].map(over),
+			['N', 'N, L', 'N, D, H, W', 'N, D1, D2, D3, D4'],
+		);
+	});
+
+	it('says that two methods coincide without spatial axes', () =>
+		assert.match(
+			explainAxes(sampleLayer({ inputShape: [64, 10] })).sentence,
+			/m' = 64\. .*\(3\) and per activation \(2\) are the same/,
+		));
+
+	it('per activation: over N alone', () => {
+		const explained = explainAxes(sampleLayer({ axes: 'activation', inputShape: [4, 16, 8, 8] }));
+		assert.equal(explained.method, 2);
+		assert.match(explained.sentence, /over N: one statistic per activation, m' = 4\./);
+	});
+
+	it('uses symbols before anything was run', () => {
+		const { inputShape: _, ...layer } = sampleLayer();
+		const explained = explainAxes(layer);
+		assert.equal(explained.count, "m' = N × H × W");
+		assert.deepEqual(explained.statistics, ['H × W', 'C × H × W', 'C']);
+	});
+
+	it('says whose statistics are used', () => {
+		assert.match(
+			explainAxes(sampleLayer({ mode: 'training' })).sentence,
+			/In training mode the statistics are those of the batch/,
+		);
+		assert.match(explainAxes(sampleLayer()).sentence, /In inference mode the stored running statistics/);
+	});
+});

@@ -1,0 +1,99 @@
+import type { LayerComparison } from '../../src/core/report/comparison.js';
+import type { HostToComparison } from '../../src/protocol/host-comparison.js';
+import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../unit/support/sample-comparison.js';
+import { HOSTILE_NAMES } from './states.js';
+
+const show = (...args: Parameters<typeof sampleComparison>): readonly HostToComparison[] => [
+	{ type: 'comparison', comparison: sampleComparison(...args) },
+];
+
+/** MobileNetV2's names, each layer folded right. */
+function mobilenetLayers(): LayerComparison[] {
+	return Array.from({ length: 52 }, (_, i) =>
+		comparedLayer({
+			name: `/features/features.${Math.floor(i / 3)}/conv/conv.${i % 3}.1/BatchNormalization`,
+			channels: 16 + 8 * (i % 7),
+			seed: i,
+		}),
+	);
+}
+
+const outputs = {
+	runtime: 'onnxruntime-node 1.30.0',
+	inputs: [{ name: 'input', shape: [1, 3, 224, 224], dtype: 'float32', from: 'random normal, seed 0' }],
+	milliseconds: 214,
+};
+
+function oneWrong(): readonly HostToComparison[] {
+	const layers = mobilenetLayers();
+	const name = layers[10]?.name ?? '';
+	return show(layers.with(10, wrongEpsilon(name)), {
+		outputs: { ...outputs, status: 'mismatch', maxAbs: 0.021, maxRel: 0.0031, bound: 8.1e-6, firstLayer: name },
+	});
+}
+
+function everyStatus(): readonly HostToComparison[] {
+	const half = comparedLayer(
+		{ name: 'block1.bn2', channels: 48, seed: 3, bias: (channel) => (channel % 7 === 2 ? 0.3 + 0.01 * channel : 0) },
+		{
+			status: 'mismatch',
+			cause: 'unknown',
+			causes: ['unknown'],
+			confidence: 0,
+			evidence:
+				'41 of 48 channels carry the right fold; the bias of channels 2, 9, 16, 23, 30 and 2 more differs, the weights do not; the largest error is 0.74, 3.7e6 times what rounding allows.',
+			details: { unexplained: [2, 9, 16, 23, 30, 37, 44], notIdentifiable: [5] },
+		},
+	);
+	return show(
+		[
+			comparedLayer({ name: 'stem.bn', channels: 24, seed: 1 }),
+			comparedLayer(
+				{ name: 'block1.bn1', channels: 24, seed: 2 },
+				{ status: 'match', cause: 'rounding-fp16', causes: ['rounding-fp16'], confidence: 1 },
+			),
+			half,
+			comparedLayer({ name: 'block2.bn1', channels: 24, seed: 5 }, { status: 'kept', evidence: 'Kept, unchanged.' }),
+			emptyLayer({
+				name: 'block2.bn2',
+				status: 'unmatched',
+				evidence:
+					'No operator of the deployed model has the shape and place of Conv_12, which feeds this layer, and the layer itself is gone.',
+			}),
+			emptyLayer({
+				name: 'head.bn',
+				status: 'not-identifiable',
+				cause: 'not-identifiable',
+				evidence: 'Every channel has gamma 0: nothing tells whether 16 channels were folded.',
+			}),
+		],
+		{
+			notes: [
+				'The deployed model has 11 linear operators where the original has 12: parts of the network were removed.',
+			],
+			outputs: { status: 'skipped', reason: 'The models take different inputs.' },
+		},
+	);
+}
+
+/** What the page of a comparison is told to get into a state worth looking at. */
+export const COMPARISON_STATES = {
+	comparing: [{ type: 'progress', progress: { stage: 'comparing', done: 3, total: 52 } }],
+	right: show(mobilenetLayers(), {
+		outputs: { ...outputs, status: 'match', maxAbs: 2.1e-6, maxRel: 3.2e-7, bound: 9e-6 },
+	}),
+	oneWrong: oneWrong(),
+	everyStatus: everyStatus(),
+	noLayers: show([], { notes: ['Neither model has a BatchNormalization: there is nothing to compare.'] }),
+	failure: [{ type: 'failure', message: 'deployed.onnx is not an ONNX model: byte 0 is 0x89. Choose another file.' }],
+	hostile: show(
+		HOSTILE_NAMES.map((name, seed) => ({
+			...comparedLayer({ name, channels: 8, seed, bias: () => 1 }),
+			into: { name, op: '<i>Conv</i>', weight: name, bias: name },
+			evidence: name,
+		})),
+		{ notes: [...HOSTILE_NAMES] },
+	),
+} as const satisfies Readonly<Record<string, readonly HostToComparison[]>>;
+
+export type ComparisonStateName = keyof typeof COMPARISON_STATES;

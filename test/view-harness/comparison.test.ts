@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { ComparisonToHost } from '../../src/protocol/host-comparison.js';
+import { COMPARISON_STATES, type ComparisonStateName } from './comparison-states.js';
+import { bnl, type Harness, type HarnessPage, type OpenOptions, startHarness, withPage } from './harness.js';
+import { THEMES, type ThemeName } from './themes.js';
+
+let harness: Harness;
+before(async () => {
+	harness = await startHarness();
+});
+after(() => harness.close());
+
+/** Opens the page of a comparison in a state, waits for its plots, and expects that nothing complained. */
+function withState(
+	state: ComparisonStateName,
+	options: OpenOptions,
+	body: (opened: HarnessPage) => Promise<void>,
+): Promise<void> {
+	return withPage(harness, { width: 1200, ...options, view: 'comparison' }, async (opened) => {
+		for (const message of COMPARISON_STATES[state]) {
+			await opened.send(message);
+		}
+		await drawn(opened);
+		await body(opened);
+	});
+}
+
+/** Plots of a hidden detail are not drawn. */
+async function drawn({ page }: HarnessPage): Promise<void> {
+	await page.waitForFunction(() => {
+		const plots = [...document.querySelectorAll<HTMLElement>('[data-bnl="plot"]')];
+		const isDone = (plot: HTMLElement) =>
+			plot.offsetParent === null || plot.matches('[data-drawn="true"], .bnl-figure-empty');
+		return document.querySelector('[data-bnl="page"]') !== null && plots.every(isDone);
+	});
+}
+
+const received = async ({ received: all }: HarnessPage) => (await all()) as readonly unknown[] as ComparisonToHost[];
+
+describe('the page of a comparison', () => {
+	for (const state of Object.keys(COMPARISON_STATES) as ComparisonStateName[]) {
+		it(`${state} is shown without a complaint, is never blank, and fits`, async () => {
+			for (const width of [1200, 400]) {
+				await withState(state, { width }, async ({ page }) => {
+					assert.ok(((await page.locator(bnl('page')).innerText()) ?? '').trim().length > 10);
+					const spills = await page.evaluate(() => {
+						const element = document.querySelector('[data-bnl="page"]');
+						return element ? element.scrollWidth - element.clientWidth : 1;
+					});
+					assert.ok(spills <= 0, `${width}: ${spills} px too wide`);
+				});
+			}
+		});
+	}
+
+	for (const theme of Object.keys(THEMES) as ThemeName[]) {
+		it(`${theme} resolves the colours of marks`, () =>
+			withState('oneWrong', { theme }, async ({ page }) => {
+				const mark = page.locator(`${bnl('plot', '[data-plot="bias"]')} .points path`).first();
+				const fill = await mark.evaluate((path) => getComputedStyle(path).fill);
+				// plotly's own default, which it falls back to for colours that it does not understand.
+				assert.notEqual(fill, 'rgb(31, 119, 180)');
+			}));
+	}
+
+	it('opens the first wrong layer, with its evidence and what to do', () =>
+		withState('oneWrong', {}, async ({ page }) => {
+			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '10');
+			assert.match(
+				await page.locator(bnl('answer')).innerText(),
+				/^51 of 52 folded layers are right, .*another epsilon/,
+			);
+			assert.match(await page.locator(bnl('evidence')).innerText(), /1e-3, the default of Keras/);
+			assert.equal(await page.locator(`${bnl('advice')} [data-cause="wrong-epsilon"]`).count(), 1);
+			assert.equal(await page.locator(bnl('outputs')).getAttribute('data-status'), 'mismatch');
+			assert.equal(await page.locator(bnl('status', '[data-status="mismatch"]')).count(), 1);
+		}));
+
+	it('shows no detail where all is right, and one for a layer that is chosen', () =>
+		withState('right', {}, async (opened) => {
+			const { page } = opened;
+			assert.equal(await page.locator(bnl('detail')).isVisible(), false);
+			await page.locator(bnl('layer-row', '[data-layer="3"]')).click();
+			await drawn(opened);
+			assert.equal(
+				await page
+					.locator(`${bnl('plot')} .main-svg`)
+					.first()
+					.isVisible(),
+				true,
+			);
+			await page.keyboard.press('Escape');
+			assert.equal(await page.locator(bnl('detail')).isVisible(), false);
+			assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-layer')), '3');
+		}));
+
+	it('can be used with the keyboard alone', () =>
+		withState('right', {}, async ({ page }) => {
+			await page.locator(bnl('filter')).focus();
+			await page.keyboard.press('ArrowDown');
+			await page.keyboard.press('ArrowDown');
+			await page.keyboard.press('Enter');
+			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '1');
+		}));
+
+	it('leaves only wrong channels, and marks a channel in table and readout', () =>
+		withState('everyStatus', {}, async ({ page }) => {
+			await page.locator(bnl('only-wrong')).check();
+			assert.equal(await page.locator(bnl('channel-row')).count(), 7);
+			await page.locator(bnl('channel-chip', '[data-channel="9"]')).click();
+			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '9');
+			assert.equal(await page.locator(bnl('channel-row', '[aria-selected="true"]')).getAttribute('data-channel'), '9');
+		}));
+
+	it('asks the host to swap, to compare again, and to cancel', async () => {
+		await withState('oneWrong', {}, async (opened) => {
+			await opened.page.locator(bnl('swap')).click();
+			await opened.page.locator(bnl('run-again')).click();
+			const asked = (await received(opened)).filter(({ type }) => type === 'compare');
+			assert.deepEqual(asked, [
+				{ type: 'compare', order: 'swapped' },
+				{ type: 'compare', order: 'same' },
+			]);
+			await opened.send({ type: 'progress', progress: { stage: 'running', done: 0, total: 1 } });
+			await opened.page.locator(bnl('cancel')).click();
+			assert.equal((await received(opened)).at(-1)?.type, 'cancel');
+		});
+	});
+
+	it('keeps what the user chose, a closed detail too', async () => {
+		let state: unknown;
+		await withState('oneWrong', {}, async ({ page, storedState }) => {
+			await page.locator(bnl('close')).click();
+			await page.locator(bnl('filter')).fill('features.3');
+			state = await storedState();
+		});
+		await withState('oneWrong', { state }, async ({ page }) => {
+			assert.equal(await page.locator(bnl('detail')).isVisible(), false);
+			assert.equal(await page.locator(bnl('layer-row')).count(), 3);
+		});
+	});
+
+	it('a failure after a comparison is a banner, and the next comparison takes it away', () =>
+		withState('right', {}, async (opened) => {
+			await opened.send({ type: 'failure', message: 'b.onnx is gone.' });
+			assert.match(await opened.page.locator(bnl('banner')).innerText(), /b\.onnx is gone.*last comparison/);
+			for (const message of COMPARISON_STATES.oneWrong) {
+				await opened.send(message);
+			}
+			await drawn(opened);
+			assert.equal(await opened.page.locator(bnl('banner')).isVisible(), false);
+		}));
+
+	it('shows hostile names as text', () =>
+		withState('hostile', {}, async ({ page }) => {
+			assert.equal(await page.evaluate(() => 'hacked' in window), false);
+			assert.equal(await page.locator('img, a, script:not([src])').count(), 0);
+		}));
+});

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import path from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { pageHtml } from '../../src/host/webview-html.js';
+import type { HostToComparison } from '../../src/protocol/host-comparison.js';
+import type { HostToWebview, WebviewToHost } from '../../src/protocol/host-webview.js';
+import { pack } from '../../src/protocol/packing.js';
+import type { Handle } from '../../src/view/attributes.js';
+import { launchBrowser } from '../workbench/browser.mjs';
+import { root } from '../workbench/paths.mjs';
+import { type HarnessState, STATES, type StateName } from './states.js';
+import { THEMES, type ThemeName } from './themes.js';
+
+/**
+ * The built page in a real browser, without VS Code: the same HTML under the same content security policy, with
+ * VS Code's side played by the test.
+ */
+export interface Harness {
+	/** The server's address, for pages of the caller's own. */
+	readonly origin: string;
+	open(options: OpenOptions): Promise<HarnessPage>;
+	newContext(options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext>;
+	close(): Promise<void>;
+}
+
+export interface OpenOptions {
+	/** Which page; default: that of a model. */
+	readonly view?: 'webview' | 'comparison';
+	readonly theme?: ThemeName;
+	readonly width?: number;
+	readonly height?: number;
+	/** What an earlier page stored with setState. */
+	readonly state?: unknown;
+	readonly zoom?: number;
+	readonly reducedMotion?: boolean;
+}
+
+export interface HarnessPage {
+	readonly page: Page;
+	/** Console errors, page errors and violations of the policy so far. */
+	readonly problems: readonly string[];
+	/** Messages from the page so far. */
+	received(): Promise<readonly WebviewToHost[]>;
+	send(message: HostToWebview | HostToComparison): Promise<void>;
+	/** Sends a state's messages, opens its layer and waits until its plots are drawn. */
+	show(state: StateName): Promise<void>;
+	setTheme(theme: ThemeName): Promise<void>;
+	storedState(): Promise<unknown>;
+	close(): Promise<void>;
+}
+
+const FILES: Readonly<Record<string, string>> = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html' };
+
+export async function startHarness(): Promise<Harness> {
+	const server = createServer((request, response) => {
+		const url = new URL(request.url ?? '/', 'http://localhost');
+		void serve(url.pathname, origin)
+			.then(({ type, body }) => response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(body))
+			.catch(() => response.writeHead(404).end());
+	});
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	const origin = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+	const browser = await launchBrowser();
+	return {
+		origin,
+		open: (options) => openPage(browser, origin, options),
+		newContext: (options) => browser.newContext(options),
+		close: () => closeAll(browser, server),
+	};
+}
+
+async function closeAll(browser: Browser, server: Server): Promise<void> {
+	await browser.close();
+	server.closeAllConnections();
+	await new Promise((resolve) => server.close(resolve));
+}
+
+async function serve(pathname: string, origin: string): Promise<{ type: string; body: string | Buffer }> {
+	if (pathname === '/webview' || pathname === '/comparison') {
+		return { type: 'text/html', body: webviewPage(origin, pathname.slice(1)) };
+	}
+	if (pathname === '/favicon.ico') {
+		return { type: 'image/x-icon', body: '' };
+	}
+	if (pathname === '/blank') {
+		return { type: 'text/html', body: '<!DOCTYPE html><html lang="en"><title>blank</title><body></body></html>' };
+	}
+	const [, folder, name] = /^\/(dist|media)\/([\w.-]+)$/.exec(pathname) ?? [];
+	if (folder === undefined || name === undefined) {
+		throw new Error(`nothing at ${pathname}`);
+	}
+	return {
+		type: FILES[path.extname(name)] ?? 'application/octet-stream',
+		body: await readFile(path.join(root, folder, name)),
+	};
+}
+
+/** @param view names its script. */
+function webviewPage(origin: string, view: string): string {
+	return pageHtml({
+		cspSource: origin,
+		nonce: 'harness',
+		script: `${origin}/dist/${view}.js`,
+		plotly: `${origin}/dist/plotly.min.js`,
+		styles: ['theme.css', 'page.css', 'comparison.css', 'plotly.css'].map((name) => `${origin}/media/${name}`),
+		title: 'model.onnx',
+	});
+}
+
+async function openPage(browser: Browser, origin: string, options: OpenOptions): Promise<HarnessPage> {
+	const { view = 'webview', theme = 'dark', width = 1200, height = 900, zoom = 1, reducedMotion = false } = options;
+	const context = await browser.newContext({
+		viewport: { width: Math.round(width / zoom), height: Math.round(height / zoom) },
+		deviceScaleFactor: zoom,
+		reducedMotion: reducedMotion ? 'reduce' : 'no-preference',
+	});
+	const page = await context.newPage();
+	const problems: string[] = [];
+	page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+	page.on('pageerror', (error) => problems.push(String(error)));
+	await page.addInitScript(installHost, { state: options.state ?? null, theme: THEMES[theme] });
+	await page.goto(`${origin}/${view}`);
+	const send = (message: HostToWebview | HostToComparison): Promise<void> =>
+		page.evaluate((packed) => window.postMessage(restoreArrays(packed), '*'), flattenArrays(pack(message)));
+	return {
+		page,
+		problems,
+		received: async () => (await page.evaluate(() => window.harness.received)) as WebviewToHost[],
+		send,
+		show: (name) => showState(page, send, STATES[name]),
+		setTheme: (next) => page.evaluate((value) => window.harness.setTheme(value), THEMES[next]),
+		storedState: () => page.evaluate(() => window.harness.state),
+		close: () => context.close(),
+	};
+}
+
+async function showState(
+	page: Page,
+	send: (message: HostToWebview) => Promise<void>,
+	state: HarnessState,
+): Promise<void> {
+	for (const message of state.messages) {
+		await send(message);
+	}
+	if (state.open !== undefined) {
+		await send({ type: 'select', layer: state.open });
+		await drawn(page);
+	}
+	await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
+}
+
+/** Opens the page, does something there, and expects that nothing complained. */
+export async function withPage(
+	harness: Harness,
+	options: OpenOptions,
+	body: (opened: HarnessPage) => Promise<void>,
+): Promise<void> {
+	const opened = await harness.open(options);
+	try {
+		await body(opened);
+		assert.deepEqual(opened.problems, []);
+	} finally {
+		await opened.close();
+	}
+}
+
+/** A selector for one of the view's own handles. */
+export const bnl = (handle: Handle, attributes = ''): string => `[data-bnl="${handle}"]${attributes}`;
+
+/** Waits until every plot that has something to draw is drawn. */
+export async function drawn(page: Page): Promise<void> {
+	await page.waitForFunction(
+		() => {
+			const plots = [...document.querySelectorAll('[data-bnl="plot"]')];
+			return plots.length > 0 && plots.every((plot) => plot.matches('[data-drawn="true"], .bnl-figure-empty'));
+		},
+		undefined,
+		{ timeout: 30_000 },
+	);
+}
+
+/** Runs in the page before its own scripts: what VS Code puts there. */
+function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[ThemeName] }): void {
+	const harness = {
+		received: [] as unknown[],
+		state,
+		setTheme(next: { classes: readonly string[]; variables: Readonly<Record<string, string>> }): void {
+			const { style } = document.documentElement;
+			style.cssText = '';
+			for (const [name, value] of Object.entries(next.variables)) {
+				style.setProperty(`--vscode-${name}`, value);
+			}
+			document.body.className = next.classes.join(' ');
+		},
+	};
+	Object.assign(window, {
+		harness,
+		acquireVsCodeApi: () => ({
+			postMessage: (message: unknown) => harness.received.push(message),
+			getState: () => harness.state ?? undefined,
+			setState: (next: unknown) => {
+				harness.state = next;
+			},
+		}),
+		restoreArrays: function restore(value: unknown): unknown {
+			if (Array.isArray(value)) {
+				return value.map(restore);
+			}
+			if (typeof value !== 'object' || value === null) {
+				return value;
+			}
+			const base64 = (value as Record<string, unknown>).$float64;
+			if (typeof base64 === 'string') {
+				return new Float64Array(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
+			}
+			return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, restore(child)]));
+		},
+	});
+	// The body does not exist yet when this runs, and the page's script must already find its theme.
+	const observer = new MutationObserver(() => {
+		if (document.body) {
+			observer.disconnect();
+			harness.setTheme(theme);
+		}
+	});
+	observer.observe(document, { childList: true, subtree: true });
+}
+
+declare global {
+	interface Window {
+		harness: {
+			received: unknown[];
+			state: unknown;
+			setTheme(theme: { classes: readonly string[]; variables: Readonly<Record<string, string>> }): void;
+		};
+	}
+	function restoreArrays(value: unknown): unknown;
+}
+
+/** Typed arrays do not survive the browser driver's own channel. */
+function flattenArrays(value: unknown): unknown {
+	if (value instanceof Float64Array) {
+		return { $float64: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+	}
+	if (Array.isArray(value)) {
+		return value.map(flattenArrays);
+	}
+	return typeof value === 'object' && value !== null
+		? Object.fromEntries(Object.entries(value).map(([key, child]) => [key, flattenArrays(child)]))
+		: value;
+}

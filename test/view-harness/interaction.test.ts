@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Page } from 'playwright-core';
+import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+
+let harness: Harness;
+before(async () => {
+	harness = await startHarness();
+});
+after(() => harness.close());
+
+/** The `data-layer` of the focused row, or null. */
+const focusedLayer = (page: Page): Promise<string | null> =>
+	page.evaluate(() => document.activeElement?.getAttribute('data-layer') ?? null);
+
+const visibleNames = (page: Page): Promise<string[]> => page.locator(`${bnl('layer-row')} .bnl-name`).allTextContents();
+
+describe('the layer table', () => {
+	it('sorts by a column in both directions', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			const header = page.getByRole('columnheader', { name: 'Channels' });
+			await header.getByRole('button').click();
+			assert.equal(await header.getAttribute('aria-sort'), 'ascending');
+			assert.equal(await page.locator(bnl('layer-row')).first().getAttribute('data-layer'), '2');
+			await header.getByRole('button').click();
+			assert.equal(await header.getAttribute('aria-sort'), 'descending');
+			assert.equal(await page.locator(bnl('layer-row')).first().getAttribute('data-layer'), '51');
+			assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Channels', 'focus stays');
+		}));
+
+	it('filters by name, source and finding, and says so when nothing is left', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			await page.locator(bnl('filter')).fill('features.1 conv.3 BatchNorm');
+			assert.deepEqual(
+				await visibleNames(page),
+				['10', '11', '12', '13', '14', '15', '16', '17'].map((block) => `features.${block}/conv/conv.3`),
+			);
+			assert.equal(await page.locator(bnl('filter-count')).textContent(), '8 of 52 layers');
+			await page.locator(bnl('filter')).fill('dead');
+			assert.equal(await page.locator(bnl('layer-row')).count(), 1);
+			await page.locator(bnl('filter')).fill('nothing like this');
+			assert.equal(await page.getByText('No layer matches the filter.').isVisible(), true);
+		}));
+
+	it('is walked by keyboard from the filter to a channel', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			await page.locator(bnl('filter')).focus();
+			await page.keyboard.press('ArrowDown');
+			assert.equal(await focusedLayer(page), '0');
+			await page.keyboard.press('ArrowDown');
+			await page.keyboard.press('ArrowDown');
+			assert.equal(await focusedLayer(page), '2');
+			await page.keyboard.press('Enter');
+			await drawn(page);
+			assert.equal(await focusedLayer(page), '2', 'focus stays in the table');
+			await page.keyboard.press('End');
+			assert.equal(await focusedLayer(page), '51');
+			await page.keyboard.press('Home');
+			assert.equal(await focusedLayer(page), '0');
+			await page.locator(bnl('channel-row', '[data-channel="0"]')).focus();
+			await page.keyboard.press('ArrowDown');
+			await page.keyboard.press('Enter');
+			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '1');
+			await page.keyboard.press('Escape');
+			assert.equal(await page.locator(bnl('detail')).isVisible(), false);
+			assert.equal(await focusedLayer(page), '2', 'focus returns to the row');
+		}));
+
+	it('keeps a thousand layers out of the document but in reach', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('many');
+			assert.ok((await page.locator(bnl('layer-row')).count()) < 100);
+			assert.equal(await page.locator(bnl('layer-table')).getAttribute('aria-rowcount'), '1001');
+			await page.locator(bnl('layer-row')).first().focus();
+			await page.keyboard.press('End');
+			assert.equal(await focusedLayer(page), '999');
+			await page.keyboard.press('PageUp');
+			assert.ok(Number(await focusedLayer(page)) < 990);
+		}));
+
+	it('scrolls a thousand layers for the price of the rows that come into view', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('many');
+			const { scroll, plain } = await page.evaluate(measureScrolling);
+			console.log(
+				`scrolling 1,000 layers: ${scroll.toFixed(1)} ms a step, a plain table of 15 rows ${plain.toFixed(1)} ms`,
+			);
+			// In one run on one machine: how fast it is says less than what it is compared with.
+			assert.ok(scroll < 20 * plain, `${scroll} ms against ${plain} ms`);
+		}));
+});
+
+/** Runs in the page: medians of a step of 15 rows, and of building and laying out as many rows of plain text. */
+async function measureScrolling(): Promise<{ scroll: number; plain: number }> {
+	const scroller = document.querySelector<HTMLElement>('.bnl-grid-scroller');
+	const aside = document.body.appendChild(document.createElement('div'));
+	const times = { scroll: [] as number[], plain: [] as number[] };
+	const time = (list: number[], work: () => void): void => {
+		const start = performance.now();
+		work();
+		document.body.getBoundingClientRect();
+		list.push(performance.now() - start);
+	};
+	for (let i = 0; scroller && i < 50; i++) {
+		time(times.scroll, () => {
+			scroller.scrollTop += 15 * 26;
+			scroller.dispatchEvent(new Event('scroll'));
+		});
+		time(times.plain, () => {
+			const row = `<tr>${'<td>0.123 … 4.56</td>'.repeat(11)}</tr>`;
+			aside.innerHTML = `<table>${row.repeat(15)}</table>`;
+		});
+		await new Promise((resolve) => requestAnimationFrame(resolve));
+	}
+	aside.remove();
+	const median = (list: number[]): number => list.sort((x, y) => x - y)[25] ?? 0;
+	return { scroll: median(times.scroll), plain: median(times.plain) };
+}
+
+describe('a channel', () => {
+	it('chosen in a plot is marked in every plot, the table and the readout', () =>
+		withPage(harness, { height: 2600 }, async ({ page, show }) => {
+			await show('layer');
+			const marks = () => page.locator(`${bnl('plot')} .shapelayer path`).count();
+			const before = await marks();
+			const plot = page.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .nsewdrag`).first();
+			await plot.hover();
+			await page
+				.locator(`${bnl('plot')} .hoverlayer .hovertext`)
+				.first()
+				.waitFor();
+			await plot.click();
+			await page.waitForFunction(() => document.querySelector('[data-bnl="channel-readout"][data-channel]') !== null);
+			const channel = await page.locator(bnl('channel-readout')).getAttribute('data-channel');
+			const row = page.locator(bnl('channel-row', `[data-channel="${channel}"]`));
+			assert.equal(await row.getAttribute('aria-selected'), 'true');
+			// One line in each of the four plots over channels, a ring in both halves of the scatter plot.
+			await page.waitForFunction(
+				(wanted) => document.querySelectorAll('[data-bnl="plot"] .shapelayer path').length === wanted,
+				before + 6,
+			);
+			await page.getByRole('button', { name: 'Clear selection' }).click();
+			await page.waitForFunction(
+				(wanted) => document.querySelectorAll('[data-bnl="plot"] .shapelayer path').length === wanted,
+				before,
+			);
+		}));
+
+	it('of a finding is reached by its chip', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('mismatch');
+			await page.locator(bnl('channel-chip', '[data-channel="9"]')).click();
+			const readout = page.locator(bnl('channel-readout', '[data-channel="9"]'));
+			assert.match((await readout.textContent()) ?? '', /channel 9[\s\S]*NaN/);
+			await page.getByLabel('Only flagged channels').check();
+			assert.deepEqual(
+				await page
+					.locator(bnl('channel-row'))
+					.evaluateAll((rows) => rows.map((row) => row.getAttribute('data-channel'))),
+				['5', '6', '9'],
+			);
+		}));
+
+	it('out of ten thousand is found in the table', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('wide');
+			assert.ok((await page.locator(bnl('channel-row')).count()) < 100);
+			await page.locator(bnl('channel-row')).first().focus();
+			await page.keyboard.press('End');
+			assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-channel')), '9999');
+		}));
+});
+
+describe('the overview', () => {
+	it('leads to the layer and channel below the pointer', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			const canvas = page.locator('.bnl-heatmap-canvas');
+			const box = await canvas.boundingBox();
+			assert.ok(box);
+			await canvas.click({ position: { x: box.width * (10.5 / 52), y: box.height / 2 } });
+			await page.locator(bnl('detail', '[data-layer="10"]')).waitFor();
+			const channel = Number(await page.locator(bnl('channel-readout')).getAttribute('data-channel'));
+			assert.ok(Math.abs(channel - 72) <= 1, `channel ${channel} of 144 lies in the middle`);
+		}));
+
+	it('shows another quantity, and says when there is none yet', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('structure');
+			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-drawn'), 'true');
+			await page.locator(bnl('heatmap-metric')).selectOption('error');
+			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-drawn'), 'false');
+			assert.equal(await page.getByText('Nothing to show for this choice yet.').isVisible(), true);
+		}));
+});
+
+describe('the view state', () => {
+	it('comes back after the page was thrown away', async () => {
+		let stored: unknown;
+		await withPage(harness, {}, async ({ page, show, storedState }) => {
+			await show('done');
+			await page.locator(bnl('filter')).fill('conv.0');
+			await page.getByRole('columnheader', { name: 'Channels' }).getByRole('button').click();
+			await page.locator(bnl('layer-row', '[data-layer="1"]')).click();
+			await drawn(page);
+			await page.locator(bnl('channel-row', '[data-channel="4"]')).click();
+			stored = await storedState();
+		});
+		await withPage(harness, { state: stored }, async ({ page, show }) => {
+			await show('done');
+			await drawn(page);
+			assert.equal(await page.locator(bnl('filter')).inputValue(), 'conv.0');
+			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '1');
+			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '4');
+			assert.equal(await page.locator(bnl('layer-row')).first().getAttribute('data-layer'), '1');
+		});
+	});
+
+	it('may be anything', () =>
+		withPage(harness, { state: { layer: 7, sort: 'x', scroll: null, metric: 'toString' } }, async ({ page, show }) => {
+			await show('done');
+			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
+		}));
+});
+
+describe('images', () => {
+	it('are handed to the host as PNG', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('layer');
+			await page.getByRole('button', { name: /Save image.*Gamma/ }).click();
+			await page.waitForFunction(() =>
+				window.harness.received.some((message) => (message as { type: string }).type === 'save-image'),
+			);
+			const saved = (await received()).find((message) => message.type === 'save-image');
+			assert.ok(saved?.type === 'save-image');
+			assert.match(saved.name, /gamma-beta\.png$/);
+		}));
+});

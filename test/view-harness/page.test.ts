@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { HostToWebview } from '../../src/protocol/host-webview.js';
+import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+import { mobilenet, report } from './networks.js';
+import { HOSTILE_NAMES, STATES, type StateName } from './states.js';
+import { THEMES, type ThemeName } from './themes.js';
+
+let harness: Harness;
+before(async () => {
+	harness = await startHarness();
+});
+after(() => harness.close());
+
+describe('every state', () => {
+	for (const state of Object.keys(STATES) as StateName[]) {
+		it(`${state} is shown without a complaint, and is never blank`, () =>
+			withPage(harness, { width: 1200 }, async ({ page, show }) => {
+				await show(state);
+				assert.ok(((await page.locator(bnl('page')).textContent()) ?? '').trim().length > 10);
+				const spills = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+				assert.ok(spills <= 0, `the page is ${spills} px wider than the window`);
+			}));
+	}
+});
+
+describe('themes and sizes', () => {
+	for (const theme of Object.keys(THEMES) as ThemeName[]) {
+		it(`${theme} resolves every colour that plots use`, () =>
+			withPage(harness, { theme }, async ({ page, show }) => {
+				await show('layer');
+				const bars = await page.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .bars path`).first();
+				const fill = await bars.evaluate((path) => getComputedStyle(path).fill);
+				// plotly's own default, which it falls back to for colours that it does not understand.
+				assert.notEqual(fill, 'rgb(31, 119, 180)');
+			}));
+	}
+
+	it('redraws in the colours of a theme that is switched to', () =>
+		withPage(harness, { theme: 'dark' }, async ({ page, show, setTheme }) => {
+			await show('layer');
+			const label = page.locator(`${bnl('plot')} .xtitle`).first();
+			const before = await label.evaluate((text) => getComputedStyle(text).fill);
+			await setTheme('light');
+			await page.waitForFunction(
+				([was, selector]) => {
+					const text = document.querySelector(selector ?? '');
+					return text !== null && getComputedStyle(text).fill !== was;
+				},
+				[before, `${bnl('plot')} .xtitle`],
+			);
+			await drawn(page);
+		}));
+
+	it('fits 400 px, and 1200 px at 200 %', async () => {
+		for (const options of [{ width: 400 }, { width: 1200, zoom: 2 }]) {
+			await withPage(harness, options, async ({ page, show }) => {
+				await show('mismatch');
+				const spills = await page.evaluate(() => {
+					const element = document.querySelector('[data-bnl="page"]');
+					return element ? element.scrollWidth - element.clientWidth : 1;
+				});
+				assert.ok(spills <= 0, `${JSON.stringify(options)}: ${spills} px too wide`);
+			});
+		}
+	});
+});
+
+describe('the page', () => {
+	it('asks for plotly only when the table and every verdict are there, and leaves no globals behind', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			const marksAtRequest: string[][] = [];
+			page.on('request', async (request) => {
+				if (request.url().endsWith('/plotly.min.js')) {
+					marksAtRequest.push((await received()).flatMap((sent) => (sent.type === 'mark' ? [sent.name] : [])));
+				}
+			});
+			await show('structure');
+			await page.waitForTimeout(300);
+			assert.deepEqual(marksAtRequest, [], 'a run that is under way is not disturbed');
+			await show('done');
+			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
+			await page.locator(bnl('layer-row', '[data-layer="0"]')).click();
+			await drawn(page);
+			assert.deepEqual(marksAtRequest, [['table', 'verdicts']]);
+			assert.deepEqual(await page.evaluate(() => ['Plotly', 'moduleName'].filter((name) => name in window)), []);
+		}));
+
+	it('tells its milestones, each once', () =>
+		withPage(harness, {}, async ({ page, show, received, send }) => {
+			const marks = async () =>
+				(await received()).flatMap((message) => (message.type === 'mark' ? [message.name] : []));
+			await show('structure');
+			assert.deepEqual(await marks(), ['table']);
+			const done = mobilenet();
+			for (const [index, layer] of done.layers.entries()) {
+				await send({ type: 'layer', index, layer });
+			}
+			await send({ type: 'run', run: done.run });
+			await send({ type: 'progress', progress: null });
+			await page.waitForFunction(() => window.harness.received.length >= 3);
+			assert.deepEqual(await marks(), ['table', 'verdicts']);
+			assert.equal(await page.locator(`${bnl('layer-row')} ${bnl('verdict', '[data-status="match"]')}`).count(), 52);
+			assert.equal(await page.locator(bnl('progress')).isVisible(), false);
+		}));
+
+	it('shows progress with a button that cancels', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('structure');
+			assert.match((await page.locator(bnl('progress')).textContent()) ?? '', /17 of 52/);
+			await page.locator(bnl('cancel')).click();
+			assert.deepEqual((await received()).at(-1), { type: 'cancel' });
+		}));
+
+	it('keeps the last good page below a banner, and takes the banner away again', () =>
+		withPage(harness, {}, async ({ page, show, send }) => {
+			await show('banner');
+			assert.match((await page.locator(bnl('banner')).textContent()) ?? '', /middle of a tensor/);
+			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
+			await send({ type: 'recovered' });
+			await page.locator(bnl('banner')).waitFor({ state: 'hidden' });
+		}));
+
+	it('says in one sentence that nothing can be shown, and recovers', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('failure');
+			assert.equal(await page.locator(bnl('failure')).isVisible(), true);
+			assert.equal(await page.locator(bnl('filter')).isVisible(), false);
+			await show('done');
+			assert.equal(await page.locator(bnl('failure')).isVisible(), false);
+			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
+		}));
+
+	it('says what went wrong when a message makes no sense', async () => {
+		const opened = await harness.open({});
+		try {
+			await opened.show('done');
+			await opened.send({ type: 'report', report: { layers: 3 } } as unknown as HostToWebview);
+			await opened.page.locator(bnl('banner')).waitFor();
+			assert.ok((await opened.received()).some(({ type }) => type === 'error'));
+		} finally {
+			await opened.close();
+		}
+	});
+});
+
+describe('hostile names', () => {
+	it('are text everywhere, and run nothing', () =>
+		withPage(harness, {}, async ({ page, show, send }) => {
+			await show('hostile');
+			for (const name of HOSTILE_NAMES) {
+				await send({ type: 'select', layer: name });
+				await drawn(page);
+				await page
+					.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .nsewdrag`)
+					.first()
+					.hover();
+			}
+			assert.equal(await page.evaluate(() => 'hacked' in window), false);
+			assert.equal(await page.locator(`${bnl('page')} :is(img, script, a, iframe)`).count(), 0);
+			const text = (await page.locator(bnl('page')).textContent()) ?? '';
+			// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there.
+			assert.doesNotMatch(text, /[\u202e\u2066\u001b\u0007]/);
+		}));
+});
+
+describe('a layer that keeps its channels to itself', () => {
+	it('explains what is missing and draws nothing', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('noParameters');
+			assert.match(
+				(await page.locator(bnl('detail')).textContent()) ?? '',
+				/computed from an input at run time \(node Mul_7\)/,
+			);
+			assert.equal(await page.locator(`${bnl('plot')} .main-svg`).count(), 0);
+		}));
+
+	it('names the method of a per-activation layer', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('skipped');
+			assert.equal(await page.locator(bnl('axes')).getAttribute('data-method'), '2');
+			assert.match(
+				(await page.locator(bnl('axes')).textContent()) ?? '',
+				/over N: one statistic per activation, m' = 4/,
+			);
+		}));
+});
+
+describe('a report that shrinks', () => {
+	it('closes a layer that is gone', () =>
+		withPage(harness, {}, async ({ page, show, send }) => {
+			await show('layer');
+			await send({ type: 'report', report: report(mobilenet().layers.slice(10)) });
+			await page.locator(bnl('detail')).waitFor({ state: 'hidden' });
+			assert.equal(await page.locator(bnl('layer-row')).count(), 42);
+		}));
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { smallModel } from '../unit/support/small-model.js';
+import { root } from '../workbench/paths.mjs';
+
+/** Set by the runner: the package for this platform, and the folder that VS Code unpacked it to. */
+const { BATCHNORM_LENS_VSIX: vsix = '', BATCHNORM_LENS_INSTALLED: installed = '' } = process.env;
+const LIMIT = 20e6;
+/** VS Code does not show pictures that lie beside a README. */
+const README_PICTURE = 'page.png';
+const RUNTIME = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.1.dylib', win32: 'onnxruntime.dll' };
+
+const filesBelow = (folder: string): string[] =>
+	readdirSync(folder, { recursive: true, withFileTypes: true })
+		.filter((entry) => entry.isFile())
+		.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
+
+test('the package holds what runs and what licences ask for, and nothing else', () => {
+	const runtime = `dist/bin/napi-v6/${process.platform}/${process.arch}`;
+	const expected = [
+		...['package.json', 'readme.md', 'changelog.md', 'LICENSE.txt'],
+		...[
+			'extension.js',
+			'engine/main.js',
+			'cli.js',
+			'webview.js',
+			'comparison.js',
+			'notebook.js',
+			'standalone.js',
+			'plotly.min.js',
+		].map((name) => `dist/${name}`),
+		...['onnxruntime_binding.node', RUNTIME[process.platform as keyof typeof RUNTIME]].map(
+			(name) => `${runtime}/${name}`,
+		),
+		...filesBelow(path.join(root, 'media'))
+			.filter((name) => name !== README_PICTURE)
+			.map((name) => `media/${name}`),
+	];
+	// VS Code's installer leaves a note of its own.
+	const found = filesBelow(installed).filter((name) => name !== '.vsixmanifest');
+	assert.deepEqual(found.sort(), expected.sort());
+});
+
+test('the package stays below 20 MB', () => {
+	const { size } = statSync(vsix);
+	console.log(`${path.basename(vsix)}: ${(size / 1e6).toFixed(2)} MB`);
+	assert.ok(size < LIMIT, `${size} bytes`);
+});
+
+test('the manifest that ships says nothing of how the extension is built', () => {
+	const manifest = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+	assert.deepEqual(
+		[manifest.devDependencies, manifest.dependencies, manifest.scripts],
+		[undefined, undefined, undefined],
+	);
+});
+
+test('the command line works from the installed package, runtime included', () => {
+	const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-vsix-'));
+	try {
+		const model = path.join(folder, 'small.onnx');
+		writeFileSync(model, smallModel());
+		const output = execFileSync(process.execPath, [path.join(installed, 'dist/cli.js'), 'inspect', model, '--json'], {
+			cwd: folder,
+		});
+		const report = JSON.parse(output.toString());
+		assert.equal(report.run.status, 'ok');
+		assert.deepEqual(
+			report.layers.map((layer: { recompute: { status: string } }) => layer.recompute.status),
+			['match'],
+		);
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+});

@@ -1,0 +1,56 @@
+// Shows the extension in a real VS Code in the browser, from a bare clone on: npm start [-- --port 8080] [-- --folder DIR]
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureDependencies } from './dependencies.mjs';
+
+const { values } = parseArgs({ options: { port: { type: 'string', default: '0' }, folder: { type: 'string' } } });
+const port = Number(values.port);
+if (!Number.isInteger(port) || port < 0 || port > 65535) {
+	console.error(
+		`--port ${values.port} is not a port: give a number from 1 to 65535, or leave it out for any free one.`,
+	);
+	process.exit(2);
+}
+
+await ensureDependencies();
+// Only now can modules be loaded that import installed packages.
+const { provision } = await import('./provision.mjs');
+const { installExtension, startServer, workbenchUrl } = await import('./server.mjs');
+const { buildTests } = await import('../../esbuild.mjs');
+const { packageExtension } = await import('../package.mjs');
+
+/** Settings, the installed extension and a copy of the examples: nothing of a session is left in the clone. */
+const scratch = await mkdtemp(path.join(tmpdir(), 'batchnorm-lens-'));
+const stopped = new Promise((resolve) => {
+	process.once('SIGINT', resolve);
+	process.once('SIGTERM', resolve);
+});
+try {
+	await serve();
+} finally {
+	await rm(scratch, { recursive: true, force: true, maxRetries: 5 });
+}
+
+async function serve() {
+	const vsix = await packageExtension();
+	const vscode = await provision();
+	const place = { vscode, dataDir: path.join(scratch, 'data'), extensionsDir: path.join(scratch, 'extensions') };
+	await installExtension({ ...place, vsix });
+	const folder = values.folder ? path.resolve(values.folder) : await writeExamples();
+	const server = await startServer({ ...place, port });
+	console.log(`\nVS Code with BatchNorm Lens: ${workbenchUrl(server, folder)}\nFolder: ${folder}\nCtrl-C stops it.`);
+	await Promise.race([stopped, server.ended]);
+	await server.stop();
+}
+
+/** Models that a session may change; the clone's own stay as they are. */
+async function writeExamples() {
+	const [bundle] = await buildTests(['test/workbench/examples.ts']);
+	const examples = await import(pathToFileURL(bundle).href);
+	const folder = path.join(scratch, 'models');
+	await examples.writeExamples(folder);
+	return folder;
+}
