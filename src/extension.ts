@@ -9,6 +9,7 @@ import { OpenReports } from './host/open-reports.js';
 import { Problems } from './host/problems.js';
 import { registerReportCommands } from './host/report-commands.js';
 import { ReportText } from './host/report-text.js';
+import { RunMemory } from './host/run-memory.js';
 import { LayerTree } from './host/tree.js';
 
 /** For the tests that run inside VS Code, which cannot look into a webview; nothing else may rely on it. */
@@ -26,7 +27,8 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 		onLog: (line) => log.info(`engine: ${line}`),
 	});
 	const services = { engine, log };
-	const editors = new ModelEditors(services, context.extensionUri);
+	const memory = new RunMemory(context.workspaceState);
+	const editors = new ModelEditors({ ...services, memory }, context.extensionUri);
 	const comparisons = new Comparisons(services, context.extensionUri);
 	const reports = new OpenReports(editors);
 	const tree = new LayerTree(reports);

@@ -1,4 +1,12 @@
-import type { InspectOptions, Normalization } from '../protocol/host-engine.js';
+import {
+	DISTRIBUTIONS,
+	type Distribution,
+	MEGABYTE,
+	NORMALIZATION_PRESETS,
+	type Normalization,
+	parseNormalization,
+} from '../core/report/run-choices.js';
+import type { InspectOptions } from '../protocol/host-engine.js';
 import { wholeNumber } from './arguments.js';
 import { UsageError } from './usage.js';
 
@@ -31,8 +39,8 @@ export function parseRunOptions(values: RunValues): RunOptions {
 	return {
 		...(dim && { dimensions: Object.fromEntries(dim.map(parseDimension)) }),
 		...(random !== undefined && { random: parseDistribution(random) }),
-		...(normalize !== undefined && { normalize: parseNormalization(normalize) }),
-		...(budget !== undefined && { memoryBudget: wholeNumber('--memory-budget', budget, 1) * 2 ** 20 }),
+		...(normalize !== undefined && { normalize: readNormalization(normalize) }),
+		...(budget !== undefined && { memoryBudget: wholeNumber('--memory-budget', budget, 1) * MEGABYTE }),
 		...(values['no-optimized'] && { compareOptimized: false }),
 	};
 }
@@ -61,31 +69,20 @@ function parseDimension(text: string): [string, number] {
 	return [text.slice(0, equals), wholeNumber('--dim', text.slice(equals + 1), 0)];
 }
 
-function parseDistribution(text: string): 'normal' | 'uniform' {
-	if (text !== 'normal' && text !== 'uniform') {
-		throw new UsageError(`--random takes normal or uniform, not "${text}".`);
+function parseDistribution(text: string): Distribution {
+	const distribution = DISTRIBUTIONS.find((known) => known === text);
+	if (!distribution) {
+		throw new UsageError(`--random takes ${DISTRIBUTIONS.join(' or ')}, not "${text}".`);
 	}
-	return text;
+	return distribution;
 }
 
-const PRESETS: readonly string[] = ['imagenet', '0..1', '-1..1', 'none'];
-
-function parseNormalization(text: string): Normalization {
-	if (PRESETS.includes(text)) {
-		return text as Normalization;
-	}
-	const [mean = [], deviation = [], ...rest] = text.split('/').map(parseNumbers);
-	const fits = (list: readonly number[]) => list.length === 1 || list.length === 3;
-	if (!fits(mean) || !fits(deviation) || rest.length > 0 || deviation.includes(0)) {
+function readNormalization(text: string): Normalization {
+	const normalization = parseNormalization(text);
+	if (!normalization) {
 		throw new UsageError(
-			`--normalize takes ${PRESETS.join(', ')} or MEAN/DEVIATION with one or three numbers each, not "${text}".`,
+			`--normalize takes ${NORMALIZATION_PRESETS.join(', ')} or MEAN/DEVIATION with one or three numbers each, not "${text}".`,
 		);
 	}
-	return { mean, deviation };
-}
-
-/** Comma-separated; empty when one of them is none. */
-function parseNumbers(text: string): readonly number[] {
-	const numbers = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-	return numbers.every(Number.isFinite) ? numbers : [];
+	return normalization;
 }

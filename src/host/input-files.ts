@@ -3,7 +3,7 @@ import type { InputFile } from '../protocol/host-engine.js';
 import { UserError } from './describe-error.js';
 
 /**
- * Lets the user pick a file for the model's input, or for each of those inputs that they choose.
+ * Lets the user pick files for the model's input, or for each of those inputs that they choose.
  * @param inputs names of the inputs that a run needs values for.
  * @returns undefined when the user backs out.
  */
@@ -17,11 +17,11 @@ export async function pickInputFiles(
 	}
 	const files: InputFile[] = [];
 	for (const input of chosen) {
-		const path = await pickFile(model, input);
-		if (path === undefined) {
+		const paths = await pickFiles(model, input, 'files');
+		if (!paths) {
 			return undefined;
 		}
-		files.push({ input, path });
+		files.push(...paths.map((path) => ({ input, path })));
 	}
 	return files;
 }
@@ -34,17 +34,31 @@ function chooseInputs(inputs: readonly string[]): Thenable<readonly string[] | u
 	});
 }
 
-async function pickFile(model: vscode.Uri, input: string | undefined): Promise<string | undefined> {
+/**
+ * Lets the user pick files, or a folder of them, for one of the model's inputs.
+ * @returns their paths; undefined when the user backs out.
+ * @throws {UserError} for one that only VS Code can read.
+ */
+export async function pickFiles(
+	model: vscode.Uri,
+	input: string | undefined,
+	kind: 'files' | 'folder',
+): Promise<readonly string[] | undefined> {
 	const picked = await vscode.window.showOpenDialog({
 		title: input === undefined ? vscode.l10n.t('Input') : vscode.l10n.t('Values for the input "{0}"', input),
 		defaultUri: vscode.Uri.joinPath(model, '..'),
-		filters: { [vscode.l10n.t('Tensors')]: ['npy', 'npz', 'pb'] },
+		...(kind === 'folder'
+			? { canSelectFiles: false, canSelectFolders: true }
+			: {
+					canSelectMany: true,
+					filters: { [vscode.l10n.t('Tensors and images')]: ['npy', 'npz', 'pb', 'png', 'jpg', 'jpeg'] },
+				}),
 	});
-	const file = picked?.[0];
-	if (file && file.scheme !== 'file') {
+	const elsewhere = picked?.find(({ scheme }) => scheme !== 'file');
+	if (elsewhere) {
 		throw new UserError(
-			vscode.l10n.t('{0} is not on a disk that the engine can read: choose a local file.', file.path),
+			vscode.l10n.t('{0} is not on a disk that the engine can read: choose a local file.', elsewhere.path),
 		);
 	}
-	return file?.fsPath;
+	return picked?.map(({ fsPath }) => fsPath);
 }

@@ -3,17 +3,20 @@ import * as vscode from 'vscode';
 import { findLayers } from '../core/batchnorm/find.js';
 import type { HealthThresholds } from '../core/batchnorm/health.js';
 import { OnnxError } from '../core/onnx/errors.js';
-import type { Model } from '../core/onnx/model.js';
+import type { Model, ValueInfo } from '../core/onnx/model.js';
 import type { TensorAccess } from '../core/onnx/raw-tensor.js';
 import { readModel } from '../core/onnx/reader.js';
 import { memorySource } from '../core/onnx/source.js';
+import { typeName } from '../core/onnx/types.js';
 import { structureReport } from '../core/report/build.js';
+import type { RunnableInput } from '../core/report/run-choices.js';
 import type { Report } from '../core/report/types.js';
 import type { EngineClient, RequestHooks } from '../engine/client.js';
 import { externalFiles } from '../platform/external-files.js';
 import { openFile } from '../platform/file-source.js';
-import type { InputFile, ModelLocation } from '../protocol/host-engine.js';
+import type { ModelLocation } from '../protocol/host-engine.js';
 import type { LoadedModel } from './model-session.js';
+import { type RunPlan, runOptions } from './run-plan.js';
 import { readSettings } from './settings.js';
 
 /**
@@ -34,17 +37,17 @@ export async function loadModel(uri: vscode.Uri): Promise<LoadedModel> {
 }
 
 /**
- * Runs and checks a model in the engine, with the settings in force for it.
+ * Runs and checks a model in the engine, as planned, with the settings in force for all else.
  * @throws {EngineError | OnnxError} when there is no report, with the reason.
  */
 export async function inspectModel(
 	engine: EngineClient,
 	uri: vscode.Uri,
-	inputs: readonly InputFile[],
+	plan: RunPlan,
 	hooks: RequestHooks,
 ): Promise<Report> {
-	const { batch, seed, thresholds, drift } = readSettings(uri);
-	return engine.inspect(await locateModel(uri), { run: true, inputs, batch, seed, thresholds, drift }, hooks);
+	const { thresholds, drift, ...defaults } = readSettings(uri);
+	return engine.inspect(await locateModel(uri), { ...runOptions(plan, defaults), thresholds, drift }, hooks);
 }
 
 /** What to tell the engine, whose process knows files only: what a virtual file system holds is handed over. */
@@ -59,9 +62,13 @@ async function describeModel(access: TensorAccess, thresholds: HealthThresholds)
 	return {
 		report: structureReport(model, layers, { thresholds }),
 		// Up to IR version 3 every initializer is listed as an input too.
-		inputs: inputs.map(({ name }) => name).filter((name) => !initializers.has(name)),
+		inputs: inputs.filter(({ name }) => !initializers.has(name)).map(describeInput),
 		externalFiles: externalNames(model),
 	};
+}
+
+function describeInput({ name, dataType, shape }: ValueInfo): RunnableInput {
+	return { name, dtype: typeName(dataType), shape: shape?.map((size) => size ?? '') };
 }
 
 /** Names in the model's own folder: where exporters write such files, and all that the watcher looks at. */

@@ -1,9 +1,10 @@
 import * as vscode from 'vscode';
-import type { EngineClient } from '../engine/client.js';
-import type { InputFile } from '../protocol/host-engine.js';
+import type { EngineClient, RequestHooks } from '../engine/client.js';
 import { inspectModel, loadModel } from './load-model.js';
 import { ModelSession } from './model-session.js';
 import { ModelWatcher } from './model-watcher.js';
+import type { RunMemory } from './run-memory.js';
+import type { RunPlan } from './run-plan.js';
 import { showRunProgress } from './run-progress.js';
 import { readSettings } from './settings.js';
 
@@ -13,8 +14,13 @@ export interface HostServices {
 	readonly log: vscode.LogOutputChannel;
 }
 
+export interface ModelServices extends HostServices {
+	/** How each model was run last. */
+	readonly memory: RunMemory;
+}
+
 /** Settings that change what a report says. */
-const READ_SETTINGS = ['runOnOpen', 'batch', 'seed', 'health', 'drift'];
+const READ_SETTINGS = ['runOnOpen', 'batch', 'seed', 'memoryBudget', 'health', 'drift'];
 
 /**
  * How long the first run waits for a page to show the table. Both want all the processors there are: started together
@@ -33,10 +39,13 @@ export class ModelDocument implements vscode.CustomDocument {
 	private readonly firstTable: Promise<void>;
 	private readonly watcher: ModelWatcher;
 	private readonly disposables: vscode.Disposable[];
+	private readonly services: ModelServices;
 	private closed = false;
 
-	constructor(uri: vscode.Uri, { engine, log }: HostServices) {
+	constructor(uri: vscode.Uri, services: ModelServices) {
+		const { engine, log, memory } = services;
 		this.uri = uri;
+		this.services = services;
 		let tableShown = () => {};
 		this.firstTable = new Promise((resolve) => {
 			const timer = setTimeout(resolve, TABLE_PATIENCE_MILLISECONDS);
@@ -46,16 +55,21 @@ export class ModelDocument implements vscode.CustomDocument {
 			};
 		});
 		this.tableShown = tableShown;
-		this.session = new ModelSession({
+		const ports = {
 			load: () => loadModel(uri),
-			inspect: (inputs, hooks) => inspectModel(engine, uri, inputs, hooks),
+			inspect: (plan: RunPlan, hooks: RequestHooks) => inspectModel(engine, uri, plan, hooks),
+			defaults: () => readSettings(uri),
 			refusal: trustRefusal,
-			log: (line) => log.error(line),
-		});
+			log: (line: string) => log.error(line),
+		};
+		this.session = new ModelSession(ports, memory.get(uri.toString()));
 		this.watcher = new ModelWatcher(uri, (change) => this.fileChanged(change));
 		this.disposables = [
 			this.watcher,
-			vscode.workspace.onDidGrantWorkspaceTrust(() => this.runIfWanted()),
+			vscode.workspace.onDidGrantWorkspaceTrust(() => {
+				this.session.showForm();
+				this.runIfWanted();
+			}),
 			vscode.workspace.onDidChangeConfiguration((event) => {
 				if (READ_SETTINGS.some((name) => event.affectsConfiguration(`batchnormLens.${name}`, uri))) {
 					void this.open();
@@ -77,13 +91,16 @@ export class ModelDocument implements vscode.CustomDocument {
 		}
 	}
 
-	/**
-	 * Runs the model; one that could not be read is tried again first.
-	 * @param inputs files to feed; default: those of the last run.
-	 */
-	async run(inputs?: readonly InputFile[]): Promise<void> {
+	/** Plans the runs to come, and remembers it for the next time that the model is opened. */
+	async plan(plan: RunPlan): Promise<void> {
+		this.session.plan = plan;
+		await this.services.memory.set(this.uri.toString(), plan);
+	}
+
+	/** Runs the model as planned; one that could not be read is tried again first. */
+	async run(): Promise<void> {
 		if (this.session.problem === undefined || (await this.session.load())) {
-			await this.session.run(inputs);
+			await this.session.run();
 		}
 	}
 

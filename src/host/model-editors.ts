@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { type HostServices, ModelDocument } from './model-document.js';
+import { ModelDocument, type ModelServices } from './model-document.js';
 import { ModelPanel } from './model-panel.js';
 
 export const VIEW_TYPE = 'batchnormLens.model';
@@ -16,7 +16,7 @@ interface ShownModel {
 
 /** The custom editor for models, and the models it has open. */
 export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDocument>, vscode.Disposable {
-	private readonly services: HostServices;
+	private readonly services: ModelServices;
 	private readonly extension: vscode.Uri;
 	private readonly open = new Set<ModelDocument>();
 	private readonly opened = new vscode.EventEmitter<ModelDocument>();
@@ -32,7 +32,7 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 	private active: ShownModel | undefined;
 	private readonly shown = new Map<vscode.WebviewPanel, ShownModel>();
 
-	constructor(services: HostServices, extension: vscode.Uri) {
+	constructor(services: ModelServices, extension: vscode.Uri) {
 		this.services = services;
 		this.extension = extension;
 		this.registration = vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {

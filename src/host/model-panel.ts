@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { WebviewToHost } from '../protocol/host-webview.js';
 import { pack } from '../protocol/packing.js';
-import { pickInputFiles } from './input-files.js';
+import { pickFiles, pickInputFiles } from './input-files.js';
 import { MessageQueue } from './message-queue.js';
 import type { ModelDocument } from './model-document.js';
+import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
+import { withFiles } from './run-plan.js';
 import { pageHtml } from './webview-html.js';
 import { imageFileName, parseWebviewMessage } from './webview-message.js';
 
@@ -16,6 +18,8 @@ export class ModelPanel implements vscode.Disposable {
 	private readonly panel: vscode.WebviewPanel;
 	private readonly document: ModelDocument;
 	private readonly log: vscode.LogOutputChannel;
+	/** The extension's folder. */
+	private readonly extension: vscode.Uri;
 	private readonly queue: MessageQueue;
 	private readonly disposables: vscode.Disposable[] = [];
 	/** A layer to show as soon as the page listens. */
@@ -32,6 +36,7 @@ export class ModelPanel implements vscode.Disposable {
 		this.panel = panel;
 		this.document = document;
 		this.log = log;
+		this.extension = extension;
 		this.queue = new MessageQueue(async (message) => panel.webview.postMessage(pack(message)));
 		const unsubscribe = document.session.onMessage((message) => this.listening && this.queue.push(message));
 		this.disposables.push(
@@ -45,7 +50,7 @@ export class ModelPanel implements vscode.Disposable {
 			}),
 			panel.webview.onDidReceiveMessage((value) => this.receive(value)),
 		);
-		this.fill(extension);
+		this.fill();
 	}
 
 	dispose(): void {
@@ -61,7 +66,8 @@ export class ModelPanel implements vscode.Disposable {
 		}
 	}
 
-	private fill(extension: vscode.Uri): void {
+	private fill(): void {
+		const { extension } = this;
 		const { webview } = this.panel;
 		const dist = vscode.Uri.joinPath(extension, 'dist');
 		const media = vscode.Uri.joinPath(extension, 'media');
@@ -72,7 +78,6 @@ export class ModelPanel implements vscode.Disposable {
 			cspSource: webview.cspSource,
 			nonce: randomBytes(18).toString('base64'),
 			script: resource(dist, 'webview.js'),
-			plotly: resource(dist, 'plotly.min.js'),
 			styles: STYLES.map((name) => resource(media, name)),
 			title: vscode.workspace.asRelativePath(this.document.uri),
 		});
@@ -104,9 +109,20 @@ export class ModelPanel implements vscode.Disposable {
 			case 'cancel':
 				return document.session.cancel();
 			case 'run':
-				return message.input === 'pick' ? runWithInput(document) : document.run([]);
+				if (message.choices) {
+					await document.plan({ ...document.session.plan, choices: message.choices });
+				}
+				return document.run();
+			case 'choose-files':
+				return chooseFiles(document, message);
+			case 'manage-trust':
+				await vscode.commands.executeCommand('workbench.trust.manage');
+				return;
 			case 'save-image':
 				return saveImage(document.uri, message.name, message.png);
+			case 'get-plotly':
+				await this.panel.webview.postMessage(pack(await plotlyMessage(this.extension)));
+				return;
 			case 'show-log':
 				return log.show();
 			case 'error':
@@ -124,9 +140,27 @@ export class ModelPanel implements vscode.Disposable {
 
 /** Runs on files that the user picks; nothing happens when nothing is picked. */
 export async function runWithInput(document: ModelDocument): Promise<void> {
-	const files = await pickInputFiles(document.uri, document.session.model?.inputs ?? []);
+	const { session } = document;
+	const names = session.model?.inputs.map(({ name }) => name) ?? [];
+	const files = await pickInputFiles(document.uri, names);
 	if (files) {
-		await document.run(files);
+		await document.plan({ ...session.plan, files });
+		await document.run();
+	}
+}
+
+/** What an input is fed in the runs to come; none is started, since there may be more to choose. */
+async function chooseFiles(
+	document: ModelDocument,
+	{ input, from }: Extract<WebviewToHost, { type: 'choose-files' }>,
+): Promise<void> {
+	const { session } = document;
+	if (!session.model?.inputs.some(({ name }) => name === input)) {
+		return;
+	}
+	const paths = from === 'random' ? [] : await pickFiles(document.uri, input, from);
+	if (paths) {
+		await document.plan(withFiles(session.plan, input, paths));
 	}
 }
 

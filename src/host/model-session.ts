@@ -1,16 +1,17 @@
+import type { RunnableInput } from '../core/report/run-choices.js';
 import type { Report, RunSummary } from '../core/report/types.js';
 import { EngineError, type EngineProgress, type RequestHooks } from '../engine/client.js';
-import type { InputFile } from '../protocol/host-engine.js';
 import type { HostToWebview } from '../protocol/host-webview.js';
 import { describeError } from './describe-error.js';
 import { withLayer, withoutResults, withRun } from './report-update.js';
+import { fitPlan, NO_PLAN, type RunDefaults, type RunPlan, runForm } from './run-plan.js';
 
 /** What is known of a model from its file alone. */
 export interface LoadedModel {
 	/** Structure only: its run is "pending". */
 	readonly report: Report;
-	/** Names of the inputs that a run needs values for. */
-	readonly inputs: readonly string[];
+	/** The inputs that a run needs values for. */
+	readonly inputs: readonly RunnableInput[];
 	/** Files in the model's folder that hold its external data. */
 	readonly externalFiles: readonly string[];
 }
@@ -20,7 +21,9 @@ export interface SessionPorts {
 	/** Reads the structure. Rejections are shown to the user as they are. */
 	load(): Promise<LoadedModel>;
 	/** Runs and checks the model in the engine. */
-	inspect(inputs: readonly InputFile[], hooks: RequestHooks): Promise<Report>;
+	inspect(plan: RunPlan, hooks: RequestHooks): Promise<Report>;
+	/** What is used where a plan says nothing. */
+	defaults(): RunDefaults;
 	/** Why the model must not be run now, in one sentence; undefined: it may. */
 	refusal(): string | undefined;
 	/** Receives what went wrong beyond what the page says. */
@@ -41,14 +44,15 @@ export class ModelSession {
 	private failure: string | undefined;
 	private progress: Progress = null;
 	private current: AbortController | undefined;
-	/** Files fed to the last run: a changed model is run on them again. */
-	private inputFiles: readonly InputFile[] = [];
+	private planned: RunPlan;
 	/** Counts loads, so that a slow one cannot overwrite what came after it. */
 	private generation = 0;
 	private disposed = false;
 
-	constructor(ports: SessionPorts) {
+	/** @param plan of an earlier time. */
+	constructor(ports: SessionPorts, plan: RunPlan = NO_PLAN) {
 		this.ports = ports;
+		this.planned = plan;
 	}
 
 	get report(): Report | undefined {
@@ -57,6 +61,16 @@ export class ModelSession {
 
 	get model(): LoadedModel | undefined {
 		return this.loaded;
+	}
+
+	/** How every run from now on is made. */
+	get plan(): RunPlan {
+		return this.planned;
+	}
+
+	set plan(plan: RunPlan) {
+		this.planned = plan;
+		this.showForm();
 	}
 
 	/** What is wrong with the file, when something is. */
@@ -79,6 +93,9 @@ export class ModelSession {
 		const messages: HostToWebview[] = [];
 		if (this.shown) {
 			messages.push({ type: 'report', report: this.shown });
+		}
+		if (this.loaded) {
+			messages.push(this.formOf(this.loaded));
 		}
 		if (this.failure !== undefined) {
 			messages.push({ type: 'failure', message: this.failure });
@@ -107,6 +124,7 @@ export class ModelSession {
 				this.loaded = loaded;
 				this.recover();
 				this.show(loaded.report);
+				this.showForm();
 				return true;
 			}
 		} catch (error) {
@@ -126,17 +144,13 @@ export class ModelSession {
 		this.emit({ type: 'failure', message });
 	}
 
-	/**
-	 * Runs the model, ending the run before it. Never rejects: how it ended is in the report's `run`.
-	 * @param inputFiles files to feed; default: those of the last run, seeded random values for all other inputs.
-	 */
-	async run(inputFiles: readonly InputFile[] = this.inputFiles): Promise<void> {
+	/** Runs the model as planned, ending the run before it. Never rejects: how it ended is in the report's `run`. */
+	async run(): Promise<void> {
 		this.stop();
 		const { loaded, ports } = this;
 		if (!loaded || this.failure !== undefined || this.disposed) {
 			return;
 		}
-		this.inputFiles = inputFiles;
 		const refusal =
 			loaded.report.layers.length === 0
 				? 'The model has no BatchNormalization layer, so there is nothing to run it for.'
@@ -154,7 +168,8 @@ export class ModelSession {
 		this.setProgress({ stage: 'opening', done: 0, total: 1 });
 		try {
 			const onEvent = (event: EngineProgress) => this.follow(abort, event);
-			const report = await ports.inspect(inputFiles, { signal: abort.signal, onEvent });
+			const plan = fitPlan(this.planned, loaded.inputs);
+			const report = await ports.inspect(plan, { signal: abort.signal, onEvent });
 			if (this.finish(abort)) {
 				this.show(report);
 			}
@@ -171,6 +186,13 @@ export class ModelSession {
 	cancel(): void {
 		if (this.stop()) {
 			this.skip('The run was cancelled.');
+		}
+	}
+
+	/** Announces the form anew: after a change of the plan, of the settings or of trust. */
+	showForm(): void {
+		if (this.loaded && !this.disposed) {
+			this.emit(this.formOf(this.loaded));
 		}
 	}
 
@@ -248,6 +270,15 @@ export class ModelSession {
 	private show(report: Report): void {
 		this.shown = report;
 		this.emit({ type: 'report', report });
+	}
+
+	private formOf({ inputs }: LoadedModel): HostToWebview {
+		const { ports } = this;
+		const form = runForm(this.planned, inputs, {
+			defaults: ports.defaults(),
+			trusted: ports.refusal() === undefined,
+		});
+		return { type: 'form', form };
 	}
 
 	private recover(): void {

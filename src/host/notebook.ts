@@ -6,6 +6,7 @@ import { inspectModel, loadModel } from './load-model.js';
 import { type HostServices, trustRefusal } from './model-document.js';
 import { classifyNotebookPath, parseNotebookMessage } from './notebook-message.js';
 import { withoutResults, withRun } from './report-update.js';
+import { NO_PLAN } from './run-plan.js';
 
 /** Inspections kept for outputs that are drawn again: notebooks drop and redraw outputs as they scroll. */
 const MAX_CACHED = 16;
@@ -65,7 +66,7 @@ export class NotebookInspector implements vscode.Disposable {
 
 	private async inspectFile(uri: vscode.Uri, refusal: string | undefined): Promise<JsonObject> {
 		if (refusal === undefined) {
-			return encodeReport(await inspectModel(this.services.engine, uri, [], { signal: this.abort.signal }));
+			return encodeReport(await inspectModel(this.services.engine, uri, NO_PLAN, { signal: this.abort.signal }));
 		}
 		const { report } = await loadModel(uri);
 		const run = { ...report.run, status: 'skipped', reason: refusal } as const;

@@ -9,6 +9,8 @@ export interface Settings {
 	readonly problems: boolean;
 	readonly batch: number;
 	readonly seed: number;
+	/** Megabytes. */
+	readonly memoryBudget: number;
 	readonly thresholds: HealthThresholds;
 	readonly drift: DriftThresholds;
 }
@@ -25,6 +27,7 @@ export function readSettings(model: vscode.Uri): Settings {
 		problems: configuration.get<unknown>('problems') !== false,
 		batch: integer(configuration.get('batch'), 1, 1),
 		seed: integer(configuration.get('seed'), 0, 0),
+		memoryBudget: integer(configuration.get('memoryBudget'), 1, 512),
 		thresholds: {
 			deadShare: limit('health.deadShare', DEFAULT_THRESHOLDS.deadShare),
 			sigmas: limit('health.sigmas', DEFAULT_THRESHOLDS.sigmas),

@@ -1,3 +1,4 @@
+import { parseRunChoices } from '../core/report/run-choices.js';
 import type { WebviewToHost } from '../protocol/host-webview.js';
 
 /** Longest text taken from a page; it ends up in a log or a file name. */
@@ -19,10 +20,14 @@ export function parseWebviewMessage(value: unknown): WebviewToHost | undefined {
 	switch (message.type) {
 		case 'ready':
 		case 'cancel':
+		case 'get-plotly':
 		case 'show-log':
+		case 'manage-trust':
 			return { type: message.type };
 		case 'run':
-			return message.input === 'random' || message.input === 'pick' ? { type: 'run', input: message.input } : undefined;
+			return parseRun(message);
+		case 'choose-files':
+			return parseChooseFiles(message);
 		case 'error':
 			return isText(message.message) ? { type: 'error', message: message.message } : undefined;
 		case 'save-image':
@@ -34,6 +39,19 @@ export function parseWebviewMessage(value: unknown): WebviewToHost | undefined {
 		default:
 			return undefined;
 	}
+}
+
+function parseRun({ choices }: Record<string, unknown>): WebviewToHost | undefined {
+	if (choices === undefined) {
+		return { type: 'run' };
+	}
+	const parsed = parseRunChoices(choices);
+	return parsed && { type: 'run', choices: parsed };
+}
+
+function parseChooseFiles({ input, from }: Record<string, unknown>): WebviewToHost | undefined {
+	const known = from === 'files' || from === 'folder' || from === 'random';
+	return known && isText(input) ? { type: 'choose-files', input, from } : undefined;
 }
 
 function parseMark({ name, milliseconds }: Record<string, unknown>): WebviewToHost | undefined {

@@ -1,6 +1,7 @@
 import type { StructureOptions } from '../core/report/build.js';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
+import type { Distribution, Normalization } from '../core/report/run-choices.js';
 import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 
 /** Messages between a parent (extension host or command line) and the engine's child process. */
@@ -21,17 +22,6 @@ export interface InputFile {
 	readonly path: string;
 }
 
-/**
- * How pixels become numbers, by what is usual or with a mean and a standard deviation for each channel (or one for all),
- * in units of a pixel's full scale: "0..1" is mean 0, deviation 1; "none" leaves 0 to 255.
- */
-export type Normalization =
-	| 'imagenet'
-	| '0..1'
-	| '-1..1'
-	| 'none'
-	| { readonly mean: readonly number[]; readonly deviation: readonly number[] };
-
 export interface InspectOptions {
 	/** false: structure, parameters and health only. */
 	readonly run: boolean;
@@ -42,7 +32,7 @@ export interface InspectOptions {
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly seed: number;
 	/** Distribution of made-up floating inputs: standard normal (default), or uniform between 0 and 1. */
-	readonly random?: 'normal' | 'uniform';
+	readonly random?: Distribution;
 	/** Of image files; default "imagenet" for three channels, else "0..1"; integers inputs take the pixels as they are. */
 	readonly normalize?: Normalization;
 	/** Bytes of captured tensors to hold at a time; default 512 MB. Beyond it the model is run several times. */

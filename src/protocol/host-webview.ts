@@ -1,3 +1,4 @@
+import type { RunChoices, RunForm } from '../core/report/run-choices.js';
 import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 import type { Stage } from './host-engine.js';
 
@@ -10,6 +11,8 @@ export type HostToWebview =
 	| { readonly type: 'report'; readonly report: Report }
 	| { readonly type: 'layer'; readonly index: number; readonly layer: LayerReport }
 	| { readonly type: 'run'; readonly run: RunSummary }
+	/** Follows the report, and every change of it. */
+	| { readonly type: 'form'; readonly form: RunForm }
 	/** null: nothing is under way. */
 	| {
 			readonly type: 'progress';
@@ -19,15 +22,23 @@ export type HostToWebview =
 	| { readonly type: 'failure'; readonly message: string }
 	/** Clears a banner. */
 	| { readonly type: 'recovered' }
-	| { readonly type: 'select'; readonly layer: string };
+	| { readonly type: 'select'; readonly layer: string }
+	/** The text of plotly.min.js in UTF-8; answers get-plotly. */
+	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> };
 
 export type WebviewToHost =
 	/** The page is listening; the host answers with all it has. */
 	| { readonly type: 'ready' }
 	| { readonly type: 'cancel' }
-	/** Run again: on seeded random input, or on a file that the host lets the user pick. */
-	| { readonly type: 'run'; readonly input: 'random' | 'pick' }
+	/** Run again: in the same way, or as chosen, which is remembered. */
+	| { readonly type: 'run'; readonly choices?: RunChoices }
+	/** Let the user choose what an input is fed; the host shows the dialog and keeps the paths to itself. */
+	| { readonly type: 'choose-files'; readonly input: string; readonly from: 'files' | 'folder' | 'random' }
+	/** Let the user say whether the workspace can be trusted. */
+	| { readonly type: 'manage-trust' }
 	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array }
+	/** The page is about to draw its first plot; 4.8 MB of script would have delayed the table. */
+	| { readonly type: 'get-plotly' }
 	| { readonly type: 'show-log' }
 	/** Something in the page threw. */
 	| { readonly type: 'error'; readonly message: string }

@@ -8,7 +8,11 @@
  * | answer | the answer in one sentence | data-severity |
  * | run | what was run, or why not | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden when nothing is under way | data-stage |
- * | cancel, run-again, run-file, show-log | buttons | |
+ * | cancel, run-again, run-options, show-log, trust | buttons | run-options: aria-expanded |
+ * | run-form | how the model is run; form-run applies it | |
+ * | form-input | what an input is fed | data-input = its position |
+ * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
+ * | form-field | a field | data-field = batch, dimension, seed, random, normalize, mean, deviation, memory |
  * | failure | nothing can be shown: the whole page is one sentence | |
  * | banner | the file changed into something unreadable; the last good page stays below | |
  * | empty | the model has no BatchNormalization | |
@@ -48,7 +52,13 @@ export type Handle =
 	| 'progress'
 	| 'cancel'
 	| 'run-again'
-	| 'run-file'
+	| 'run-options'
+	| 'trust'
+	| 'run-form'
+	| 'form-input'
+	| 'choose-files'
+	| 'form-field'
+	| 'form-run'
 	| 'show-log'
 	| 'failure'
 	| 'banner'

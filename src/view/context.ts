@@ -1,3 +1,4 @@
+import type { RunChoices } from '../core/report/run-choices.js';
 import type { ElementBuilder } from './dom.js';
 import type { Plotly } from './plots/plotly.js';
 import type { Theme } from './plots/theme.js';
@@ -6,7 +7,12 @@ import type { ViewState } from './state.js';
 /** What a page can ask of the world around it. Missing ones are not offered. */
 export interface ViewActions {
 	cancel?(): void;
-	run?(input: 'random' | 'pick'): void;
+	/** Run again: as before, or as chosen. */
+	run?(choices?: RunChoices): void;
+	/** Let the user choose what an input is fed. */
+	chooseFiles?(input: string, from: 'files' | 'folder' | 'random'): void;
+	/** Let the user say whether the workspace can be trusted. */
+	manageTrust?(): void;
 	saveImage?(name: string, png: Uint8Array): void;
 	showLog?(): void;
 	/** The user changed what is shown; store it to restore it later. */

@@ -1,5 +1,7 @@
+import type { RunForm as RunFormContent } from '../core/report/run-choices.js';
 import { answer } from '../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../core/report/types.js';
+import type { Handle } from './attributes.js';
 import type { ViewContext } from './context.js';
 import { append, replaceChildren, setVisible } from './dom.js';
 import { baseName, formatMilliseconds } from './format.js';
@@ -7,6 +9,7 @@ import { type IconName, icon, type Tone } from './icons.js';
 import { reportTone } from './layer-facts.js';
 import { fullLabel, label } from './names.js';
 import { phrases } from './phrases.js';
+import { RunForm } from './run-form.js';
 import { strings } from './strings.js';
 
 const ICONS: Readonly<Record<Tone, IconName>> = {
@@ -25,7 +28,7 @@ export interface Progress {
 	readonly total: number;
 }
 
-/** Top of the page: which model, the answer in one sentence, what was run and how far it is. */
+/** Top of the page: which model, the answer in one sentence, what was run and how far it is, and how to run it. */
 export class Header {
 	readonly element: HTMLElement;
 	readonly #title: HTMLElement;
@@ -36,9 +39,18 @@ export class Header {
 	readonly #progress: HTMLElement;
 	readonly #progressText: HTMLElement;
 	readonly #buttons: HTMLElement;
+	readonly #runAgain: HTMLElement;
+	readonly #options: HTMLElement;
+	readonly #trust: HTMLElement;
+	readonly #form: RunForm;
+	/** Known once the host has told what can be chosen. */
+	#formKnown = false;
 	#announcedStage = '';
 
-	constructor(private readonly context: ViewContext) {
+	constructor(
+		private readonly context: ViewContext,
+		onToggleForm: () => void,
+	) {
 		const { h, actions } = context;
 		this.#title = h('h1', { class: 'bnl-title', bnl: 'title' });
 		this.#facts = h('ul', { class: 'bnl-facts' });
@@ -46,13 +58,17 @@ export class Header {
 		this.#run = h('p', { class: 'bnl-run', bnl: 'run' });
 		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.run.pending } });
 		this.#progressText = h('span', { class: 'bnl-progress-text' });
-		const button = (text: string, bnl: 'cancel' | 'run-again' | 'run-file' | 'show-log', click: () => void) =>
+		const button = (text: string, bnl: Handle, click: () => void) =>
 			h(
 				'button',
 				{ class: 'bnl-button bnl-button-secondary', bnl, attributes: { type: 'button' }, on: { click } },
 				text,
 			);
-		const { cancel, run, showLog } = actions;
+		const { cancel, run, showLog, manageTrust } = actions;
+		this.#form = new RunForm(context);
+		this.#runAgain = button(strings.run.again, 'run-again', () => run?.());
+		this.#options = button(strings.run.options, 'run-options', onToggleForm);
+		this.#trust = button(strings.run.trust, 'trust', () => manageTrust?.());
 		this.#progress = h(
 			'div',
 			{ class: 'bnl-progress', bnl: 'progress' },
@@ -63,8 +79,9 @@ export class Header {
 		this.#buttons = h(
 			'div',
 			{ class: 'bnl-run-buttons' },
-			run && button(strings.run.again, 'run-again', () => run('random')),
-			run && button(strings.run.withFile, 'run-file', () => run('pick')),
+			run && this.#runAgain,
+			run && this.#options,
+			manageTrust && this.#trust,
 			showLog && button(strings.run.showLog, 'show-log', () => showLog()),
 		);
 		this.element = h(
@@ -73,8 +90,12 @@ export class Header {
 			h('div', { class: 'bnl-title-line' }, this.#title, this.#facts),
 			this.#answer,
 			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress, this.#buttons),
+			this.#form.element,
 		);
 		setVisible(this.#progress, false);
+		setVisible(this.#options, false);
+		setVisible(this.#trust, false);
+		setVisible(this.#form.element, false);
 	}
 
 	update(report: Report): void {
@@ -84,6 +105,21 @@ export class Header {
 		this.#answer.dataset.severity = tone;
 		replaceChildren(this.#answer, icon(h, ICONS[tone], tone), h('span', {}, ...phrases(h, fullLabel(answer(report)))));
 		this.#updateRun(report.run);
+	}
+
+	/** In a workspace that is not trusted the way to trust stands where models are run elsewhere. */
+	setForm(form: RunFormContent): void {
+		this.#formKnown = form.trusted;
+		this.#form.update(form);
+		setVisible(this.#runAgain, form.trusted);
+		setVisible(this.#options, form.trusted);
+		setVisible(this.#trust, !form.trusted);
+		this.#form.element.hidden ||= !form.trusted;
+	}
+
+	showForm(shown: boolean): void {
+		setVisible(this.#form.element, shown && this.#formKnown);
+		this.#options.setAttribute('aria-expanded', String(shown));
 	}
 
 	get answerText(): string {

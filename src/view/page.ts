@@ -1,3 +1,4 @@
+import type { RunForm } from '../core/report/run-choices.js';
 import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 import type { ViewActions, ViewContext } from './context.js';
 import { LayerDetail } from './detail.js';
@@ -56,7 +57,7 @@ export class View {
 		this.#state = options.state === undefined ? INITIAL_STATE : parseViewState(options.state);
 		this.#context = this.#createContext(root.ownerDocument);
 		const { h } = this.#context;
-		this.#header = new Header(this.#context);
+		this.#header = new Header(this.#context, () => this.#toggleForm());
 		this.#layers = new LayersPanel(this.#context, {
 			onOpen: (index) => this.#open(index, null, true),
 			onSort: (sort) => this.#change({ sort }),
@@ -125,6 +126,12 @@ export class View {
 			this.#report = { ...this.#report, run };
 			this.#schedule();
 		}
+	}
+
+	/** What can be said about how the model is run, and what was said. */
+	showForm(form: RunForm): void {
+		this.#header.setForm(form);
+		this.#header.showForm(this.#state.form);
 	}
 
 	showProgress(progress: Progress | null): void {
@@ -346,6 +353,11 @@ export class View {
 			this.#detail.element.scrollTop = detail;
 			this.#scrollRestored = true;
 		}
+	}
+
+	#toggleForm(): void {
+		this.#store({ form: !this.#state.form });
+		this.#header.showForm(this.#state.form);
 	}
 
 	#applyTheme(): void {

@@ -11,6 +11,8 @@ export interface ViewState {
 	readonly flaggedOnly: boolean;
 	readonly metric: HeatmapMetric;
 	readonly overview: boolean;
+	/** Whether the form of how to run the model is open. */
+	readonly form: boolean;
 	/** Scroll offsets in CSS pixels. */
 	readonly scroll: { readonly page: number; readonly table: number; readonly detail: number };
 }
@@ -30,6 +32,7 @@ export const INITIAL_STATE: ViewState = {
 	flaggedOnly: false,
 	metric: 'scale',
 	overview: true,
+	form: false,
 	scroll: { page: 0, table: 0, detail: 0 },
 };
 
@@ -46,6 +49,7 @@ export function parseViewState(value: unknown): ViewState {
 		flaggedOnly: from.flaggedOnly === true,
 		metric: HEATMAP_METRICS.find((metric) => metric === from.metric) ?? INITIAL_STATE.metric,
 		overview: from.overview !== false,
+		form: from.form === true,
 		scroll: { page: offset(scroll.page), table: offset(scroll.table), detail: offset(scroll.detail) },
 	};
 }

@@ -1,3 +1,4 @@
+import type { Distribution, NORMALIZATION_PRESETS } from '../core/report/run-choices.js';
 import type { FindingCode, LayerReport, Severity } from '../core/report/types.js';
 import type { PlotKind } from './attributes.js';
 import { formatBytes, formatInteger, formatNumber } from './format.js';
@@ -38,8 +39,47 @@ export const strings = {
 			total > 1 ? `${stage}: ${formatInteger(done)} of ${formatInteger(total)}` : `${stage}…`,
 		cancel: 'Cancel',
 		again: 'Run again',
-		withFile: 'Run on a file…',
+		options: 'Run options',
+		trust: 'Manage workspace trust…',
 		showLog: 'Show log',
+	},
+	form: {
+		title: 'How the model is run',
+		inputs: 'Inputs',
+		sizes: 'Sizes that the model leaves open',
+		values: 'Random values',
+		images: 'Images',
+		limits: 'Limits',
+		input: (dtype: string, shape: readonly string[] | undefined) =>
+			shape ? `${dtype} [${shape.map((size) => size || '?').join(', ')}]` : dtype,
+		madeUp: 'random values',
+		files: (names: readonly string[], all: number) =>
+			all > names.length ? `${names.join(', ')} and ${formatInteger(all - names.length)} more` : names.join(', '),
+		chooseFiles: 'Files…',
+		chooseFolder: 'Folder…',
+		useRandom: 'Random',
+		batch: 'Batch',
+		guessed: 'guessed',
+		random: 'Distribution',
+		distributions: { normal: 'normal', uniform: 'uniform, 0 to 1' } satisfies Record<Distribution, string>,
+		seed: 'Seed',
+		normalize: 'Pixels become',
+		normalizeDefault: 'what is usual',
+		normalizations: {
+			imagenet: 'ImageNet mean and deviation',
+			'0..1': '0 to 1',
+			'-1..1': '-1 to 1',
+			none: '0 to 255, as they are',
+		} satisfies Record<(typeof NORMALIZATION_PRESETS)[number], string>,
+		normalizeFree: 'mean and deviation of…',
+		mean: 'Mean',
+		deviation: 'Deviation',
+		oneOrThree: 'one number, or three',
+		notNumbers:
+			'Mean and deviation take one number or three each, separated by commas, for pixels from 0 to 1; no deviation is 0.',
+		memory: 'Tensors held at a time, MB',
+		run: 'Run',
+		remembered: 'Remembered for this model in this workspace.',
 	},
 	failure: {
 		title: 'This cannot be shown',

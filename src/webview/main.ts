@@ -1,22 +1,26 @@
 import type { HostToWebview, WebviewToHost } from '../protocol/host-webview.js';
 import { unpack } from '../protocol/packing.js';
 import { View } from '../view/index.js';
-import { loadPlotly } from './load-plotly.js';
+import { PlotlyLoader } from './load-plotly.js';
 
 /** The page of a model: connects the view to the extension host. */
 const script = document.currentScript as HTMLScriptElement;
 const host = acquireVsCodeApi();
 const send = (message: WebviewToHost): void => host.postMessage(message);
+const plotly = new PlotlyLoader(document, script.nonce || (script.dataset.nonce ?? ''), () =>
+	send({ type: 'get-plotly' }),
+);
 
 const view = new View({
 	root: document.getElementById('app') ?? document.body,
 	layout: 'page',
 	state: host.getState(),
-	loadPlotly: () =>
-		loadPlotly(document, { url: script.dataset.plotly ?? '', nonce: script.nonce || (script.dataset.nonce ?? '') }),
+	loadPlotly: () => plotly.load(),
 	actions: {
 		cancel: () => send({ type: 'cancel' }),
-		run: (input) => send({ type: 'run', input }),
+		run: (choices) => send({ type: 'run', ...(choices && { choices }) }),
+		chooseFiles: (input, from) => send({ type: 'choose-files', input, from }),
+		manageTrust: () => send({ type: 'manage-trust' }),
 		saveImage: (name, png) => send({ type: 'save-image', name, png }),
 		showLog: () => send({ type: 'show-log' }),
 		stateChanged: (state) => host.setState(state),
@@ -35,6 +39,9 @@ function receive(message: HostToWebview): void {
 		case 'run':
 			view.updateRun(message.run);
 			break;
+		case 'form':
+			view.showForm(message.form);
+			break;
 		case 'progress':
 			view.showProgress(message.progress);
 			break;
@@ -46,6 +53,9 @@ function receive(message: HostToWebview): void {
 			break;
 		case 'select':
 			view.select(message.layer);
+			break;
+		case 'plotly':
+			plotly.receive(message.script);
 			break;
 		default:
 			message satisfies never;

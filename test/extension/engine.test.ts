@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { EngineClient } from '../../src/engine/client.js';
 import { ModelDocument } from '../../src/host/model-document.js';
+import { RunMemory } from '../../src/host/run-memory.js';
 import { extension, Folder, smallModel, until } from './support.js';
 
 const folder = new Folder();
@@ -14,7 +15,8 @@ async function openOnFakeEngine(behaviour: string): Promise<ModelDocument> {
 	const entry = path.resolve(__dirname, '../../../test/unit/support/fake-engine.cjs');
 	const engine = new EngineClient({ entry });
 	const log = vscode.window.createOutputChannel('BatchNorm Lens (test)', { log: true });
-	const document = new ModelDocument(await folder.write(`${behaviour}.onnx`, smallModel()), { engine, log });
+	const memory = new RunMemory({ get: () => undefined, update: async () => {} });
+	const document = new ModelDocument(await folder.write(`${behaviour}.onnx`, smallModel()), { engine, log, memory });
 	open.push(document, engine, log);
 	await document.open();
 	return document;

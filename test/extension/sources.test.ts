@@ -83,19 +83,38 @@ describe('where models and their inputs come from', () => {
 	it('an input file is fed to the model, and the page says so', async () => {
 		const document = await openModel(await folder.write('fed.onnx', smallModel()));
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
-		assert.deepEqual(document.session.model?.inputs, ['x']);
+		assert.deepEqual(document.session.model?.inputs, [{ name: 'x', dtype: 'float32', shape: ['N', 3, 8, 8] }]);
 		const data = Float32Array.from({ length: 2 * 3 * 8 * 8 }, (_, index) => Math.cos(index));
 		const npy = await folder.write('x.npy', encodeNpy({ type: 'float32', shape: [2, 3, 8, 8], data }));
-		await document.run([{ input: undefined, path: npy.fsPath }]);
+		await document.plan({ files: [{ input: undefined, path: npy.fsPath }], choices: {} });
+		await document.run();
 		const run = document.session.report?.run;
 		assert.equal(run?.status, 'ok', run?.reason);
 		const [input] = run.inputs;
 		assert.deepEqual(input?.shape, [2, 3, 8, 8]);
 		assert.ok(input?.from.includes('x.npy'), input?.from);
-		await document.run([{ input: 'x', path: '/no/such/file.npy' }]);
+		await document.plan({ files: [{ input: 'x', path: '/no/such/file.npy' }], choices: {} });
+		await document.run();
 		assert.equal(document.session.report?.run.status, 'failed');
 		assert.match(document.session.report?.run.reason ?? '', /file\.npy/);
 		assert.equal(document.session.report?.layers[0]?.recompute.status, 'skipped');
+	});
+
+	it('what was chosen for a model reaches the engine, and is remembered when it is opened again', async () => {
+		const uri = await folder.write('remembered.onnx', smallModel());
+		const first = await openModel(uri);
+		await until('verdicts', () => first.session.report?.run.status === 'ok');
+		await first.plan({ files: [], choices: { batch: 3, seed: 11, random: 'uniform', memoryBudget: 2 ** 20 } });
+		await first.run();
+		const fed = (document: typeof first) => document.session.report?.run.inputs[0];
+		const expected = { name: 'x', shape: [3, 3, 8, 8], dtype: 'float32', from: 'random uniform, seed 11' };
+		assert.deepEqual(fed(first), expected);
+		await closeAllEditors();
+		const second = await openModel(uri);
+		assert.notEqual(second, first);
+		await until('verdicts', () => second.session.report?.run.status === 'ok');
+		assert.deepEqual(fed(second), expected);
+		await second.plan({ files: [], choices: {} });
 	});
 
 	it('a model is not run on opening when the settings say so, but when asked', async () => {

@@ -40,14 +40,14 @@ describe('axe finds nothing serious', () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
 		it(`in ${theme}`, () =>
 			withPage(harness, { theme }, async ({ page, show }) => {
-				for (const state of ['done', 'mismatch', 'structure'] satisfies StateName[]) {
+				for (const state of ['done', 'mismatch', 'structure', 'form'] satisfies StateName[]) {
 					await show(state);
 					assert.deepEqual(await complaints(page), [], state);
 				}
 			}));
 	}
 
-	for (const state of ['failure', 'empty', 'skipped', 'noParameters', 'wide'] satisfies StateName[]) {
+	for (const state of ['failure', 'empty', 'skipped', 'noParameters', 'wide', 'untrusted', 'hostileForm'] satisfies StateName[]) {
 		it(`in the state ${state}`, () =>
 			withPage(harness, { theme: 'light' }, async ({ page, show }) => {
 				await show(state);

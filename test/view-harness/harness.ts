@@ -103,7 +103,6 @@ function webviewPage(origin: string, view: string): string {
 		cspSource: origin,
 		nonce: 'harness',
 		script: `${origin}/dist/${view}.js`,
-		plotly: `${origin}/dist/plotly.min.js`,
 		styles: ['theme.css', 'page.css', 'comparison.css', 'plotly.css'].map((name) => `${origin}/media/${name}`),
 		title: 'model.onnx',
 	});
@@ -120,6 +119,8 @@ async function openPage(browser: Browser, origin: string, options: OpenOptions):
 	const problems: string[] = [];
 	page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
 	page.on('pageerror', (error) => problems.push(String(error)));
+	// From outside the page, whose policy lets it fetch nothing.
+	await page.exposeFunction('readPlotly', () => readFile(path.join(root, 'dist/plotly.min.js'), 'latin1'));
 	await page.addInitScript(installHost, { state: options.state ?? null, theme: THEMES[theme] });
 	await page.goto(`${origin}/${view}`);
 	const send = (message: HostToWebview | HostToComparison): Promise<void> =>
@@ -147,6 +148,9 @@ async function showState(
 	if (state.open !== undefined) {
 		await send({ type: 'select', layer: state.open });
 		await drawn(page);
+	}
+	if (state.form) {
+		await page.locator(bnl('run-options')).click();
 	}
 	await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
 }
@@ -195,10 +199,19 @@ function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[
 			document.body.className = next.classes.join(' ');
 		},
 	};
+	const sendPlotly = async () => {
+		const script = Uint8Array.from(await window.readPlotly(), (character) => character.charCodeAt(0));
+		window.postMessage({ body: { type: 'plotly', script }, numbers: new Float64Array() }, '*');
+	};
 	Object.assign(window, {
 		harness,
 		acquireVsCodeApi: () => ({
-			postMessage: (message: unknown) => harness.received.push(message),
+			postMessage: (message: { type: string }) => {
+				harness.received.push(message);
+				if (message.type === 'get-plotly') {
+					void sendPlotly();
+				}
+			},
 			getState: () => harness.state ?? undefined,
 			setState: (next: unknown) => {
 				harness.state = next;
@@ -230,6 +243,8 @@ function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[
 
 declare global {
 	interface Window {
+		/** The text of plotly.min.js, a character a byte. */
+		readPlotly(): Promise<string>;
 		harness: {
 			received: unknown[];
 			state: unknown;

@@ -1,3 +1,4 @@
+import type { RunForm } from '../../src/core/report/run-choices.js';
 import type { LayerReport, Report } from '../../src/core/report/types.js';
 import type { HostToWebview } from '../../src/protocol/host-webview.js';
 import { mismatchingLayer, mobilenet, report, trainedLayer, withFinding } from './networks.js';
@@ -7,6 +8,8 @@ export interface HarnessState {
 	readonly messages: readonly HostToWebview[];
 	/** Name of the layer to open. */
 	readonly open?: string;
+	/** Whether the form of how to run the model is opened. */
+	readonly form?: true;
 }
 
 const show = (shown: Report): HostToWebview => ({ type: 'report', report: shown });
@@ -119,6 +122,44 @@ function failed(): Report {
 
 const bad = mismatchingLayer({ name: 'stage2/bn1', channels: 48, size: 28, seed: 77, run: true });
 
+export const FORM: RunForm = {
+	inputs: [
+		{
+			name: 'pixel_values',
+			dtype: 'float32',
+			shape: ['batch', 3, 'height', 'width'],
+			files: ['/data/validation', '/data/extra/cat.png', '/data/extra/dog.png', '/data/extra/fish.jpg', '/data/e.jpg'],
+		},
+		{ name: 'mask', dtype: 'bool', shape: ['batch', '', ''], files: [] },
+		{ name: 'temperature', dtype: 'float32', shape: undefined, files: [] },
+	],
+	dimensions: ['height', 'width', 'mask:1', 'mask:2'],
+	choices: {
+		batch: 8,
+		dimensions: [{ name: 'height', size: 320 }],
+		normalize: { mean: [0.5], deviation: [0.25, 0.2, 0.2] },
+	},
+	defaults: { batch: 1, seed: 0, memoryBudget: 512 },
+	trusted: true,
+};
+
+const hostileForm: RunForm = {
+	...FORM,
+	inputs: HOSTILE_NAMES.map((name) => ({ name, dtype: 'float32', shape: [name, 3], files: [`/tmp/${name}`] })),
+	dimensions: HOSTILE_NAMES,
+};
+
+const untrusted = (): Report => ({
+	...mobilenet(false),
+	run: {
+		status: 'skipped',
+		reason: 'The model was not run because this workspace is not trusted; its structure is shown as read.',
+		runtime: '',
+		inputs: [],
+		milliseconds: {},
+	},
+});
+
 export const STATES = {
 	opening: { messages: [] },
 	structure: {
@@ -159,6 +200,9 @@ export const STATES = {
 		open: 'bn',
 	},
 	hostile: { messages: [show(hostile())], open: HOSTILE_NAMES[0] ?? '' },
+	form: { messages: [show(mobilenet()), { type: 'form', form: FORM }], form: true },
+	hostileForm: { messages: [show(hostile()), { type: 'form', form: hostileForm }], form: true },
+	untrusted: { messages: [show(untrusted()), { type: 'form', form: { ...FORM, trusted: false } }] },
 } as const satisfies Readonly<Record<string, HarnessState>>;
 
 export type StateName = keyof typeof STATES;

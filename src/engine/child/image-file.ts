@@ -1,4 +1,4 @@
-import type { Normalization } from '../../protocol/host-engine.js';
+import type { Normalization } from '../../core/report/run-choices.js';
 import { decodeImage, type Image } from './decode-image.js';
 import { chooseShape } from './dimensions.js';
 import { fromNumbers } from './elements.js';

@@ -1,6 +1,7 @@
 import path from 'node:path';
+import type { Distribution, Normalization } from '../../core/report/run-choices.js';
 import type { RunInput } from '../../core/report/types.js';
-import type { InputFile, Normalization } from '../../protocol/host-engine.js';
+import type { InputFile } from '../../protocol/host-engine.js';
 import { checkDimensions, chooseShape, hasGuess, symbolsOf } from './dimensions.js';
 import { InputError } from './errors.js';
 import { fitArray, stack } from './fit-array.js';
@@ -27,7 +28,7 @@ export interface InputOptions {
 	readonly batch: number;
 	readonly seed: number;
 	readonly dimensions?: Readonly<Record<string, number>>;
-	readonly random?: 'normal' | 'uniform';
+	readonly random?: Distribution;
 	readonly normalize?: Normalization;
 	/** Inputs that must not be negative: variances that are inputs of the graph. */
 	readonly positive?: ReadonlySet<string>;

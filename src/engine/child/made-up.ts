@@ -1,3 +1,4 @@
+import type { Distribution } from '../../core/report/run-choices.js';
 import { fillElements } from './elements.js';
 import { InputError } from './errors.js';
 import type { NpyArray } from './npy.js';
@@ -10,7 +11,7 @@ const MAX_ELEMENTS = 2 ** 28;
 
 export interface MakingUp {
 	readonly random: Random;
-	readonly distribution: 'normal' | 'uniform';
+	readonly distribution: Distribution;
 	/** Nothing negative: a variance. */
 	readonly positive: boolean;
 }
@@ -45,7 +46,7 @@ export function makeUp(
 }
 
 /** What the report says of it. */
-export function describeMadeUp({ type }: RuntimeValue, distribution: 'normal' | 'uniform', seed: number): string {
+export function describeMadeUp({ type }: RuntimeValue, distribution: Distribution, seed: number): string {
 	return `random ${isFloat(type) ? distribution : '0 or 1'}, seed ${seed}`;
 }
 

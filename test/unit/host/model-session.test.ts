@@ -4,13 +4,13 @@ import { OnnxError } from '../../../src/core/onnx/errors.js';
 import type { Report } from '../../../src/core/report/types.js';
 import { EngineError, type RequestHooks } from '../../../src/engine/client.js';
 import { type LoadedModel, ModelSession, type SessionPorts } from '../../../src/host/model-session.js';
-import type { InputFile } from '../../../src/protocol/host-engine.js';
+import { NO_PLAN, type RunPlan } from '../../../src/host/run-plan.js';
 import type { HostToWebview } from '../../../src/protocol/host-webview.js';
 import { pendingLayer, pendingReport } from '../support/reports.js';
 
 const loaded = (...layers: string[]): LoadedModel => ({
 	report: pendingReport(...layers),
-	inputs: ['x'],
+	inputs: [{ name: 'x', dtype: 'float32', shape: ['N', 3, 'height', 8] }],
 	externalFiles: [],
 });
 const checked = (report: Report): Report => ({
@@ -20,7 +20,7 @@ const checked = (report: Report): Report => ({
 });
 
 interface Run {
-	readonly inputs: readonly InputFile[];
+	readonly plan: RunPlan;
 	readonly hooks: RequestHooks;
 	readonly resolve: (report: Report) => void;
 	readonly reject: (error: unknown) => void;
@@ -33,7 +33,8 @@ function harness(ports: Partial<SessionPorts> = {}) {
 	const messages: HostToWebview[] = [];
 	const session = new ModelSession({
 		load: async () => loaded('a', 'b'),
-		inspect: (inputs, hooks) => new Promise((resolve, reject) => runs.push({ inputs, hooks, resolve, reject })),
+		inspect: (plan, hooks) => new Promise((resolve, reject) => runs.push({ plan, hooks, resolve, reject })),
+		defaults: () => ({ batch: 1, seed: 0, memoryBudget: 512 }),
 		refusal: () => undefined,
 		log: (line) => lines.push(line),
 		...ports,
@@ -50,8 +51,8 @@ test('the structure is shown before anything runs, and to a page that comes late
 	const { session, types, runs } = harness();
 	assert.deepEqual(session.snapshot(), []);
 	assert.equal(await session.load(), true);
-	assert.deepEqual(types(), ['report']);
-	assert.deepEqual(session.snapshot(), [{ type: 'report', report: pendingReport('a', 'b') }]);
+	assert.deepEqual(types(), ['report', 'form']);
+	assert.deepEqual(session.snapshot()[0], { type: 'report', report: pendingReport('a', 'b') });
 	assert.equal(runs.length, 0);
 });
 
@@ -75,7 +76,7 @@ test('verdicts come layer by layer, and a page that comes in between gets those 
 	resolve(checked(pendingReport('a', 'b')));
 	await running;
 	assert.deepEqual(types(), ['progress', 'report']);
-	assert.deepEqual(session.snapshot(), [{ type: 'report', report: checked(pendingReport('a', 'b')) }]);
+	assert.deepEqual(session.snapshot()[0], { type: 'report', report: checked(pendingReport('a', 'b')) });
 	assert.equal(session.running, false);
 });
 
@@ -128,23 +129,46 @@ test('cancelling keeps what was found, and what arrives afterwards is ignored', 
 	assert.equal(session.report, after);
 });
 
-test('a new run takes the place of the one before, on the same files unless told otherwise', async () => {
+test('a new run takes the place of the one before, as planned', async () => {
 	const { session, started } = harness();
-	const files = [{ input: 'x', path: '/x.npy' }];
+	const plan = { files: [{ input: 'x', path: '/x.npy' }], choices: { batch: 2 } };
 	await session.load();
-	const first = session.run(files);
+	session.plan = plan;
+	const first = session.run();
 	const second = session.run();
 	assert.equal(started(0).hooks.signal?.aborted, true);
 	started(0).reject(new EngineError('cancelled', 'It was cancelled.'));
 	await first;
 	assert.equal(session.running, true);
-	assert.deepEqual(started(1).inputs, files);
+	assert.deepEqual(started(1).plan, plan);
 	assert.deepEqual(statuses(session), ['pending', 'pending']);
 	started(1).resolve(checked(pendingReport('a', 'b')));
 	await second;
-	void session.run([]);
+	session.plan = NO_PLAN;
+	void session.run();
 	assert.deepEqual(statuses(session), ['pending', 'pending']);
-	assert.deepEqual(started(2).inputs, []);
+	assert.deepEqual(started(2).plan, NO_PLAN);
+});
+
+test('the form tells what can be chosen and what was, anew after every change', async () => {
+	let trusted = false;
+	const { session, types } = harness({ refusal: () => (trusted ? undefined : 'Not trusted.') });
+	const form = () => session.snapshot().find((message) => message.type === 'form')?.form;
+	await session.load();
+	assert.deepEqual(form(), {
+		inputs: [{ name: 'x', dtype: 'float32', shape: ['N', 3, 'height', 8], files: [] }],
+		dimensions: ['height'],
+		choices: {},
+		defaults: { batch: 1, seed: 0, memoryBudget: 512 },
+		trusted: false,
+	});
+	types();
+	session.plan = { files: [{ input: 'x', path: '/x.npy' }], choices: { seed: 3 } };
+	trusted = true;
+	assert.deepEqual(types(), ['form']);
+	assert.deepEqual(form()?.inputs[0]?.files, ['/x.npy']);
+	assert.deepEqual(form()?.choices, { seed: 3 });
+	assert.equal(form()?.trusted, true);
 });
 
 test('what must not run is skipped with the reason', async () => {
@@ -185,14 +209,14 @@ test('a file that turns invalid keeps its last good report under a banner until 
 	await session.load();
 	assert.deepEqual(
 		session.snapshot().map(({ type }) => type),
-		['report', 'failure'],
+		['report', 'form', 'failure'],
 	);
 	assert.equal(session.problem, 'It is cut off.');
 	assert.deepEqual(statuses(session), ['skipped']);
 	valid = true;
 	types();
 	await session.load();
-	assert.deepEqual(types(), ['recovered', 'report']);
+	assert.deepEqual(types(), ['recovered', 'report', 'form']);
 	assert.deepEqual(statuses(session), ['pending']);
 });
 

@@ -14,6 +14,7 @@ describe('parseViewState', () => {
 			flaggedOnly: true,
 			metric: 'drift',
 			overview: false,
+			form: true,
 			scroll: { page: 0, table: 120.5, detail: 7 },
 		};
 		assert.deepEqual(parseViewState(JSON.parse(JSON.stringify(state))), state);

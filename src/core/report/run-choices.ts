@@ -1,0 +1,155 @@
+/**
+ * What a person may say about how a model is run: the page's form and the command line ask for it, the extension
+ * remembers it, the engine follows it.
+ */
+
+/** By what is usual; "0..1" is mean 0 and deviation 1, "none" leaves 0 to 255. */
+export const NORMALIZATION_PRESETS = ['imagenet', '0..1', '-1..1', 'none'] as const;
+
+/** A mean and a standard deviation for each channel (or one for all), in units of a pixel's full scale. */
+export interface FreeNormalization {
+	readonly mean: readonly number[];
+	readonly deviation: readonly number[];
+}
+
+/** How the pixels of an image become numbers. */
+export type Normalization = (typeof NORMALIZATION_PRESETS)[number] | FreeNormalization;
+
+/** Of made-up floating values: standard normal, or uniform between 0 and 1. */
+export const DISTRIBUTIONS = ['normal', 'uniform'] as const;
+export type Distribution = (typeof DISTRIBUTIONS)[number];
+
+/** What is absent is left to settings and defaults. */
+export interface RunChoices {
+	/** Value for an unknown first dimension. */
+	readonly batch?: number;
+	/** Sizes of other unknown dimensions, by symbol ("height") or by place ("input:2"). */
+	readonly dimensions?: readonly { readonly name: string; readonly size: number }[];
+	readonly seed?: number;
+	readonly random?: Distribution;
+	readonly normalize?: Normalization;
+	/** Bytes of captured tensors to hold at a time. */
+	readonly memoryBudget?: number;
+}
+
+/** An input that a run needs values for. */
+export interface RunnableInput {
+	readonly name: string;
+	readonly dtype: string;
+	/** A symbol, or '' where nothing is stated; undefined: rank unknown. */
+	readonly shape: readonly (number | string)[] | undefined;
+}
+
+/** How a model is run, and what can be chosen about it: what a form shows. */
+export interface RunForm {
+	readonly inputs: readonly (RunnableInput & {
+		/** Paths of files and folders; none: seeded random values. */
+		readonly files: readonly string[];
+	})[];
+	/** Names of the sizes that the model leaves open, beside the batch. */
+	readonly dimensions: readonly string[];
+	readonly choices: RunChoices;
+	/** From the settings, for what is not chosen; the budget in megabytes. */
+	readonly defaults: { readonly batch: number; readonly seed: number; readonly memoryBudget: number };
+	/** false: models are not run in this workspace until the user says that it can be trusted. */
+	readonly trusted: boolean;
+}
+
+/** Greatest value of each number; beyond it a typing error is likelier than an intention. */
+export const RUN_LIMITS = { batch: 2 ** 20, size: 2 ** 31 - 1, seed: 2 ** 32 - 1, memoryBudget: 2 ** 40 } as const;
+
+export const MEGABYTE = 2 ** 20;
+
+/** Far more than a model has inputs and axes, and than a pixel has channels. */
+const MOST = { dimensions: 1000, nameLength: 2000, channels: 64 } as const;
+
+/**
+ * The sizes that a run may be told beside the batch, by the names that it knows them by: the symbol, or the place of
+ * an axis without one.
+ */
+export function openDimensions(inputs: readonly RunnableInput[]): string[] {
+	const names = inputs.flatMap(({ name, shape = [] }) =>
+		shape.flatMap((size, axis) =>
+			axis === 0 || isKnown(size) ? [] : [size === '' ? `${name}:${axis}` : String(size)],
+		),
+	);
+	return [...new Set(names)];
+}
+
+const isKnown = (size: number | string): boolean => typeof size === 'number' && size >= 0;
+
+/** Reads a preset, or MEAN/DEVIATION with one or three numbers each ("0.5,0.5,0.5/0.2"); undefined for anything else. */
+export function parseNormalization(text: string): Normalization | undefined {
+	const preset = NORMALIZATION_PRESETS.find((known) => known === text);
+	if (preset !== undefined) {
+		return preset;
+	}
+	const [mean = [], deviation = [], ...rest] = text.split('/').map(parseNumbers);
+	const fits = (list: readonly number[]) => list.length === 1 || list.length === 3;
+	return fits(mean) && fits(deviation) && rest.length === 0 && !deviation.includes(0) ? { mean, deviation } : undefined;
+}
+
+/** Comma-separated; empty when one of them is none. */
+function parseNumbers(text: string): readonly number[] {
+	const numbers = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+	return numbers.every(Number.isFinite) ? numbers : [];
+}
+
+/**
+ * Reads choices that come from a page or from storage, where another version or anyone may have written them.
+ * @returns undefined when any part of it is not what it must be.
+ */
+export function parseRunChoices(value: unknown): RunChoices | undefined {
+	if (typeof value !== 'object' || value === null) {
+		return undefined;
+	}
+	const { batch, dimensions, seed, random, normalize, memoryBudget } = value as Record<string, unknown>;
+	const choices = {
+		...optional('batch', batch, (it) => integer(it, 1, RUN_LIMITS.batch)),
+		...optional('dimensions', dimensions, parseDimensions),
+		...optional('seed', seed, (it) => integer(it, 0, RUN_LIMITS.seed)),
+		...optional('random', random, (it) => DISTRIBUTIONS.find((known) => known === it)),
+		...optional('normalize', normalize, checkNormalization),
+		...optional('memoryBudget', memoryBudget, (it) => integer(it, 1, RUN_LIMITS.memoryBudget)),
+	};
+	return Object.values(choices).includes(undefined) ? undefined : (choices as RunChoices);
+}
+
+/** Nothing for what is absent; undefined under its name for what cannot be read. */
+function optional<T>(name: string, value: unknown, parse: (value: unknown) => T | undefined) {
+	return value === undefined ? {} : { [name]: parse(value) };
+}
+
+function integer(value: unknown, least: number, most: number): number | undefined {
+	return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+		? (value as number)
+		: undefined;
+}
+
+function parseDimensions(value: unknown): RunChoices['dimensions'] {
+	if (!Array.isArray(value) || value.length > MOST.dimensions) {
+		return undefined;
+	}
+	const dimensions = value.flatMap((entry: unknown) => {
+		const { name, size } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>;
+		const checked = integer(size, 0, RUN_LIMITS.size);
+		return typeof name === 'string' && name.length <= MOST.nameLength && checked !== undefined
+			? [{ name, size: checked }]
+			: [];
+	});
+	return dimensions.length === value.length ? dimensions : undefined;
+}
+
+function checkNormalization(value: unknown): Normalization | undefined {
+	if (typeof value !== 'object' || value === null) {
+		return NORMALIZATION_PRESETS.find((known) => known === value);
+	}
+	const { mean, deviation } = value as Record<string, unknown>;
+	return isNumbers(mean) && isNumbers(deviation) && !deviation.includes(0)
+		? { mean: [...mean], deviation: [...deviation] }
+		: undefined;
+}
+
+function isNumbers(value: unknown): value is readonly number[] {
+	return Array.isArray(value) && value.length > 0 && value.length <= MOST.channels && value.every(Number.isFinite);
+}

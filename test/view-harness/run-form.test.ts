@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Locator, Page } from 'playwright-core';
+import { bnl, type Harness, startHarness, withPage } from './harness.js';
+import { FORM } from './states.js';
+
+let harness: Harness;
+before(async () => {
+	harness = await startHarness();
+});
+after(() => harness.close());
+
+const field = (page: Page, name: string): Locator => page.locator(bnl('form-field', `[data-field="${name}"]`));
+const runs = (received: readonly { readonly type: string }[]) => received.filter(({ type }) => type === 'run');
+
+describe('how the model is run', () => {
+	it('is hidden until it is asked for, and then shows what was chosen', () =>
+		withPage(harness, {}, async ({ page, send, show, storedState }) => {
+			await show('done');
+			assert.equal(await page.locator(bnl('run-options')).isVisible(), false, 'nothing is known yet');
+			await send({ type: 'form', form: FORM });
+			const options = page.locator(bnl('run-options'));
+			assert.equal(await page.locator(bnl('run-form')).isVisible(), false);
+			assert.equal(await options.getAttribute('aria-expanded'), 'false');
+			await options.click();
+			assert.equal(await options.getAttribute('aria-expanded'), 'true');
+			assert.equal(((await storedState()) as { form?: boolean }).form, true);
+			assert.match((await page.locator(bnl('form-input')).first().textContent()) ?? '', /cat\.png.*and 2 more/);
+			assert.match(
+				(await page.locator(bnl('form-input')).nth(1).textContent()) ?? '',
+				/bool \[batch, \?, \?\].*random/,
+			);
+			assert.equal(await field(page, 'batch').inputValue(), '8');
+			assert.equal(await field(page, 'seed').getAttribute('placeholder'), '0');
+			assert.deepEqual(
+				await field(page, 'dimension').evaluateAll((all) => all.map((one) => (one as HTMLInputElement).value)),
+				['320', '', '', ''],
+			);
+			assert.equal(await field(page, 'mean').inputValue(), '0.5');
+			assert.equal(await field(page, 'deviation').inputValue(), '0.25, 0.2, 0.2');
+		}));
+
+	it('sends what is in the fields and nothing for empty ones, by keyboard alone', () =>
+		withPage(harness, {}, async ({ page, received, show }) => {
+			await show('form');
+			await page.getByRole('spinbutton', { name: 'Batch' }).focus();
+			await page.keyboard.press('ControlOrMeta+A');
+			await page.keyboard.type('16');
+			await page.keyboard.press('Tab');
+			await page.keyboard.press('ControlOrMeta+A');
+			await page.keyboard.press('Delete');
+			await page.keyboard.press('Tab');
+			await page.keyboard.type('224');
+			await page.getByLabel('Distribution').selectOption('uniform');
+			await page.getByLabel('Seed').fill('7');
+			await page.getByLabel('Pixels become').selectOption('-1..1');
+			assert.equal(await field(page, 'mean').isVisible(), false);
+			await page.getByLabel('Tensors held at a time').fill('64');
+			await page.keyboard.press('Enter');
+			assert.deepEqual(runs(await received()), [
+				{
+					type: 'run',
+					choices: {
+						batch: 16,
+						dimensions: [{ name: 'width', size: 224 }],
+						seed: 7,
+						random: 'uniform',
+						normalize: '-1..1',
+						memoryBudget: 64 * 2 ** 20,
+					},
+				},
+			]);
+		}));
+
+	it('keeps what no run can take from being sent, and says why', () =>
+		withPage(harness, {}, async ({ page, received, show }) => {
+			await show('form');
+			const apply = page.locator(bnl('form-run'));
+			const invalid = () =>
+				page.evaluate(() => document.querySelector(':invalid:not(form, fieldset)')?.getAttribute('data-field'));
+			for (const [name, wrong, right] of [
+				['batch', '0', '2'],
+				['mean', 'half', '0.5'],
+				['deviation', '0', '0.1, 0.2, 0.3'],
+				['deviation', '1, 2', '0.5'],
+			] as const) {
+				await field(page, name).fill(wrong);
+				await apply.click();
+				assert.equal(await invalid(), name === 'deviation' ? 'mean' : name);
+				await field(page, name).fill(right);
+			}
+			assert.deepEqual(runs(await received()), []);
+			await apply.click();
+			assert.equal(runs(await received()).length, 1);
+		}));
+
+	it('lets files be chosen without losing what is being typed, or the place of the keyboard', () =>
+		withPage(harness, {}, async ({ page, received, send, show }) => {
+			await show('form');
+			await field(page, 'seed').fill('12');
+			const mask = bnl('form-input', '[data-input="1"]');
+			await page.locator(`${mask} [data-from="folder"]`).focus();
+			await page.keyboard.press('Enter');
+			assert.deepEqual((await received()).at(-1), { type: 'choose-files', input: 'mask', from: 'folder' });
+			const inputs = FORM.inputs.map((input) => ({ ...input, files: input.name === 'mask' ? ['/data/masks'] : [] }));
+			await send({ type: 'form', form: { ...FORM, inputs } });
+			await page.locator(mask).getByText('masks').waitFor();
+			assert.equal(await field(page, 'seed').inputValue(), '12');
+			assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-from')), 'folder');
+			await page.locator(`${mask} [data-from="random"]`).click();
+			assert.deepEqual((await received()).at(-1), { type: 'choose-files', input: 'mask', from: 'random' });
+		}));
+
+	it('runs again as before with one button', () =>
+		withPage(harness, {}, async ({ page, received, show }) => {
+			await show('form');
+			await page.locator(bnl('run-again')).click();
+			assert.deepEqual((await received()).at(-1), { type: 'run' });
+		}));
+
+	it('takes the names of a hostile model for text', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('hostileForm');
+			assert.equal(await page.evaluate(() => 'hacked' in window), false);
+			assert.equal(await page.locator(`${bnl('run-form')} :is(a, b, img, script)`).count(), 0);
+		}));
+});
+
+describe('in a workspace that is not trusted', () => {
+	it('the way to trust stands where models are run elsewhere', () =>
+		withPage(harness, {}, async ({ page, received, send, show }) => {
+			await show('untrusted');
+			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);
+			assert.equal(await page.locator(bnl('run-options')).isVisible(), false);
+			await page.locator(bnl('trust')).click();
+			assert.deepEqual((await received()).at(-1), { type: 'manage-trust' });
+			await send({ type: 'form', form: FORM });
+			await page.locator(bnl('run-again')).waitFor();
+			assert.equal(await page.locator(bnl('trust')).isVisible(), false);
+		}));
+});
