@@ -60,7 +60,7 @@ function randomFor(code: CauseCode, seed: number): Random {
 }
 
 /** A fault shows when it changes at least so many rows by more than rounding does. */
-const LEAST_ROWS = 3;
+export const LEAST_ROWS = 3;
 const LEAST_ROWS_MOVED = 2;
 
 /**
@@ -73,14 +73,14 @@ export function isIdentifiable(layer: RandomLayer, set: FaultSet, seed: number):
 	const result = foldWith(layer, set, seed);
 	const isEachFelt = faults.every((fault) => {
 		const without = foldWith(layer, { faults: faults.filter((other) => other !== fault) }, seed);
-		const least = fault.parts.includes('order') ? LEAST_ROWS_MOVED : LEAST_ROWS;
+		const least = isReordering(fault) ? LEAST_ROWS_MOVED : LEAST_ROWS;
 		const own = fault.parts.includes('rounding') ? ROUNDING : tolerance;
 		return differingRows(layer, result, without, own) >= least;
 	});
 	if (!isEachFelt || isSwallowed(faults)) {
 		return false;
 	}
-	const inOrder = faults.filter(({ parts }) => !parts.includes('order'));
+	const inOrder = faults.filter((fault) => !isReordering(fault));
 	if (inOrder.length < faults.length) {
 		// Which rows moved shows in the weights; what else went wrong must be told by itself.
 		return inOrder.length === 0 || isIdentifiable(layer, { ...set, faults: inOrder }, seed);
@@ -96,6 +96,9 @@ export function isIdentifiable(layer: RandomLayer, set: FaultSet, seed: number):
 		return differingRows(probe, probed, other, tolerance) >= LEAST_ROWS;
 	});
 }
+
+/** Everything is computed right and laid out wrong. */
+const isReordering = ({ parts }: Fault): boolean => parts.every((part) => part === 'order');
 
 /** One fault that explains what another did: other statistics any bias, one factor on the variance another. */
 function isSwallowed(faults: readonly Fault[]): boolean {
@@ -121,18 +124,17 @@ const HIDDEN = { 'rounding-fp16': 3e-3, 'rounding-bf16': 2.5e-2, 'quantized-int8
 /** Fault sets that might make the same result. */
 function rivals(layer: RandomLayer, faults: readonly Fault[]): (readonly Fault[])[] {
 	const others = FAULTS.filter(
-		({ code, parts, kinds }) =>
-			code !== 'stale-statistics' &&
-			!parts.includes('order') &&
-			!parts.includes('rounding') &&
-			(kinds?.includes(layer.kind) ?? true) &&
-			!faults.some((fault) => fault.code === code),
+		(other) =>
+			other.code !== 'stale-statistics' &&
+			!isReordering(other) &&
+			!other.parts.includes('rounding') &&
+			(other.kinds?.includes(layer.kind) ?? true) &&
+			!faults.some(({ code }) => code === other.code),
 	).flatMap(variants);
 	const singles = others.map((other) => [other]);
-	const replaced = faults.flatMap((fault) =>
-		others.filter((other) => areCompatible([fault, other])).map((other) => [fault, other]),
-	);
-	return [[], ...singles, ...(faults.length > 1 ? replaced : [])];
+	const replaced = faults.flatMap((fault) => others.map((other) => [fault, other]));
+	const both = others.flatMap((other, index) => others.slice(index + 1).map((another) => [other, another]));
+	return [[], ...singles, ...(faults.length > 1 ? [...replaced, ...both] : [])];
 }
 
 /** An epsilon of 0 is the rival that other formulas come near to. */
@@ -156,7 +158,11 @@ function differingRows(layer: RandomLayer, a: Folded, b: Folded, tolerance: numb
 	return sums.filter(({ difference, size }, channel) => {
 		const scale = Math.abs(layer.gamma[channel]) / Math.sqrt(layer.variance[channel] + layer.epsilon);
 		const terms = (Math.abs(layer.mean[channel]) + Math.abs(layer.bias?.[channel] ?? 0)) * scale;
-		const biasSize = terms + Math.abs(layer.beta[channel]);
+		const biasSize = Math.max(
+			terms + Math.abs(layer.beta[channel]),
+			Math.abs(a.bias[channel]),
+			Math.abs(b.bias[channel]),
+		);
 		const biasDifference = Math.abs(a.bias[channel] - b.bias[channel]);
 		return Math.sqrt(difference) > tolerance * Math.sqrt(size) || biasDifference > tolerance * biasSize;
 	}).length;

@@ -1,12 +1,12 @@
 /** `node test/folding/confusion.mjs [--seed N] [--write]`: all kinds of cases, counted. */
 import { writeFileSync } from 'node:fs';
 import { DAMAGES, type FaultSet, PAIRS, SINGLES } from './cases.js';
-import { realLayers } from './real-layers.js';
+import { realLayers } from './real-networks.js';
 import { type Outcome, runCase } from './run.js';
 import { confusionDocument, tally } from './table.js';
 
-/** Cases of each kind: some 2,000 in all. */
-const OF_EACH_SINGLE = 28;
+/** Cases of each kind: more than 2,000 in all. */
+const OF_EACH_SINGLE = 30;
 const OF_EACH_PAIR = 3;
 const OF_EACH_DAMAGE = 50;
 

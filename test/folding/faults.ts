@@ -147,8 +147,14 @@ export const FAULTS: readonly Fault[] = [
 			return { ...recipe, epsilon };
 		},
 	},
-	formula('epsilon-outside-sqrt', (gamma, variance, epsilon) => f(gamma / f(f(Math.sqrt(variance)) + epsilon))),
-	formula('epsilon-clamped', (gamma, variance, epsilon) => f(gamma / f(Math.sqrt(Math.max(variance, epsilon))))),
+	{
+		...formula('epsilon-outside-sqrt', (gamma, variance, epsilon) => f(gamma / f(f(Math.sqrt(variance)) + epsilon))),
+		wishes: { smallVariances: true },
+	},
+	{
+		...formula('epsilon-clamped', (gamma, variance, epsilon) => f(gamma / f(Math.sqrt(Math.max(variance, epsilon))))),
+		wishes: { smallVariances: true },
+	},
 	{
 		code: 'epsilon-applied-twice',
 		parts: ['factor'],
@@ -180,7 +186,12 @@ export const FAULTS: readonly Fault[] = [
 		},
 	},
 	{ code: 'gamma-dropped', parts: ['gamma'], apply: (recipe) => ({ ...recipe, gamma: recipe.gamma.map(() => 1) }) },
-	{ code: 'gamma-sign-lost', parts: ['gamma'], apply: (recipe) => ({ ...recipe, gamma: recipe.gamma.map(Math.abs) }) },
+	{
+		code: 'gamma-sign-lost',
+		parts: ['gamma'],
+		wishes: { negativeGammas: true },
+		apply: (recipe) => ({ ...recipe, gamma: recipe.gamma.map(Math.abs) }),
+	},
 	{ code: 'beta-dropped', parts: ['beta'], apply: (recipe) => ({ ...recipe, betaTerm: () => 0 }) },
 	{ code: 'mean-dropped', parts: ['mean'], apply: (recipe) => ({ ...recipe, meanTerm: () => 0 }) },
 	{

@@ -45,11 +45,16 @@ export function outputChannel({ op, dims, group, transB }: RandomLayer, index: n
 	return op === 'ConvTranspose' ? Math.floor(first / (dims[0] / group)) * dims[1] + second : second;
 }
 
-/** Options that a fault needs: it may ask for a bias, or for as many inputs as outputs. */
+/** What a fault needs to show. */
 export interface LayerWishes {
 	readonly kind?: OperatorKind;
 	readonly bias?: boolean;
+	/** As many inputs as outputs. */
 	readonly square?: boolean;
+	/** Many negative gammas. */
+	readonly negativeGammas?: boolean;
+	/** Many variances near epsilon and below it. */
+	readonly smallVariances?: boolean;
 }
 
 export function randomLayer(random: Random, from: number, wishes: LayerWishes = {}): RandomLayer {
@@ -68,11 +73,13 @@ export function randomLayer(random: Random, from: number, wishes: LayerWishes = 
 		channels: to,
 		weight: draw(count, () => normal() * spread),
 		bias: hasBias ? draw(to, () => 0.3 * normal()) : null,
-		gamma: draw(to, () => (uniform() < 0.15 ? -1 : 1) * Math.exp(0.4 * normal())),
+		gamma: draw(to, () => (uniform() < (wishes.negativeGammas ? 0.5 : 0.15) ? -1 : 1) * Math.exp(0.4 * normal())),
 		beta: draw(to, () => 0.5 * normal()),
 		mean: draw(to, () => 0.5 * normal()),
 		// Most channels are near 1, some are nearly constant: where epsilon shows.
-		variance: draw(to, () => Math.exp(normal() - (uniform() < 0.3 ? 5 + 4 * uniform() : 0))),
+		variance: draw(to, () =>
+			Math.exp(normal() - (uniform() < 0.3 ? 5 + (wishes.smallVariances ? 8 : 4) * uniform() : 0)),
+		),
 		epsilon: Math.fround(uniform() < 0.7 ? 1e-5 : 1e-3),
 	};
 }

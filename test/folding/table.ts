@@ -9,13 +9,19 @@ export interface Tally {
 	readonly identifiable: number;
 	/** Of the identifiable ones: all causes named, and no other. */
 	readonly right: number;
-	/** Of the identifiable ones: wrong, and sure of it. */
+	/** Of all cases: a cause is named that was none, and with confidence. */
 	readonly confidentlyWrong: number;
 	/** Of the identifiable ones: the faulty layer not found, or another one suspected. */
 	readonly layerMissed: number;
 }
 
 const isRight = ({ named, expected }: Outcome): boolean => named === expected;
+
+/** A fault that changes nothing may go unnamed. */
+function isConfidentlyWrong({ named, expected, confidence }: Outcome): boolean {
+	const done = expected.split(' + ');
+	return confidence > CONFIDENT && named !== 'none' && named.split(' + ').some((code) => !done.includes(code));
+}
 
 export function tally(outcomes: readonly Outcome[]): Tally {
 	const identifiable = outcomes.filter((outcome) => outcome.identifiable);
@@ -24,7 +30,7 @@ export function tally(outcomes: readonly Outcome[]): Tally {
 		cases: outcomes.length,
 		identifiable: identifiable.length,
 		right: identifiable.length - wrong.length,
-		confidentlyWrong: wrong.filter(({ confidence }) => confidence > CONFIDENT).length,
+		confidentlyWrong: outcomes.filter(isConfidentlyWrong).length,
 		layerMissed: identifiable.filter(({ isLayerFound }) => !isLayerFound).length,
 	};
 }
@@ -45,12 +51,13 @@ export function confusionDocument(outcomes: readonly Outcome[], seed: number): s
 	return `${[
 		'# What the comparison says about wrongly folded networks',
 		'',
-		`Written by \`node test/folding/confusion.mjs\` (seed ${seed}). Each case is a network of three linear operators, each`,
-		'with a BatchNormalization, folded by a tool that computes in float32 and makes one mistake, or two, in one of the',
-		'three. Weights and statistics are random, or those of the models in test/fixtures/models. A case is *identifiable*',
-		'when every fault changes the result by more than rounding and no other fault makes the same result; for the others',
-		'no answer could be right every time. *Right* means: every cause named, and no other. *Confidently wrong* means: a',
-		`wrong answer with a confidence above ${CONFIDENT}.`,
+		`Written by \`node test/folding/confusion.mjs --write\` (seed ${seed}). In each case one layer of a network is folded by a`,
+		'tool that computes in float32 and makes one mistake in it, or two, and every other layer is folded right. Half of the',
+		'networks are those of test/fixtures/models, with the weights and statistics that PyTorch gave them; the others are',
+		'three random operators of all kinds. A case is *identifiable* when every fault changes the result by more than',
+		'rounding and no other one or two make the same result; for the others no answer could be right every time. *Right*',
+		'means: every cause named, and no other. *Confidently wrong* means, of all cases, those not identifiable included: a',
+		`cause named that was not there, with a confidence above ${CONFIDENT}.`,
 		'',
 		...table(['', 'cases', 'identifiable', 'right', 'confidently wrong', 'layer missed'], summary),
 		'',

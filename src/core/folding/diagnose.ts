@@ -1,5 +1,6 @@
 import type { CauseCode } from '../report/causes.js';
 import type { AlternativeExplanation } from '../report/comparison.js';
+import { aliasesOf } from './aliases.js';
 import type { Deviation } from './deviation.js';
 import { expectedFold } from './expected.js';
 import { type Explanation, explanations } from './explanation.js';
@@ -31,6 +32,8 @@ const LEAST_EXPLAINED = 0.5;
 const MOST_CONFIDENT = 0.99;
 /** The most that is claimed while some rows stay unexplained. */
 const MOST_CONFIDENT_IN_PART = 0.85;
+/** The most that is claimed of one explanation while another, of no more causes, fits every row as well. */
+const MOST_CONFIDENT_WITH_RIVAL = 0.9;
 /** Explanations this much longer than the best (in bits: a hundredth as likely) are not worth mentioning. */
 const MENTIONED = 7;
 
@@ -63,13 +66,37 @@ function explainedShare({ explained }: Explanation, rows: readonly number[]): nu
 function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Explanation[]): Diagnosis {
 	const rivals = bestOfEachKind(ranked);
 	const total = rivals.reduce((sum, { bits }) => sum + 2 ** (best.bits - bits), 0);
-	const share = explainedShare(best, Array.from(best.explained.keys()));
 	const posterior = (bits: number) => 2 ** (best.bits - bits) / total;
-	const ceiling = share < 1 ? MOST_CONFIDENT_IN_PART * share : MOST_CONFIDENT;
-	const alternatives = rivals
-		.filter((rival) => kind(rival) !== kind(best) && rival.bits - best.bits < MENTIONED && rival.deviations.length > 0)
-		.map((rival) => ({ causes: causesOf(fold, rival), confidence: Math.min(posterior(rival.bits), ceiling) }));
+	const others = rivals.filter((rival) => kind(rival) !== kind(best) && rival.deviations.length > 0);
+	const aliases = aliasesOf(fold, best.deviations);
+	const isRivalled = aliases.length > 0 || others.some((rival) => isAsGood(rival, best));
+	const known = new Set(others.map(kind));
+	const ceiling = confidenceCeiling(best, isRivalled);
+	const alternatives = [
+		...others
+			.filter((rival) => rival.bits - best.bits < MENTIONED)
+			.map((rival) => ({ causes: causesOf(fold, rival), confidence: Math.min(posterior(rival.bits), ceiling) })),
+		...aliases
+			.filter((causes) => !known.has([...causes].sort().join(' ')))
+			.map((causes) => ({ causes, confidence: (1 - MOST_CONFIDENT_WITH_RIVAL) / aliases.length })),
+	];
 	return concluded(fold, 'mismatch', best, alternatives, Math.min(posterior(best.bits), ceiling), byEffect(fold, best));
+}
+
+function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
+	const share = explainedShare(best, Array.from(best.explained.keys()));
+	if (share < 1) {
+		return MOST_CONFIDENT_IN_PART * share;
+	}
+	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
+}
+
+/** Whether one explains all that the other does with no more causes: then only the bits of a parameter speak against it. */
+function isAsGood(rival: Explanation, best: Explanation): boolean {
+	return (
+		rival.deviations.length <= best.deviations.length &&
+		best.explained.every((flag, row) => flag === 0 || rival.explained[row] === 1)
+	);
 }
 
 /** The same causes count once, with their best account. */

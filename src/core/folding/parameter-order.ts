@@ -7,6 +7,7 @@ import type { RowRatios } from './ratios.js';
 import { FORMULAS, lawScale, MULTIPLIERS, STATISTICS } from './scale-laws.js';
 import { predictScale, scaleProblem } from './scale-problem.js';
 import { searchScale } from './scale-search.js';
+import { unorderedFits } from './unordered-fit.js';
 
 /** Permutations of the parameters under which some formula gives the ratios found. */
 export function parameterOrders(fold: FoldCase, ratios: RowRatios): Arrangement[] {
@@ -40,6 +41,7 @@ function* candidateScales(parameters: FoldParameters, ratios: RowRatios): Genera
 	for (const hypothesis of searchScale(scaleProblem(parameters, ratios), 1).slice(0, NEARLY_FITTING)) {
 		yield predictScale(hypothesis, parameters);
 	}
+	yield* unorderedFits(parameters, ratios);
 	const known = KNOWN_EPSILONS.map(([value]) => value);
 	for (const multiplier of MULTIPLIERS) {
 		yield gamma.map(multiplier.of);

@@ -1,8 +1,10 @@
 import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from './deviation.js';
 import { gather, gatherParameters } from './expected.js';
+import { readFactor } from './factor.js';
+import { mostAgreed } from './intervals.js';
 import { type RowRatios, RowState } from './ratios.js';
 import { type CandidateLaw, withFactor, withOtherEpsilon, withOwnEpsilon } from './scale-fit.js';
-import { FORMULAS, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
+import { FORMULAS, lawInterval, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
 import { withFactorAndEpsilon } from './scale-line.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
@@ -156,7 +158,38 @@ function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, mos
 			);
 		}
 	}
+	if (deviations.length + 2 <= most) {
+		found.push(...clampedFactors(problem, of));
+	}
 	return found;
+}
+
+/** The file's epsilon as a lower limit of k * variance: rows above the limit tell k. */
+function clampedFactors({ parameters, ratios, weight }: ScaleProblem, of: Numerator['of']): ScaleHypothesis[] {
+	const { gamma, variance, epsilon } = parameters;
+	const low = new Float64Array(weight.length).fill(Number.POSITIVE_INFINITY);
+	const high = new Float64Array(weight.length).fill(Number.NEGATIVE_INFINITY);
+	const law = { formula: FORMULAS[0], statistic: STATISTICS[0], numerator: of };
+	for (let row = 0; row < weight.length; row++) {
+		const y = weight[row] > 0 ? lawInterval(law, gamma[row], ratios.low[row], ratios.high[row]) : undefined;
+		if (y && y[0] > epsilon) {
+			low[row] = y[0] / variance[row];
+			high[row] = y[1] / variance[row];
+		}
+	}
+	const agreed = mostAgreed({ low, high, weight });
+	if (!agreed || agreed.low <= 0 || (agreed.low <= 1 && 1 <= agreed.high)) {
+		return [];
+	}
+	const clamped = deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
+	return readFactor(agreed.low, agreed.high).map(({ cause, k, meanFactor }) =>
+		scaleHypothesis(
+			{ parameters, ratios, weight },
+			[clamped, cause],
+			(own, other) => of(own) / Math.sqrt(Math.max(k * other, epsilon)),
+			{ bias: { meanFactor } },
+		),
+	);
 }
 
 function clampEpsilons(own: number): [number, Deviation[]][] {

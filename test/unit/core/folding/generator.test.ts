@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CAUSE_CODES } from '../../../../src/core/report/causes.js';
 import { DAMAGES, PAIRS, SINGLES } from '../../../folding/cases.js';
 import { FAULTS } from '../../../folding/faults.js';
-import { realLayers } from '../../../folding/real-layers.js';
+import { realLayers } from '../../../folding/real-networks.js';
 import { type Outcome, runCase } from '../../../folding/run.js';
 import { tally } from '../../../folding/table.js';
 
@@ -22,13 +22,13 @@ test('the generator knows every cause of the catalogue that a fold can have', ()
 
 test('one wrongly folded layer: found, named, and never named wrongly with confidence', async () => {
 	const real = await realLayers();
-	assert.ok(real.length >= 15);
+	assert.ok(real.length >= 12, `${real.length} layers of real networks`);
 	const outcomes: Outcome[] = [];
-	for (const set of [...SINGLES, ...SINGLES, ...DAMAGES]) {
+	for (const set of [...SINGLES, ...SINGLES, ...SINGLES, ...DAMAGES]) {
 		outcomes.push(await runCase(set, SEED + outcomes.length, real));
 	}
-	// A tenth of the pairs, spread over all of them.
-	for (let index = 0; index < PAIRS.length; index += 10) {
+	// A fifth of the pairs, spread over all of them.
+	for (let index = 0; index < PAIRS.length; index += 5) {
 		outcomes.push(await runCase(PAIRS[index], SEED + outcomes.length, real));
 	}
 	const { identifiable, right, confidentlyWrong, layerMissed } = tally(outcomes);

@@ -1,0 +1,94 @@
+/** The fixture models, rightly folded, and those of their layers that the generator can fold wrongly instead. */
+import { type Network, readNetwork } from '../../src/core/folding/network.js';
+import { openFixture } from '../unit/support/fixtures.js';
+import { foldedModel } from '../unit/support/folded.js';
+import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';
+import { type OpenModel, openBytes } from '../unit/support/open.js';
+import { specOf } from '../unit/support/respec.js';
+import type { OperatorKind, RandomLayer } from './layers.js';
+import type { Folded } from './tool.js';
+
+const MODELS = ['plain_cnn', 'depthwise', 'generator', 'conv1d', 'mlp', 'preact'];
+
+/** A layer of a real network, with the weights and statistics that PyTorch gave it. */
+export interface RealLayer {
+	readonly layer: RandomLayer;
+	readonly original: OpenModel;
+	/** Place among the network's layers. */
+	readonly index: number;
+	/** The right fold of all layers, and the names of the tensors in it that this layer went into. */
+	readonly folded: ModelSpec;
+	readonly weight: string;
+	readonly bias: string;
+}
+
+export async function realLayers(): Promise<RealLayer[]> {
+	const layers = await Promise.all(MODELS.map(layersOf));
+	return layers.flat();
+}
+
+async function layersOf(name: string): Promise<RealLayer[]> {
+	const original = await openFixture(`${name}.onnx`);
+	const deployed = await openBytes(await foldedModel(original.bytes));
+	const folded = await specOf(deployed);
+	const network = await readNetwork(original.model, { source: original.source });
+	const other = await readNetwork(deployed.model, { source: deployed.source });
+	const left = new Set(other.layers.map((layer) => layer.name));
+	const found: RealLayer[] = [];
+	for (const [index, { name: own }] of network.layers.entries()) {
+		const layer = left.has(own) ? undefined : await readLayer(network, index);
+		// A fold leaves the operators in their order.
+		const [, weight, bias] = other.operators[network.targets[index]?.operator.index ?? -1]?.node.inputs ?? [];
+		if (layer && weight && bias) {
+			found.push({ layer, original, index, folded, weight, bias });
+		}
+	}
+	return found;
+}
+
+async function readLayer({ layers, targets, weights }: Network, index: number): Promise<RandomLayer | undefined> {
+	const { channels, epsilon, gamma, beta, mean, variance } = layers[index];
+	const operator = targets[index]?.operator;
+	const read = operator && (await weights.read(operator));
+	if (!operator || typeof read !== 'object' || !(gamma.values && beta.values && mean.values && variance.values)) {
+		return undefined;
+	}
+	const { kind, group, transB } = operator;
+	return {
+		kind: kindOf(kind, read.dims, group, transB),
+		op: kind,
+		dims: read.dims,
+		group,
+		transB,
+		channels,
+		weight: Float32Array.from(read.weight),
+		bias: read.bias && Float32Array.from(read.bias),
+		gamma: Float32Array.from(gamma.values),
+		beta: Float32Array.from(beta.values),
+		mean: Float32Array.from(mean.values),
+		variance: Float32Array.from(variance.values),
+		epsilon,
+	};
+}
+
+/** The network, with this layer folded so. */
+export function deployedWith({ folded, weight, bias }: RealLayer, values: Folded): Uint8Array {
+	const initializers = folded.graph.initializers?.map((tensor) => {
+		const changed = tensor.name === weight ? values.weight : tensor.name === bias ? values.bias : undefined;
+		return changed ? { ...tensor, values: Array.from(changed) } : tensor;
+	});
+	return buildModel({ ...folded, graph: { ...folded.graph, ...(initializers && { initializers }) } });
+}
+
+function kindOf(op: RandomLayer['op'], dims: readonly number[], group: number, transB: boolean): OperatorKind {
+	switch (op) {
+		case 'Conv':
+			return dims.length === 3 ? 'Conv1d' : group === 1 ? 'Conv' : dims[1] === 1 ? 'DepthwiseConv' : 'GroupedConv';
+		case 'ConvTranspose':
+			return group === 1 ? 'ConvTranspose' : 'GroupedConvTranspose';
+		case 'Gemm':
+			return transB ? 'GemmTransposed' : 'Gemm';
+		case 'MatMul':
+			return 'MatMul';
+	}
+}
