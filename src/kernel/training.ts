@@ -34,7 +34,7 @@ export function centeredParameters(
 	const shift = new Float64Array(length);
 	for (let k = 0; k < length; k++) {
 		const channel = perActivation ? Math.floor(k / inner) : k;
-		const statistic = { channel, activation: k, location: k % inner }[axes];
+		const statistic = axes === 'channel' ? channel : axes === 'activation' ? k : k % inner;
 		const learned = gamma.length === length ? k : channel;
 		scale[k] = gamma[learned] / Math.sqrt(variance[statistic] + epsilon);
 		center[k] = mean[statistic];

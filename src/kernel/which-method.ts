@@ -1,24 +1,23 @@
 import { FORMATS } from './formats.js';
+import { type MethodData, type MethodSample, takeSample } from './method-sample.js';
 import { METHODS, methodSize } from './methods.js';
 import { biasedVariance } from './moments.js';
-import { matrixOf, readSpan, spansOf } from './spans.js';
-import { centeredParameters, type RunningStatistics } from './training.js';
-import type { FloatData, FloatType, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
+import type { Values } from './spans.js';
+import { type CenteredParameters, centeredParameters, type Learned } from './training.js';
+import type { FloatType, Kernel, Layout, StatisticsAxes } from './types.js';
 
 /** The three methods on the batch itself, and stored statistics. */
 export type Method = StatisticsAxes | 'running';
 
-export interface MethodQuestion {
-	/** Before and after the normalization. */
-	readonly x: FloatData;
-	readonly y: FloatData;
-	readonly type: FloatType;
-	readonly layout: Layout;
+export interface MethodQuestion extends MethodData {
 	readonly epsilon: number;
-	/** Shape (C) each; without them, each channel's are fitted (least squares) for every method. */
-	readonly learned?: { readonly gamma: Float64Array; readonly beta: Float64Array };
-	/** Shape (C) each; without them, 'running' is not asked about. */
-	readonly running?: RunningStatistics;
+	/**
+	 * Gamma and beta, length C or C * inner. Without them, a slope and an intercept are fitted to each channel (least
+	 * squares) for every method on the batch.
+	 */
+	readonly learned?: Learned;
+	/** y = scale * x + shift with stored statistics, length C or C * inner; without it, 'running' is not asked about. */
+	readonly running?: { readonly scale: Float64Array; readonly shift: Float64Array };
 }
 
 export interface MethodAnswer {
@@ -26,14 +25,16 @@ export interface MethodAnswer {
 	readonly verdict: Method | 'none' | 'cannot-tell';
 	/** Why it cannot be told: one sentence. */
 	readonly reason?: string;
-	/** Of each method asked about: deviation of y from it, as a share of y's own standard deviation. */
+	/** Of each method asked about: deviation of y from it, as a share of y's own standard deviation within channels. */
 	readonly residuals: Readonly<Partial<Record<Method, number>>>;
-	/** Residual that rounding alone may leave. */
+	/** Residual that rounding alone may leave; NaN where there is nothing to measure by. */
 	readonly tolerance: number;
 	/** Methods whose residual is within the tolerance. */
 	readonly fits: readonly Method[];
 	/** How many times larger the best other residual is than the verdict's (or than the tolerance, if that is larger). */
 	readonly margin?: number;
+	/** How many values were judged. */
+	readonly values: number;
 }
 
 /** Fitting two numbers to fewer values than this a channel explains too much. */
@@ -51,9 +52,12 @@ const STORED_ROUNDINGS = 4;
 /** Which normalization turned x into y. */
 export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAnswer {
 	const { layout, learned, running, type } = question;
-	const scale = measureScale(kernel, question);
+	const sample = takeSample(kernel, question);
+	const values = sample.x.length;
+	const scale = measureScale(sample);
 	if (typeof scale === 'string') {
-		return { verdict: 'cannot-tell', reason: scale, residuals: {}, tolerance: Number.NaN, fits: [] };
+		const tolerance = Number.NaN;
+		return { verdict: 'cannot-tell', reason: scale, residuals: {}, tolerance, fits: [], values };
 	}
 	const unit = (of: FloatType) => 2 ** -(FORMATS[of].fractionBits + 1);
 	const roundings = ROUNDINGS * unit(type === 'float64' ? type : 'float32') + STORED_ROUNDINGS * unit(type);
@@ -61,13 +65,13 @@ export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAns
 	const methods: Method[] = [...METHODS, ...(running ? (['running'] as const) : [])];
 	const residuals: Partial<Record<Method, number>> = {};
 	for (const method of methods) {
-		residuals[method] = Math.sqrt(unexplained(kernel, question, method) / scale.variation);
+		residuals[method] = Math.sqrt(unexplained(sample, question, method) / scale.variation);
 	}
 	const fits = methods.filter((method) => (residuals[method] ?? Number.NaN) <= tolerance);
-	const answer = { residuals, tolerance, fits };
-	if (!learned && methodSize(layout, 'channel').effectiveBatch < FEWEST_VALUES) {
-		const values = methodSize(layout, 'channel').effectiveBatch;
-		const reason = `There are only ${values} values a channel: with gamma and beta unknown, anything fits them.`;
+	const answer = { residuals, tolerance, fits, values };
+	const { effectiveBatch } = methodSize(layout, 'channel');
+	if (!learned && effectiveBatch < FEWEST_VALUES) {
+		const reason = `There are only ${effectiveBatch} values a channel: with gamma and beta unknown, anything fits them.`;
 		return { ...answer, verdict: 'cannot-tell', reason };
 	}
 	if (fits.length > 1) {
@@ -81,6 +85,13 @@ export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAns
 	return { ...answer, verdict, margin: Math.min(...others) / Math.max(tolerance, residuals[verdict] ?? 0) };
 }
 
+const WORDS: Readonly<Record<Method, string>> = {
+	location: 'statistics per location',
+	activation: 'statistics per activation',
+	channel: 'statistics per channel',
+	running: 'running statistics',
+};
+
 function whyAlike(fits: readonly Method[], { layout, learned }: MethodQuestion): string {
 	if (layout.inner === 1 && fits.includes('channel') && fits.includes('activation')) {
 		return 'Without spatial axes, statistics per channel and per activation are the same.';
@@ -88,7 +99,7 @@ function whyAlike(fits: readonly Method[], { layout, learned }: MethodQuestion):
 	if (!learned && fits.includes('running') && fits.includes('channel')) {
 		return 'Gamma and beta are needed to tell running statistics from those of the batch: both are one line per channel.';
 	}
-	return `On this data ${fits.join(' and ')} statistics give the same result.`;
+	return `On this data ${fits.map((method) => WORDS[method]).join(' and ')} give the same result.`;
 }
 
 interface Scale {
@@ -99,99 +110,132 @@ interface Scale {
 }
 
 /** What residuals are measured by, or why there is nothing to measure. */
-function measureScale(kernel: Kernel, { x, y, type, layout }: MethodQuestion): Scale | string {
-	const before = kernel.moments(x, type, layout);
-	const after = kernel.moments(y, type, layout);
-	if ([before, after].some(({ nonFinite }) => nonFinite.some((count) => count > 0))) {
+function measureScale({ x, y, layout, statistics }: MethodSample): Scale | string {
+	if (x.length === 0) {
+		return 'There are no values.';
+	}
+	const { channels } = layout;
+	let variation = 0;
+	let rounded = 0;
+	for (let c = 0; c < channels; c++) {
+		const before = spreadOf(x, layout, c);
+		const after = spreadOf(y, layout, c);
+		const gain = before.deviation > 0 ? after.deviation / before.deviation : 0;
+		variation += after.deviation;
+		rounded += after.square + gain * before.square;
+	}
+	const finite = Number.isFinite(rounded) && statistics.channel.nonFinite.every((count) => count === 0);
+	if (!finite) {
 		return 'There are values that are not finite, and what they were normalised with is not known.';
 	}
-	const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
-	const variation = sum(after.m2);
+	if (layout.batch * layout.inner === 1) {
+		return 'There is only one value a channel: nothing varies in it.';
+	}
 	if (!(variation > 0)) {
 		return 'The output is constant in every channel: any statistics explain it.';
 	}
-	const square = ({ m2, mean, count }: Moments, c: number) => m2[c] + count[c] * mean[c] ** 2;
-	const rounded = after.m2.map((m2, c) => {
-		const gain = before.m2[c] > 0 ? m2 / before.m2[c] : 0;
-		return square(after, c) + gain * square(before, c);
-	});
-	return { variation, amplification: Math.sqrt(sum(rounded) / variation) };
+	return { variation, amplification: Math.sqrt(rounded / variation) };
+}
+
+/** Sums of (value - mean)^2 and of value^2 of one channel. */
+function spreadOf(values: Values, { batch, channels, inner }: Layout, channel: number) {
+	let sum = 0;
+	let square = 0;
+	for (let n = 0; n < batch; n++) {
+		const start = (n * channels + channel) * inner;
+		for (let i = start; i < start + inner; i++) {
+			sum += values[i];
+			square += values[i] * values[i];
+		}
+	}
+	const mean = sum / (batch * inner);
+	let deviation = 0;
+	for (let n = 0; n < batch; n++) {
+		const start = (n * channels + channel) * inner;
+		for (let i = start; i < start + inner; i++) {
+			const d = values[i] - mean;
+			deviation += d * d;
+		}
+	}
+	return { deviation, square };
 }
 
 /** Sum of (y - what the method makes of x)^2; Infinity where that is not finite. */
-function unexplained(kernel: Kernel, question: MethodQuestion, method: Method): number {
-	const { y, type, layout, learned } = question;
-	const made = normalize(kernel, question, method);
+function unexplained(sample: MethodSample, question: MethodQuestion, method: Method): number {
+	const made = normalize(sample, parametersOf(sample, question, method));
+	if (!question.learned && method !== 'running') {
+		fitLines(made, sample);
+	}
+	const { y } = sample;
 	let total = 0;
-	for (let c = 0; c < layout.channels; c++) {
-		const { slope, intercept } = learned ? IDENTITY : fitLine(made, y, type, layout, c);
-		forEachValue(y, type, layout, c, (value, position) => {
-			total += (value - (slope * made[position] + intercept)) ** 2;
-		});
+	for (let i = 0; i < y.length; i++) {
+		// Until it is optimised, which a run of one model hardly takes long enough for, V8 calls a function for `**`.
+		const error = y[i] - made[i];
+		total += error * error;
 	}
 	return Number.isFinite(total) ? total : Number.POSITIVE_INFINITY;
 }
 
-/** x normalised by the method, with gamma and beta where they are known and without where not. */
-function normalize(kernel: Kernel, question: MethodQuestion, method: Method): Float32Array | Float64Array {
-	const { x, type, layout, epsilon, running, learned } = question;
-	const axes = method === 'running' ? 'channel' : method;
-	const ones = new Float64Array(layout.channels).fill(1);
-	const { gamma, beta } = learned ?? { gamma: ones, beta: new Float64Array(layout.channels) };
-	const out = type === 'float64' ? new Float64Array(x.length) : new Float32Array(x.length);
-	let statistics = running;
-	if (method !== 'running' || !statistics) {
-		const moments = kernel.moments(x, type, layout, axes);
-		statistics = { mean: moments.mean, variance: biasedVariance(moments) };
+/** At the sample's places; with gamma and beta where they are known and without where not. */
+function parametersOf(sample: MethodSample, { epsilon, learned, running }: MethodQuestion, method: Method) {
+	const { layout, statistics, pick } = sample;
+	const { channels } = layout;
+	if (method === 'running') {
+		const scale = pick(running?.scale ?? new Float64Array(channels));
+		const shift = pick(running?.shift ?? new Float64Array(channels));
+		return { scale, shift, center: new Float64Array(scale.length), perActivation: scale.length > channels };
 	}
-	kernel.apply({ x, type, layout, out, ...centeredParameters(statistics, axes, layout, { gamma, beta }, epsilon) });
-	return out;
+	const moments = statistics[method];
+	const gamma = pick(learned?.gamma ?? new Float64Array(channels).fill(1));
+	const beta = pick(learned?.beta ?? new Float64Array(channels));
+	const used = { mean: moments.mean, variance: biasedVariance(moments) };
+	return centeredParameters(used, method, layout, { gamma, beta }, epsilon);
 }
 
-interface Line {
-	readonly slope: number;
-	readonly intercept: number;
-}
-
-const IDENTITY: Line = { slope: 1, intercept: 0 };
-
-/** The line through a channel's points (normalised x, y) with the least squares of errors in y. */
-function fitLine(
-	normalized: Float32Array | Float64Array,
-	y: FloatData,
-	type: FloatType,
-	layout: Layout,
-	channel: number,
-): Line {
-	let meanX = 0;
-	let meanY = 0;
-	let count = 0;
-	forEachValue(y, type, layout, channel, (value, position) => {
-		count++;
-		meanX += (normalized[position] - meanX) / count;
-		meanY += (value - meanY) / count;
-	});
-	let covariance = 0;
-	let variance = 0;
-	forEachValue(y, type, layout, channel, (value, position) => {
-		covariance += (normalized[position] - meanX) * (value - meanY);
-		variance += (normalized[position] - meanX) ** 2;
-	});
-	const slope = variance > 0 ? covariance / variance : 0;
-	return { slope, intercept: meanY - slope * meanX };
-}
-
-function forEachValue(
-	y: FloatData,
-	type: FloatType,
-	layout: Layout,
-	channel: number,
-	visit: (value: number, position: number) => void,
-): void {
-	for (const span of spansOf(matrixOf(layout, 'channel'), channel)) {
-		const { values, at } = readSpan(y, type, span);
-		for (let k = 0; k < span.length; k++) {
-			visit(values[at.start + k * at.stride], span.start + k * span.stride);
+function normalize({ x, layout }: MethodSample, parameters: CenteredParameters): Float64Array {
+	const { batch, channels, inner } = layout;
+	const { scale, center, shift, perActivation } = parameters;
+	const made = new Float64Array(x.length);
+	const step = perActivation ? 1 : 0;
+	for (let n = 0, at = 0; n < batch; n++) {
+		for (let c = 0; c < channels; c++) {
+			for (let i = 0, k = perActivation ? c * inner : c; i < inner; i++, k += step, at++) {
+				made[at] = scale[k] * (x[at] - center[k]) + shift[k];
+			}
 		}
+	}
+	return made;
+}
+
+/** Puts each channel on the line through its points (made, y) with the least squares of errors in y. */
+function fitLines(made: Float64Array, { y, layout }: MethodSample): void {
+	const { batch, channels, inner } = layout;
+	for (let c = 0; c < channels; c++) {
+		const forEach = (visit: (at: number) => void) => {
+			for (let n = 0; n < batch; n++) {
+				const start = (n * channels + c) * inner;
+				for (let at = start; at < start + inner; at++) {
+					visit(at);
+				}
+			}
+		};
+		let meanX = 0;
+		let meanY = 0;
+		let count = 0;
+		forEach((at) => {
+			count++;
+			meanX += (made[at] - meanX) / count;
+			meanY += (y[at] - meanY) / count;
+		});
+		let covariance = 0;
+		let variance = 0;
+		forEach((at) => {
+			covariance += (made[at] - meanX) * (y[at] - meanY);
+			variance += (made[at] - meanX) ** 2;
+		});
+		const slope = variance > 0 ? covariance / variance : 0;
+		forEach((at) => {
+			made[at] = meanY + slope * (made[at] - meanX);
+		});
 	}
 }

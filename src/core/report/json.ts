@@ -19,6 +19,8 @@ import {
 	type FindingCode,
 	type LayerReport,
 	type ModelSummary,
+	type Normalization,
+	type NormalizationMethod,
 	REPORT_FORMAT,
 	REPORT_VERSION,
 	type Recompute,
@@ -112,6 +114,25 @@ const recompute = record<Recompute>({
 	perChannel: optional(record({ maxAbs: values, bound: optional(values), boundRatio: optional(values) })),
 });
 
+const METHODS: readonly NormalizationMethod[] = ['location', 'activation', 'channel', 'running'];
+
+const normalization = record<Normalization>({
+	verdict: oneOf<Normalization['verdict']>(...METHODS, 'none', 'cannot-tell'),
+	reason: optional(text),
+	methods: list(
+		record({
+			method: oneOf(...METHODS),
+			statistics: count,
+			effectiveBatch: optional(count),
+			residual: optional(real),
+		}),
+		METHODS.length,
+	),
+	tolerance: optional(real),
+	margin: optional(real),
+	values: count,
+});
+
 const layer = record<LayerReport>({
 	name: text,
 	graph: text,
@@ -140,6 +161,7 @@ const layer = record<LayerReport>({
 			nonFinite: optional(values),
 		}),
 	),
+	normalization: optional(normalization),
 	foldable: record({ into: nullable(text), reasons: list(text, MAX_ENTRIES) }),
 	findings: list(finding, MAX_ENTRIES),
 });

@@ -90,6 +90,36 @@ export interface BatchStatistics {
 	readonly nonFinite?: ChannelValues;
 }
 
+/**
+ * What a normalization takes its mean and variance over: `location` N and C, `activation` N, `channel` N and the spatial
+ * axes (methods 1, 2 and 3), all of the batch itself; `running`: stored statistics instead.
+ */
+export type NormalizationMethod = 'location' | 'activation' | 'channel' | 'running';
+
+/** Which method turned the layer's input into its output, judged by the tensors of the (first) run alone. */
+export interface Normalization {
+	/** `none`: no method explains the output. */
+	readonly verdict: NormalizationMethod | 'none' | 'cannot-tell';
+	/** Why it cannot be told: one sentence. */
+	readonly reason?: string;
+	/** Every method that was asked about, in the order of their numbers, `running` last. */
+	readonly methods: readonly {
+		readonly method: NormalizationMethod;
+		/** How many means, and variances, it has. */
+		readonly statistics: number;
+		/** m': values of the batch behind each of them; absent for `running`. */
+		readonly effectiveBatch?: number;
+		/** Deviation of the output from this method's, as a share of the output's standard deviation within channels. */
+		readonly residual?: number;
+	}[];
+	/** Residual that rounding alone may leave. */
+	readonly tolerance?: number;
+	/** How many times larger the best other residual is than the verdict's, or than the tolerance if that is larger. */
+	readonly margin?: number;
+	/** How many values of the output were judged. */
+	readonly values: number;
+}
+
 export interface LayerReport {
 	/** Unique within the report, stable between runs on the same file. */
 	readonly name: string;
@@ -122,6 +152,8 @@ export interface LayerReport {
 	readonly inputShape?: readonly number[];
 	readonly recompute: Recompute;
 	readonly batch: BatchStatistics | null;
+	/** Absent where there is no output to judge. */
+	readonly normalization?: Normalization;
 	readonly foldable: { readonly into: string | null; readonly reasons: readonly string[] };
 	readonly findings: readonly Finding[];
 }

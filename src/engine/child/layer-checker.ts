@@ -3,11 +3,12 @@ import path from 'node:path';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../core/batchnorm/drift.js';
 import { DEFAULT_THRESHOLDS, layerHealth } from '../../core/batchnorm/health.js';
 import type { BatchNormLayer } from '../../core/batchnorm/layer.js';
-import type { Finding, LayerReport, Recompute, Report } from '../../core/report/types.js';
+import type { Finding, LayerReport, Normalization, Recompute, Report } from '../../core/report/types.js';
 import { emptyMoments, mergeMoments } from '../../kernel/moments.js';
-import type { Kernel, Moments, VerifyResult } from '../../kernel/types.js';
+import type { FloatData, Kernel, Moments, VerifyResult } from '../../kernel/types.js';
 import type { InspectOptions } from '../../protocol/host-engine.js';
 import type { Feeds } from './inputs.js';
+import { judgeNormalization } from './judge-normalization.js';
 import { encodeNpy } from './npy.js';
 import { runTimeParameters } from './open-model.js';
 import { explainOverwritten } from './overwritten-constants.js';
@@ -23,6 +24,8 @@ interface Knowledge {
 	readonly moments: Moments;
 	readonly count: number;
 	readonly images: number;
+	/** Of the first run. */
+	readonly normalization?: Normalization;
 	/** Errors against the runtime's output, where there was one to compare with. */
 	readonly result?: VerifyResult;
 	/** What is wrong beyond what the numbers of `result` say: one sentence. */
@@ -98,9 +101,12 @@ export class LayerChecker {
 			...(mismatch !== undefined && { mismatch }),
 			...(alone !== undefined && { skipped: alone }),
 		};
-		const before = this.known.get(index) ?? fresh;
-		if ('moments' in before) {
-			this.known.set(index, before === fresh ? fresh : merge(before, fresh));
+		const before = this.known.get(index);
+		if (!before) {
+			const normalization = result && this.judge(index, prepared, result, tensors);
+			this.known.set(index, { ...fresh, ...(normalization && { normalization }) });
+		} else if ('moments' in before) {
+			this.known.set(index, merge(before, fresh));
 		}
 		return prepared;
 	}
@@ -124,6 +130,20 @@ export class LayerChecker {
 		const explanation = isWrong ? explainOverwritten(layer, prepared, y, kernel) : undefined;
 		const mismatch = explanation ?? checkStatistics(layer, prepared, tensors);
 		return { result, ...(mismatch !== undefined && { mismatch }) };
+	}
+
+	private judge(
+		index: number,
+		prepared: PreparedLayer,
+		{ moments }: VerifyResult,
+		tensors: ReadonlyMap<string, RuntimeTensor>,
+	): Normalization | undefined {
+		const { layers, structure, kernel } = this.setup;
+		const y = tensors.get(layers[index].output);
+		const { parameters, affine } = prepared.shown ?? structure.layers[index];
+		return (
+			y && judgeNormalization(layers[index], prepared, { y: y.data as FloatData, moments, parameters, affine }, kernel)
+		);
 	}
 
 	/** The layer's output as it should be, in `type`: float64 for float64, else float32, or a half type's own bits. */
@@ -157,12 +177,13 @@ export class LayerChecker {
 		if (!('moments' in known)) {
 			return { ...before, recompute: { status: 'skipped', reason: known.skipped } };
 		}
-		const { prepared, images } = known;
+		const { prepared, images, normalization } = known;
 		const after: LayerReport = {
 			...before,
 			...prepared.shown,
 			recompute: verdict(known),
 			batch: batchStatistics(known, images),
+			...(normalization && { normalization }),
 			// N of all runs together.
 			inputShape: [images, ...prepared.shape.slice(1)],
 			dtype: prepared.type,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { affine } from '../../../src/core/batchnorm/affine.js';
 import { parameterValues } from '../../../src/core/batchnorm/parameters.js';
 import type { FloatType, Kernel, Layout, StatisticsAxes } from '../../../src/kernel/index.js';
 import { METHODS } from '../../../src/kernel/methods.js';
@@ -55,12 +56,41 @@ for (const kind of KINDS) {
 			const scale = gamma.map((value, c) => value / Math.sqrt(variance[c] + EPSILON));
 			const shift = beta.map((value, c) => value - mean[c] * scale[c]);
 			const y = runtimeOutput(x, 'float32', layout, { scale, shift });
-			const asked = { x, y, type: 'float32' as const, layout, epsilon: EPSILON, running: { mean, variance } };
+			const asked = { x, y, type: 'float32' as const, layout, epsilon: EPSILON, running: { scale, shift } };
 			assert.equal(whichMethod(kernel, { ...asked, learned: { gamma, beta } }).verdict, 'running');
 			const answer = whichMethod(kernel, asked);
 			assert.equal(answer.verdict, 'cannot-tell');
 			assert.match(answer.reason ?? '', /Gamma and beta are needed/);
 			assert.deepEqual(answer.fits, ['channel', 'running']);
+		});
+
+		test('a part of the values tells the same, with the statistics of all', async () => {
+			const kernel = await kernelOf(kind);
+			for (const layout of [layoutOf(1, 70, 300), layoutOf(20, 40, 9), layoutOf(9, 30, 90)]) {
+				for (const axes of METHODS.filter((method) => layout.batch > 1 || method !== 'activation')) {
+					const asked = { ...question(kernel, layout, axes), learned: learned(layout) };
+					const moments = kernel.moments(asked.x, asked.type, layout);
+					for (const extra of [{}, { moments }]) {
+						const answer = whichMethod(kernel, { ...asked, ...extra, most: 512 });
+						assert.equal(answer.verdict, axes, `${JSON.stringify(layout)} ${JSON.stringify(answer)}`);
+						assert.ok(answer.values < sizeOf(layout) / 2 && answer.values >= 512 / 2, `${answer.values} values`);
+					}
+				}
+			}
+		});
+
+		test('a part of the values keeps to what each activation has of its own (spatial=0)', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(3, 40, 50);
+			const { scale, shift } = parameters(4, layout.channels * layout.inner);
+			const { scale: gamma, shift: beta } = parameters(5, layout.channels * layout.inner);
+			const x = activations(3, sizeOf(layout), 'float32');
+			const asked = { x, type: 'float32' as const, layout, epsilon: EPSILON, running: { scale, shift }, most: 512 };
+			const stored = runtimeOutput(x, 'float32', layout, { scale, shift });
+			assert.equal(whichMethod(kernel, { ...asked, y: stored, learned: { gamma, beta } }).verdict, 'running');
+			const own = new Float32Array(x.length);
+			normalizeBatch(kernel, { ...asked, axes: 'activation', gamma, beta, out: own });
+			assert.equal(whichMethod(kernel, { ...asked, y: own, learned: { gamma, beta } }).verdict, 'activation');
 		});
 
 		test('says so when nothing fits', async () => {
@@ -89,6 +119,9 @@ for (const kind of KINDS) {
 			assert.match(reasonFor(constant), /constant in every channel/);
 			const spoilt = { ...one, x: Float32Array.from(one.x, (value, i) => (i === 7 ? Number.NaN : value)) };
 			assert.match(reasonFor(spoilt), /not finite/);
+			const lone = question(kernel, layoutOf(1, 5, 1), 'channel');
+			assert.match(reasonFor({ ...lone, learned: learned(lone.layout) }), /only one value a channel/);
+			assert.match(reasonFor(question(kernel, layoutOf(0, 5, 4), 'channel')), /no values/);
 			const single = question(kernel, layoutOf(20, 1, 1), 'channel');
 			assert.match(reasonFor({ ...single, learned: learned(single.layout) }), /same/);
 		});
@@ -110,9 +143,12 @@ test('real layers were normalised with running statistics', async () => {
 			const resolved = parameterValues(layer);
 			assert.ok('values' in resolved);
 			const { gamma, beta, mean, variance } = resolved.values;
-			const asked = { x, y, type: 'float32' as const, layout, epsilon: layer.epsilon, running: { mean, variance } };
-			const answer = whichMethod(kernel, { ...asked, learned: { gamma, beta } });
-			assert.equal(answer.verdict, 'running', `${name} ${layer.name}: ${JSON.stringify(answer)}`);
+			const running = affine(gamma, beta, mean, variance, layer.epsilon);
+			const asked = { x, y, type: 'float32' as const, layout, epsilon: layer.epsilon, running };
+			for (const most of [undefined, 1000]) {
+				const answer = whichMethod(kernel, { ...asked, learned: { gamma, beta }, ...(most && { most }) });
+				assert.equal(answer.verdict, 'running', `${name} ${layer.name}: ${JSON.stringify(answer)}`);
+			}
 		}
 	}
 });

@@ -37,6 +37,18 @@ export function sampleLayer(overrides: Partial<LayerReport> = {}): LayerReport {
 			},
 		},
 		batch: { count: 64, mean: Float64Array.of(0.2, 0.1), variance: Float64Array.of(0.9, 4.2) },
+		normalization: {
+			verdict: 'running',
+			methods: [
+				{ method: 'location', statistics: 64, effectiveBatch: 2, residual: 1.2 },
+				{ method: 'activation', statistics: 128, effectiveBatch: 1, residual: 1.5 },
+				{ method: 'channel', statistics: 2, effectiveBatch: 64, residual: 0.25 },
+				{ method: 'running', statistics: 2, residual: 6e-8 },
+			],
+			tolerance: 4e-6,
+			margin: 62_500,
+			values: 128,
+		},
 		foldable: { into: 'features.0', reasons: [] },
 		findings: [],
 		...overrides,
