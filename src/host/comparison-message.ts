@@ -18,6 +18,7 @@ export function parseComparisonMessage(value: unknown): ComparisonToHost | undef
 	switch (message?.type) {
 		case 'ready':
 		case 'cancel':
+		case 'get-plotly':
 		case 'show-log':
 		case 'error':
 		case 'save-image':

@@ -5,6 +5,7 @@ import { pack } from '../protocol/packing.js';
 import { parseComparisonMessage } from './comparison-message.js';
 import type { ComparisonSession } from './comparison-session.js';
 import { saveImage } from './model-panel.js';
+import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
 import { pageHtml } from './webview-html.js';
 
@@ -58,7 +59,6 @@ export class ComparisonPanel implements vscode.Disposable {
 			cspSource: webview.cspSource,
 			nonce: randomBytes(18).toString('base64'),
 			script: resource(dist, 'comparison.js'),
-			plotly: resource(dist, 'plotly.min.js'),
 			styles: STYLES.map((name) => resource(media, name)),
 			title: panel.title,
 		});
@@ -94,6 +94,8 @@ export class ComparisonPanel implements vscode.Disposable {
 				return session.run(message.order);
 			case 'save-image':
 				return saveImage(model, message.name, message.png);
+			case 'get-plotly':
+				return this.post(await plotlyMessage(this.options.extension));
 			case 'show-log':
 				return log.show();
 			case 'error':

@@ -5,8 +5,6 @@ export interface PageResources {
 	/** Random, fresh for every page. */
 	readonly nonce: string;
 	readonly script: string;
-	/** Loaded by the page when the first plot is drawn: 4.8 MB of script would delay the table. */
-	readonly plotly: string;
 	readonly styles: readonly string[];
 	/** Title for assistive technology: the file's name. */
 	readonly title: string;
@@ -34,7 +32,7 @@ ${styles.join('\n')}
 </head>
 <body>
 <main id="app"></main>
-<script nonce="${page.nonce}" src="${escapeHtml(page.script)}" data-plotly="${escapeHtml(page.plotly)}" data-nonce="${page.nonce}"></script>
+<script nonce="${page.nonce}" src="${escapeHtml(page.script)}" data-nonce="${page.nonce}"></script>
 </body>
 </html>`;
 }

@@ -11,7 +11,9 @@ export type HostToComparison =
 			readonly progress: { readonly stage: Stage; readonly done: number; readonly total: number } | null;
 	  }
 	/** There is no comparison. With an earlier one already shown it becomes a banner above that. */
-	| { readonly type: 'failure'; readonly message: string };
+	| { readonly type: 'failure'; readonly message: string }
+	/** The text of plotly.min.js in UTF-8; answers get-plotly. */
+	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> };
 
 export type ComparisonToHost =
 	/** The page is listening; the host answers with all it has. */
@@ -19,6 +21,8 @@ export type ComparisonToHost =
 	| { readonly type: 'cancel' }
 	| { readonly type: 'compare'; readonly order: 'same' | 'swapped' }
 	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array }
+	/** The page is about to draw its first plot; 4.8 MB of script would have delayed the table. */
+	| { readonly type: 'get-plotly' }
 	| { readonly type: 'show-log' }
 	/** Something in the page threw. */
 	| { readonly type: 'error'; readonly message: string }

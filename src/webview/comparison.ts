@@ -1,19 +1,21 @@
 import type { ComparisonToHost, HostToComparison } from '../protocol/host-comparison.js';
 import { unpack } from '../protocol/packing.js';
 import { ComparisonView } from '../view/comparison/index.js';
-import { loadPlotly } from './load-plotly.js';
+import { PlotlyLoader } from './load-plotly.js';
 
 /** The page of a comparison: connects the view to the extension host. */
 const script = document.currentScript as HTMLScriptElement;
 const host = acquireVsCodeApi();
 const send = (message: ComparisonToHost): void => host.postMessage(message);
+const plotly = new PlotlyLoader(document, script.nonce || (script.dataset.nonce ?? ''), () =>
+	send({ type: 'get-plotly' }),
+);
 
 const view = new ComparisonView({
 	root: document.getElementById('app') ?? document.body,
 	layout: 'page',
 	state: host.getState(),
-	loadPlotly: () =>
-		loadPlotly(document, { url: script.dataset.plotly ?? '', nonce: script.nonce || (script.dataset.nonce ?? '') }),
+	loadPlotly: () => plotly.load(),
 	actions: {
 		cancel: () => send({ type: 'cancel' }),
 		compare: (order) => send({ type: 'compare', order }),
@@ -34,6 +36,9 @@ function receive(message: HostToComparison): void {
 			break;
 		case 'failure':
 			view.showFailure(message.message);
+			break;
+		case 'plotly':
+			plotly.receive(message.script);
 			break;
 		default:
 			message satisfies never;

@@ -69,20 +69,18 @@ describe('themes and sizes', () => {
 describe('the page', () => {
 	it('asks for plotly only when the table and every verdict are there, and leaves no globals behind', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
-			const marksAtRequest: string[][] = [];
-			page.on('request', async (request) => {
-				if (request.url().endsWith('/plotly.min.js')) {
-					marksAtRequest.push((await received()).flatMap((sent) => (sent.type === 'mark' ? [sent.name] : [])));
-				}
-			});
+			const marksAtRequest = async () => {
+				const sent = (await received()).map((message) => (message.type === 'mark' ? message.name : message.type));
+				return sent.flatMap((type, index) => (type === 'get-plotly' ? [sent.slice(0, index)] : []));
+			};
 			await show('structure');
 			await page.waitForTimeout(300);
-			assert.deepEqual(marksAtRequest, [], 'a run that is under way is not disturbed');
+			assert.deepEqual(await marksAtRequest(), [], 'a run that is under way is not disturbed');
 			await show('done');
 			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
 			await page.locator(bnl('layer-row', '[data-layer="0"]')).click();
 			await drawn(page);
-			assert.deepEqual(marksAtRequest, [['table', 'verdicts']]);
+			assert.deepEqual(await marksAtRequest(), [['ready', 'table', 'verdicts']]);
 			assert.deepEqual(await page.evaluate(() => ['Plotly', 'moduleName'].filter((name) => name in window)), []);
 		}));
 

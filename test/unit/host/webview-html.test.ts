@@ -5,8 +5,7 @@ import { escapeHtml, pageHtml } from '../../../src/host/webview-html.js';
 const html = pageHtml({
 	cspSource: 'https://*.webview.test',
 	nonce: 'n0nce/+=',
-	script: 'https://w.test/webview.js',
-	plotly: 'https://w.test/plotly.min.js?a=1&b=2',
+	script: 'https://w.test/webview.js?a=1&b=2',
 	styles: ['https://w.test/page.css'],
 	title: '<img src=x onerror=alert(1)>.onnx',
 });
@@ -34,5 +33,5 @@ test('there is one script, it has the nonce, and there is no inline code or styl
 test('a hostile file name stays text', () => {
 	assert.doesNotMatch(html, /<img/);
 	assert.equal(escapeHtml(`<a href="x" id='y'>&</a>`), '&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;');
-	assert.match(html, /data-plotly="https:\/\/w\.test\/plotly\.min\.js\?a=1&amp;b=2"/);
+	assert.match(html, /src="https:\/\/w\.test\/webview\.js\?a=1&amp;b=2"/);
 });
