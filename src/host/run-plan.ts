@@ -1,4 +1,5 @@
 import {
+	DEFAULT_MEMORY_BUDGET,
 	MEGABYTE,
 	openDimensions,
 	parseRunChoices,
@@ -45,7 +46,8 @@ export function runOptions(
 		inputs: files,
 		batch,
 		seed,
-		memoryBudget: memoryBudget * MEGABYTE,
+		// A budget that somebody chose is kept strictly, which takes time: the engine knows the default itself.
+		...(memoryBudget * MEGABYTE !== DEFAULT_MEMORY_BUDGET && { memoryBudget: memoryBudget * MEGABYTE }),
 		...rest,
 		...(dimensions && { dimensions: Object.fromEntries(dimensions.map(({ name, size }) => [name, size])) }),
 	};

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { DEFAULT_DRIFT_THRESHOLDS, type DriftThresholds } from '../core/batchnorm/drift.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds } from '../core/batchnorm/health.js';
+import { DEFAULT_MEMORY_BUDGET, MEGABYTE } from '../core/report/run-choices.js';
 
 /** What stands behind `batchnormLens.*`; package.json has the same names, defaults and ranges. */
 export interface Settings {
@@ -27,7 +28,7 @@ export function readSettings(model: vscode.Uri): Settings {
 		problems: configuration.get<unknown>('problems') !== false,
 		batch: integer(configuration.get('batch'), 1, 1),
 		seed: integer(configuration.get('seed'), 0, 0),
-		memoryBudget: integer(configuration.get('memoryBudget'), 1, 512),
+		memoryBudget: integer(configuration.get('memoryBudget'), 1, DEFAULT_MEMORY_BUDGET / MEGABYTE),
 		thresholds: {
 			deadShare: limit('health.deadShare', DEFAULT_THRESHOLDS.deadShare),
 			sigmas: limit('health.sigmas', DEFAULT_THRESHOLDS.sigmas),

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineClient } from '../../src/engine/client.js';
 import { convolutionChain } from '../unit/support/networks.js';
 
@@ -61,9 +62,13 @@ async function peakOf(file: string): Promise<number> {
 	} finally {
 		client.dispose();
 	}
-	const peak = lines.map((line) => /^peak (\d+)$/.exec(line)?.[1]).find((match) => match !== undefined);
-	if (peak === undefined) {
-		throw new Error(`The engine did not say how much memory it had: ${lines.join(' ')}`);
+	// What the engine printed may arrive after its answer.
+	for (let attempt = 0; attempt < 100; attempt++) {
+		const peak = lines.map((line) => /^peak (\d+)$/.exec(line)?.[1]).find((match) => match !== undefined);
+		if (peak !== undefined) {
+			return Number(peak) * 1024;
+		}
+		await sleep(20);
 	}
-	return Number(peak) * 1024;
+	throw new Error(`The engine did not say how much memory it had: ${lines.join(' ')}`);
 }

@@ -47,7 +47,15 @@ describe('axe finds nothing serious', () => {
 			}));
 	}
 
-	for (const state of ['failure', 'empty', 'skipped', 'noParameters', 'wide', 'untrusted', 'hostileForm'] satisfies StateName[]) {
+	for (const state of [
+		'failure',
+		'empty',
+		'skipped',
+		'noParameters',
+		'wide',
+		'untrusted',
+		'hostileForm',
+	] satisfies StateName[]) {
 		it(`in the state ${state}`, () =>
 			withPage(harness, { theme: 'light' }, async ({ page, show }) => {
 				await show(state);

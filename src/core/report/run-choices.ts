@@ -60,6 +60,9 @@ export const RUN_LIMITS = { batch: 2 ** 20, size: 2 ** 31 - 1, seed: 2 ** 32 - 1
 
 export const MEGABYTE = 2 ** 20;
 
+/** Bytes of captured tensors held at a time, unless somebody says otherwise. */
+export const DEFAULT_MEMORY_BUDGET = 512 * MEGABYTE;
+
 /** Far more than a model has inputs and axes, and than a pixel has channels. */
 const MOST = { dimensions: 1000, nameLength: 2000, channels: 64 } as const;
 

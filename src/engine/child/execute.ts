@@ -1,4 +1,5 @@
 import type { BatchNormLayer } from '../../core/batchnorm/layer.js';
+import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { RunInput } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import type { InspectOptions, Stage as Progress } from '../../protocol/host-engine.js';
@@ -42,9 +43,6 @@ export interface ExecutePorts {
  * graphs; convolutions without padding and fully connected heads need more, and 224 is what image networks are made for.
  */
 const UNKNOWN_SIZES = [1, 64, 224] as const;
-
-/** Bytes of captured tensors held at a time, unless the options say otherwise. */
-const MEMORY_BUDGET = 512 * 2 ** 20;
 
 /**
  * Runs the model, or as much of it as the runtime takes, and hands every layer's tensors to the checker.
@@ -149,7 +147,7 @@ class Runner {
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
 		const ports: RunPorts = {
 			kernel,
-			budget: this.#options.memoryBudget ?? MEMORY_BUDGET,
+			budget: this.#options.memoryBudget ?? DEFAULT_MEMORY_BUDGET,
 			timed: (name, work) => this.#timed(name, work),
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {

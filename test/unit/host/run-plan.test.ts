@@ -43,10 +43,10 @@ test('the engine is told what was chosen, and the settings for the rest', () => 
 		inputs: plan.files,
 		batch: 4,
 		seed: 9,
-		memoryBudget: 512 * 2 ** 20,
 		dimensions: { height: 32 },
 		normalize: '0..1',
 	});
+	assert.equal(runOptions(NO_PLAN, { ...defaults, memoryBudget: 64 }).memoryBudget, 64 * 2 ** 20);
 	const chosen = { batch: 2, memoryBudget: 100, random: 'uniform' } as const;
 	assert.deepEqual(runOptions({ files: [], choices: chosen }, defaults), { run: true, inputs: [], seed: 5, ...chosen });
 });
