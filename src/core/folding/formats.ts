@@ -19,8 +19,20 @@ function exponentOf(x: number): number {
 /** Distance between neighbours of `dtype` at x: one unit in the last place. Finite x. */
 export function unitInLastPlace(x: number, dtype: FloatName): number {
 	const { bits, minExponent } = PRECISION[dtype];
-	return 2 ** (Math.max(exponentOf(x), minExponent) - (bits - 1));
+	return powerOfTwo(Math.max(exponentOf(x), minExponent) - (bits - 1));
 }
+
+/** 2^exponent from its bits: several times faster than `**`, in loops over every weight. */
+function powerOfTwo(exponent: number): number {
+	if (exponent < LEAST_NORMAL) {
+		return 2 ** exponent;
+	}
+	scratch.setUint32(0, (exponent + 1023) << 20);
+	scratch.setUint32(4, 0);
+	return scratch.getFloat64(0);
+}
+
+const LEAST_NORMAL = -1022;
 
 /**
  * Rounds a float64 to the nearest number of `dtype`, ties to even, once: no detour over float32, which would round

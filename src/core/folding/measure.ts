@@ -119,9 +119,10 @@ function measureRun(pass: Pass, row: number, start: number): void {
 			largest = magnitude;
 		}
 		if (!(error <= maxAbs && error <= least * magnitude)) {
-			recordError(pass, row, error, expected);
+			if (recordError(pass, row, error, expected)) {
+				least = leastRatio(pass, row);
+			}
 			maxAbs = pass.maxAbs;
-			least = leastRatio(pass, row);
 		}
 	}
 	pass.largest = largest;
@@ -140,15 +141,27 @@ function leastRatio({ maxRel, maxUlp, leastUlp, boundRatio, relative }: Pass, ro
 
 const HAIR = 2 ** -40;
 
-function recordError(pass: Pass, row: number, error: number, expected: number): void {
+/** @returns whether a maximum other than the absolute one rose. Divides only then: errors may all be about as large. */
+function recordError(pass: Pass, row: number, error: number, expected: number): boolean {
+	const { dtype, relative, absolute, boundRatio } = pass;
 	const measured = Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
 	const magnitude = Math.abs(expected);
 	pass.maxAbs = Math.max(pass.maxAbs, measured);
-	if (magnitude > 0) {
+	let isRecord = false;
+	if (magnitude > 0 && measured > pass.maxRel * magnitude) {
 		pass.maxRel = Math.max(pass.maxRel, measured / magnitude);
+		isRecord = true;
 	}
-	const unit = unitInLastPlace(Number.isFinite(expected) ? expected : Number.MAX_VALUE, pass.dtype);
-	pass.maxUlp = Math.max(pass.maxUlp, measured / unit);
-	const excess = measured / (pass.relative * magnitude + pass.absolute[row]);
-	pass.boundRatio[row] = Math.max(pass.boundRatio[row], Number.isNaN(excess) ? Number.POSITIVE_INFINITY : excess);
+	const unit = unitInLastPlace(Number.isFinite(expected) ? expected : Number.MAX_VALUE, dtype);
+	if (measured > pass.maxUlp * unit) {
+		pass.maxUlp = Math.max(pass.maxUlp, measured / unit);
+		isRecord = true;
+	}
+	const allowed = relative * magnitude + absolute[row];
+	if (!(measured <= boundRatio[row] * allowed)) {
+		const excess = measured / allowed;
+		boundRatio[row] = Math.max(boundRatio[row], Number.isNaN(excess) ? Number.POSITIVE_INFINITY : excess);
+		isRecord = true;
+	}
+	return isRecord;
 }

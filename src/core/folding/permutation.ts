@@ -106,7 +106,7 @@ function fingerprintTolerance({ layout, found, relative, absolute }: RatioOption
 	return square > 0 ? (2 * (relative * sum + absolute[row] * count)) / Math.sqrt(square) + 1e-12 : 0;
 }
 
-function lowerBound(sorted: readonly number[], value: number): number {
+function lowerBound(sorted: ArrayLike<number>, value: number): number {
 	let low = 0;
 	let high = sorted.length;
 	while (low < high) {
@@ -134,8 +134,12 @@ export interface ParameterMatch {
  * its own. Where several channels have nearly the same scale the bias decides.
  */
 export function permutedParameters({ ratios, scale, biasError }: ParameterMatch): Int32Array | undefined {
+	const sorted = scale.toSorted();
+	const most = scale.length / FAILURES;
+	if (countStrangers(ratios, sorted, most) > most) {
+		return undefined;
+	}
 	const order = Array.from(scale.keys()).sort((a, b) => scale[a] - scale[b]);
-	const sorted = order.map((channel) => scale[channel]);
 	const result = new Int32Array(scale.length).fill(-1);
 	const used = new Uint8Array(scale.length);
 	const choose = (row: number, candidates: readonly number[]) => {
@@ -152,7 +156,7 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 	const rows = Array.from(lists.keys()).sort((a, b) => lists[a].length - lists[b].length);
 	let failures = 0;
 	for (const row of rows) {
-		if (ratios.state[row] === RowState.multiple && !choose(row, lists[row]) && ++failures > scale.length / 16) {
+		if (ratios.state[row] === RowState.multiple && !choose(row, lists[row]) && ++failures > most) {
 			return undefined;
 		}
 	}
@@ -165,17 +169,32 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 	return result.includes(-1) ? undefined : result;
 }
 
-function candidatesOf(ratios: RowRatios, row: number, order: readonly number[], sorted: readonly number[]): number[] {
-	if (ratios.state[row] !== RowState.multiple) {
-		return [];
-	}
-	const slack = 4 * Number.EPSILON * Math.abs(ratios.high[row]);
-	const result: number[] = [];
-	for (let at = lowerBound(sorted, ratios.low[row] - slack); at < order.length; at++) {
-		if (sorted[at] > ratios.high[row] + slack) {
-			break;
+/** One row in so many may find no channel. */
+const FAILURES = 16;
+
+/** Rows whose ratio is no channel's scale, up to one more than `most`: by far most formulas fail here. */
+function countStrangers(ratios: RowRatios, sorted: Float64Array, most: number): number {
+	let count = 0;
+	for (let row = 0; row < ratios.low.length && count <= most; row++) {
+		if (ratios.state[row] === RowState.multiple) {
+			const [first, last] = candidateRange(ratios, row, sorted);
+			count += first === last ? 1 : 0;
 		}
-		result.push(order[at]);
 	}
-	return result;
+	return count;
+}
+
+function candidatesOf(ratios: RowRatios, row: number, order: readonly number[], sorted: Float64Array): number[] {
+	return ratios.state[row] === RowState.multiple ? order.slice(...candidateRange(ratios, row, sorted)) : [];
+}
+
+/** Where in the sorted scales those begin and end that a row's ratio can be. */
+function candidateRange({ low, high }: RowRatios, row: number, sorted: Float64Array): [number, number] {
+	const slack = 4 * Number.EPSILON * Math.abs(high[row]);
+	const first = lowerBound(sorted, low[row] - slack);
+	let last = first;
+	while (last < sorted.length && sorted[last] <= high[row] + slack) {
+		last++;
+	}
+	return [first, last];
 }
