@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Frame } from 'playwright-core';
 import { smallModel } from '../unit/support/small-model.js';
-import { notebook } from '../workbench/examples.js';
+import { notebook } from '../workbench/examples/notebooks.js';
 import { installedFolder } from '../workbench/installed.mjs';
 import { at, scenario, type Workbench } from './support.js';
 

@@ -19,6 +19,7 @@ await ensureDependencies();
 // Only now can modules be loaded that import installed packages.
 const { provision } = await import('./provision.mjs');
 const { installExtension, startServer, workbenchUrl } = await import('./server.mjs');
+const { root } = await import('./paths.mjs');
 const { buildTests } = await import('../../esbuild.mjs');
 const { packageExtension } = await import('../package.mjs');
 
@@ -40,7 +41,8 @@ async function serve() {
 	const place = { vscode, dataDir: path.join(scratch, 'data'), extensionsDir: path.join(scratch, 'extensions') };
 	await installExtension({ ...place, vsix });
 	const folder = values.folder ? path.resolve(values.folder) : await writeExamples();
-	const server = await startServer({ ...place, port });
+	// The examples say themselves what to look at.
+	const server = await startServer({ ...place, port, settings: { 'workbench.startupEditor': 'readme' } });
 	console.log(`\nVS Code with BatchNorm Lens: ${workbenchUrl(server, folder)}\nFolder: ${folder}\nCtrl-C stops it.`);
 	await Promise.race([stopped, server.ended]);
 	await server.stop();
@@ -48,9 +50,9 @@ async function serve() {
 
 /** Models that a session may change; the clone's own stay as they are. */
 async function writeExamples() {
-	const [bundle] = await buildTests(['test/workbench/examples.ts']);
+	const [bundle] = await buildTests(['test/workbench/examples/workspace.ts']);
 	const examples = await import(pathToFileURL(bundle).href);
 	const folder = path.join(scratch, 'models');
-	await examples.writeExamples(folder);
+	await examples.writeExamples(folder, path.join(root, 'dist', 'cli.js'));
 	return folder;
 }

@@ -11,6 +11,8 @@ interface ConvShape {
 	readonly kernel: number;
 	readonly stride?: number;
 	readonly group?: number;
+	/** Variance of the outputs over that of the inputs, for inputs around 0; 2, the default, makes up for a Relu in front. */
+	readonly gain?: number;
 }
 
 interface BatchNormParameters {
@@ -50,7 +52,7 @@ class NetworkWriter {
 	 */
 	convBatchNorm(
 		x: string,
-		{ from, to, kernel, stride = 1, group = 1 }: ConvShape,
+		{ from, to, kernel, stride = 1, group = 1, gain = 2 }: ConvShape,
 		adjust: (parameters: BatchNormParameters) => void = () => {},
 	): string {
 		const name = `block${this.count}`;
@@ -60,7 +62,7 @@ class NetworkWriter {
 		const weight = this.tensor(
 			`${name}.weight`,
 			[to, from / group, kernel, kernel],
-			() => normal() * Math.sqrt(2 / fanIn),
+			() => normal() * Math.sqrt(gain / fanIn),
 		);
 		const conv = this.node('Conv', [x, weight], {
 			kernel_shape: { ints: [kernel, kernel] },
@@ -134,10 +136,17 @@ class NetworkWriter {
 	}
 }
 
+/** Of a branch that is added to what it came from: small, or the sums would grow from block to block. */
+function branch({ gamma }: BatchNormParameters): void {
+	for (const [channel, value] of gamma.entries()) {
+		gamma[channel] = 0.4 * value;
+	}
+}
+
 /** MobileNetV2 (arXiv 1801.04381, table 2): 52 BatchNormalization layers, 14 MB. */
 export function mobileNetV2(size = 224): Uint8Array {
 	const net = new NetworkWriter(2);
-	let x = net.relu(net.convBatchNorm('input', { from: 3, to: 32, kernel: 3, stride: 2 }));
+	let x = net.relu(net.convBatchNorm('input', { from: 3, to: 32, kernel: 3, stride: 2, gain: 1 }));
 	let from = 32;
 	for (const [expansion, to, repeats, firstStride] of [
 		[1, 16, 1, 1],
@@ -151,14 +160,14 @@ export function mobileNetV2(size = 224): Uint8Array {
 		for (let repeat = 0; repeat < repeats; repeat++) {
 			const stride = repeat === 0 ? firstStride : 1;
 			const wide = from * expansion;
-			const expanded = expansion === 1 ? x : net.relu(net.convBatchNorm(x, { from, to: wide, kernel: 1 }));
+			const expanded = expansion === 1 ? x : net.relu(net.convBatchNorm(x, { from, to: wide, kernel: 1, gain: 1 }));
 			const filtered = net.relu(net.convBatchNorm(expanded, { from: wide, to: wide, kernel: 3, stride, group: wide }));
-			const projected = net.convBatchNorm(filtered, { from: wide, to, kernel: 1 });
+			const projected = net.convBatchNorm(filtered, { from: wide, to, kernel: 1 }, branch);
 			x = stride === 1 && from === to ? net.add(x, projected) : projected;
 			from = to;
 		}
 	}
-	x = net.relu(net.convBatchNorm(x, { from, to: 1280, kernel: 1 }));
+	x = net.relu(net.convBatchNorm(x, { from, to: 1280, kernel: 1, gain: 1 }));
 	return buildModel(net.model(size, net.classifier(x, 1280)));
 }
 
@@ -178,7 +187,7 @@ export function resNet50(size = 224): Uint8Array {
 			const to = width * 4;
 			const reduced = net.relu(net.convBatchNorm(x, { from, to: width, kernel: 1 }));
 			const filtered = net.relu(net.convBatchNorm(reduced, { from: width, to: width, kernel: 3, stride }));
-			const expanded = net.convBatchNorm(filtered, { from: width, to, kernel: 1 });
+			const expanded = net.convBatchNorm(filtered, { from: width, to, kernel: 1 }, branch);
 			const shortcut = repeat === 0 ? net.convBatchNorm(x, { from, to, kernel: 1, stride }) : x;
 			x = net.relu(net.add(expanded, shortcut));
 			from = to;
@@ -232,4 +241,44 @@ export function unhealthyNetwork(size = 56): Uint8Array {
 		x = net.relu(net.convBatchNorm(x, shape, adjust));
 	}
 	return buildModel(net.model(size, net.classifier(x, 32)));
+}
+
+/**
+ * MatMul, Transpose and BatchNormalization over as many rows as channels: onnxruntime 1.30 fuses the layer into the columns
+ * of the weight, as if the Transpose were not there, and computes something else.
+ */
+export function wronglyFusedNetwork(): Uint8Array {
+	const { normal } = seededRandom(6);
+	const draw = (length: number, value: () => number) => Array.from({ length }, value);
+	return buildModel({
+		opset: 15,
+		producer: 'test',
+		graph: {
+			inputs: [{ name: 'input', shape: [6, 6] }],
+			outputs: [{ name: 'output', shape: [6, 6] }],
+			initializers: [
+				{ name: 'weight', dims: [6, 6], values: draw(36, normal) },
+				{ name: 'gamma', values: draw(6, () => 1 + 0.5 * normal()) },
+				{ name: 'beta', values: draw(6, normal) },
+				{ name: 'mean', values: draw(6, normal) },
+				{ name: 'variance', values: draw(6, () => Math.exp(normal())) },
+			],
+			nodes: [
+				{ op: 'MatMul', name: 'tokens', inputs: ['input', 'weight'], outputs: ['tokens_out'] },
+				{
+					op: 'Transpose',
+					name: 'channels_first',
+					inputs: ['tokens_out'],
+					outputs: ['transposed'],
+					attributes: { perm: { ints: [1, 0] } },
+				},
+				{
+					op: 'BatchNormalization',
+					name: 'norm',
+					inputs: ['transposed', 'gamma', 'beta', 'mean', 'variance'],
+					outputs: ['output'],
+				},
+			],
+		},
+	});
 }

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { foldedModel } from '../../unit/support/folded.js';
+import { mobileNetV2, unhealthyNetwork, wronglyFusedNetwork } from '../../unit/support/networks.js';
+import { root } from '../paths.mjs';
+import { exampleNotebook } from './notebooks.js';
+
+/** Of the layers of mobilenet_v2.onnx, the one that the wrong fold folds with another epsilon. */
+export const WRONG_LAYER = 20;
+const WRONG_EPSILON = 1e-3;
+
+/** Layers as a framework would hand them over: one sound, one with a pruned channel and a collapsed variance. */
+const LAYERS = [
+	{
+		name: 'stem.bn',
+		gamma: [1, 0.9, 1.1, 0.8],
+		beta: [0, 0.1, -0.2, 0],
+		mean: [0.1, -0.3, 0.2, 0],
+		variance: [1, 0.8, 1.3, 0.9],
+		epsilon: 1e-5,
+	},
+	{
+		name: 'block.bn',
+		gamma: [1, 0, 0.7],
+		beta: [0, 0, 0.1],
+		mean: [0.2, 0.1, 0],
+		variance: [0.5, 2, 1e-9],
+		epsilon: 1e-5,
+	},
+];
+
+/**
+ * Fills a folder with models that each show something, a notebook with outputs, and a README that leads through them.
+ * @param cli path of the built command line, which makes the notebook's outputs.
+ */
+export async function writeExamples(folder: string, cli: string): Promise<void> {
+	await mkdir(path.join(folder, 'pytorch'), { recursive: true });
+	const file = (name: string) => path.join(folder, name);
+	const healthy = mobileNetV2();
+	await writeFile(file('mobilenet_v2.onnx'), healthy);
+	await writeFile(file('mobilenet_v2.folded.onnx'), await foldedModel(healthy));
+	await writeFile(file('mobilenet_v2.deployed.onnx'), await foldedModel(healthy, { [WRONG_LAYER]: WRONG_EPSILON }));
+	await writeFile(file('unhealthy.onnx'), unhealthyNetwork());
+	await writeFile(file('wrong-fusion.onnx'), wronglyFusedNetwork());
+	await copyPyTorchModels(file('pytorch'));
+	await copyFile(path.join(root, 'test', 'workbench', 'examples', 'README.md'), file('README.md'));
+	await writeFile(file('notebook.ipynb'), await writeNotebook(folder, cli));
+}
+
+/** The models with PyTorch's own folding of them, and the inputs that they were exported with. */
+async function copyPyTorchModels(folder: string): Promise<void> {
+	const fixtures = path.join(root, 'test', 'fixtures', 'models');
+	for (const name of (await readdir(fixtures)).filter((file) => /\.(onnx|npy)$/.test(file))) {
+		await cp(path.join(fixtures, name), path.join(folder, name));
+	}
+}
+
+async function writeNotebook(folder: string, cli: string): Promise<string> {
+	const run = async (...args: readonly string[]): Promise<unknown> => {
+		// A finding makes the command end with 1: its output is what is wanted here.
+		const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args, '--json'], {
+			cwd: folder,
+			maxBuffer: 1 << 28,
+		}).catch((error) => (error.code === 1 ? error : Promise.reject(error)));
+		return JSON.parse(stdout);
+	};
+	const report = await run('inspect', 'unhealthy.onnx');
+	const comparison = await run('compare', 'mobilenet_v2.onnx', 'mobilenet_v2.deployed.onnx');
+	return exampleNotebook([
+		{
+			text: '# BatchNorm in a notebook\n\nThese outputs were saved with the notebook: no kernel is needed to see them.\n\nLayers straight from a framework:',
+			source: 'show(model)',
+			payload: { kind: 'parameters', layers: LAYERS },
+		},
+		{
+			text: 'A report of the command line, `inspect unhealthy.onnx --json`:',
+			source: 'report("unhealthy.onnx")',
+			payload: { kind: 'report', report },
+		},
+		{
+			text: 'A comparison, `compare mobilenet_v2.onnx mobilenet_v2.deployed.onnx --json`:',
+			source: 'compare("mobilenet_v2.onnx", "mobilenet_v2.deployed.onnx")',
+			payload: { kind: 'comparison', comparison },
+		},
+		{
+			text: 'A file beside the notebook, which the extension inspects when the output is shown:',
+			source: 'inspect("wrong-fusion.onnx")',
+			payload: { kind: 'model', path: 'wrong-fusion.onnx' },
+		},
+	]);
+}
