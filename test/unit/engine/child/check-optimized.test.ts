@@ -8,7 +8,8 @@ import type { Report } from '../../../../src/core/report/types.js';
 import { seededRandom } from '../../../../src/engine/child/random.js';
 import type { Runtime, RuntimeTensor, SessionOptions } from '../../../../src/engine/child/runtime.js';
 import { RuntimeError } from '../../../../src/engine/child/runtime.js';
-import { type InspectChanges, inspectBytes, runtime } from '../../support/inspect.js';
+import { fixture } from '../../support/fixtures.js';
+import { type InspectChanges, inspectBytes, inspectModel, runtime } from '../../support/inspect.js';
 import { type LinearBlock, linearNetwork, linearZoo } from '../../support/linear-zoo.js';
 
 let folder: string;
@@ -66,6 +67,17 @@ test('over a zoo of linear operators and what stands between them and a layer, o
 		wrong += Number(first >= 0);
 	}
 	assert.ok(wrong >= 5 && wrong < 30, `${wrong} of 60 are wrong`);
+});
+
+test('no network of the fixtures is reported', async () => {
+	for (const name of ['plain_cnn', 'depthwise', 'generator', 'preact', 'mlp', 'conv1d', 'conv3d']) {
+		const temporary = path.join(folder, 'optimized.onnx');
+		const { report } = await inspectModel({ path: fixture(`${name}.onnx`) }, { temporary, batch: 3 });
+		assert.deepEqual(fusionFindings(report), [], name);
+		// Compared, and nothing remarkable: silence because nothing was looked at would prove nothing.
+		assert.equal(report.run.reason, undefined, name);
+		assert.ok((report.run.milliseconds.compare ?? 0) > 0, name);
+	}
 });
 
 /** The first layer whose output differs between the runtime's own levels by more than any rounding could; -1: none. */
