@@ -1,6 +1,6 @@
-import { CAUSES } from '../core/report/causes.js';
+import { CAUSES, type CauseCode } from '../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../core/report/comparison.js';
-import { causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
+import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
 import type { ModelSummary } from '../core/report/types.js';
 import { type Column, formatNumber, formatTable, sanitize, shorten } from './text.js';
 
@@ -31,10 +31,7 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 		emphasise(comparisonAnswer(comparison), colour),
 		(layers.length === 0 ? comparison.notes.slice(1) : comparison.notes).map((note) => sanitize(note)).join('\n'),
 		layers.length === 0 ? '' : formatTable(COLUMNS, layers.map(layerRow)),
-		layers
-			.filter(({ status }) => status !== 'match' && status !== 'kept')
-			.map(explain)
-			.join('\n\n'),
+		explanations(layers.filter(({ status }) => status !== 'match' && status !== 'kept')),
 		outputs && layers.length > 0 ? sanitize(outputSentence(outputs)) : '',
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
@@ -54,7 +51,7 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 		causeTitle(layer),
 		layer.cause === null || layer.cause === 'unknown' || layer.cause === 'not-identifiable'
 			? ''
-			: `${Math.floor(layer.confidence * 100)} %`,
+			: percent(layer.confidence),
 		maxAbs === null ? '' : formatNumber(maxAbs),
 		bound === null ? '' : formatNumber(bound),
 	];
@@ -65,11 +62,39 @@ function withoutOperator(name: string): string {
 	return name.replace(/(?<=.)\/BatchNormalization$/, '');
 }
 
-/** Why, and what to do about it. */
-function explain({ name, evidence, causes }: LayerComparison): string {
-	const advice = causes.map((cause) => `\n  ${CAUSES[cause].advice}`);
-	return `${sanitize(name)}: ${sanitize(evidence)}${advice.join('')}`;
+/** Layers with one cause that are explained one by one; of more of them only the first is. */
+const MAX_EXPLAINED = 3;
+
+function explanations(layers: readonly LayerComparison[]): string {
+	const groups = new Map<string, LayerComparison[]>();
+	for (const layer of layers) {
+		const key = [layer.status, causeTitle(layer), ...layer.causes].join('\0');
+		groups.set(key, [...(groups.get(key) ?? []), layer]);
+	}
+	const explained = [...groups.values()].flatMap((group) => {
+		const shown = group.slice(0, group.length > MAX_EXPLAINED ? 1 : MAX_EXPLAINED);
+		return shown.map((layer) => explain(layer, group.length - shown.length));
+	});
+	return explained.join('\n\n');
 }
+
+/** Why a layer is as it is, of how many more the same can be said, and what to do about it. */
+function explain(layer: LayerComparison, more: number): string {
+	const { name, evidence, causes, alternatives } = layer;
+	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);
+	return [
+		`${sanitize(name)}: ${sanitize(evidence)}`,
+		...causes.map((cause) => causeAdvice(cause, layer)),
+		...(others.length > 0 ? [`Other explanations: ${others.join('; ')}.`] : []),
+		...(more > 0
+			? [`It is the same with ${more} more layers; the table has their numbers, --json their evidence.`]
+			: []),
+	].join('\n  ');
+}
+
+const titles = (causes: readonly CauseCode[]): string => causes.map((cause) => CAUSES[cause].title).join(' and ');
+
+const percent = (confidence: number): string => `${Math.floor(confidence * 100)} %`;
 
 function emphasise(text: string, colour: boolean): string {
 	return colour ? `\u001b[1m${sanitize(text)}\u001b[0m` : sanitize(text);

@@ -87,7 +87,7 @@ function notesOn(own: Network, other: Network, pairing: Pairing, layers: readonl
 	const paired = pairing.byOriginal.size;
 	if (own.operators.length > 0 && paired < LEAST_COMMON * own.operators.length) {
 		notes.push(
-			`Only ${paired} of the original's ${count(own.operators.length, 'linear operator')} have a counterpart of the same shape: these are different networks.`,
+			`${paired === 0 ? 'None' : `Only ${paired}`} of the original's ${count(own.operators.length, 'linear operator')} ${paired > 1 ? 'have' : 'has'} a counterpart of the same shape: these are different networks.`,
 		);
 	} else if (paired < own.operators.length && other.operators.length < own.operators.length) {
 		notes.push(

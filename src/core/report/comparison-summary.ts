@@ -61,6 +61,14 @@ export function causeTitle({ cause, details }: LayerComparison): string {
 	return cause === 'unknown' && similarity(details) === 'other-weights' ? 'other weights' : CAUSES[cause].title;
 }
 
+/** What to do about one of a layer's causes. */
+export function causeAdvice(code: CauseCode, { details }: LayerComparison): string {
+	return code === 'unknown' && similarity(details) === 'other-weights' ? OTHER_WEIGHTS_ADVICE : CAUSES[code].advice;
+}
+
+const OTHER_WEIGHTS_ADVICE =
+	'Compare the deployed model with the checkpoint that it was made from, or fold this original again and deploy that.';
+
 /** Of the rows of a layer that no formula explains, as core/folding/similarity.ts calls it. */
 function similarity({ similarity: found }: LayerComparison['details']): unknown {
 	return typeof found === 'object' && found !== null && 'kind' in found ? found.kind : undefined;

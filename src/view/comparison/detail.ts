@@ -1,5 +1,6 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
+import { causeAdvice } from '../../core/report/comparison-summary.js';
 import { COMPARISON_PLOTS } from '../attributes.js';
 import { type Child, replaceChildren, setVisible } from '../dom.js';
 import { formatNumber } from '../format.js';
@@ -255,12 +256,13 @@ interface Advice {
 }
 
 /** What to do about each cause; where there is none, what the status asks for. */
-export function adviceOn({ status, causes, cause }: LayerComparison): readonly Advice[] {
+export function adviceOn(layer: LayerComparison): readonly Advice[] {
+	const { status, causes, cause } = layer;
 	const all = causes.length > 0 ? causes : cause ? [cause] : [];
 	if (all.length > 0) {
 		return all.map((code) => {
-			const { title, advice } = CAUSES[code];
-			return { code, title: all.length > 1 ? capitalize(title) : '', text: advice };
+			const title = all.length > 1 ? capitalize(CAUSES[code].title) : '';
+			return { code, title, text: causeAdvice(code, layer) };
 		});
 	}
 	switch (status) {

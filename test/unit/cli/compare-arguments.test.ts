@@ -60,6 +60,26 @@ test('the table has a row a layer; what is wrong is explained below, with what t
 	assert.doesNotMatch(text, /^[ac]: /m);
 });
 
+test('what is the same with many layers is explained once', () => {
+	const names = ['a', 'b', 'c', 'd', 'e'];
+	const text = renderComparison(sampleComparison(names.map((name) => wrongEpsilon(name))), {});
+	assert.equal(text.match(/^[a-e]: /gm)?.join(), 'a: ');
+	assert.match(text, /^ {2}It is the same with 4 more layers; /m);
+	const few = renderComparison(sampleComparison(names.slice(0, 3).map((name) => wrongEpsilon(name))), {});
+	assert.equal(few.match(/^[a-e]: /gm)?.join(''), 'a: b: c: ');
+	assert.doesNotMatch(few, /more layers/);
+});
+
+test('other explanations are told with their confidence, other weights with what to compare', () => {
+	const alternatives = [{ causes: ['missing-sqrt', 'std-as-variance'] as const, confidence: 0.1 }];
+	const doubted = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'epsilon-outside-sqrt', alternatives });
+	const text = renderComparison(sampleComparison([doubted]), {});
+	assert.match(text, /^ {2}Other explanations: .+ and .+ \(10 %\)\.$/m);
+	const details = { similarity: { kind: 'other-weights', cosine: 0.1 } };
+	const foreign = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'unknown', causes: ['unknown'], details });
+	assert.match(renderComparison(sampleComparison([foreign]), {}), /checkpoint that it was made from/);
+});
+
 test('names from files cannot speak to the terminal', () => {
 	const layer = comparedLayer({ name: '\u001b[31mred' }, { status: 'mismatch', evidence: 'a\nb \u001b]0;x\u0007' });
 	const text = renderComparison(sampleComparison([layer], { notes: ['\u001b[2J'] }), {});
