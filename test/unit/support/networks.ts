@@ -89,7 +89,7 @@ class NetworkWriter {
 	plainModel(shape: readonly number[], output: string): ModelSpec {
 		return {
 			opset: 15,
-			producer: 'test',
+			producer: 'example',
 			graph: {
 				nodes: this.nodes,
 				initializers: this.initializers,
@@ -125,7 +125,7 @@ class NetworkWriter {
 	model(size: number, output: string): ModelSpec {
 		return {
 			opset: 15,
-			producer: 'test',
+			producer: 'example',
 			graph: {
 				nodes: this.nodes,
 				initializers: this.initializers,
@@ -252,7 +252,7 @@ export function wronglyFusedNetwork(): Uint8Array {
 	const draw = (length: number, value: () => number) => Array.from({ length }, value);
 	return buildModel({
 		opset: 15,
-		producer: 'test',
+		producer: 'example',
 		graph: {
 			inputs: [{ name: 'input', shape: [6, 6] }],
 			outputs: [{ name: 'output', shape: [6, 6] }],
