@@ -1,4 +1,4 @@
-import { answer } from '../core/report/summary.js';
+import { answer, normalizationLine } from '../core/report/summary.js';
 import type { Finding, LayerReport, Recompute, Report, Severity } from '../core/report/types.js';
 import { type Column, formatNumber, formatRange, formatTable, sanitize, shorten } from './text.js';
 
@@ -41,7 +41,7 @@ export function renderReport(report: Report, destination: Destination): string {
 	if (skipped !== '') {
 		parts.push(skipped);
 	}
-	parts.push(renderRun(report));
+	parts.push(normalizationLine(report), renderRun(report));
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 

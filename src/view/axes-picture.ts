@@ -1,7 +1,10 @@
-import type { AxesExplanation } from './axes.js';
+import type { LayerReport, NormalizationMethod } from '../core/report/types.js';
 import { type ElementBuilder, svgElement } from './dom.js';
+import { icon } from './icons.js';
+import type { MethodCard } from './normalization.js';
 import { strings } from './strings.js';
 
+type BatchMethod = Exclude<NormalizationMethod, 'running'>;
 type Point = readonly [number, number];
 
 /** Cells along C, the spatial axes (drawn as one) and N. */
@@ -9,74 +12,102 @@ const CELLS = 4;
 /** Pixels of a cell's front face, and the step that a cell of depth moves right and up. */
 const CELL = 15;
 const DEPTH = 7;
+const SIDE = CELLS * CELL;
 const LEFT = 22;
 const TOP = CELLS * DEPTH + 8;
 
 /** Which cell (c, place, n) belongs to the one statistic that the picture marks. */
-const MARKED: Readonly<Record<1 | 2 | 3, (c: number, place: number, n: number) => boolean>> = {
-	1: (_, place) => place === 0,
-	2: (c, place) => c === 1 && place === 0,
-	3: (c) => c === 1,
+const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, n: number) => boolean>> = {
+	location: (_, place) => place === 0,
+	activation: (c, place) => c === 1 && place === 0,
+	channel: (c) => c === 1,
 };
 
-/** The three methods side by side as cubes of cells; those that are averaged together are marked, the layer's own is framed. */
-export function axesPicture(h: ElementBuilder, explanation: AxesExplanation): HTMLElement {
-	const names = [strings.axes.method1, strings.axes.method2, strings.axes.method3];
-	const spatial = explanation.axes.slice(2);
-	const over = [['N', 'C'], ['N'], ['N', ...spatial]];
-	const figures = ([1, 2, 3] as const).map((method) => {
-		const own = method === explanation.method;
-		return h(
+/**
+ * The methods side by side as cubes of cells: those that are averaged together are marked, the layer's own axes are
+ * framed, and what explains the layer's output says so. Running statistics are the stored values by themselves.
+ */
+export function axesPicture(
+	h: ElementBuilder,
+	cards: readonly MethodCard[],
+	{ axes, spatial }: { readonly axes: LayerReport['axes']; readonly spatial: readonly string[] },
+): HTMLElement {
+	const words = strings.normalization;
+	const figures = cards.map(({ method, name, lines, residual, fits, own }) =>
+		h(
 			'div',
-			{ class: own ? 'bnl-method bnl-method-own' : 'bnl-method', data: { method: String(method) } },
-			cube(h, method, spatial),
-			h('div', { class: 'bnl-method-name' }, names[method - 1] ?? ''),
-			h('div', { class: 'bnl-muted' }, strings.axes.methodOver((over[method - 1] ?? []).join(', '))),
-			h('div', { class: 'bnl-muted' }, strings.axes.statistics(explanation.statistics[method - 1] ?? '')),
-			h('div', { class: 'bnl-method-tag' }, own ? strings.axes.thisLayer : ''),
-		);
-	});
-	return h(
-		'div',
-		{ class: 'bnl-methods', attributes: { role: 'group', 'aria-label': strings.axes.picture } },
-		...figures,
+			{ class: own ? 'bnl-method bnl-method-own' : 'bnl-method', data: { method, fits: String(fits) } },
+			method === 'running' ? storedValues(h, axes, spatial) : cube(h, method, spatial),
+			h('div', { class: 'bnl-method-name' }, name),
+			...lines.map((line) => h('div', { class: 'bnl-muted' }, line)),
+			...(residual ? [h('div', { class: 'bnl-method-residual' }, residual)] : []),
+			...(fits ? [h('div', { class: 'bnl-method-fits' }, icon(h, 'check', 'good'), words.fits)] : []),
+			...(own ? [h('div', { class: 'bnl-method-tag' }, words.thisLayer)] : []),
+		),
 	);
+	return h('div', { class: 'bnl-methods', attributes: { role: 'group', 'aria-label': words.picture } }, ...figures);
 }
 
 /** An oblique cube: C to the right, the spatial axes downwards, N into the depth. Three faces of it are seen. */
-function cube(h: ElementBuilder, method: 1 | 2 | 3, spatial: readonly string[]): SVGSVGElement {
-	const holder = h('div');
-	const document = holder.ownerDocument;
+function cube(h: ElementBuilder, method: BatchMethod, spatial: readonly string[]): SVGSVGElement {
 	const last = CELLS - 1;
 	const marked = MARKED[method];
-	const cells: SVGElement[] = [];
-	const face = (corners: readonly Point[], on: boolean): void => {
-		const points = corners.map(([x, y]) => `${x},${y}`).join(' ');
-		cells.push(svgElement(document, 'polygon', { points, class: on ? 'bnl-cell bnl-cell-on' : 'bnl-cell' }));
-	};
+	const faces: Face[] = [];
 	for (let i = 0; i < CELLS; i++) {
 		for (let j = 0; j < CELLS; j++) {
-			face(quad(corner(i, j, 0), [CELL, 0], [0, CELL]), marked(i, j, 0));
-			face(quad(corner(i, 0, j), [CELL, 0], [DEPTH, -DEPTH]), marked(i, 0, j));
-			face(quad(corner(CELLS, i, j), [0, CELL], [DEPTH, -DEPTH]), marked(last, i, j));
+			faces.push(
+				{ corners: quad(corner(i, j, 0), [CELL, 0], [0, CELL]), on: marked(i, j, 0) },
+				{ corners: quad(corner(i, 0, j), [CELL, 0], [DEPTH, -DEPTH]), on: marked(i, 0, j) },
+				{ corners: quad(corner(CELLS, i, j), [0, CELL], [DEPTH, -DEPTH]), on: marked(last, i, j) },
+			);
 		}
 	}
-	const label = (text: string, [x, y]: Point): SVGElement =>
-		svgElement(document, 'text', { x: String(x), y: String(y), class: 'bnl-cube-label' }, text);
-	const side = CELLS * CELL;
-	return svgElement(
-		document,
-		'svg',
-		{
-			viewBox: `0 0 ${LEFT + side + CELLS * DEPTH + 16} ${TOP + side + 16}`,
-			class: 'bnl-cube',
-			'aria-hidden': 'true',
-		},
-		...cells,
-		label('C', [LEFT + side / 2 - 4, TOP + side + 13]),
-		label('N', [LEFT + side + DEPTH * 2 + 6, TOP + side - DEPTH + 4]),
-		label(spatial.length > 0 ? spatial.join('') : '1', [spatial.length > 1 ? 0 : 6, TOP + side / 2 + 4]),
+	return picture(h, faces, [
+		{ text: 'C', at: [LEFT + SIDE / 2 - 4, TOP + SIDE + 13] },
+		{ text: 'N', at: [LEFT + SIDE + DEPTH * 2 + 6, TOP + SIDE - DEPTH + 4] },
+		{ text: spaceLabel(spatial), at: [spatial.length > 1 ? 0 : 6, TOP + SIDE / 2 + 4] },
+	]);
+}
+
+/** One value a channel, or one an activation, each by itself: nothing of a batch is averaged. */
+function storedValues(h: ElementBuilder, axes: LayerReport['axes'], spatial: readonly string[]): SVGSVGElement {
+	const rows = axes === 'activation' ? CELLS : 1;
+	const first = (CELLS - rows) / 2;
+	const faces = Array.from({ length: CELLS * rows }, (_, i): Face => {
+		const at = corner(i % CELLS, first + Math.floor(i / CELLS), 0);
+		return { corners: quad(at, [CELL, 0], [0, CELL]), on: true };
+	});
+	const space = { text: spaceLabel(spatial), at: [spatial.length > 1 ? 0 : 6, TOP + SIDE / 2 + 4] } as const;
+	return picture(h, faces, [
+		{ text: 'C', at: [LEFT + SIDE / 2 - 4, TOP + (first + rows) * CELL + 13] },
+		...(rows > 1 ? [space] : []),
+	]);
+}
+
+function spaceLabel(spatial: readonly string[]): string {
+	return spatial.join('') || '1';
+}
+
+interface Face {
+	readonly corners: readonly Point[];
+	readonly on: boolean;
+}
+
+function picture(
+	h: ElementBuilder,
+	faces: readonly Face[],
+	labels: readonly { readonly text: string; readonly at: Point }[],
+): SVGSVGElement {
+	const document = h('div').ownerDocument;
+	const polygons = faces.map(({ corners, on }) => {
+		const points = corners.map(([x, y]) => `${x},${y}`).join(' ');
+		return svgElement(document, 'polygon', { points, class: on ? 'bnl-cell bnl-cell-on' : 'bnl-cell' });
+	});
+	const texts = labels.map(({ text, at: [x, y] }) =>
+		svgElement(document, 'text', { x: String(x), y: String(y), class: 'bnl-cube-label' }, text),
 	);
+	const viewBox = `0 0 ${LEFT + SIDE + CELLS * DEPTH + 16} ${TOP + SIDE + 16}`;
+	return svgElement(document, 'svg', { viewBox, class: 'bnl-cube', 'aria-hidden': 'true' }, ...polygons, ...texts);
 }
 
 function corner(c: number, place: number, n: number): Point {

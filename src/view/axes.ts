@@ -15,8 +15,18 @@ export interface AxesExplanation {
 	/** "m' = 1 × 112 × 112 = 12,544", or symbols before the shape is known. */
 	readonly count: string;
 	readonly sentence: string;
-	/** Statistics that each method would keep, in the order 1, 2, 3: a number, or symbols. */
-	readonly statistics: readonly [string, string, string];
+	/** In the order 1, 2, 3. */
+	readonly methods: readonly [MethodSize, MethodSize, MethodSize];
+}
+
+/** What one method would make of the layer's input: numbers, or symbols before the shape is known. */
+export interface MethodSize {
+	/** Names of the axes that it averages over. */
+	readonly over: readonly string[];
+	/** "m' = 1 × 112 × 112 = 12,544": values behind each statistic. */
+	readonly count: string;
+	/** How many means, and variances, it has. */
+	readonly statistics: string;
 }
 
 const SPATIAL: Readonly<Record<number, readonly string[]>> = {
@@ -30,21 +40,20 @@ export function explainAxes(layer: LayerReport): AxesExplanation {
 	const shape = layer.inputShape;
 	const spatial = shape ? (SPATIAL[shape.length] ?? shape.slice(2).map((_, i) => `D${i + 1}`)) : ['H', 'W'];
 	const method = layer.axes === 'activation' ? 2 : 3;
-	const averaged = method === 2 ? ['N'] : ['N', ...spatial];
 	const words = strings.axes;
-	const sizes = shape && [shape[0] ?? 1, ...(method === 2 ? [] : shape.slice(2))];
-	const count = countText(averaged, sizes);
+	const methods = methodSizes(spatial, shape);
+	const { over, count } = methods[method === 2 ? 1 : 2];
 	return {
 		method,
 		axes: ['N', 'C', ...spatial],
-		over: averaged.join(', '),
+		over: over.join(', '),
 		count,
 		sentence: [
-			words.over(averaged, method, count),
+			words.over(over, method, count),
 			method === 2 ? words.perActivation : shape?.length === 2 ? words.withoutSpace : words.perChannel,
 			words.mode[layer.mode],
 		].join(' '),
-		statistics: statistics(spatial, shape),
+		methods,
 	};
 }
 
@@ -57,11 +66,31 @@ function countText(names: readonly string[], sizes: readonly number[] | undefine
 	return sizes.length === 1 ? `m' = ${product}` : `m' = ${sizes.map(formatInteger).join(' × ')} = ${product}`;
 }
 
-function statistics(spatial: readonly string[], shape: readonly number[] | undefined): [string, string, string] {
-	if (!shape) {
-		return [spatial.join(' × ') || '1', ['C', ...spatial].join(' × '), 'C'];
-	}
-	const places = shape.slice(2).reduce((a, b) => a * b, 1);
-	const channels = shape[1] ?? 1;
-	return [formatInteger(places), formatInteger(channels * places), formatInteger(channels)];
+function methodSizes(
+	spatial: readonly string[],
+	shape: readonly number[] | undefined,
+): [MethodSize, MethodSize, MethodSize] {
+	const [n = 1, c = 1, ...places] = shape ?? [];
+	const size = (averaged: Axes, kept: Axes): MethodSize => ({
+		over: averaged.names,
+		count: countText(averaged.names, shape && averaged.sizes),
+		statistics: shape ? formatInteger(kept.sizes.reduce((a, b) => a * b, 1)) : kept.names.join(' × ') || '1',
+	});
+	const images = { names: ['N'], sizes: [n] };
+	const channels = { names: ['C'], sizes: [c] };
+	const space = { names: spatial, sizes: places };
+	return [
+		size(join(images, channels), space),
+		size(images, join(channels, space)),
+		size(join(images, space), channels),
+	];
+}
+
+interface Axes {
+	readonly names: readonly string[];
+	readonly sizes: readonly number[];
+}
+
+function join(a: Axes, b: Axes): Axes {
+	return { names: [...a.names, ...b.names], sizes: [...a.sizes, ...b.sizes] };
 }

@@ -7,8 +7,9 @@ import type { ViewContext } from './context.js';
 import { type Child, replaceChildren, setVisible } from './dom.js';
 import { findingsList } from './findings.js';
 import { formatNumber } from './format.js';
-import { type IconName, icon, verdictIcon } from './icons.js';
+import { type IconName, icon, methodIcon, verdictIcon } from './icons.js';
 import { fullLabel, label } from './names.js';
+import { methodCards, normalizationSentence } from './normalization.js';
 import { breakable, phrases } from './phrases.js';
 import { PlotPanel } from './plot-panel.js';
 import { plotDefinition } from './plots/figures.js';
@@ -204,12 +205,21 @@ export class LayerDetail {
 
 	#showAxes(layer: LayerReport): void {
 		const explanation = explainAxes(layer);
+		const { normalization } = layer;
 		this.#axes.dataset.method = String(explanation.method);
+		this.#axes.dataset.verdict = normalization?.verdict ?? '';
 		const { h } = this.context;
 		replaceChildren(
 			this.#axes,
 			h('p', { class: 'bnl-axes-text' }, ...phrases(h, explanation.sentence)),
-			axesPicture(h, explanation),
+			axesPicture(h, methodCards(layer, explanation), { axes: layer.axes, spatial: explanation.axes.slice(2) }),
+			h(
+				'p',
+				{ class: 'bnl-axes-verdict' },
+				...(normalization ? [methodIcon(h, normalization.verdict)] : []),
+				h('span', {}, ...phrases(h, normalizationSentence(normalization))),
+			),
+			...(normalization ? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))] : []),
 		);
 	}
 }

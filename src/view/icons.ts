@@ -1,4 +1,4 @@
-import type { Recompute, Severity } from '../core/report/types.js';
+import type { Normalization, Recompute, Severity } from '../core/report/types.js';
 import { type ElementBuilder, svgElement } from './dom.js';
 
 /** Small 16 px outlines in the style of VS Code's own; each has a shape of its own, colour only supports it. */
@@ -58,6 +58,15 @@ const VERDICTS: Readonly<Record<Recompute['status'], readonly [IconName, Tone]>>
 
 export function verdictIcon(h: ElementBuilder, status: Recompute['status']): HTMLElement {
 	return icon(h, ...VERDICTS[status]);
+}
+
+/** No method explaining a layer is as worth a look as one is reassuring. */
+export function methodIcon(h: ElementBuilder, verdict: Normalization['verdict']): HTMLElement {
+	return verdict === 'none'
+		? icon(h, 'warning', 'warning')
+		: verdict === 'cannot-tell'
+			? icon(h, 'skipped', 'muted')
+			: icon(h, 'check', 'good');
 }
 
 export function sortIcon(h: ElementBuilder, descending: boolean): HTMLElement {

@@ -1,5 +1,5 @@
 import type { Distribution, NORMALIZATION_PRESETS } from '../core/report/run-choices.js';
-import type { FindingCode, LayerReport, Severity } from '../core/report/types.js';
+import type { FindingCode, LayerReport, NormalizationMethod, Severity } from '../core/report/types.js';
 import type { PlotKind } from './attributes.js';
 import { formatBytes, formatInteger, formatNumber } from './format.js';
 import type { HeatmapMetric } from './heatmap-data.js';
@@ -349,11 +349,6 @@ export const strings = {
 		} satisfies Record<PlotKind, string>,
 	},
 	axes: {
-		method1: '1 per location',
-		method2: '2 per activation',
-		method3: '3 per channel',
-		thisLayer: 'this layer',
-		methodOver: (axes: string) => `over ${axes}`,
 		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
 			`Normalises over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, ${effectiveBatch}.`,
 		perChannel:
@@ -365,8 +360,36 @@ export const strings = {
 			inference:
 				'In inference mode the stored running statistics are used; the batch only serves to compare them with.',
 		} satisfies Record<LayerReport['mode'], string>,
+	},
+	normalization: {
+		cards: {
+			location: '1 per location',
+			activation: '2 per activation',
+			channel: '3 per channel',
+			running: 'Running statistics',
+		} satisfies Record<NormalizationMethod, string>,
+		names: {
+			location: 'statistics of the batch per location (1)',
+			activation: 'statistics of the batch per activation (2)',
+			channel: 'statistics of the batch per channel (3)',
+			running: 'the stored running statistics',
+		} satisfies Record<NormalizationMethod, string>,
+		over: (axes: string) => `over ${axes}`,
 		statistics: (n: string) => (n === '1' ? '1 statistic' : `${n} statistics`),
+		stored: 'stored in the model',
+		thisLayer: 'this layer’s axes',
+		residual: (share: string) => `off by ${share}\u00a0σ`,
+		fits: 'fits the output',
 		picture:
-			'Three ways to take the statistics of a feature map, the marked cells are averaged together: per location over N and C, per activation over N, per channel over N and the spatial axes.',
+			'Ways to take the statistics of a feature map, the marked cells are averaged together: per location over N and C, per activation over N, per channel over N and the spatial axes; running statistics are stored.',
+		unknown: 'Which of them made the layer’s output is judged when the model is run.',
+		verdict: (name: string, residual: string, allowed: string) =>
+			`Judged by this layer’s data alone, its output was made with ${name}: off by ${residual}\u00a0σ, rounding explains ${allowed}\u00a0σ`,
+		margin: (times: string) => `; every other method is off by at least ${times} times what rounding explains`,
+		none: (closest: string, residual: string, allowed: string) =>
+			`Judged by this layer’s data alone, its output was made with none of them: the closest, ${closest}, is off by ${residual}\u00a0σ where rounding explains ${allowed}\u00a0σ.`,
+		cannotTell: (reason: string) => `This layer’s data cannot tell which of them made its output. ${reason}`,
+		scale: (values: number) =>
+			`σ is the output’s standard deviation within its channels; judged on ${count(values, 'value', 'values')}.`,
 	},
 } as const;

@@ -1,4 +1,4 @@
-import type { Finding, LayerReport, Recompute, Report } from '../../src/core/report/types.js';
+import type { Finding, LayerReport, Normalization, Recompute, Report } from '../../src/core/report/types.js';
 
 /** Made-up reports that look like those of real models: the same numbers every time. */
 
@@ -66,9 +66,27 @@ export function trainedLayer({ name, channels, size, seed, run }: LayerShape): L
 					variance: fill((c) => (variance[c] ?? 1) * Math.exp(0.15 * normal(next))),
 				}
 			: null,
+		...(run && { normalization: judged('running', channels, size) }),
 		foldable: { into: name.replace(/BatchNorm\w*|bn/i, 'Conv'), reasons: [] },
 		findings: [],
 	};
+}
+
+/** What one image tells of a layer, whose output is that of `verdict`. */
+export function judged(
+	verdict: Exclude<Normalization['verdict'], 'cannot-tell'>,
+	channels: number,
+	size: number,
+): Normalization {
+	const sizes = [
+		{ method: 'location', statistics: size * size, effectiveBatch: channels },
+		{ method: 'activation', statistics: channels * size * size, effectiveBatch: 1 },
+		{ method: 'channel', statistics: channels, effectiveBatch: size * size },
+		{ method: 'running', statistics: channels },
+	] as const;
+	const methods = sizes.map((entry, i) => ({ ...entry, residual: entry.method === verdict ? 7.2e-8 : 0.31 * (i + 1) }));
+	const tolerance = 4.1e-6;
+	return { verdict, methods, tolerance, ...(verdict !== 'none' && { margin: 0.31 / tolerance }), values: 512 };
 }
 
 function matching(bound: Float64Array, boundRatio: Float64Array): Recompute {

@@ -1,4 +1,4 @@
-import type { FindingCode, LayerReport, Report } from './types.js';
+import type { FindingCode, LayerReport, Normalization, Report } from './types.js';
 
 /** Layers named in the answer before it only counts them. */
 const MAX_NAMED = 3;
@@ -43,6 +43,36 @@ function verdict({ layers, run }: Report): string {
 		return `${checked} recomputed to within rounding, ${skipped.length} could not be checked (${named(skipped)})`;
 	}
 	return layers.length === 1 ? 'recomputed to within rounding' : 'all recomputed to within rounding';
+}
+
+const NORMALIZED_WITH: Readonly<Record<Exclude<Normalization['verdict'], 'cannot-tell'>, string>> = {
+	running: 'the running statistics',
+	channel: 'statistics of the batch per channel, over N and the spatial axes (method 3)',
+	activation: 'statistics of the batch per activation, over N (method 2)',
+	location: 'statistics of the batch per location, over N and C (method 1)',
+	none: 'none of the known methods',
+};
+
+/**
+ * By which method the layers' outputs were made, judged by the data alone: a sentence or two, '' where none was judged.
+ * Where the data cannot tell, the first reason follows.
+ */
+export function normalizationLine({ layers }: Report): string {
+	const judged = layers.flatMap(({ normalization }) => normalization ?? []);
+	const share = (count: number) => (count === judged.length ? '' : ` in ${count} of ${judged.length} layers`);
+	const clauses = Object.entries(NORMALIZED_WITH).flatMap(([verdict, words]) => {
+		const count = judged.filter((normalization) => normalization.verdict === verdict).length;
+		return count === 0 ? [] : [`${words}${share(count)}`];
+	});
+	const untold = judged.filter(({ verdict }) => verdict === 'cannot-tell');
+	return [
+		clauses.length === 0 ? '' : `Judged by inputs and outputs alone, normalised with ${clauses.join('; ')}.`,
+		untold.length === 0
+			? ''
+			: `What was normalised with cannot be told${share(untold.length)}: ${untold[0].reason ?? ''}`,
+	]
+		.filter((sentence) => sentence !== '')
+		.join(' ');
 }
 
 function named(layers: readonly LayerReport[]): string {

@@ -36,6 +36,12 @@ function report(...layers: LayerReport[]): Report {
 
 const render = (...layers: LayerReport[]) => renderReport(report(...layers), {});
 
+test('one line tells what the layers normalise with', () => {
+	const normalization = { verdict: 'running', methods: [], values: 8 } as const;
+	assert.match(render({ ...layer, normalization }), /^Judged by inputs .* normalised with the running statistics\.$/m);
+	assert.doesNotMatch(render(layer), /normalised with/);
+});
+
 test('every unusual form of a layer is named in words; ordinary models have no column for them', () => {
 	assert.ok(!render(layer).includes('form'));
 	const text = render(

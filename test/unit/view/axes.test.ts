@@ -11,7 +11,14 @@ describe('over which axes a layer normalises', () => {
 			explained.sentence,
 			/^Normalises over \(N, H, W\): one statistic per channel, m' = 1 × 112 × 112 = 12,544\./,
 		);
-		assert.deepEqual(explained.statistics, ['12,544', '401,408', '32']);
+		assert.deepEqual(
+			explained.methods.map(({ over, count, statistics }) => [over.join(), count, statistics]),
+			[
+				['N,C', "m' = 1 × 32 = 32", '12,544'],
+				['N', "m' = 1", '401,408'],
+				['N,H,W', "m' = 1 × 112 × 112 = 12,544", '32'],
+			],
+		);
 	});
 
 	it('names the axes of other ranks', () => {
@@ -43,7 +50,14 @@ describe('over which axes a layer normalises', () => {
 		const { inputShape: _, ...layer } = sampleLayer();
 		const explained = explainAxes(layer);
 		assert.equal(explained.count, "m' = N × H × W");
-		assert.deepEqual(explained.statistics, ['H × W', 'C × H × W', 'C']);
+		assert.deepEqual(
+			explained.methods.map(({ count, statistics }) => [count, statistics]),
+			[
+				["m' = N × C", 'H × W'],
+				["m' = N", 'C × H × W'],
+				["m' = N × H × W", 'C'],
+			],
+		);
 	});
 
 	it('says whose statistics are used', () => {

@@ -1,5 +1,5 @@
 import { formatNumber, formatRange, shorten, visible } from '../plain-text.js';
-import { answer } from '../summary.js';
+import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Report } from '../types.js';
 
 const MAX_NAME = 120;
@@ -35,7 +35,7 @@ export function markdownParts(report: Report): {
 	return {
 		head: join('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(report)),
 		layers: layers.length === 0 ? '' : table(layers),
-		details: join(...findings(report), ...skipped(layers), runLine(report)),
+		details: join(...findings(report), ...skipped(layers), prose(normalizationLine(report)), runLine(report)),
 	};
 }
 

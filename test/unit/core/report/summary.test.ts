@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answer } from '../../../../src/core/report/summary.js';
-import type { Finding, LayerReport, Recompute, RunSummary } from '../../../../src/core/report/types.js';
+import { answer, normalizationLine } from '../../../../src/core/report/summary.js';
+import type { Finding, LayerReport, Normalization, Recompute, RunSummary } from '../../../../src/core/report/types.js';
 import { sampleLayer, sampleReport } from '../../support/sample-report.js';
 
 /** A report with one layer for each status, called a, b, c … */
@@ -72,4 +72,36 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
 		/zero variance; 1 layer is in training mode; 1 layer was never trained; 2 more kinds of finding\.$/,
 	);
+});
+
+test('one line tells what the layers normalise with, judged by their data', () => {
+	const judged = (...verdicts: Normalization['verdict'][]) =>
+		normalizationLine(
+			sampleReport({
+				layers: verdicts.map((verdict) =>
+					sampleLayer({
+						normalization: {
+							verdict,
+							methods: [],
+							values: 9,
+							...(verdict === 'cannot-tell' && { reason: 'One value.' }),
+						},
+					}),
+				),
+			}),
+		);
+	assert.equal(
+		judged('running', 'running'),
+		'Judged by inputs and outputs alone, normalised with the running statistics.',
+	);
+	assert.match(
+		judged('channel', 'running', 'none'),
+		/the running statistics in 1 of 3 layers; .*per channel.* in 1 of 3 layers; none/,
+	);
+	assert.match(
+		judged('running', 'cannot-tell'),
+		/in 1 of 2 layers\. What .* cannot be told in 1 of 2 layers: One value\.$/,
+	);
+	const { normalization: _, ...unjudged } = sampleLayer();
+	assert.equal(normalizationLine(sampleReport({ layers: [unjudged] })), '');
 });

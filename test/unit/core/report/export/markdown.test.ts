@@ -20,6 +20,7 @@ test('answer, model, table, findings and run', () => {
 		/^\| 0 \| `features\.1` \| `Conv` \| 2 \| 1\.0e-5 \| 1 … 4 \| -0\.25 … 1 \| match \| 1\.0e-7 \| 4\.0e-6 \|$/m,
 	);
 	assert.match(text, /^- \*\*warning\*\* `dead-channel`: `features\.1`: Channel 1 is dead: gamma 0\.$/m);
+	assert.match(text, /^Judged by inputs and outputs alone, normalised with the running statistics\.$/m);
 	assert.match(text, /## Not recomputed\n\n- 1 layer: Inside of a loop\./);
 	assert.match(
 		text,
