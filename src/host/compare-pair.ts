@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
-import type { ModelPair } from './comparisons.js';
 import { baseName } from './comparisons.js';
 import { UserError } from './describe-error.js';
 import { loadModel } from './load-model.js';
+import type { ModelPair } from './model-pair.js';
 
 /** Files offered for the other half of a pair. */
 const MAX_OFFERED = 500;

@@ -4,6 +4,7 @@ import type { ComparisonToHost, HostToComparison } from '../protocol/host-compar
 import { pack } from '../protocol/packing.js';
 import { parseComparisonMessage } from './comparison-message.js';
 import type { ComparisonSession } from './comparison-session.js';
+import type { ModelPair } from './model-pair.js';
 import { saveImage } from './model-panel.js';
 import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
@@ -16,8 +17,8 @@ export interface ComparisonPanelOptions {
 	readonly session: ComparisonSession;
 	/** The extension's folder. */
 	readonly extension: vscode.Uri;
-	/** The model beside which pictures are offered to be saved. */
-	readonly model: vscode.Uri;
+	/** The models in their roles, as they were given or exchanged. */
+	readonly pair: (swapped: boolean) => ModelPair;
 	readonly log: vscode.LogOutputChannel;
 }
 
@@ -79,21 +80,32 @@ export class ComparisonPanel implements vscode.Disposable {
 		}
 	}
 
+	/** What the page keeps for the next window: which models it is about. */
+	private postPair(): void {
+		const { session, pair } = this.options;
+		const { original, deployed } = pair(session.swapped);
+		this.post({ type: 'pair', pair: { original: original.toString(), deployed: deployed.toString() } });
+	}
+
 	private async handle(message: ComparisonToHost): Promise<void> {
-		const { session, model, log, panel } = this.options;
+		const { session, pair, log, panel } = this.options;
 		switch (message.type) {
 			case 'ready':
 				this.listening = true;
+				this.postPair();
 				for (const known of session.snapshot()) {
 					this.post(known);
 				}
 				return;
 			case 'cancel':
 				return session.cancel();
-			case 'compare':
-				return session.run(message.order);
+			case 'compare': {
+				const done = session.run(message.order);
+				this.postPair();
+				return done;
+			}
 			case 'save-image':
-				return saveImage(model, message.name, message.png);
+				return saveImage(pair(session.swapped).deployed, message.name, message.png);
 			case 'get-plotly':
 				return this.post(await plotlyMessage(this.options.extension));
 			case 'show-log':

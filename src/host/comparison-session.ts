@@ -18,7 +18,7 @@ export class ComparisonSession {
 	private failure: string | undefined;
 	private progress: Extract<HostToComparison, { type: 'progress' }>['progress'] = null;
 	private abort: AbortController | undefined;
-	private swapped = false;
+	private exchanged = false;
 
 	constructor(ports: ComparisonPorts) {
 		this.ports = ports;
@@ -31,6 +31,11 @@ export class ComparisonSession {
 	/** Why there is no comparison, or only an old one. */
 	get problem(): string | undefined {
 		return this.failure;
+	}
+
+	/** The roles of the two models are exchanged. */
+	get swapped(): boolean {
+		return this.exchanged;
 	}
 
 	get running(): boolean {
@@ -56,7 +61,7 @@ export class ComparisonSession {
 		this.abort?.abort();
 		const abort = new AbortController();
 		this.abort = abort;
-		this.swapped = order === 'swapped' ? !this.swapped : this.swapped;
+		this.exchanged = order === 'swapped' ? !this.exchanged : this.exchanged;
 		this.failure = undefined;
 		this.setProgress({ stage: 'opening', done: 0, total: 1 });
 		const onEvent: RequestHooks['onEvent'] = (event) => {
@@ -65,7 +70,7 @@ export class ComparisonSession {
 			}
 		};
 		try {
-			const comparison = await this.ports.compare(this.swapped, { signal: abort.signal, onEvent });
+			const comparison = await this.ports.compare(this.exchanged, { signal: abort.signal, onEvent });
 			if (this.abort === abort) {
 				this.known = comparison;
 				this.tell({ type: 'comparison', comparison });
@@ -82,6 +87,15 @@ export class ComparisonSession {
 				this.setProgress(null);
 			}
 		}
+	}
+
+	/** There is nothing to compare any more, for a reason from outside; what is under way ends. */
+	fail(message: string): void {
+		this.abort?.abort();
+		this.abort = undefined;
+		this.failure = message;
+		this.tell({ type: 'failure', message });
+		this.setProgress(null);
 	}
 
 	cancel(): void {

@@ -1,74 +1,66 @@
 import * as vscode from 'vscode';
-import type { Comparison } from '../core/report/comparison.js';
-import type { RequestHooks } from '../engine/client.js';
-import { ComparisonPanel } from './comparison-panel.js';
-import { ComparisonSession } from './comparison-session.js';
-import { locateModel } from './load-model.js';
+import type { ComparisonSession } from './comparison-session.js';
 import type { HostServices } from './model-document.js';
-import { readSettings } from './settings.js';
+import { type ModelPair, storedPair } from './model-pair.js';
+import { OpenComparison } from './open-comparison.js';
 
 export const COMPARISON_VIEW_TYPE = 'batchnormLens.comparison';
 
-export interface ModelPair {
-	readonly original: vscode.Uri;
-	readonly deployed: vscode.Uri;
-}
-
-/** The comparisons that are open, each in a tab of its own. */
-export class Comparisons implements vscode.Disposable {
+/** The comparisons that are open, each in a tab of its own, and those that the last window left open. */
+export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Disposable {
 	private readonly services: HostServices;
 	private readonly extension: vscode.Uri;
-	private readonly open = new Map<vscode.WebviewPanel, ComparisonSession>();
+	private readonly open = new Map<vscode.WebviewPanel, OpenComparison>();
+	private readonly registration: vscode.Disposable;
 
 	constructor(services: HostServices, extension: vscode.Uri) {
 		this.services = services;
 		this.extension = extension;
+		this.registration = vscode.window.registerWebviewPanelSerializer(COMPARISON_VIEW_TYPE, this);
 	}
 
 	get sessions(): readonly ComparisonSession[] {
-		return [...this.open.values()];
+		return Array.from(this.open.values(), ({ session }) => session);
 	}
 
 	/** Opens a tab and compares; resolves when there is something to see in it. */
 	async show(pair: ModelPair): Promise<void> {
-		const { log } = this.services;
 		const title = `${baseName(pair.original)} → ${baseName(pair.deployed)}`;
 		const panel = vscode.window.createWebviewPanel(COMPARISON_VIEW_TYPE, title, vscode.ViewColumn.Active, {
 			enableFindWidget: true,
 		});
-		const session = new ComparisonSession({
-			compare: (swapped, hooks) => this.compare(swapped ? exchanged(pair) : pair, hooks),
-			log: (line) => log.error(line),
-		});
-		const page = new ComparisonPanel({ panel, session, extension: this.extension, model: pair.deployed, log });
-		this.open.set(panel, session);
-		panel.onDidDispose(() => {
-			this.open.delete(panel);
-			page.dispose();
-			session.dispose();
-		});
-		await session.run();
+		await this.fill(panel, pair);
+	}
+
+	/** Fills a tab of the last window again: the files are compared as they are now, the page keeps what was chosen. */
+	async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+		const stored = storedPair(state);
+		if (!stored) {
+			// The window was closed before the page had told anyone what it shows.
+			panel.dispose();
+			return;
+		}
+		const pair = { original: vscode.Uri.parse(stored.original), deployed: vscode.Uri.parse(stored.deployed) };
+		// Not awaited: the tab counts as restored as soon as its page can be told of the comparison.
+		void this.fill(panel, pair);
 	}
 
 	dispose(): void {
+		this.registration.dispose();
 		for (const panel of [...this.open.keys()]) {
 			panel.dispose();
 		}
 	}
 
-	/** Running hands the files to native code: only with the user's trust in where they come from. */
-	private async compare({ original, deployed }: ModelPair, hooks: RequestHooks): Promise<Comparison> {
-		const { batch, seed } = readSettings(original);
-		const run = vscode.workspace.isTrusted;
-		const models = { original: await locateModel(original), deployed: await locateModel(deployed) };
-		const comparison = await this.services.engine.compare(models, { run, batch, seed }, hooks);
-		const reason = vscode.l10n.t('The models were not run because this workspace is not trusted.');
-		return run ? comparison : { ...comparison, outputs: { status: 'skipped', reason } };
+	private fill(panel: vscode.WebviewPanel, pair: ModelPair): Promise<void> {
+		const comparison = new OpenComparison({ panel, pair, services: this.services, extension: this.extension });
+		this.open.set(panel, comparison);
+		panel.onDidDispose(() => {
+			this.open.delete(panel);
+			comparison.dispose();
+		});
+		return comparison.start();
 	}
-}
-
-function exchanged({ original, deployed }: ModelPair): ModelPair {
-	return { original: deployed, deployed: original };
 }
 
 export function baseName(uri: vscode.Uri): string {

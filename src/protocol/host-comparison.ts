@@ -10,6 +10,8 @@ export type HostToComparison =
 			readonly type: 'progress';
 			readonly progress: { readonly stage: Stage; readonly done: number; readonly total: number } | null;
 	  }
+	/** The models that the page is about, for it to keep: all that a page in the next window is restored from. */
+	| { readonly type: 'pair'; readonly pair: { readonly original: string; readonly deployed: string } }
 	/** There is no comparison. With an earlier one already shown it becomes a banner above that. */
 	| { readonly type: 'failure'; readonly message: string }
 	/** The text of plotly.min.js in UTF-8; answers get-plotly. */

@@ -11,17 +11,24 @@ const plotly = new PlotlyLoader(document, script.nonce || (script.dataset.nonce 
 	send({ type: 'get-plotly' }),
 );
 
+/** What survives hiding and reloading: the view's own state, and beside it the models that the page is about. */
+let kept: object = Object(host.getState());
+function keep(change: object): void {
+	kept = { ...kept, ...change };
+	host.setState(kept);
+}
+
 const view = new ComparisonView({
 	root: document.getElementById('app') ?? document.body,
 	layout: 'page',
-	state: host.getState(),
+	state: kept,
 	loadPlotly: () => plotly.load(),
 	actions: {
 		cancel: () => send({ type: 'cancel' }),
 		compare: (order) => send({ type: 'compare', order }),
 		saveImage: (name, png) => send({ type: 'save-image', name, png }),
 		showLog: () => send({ type: 'show-log' }),
-		stateChanged: (state) => host.setState(state),
+		stateChanged: keep,
 		mark: (name) => send({ type: 'mark', name, milliseconds: performance.now() }),
 	},
 });
@@ -36,6 +43,9 @@ function receive(message: HostToComparison): void {
 			break;
 		case 'failure':
 			view.showFailure(message.message);
+			break;
+		case 'pair':
+			keep({ pair: message.pair });
 			break;
 		case 'plotly':
 			plotly.receive(message.script);

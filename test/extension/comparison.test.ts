@@ -79,6 +79,38 @@ describe('Compare With…', () => {
 		await until('it is let go', () => comparisons.sessions.length === 0);
 	});
 
+	it('compares again when either file changes, and says when one is gone', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		const session = await compareSelected(original, deployed);
+		await folder.write('deployed.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
+		await until('the mismatch', () => session.comparison?.summary.mismatch === 1 && !session.running);
+		await vscode.workspace.fs.delete(original);
+		await until('the reason', () => /original\.onnx was deleted/.test(session.problem ?? ''));
+		await folder.write('original.onnx', smallModel());
+		await until('another comparison', () => session.problem === undefined && !session.running);
+	});
+
+	it('fills a tab that the last window left open, as its page stored it', async () => {
+		const { comparisons } = await extension().activate();
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
+		const tab = () =>
+			vscode.window.createWebviewPanel('batchnormLens.comparison', 'restored', vscode.ViewColumn.Active);
+		const pair = { original: original.toString(), deployed: deployed.toString() };
+		await comparisons.deserializeWebviewPanel(tab(), { pair, layer: null });
+		const session = await until('the comparison', () => comparisons.sessions.find(({ comparison }) => comparison));
+		assert.equal(session.comparison?.summary.match, 1);
+		const unknown = tab();
+		let isClosed = false;
+		unknown.onDidDispose(() => {
+			isClosed = true;
+		});
+		await comparisons.deserializeWebviewPanel(unknown, undefined);
+		assert.equal(isClosed, true);
+		assert.equal(comparisons.sessions.length, 1);
+	});
+
 	it('an unreadable file opens no tab', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const broken = await folder.write('broken.onnx', 'not a model\n'.repeat(20));

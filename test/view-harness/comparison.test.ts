@@ -141,6 +141,15 @@ describe('the page of a comparison', () => {
 		});
 	});
 
+	it('keeps which models it is about beside that: all that the next window has to go by', () =>
+		withState('oneWrong', {}, async ({ page, send, storedState }) => {
+			const pair = { original: 'file:///a.onnx', deployed: 'file:///b.onnx' };
+			await send({ type: 'pair', pair });
+			await page.locator(bnl('close')).click();
+			const { layer, ...rest } = (await storedState()) as Record<string, unknown>;
+			assert.deepEqual([layer, rest.pair], [null, pair]);
+		}));
+
 	it('a failure after a comparison is a banner, and the next comparison takes it away', () =>
 		withState('right', {}, async (opened) => {
 			await opened.send({ type: 'failure', message: 'b.onnx is gone.' });

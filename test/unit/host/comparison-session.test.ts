@@ -74,6 +74,21 @@ test('swapping exchanges the roles, and comparing again keeps them', async () =>
 	);
 });
 
+test('a reason from outside ends what is under way, and is forgotten by the next success', async () => {
+	const { made, calls, messages } = session();
+	const run = made.run();
+	made.fail('b.onnx was deleted.');
+	await run;
+	assert.equal(calls[0]?.hooks.signal?.aborted, true);
+	assert.deepEqual([made.running, made.problem], [false, 'b.onnx was deleted.']);
+	assert.deepEqual(made.snapshot(), [{ type: 'failure', message: 'b.onnx was deleted.' }]);
+	assert.deepEqual(types(messages), ['progress', 'failure', 'progress']);
+	const again = made.run();
+	calls[1]?.resolve(comparison);
+	await again;
+	assert.deepEqual(made.snapshot(), [{ type: 'comparison', comparison }]);
+});
+
 test('what was started last counts: the one before is cancelled and says nothing any more', async () => {
 	const { made, calls, messages } = session();
 	const first = made.run();
