@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { OnnxError } from '../../core/onnx/errors.js';
 import { createKernel } from '../../kernel/index.js';
 import type { Kernel } from '../../kernel/types.js';
@@ -20,6 +21,9 @@ import { loadRuntime, type Runtime, RuntimeError } from './runtime.js';
 let runtime: Runtime | undefined;
 let kernel: Promise<Kernel> | undefined;
 
+/** What would be left of the request under way if this process ended now and its parent were gone. */
+let temporary: string | undefined;
+
 const ports = {
 	runtime: () => {
 		runtime ??= loadRuntime();
@@ -36,7 +40,8 @@ async function handle(request: EngineRequest): Promise<void> {
 		process.disconnect();
 		return;
 	}
-	const { id } = request;
+	const { id, options } = request;
+	temporary = 'temporary' in options ? options.temporary : undefined;
 	try {
 		send({ type: 'result', id, result: await perform(request) });
 	} catch (error) {
@@ -89,4 +94,9 @@ function send(event: EngineEvent): void {
 
 process.on('message', (request: EngineRequest) => void handle(request));
 // However the parent ends (crash included), this process must not outlive it.
-process.on('disconnect', () => process.exit(0));
+process.on('disconnect', () => {
+	if (temporary !== undefined) {
+		rmSync(temporary, { force: true });
+	}
+	process.exit(0);
+});
