@@ -107,7 +107,7 @@ export class ComparisonPanel implements vscode.Disposable {
 			case 'save-image':
 				return saveImage(pair(session.swapped).deployed, message.name, message.png);
 			case 'get-plotly':
-				return this.post(await plotlyMessage(this.options.extension));
+				return this.post(await plotlyMessage(this.options.extension, log));
 			case 'show-log':
 				return log.show();
 			case 'error':

@@ -121,7 +121,7 @@ export class ModelPanel implements vscode.Disposable {
 			case 'save-image':
 				return saveImage(document.uri, message.name, message.png);
 			case 'get-plotly':
-				await this.panel.webview.postMessage(pack(await plotlyMessage(this.extension)));
+				await this.panel.webview.postMessage(pack(await plotlyMessage(this.extension, log)));
 				return;
 			case 'show-log':
 				return log.show();

@@ -14,8 +14,8 @@ export type HostToComparison =
 	| { readonly type: 'pair'; readonly pair: { readonly original: string; readonly deployed: string } }
 	/** There is no comparison. With an earlier one already shown it becomes a banner above that. */
 	| { readonly type: 'failure'; readonly message: string }
-	/** The text of plotly.min.js in UTF-8; answers get-plotly. */
-	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> };
+	/** The text of plotly.min.js in UTF-8, null when it cannot be read; answers get-plotly. */
+	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> | null };
 
 export type ComparisonToHost =
 	/** The page is listening; the host answers with all it has. */

@@ -23,8 +23,8 @@ export type HostToWebview =
 	/** Clears a banner. */
 	| { readonly type: 'recovered' }
 	| { readonly type: 'select'; readonly layer: string }
-	/** The text of plotly.min.js in UTF-8; answers get-plotly. */
-	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> };
+	/** The text of plotly.min.js in UTF-8, null when it cannot be read; answers get-plotly. */
+	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> | null };
 
 export type WebviewToHost =
 	/** The page is listening; the host answers with all it has. */

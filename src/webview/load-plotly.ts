@@ -9,7 +9,7 @@ export class PlotlyLoader {
 	readonly #document: Document;
 	readonly #nonce: string;
 	readonly #ask: () => void;
-	readonly #waiting: ((script: Uint8Array<ArrayBuffer>) => void)[] = [];
+	readonly #waiting: ((script: Uint8Array<ArrayBuffer> | null) => void)[] = [];
 
 	/**
 	 * @param nonce The page's, which its policy asks of every script.
@@ -21,13 +21,16 @@ export class PlotlyLoader {
 		this.#ask = ask;
 	}
 
-	/** @throws Error when the script does not run. */
+	/** @throws Error when the script is missing or does not run. */
 	async load(): Promise<Plotly> {
 		bringOwnPlotlyStyles(this.#document);
-		const script = await new Promise<Uint8Array<ArrayBuffer>>((resolve) => {
+		const script = await new Promise<Uint8Array<ArrayBuffer> | null>((resolve) => {
 			this.#waiting.push(resolve);
 			this.#ask();
 		});
+		if (script === null) {
+			throw new Error('the plotting library could not be loaded');
+		}
 		// A file of its own, not text in the page: the browser then compiles it beside what the page does.
 		const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
 		try {
@@ -37,8 +40,8 @@ export class PlotlyLoader {
 		}
 	}
 
-	/** @param script The text of plotly.min.js in UTF-8. */
-	receive(script: Uint8Array<ArrayBuffer>): void {
+	/** @param script The text of plotly.min.js in UTF-8; null when it cannot be had. */
+	receive(script: Uint8Array<ArrayBuffer> | null): void {
 		for (const resolve of this.#waiting.splice(0)) {
 			resolve(script);
 		}

@@ -1,10 +1,10 @@
 // After `npm test -- --only package`, some of these alone: node test/e2e/run.mjs [WORD…]; a WORD picks files by path.
+// BATCHNORM_LENS_VSCODE=newest runs them in the newest VS Code instead of the oldest that is supported.
 import { rm } from 'node:fs/promises';
-import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildTests } from '../../esbuild.mjs';
 import { findTests, runNodeTests } from '../node-tests.mjs';
-import { outDir } from '../workbench/paths.mjs';
+import { screenshotsDir } from '../workbench/paths.mjs';
 import { provision } from '../workbench/provision.mjs';
 
 /**
@@ -12,7 +12,7 @@ import { provision } from '../workbench/provision.mjs';
  * @param {readonly string[]} [words]
  */
 export async function runEndToEndTests(words) {
-	await rm(path.join(outDir, 'screenshots'), { recursive: true, force: true });
+	await rm(screenshotsDir(), { recursive: true, force: true });
 	await provision();
 	// One file at a time: each has a VS Code and a browser of its own, and some measure time.
 	return runNodeTests(await buildTests(findTests('test/e2e', words)), { concurrency: 1, timeout: 300_000 });

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import type { Handle } from '../../src/view/attributes.js';
 import { launchBrowser } from '../workbench/browser.mjs';
-import { extensionsDir } from '../workbench/installed.mjs';
-import { outDir } from '../workbench/paths.mjs';
+import { extensionsDir, installedFolder } from '../workbench/installed.mjs';
+import { screenshotsDir } from '../workbench/paths.mjs';
 import { provision } from '../workbench/provision.mjs';
 import { type Server, startServer, workbenchUrl } from '../workbench/server.mjs';
 
@@ -62,8 +63,15 @@ export class Workbench {
 		}
 	}
 
-	/** @param settings of the user, over those of every test. */
-	static async start(files: Files, settings: Record<string, unknown> = {}): Promise<Workbench> {
+	/**
+	 * @param settings of the user, over those of every test.
+	 * @param damage what happened to the installed extension; is given the folder of a copy.
+	 */
+	static async start(
+		files: Files,
+		settings: Record<string, unknown> = {},
+		damage?: (extension: string) => Promise<void>,
+	): Promise<Workbench> {
 		const scratch = await mkdtemp(path.join(tmpdir(), 'batchnorm-lens-e2e-'));
 		const folder = path.join(scratch, 'models');
 		await mkdir(folder);
@@ -74,7 +82,7 @@ export class Workbench {
 		const server = await startServer({
 			vscode: await provision(),
 			dataDir: path.join(scratch, 'data'),
-			extensionsDir,
+			extensionsDir: damage ? await damagedCopy(path.join(scratch, 'extensions'), damage) : extensionsDir,
 			settings: { ...UNDISTURBED, ...settings },
 		});
 		const browser = await launchBrowser();
@@ -155,8 +163,17 @@ export class Workbench {
 		return texts.filter(Boolean);
 	}
 
+	/** A menu takes no click in its first 100 ms, in which a person would not have aimed. */
 	async chooseFromMenu(entry: string): Promise<void> {
-		await this.page.locator('.monaco-menu .action-item').filter({ hasText: entry }).click();
+		const item = this.page.locator('.monaco-menu .action-item').filter({ hasText: entry });
+		const gone = () =>
+			item.waitFor({ state: 'detached', timeout: 1000 }).then(
+				() => true,
+				() => false,
+			);
+		do {
+			await item.click();
+		} while (!(await gone()));
 	}
 
 	/** Runs a command by its title in the palette. */
@@ -189,24 +206,67 @@ export class Workbench {
 			);
 	}
 
+	/** Process ids of the engines that this VS Code's extension host has started and that are still there. Linux only. */
+	engines(): number[] {
+		const scratch = path.dirname(this.folder);
+		return readdirSync('/proc')
+			.map(Number)
+			.filter((pid) => Number.isInteger(pid) && isEngineOf(pid, scratch));
+	}
+
+	/** Waits until so many engines are at work, and tells which. */
+	async untilEngines(count: number, timeout = 15_000): Promise<number[]> {
+		for (const end = Date.now() + timeout; ; await this.page.waitForTimeout(20)) {
+			const engines = this.engines();
+			if (engines.length === count) {
+				return engines;
+			}
+			if (Date.now() > end) {
+				throw new Error(`${engines.length} engines after ${timeout / 1000} s, not ${count}.`);
+			}
+		}
+	}
+
 	/** Kept in out/screenshots for people to look at. */
 	async screenshot(name: string): Promise<void> {
-		await mkdir(path.join(outDir, 'screenshots'), { recursive: true });
-		await this.page.screenshot({ path: path.join(outDir, 'screenshots', `${name}.png`) });
+		await mkdir(screenshotsDir(), { recursive: true });
+		await this.page.screenshot({ path: path.join(screenshotsDir(), `${name}.png`) });
 	}
+}
+
+/** Whether this is an engine's process below a server whose data are in the folder. */
+function isEngineOf(pid: number, scratch: string): boolean {
+	try {
+		const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0');
+		return (
+			read('cmdline').some((word) => word.endsWith('engine/main.js')) &&
+			read('environ').some((entry) => entry.includes(scratch))
+		);
+	} catch {
+		// It has ended meanwhile.
+		return false;
+	}
+}
+
+/** The installed extension in another folder, with something done to it there. */
+async function damagedCopy(folder: string, damage: (extension: string) => Promise<void>): Promise<string> {
+	await cp(extensionsDir, folder, { recursive: true });
+	await damage(path.join(folder, path.basename(await installedFolder())));
+	return folder;
 }
 
 export interface Scenario {
 	readonly files: () => Files;
 	readonly settings?: Record<string, unknown>;
+	readonly damage?: (extension: string) => Promise<void>;
 	readonly steps: Readonly<Record<string, (workbench: Workbench) => Promise<void>>>;
 }
 
 /** One workbench, used by steps in order, each a test with a screenshot of how it ended; the last one asks for silence. */
-export function scenario(name: string, { files, settings, steps }: Scenario): void {
+export function scenario(name: string, { files, settings, damage, steps }: Scenario): void {
 	let workbench: Workbench | undefined;
 	before(async () => {
-		workbench = await Workbench.start(files(), settings);
+		workbench = await Workbench.start(files(), settings, damage);
 	});
 	after(() => workbench?.stop());
 	for (const [step, run] of Object.entries(steps)) {

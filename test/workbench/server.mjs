@@ -25,12 +25,14 @@ const SETTINGS = {
 	'extensions.ignoreRecommendations': true,
 	'update.mode': 'none',
 	'chat.commandCenter.enabled': false,
+	'chat.disableAIFeatures': true,
+	'workbench.secondarySideBar.defaultVisibility': 'hidden',
 	'git.enabled': false,
 };
 
 /**
  * @typedef {object} ServerOptions
- * @property {string} vscode The folder that provision() returned.
+ * @property {import('./provision.mjs').VsCode} vscode
  * @property {string} dataDir Settings, state and log of this server.
  * @property {string} extensionsDir
  * @property {Record<string, unknown>} [settings] Over our own.
@@ -53,11 +55,11 @@ const SETTINGS = {
 export async function startServer({ vscode, dataDir, extensionsDir, settings = {}, port = 0, env = {} }) {
 	await writeSettings(dataDir, { ...SETTINGS, ...settings });
 	const child = spawn(
-		process.execPath,
+		vscode.node,
 		[
 			'--import',
 			pathToFileURL(path.join(root, 'test/workbench/guard.mjs')).href,
-			path.join(vscode, 'out', 'server-main.js'),
+			path.join(vscode.folder, 'out', 'server-main.js'),
 			...['--host', HOST, '--port', String(port), '--without-connection-token', '--accept-server-license-terms'],
 			...['--disable-telemetry', '--server-data-dir', dataDir, '--extensions-dir', extensionsDir],
 		],
@@ -65,7 +67,8 @@ export async function startServer({ vscode, dataDir, extensionsDir, settings = {
 		{
 			stdio: ['pipe', 'pipe', 'pipe'],
 			detached: process.platform !== 'win32',
-			env: { ...process.env, ...NO_GALLERY, ...env },
+			// Its sockets go where all else goes, and away with it.
+			env: { ...process.env, ...NO_GALLERY, XDG_RUNTIME_DIR: dataDir, ...env },
 		},
 	);
 	/** @type {Promise<void>} */
@@ -154,15 +157,15 @@ export function remoteUri(server, file) {
 
 /**
  * Installs a VSIX the way a user's VS Code does.
- * @param {{ vscode: string, vsix: string, dataDir: string, extensionsDir: string }} options
+ * @param {{ vscode: import('./provision.mjs').VsCode, vsix: string, dataDir: string, extensionsDir: string }} options
  */
 export async function installExtension({ vscode, vsix, dataDir, extensionsDir }) {
 	await mkdir(extensionsDir, { recursive: true });
 	const output = await runOrThrow(
 		`Installing ${vsix}`,
-		process.execPath,
+		vscode.node,
 		[
-			path.join(vscode, 'out', 'server-main.js'),
+			path.join(vscode.folder, 'out', 'server-main.js'),
 			...['--install-extension', vsix, '--force', '--accept-server-license-terms', '--disable-telemetry'],
 			...['--server-data-dir', dataDir, '--extensions-dir', extensionsDir],
 		],
