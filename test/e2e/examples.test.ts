@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Handle } from '../../src/view/attributes.js';
 import { writeExamples } from '../workbench/examples/workspace.js';
 import { installedFolder } from '../workbench/installed.mjs';
 import { at, scenario, text } from './support.js';
@@ -69,6 +70,44 @@ scenario('the example workspace', {
 			const frame = await workbench.open('wrong-fusion.onnx', at('run', '[data-status="ok"]'));
 			await frame.locator(at('layer-row')).click();
 			assert.match(await text(frame.locator(at('detail'))), /MatMul_BatchNormalization_Fusion/);
+		},
+		'the keyboard alone leads from the explorer to the numbers of a channel': async (workbench) => {
+			const { page } = workbench;
+			const press = (key: string, times = 1) =>
+				Array.from({ length: times }).reduce<Promise<void>>(
+					(all) => all.then(() => page.keyboard.press(key)),
+					Promise.resolve(),
+				);
+			await workbench.command('View: Close All Editors');
+			await page.keyboard.press('ControlOrMeta+Shift+E');
+			await press('End');
+			for (
+				let row = 0;
+				(await page.locator('.explorer-folders-view .monaco-list-row.focused').innerText()) !== 'unhealthy.onnx';
+				row++
+			) {
+				assert.ok(row < 20, 'the arrow keys do not reach the model');
+				await press('ArrowUp');
+			}
+			await press('Enter');
+			const frame = await workbench.model(at('run', '[data-status="ok"]'));
+			const focused = (handle: Handle) =>
+				frame.evaluate((name) => document.activeElement?.closest(`[data-bnl="${name}"]`) !== null, handle);
+			const tabTo = async (handle: Handle) => {
+				for (let stop = 0; !(await focused(handle)); stop++) {
+					assert.ok(stop < 60, `Tab does not reach ${handle}`);
+					await press('Tab');
+				}
+			};
+			await tabTo('layer-row');
+			await press('ArrowDown');
+			await press('Enter');
+			await frame.locator(at('detail', '[data-layer="1"]')).waitFor();
+			await tabTo('channel-row');
+			await press('ArrowDown', 3);
+			await press('Enter');
+			await frame.locator(at('channel-readout', '[data-channel="3"]')).waitFor();
+			assert.match(await text(frame.locator(at('channel-readout'))), /3/);
 		},
 		'every output of the notebook is drawn': async (workbench) => {
 			const frame = await workbench.open('notebook.ipynb', at('layer-row'));
