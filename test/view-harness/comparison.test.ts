@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ComparisonToHost } from '../../src/protocol/host-comparison.js';
+import { comparedLayer, sampleComparison } from '../unit/support/sample-comparison.js';
 import { COMPARISON_STATES, type ComparisonStateName } from './comparison-states.js';
 import { bnl, type Harness, type HarnessPage, type OpenOptions, startHarness, withPage } from './harness.js';
 import { THEMES, type ThemeName } from './themes.js';
@@ -125,6 +126,22 @@ describe('the page of a comparison', () => {
 			await opened.send({ type: 'progress', progress: { stage: 'running', done: 0, total: 1 } });
 			await opened.page.locator(bnl('cancel')).click();
 			assert.equal((await received(opened)).at(-1)?.type, 'cancel');
+		});
+	});
+
+	it('names the channels that are wrong, but not all of them', async () => {
+		await withState('everyStatus', {}, async ({ page }) => {
+			assert.match(await page.locator(bnl('detail')).innerText(), /Channels that are not right:\s*2\n9\n/);
+		});
+		const everyChannel = { unexplained: Array.from({ length: 48 }, (_, channel) => channel) };
+		const foreign = comparedLayer(
+			{ name: 'bn', channels: 48 },
+			{ status: 'mismatch', cause: 'unknown', causes: ['unknown'], details: everyChannel, maxUlp: 2.6e10 },
+		);
+		await withPage(harness, { width: 1200, view: 'comparison' }, async (opened) => {
+			await opened.send({ type: 'comparison', comparison: sampleComparison([foreign]) });
+			await drawn(opened);
+			assert.doesNotMatch(await opened.page.locator(bnl('detail')).innerText(), /not right|ULP/);
 		});
 	});
 

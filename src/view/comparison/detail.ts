@@ -24,6 +24,8 @@ export interface ComparedDetailEvents extends ComparedChannelEvents {
 
 /** Channels offered as buttons; the table has them all. */
 const MOST_CHIPS = 24;
+/** More units in the last place than a float32 has digits for say nothing that the error does not. */
+const MOST_ULPS = 2 ** 24;
 
 /** The chosen layer: what was found, why, what to do, plots and the table of the same numbers. */
 export class ComparedDetail {
@@ -193,16 +195,26 @@ export class ComparedDetail {
 			icon(h, ...STATUS_ICONS[status]),
 			h('span', {}, ...phrases(h, fullLabel(evidence))),
 		);
-		const ulp = maxUlp === null ? '' : shared.verdictSentence.ulp(maxUlp);
+		const ulp = maxUlp === null || maxUlp > MOST_ULPS ? '' : shared.verdictSentence.ulp(maxUlp);
 		const allowed = bound === null ? shared.verdictSentence.noBound : formatNumber(bound, 3);
 		const numbers = maxAbs === null ? '' : strings.detail.numbers(formatNumber(maxAbs, 3), ulp, allowed);
 		replaceChildren(this.#numbers, ...phrases(h, numbers));
 		setVisible(this.#numbers, numbers !== '');
 		replaceChildren(
 			this.#channels,
-			this.#chips(strings.detail.unexplained, details.unexplained),
+			this.#unexplained(layer),
 			this.#chips(strings.detail.notIdentifiable, details.notIdentifiable),
 		);
+	}
+
+	/** Without a cause these are the wrong channels, and all of them are no news. */
+	#unexplained(layer: LayerComparison): Child {
+		const { unexplained } = layer.details;
+		if (layer.cause !== null && layer.cause !== 'unknown') {
+			return this.#chips(strings.detail.unexplained, unexplained);
+		}
+		const isEvery = Array.isArray(unexplained) && unexplained.length >= channelCount(layer);
+		return isEvery ? null : this.#chips(strings.detail.wrong, unexplained);
 	}
 
 	/** Buttons for the channels of a list that the comparison brings along. */

@@ -50,7 +50,7 @@ export class ComparedLayers {
 				},
 			},
 		});
-		this.#count = h('span', { class: 'bnl-muted', bnl: 'filter-count', attributes: { role: 'status' } });
+		this.#count = h('span', { class: 'bnl-muted bnl-count', bnl: 'filter-count', attributes: { role: 'status' } });
 		this.#shared = h('span', { class: 'bnl-muted bnl-shared' });
 		this.#none = h('p', { class: 'bnl-muted bnl-none' }, shared.layers.none);
 		this.#grid = new DataGrid<ComparedRow>({

@@ -60,6 +60,7 @@ export const strings = {
 		confidence: (confidence: string) => `confidence ${confidence}`,
 		numbers: (error: string, ulp: string, bound: string) => `Largest error ${error}${ulp}; rounding allows ${bound}.`,
 		unexplained: 'Channels that the cause does not explain: ',
+		wrong: 'Channels that are not right: ',
 		notIdentifiable: 'Channels of which nothing can be told: ',
 		plots: 'Channel by channel',
 		table: 'Channel values',
