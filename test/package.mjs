@@ -1,10 +1,11 @@
 // Packages the extension for one platform into out/: npm run package [-- --target linux-arm64]
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createVSIX } from '@vscode/vsce';
 import { build } from '../esbuild.mjs';
+import { takeOutTexts } from './manifest-strings.mjs';
 import { outDir, root } from './workbench/paths.mjs';
 
 /** The platforms that onnxruntime-node carries binaries for. */
@@ -32,7 +33,7 @@ export async function packageExtension(target = `${process.platform}-${process.a
 		private: _,
 		...manifest
 	} = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
-	await writeFile(path.join(stage, 'package.json'), JSON.stringify(manifest, null, '\t'));
+	await writeManifest(stage, manifest);
 	for (const name of BESIDE_DIST.filter((file) => existsSync(path.join(root, file)))) {
 		await cp(path.join(root, name), path.join(stage, name), { recursive: true });
 	}
@@ -48,6 +49,24 @@ export async function packageExtension(target = `${process.platform}-${process.a
 		rewriteRelativeLinks: false,
 	});
 	return vsix;
+}
+
+/**
+ * With its texts apart, so that they can be translated: translations are package.nls.*.json in media/l10n, beside those of
+ * what the extension says at run time (bundle.l10n.*.json).
+ * @param {string} stage
+ * @param {Record<string, unknown>} whole
+ */
+async function writeManifest(stage, whole) {
+	const { manifest, texts } = takeOutTexts(whole);
+	await writeFile(path.join(stage, 'package.json'), JSON.stringify(manifest, null, '\t'));
+	await writeFile(path.join(stage, 'package.nls.json'), JSON.stringify(texts, null, '\t'));
+	const translations = path.join(root, 'media', 'l10n');
+	for (const name of existsSync(translations) ? await readdir(translations) : []) {
+		if (/^package\.nls\..+\.json$/.test(name)) {
+			await cp(path.join(translations, name), path.join(stage, name));
+		}
+	}
 }
 
 /**

@@ -22,7 +22,7 @@ const filesBelow = (folder: string): string[] =>
 test('the package holds what runs and what licences ask for, and nothing else', () => {
 	const runtime = `dist/bin/napi-v6/${process.platform}/${process.arch}`;
 	const expected = [
-		...['package.json', 'readme.md', 'changelog.md', 'LICENSE.txt'],
+		...['package.json', 'package.nls.json', 'readme.md', 'changelog.md', 'LICENSE.txt'],
 		...[
 			'extension.js',
 			'engine/main.js',
@@ -76,4 +76,27 @@ test('the command line works from the installed package, runtime included', () =
 	} finally {
 		rmSync(folder, { recursive: true });
 	}
+});
+
+test('every text of the manifest can be translated, and reads in English as it is written', () => {
+	const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
+	const texts: Record<string, string> = read(path.join(installed, 'package.nls.json'));
+	const shipped = readFileSync(path.join(installed, 'package.json'), 'utf8');
+	const keys = [...shipped.matchAll(/"%([^"%]+)%"/g)].map(([, key]) => key as string);
+	assert.deepEqual(Object.keys(texts).sort(), [...new Set(keys)].sort());
+	assert.equal(keys.length, new Set(keys).size, 'two texts share a key');
+	const { scripts, devDependencies, private: _, ...written } = read(path.join(root, 'package.json'));
+	const restored = JSON.parse(shipped, (_key, value) =>
+		typeof value === 'string' ? value.replace(/^%(.+)%$/, (_match, key) => texts[key] ?? '') : value,
+	);
+	// What the installer adds is its own.
+	delete restored.__metadata;
+	assert.deepEqual(restored, written);
+	const untranslated = [
+		...shipped.matchAll(/"(?:title|description|displayName|markdownDescription)": "([^"%][^"]*)"/g),
+	];
+	assert.deepEqual(
+		untranslated.map(([text]) => text),
+		[],
+	);
 });

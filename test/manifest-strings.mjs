@@ -1,0 +1,49 @@
+/** Properties of a manifest that people read; what they hold is shown as it is. */
+const SHOWN = new Set([
+	...['title', 'displayName', 'description', 'markdownDescription', 'category', 'name', 'label', 'contents'],
+	...['enumDescriptions', 'markdownEnumDescriptions', 'enumItemLabels'],
+]);
+/** Where they are found. */
+const SECTIONS = ['displayName', 'description', 'capabilities', 'contributes'];
+
+/**
+ * Takes the texts out of a manifest, as VS Code wants them for translation: package.json holds "%key%", package.nls.json
+ * the English text, package.nls.de.json and so on the translations. Keys are paths, such as
+ * contributes.commands.batchnormLens.run.title: they stay the same when a list is reordered.
+ * @param {Record<string, unknown>} manifest
+ * @returns {{ manifest: Record<string, unknown>, texts: Record<string, string> }}
+ */
+export function takeOutTexts(manifest) {
+	/** @type {Record<string, string>} */
+	const texts = {};
+	/** @type {(value: unknown, path: readonly string[], shown: boolean) => unknown} */
+	const visit = (value, path, shown) => {
+		if (typeof value === 'string' && shown) {
+			const key = path.join('.');
+			texts[key] = value;
+			return `%${key}%`;
+		}
+		if (Array.isArray(value)) {
+			return value.map((item, index) => visit(item, [...path, nameOf(item) ?? String(index)], shown));
+		}
+		if (typeof value !== 'object' || value === null) {
+			return value;
+		}
+		const entries = Object.entries(value).map(([key, item]) => [key, visit(item, [...path, key], SHOWN.has(key))]);
+		return Object.fromEntries(entries);
+	};
+	const entries = Object.entries(manifest).map(([key, value]) => [
+		key,
+		SECTIONS.includes(key) ? visit(value, [key], SHOWN.has(key)) : value,
+	]);
+	return { manifest: Object.fromEntries(entries), texts };
+}
+
+/**
+ * What stands for a list's item whatever its place.
+ * @param {unknown} item
+ */
+function nameOf(item) {
+	const { command, id, viewType } = /** @type {Record<string, unknown>} */ (item ?? {});
+	return [command, id, viewType].find((name) => typeof name === 'string');
+}
