@@ -18,6 +18,7 @@
  * | empty | the model has no BatchNormalization | |
  * | heatmap | layers x channels overview | data-metric, data-drawn |
  * | heatmap-metric | chooses what the overview shows | |
+ * | first-drift | button that leads to the first layer that does not fit the data | data-layer |
  * | filter, filter-count | filter of the layer table and what it leaves | |
  * | layer-table, layer-row | the table and its rows | row: data-layer = index in the report |
  * | verdict | recompute verdict, in rows and in the detail | data-status = match, mismatch, skipped, pending |
@@ -65,6 +66,7 @@ export type Handle =
 	| 'empty'
 	| 'heatmap'
 	| 'heatmap-metric'
+	| 'first-drift'
 	| 'filter'
 	| 'filter-count'
 	| 'layer-table'
@@ -91,7 +93,7 @@ export type Handle =
 	| 'only-wrong'
 	| 'live';
 
-export const PLOT_KINDS = ['gamma-beta', 'affine', 'statistics', 'batch', 'recompute'] as const;
+export const PLOT_KINDS = ['gamma-beta', 'affine', 'statistics', 'batch', 'drift', 'recompute'] as const;
 export type PlotKind = (typeof PLOT_KINDS)[number];
 
 export const COMPARISON_PLOTS = ['expected', 'ratio', 'bias'] as const;

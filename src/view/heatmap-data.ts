@@ -1,6 +1,7 @@
+import { layerDrift } from '../core/report/drift.js';
 import type { LayerReport } from '../core/report/types.js';
 
-export const HEATMAP_METRICS = ['scale', 'offset', 'variance', 'drift', 'error'] as const;
+export const HEATMAP_METRICS = ['scale', 'offset', 'variance', 'drift', 'spread', 'error'] as const;
 export type HeatmapMetric = (typeof HEATMAP_METRICS)[number];
 
 /** How a metric is read: around zero in two directions, or upwards from little to much. */
@@ -9,6 +10,7 @@ export const METRIC_KIND: Readonly<Record<HeatmapMetric, 'diverging' | 'sequenti
 	offset: 'diverging',
 	variance: 'sequential',
 	drift: 'diverging',
+	spread: 'diverging',
 	error: 'sequential',
 };
 
@@ -17,12 +19,13 @@ const LOGARITHMIC: Readonly<Record<HeatmapMetric, boolean>> = {
 	offset: false,
 	variance: true,
 	drift: false,
+	spread: false,
 	error: true,
 };
 
 /** The value of every channel in its own unit (see strings.overview.metrics), or null when the report has none. */
 export function metricValues(layer: LayerReport, metric: HeatmapMetric): Float64Array | null {
-	const { affine, parameters, batch, recompute, epsilon } = layer;
+	const { affine, parameters, recompute, epsilon } = layer;
 	switch (metric) {
 		case 'scale':
 			return affine?.scale.map(Math.abs) ?? null;
@@ -31,11 +34,9 @@ export function metricValues(layer: LayerReport, metric: HeatmapMetric): Float64
 		case 'variance':
 			return parameters && (epsilon > 0 ? parameters.variance.map((variance) => variance / epsilon) : null);
 		case 'drift':
-			return parameters && batch
-				? batch.mean.map(
-						(mean, c) => (mean - (parameters.mean[c] ?? 0)) / Math.sqrt((parameters.variance[c] ?? 0) + epsilon),
-					)
-				: null;
+			return layerDrift(layer)?.shift ?? null;
+		case 'spread':
+			return layerDrift(layer)?.spread ?? null;
 		case 'error':
 			return boundRatios(recompute);
 		default:

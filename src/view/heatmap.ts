@@ -1,3 +1,4 @@
+import { firstDrifted } from '../core/report/drift.js';
 import type { LayerReport } from '../core/report/types.js';
 import type { ElementBuilder } from './dom.js';
 import { replaceChildren, setVisible } from './dom.js';
@@ -11,7 +12,7 @@ import {
 	valueAt,
 } from './heatmap-data.js';
 import { colourScale, legendBar, paintHeatmap } from './heatmap-paint.js';
-import { label } from './names.js';
+import { label, sharedParts, withoutShared } from './names.js';
 import type { Theme } from './plots/theme.js';
 import { strings } from './strings.js';
 
@@ -36,6 +37,8 @@ export class Heatmap {
 	readonly element: HTMLElement;
 	readonly #canvas: HTMLCanvasElement;
 	readonly #marker: HTMLElement;
+	readonly #first: HTMLElement;
+	readonly #firstButton: HTMLButtonElement;
 	readonly #stage: HTMLElement;
 	readonly #scroller: HTMLElement;
 	readonly #readout: HTMLElement;
@@ -61,7 +64,14 @@ export class Heatmap {
 			},
 		});
 		this.#marker = h('div', { class: 'bnl-heatmap-marker', attributes: { 'aria-hidden': 'true' } });
-		this.#stage = h('div', { class: 'bnl-heatmap-stage' }, this.#canvas, this.#marker);
+		this.#first = h('div', { class: 'bnl-heatmap-first', attributes: { 'aria-hidden': 'true' } });
+		this.#firstButton = h('button', {
+			class: 'bnl-link',
+			bnl: 'first-drift',
+			attributes: { type: 'button' },
+			on: { click: () => options.onOpen(Number(this.#firstButton.dataset.layer), null) },
+		});
+		this.#stage = h('div', { class: 'bnl-heatmap-stage' }, this.#canvas, this.#first, this.#marker);
 		this.#scroller = h('div', { class: 'bnl-heatmap-scroller' }, this.#stage);
 		this.#readout = h('span', { class: 'bnl-heatmap-readout bnl-muted' });
 		this.#legend = h('span', { class: 'bnl-legend', attributes: { 'aria-hidden': 'true' } });
@@ -85,7 +95,7 @@ export class Heatmap {
 		this.element = h(
 			'div',
 			{ class: 'bnl-heatmap', bnl: 'heatmap' },
-			h('div', { class: 'bnl-heatmap-head' }, this.#select, this.#readout, this.#legend, hide),
+			h('div', { class: 'bnl-heatmap-head' }, this.#select, this.#firstButton, this.#readout, this.#legend, hide),
 			this.#scroller,
 		);
 	}
@@ -109,16 +119,35 @@ export class Heatmap {
 		paintHeatmap(this.#canvas, data, scale);
 		const { h } = this.options;
 		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));
+		this.#showFirstDrift();
 		this.element.dataset.metric = metric;
 		this.element.dataset.drawn = String(hasData);
 	}
 
 	/** Frames the chosen layer's column. */
 	mark(selected: number | null): void {
+		this.#place(this.#marker, selected);
+	}
+
+	/** Where the running statistics first do not fit the data: what drifts behind that layer may only follow from it. */
+	#showFirstDrift(): void {
+		const index = firstDrifted(this.#layers);
+		const layer = index === null ? undefined : this.#layers[index];
+		setVisible(this.#firstButton, layer !== undefined);
+		if (index !== null && layer) {
+			this.#firstButton.dataset.layer = String(index);
+			const name = withoutShared(layer.name, sharedParts(this.#layers.map((one) => one.name)));
+			this.#firstButton.textContent = strings.overview.firstDrift(index + 1, label(name, 40));
+		}
+		this.#place(this.#first, this.#metric === 'drift' || this.#metric === 'spread' ? index : null);
+	}
+
+	/** Puts a frame around a layer's column, or away. */
+	#place(frame: HTMLElement, index: number | null): void {
 		const width = 100 / Math.max(1, this.#layers.length);
-		setVisible(this.#marker, selected !== null);
-		this.#marker.style.left = `${(selected ?? 0) * width}%`;
-		this.#marker.style.width = `${width}%`;
+		setVisible(frame, index !== null);
+		frame.style.left = `${(index ?? 0) * width}%`;
+		frame.style.width = `${width}%`;
 	}
 
 	/** The layer and channel below the pointer; `channel` is null where the layer has no values. */

@@ -111,10 +111,12 @@ export const strings = {
 			offset: 'Running mean / std',
 			variance: 'Running variance / ε, log',
 			drift: 'Drift of batch mean, in std',
+			spread: 'Drift of batch std, log ratio',
 			error: 'Recompute error / bound, log',
 		} satisfies Record<HeatmapMetric, string>,
 		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
 			`Overview of ${count(layers, 'layer', 'layers')} by channel, coloured by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
+		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
 		noData: 'Nothing to show for this choice yet.',
 		noValue: (layer: string) => `${layer} · no values`,
 		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
@@ -309,6 +311,8 @@ export const strings = {
 		shift: 'shift t',
 		mean: 'mean μ',
 		variance: 'variance σ²',
+		driftMean: 'Δμ in running σ',
+		driftVariance: '½ ln σ² ratio',
 		batch: {
 			runningMean: 'running mean',
 			batchMean: 'batch mean',
@@ -331,6 +335,7 @@ export const strings = {
 			affine: 'Effective scale and shift',
 			statistics: 'Running mean and variance',
 			batch: 'Running against batch statistics',
+			drift: 'Drift from the running statistics',
 			recompute: 'Recompute error and its bound',
 		} satisfies Record<PlotKind, string>,
 		captions: {
@@ -338,6 +343,7 @@ export const strings = {
 			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β − μs.',
 			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
 			batch: 'On the line: this input has the statistics that training stored.',
+			drift: 'Between the dashed lines: no more than the chance of so few images explains (4 standard errors).',
 			recompute: 'Below the line: the difference is rounding and nothing else.',
 		} satisfies Record<PlotKind, string>,
 		missing: {
@@ -345,6 +351,7 @@ export const strings = {
 			affine: 'The parameters are not constants in the file.',
 			statistics: 'The parameters are not constants in the file.',
 			batch: 'Needs a run of the model.',
+			drift: 'Needs a run of the model.',
 			recompute: 'Needs a run of the model.',
 		} satisfies Record<PlotKind, string>,
 	},

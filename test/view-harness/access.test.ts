@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
 import type { AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
+import { PLOT_KINDS } from '../../src/view/attributes.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
 import type { StateName } from './states.js';
 import { THEMES, type ThemeName } from './themes.js';
@@ -72,7 +73,7 @@ describe('a screen reader', () => {
 			const labels = await images.evaluateAll((elements) =>
 				elements.map((element) => element.getAttribute('aria-label')),
 			);
-			assert.equal(labels.length, 5);
+			assert.equal(labels.length, PLOT_KINDS.length);
 			for (const label of labels) {
 				assert.match(label ?? '', /^[A-Z].*: .*\d/);
 			}

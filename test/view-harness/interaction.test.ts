@@ -15,6 +15,31 @@ const focusedLayer = (page: Page): Promise<string | null> =>
 
 const visibleNames = (page: Page): Promise<string[]> => page.locator(`${bnl('layer-row')} .bnl-name`).allTextContents();
 
+describe('drift', () => {
+	it('is seen at a glance: the first layer that does not fit is named, framed in the overview, and a click away', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			const first = page.locator(bnl('first-drift'));
+			assert.match((await first.textContent()) ?? '', /^First to drift: layer 34, .*features\.12/);
+			const frame = page.locator('.bnl-heatmap-first');
+			assert.equal(await frame.isVisible(), false, 'other colours have other extremes');
+			await page.locator(bnl('heatmap-metric')).selectOption('spread');
+			assert.equal(await frame.isVisible(), true);
+			const [column, whole] = [await frame.boundingBox(), await page.locator('.bnl-heatmap-canvas').boundingBox()];
+			assert.ok(column && whole && Math.abs((column.x - whole.x) / whole.width - 33 / 52) < 0.01);
+			await first.click();
+			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '33');
+			await drawn(page);
+			assert.equal(await page.locator(bnl('plot', '[data-plot="drift"]')).isVisible(), true);
+		}));
+
+	it('is not spoken of where all layers fit, or nobody looked', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('one');
+			assert.equal(await page.locator(bnl('first-drift')).isVisible(), false);
+		}));
+});
+
 describe('the layer table', () => {
 	it('sorts by a column in both directions', () =>
 		withPage(harness, {}, async ({ page, show }) => {
@@ -137,10 +162,10 @@ describe('a channel', () => {
 			const channel = await page.locator(bnl('channel-readout')).getAttribute('data-channel');
 			const row = page.locator(bnl('channel-row', `[data-channel="${channel}"]`));
 			assert.equal(await row.getAttribute('aria-selected'), 'true');
-			// One line in each of the four plots over channels, a ring in both halves of the scatter plot.
+			// One line in each of the five plots over channels, a ring in both halves of the scatter plot.
 			await page.waitForFunction(
 				(wanted) => document.querySelectorAll('[data-bnl="plot"] .shapelayer path').length === wanted,
-				before + 6,
+				before + 7,
 			);
 			await page.getByRole('button', { name: 'Clear selection' }).click();
 			await page.waitForFunction(

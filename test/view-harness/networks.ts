@@ -57,11 +57,12 @@ export function trainedLayer({ name, channels, size, seed, run }: LayerShape): L
 		parametersFrom: 'initializers',
 		parameters: { gamma, beta, mean, variance },
 		affine: { scale, shift },
-		...(run && { inputShape: [1, channels, size, size] }),
+		...(run && { inputShape: [32, channels, size, size] }),
 		recompute: run ? matching(bound, ratio) : { status: 'pending' },
 		batch: run
 			? {
-					count: size * size,
+					count: 32 * size * size,
+					images: 32,
 					mean: fill((c) => (mean[c] ?? 0) + 0.12 * Math.sqrt(variance[c] ?? 1) * normal(next)),
 					variance: fill((c) => (variance[c] ?? 1) * Math.exp(0.15 * normal(next))),
 				}

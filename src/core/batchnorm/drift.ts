@@ -28,26 +28,43 @@ export interface DriftFinding {
 	readonly message: string;
 }
 
+/** How far the batch lies from the running statistics, channel by channel, each with the sign of the change. */
+export interface Drift {
+	/** (batch mean - mean) / sqrt(variance + epsilon): in running standard deviations. */
+	readonly shift: Float64Array;
+	/** ln((batch variance + epsilon) / (variance + epsilon)) / 2: the log ratio of the standard deviations. */
+	readonly spread: Float64Array;
+}
+
+/** Epsilon keeps channels small whose variance it rules. */
+export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'images'>): Drift {
+	const running = (c: number) => parameters.variance[c] + epsilon;
+	return {
+		shift: batch.mean.map((mean, c) => (mean - parameters.mean[c]) / Math.sqrt(running(c))),
+		spread: batch.variance.map((variance, c) => Math.log((variance + epsilon) / running(c)) / 2),
+	};
+}
+
 /**
- * Whether the running statistics fit the data: per channel
- *
- *     abs(batch mean - mean) / sqrt(variance + epsilon)                      against standardErrors / sqrt(N)
- *     abs(ln((batch variance + epsilon) / (variance + epsilon))) / 2         against standardErrors / sqrt(2 (N - 1))
- *
- * The noise is that of N images, not of N * H * W pixels: pixels of one image are correlated, and an image is the
- * independent sample. One image says nothing about the variance. Epsilon keeps channels out whose variance it rules.
+ * One standard error of either, by chance alone. The noise is that of N images, not of N * H * W pixels: pixels of one
+ * image are correlated, and an image is the independent sample. One image says nothing about the variance.
  */
+export function samplingNoise(images: number): { readonly shift: number; readonly spread: number } {
+	return { shift: 1 / Math.sqrt(images), spread: 1 / Math.sqrt(2 * (images - 1)) };
+}
+
+/** Whether the running statistics fit the data: {@link driftOf} against so many times the {@link samplingNoise}. */
 export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIFT_THRESHOLDS): DriftFinding[] {
-	const { parameters, batch, epsilon, images } = subject;
-	const meanLimit = Math.max(thresholds.least, thresholds.standardErrors / Math.sqrt(images));
-	const spreadLimit = Math.max(thresholds.least, thresholds.standardErrors / Math.sqrt(2 * (images - 1)));
+	const { batch, images } = subject;
+	const drift = driftOf(subject);
+	const noise = samplingNoise(images);
+	const meanLimit = Math.max(thresholds.least, thresholds.standardErrors * noise.shift);
+	const spreadLimit = Math.max(thresholds.least, thresholds.standardErrors * noise.spread);
 	const channels: number[] = [];
 	const worst = { channel: 0, excess: 0, words: '' };
 	for (let c = 0; c < batch.mean.length; c++) {
-		const deviation = Math.sqrt(parameters.variance[c] + epsilon);
-		const shift = Math.abs(batch.mean[c] - parameters.mean[c]) / deviation;
-		const ratio = Math.sqrt((batch.variance[c] + epsilon) / (parameters.variance[c] + epsilon));
-		const spread = Math.abs(Math.log(ratio));
+		const shift = Math.abs(drift.shift[c]);
+		const spread = Math.abs(drift.spread[c]);
 		const excess = Math.max(shift / meanLimit, spread / spreadLimit);
 		if (!(excess > 1)) {
 			continue;
@@ -59,7 +76,7 @@ export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIF
 			worst.excess = excess;
 			worst.words = byMean
 				? `its mean is off by ${shortNumber(shift)} running standard deviations`
-				: `its standard deviation is ${shortNumber(ratio)} times the running one`;
+				: `its standard deviation is ${shortNumber(Math.exp(drift.spread[c]))} times the running one`;
 		}
 	}
 	if (channels.length === 0) {

@@ -1,3 +1,4 @@
+import { layerDrift } from '../../core/report/drift.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber, rangeOf } from '../format.js';
 import { flaggedChannels } from '../layer-facts.js';
@@ -171,16 +172,8 @@ function diagonal(range: readonly [number, number], { log, axes }: Half, theme: 
 }
 
 /** The channel whose batch mean lies farthest from the running mean, in running standard deviations. */
-function largestDrift({ parameters, batch, epsilon }: LayerReport): { drift: string; channel: number } {
-	let largest = 0;
-	let at = 0;
-	for (let c = 0; parameters && batch && c < batch.mean.length; c++) {
-		const distance = Math.abs((batch.mean[c] ?? 0) - (parameters.mean[c] ?? 0));
-		const drift = distance / Math.sqrt((parameters.variance[c] ?? 0) + epsilon);
-		if (drift > largest) {
-			largest = drift;
-			at = c;
-		}
-	}
-	return { drift: formatNumber(largest, 3), channel: at };
+function largestDrift(layer: LayerReport): { drift: string; channel: number } {
+	const shift = layerDrift(layer)?.shift.map(Math.abs) ?? Float64Array.of();
+	const at = shift.reduce((worst, value, c) => (value > (shift[worst] ?? 0) ? c : worst), 0);
+	return { drift: formatNumber(shift[at] ?? 0, 3), channel: at };
 }

@@ -1,3 +1,4 @@
+import { driftByChance, layerDrift } from '../../core/report/drift.js';
 import type { LayerReport } from '../../core/report/types.js';
 import type { PlotKind } from '../attributes.js';
 import type { PlotDefinition } from '../plot-panel.js';
@@ -30,6 +31,7 @@ export function hasFigure(kind: PlotKind, { parameters, affine, batch, recompute
 		case 'affine':
 			return affine !== null;
 		case 'batch':
+		case 'drift':
 			return parameters !== null && batch !== null;
 		case 'recompute':
 			return recompute.perChannel !== undefined;
@@ -49,6 +51,8 @@ export function buildFigure(kind: PlotKind, layer: LayerReport, theme: Theme): F
 			return statistics(layer, theme);
 		case 'batch':
 			return batchFigure(layer, theme);
+		case 'drift':
+			return drift(layer, theme);
 		case 'recompute':
 			return recomputeFigure(layer, theme);
 		default:
@@ -98,6 +102,23 @@ function statistics(layer: LayerReport, theme: Theme): Figure | null {
 					log: true,
 					...(layer.epsilon > 0 ? { line: layer.epsilon } : {}),
 				},
+			],
+			theme,
+		)
+	);
+}
+
+/** The change of mean and variance, each with the band that chance explains. */
+function drift(layer: LayerReport, theme: Theme): Figure | null {
+	const values = layerDrift(layer);
+	const chance = driftByChance(layer);
+	return (
+		values &&
+		stackedFigure(
+			layer,
+			[
+				{ title: strings.plots.driftMean, values: values.shift, colour: theme.first, band: chance.shift },
+				{ title: strings.plots.driftVariance, values: values.spread, colour: theme.second, band: chance.spread },
 			],
 			theme,
 		)

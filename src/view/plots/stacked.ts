@@ -17,6 +17,8 @@ export interface Panel {
 	readonly log?: boolean;
 	/** Where to draw a dashed line across, for example at epsilon; positive in a logarithmic panel. */
 	readonly line?: number;
+	/** Half the height of a band around zero, between dashed lines; not drawn where it is not finite. Linear panels only. */
+	readonly band?: number;
 }
 
 /** Two panels above each other that share the axis of channels. */
@@ -65,7 +67,7 @@ interface DrawnPanel {
 }
 
 function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: PanelContext): DrawnPanel {
-	const { title, values, colour, log = false, line } = panel;
+	const { title, values, colour, log = false } = panel;
 	const drawable = (value: number): boolean => Number.isFinite(value) && (!log || value > 0);
 	const range = valueRange(panel, drawable);
 	const floor = log ? 10 ** range[0] : 0;
@@ -91,21 +93,26 @@ function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: Panel
 				cross,
 			),
 		],
-		shapes: line === undefined ? [] : [horizontalLine(line, yaxis, theme)],
+		shapes: linesOf(panel).map((line) => horizontalLine(line, yaxis, theme)),
 		bad: bad.length,
 	};
 }
 
+function linesOf({ line, band = Number.POSITIVE_INFINITY }: Panel): number[] {
+	return [...(line === undefined ? [] : [line]), ...(Number.isFinite(band) ? [-band, band] : [])];
+}
+
 /** The axis range with some air; for a logarithmic axis in powers of ten. Zero is always part of a linear one. */
-function valueRange({ values, log, line }: Panel, drawable: (value: number) => boolean): readonly [number, number] {
+function valueRange(panel: Panel, drawable: (value: number) => boolean): readonly [number, number] {
+	const { values, log, line } = panel;
 	const { min, max } = rangeOf(Array.from(values, (value) => (drawable(value) ? value : Number.NaN)));
 	if (log) {
 		const low = Math.log10(Number.isNaN(min) ? 0.1 : Math.min(min, line ?? min));
 		const high = Math.log10(Number.isNaN(max) ? 1 : Math.max(max, line ?? max));
 		return [Math.floor(low - 0.1), Math.ceil(high + 0.1)];
 	}
-	const low = Math.min(0, Number.isNaN(min) ? 0 : min);
-	const high = Math.max(0, Number.isNaN(max) ? 1 : max);
+	const low = Math.min(0, Number.isNaN(min) ? 0 : min, ...linesOf(panel));
+	const high = Math.max(0, Number.isNaN(max) ? 1 : max, ...linesOf(panel));
 	const air = (high - low || 1) * 0.06;
 	return [low < 0 ? low - air : low, high > 0 ? high + air : high];
 }

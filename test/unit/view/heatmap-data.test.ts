@@ -20,6 +20,8 @@ describe('what the overview shows', () => {
 		assert.deepEqual(metricValues(layer, 'scale'), Float64Array.of(0.999995, 0.25));
 		assert.deepEqual(metricValues(layer, 'offset'), Float64Array.of(1, 1));
 		assert.deepEqual(metricValues(layer, 'drift'), Float64Array.of(2, -1));
+		// Half the log ratio of the variances: 1 to 4, 1 to 9.
+		assert.deepEqual(metricValues(layer, 'spread'), Float64Array.of(Math.log(1 / 4) / 2, Math.log(1 / 9) / 2));
 		assert.deepEqual(metricValues(layer, 'error'), Float64Array.of(0.03, 0));
 		assert.equal(metricValues(layer, 'variance'), null, 'there is no ratio to an epsilon of 0');
 	});

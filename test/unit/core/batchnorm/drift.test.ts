@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type DriftSubject, statisticsDrift } from '../../../../src/core/batchnorm/drift.js';
+import { type DriftSubject, driftOf, samplingNoise, statisticsDrift } from '../../../../src/core/batchnorm/drift.js';
+import { seededRandom } from '../../../../src/engine/child/random.js';
 
 const EPSILON = 1e-5;
 
@@ -18,6 +19,25 @@ function subject(mean: number[], variance: number[], images: number): DriftSubje
 function channels(...args: Parameters<typeof subject>): readonly number[] {
 	return statisticsDrift(subject(...args)).flatMap((finding) => finding.channels);
 }
+
+test('drift has a sign, and the noise of a mean and of a spread is that of as many normal numbers', () => {
+	const { shift, spread } = driftOf({ ...subject([2, -1], [4, 1], 8), epsilon: 0 });
+	assert.deepEqual([shift, spread], [Float64Array.of(1, -0.5), Float64Array.of(0, Math.log(1 / 4) / 2)]);
+	const images = 200;
+	const random = seededRandom(5);
+	const [means, spreads] = [[], []] as [number[], number[]];
+	for (let trial = 0; trial < 2000; trial++) {
+		const values = Array.from({ length: images }, random.normal);
+		const mean = values.reduce((sum, value) => sum + value, 0) / images;
+		means.push(mean);
+		spreads.push(Math.log(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / images) / 2);
+	}
+	const rms = (list: number[]) => Math.sqrt(list.reduce((sum, value) => sum + value ** 2, 0) / list.length);
+	const noise = samplingNoise(images);
+	// The root mean square of 2000 trials is known to 1/sqrt(4000), 1.6 %: six times that.
+	assert.ok(Math.abs(rms(means) / noise.shift - 1) < 0.1, `${rms(means)}`);
+	assert.ok(Math.abs(rms(spreads) / noise.spread - 1) < 0.1, `${rms(spreads)}`);
+});
 
 test('a mean that moved is found beyond a quarter of a standard deviation', () => {
 	assert.deepEqual(channels([0.49, 0.51, -3], [4, 4, 4], 10_000), [1, 2]);

@@ -161,6 +161,45 @@ describe('gamma and beta', () => {
 	});
 });
 
+describe('drift', () => {
+	const layer = (images?: number) =>
+		sampleLayer({
+			epsilon: 0,
+			parameters: {
+				gamma: Float64Array.of(1, 1),
+				beta: Float64Array.of(0, 0),
+				mean: Float64Array.of(2, 3),
+				variance: Float64Array.of(4, 9),
+			},
+			batch: {
+				count: 4096,
+				mean: Float64Array.of(6, 0),
+				variance: Float64Array.of(4 * Math.exp(2), 9),
+				...(images !== undefined && { images }),
+			},
+		});
+	const linesOf = (built: Figure, yref: string) =>
+		built.layout.shapes.filter((shape) => shape.yref === yref).map(({ y0 }) => y0);
+
+	it('is in running standard deviations, and as the log ratio of the spreads', () => {
+		const built = figure('drift', layer(64));
+		assert.deepEqual(named(built, 'Δμ in running σ')[0]?.y, [2, -1]);
+		assert.deepEqual(named(built, '½ ln σ² ratio')[0]?.y, [1, 0]);
+	});
+
+	it('is held against the chance of the images, not of the pixels', () => {
+		const built = figure('drift', layer(33));
+		assert.deepEqual(linesOf(built, 'y'), [-4 / Math.sqrt(33), 4 / Math.sqrt(33)]);
+		assert.deepEqual(linesOf(built, 'y2'), [-0.5, 0.5]);
+	});
+
+	it('of one image has no band for the variance, and of nobody knows how many none at all', () => {
+		assert.deepEqual(linesOf(figure('drift', layer(1)), 'y'), [-4, 4]);
+		assert.deepEqual(linesOf(figure('drift', layer(1)), 'y2'), []);
+		assert.deepEqual([...linesOf(figure('drift', layer()), 'y'), ...linesOf(figure('drift', layer()), 'y2')], []);
+	});
+});
+
 describe('running statistics', () => {
 	it('show the variance on a logarithmic axis with epsilon in sight', () => {
 		const { layout } = figure('statistics', sampleLayer());
