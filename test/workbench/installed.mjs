@@ -18,11 +18,11 @@ export async function packageAndInstall() {
 }
 
 /** The folder that VS Code unpacked the VSIX to. */
-export async function installedFolder() {
-	const names = await readdir(extensionsDir);
+export async function installedFolder(extensions = extensionsDir) {
+	const names = await readdir(extensions);
 	const name = names.find((entry) => entry.startsWith('batchnorm-lens.'));
 	if (!name) {
-		throw new Error(`The extension is not in ${extensionsDir}: run \`npm test -- --only package\` first.`);
+		throw new Error(`The extension is not in ${extensions}: run \`npm test -- --only package\` first.`);
 	}
-	return path.join(extensionsDir, name);
+	return path.join(extensions, name);
 }

@@ -19,7 +19,7 @@ await ensureDependencies();
 // Only now can modules be loaded that import installed packages.
 const { provision } = await import('./provision.mjs');
 const { installExtension, startServer, workbenchUrl } = await import('./server.mjs');
-const { root } = await import('./paths.mjs');
+const { installedFolder } = await import('./installed.mjs');
 const { buildTests } = await import('../../esbuild.mjs');
 const { packageExtension } = await import('../package.mjs');
 
@@ -40,7 +40,9 @@ async function serve() {
 	const vscode = await provision();
 	const place = { vscode, dataDir: path.join(scratch, 'data'), extensionsDir: path.join(scratch, 'extensions') };
 	await installExtension({ ...place, vsix });
-	const folder = values.folder ? path.resolve(values.folder) : await writeExamples();
+	const folder = values.folder
+		? path.resolve(values.folder)
+		: await writeExamples(await installedFolder(place.extensionsDir));
 	// The examples say themselves what to look at.
 	const server = await startServer({ ...place, port, settings: { 'workbench.startupEditor': 'readme' } });
 	console.log(`\nVS Code with BatchNorm Lens: ${workbenchUrl(server, folder)}\nFolder: ${folder}\nCtrl-C stops it.`);
@@ -48,11 +50,14 @@ async function serve() {
 	await server.stop();
 }
 
-/** Models that a session may change; the clone's own stay as they are. */
-async function writeExamples() {
+/**
+ * Models that a session may change; the clone's own stay as they are.
+ * @param {string} extension Where it is installed.
+ */
+async function writeExamples(extension) {
 	const [bundle] = await buildTests(['test/workbench/examples/workspace.ts']);
 	const examples = await import(pathToFileURL(bundle).href);
 	const folder = path.join(scratch, 'models');
-	await examples.writeExamples(folder, path.join(root, 'dist', 'cli.js'));
+	await examples.writeExamples(folder, path.join(extension, 'dist', 'cli.js'));
 	return folder;
 }

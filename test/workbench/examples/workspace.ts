@@ -63,7 +63,7 @@ async function writeNotebook(folder: string, cli: string): Promise<string> {
 		const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args, '--json'], {
 			cwd: folder,
 			maxBuffer: 1 << 28,
-		}).catch((error) => (error.code === 1 ? error : Promise.reject(error)));
+		}).catch((error) => (error.code === 1 && error.stdout !== '' ? error : Promise.reject(error)));
 		return JSON.parse(stdout);
 	};
 	const report = await run('inspect', 'unhealthy.onnx');
