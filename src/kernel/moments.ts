@@ -94,7 +94,11 @@ export function mergeMoments(parts: readonly Moments[]): Moments {
 
 /** Divided by m': what training normalises with (arXiv 1502.03167, algorithm 1). NaN where there were no values. */
 export function biasedVariance({ m2, count }: Moments): Float64Array {
-	return m2.map((sum, k) => sum / count[k]);
+	const variance = new Float64Array(m2.length);
+	for (let k = 0; k < m2.length; k++) {
+		variance[k] = m2[k] / count[k];
+	}
+	return variance;
 }
 
 /** Divided by m' - 1: the estimate of the population's (algorithm 2). NaN below two values. */

@@ -28,17 +28,19 @@ export function centeredParameters(
 	epsilon: number,
 ): CenteredParameters {
 	const perActivation = axes !== 'channel' || gamma.length > channels;
-	const length = perActivation ? channels * inner : channels;
+	const width = perActivation ? inner : 1;
+	const length = channels * width;
 	const scale = new Float64Array(length);
 	const center = new Float64Array(length);
 	const shift = new Float64Array(length);
-	for (let k = 0; k < length; k++) {
-		const channel = perActivation ? Math.floor(k / inner) : k;
-		const statistic = axes === 'channel' ? channel : axes === 'activation' ? k : k % inner;
-		const learned = gamma.length === length ? k : channel;
-		scale[k] = gamma[learned] / Math.sqrt(variance[statistic] + epsilon);
-		center[k] = mean[statistic];
-		shift[k] = beta[learned];
+	for (let c = 0, k = 0; c < channels; c++) {
+		for (let i = 0; i < width; i++, k++) {
+			const statistic = axes === 'channel' ? c : axes === 'activation' ? k : i;
+			const learned = gamma.length === length ? k : c;
+			scale[k] = gamma[learned] / Math.sqrt(variance[statistic] + epsilon);
+			center[k] = mean[statistic];
+			shift[k] = beta[learned];
+		}
 	}
 	return { scale, center, shift, perActivation };
 }

@@ -74,7 +74,13 @@ function compounded(factors: number, u: number): number {
 	return ku < 1 ? ku / (1 - ku) : Number.POSITIVE_INFINITY;
 }
 
-const NO_BOUND: [number, number] = [0, Number.POSITIVE_INFINITY];
+/** One channel's share of a {@link RoundingBound}: an object, since V8 takes pairs apart by slow iterators at first. */
+interface ChannelBound {
+	readonly slope: number;
+	readonly offset: number;
+}
+
+const NO_BOUND: ChannelBound = { slope: 0, offset: Number.POSITIVE_INFINITY };
 
 /** Magnitudes that one channel's bound depends on. */
 interface ChannelMagnitudes {
@@ -86,7 +92,7 @@ interface ChannelMagnitudes {
 }
 
 /** Error of s', t' and y' in one format: the derivation above, line by line. */
-function arithmeticError({ gamma, scale, shift, mean }: ChannelMagnitudes, format: FloatFormat): [number, number] {
+function arithmeticError({ gamma, scale, shift, mean }: ChannelMagnitudes, format: FloatFormat): ChannelBound {
 	const u = format.unitRoundoff;
 	// A whole `tiny` where half would do: an approximated reciprocal may land on the neighbour.
 	const e = format.tiny;
@@ -95,24 +101,24 @@ function arithmeticError({ gamma, scale, shift, mean }: ChannelMagnitudes, forma
 	const shiftError = u * shift + (1 + u) * meanError;
 	const slope = u * scale + (1 + u) * (product * scale + e);
 	const offset = u * shift + (1 + u) * (shiftError + e) + 2 * gamma * e;
-	return [slope, offset];
+	return { slope, offset };
 }
 
 /** The arithmetic type's error, the final rounding to a narrower type, and the reference's own error. */
-function channelError(channel: ChannelMagnitudes, dtype: FloatName, arithmetic: 'runtime' | 'own'): [number, number] {
+function channelError(channel: ChannelMagnitudes, dtype: FloatName, arithmetic: 'runtime' | 'own'): ChannelBound {
 	const narrow = dtype === 'float16' || dtype === 'bfloat16';
 	const format = FLOAT_FORMATS[narrow && arithmetic === 'runtime' ? 'float32' : dtype];
 	if (!(channel.scale <= format.max && channel.shift <= format.max)) {
 		return NO_BOUND;
 	}
-	let [slope, offset] = arithmeticError(channel, format);
+	let { slope, offset } = arithmeticError(channel, format);
 	if (narrow) {
 		const { unitRoundoff: u, tiny } = FLOAT_FORMATS[dtype];
 		slope = u * channel.scale + (1 + u) * slope;
 		offset = u * channel.shift + (1 + u) * offset + tiny / 2;
 	}
-	const [referenceSlope, referenceOffset] = arithmeticError(channel, FLOAT_FORMATS.float64);
-	return [slope + referenceSlope, offset + referenceOffset];
+	const reference = arithmeticError(channel, FLOAT_FORMATS.float64);
+	return { slope: slope + reference.slope, offset: offset + reference.offset };
 }
 
 export interface BoundParameters {
@@ -147,7 +153,8 @@ export function affineBound(
 	dtype: FloatName,
 	arithmetic: 'runtime' | 'own' = 'runtime',
 ): RoundingBound {
-	const bound = { slope: new Float64Array(scale.length), offset: new Float64Array(scale.length) };
+	const slope = new Float64Array(scale.length);
+	const offset = new Float64Array(scale.length);
 	for (let c = 0; c < scale.length; c++) {
 		const channel = {
 			gamma: Math.abs(gamma?.[c] ?? 0),
@@ -155,9 +162,11 @@ export function affineBound(
 			shift: Math.abs(shift[c]),
 			mean: Math.abs(mean?.[c] ?? 0),
 		};
-		[bound.slope[c], bound.offset[c]] = channelError(channel, dtype, arithmetic);
+		const bound = channelError(channel, dtype, arithmetic);
+		slope[c] = bound.slope;
+		offset[c] = bound.offset;
 	}
-	return bound;
+	return { slope, offset };
 }
 
 /** The shape of the batch that a training-mode layer took its statistics from. */
@@ -203,9 +212,13 @@ export function trainingBound(parameters: BoundParameters, batch: BatchShape, dt
 			shift: Math.abs(shift[c]) + moved,
 			mean: m + meanError,
 		};
-		const [baseSlope, baseOffset] = channelError(channel, dtype, 'runtime');
-		const bounded = Number.isFinite(s * change + moved);
-		[slope[c], offset[c]] = bounded ? [baseSlope + s * change, baseOffset + moved] : NO_BOUND;
+		const fixed = Number.isFinite(s * change + moved) ? channelError(channel, dtype, 'runtime') : NO_BOUND;
+		slope[c] = fixed.slope;
+		offset[c] = fixed.offset;
+		if (fixed !== NO_BOUND) {
+			slope[c] += s * change;
+			offset[c] += moved;
+		}
 	}
 	return { slope, offset };
 }

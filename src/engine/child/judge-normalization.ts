@@ -9,7 +9,7 @@ import type { PreparedLayer } from './prepare-layer.js';
  * About how many values of a layer are judged: methods differ by far more than rounding in nearly every value, and more
  * would cost what verification costs.
  */
-const MOST_VALUES = 512;
+const MOST_VALUES = 256;
 
 export interface LayerOutput {
 	/** Type and size of the prepared input. */

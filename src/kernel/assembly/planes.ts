@@ -27,8 +27,9 @@ function work(x: usize, y: usize, octets: i32, planes: i32, stride: usize, recor
 		return;
 	}
 	verifyRun(x, y, octets, planes, stride, record);
-	if (mayBeLargest(largest(v128.load(record, MAX_ABS)), smallest(v128.load(MIN_Y)))) {
-		relativeRun(x, y, octets, planes, stride, record);
+	const error = largest(v128.load(record, MAX_ABS));
+	if (mayBeLargest(error, smallest(v128.load(MIN_Y)))) {
+		relativeRun(x, y, octets, planes, stride, record, error);
 	}
 }
 
