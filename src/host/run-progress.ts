@@ -34,7 +34,7 @@ function notify(session: ModelSession, model: vscode.Uri): void {
 		return new Promise<void>((resolve) => {
 			const show = (message: HostToWebview) => {
 				if (message.type === 'progress' && message.progress) {
-					progress.report({ message: stageName(message.progress.stage) });
+					progress.report({ message: progressText(message.progress) });
 				} else if (message.type === 'progress') {
 					unsubscribe();
 					cancelled.dispose();
@@ -45,6 +45,10 @@ function notify(session: ModelSession, model: vscode.Uri): void {
 			session.snapshot().forEach(show);
 		});
 	});
+}
+
+function progressText({ stage, done, total }: { stage: Stage; done: number; total: number }): string {
+	return total > 1 ? vscode.l10n.t('{0}: {1} of {2}', stageName(stage), done, total) : stageName(stage);
 }
 
 export function stageName(stage: Stage): string {

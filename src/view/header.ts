@@ -185,7 +185,11 @@ export class Header {
 				]);
 				return;
 			case 'ok':
-				append(this.#run, [h('span', {}, runText(run))]);
+				append(this.#run, [
+					h('span', {}, runText(run)),
+					// For example that only a part of the model could be run.
+					...(run.reason === undefined ? [] : [' ', icon(h, 'info', 'info'), h('span', {}, fullLabel(run.reason))]),
+				]);
 				return;
 			default:
 				run.status satisfies never;
@@ -195,7 +199,11 @@ export class Header {
 
 function runText({ runtime, inputs, milliseconds }: RunSummary): string {
 	const total = milliseconds.total ?? Object.values(milliseconds).reduce((sum, value) => sum + value, 0);
-	const ran = strings.run.ok(label(runtime), total > 0 ? formatMilliseconds(total) : '');
+	const stages = Object.entries(strings.run.times).flatMap(([name, say]) => {
+		const time = milliseconds[name];
+		return time === undefined ? [] : [say(formatMilliseconds(time))];
+	});
+	const ran = strings.run.ok(label(runtime), total > 0 ? formatMilliseconds(total) : '', stages);
 	const fed = inputs.map(({ name, shape, dtype, from }) =>
 		strings.run.input(label(name), shape, label(dtype), label(from)),
 	);

@@ -23,7 +23,16 @@ export const strings = {
 		skipped: (reason: string | undefined) => `Not run: ${reason ?? 'structure only.'}`,
 		failed: (reason: string | undefined) => `The run failed: ${reason ?? 'no reason was given.'}`,
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
-		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}`,
+		ok: (runtime: string, milliseconds: string, stages: readonly string[]) =>
+			`Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}${stages.length > 0 ? ` (${stages.join(', ')})` : ''}`,
+		/** What took how long, in this order; by the report's names. */
+		times: {
+			open: (time: string) => `opening ${time}`,
+			create: (time: string) => `loading ${time}`,
+			run: (time: string) => `running ${time}`,
+			verify: (time: string) => `recomputing ${time}`,
+			compare: (time: string) => `comparing with optimizations ${time}`,
+		} as Readonly<Record<string, (time: string) => string>>,
 		input: (name: string, shape: readonly number[], dtype: string, from: string) =>
 			`${name} ${dtype} [${shape.join(', ')}], ${from}`,
 		inputs: 'Input: ',

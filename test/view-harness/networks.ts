@@ -119,7 +119,7 @@ export function report(layers: readonly LayerReport[], overrides: Partial<Report
 			status: 'ok',
 			runtime: 'onnxruntime-node 1.30.0',
 			inputs: [{ name: 'input', shape: [1, 3, 224, 224], dtype: 'float32', from: 'random normal, seed 0' }],
-			milliseconds: { load: 42, create: 210, run: 180, verify: 95, total: 641 },
+			milliseconds: { open: 42, create: 210, run: 180, verify: 95, total: 641 },
 		},
 		findings: [],
 		...overrides,

@@ -110,6 +110,20 @@ describe('the page', () => {
 			assert.deepEqual((await received()).at(-1), { type: 'cancel' });
 		}));
 
+	it('tells what was run, how long each stage took, and what of the model could not be', () =>
+		withPage(harness, {}, async ({ page, send }) => {
+			const shown = mobilenet();
+			const reason =
+				'Node "Resize_12" is not implemented; what stands in front of the layers was run without the rest.';
+			const milliseconds = { open: 10, create: 20, run: 30, verify: 40, compare: 50, total: 1600 };
+			await send({ type: 'report', report: { ...shown, run: { ...shown.run, reason, milliseconds } } });
+			const run = page.locator(bnl('run', '[data-status="ok"]'));
+			assert.match(
+				(await run.textContent()) ?? '',
+				/in 1\.6 s \(opening 10 ms, loading 20 ms, running 30 ms, recomputing 40 ms, comparing with optimizations 50 ms\).*Resize_12.*without the rest\.$/,
+			);
+		}));
+
 	it('keeps the last good page below a banner, and takes the banner away again', () =>
 		withPage(harness, {}, async ({ page, show, send }) => {
 			await show('banner');

@@ -29,7 +29,8 @@ const MAX_MESSAGE = 600;
 function clean(error: unknown): string {
 	const text = (error instanceof Error ? error.message : String(error))
 		.replace(/\s+/g, ' ')
-		.replace(/\/\S*\/onnxruntime\/\S+:\d+ [^:]*?(?=[A-Z])/g, '')
+		// Where in its source, and in which function: with or without the parameters.
+		.replace(/\/\S*\/onnxruntime\/\S+:\d+ (?:[\w:<>*&~, ]+\([^()]*\)(?: const)? |[^:]*?(?=[A-Z]))/g, '')
 		.trim();
 	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
 }
