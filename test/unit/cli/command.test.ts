@@ -1,6 +1,7 @@
 /** The built command line as CI would run it: dist/cli.js in a process of its own, on files on disk. */
 import assert from 'node:assert/strict';
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -150,7 +151,7 @@ test('findings decide the exit status', async () => {
 	assert.equal(run(['inspect', file, '--fail-on', 'never']).status, 0);
 });
 
-test('a run leaves no trace: no telemetry, cache or temporary file', async () => {
+test('a run leaves no trace: no telemetry, cache or temporary file, and no connection', async () => {
 	const home = path.join(folder, 'home');
 	await mkdir(home);
 	const { CI: _ci, ...env } = process.env;
@@ -162,7 +163,79 @@ test('a run leaves no trace: no telemetry, cache or temporary file', async () =>
 		TMPDIR: home,
 		LOCALAPPDATA: home,
 	};
-	const { status } = run(['inspect', path.join(models, 'mlp.onnx'), '--json'], { ...env, ...places });
-	assert.equal(status, 0);
+	const child = spawn(process.execPath, [cli, 'inspect', path.join(models, 'mlp.onnx'), '--json'], {
+		env: { ...env, ...places },
+		stdio: 'ignore',
+	});
+	const ended = new Promise((resolve) => child.once('exit', resolve));
+	const watch = child.pid === undefined ? assert.fail('it did not start') : watchSockets(child.pid);
+	assert.equal(await ended, 0);
 	assert.deepEqual(await readdir(home), []);
+	const { engines, sockets } = watch.stop();
+	if (process.platform === 'linux') {
+		assert.ok(engines > 0, 'the engine was looked at while it ran');
+	}
+	assert.deepEqual(sockets, []);
 });
+
+test('a connection would be noticed', { skip: process.platform !== 'linux' }, async () => {
+	const listening =
+		"const s = require('node:net').createServer().listen(0, '127.0.0.1', () => setTimeout(() => s.close(), 200))";
+	const child = spawn(process.execPath, ['-e', listening], { stdio: 'ignore' });
+	const watch = watchSockets(child.pid ?? assert.fail('it did not start'));
+	await new Promise((resolve) => child.once('exit', resolve));
+	assert.ok(watch.stop().sockets.length > 0);
+});
+
+/** Looks every few milliseconds for sockets of the internet in a process and its children; sees none but on Linux. */
+function watchSockets(pid: number): { stop(): { engines: number; sockets: readonly string[] } } {
+	const sockets = new Set<string>();
+	let engines = 0;
+	const timer = setInterval(() => {
+		for (const one of family(pid)) {
+			engines += Number(one !== pid);
+			for (const socket of internetSockets(one)) {
+				sockets.add(socket);
+			}
+		}
+	}, 2);
+	return {
+		stop: () => {
+			clearInterval(timer);
+			return { engines, sockets: [...sockets] };
+		},
+	};
+}
+
+/** A process and all below it, as far as they are still there. */
+function family(pid: number): number[] {
+	const children = attempt(
+		() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean),
+		[],
+	);
+	return [pid, ...children.flatMap((child) => family(Number(child)))];
+}
+
+/** Lines of the kernel's tables of connections for what a process holds open. */
+function internetSockets(pid: number): string[] {
+	const open = attempt(
+		() => readdirSync(`/proc/${pid}/fd`).map((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')),
+		[],
+	);
+	const held = new Set(open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+	return ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((table) =>
+		attempt(() => readFileSync(`/proc/${pid}/net/${table}`, 'utf8').split('\n').slice(1), []).filter((line) =>
+			// sl, local and remote address, state, queues, timer, retransmits, user, timeout, inode
+			held.has(line.trim().split(/\s+/)[9] ?? ''),
+		),
+	);
+}
+
+/** What is read may have ended meanwhile. */
+function attempt<T>(read: () => T, otherwise: T): T {
+	try {
+		return read();
+	} catch {
+		return otherwise;
+	}
+}
