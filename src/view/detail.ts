@@ -4,23 +4,21 @@ import { explainAxes } from './axes.js';
 import { axesPicture } from './axes-picture.js';
 import { ChannelTable } from './channel-table.js';
 import type { ViewContext } from './context.js';
+import { DetailHead, type DetailHeadEvents } from './detail-head.js';
 import { type Child, replaceChildren, setVisible } from './dom.js';
 import { findingsList } from './findings.js';
 import { formatNumber } from './format.js';
-import { type IconName, icon, methodIcon, verdictIcon } from './icons.js';
+import { methodIcon, verdictIcon } from './icons.js';
 import { fullLabel, label } from './names.js';
 import { methodCards, normalizationSentence } from './normalization.js';
-import { breakable, phrases } from './phrases.js';
+import { phrases } from './phrases.js';
 import { PlotPanel } from './plot-panel.js';
 import { plotDefinition } from './plots/figures.js';
 import type { Plotly } from './plots/plotly.js';
 import type { SortOrder, ViewState } from './state.js';
 import { strings } from './strings.js';
 
-export interface DetailEvents {
-	onClose(): void;
-	/** -1: previous, 1: next, in the order of the table. */
-	onStep(direction: -1 | 1): void;
+export interface DetailEvents extends DetailHeadEvents {
 	onChannel(channel: number | null): void;
 	onChannelSort(sort: SortOrder): void;
 	onFlaggedOnly(flaggedOnly: boolean): void;
@@ -29,13 +27,12 @@ export interface DetailEvents {
 /** The chosen layer: verdict, findings, axes, folding, plots and the table of the same numbers. */
 export class LayerDetail {
 	readonly element: HTMLElement;
-	readonly #head: HTMLElement;
+	readonly #head: DetailHead;
 	readonly #verdict: HTMLElement;
 	readonly #findings: HTMLElement;
 	readonly #axes: HTMLElement;
 	readonly #fold: HTMLElement;
 	readonly #noParameters: HTMLElement;
-	readonly #heading: HTMLElement;
 	readonly #panels: readonly PlotPanel<LayerReport>[];
 	readonly #table: ChannelTable;
 	#layer: LayerReport | null = null;
@@ -49,8 +46,7 @@ export class LayerDetail {
 		private readonly events: DetailEvents,
 	) {
 		const { h } = context;
-		this.#heading = h('h2', { class: 'bnl-detail-title', attributes: { tabindex: '-1' } });
-		this.#head = h('div', { class: 'bnl-detail-head' });
+		this.#head = new DetailHead(h, events);
 		this.#verdict = h('p', { class: 'bnl-detail-verdict', bnl: 'verdict' });
 		this.#findings = h('div', { class: 'bnl-findings' });
 		this.#axes = h('div', { class: 'bnl-axes', bnl: 'axes' });
@@ -65,7 +61,7 @@ export class LayerDetail {
 		this.element = h(
 			'section',
 			{ class: 'bnl-detail', bnl: 'detail' },
-			this.#head,
+			this.#head.element,
 			this.#verdict,
 			section(strings.detail.findings, this.#findings, this.#fold),
 			section(strings.detail.axes, this.#axes),
@@ -85,7 +81,7 @@ export class LayerDetail {
 		this.#channel = state.channel;
 		this.element.dataset.layer = String(place.index);
 		this.element.setAttribute('aria-label', strings.detail.label(label(layer.name)));
-		this.#showHead(layer, place);
+		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showVerdict(layer);
 		replaceChildren(
 			this.#findings,
@@ -163,36 +159,6 @@ export class LayerDetail {
 				panel.fail(error);
 			}
 		}
-	}
-
-	#showHead(layer: LayerReport, { index, all }: { readonly index: number; readonly all: number }): void {
-		const { h } = this.context;
-		replaceChildren(this.#heading, ...breakable(h, label(layer.name, 200)));
-		this.#heading.title = fullLabel(layer.name);
-		const step = (text: string, iconName: IconName, click: () => void, bnl?: 'close'): HTMLButtonElement =>
-			h(
-				'button',
-				{
-					class: 'bnl-icon-button',
-					...(bnl && { bnl }),
-					attributes: { type: 'button', 'aria-label': text, title: text },
-					on: { click },
-				},
-				icon(h, iconName),
-			);
-		replaceChildren(
-			this.#head,
-			h(
-				'div',
-				{ class: 'bnl-detail-title-line' },
-				this.#heading,
-				h('span', { class: 'bnl-muted bnl-position' }, strings.detail.position(index + 1, all)),
-				step(strings.detail.previous, 'previous', () => this.events.onStep(-1)),
-				step(strings.detail.next, 'next', () => this.events.onStep(1)),
-				step(strings.detail.close, 'cross', () => this.events.onClose(), 'close'),
-			),
-			h('ul', { class: 'bnl-facts' }, ...factsOf(layer).map((fact) => h('li', {}, fact))),
-		);
 	}
 
 	#showVerdict(layer: LayerReport): void {

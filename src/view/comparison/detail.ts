@@ -2,9 +2,10 @@ import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeAdvice } from '../../core/report/comparison-summary.js';
 import { COMPARISON_PLOTS } from '../attributes.js';
+import { DetailHead, type DetailHeadEvents } from '../detail-head.js';
 import { type Child, replaceChildren, setVisible } from '../dom.js';
 import { formatNumber } from '../format.js';
-import { type IconName, icon } from '../icons.js';
+import { icon } from '../icons.js';
 import { fullLabel, label } from '../names.js';
 import { phrases } from '../phrases.js';
 import { PlotPanel } from '../plot-panel.js';
@@ -16,11 +17,7 @@ import { plotDefinition } from './plots/figures.js';
 import type { ComparisonState } from './state.js';
 import { strings } from './strings.js';
 
-export interface ComparedDetailEvents extends ComparedChannelEvents {
-	onClose(): void;
-	/** -1: previous, 1: next, in the order of the table. */
-	onStep(direction: -1 | 1): void;
-}
+export interface ComparedDetailEvents extends DetailHeadEvents, ComparedChannelEvents {}
 
 /** Channels offered as buttons; the table has them all. */
 const MOST_CHIPS = 24;
@@ -30,8 +27,7 @@ const MOST_ULPS = 2 ** 24;
 /** The chosen layer: what was found, why, what to do, plots and the table of the same numbers. */
 export class ComparedDetail {
 	readonly element: HTMLElement;
-	readonly #head: HTMLElement;
-	readonly #heading: HTMLElement;
+	readonly #head: DetailHead;
 	readonly #evidence: HTMLElement;
 	readonly #numbers: HTMLElement;
 	readonly #channels: HTMLElement;
@@ -50,8 +46,7 @@ export class ComparedDetail {
 		private readonly events: ComparedDetailEvents,
 	) {
 		const { h } = context;
-		this.#heading = h('h2', { class: 'bnl-detail-title', attributes: { tabindex: '-1' } });
-		this.#head = h('div', { class: 'bnl-detail-head' });
+		this.#head = new DetailHead(h, events);
 		this.#evidence = h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' });
 		this.#numbers = h('p', { class: 'bnl-muted' });
 		this.#channels = h('div');
@@ -76,7 +71,7 @@ export class ComparedDetail {
 		this.element = h(
 			'section',
 			{ class: 'bnl-detail', bnl: 'detail' },
-			this.#head,
+			this.#head.element,
 			this.#evidence,
 			this.#numbers,
 			this.#channels,
@@ -90,7 +85,7 @@ export class ComparedDetail {
 		this.#channel = state.channel;
 		this.element.dataset.layer = String(place.index);
 		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
-		this.#showHead(layer, place);
+		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showEvidence(layer);
 		this.#showAdvice(layer);
 		setVisible(this.#comparison, channelCount(layer) > 0);
@@ -154,36 +149,6 @@ export class ComparedDetail {
 				panel.fail(error);
 			}
 		}
-	}
-
-	#showHead(layer: LayerComparison, { index, all }: { readonly index: number; readonly all: number }): void {
-		const { h } = this.context;
-		this.#heading.textContent = label(layer.name, 200);
-		this.#heading.title = fullLabel(layer.name);
-		const step = (text: string, iconName: IconName, click: () => void, bnl?: 'close'): HTMLButtonElement =>
-			h(
-				'button',
-				{
-					class: 'bnl-icon-button',
-					...(bnl && { bnl }),
-					attributes: { type: 'button', 'aria-label': text, title: text },
-					on: { click },
-				},
-				icon(h, iconName),
-			);
-		replaceChildren(
-			this.#head,
-			h(
-				'div',
-				{ class: 'bnl-detail-title-line' },
-				this.#heading,
-				h('span', { class: 'bnl-muted bnl-position' }, shared.detail.position(index + 1, all)),
-				step(shared.detail.previous, 'previous', () => this.events.onStep(-1)),
-				step(shared.detail.next, 'next', () => this.events.onStep(1)),
-				step(shared.detail.close, 'cross', () => this.events.onClose(), 'close'),
-			),
-			h('ul', { class: 'bnl-facts' }, ...factsOf(layer).map((fact) => h('li', {}, fact))),
-		);
 	}
 
 	#showEvidence(layer: LayerComparison): void {
