@@ -320,7 +320,7 @@ export const strings = {
 		shift: 'shift t',
 		mean: 'mean μ',
 		variance: 'variance σ²',
-		driftMean: 'Δμ in running σ',
+		driftMean: 'Δμ / σ',
 		driftVariance: '½ ln σ² ratio',
 		batch: {
 			runningMean: 'running mean',
@@ -352,7 +352,8 @@ export const strings = {
 			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β − μs.',
 			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
 			batch: 'On the line: this input has the statistics that training stored.',
-			drift: 'Between the dashed lines: no more than the chance of so few images explains (4 standard errors).',
+			drift:
+				'Means in running standard deviations, variances as half their log ratio; dashed: 4 standard errors of the images.',
 			recompute: 'Below the line: the difference is rounding and nothing else.',
 		} satisfies Record<PlotKind, string>,
 		missing: {

@@ -183,7 +183,7 @@ describe('drift', () => {
 
 	it('is in running standard deviations, and as the log ratio of the spreads', () => {
 		const built = figure('drift', layer(64));
-		assert.deepEqual(named(built, 'Δμ in running σ')[0]?.y, [2, -1]);
+		assert.deepEqual(named(built, 'Δμ / σ')[0]?.y, [2, -1]);
 		assert.deepEqual(named(built, '½ ln σ² ratio')[0]?.y, [1, 0]);
 	});
 
