@@ -44,6 +44,9 @@ export interface ExecutePorts {
  */
 const UNKNOWN_SIZES = [1, 64, 224] as const;
 
+/** Between two tellings of how many layers are verified: each is a message, which takes longer than a small layer does. */
+const PROGRESS_MS = 50;
+
 /**
  * Runs the model, or as much of it as the runtime takes, and hands every layer's tensors to the checker.
  * @throws {RuntimeError | InputError | OnnxError} one sentence: what the runtime or the input lacks.
@@ -96,6 +99,8 @@ class Runner {
 	readonly #ports: ExecutePorts;
 	readonly #plan: InputPlan;
 	readonly #milliseconds: Record<string, number>;
+	/** When progress was told last. */
+	#told = Number.NEGATIVE_INFINITY;
 
 	constructor(
 		open: OpenModel,
@@ -156,13 +161,21 @@ class Runner {
 					await checker.save(index, prepared, runs === 1 ? '' : String(number));
 				}
 				if (number === runs - 1) {
-					progress('verifying', index, total);
+					this.#tell(index, total);
 					onLayer(index);
 				}
 				return prepared;
 			},
 		};
 		await run.run({ tensors, symbols }, ports);
+	}
+
+	#tell(done: number, total: number): void {
+		const now = performance.now();
+		if (now - this.#told >= PROGRESS_MS) {
+			this.#told = now;
+			this.#ports.progress('verifying', done, total);
+		}
 	}
 
 	async #timed<T>(name: string, work: () => Promise<T>): Promise<T> {
