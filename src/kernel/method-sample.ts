@@ -32,18 +32,19 @@ export interface MethodSample {
 	pick(values: Float64Array): Float64Array;
 }
 
-/** A sample has at least so many images, and so many places, where there are as many. */
-const FEWEST = 8;
+/** A sample has at least so many channels, where there are as many: some of a layer's may be dead. */
+const FEWEST_CHANNELS = 16;
 
-export function takeSample(kernel: Kernel, whole: MethodData): MethodSample {
+/** @param fewest images, and places, that a sample has at least where there are as many */
+export function takeSample(kernel: Kernel, whole: MethodData, fewest: number): MethodSample {
 	const { x, y, type, layout, moments, most = Number.POSITIVE_INFINITY } = whole;
 	const { batch, channels, inner } = layout;
-	const share = (of: number) => Math.max(FEWEST, Math.floor(most / Math.max(1, of)));
-	const places = spread(inner, share(batch * channels));
-	const images = Math.min(batch, share(channels * places.length));
-	const picked = spread(channels, share(images * places.length));
+	const share = (of: number, least: number) => Math.max(least, Math.floor(most / Math.max(1, of)));
+	const places = spread(inner, share(batch * channels, fewest), RUN);
+	const images = Math.min(batch, share(channels * places.length, fewest));
+	const picked = spread(channels, share(images * places.length, FEWEST_CHANNELS), 1);
 	const pickedLayout = { batch: images, channels: picked.length, inner: places.length };
-	const column = gather(x, type, { layout, images: batch, channels: spread(channels, channels), places });
+	const column = gather(x, type, { layout, images: batch, channels: spread(channels, channels, 1), places });
 	const activations = gather(x, type, { layout, images: batch, channels: picked, places });
 	const ofChannels = moments ?? kernel.moments(x, type, layout);
 	const data = {
@@ -68,16 +69,16 @@ export function takeSample(kernel: Kernel, whole: MethodData): MethodSample {
 	};
 }
 
-/** Neighbours that are taken together: what one cache line holds of float32. */
+/** Neighbouring places that are taken together: what one cache line holds of float32. */
 const RUN = 16;
 
-/** Up to `most` of the numbers below `all`, ascending: runs of neighbours with equal gaps between them. */
-function spread(all: number, most: number): Int32Array {
+/** Up to `most` of the numbers below `all`, ascending: runs of `run` neighbours with equal gaps between them. */
+function spread(all: number, most: number, run: number): Int32Array {
 	const count = Math.min(all, most);
-	const gaps = Math.max(1, Math.ceil(count / RUN) - 1);
+	const gaps = Math.max(1, Math.ceil(count / run) - 1);
 	const numbers = new Int32Array(count);
 	for (let i = 0; i < count; i++) {
-		numbers[i] = i + Math.floor((Math.floor(i / RUN) * (all - count)) / gaps);
+		numbers[i] = i + Math.floor((Math.floor(i / run) * (all - count)) / gaps);
 	}
 	return numbers;
 }

@@ -40,6 +40,9 @@ export interface MethodAnswer {
 /** Fitting two numbers to fewer values than this a channel explains too much. */
 const FEWEST_VALUES = 8;
 
+/** Where nothing is fitted, values of a channel only need a deviation to measure by. */
+const FEWEST_LEARNED = 4;
+
 /**
  * Roundings of the runtime's arithmetic (float32, or float64) that a residual may show. Its statistics and its chain of
  * operations stay below 20 (core/batchnorm/bound); two methods differ by 1 / sqrt(m'), thousands of times more.
@@ -52,7 +55,7 @@ const STORED_ROUNDINGS = 4;
 /** Which normalization turned x into y. */
 export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAnswer {
 	const { layout, learned, running, type } = question;
-	const sample = takeSample(kernel, question);
+	const sample = takeSample(kernel, question, learned ? FEWEST_LEARNED : FEWEST_VALUES);
 	const values = sample.x.length;
 	const scale = measureScale(sample);
 	if (typeof scale === 'string') {

@@ -6,10 +6,10 @@ import { whichMethod } from '../../kernel/which-method.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
 /**
- * About how many values of a layer are judged: methods differ by far more than rounding in nearly every value, and more
- * would cost what verification costs.
+ * About how many values of a layer are judged: methods differ by far more than rounding in nearly every value, and a
+ * thousand would take longer than verifying all of them, because code that a model runs this seldom is never optimised.
  */
-const MOST_VALUES = 256;
+const MOST_VALUES = 64;
 
 export interface LayerOutput {
 	/** Type and size of the prepared input. */
