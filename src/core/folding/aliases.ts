@@ -1,5 +1,6 @@
 import type { CauseCode } from '../report/causes.js';
 import type { Deviation } from './deviation.js';
+import { NEAR_ONE } from './factor.js';
 import type { FoldCase } from './fold-case.js';
 
 /** Causes that come to exactly what other causes come to, so that no weights can tell them apart. */
@@ -20,6 +21,8 @@ const ALIASES: readonly Alias[] = [
 	// A variance of 1 without epsilon is none.
 	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'wrong-epsilon'] },
 	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'epsilon-clamped'] },
+	// With the mean right a factor near 1 is what a correction for the sample size makes, if not to the last digit.
+	{ of: ['variance-scale-factor'], same: ['unbiased-variance'], holds: isCorrection },
 ];
 
 /** Other causes that the same weights would follow from; those among `deviations` that are not concerned stay. */
@@ -38,6 +41,11 @@ function isLimitUnreached({ parameters }: FoldCase, deviations: readonly Deviati
 	const { epsilon, variance } = parameters;
 	// Another limit than the file's epsilon may lie below them all.
 	return used === 0 || (typeof used === 'number' && used < epsilon && variance.every((value) => value >= epsilon));
+}
+
+function isCorrection(_: FoldCase, deviations: readonly Deviation[]): boolean {
+	const { factor, mean } = deviations.find(({ code }) => code === 'variance-scale-factor')?.values ?? {};
+	return mean === 'right' && typeof factor === 'number' && Math.abs(factor - 1) < NEAR_ONE;
 }
 
 function hasBias({ bias }: FoldCase['original']): boolean {

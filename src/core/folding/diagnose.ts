@@ -69,7 +69,9 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	const posterior = (bits: number) => 2 ** (best.bits - bits) / total;
 	const others = rivals.filter((rival) => kind(rival) !== kind(best) && rival.deviations.length > 0);
 	const aliases = aliasesOf(fold, best.deviations);
-	const isRivalled = aliases.length > 0 || others.some((rival) => isAsGood(rival, best));
+	// Coarse rounding leaves room for two causes that a finer one would tell from two others.
+	const isCoarse = best.precision.cause !== null && best.deviations.length > 1;
+	const isRivalled = isCoarse || aliases.length > 0 || others.some((rival) => isAsGood(rival, best));
 	const known = new Set(others.map(kind));
 	const ceiling = confidenceCeiling(best, isRivalled);
 	const alternatives = [
@@ -91,12 +93,18 @@ function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
 }
 
-/** Whether one explains all that the other does with no more causes: then only the bits of a parameter speak against it. */
+/** A simpler explanation may miss one row in so many, which a value at the edge of its rounding can do. */
+const ROWS_PER_MISS = 8;
+
+/**
+ * Whether one explains all that the other does with no more causes, or nearly all with fewer: then only the bits of a
+ * parameter, or of a row at the edge, speak against it.
+ */
 function isAsGood(rival: Explanation, best: Explanation): boolean {
-	return (
-		rival.deviations.length <= best.deviations.length &&
-		best.explained.every((flag, row) => flag === 0 || rival.explained[row] === 1)
-	);
+	const { length: causes } = best.deviations;
+	const missed = best.explained.filter((flag, row) => flag === 1 && rival.explained[row] !== 1).length;
+	const isSimpler = rival.deviations.length < causes && missed * ROWS_PER_MISS <= best.explained.length;
+	return isSimpler || (rival.deviations.length === causes && missed === 0);
 }
 
 /** The same causes count once, with their best account. */

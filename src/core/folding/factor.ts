@@ -7,7 +7,8 @@ export interface FactorReading {
 	readonly meanFactor: number;
 }
 
-const NEAR_ONE = 0.05;
+/** A factor on the variance as near to 1 as this is a correction for the sample size rather than a moving average's. */
+export const NEAR_ONE = 0.05;
 
 /** What a factor between `low` and `high` on the variance can mean. */
 export function readFactor(low: number, high: number): FactorReading[] {

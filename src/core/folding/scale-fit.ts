@@ -83,9 +83,19 @@ function otherEpsilons(agreed: Agreement, own: number): OtherEpsilon[] {
 	if (agreed.low <= own && own <= agreed.high) {
 		return known;
 	}
-	const epsilon = (Math.max(agreed.low, 0) + agreed.high) / 2;
-	return [...known, { cause: deviation('wrong-epsilon', PARAMETER_BITS, { epsilon }), epsilon, isFitted: true }];
+	const low = Math.max(agreed.low, 0);
+	const epsilon = (low + agreed.high) / 2;
+	return [...known, { cause: fittedEpsilon(low, agreed.high), epsilon, isFitted: true }];
 }
+
+/** An epsilon somewhere between two values: only as many digits as the rows tell have to be stated. */
+export function fittedEpsilon(low: number, high: number): Deviation {
+	const bits = Math.min(MAGNITUDE_BITS + Math.max(Math.log2(high / (high - low)), 0), PARAMETER_BITS);
+	return deviation('wrong-epsilon', bits, { epsilon: (low + high) / 2 });
+}
+
+/** Which power of two an epsilon lies next to: one of some thirty. */
+const MAGNITUDE_BITS = 5;
 
 /** The law on k * variance: Bessel's correction, or a moving-average factor that scales the mean as well. */
 export function withFactor(

@@ -1,10 +1,9 @@
+import { clampedDeviation, factorsUnderLimit, fittedLimits, knownLimits } from './clamped.js';
 import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from './deviation.js';
 import { gather, gatherParameters } from './expected.js';
-import { readFactor } from './factor.js';
-import { mostAgreed } from './intervals.js';
 import { type RowRatios, RowState } from './ratios.js';
 import { type CandidateLaw, withFactor, withOtherEpsilon, withOwnEpsilon } from './scale-fit.js';
-import { FORMULAS, lawInterval, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
+import { FORMULAS, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
 import { withFactorAndEpsilon } from './scale-line.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
@@ -149,58 +148,18 @@ function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, mos
 		variance > FLOAT16_OVERFLOW ? 0 : of(gamma) / Math.sqrt(variance + own),
 	);
 	for (const { code, of: statistic } of STATISTICS.filter(({ code }) => code !== 'initial-statistics')) {
-		for (const [epsilon, wrong] of clampEpsilons(own)) {
-			// Without a variance below epsilon this is epsilon 0, and must not win over it.
-			const clamped = deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
+		const fitted = most > 1 ? fittedLimits(problem, of, statistic) : [];
+		for (const [epsilon, wrong] of [...knownLimits(own), ...fitted]) {
 			add(
-				[clamped, ...(code ? [deviation(code)] : []), ...wrong],
+				[clampedDeviation(), ...(code ? [deviation(code)] : []), ...wrong],
 				(gamma, variance) => of(gamma) / Math.sqrt(Math.max(statistic(variance), epsilon)),
 			);
 		}
 	}
 	if (deviations.length + 2 <= most) {
-		found.push(...clampedFactors(problem, of));
+		found.push(...factorsUnderLimit(problem, of));
 	}
 	return found;
-}
-
-/** The file's epsilon as a lower limit of k * variance: rows above the limit tell k. */
-function clampedFactors({ parameters, ratios, weight }: ScaleProblem, of: Numerator['of']): ScaleHypothesis[] {
-	const { gamma, variance, epsilon } = parameters;
-	const low = new Float64Array(weight.length).fill(Number.POSITIVE_INFINITY);
-	const high = new Float64Array(weight.length).fill(Number.NEGATIVE_INFINITY);
-	const law = { formula: FORMULAS[0], statistic: STATISTICS[0], numerator: of };
-	for (let row = 0; row < weight.length; row++) {
-		const y = weight[row] > 0 ? lawInterval(law, gamma[row], ratios.low[row], ratios.high[row]) : undefined;
-		if (y && y[0] > epsilon) {
-			low[row] = y[0] / variance[row];
-			high[row] = y[1] / variance[row];
-		}
-	}
-	const agreed = mostAgreed({ low, high, weight });
-	if (!agreed || agreed.low <= 0 || (agreed.low <= 1 && 1 <= agreed.high)) {
-		return [];
-	}
-	const clamped = deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
-	return readFactor(agreed.low, agreed.high).map(({ cause, k, meanFactor }) =>
-		scaleHypothesis(
-			{ parameters, ratios, weight },
-			[clamped, cause],
-			(own, other) => of(own) / Math.sqrt(Math.max(k * other, epsilon)),
-			{ bias: { meanFactor } },
-		),
-	);
-}
-
-function clampEpsilons(own: number): [number, Deviation[]][] {
-	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(own));
-	return [
-		[own, []],
-		...others.map(([epsilon]): [number, Deviation[]] => [
-			epsilon,
-			[deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon })],
-		]),
-	];
 }
 
 /** From here on a float16 is rounded to infinity. */
