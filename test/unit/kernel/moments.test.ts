@@ -16,6 +16,7 @@ import {
 const LAYOUTS: readonly Layout[] = [
 	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(3, 2, inner)),
 	...[0, 1, 5, 300].map((batch) => layoutOf(batch, 530, 1)),
+	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((channels) => layoutOf(6, channels, 1)),
 	layoutOf(9, 21, 49),
 	layoutOf(1, 1, 17_000),
 	layoutOf(200, 3, 5),

@@ -26,7 +26,8 @@ import {
 /** Planes shorter and longer than a vector, a run, a stage; one huge plane; rank 2; many channels; nothing at all. */
 const LAYOUTS: readonly Layout[] = [
 	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(2, 3, inner)),
-	...[0, 1, 3, 4, 5, 130, 1023].map((batch) => layoutOf(batch, 5, 1)),
+	...[0, 1, 3, 4, 5, 7, 8, 9, 130, 1023].map((batch) => layoutOf(batch, 5, 1)),
+	...[0, 1, 3, 4, 7, 8, 9, 1023].map((channels) => layoutOf(6, channels, 1)),
 	layoutOf(3, 18, 49),
 	layoutOf(1, 1, 20_001),
 	layoutOf(2, 0, 4),

@@ -93,13 +93,20 @@ export function float16Bits(value: number): number {
 	return sign | (exponent === -14 ? steps : ((exponent + 14) << 10) + steps);
 }
 
-/** Bits of the bfloat16 nearest to `value`, ties to even. */
+/** Bits of the bfloat16 nearest to `value`, ties to even: rounded once, not to float32 before. */
 export function bfloat16Bits(value: number): number {
+	const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+	const magnitude = Math.abs(value);
 	if (Number.isNaN(value)) {
 		return 0x7fc0;
 	}
-	const bits = new Uint32Array(new Float32Array([value]).buffer)[0] ?? 0;
-	return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+	if (magnitude >= 2 ** 128) {
+		return sign | 0x7f80;
+	}
+	const exponent = Math.max(-126, Math.floor(Math.log2(magnitude)));
+	const steps = roundToEven(magnitude / 2 ** (exponent - 7));
+	// As above; a step count of 256 at the largest exponent makes infinity.
+	return sign | (exponent === -126 ? steps : ((exponent + 126) << 7) + steps);
 }
 
 function roundToEven(value: number): number {
