@@ -25,7 +25,7 @@ test('nothing may be loaded or run that is not ours', () => {
 test('there is one script, it has the nonce, and there is no inline code or style', () => {
 	const scripts = [...html.matchAll(/<script([^>]*)>([^<]*)<\/script>/g)];
 	assert.equal(scripts.length, 1);
-	assert.match(scripts[0]?.[1] ?? '', /^ nonce="n0nce\/\+=" src="https:\/\/w\.test\/webview\.js"/);
+	assert.match(scripts[0]?.[1] ?? '', /^ nonce="n0nce\/\+=" src="https:\/\/w\.test\/webview\.js\?/);
 	assert.equal(scripts[0]?.[2], '');
 	assert.doesNotMatch(html, /<style| style=| on\w+="/);
 });
