@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inferenceBound, type RoundingBound, trainingBound } from '../../../src/core/batchnorm/bound.js';
 import { loadRuntime, type RuntimeTensor } from '../../../src/engine/child/runtime.js';
 import type { Layout, Moments } from '../../../src/kernel/index.js';
 import { biasedVariance, unbiasedVariance } from '../../../src/kernel/moments.js';
@@ -13,6 +14,8 @@ const C = 6;
 const SHAPE = [4, C, 5, 3];
 const LAYOUT = layoutOf(4, C, 15);
 const EPSILON = Math.fround(1e-5);
+/** Unit roundoff of float32. */
+const U = 2 ** -24;
 
 function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-6): void {
 	assert.equal(actual.length, expected.length);
@@ -20,6 +23,23 @@ function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 		const error = Math.abs(actual[i] - expected[i]);
 		assert.ok(error <= tolerance * Math.max(1, Math.abs(expected[i])), `${i}: ${actual[i]}, expected ${expected[i]}`);
 	}
+}
+
+/** Our y, which was rounded once more, against the runtime's: within the bound of each element's own parameters. */
+function assertWithin(
+	out: Float32Array,
+	y: Float32Array,
+	x: Float32Array,
+	parameterOf: (index: number) => number,
+	{ slope, offset }: RoundingBound,
+): void {
+	assert.equal(y.length, out.length);
+	out.forEach((value, index) => {
+		const k = parameterOf(index);
+		const allowed = slope[k] * Math.abs(x[index]) + offset[k] + U * Math.abs(value);
+		const error = Math.abs(value - y[index]);
+		assert.ok(error <= allowed, `${index}: off by ${error}, ${allowed} allowed`);
+	});
 }
 
 /** Runs one operator on x with parameters of this shape. */
@@ -66,10 +86,26 @@ test('per channel: the output and running statistics of onnxruntime in training 
 	const out = new Float32Array(x.length);
 	const kernel = await kernelOf('simd');
 	const moments = normalizeBatch(kernel, { x, type: 'float32', layout: LAYOUT, epsilon: EPSILON, out, ...learned(C) });
-	assertClose(out, y, 4e-6);
+	const statistics = { mean: moments.mean, variance: biasedVariance(moments) };
+	const bound = trainingBound(
+		{ ...learned(C), ...statistics, epsilon: EPSILON },
+		{ images: 4, planeSize: 15 },
+		'float32',
+	);
+	assertWithin(out, y, x, (index) => statisticOf(LAYOUT, 'channel', index), bound);
 	const after = updateRunning(before, moments, 0.75, 'onnx');
-	assertClose(after.mean, mean);
-	assertClose(after.variance, variance, 4e-6);
+	for (let c = 0; c < C; c++) {
+		// What trainingBound derives for sums of chains of 16, and four roundings of old * momentum + batch * (1 - momentum).
+		const meanError = 17 * U * Math.hypot(statistics.mean[c], Math.sqrt(statistics.variance[c]));
+		const varianceError = 20 * U * (statistics.variance[c] + meanError ** 2) + meanError ** 2;
+		const size = (old: number, batch: number) => 4 * U * (0.75 * Math.abs(old) + 0.25 * Math.abs(batch));
+		const offBy = [Math.abs(after.mean[c] - mean[c]), Math.abs(after.variance[c] - variance[c])];
+		assert.ok(offBy[0] <= 0.26 * meanError + size(before.mean[c], statistics.mean[c]), `mean of ${c}: ${offBy[0]}`);
+		assert.ok(
+			offBy[1] <= 0.26 * varianceError + size(before.variance[c], statistics.variance[c]),
+			`variance of ${c}: ${offBy[1]}`,
+		);
+	}
 });
 
 test('per activation: what onnxruntime makes of spatial=0 with the same statistics', async () => {
@@ -88,7 +124,14 @@ test('per activation: what onnxruntime makes of spatial=0 with the same statisti
 	});
 	const statistics = { mean: moments.mean.map(Math.fround), variance: biasedVariance(moments).map(Math.fround) };
 	const [y] = await run({ attributes: { spatial: { i: 0 } } }, 7, [C, 5, 3], x, { ...own, ...statistics });
-	assertClose(out, y, 1e-5);
+	const { slope, offset } = inferenceBound({ ...own, ...statistics, epsilon: EPSILON }, 'float32');
+	// The statistics were rounded for the runtime: (x - mean) s moves by u |mean| |s| + |x - mean| |s| u / 2 at most.
+	const scale = own.gamma.map((gamma, k) => Math.abs(gamma) / Math.sqrt(statistics.variance[k] + EPSILON));
+	const bound = {
+		slope: slope.map((value, k) => value + U * scale[k]),
+		offset: offset.map((value, k) => value + 2 * U * Math.abs(statistics.mean[k]) * scale[k]),
+	};
+	assertWithin(out, y, x, (index) => statisticOf(LAYOUT, 'activation', index), bound);
 });
 
 test('per location: gamma * (x - mean) / sqrt(variance + epsilon) + beta, written out', async () => {
@@ -115,7 +158,8 @@ test('per location: gamma * (x - mean) / sqrt(variance + epsilon) + beta, writte
 			const c = statisticOf(layout, 'channel', index);
 			return (gamma[c] * (value - mean)) / Math.sqrt(m2 / count + EPSILON) + beta[c];
 		});
-		assertClose(out, expected, 1e-7);
+		// One rounding to float32, and what float64 sums in another order differ by.
+		assertClose(out, expected, 1.001 * U);
 	}
 });
 
