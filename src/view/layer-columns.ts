@@ -1,17 +1,25 @@
 import type { LayerReport } from '../core/report/types.js';
 import type { Column } from './data-grid.js';
 import { append, type ElementBuilder } from './dom.js';
-import { badge } from './finding-words.js';
+import { badge, badges } from './finding-words.js';
 import { formatInteger, formatNumber, type Range } from './format.js';
 import { severityIcon, verdictIcon } from './icons.js';
 import { boundUse, layerFacts, severityRank } from './layer-facts.js';
+import type { LayersOptions, Row } from './layers-panel.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from './names.js';
 import { strings } from './strings.js';
 
-/** A row of the layer table: a layer and its position in the report. */
-export interface LayerRow {
-	readonly index: number;
-	readonly layer: LayerReport;
+export type LayerRow = Row<LayerReport>;
+
+/** The table of a report's layers. */
+export function layersOptions(h: ElementBuilder): LayersOptions<LayerReport> {
+	return {
+		placeholder: strings.layers.filter,
+		columns: (shared) => layerColumns(h, shared),
+		filter: filterLayers,
+		rowLabel: (layer) =>
+			strings.layers.rowLabel(fullLabel(layer.name), strings.verdicts[layer.recompute.status], badges(layer.findings)),
+	};
 }
 
 /** @param shared what all names have in common, and the name column may leave out. */

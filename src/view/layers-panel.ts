@@ -1,24 +1,53 @@
-import type { Report } from '../core/report/types.js';
-import type { ViewContext } from './context.js';
-import { DataGrid } from './data-grid.js';
-import { setVisible } from './dom.js';
-import { badges } from './finding-words.js';
-import { filterLayers, type LayerRow, layerColumns } from './layer-columns.js';
-import { fullLabel, label, sharedParts } from './names.js';
-import type { SortOrder, ViewState } from './state.js';
+import { type Column, DataGrid } from './data-grid.js';
+import { type ElementBuilder, setVisible } from './dom.js';
+import { type DistinctNames, label, sharedParts } from './names.js';
+import type { SortOrder } from './state.js';
 import { strings } from './strings.js';
+
+/** A row of a table of layers: a layer and its position in the report. */
+export interface Row<Layer> {
+	readonly index: number;
+	readonly layer: Layer;
+}
+
+/** What differs between the tables of a report and of a comparison. */
+export interface LayersOptions<Layer> {
+	/** What can be filtered by, shown in the empty filter. */
+	readonly placeholder: string;
+	/** @param shared what all names have in common, and the name column may leave out. */
+	columns(shared: DistinctNames): readonly Column<Row<Layer>>[];
+	filter(rows: readonly Row<Layer>[], text: string): readonly Row<Layer>[];
+	/** Attributes of a row beside its index. */
+	rowData?(layer: Layer): Readonly<Record<string, string>>;
+	/** A row in one sentence. */
+	rowLabel(layer: Layer): string;
+}
 
 export interface LayersEvents {
 	onOpen(index: number): void;
 	onSort(sort: SortOrder): void;
 	onFilter(filter: string): void;
-	onScroll(): void;
+	onScroll?(): void;
 }
 
+/** What of a page's state the table shows. */
+interface LayersState {
+	readonly filter: string;
+	readonly sort: SortOrder;
+	/** Name of the chosen layer; null or undefined: none. */
+	readonly layer: string | null | undefined;
+}
+
+/** Up to this many layers all are in the document, where the editor's find widget sees them. */
+const RENDER_ALL = 300;
+/** Longest part of a name that is said once, above the table. */
+const MAX_SHARED = 40;
+
 /** The table of layers with its filter. */
-export class LayersPanel {
+export class LayersPanel<Layer extends { readonly name: string }> {
 	readonly element: HTMLElement;
-	readonly #grid: DataGrid<LayerRow>;
+	readonly #options: LayersOptions<Layer>;
+	readonly #grid: DataGrid<Row<Layer>>;
 	readonly #filter: HTMLInputElement;
 	readonly #count: HTMLElement;
 	readonly #none: HTMLElement;
@@ -26,17 +55,14 @@ export class LayersPanel {
 	/** The names that the columns were made for. */
 	#names: readonly string[] = [];
 
-	constructor(
-		private readonly context: ViewContext,
-		events: LayersEvents,
-	) {
-		const { h } = context;
+	constructor(h: ElementBuilder, options: LayersOptions<Layer>, events: LayersEvents) {
+		this.#options = options;
 		this.#filter = h('input', {
 			class: 'bnl-input',
 			bnl: 'filter',
 			attributes: {
 				type: 'search',
-				placeholder: strings.layers.filter,
+				placeholder: options.placeholder,
 				'aria-label': strings.layers.filterLabel,
 				spellcheck: 'false',
 			},
@@ -54,23 +80,18 @@ export class LayersPanel {
 		this.#count = h('span', { class: 'bnl-muted bnl-count', bnl: 'filter-count', attributes: { role: 'status' } });
 		this.#shared = h('span', { class: 'bnl-muted bnl-shared' });
 		this.#none = h('p', { class: 'bnl-muted bnl-none' }, strings.layers.none);
-		this.#grid = new DataGrid<LayerRow>({
+		this.#grid = new DataGrid<Row<Layer>>({
 			h,
 			label: strings.layers.title,
 			bnl: { table: 'layer-table', row: 'layer-row' },
 			columns: [],
-			renderAll: 300,
+			renderAll: RENDER_ALL,
 			key: (row) => row.index,
-			rowData: ({ index }) => ({ layer: String(index) }),
-			rowLabel: ({ layer }) =>
-				strings.layers.rowLabel(
-					fullLabel(layer.name),
-					strings.verdicts[layer.recompute.status],
-					badges(layer.findings),
-				),
+			rowData: ({ index, layer }) => ({ layer: String(index), ...options.rowData?.(layer) }),
+			rowLabel: ({ layer }) => options.rowLabel(layer),
 			onOpen: (row) => events.onOpen(row.index),
 			onSort: (sort) => events.onSort(sort),
-			onScroll: () => events.onScroll(),
+			onScroll: () => events.onScroll?.(),
 		});
 		this.element = h(
 			'section',
@@ -81,16 +102,16 @@ export class LayersPanel {
 		);
 	}
 
-	update(report: Report, state: ViewState): void {
-		this.#nameColumns(report);
-		const rows = report.layers.map((layer, index) => ({ index, layer }));
-		const filtered = filterLayers(rows, state.filter);
+	update(layers: readonly Layer[], state: LayersState): void {
+		this.#nameColumns(layers);
+		const rows = layers.map((layer, index) => ({ index, layer }));
+		const filtered = this.#options.filter(rows, state.filter);
 		if (this.#filter.value !== state.filter) {
 			this.#filter.value = state.filter;
 		}
 		this.#count.textContent = strings.layers.shown(filtered.length, rows.length);
 		setVisible(this.#none, filtered.length === 0 && rows.length > 0);
-		const selected = report.layers.findIndex(({ name }) => name === state.layer);
+		const selected = layers.findIndex(({ name }) => name === state.layer);
 		this.#grid.update(filtered, state.sort, selected < 0 ? null : selected);
 	}
 
@@ -122,7 +143,7 @@ export class LayersPanel {
 	}
 
 	/** The columns depend on the names alone; layers that get their verdicts keep them. */
-	#nameColumns({ layers }: Report): void {
+	#nameColumns(layers: readonly Layer[]): void {
 		const names = layers.map(({ name }) => name);
 		if (names.length === this.#names.length && names.every((name, i) => name === this.#names[i])) {
 			return;
@@ -130,7 +151,7 @@ export class LayersPanel {
 		this.#names = names;
 		const shared = sharedParts(names);
 		this.#shared.textContent =
-			shared.prefix || shared.suffix ? `${label(shared.prefix, 40)}…${label(shared.suffix, 40)}` : '';
-		this.#grid.setColumns(layerColumns(this.context.h, shared));
+			shared.prefix || shared.suffix ? `${label(shared.prefix, MAX_SHARED)}…${label(shared.suffix, MAX_SHARED)}` : '';
+		this.#grid.setColumns(this.#options.columns(shared));
 	}
 }

@@ -5,6 +5,7 @@ import { LayerDetail } from './detail.js';
 import { elementBuilder, replaceChildren } from './dom.js';
 import { Frame } from './frame.js';
 import { Header, type Progress } from './header.js';
+import { layersOptions } from './layer-columns.js';
 import { LayersPanel } from './layers-panel.js';
 import { Milestones } from './milestones.js';
 import { label } from './names.js';
@@ -35,7 +36,7 @@ export class View {
 	readonly #context: ViewContext;
 	readonly #frame: Frame;
 	readonly #header: Header;
-	readonly #layers: LayersPanel;
+	readonly #layers: LayersPanel<LayerReport>;
 	readonly #overview: Overview;
 	readonly #detail: LayerDetail;
 	readonly #milestones: Milestones;
@@ -58,7 +59,7 @@ export class View {
 		this.#context = this.#createContext(root.ownerDocument);
 		const { h } = this.#context;
 		this.#header = new Header(this.#context, () => this.#toggleForm());
-		this.#layers = new LayersPanel(this.#context, {
+		this.#layers = new LayersPanel(this.#context.h, layersOptions(this.#context.h), {
 			onOpen: (index) => this.#open(index, null, true),
 			onSort: (sort) => this.#change({ sort }),
 			onFilter: (filter) => this.#change({ filter }),
@@ -229,7 +230,7 @@ export class View {
 		}
 		this.#header.update(report);
 		if (report.layers.length > 0) {
-			this.#layers.update(report, this.#state);
+			this.#layers.update(report.layers, this.#state);
 			this.#renderSelection(report);
 			this.#restoreScroll();
 		}

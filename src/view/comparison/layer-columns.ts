@@ -5,14 +5,23 @@ import type { Column } from '../data-grid.js';
 import { append, type ElementBuilder } from '../dom.js';
 import { formatInteger, formatNumber } from '../format.js';
 import { icon } from '../icons.js';
+import type { LayersOptions, Row } from '../layers-panel.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from '../names.js';
 import { boundUse, channelCount, isExplained, STATUS_ICONS } from './facts.js';
 import { strings } from './strings.js';
 
-/** A row of the layer table: a layer and its position in the comparison. */
-export interface ComparedRow {
-	readonly index: number;
-	readonly layer: LayerComparison;
+export type ComparedRow = Row<LayerComparison>;
+
+/** The table of a comparison's layers. */
+export function comparedOptions(h: ElementBuilder): LayersOptions<LayerComparison> {
+	return {
+		placeholder: strings.layers.filter,
+		columns: (shared) => comparisonColumns(h, shared),
+		filter: filterCompared,
+		rowData: ({ status }) => ({ status }),
+		rowLabel: (layer) =>
+			strings.layers.rowLabel(fullLabel(layer.name), strings.statuses[layer.status], causeTitle(layer)),
+	};
 }
 
 /** @param shared what all names have in common, and the name column may leave out. */

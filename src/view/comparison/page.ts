@@ -2,6 +2,7 @@ import type { Comparison, LayerComparison } from '../../core/report/comparison.j
 import { type Child, elementBuilder, replaceChildren, setVisible } from '../dom.js';
 import type { Progress } from '../header.js';
 import { icon } from '../icons.js';
+import { LayersPanel } from '../layers-panel.js';
 import { fullLabel, label } from '../names.js';
 import type { Plotly } from '../plots/plotly.js';
 import { readTheme, type Theme } from '../plots/theme.js';
@@ -11,7 +12,7 @@ import type { ComparisonActions, ComparisonContext } from './context.js';
 import { ComparedDetail } from './detail.js';
 import { firstWrong } from './facts.js';
 import { ComparisonHeader } from './header.js';
-import { ComparedLayers } from './layers-panel.js';
+import { comparedOptions } from './layer-columns.js';
 import { type ComparisonState, INITIAL_COMPARISON_STATE, parseComparisonState } from './state.js';
 import { strings } from './strings.js';
 
@@ -37,7 +38,7 @@ export class ComparisonView {
 	readonly #failure: HTMLElement;
 	readonly #body: HTMLElement;
 	readonly #header: ComparisonHeader;
-	readonly #layers: ComparedLayers;
+	readonly #layers: LayersPanel<LayerComparison>;
 	readonly #detail: ComparedDetail;
 	readonly #stopWatching: () => void;
 	#state: ComparisonState;
@@ -51,7 +52,7 @@ export class ComparisonView {
 		this.#context = this.#createContext(root.ownerDocument);
 		const { h } = this.#context;
 		this.#header = new ComparisonHeader(this.#context);
-		this.#layers = new ComparedLayers(this.#context, {
+		this.#layers = new LayersPanel(this.#context.h, comparedOptions(this.#context.h), {
 			onOpen: (index) => this.#open(index, true),
 			onSort: (sort) => this.#change({ sort }),
 			onFilter: (filter) => this.#change({ filter }),
@@ -97,7 +98,6 @@ export class ComparisonView {
 		if (!chosen && this.#state.layer !== null) {
 			this.#state = { ...this.#state, layer: firstWrong(comparison)?.name, channel: null };
 		}
-		this.#layers.setComparison(comparison);
 		this.#render();
 		this.#context.announce(this.#header.answerText);
 		const view = this.#context.document.defaultView;
@@ -168,7 +168,7 @@ export class ComparisonView {
 		const comparison = this.#comparison;
 		if (comparison) {
 			this.#header.update(comparison);
-			this.#layers.update(comparison, this.#state);
+			this.#layers.update(comparison.layers, this.#state);
 			this.#renderSelection(comparison);
 		}
 	}
@@ -258,7 +258,7 @@ export class ComparisonView {
 	#change(change: Partial<Pick<ComparisonState, 'sort' | 'filter'>>): void {
 		this.#store(change);
 		if (this.#comparison) {
-			this.#layers.update(this.#comparison, this.#state);
+			this.#layers.update(this.#comparison.layers, this.#state);
 		}
 	}
 
