@@ -92,6 +92,32 @@ test('in training mode without spatial axes, cannot tell per channel from per ac
 	assert.match(reason ?? '', /per channel and per activation are the same/);
 });
 
+test('a scale and a shift alone cannot be told from statistics of the batch', async () => {
+	// More channels than an image has, or it would be taken for preprocessing.
+	const shape = [3, 6, 5, 6];
+	const values = [1.5, -0.5, 2, 0.25, 1, 3];
+	const { verdict, reason } = await judged(
+		buildModel({
+			opset: 15,
+			graph: {
+				inputs: [{ name: 'i', shape }],
+				outputs: [{ name: 'y', shape }],
+				initializers: [
+					{ name: 'w', dims: [6, 1, 1, 1], values },
+					...['scale', 'shift'].map((name) => ({ name, dims: [6, 1, 1], values })),
+				],
+				nodes: [
+					{ op: 'Conv', name: 'conv', inputs: ['i', 'w'], outputs: ['x'], attributes: { group: { i: 6 } } },
+					{ op: 'Mul', name: 'mul', inputs: ['x', 'scale'], outputs: ['scaled'] },
+					{ op: 'Add', name: 'add', inputs: ['scaled', 'shift'], outputs: ['y'] },
+				],
+			},
+		}),
+	);
+	assert.equal(verdict, 'cannot-tell');
+	assert.match(reason ?? '', /Gamma and beta are needed/);
+});
+
 test('nothing is said where the runtime has no output to judge', async () => {
 	const { report } = await inspectBytes(model({}), { run: false });
 	const layer: LayerReport = report.layers[0];
