@@ -105,7 +105,7 @@ export class ComparisonPanel implements vscode.Disposable {
 				return done;
 			}
 			case 'save-image':
-				return saveImage(pair(session.swapped).deployed, message.name, message.png);
+				return saveImage(pair(session.swapped).deployed, message);
 			case 'get-plotly':
 				return this.post(await plotlyMessage(this.options.extension, log));
 			case 'show-log':

@@ -119,7 +119,7 @@ export class ModelPanel implements vscode.Disposable {
 				await vscode.commands.executeCommand('workbench.trust.manage');
 				return;
 			case 'save-image':
-				return saveImage(document.uri, message.name, message.png);
+				return saveImage(document.uri, message);
 			case 'get-plotly':
 				await this.panel.webview.postMessage(pack(await plotlyMessage(this.extension, log)));
 				return;
@@ -165,12 +165,16 @@ async function chooseFiles(
 }
 
 /** Lets the user say where a picture goes; offered beside the model. */
-export async function saveImage(model: vscode.Uri, name: string, png: Uint8Array): Promise<void> {
+export async function saveImage(
+	model: vscode.Uri,
+	{ name, png, svg }: Extract<WebviewToHost, { type: 'save-image' }>,
+): Promise<void> {
 	const target = await vscode.window.showSaveDialog({
 		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),
-		filters: { [vscode.l10n.t('PNG image')]: ['png'] },
+		filters: { [vscode.l10n.t('PNG image')]: ['png'], [vscode.l10n.t('SVG drawing')]: ['svg'] },
 	});
 	if (target) {
-		await vscode.workspace.fs.writeFile(target, png);
+		const content = /\.svg$/i.test(target.path) ? new TextEncoder().encode(svg) : png;
+		await vscode.workspace.fs.writeFile(target, content);
 	}
 }

@@ -31,8 +31,8 @@ export function parseWebviewMessage(value: unknown): WebviewToHost | undefined {
 		case 'error':
 			return isText(message.message) ? { type: 'error', message: message.message } : undefined;
 		case 'save-image':
-			return isText(message.name) && isPng(message.png)
-				? { type: 'save-image', name: message.name, png: message.png }
+			return isText(message.name) && isPng(message.png) && isSvg(message.svg)
+				? { type: 'save-image', name: message.name, png: message.png, svg: message.svg }
 				: undefined;
 		case 'mark':
 			return parseMark(message);
@@ -73,7 +73,17 @@ function isPng(value: unknown): value is Uint8Array {
 	);
 }
 
-/** A file name for a picture: letters of any script, digits, dot, dash and underscore; never empty, never hidden. */
+/** A drawing and nothing that runs: a page that was taken over must not leave more than a picture behind. */
+function isSvg(value: unknown): value is string {
+	return (
+		typeof value === 'string' &&
+		value.length <= MAX_IMAGE_BYTES &&
+		value.startsWith('<svg') &&
+		!/<script|<foreignObject|\son\w+\s*=|javascript:/i.test(value)
+	);
+}
+
+/** A file name for a picture, as PNG: letters of any script, digits, dot, dash and underscore; never empty, never hidden. */
 export function imageFileName(name: string): string {
 	const cleaned = name
 		.replace(/\.png$/i, '')

@@ -22,7 +22,8 @@ export type ComparisonToHost =
 	| { readonly type: 'ready' }
 	| { readonly type: 'cancel' }
 	| { readonly type: 'compare'; readonly order: 'same' | 'swapped' }
-	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array }
+	/** A plot as a picture; which format is written is for the user to say. `name`: without extension. */
+	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array; readonly svg: string }
 	/** The page is about to draw its first plot; 4.8 MB of script would have delayed the table. */
 	| { readonly type: 'get-plotly' }
 	| { readonly type: 'show-log' }

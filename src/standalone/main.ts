@@ -1,5 +1,5 @@
 import { parseReport } from '../core/report/json.js';
-import { View } from '../view/index.js';
+import { type PlotImage, View } from '../view/index.js';
 import { loadPlotly } from './load-plotly.js';
 
 /** A report's page by itself, saved as one file: nothing behind it to run a model or to keep what was chosen. */
@@ -16,10 +16,10 @@ try {
 	view.showFailure(error instanceof Error ? error.message : String(error));
 }
 
-function download(name: string, png: Uint8Array): void {
+function download({ name, png }: PlotImage): void {
 	const link = document.createElement('a');
 	link.href = URL.createObjectURL(new Blob([new Uint8Array(png)], { type: 'image/png' }));
-	link.download = name.endsWith('.png') ? name : `${name}.png`;
+	link.download = `${name}.png`;
 	link.click();
 	URL.revokeObjectURL(link.href);
 }

@@ -4,6 +4,15 @@ import type { Plotly } from './plots/plotly.js';
 import type { Theme } from './plots/theme.js';
 import type { ViewState } from './state.js';
 
+/** A plot as a picture, in the formats to choose from. */
+export interface PlotImage {
+	/** For a file, without extension. */
+	readonly name: string;
+	readonly png: Uint8Array;
+	/** The text of an SVG file. */
+	readonly svg: string;
+}
+
 /** What a page can ask of the world around it. Missing ones are not offered. */
 export interface ViewActions {
 	cancel?(): void;
@@ -13,7 +22,7 @@ export interface ViewActions {
 	chooseFiles?(input: string, from: 'files' | 'folder' | 'random'): void;
 	/** Let the user say whether the workspace can be trusted. */
 	manageTrust?(): void;
-	saveImage?(name: string, png: Uint8Array): void;
+	saveImage?(image: PlotImage): void;
 	showLog?(): void;
 	/** The user changed what is shown; store it to restore it later. */
 	stateChanged?(state: ViewState): void;

@@ -3,7 +3,7 @@
  * What tests and other code may hold on to in the page is written down in attributes.ts.
  */
 export { type Handle, PLOT_KINDS, type PlotKind } from './attributes.js';
-export type { ViewActions } from './context.js';
+export type { PlotImage, ViewActions } from './context.js';
 export type { Progress } from './header.js';
 export { View, type ViewOptions } from './page.js';
 export { bringOwnPlotlyStyles } from './plots/own-styles.js';

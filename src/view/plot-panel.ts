@@ -188,9 +188,14 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	async #saveImage(): Promise<void> {
 		const { saveImage } = this.context.actions;
 		if (this.#plotly && saveImage) {
-			const url = await this.#plotly.toImage(this.#area, { format: 'png', scale: 2 });
-			const png = Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (character) => character.charCodeAt(0));
-			saveImage(`${shorten(this.#layer?.name ?? '', 60)} ${this.plot.kind}.png`, png);
+			// What stands behind the comma of a data URL.
+			const image = async (options: Readonly<Record<string, unknown>>) =>
+				(await this.#plotly?.toImage(this.#area, options))?.replace(/^[^,]*,/, '') ?? '';
+			const png = Uint8Array.from(atob(await image({ format: 'png', scale: 2 })), (character) =>
+				character.charCodeAt(0),
+			);
+			const svg = decodeURIComponent(await image({ format: 'svg' }));
+			saveImage({ name: `${shorten(this.#layer?.name ?? '', 60)} ${this.plot.kind}`, png, svg });
 		}
 	}
 

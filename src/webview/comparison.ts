@@ -18,7 +18,7 @@ connect<ComparisonToHost, HostToComparison>(({ send, state, keep, loadPlotly }) 
 		actions: {
 			cancel: () => send({ type: 'cancel' }),
 			compare: (order) => send({ type: 'compare', order }),
-			saveImage: (name, png) => send({ type: 'save-image', name, png }),
+			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			stateChanged: change,
 			mark: (name) => send({ type: 'mark', name, milliseconds: performance.now() }),

@@ -14,7 +14,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			run: (choices) => send({ type: 'run', ...(choices && { choices }) }),
 			chooseFiles: (input, from) => send({ type: 'choose-files', input, from }),
 			manageTrust: () => send({ type: 'manage-trust' }),
-			saveImage: (name, png) => send({ type: 'save-image', name, png }),
+			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			stateChanged: keep,
 			mark: (name) => send({ type: 'mark', name, milliseconds: performance.now() }),

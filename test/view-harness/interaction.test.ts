@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
+import { parseWebviewMessage } from '../../src/host/webview-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
 
 let harness: Harness;
@@ -252,7 +253,7 @@ describe('the view state', () => {
 });
 
 describe('images', () => {
-	it('are handed to the host as PNG', () =>
+	it('are handed to the host as PNG and SVG, in forms that it takes', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('layer');
 			await page.getByRole('button', { name: /Save image.*Gamma/ }).click();
@@ -261,6 +262,7 @@ describe('images', () => {
 			);
 			const saved = (await received()).find((message) => message.type === 'save-image');
 			assert.ok(saved?.type === 'save-image');
-			assert.match(saved.name, /gamma-beta\.png$/);
+			assert.match(saved.name, /gamma-beta$/);
+			assert.ok(parseWebviewMessage({ ...saved, png: Uint8Array.from(Object.values(saved.png)) }));
 		}));
 });

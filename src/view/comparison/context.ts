@@ -1,4 +1,4 @@
-import type { ViewContext } from '../context.js';
+import type { PlotImage, ViewContext } from '../context.js';
 import type { ComparisonState } from './state.js';
 
 /** What a comparison page can ask of the world around it. Missing ones are not offered. */
@@ -6,7 +6,7 @@ export interface ComparisonActions {
 	cancel?(): void;
 	/** Compare again: as before, or with the roles of the models exchanged. */
 	compare?(order: 'same' | 'swapped'): void;
-	saveImage?(name: string, png: Uint8Array): void;
+	saveImage?(image: PlotImage): void;
 	showLog?(): void;
 	/** The user changed what is shown; store it to restore it later. */
 	stateChanged?(state: ComparisonState): void;

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { imageFileName, parseWebviewMessage } from '../../../src/host/webview-message.js';
 
 const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0);
+const svg = '<svg xmlns="http://www.w3.org/2000/svg"><text>bn1</text></svg>';
 
 test('every message of the protocol is understood, without what does not belong to it', () => {
 	const messages = [
@@ -17,7 +18,7 @@ test('every message of the protocol is understood, without what does not belong 
 		{ type: 'run', choices: { normalize: { mean: [0.5], deviation: [0.2, 0.2, 0.2] } } },
 		{ type: 'choose-files', input: 'x', from: 'folder' },
 		{ type: 'manage-trust' },
-		{ type: 'save-image', name: 'bn1', png },
+		{ type: 'save-image', name: 'bn1', png, svg },
 		{ type: 'error', message: 'x is undefined' },
 		{ type: 'mark', name: 'table', milliseconds: 12.5 },
 	];
@@ -46,9 +47,17 @@ test('what is not in the protocol is refused', () => {
 		{ type: 'choose-files', input: 'x', from: '/etc/passwd' },
 		{ type: 'choose-files', from: 'files' },
 		{ type: 'error', message: 'x'.repeat(2001) },
-		{ type: 'save-image', name: 'bn1', png: [...png] },
-		{ type: 'save-image', name: 'bn1', png: new TextEncoder().encode('#!/bin/sh') },
-		{ type: 'save-image', name: 7, png },
+		{ type: 'save-image', name: 'bn1', png: [...png], svg },
+		{ type: 'save-image', name: 'bn1', png: new TextEncoder().encode('#!/bin/sh'), svg },
+		{ type: 'save-image', name: 'bn1', png },
+		...[
+			'',
+			'#!/bin/sh',
+			'<svg><script>1</script></svg>',
+			'<svg><g onclick="1"/></svg>',
+			'<svg><a href="javascript:1"/></svg>',
+		].map((text) => ({ type: 'save-image', name: 'bn1', png, svg: text })),
+		{ type: 'save-image', name: 7, png, svg },
 		{ type: 'mark', name: 'other', milliseconds: 1 },
 		{ type: 'mark', name: 'table', milliseconds: Number.NaN },
 		{ type: 'mark', name: 'table', milliseconds: '1' },
