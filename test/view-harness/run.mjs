@@ -7,7 +7,7 @@ import { findTests, runNodeTests } from '../node-tests.mjs';
 /** @param {readonly string[]} [words] */
 export async function runViewTests(words) {
 	const files = await buildTests(findTests('test/view-harness', words));
-	return runNodeTests(files, { concurrency: 1, timeout: 600_000 });
+	return runNodeTests(files, { concurrency: 2, timeout: 600_000 });
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
