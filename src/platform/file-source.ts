@@ -26,7 +26,13 @@ export async function openFile(path: string, flags: string | number = 'r'): Prom
 		return {
 			name: path,
 			size: stats.size,
-			read: (offset, length) => readExactly(handle, path, { offset, length }),
+			// A buffer of its own for every read, since several may be under way at once.
+			read: async (offset, length) => {
+				const buffer = Buffer.allocUnsafe(length);
+				await fill(buffer, offset, handle, path);
+				return buffer;
+			},
+			readInto: (target, offset) => fill(target, offset, handle, path),
 			close: () => handle.close(),
 		};
 	} catch (error) {
@@ -44,16 +50,11 @@ function requireRegular(stats: Stats, path: string): void {
 	}
 }
 
-/** A buffer of its own for every read, since several may be under way at once. */
-async function readExactly(
-	handle: FileHandle,
-	path: string,
-	{ offset, length }: { offset: number; length: number },
-): Promise<Uint8Array> {
-	const buffer = Buffer.allocUnsafe(length);
-	for (let done = 0; done < length; ) {
+/** Reads as many bytes as the buffer has. */
+async function fill(buffer: Uint8Array, offset: number, handle: FileHandle, path: string): Promise<void> {
+	for (let done = 0; done < buffer.length; ) {
 		const { bytesRead } = await handle
-			.read(buffer, done, length - done, offset + done)
+			.read(buffer, done, buffer.length - done, offset + done)
 			.catch((error: unknown): never => {
 				throw new OnnxError('io', `${path} cannot be read: ${reasonOf(error)}.`, offset + done);
 			});
@@ -63,7 +64,6 @@ async function readExactly(
 		}
 		done += bytesRead;
 	}
-	return buffer;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

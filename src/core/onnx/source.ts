@@ -17,6 +17,8 @@ export interface ByteSource {
 	 * @throws {OnnxError} `io` when fewer bytes are there (the file shrank, vanished or cannot be read).
 	 */
 	read(offset: number, length: number): Promise<Uint8Array>;
+	/** Fills `target` with the bytes at `offset`, where that saves a copy. @throws {OnnxError} as `read` does. */
+	readInto?(target: Uint8Array, offset: number): Promise<void>;
 }
 
 /** Opens the files beside a model that hold its external data; `location` has been checked to stay in the folder. */

@@ -1,8 +1,8 @@
 import { appendGraphOutputs } from '../../core/onnx/outputs.js';
-import type { ByteSource } from '../../core/onnx/source.js';
 import { widen } from '../../kernel/half.js';
 import { fromNumbers } from './elements.js';
 import { makeFeeds } from './inputs.js';
+import { readWithTail } from './model-bytes.js';
 import type { ModelFile } from './model-file.js';
 import type { OptimizationLevel, Runtime, RuntimeSession, RuntimeTensor, TensorData } from './runtime.js';
 
@@ -13,8 +13,6 @@ export type ModelFeeds = Awaited<ReturnType<typeof makeFeeds>>;
 const LEVELS: readonly OptimizationLevel[] = ['disabled', 'basic', 'extended', 'all'];
 /** Sizes tried for unknown dimensions until the model runs: 224 is what image networks are made for. */
 const UNKNOWN_SIZES = [1, 64, 224] as const;
-/** Bytes read at once. */
-const CHUNK = 2 ** 20;
 
 /** A model loaded into the runtime, with some of its tensors made outputs. */
 export async function loadSession(
@@ -67,13 +65,4 @@ export function numbersOf({ type, data }: RuntimeTensor): Float32Array | Float64
 export function convert(tensor: RuntimeTensor, type: string, name: string): RuntimeTensor {
 	const numbers = tensor.type === type ? undefined : numbersOf(tensor);
 	return numbers ? { type, dims: tensor.dims, data: fromNumbers(numbers, type, name) as TensorData } : tensor;
-}
-
-async function readWithTail(source: ByteSource, tail: Uint8Array): Promise<Uint8Array> {
-	const bytes = new Uint8Array(source.size + tail.length);
-	for (let offset = 0; offset < source.size; offset += CHUNK) {
-		bytes.set(await source.read(offset, Math.min(CHUNK, source.size - offset)), offset);
-	}
-	bytes.set(tail, source.size);
-	return bytes;
 }

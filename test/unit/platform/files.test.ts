@@ -51,6 +51,12 @@ test('reads that overlap in time do not disturb each other', async () => {
 		reads.map(([first]) => first),
 		Array.from({ length: 90 }, (_, offset) => offset),
 	);
+	const together = new Uint8Array(90);
+	await Promise.all([0, 30, 60].map((at) => source.readInto?.(together.subarray(at, at + 30), 10 + at)));
+	assert.deepEqual(
+		together,
+		Uint8Array.from({ length: 90 }, (_, index) => 10 + index),
+	);
 	await source.close();
 });
 
@@ -59,7 +65,9 @@ test('a file that shrinks or ends early is said to', async () => {
 	const source = await openFile(inFolder('shrinking'));
 	await truncate(inFolder('shrinking'), 600);
 	assert.equal((await source.read(0, 600)).length, 600);
-	await assert.rejects(source.read(500, 200), { code: 'io', message: /became shorter .* ends at byte 600/ });
+	const shorter = { code: 'io', message: /became shorter .* ends at byte 600/ };
+	await assert.rejects(source.read(500, 200), shorter);
+	await assert.rejects(async () => source.readInto?.(new Uint8Array(200), 500), shorter);
 	await source.close();
 });
 
