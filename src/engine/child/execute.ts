@@ -44,7 +44,7 @@ export interface ExecutePorts {
  */
 const UNKNOWN_SIZES = [1, 64, 224] as const;
 
-/** Between two tellings of how many layers are verified: each is a message, which takes longer than a small layer does. */
+/** Between two tellings of which layers are verified: each layer is a message, which takes longer than a small one does. */
 const PROGRESS_MS = 50;
 
 /**
@@ -99,7 +99,9 @@ class Runner {
 	readonly #ports: ExecutePorts;
 	readonly #plan: InputPlan;
 	readonly #milliseconds: Record<string, number>;
-	/** When progress was told last. */
+	/** Layers that are complete and not told of. */
+	#complete: number[] = [];
+	/** When some were told of last. */
 	#told = Number.NEGATIVE_INFINITY;
 
 	constructor(
@@ -145,15 +147,22 @@ class Runner {
 	}
 
 	async #runOnce(run: ModelRun, { tensors }: Feeds, number: number): Promise<void> {
-		const { kernel, checker, progress, onLayer } = this.#ports;
+		const { kernel, checker, progress } = this.#ports;
 		const { runs } = this.#plan;
+		this.#complete = [];
 		const total = this.#open.layers.length;
 		progress('running', number, runs);
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
 		const ports: RunPorts = {
 			kernel,
 			budget: this.#options.memoryBudget ?? DEFAULT_MEMORY_BUDGET,
-			timed: (name, work) => this.#timed(name, work),
+			timed: (name, work) => {
+				if (name !== 'verify') {
+					// The runtime may take the whole process down.
+					this.#tell();
+				}
+				return this.#timed(name, work);
+			},
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {
 				const prepared = checker.check(index, captured, alone);
@@ -161,21 +170,25 @@ class Runner {
 					await checker.save(index, prepared, runs === 1 ? '' : String(number));
 				}
 				if (number === runs - 1) {
-					this.#tell(index, total);
-					onLayer(index);
+					this.#complete.push(index);
+					if (performance.now() - this.#told >= PROGRESS_MS) {
+						progress('verifying', index, total);
+						this.#tell();
+					}
 				}
 				return prepared;
 			},
 		};
 		await run.run({ tensors, symbols }, ports);
+		this.#tell();
 	}
 
-	#tell(done: number, total: number): void {
-		const now = performance.now();
-		if (now - this.#told >= PROGRESS_MS) {
-			this.#told = now;
-			this.#ports.progress('verifying', done, total);
+	#tell(): void {
+		for (const index of this.#complete) {
+			this.#ports.onLayer(index);
 		}
+		this.#complete = [];
+		this.#told = performance.now();
 	}
 
 	async #timed<T>(name: string, work: () => Promise<T>): Promise<T> {
