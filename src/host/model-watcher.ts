@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { ChangeDetector } from './change-detector.js';
 
@@ -52,6 +53,11 @@ export class ModelWatcher implements vscode.Disposable {
 
 async function describeFile(uri: vscode.Uri): Promise<string | undefined> {
 	try {
+		if (uri.scheme === 'file') {
+			// VS Code asks its other process, which takes 50 ms while a tab opens, and the model is read only after that.
+			const { mtimeMs, size } = await stat(uri.fsPath);
+			return `${mtimeMs}/${size}`;
+		}
 		const { mtime, size } = await vscode.workspace.fs.stat(uri);
 		return `${mtime}/${size}`;
 	} catch {
