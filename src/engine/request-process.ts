@@ -160,15 +160,10 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 const LEAN_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(4 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(32 * 2 ** 20) };
 
 /**
- * Has glibc (2.35 or later; other C libraries do not look) put large blocks on huge pages, and on its heap instead of
- * mapping each of them anew: making small pages takes a third of the time that loading and running a model does. What is
- * freed stays with the process, which ends with its request, up to 256 MiB.
+ * Otherwise glibc keeps up to 256 MiB of what was freed for later blocks, in place of mapping each large one anew:
+ * making fresh pages takes a good part of the time that loading and running a model does.
  */
-const HUGE_PAGES = [
-	'glibc.malloc.hugetlb=1',
-	`glibc.malloc.mmap_threshold=${32 * 2 ** 20}`,
-	`glibc.malloc.trim_threshold=${256 * 2 ** 20}`,
-];
+const FAST_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(256 * 2 ** 20) };
 
 function startProcess({ entry, execPath }: ProcessOptions, { options }: TaskRequest): ChildProcess {
 	const isLean = 'memoryBudget' in options && options.memoryBudget !== undefined;
@@ -179,9 +174,7 @@ function startProcess({ entry, execPath }: ProcessOptions, { options }: TaskRequ
 		ELECTRON_NO_ASAR: '1',
 		// Has to be in the environment before the native library is loaded; nothing else switches its telemetry off.
 		ORT_DISABLE_TELEMETRY: '1',
-		...(isLean
-			? LEAN_MEMORY
-			: { GLIBC_TUNABLES: [...HUGE_PAGES, process.env.GLIBC_TUNABLES].filter(Boolean).join(':') }),
+		...(isLean ? LEAN_MEMORY : FAST_MEMORY),
 	};
 	// Options meant for the parent (an inspector's port, a loader) would break or slow the child.
 	delete env.NODE_OPTIONS;

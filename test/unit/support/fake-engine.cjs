@@ -17,8 +17,8 @@ const behaviours = {
 	environment: (id) => {
 		const { NODE_OPTIONS, ELECTRON_RUN_AS_NODE, ELECTRON_NO_ASAR, ORT_DISABLE_TELEMETRY } = process.env;
 		const env = { NODE_OPTIONS, ELECTRON_RUN_AS_NODE, ELECTRON_NO_ASAR, ORT_DISABLE_TELEMETRY };
-		const { GLIBC_TUNABLES: tunables, MALLOC_TRIM_THRESHOLD_: trimThreshold } = process.env;
-		process.send({ type: 'result', id, result: { env, execArgv: process.execArgv, tunables, trimThreshold } });
+		const { MALLOC_TRIM_THRESHOLD_: trimThreshold } = process.env;
+		process.send({ type: 'result', id, result: { env, execArgv: process.execArgv, trimThreshold } });
 	},
 	refuse: (id, code) => process.send({ type: 'failure', id, failure: { code, message: 'It is refused.' } }),
 	exit: (_id, code) => process.exit(Number(code)),
