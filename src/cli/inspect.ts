@@ -2,6 +2,7 @@ import path from 'node:path';
 import { EngineClient } from '../engine/client.js';
 import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { EXIT_FAILED } from './exit.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { terminalProgress } from './progress.js';
@@ -23,6 +24,9 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		await writeOutput(report, output, { failOn });
 		if (report.run.status === 'failed') {
 			process.stderr.write(`${sanitize(`${model}: ${report.run.reason ?? 'the run failed.'}`)}\n`);
+		}
+		if (report.run.failedAt === 'input') {
+			return EXIT_FAILED;
 		}
 		return hasFinding(report, failOn) ? 1 : 0;
 	} finally {

@@ -1,5 +1,6 @@
 import { EngineError } from '../engine/client.js';
 import { compareCommand } from './compare.js';
+import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { mergeCommand } from './merge.js';
@@ -7,9 +8,6 @@ import { MergeError } from './merge-reports.js';
 import { OutputError } from './output.js';
 import { sanitize } from './text.js';
 import { USAGE, UsageError } from './usage.js';
-
-/** Exit codes of the command line: what CI relies on. */
-const EXIT_FAILED = 2;
 
 async function main(argv: readonly string[]): Promise<number> {
 	const [command, ...rest] = argv;

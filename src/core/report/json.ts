@@ -171,6 +171,7 @@ export const runInput = record<RunInput>({ name: text, shape: list(count, MAX_EN
 const run = record<RunSummary>({
 	status: oneOf('ok', 'failed', 'skipped', 'pending'),
 	reason: optional(text),
+	failedAt: optional(oneOf('input', 'model')),
 	runtime: text,
 	inputs: list(runInput, MAX_ENTRIES),
 	milliseconds: dictionary(real, MAX_ENTRIES),

@@ -169,6 +169,8 @@ export interface RunInput {
 export interface RunSummary {
 	readonly status: 'ok' | 'failed' | 'skipped' | 'pending';
 	readonly reason?: string;
+	/** Of a failed run, whether files or sizes that the user gave were the matter ("input"), or model or runtime ("model"). */
+	readonly failedAt?: 'input' | 'model';
 	/** "onnxruntime-node 1.30.0"; '' when it never loaded. */
 	readonly runtime: string;
 	readonly inputs: readonly RunInput[];

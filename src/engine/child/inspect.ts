@@ -86,7 +86,8 @@ class Inspection {
 			if (!(error instanceof RuntimeError || error instanceof InputError)) {
 				throw error;
 			}
-			const failure = { status: 'failed', reason: error.message, runtime: runtime?.version ?? '' } as const;
+			const failedAt = error instanceof InputError && asksForInput(this.#options) ? 'input' : 'model';
+			const failure = { status: 'failed', reason: error.message, failedAt, runtime: runtime?.version ?? '' } as const;
 			const layers = this.#layers(checker, 'Not checked: the run failed.');
 			return { ...this.#structure, layers, run: { inputs: [], milliseconds: {}, ...failure } };
 		}
@@ -138,6 +139,11 @@ class Inspection {
 	#progress(stage: Stage, done: number, total: number): void {
 		this.#ports.emit({ type: 'progress', stage, done, total });
 	}
+}
+
+/** Whether anything of what the model is fed was said, rather than left to the defaults. */
+function asksForInput({ inputs, dimensions = {}, batch }: InspectOptions): boolean {
+	return inputs.length > 0 || Object.keys(dimensions).length > 0 || batch !== 1;
 }
 
 function withoutRun(structure: Report, reason: string): Report {

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parseReport } from '../../../src/core/report/json.js';
 import type { Report } from '../../../src/core/report/types.js';
-import { parseNpy } from '../../../src/engine/child/npy.js';
+import { encodeNpy, parseNpy } from '../../../src/engine/child/npy.js';
 import { buildModel } from '../support/model-builder.js';
 
 const cli = path.resolve('dist', 'cli.js');
@@ -133,6 +133,29 @@ test('a model without BatchNorm, and one that the runtime refuses, say so and ar
 	assert.equal(result.status, 0);
 	assert.match(result.stderr, /^[^\n]*refused\.onnx: onnxruntime cannot load this model[^\n]*\n$/);
 	assert.match(result.stdout, /1 BatchNorm layer/);
+});
+
+test('a file or size that was asked for and does not fit: exit 2, one line, and the structure all the same', async () => {
+	const model = path.join(models, 'plain_cnn.onnx');
+	const array = async (name: string, npy: Parameters<typeof encodeNpy>[0]) => {
+		await writeFile(path.join(folder, name), encodeNpy(npy));
+		return path.join(folder, name);
+	};
+	const shape = await array('shape.npy', { type: 'float32', shape: [2, 2], data: new Float32Array(4) });
+	const dtype = await array('dtype.npy', { type: 'int32', shape: [1, 3, 8, 8], data: new Int32Array(192) });
+	for (const [args, why] of [
+		[['--input', 'input=nope.npy'], /nope\.npy/],
+		[['--input', `nobody=${shape}`], /no input "nobody"/],
+		[['--input', `input=${shape}`], /has shape \[2, 2\]/],
+		[['--input', `input=${dtype}`], /int32|shape/],
+		[['--dim', 'nobody=3'], /no open dimension "nobody"/],
+	] as const) {
+		const { status, stdout, stderr } = run(['inspect', model, ...args]);
+		assert.equal(status, 2, args.join(' '));
+		assert.match(stderr, why);
+		assert.match(stderr, /^[^\n]+\n$/);
+		assert.match(stdout, /3 BatchNorm layers/);
+	}
 });
 
 test('findings decide the exit status', async () => {
