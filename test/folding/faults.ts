@@ -315,4 +315,13 @@ export const UNEXPLAINED: Readonly<Record<string, Fault['apply']>> = {
 			return { weight: weight.map(() => size * random.normal()), bias: bias.map(() => 0.5 * random.normal()) };
 		},
 	}),
+	// Scaling of the input, say, that went into the weights: the bias stays right.
+	'scaled weights': (recipe, _, random) => ({
+		...recipe,
+		finish: (folded) => {
+			const { weight, bias } = recipe.finish(folded);
+			const factor = pick(random, [1 / 255, 1 / 256, 1 / 127.5, 0.1, 0.5, 1.3, 2, 10]);
+			return { weight: weight.map((value) => f(value * factor)), bias };
+		},
+	}),
 };

@@ -26,6 +26,14 @@ export interface BiasHypothesis {
 	readonly predict: (row: number) => number;
 	/** Whether a row's bias is as predicted, within rounding. */
 	readonly explains: (row: number) => boolean;
+	readonly follows?: BiasSource;
+}
+
+/** What the terms of a bias were worked out with. */
+export interface BiasSource {
+	/** The right scale, where the weights have another one. */
+	readonly isRightScale: boolean;
+	readonly meanFactor: number;
 }
 
 /** What a tool may make of one of the three terms of the bias: a factor for each row, given the scale used. */
@@ -60,6 +68,7 @@ interface Candidate {
 	readonly predict: (row: number) => number;
 	/** Allowed error of a row. */
 	readonly bound: (row: number) => number;
+	readonly follows?: BiasSource;
 }
 
 /**
@@ -94,6 +103,7 @@ export function searchBias(
 		bits,
 		predict: candidate.predict,
 		explains: (row) => isMet(problem, candidate, row),
+		...(candidate.follows && { follows: candidate.follows }),
 	}));
 }
 
@@ -120,9 +130,8 @@ function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: 
 	return isKept ? best : [...best, { candidate: plain, bits: describe(problem, plain, Number.POSITIVE_INFINITY) }];
 }
 
-interface ScaleChoice {
+interface ScaleChoice extends BiasSource {
 	readonly scale: Float64Array;
-	readonly meanFactor: number;
 	readonly bits: number;
 	/** Allowed error of each row. */
 	readonly bound: Float64Array;
@@ -141,7 +150,7 @@ function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64A
 			const spread = of.uncertainty?.(gamma[row], variance[row]) ?? 0;
 			return allowed + 2 * spread * (Math.abs(bias?.[row] ?? 0) + Math.abs(mean[row]));
 		});
-		return { scale: values, meanFactor, bits, bound };
+		return { scale: values, isRightScale: values === right, meanFactor, bits, bound };
 	};
 	const { foldedRight, meanFactor } = of.bias;
 	const [natural, other] = foldedRight ? [right, scale] : [scale, right];
@@ -158,21 +167,24 @@ const UNNATURAL_BITS = 10;
 
 function fromTerms(
 	{ parameters, bias, gemmBetas }: BiasProblem,
-	{ scale, meanFactor, bits, bound }: ScaleChoice,
+	choice: ScaleChoice,
 	[first, second, third]: readonly [TermVariant, TermVariant, TermVariant],
 ): Candidate[] {
+	const { scale, meanFactor, bits, bound, isRightScale } = choice;
 	const { beta, mean } = parameters;
+	const follows = { isRightScale, meanFactor };
 	const predict = (row: number) =>
 		beta[row] * first.factor(scale[row], meanFactor) +
 		mean[row] * second.factor(scale[row], meanFactor) +
 		(bias?.[row] ?? 0) * third.factor(scale[row], meanFactor);
 	const deviations = [first, second, third].flatMap(({ code }) => (code ? [deviation(code)] : []));
-	const once = { deviations, bits, predict, bound: (row: number) => bound[row] };
+	const once = { deviations, bits, predict, bound: (row: number) => bound[row], follows };
 	const again = gemmBetas.map((k) => ({
 		deviations: [...deviations, deviation('gemm-beta-reapplied', VARIANT_BITS, { factor: k })],
 		bits,
 		predict: (row: number) => predict(row) * k,
 		bound: (row: number) => bound[row] * Math.abs(k),
+		follows,
 	}));
 	return [once, ...again];
 }

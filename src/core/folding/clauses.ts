@@ -10,7 +10,15 @@ export interface ClauseContext {
 	readonly operator: string;
 }
 
-type Clause = (values: Deviation['values'], context: ClauseContext) => string;
+/** What the account as a whole says about the bias. */
+export interface BiasContext {
+	/** The bias shows the mean multiplied by the factor on the variance. */
+	readonly isMeanScaled: boolean;
+	/** The bias is as it should be. */
+	readonly isBiasRight: boolean;
+}
+
+type Clause = (values: Deviation['values'], context: ClauseContext & BiasContext) => string;
 
 const numeric = (value: unknown): string => (typeof value === 'number' ? shortNumber(value) : String(value));
 
@@ -36,8 +44,8 @@ const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 		inverse
 			? `the weights fit variance * (m - 1) / m with m = ${numeric(samples)}: Bessel's correction was taken back`
 			: `the weights fit variance * m / (m - 1) with m = ${numeric(samples)}: Bessel's correction was applied again`,
-	'variance-scale-factor': ({ factor, mean }) =>
-		`the weights fit the variance${mean ? '' : ', and the bias the mean,'} multiplied by ${numeric(factor)}`,
+	'variance-scale-factor': ({ factor }, { isMeanScaled }) =>
+		`the weights fit the variance${isMeanScaled ? ', and the bias the mean,' : ''} multiplied by ${numeric(factor)}`,
 	'gamma-dropped': () => 'the weights fit 1 / sqrt(variance + epsilon): gamma is missing',
 	'gamma-sign-lost': () => 'the weights fit the absolute value of gamma: rows of negative gamma have the wrong sign',
 	'beta-dropped': () => 'the bias is short of exactly beta',
@@ -63,9 +71,11 @@ const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'rounding-fp16': ({ overflow }) =>
 		overflow ? 'the variance overflowed float16, so the scale became 0' : 'the values are rounded to float16',
 	'rounding-bf16': () => 'the values are rounded to bfloat16',
+	unknown: ({ factor }, { isBiasRight }) =>
+		`the weights are the right ones multiplied by ${numeric(factor)}${isBiasRight ? ', the bias is right' : ''}: no mistake of folding does that, but a scaling of the input or of a layer in front that went into the weights does`,
 	'quantized-int8': () => 'the values are whole multiples of a quantization step',
 };
 
-export function clause({ code, values }: Deviation, context: ClauseContext): string {
+export function clause({ code, values }: Deviation, context: ClauseContext & BiasContext): string {
 	return CLAUSES[code](values, context);
 }

@@ -7,7 +7,8 @@ import type { JsonValue } from '../report/json.js';
  * over a flexible one that fits no better, and a parameter that had to be fitted must earn its digits.
  */
 export interface Deviation {
-	readonly code: Exclude<CauseCode, 'unknown' | 'not-identifiable'>;
+	/** `unknown`: what it comes to is known, how it came about is not. */
+	readonly code: Exclude<CauseCode, 'not-identifiable'>;
 	/** What it takes to state it, its parameters included. */
 	readonly bits: number;
 	/** The parameters, for details and evidence: the epsilon that fits, a factor, a permutation. */

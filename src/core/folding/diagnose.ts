@@ -12,7 +12,7 @@ import { readStatistics, type StatisticsReading } from './stale-statistics.js';
 /** What was concluded about one fold that is not simply right. */
 export interface Diagnosis {
 	readonly status: 'match' | 'mismatch';
-	/** Every cause found, the largest effect first; for `unknown` a single entry without deviation. */
+	/** Every cause found, the largest effect first; `unknown` has no deviation, or one that says what it comes to. */
 	readonly causes: readonly CauseCode[];
 	readonly deviations: readonly Deviation[];
 	/** 0 for `unknown`. */
@@ -22,6 +22,8 @@ export interface Diagnosis {
 	readonly explanation: Explanation;
 	/** Rows that the account leaves unexplained, ascending. */
 	readonly unexplained: readonly number[];
+	/** A constant on the right weights that explains them about as well as the causes do. */
+	readonly rivalFactor?: number;
 	readonly similarity?: RowSimilarity;
 	readonly statistics?: StatisticsReading;
 }
@@ -34,6 +36,8 @@ const MOST_CONFIDENT = 0.99;
 const MOST_CONFIDENT_IN_PART = 0.85;
 /** The most that is claimed of one explanation while another, of no more causes, fits every row as well. */
 const MOST_CONFIDENT_WITH_RIVAL = 0.9;
+/** The most that is claimed while the right weights, multiplied by a constant, are about as good an account. */
+const MOST_CONFIDENT_BESIDE_FACTOR = 0.5;
 /** Explanations this much longer than the best (in bits: a hundredth as likely) are not worth mentioning. */
 const MENTIONED = 7;
 
@@ -76,14 +80,25 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	const ceiling = confidenceCeiling(best, isRivalled);
 	const alternatives = [
 		...others
-			.filter((rival) => rival.bits - best.bits < MENTIONED)
+			.filter((rival) => rival.bits - best.bits < MENTIONED && !isUnknown(rival))
 			.map((rival) => ({ causes: causesOf(fold, rival), confidence: Math.min(posterior(rival.bits), ceiling) })),
 		...aliases
 			.filter((causes) => !known.has([...causes].sort().join(' ')))
 			.map((causes) => ({ causes, confidence: (1 - MOST_CONFIDENT_WITH_RIVAL) / aliases.length })),
 	];
-	return concluded(fold, 'mismatch', best, alternatives, Math.min(posterior(best.bits), ceiling), byEffect(fold, best));
+	const rivalFactor = rivals
+		.filter((rival) => rival !== best && rival.bits - best.bits < MENTIONED)
+		.flatMap(({ deviations }) => deviations.filter(({ code }) => code === 'unknown'))
+		.map(({ values }) => Number(values.factor))
+		.at(0);
+	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MOST_CONFIDENT_BESIDE_FACTOR);
+	const confidence = isUnknown(best) ? 0 : Math.min(posterior(best.bits), most);
+	const diagnosis = concluded(fold, 'mismatch', best, alternatives, confidence, byEffect(fold, best));
+	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
 }
+
+/** A constant on the weights: what it comes to is known, its cause is not. */
+const isUnknown = ({ deviations }: Explanation): boolean => deviations.some(({ code }) => code === 'unknown');
 
 function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	const share = explainedShare(best, Array.from(best.explained.keys()));

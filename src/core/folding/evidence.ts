@@ -1,4 +1,4 @@
-import { type ClauseContext, clause } from './clauses.js';
+import { type BiasContext, type ClauseContext, clause } from './clauses.js';
 import type { Diagnosis } from './diagnose.js';
 import type { Explanation } from './explanation.js';
 import type { FoldCase } from './fold-case.js';
@@ -51,7 +51,8 @@ export function mismatchEvidence(
 	if (diagnosis.similarity) {
 		return unknownEvidence(fold, diagnosis, measured);
 	}
-	const clauses = diagnosis.deviations.map((deviation) => clause(deviation, context));
+	const whole = { ...context, ...biasContext(fold, diagnosis.explanation) };
+	const clauses = diagnosis.deviations.map((deviation) => clause(deviation, whole));
 	const rounding = diagnosis.explanation.precision.cause;
 	if (rounding) {
 		clauses.push(`the values are ${ROUNDINGS[rounding]}`);
@@ -60,7 +61,22 @@ export function mismatchEvidence(
 	const explained = rows - diagnosis.unexplained.length;
 	const agreement = shortNumber(agreementOf(diagnosis.explanation));
 	const rest = diagnosis.unexplained.length > 0 ? `, ${channelWords(diagnosis.unexplained)} do not` : '';
-	return `${capitalize(clauses.join('; '))}; ${explained} of ${count(rows, 'channel')} agree to ${agreement}${rest}.`;
+	return `${capitalize(clauses.join('; '))}; ${explained} of ${count(rows, 'channel')} agree to ${agreement}${rest}.${orFactor(diagnosis)}`;
+}
+
+function orFactor({ rivalFactor }: Diagnosis): string {
+	return rivalFactor === undefined
+		? ''
+		: ` The right weights multiplied by ${shortNumber(rivalFactor)} would be the same: a scaling that went into them, and no mistake of folding.`;
+}
+
+function biasContext({ parameters }: FoldCase, { biasDeviations, biasFollows }: Explanation): BiasContext {
+	const isMeanFelt =
+		parameters.mean.some((value) => value !== 0) && !biasDeviations.some(({ code }) => code === 'mean-dropped');
+	return {
+		isMeanScaled: isMeanFelt && biasFollows !== undefined && biasFollows.meanFactor !== 1,
+		isBiasRight: biasDeviations.length === 0 && biasFollows?.isRightScale === true && biasFollows.meanFactor === 1,
+	};
 }
 
 function unknownEvidence(

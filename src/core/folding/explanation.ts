@@ -1,5 +1,5 @@
 import type { Arrangement } from './arrangement.js';
-import { type BiasHypothesis, type BiasProblem, searchBias } from './bias-search.js';
+import { type BiasHypothesis, type BiasProblem, type BiasSource, searchBias } from './bias-search.js';
 import { CAUSE_BITS, type Deviation, MAX_BITS } from './deviation.js';
 import { biasBounds, expectedFold, gather, gatherParameters } from './expected.js';
 import type { FoldCase } from './fold-case.js';
@@ -22,6 +22,8 @@ export interface Explanation {
 	readonly scale: Float64Array;
 	/** The bias of each row, according to this account. */
 	readonly bias: Float64Array;
+	/** What that bias was worked out with; undefined for a bias that is no sum of the usual terms. */
+	readonly biasFollows?: BiasSource;
 	readonly ratios: RowRatios;
 	/** Rows whose weights and bias both come out, within rounding. */
 	readonly explained: Uint8Array;
@@ -114,6 +116,7 @@ function workOut(setting: Setting, { hypothesis, bias, bits }: Sketch, scale: Fl
 		precision,
 		scale,
 		bias: Float64Array.from(rows, bias.predict),
+		...(bias.follows && { biasFollows: bias.follows }),
 		ratios,
 		explained: Uint8Array.from(rows, (row) => (bias.explains(row) && isRatio(ratios, row, scale[row]) ? 1 : 0)),
 	};

@@ -2,6 +2,7 @@ import { clampedDeviation, factorsUnderLimit, fittedLimits, knownLimits } from '
 import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from './deviation.js';
 import { gather, gatherParameters } from './expected.js';
 import { type RowRatios, RowState } from './ratios.js';
+import { constantFactor } from './scale-constant.js';
 import { type CandidateLaw, withFactor, withOtherEpsilon, withOwnEpsilon } from './scale-fit.js';
 import { FORMULAS, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
 import { withFactorAndEpsilon } from './scale-line.js';
@@ -34,6 +35,7 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 	const found = [
 		...searchLaws(problem, most),
 		...foldedTwice(problem, most - 1),
+		...constantFactor(problem),
 		scaleHypothesis(problem, [deviation('weights-not-folded')], () => 1, {
 			bias: { meanFactor: 1, foldedRight: true },
 		}),

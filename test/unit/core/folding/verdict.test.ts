@@ -242,3 +242,40 @@ test('every sentence ends, begins with a capital and holds a number', () => {
 		assert.doesNotMatch(evidence, /NaN|undefined|null|\[object/, code);
 	}
 });
+
+/** The right fold with its weights multiplied, and nothing else. */
+const multiplied = (factor: number, of = layer) =>
+	judge(
+		{ finish: ({ weight, bias }) => ({ weight: weight.map((value) => Math.fround(value * factor)), bias }) },
+		undefined,
+		of,
+	);
+
+test('a constant on the weights whose bias is right is no factor on the variance and no epsilon', () => {
+	for (const factor of [1 / 255, 1 / 256, 1 / 127.5, 0.1, 0.5, 1.3, 2, 10]) {
+		const { causes, confidence, evidence, details } = multiplied(factor);
+		assert.deepEqual([causes, confidence], [['unknown'], 0], evidence);
+		assert.match(evidence, /^The weights are the right ones multiplied by \d.*, the bias is right: /);
+		assert.ok(Math.abs((details.unknown as { factor: number }).factor / factor - 1) < 1e-6);
+	}
+});
+
+test('where neither mean nor bias could tell a factor on the variance from one on the weights, both are said', () => {
+	// Variances next to which epsilon is nothing: k on the variance is 1 / sqrt(k) on the weights.
+	const silent = {
+		...layer,
+		bias: new Float32Array(16),
+		mean: new Float32Array(16),
+		variance: layer.variance.map((value) => 1e3 * (1 + value)),
+	};
+	const { causes, confidence, evidence } = multiplied(0.1, silent);
+	assert.ok(confidence <= 0.5, evidence);
+	assert.doesNotMatch(evidence, /the bias the mean/);
+	assert.deepEqual(causes, ['variance-scale-factor']);
+	assert.match(evidence, /multiplied by 0\.1 would be the same/);
+});
+
+test('a factor on mean and variance is named where the bias shows it', () => {
+	const evidence = judgeFaults('variance-scale-factor').evidence;
+	assert.match(evidence, /^The weights fit the variance, and the bias the mean, multiplied by /);
+});
