@@ -276,6 +276,9 @@ export const strings = {
 			'shared-weight': 'the weight is shared with another node (foldable with a copy of it)',
 			'mixed-types': 'the data types differ',
 			rank: 'the rank is not supported',
+			'parameter-shape': 'the parameters are not one value for each channel of the convolution',
+			'cyclic-graph': 'the graph has a cycle',
+			'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 		} as Readonly<Record<string, string>>,
 	},
 	channel: {
@@ -353,7 +356,7 @@ export const strings = {
 			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
 			batch: 'On the line: this input has the statistics that training stored.',
 			drift:
-				'Means in running standard deviations, variances as half their log ratio; dashed: 4 standard errors of the images.',
+				'Means in running standard deviations, variances as half their log ratio; dashed: what chance may do to that many images.',
 			recompute: 'Below the line: the difference is rounding and nothing else.',
 		} satisfies Record<PlotKind, string>,
 		missing: {

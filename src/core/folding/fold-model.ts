@@ -10,7 +10,7 @@ import { FoldEditor, type FoldStep } from './fold-editor.js';
 import { foldForward, forwardOperator } from './forward.js';
 import type { LinearOperator } from './linear.js';
 import { type Network, readNetwork } from './network.js';
-import { type FoldReason, foldability } from './reasons.js';
+import { type FoldReason, foldability, operatorReasons } from './reasons.js';
 import type { FoldTarget } from './target.js';
 import type { OperatorWeights } from './weights.js';
 
@@ -73,6 +73,10 @@ function stepFor(network: Network, index: number): FoldStep | FoldReason[] {
 	const { into, reasons } = foldability(layer);
 	const isNear = target?.earlier.length === 0 && target.operator.scope.path === layer.scope.path;
 	if (isNear && (into !== null || isClearPath(layer, target, reasons))) {
+		const blocking = operatorReasons(layer, target.operator.node).filter((reason) => reason !== 'shared-weight');
+		if (blocking.length > 0) {
+			return blocking;
+		}
 		return isQuantized(target.operator) ? ['mixed-types'] : { layer, operator: target.operator, target };
 	}
 	const behind = into === null || target ? undefined : forwardOperator(network, index);

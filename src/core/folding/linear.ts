@@ -36,7 +36,7 @@ export interface LinearOperator {
 	/** The node's name, else its output's. */
 	readonly name: string;
 	readonly weight: string;
-	/** '' where it has none. */
+	/** '' where it has none, or a Gemm multiplies it by 0. */
 	readonly bias: string;
 	readonly quantization?: {
 		readonly scale: string;
@@ -62,6 +62,7 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 	const { quantization: at } = slots;
 	const input = (position: number) => node.inputs[position] ?? '';
 	const isGemm = slots.kind === 'Gemm';
+	const beta = isGemm ? (scope.attribute(node, 'beta')?.f ?? 1) : 1;
 	return {
 		index,
 		scope,
@@ -69,7 +70,7 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 		kind: slots.kind,
 		name: node.name || node.outputs[0] || `${node.opType}_${node.index}`,
 		weight,
-		bias: input(slots.bias),
+		bias: beta === 0 ? '' : input(slots.bias),
 		...(at && {
 			quantization: {
 				scale: input(at.scale),
@@ -80,7 +81,7 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 		group: Math.max(1, scope.attribute(node, 'group')?.i ?? 1),
 		transB: isGemm && (scope.attribute(node, 'transB')?.i ?? 0) !== 0,
 		alpha: isGemm ? (scope.attribute(node, 'alpha')?.f ?? 1) : 1,
-		beta: isGemm ? (scope.attribute(node, 'beta')?.f ?? 1) : 1,
+		beta,
 		output: node.outputs[0] ?? '',
 	};
 }

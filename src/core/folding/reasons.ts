@@ -1,9 +1,13 @@
 import { affine } from '../batchnorm/affine.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { parameterValues } from '../batchnorm/parameters.js';
+import { PARAMETER_NAMES, parameterValues } from '../batchnorm/parameters.js';
 import { isConstant } from '../onnx/constants.js';
 import type { Node } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
+import { hasCycle } from './cycle.js';
+import { channelCount } from './layout.js';
+import { linearOperator, recordOf } from './linear.js';
+import { weightLayout } from './weights.js';
 
 /** Why a layer cannot be folded into the linear operator in front of it (or, failing that, behind it). */
 export type FoldReason =
@@ -20,6 +24,11 @@ export type FoldReason =
 	| 'shared-weight'
 	| 'mixed-types'
 	| 'rank'
+	/** Parameters that are not of the shape [C], or not as many as the operator has output channels: an invalid model. */
+	| 'parameter-shape'
+	/** The nodes wait for each other: an invalid model. */
+	| 'cyclic-graph'
+	| 'zero-alpha'
 	/** Calls of a function share its nodes; only {@link planFold} says so, since the layer itself would fold. */
 	| 'inside-function';
 
@@ -52,7 +61,10 @@ export function foldability(layer: BatchNormLayer): Foldability {
 
 /** What is wrong with the layer itself. */
 function ownReasons(layer: BatchNormLayer): FoldReason[] {
-	const reasons: FoldReason[] = [];
+	const reasons: FoldReason[] = hasCycle(layer.scope) ? ['cyclic-graph'] : [];
+	if (hasMisshapenParameters(layer)) {
+		reasons.push('parameter-shape');
+	}
 	if (layer.mode === 'training') {
 		reasons.push('training-mode');
 	}
@@ -60,14 +72,23 @@ function ownReasons(layer: BatchNormLayer): FoldReason[] {
 		reasons.push('per-activation');
 	}
 	const numbers = linearMap(layer);
+	// An infinite variance leaves scale and shift finite.
+	const variance = layer.variance.values ?? [];
 	if (!numbers) {
 		reasons.push('dynamic-parameter');
 	} else if (
-		!(numbers.scale.every((value) => Number.isFinite(value)) && numbers.shift.every((value) => Number.isFinite(value)))
+		![numbers.scale, numbers.shift, variance].every((values) => values.every((value) => Number.isFinite(value)))
 	) {
 		reasons.push('invalid-variance');
 	}
 	return reasons;
+}
+
+/** Whether the four parameters of a BatchNormalization, as far as they are known, are anything but [C]. */
+export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
+	const known = PARAMETER_NAMES.map((name) => layer[name]).filter(({ values }) => values !== null);
+	const isOfChannels = layer.kind === 'batchnorm' && layer.axes === 'channel';
+	return isOfChannels && known.some(({ dims }) => dims.length !== 1 || dims[0] !== layer.channels);
 }
 
 function linearMap(layer: BatchNormLayer) {
@@ -117,13 +138,24 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldabilit
 	if (node.opType === 'MatMul' && layer.inputShape !== undefined && layer.inputShape.length !== 2) {
 		// The last axis of its product is the channel axis, 1, in rank 2 only.
 		reasons.push('rank');
+	} else if (layer.channels !== (outputChannels(scope, node) ?? layer.channels)) {
+		reasons.push('parameter-shape');
 	}
-	reasons.push(...weightReasons(layer, node));
+	reasons.push(...operatorReasons(layer, node));
 	const blocked = reasons.some((reason) => reason !== 'shared-weight');
 	return blocked ? { reasons } : { into: node.name || tensors[0], reasons };
 }
 
-function weightReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
+/** Output channels of a node's weight; undefined where that is no tensor in the file. */
+function outputChannels(scope: Scope, node: Node): number | undefined {
+	const operator = linearOperator({ scope, node }, 0);
+	const dims = operator && recordOf(scope, operator.weight)?.dims;
+	const layout = dims && weightLayout(operator, dims);
+	return layout && channelCount(layout);
+}
+
+/** What an operator's own constants have against a fold. */
+export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
 	const weight = node.inputs[1] ?? '';
 	const bias = node.inputs[2] ?? '';
 	const definition = scope.lookup(weight);
@@ -131,6 +163,10 @@ function weightReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node
 		return ['dynamic-parameter'];
 	}
 	const reasons: FoldReason[] = [];
+	if (node.opType === 'Gemm' && scope.attribute(node, 'alpha')?.f === 0) {
+		// Whatever the weight is, the product is 0: no weight could take up a scale.
+		reasons.push('zero-alpha');
+	}
 	if (kind === 'batchnorm' && gamma.dtype !== dtype && gamma.dtype !== 'undefined' && dtype !== 'unknown') {
 		reasons.push('mixed-types');
 	}
@@ -149,7 +185,7 @@ function forward(layer: BatchNormLayer): Foldability | { reasons: FoldReason[] }
 	if (!takesIt || next.inputs[0] !== output || consumers.length > 1 || isGraphOutput) {
 		return { reasons };
 	}
-	const weight = weightReasons(layer, next);
+	const weight = operatorReasons(layer, next);
 	const unpadded = !isPadded(scope, next) || (linearMap(layer)?.shift.every((value) => value === 0) ?? false);
 	if (unpadded && weight.every((reason) => reason === 'shared-weight') && next.opType === 'Conv') {
 		return { into: next.name || (next.outputs[0] ?? ''), reasons: weight };

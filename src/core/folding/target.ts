@@ -13,8 +13,10 @@ import {
 	transposeAxes,
 	unsqueezeAxes,
 } from './channel-trace.js';
+import { hasCycle } from './cycle.js';
 import { type ChannelLayout, channelCount } from './layout.js';
 import type { LinearOperator } from './linear.js';
+import { hasMisshapenParameters } from './reasons.js';
 import { type WeightReader, weightLayout } from './weights.js';
 
 /** The linear operator in front of a layer, and how its output channels reach the layer. */
@@ -51,6 +53,9 @@ const MAX_PATH = 32;
 
 /** Walks back from a layer's input to the linear operator it can be folded into; undefined when there is none. */
 export async function findTarget(layer: BatchNormLayer, context: TargetContext): Promise<FoldTarget | undefined> {
+	if (hasCycle(layer.scope) || hasMisshapenParameters(layer)) {
+		return undefined;
+	}
 	const path: Place[] = [];
 	const earlier: BatchNormLayer[] = [];
 	let at = { scope: layer.scope, name: layer.input };
@@ -133,7 +138,12 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 		}
 	}
 	const rows = axes?.[1] && channelsOfAxis(axes[1], channels);
-	return rows?.every((channel) => channel < layer.channels) ? { operator, earlier, path, added, rows } : undefined;
+	return rows && reachesAll(rows, layer.channels) ? { operator, earlier, path, added, rows } : undefined;
+}
+
+/** Whether the rows lead to the channels from 0 on, to each of them and to no other. */
+function reachesAll(rows: Int32Array, channels: number): boolean {
+	return rows.every((channel) => channel < channels) && new Set(rows).size === channels;
 }
 
 /** Shape of the operator's output; unknown sizes are undefined. Without any hint a product has two dimensions. */

@@ -49,6 +49,9 @@ export const FOLD_REASONS: Readonly<Record<string, string>> = {
 	'shared-weight': 'the weight is shared with another node',
 	'mixed-types': 'the data types differ',
 	rank: 'the rank is not supported',
+	'parameter-shape': 'its parameters are not one value for each channel of the operator',
+	'cyclic-graph': 'the graph has a cycle',
+	'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 	'inside-function': 'it stands in a model-local function, which other calls share',
 };
 

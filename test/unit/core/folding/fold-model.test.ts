@@ -402,3 +402,38 @@ test('weights in another file are read from there and written into the model', a
 	const weight = (await readModel(written)).graph.initializers.get('w');
 	assert.equal(weight?.storage.kind, 'raw');
 });
+
+/** Conv or Gemm, then BatchNormalization, of two channels; the last initializers of a name count. */
+const layerSpec = (operator: NodeSpec, initializers: readonly TensorSpec[], shape: readonly number[]): ModelSpec => ({
+	graph: {
+		nodes: [operator, { op: 'BatchNormalization', name: 'bn', inputs: ['h', 'p', 'p', 'p', 'p'], outputs: ['y'] }],
+		initializers,
+		inputs: [{ name: 'x', shape }],
+		outputs: ['y'],
+	},
+});
+
+test('parameters of another number than the operator has channels: nothing is folded, and no fold is right', async () => {
+	const conv = { op: 'Conv', name: 'conv', inputs: ['x', 'w'], outputs: ['h'] };
+	const weight = { name: 'w', dims: [2, 1, 1, 1], values: [1, 2] };
+	const original = await open(layerSpec(conv, [weight, { name: 'p', values: [1, 2, 3] }], [1, 1, 2, 2]));
+	const { bytes, kept } = await fold(original);
+	assert.deepEqual(bytes, original.bytes);
+	assert.deepEqual(kept, ['bn: parameter-shape']);
+	// What two of the three would make of the weights.
+	const right = await fold(await open(layerSpec(conv, [weight, { name: 'p', values: [1, 2] }], [1, 1, 2, 2])));
+	assert.doesNotMatch(await verdicts(original, right), /match$/);
+});
+
+test('a Gemm that multiplies its bias by 0: the bias of the fold is added behind it', async () => {
+	const gemm = { op: 'Gemm', name: 'fc', inputs: ['x', 'm', 'c'], outputs: ['h'], attributes: { beta: { f: 0 } } };
+	const constants = [
+		{ name: 'm', dims: [3, 2], values: [1, 2, 3, 4, 5, 6] },
+		{ name: 'c', values: [7, 8] },
+		{ name: 'p', values: [1, 2] },
+	];
+	const original = await open(layerSpec(gemm, constants, [1, 3]));
+	const folded = await fold(original);
+	assert.equal(operators(folded), 'Gemm Add');
+	assert.equal(await verdicts(original, folded), 'match');
+});

@@ -126,3 +126,27 @@ test('a decomposed layer folds like any other', async () => {
 	];
 	assert.equal(await fold([CONV, ...chain], { initializers: constants }), 'into conv');
 });
+
+test('an invalid model: parameters that do not fit the operator, a cycle', async () => {
+	const others = (change: (tensor: TensorSpec) => TensorSpec) => ({
+		initializers: INITIALIZERS.map((tensor) => ('gv'.includes(tensor.name) ? change(tensor) : tensor)),
+	});
+	const three = others((tensor) => ({ ...tensor, values: [1, 2, 3] }));
+	assert.equal(await fold([CONV, BN], three), 'parameter-shape');
+	const deep = others((tensor) => ({ ...tensor, dims: [1, 2, 1, 1] }));
+	assert.equal(await fold([CONV, BN], deep), 'parameter-shape');
+	assert.equal(await fold([{ ...CONV, inputs: ['y', 'w'] }, BN]), 'cyclic-graph');
+});
+
+test('an infinite variance makes scale and shift finite, but is invalid all the same', async () => {
+	const infinite = INITIALIZERS.map((tensor) =>
+		tensor.name === 'v' ? { ...tensor, values: [1, Number.POSITIVE_INFINITY] } : tensor,
+	);
+	assert.equal(await fold([CONV, BN], { initializers: infinite }), 'invalid-variance');
+});
+
+test('a Gemm that multiplies its weight by 0', async () => {
+	const gemm = { op: 'Gemm', name: 'fc', inputs: ['i', 'm'], outputs: ['x'] };
+	assert.equal(await fold([{ ...gemm, attributes: { alpha: { f: 2 } } }, BN]), 'into fc');
+	assert.equal(await fold([{ ...gemm, attributes: { alpha: { f: 0 } } }, BN]), 'zero-alpha');
+});
