@@ -1,5 +1,5 @@
 import type { ParameterValues } from './parameters.js';
-import { countChannels, shortNumber } from './words.js';
+import { countChannels, median, shortNumber } from './words.js';
 
 /** A layer's running statistics and those of the batch that was run through it. */
 export interface DriftSubject {
@@ -15,7 +15,7 @@ export interface DriftThresholds {
 	/** Smallest drift worth a word, in running standard deviations (of the mean) or as half a log ratio (of the variance):
 	 * 0.25 moves an activation by a quarter of its usual range. */
 	readonly least: number;
-	/** Standard errors of N images beyond which it is no chance: 4, false for about 6 in 100,000 channels. */
+	/** Standard errors of N images beyond which a single channel is looked at: 4, about 6 in 100,000 of normal data. */
 	readonly standardErrors: number;
 }
 
@@ -46,43 +46,132 @@ export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'imag
 }
 
 /**
- * One standard error of either, by chance alone. The noise is that of N images, not of N * H * W pixels: pixels of one
- * image are correlated, and an image is the independent sample. One image says nothing about the variance.
+ * One standard error of either for normal data, by chance alone. The noise is that of N images, not of N * H * W pixels:
+ * pixels of one image are correlated, and an image is the independent sample. One image says nothing about the variance.
  */
 export function samplingNoise(images: number): { readonly shift: number; readonly spread: number } {
 	return { shift: 1 / Math.sqrt(images), spread: 1 / Math.sqrt(2 * (images - 1)) };
 }
 
-/** Whether the running statistics fit the data: {@link driftOf} against so many times the {@link samplingNoise}. */
+/**
+ * A single image may lie this many standard deviations off: what max(z - 1, 0) of a normal z does once in 100,000. By
+ * that much over N it takes the mean along.
+ */
+const OUTLIER = 12;
+
+/** Kurtosis of an image's share in the variance that is allowed for: channels that one image in 50 turns on have it. */
+const KURTOSIS = 50;
+
+/** Fewer images tell nothing about a channel's variance: below the first not that it grew, below the second (where none
+ * of the rare images that carry it need be among them) not that it shrank. */
+const LEAST_IMAGES = { grown: 32, shrunk: 1024 };
+
+/** The same of half of a layer's channels at once. */
+const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
+
+/** Shares of the standard errors that half of the channels have to be off by: chance rarely takes so many along. */
+const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
+
+/** Channels of which a median says something. */
+const LEAST_CHANNELS = 4;
+
+/**
+ * What chance may do to a channel whose data have heavy tails, as the activations of networks do: few images then carry
+ * most of mean and variance. Infinity where that many images tell nothing.
+ */
+export function chanceLimits(
+	images: number,
+	standardErrors: number,
+): { readonly shift: number; readonly spread: number } {
+	const shift = standardErrors * samplingNoise(images).shift + OUTLIER / images;
+	const relative = standardErrors * Math.sqrt(KURTOSIS / images);
+	return { shift, spread: images < LEAST_IMAGES.grown ? Number.POSITIVE_INFINITY : Math.log1p(relative) / 2 };
+}
+
+/** What a channel has to be off by to be told. */
+interface Limits {
+	readonly shift: number;
+	readonly grown: number;
+	readonly shrunk: number;
+}
+
+/** For a channel by itself: {@link chanceLimits}, and beyond the scatter of the layer's other channels. */
+function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
+	const chance = chanceLimits(images, standardErrors);
+	const limit = Math.max(least, chance.spread, standardErrors * scatter(spread));
+	return {
+		shift: Math.max(least, chance.shift),
+		grown: limit,
+		shrunk: images < LEAST_IMAGES.shrunk ? Number.POSITIVE_INFINITY : limit,
+	};
+}
+
+/**
+ * Where half of the channels or more are off the same way, less is needed of each. A median is not moved by what heavy
+ * tails do: they make the variance of a few channels larger and that of most smaller.
+ */
+function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
+	const never = Number.POSITIVE_INFINITY;
+	if (drift.shift.length < LEAST_CHANNELS || images < LEAST_IMAGES_OF_MOST.grown) {
+		return { shift: never, grown: never, shrunk: never };
+	}
+	const noise = samplingNoise(images);
+	const shift = Math.max(least, SHARE_OF_MOST.shift * standardErrors * noise.shift);
+	const spread = Math.max(least, SHARE_OF_MOST.spread * standardErrors * noise.spread);
+	const middle = signedMedian(drift.spread);
+	return {
+		shift: median(drift.shift) > shift ? shift : never,
+		grown: middle > spread ? spread : never,
+		shrunk: images >= LEAST_IMAGES_OF_MOST.shrunk && middle < -spread ? spread : never,
+	};
+}
+
+/** Of the finite values; 0 of none. */
+function signedMedian(values: Float64Array): number {
+	const sorted = values.filter(Number.isFinite).sort();
+	return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** Standard deviation by the median absolute deviation (1.4826 of it for normal data); 0 of few channels. */
+function scatter(values: Float64Array): number {
+	const finite = values.filter(Number.isFinite);
+	const middle = signedMedian(finite);
+	return finite.length < LEAST_CHANNELS ? 0 : 1.4826 * median(finite.map((value) => value - middle));
+}
+
+/** Whether the running statistics fit the data: {@link driftOf} against what chance does to that many images. */
 export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIFT_THRESHOLDS): DriftFinding[] {
 	const { batch, images } = subject;
 	const drift = driftOf(subject);
-	const noise = samplingNoise(images);
-	const meanLimit = Math.max(thresholds.least, thresholds.standardErrors * noise.shift);
-	const spreadLimit = Math.max(thresholds.least, thresholds.standardErrors * noise.spread);
+	const one = limitsOfOne(drift, images, thresholds);
+	const most = limitsOfMost(drift, images, thresholds);
+	const shiftLimit = Math.min(one.shift, most.shift);
+	const grownLimit = Math.min(one.grown, most.grown);
+	const shrunkLimit = Math.min(one.shrunk, most.shrunk);
 	const channels: number[] = [];
 	const worst = { channel: 0, excess: 0, words: '' };
 	for (let c = 0; c < batch.mean.length; c++) {
-		const shift = Math.abs(drift.shift[c]);
-		const spread = Math.abs(drift.spread[c]);
-		const excess = Math.max(shift / meanLimit, spread / spreadLimit);
+		const shift = Math.abs(drift.shift[c]) / shiftLimit;
+		const spreadLimit = drift.spread[c] > 0 ? grownLimit : shrunkLimit;
+		const spread = Number.isFinite(spreadLimit) ? Math.abs(drift.spread[c]) / spreadLimit : 0;
+		const excess = Math.max(shift, spread);
 		if (!(excess > 1)) {
 			continue;
 		}
 		channels.push(c);
 		if (excess > worst.excess) {
-			const byMean = shift / meanLimit >= spread / spreadLimit;
 			worst.channel = c;
 			worst.excess = excess;
-			worst.words = byMean
-				? `its mean is off by ${shortNumber(shift)} running standard deviations`
-				: `its standard deviation is ${shortNumber(Math.exp(drift.spread[c]))} times the running one`;
+			worst.words =
+				shift >= spread
+					? `its mean is off by ${shortNumber(Math.abs(drift.shift[c]))} running standard deviations`
+					: `its standard deviation is ${shortNumber(Math.exp(drift.spread[c]))} times the running one`;
 		}
 	}
 	if (channels.length === 0) {
 		return [];
 	}
 	const sample = images === 1 ? 'a single image' : `${images} images`;
-	const message = `The running statistics of ${countChannels(channels, batch.mean.length)} do not fit the data, more than ${sample} would explain: in channel ${worst.channel} ${worst.words}.`;
+	const message = `The running statistics of ${countChannels(channels, batch.mean.length)} do not fit the data (${sample}): in channel ${worst.channel} ${worst.words}.`;
 	return [{ code: 'statistics-drift', severity: 'warning', channels, message }];
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_DRIFT_THRESHOLDS, type Drift, driftOf, samplingNoise } from '../batchnorm/drift.js';
+import { chanceLimits, DEFAULT_DRIFT_THRESHOLDS, type Drift, driftOf } from '../batchnorm/drift.js';
 import type { LayerReport } from './types.js';
 
 /** How far the data of a run lie from a layer's running statistics; null where one of them is not known. */
@@ -9,9 +9,7 @@ export function layerDrift({ parameters, batch, epsilon }: LayerReport): Drift |
 /** What chance may do to each with that many images, taken generously; Infinity where they tell nothing. */
 export function driftByChance({ batch }: LayerReport): { readonly shift: number; readonly spread: number } {
 	// How many images there were is not in every report.
-	const { shift, spread } = samplingNoise(batch?.images ?? 0);
-	const times = DEFAULT_DRIFT_THRESHOLDS.standardErrors;
-	return { shift: times * shift, spread: times * (Number.isNaN(spread) ? Number.POSITIVE_INFINITY : spread) };
+	return chanceLimits(batch?.images ?? 0, DEFAULT_DRIFT_THRESHOLDS.standardErrors);
 }
 
 /** Index of the first layer, in graph order, whose statistics do not fit the data; null: all fit, or nobody looked. */

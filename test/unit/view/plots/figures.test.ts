@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { chanceLimits } from '../../../../src/core/batchnorm/drift.js';
 import type { LayerReport } from '../../../../src/core/report/types.js';
 import { PLOT_KINDS, type PlotKind } from '../../../../src/view/attributes.js';
 import { buildFigure, hasFigure } from '../../../../src/view/plots/figures.js';
@@ -189,12 +190,13 @@ describe('drift', () => {
 
 	it('is held against the chance of the images, not of the pixels', () => {
 		const built = figure('drift', layer(33));
-		assert.deepEqual(linesOf(built, 'y'), [-4 / Math.sqrt(33), 4 / Math.sqrt(33)]);
-		assert.deepEqual(linesOf(built, 'y2'), [-0.5, 0.5]);
+		const chance = chanceLimits(33, 4);
+		assert.deepEqual(linesOf(built, 'y'), [-chance.shift, chance.shift]);
+		assert.deepEqual(linesOf(built, 'y2'), [-chance.spread, chance.spread]);
 	});
 
 	it('of one image has no band for the variance, and of nobody knows how many none at all', () => {
-		assert.deepEqual(linesOf(figure('drift', layer(1)), 'y'), [-4, 4]);
+		assert.deepEqual(linesOf(figure('drift', layer(1)), 'y'), [-16, 16]);
 		assert.deepEqual(linesOf(figure('drift', layer(1)), 'y2'), []);
 		assert.deepEqual([...linesOf(figure('drift', layer()), 'y'), ...linesOf(figure('drift', layer()), 'y2')], []);
 	});
