@@ -47,7 +47,9 @@ export function mergeReports(reports: readonly NamedReport[]): Report {
 		}
 	}
 	const all = reports.map(({ report }) => report);
-	const onFiles = all.every(({ run }) => run.inputs.length > 0 && run.inputs.every(isFromFile));
+	const measured = all.filter(({ layers }) => layers.some(({ batch }) => batch !== null));
+	const onFiles = measured.every(({ run }) => run.inputs.length > 0 && run.inputs.every(isFromFile));
+	const missing = missingStatistics(reports);
 	return {
 		...first.report,
 		layers: first.report.layers.map((_, index) =>
@@ -56,9 +58,27 @@ export function mergeReports(reports: readonly NamedReport[]): Report {
 				onFiles,
 			),
 		),
-		run: mergeRuns(all.map(({ run }) => run)),
+		run: mergeRuns(
+			all.map(({ run }) => run),
+			missing,
+		),
 		findings: distinct(all.flatMap(({ findings }) => findings)),
 	};
+}
+
+/**
+ * Which reports lack statistics that another one has, in a sentence each: what is merged is then not of all the data.
+ */
+export function missingStatistics(reports: readonly NamedReport[]): string[] {
+	const isKnown = reports[0].report.layers.map((_, index) =>
+		reports.some(({ report }) => report.layers[index].batch !== null),
+	);
+	const known = isKnown.filter(Boolean).length;
+	return reports.flatMap(({ file, report }) => {
+		const lacking = report.layers.filter(({ batch }, index) => batch === null && isKnown[index]).length;
+		const which = lacking === known ? '' : ` of ${lacking} of ${known} layers`;
+		return lacking === 0 ? [] : [`${file} has no batch statistics${which}: what is merged leaves its data out.`];
+	});
 }
 
 /** Made-up input says nothing about anybody's data. */
@@ -67,9 +87,10 @@ function isFromFile({ from }: RunInput): boolean {
 }
 
 function mergeLayer(parts: readonly LayerReport[], onFiles: boolean): LayerReport {
-	const [first] = parts;
-	const batch = mergeStatistics(parts);
-	const shape = mergeShapes(parts.map(({ inputShape }) => inputShape));
+	const measured = parts.filter((part) => part.batch !== null);
+	const first = measured[0] ?? parts[0];
+	const batch = mergeStatistics(measured);
+	const shape = mergeShapes(measured.map(({ inputShape }) => inputShape));
 	const { inputShape: _, ...rest } = first;
 	const merged: LayerReport = {
 		...rest,
@@ -92,13 +113,13 @@ function drift({ batch, parameters, mode, axes, epsilon }: LayerReport): Finding
 	return statisticsDrift({ parameters, batch, epsilon, images }, DEFAULT_DRIFT_THRESHOLDS);
 }
 
-/** null where a part has none: statistics of the rest would pass for those of all. */
+/** @param parts those that have any; null: there is none */
 function mergeStatistics(parts: readonly LayerReport[]): BatchStatistics | null {
 	const batches = parts.flatMap(({ batch, inputShape }) =>
 		batch ? [{ ...batch, images: batch.images ?? inputShape?.[0] ?? 1 }] : [],
 	);
 	const lengths = new Set(batches.map(({ mean }) => mean.length));
-	if (batches.length < parts.length || lengths.size !== 1) {
+	if (lengths.size !== 1) {
 		return null;
 	}
 	const moments = mergeMoments(batches.map(momentsOf));
@@ -166,10 +187,11 @@ function mergeVerdicts(parts: readonly Recompute[]): Recompute {
 	};
 }
 
-function mergeRuns(runs: readonly RunSummary[]): RunSummary {
-	const [first] = runs;
+/** @param remarks sentences that are told besides the runs' own */
+function mergeRuns(runs: readonly RunSummary[], remarks: readonly string[]): RunSummary {
+	const first = runs.find(({ inputs }) => inputs.length > 0) ?? runs[0];
 	const worst = runs.find(({ status }) => status !== 'ok') ?? first;
-	const reasons = [...new Set(runs.flatMap(({ reason }) => reason ?? []))];
+	const reasons = [...new Set([...runs.flatMap(({ reason }) => reason ?? []), ...remarks])];
 	const milliseconds: Record<string, number> = {};
 	for (const run of runs) {
 		for (const [stage, time] of Object.entries(run.milliseconds)) {
@@ -179,7 +201,7 @@ function mergeRuns(runs: readonly RunSummary[]): RunSummary {
 	return {
 		status: worst.status,
 		...(reasons.length > 0 && { reason: reasons.join(' ') }),
-		runtime: [...new Set(runs.map(({ runtime }) => runtime))].join(', '),
+		runtime: [...new Set(runs.flatMap(({ runtime }) => (runtime === '' ? [] : [runtime])))].join(', '),
 		inputs: first.inputs.map((input) => mergeInputs(runs, input)),
 		milliseconds,
 	};

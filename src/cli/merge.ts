@@ -4,8 +4,9 @@ import { parseReport, ReportError } from '../core/report/json.js';
 import { reasonOf } from '../platform/file-source.js';
 import { parseOptions } from './arguments.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
-import { MergeError, mergeReports, type NamedReport } from './merge-reports.js';
+import { MergeError, mergeReports, missingStatistics, type NamedReport } from './merge-reports.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
+import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 
 /** `batchnorm-lens merge`: prints one report of several; resolves to the exit code. */
@@ -17,6 +18,9 @@ export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	}
 	const merged = mergeReports(reports);
 	await writeOutput(merged, output, { failOn });
+	for (const sentence of missingStatistics(reports)) {
+		process.stderr.write(`${sanitize(sentence)}\n`);
+	}
 	return hasFinding(merged, failOn) ? 1 : 0;
 }
 

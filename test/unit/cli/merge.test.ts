@@ -110,8 +110,26 @@ test('values that were left out are left out of the whole, channel by channel', 
 	assert.equal(batch?.variance[1], 1);
 });
 
-test('a layer without statistics in one part has none in the whole', () => {
-	assert.equal(merge(part(), part({ batch: null })).layers[0].batch, null);
+test('a report without statistics leaves those of the others as they are, and is named', () => {
+	const { inputShape: _, ...bare } = sampleLayer({ batch: null, recompute: { status: 'skipped' } });
+	const skipped = {
+		...sampleReport({ layers: [bare] }),
+		run: { status: 'skipped', reason: 'Running was switched off.', runtime: '', inputs: [], milliseconds: {} },
+	} as const;
+	for (const merged of [merge(part(), skipped, part()), merge(skipped, part(), part())]) {
+		const [layer] = merged.layers;
+		assert.deepEqual([layer.batch?.count, layer.inputShape?.[0], layer.recompute.status], [128, 2, 'skipped']);
+		assert.equal(merged.run.inputs.length, 1);
+		assert.match(merged.run.reason ?? '', /[01]\.json has no batch statistics: what is merged leaves its data out\./);
+	}
+	assert.equal(merge(part()).run.reason, part().run.reason);
+	assert.equal(merge(skipped, skipped).layers[0].batch, null);
+	const two = (second: Parameters<typeof sampleLayer>[0]) =>
+		sampleReport({ layers: [sampleLayer(), sampleLayer({ name: 'other', ...second })] });
+	assert.match(
+		merge(two({}), two({ batch: null })).run.reason ?? '',
+		/1\.json has no batch statistics of 1 of 2 layers/,
+	);
 });
 
 test('whether statistics have drifted is judged of all the data, and of nobody’s only when none is made up', () => {
@@ -196,6 +214,9 @@ test('the command line merges what it wrote, and says in a sentence what it cann
 	assert.deepEqual([merged.status, merged.stderr], [0, '']);
 	assert.equal(parseReport(JSON.parse(merged.stdout)).layers[0].batch?.count, 128);
 	assert.match(run('merge', ...names).stdout, /1 BatchNorm layer/);
+	const bare = path.join(folder, 'bare.json');
+	await writeFile(bare, JSON.stringify(encodeReport(part({ batch: null }))));
+	assert.match(run('merge', ...names, bare).stderr, /^[^\n]*bare\.json has no batch statistics[^\n]*\n$/);
 	for (const [file, content, message] of [
 		['text.json', 'not json', /text\.json is not JSON/],
 		['other.json', '{"format":"something else"}', /other\.json is not a report that can be merged: /],
