@@ -128,7 +128,7 @@ export class LayerComparer {
 			return verdict;
 		}
 		const reading = { ...weights, foundAdded: target.added, operators: [] };
-		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows) }, target);
+		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows), withoutLayer: true }, target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;
 		}
@@ -179,7 +179,9 @@ export class LayerComparer {
 }
 
 /** One way to understand what is compared with what. */
-type Reading = ReadPartners & Pick<FoldInputs, 'foundAdded' | 'parameters'> & Pick<ExtendedLayer, 'operators'>;
+type Reading = ReadPartners &
+	Pick<FoldInputs, 'foundAdded' | 'parameters' | 'withoutLayer'> &
+	Pick<ExtendedLayer, 'operators'>;
 
 /**
  * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only

@@ -163,7 +163,8 @@ function byEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[
 function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly number[]): Diagnosis {
 	const { multiples, informative } = countMultiples(nearest.ratios);
 	const weightsWrong = wrong.filter((row) => !isRightScale(nearest, row)).length;
-	const isWidespread = weightsWrong >= LEAST_EXPLAINED * informative && multiples >= NEARLY_ALL * informative;
+	const isWidespread =
+		!fold.withoutLayer && weightsWrong >= LEAST_EXPLAINED * informative && multiples >= NEARLY_ALL * informative;
 	const statistics = isWidespread ? readStatistics(fold, nearest.ratios) : undefined;
 	if (statistics) {
 		const rounding = nearest.precision.cause;

@@ -97,7 +97,7 @@ function unknownEvidence(
 				similarity.distorted.length > 0
 					? describeDistorted(similarity.distorted)
 					: describeUnexplained(explanation, unexplained);
-			return `${rows - unexplained.length} of ${count(rows, 'channel')} carry the right fold; ${what}; ${error}.`;
+			return `${rows - unexplained.length} of ${count(rows, 'channel')} ${fold.withoutLayer ? 'are as they were' : 'carry the right fold'}; ${what}; ${error}.`;
 		}
 		default:
 			return `No formula, order, axis or rounding of the catalogue explains ${unexplained.length} of ${count(fold.parameters.gamma.length, 'channel')}; ${error}.`;

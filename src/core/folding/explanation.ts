@@ -5,6 +5,7 @@ import { biasBounds, expectedFold, gather, gatherParameters } from './expected.j
 import type { FoldCase } from './fold-case.js';
 import type { FoundPrecision } from './precision.js';
 import type { RowRatios } from './ratios.js';
+import { constantFactor } from './scale-constant.js';
 import { isRatio, predictScale, type ScaleHypothesis, scaleProblem } from './scale-problem.js';
 import { nothingWrong, searchScale } from './scale-search.js';
 import { bestFit, otherSettings, rightSettings, type Setting } from './settings.js';
@@ -82,7 +83,12 @@ function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanat
 	const problem = scaleProblem(parameters, setting.ratios);
 	const bias = biasProblem(fold, setting);
 	// Where hardly a row is a multiple of its original, formulas have nothing to go by.
-	const hypotheses = setting.fit < HOPELESS ? [nothingWrong(problem)] : searchScale(problem, most);
+	const hypotheses =
+		setting.fit < HOPELESS
+			? [nothingWrong(problem)]
+			: fold.withoutLayer
+				? [nothingWrong(problem), ...constantFactor(problem)]
+				: searchScale(problem, most);
 	const sketches: Sketch[] = [];
 	let limit = Number.POSITIVE_INFINITY;
 	for (const hypothesis of hypotheses) {

@@ -22,6 +22,8 @@ export interface FoldCase {
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
 	readonly gemmBetas: readonly number[];
+	/** There is no layer: the weights should be the original ones, and formulas of folding have nothing to say. */
+	readonly withoutLayer?: boolean;
 }
 
 /** A layer's parameters as folding needs them: separate where they can be had, else a plain scale and shift. */
@@ -48,6 +50,7 @@ export interface FoldInputs {
 	readonly foundOperator: LinearOperator;
 	/** Constant that the deployed model adds behind its operator. */
 	readonly foundAdded: Float64Array | null;
+	readonly withoutLayer?: boolean;
 }
 
 /** Brings both operators' constants and the layer's parameters to one layout, one entry a row; a sentence when they do not fit. */
@@ -74,6 +77,7 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 		source: inputs.original.stored,
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, foundOperator.beta])].filter((beta) => beta !== 1),
+		...(inputs.withoutLayer && { withoutLayer: true }),
 	};
 }
 

@@ -2,12 +2,13 @@ import { affine } from '../batchnorm/affine.js';
 import { FLOAT_FORMATS, type FloatName, isFloatName } from '../batchnorm/bound.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { PARAMETER_NAMES } from '../batchnorm/parameters.js';
+import type { CauseCode } from '../report/causes.js';
 import type { FoldParameters } from './expected.js';
 import { layerParameters } from './fold-case.js';
 import { roundTo } from './formats.js';
 import { alongAxis } from './layout.js';
 import { cannotTell, judgeFold, type Verdict } from './verdict.js';
-import { count } from './words.js';
+import { count, shortNumber } from './words.js';
 
 /** Largest relative difference between the parameters of two layers, epsilon included; undefined where one has none. */
 export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
@@ -60,13 +61,87 @@ export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict
 		};
 	}
 	if (verdict.status === 'mismatch') {
-		return {
-			...verdict,
-			evidence: `The layer is still there as ${other.name}, with other parameters. ${verdict.evidence}`,
-		};
+		return withParameters(verdict, parameterChanges(own, found), other.name);
 	}
 	const evidence = `The layer is still there as ${other.name}, written differently: scale and shift of all ${count(own.gamma.length, 'channel')} are the same within rounding.`;
 	return { ...verdict, status: 'kept', evidence };
+}
+
+/**
+ * A layer whose parameters differ says so itself. A formula is named beside them where it explains what differs: gamma and
+ * beta alone show no mistake of the statistics, and statistics alone are others, whatever made them so.
+ */
+function withParameters(verdict: Verdict, changes: readonly ParameterChange[], name: string): Verdict {
+	const lead = `The layer is still there as ${name}, with other parameters: ${changes.map(changeWords).join(', ')}.`;
+	const details = Object.fromEntries(
+		changes.map(({ name: parameter, channels, largest }) => [
+			parameter,
+			{ channels, largest: Number.isFinite(largest) ? largest : null },
+		]),
+	);
+	const differs = (names: readonly string[]) => changes.every(({ name: parameter }) => names.includes(parameter));
+	const isFormula = !['unknown', 'stale-statistics', null].includes(verdict.cause);
+	if (isFormula && (!differs(['gamma', 'beta']) || verdict.causes.every((code) => AFFINE_CAUSES.includes(code)))) {
+		return {
+			...verdict,
+			evidence: `${lead} ${verdict.evidence}`,
+			details: { ...verdict.details, parameters: details },
+		};
+	}
+	const isComparable = changes.every(({ largest }) => Number.isFinite(largest));
+	const cause = isComparable && differs(['mean', 'variance']) ? 'stale-statistics' : 'unknown';
+	return {
+		...verdict,
+		cause,
+		causes: [cause],
+		confidence: cause === 'unknown' ? 0 : MOST_CONFIDENT,
+		evidence: lead,
+		details: { parameters: details },
+		alternatives: [],
+	};
+}
+
+/** Mistakes that only gamma or beta show. */
+const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped'];
+/** Other statistics are seen, not inferred; that they are older ones is not. */
+const MOST_CONFIDENT = 0.95;
+
+interface ParameterChange {
+	readonly name: keyof FoldParameters;
+	/** How many channels differ, of how many. */
+	readonly channels: number;
+	readonly of: number;
+	/** Largest relative difference; NaN where a value is. */
+	readonly largest: number;
+	/** The first channel that differs. */
+	readonly before: number;
+	readonly after: number;
+}
+
+function parameterChanges(own: FoldParameters, found: FoldParameters): ParameterChange[] {
+	const values = (parameters: FoldParameters, name: keyof FoldParameters) => {
+		const value = parameters[name];
+		return typeof value === 'number' ? Float64Array.of(value) : value;
+	};
+	return [...PARAMETER_NAMES, 'epsilon' as const].flatMap((name) => {
+		const [a, b] = [values(own, name), values(found, name)];
+		const changed = Array.from(a.keys()).filter((channel) => !(a[channel] === b[channel]));
+		const [first] = changed;
+		return first === undefined
+			? []
+			: [{ name, channels: changed.length, of: a.length, largest: distance(a, b), before: a[first], after: b[first] }];
+	});
+}
+
+/** "gamma of 24 of 24 channels by up to 12 %", "epsilon 1e-3 instead of 1e-5". */
+function changeWords({ name, channels, of, largest, before, after }: ParameterChange): string {
+	if (name === 'epsilon') {
+		return `epsilon ${shortNumber(after)} instead of ${shortNumber(before)}`;
+	}
+	const size = Number.isFinite(largest)
+		? `by up to ${Number((100 * largest).toPrecision(3))} %`
+		: 'some of them not finite';
+	return `${name} differs in ${channels} of ${count(of, 'channel')}, ${size}`;
 }
 
 /** Equal parameters are equal: the comparison of scales in float64 with their float32 rounding is no error of theirs. */

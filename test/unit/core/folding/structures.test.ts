@@ -142,11 +142,53 @@ test('a layer that stayed with other parameters is a mismatch with a cause', asy
 	for (const [values, cause] of changed) {
 		const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [values]))).layers;
 		assert.deepEqual([layer.status, layer.cause], ['mismatch', cause]);
-		assert.match(layer.evidence, /^The layer is still there as bn n, with other parameters\. /);
+		assert.match(
+			layer.evidence,
+			/^The layer is still there as bn n, with other parameters: (beta|mean|gamma) differs in 4 of 4 channels, /,
+		);
 	}
 	const epsilon = { ...norm('c', 'n'), attributes: { epsilon: { f: 1e-3 } } };
 	const [layer] = (await compare(model(ORIGINAL), model([ORIGINAL[0], epsilon, ORIGINAL[2]]))).layers;
 	assert.equal(layer.cause, 'wrong-epsilon');
+});
+
+test('of a layer that stayed the parameters that differ are named, with numbers and without guessing', async () => {
+	const cases = [
+		['g', 'gamma', 0.8],
+		['t', 'beta', 0.5],
+	] as const;
+	for (const [name, parameter, by] of cases) {
+		const [first, ...rest] = numbers(name);
+		const values = tensor(name, [C], [first * by, ...rest]);
+		const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [values]))).layers;
+		assert.deepEqual([layer.status, layer.causes, layer.confidence], ['mismatch', ['unknown'], 0]);
+		const percent = Math.round(100 * (1 - by));
+		assert.equal(
+			layer.evidence,
+			`The layer is still there as bn n, with other parameters: ${parameter} differs in 1 of 4 channels, by up to ${percent} %.`,
+		);
+	}
+	const statistics = [
+		tensor('u', [C], draw(C)),
+		tensor(
+			'v',
+			[C],
+			numbers('v').map((value, c) => value * (1.1 + c / 9)),
+		),
+	];
+	const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, statistics))).layers;
+	assert.deepEqual(layer.causes, ['stale-statistics']);
+	assert.match(
+		layer.evidence,
+		/: mean differs in 4 of 4 channels, .* variance differs in 4 of 4 channels, by up to \d/,
+	);
+});
+
+test('weights in front of a layer that stayed are compared with themselves: no formula of folding applies', async () => {
+	const weights = tensor('w', [C, C, 3, 3], scaledRows('w', [1.5, 1.5, 1.5, 1.5]));
+	const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [weights]))).layers;
+	assert.deepEqual([layer.status, layer.causes, layer.confidence], ['mismatch', ['unknown'], 0]);
+	assert.match(layer.evidence, /not the weights in front of it\. The weights are the right ones multiplied by 1\.5, /);
 });
 
 test('a layer that stayed behind other weights is a mismatch', async () => {
