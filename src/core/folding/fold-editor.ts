@@ -34,8 +34,10 @@ export class FoldEditor {
 
 	/** @returns why it cannot be done, and then nothing is changed. */
 	fold({ operator, weights, steps }: FoldedOperator): FoldReason | undefined {
-		const back = steps.find(({ target }) => target);
-		const biasPlace = this.#biasPlace(operator, back);
+		const biasPlace = this.#biasPlace(
+			operator,
+			steps.filter(({ target }) => target),
+		);
 		if (biasPlace === undefined) {
 			return 'rank';
 		}
@@ -52,14 +54,16 @@ export class FoldEditor {
 		} else if (biasPlace.kind === 'add') {
 			this.#graphs.setInput(scope, biasPlace.node, biasPlace.input, { dims: [bias.length], dtype, values: bias });
 		} else {
-			const { layer, shape } = biasPlace;
+			const { layer, input, shape } = biasPlace;
 			const shift = byChannel(bias, biasPlace.target.rows, layer.channels);
 			const name = this.#graphs.addInitializer(scope, `${layer.output}_shift`, { dims: shape, dtype, values: shift });
-			this.#graphs.substitute(scope, layer.node, 'Add', [layer.input, name]);
+			this.#graphs.substitute(scope, layer.node, 'Add', [input, name]);
 		}
 		for (const step of steps) {
 			if (!step.target) {
 				this.#bypassForward(step);
+			} else if (biasPlace.kind === 'instead' && step.layer !== biasPlace.layer) {
+				this.#removeLayer(step.layer.scope, step.layer);
 			} else if (biasPlace.kind !== 'instead') {
 				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
 			}
@@ -71,23 +75,30 @@ export class FoldEditor {
 		return this.#graphs.finish();
 	}
 
-	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the layer's place. */
-	#biasPlace(operator: LinearOperator, back: FoldStep | undefined): BiasPlace | undefined {
-		const hasOwn = operator.kind !== 'MatMul' && operator.beta !== 0;
-		const target = back?.target;
-		if (hasOwn) {
+	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the last layer's place. */
+	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace | undefined {
+		const [first] = back;
+		const target = first?.target;
+		if (hasOwnBias(operator)) {
 			return { kind: 'own' };
 		}
 		const add = target?.path.find(({ node }) => node.opType === 'Add')?.node;
 		if (add) {
 			return { kind: 'add', node: add, input: add.inputs.findIndex((name) => isConstant(operator.scope, name)) };
 		}
-		const rank = back?.layer.inputShape?.length;
-		if (!back || !target || rank === undefined) {
+		const rank = first?.layer.inputShape?.length;
+		const last = back.at(-1);
+		if (!last || !target || rank === undefined) {
 			return undefined;
 		}
-		const { layer } = back;
-		return { kind: 'instead', layer, target, shape: [layer.channels, ...new Array<number>(rank - 2).fill(1)] };
+		const { layer } = last;
+		return {
+			kind: 'instead',
+			layer,
+			input: first.layer.input,
+			target,
+			shape: [layer.channels, ...new Array<number>(rank - 2).fill(1)],
+		};
 	}
 
 	/**
@@ -126,12 +137,20 @@ export class FoldEditor {
 	}
 }
 
+/** Whether a bias can be an input of the operator. */
+export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
+	return kind !== 'MatMul' && beta !== 0;
+}
+
 type BiasPlace =
 	| { readonly kind: 'own' }
 	| { readonly kind: 'add'; readonly node: Node; readonly input: number }
 	| {
 			readonly kind: 'instead';
+			/** The last of the layers, which the Add replaces. */
 			readonly layer: BatchNormLayer;
+			/** Of the first of them. */
+			readonly input: string;
 			readonly target: FoldTarget;
 			readonly shape: readonly number[];
 	  };

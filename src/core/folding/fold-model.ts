@@ -1,3 +1,4 @@
+import type { BatchNormLayer } from '../batchnorm/layer.js';
 import type { Edit } from '../onnx/edit.js';
 import type { Graph, Model } from '../onnx/model.js';
 import { bodies } from '../onnx/scope.js';
@@ -6,7 +7,7 @@ import type { FoldedLayer, KeptLayer } from '../report/fold-result.js';
 import { isClearPath } from './clear-path.js';
 import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from './expected.js';
 import { layerParameters } from './fold-case.js';
-import { FoldEditor, type FoldStep } from './fold-editor.js';
+import { FoldEditor, type FoldStep, hasOwnBias } from './fold-editor.js';
 import { foldForward, forwardOperator } from './forward.js';
 import type { LinearOperator } from './linear.js';
 import { type Network, readNetwork } from './network.js';
@@ -35,8 +36,9 @@ export async function planFold(model: Model, access: TensorAccess): Promise<Fold
 	const editable = new Set(graphsOf(model.graph));
 	const kept: KeptLayer[] = [];
 	const steps: FoldStep[] = [];
+	const chooser = new StepChooser(network);
 	for (const [index, layer] of network.layers.entries()) {
-		const step = editable.has(layer.scope.graph) ? stepFor(network, index) : ['inside-function' as const];
+		const step = editable.has(layer.scope.graph) ? chooser.step(index) : ['inside-function' as const];
 		if (Array.isArray(step)) {
 			kept.push({ name: layer.name, reasons: step });
 		} else {
@@ -66,13 +68,59 @@ function graphsOf(graph: Graph): Graph[] {
 	return [graph, ...graph.nodes.flatMap((node) => bodies(node).flatMap((body) => graphsOf(body.graph)))];
 }
 
-/** Where a layer goes, or why nowhere. */
-function stepFor(network: Network, index: number): FoldStep | FoldReason[] {
+/** Chooses where each layer of a network goes. */
+class StepChooser {
+	readonly #network: Network;
+	readonly #indices: ReadonlyMap<BatchNormLayer, number>;
+	readonly #known = new Map<number, FoldStep | FoldReason[]>();
+
+	constructor(network: Network) {
+		this.#network = network;
+		this.#indices = new Map(network.layers.map((layer, index) => [layer, index]));
+	}
+
+	/** Where a layer goes, or why nowhere. */
+	step(index: number): FoldStep | FoldReason[] {
+		const step = this.#known.get(index) ?? stepFor(this.#network, index, (layer) => this.#isClearBehind(index, layer));
+		this.#known.set(index, step);
+		return step;
+	}
+
+	/** Whether a layer follows another one that goes into the same operator, so that it can do so after it. */
+	#isClearBehind(index: number, reasons: readonly FoldReason[]): boolean {
+		const target = this.#network.targets[index];
+		const previous = target?.earlier.at(-1);
+		const before = previous && this.step(this.#indices.get(previous) ?? NONE);
+		if (!target || !previous || !before || !('target' in before) || before.operator !== target.operator) {
+			return false;
+		}
+		const path = target.path.slice(before.target?.path.length);
+		// Without a place for a bias it is added where the layers were: nothing may stand between them.
+		const isAdjoining = path.length === 0 || hasOwnBias(target.operator);
+		return (
+			before.target !== undefined &&
+			isAdjoining &&
+			isClearPath(this.#network.layers[index], { from: previous.node, path }, reasons)
+		);
+	}
+}
+
+/** The index of no layer. */
+const NONE = -1;
+
+function stepFor(
+	network: Network,
+	index: number,
+	isClearBehind: (reasons: readonly FoldReason[]) => boolean,
+): FoldStep | FoldReason[] {
 	const layer = network.layers[index];
 	const target = network.targets[index];
 	const { into, reasons } = foldability(layer);
-	const isNear = target?.earlier.length === 0 && target.operator.scope.path === layer.scope.path;
-	if (isNear && (into !== null || isClearPath(layer, target, reasons))) {
+	const isHere = target?.operator.scope.path === layer.scope.path;
+	const isNear = isHere && target.earlier.length === 0;
+	const isDirect =
+		isNear && (into !== null || isClearPath(layer, { from: target.operator.node, path: target.path }, reasons));
+	if (isDirect || (isHere && !isNear && into === null && isClearBehind(reasons))) {
 		const blocking = operatorReasons(layer, target.operator.node).filter((reason) => reason !== 'shared-weight');
 		if (blocking.length > 0) {
 			return blocking;
@@ -98,9 +146,11 @@ function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[
 	const groups = new Map<LinearOperator, FoldStep[]>();
 	for (const step of steps) {
 		const group = groups.get(step.operator) ?? [];
-		groups.set(step.operator, step.target ? [...group, step] : [step, ...group]);
+		group.push(step);
+		groups.set(step.operator, group);
 	}
-	return [...groups.values()];
+	const position = ({ target }: FoldStep) => target?.earlier.length ?? NONE;
+	return Array.from(groups.values(), (group) => group.toSorted((a, b) => position(a) - position(b)));
 }
 
 /** Folds the layers of one operator; @returns why it cannot be done, when that shows only now. */

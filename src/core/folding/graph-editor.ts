@@ -21,6 +21,8 @@ export class GraphEditor {
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
 	readonly #removed = new Set<Node>();
+	/** Names that new nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
+	readonly #readByNew = new Set<string>();
 	/** Names that may have lost their last reader. */
 	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
 	readonly #handled = new Set<TensorRecord>();
@@ -64,7 +66,7 @@ export class GraphEditor {
 
 	/** Lets a node write its first output under another name; nothing may read the old one any more. */
 	rename(scope: Scope, node: Node, output: string): void {
-		this.#removeDeclarations(scope, node.outputs[0] ?? '');
+		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
 		this.change(node, { outputs: [output, ...node.outputs.slice(1)] });
 	}
 
@@ -86,6 +88,9 @@ export class GraphEditor {
 		const message = encodeNode({ opType, name: node.name, inputs, outputs: [node.outputs[0] ?? ''] });
 		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
 		this.#removed.add(node);
+		for (const input of inputs) {
+			this.#readByNew.add(keyOf(scope, input));
+		}
 		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
 			this.orphan(scope, input);
 		}
@@ -112,7 +117,7 @@ export class GraphEditor {
 
 	#removeOrphans(): void {
 		for (const { scope, name } of this.#orphans) {
-			if (scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name))) {
+			if (this.#isRead(scope, name)) {
 				continue;
 			}
 			const record = scope.graph.initializers.get(name);
@@ -141,12 +146,12 @@ export class GraphEditor {
 
 	#isUnused(scope: Scope, node: Node): boolean {
 		const isRenamed = this.#changes.get(node)?.outputs !== undefined;
-		return (
-			!isRenamed &&
-			node.outputs.every(
-				(output) => !scope.isOutput(output) && !scope.consumers(output).some((reader) => this.#reads(reader, output)),
-			)
-		);
+		return !isRenamed && !node.outputs.some((output) => this.#isRead(scope, output));
+	}
+
+	#isRead(scope: Scope, name: string): boolean {
+		const isReadByNew = this.#readByNew.has(keyOf(scope, name));
+		return isReadByNew || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name));
 	}
 
 	#reads(node: Node, name: string): boolean {
@@ -162,6 +167,9 @@ export class GraphEditor {
 		return name;
 	}
 }
+
+/** No name has a NUL in it. */
+const keyOf = ({ path }: Scope, name: string): string => `${path}\0${name}`;
 
 function encodeValues(name: string, { dims, dtype, values }: TensorValues) {
 	const dataType = typeCode(dtype);

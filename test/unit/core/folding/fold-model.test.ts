@@ -437,3 +437,34 @@ test('a Gemm that multiplies its bias by 0: the bias of the fold is added behind
 	assert.equal(operators(folded), 'Gemm Add');
 	assert.equal(await verdicts(original, folded), 'match');
 });
+
+test('layers one behind the other go into one operator, and a second fold finds nothing', async () => {
+	const norm = (input: string, output: string, scale: string) => ({
+		op: 'BatchNormalization',
+		name: output,
+		inputs: [input, scale, 'q', 'p', 'q'],
+		outputs: [output],
+	});
+	const chain = (operator: NodeSpec, weight: TensorSpec, shape: readonly number[]): ModelSpec => ({
+		graph: {
+			nodes: [operator, norm('h', 'b', 'p'), norm('b', 'c', 'q'), norm('c', 'y', 'p')],
+			initializers: [weight, { name: 'p', values: [0.5, -3] }, { name: 'q', values: [2, 7] }],
+			inputs: [{ name: 'x', shape }],
+			outputs: ['y'],
+		},
+	});
+	const conv = { op: 'Conv', name: 'conv', inputs: ['x', 'w'], outputs: ['h'] };
+	const product = { op: 'MatMul', name: 'fc', inputs: ['x', 'w'], outputs: ['h'] };
+	const cases = [
+		{ spec: chain(conv, { name: 'w', dims: [2, 1, 1, 1], values: [1, 2] }, [1, 1, 2, 2]), left: 'Conv' },
+		{ spec: chain(product, { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] }, [1, 2]), left: 'MatMul Add' },
+	];
+	for (const { spec, left } of cases) {
+		const original = await open(spec);
+		const folded = await fold(original);
+		assert.equal(operators(folded), left);
+		assertComplete(folded);
+		assert.equal(await verdicts(original, folded), 'match match match');
+		assert.deepEqual((await fold(folded)).bytes, folded.bytes);
+	}
+});

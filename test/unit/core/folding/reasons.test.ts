@@ -129,7 +129,7 @@ test('a decomposed layer folds like any other', async () => {
 
 test('an invalid model: parameters that do not fit the operator, a cycle', async () => {
 	const others = (change: (tensor: TensorSpec) => TensorSpec) => ({
-		initializers: INITIALIZERS.map((tensor) => ('gv'.includes(tensor.name) ? change(tensor) : tensor)),
+		initializers: INITIALIZERS.map((tensor) => (tensor.name === 'g' || tensor.name === 'v' ? change(tensor) : tensor)),
 	});
 	const three = others((tensor) => ({ ...tensor, values: [1, 2, 3] }));
 	assert.equal(await fold([CONV, BN], three), 'parameter-shape');
