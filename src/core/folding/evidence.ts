@@ -86,12 +86,14 @@ function unknownEvidence(
 ): string {
 	const rows = explanation.explained.length;
 	const error = `the largest error is ${shortNumber(measured.maxAbs)}, ${shortNumber(measured.boundRatio)} times what rounding allows`;
-	const cosine = shortNumber(similarity?.cosine ?? Number.NaN);
+	const cosine = cosineWords(similarity?.cosine);
 	switch (similarity?.kind) {
 		case 'other-weights':
-			return `Other weights: the rows have nothing to do with the original ones (median |cosine| ${cosine}), so this is no folding error but another network or another training run.`;
+			return `Other weights: the rows have nothing to do with the original ones${cosine}, so this is no folding error but another network or another training run.`;
 		case 'altered':
-			return `The weights were altered: ${similarity.distorted.length} of ${rows} rows are no multiple of the original ones (median |cosine| ${cosine}), as after more training, pruning or noise; ${error}.`;
+			return `The weights were altered: ${similarity.distorted.length} of ${rows} rows are no multiple of the original ones${cosine}, as after more training, pruning or noise; ${error}.`;
+		case 'zero-weights':
+			return `The deployed weights of all ${count(rows, 'channel')} are zero, and only the bias is left: ${error}.`;
 		case 'edited': {
 			const what =
 				similarity.distorted.length > 0
@@ -102,6 +104,11 @@ function unknownEvidence(
 		default:
 			return `No formula, order, axis or rounding of the catalogue explains ${unexplained.length} of ${count(fold.parameters.gamma.length, 'channel')}; ${error}.`;
 	}
+}
+
+/** Zero rows have no direction, and nothing is said of it. */
+function cosineWords(cosine: number | undefined): string {
+	return cosine === undefined || Number.isNaN(cosine) ? '' : ` (median |cosine| ${shortNumber(cosine)})`;
 }
 
 function describeDistorted(distorted: readonly number[]): string {

@@ -9,13 +9,15 @@ export type SimilarityKind =
 	| 'altered'
 	/** Single rows were changed, the others are multiples of the originals. */
 	| 'edited'
+	/** Every deployed weight is 0, and not every original one. */
+	| 'zero-weights'
 	/** Rows of one element have no direction. */
 	| 'no-direction';
 
 /** How much the found rows look like the original ones when no formula connects them. */
 export interface RowSimilarity {
 	readonly kind: SimilarityKind;
-	/** Median over the rows of |cos(found row, original row)|. */
+	/** Median over the rows of |cos(found row, original row)|; NaN where every row of either is zero. */
 	readonly cosine: number;
 	/** Rows that are no multiple of their original, ascending. */
 	readonly distorted: readonly number[];
@@ -39,6 +41,13 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 	);
 	if (rowLength(layout) === 1) {
 		return { kind: 'no-direction', cosine, distorted };
+	}
+	if (Number.isNaN(cosine)) {
+		// No row of one of the two has a direction. Zeros are right where gamma is 0: then the bias is what differs.
+		const isZero = fold.found.weight.every((value) => value === 0);
+		const isRight = isZero && fold.parameters.gamma.every((value) => value === 0);
+		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';
+		return { kind, cosine, distorted };
 	}
 	const kind = !(cosine >= RELATED) ? 'other-weights' : distorted.length <= EDITED * rows.length ? 'edited' : 'altered';
 	return { kind, cosine, distorted };

@@ -279,3 +279,43 @@ test('a factor on mean and variance is named where the bias shows it', () => {
 	const evidence = judgeFaults('variance-scale-factor').evidence;
 	assert.match(evidence, /^The weights fit the variance, and the bias the mean, multiplied by /);
 });
+
+const zeroed = (of = layer, shift = 0) =>
+	judge(
+		{
+			finish: ({ weight, bias }) => ({
+				weight: weight.map(() => 0),
+				bias: bias.map((value) => Math.fround(value + shift)),
+			}),
+		},
+		undefined,
+		of,
+	);
+
+test('weights that are all zero are called that, and no other weights', () => {
+	const { cause, evidence, details } = zeroed();
+	assert.equal(cause, 'unknown');
+	assert.match(evidence, /^The deployed weights of all 16 channels are zero, and only the bias is left: .* \d/);
+	assert.deepEqual(details.similarity, { kind: 'zero-weights', cosine: null });
+});
+
+test('with gamma 0 everywhere zeros are the right weights, and the bias is what differs', () => {
+	const { cause, evidence } = zeroed({ ...layer, gamma: layer.gamma.map(() => 0) }, 1);
+	assert.equal(cause, 'unknown');
+	assert.match(
+		evidence,
+		/^0 of 16 channels carry the right fold; the bias of channels .* differs, the weights do not; /,
+	);
+});
+
+test('an original of zeros has no direction either', () => {
+	const { evidence } = judge(
+		{ finish: ({ weight, bias }) => ({ weight: weight.map((_, index) => 1 + index), bias }) },
+		undefined,
+		{
+			...layer,
+			weight: layer.weight.map(() => 0),
+		},
+	);
+	assert.doesNotMatch(evidence, /NaN/);
+});
