@@ -1,3 +1,4 @@
+import { batchMean, dataHealth } from '../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../core/batchnorm/drift.js';
 import type {
 	BatchStatistics,
@@ -98,11 +99,14 @@ function mergeLayer(parts: readonly LayerReport[], onFiles: boolean): LayerRepor
 		recompute: mergeVerdicts(parts.map(({ recompute }) => recompute)),
 		batch,
 	};
-	const own = first.findings.filter(({ code }) => !OF_A_RUN.has(code));
+	// What is not finite in the data is a warning, in the parameters an error.
+	const isOfData = ({ code, severity }: Finding) => code === 'non-finite' && severity === 'warning';
+	const own = first.findings.filter((finding) => !OF_A_RUN.has(finding.code) && !isOfData(finding));
+	const data = dataHealth(batch?.count ?? 0, batch?.nonFinite);
 	const found = parts.flatMap(({ findings }) =>
 		findings.filter(({ code }) => OF_A_RUN.has(code) && code !== 'statistics-drift'),
 	);
-	return { ...merged, findings: [...distinct(found), ...own, ...(onFiles ? drift(merged) : [])] };
+	return { ...merged, findings: [...distinct(found), ...own, ...data, ...(onFiles ? drift(merged) : [])] };
 }
 
 function drift({ batch, parameters, mode, axes, epsilon }: LayerReport): Finding[] {
@@ -127,7 +131,7 @@ function mergeStatistics(parts: readonly LayerReport[]): BatchStatistics | null 
 	return {
 		count: sum(batches.map(({ count }) => count)),
 		images: sum(batches.map(({ images }) => images)),
-		mean: moments.mean,
+		mean: batchMean(moments),
 		variance: biasedVariance(moments),
 		...(moments.nonFinite.some((left) => left > 0) && { nonFinite: moments.nonFinite }),
 	};

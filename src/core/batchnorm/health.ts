@@ -67,8 +67,8 @@ interface Examined extends ParameterValues {
 
 /** All that can be said about a layer without running it, the gravest first. */
 export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): HealthFinding[] {
-	const findings = modeFindings(subject);
 	const { parameters, epsilon, feedsRelu } = subject;
+	const findings = [...modeFindings(subject), ...epsilonFindings(epsilon)];
 	if (parameters) {
 		const { gamma, beta, mean, variance } = parameters;
 		const { scale } = affineOf(gamma, beta, mean, variance, epsilon);
@@ -95,6 +95,15 @@ function modeFindings({ mode, axes, afterReshape }: HealthSubject): HealthFindin
 		findings.push({ code: 'per-activation', severity: 'info', channels: [], message });
 	}
 	return findings;
+}
+
+function epsilonFindings(epsilon: number): HealthFinding[] {
+	if (!Number.isFinite(epsilon)) {
+		const effect = Number.isNaN(epsilon) ? 'everything the layer computes is NaN, too' : 'the scale is 0';
+		return [{ code: 'non-finite', severity: 'error', channels: [], message: `Epsilon is ${epsilon}: ${effect}.` }];
+	}
+	const message = `Epsilon is negative (${shortNumber(epsilon)}): it makes variances smaller, where it should keep them from 0.`;
+	return epsilon < 0 ? [{ code: 'epsilon-dominated', severity: 'warning', channels: [], message }] : [];
 }
 
 /** Positions for which `test` holds. */

@@ -83,7 +83,7 @@ function named(layers: readonly LayerReport[]): string {
 
 /** What the layers with a finding do, for one layer and for several; in the order in which they are told. */
 const WORDS: Readonly<Partial<Record<FindingCode, readonly [one: string, several: string]>>> = {
-	'non-finite': ['has parameters that are NaN or infinite', 'have parameters that are NaN or infinite'],
+	'non-finite': ['has values that are NaN or infinite', 'have values that are NaN or infinite'],
 	'negative-variance': ['has a negative variance', 'have a negative variance'],
 	'zero-variance': ['has channels of zero variance', 'have channels of zero variance'],
 	'runtime-fusion-mismatch': [

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { dataHealth } from '../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../core/batchnorm/drift.js';
 import { DEFAULT_THRESHOLDS, layerHealth } from '../../core/batchnorm/health.js';
 import type { BatchNormLayer } from '../../core/batchnorm/layer.js';
@@ -214,6 +215,7 @@ export class LayerChecker {
 			const channels = ratio ? badChannels(ratio) : [];
 			findings.push({ code: 'recompute-mismatch', severity: 'error', channels, message });
 		}
+		findings.push(...dataHealth(batch?.count ?? 0, batch?.nonFinite));
 		if (batch && parameters && layer.mode === 'inference' && layer.axes === 'channel' && this.judgesDrift) {
 			const images = batch.images ?? 1;
 			const thresholds = { ...DEFAULT_DRIFT_THRESHOLDS, ...this.setup.options.drift };

@@ -89,6 +89,9 @@ function fromParameters(
 		return parameters;
 	}
 	const { epsilon } = layer;
+	if (Number.isNaN(epsilon)) {
+		return { reason: 'Not checked: epsilon is NaN, and with it everything that the layer computes.' };
+	}
 	const { gamma, beta, mean, variance } = parameters;
 	const shown = { parameters, affine: affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {

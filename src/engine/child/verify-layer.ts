@@ -1,3 +1,4 @@
+import { batchMean } from '../../core/batchnorm/data-health.js';
 import type { BatchStatistics, Recompute } from '../../core/report/types.js';
 import { biasedVariance, mergeMoments } from '../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../kernel/types.js';
@@ -85,11 +86,11 @@ export function batchStatistics(
 	{ count, moments }: Pick<VerifyResult, 'count' | 'moments'>,
 	images: number,
 ): BatchStatistics {
-	const { mean, nonFinite } = moments;
+	const { nonFinite } = moments;
 	return {
 		count,
 		images,
-		mean,
+		mean: batchMean(moments),
 		variance: biasedVariance(moments),
 		...(nonFinite.some((left) => left > 0) && { nonFinite }),
 	};

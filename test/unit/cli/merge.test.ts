@@ -108,6 +108,14 @@ test('values that were left out are left out of the whole, channel by channel', 
 	assert.deepEqual(batch?.mean, Float64Array.of(3.75, 4));
 	assert.ok(Math.abs((batch?.variance[0] ?? 0) - 5.1875) < 1e-14);
 	assert.equal(batch?.variance[1], 1);
+	// Told of all the data, in place of what was told of a part.
+	const told = [{ code: 'non-finite', severity: 'warning', channels: [1], message: 'of a part' }] as const;
+	const { layers } = merge(part({ batch: a, findings: told }), part({ batch: a, findings: told }, 'b.npy'));
+	assert.deepEqual(
+		layers[0].findings.map(({ code, channels, message }) => [code, channels, message.split(' ', 3).join(' ')]),
+		[['non-finite', [0, 1], '8 of 12']],
+	);
+	assert.deepEqual(layers[0].batch?.mean, Float64Array.of(1.5, Number.NaN));
 });
 
 test('a report without statistics leaves those of the others as they are, and is named', () => {

@@ -152,3 +152,10 @@ test('many channels are counted, not listed, in the message', () => {
 	const channels = { gamma: Array(64).fill(1), beta: Array(64).fill(0), mean: many, variance: many };
 	assert.match(message(channels), /variance of 12 of 64 channels is exactly 0/);
 });
+
+test('an epsilon that is no number is an error, a negative one a warning', () => {
+	assert.deepEqual(found({}, { epsilon: Number.NaN }), [['non-finite', 'error', []]]);
+	assert.match(message({}, { epsilon: Number.NaN }), /^Epsilon is NaN: /);
+	assert.deepEqual(found({}, { epsilon: -0.1 }), [['epsilon-dominated', 'warning', []]]);
+	assert.match(message({}, { epsilon: -0.1 }), /^Epsilon is negative \(-0\.1\)/);
+});

@@ -65,7 +65,7 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 	);
 	assert.equal(
 		answer(report),
-		'3 BatchNorm layers, all recomputed to within rounding; 1 layer has parameters that are NaN or infinite; 2 layers have dead channels.',
+		'3 BatchNorm layers, all recomputed to within rounding; 1 layer has values that are NaN or infinite; 2 layers have dead channels.',
 	);
 	const codes = ['zero-variance', 'training-mode', 'never-updated', 'exploding-scale', 'dead-channel'] as const;
 	assert.match(

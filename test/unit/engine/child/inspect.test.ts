@@ -243,6 +243,30 @@ test("statistics-drift is judged on the user's data, never on made-up data", asy
 	assert.ok(!codes(await inspectBytes(bytes, { batch: 64 })).includes('statistics-drift'));
 });
 
+test('values of the input that are not finite are counted, and are no mean of 0', async () => {
+	const file = path.join(folder, 'holes.npy');
+	// Channel 0 has nothing finite, channel 1 one value that is not.
+	const data = Float32Array.from({ length: 2 * CHANNELS * 4 }, (_, i) => (i % 20 < 4 ? Number.NEGATIVE_INFINITY : i));
+	data[4] = Number.NaN;
+	await writeFile(file, encodeNpy({ type: 'float32', shape: [2, CHANNELS, 4], data }));
+	const bytes = model(batchNorm(), { shape: ['N', CHANNELS, 4] });
+	const { report } = await inspectBytes(bytes, { inputs: [{ input: 'x', path: file }] });
+	const [{ batch, findings }] = report.layers;
+	assert.deepEqual(batch?.nonFinite, Float64Array.of(8, 1, 0, 0, 0));
+	assert.deepEqual([batch?.mean[0], batch?.variance[0]], [Number.NaN, Number.NaN]);
+	const [finding] = findings.filter(({ code }) => code === 'non-finite');
+	assert.deepEqual([finding?.severity, finding?.channels], ['warning', [0, 1]]);
+	assert.match(finding.message, /^9 of 40 values of the layer's input are NaN or infinite, in channels 0 and 1: /);
+});
+
+test('an epsilon that is NaN is an error, and the layer no match', async () => {
+	const { report } = await inspectBytes(model(batchNorm({ epsilon: { f: Number.NaN } })));
+	const [{ recompute, findings }] = report.layers;
+	assert.deepEqual([recompute.status, recompute.bound], ['skipped', undefined]);
+	assert.match(recompute.reason ?? '', /epsilon is NaN/);
+	assert.deepEqual([findings[0]?.code, findings[0]?.severity], ['non-finite', 'error']);
+});
+
 test('several files are run one batch after another, and judged as one', async () => {
 	const bytes = model(batchNorm(), { shape: ['N', CHANNELS, 4] });
 	const values = Array.from({ length: 5 * CHANNELS * 4 }, (_, i) => Math.sin(i * i) + (i % 3));
