@@ -277,6 +277,7 @@ export const strings = {
 			'mixed-types': 'the data types differ',
 			rank: 'the rank is not supported',
 			'parameter-shape': 'the parameters are not one value for each channel of the convolution',
+			overridable: 'a constant is only the default of a graph input, which a caller may feed',
 			'cyclic-graph': 'the graph has a cycle',
 			'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 		} as Readonly<Record<string, string>>,

@@ -4,6 +4,7 @@ import type { Model, Node } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
 import type { ByteSource } from '../onnx/source.js';
 import { GraphEditor } from './graph-editor.js';
+import { layerNodes } from './layer-nodes.js';
 import type { LinearOperator } from './linear.js';
 import type { FoldReason } from './reasons.js';
 import type { FoldTarget } from './target.js';
@@ -126,13 +127,9 @@ export class FoldEditor {
 		this.#removeLayer(layer.scope, layer);
 	}
 
-	/** One node, or for a decomposed layer the chain from its last node back to the layer's input. */
 	#removeLayer(scope: Scope, layer: BatchNormLayer): void {
-		let node: Node | undefined = layer.node;
-		while (node) {
+		for (const node of layerNodes(layer)) {
 			this.#graphs.remove(scope, node);
-			const data: string | undefined = node.inputs.find((name) => !isConstant(scope, name));
-			node = layer.kind === 'batchnorm' || data === layer.input ? undefined : scope.producer(data ?? '');
 		}
 	}
 }

@@ -1,4 +1,5 @@
 import type { BatchNormLayer } from '../batchnorm/layer.js';
+import { isDefault } from '../onnx/constants.js';
 import type { Edit } from '../onnx/edit.js';
 import type { Graph, Model } from '../onnx/model.js';
 import { bodies } from '../onnx/scope.js';
@@ -122,6 +123,10 @@ function stepFor(
 		isNear && (into !== null || isClearPath(layer, { from: target.operator.node, path: target.path }, reasons));
 	if (isDirect || (isHere && !isNear && into === null && isClearBehind(reasons))) {
 		const blocking = operatorReasons(layer, target.operator.node).filter((reason) => reason !== 'shared-weight');
+		// What is added or a shape that is followed on the way.
+		if (target.path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)))) {
+			return ['overridable'];
+		}
 		if (blocking.length > 0) {
 			return blocking;
 		}

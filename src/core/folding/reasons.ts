@@ -1,10 +1,11 @@
 import { affine } from '../batchnorm/affine.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { PARAMETER_NAMES, parameterValues } from '../batchnorm/parameters.js';
-import { isConstant } from '../onnx/constants.js';
+import { isConstant, isDefault } from '../onnx/constants.js';
 import type { Node } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
 import { hasCycle } from './cycle.js';
+import { layerNodes } from './layer-nodes.js';
 import { channelCount } from './layout.js';
 import { linearOperator, recordOf } from './linear.js';
 import { weightLayout } from './weights.js';
@@ -29,6 +30,8 @@ export type FoldReason =
 	/** The nodes wait for each other: an invalid model. */
 	| 'cyclic-graph'
 	| 'zero-alpha'
+	/** A constant is only the default of a graph input: a caller who feeds another value means that one. */
+	| 'overridable'
 	/** Calls of a function share its nodes; only {@link planFold} says so, since the layer itself would fold. */
 	| 'inside-function';
 
@@ -70,6 +73,9 @@ function ownReasons(layer: BatchNormLayer): FoldReason[] {
 	}
 	if (layer.axes === 'activation') {
 		reasons.push('per-activation');
+	}
+	if (layerNodes(layer).some(({ inputs }) => inputs.some((name) => isDefault(layer.scope, name)))) {
+		reasons.push('overridable');
 	}
 	const numbers = linearMap(layer);
 	// An infinite variance leaves scale and shift finite.
@@ -141,6 +147,10 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldabilit
 	} else if (layer.channels !== (outputChannels(scope, node) ?? layer.channels)) {
 		reasons.push('parameter-shape');
 	}
+	if (layer.source && layer.source !== node && layer.source.inputs.some((name) => isDefault(scope, name))) {
+		// The Add of a MatMul's bias.
+		reasons.push('overridable');
+	}
 	reasons.push(...operatorReasons(layer, node));
 	const blocked = reasons.some((reason) => reason !== 'shared-weight');
 	return blocked ? { reasons } : { into: node.name || tensors[0], reasons };
@@ -163,6 +173,9 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 		return ['dynamic-parameter'];
 	}
 	const reasons: FoldReason[] = [];
+	if (isDefault(scope, weight) || isDefault(scope, bias)) {
+		reasons.push('overridable');
+	}
 	if (node.opType === 'Gemm' && scope.attribute(node, 'alpha')?.f === 0) {
 		// Whatever the weight is, the product is 0: no weight could take up a scale.
 		reasons.push('zero-alpha');

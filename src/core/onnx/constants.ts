@@ -4,7 +4,7 @@ import { MAX_ELEMENTS } from './constant-tensors.js';
 import { OnnxError } from './errors.js';
 import type { Attribute, DataTypeCode, Node, Tensor, TensorRecord } from './model.js';
 import { expressionOrigin, type Origin, PASSING, runtimeOrigin } from './origin.js';
-import { bodies, type Scope } from './scope.js';
+import { bodies, type Definition, type Scope } from './scope.js';
 import { readTensor, type TensorAccess } from './tensor.js';
 import { typeCode } from './types.js';
 
@@ -32,23 +32,37 @@ const MAX_EXPRESSION = 64;
 
 /** Whether {@link ConstantResolver} would find a constant behind a name: told from the structure, nothing is read. */
 export function isConstant(scope: Scope, name: string): boolean {
+	return initializersBehind(scope, name) !== undefined;
+}
+
+/** Whether a constant is only a default, of a graph input that the caller may feed. */
+export function isDefault(scope: Scope, name: string): boolean {
+	return scope.isOverridable && (initializersBehind(scope, name)?.some(({ alsoInput }) => alsoInput) ?? false);
+}
+
+type Initializer = Extract<Definition, { kind: 'initializer' }>;
+
+/** The initializers that a constant is made from; undefined where it is none. */
+function initializersBehind(scope: Scope, name: string): Initializer[] | undefined {
+	const found: Initializer[] = [];
 	const queue = [{ scope, name }];
 	for (const at of queue) {
 		const definition = at.scope.lookup(at.name);
 		if (definition.kind !== 'node') {
 			if (definition.kind !== 'initializer') {
-				return false;
+				return undefined;
 			}
+			found.push(definition);
 			continue;
 		}
 		const { node, scope: place } = definition;
 		const known = node.opType === 'Constant' || (OPERATORS.has(node.opType) && node.inputs.length > 0);
 		if (!known || node.domain !== '' || queue.length > MAX_EXPRESSION) {
-			return false;
+			return undefined;
 		}
 		queue.push(...node.inputs.filter((input) => input !== '').map((input) => ({ scope: place, name: input })));
 	}
-	return true;
+	return found;
 }
 
 /**

@@ -93,6 +93,11 @@ export class Scope {
 		return { model, functions, path: path === '' ? step : `${path}/${step}`, depth: depth + 1 };
 	}
 
+	/** Whether a caller may feed something else than an initializer that is listed among the inputs: from IR version 4 on. */
+	get isOverridable(): boolean {
+		return this.#parts.model.irVersion >= 4;
+	}
+
 	/** Version of an operator set here; a function brings its own. */
 	opset(domain = ''): number {
 		const { model, parent, call } = this.#parts;

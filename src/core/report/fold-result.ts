@@ -52,6 +52,7 @@ export const FOLD_REASONS: Readonly<Record<string, string>> = {
 	'parameter-shape': 'its parameters are not one value for each channel of the operator',
 	'cyclic-graph': 'the graph has a cycle',
 	'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
+	overridable: 'a constant is only the default of a graph input, which a caller may feed',
 	'inside-function': 'it stands in a model-local function, which other calls share',
 };
 

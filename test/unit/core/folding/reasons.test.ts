@@ -16,9 +16,12 @@ const CONV = { op: 'Conv', name: 'conv', inputs: ['i', 'w'], outputs: ['x'] };
 const BN = { op: 'BatchNormalization', name: 'bn', inputs: ['x', 'g', 'g', 'g', 'v'], outputs: ['y'] };
 
 /** Where the layer called bn folds, or why not: "into conv", "graph-output" … */
-async function fold(nodes: readonly NodeSpec[], { opset = 15, ...rest }: GraphSpec & { opset?: number } = {}) {
+async function fold(
+	nodes: readonly NodeSpec[],
+	{ opset = 15, irVersion, ...rest }: GraphSpec & { opset?: number; irVersion?: number } = {},
+) {
 	const graph = { nodes, initializers: INITIALIZERS, inputs: ['i'], outputs: ['y'], ...rest };
-	const { model, source } = await open({ opset, graph });
+	const { model, source } = await open({ opset, graph, ...(irVersion && { irVersion }) });
 	const layer = (await findLayers(model, { source })).find(({ name }) => name === 'bn');
 	assert.ok(layer);
 	const { into, reasons } = foldability(layer);
@@ -149,4 +152,31 @@ test('a Gemm that multiplies its weight by 0', async () => {
 	const gemm = { op: 'Gemm', name: 'fc', inputs: ['i', 'm'], outputs: ['x'] };
 	assert.equal(await fold([{ ...gemm, attributes: { alpha: { f: 2 } } }, BN]), 'into fc');
 	assert.equal(await fold([{ ...gemm, attributes: { alpha: { f: 0 } } }, BN]), 'zero-alpha');
+});
+
+test('a constant that a caller may feed instead, from IR version 4 on', async () => {
+	const product = { op: 'MatMul', name: 'mm', inputs: ['i', 'm'], outputs: ['p'] };
+	const added = [
+		product,
+		{ op: 'Add', inputs: ['p', 'g'], outputs: ['x'] },
+		{ ...BN, inputs: ['x', 'v', 'v', 'v', 'v'] },
+	];
+	const cases: readonly (readonly [readonly NodeSpec[], string])[] = [
+		[[CONV, BN], 'w'],
+		[
+			[
+				{ ...CONV, inputs: ['i', 'w', 'v'] },
+				{ ...BN, inputs: ['x', 'g', 'g', 'g', 'g'] },
+			],
+			'v',
+		],
+		[[CONV, BN], 'g'],
+		[added, 'g'],
+	];
+	for (const [nodes, name] of cases) {
+		const inputs = [{ name: 'i', shape: nodes === added ? [1, 4] : [1, 1, 2, 2] }, name];
+		assert.equal(await fold(nodes, { inputs }), 'overridable', name);
+		// Before, every initializer had to be listed.
+		assert.match(await fold(nodes, { inputs, irVersion: 3 }), /^into (conv|mm)$/, name);
+	}
 });
