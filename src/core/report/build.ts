@@ -2,6 +2,7 @@ import { type Affine, affine } from '../batchnorm/affine.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { describeOrigins, type ParameterValues, parameterValues } from '../batchnorm/parameters.js';
+import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
 import { foldability } from '../folding/reasons.js';
 import type { Model } from '../onnx/model.js';
 import { type LayerReport, type ModelSummary, REPORT_FORMAT, REPORT_VERSION, type Report } from './types.js';
@@ -21,11 +22,15 @@ export function structureReport(
 	options: StructureOptions = {},
 ): Report {
 	const thresholds = { ...DEFAULT_THRESHOLDS, ...options.thresholds };
+	const unused = unusedLayers(layers);
 	return {
 		format: REPORT_FORMAT,
 		version: REPORT_VERSION,
 		model: summarizeModel(model),
-		layers: layers.map((layer) => layerReport(layer, thresholds)),
+		layers: layers.map((layer) => {
+			const report = layerReport(layer, thresholds);
+			return unused.has(layer) ? { ...report, findings: [...report.findings, UNUSED] } : report;
+		}),
 		run: { status: 'pending', runtime: '', inputs: [], milliseconds: {} },
 		findings: [],
 	};

@@ -200,10 +200,11 @@ export class LayerChecker {
 			return before.findings;
 		}
 		const { epsilon, mode, axes, source, rectified } = layers[index];
-		return layerHealth(
+		const health = layerHealth(
 			{ parameters, epsilon, mode, axes, feedsRelu: rectified === true, afterReshape: source?.opType === 'Reshape' },
 			{ ...DEFAULT_THRESHOLDS, ...options.thresholds },
 		);
+		return [...health, ...before.findings.filter(({ code }) => code === 'unused-by-runtime')];
 	}
 
 	private findings(layer: LayerReport): Finding[] {

@@ -88,6 +88,37 @@ test('health sees the ReLU behind a layer, and its thresholds can be set', async
 	assert.deepEqual(await codes([-3, -5.9], { thresholds: { sigmas: 2.9 } }), [['constant-channel', [0, 1]]]);
 });
 
+test('a layer on which no output depends is told, however long the way to nowhere', async () => {
+	const parameters = ['g', 'b', 'm', 'v'];
+	const norm = (name: string, from: string) => ({
+		op: 'BatchNormalization',
+		name,
+		inputs: [from, ...parameters],
+		outputs: [name],
+	});
+	const graph = {
+		inputs: [{ name: 'x', shape: [1, 2, 3] }],
+		outputs: ['y'],
+		initializers: parameters.map((name) => ({ name, values: [1, 2] })),
+		nodes: [
+			norm('live', 'x'),
+			norm('lost', 'live'),
+			{ op: 'Relu', inputs: ['lost'], outputs: ['dropped'] },
+			norm('end', 'dropped'),
+			{ op: 'Relu', inputs: ['live'], outputs: ['y'] },
+		],
+	};
+	const { layers } = await report({ graph });
+	assert.deepEqual(
+		layers.map(({ name, findings }) => [name, findings.some(({ code }) => code === 'unused-by-runtime')]),
+		[
+			['live', false],
+			['lost', true],
+			['end', true],
+		],
+	);
+});
+
 test("PyTorch's network: names, map and sources of every layer", async () => {
 	const { model, source } = await openFixture('plain_cnn.onnx');
 	const { layers } = structureReport(model, await findLayers(model, { source }));

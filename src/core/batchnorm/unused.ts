@@ -1,0 +1,40 @@
+import type { Node } from '../onnx/model.js';
+import type { BatchNormLayer } from './layer.js';
+
+export interface UnusedFinding {
+	readonly code: 'unused-by-runtime';
+	readonly severity: 'warning';
+	readonly channels: readonly number[];
+	readonly message: string;
+}
+
+/** For a layer that {@link unusedLayers} names. */
+export const UNUSED: UnusedFinding = {
+	code: 'unused-by-runtime',
+	severity: 'warning',
+	channels: [],
+	message: 'No output of the graph depends on the layer: runtimes leave it out.',
+};
+
+/** Layers on which no output of their graph depends, however long the way. */
+export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
+	const used = new Set<Node>();
+	// From the last on: the way from each layer ends at the next one.
+	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, used));
+	return new Set(unused);
+}
+
+/** @param used layers' nodes that are known to lead to an output; this one's is added where it does */
+function leadsToOutput({ scope, node: start }: BatchNormLayer, used: Set<Node>): boolean {
+	const seen = new Set([start]);
+	for (const node of seen) {
+		if (used.has(node) || node.outputs.some((name) => scope.isOutput(name))) {
+			used.add(start);
+			return true;
+		}
+		for (const reader of node.outputs.flatMap((name) => scope.consumers(name))) {
+			seen.add(reader);
+		}
+	}
+	return false;
+}
