@@ -182,6 +182,12 @@ function inRows({ data, layout }: Sample): ArrayLike<number> {
 /** The best candidates first; each operator is used once. */
 function assign(candidates: readonly Candidate[]): OperatorPair[] {
 	const ranked = [...candidates].sort(compare);
+	const byOriginal = new Map<number, Candidate[]>();
+	for (const candidate of candidates) {
+		const own = byOriginal.get(candidate.original) ?? [];
+		own.push(candidate);
+		byOriginal.set(candidate.original, own);
+	}
 	const usedOriginals = new Set<number>();
 	const usedDeployeds = new Set<number>();
 	const pairs: OperatorPair[] = [];
@@ -190,8 +196,8 @@ function assign(candidates: readonly Candidate[]): OperatorPair[] {
 		if (usedOriginals.has(original) || usedDeployeds.has(deployed)) {
 			continue;
 		}
-		const rivals = candidates.filter(
-			(rival) => rival.original === original && rival.deployed !== deployed && isTie(rival, candidate),
+		const rivals = (byOriginal.get(original) ?? []).filter(
+			(rival) => rival.deployed !== deployed && isTie(rival, candidate),
 		).length;
 		usedOriginals.add(original);
 		usedDeployeds.add(deployed);
