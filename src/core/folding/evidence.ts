@@ -89,7 +89,9 @@ function unknownEvidence(
 	const cosine = cosineWords(similarity?.cosine);
 	switch (similarity?.kind) {
 		case 'other-weights':
-			return `Other weights: the rows have nothing to do with the original ones${cosine}, so this is no folding error but another network or another training run.`;
+			return `Other weights: the rows have nothing in common with the original ones${cosine}, nor with these flipped, transposed or with their input channels in another order. That is most likely another network or another training run.`;
+		case 'rearranged':
+			return `The rows are the original ones with ${similarity.order}; ${error}.`;
 		case 'altered':
 			return `The weights were altered: ${similarity.distorted.length} of ${rows} rows are no multiple of the original ones${cosine}, as after more training, pruning or noise; ${error}.`;
 		case 'zero-weights':

@@ -1,10 +1,13 @@
 import type { FoldCase } from './fold-case.js';
 import { channelCount, rowLength } from './layout.js';
 import { type RowRatios, RowState, rowCosine } from './ratios.js';
+import { rearrangement } from './rearranged.js';
 
 export type SimilarityKind =
 	/** Rows point elsewhere: weights of another network or another training run. */
 	| 'other-weights'
+	/** The elements of the original rows in another order within each row. */
+	| 'rearranged'
 	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
 	| 'altered'
 	/** Single rows were changed, the others are multiples of the originals. */
@@ -21,6 +24,8 @@ export interface RowSimilarity {
 	readonly cosine: number;
 	/** Rows that are no multiple of their original, ascending. */
 	readonly distorted: readonly number[];
+	/** Of `rearranged`: how, in words that follow "with". */
+	readonly order?: string;
 }
 
 /**
@@ -48,6 +53,10 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 		const isRight = isZero && fold.parameters.gamma.every((value) => value === 0);
 		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';
 		return { kind, cosine, distorted };
+	}
+	const order = cosine >= RELATED ? undefined : rearrangement(fold);
+	if (order !== undefined) {
+		return { kind: 'rearranged', cosine, distorted, order };
 	}
 	const kind = !(cosine >= RELATED) ? 'other-weights' : distorted.length <= EDITED * rows.length ? 'edited' : 'altered';
 	return { kind, cosine, distorted };

@@ -170,7 +170,7 @@ test('weights of another training run are called that, noise is not', () => {
 		});
 	});
 	assert.equal(foreign.cause, 'unknown');
-	assert.match(foreign.evidence, /^Other weights: .* no folding error/);
+	assert.match(foreign.evidence, /^Other weights: .* most likely another network or another training run\.$/);
 	const noisy = judge({}, ({ found }) => {
 		found.weight.forEach((value, index) => {
 			found.weight[index] = value * (1 + 1e-3 * random.normal());
@@ -318,4 +318,34 @@ test('an original of zeros has no direction either', () => {
 		},
 	);
 	assert.doesNotMatch(evidence, /NaN/);
+});
+
+test('the same weights in another order within their rows are no other weights', () => {
+	// [16, 16, 3, 3]
+	const [, inputs, height, width] = layer.dims;
+	type Place = readonly [input: number, y: number, x: number];
+	const order = Array.from({ length: inputs }, (_, input) => (input * 7 + 3) % inputs);
+	const orders: readonly (readonly [RegExp, (...place: Place) => Place])[] = [
+		[/height and width swapped/, (i, y, x) => [i, x, y]],
+		[/flipped along its width;/, (i, y, x) => [i, y, width - 1 - x]],
+		[/flipped along its height and width/, (i, y, x) => [i, height - 1 - y, width - 1 - x]],
+		[/input channels in reverse;/, (i, y, x) => [inputs - 1 - i, y, x]],
+		[/input channels in another order, /, (i, y, x) => [order[i], y, x]],
+	];
+	for (const [words, from] of orders) {
+		const { cause, evidence, details } = judge({
+			finish: ({ weight, bias }) => ({
+				bias,
+				weight: weight.map((_, index) => {
+					const at = index % (inputs * height * width);
+					const [i, y, x] = from(Math.floor(at / height / width), Math.floor(at / width) % height, at % width);
+					return weight[index - at + (i * height + y) * width + x];
+				}),
+			}),
+		});
+		assert.equal(cause, 'unknown');
+		assert.match(evidence, /^The rows are the original ones with /);
+		assert.match(evidence, words);
+		assert.equal((details.similarity as { kind: string }).kind, 'rearranged');
+	}
 });
