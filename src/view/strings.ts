@@ -279,6 +279,7 @@ export const strings = {
 			'parameter-shape': 'the parameters are not one value for each channel of the convolution',
 			overridable: 'a constant is only the default of a graph input, which a caller may feed',
 			'cyclic-graph': 'the graph has a cycle',
+			'bias-shape': 'the bias is not one value for each channel',
 			'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 		} as Readonly<Record<string, string>>,
 	},

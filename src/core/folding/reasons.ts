@@ -29,6 +29,8 @@ export type FoldReason =
 	| 'parameter-shape'
 	/** The nodes wait for each other: an invalid model. */
 	| 'cyclic-graph'
+	/** A bias with one value an output element, or an example, cannot be scaled channel by channel. */
+	| 'bias-shape'
 	| 'zero-alpha'
 	/** A constant is only the default of a graph input: a caller who feeds another value means that one. */
 	| 'overridable'
@@ -151,6 +153,11 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldabilit
 		// The Add of a MatMul's bias.
 		reasons.push('overridable');
 	}
+	const biases =
+		layer.source === node ? [linearOperator({ scope, node }, 0)?.bias ?? ''] : (layer.source?.inputs ?? []);
+	if (biases.some((name) => isConstant(scope, name) && !isPerChannel(scope, name, layer.channels))) {
+		reasons.push('bias-shape');
+	}
 	reasons.push(...operatorReasons(layer, node));
 	const blocked = reasons.some((reason) => reason !== 'shared-weight');
 	return blocked ? { reasons } : { into: node.name || tensors[0], reasons };
@@ -162,6 +169,13 @@ function outputChannels(scope: Scope, node: Node): number | undefined {
 	const dims = operator && recordOf(scope, operator.weight)?.dims;
 	const layout = dims && weightLayout(operator, dims);
 	return layout && channelCount(layout);
+}
+
+/** Whether a constant has one value a channel along its last axis, or one in all; what is no tensor in the file may. */
+function isPerChannel(scope: Scope, name: string, channels: number): boolean {
+	const dims = recordOf(scope, name)?.dims;
+	const values = dims?.reduce((product, dim) => product * dim, 1);
+	return !dims || values === 1 || (values === channels && dims.at(-1) === channels);
 }
 
 /** What an operator's own constants have against a fold. */

@@ -51,6 +51,7 @@ export const FOLD_REASONS: Readonly<Record<string, string>> = {
 	rank: 'the rank is not supported',
 	'parameter-shape': 'its parameters are not one value for each channel of the operator',
 	'cyclic-graph': 'the graph has a cycle',
+	'bias-shape': 'the bias is not one value for each channel',
 	'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 	overridable: 'a constant is only the default of a graph input, which a caller may feed',
 	'inside-function': 'it stands in a model-local function, which other calls share',

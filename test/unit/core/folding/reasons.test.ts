@@ -180,3 +180,26 @@ test('a constant that a caller may feed instead, from IR version 4 on', async ()
 		assert.match(await fold(nodes, { inputs, irVersion: 3 }), /^into (conv|mm)$/, name);
 	}
 });
+
+test('a bias that is not one value for each channel', async () => {
+	const bias = (dims: readonly number[]) => {
+		const values = new Array<number>(dims.reduce((product, dim) => product * dim, 1)).fill(1);
+		const inputs = [{ name: 'i', shape: [3, 4] as const }];
+		return { inputs, initializers: [...INITIALIZERS, { name: 'c', dims, values }] };
+	};
+	const gemm = { op: 'Gemm', name: 'fc', inputs: ['i', 'm', 'c'], outputs: ['x'] };
+	const product = { op: 'MatMul', name: 'fc', inputs: ['i', 'm'], outputs: ['p'] };
+	const add = { op: 'Add', inputs: ['p', 'c'], outputs: ['x'] };
+	for (const nodes of [
+		[gemm, BN],
+		[product, add, BN],
+	]) {
+		assert.equal(await fold(nodes, bias([1, 2])), 'into fc');
+		assert.equal(await fold(nodes, bias([1])), 'into fc');
+		assert.equal(await fold(nodes, bias([3, 1])), 'bias-shape');
+		assert.equal(await fold(nodes, bias([3, 2])), 'bias-shape');
+	}
+	// Whatever it is, it is multiplied by 0.
+	const without = { ...gemm, attributes: { beta: { f: 0 } } };
+	assert.equal(await fold([without, BN], bias([3, 2])), 'into fc');
+});
