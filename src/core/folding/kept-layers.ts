@@ -1,3 +1,4 @@
+import { FLOAT_FORMATS } from '../batchnorm/bound.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { parameterDistance } from './kept.js';
 import type { Network } from './network.js';
@@ -57,7 +58,18 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 	}
 	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
 	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
-	return before + after > 0 ? 2 * (2 - before - after) : undefined;
+	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
+	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
+	if (before + after === 0 || !(isPlaced || isSameLayer(original.layers[i], deployed.layers[j]))) {
+		return undefined;
+	}
+	return 2 * (2 - before - after);
+}
+
+/** Parameters that are the same but for rounding, to bfloat16 at the coarsest. */
+function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
+	const distance = parameterDistance(layer, other);
+	return distance !== undefined && distance <= FLOAT_FORMATS.bfloat16.unitRoundoff;
 }
 
 /** How many layers follow this one on its way from the same operator. */

@@ -480,3 +480,26 @@ test('layers inside a branch and inside a function are compared like any other',
 		[['match', 'bn n']],
 	);
 });
+
+test('layers of unrelated networks are no counterparts just because nothing comes behind either', async () => {
+	const flat = { op: 'Conv', name: 'conv c', inputs: ['x', 'w3'], outputs: ['c'] };
+	const w3 = tensor('w3', [C, C, 3], draw(C * C * 3));
+	const x = { inputs: [{ name: 'x', shape: ['N', C, 9] }] };
+	const others = ['g', 't', 'u', 'v'].map((name) =>
+		tensor(
+			name,
+			[C],
+			numbers(name).map((value) => value * 1.5),
+		),
+	);
+	const original = () => model([conv('x', 'c'), norm('c', 'y')]);
+	const unrelated = await compare(original(), model([flat, norm('c', 'y')], [w3, ...others], x));
+	assert.deepEqual(
+		unrelated.layers.map(({ status, cause }) => [status, cause]),
+		[['unmatched', null]],
+	);
+	assert.match(unrelated.notes.join(), /different networks/);
+	// The very same parameters are the layer, whatever became of its surroundings.
+	const same = await compare(original(), model([flat, norm('c', 'y')], [w3], x));
+	assert.equal(same.layers[0].status, 'kept');
+});
