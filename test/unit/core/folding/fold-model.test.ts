@@ -468,3 +468,27 @@ test('layers one behind the other go into one operator, and a second fold finds 
 		assert.deepEqual((await fold(folded)).bytes, folded.bytes);
 	}
 });
+
+test('a deployed bias may be the negative of what is taken away', async () => {
+	const product = { op: 'MatMul', name: 'fc', inputs: ['x', 'w'], outputs: ['h'] };
+	const weight = { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] };
+	const original = await open(layerSpec(product, [weight, { name: 'p', values: [1, 3] }], [1, 2]));
+	// beta - mean * gamma / sqrt(variance + epsilon) and that factor, with all four parameters p.
+	const scale = [1, 3].map((p) => p / Math.sqrt(p + 1e-5));
+	const shift = [1, 3].map((p, channel) => p - p * scale[channel]);
+	const deployed = (op: string, sign: number) =>
+		open({
+			graph: {
+				nodes: [product, { op, inputs: ['h', 'c'], outputs: ['y'] }],
+				initializers: [
+					{ ...weight, values: [1, 2, 3, 4].map((value, index) => value * scale[index % 2]) },
+					{ name: 'c', values: shift.map((value) => sign * value) },
+				],
+				inputs: [{ name: 'x', shape: [1, 2] }],
+				outputs: ['y'],
+			},
+		});
+	assert.equal(await verdicts(original, await deployed('Add', 1)), 'match');
+	assert.equal(await verdicts(original, await deployed('Sub', -1)), 'match');
+	assert.equal(await verdicts(original, await deployed('Sub', 1)), 'mismatch');
+});
