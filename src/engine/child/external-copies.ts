@@ -39,6 +39,16 @@ export async function copyExternalFiles({ model, folder }: ModelFile, target: st
 	return copied;
 }
 
+/**
+ * A model without all of its external data is not folded: what is missing there is missing from its weights.
+ * @throws {OnnxError} `external-data` that names the file.
+ */
+export async function requireExternalFiles({ model, access }: ModelFile): Promise<void> {
+	for (const location of locations(model.graph)) {
+		await access.external?.open(location);
+	}
+}
+
 function locations(graph: Graph): Set<string> {
 	const found = new Set<string>();
 	const add = (tensor: TensorRecord | undefined) => {

@@ -146,3 +146,18 @@ test('a model without anything to fold is not written', async () => {
 	assert.equal((await foldTo(write('relu.onnx', bytes), output)).written, null);
 	assert.throws(() => readFileSync(output), /ENOENT/);
 });
+
+test('external data that is missing is named, and nothing is written', async () => {
+	const conv = { op: 'Conv', inputs: ['x', 'w'], outputs: ['h'] };
+	const layer = { op: 'BatchNormalization', name: 'bn', inputs: ['h', 'p', 'p', 'p', 'p'], outputs: ['y'] };
+	const weight = { name: 'w', dims: [1, 1, 1, 1], external: { location: 'gone.data' } };
+	const graph = {
+		nodes: [conv, layer],
+		initializers: [weight, { name: 'p', values: [1] }],
+		inputs: [{ name: 'x', shape: [1, 1, 2, 2] }],
+		outputs: ['y'],
+	};
+	const output = path.join(folder, 'incomplete-folded.onnx');
+	await assert.rejects(foldTo(write('incomplete.onnx', buildModel({ graph })), output), /"gone\.data".*does not exist/);
+	assert.ok(!readdirSync(folder).some((name) => name.startsWith('incomplete-folded')));
+});
