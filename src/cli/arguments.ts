@@ -11,7 +11,7 @@ export function parseOptions<const T extends Options>(
 	try {
 		return parseArgs({ args: [...argv], allowPositionals: true, options });
 	} catch (error) {
-		throw new UsageError((error as Error).message.split('. ')[0].replace(/\.?$/, '.'));
+		throw new UsageError((error as Error).message.split(/\.\s/)[0].replace(/\.?$/, '.'));
 	}
 }
 

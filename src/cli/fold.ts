@@ -1,8 +1,11 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { outputSentence } from '../core/report/comparison-summary.js';
 import { encodeFoldResult, type FoldResult, foldReasons } from '../core/report/fold-result.js';
+import { writeReason } from '../platform/write-reason.js';
 import type { FoldOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { OutputError } from './output.js';
 import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
@@ -10,9 +13,17 @@ import { withEngine } from './with-engine.js';
 /** `batchnorm-lens fold`: writes the folded model; resolves to the exit code. */
 export async function foldCommand(argv: readonly string[]): Promise<number> {
 	const { model, json, options } = parseFoldArguments(argv);
+	await requireFolder(options.output);
 	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks));
 	process.stdout.write(json ? `${JSON.stringify(encodeFoldResult(result))}\n` : renderFold(result));
 	return 0;
+}
+
+/** Before the work, and in the name of the file that was asked for. @throws {OutputError} */
+async function requireFolder(file: string): Promise<void> {
+	await stat(path.dirname(file)).catch((error) => {
+		throw new OutputError(`${file} cannot be written: ${writeReason(file, error)}.`);
+	});
 }
 
 interface FoldArguments {

@@ -5,6 +5,7 @@ import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/
 import type { JunitOptions } from '../core/report/export/junit.js';
 import type { Report } from '../core/report/types.js';
 import { readPageParts } from '../platform/page-parts.js';
+import { writeReason } from '../platform/write-reason.js';
 import { renderReport } from './render-report.js';
 import { UsageError } from './usage.js';
 
@@ -50,7 +51,7 @@ export async function writeOutput(report: Report, { format, file }: OutputOption
 	try {
 		await writeFile(file, content);
 	} catch (error) {
-		throw new OutputError(`${file} cannot be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`);
+		throw new OutputError(`${file} cannot be written: ${writeReason(file, error)}.`);
 	}
 }
 

@@ -77,7 +77,7 @@ function layerRow(layer: LayerReport, index: number): string[] {
 		source === null ? 'input' : sanitize(source.op),
 		String(layer.channels),
 		formatNumber(layer.epsilon),
-		parameters === null ? 'not constant' : formatRange(parameters.variance),
+		parameters === null ? 'not known' : formatRange(parameters.variance),
 		affine === null ? '' : formatRange(affine.scale),
 		verdict(recompute),
 		recompute.maxAbs === undefined ? '' : formatNumber(recompute.maxAbs),
@@ -109,12 +109,16 @@ function findingLine({ severity, code, message }: Finding, layer: string, colour
 	return `  ${word} ${code}: ${layer === '' ? '' : `${sanitize(layer)}: `}${sanitize(message)}`;
 }
 
-/** Each reason once, with how many layers it concerns. */
+/** Why parameters are not known or a layer was not checked: each reason once, with how many layers it concerns. */
 function renderSkipped(layers: readonly LayerReport[]): string {
 	const reasons = new Map<string, number>();
-	for (const { recompute } of layers) {
-		if (recompute.status === 'skipped' && recompute.reason !== undefined) {
-			reasons.set(recompute.reason, (reasons.get(recompute.reason) ?? 0) + 1);
+	for (const { recompute, parameters, parametersReason } of layers) {
+		const own = [
+			parameters === null ? parametersReason : undefined,
+			recompute.status === 'skipped' ? recompute.reason : undefined,
+		];
+		for (const reason of own.filter((text) => text !== undefined)) {
+			reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
 		}
 	}
 	return [...reasons].map(([reason, count]) => `${count} layer${count > 1 ? 's' : ''}: ${sanitize(reason)}`).join('\n');

@@ -14,7 +14,7 @@ export function fitArray(array: NpyArray, input: RuntimeValue, file: string): Np
 	const shape = [array.shape, [1, ...array.shape]].find((candidate) => fits(candidate, input.shape));
 	if (!shape) {
 		throw new InputError(
-			`${file} has shape [${array.shape.join(', ')}], but input "${input.name}" takes [${input.shape?.join(', ')}].`,
+			`${file} has shape [${array.shape.join(', ')}], but input "${input.name}" takes [${input.shape?.map(sizeWords).join(', ')}].`,
 		);
 	}
 	if (array.type === input.type) {
@@ -25,6 +25,11 @@ export function fitArray(array: NpyArray, input: RuntimeValue, file: string): Np
 		return { type: input.type, shape, data: fromNumbers(values, input.type, file) };
 	}
 	throw new InputError(`${file} holds ${array.type}, but input "${input.name}" takes ${input.type}.`);
+}
+
+/** A size that nothing tells is "?". */
+function sizeWords(size: number | string): string {
+	return size === '' || Number(size) < 0 ? '?' : String(size);
 }
 
 function fits(shape: readonly number[], declared: RuntimeValue['shape']): boolean {

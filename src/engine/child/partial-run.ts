@@ -118,12 +118,23 @@ function blockedReason(obstacle: Obstacle | undefined): string {
 	return `Not checked: the layer's input depends on ${operator}, which onnxruntime cannot run.`;
 }
 
-function aloneReason({ node, opset, dtype }: BatchNormLayer, { node: refused, detail }: Obstacle): string {
+function aloneReason(layer: BatchNormLayer, { node: refused, detail }: Obstacle): string {
+	const { node } = layer;
 	const words = detail.replace(/\.$/, '');
 	const what = isMissingKernel(detail)
-		? `has no ${refused.opType} kernel for ${dtype === 'bfloat16' ? dtype : `opset ${opset}`}`
+		? `has no ${refused.opType} kernel for ${kernelTypes(layer)}`
 		: refused === node
 			? `refuses the layer (${words})`
 			: `refuses ${refused.opType} (${words})`;
 	return `onnxruntime ${what}; the layer was recomputed here, but there is nothing to compare it with.`;
+}
+
+/** What a kernel is looked up by, as far as it is unusual: the types where the parameters have another one than x. */
+function kernelTypes({ opset, dtype, gamma, beta, mean, variance }: BatchNormLayer): string {
+	const types = Object.entries({ gamma, beta, mean, variance }).map(([name, parameter]) => [name, parameter.dtype]);
+	const others = types.filter(([, type]) => type !== dtype && type !== 'undefined' && type !== 'unknown');
+	if (others.length > 0) {
+		return `opset ${opset} with x of ${dtype}, ${others.map(([name, type]) => `${name} of ${type}`).join(', ')}`;
+	}
+	return dtype === 'bfloat16' ? dtype : `opset ${opset}`;
 }

@@ -67,6 +67,7 @@ test('mistakes get a sentence each', () => {
 		[[], /needs a model file/],
 		[['a', 'b'], /one model, not 2/],
 		[['a', '--batch', '0'], /--batch takes a whole number of at least 1, not "0"/],
+		[['a', '--batch', '-1'], /^[^\n]*--batch[^\n]*$/],
 		[['a', '--seed', 'x'], /--seed takes/],
 		[['a', '--fail-on', 'loud'], /--fail-on takes/],
 		[['a', '--input', '=f'], /NAME=FILE/],

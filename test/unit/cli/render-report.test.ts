@@ -63,6 +63,13 @@ test('every unusual form of a layer is named in words; ordinary models have no c
 	}
 });
 
+test('parameters that cannot be had are not known, for a reason', () => {
+	const parametersReason = 'The external data file "gone.data" cannot be opened: it does not exist.';
+	const text = render({ ...layer, parameters: null, affine: null, parametersReason });
+	assert.match(text, /not known/);
+	assert.ok(text.includes(`1 layer: ${parametersReason}`));
+});
+
 test('names from the file cannot steer the terminal, and colour is only for terminals', () => {
 	const hostile = {
 		...layer,

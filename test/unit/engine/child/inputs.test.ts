@@ -82,6 +82,8 @@ test('what does not fit is said with the file, the input and both shapes', async
 	const feed = (inputs: Parameters<typeof makeFeeds>[0], input?: string) =>
 		makeFeeds(inputs, { ...defaults, files: [{ input, path: file }] });
 	await assert.rejects(feed([image]), /b\.npy has shape \[1, 4, 2, 2\], but input "image" takes \[N, 3, H, W\]/);
+	const open = { ...image, shape: ['', 3, -1] };
+	await assert.rejects(feed([open]), /but input "image" takes \[\?, 3, \?\]/);
 	await assert.rejects(feed([image], 'imgae'), /no input "imgae"; its inputs are: image/);
 	await assert.rejects(feed([image, { ...image, name: 'other' }]), /any of this model's inputs \(image, other\)/);
 	await assert.rejects(

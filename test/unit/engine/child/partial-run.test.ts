@@ -80,6 +80,24 @@ async function saved(bytes: Uint8Array, name: string) {
 	return { report, outputs };
 }
 
+test('a missing kernel is told with the types that it is missing for', async () => {
+	const graph = {
+		inputs: [{ name: 'x', shape: [1, 2, 3] }],
+		outputs: ['y'],
+		initializers: ['g', 'b', 'm', 'v'].map((name) => ({
+			name,
+			values: [1, 2],
+			dtype: name === 'm' || name === 'v' ? ('float64' as const) : ('float32' as const),
+		})),
+		nodes: [{ op: 'BatchNormalization', inputs: ['x', 'g', 'b', 'm', 'v'], outputs: ['y'] }],
+	};
+	const { report } = await saved(buildModel({ opset: 15, graph }), 'types');
+	assert.match(
+		reasons(report)[0] ?? '',
+		/kernel for opset 15 with x of float32, mean of float64, variance of float64;/,
+	);
+});
+
 test('layers of an opset without a kernel are recomputed one on the other, as a later opset computes them', async () => {
 	const known = await saved(buildModel({ opset: 15, graph: residual({}) }), 'opset15');
 	assert.deepEqual(verdicts(known.report), ['match', 'match']);
