@@ -200,7 +200,7 @@ function factsOf(layer: LayerReport): string[] {
 	];
 }
 
-function verdictSentence({ recompute }: LayerReport): string {
+function verdictSentence({ recompute, findings }: LayerReport): string {
 	const { status, maxAbs, bound, reason } = recompute;
 	if (status === 'pending') {
 		return strings.verdictSentence.pending;
@@ -208,7 +208,9 @@ function verdictSentence({ recompute }: LayerReport): string {
 	if (status === 'skipped') {
 		return strings.verdictSentence.skipped(reason && fullLabel(reason));
 	}
-	const numbers = strings.verdictSentence[status](
+	// What is recomputed is what the runtime does step by step; its optimizations may still get it wrong.
+	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
+	const numbers = strings.verdictSentence[stepByStep ? 'unoptimized' : status](
 		formatNumber(maxAbs ?? Number.NaN, 3),
 		bound === undefined ? strings.verdictSentence.noBound : formatNumber(bound, 3),
 	);

@@ -166,6 +166,7 @@ export class View {
 		const index = this.#report?.layers.findIndex(({ name }) => name === layer) ?? -1;
 		if (index >= 0) {
 			this.#open(index, null, false);
+			this.#bringDetailIntoView();
 		} else {
 			this.#state = { ...this.#state, layer, channel: null };
 		}

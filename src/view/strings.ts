@@ -253,6 +253,8 @@ export const strings = {
 	verdictSentence: {
 		match: (error: string, bound: string) =>
 			`The runtime computes what the file says: largest difference ${error}, rounding allows ${bound}.`,
+		unoptimized: (error: string, bound: string) =>
+			`Without optimizations the runtime computes what the file says: largest difference ${error}, rounding allows ${bound}.`,
 		mismatch: (error: string, bound: string) =>
 			`The runtime’s output differs: largest difference ${error}, rounding allows only ${bound}.`,
 		skipped: (reason: string | undefined) => `Not recomputed: ${reason ?? 'no reason was given.'}`,

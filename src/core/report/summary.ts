@@ -3,7 +3,7 @@ import type { FindingCode, LayerReport, Normalization, Report } from './types.js
 /** Layers named in the answer before it only counts them. */
 const MAX_NAMED = 3;
 /** Kinds of finding spelled out; the table has the rest. */
-const MAX_FINDINGS = 3;
+const MAX_FINDINGS = 5;
 
 /**
  * The answer at the top: how many layers, whether the runtime computes what the file says, what stands out. One sentence,
@@ -23,15 +23,20 @@ function verdict({ layers, run }: Report): string {
 		layers.filter((layer) => layer.recompute.status === status);
 	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];
 	const checked = matching.length + wrong.length;
-	if (run.status === 'failed') {
-		return 'not recomputed because the run failed';
-	}
-	if (run.status === 'skipped') {
-		return 'not recomputed: the model was not run';
-	}
+	// Before all else: a run that ends early takes nothing of what it has found.
 	if (wrong.length > 0) {
 		const still = pending.length > 0 ? ' so far' : '';
 		return `${wrong.length} of ${checked} recomputed${still} differ${wrong.length === 1 ? 's' : ''} from what the runtime computed (${named(wrong)})`;
+	}
+	if (run.status === 'failed') {
+		return checked === 0
+			? 'not recomputed because the run failed'
+			: `${checked} recomputed to within rounding before the run failed`;
+	}
+	if (run.status === 'skipped') {
+		return checked === 0
+			? 'not recomputed: the model was not run'
+			: `${checked} recomputed to within rounding before the run was ended`;
 	}
 	if (pending.length > 0) {
 		return checked === 0 ? 'not recomputed yet' : `${checked} recomputed so far, all to within rounding`;
@@ -87,8 +92,8 @@ const WORDS: Readonly<Partial<Record<FindingCode, readonly [one: string, several
 	'negative-variance': ['has a negative variance', 'have a negative variance'],
 	'zero-variance': ['has channels of zero variance', 'have channels of zero variance'],
 	'runtime-fusion-mismatch': [
-		'comes out differently with the fusions of the runtime',
-		'come out differently with the fusions of the runtime',
+		'is computed wrongly with the default optimizations of the runtime',
+		'are computed wrongly with the default optimizations of the runtime',
 	],
 	'training-mode': ['is in training mode', 'are in training mode'],
 	'never-updated': ['was never trained', 'were never trained'],

@@ -99,6 +99,10 @@ export class ComparisonView {
 			this.#state = { ...this.#state, layer: firstWrong(comparison)?.name, channel: null };
 		}
 		this.#render();
+		const index = this.#selectedIndex();
+		if (!chosen && index >= 0) {
+			this.#layers.reveal(index);
+		}
 		this.#context.announce(this.#header.answerText);
 		const view = this.#context.document.defaultView;
 		view?.requestAnimationFrame(() => view.setTimeout(() => this.options.actions.mark?.('table'), 0));

@@ -43,6 +43,11 @@ test('a mismatch is never hidden, and names the layers', () => {
 		'3 BatchNorm layers, 1 of 2 recomputed differs from what the runtime computed (b).',
 	);
 	assert.match(answer(after('pending', 'mismatch', 'pending')), /1 of 1 recomputed so far differs/);
+	assert.match(answer(after('failed', 'mismatch', 'skipped')), /1 of 1 recomputed differs/);
+	assert.match(
+		answer(after('skipped', 'match', 'skipped')),
+		/1 recomputed to within rounding before the run was ended/,
+	);
 	const many = answer(after('ok', 'mismatch', 'mismatch', 'mismatch', 'mismatch'));
 	assert.match(many, /4 of 4 recomputed differ from .* \(a, b, c and 1 more\)/);
 });
@@ -67,10 +72,13 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 		answer(report),
 		'3 BatchNorm layers, all recomputed to within rounding; 1 layer has values that are NaN or infinite; 2 layers have dead channels.',
 	);
-	const codes = ['zero-variance', 'training-mode', 'never-updated', 'exploding-scale', 'dead-channel'] as const;
+	const codes = [
+		...(['zero-variance', 'training-mode', 'never-updated', 'statistics-drift', 'exploding-scale'] as const),
+		...(['dead-channel', 'constant-channel'] as const),
+	];
 	assert.match(
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
-		/zero variance; 1 layer is in training mode; 1 layer was never trained; 2 more kinds of finding\.$/,
+		/zero variance; 1 layer is in training mode; 1 layer was never trained; .*exploding scales; 2 more kinds of finding\.$/,
 	);
 });
 
