@@ -113,7 +113,9 @@ scenario('a long run', {
 	settings: { 'batchnormLens.batch': 16 },
 	steps: {
 		'cancel ends it and says so': async (workbench) => {
-			const frame = await workbench.open('mobilenet_v2.onnx', at('cancel'));
+			await workbench.click('mobilenet_v2.onnx');
+			await workbench.haltEngine();
+			const frame = await workbench.model(at('cancel'));
 			await frame.locator(at('cancel')).click();
 			const run = frame.locator(at('run', '[data-status="skipped"]'));
 			await run.waitFor();

@@ -227,6 +227,16 @@ export class Workbench {
 		}
 	}
 
+	/**
+	 * Halts the engine that is being started, and returns how to let it go on: its run is under way until then, or until
+	 * it is ended, however long the page takes to show it.
+	 */
+	async haltEngine(): Promise<() => void> {
+		const [pid] = await this.untilEngines(1);
+		process.kill(pid, 'SIGSTOP');
+		return () => process.kill(pid, 'SIGCONT');
+	}
+
 	/** Kept in out/screenshots for people to look at. */
 	async screenshot(name: string): Promise<void> {
 		await mkdir(screenshotsDir(), { recursive: true });

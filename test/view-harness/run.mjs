@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 import { buildTests } from '../../esbuild.mjs';
 import { findTests, runNodeTests } from '../node-tests.mjs';
+import { provisionBrowser } from '../workbench/browser.mjs';
 
 /** @param {readonly string[]} [words] */
 export async function runViewTests(words) {
+	await provisionBrowser();
 	const files = await buildTests(findTests('test/view-harness', words));
 	return runNodeTests(files, { concurrency: 2, timeout: 600_000 });
 }

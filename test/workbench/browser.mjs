@@ -17,10 +17,18 @@ const FLAGS = [
 	...['--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
 ];
 
+/**
+ * Finds the browser, or installs it: before tests that run side by side, since two installations at once disturb each
+ * other.
+ * @returns {Promise<string>} its program
+ */
+export async function provisionBrowser() {
+	return findChromium() ?? (await installChromium());
+}
+
 /** @returns {Promise<import('playwright-core').Browser>} */
 export async function launchBrowser() {
-	const executablePath = findChromium() ?? (await installChromium());
-	return chromium.launch({ executablePath, args: FLAGS });
+	return chromium.launch({ executablePath: await provisionBrowser(), args: FLAGS });
 }
 
 /** @returns {string | undefined} */
