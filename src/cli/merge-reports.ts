@@ -186,6 +186,7 @@ function mergeVerdicts(parts: readonly Recompute[]): Recompute {
 		maxAbs: most('maxAbs'),
 		maxRel: most('maxRel'),
 		maxUlp: most('maxUlp'),
+		...(numbers.every(({ bitExact }) => bitExact) && { bitExact: true }),
 		bound: most('bound'),
 		...(perChannel.length > 0 && { perChannel: { maxAbs, ...others } }),
 	};

@@ -22,6 +22,8 @@ export class VerifyAccumulator {
 	readonly maxBoundRatio: Float64Array;
 	readonly bound: Float64Array;
 	readonly sumSquares: Float64Array;
+	/** Set by who has looked. */
+	asPredicted = false;
 	maxUlp = 0;
 	maxRel = 0;
 	readonly firstBad: Float64Array;
@@ -62,6 +64,14 @@ export class VerifyAccumulator {
 			this.addErrors(xs.values, readSpan(y, type, span).values, xs.at, unit, parameters, span);
 			addSpan(this.moments, unit, xs.values, xs.at);
 		}
+	}
+
+	/** What is known of a unit whose elements are all within their bounds, and which errors are at most `maxAbs`. */
+	setWithinBound(unit: number, maxAbs: number, bound: number): void {
+		const { rows, unitWidth } = this.matrix;
+		this.maxAbs[unit] = maxAbs;
+		this.bound[unit] = bound;
+		this.sumSquares[unit] = maxAbs * maxAbs * rows * unitWidth;
 	}
 
 	/** `at`: where the elements are in x and y; `span`: where in the tensor. */
@@ -139,10 +149,15 @@ export class VerifyAccumulator {
 		const { batch, inner } = this.request.layout;
 		const fold = inner > 1 && this.matrix.unitWidth === 1 ? this.joinActivations() : this;
 		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
-		const { maxUlp, maxRel } = this;
+		const { maxUlp, maxRel, asPredicted } = this;
 		const { mean, m2, nonFinite: nonFiniteX } = moments;
+		for (let c = 0; c < maxAbs.length; c++) {
+			if (maxBoundRatio[c] <= 1) {
+				maxBoundRatio[c] = maxAbs[c] > 0 ? maxAbs[c] / bound[c] : 0;
+			}
+		}
 		return {
-			...{ maxAbs, maxBoundRatio, bound, sumSquares, maxUlp, maxRel, firstBad },
+			...{ maxAbs, maxBoundRatio, bound, sumSquares, maxUlp, maxRel, firstBad, asPredicted },
 			...{ nonFiniteX, nonFiniteY, count: batch * inner, moments, mean, m2 },
 		};
 	}

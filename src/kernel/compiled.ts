@@ -10,6 +10,8 @@ export interface Compiled extends Widening {
 	/** y = 0: sums of x only. */
 	workPlanes(x: number, y: number, batch: number, stride: number, inner: number, channels: number): void;
 	workColumns(x: number, y: number, rows: number, stride: number, columns: number): void;
+	/** After sums alone. */
+	finishMoments(count: number, values: number): void;
 	finishRecords(count: number, values: number): void;
 	largestRel(): number;
 	largestUlp(): number;

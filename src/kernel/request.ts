@@ -47,10 +47,14 @@ export function checkApply(request: ApplyRequest): void {
 }
 
 export function checkVerify(request: VerifyRequest): void {
-	const { x, y, type, layout, scale, shift, boundSlope, boundOffset, perActivation } = request;
+	const { x, y, type, layout, scale, shift, boundSlope, boundOffset, likely, perActivation } = request;
 	checkTensor('x', x, type, layout);
 	checkTensor('y', y, type, layout);
-	checkParameters({ scale, shift, boundSlope, boundOffset }, parameterCount(layout, perActivation));
+	const expected = parameterCount(layout, perActivation);
+	checkParameters({ scale, shift, boundSlope, boundOffset }, expected);
+	if (likely) {
+		checkParameters({ 'likely.scale': likely.scale, 'likely.shift': likely.shift }, expected);
+	}
 	checkBound('boundSlope', boundSlope);
 	checkBound('boundOffset', boundOffset);
 }

@@ -20,13 +20,12 @@ export function simdMoments(compiled: Compiled, tiles: Tiles, x: FloatData, type
 			});
 			return;
 		}
-		tiles.setParameters(tile, Array(4).fill(new Float64Array(matrix.units)));
 		compiled.startRecords(tile.count);
 		forEachBlock(({ addresses: [address], stride, rows, width }) => {
 			compiled.workPlanes(address, 0, rows, stride, width / tile.count, tile.count);
 		});
 		const count = matrix.rows * matrix.unitWidth;
-		compiled.finishRecords(tile.count, count);
+		compiled.finishMoments(tile.count, count);
 		joinResults(moments, tiles, tile, count, doubtful);
 	});
 	for (const unit of doubtful) {

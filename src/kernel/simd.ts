@@ -49,7 +49,7 @@ export class SimdKernel implements Kernel {
 
 	verify(request: VerifyRequest): VerifyResult {
 		checkVerify(request);
-		const { x, y, type, layout, scale, shift, boundSlope, boundOffset } = request;
+		const { x, y, type, layout, scale, shift, boundSlope, boundOffset, likely } = request;
 		if (type === 'float64' || elementCount(layout) === 0) {
 			return this.scalar.verify(request);
 		}
@@ -57,13 +57,21 @@ export class SimdKernel implements Kernel {
 		const { fractionBits, minExponent, tiny } = FORMATS[type];
 		compiled.startLayer(fractionBits, 2 ** minExponent, tiny);
 		const accumulator = new VerifyAccumulator(request);
+		accumulator.asPredicted = true;
 		const { matrix } = accumulator;
 		const tensors = [
 			{ data: x, address: map.STAGE_X },
 			{ data: y, address: map.STAGE_Y },
 		];
 		tiles.forEach(matrix, tensors, type, (tile, forEachBlock) => {
-			tiles.setParameters(tile, [scale, shift, boundSlope, boundOffset]);
+			tiles.setParameters(tile, [
+				scale,
+				shift,
+				boundSlope,
+				boundOffset,
+				likely?.scale ?? scale,
+				likely?.shift ?? shift,
+			]);
 			compiled.startRecords(tile.count);
 			forEachBlock(({ addresses: [xs, ys], stride, rows, width }) => {
 				if (matrix.unitWidth === 1) {
@@ -84,19 +92,24 @@ export class SimdKernel implements Kernel {
 	private collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
 		const { matrix, moments } = accumulator;
 		const { tiles } = this;
-		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
-		accumulator.maxBoundRatio.set(tiles.result(map.RESULT_MAX_RATIO, tile), tile.from);
-		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
-		accumulator.sumSquares.set(tiles.result(map.RESULT_SUM_SQUARES, tile), tile.from);
+		const maxAbs = tiles.result(map.RESULT_MAX_ABS, tile);
+		const bound = tiles.result(map.RESULT_BOUND, tile);
+		const flags = tiles.result(map.RESULT_FLAGS, tile);
 		moments.mean.set(tiles.result(map.RESULT_MEAN, tile), tile.from);
 		moments.m2.set(tiles.result(map.RESULT_M2, tile), tile.from);
 		moments.count.fill(matrix.rows * matrix.unitWidth, tile.from, tile.from + tile.count);
-		const flags = tiles.result(map.RESULT_FLAGS, tile);
 		for (let i = 0; i < tile.count; i++) {
-			if (flags[i] === map.REDO_ALL) {
-				accumulator.addUnit(tile.from + i);
-			} else if (flags[i] === map.REDO_MOMENTS) {
-				takeExactMoments(moments, tile.from + i, x, type, matrix);
+			const unit = tile.from + i;
+			if (flags[i] & map.DIFFERENT) {
+				accumulator.asPredicted = false;
+			}
+			if (flags[i] & map.REDO_ALL) {
+				accumulator.addUnit(unit);
+				continue;
+			}
+			accumulator.setWithinBound(unit, maxAbs[i], bound[i]);
+			if (flags[i] & map.REDO_MOMENTS) {
+				takeExactMoments(moments, unit, x, type, matrix);
 			}
 		}
 	}

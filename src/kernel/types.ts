@@ -50,26 +50,45 @@ export interface VerifyRequest {
 	/** |y - (scale * x + shift)| may be up to boundSlope * |x| + boundOffset. Infinity: any finite y will do. */
 	readonly boundSlope: Float64Array;
 	readonly boundOffset: Float64Array;
+	/**
+	 * The scale and shift that y was probably computed with, in float32: round(round(x * scale) + shift). Of a y that is
+	 * just that, bit for bit, it is known how far it can be off. The better they are, the closer are the limits below;
+	 * without them those above are taken, rounded.
+	 */
+	readonly likely?: { readonly scale: Float64Array; readonly shift: Float64Array };
 	readonly perActivation?: boolean;
 }
 
 /**
- * Per channel (length C, also with `perActivation`), over the channel's batch * inner values. Maxima may be rounded to
- * 22 bits, sums of squares to 16; what breaks its bound, and everything about its channel, never is.
+ * Per channel (length C, also with `perActivation`), over the channel's batch * inner values.
  *
  * An element's error is |y - ref|, ref = scale * x + shift in float64. Where ref or y is not finite there is no such
  * number: the error is then 0 if y is what ref rounds to (the same infinity, also when ref overflows the type or comes
  * within the bound of doing so; NaN for NaN), otherwise Infinity, and the maxima below with it.
+ *
+ * Of a channel with an element above its bound all numbers are the errors' own. Where every element is within its own,
+ * which the SIMD kernel proves in float32 without computing their errors, `maxAbs` and what follows from it are upper
+ * limits: with S and T the likely scale and shift in float32, X the largest |x| and u = 2^-24, too large by at most
+ * 2 ((|S - scale| + 2 u |S|) X + |T - shift| + u |T|), one to four units in the last place of the largest result. Plain
+ * TypeScript always gives the errors' own, whose maxima may be rounded to 22 bits.
  */
 export interface VerifyResult {
-	/** Largest error. */
+	/** Largest error, or its limit. */
 	readonly maxAbs: Float64Array;
-	/** Largest error / (boundSlope * |x| + boundOffset) of the same element: above 1 is a mismatch. 0 / 0 counts as 0. */
+	/**
+	 * Above 1, a mismatch: the largest error / (boundSlope * |x| + boundOffset) of the same element. Otherwise maxAbs / bound,
+	 * with 0 / 0 = 0.
+	 */
 	readonly maxBoundRatio: Float64Array;
 	/** Largest boundSlope * |x| + boundOffset over finite x: the most that any element of the channel may be off. */
 	readonly bound: Float64Array;
-	/** Sum of the squared finite errors. */
+	/** Sum of the squared finite errors, or its limit: values * maxAbs^2. */
 	readonly sumSquares: Float64Array;
+	/**
+	 * Whether every y of the tensor is, to the last bit, the one that the likely scale and shift give in float32. False also
+	 * where nobody looked: in plain TypeScript.
+	 */
+	readonly asPredicted: boolean;
 	/** Of the whole tensor: largest error in units in the last place of the type, at ref rounded to the type. */
 	readonly maxUlp: number;
 	/** Of the whole tensor: largest error / |ref|; |ref| counts as the type's smallest positive number where smaller. */

@@ -201,7 +201,7 @@ function factsOf(layer: LayerReport): string[] {
 }
 
 function verdictSentence({ recompute, findings }: LayerReport): string {
-	const { status, maxAbs, bound, reason } = recompute;
+	const { status, maxAbs, bound, bitExact, reason } = recompute;
 	if (status === 'pending') {
 		return strings.verdictSentence.pending;
 	}
@@ -210,7 +210,9 @@ function verdictSentence({ recompute, findings }: LayerReport): string {
 	}
 	// What is recomputed is what the runtime does step by step; its optimizations may still get it wrong.
 	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
-	const numbers = strings.verdictSentence[stepByStep ? 'unoptimized' : status](
+	const numbers = strings.verdictSentence[
+		stepByStep ? 'unoptimized' : status === 'match' && bitExact ? 'bitExact' : status
+	](
 		formatNumber(maxAbs ?? Number.NaN, 3),
 		bound === undefined ? strings.verdictSentence.noBound : formatNumber(bound, 3),
 	);

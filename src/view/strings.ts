@@ -148,7 +148,7 @@ export const strings = {
 			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
 			findings: ['Findings', 'What stands out in this layer'],
 			verdict: ['Recompute', 'Does the runtime’s output agree with our own computation?'],
-			error: ['Error / bound', 'Largest absolute difference, and the largest that rounding allows'],
+			error: ['Error / bound', 'The most that any value is off by, and the most that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		graphInput: 'graph input',
 		noParameters: 'at run time',
@@ -252,11 +252,13 @@ export const strings = {
 	},
 	verdictSentence: {
 		match: (error: string, bound: string) =>
-			`The runtime computes what the file says: largest difference ${error}, rounding allows ${bound}.`,
+			`The runtime computes what the file says: off by at most ${error}, rounding allows ${bound}.`,
+		bitExact: (error: string, bound: string) =>
+			`The runtime computes what the file says, to the last bit of float32: rounding puts it off by at most ${error} and may do so by ${bound}.`,
 		unoptimized: (error: string, bound: string) =>
-			`Without optimizations the runtime computes what the file says: largest difference ${error}, rounding allows ${bound}.`,
+			`Without optimizations the runtime computes what the file says: off by at most ${error}, rounding allows ${bound}.`,
 		mismatch: (error: string, bound: string) =>
-			`The runtime’s output differs: largest difference ${error}, rounding allows only ${bound}.`,
+			`The runtime’s output differs: off by up to ${error}, rounding allows only ${bound}.`,
 		skipped: (reason: string | undefined) => `Not recomputed: ${reason ?? 'no reason was given.'}`,
 		pending: 'Not recomputed yet.',
 		ulp: (ulp: number) => ` (${ulp < 1000 ? formatNumber(ulp, 3) : formatInteger(ulp)} ULP)`,
@@ -342,7 +344,7 @@ export const strings = {
 		stackedSummary: (panels: readonly string[], flagged: number) =>
 			`${panels.join('; ')}${flagged > 0 ? `; ${formatInteger(flagged)} flagged` : ''}`,
 		recomputeSummary: (of: { largest: string; bound: string; channels: number; over: number }) =>
-			`largest error ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
+			`errors of at most ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
 		sampled: (shown: number, all: number) =>
 			`Shows ${formatInteger(shown)} of ${formatInteger(all)} channels: the extremes, the flagged ones and an even sample.`,
 		hidden: (n: number) => `${count(n, 'value is', 'values are')} not finite, marked with a cross.`,

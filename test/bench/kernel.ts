@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { affine } from '../../src/core/batchnorm/affine.js';
+import { affine, runtimeAffine } from '../../src/core/batchnorm/affine.js';
 import { inferenceBound } from '../../src/core/batchnorm/bound.js';
 import { createKernel, type Kernel, type Layout, type VerifyRequest } from '../../src/kernel/index.js';
 import { buildModel } from '../unit/support/model-builder.js';
@@ -115,6 +115,7 @@ async function prepare(kernel: Kernel, shape: readonly number[]) {
 	const request: VerifyRequest = {
 		...{ x, y, type: 'float32', layout, boundSlope, boundOffset },
 		...affine(gamma, beta, mean, variance, epsilon),
+		likely: runtimeAffine(gamma, beta, mean, variance, epsilon),
 	};
 	const worst = Math.max(...kernel.verify(request).maxBoundRatio);
 	if (!(worst < 1)) {

@@ -34,3 +34,27 @@ export function affine(
 	}
 	return { scale, shift };
 }
+
+/**
+ * Scale and shift as onnxruntime's CPU kernel computes them (batch_norm.h), every step rounded to float32: with them its
+ * output is round(round(x * scale) + shift) to the last bit wherever neither the compiler fused the two steps nor the
+ * processor approximates square roots. Lengths as for {@link affine}.
+ */
+export function runtimeAffine(
+	gamma: ArrayLike<number>,
+	beta: ArrayLike<number>,
+	mean: ArrayLike<number>,
+	variance: ArrayLike<number>,
+	epsilon: number,
+): Affine {
+	const { fround, sqrt } = Math;
+	const scale = new Float64Array(gamma.length);
+	const shift = new Float64Array(gamma.length);
+	for (let c = 0; c < gamma.length; c++) {
+		const inverse = fround(1 / fround(sqrt(fround(fround(variance[c]) + fround(epsilon)))));
+		const s = fround(fround(gamma[c]) * inverse);
+		scale[c] = s;
+		shift[c] = fround(fround(beta[c]) - fround(fround(mean[c]) * s));
+	}
+	return { scale, shift };
+}

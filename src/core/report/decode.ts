@@ -71,7 +71,7 @@ export function oneOf<T extends string>(...choices: readonly T[]): Decoder<T> {
 		fail(path, choices.map((choice) => JSON.stringify(choice)).join(' or '), value);
 }
 
-export function literal<T extends string | number>(expected: T): Decoder<T> {
+export function literal<T extends string | number | boolean>(expected: T): Decoder<T> {
 	return (value, path) => (value === expected ? expected : fail(path, JSON.stringify(expected), value));
 }
 

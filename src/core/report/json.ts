@@ -110,6 +110,7 @@ const recompute = record<Recompute>({
 	maxAbs: optional(real),
 	maxRel: optional(real),
 	maxUlp: optional(real),
+	bitExact: optional(literal(true)),
 	bound: optional(real),
 	perChannel: optional(record({ maxAbs: values, bound: optional(values), boundRatio: optional(values) })),
 });

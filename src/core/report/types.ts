@@ -60,19 +60,24 @@ export interface Recompute {
 	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
 	/** Why it was skipped, or what differs: one sentence. */
 	readonly reason?: string;
-	/** Largest absolute difference between the runtime's output and ours. */
+	/**
+	 * The most that any element of the runtime's output is off by. The largest difference itself where something is above its
+	 * bound; otherwise an upper limit, a few units in the last place above it at most (VerifyResult in kernel/types.ts).
+	 */
 	readonly maxAbs?: number;
 	/** Largest difference relative to the recomputed value of the same element. */
 	readonly maxRel?: number;
 	/** Largest difference in units in the last place of the output's dtype, at the recomputed value. */
 	readonly maxUlp?: number;
+	/** True: every output is, to the last bit, what float32 arithmetic makes of scale and shift in float32. */
+	readonly bitExact?: true;
 	/** The rounding error that dtype and operation allow: the largest of the per-element bounds. */
 	readonly bound?: number;
 	readonly perChannel?: {
 		readonly maxAbs: ChannelValues;
 		/** Allowed error of the channel (largest over its elements). */
 		readonly bound?: ChannelValues;
-		/** Largest ratio of error to its own element's bound: above 1 is a mismatch. */
+		/** Above 1, a mismatch: largest ratio of error to its own element's bound. Otherwise maxAbs / bound. */
 		readonly boundRatio?: ChannelValues;
 	};
 }

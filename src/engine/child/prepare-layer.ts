@@ -1,4 +1,4 @@
-import { affine } from '../../core/batchnorm/affine.js';
+import { type Affine, affine, runtimeAffine } from '../../core/batchnorm/affine.js';
 import {
 	affineBound,
 	type FloatName,
@@ -24,6 +24,8 @@ export interface PreparedLayer {
 	readonly scale: Float64Array;
 	readonly shift: Float64Array;
 	readonly bound: RoundingBound;
+	/** Scale and shift as the runtime probably computes them. */
+	readonly likely?: Affine;
 	/** What the report shows: the parameters, and the scale and shift of the running statistics, in training mode too.
 	 * Absent for a decomposed layer, of which the report already says all that can be told. */
 	readonly shown?: { readonly parameters: LayerParameters; readonly affine: NonNullable<LayerReport['affine']> };
@@ -83,7 +85,7 @@ function fromParameters(
 	data: Data,
 	tensors: ReadonlyMap<string, RuntimeTensor>,
 	kernel: Kernel,
-): Pick<PreparedLayer, 'scale' | 'shift' | 'bound' | 'shown' | 'moments'> | Unprepared {
+): Pick<PreparedLayer, 'scale' | 'shift' | 'bound' | 'likely' | 'shown' | 'moments'> | Unprepared {
 	const parameters = parameterValues(layer, tensors);
 	if ('reason' in parameters) {
 		return parameters;
@@ -95,7 +97,8 @@ function fromParameters(
 	const { gamma, beta, mean, variance } = parameters;
 	const shown = { parameters, affine: affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {
-		return { ...shown.affine, bound: inferenceBound({ ...parameters, epsilon }, data.type), shown };
+		const likely = runtimeAffine(gamma, beta, mean, variance, epsilon);
+		return { ...shown.affine, likely, bound: inferenceBound({ ...parameters, epsilon }, data.type), shown };
 	}
 	if (layer.axes === 'activation') {
 		return { reason: 'Not checked: training mode with one statistic per activation (spatial=0) is not recomputed.' };

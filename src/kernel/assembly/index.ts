@@ -3,5 +3,5 @@ export { applyColumns, applyPlanes } from './apply';
 export { columnMoments } from './columns';
 export { widenBfloat16, widenFloat16 } from './half';
 export { workColumns, workPlanes } from './planes';
-export { finishRecords, startRecords } from './records';
+export { finishMoments, finishRecords, startRecords } from './records';
 export { largestRel, largestUlp, startLayer } from './relative';

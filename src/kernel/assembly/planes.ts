@@ -2,34 +2,45 @@ import {
 	COLUMN_PITCH,
 	COLUMN_ROWS,
 	COLUMNS,
-	MAX_ABS,
+	DIFFERS,
 	MIN_Y,
 	RECORD_BYTES,
 	RECORDS,
 	RUN,
 	RUN_X,
 	RUN_Y,
-	SCALE,
-	SHIFT,
-	SUM_SQUARES,
+	STREAMS,
 	SUM_X,
 	SUM_XX,
 } from '../memory-map';
-import { largest, smallest } from './lanes';
+import { differenceRun } from './difference';
+import { largest, MAGNITUDE, smallest } from './lanes';
+import { predictRun } from './predict';
+import { errorsUpTo, nearZeroOf } from './records';
 import { mayBeLargest, relativeRun } from './relative';
 import { sumRun } from './sums';
-import { verifyRun } from './verify';
 
-/** A run of one channel, see verifyRun; y = 0: only its sums. */
-function work(x: usize, y: usize, octets: i32, planes: i32, stride: usize, record: usize): void {
+/**
+ * A run of one channel, see predictRun. Where `length` is no multiple of 8, at least eight elements of the plane lie before
+ * its end. y = 0: only its sums.
+ */
+function work(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
+	sumRun(x, length, planes, stride, record);
 	if (y === 0) {
-		sumRun(x, octets, planes, stride, record);
 		return;
 	}
-	verifyRun(x, y, octets, planes, stride, record);
-	const error = largest(v128.load(record, MAX_ABS));
-	if (mayBeLargest(error, smallest(v128.load(MIN_Y)))) {
-		relativeRun(x, y, octets, planes, stride, record, error);
+	v128.store(record, v128.load(MAGNITUDE), MIN_Y);
+	predictRun(x, y, length, planes, stride, record);
+	if (v128.any_true(v128.load(record, DIFFERS))) {
+		differenceRun(x, y, length, planes, stride, record);
+	}
+	const errors = errorsUpTo(record);
+	const minY = v128.load(record, MIN_Y);
+	if (mayBeLargest(errors, minY)) {
+		const near = nearZeroOf(record, largest(errors));
+		if (smallest(minY) < near) {
+			relativeRun(x, y, length, planes, stride, record, near);
+		}
 	}
 }
 
@@ -38,16 +49,11 @@ function work(x: usize, y: usize, octets: i32, planes: i32, stride: usize, recor
  * those; what they put into the sums is taken out again.
  */
 function workFilled(x: usize, y: usize, n: i32, record: usize): void {
-	work(x, y, (n + 7) >> 3, 1, 0, record);
+	work(x, y, (n + 7) & ~7, 1, 0, record);
 	const repeated = <f64>(-n & 7);
-	const lastX = <f64>load<f32>(x + ((<usize>(n - 1)) << 2));
-	takeOut(record + SUM_X, repeated * lastX);
-	takeOut(record + SUM_XX, repeated * lastX * lastX);
-	if (y !== 0) {
-		const lastY = <f64>load<f32>(y + ((<usize>(n - 1)) << 2));
-		const error = load<f64>(record, SCALE) * lastX + load<f64>(record, SHIFT) - lastY;
-		takeOut(record + SUM_SQUARES, repeated * error * error);
-	}
+	const last = <f64>load<f32>(x + ((<usize>(n - 1)) << 2));
+	takeOut(record + SUM_X, repeated * last);
+	takeOut(record + SUM_XX, repeated * last * last);
 }
 
 function takeOut(sum: usize, part: f64): void {
@@ -59,40 +65,39 @@ function takeOut(sum: usize, part: f64): void {
  * after its plane n - 1 and `inner` elements after channel c - 1's. y = 0: moments of x only.
  */
 export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
-	const whole = inner & ~7;
-	for (let c = 0; c < channels; c++) {
-		const record = RECORDS + c * RECORD_BYTES;
-		const first = (<usize>c * <usize>inner) << 2;
-		const ys: usize = y === 0 ? 0 : y + first;
-		// Either several planes in a run or several runs to a plane.
-		const planes = max(1, RUN / max(1, whole));
-		for (let n = 0; n < batch && whole > 0; n += planes) {
-			const plane = <usize>n * stride;
-			for (let i = 0; i < whole; i += RUN) {
-				const at = plane + ((<usize>i) << 2);
-				const octets = min(RUN, whole - i) >> 3;
-				work(x + first + at, ys === 0 ? 0 : ys + at, octets, min(planes, batch - n), stride, record);
-			}
+	if (inner < 8) {
+		for (let c = 0; c < channels; c++) {
+			const first = (<usize>c * <usize>inner) << 2;
+			workTiny(x + first, y === 0 ? 0 : y + first, batch, stride, inner, RECORDS + c * RECORD_BYTES);
 		}
-		if (inner > whole) {
-			workRest(x + first, ys, batch, stride, inner, record);
+		return;
+	}
+	// Either several planes in a run or several runs to a plane.
+	const planes = max(1, min(STREAMS, RUN / inner));
+	for (let n = 0; n < batch; n += planes) {
+		const image = <usize>n * stride;
+		for (let c = 0; c < channels; c++) {
+			const first = image + ((<usize>c * <usize>inner) << 2);
+			for (let i = 0; i < inner; i += RUN) {
+				const at = first + ((<usize>i) << 2);
+				const record = RECORDS + c * RECORD_BYTES;
+				work(x + at, y === 0 ? 0 : y + at, min(RUN, inner - i), min(planes, batch - n), stride, record);
+			}
 		}
 	}
 }
 
-/** The last one to seven elements of each plane, which fill no octet, put together. */
-function workRest(x: usize, y: usize, batch: i32, stride: usize, inner: i32, record: usize): void {
-	const rest = inner & 7;
-	const last = (<usize>(inner - rest)) << 2;
+/** Planes of one to seven elements, which fill no octet, put together. */
+function workTiny(x: usize, y: usize, batch: i32, stride: usize, inner: i32, record: usize): void {
 	const planes = RUN / 8;
 	for (let n = 0; n < batch; n += planes) {
 		const count = min(planes, batch - n);
-		const at = last + <usize>n * stride;
-		collect(x + at, count, stride, rest, RUN_X);
+		const at = <usize>n * stride;
+		collect(x + at, count, stride, inner, RUN_X);
 		if (y !== 0) {
-			collect(y + at, count, stride, rest, RUN_Y);
+			collect(y + at, count, stride, inner, RUN_Y);
 		}
-		workFilled(RUN_X, y === 0 ? 0 : RUN_Y, count * rest, record);
+		workFilled(RUN_X, y === 0 ? 0 : RUN_Y, count * inner, record);
 	}
 }
 

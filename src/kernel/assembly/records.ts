@@ -1,9 +1,15 @@
 import {
-	BOUND_OFFSET,
-	BOUND_SLOPE,
+	DIFFERENT,
+	DIFFERS,
+	ERROR_OFFSET,
+	ERROR_SLOPE,
+	LARGEST_DIFFERENCE,
+	LARGEST_EXCESS,
 	LARGEST_X,
-	MAX_ABS,
-	MAX_RATIO,
+	MAGNITUDE_SLOPE,
+	MIN_Y,
+	PARAMETER_LIKELY_SCALE,
+	PARAMETER_LIKELY_SHIFT,
 	PARAMETER_OFFSET,
 	PARAMETER_SCALE,
 	PARAMETER_SHIFT,
@@ -16,17 +22,43 @@ import {
 	RESULT_FLAGS,
 	RESULT_M2,
 	RESULT_MAX_ABS,
-	RESULT_MAX_RATIO,
 	RESULT_MEAN,
-	RESULT_SUM_SQUARES,
 	RUN,
 	SCALE,
 	SHIFT,
-	SUM_SQUARES,
 	SUM_X,
 	SUM_XX,
 } from '../memory-map';
-import { largest, sum } from './lanes';
+import { largest, MAGNITUDE, sum } from './lanes';
+import { nearZero } from './relative';
+
+// How far y = r, the prediction, can be from ref = s x + t. With the likely scale and shift S and T in float32, u = 2^-24
+// and e = 2^-150 (half the smallest positive float32; sums never underflow inexactly):
+//
+//     p = fl(S x) = S x (1 + d) + e'         |d| <= u, |e'| <= e
+//     r = fl(p + T) = (p + T)(1 + d')        |d'| <= u
+//     |r - ref| <= |S - s||x| + |T - t| + ulp(p) / 2 + ulp(r) / 2
+//               <= (|S - s| + 2 u (1 + u)|S|)|x| + |T - t| + u|T| + 2 e     =: slope |x| + offset
+//
+// and where y is not r, |y - ref| <= |y - r| + slope |x| + offset.
+const U: f64 = 1.0 / 16777216.0;
+/** 2^-149, the smallest positive float32. */
+const TINY = reinterpret<f64>(<u64>0x36a0000000000000);
+/** For what a few float32 operations round, upwards and downwards. */
+const UP: f64 = 1.0 + 1.0 / 1048576.0;
+const DOWN: f64 = 1.0 - 1.0 / 1048576.0;
+
+/** float32, rounded so that it is not too small. */
+function errorSlope(at: usize): f32 {
+	const likely = load<f64>(at, PARAMETER_LIKELY_SCALE);
+	const scale = <f64>(<f32>likely);
+	return <f32>((abs(scale - load<f64>(at, PARAMETER_SCALE)) + 2 * U * abs(scale)) * UP + TINY);
+}
+
+function errorOffset(at: usize): f32 {
+	const shift = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SHIFT));
+	return <f32>((abs(shift - load<f64>(at, PARAMETER_SHIFT)) + U * abs(shift)) * UP + 2 * TINY);
+}
 
 /** Empty records of the first n channels, with the parameters that wait in PARAMETERS. */
 export function startRecords(n: i32): void {
@@ -34,43 +66,119 @@ export function startRecords(n: i32): void {
 	for (let c = 0; c < n; c++) {
 		const record = RECORDS + c * RECORD_BYTES;
 		const at = (<usize>c) << 3;
-		v128.store(record, v128.load64_splat(at, PARAMETER_SCALE), SCALE);
-		v128.store(record, v128.load64_splat(at, PARAMETER_SHIFT), SHIFT);
-		v128.store(record, f32x4.splat(<f32>load<f64>(at, PARAMETER_SLOPE)), BOUND_SLOPE);
-		v128.store(record, f32x4.splat(<f32>load<f64>(at, PARAMETER_OFFSET)), BOUND_OFFSET);
-		v128.store(record, zero, MAX_ABS);
-		v128.store(record, zero, MAX_RATIO);
+		const slope = errorSlope(at);
+		v128.store(record, f32x4.splat(<f32>load<f64>(at, PARAMETER_LIKELY_SCALE)), SCALE);
+		v128.store(record, f32x4.splat(<f32>load<f64>(at, PARAMETER_LIKELY_SHIFT)), SHIFT);
+		v128.store(record, f32x4.splat(slope), ERROR_SLOPE);
+		v128.store(record, f32x4.splat(errorOffset(at)), ERROR_OFFSET);
+		v128.store(record, f32x4.splat(<f32>((load<f64>(at, PARAMETER_SLOPE) - <f64>slope) * DOWN)), MAGNITUDE_SLOPE);
+		v128.store(record, zero, DIFFERS);
 		v128.store(record, zero, LARGEST_X);
-		v128.store(record, zero, SUM_SQUARES);
+		v128.store(record, zero, LARGEST_DIFFERENCE);
+		v128.store(record, f32x4.splat(-Infinity), LARGEST_EXCESS);
+		v128.store(record, v128.load(MAGNITUDE), MIN_Y);
 		v128.store(record, zero, SUM_X);
 		v128.store(record, zero, SUM_XX);
 	}
 }
 
-/** The records of n channels as arrays in RESULTS. `count`: values that went into each. */
-export function finishRecords(n: i32, count: f64): void {
+/** The most that any element so far can be off, lane by lane. */
+export function errorsUpTo(record: usize): v128 {
+	const rounding = f32x4.mul(v128.load(record, LARGEST_X), v128.load(record, ERROR_SLOPE));
+	return f32x4.add(v128.load(record, LARGEST_DIFFERENCE), f32x4.add(rounding, v128.load(record, ERROR_OFFSET)));
+}
+
+/** See nearZero. `error`: of any element of the channel so far, at most. */
+export function nearZeroOf(record: usize, error: f32): f32 {
+	const slope = <f64>f32x4.extract_lane(v128.load(record, ERROR_SLOPE), 0);
+	const offset = <f64>f32x4.extract_lane(v128.load(record, ERROR_OFFSET), 0);
+	const scale = abs(<f64>f32x4.extract_lane(v128.load(record, SCALE), 0));
+	const shift = abs(<f64>f32x4.extract_lane(v128.load(record, SHIFT), 0));
+	const difference = <f64>largest(v128.load(record, LARGEST_DIFFERENCE));
+	return nearZero(slope, offset + difference, scale, shift, error);
+}
+
+/** Moments of n channels as arrays in RESULTS. `count`: values that went into each. */
+export function finishMoments(n: i32, count: f64): void {
 	const share = 1 / count;
 	const cancelled = cancellation(count);
 	for (let c = 0; c < n; c++) {
 		const record = RECORDS + c * RECORD_BYTES;
 		const at = (<usize>c) << 3;
-		const maxAbs = largest(v128.load(record, MAX_ABS));
-		const maxRatio = largest(v128.load(record, MAX_RATIO));
-		const largestX = largest(v128.load(record, LARGEST_X));
 		const total = sum(v128.load(record, SUM_X));
 		const squares = sum(v128.load(record, SUM_XX));
 		const mean = total * share;
 		const m2 = squares - total * mean;
-		store<f64>(at, <f64>maxAbs, RESULT_MAX_ABS);
-		store<f64>(at, <f64>maxRatio, RESULT_MAX_RATIO);
-		store<f64>(at, load<f64>(at, PARAMETER_SLOPE) * <f64>largestX + load<f64>(at, PARAMETER_OFFSET), RESULT_BOUND);
-		store<f64>(at, sum(v128.load(record, SUM_SQUARES)), RESULT_SUM_SQUARES);
 		store<f64>(at, mean, RESULT_MEAN);
 		store<f64>(at, m2, RESULT_M2);
-		const doubtful = isDoubtful(at, maxAbs, maxRatio, largestX);
-		const redo = doubtful ? REDO_ALL : m2 < squares * cancelled ? REDO_MOMENTS : 0;
-		store<f64>(at, <f64>redo, RESULT_FLAGS);
+		// Sums of float32 do not overflow: one that is not finite has met something that is not.
+		const finite = abs(total) < Infinity;
+		store<f64>(at, finite ? (m2 < squares * cancelled ? REDO_MOMENTS : 0) : REDO_ALL, RESULT_FLAGS);
 	}
+}
+
+/** The same with what the records say of errors. */
+export function finishRecords(n: i32, count: f64): void {
+	finishMoments(n, count);
+	for (let c = 0; c < n; c++) {
+		const record = RECORDS + c * RECORD_BYTES;
+		const at = (<usize>c) << 3;
+		const differs = v128.any_true(v128.load(record, DIFFERS));
+		const largestX = <f64>largest(v128.load(record, LARGEST_X));
+		const difference = differs ? <f64>largest(v128.load(record, LARGEST_DIFFERENCE)) : 0;
+		const bound = load<f64>(at, PARAMETER_SLOPE) * largestX + load<f64>(at, PARAMETER_OFFSET);
+		const error = min(bound, largestError(at, largestX, difference));
+		store<f64>(at, error, RESULT_MAX_ABS);
+		store<f64>(at, bound, RESULT_BOUND);
+		const certain = difference < Infinity && isInRange(at, largestX) && isWithinBound(at, record, differs);
+		const flags = certain ? load<f64>(at, RESULT_FLAGS) : <f64>REDO_ALL;
+		store<f64>(at, flags + (differs ? DIFFERENT : 0), RESULT_FLAGS);
+	}
+}
+
+/** Half an ulp of float32 at v. */
+function halfUlp(v: f64): f64 {
+	const power = reinterpret<f64>(reinterpret<u64>(v) & 0x7ff0000000000000);
+	return max(power * U, TINY / 2);
+}
+
+/** The limit derived above, with rounding at the largest |x|, for y at most `difference` from what was predicted. */
+function largestError(at: usize, largestX: f64, difference: f64): f64 {
+	const scale = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SCALE));
+	const shift = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SHIFT));
+	const product = abs(scale) * largestX;
+	const parameters =
+		abs(scale - load<f64>(at, PARAMETER_SCALE)) * largestX + abs(shift - load<f64>(at, PARAMETER_SHIFT));
+	const rounding = halfUlp(product * UP) + halfUlp((product + abs(shift)) * UP);
+	return (difference + parameters + rounding) * UP;
+}
+
+/**
+ * Whether every element is within its own bound: y as predicted, where slope and offset are at most the bound's, or away
+ * from it by no more than the bound leaves at each |x|.
+ */
+function isWithinBound(at: usize, record: usize, differs: bool): bool {
+	const slope = f32x4.extract_lane(v128.load(record, MAGNITUDE_SLOPE), 0);
+	const left = <f32>((load<f64>(at, PARAMETER_OFFSET) - <f64>errorOffset(at)) * DOWN);
+	if (!(slope >= 0 && left >= 0)) {
+		return false;
+	}
+	const excess = v128.load(record, LARGEST_EXCESS);
+	return !differs || i32x4.all_true(f32x4.le(excess, f32x4.splat(left)));
+}
+
+/** Whether nothing is infinite or NaN or comes near to it, parameters included. Negated comparisons count NaN. */
+function isInRange(at: usize, largestX: f64): bool {
+	const huge: f64 = 1e30;
+	const scale = abs(load<f64>(at, PARAMETER_SCALE));
+	const shift = abs(load<f64>(at, PARAMETER_SHIFT));
+	return (
+		largestX < Infinity &&
+		scale < huge &&
+		shift < huge &&
+		largestX * scale < 1e37 &&
+		load<f64>(at, PARAMETER_SLOPE) < huge
+	);
 }
 
 /**
@@ -85,22 +193,4 @@ function cancellation(count: f64): f64 {
 	const unit: f64 = 1.0 / 9007199254740992.0;
 	const additions = <f64>(RUN / 4 + 8) + (2.0 / <f64>RUN) * count;
 	return additions * (4.0 * 268435456.0 * unit);
-}
-
-/**
- * Whether float32 lanes may have misjudged this channel: something not finite, sums of squares that left float32's
- * range, parameters near its end, or a ratio that its rounding (2^-22) could put on the wrong side of 1. Negated
- * comparisons, so that NaN is doubtful.
- */
-function isDoubtful(at: usize, maxAbs: f32, maxRatio: f32, largestX: f32): bool {
-	const huge: f64 = 1e30;
-	return (
-		!(maxAbs < <f32>1e18) ||
-		(maxAbs < <f32>2e-19 && maxAbs > 0) ||
-		!(maxRatio < <f32>0.99999) ||
-		!(largestX < Infinity) ||
-		!(abs(load<f64>(at, PARAMETER_SCALE)) < huge) ||
-		!(abs(load<f64>(at, PARAMETER_SHIFT)) < huge) ||
-		!(load<f64>(at, PARAMETER_SLOPE) < huge)
-	);
 }

@@ -1,4 +1,4 @@
-import { MAX_REL, MAX_ULP, SCALE, SHIFT } from '../memory-map';
+import { MAX_REL, MAX_ULP, PARAMETER_SCALE, PARAMETER_SHIFT, RECORD_BYTES, RECORDS } from '../memory-map';
 import { promote } from './lanes';
 
 // The tensor's own format; half types keep theirs when widened to float32. See formats.ts.
@@ -6,25 +6,43 @@ let fractionBits: i32 = 23;
 let smallestNormal: f64 = 0;
 let tiny: f64 = 0;
 
-/** Errors up to |y| / reach cannot raise a maximum, see mayBeLargest. */
-let reach: f32 = Infinity;
+/** 1 / m, where errors of at most m |ref| can raise neither maximum: |ref| is less than twice its power of two. */
+let inverse: f64 = Infinity;
 
 /** Before each layer. `normal` and `smallest`: the format's smallest normal and smallest positive number. */
 export function startLayer(fraction: i32, normal: f64, smallest: f64): void {
 	fractionBits = fraction;
 	smallestNormal = normal;
 	tiny = smallest;
-	reach = Infinity;
+	inverse = Infinity;
 	v128.store(MAX_REL, f64x2.splat(0));
 	v128.store(MAX_ULP, f64x2.splat(0));
 }
 
+/** Errors up to |y| / reach cannot raise a maximum: they are at most m |ref|, and |ref| at least |y| less the error. */
+function reach(): f64 {
+	return 1.001 * (1 + inverse);
+}
+
+/** Whether errors of at most `errors` of elements with |y| of at least `minY`, lane by lane, may raise a maximum. */
+export function mayBeLargest(errors: v128, minY: v128): bool {
+	return v128.any_true(f32x4.lt(minY, f32x4.mul(errors, f32x4.splat(<f32>reach()))));
+}
+
 /**
- * Whether elements of at least `minY` = |y| and with errors of at most `error` can have a larger relative error, or one
- * in ulps, than those before: |ref| >= |y| - error, and an ulp is at least |ref| / 2^(fractionBits + 1).
+ * Elements of this |y| and more raise no maximum. An element's own error is at most slope |x| + offset, with `offset` all
+ * that does not grow with x, and near zero |x| is at most (|ref| + |shift|) / |scale|, mostly far below the largest: so
+ * it is at most e + f |ref|, below m |ref| from |ref| = e / (m - f) on.
+ * @param error of any element, at most
  */
-export function mayBeLargest(error: f32, minY: f32): bool {
-	return minY < error * reach;
+export function nearZero(slope: f64, offset: f64, scale: f64, shift: f64, error: f32): f32 {
+	const f = slope / scale;
+	const e = f * shift + offset;
+	const share = 1 - f * inverse;
+	const near = share > 0 ? 1.001 * e * (1 + inverse / share) : Infinity;
+	const far = <f64>error * reach();
+	// Written so that far stands where a scale of 0 makes near NaN.
+	return <f32>(near < far ? near : far);
 }
 
 function largest(address: usize): f64 {
@@ -41,33 +59,33 @@ export function largestUlp(): f64 {
 }
 
 /**
- * Relative errors and errors in ulps, of elements as verifyRun takes them, two at a time. Few runs get here, and few of
- * their elements further, mayBeLargest keeps the others away: near zero relative errors are so large that the first ones
- * met hide all the rest.
- * @param error of the channel so far, at most
+ * Relative errors and errors in ulps, of elements as predictRun takes them, two at a time, where |y| is below `near`. Few
+ * runs get here, and few of their elements further: near zero relative errors are so large that the first ones met hide
+ * all the rest.
  */
 export function relativeRun(
 	x: usize,
 	y: usize,
-	octets: i32,
+	length: i32,
 	planes: i32,
 	stride: usize,
 	record: usize,
-	error: f32,
+	near: f32,
 ): void {
-	const s = v128.load(record, SCALE);
-	const t = v128.load(record, SHIFT);
+	const parameter = ((record - RECORDS) / RECORD_BYTES) << 3;
+	const s = v128.load64_splat(parameter, PARAMETER_SCALE);
+	const t = v128.load64_splat(parameter, PARAMETER_SHIFT);
 	// Half an ulp of the format, in the bits of a float64: adding it carries to the next power of two where rounding would.
 	const halfUlp = i64x2.splat((<i64>1) << (51 - fractionBits));
-	const near = f32x4.splat(error * reach);
+	const nearest = f32x4.splat(near);
 	let rel = v128.load(MAX_REL);
 	let ulp = v128.load(MAX_ULP);
-	for (let p = 0; p < planes; p++) {
-		let at = x + <usize>p * stride;
-		let to = y + <usize>p * stride;
-		const stop = at + ((<usize>octets) << 5);
-		for (; at < stop; at += 16, to += 16) {
-			if (!v128.any_true(f32x4.lt(f32x4.abs(v128.load(to)), near))) {
+	const bytes = length << 2;
+	for (let p = 0; p < planes; p++, x += stride, y += stride) {
+		for (let i = 0; i < bytes; i += 16) {
+			const at = x + min(i, bytes - 16);
+			const to = y + min(i, bytes - 16);
+			if (!v128.any_true(f32x4.lt(f32x4.abs(v128.load(to)), nearest))) {
 				continue;
 			}
 			for (let half: usize = 0; half < 16; half += 8) {
@@ -84,5 +102,5 @@ export function relativeRun(
 	}
 	v128.store(MAX_REL, rel);
 	v128.store(MAX_ULP, ulp);
-	reach = <f32>(1.001 * (1.0 + max(1.0 / largest(MAX_REL), 2.0 / largest(MAX_ULP))));
+	inverse = max(1.0 / largest(MAX_REL), 2.0 / largest(MAX_ULP));
 }

@@ -15,6 +15,7 @@ import {
 	TYPES,
 } from '../support/kernel-cases.js';
 import {
+	type ChannelReference,
 	fromNumbers,
 	layoutOf,
 	momentsReference,
@@ -59,7 +60,7 @@ function requestOf(kernel: Kernel, { layout, type = 'float32', place = 'own', pe
 	};
 }
 
-/** Within the rounding that types.ts allows: maxima 2^-22, sums of squares 2^-16, moments 2^-28. */
+/** Within the rounding that types.ts allows: maxima 2^-22, sums 2^-16, moments 2^-28. */
 function assertClose(actual: number, expected: number, bits: number, what: string): void {
 	const close =
 		Object.is(actual, expected) ||
@@ -68,29 +69,75 @@ function assertClose(actual: number, expected: number, bits: number, what: strin
 	assert.ok(close, `${what}: ${actual}, expected ${expected}`);
 }
 
-function assertMatches(result: VerifyResult, request: VerifyRequest): void {
+/**
+ * By how much the largest error of a channel within its bounds may be overstated: types.ts, at the largest |x| of the whole
+ * tensor's units, which is not less than the channel's own.
+ */
+function overstatement({ scale, shift, likely, layout }: VerifyRequest, channel: number, largestX: number): number {
+	const u = 2 ** -24;
+	const units = scale.length / layout.channels;
+	const each = Array.from({ length: units }, (_, i) => {
+		const k = channel * units + i;
+		const s = Math.fround((likely?.scale ?? scale)[k]);
+		const t = Math.fround((likely?.shift ?? shift)[k]);
+		const slope = Math.abs(s - scale[k]) + 2 * u * Math.abs(s);
+		return 2 * (slope * largestX + Math.abs(t - shift[k]) + u * Math.abs(t)) + 2 ** -147;
+	});
+	return Math.max(...each);
+}
+
+/** Between the error itself and what it may be overstated by, where that is allowed. */
+function assertError(
+	kernel: Kernel,
+	request: VerifyRequest,
+	actual: number,
+	channel: ChannelReference,
+	c: number,
+): void {
+	if (kernel.kind === 'scalar' || request.type === 'float64' || channel.firstBad >= 0 || channel.maxAbs === Infinity) {
+		assertClose(actual, channel.maxAbs, 22, `maxAbs of channel ${c}`);
+		return;
+	}
+	const largestX = channel.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+	const most = channel.maxAbs + overstatement(request, c, largestX);
+	assert.ok(actual >= channel.maxAbs * (1 - 2 ** -22), `maxAbs of channel ${c}: ${actual} is below ${channel.maxAbs}`);
+	assert.ok(
+		!(actual > most * (1 + 2 ** -18)),
+		`maxAbs of channel ${c}: ${actual}, at most ${most} for ${channel.maxAbs}`,
+	);
+}
+
+function assertMatches(kernel: Kernel, request: VerifyRequest, result: VerifyResult = kernel.verify(request)): void {
 	const channels = verifyReference(request);
 	channels.forEach((channel, c) => {
-		assertClose(result.maxAbs[c], channel.maxAbs, 22, `maxAbs of channel ${c}`);
-		assertClose(result.maxBoundRatio[c], channel.maxBoundRatio, 21, `maxBoundRatio of channel ${c}`);
+		assertError(kernel, request, result.maxAbs[c], channel, c);
 		assertClose(result.bound[c], channel.bound, 50, `bound of channel ${c}`);
-		assertClose(result.sumSquares[c], channel.sumSquares, 16, `sumSquares of channel ${c}`);
+		const isWithin = channel.firstBad < 0;
+		const share = result.maxAbs[c] > 0 ? result.maxAbs[c] / result.bound[c] : 0;
+		assertClose(result.maxBoundRatio[c], isWithin ? share : channel.maxBoundRatio, 21, `maxBoundRatio of channel ${c}`);
+		assert.equal(result.maxBoundRatio[c] > 1, !isWithin, `verdict on channel ${c}`);
+		if (kernel.kind === 'scalar' || !isWithin) {
+			assertClose(result.sumSquares[c], channel.sumSquares, 16, `sumSquares of channel ${c}`);
+		} else {
+			assert.ok(result.sumSquares[c] >= channel.sumSquares * (1 - 2 ** -16), `sumSquares of channel ${c}`);
+			assert.ok(result.sumSquares[c] <= result.count * result.maxAbs[c] ** 2 * (1 + 2 ** -16));
+		}
 		assert.equal(result.firstBad[c], channel.firstBad, `firstBad of channel ${c}`);
 		assert.equal(result.nonFiniteX[c], channel.nonFiniteX, `nonFiniteX of channel ${c}`);
 		assert.equal(result.nonFiniteY[c], channel.nonFiniteY, `nonFiniteY of channel ${c}`);
-		const { count, mean, m2 } = momentsReference(channel.values);
-		assert.equal(result.moments.count[c], count);
-		assertClose(
-			result.mean[c],
-			mean,
-			40 - Math.log2(1 + Math.sqrt(m2) / (Math.abs(mean) * (count || 1) || 1)),
-			`mean of channel ${c}`,
-		);
-		assertClose(result.m2[c], m2, 28, `m2 of channel ${c}`);
+		assertMoments(result, channel, c);
 	});
 	assertClose(result.maxUlp, Math.max(0, ...channels.map(({ maxUlp }) => maxUlp)), 21, 'maxUlp');
 	assertClose(result.maxRel, Math.max(0, ...channels.map(({ maxRel }) => maxRel)), 21, 'maxRel');
 	assert.equal(result.count, request.layout.batch * request.layout.inner);
+}
+
+function assertMoments(result: VerifyResult, channel: ChannelReference, c: number): void {
+	const { count, mean, m2 } = momentsReference(channel.values);
+	assert.equal(result.moments.count[c], count);
+	const lost = Math.log2(1 + Math.sqrt(m2) / (Math.abs(mean) * (count || 1) || 1));
+	assertClose(result.mean[c], mean, 40 - lost, `mean of channel ${c}`);
+	assertClose(result.m2[c], m2, 28, `m2 of channel ${c}`);
 }
 
 for (const kind of KINDS) {
@@ -102,7 +149,7 @@ for (const kind of KINDS) {
 					const kernel = await kernelOf(kind);
 					kernel.reserve(4 * 64 + 32 * sizeOf(layout));
 					const request = requestOf(kernel, { layout, place, seed: sizeOf(layout) });
-					assertMatches(kernel.verify(request), request);
+					assertMatches(kernel, request);
 				}
 			});
 		}
@@ -116,7 +163,7 @@ for (const kind of KINDS) {
 							kernel.reset();
 							kernel.reserve(4 * 64 + 32 * sizeOf(layout));
 							const request = requestOf(kernel, { layout, type, place, perActivation });
-							assertMatches(kernel.verify(request), request);
+							assertMatches(kernel, request);
 						}
 					}
 				}
@@ -135,7 +182,42 @@ for (const kind of KINDS) {
 				const c = Math.floor(index / 700) % 4;
 				assert.equal(result.firstBad[c], Math.floor(index / 2800) * 700 + (index % 700));
 				assert.ok(result.maxBoundRatio[c] > 100);
-				assertMatches(result, { ...request, y });
+				assertMatches(kernel, { ...request, y }, result);
+			}
+		});
+
+		test('y made with another scale and shift, or rounded once only, are judged by their errors', async () => {
+			const kernel = await kernelOf(kind);
+			for (const layout of [layoutOf(3, 4, 700), layoutOf(5, 6, 49), layoutOf(2, 3, 9), layoutOf(70, 5, 1)]) {
+				for (const type of ['float32', 'float16', 'bfloat16'] as const) {
+					const request = requestOf(kernel, { layout, type });
+					const off = (values: Float64Array, by: number) =>
+						values.map((value) => Math.fround(value) * (1 + by * 2 ** -23));
+					for (const by of [0, 1, -2, 40]) {
+						const likely = { scale: off(request.scale, by), shift: off(request.shift, -by) };
+						const y = runtimeOutput(request.x, type, layout, likely);
+						assertMatches(kernel, { ...request, y });
+						assertMatches(kernel, { ...request, y, likely });
+					}
+					const fused = toNumbers(request.x, type).map((value, i) => {
+						const c = Math.floor(i / layout.inner) % layout.channels;
+						return value * request.scale[c] + request.shift[c];
+					});
+					assertMatches(kernel, { ...request, y: fromNumbers(fused, type) });
+				}
+			}
+		});
+
+		test('likely scales and shifts that have nothing to do with the layer change no verdict', async () => {
+			const kernel = await kernelOf(kind);
+			const layout = layoutOf(2, 6, 50);
+			const request = requestOf(kernel, { layout });
+			for (const wild of [0, -1, 1e30, 1e-42, Number.NaN, Number.POSITIVE_INFINITY]) {
+				const likely = { scale: new Float64Array(6).fill(wild), shift: new Float64Array(6).fill(wild) };
+				assertMatches(kernel, { ...request, likely });
+				const y = request.y.slice();
+				y[77] += 1e-3;
+				assertMatches(kernel, { ...request, y, likely });
 			}
 		});
 
@@ -161,7 +243,7 @@ for (const kind of KINDS) {
 						}
 					}
 					const request = { ...clean, x, y };
-					assertMatches(kernel.verify(request), request);
+					assertMatches(kernel, request);
 				}),
 				{ seed: 5, numRuns: 40 },
 			);
@@ -204,6 +286,20 @@ for (const kind of KINDS) {
 			assert.deepEqual([...kernel.verify(request).maxAbs], [0, 0, Number.POSITIVE_INFINITY]);
 		});
 
+		test('says whether y is the predicted one to the last bit', async () => {
+			const kernel = await kernelOf(kind);
+			for (const layout of [layoutOf(3, 4, 700), layoutOf(5, 6, 49), layoutOf(2, 3, 5), layoutOf(70, 5, 1)]) {
+				const request = requestOf(kernel, { layout });
+				assert.equal(kernel.verify(request).asPredicted, kind === 'simd');
+				for (let index = 0; index < sizeOf(layout); index += 11) {
+					const y = Float32Array.from(request.y);
+					const bits = new Int32Array(y.buffer);
+					bits[index] ^= 1;
+					assert.equal(kernel.verify({ ...request, y }).asPredicted, false);
+				}
+			}
+		});
+
 		test('errors far below and above float32 keep their size', async () => {
 			const kernel = await kernelOf(kind);
 			for (const size of [1e-30, 1e-12, 1, 1e12, 1e30]) {
@@ -221,7 +317,7 @@ for (const kind of KINDS) {
 					),
 					shift: request.shift.map((value) => value * size),
 				};
-				assertMatches(kernel.verify(scaled), scaled);
+				assertMatches(kernel, scaled);
 			}
 		});
 	});

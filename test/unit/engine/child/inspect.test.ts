@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -306,4 +306,24 @@ test('several files are run one batch after another, and judged as one', async (
 	);
 	const last = parseNpy(await readFile(path.join(saveOutputs, '2', '0.npy')), '0.npy');
 	assert.deepEqual(last.shape, [1, CHANNELS, 4]);
+});
+
+const FIXTURES = path.resolve('test/fixtures/models');
+const elsewhere =
+	process.arch === 'x64' ? false : 'The runtime may fuse multiplication and addition on this processor.';
+
+test('the output of every layer is predicted to the last bit', { skip: elsewhere }, async () => {
+	const files = (await readdir(FIXTURES)).filter((file) => file.endsWith('.onnx'));
+	const checked = [];
+	for (const file of files) {
+		const { report } = await inspectBytes(await readFile(path.join(FIXTURES, file)));
+		checked.push(...report.layers.map(({ recompute }) => recompute));
+	}
+	assert.ok(checked.length >= 15);
+	for (const { status, bitExact, maxAbs = Number.NaN, bound = 0 } of checked) {
+		assert.equal(status, 'match');
+		assert.equal(bitExact, true);
+		// Half of what is allowed: a limit, but not a loose one.
+		assert.ok(maxAbs > 0 && maxAbs < bound / 2, `${maxAbs} of ${bound}`);
+	}
 });
