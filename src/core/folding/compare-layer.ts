@@ -1,4 +1,5 @@
 import type { FoldedInto, LayerComparison } from '../report/comparison.js';
+import { addedBehind } from './added-behind.js';
 import { changedInFront, foldedAndKept, paddedForward, vanished, withOperators, withPairing } from './adjustments.js';
 import { perChannelOf } from './aggregate.js';
 import type { FoldParameters } from './expected.js';
@@ -7,7 +8,7 @@ import { type ForwardFold, foldForward, forwardOperator } from './forward.js';
 import { judgeKept } from './kept.js';
 import type { LinearOperator } from './linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
-import { addedBehind, directTarget, type FoldTarget } from './target.js';
+import { directTarget, type FoldTarget, isBetween } from './target.js';
 import { type ExtendedLayer, extendedLayers } from './trailing.js';
 import { cannotTell, hasArrived, judgeFold, type Verdict } from './verdict.js';
 
@@ -54,7 +55,7 @@ export class LayerComparer {
 	#target(index: number): FoldTarget | undefined {
 		const { own, kept } = this.#models;
 		const target = own.targets[index];
-		return target && { ...target, earlier: target.earlier.filter((layer) => !kept.has(own.layers.indexOf(layer))) };
+		return target && { ...target, earlier: target.earlier.filter(({ layer }) => !kept.has(own.layers.indexOf(layer))) };
 	}
 
 	async #judge(index: number): Promise<Finding> {
@@ -64,7 +65,7 @@ export class LayerComparer {
 		const into = partners?.into ?? null;
 		const keptAs = kept.get(index);
 		if (keptAs !== undefined) {
-			const verdict = await this.#kept(index, judgeKept(layer, other.layers[keptAs]));
+			const verdict = await this.#kept(index, keptAs, judgeKept(layer, other.layers[keptAs]));
 			// Scale and shift behind the operator may have stood behind the layer, which is folded, all along.
 			const isChain = verdict.status === 'mismatch' && other.layers[keptAs].kind === 'decomposed';
 			const folded = isChain && partners ? await this.#folded(index, partners) : verdict;
@@ -83,7 +84,7 @@ export class LayerComparer {
 	#lastOnOperator(index: number): number {
 		const { own, kept } = this.#models;
 		const layer = own.layers[index];
-		const later = own.targets.findLastIndex((target, other) => target?.earlier.includes(layer) && !kept.has(other));
+		const later = own.targets.findLastIndex((target, other) => isBetween(layer, target) && !kept.has(other));
 		return later < 0 ? index : later;
 	}
 
@@ -115,8 +116,8 @@ export class LayerComparer {
 	}
 
 	/** A layer that stayed must have the operator in front of it unchanged. */
-	async #kept(index: number, verdict: Verdict): Promise<Verdict> {
-		const { own } = this.#models;
+	async #kept(index: number, keptAs: number, verdict: Verdict): Promise<Verdict> {
+		const { own, other } = this.#models;
 		const target = this.#target(index);
 		const partners = this.#partners.inFront(index);
 		if (verdict.status !== 'kept' || !target || !partners) {
@@ -127,7 +128,9 @@ export class LayerComparer {
 		if (typeof weights === 'string' || typeof parameters === 'string') {
 			return verdict;
 		}
-		const reading = { ...weights, foundAdded: target.added, operators: [] };
+		const there = other.targets[keptAs];
+		const foundAdded = there?.operator === partners.into ? there.added : target.added;
+		const reading = { ...weights, foundAdded, operators: [] };
 		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows), withoutLayer: true }, target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;

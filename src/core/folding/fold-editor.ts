@@ -3,20 +3,12 @@ import { isConstant } from '../onnx/constants.js';
 import type { Model, Node } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
 import type { ByteSource } from '../onnx/source.js';
+import type { FoldStep } from './fold-steps.js';
 import { GraphEditor } from './graph-editor.js';
 import { layerNodes } from './layer-nodes.js';
-import type { LinearOperator } from './linear.js';
-import type { FoldReason } from './reasons.js';
+import { hasOwnBias, type LinearOperator } from './linear.js';
 import type { FoldTarget } from './target.js';
 import type { OperatorWeights } from './weights.js';
-
-/** A layer that folds: back into the operator in front of it, or forward into the one behind. */
-export interface FoldStep {
-	readonly layer: BatchNormLayer;
-	readonly operator: LinearOperator;
-	/** undefined: forward. */
-	readonly target: FoldTarget | undefined;
-}
 
 /** An operator with the constants that it is to have, effective ones: Gemm's alpha and beta multiplied in. */
 export interface FoldedOperator {
@@ -33,15 +25,11 @@ export class FoldEditor {
 		this.#graphs = new GraphEditor(model, source);
 	}
 
-	/** @returns why it cannot be done, and then nothing is changed. */
-	fold({ operator, weights, steps }: FoldedOperator): FoldReason | undefined {
+	fold({ operator, weights, steps }: FoldedOperator): void {
 		const biasPlace = this.#biasPlace(
 			operator,
 			steps.filter(({ target }) => target),
 		);
-		if (biasPlace === undefined) {
-			return 'rank';
-		}
 		const { scope, node, alpha, beta } = operator;
 		const { dims, stored, layout } = weights;
 		const dtype = stored;
@@ -69,7 +57,6 @@ export class FoldEditor {
 				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
 			}
 		}
-		return undefined;
 	}
 
 	finish(): ReturnType<GraphEditor['finish']> {
@@ -77,20 +64,20 @@ export class FoldEditor {
 	}
 
 	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the last layer's place. */
-	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace | undefined {
+	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace {
 		const [first] = back;
 		const target = first?.target;
 		if (hasOwnBias(operator)) {
 			return { kind: 'own' };
 		}
-		const add = target?.path.find(({ node }) => node.opType === 'Add')?.node;
+		const last = back.at(-1);
+		const add = last?.target?.path.find(({ node }) => node.opType === 'Add')?.node;
 		if (add) {
 			return { kind: 'add', node: add, input: add.inputs.findIndex((name) => isConstant(operator.scope, name)) };
 		}
 		const rank = first?.layer.inputShape?.length;
-		const last = back.at(-1);
 		if (!last || !target || rank === undefined) {
-			return undefined;
+			throw new Error(`There is no place for a bias of ${operator.name}.`);
 		}
 		const { layer } = last;
 		return {
@@ -122,8 +109,7 @@ export class FoldEditor {
 	}
 
 	#bypassForward({ layer, operator }: FoldStep): void {
-		const [, ...rest] = this.#graphs.inputsOf(operator.node);
-		this.#graphs.change(operator.node, { inputs: [layer.input, ...rest] });
+		this.#graphs.reconnect(operator.scope, operator.node, layer.input);
 		this.#removeLayer(layer.scope, layer);
 	}
 
@@ -132,11 +118,6 @@ export class FoldEditor {
 			this.#graphs.remove(scope, node);
 		}
 	}
-}
-
-/** Whether a bias can be an input of the operator. */
-export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
-	return kind !== 'MatMul' && beta !== 0;
 }
 
 type BiasPlace =

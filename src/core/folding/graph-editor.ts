@@ -21,8 +21,8 @@ export class GraphEditor {
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
 	readonly #removed = new Set<Node>();
-	/** Names that new nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
-	readonly #readByNew = new Set<string>();
+	/** Names that new or reconnected nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
+	readonly #readAnew = new Set<string>();
 	/** Names that may have lost their last reader. */
 	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
 	readonly #handled = new Set<TensorRecord>();
@@ -49,7 +49,7 @@ export class GraphEditor {
 			inputs.push('');
 		}
 		inputs[input] = this.addInitializer(scope, name || `${node.outputs[0]}_bias`, tensor);
-		this.change(node, { inputs });
+		this.#change(node, { inputs });
 		this.orphan(scope, name);
 	}
 
@@ -60,14 +60,21 @@ export class GraphEditor {
 		return name;
 	}
 
-	change(node: Node, change: NodeChange): void {
+	#change(node: Node, change: NodeChange): void {
 		this.#changes.set(node, { ...this.#changes.get(node), ...change });
+	}
+
+	/** Lets a node read its first input from another tensor. */
+	reconnect(scope: Scope, node: Node, tensor: string): void {
+		const [, ...rest] = this.inputsOf(node);
+		this.#change(node, { inputs: [tensor, ...rest] });
+		this.#readAnew.add(keyOf(scope, tensor));
 	}
 
 	/** Lets a node write its first output under another name; nothing may read the old one any more. */
 	rename(scope: Scope, node: Node, output: string): void {
 		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
-		this.change(node, { outputs: [output, ...node.outputs.slice(1)] });
+		this.#change(node, { outputs: [output, ...node.outputs.slice(1)] });
 	}
 
 	/** A node's inputs with the changes made so far. */
@@ -89,7 +96,7 @@ export class GraphEditor {
 		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
 		this.#removed.add(node);
 		for (const input of inputs) {
-			this.#readByNew.add(keyOf(scope, input));
+			this.#readAnew.add(keyOf(scope, input));
 		}
 		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
 			this.orphan(scope, input);
@@ -150,8 +157,8 @@ export class GraphEditor {
 	}
 
 	#isRead(scope: Scope, name: string): boolean {
-		const isReadByNew = this.#readByNew.has(keyOf(scope, name));
-		return isReadByNew || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name));
+		const isReadAnew = this.#readAnew.has(keyOf(scope, name));
+		return isReadAnew || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name));
 	}
 
 	#reads(node: Node, name: string): boolean {

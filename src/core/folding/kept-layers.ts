@@ -3,6 +3,7 @@ import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { parameterDistance } from './kept.js';
 import type { Network } from './network.js';
 import type { Pairing } from './pairing.js';
+import { isBetween } from './target.js';
 
 /**
  * Which layers of the original are still layers in the deployed model: original index -> deployed index. A layer behind a
@@ -74,7 +75,7 @@ function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
 
 /** How many layers follow this one on its way from the same operator. */
 function layersBehind({ layers, targets }: Network, index: number): number {
-	return targets.filter((target) => target?.earlier.includes(layers[index])).length;
+	return targets.filter((target) => isBetween(layers[index], target)).length;
 }
 
 /** Share of the operators around two layers that are pairs; two empty surroundings agree. */

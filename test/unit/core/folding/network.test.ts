@@ -123,7 +123,7 @@ test('the operator that a layer folds into, through nodes that move elements or 
 		reshaped: 'a',
 		rectified: undefined,
 		summed: undefined,
-		second: undefined,
+		second: 'a',
 		first: undefined,
 	});
 });
@@ -131,7 +131,7 @@ test('the operator that a layer folds into, through nodes that move elements or 
 test('layers one behind the other have the same target, the nearer one first', async () => {
 	const { network } = await read([conv('x', 'a'), norm('a', 'n'), norm('n', 'y')]);
 	assert.deepEqual(
-		network.targets.map((target) => target?.earlier.map(({ name }) => name)),
+		network.targets.map((target) => target?.earlier.map(({ layer }) => layer.name)),
 		[[], ['n']],
 	);
 });

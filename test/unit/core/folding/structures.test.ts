@@ -126,6 +126,24 @@ test('a bias of the original that stands in an Add in front of the layer', async
 	assert.equal(layers[0].status, 'match');
 });
 
+test('a bias in front of a layer that stayed may have moved into the operator, but not changed', async () => {
+	const rows = { inputs: [{ name: 'x', shape: ['N', 6] }] };
+	const product = { op: 'MatMul', inputs: ['x', 'm'], outputs: ['p'] };
+	const add = (bias: string) => ({ op: 'Add', inputs: ['p', bias], outputs: ['a'] });
+	const gemm = (bias: string) => ({ op: 'Gemm', inputs: ['x', 'm', bias], outputs: ['a'] });
+	const rest = [norm('a', 'n'), relu('n', 'y')];
+	const changed = tensor('fb', [C], foldedBias);
+	const status = async (deployed: readonly NodeSpec[]) => {
+		const other = model([...deployed, ...rest], [changed], rows);
+		const { layers } = await compare(model([product, add('b'), ...rest], [], rows), other);
+		return layers[0].status;
+	};
+	assert.equal(await status([product, add('b')]), 'kept');
+	assert.equal(await status([gemm('b')]), 'kept');
+	assert.equal(await status([product, add('fb')]), 'mismatch');
+	assert.equal(await status([gemm('fb')]), 'mismatch');
+});
+
 test('a layer that is folded and still there acts twice', async () => {
 	const deployed = [conv('x', 'c', ['fw', 'fb']), norm('c', 'n'), relu('n', 'y')];
 	const [layer] = (await compare(model(ORIGINAL), model(deployed, FOLDED_VALUES))).layers;
