@@ -49,6 +49,7 @@ export class FoldEditor {
 			this.#graphs.substitute(scope, layer.node, 'Add', [input, name]);
 		}
 		for (const step of steps) {
+			this.#forgetRanges(step);
 			if (!step.target) {
 				this.#bypassForward(step);
 			} else if (biasPlace.kind === 'instead' && step.layer !== biasPlace.layer) {
@@ -56,6 +57,14 @@ export class FoldEditor {
 			} else if (biasPlace.kind !== 'instead') {
 				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
 			}
+		}
+	}
+
+	/** Between the operator and the layer there are other values now. */
+	#forgetRanges({ layer, operator, target }: FoldStep): void {
+		const changed = target ? [operator.output, ...target.path.flatMap(({ node }) => node.outputs)] : [layer.output];
+		for (const name of changed) {
+			this.#graphs.dropAnnotations(layer.scope, name);
 		}
 	}
 

@@ -141,7 +141,7 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason
 		reasons.push('parameter-shape');
 	}
 	const added = layer.source && layer.source !== node ? layer.source.inputs : [];
-	const isMisfit = (dims: readonly number[] | undefined) => dims && !isPerChannel(dims, layer.channels, 0);
+	const isMisfit = (dims: readonly number[] | undefined) => dims && !isPerChannel(dims, layer.channels);
 	if (added.some((name) => isConstant(scope, name) && isMisfit(recordOf(scope, name)?.dims))) {
 		reasons.push('bias-shape');
 	}

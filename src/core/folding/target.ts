@@ -124,7 +124,7 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 	}
 	const behind = isConvolution ? dims.length - 2 : 0;
 	const start = outputAxes(shape, shape.length - 1 - behind, channels);
-	const walked = await walkPath(path, start, context.weights, { channels, behind });
+	const walked = await walkPath(path, start, context.weights, { channels, behind, rank: shape.length });
 	if (!walked) {
 		return undefined;
 	}

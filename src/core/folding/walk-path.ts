@@ -1,15 +1,14 @@
 import { isConstant } from '../onnx/constants.js';
 import type { Place } from '../onnx/traverse.js';
 import { type Axis, flattenAxes, reshapeAxes, squeezeAxes, transposeAxes, unsqueezeAxes } from './channel-trace.js';
-import type { WeightReader } from './weights.js';
+import type { BroadcastPartner, WeightReader } from './weights.js';
 
 /** Operators that move elements and change none. */
 export const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
-/** Of an operator's output: how many channels it has, and how many dimensions come behind the channel's. */
-interface Channels {
+/** An operator's output. */
+interface Channels extends BroadcastPartner {
 	readonly channels: number;
-	readonly behind: number | 'any';
 }
 
 interface Walked {
@@ -48,11 +47,11 @@ export async function walkPath(
 /** What an Add adds to each channel; undefined where that is no constant of one value a channel. */
 export async function addend(
 	{ scope, node }: Place,
-	{ channels, behind }: Channels,
+	{ channels, ...against }: Channels,
 	weights: WeightReader,
 ): Promise<Float64Array | undefined> {
 	const constant = node.inputs.find((name) => isConstant(scope, name));
-	return constant === undefined ? undefined : weights.perChannel(scope, constant, channels, behind);
+	return constant === undefined ? undefined : weights.perChannel(scope, constant, channels, against);
 }
 
 async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {

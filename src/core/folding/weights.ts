@@ -17,6 +17,14 @@ export interface OperatorWeights extends LinearWeights {
 	readonly stored: FloatName;
 }
 
+/** The tensor that a constant is broadcast against. */
+export interface BroadcastPartner {
+	/** Dimensions after the channel's; "any": not known. */
+	readonly behind: number | 'any';
+	/** Dimensions in all, where that is known. */
+	readonly rank?: number;
+}
+
 /** The layout of a weight of these dims, undefined where they do not fit the operator. */
 export function weightLayout(
 	{ kind, transB, group }: Pick<LinearOperator, 'kind' | 'transB' | 'group'>,
@@ -71,7 +79,7 @@ export class WeightReader {
 			return layout !== undefined;
 		}
 		const shape = recordOf(scope, bias)?.dims ?? (await this.#resolve(scope, bias))?.dims;
-		return shape !== undefined && isPerChannel(shape, channelCount(layout), 0);
+		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
 	/** The whole weight and bias; undefined when they are not constant, or a sentence when they cannot be read. */
@@ -114,22 +122,19 @@ export class WeightReader {
 		}
 	}
 
-	/**
-	 * A constant with one value a channel, or one for all; undefined where it is none.
-	 * @param behind dimensions after the channel's in the tensor that it is broadcast against; "any": not known.
-	 */
+	/** A constant with one value a channel, or one for all; undefined where it is none. */
 	async perChannel(
 		scope: Scope,
 		name: string,
 		channels: number,
-		behind: number | 'any' = 0,
+		against: BroadcastPartner = { behind: 0 },
 	): Promise<Float64Array | undefined> {
 		const tensor = await this.#tensor(scope, name);
 		if (!tensor) {
 			return undefined;
 		}
 		const { data, dims } = tensor;
-		if (!isPerChannel(dims, channels, behind)) {
+		if (!isPerChannel(dims, channels, against)) {
 			return undefined;
 		}
 		return data.length === 1 ? new Float64Array(channels).fill(data[0]) : Float64Array.from(data);
@@ -191,11 +196,15 @@ export class WeightReader {
 	}
 }
 
-/** Whether a shape is one value a channel, along an axis with `behind` others after it, or one value in all. */
-export function isPerChannel(dims: readonly number[], channels: number, behind: number | 'any'): boolean {
+/** Whether a shape is one value a channel, along the channels' axis, or one value in all, and adds no dimension. */
+export function isPerChannel(
+	dims: readonly number[],
+	channels: number,
+	{ behind, rank = dims.length }: BroadcastPartner = { behind: 0 },
+): boolean {
 	const count = dims.reduce((product, dim) => product * dim, 1);
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
-	return count === 1 || (count === channels && isAlong);
+	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
 }
 
 /** A record of the first elements alone; undefined where they cannot be cut off. */

@@ -350,6 +350,46 @@ test('IR version 3: what is no initializer any more is no input either', async (
 	assert.deepEqual(folded.model.graph.inputs.map(({ name }) => name).sort(), ['b', 'w', 'x']);
 });
 
+test('what a quantizer said of tensors that are gone or have other values now goes; what it said of others stays', async () => {
+	const nodes = [
+		node('Conv', 'x w b', 'c'),
+		node('Identity', 'c', 'i'),
+		norm('i', 'n'),
+		node('Relu', 'n', 'r'),
+		node('Conv', 'r m b', 'y'),
+	];
+	const tensors = CONSTANTS.map((tensor) => (tensor.name === 'm' ? { ...tensor, dims: [C, C, 1, 1] } : tensor));
+	const scales = ['sx', 'sw', 'sb', 'sc', 'si', 'sn', 'sg', 'sm'];
+	const annotations = Object.fromEntries(scales.map((scale) => [scale.slice(1), { SCALE_TENSOR: scale }]));
+	const original = await small(nodes, IMAGE, {
+		graph: {
+			nodes,
+			initializers: [...tensors, ...scales.map((name) => ({ name, values: [1] }))],
+			inputs: [{ name: 'x', shape: IMAGE }],
+			outputs: ['y'],
+			valueInfo: ['c', 'i', 'n', 'r'].map((name) => ({ name, shape: IMAGE })),
+			annotations: { ...annotations, r: { SCALE_TENSOR: 'sc' } },
+		},
+	});
+	const folded = await fold(original);
+	const { annotations: left = [], initializers, valueInfo } = folded.model.graph;
+	assert.equal(operators(folded), 'Conv Identity Relu Conv');
+	// b is copied for the first Conv, since the second reads it, too.
+	assert.deepEqual(left.map(({ name }) => name).sort(), ['b', 'm', 'n', 'r', 'x']);
+	const kept = [...initializers.keys()].filter((name) => scales.includes(name));
+	assert.deepEqual(kept.sort(), ['sb', 'sc', 'sm', 'sn', 'sx']);
+	assert.deepEqual([...valueInfo.keys()].sort(), ['c', 'n', 'r']);
+	const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+	for (const { name, span } of original.model.graph.annotations ?? []) {
+		const bytes = text(original.bytes.subarray(span.offset, span.offset + span.length));
+		assert.equal(
+			text(folded.bytes).includes(bytes),
+			left.some((other) => other.name === name),
+			name,
+		);
+	}
+});
+
 test('a layer in a branch folds there; one in a function, whose calls share it, does not', async () => {
 	const branch = { g: { nodes: [node('Conv', 'x w b', 'c'), norm('c', 'z')], outputs: ['z'] } };
 	const choose = node('If', 'k', 'y', { then_branch: branch, else_branch: branch });
