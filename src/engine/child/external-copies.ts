@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { checkExternalLocation } from '../../core/onnx/location.js';
@@ -8,11 +8,24 @@ import { reasonOf } from '../../platform/file-source.js';
 import { InputError } from './errors.js';
 import type { ModelFile } from './model-file.js';
 
+/** @throws {InputError} when what is to be written would take the place of the model's external data. */
+export async function refuseExternalFile({ model, folder }: ModelFile, output: string): Promise<void> {
+	const known = folder === undefined ? [] : [...locations(model.graph)];
+	const written = await stat(output).catch(() => undefined);
+	for (const location of known) {
+		const read = await stat(path.resolve(folder ?? '', location)).catch(() => undefined);
+		const isSame = written && read && written.dev === read.dev && written.ino === read.ino;
+		if (isSame || path.resolve(path.dirname(output), location) === output) {
+			throw new InputError(`${output} holds the model's external data: choose another name for the folded model.`);
+		}
+	}
+}
+
 /**
  * A model that is written to another folder takes along the files that hold its external data, since their names are
  * relative to it. Files that are there already stay as they are.
  * @returns what was copied
- * @throws {InputError} when a file of that name but another size stands in the way.
+ * @throws {InputError} when another file of that name stands in the way.
  */
 export async function copyExternalFiles({ model, folder }: ModelFile, target: string): Promise<string[]> {
 	if (folder === undefined || (await realpath(folder)) === (await realpath(target).catch(() => target))) {
@@ -23,7 +36,7 @@ export async function copyExternalFiles({ model, folder }: ModelFile, target: st
 		checkExternalLocation(location);
 		const [from, to] = [path.resolve(folder, location), path.resolve(target, location)];
 		const [source, present] = await Promise.all([stat(from), stat(to).catch(() => undefined)]);
-		if (present && present.size !== source.size) {
+		if (present && !(present.size === source.size && (await haveSameBytes(from, to)))) {
 			throw new InputError(
 				`${to} would have to hold the model's external data, but is another file: choose another folder.`,
 			);
@@ -37,6 +50,23 @@ export async function copyExternalFiles({ model, folder }: ModelFile, target: st
 		}
 	}
 	return copied;
+}
+
+async function haveSameBytes(a: string, b: string): Promise<boolean> {
+	const [own, other] = [createReadStream(a), createReadStream(b)];
+	try {
+		const chunks = other[Symbol.asyncIterator]();
+		for await (const chunk of own) {
+			const { value } = await chunks.next();
+			if (!(value instanceof Buffer && value.equals(chunk))) {
+				return false;
+			}
+		}
+		return true;
+	} finally {
+		own.destroy();
+		other.destroy();
+	}
 }
 
 /**

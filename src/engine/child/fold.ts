@@ -12,7 +12,7 @@ import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { compareFiles } from './compare.js';
 import { compareOutputs, DeployedRunError, type OutputPorts } from './compare-outputs.js';
 import { InputError } from './errors.js';
-import { copyExternalFiles, requireExternalFiles } from './external-copies.js';
+import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './external-copies.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { RuntimeError } from './runtime.js';
 
@@ -28,6 +28,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	const file = await openModelFile(location);
 	try {
 		await requireExternalFiles(file);
+		await refuseExternalFile(file, options.output);
 		const { edits, folded, kept } = await planFold(file.model, file.access);
 		const result = { format: FOLD_FORMAT, version: FOLD_VERSION, model: location.path, folded, kept } as const;
 		if (folded.length === 0) {
