@@ -1,16 +1,18 @@
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { OnnxError } from '../../core/onnx/errors.js';
 import { checkExternalLocation } from '../../core/onnx/location.js';
 import type { Graph, TensorRecord } from '../../core/onnx/model.js';
 import { bodies } from '../../core/onnx/scope.js';
-import { reasonOf } from '../../platform/file-source.js';
+import { elementBits } from '../../core/onnx/types.js';
+import { writeReason } from '../../platform/write-reason.js';
 import { InputError } from './errors.js';
 import type { ModelFile } from './model-file.js';
 
 /** @throws {InputError} when what is to be written would take the place of the model's external data. */
 export async function refuseExternalFile({ model, folder }: ModelFile, output: string): Promise<void> {
-	const known = folder === undefined ? [] : [...locations(model.graph)];
+	const known = folder === undefined ? [] : [...externalData(model.graph).keys()];
 	const written = await stat(output).catch(() => undefined);
 	for (const location of known) {
 		const read = await stat(path.resolve(folder ?? '', location)).catch(() => undefined);
@@ -32,7 +34,7 @@ export async function copyExternalFiles({ model, folder }: ModelFile, target: st
 		return [];
 	}
 	const copied: string[] = [];
-	for (const location of locations(model.graph)) {
+	for (const location of externalData(model.graph).keys()) {
 		checkExternalLocation(location);
 		const [from, to] = [path.resolve(folder, location), path.resolve(target, location)];
 		const [source, present] = await Promise.all([stat(from), stat(to).catch(() => undefined)]);
@@ -44,7 +46,7 @@ export async function copyExternalFiles({ model, folder }: ModelFile, target: st
 		if (!present) {
 			await mkdir(path.dirname(to), { recursive: true });
 			await copyFile(from, to, constants.COPYFILE_EXCL).catch((error) => {
-				throw new InputError(`${to} cannot be written: ${reasonOf(error)}.`);
+				throw new InputError(`${to} cannot be written: ${writeReason(to, error)}.`);
 			});
 			copied.push(to);
 		}
@@ -70,20 +72,31 @@ async function haveSameBytes(a: string, b: string): Promise<boolean> {
 }
 
 /**
- * A model without all of its external data is not folded: what is missing there is missing from its weights.
- * @throws {OnnxError} `external-data` that names the file.
+ * A model without all of its external data is neither folded nor compared: what is missing there is missing from its
+ * weights.
+ * @throws {OnnxError} `external-data` that names the model and the file.
  */
 export async function requireExternalFiles({ model, access }: ModelFile): Promise<void> {
-	for (const location of locations(model.graph)) {
-		await access.external?.open(location);
+	for (const [location, end] of externalData(model.graph)) {
+		const file = await access.external?.open(location).catch((error) => {
+			throw error instanceof OnnxError ? new OnnxError(error.code, `${model.path}: ${error.message}`) : error;
+		});
+		if (file && file.size < end) {
+			const sizes = `has ${file.size} bytes where ${end} are needed`;
+			throw new OnnxError('external-data', `${model.path}: The external data file "${location}" ${sizes}.`);
+		}
 	}
 }
 
-function locations(graph: Graph): Set<string> {
-	const found = new Set<string>();
+/** Each file that holds data of a graph, and where in it the last of them end. */
+function externalData(graph: Graph, found = new Map<string, number>()): ReadonlyMap<string, number> {
 	const add = (tensor: TensorRecord | undefined) => {
 		if (tensor?.storage.kind === 'external') {
-			found.add(tensor.storage.location);
+			const { location, offset, length } = tensor.storage;
+			const elements = tensor.dims.reduce((product, dim) => product * dim, 1);
+			const end = offset + (length ?? Math.ceil((elements * elementBits(tensor.dataType)) / 8));
+			// What is no number is told when the tensor is read.
+			found.set(location, Math.max(found.get(location) ?? 0, Number.isSafeInteger(end) ? end : 0));
 		}
 	};
 	for (const tensor of graph.initializers.values()) {
@@ -94,9 +107,7 @@ function locations(graph: Graph): Set<string> {
 			[t, ...(tensors ?? [])].forEach(add);
 		}
 		for (const { graph: body } of bodies(node)) {
-			for (const location of locations(body)) {
-				found.add(location);
-			}
+			externalData(body, found);
 		}
 	}
 	return found;

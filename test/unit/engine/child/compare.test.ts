@@ -147,7 +147,7 @@ test('a model without anything to fold is not written', async () => {
 	assert.throws(() => readFileSync(output), /ENOENT/);
 });
 
-test('external data that is missing is named, and nothing is written', async () => {
+test('external data that are missing, or cut short, are named, and nothing is written', async () => {
 	const conv = { op: 'Conv', inputs: ['x', 'w'], outputs: ['h'] };
 	const layer = { op: 'BatchNormalization', name: 'bn', inputs: ['h', 'p', 'p', 'p', 'p'], outputs: ['y'] };
 	const weight = { name: 'w', dims: [1, 1, 1, 1], external: { location: 'gone.data' } };
@@ -158,7 +158,18 @@ test('external data that is missing is named, and nothing is written', async () 
 		outputs: ['y'],
 	};
 	const output = path.join(folder, 'incomplete-folded.onnx');
-	await assert.rejects(foldTo(write('incomplete.onnx', buildModel({ graph })), output), /"gone\.data".*does not exist/);
+	const model = write('incomplete.onnx', buildModel({ graph }));
+	const both = [
+		() => foldTo(model, output),
+		() => compare(inMemory(small, 'small.onnx'), { path: model }, options, ports),
+	];
+	for (const attempt of both) {
+		await assert.rejects(attempt, /incomplete\.onnx: .*"gone\.data".*does not exist/);
+	}
+	write('gone.data', Uint8Array.of(0, 0));
+	for (const attempt of both) {
+		await assert.rejects(attempt, /incomplete\.onnx: .*"gone\.data" has 2 bytes where 4 are needed/);
+	}
 	assert.ok(!readdirSync(folder).some((name) => name.startsWith('incomplete-folded')));
 });
 
