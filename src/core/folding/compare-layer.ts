@@ -1,16 +1,18 @@
 import type { FoldedInto, LayerComparison } from '../report/comparison.js';
 import { addedBehind } from './added-behind.js';
-import { changedInFront, foldedAndKept, paddedForward, vanished, withOperators, withPairing } from './adjustments.js';
+import { changedInFront, foldedAndKept, paddedForward, vanished, withPairing } from './adjustments.js';
 import { perChannelOf } from './aggregate.js';
+import { type ChainLayer, judgeChain } from './chain.js';
 import type { FoldParameters } from './expected.js';
-import { type FoldInputs, foldCase, layerParameters } from './fold-case.js';
+import { layerParameters } from './fold-case.js';
 import { type ForwardFold, foldForward, forwardOperator } from './forward.js';
 import { judgeKept } from './kept.js';
 import type { LinearOperator } from './linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
+import { judgeReadings, judgeWeights, noLayer } from './reading.js';
 import { directTarget, type FoldTarget, isBetween } from './target.js';
-import { type ExtendedLayer, extendedLayers } from './trailing.js';
-import { cannotTell, hasArrived, judgeFold, type Verdict } from './verdict.js';
+import { extendedLayers } from './trailing.js';
+import { cannotTell, type Verdict } from './verdict.js';
 
 /** A verdict and the deployed operator that it is about. */
 interface Finding {
@@ -76,11 +78,38 @@ export class LayerComparer {
 			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters}`), into };
 		}
 		return partners
-			? { verdict: await this.#folded(this.#lastOnOperator(index), partners), into }
+			? { verdict: await this.#foldedTogether(index, partners), into }
 			: this.#foldedForward(index, parameters);
 	}
 
-	/** Layers one behind the other fold into one operator together: only the last one's weights can be compared. */
+	/** Layers one behind the other fold into one operator together; where that went wrong, they are told apart. */
+	async #foldedTogether(index: number, partners: Partners): Promise<Verdict> {
+		const { own, other } = this.#models;
+		const last = this.#lastOnOperator(index);
+		const whole = await this.#folded(last, partners);
+		const chain = this.#chain(last);
+		const weights = await this.#partners.read(partners);
+		if (whole.status !== 'mismatch' || chain.length < 2 || typeof weights === 'string') {
+			return whole;
+		}
+		const added = await addedBehind(weights.into, chain[chain.length - 1].target.rows, other.weights);
+		const verdicts = judgeChain(chain, { weights, added, whole });
+		return withPairing(verdicts.get(own.layers[index]) ?? whole, partners.pair);
+	}
+
+	/** The layers that went into an operator together, the last one with those before it that are gone, too. */
+	#chain(last: number): readonly ChainLayer[] {
+		const { own } = this.#models;
+		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), own.layers[last]];
+		const chain = layers.flatMap((layer): ChainLayer[] => {
+			const target = this.#target(own.layers.indexOf(layer));
+			const parameters = layerParameters(layer);
+			return target && typeof parameters !== 'string' ? [{ layer, target, parameters }] : [];
+		});
+		return chain.length === layers.length ? chain : [];
+	}
+
+	/** The last of the layers that fold into one operator: only its weights can be compared. */
 	#lastOnOperator(index: number): number {
 		const { own, kept } = this.#models;
 		const layer = own.layers[index];
@@ -179,53 +208,6 @@ export class LayerComparer {
 		const source = own.layers[index].source?.opType ?? "the model's input";
 		return `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`;
 	}
-}
-
-/** One way to understand what is compared with what. */
-type Reading = ReadPartners &
-	Pick<FoldInputs, 'foundAdded' | 'parameters' | 'withoutLayer'> &
-	Pick<ExtendedLayer, 'operators'>;
-
-/**
- * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only
- * where it explains what that one cannot.
- */
-function judgeReadings(readings: readonly Reading[], target: FoldTarget): Verdict {
-	const [natural, ...others] = readings;
-	const right = others.length > 0 ? readings.find((reading) => isRight(reading, target)) : undefined;
-	const first = judgeWeights(right ?? natural, target);
-	if (first.cause !== 'unknown') {
-		return first;
-	}
-	for (const reading of others.filter(({ foundAdded }) => foundAdded === natural.foundAdded)) {
-		const verdict = judgeWeights(reading, target);
-		if (verdict.status === 'mismatch' && verdict.cause !== 'unknown') {
-			return verdict;
-		}
-	}
-	return first;
-}
-
-function isRight(reading: Reading, target: FoldTarget): boolean {
-	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	return typeof fold !== 'string' && hasArrived(fold);
-}
-
-function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
-	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	if (typeof fold === 'string') {
-		return cannotTell(fold);
-	}
-	const { parameters, operators } = reading;
-	const verdict = judgeFold(fold, { epsilon: parameters.epsilon, operator: target.operator.kind });
-	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
-}
-
-/** The parameters of a layer that changes nothing, for `rows` of an operator. */
-function noLayer(rows: Int32Array): FoldParameters {
-	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
-	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];
-	return { gamma: one, beta: zero, mean: zero, variance: one, epsilon: 0 };
 }
 
 function describeOperator({ name, node, weight, bias }: LinearOperator): FoldedInto {

@@ -304,6 +304,56 @@ test('two layers one behind the other fold into one operator', async () => {
 	);
 });
 
+test('layers that went into one operator, of which one is missing or wrong, are told apart', async () => {
+	const P = {
+		gamma: draw(C, () => 0.5 + random.uniform()),
+		beta: draw(C),
+		mean: draw(C),
+		variance: draw(C, random.uniform),
+	};
+	const second = [
+		tensor('g2', [C], P.gamma),
+		tensor('t2', [C], P.beta),
+		tensor('u2', [C], P.mean),
+		tensor('v2', [C], P.variance),
+	];
+	const twice = [conv('x', 'c'), norm('c', 'n'), norm('n', 'o', ['g2', 't2', 'u2', 'v2']), relu('o', 'y')];
+	type Map = readonly [scale: readonly number[], shift: readonly number[]];
+	const map = (
+		gamma: readonly number[],
+		beta: readonly number[],
+		mean: string | readonly number[],
+		variance: readonly number[],
+		epsilon = EPSILON,
+	): Map => {
+		const means = typeof mean === 'string' ? numbers(mean) : mean;
+		const s = gamma.map((g, c) => g / Math.sqrt(variance[c] + epsilon));
+		return [s, beta.map((b, c) => b - means[c] * s[c])];
+	};
+	const first = (epsilon = EPSILON, beta = numbers('t')) => map(numbers('g'), beta, 'u', numbers('v'), epsilon);
+	const then = (epsilon = EPSILON, beta = P.beta) => map(P.gamma, beta, P.mean, P.variance, epsilon);
+	const told = async (maps: readonly Map[]) => {
+		let [scales, bias] = [new Array<number>(C).fill(1), numbers('b')];
+		for (const [s, t] of maps) {
+			scales = scales.map((value, c) => value * s[c]);
+			bias = bias.map((value, c) => value * s[c] + t[c]);
+		}
+		const values = [tensor('fw', [C, C, 3, 3], scaledRows('w', scales)), tensor('fb', [C], bias)];
+		const { layers } = await compare(model(twice, second), model(FOLDED, values));
+		return layers.map(({ status, cause }) => cause ?? status).join(', ');
+	};
+	const none = new Array<number>(C).fill(0);
+	assert.equal(await told([first(), then()]), 'match, match');
+	assert.equal(await told([first()]), 'match, weights-not-folded');
+	assert.equal(await told([then()]), 'weights-not-folded, match');
+	assert.equal(await told([]), 'weights-not-folded, weights-not-folded');
+	assert.equal(await told([first(), then(1e-3)]), 'match, wrong-epsilon');
+	assert.equal(await told([first(1e-3), then()]), 'wrong-epsilon, match');
+	assert.equal(await told([first(), then(EPSILON, none)]), 'match, beta-dropped');
+	assert.equal(await told([first(EPSILON, none), then()]), 'beta-dropped, match');
+	assert.equal(await told([then(), first()]), 'unknown, unknown', 'in the other order');
+});
+
 test('a layer in front of an unpadded convolution, folded forward', async () => {
 	const original = [norm('x', 'n'), conv('n', 'c', ['w', 'b']), relu('c', 'y')];
 	const deployed = [conv('x', 'c', ['fw', 'fb']), relu('c', 'y')];
