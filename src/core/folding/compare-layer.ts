@@ -10,7 +10,7 @@ import { judgeKept } from './kept.js';
 import type { LinearOperator } from './linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
 import { judgeReadings, judgeWeights, noLayer } from './reading.js';
-import { directTarget, type FoldTarget, isBetween } from './target.js';
+import { directTarget, type FoldTarget, isBetween, withLayers } from './target.js';
 import { extendedLayers } from './trailing.js';
 import { cannotTell, type Verdict } from './verdict.js';
 
@@ -57,7 +57,7 @@ export class LayerComparer {
 	#target(index: number): FoldTarget | undefined {
 		const { own, kept } = this.#models;
 		const target = own.targets[index];
-		return target && { ...target, earlier: target.earlier.filter(({ layer }) => !kept.has(own.layers.indexOf(layer))) };
+		return target && withLayers(target, (layer) => !kept.has(own.layers.indexOf(layer)));
 	}
 
 	async #judge(index: number): Promise<Finding> {
@@ -158,7 +158,8 @@ export class LayerComparer {
 			return verdict;
 		}
 		const there = other.targets[keptAs];
-		const foundAdded = there?.operator === partners.into ? there.added : target.added;
+		const isThere = there?.operator === partners.into;
+		const foundAdded = isThere ? withLayers(there, () => false).added : target.added;
 		const reading = { ...weights, foundAdded, operators: [] };
 		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows), withoutLayer: true }, target);
 		if (unchanged.status !== 'mismatch') {

@@ -48,20 +48,23 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 	const own = original.targets[i];
 	const other = deployed.targets[j];
 	const partner = own && pairing.byOriginal.get(own.operator.index)?.deployed;
-	if (own && partner !== undefined) {
+	const otherPartner = other && pairing.byDeployed.get(other.operator.index)?.original;
+	if (own && other && (partner !== undefined || otherPartner !== undefined)) {
 		// A fold takes the layers next to the operator: those that stay are the last ones.
-		return other?.operator.index === partner
+		return other.operator.index === partner
 			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
 			: undefined;
 	}
-	if (other && pairing.byDeployed.has(other.operator.index)) {
+	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
+	if ((partner !== undefined || otherPartner !== undefined) && !isSame) {
+		// Behind an operator in one model, and in the other one it was not to be found out whether it is.
 		return undefined;
 	}
 	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
 	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
 	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
 	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
-	if (before + after === 0 || !(isPlaced || isSameLayer(original.layers[i], deployed.layers[j]))) {
+	if (before + after === 0 || !(isPlaced || isSame)) {
 		return undefined;
 	}
 	return 2 * (2 - before - after);

@@ -170,6 +170,20 @@ function outputShape(
 	return isDirect ? (layer.inputShape ?? [undefined, undefined]) : undefined;
 }
 
+/** A target as if only some of the layers on the way were there: what is added in front of the others is added behind. */
+export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) => boolean): FoldTarget {
+	const earlier: EarlierLayer[] = [];
+	let pending: Float64Array | null = null;
+	for (const step of target.earlier) {
+		const added: Float64Array | null = sumOf([pending, step.added]);
+		pending = isThere(step.layer) ? null : added;
+		if (isThere(step.layer)) {
+			earlier.push({ ...step, added });
+		}
+	}
+	return { ...target, earlier, added: sumOf([pending, target.added]) };
+}
+
 /** Whether a layer stands on another one's way from their operator. */
 export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined): boolean {
 	return target?.earlier.some((earlier) => earlier.layer === layer) ?? false;

@@ -304,6 +304,34 @@ test('two layers one behind the other fold into one operator', async () => {
 	);
 });
 
+test('a layer that stayed is kept, too, where nothing tells that it stands behind the operator', async () => {
+	const shape = [
+		{ op: 'Shape', inputs: ['c'], outputs: ['s'] },
+		{ op: 'Reshape', inputs: ['c', 's'], outputs: ['r'] },
+	];
+	const status = async (parameters: readonly TensorSpec[]) => {
+		const deployed = model([conv('x', 'c'), ...shape, norm('r', 'n'), relu('n', 'y')], parameters);
+		return (await compare(model(ORIGINAL), deployed)).layers[0].status;
+	};
+	assert.equal(await status([]), 'kept');
+	assert.notEqual(await status([tensor('g', [C], [9, 9, 9, 9])]), 'match');
+});
+
+test('the bias in front of two layers that stayed may have moved into the operator', async () => {
+	const rows = { inputs: [{ name: 'x', shape: ['N', 6] }] };
+	const rest = [norm('a', 'n'), norm('n', 'o'), relu('o', 'y')];
+	const product = [
+		{ op: 'MatMul', inputs: ['x', 'm'], outputs: ['p'] },
+		{ op: 'Add', inputs: ['p', 'b'], outputs: ['a'] },
+	];
+	const merged = [{ op: 'Gemm', inputs: ['x', 'm', 'b'], outputs: ['a'] }];
+	const { layers } = await compare(model([...product, ...rest], [], rows), model([...merged, ...rest], [], rows));
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['kept', 'kept'],
+	);
+});
+
 test('layers that went into one operator, of which one is missing or wrong, are told apart', async () => {
 	const P = {
 		gamma: draw(C, () => 0.5 + random.uniform()),
