@@ -332,6 +332,16 @@ test('the bias in front of two layers that stayed may have moved into the operat
 	);
 });
 
+test('weights that the runtime has rearranged for a processor are called that', async () => {
+	const blocked = { ...conv('x', 'c', ['fw', 'fb']), domain: 'com.microsoft.nchwc' };
+	const { layers, notes } = await compare(model(ORIGINAL), model([blocked, relu('c', 'y')], FOLDED_VALUES));
+	assert.equal(layers[0].status, 'unmatched');
+	assert.match(
+		notes.join(),
+		/^The deployed model was optimized for one kind of processor: the weights of 1 convolution /,
+	);
+});
+
 test('layers that went into one operator, of which one is missing or wrong, are told apart', async () => {
 	const P = {
 		gamma: draw(C, () => 0.5 + random.uniform()),
