@@ -43,6 +43,9 @@ function candidates(original: Network, deployed: Network, pairing: Pairing): Can
 	return found.sort((a, b) => a.rank - b.rank);
 }
 
+/** Behind every pair that is in no doubt. */
+const DOUBT = 8;
+
 /** Lower is better; undefined: cannot be the same layer. */
 function rankOf(original: Network, i: number, deployed: Network, j: number, pairing: Pairing): number | undefined {
 	const own = original.targets[i];
@@ -55,19 +58,20 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
 			: undefined;
 	}
-	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
-	if ((partner !== undefined || otherPartner !== undefined) && !isSame) {
-		// Behind an operator in one model, and in the other one it was not to be found out whether it is.
-		return undefined;
-	}
 	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
 	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
-	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
-	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
-	if (before + after === 0 || !(isPlaced || isSame)) {
+	if (before + after === 0) {
 		return undefined;
 	}
-	return 2 * (2 - before - after);
+	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
+	// Behind an operator in one model, and in the other it was not to be found out: only where all around them is the same.
+	const isDoubtful = (partner !== undefined || otherPartner !== undefined) && !isSame;
+	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
+	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
+	if ((isDoubtful && (other || before + after < 2)) || !(isPlaced || isSame)) {
+		return undefined;
+	}
+	return 2 * (2 - before - after) + (isDoubtful ? DOUBT : 0);
 }
 
 /** Parameters that are the same but for rounding, to bfloat16 at the coarsest. */
