@@ -48,6 +48,7 @@ export class FoldEditor {
 			const name = this.#graphs.addInitializer(scope, `${layer.output}_shift`, { dims: shape, dtype, values: shift });
 			this.#graphs.substitute(scope, layer.node, 'Add', [input, name]);
 		}
+		let way: Way = { writer: operator.node, passed: 0 };
 		for (const step of steps) {
 			this.#forgetRanges(step);
 			if (!step.target) {
@@ -55,7 +56,7 @@ export class FoldEditor {
 			} else if (biasPlace.kind === 'instead' && step.layer !== biasPlace.layer) {
 				this.#removeLayer(step.layer.scope, step.layer);
 			} else if (biasPlace.kind !== 'instead') {
-				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
+				way = this.#bypass(step.layer, step.target, way, biasPlace.kind === 'add' ? biasPlace.node : undefined);
 			}
 		}
 	}
@@ -102,10 +103,10 @@ export class FoldEditor {
 	 * The last node in front writes what the layer wrote; the layer's nodes go, and so does what was added on the way,
 	 * which is in the bias now, but for the Add that holds it.
 	 */
-	#bypass(layer: BatchNormLayer, operator: LinearOperator, { path }: FoldTarget, holder: Node | undefined): void {
+	#bypass(layer: BatchNormLayer, { path }: FoldTarget, way: Way, holder: Node | undefined): Way {
 		const { scope } = layer;
-		let writer = operator.node;
-		for (const { node } of path) {
+		let { writer } = way;
+		for (const { node } of path.slice(way.passed)) {
 			if (node.opType === 'Add' && node !== holder) {
 				this.#graphs.remove(scope, node);
 				this.#graphs.rename(scope, writer, node.outputs[0] ?? '');
@@ -115,6 +116,7 @@ export class FoldEditor {
 		}
 		this.#graphs.rename(scope, writer, layer.output);
 		this.#removeLayer(scope, layer);
+		return { writer, passed: path.length };
 	}
 
 	#bypassForward({ layer, operator }: FoldStep): void {
@@ -127,6 +129,12 @@ export class FoldEditor {
 			this.#graphs.remove(scope, node);
 		}
 	}
+}
+
+/** Where the layers folded so far have led: the node that writes what the last of them wrote, and the path up to there. */
+interface Way {
+	readonly writer: Node;
+	readonly passed: number;
 }
 
 type BiasPlace =

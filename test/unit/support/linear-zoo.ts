@@ -14,6 +14,8 @@ export interface LinearBlock {
 	readonly between?: 'identity' | 'add' | 'transpose' | 'reshape' | 'transpose-reshape';
 	/** Layers one behind the other; 1 by default. */
 	readonly chain?: number;
+	/** What stands between these. */
+	readonly link?: 'identity' | 'add';
 	readonly relu?: boolean;
 }
 
@@ -94,6 +96,13 @@ function addBlock(building: Building, block: LinearBlock, { index, input, from }
 	let tensor = addBetween(building, block, index);
 	for (let number = 0; number < (block.chain ?? 1); number++) {
 		const suffix = number === 0 ? `${index}` : `${index}.${number}`;
+		if (number > 0 && block.link) {
+			const dims = op === 'Conv' || op === 'ConvTranspose' ? [channels, 1, 1] : [channels];
+			const added = block.link === 'add' ? [constant(`link${suffix}`, dims)] : [];
+			const node = block.link === 'add' ? 'Add' : 'Identity';
+			nodes.push({ op: node, inputs: [tensor, ...added], outputs: [`l${suffix}`] });
+			tensor = `l${suffix}`;
+		}
 		const parameters = [
 			constant(`bn${suffix}.g`, [channels], () => 0.5 + random.uniform()),
 			constant(`bn${suffix}.b`, [channels]),
@@ -161,6 +170,8 @@ export interface ZooModel {
 	readonly description: string;
 }
 
+const link = (kind: LinearBlock['link']) => (kind ? { link: kind } : {});
+
 const OPERATORS = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'] as const;
 const BETWEEN = [undefined, undefined, 'identity', 'add', 'transpose', 'reshape', 'transpose-reshape'] as const;
 
@@ -183,7 +194,7 @@ export function* linearZoo(count: number, { chains = false } = {}): Generator<Zo
 				group: pick([1, 1, 2]),
 				transB: pick([true, false]),
 				relu: pick([true, false]),
-				...(chains && { chain: pick([1, 2, 3]) }),
+				...(chains && { chain: pick([1, 2, 3]), ...link(pick([undefined, 'identity', 'add'])) }),
 				...(between && { between }),
 			};
 		});
