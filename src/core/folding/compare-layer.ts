@@ -9,7 +9,7 @@ import { type ForwardFold, foldForward, forwardOperator } from './forward.js';
 import { judgeKept } from './kept.js';
 import type { LinearOperator } from './linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
-import { judgeReadings, judgeWeights, noLayer } from './reading.js';
+import { isRight, judgeReadings, judgeWeights, noLayer } from './reading.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from './target.js';
 import { extendedLayers } from './trailing.js';
 import { cannotTell, type Verdict } from './verdict.js';
@@ -158,13 +158,17 @@ export class LayerComparer {
 			return verdict;
 		}
 		const there = other.targets[keptAs];
-		const isThere = there?.operator === partners.into;
-		const foundAdded = isThere ? withLayers(there, () => false).added : target.added;
-		const reading = { ...weights, foundAdded, operators: [] };
-		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows), withoutLayer: true }, target);
+		const added =
+			there?.operator === partners.into
+				? [withLayers(there, () => false).added]
+				: [target.added, ...(await addedBehind(weights.into, target.rows, other.weights))];
+		const nothing = { operators: [], parameters: noLayer(target.rows), withoutLayer: true };
+		const readings = added.map((foundAdded) => ({ ...weights, ...nothing, foundAdded }));
+		const unchanged = judgeWeights(readings.find((each) => isRight(each, target)) ?? readings[0], target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;
 		}
+		const reading = { ...weights, foundAdded: readings[0].foundAdded, operators: [] };
 		const folded = judgeWeights({ ...reading, parameters }, target);
 		return folded.status === 'match' ? foldedAndKept(folded, weights.into) : changedInFront(unchanged);
 	}
@@ -187,8 +191,8 @@ export class LayerComparer {
 		const { own, kept } = this.#models;
 		const behind = own.targets.findIndex((target, index) => target?.operator === weights.own && !kept.has(index));
 		if (behind >= 0) {
-			// A layer behind the operator went into the same weights: its comparison answers for both.
-			return this.#folded(behind, weights);
+			// Layers behind the operator went into the same weights: the comparison of the last one answers for all.
+			return this.#folded(this.#lastOnOperator(behind), weights);
 		}
 		const target = directTarget(weights.own, forward.weights.layout);
 		const reading = { ...weights, foundAdded: null, operators: [], parameters: noLayer(target.rows) };

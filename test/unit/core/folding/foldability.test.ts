@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
+import { compareModels } from '../../../../src/core/folding/compare.js';
 import { planFold } from '../../../../src/core/folding/fold-model.js';
 import { foldability } from '../../../../src/core/folding/foldability.js';
 import { countingSource } from '../../support/counting-source.js';
 import { openFixture } from '../../support/fixtures.js';
+import { foldedModel } from '../../support/folded.js';
 import { linearNetwork, linearZoo } from '../../support/linear-zoo.js';
 import { buildModel } from '../../support/model-builder.js';
 import { type OpenModel, openBytes } from '../../support/open.js';
@@ -37,6 +39,22 @@ test('over a zoo of operators, what stands behind them and chains of layers', as
 		folded += await assertAgreement(await openBytes(bytes), description);
 	}
 	assert.ok(folded > 800, `${folded} folded`);
+});
+
+test('what the fold did is found again by the comparison, layer by layer', async () => {
+	for (const { bytes, description } of linearZoo(200, { chains: true })) {
+		const original = await openBytes(bytes);
+		const deployed = await openBytes(await foldedModel(bytes));
+		const { folded } = await planFold(original.model, { source: original.source });
+		const { layers } = await compareModels(
+			{ model: original.model, access: { source: original.source } },
+			{ model: deployed.model, access: { source: deployed.source } },
+		);
+		for (const { name, status, evidence } of layers) {
+			const expected = folded.some((layer) => layer.name === name) ? 'match' : 'kept';
+			assert.equal(status, expected, `${description}: ${name}: ${evidence}`);
+		}
+	}
 });
 
 test("PyTorch's models, plain and written in other ways", async () => {
