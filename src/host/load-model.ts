@@ -60,7 +60,7 @@ async function describeModel(access: TensorAccess, thresholds: HealthThresholds)
 	const layers = await findLayers(model, access);
 	const { inputs, initializers } = model.graph;
 	return {
-		report: structureReport(model, layers, { thresholds }),
+		report: await structureReport({ model, layers, access }, { thresholds }),
 		// Up to IR version 3 every initializer is listed as an input too.
 		inputs: inputs.filter(({ name }) => !initializers.has(name)).map(describeInput),
 		externalFiles: externalNames(model),

@@ -285,6 +285,7 @@ export const strings = {
 			'cyclic-graph': 'the graph has a cycle',
 			'bias-shape': 'the bias is not one value for each channel',
 			'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
+			'inside-function': 'it stands in a model-local function, which other calls share',
 		} as Readonly<Record<string, string>>,
 	},
 	channel: {

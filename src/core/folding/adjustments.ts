@@ -1,6 +1,6 @@
 import type { LinearOperator } from './linear.js';
 import type { OperatorPair } from './pairing.js';
-import type { Verdict } from './verdict.js';
+import { cannotTell, type Verdict } from './verdict.js';
 
 /** Verdicts that the place of a layer changes: what the weights alone cannot say. */
 
@@ -40,6 +40,38 @@ export function vanished(verdict: Verdict, into: LinearOperator): Verdict {
 	};
 }
 
+/** Of layers that fold into one operator the named ones arrived, and this one did not. */
+export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
+	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'weights-not-folded',
+		causes: ['weights-not-folded', 'bias-not-folded'],
+		confidence: 0.95,
+		evidence: `The layer is gone, and the weights and bias of ${into.name} ${carried}: nothing of this layer arrived.`,
+	};
+}
+
+/** Of layers that fold into one operator another one explains all that is wrong. */
+export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
+	return {
+		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),
+		status: 'match',
+		cause: null,
+		confidence,
+	};
+}
+
+/** Of layers that fold into one operator nothing tells which is wrong. */
+export function cannotTellApart(verdict: Verdict, names: readonly string[]): Verdict {
+	return { ...verdict, evidence: `${listed(names)} went into one operator, which is wrong. ${verdict.evidence}` };
+}
+
+function listed(names: readonly string[]): string {
+	return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : (names[0] ?? '');
+}
+
 /** The layer stayed, its surroundings did not. */
 export function changedInFront(verdict: Verdict): Verdict {
 	return {
@@ -50,11 +82,10 @@ export function changedInFront(verdict: Verdict): Verdict {
 
 /** The fold took in arithmetic behind the layer as well. */
 export function withOperators(verdict: Verdict, operators: readonly string[]): Verdict {
-	const words = operators.length > 1 ? `${operators.slice(0, -1).join(', ')} and ${operators.at(-1)}` : operators[0];
 	return {
 		...verdict,
 		details: { ...verdict.details, together: [...operators] },
-		evidence: `Together with the ${words} behind the layer: ${verdict.evidence.charAt(0).toLowerCase()}${verdict.evidence.slice(1)}`,
+		evidence: `Together with the ${listed(operators)} behind the layer: ${verdict.evidence.charAt(0).toLowerCase()}${verdict.evidence.slice(1)}`,
 	};
 }
 

@@ -55,7 +55,8 @@ export function flattenAxes(axes: readonly Axis[], axis: number): Axis[] {
 
 /**
  * Reshape: dimensions of known size are matched with atoms from the right, cutting atoms where needed, and what the first
- * unknown stops is matched from the left; the one dimension in the middle takes the rest.
+ * unknown stops is matched from the left; the one dimension in the middle takes the rest, of which there may be more where
+ * it holds no channels.
  * @param target as the operator takes it: 0 keeps the dimension, -1 is worked out.
  */
 export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): Axis[] | undefined {
@@ -77,9 +78,15 @@ export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): A
 		const size = wanted[first];
 		const taken = size === undefined ? takeAxis(atoms, axes[first]) : takeFromLeft(atoms, size);
 		if (!taken) {
-			return undefined;
+			break;
 		}
 		result[first] = taken;
+	}
+	if (first < last) {
+		const middle = withoutChannels(atoms.splice(0), wanted.slice(first, last + 1));
+		middle?.forEach((axis, at) => {
+			result[first + at] = axis;
+		});
 	}
 	if (first === last) {
 		const rest = atoms.splice(0);
@@ -91,6 +98,14 @@ export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): A
 	}
 	const isComplete = atoms.every(({ size }) => size === 1);
 	return isComplete && result.every((axis) => axis !== undefined) ? result : undefined;
+}
+
+/** Axes cut from atoms of unknown size: whichever way that goes, as long as there are no channels in them. */
+function withoutChannels(atoms: Axis, wanted: readonly (number | undefined)[]): Axis[] | undefined {
+	const axes = wanted.map((size): Axis => [{ size: size !== undefined && size >= 0 ? size : undefined, stride: 0 }]);
+	const [given, taken] = [sizeOf(atoms), sizeOf(axes.flat())];
+	const fits = given === undefined || taken === undefined || given === taken;
+	return fits && atoms.every(({ stride }) => stride === 0) ? axes : undefined;
 }
 
 /** The product of an axis's atoms; undefined when one is unknown. */

@@ -1,15 +1,18 @@
 import type { FoldedInto, LayerComparison } from '../report/comparison.js';
-import { changedInFront, foldedAndKept, paddedForward, vanished, withOperators, withPairing } from './adjustments.js';
+import { addedBehind } from './added-behind.js';
+import { changedInFront, foldedAndKept, paddedForward, vanished, withPairing } from './adjustments.js';
 import { perChannelOf } from './aggregate.js';
+import { type ChainLayer, judgeChain } from './chain.js';
 import type { FoldParameters } from './expected.js';
-import { type FoldInputs, foldCase, layerParameters } from './fold-case.js';
+import { layerParameters } from './fold-case.js';
 import { type ForwardFold, foldForward, forwardOperator } from './forward.js';
 import { judgeKept } from './kept.js';
 import type { LinearOperator } from './linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from './partners.js';
-import { addedBehind, directTarget, type FoldTarget } from './target.js';
-import { type ExtendedLayer, extendedLayers } from './trailing.js';
-import { cannotTell, hasArrived, judgeFold, type Verdict } from './verdict.js';
+import { isRight, judgeReadings, judgeWeights, noLayer } from './reading.js';
+import { directTarget, type FoldTarget, isBetween, withLayers } from './target.js';
+import { extendedLayers } from './trailing.js';
+import { cannotTell, type Verdict } from './verdict.js';
 
 /** A verdict and the deployed operator that it is about. */
 interface Finding {
@@ -54,7 +57,7 @@ export class LayerComparer {
 	#target(index: number): FoldTarget | undefined {
 		const { own, kept } = this.#models;
 		const target = own.targets[index];
-		return target && { ...target, earlier: target.earlier.filter((layer) => !kept.has(own.layers.indexOf(layer))) };
+		return target && withLayers(target, (layer) => !kept.has(own.layers.indexOf(layer)));
 	}
 
 	async #judge(index: number): Promise<Finding> {
@@ -64,7 +67,7 @@ export class LayerComparer {
 		const into = partners?.into ?? null;
 		const keptAs = kept.get(index);
 		if (keptAs !== undefined) {
-			const verdict = await this.#kept(index, judgeKept(layer, other.layers[keptAs]));
+			const verdict = await this.#kept(index, keptAs, judgeKept(layer, other.layers[keptAs]));
 			// Scale and shift behind the operator may have stood behind the layer, which is folded, all along.
 			const isChain = verdict.status === 'mismatch' && other.layers[keptAs].kind === 'decomposed';
 			const folded = isChain && partners ? await this.#folded(index, partners) : verdict;
@@ -75,15 +78,42 @@ export class LayerComparer {
 			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters}`), into };
 		}
 		return partners
-			? { verdict: await this.#folded(this.#lastOnOperator(index), partners), into }
+			? { verdict: await this.#foldedTogether(index, partners), into }
 			: this.#foldedForward(index, parameters);
 	}
 
-	/** Layers one behind the other fold into one operator together: only the last one's weights can be compared. */
+	/** Layers one behind the other fold into one operator together; where that went wrong, they are told apart. */
+	async #foldedTogether(index: number, partners: Partners): Promise<Verdict> {
+		const { own, other } = this.#models;
+		const last = this.#lastOnOperator(index);
+		const whole = await this.#folded(last, partners);
+		const chain = this.#chain(last);
+		const weights = await this.#partners.read(partners);
+		if (whole.status !== 'mismatch' || chain.length < 2 || typeof weights === 'string') {
+			return whole;
+		}
+		const added = await addedBehind(weights.into, chain[chain.length - 1].target.rows, other.weights);
+		const verdicts = judgeChain(chain, { weights, added, whole });
+		return withPairing(verdicts.get(own.layers[index]) ?? whole, partners.pair);
+	}
+
+	/** The layers that went into an operator together, the last one with those before it that are gone, too. */
+	#chain(last: number): readonly ChainLayer[] {
+		const { own } = this.#models;
+		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), own.layers[last]];
+		const chain = layers.flatMap((layer): ChainLayer[] => {
+			const target = this.#target(own.layers.indexOf(layer));
+			const parameters = layerParameters(layer);
+			return target && typeof parameters !== 'string' ? [{ layer, target, parameters }] : [];
+		});
+		return chain.length === layers.length ? chain : [];
+	}
+
+	/** The last of the layers that fold into one operator: only its weights can be compared. */
 	#lastOnOperator(index: number): number {
 		const { own, kept } = this.#models;
 		const layer = own.layers[index];
-		const later = own.targets.findLastIndex((target, other) => target?.earlier.includes(layer) && !kept.has(other));
+		const later = own.targets.findLastIndex((target, other) => isBetween(layer, target) && !kept.has(other));
 		return later < 0 ? index : later;
 	}
 
@@ -115,8 +145,8 @@ export class LayerComparer {
 	}
 
 	/** A layer that stayed must have the operator in front of it unchanged. */
-	async #kept(index: number, verdict: Verdict): Promise<Verdict> {
-		const { own } = this.#models;
+	async #kept(index: number, keptAs: number, verdict: Verdict): Promise<Verdict> {
+		const { own, other } = this.#models;
 		const target = this.#target(index);
 		const partners = this.#partners.inFront(index);
 		if (verdict.status !== 'kept' || !target || !partners) {
@@ -127,11 +157,18 @@ export class LayerComparer {
 		if (typeof weights === 'string' || typeof parameters === 'string') {
 			return verdict;
 		}
-		const reading = { ...weights, foundAdded: target.added, operators: [] };
-		const unchanged = judgeWeights({ ...reading, parameters: noLayer(target.rows), withoutLayer: true }, target);
+		const there = other.targets[keptAs];
+		const added =
+			there?.operator === partners.into
+				? [withLayers(there, () => false).added]
+				: [target.added, ...(await addedBehind(weights.into, target.rows, other.weights))];
+		const nothing = { operators: [], parameters: noLayer(target.rows), withoutLayer: true };
+		const readings = added.map((foundAdded) => ({ ...weights, ...nothing, foundAdded }));
+		const unchanged = judgeWeights(readings.find((each) => isRight(each, target)) ?? readings[0], target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;
 		}
+		const reading = { ...weights, foundAdded: readings[0].foundAdded, operators: [] };
 		const folded = judgeWeights({ ...reading, parameters }, target);
 		return folded.status === 'match' ? foldedAndKept(folded, weights.into) : changedInFront(unchanged);
 	}
@@ -154,8 +191,8 @@ export class LayerComparer {
 		const { own, kept } = this.#models;
 		const behind = own.targets.findIndex((target, index) => target?.operator === weights.own && !kept.has(index));
 		if (behind >= 0) {
-			// A layer behind the operator went into the same weights: its comparison answers for both.
-			return this.#folded(behind, weights);
+			// Layers behind the operator went into the same weights: the comparison of the last one answers for all.
+			return this.#folded(this.#lastOnOperator(behind), weights);
 		}
 		const target = directTarget(weights.own, forward.weights.layout);
 		const reading = { ...weights, foundAdded: null, operators: [], parameters: noLayer(target.rows) };
@@ -176,53 +213,6 @@ export class LayerComparer {
 		const source = own.layers[index].source?.opType ?? "the model's input";
 		return `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`;
 	}
-}
-
-/** One way to understand what is compared with what. */
-type Reading = ReadPartners &
-	Pick<FoldInputs, 'foundAdded' | 'parameters' | 'withoutLayer'> &
-	Pick<ExtendedLayer, 'operators'>;
-
-/**
- * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only
- * where it explains what that one cannot.
- */
-function judgeReadings(readings: readonly Reading[], target: FoldTarget): Verdict {
-	const [natural, ...others] = readings;
-	const right = others.length > 0 ? readings.find((reading) => isRight(reading, target)) : undefined;
-	const first = judgeWeights(right ?? natural, target);
-	if (first.cause !== 'unknown') {
-		return first;
-	}
-	for (const reading of others.filter(({ foundAdded }) => foundAdded === natural.foundAdded)) {
-		const verdict = judgeWeights(reading, target);
-		if (verdict.status === 'mismatch' && verdict.cause !== 'unknown') {
-			return verdict;
-		}
-	}
-	return first;
-}
-
-function isRight(reading: Reading, target: FoldTarget): boolean {
-	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	return typeof fold !== 'string' && hasArrived(fold);
-}
-
-function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
-	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	if (typeof fold === 'string') {
-		return cannotTell(fold);
-	}
-	const { parameters, operators } = reading;
-	const verdict = judgeFold(fold, { epsilon: parameters.epsilon, operator: target.operator.kind });
-	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
-}
-
-/** The parameters of a layer that changes nothing, for `rows` of an operator. */
-function noLayer(rows: Int32Array): FoldParameters {
-	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
-	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];
-	return { gamma: one, beta: zero, mean: zero, variance: one, epsilon: 0 };
 }
 
 function describeOperator({ name, node, weight, bias }: LinearOperator): FoldedInto {

@@ -67,6 +67,9 @@ export async function compareModels(
 	};
 }
 
+/** Domain of operators whose weights onnxruntime has cut into blocks as wide as the processor's vectors. */
+const BLOCKED_LAYOUT = 'com.microsoft.nchwc';
+
 /** Fewer pairs than this share of the operators: two networks that have nothing to do with each other. */
 const LEAST_COMMON = 0.3;
 
@@ -85,7 +88,14 @@ function notesOn(own: Network, other: Network, pairing: Pairing, layers: readonl
 		);
 	}
 	const paired = pairing.byOriginal.size;
-	if (own.operators.length > 0 && paired < LEAST_COMMON * own.operators.length) {
+	const rearranged = other.model.graph.nodes.filter(
+		({ opType, domain }) => opType === 'Conv' && domain === BLOCKED_LAYOUT,
+	).length;
+	if (rearranged > 0) {
+		notes.push(
+			`The deployed model was optimized for one kind of processor: the weights of ${count(rearranged, 'convolution')} are in onnxruntime's own order (NCHWc) and cannot be compared. Save it at the level "extended", not "all".`,
+		);
+	} else if (own.operators.length > 0 && paired < LEAST_COMMON * own.operators.length) {
 		notes.push(
 			`${paired === 0 ? 'None' : `Only ${paired}`} of the original's ${count(own.operators.length, 'linear operator')} ${paired > 1 ? 'have' : 'has'} a counterpart of the same shape: these are different networks.`,
 		);

@@ -96,6 +96,15 @@ function operatorsBehind({ before }: Network): Set<number>[] {
 
 /** How far around two operators look the same: -1 when not even they do, up to {@link ROUNDS}. */
 export function commonRadius(a: Positions, i: number, b: Positions, j: number): number {
-	const different = a.colours.findIndex((colours, round) => colours[i] !== b.colours[round][j]);
-	return (different < 0 ? a.colours.length : different) - 1;
+	// What looks the same at one radius does so at every smaller one: a colour is made from the one before.
+	let [same, different] = [-1, a.colours.length];
+	while (different - same > 1) {
+		const middle = (same + different) >> 1;
+		if (a.colours[middle][i] === b.colours[middle][j]) {
+			same = middle;
+		} else {
+			different = middle;
+		}
+	}
+	return same;
 }

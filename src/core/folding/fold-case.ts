@@ -69,7 +69,7 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 		target.rows.every((channel, row) => channel === row) && target.rows.length === parameters.gamma.length;
 	const { operator } = target;
 	return {
-		original: { ...original, bias: sum(original.bias, target.added) },
+		original,
 		found: { weight, layout, bias: sum(found.bias, inputs.foundAdded) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
 		dims: inputs.original.dims,
@@ -82,20 +82,21 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 }
 
 /** Layers between the operator and this one were folded before it: what they make of the weights is the original here. */
-function withEarlier(weights: OperatorWeights, { earlier }: FoldTarget): OperatorWeights | string {
+function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): OperatorWeights | string {
 	let result = weights;
-	for (const layer of earlier) {
+	for (const { layer, rows, added: before } of earlier) {
 		const parameters = layerParameters(layer);
-		if (typeof parameters === 'string' || parameters.gamma.length !== channelCount(weights.layout)) {
+		if (typeof parameters === 'string' || !rows) {
 			return `The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`;
 		}
-		const { scale, bias } = expectedFold(result.bias, parameters);
+		const { scale, bias } = expectedFold(sum(result.bias, before), gatherParameters(parameters, rows));
 		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
 		result = { ...result, weight, bias };
 	}
-	return result;
+	return { ...result, bias: sum(result.bias, added) };
 }
 
-function sum(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
+/** Of two biases, null being none. */
+export function sum(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
 	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
 }

@@ -3,20 +3,12 @@ import { isConstant } from '../onnx/constants.js';
 import type { Model, Node } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
 import type { ByteSource } from '../onnx/source.js';
+import type { FoldStep } from './fold-steps.js';
 import { GraphEditor } from './graph-editor.js';
 import { layerNodes } from './layer-nodes.js';
-import type { LinearOperator } from './linear.js';
-import type { FoldReason } from './reasons.js';
+import { hasOwnBias, type LinearOperator } from './linear.js';
 import type { FoldTarget } from './target.js';
 import type { OperatorWeights } from './weights.js';
-
-/** A layer that folds: back into the operator in front of it, or forward into the one behind. */
-export interface FoldStep {
-	readonly layer: BatchNormLayer;
-	readonly operator: LinearOperator;
-	/** undefined: forward. */
-	readonly target: FoldTarget | undefined;
-}
 
 /** An operator with the constants that it is to have, effective ones: Gemm's alpha and beta multiplied in. */
 export interface FoldedOperator {
@@ -33,15 +25,11 @@ export class FoldEditor {
 		this.#graphs = new GraphEditor(model, source);
 	}
 
-	/** @returns why it cannot be done, and then nothing is changed. */
-	fold({ operator, weights, steps }: FoldedOperator): FoldReason | undefined {
+	fold({ operator, weights, steps }: FoldedOperator): void {
 		const biasPlace = this.#biasPlace(
 			operator,
 			steps.filter(({ target }) => target),
 		);
-		if (biasPlace === undefined) {
-			return 'rank';
-		}
 		const { scope, node, alpha, beta } = operator;
 		const { dims, stored, layout } = weights;
 		const dtype = stored;
@@ -60,16 +48,25 @@ export class FoldEditor {
 			const name = this.#graphs.addInitializer(scope, `${layer.output}_shift`, { dims: shape, dtype, values: shift });
 			this.#graphs.substitute(scope, layer.node, 'Add', [input, name]);
 		}
+		let way: Way = { writer: operator.node, passed: 0 };
 		for (const step of steps) {
+			this.#forgetRanges(step);
 			if (!step.target) {
 				this.#bypassForward(step);
 			} else if (biasPlace.kind === 'instead' && step.layer !== biasPlace.layer) {
 				this.#removeLayer(step.layer.scope, step.layer);
 			} else if (biasPlace.kind !== 'instead') {
-				this.#bypass(step.layer, operator, step.target, biasPlace.kind === 'add' ? biasPlace.node : undefined);
+				way = this.#bypass(step.layer, step.target, way, biasPlace.kind === 'add' ? biasPlace.node : undefined);
 			}
 		}
-		return undefined;
+	}
+
+	/** Between the operator and the layer there are other values now. */
+	#forgetRanges({ layer, operator, target }: FoldStep): void {
+		const changed = target ? [operator.output, ...target.path.flatMap(({ node }) => node.outputs)] : [layer.output];
+		for (const name of changed) {
+			this.#graphs.dropAnnotations(layer.scope, name);
+		}
 	}
 
 	finish(): ReturnType<GraphEditor['finish']> {
@@ -77,20 +74,20 @@ export class FoldEditor {
 	}
 
 	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the last layer's place. */
-	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace | undefined {
+	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace {
 		const [first] = back;
 		const target = first?.target;
 		if (hasOwnBias(operator)) {
 			return { kind: 'own' };
 		}
-		const add = target?.path.find(({ node }) => node.opType === 'Add')?.node;
+		const last = back.at(-1);
+		const add = last?.target?.path.find(({ node }) => node.opType === 'Add')?.node;
 		if (add) {
 			return { kind: 'add', node: add, input: add.inputs.findIndex((name) => isConstant(operator.scope, name)) };
 		}
 		const rank = first?.layer.inputShape?.length;
-		const last = back.at(-1);
 		if (!last || !target || rank === undefined) {
-			return undefined;
+			throw new Error(`There is no place for a bias of ${operator.name}.`);
 		}
 		const { layer } = last;
 		return {
@@ -106,10 +103,10 @@ export class FoldEditor {
 	 * The last node in front writes what the layer wrote; the layer's nodes go, and so does what was added on the way,
 	 * which is in the bias now, but for the Add that holds it.
 	 */
-	#bypass(layer: BatchNormLayer, operator: LinearOperator, { path }: FoldTarget, holder: Node | undefined): void {
+	#bypass(layer: BatchNormLayer, { path }: FoldTarget, way: Way, holder: Node | undefined): Way {
 		const { scope } = layer;
-		let writer = operator.node;
-		for (const { node } of path) {
+		let { writer } = way;
+		for (const { node } of path.slice(way.passed)) {
 			if (node.opType === 'Add' && node !== holder) {
 				this.#graphs.remove(scope, node);
 				this.#graphs.rename(scope, writer, node.outputs[0] ?? '');
@@ -119,11 +116,11 @@ export class FoldEditor {
 		}
 		this.#graphs.rename(scope, writer, layer.output);
 		this.#removeLayer(scope, layer);
+		return { writer, passed: path.length };
 	}
 
 	#bypassForward({ layer, operator }: FoldStep): void {
-		const [, ...rest] = this.#graphs.inputsOf(operator.node);
-		this.#graphs.change(operator.node, { inputs: [layer.input, ...rest] });
+		this.#graphs.reconnect(operator.scope, operator.node, layer.input);
 		this.#removeLayer(layer.scope, layer);
 	}
 
@@ -134,9 +131,10 @@ export class FoldEditor {
 	}
 }
 
-/** Whether a bias can be an input of the operator. */
-export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
-	return kind !== 'MatMul' && beta !== 0;
+/** Where the layers folded so far have led: the node that writes what the last of them wrote, and the path up to there. */
+interface Way {
+	readonly writer: Node;
+	readonly passed: number;
 }
 
 type BiasPlace =

@@ -1,18 +1,16 @@
-import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { isDefault } from '../onnx/constants.js';
+import { findLayers } from '../batchnorm/find.js';
 import type { Edit } from '../onnx/edit.js';
-import type { Graph, Model } from '../onnx/model.js';
-import { bodies } from '../onnx/scope.js';
+import type { Model } from '../onnx/model.js';
 import type { TensorAccess } from '../onnx/tensor.js';
 import type { FoldedLayer, KeptLayer } from '../report/fold-result.js';
-import { isClearPath } from './clear-path.js';
 import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from './expected.js';
-import { layerParameters } from './fold-case.js';
-import { FoldEditor, type FoldStep, hasOwnBias } from './fold-editor.js';
-import { foldForward, forwardOperator } from './forward.js';
+import { layerParameters, sum } from './fold-case.js';
+import { FoldEditor } from './fold-editor.js';
+import { type FoldStep, foldSteps } from './fold-steps.js';
+import { foldForward } from './forward.js';
 import type { LinearOperator } from './linear.js';
-import { type Network, readNetwork } from './network.js';
-import { type FoldReason, foldability, operatorReasons } from './reasons.js';
+import { type FoldNetwork, readFoldNetwork } from './network.js';
+import type { FoldReason } from './reasons.js';
 import type { FoldTarget } from './target.js';
 import type { OperatorWeights } from './weights.js';
 
@@ -33,15 +31,12 @@ export interface FoldPlan {
  * @throws {OnnxError} when the file cannot be read any more.
  */
 export async function planFold(model: Model, access: TensorAccess): Promise<FoldPlan> {
-	const network = await readNetwork(model, access);
-	const editable = new Set(graphsOf(model.graph));
+	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const kept: KeptLayer[] = [];
 	const steps: FoldStep[] = [];
-	const chooser = new StepChooser(network);
-	for (const [index, layer] of network.layers.entries()) {
-		const step = editable.has(layer.scope.graph) ? chooser.step(index) : ['inside-function' as const];
+	for (const [index, step] of (await foldSteps(network)).entries()) {
 		if (Array.isArray(step)) {
-			kept.push({ name: layer.name, reasons: step });
+			kept.push({ name: network.layers[index].name, reasons: step });
 		} else {
 			steps.push(step);
 		}
@@ -64,87 +59,8 @@ export async function planFold(model: Model, access: TensorAccess): Promise<Fold
 	return { edits: await editor.finish(), folded: folded.sort(inOrder), kept: kept.sort(inOrder) };
 }
 
-/** The main graph and the bodies inside it; what stands in a function belongs to all of its calls. */
-function graphsOf(graph: Graph): Graph[] {
-	return [graph, ...graph.nodes.flatMap((node) => bodies(node).flatMap((body) => graphsOf(body.graph)))];
-}
-
-/** Chooses where each layer of a network goes. */
-class StepChooser {
-	readonly #network: Network;
-	readonly #indices: ReadonlyMap<BatchNormLayer, number>;
-	readonly #known = new Map<number, FoldStep | FoldReason[]>();
-
-	constructor(network: Network) {
-		this.#network = network;
-		this.#indices = new Map(network.layers.map((layer, index) => [layer, index]));
-	}
-
-	/** Where a layer goes, or why nowhere. */
-	step(index: number): FoldStep | FoldReason[] {
-		const step = this.#known.get(index) ?? stepFor(this.#network, index, (layer) => this.#isClearBehind(index, layer));
-		this.#known.set(index, step);
-		return step;
-	}
-
-	/** Whether a layer follows another one that goes into the same operator, so that it can do so after it. */
-	#isClearBehind(index: number, reasons: readonly FoldReason[]): boolean {
-		const target = this.#network.targets[index];
-		const previous = target?.earlier.at(-1);
-		const before = previous && this.step(this.#indices.get(previous) ?? NONE);
-		if (!target || !previous || !before || !('target' in before) || before.operator !== target.operator) {
-			return false;
-		}
-		const path = target.path.slice(before.target?.path.length);
-		// Without a place for a bias it is added where the layers were: nothing may stand between them.
-		const isAdjoining = path.length === 0 || hasOwnBias(target.operator);
-		return (
-			before.target !== undefined &&
-			isAdjoining &&
-			isClearPath(this.#network.layers[index], { from: previous.node, path }, reasons)
-		);
-	}
-}
-
-/** The index of no layer. */
-const NONE = -1;
-
-function stepFor(
-	network: Network,
-	index: number,
-	isClearBehind: (reasons: readonly FoldReason[]) => boolean,
-): FoldStep | FoldReason[] {
-	const layer = network.layers[index];
-	const target = network.targets[index];
-	const { into, reasons } = foldability(layer);
-	const isHere = target?.operator.scope.path === layer.scope.path;
-	const isNear = isHere && target.earlier.length === 0;
-	const isDirect =
-		isNear && (into !== null || isClearPath(layer, { from: target.operator.node, path: target.path }, reasons));
-	if (isDirect || (isHere && !isNear && into === null && isClearBehind(reasons))) {
-		const blocking = operatorReasons(layer, target.operator.node).filter((reason) => reason !== 'shared-weight');
-		// What is added or a shape that is followed on the way.
-		if (target.path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)))) {
-			return ['overridable'];
-		}
-		if (blocking.length > 0) {
-			return blocking;
-		}
-		return isQuantized(target.operator) ? ['mixed-types'] : { layer, operator: target.operator, target };
-	}
-	const behind = into === null || target ? undefined : forwardOperator(network, index);
-	if (behind !== undefined) {
-		const operator = network.operators[behind];
-		return isQuantized(operator) ? ['mixed-types'] : { layer, operator, target: undefined };
-	}
-	return into === null ? [...reasons] : ['rank'];
-}
-
-/** A weight kept in integers would have to be quantized again: another model, not a fold. */
-function isQuantized({ scope, weight, quantization }: LinearOperator): boolean {
-	const definition = scope.lookup(weight);
-	return quantization !== undefined || (definition.kind === 'node' && definition.node.opType === 'DequantizeLinear');
-}
+/** In front of all that stand behind the operator. */
+const FORWARD = -1;
 
 /** Layers that go into one operator, the one in front of it first: the order in which they act. */
 function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[] {
@@ -154,13 +70,13 @@ function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[
 		group.push(step);
 		groups.set(step.operator, group);
 	}
-	const position = ({ target }: FoldStep) => target?.earlier.length ?? NONE;
+	const position = ({ target }: FoldStep) => target?.earlier.length ?? FORWARD;
 	return Array.from(groups.values(), (group) => group.toSorted((a, b) => position(a) - position(b)));
 }
 
-/** Folds the layers of one operator; @returns why it cannot be done, when that shows only now. */
+/** Folds the layers of one operator; @returns why it cannot be done, which shows only when the weights are read. */
 async function foldGroup(
-	network: Network,
+	network: FoldNetwork,
 	steps: readonly FoldStep[],
 	editor: FoldEditor,
 ): Promise<FoldReason | undefined> {
@@ -181,13 +97,12 @@ async function foldGroup(
 		}
 		weights = next;
 	}
-	return editor.fold({ operator, weights, steps });
+	editor.fold({ operator, weights, steps });
+	return undefined;
 }
 
-function foldBack(weights: OperatorWeights, target: FoldTarget, parameters: FoldParameters): OperatorWeights {
-	const { bias: own, layout } = weights;
-	const { added, rows } = target;
-	const total = own && added ? own.map((value, row) => value + added[row]) : (own ?? added);
-	const { scale, bias } = expectedFold(total, gatherParameters(parameters, rows));
-	return { ...weights, weight: scaleRows(Float64Array.from(weights.weight), layout, scale, 'float64'), bias };
+function foldBack(weights: OperatorWeights, { added, rows }: FoldTarget, parameters: FoldParameters): OperatorWeights {
+	const { scale, bias } = expectedFold(sum(weights.bias, added), gatherParameters(parameters, rows));
+	const weight = scaleRows(Float64Array.from(weights.weight), weights.layout, scale, 'float64');
+	return { ...weights, weight, bias };
 }

@@ -1,22 +1,56 @@
 import { affine } from '../batchnorm/affine.js';
+import type { BatchNormLayer } from '../batchnorm/layer.js';
+import type { Node } from '../onnx/model.js';
+import type { Scope } from '../onnx/scope.js';
 import { type FoldParameters, type ForwardLayouts, forwardBias, scaleRows } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from './layout.js';
-import type { LinearOperator } from './linear.js';
-import type { Network } from './network.js';
-import { isPadded } from './reasons.js';
-import type { OperatorWeights } from './weights.js';
+import { hasOwnBias, type LinearOperator } from './linear.js';
+import type { FoldNetwork } from './network.js';
+import { type FoldReason, linearMap } from './reasons.js';
+import { type OperatorWeights, weightLayout } from './weights.js';
 
 /**
  * The operator that a layer can be folded forward into: the only reader of its output, which nobody else sees.
  * @returns its index, undefined when there is none.
  */
-export function forwardOperator(network: Network, layer: number): number | undefined {
+export function forwardOperator(network: FoldNetwork, layer: number): number | undefined {
 	const { consumers, isGraphOutput, output, scope } = network.layers[layer];
 	const [consumer, ...others] = consumers;
 	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
 		return undefined;
 	}
 	return network.operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path)?.index;
+}
+
+/** Whether this kind of operator can take in a layer in front of it: its bias has a place, its input's channels are known. */
+export function canFoldForward(operator: LinearOperator): boolean {
+	const { kind, node, scope } = operator;
+	const isTurned = (scope.attribute(node, 'transA')?.i ?? 0) !== 0;
+	return node.domain === '' && hasOwnBias(operator) && (kind === 'Conv' || (kind === 'Gemm' && !isTurned));
+}
+
+/** What is against folding a layer into the operator behind it, apart from that one's own constants. */
+export function forwardReasons(
+	layer: BatchNormLayer,
+	operator: LinearOperator,
+	dims: readonly number[] | undefined,
+): FoldReason[] {
+	const layout = dims && weightLayout(operator, dims) && inputLayout(operator, dims);
+	if (!layout) {
+		return ['rank'];
+	}
+	const hasShift = linearMap(layer)?.shift.some((value) => value !== 0) ?? true;
+	return [
+		...(channelCount(layout) === layer.channels ? [] : (['parameter-shape'] as const)),
+		...(hasShift && isPadded(operator.scope, operator.node) ? (['padded-forward-fold'] as const) : []),
+	];
+}
+
+/** Padding adds zeros behind the layer, where its shift would have to be: the fold would be wrong at the border. */
+function isPadded(scope: Scope, node: Node): boolean {
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
+	const pads = scope.attribute(node, 'pads')?.ints ?? [];
+	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
 }
 
 /** The input channels of an operator's weight: the axis that a layer in front scales. */

@@ -2,7 +2,7 @@ import type { FloatName } from '../batchnorm/bound.js';
 import { addToGraph, type Edit, removeMessage, replaceMessage } from '../onnx/edit.js';
 import { encodeNode, encodeTensor, type NodeChange, rewriteNode } from '../onnx/encode.js';
 import { encodeElements } from '../onnx/encode-elements.js';
-import type { Graph, Model, Node, TensorRecord, ValueInfo } from '../onnx/model.js';
+import type { Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../onnx/model.js';
 import { bodies, type Scope } from '../onnx/scope.js';
 import type { ByteSource } from '../onnx/source.js';
 import { typeCode } from '../onnx/types.js';
@@ -20,13 +20,17 @@ export class GraphEditor {
 	readonly #names: Set<string>;
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
-	readonly #removed = new Set<Node>();
-	/** Names that new nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
-	readonly #readByNew = new Set<string>();
+	/** Each with the place where it was. */
+	readonly #removed = new Map<Node, Scope>();
+	/** Names that other nodes write now; by {@link keyOf}. */
+	readonly #written = new Set<string>();
+	/** Names that new or reconnected nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
+	readonly #readAnew = new Set<string>();
 	/** Names that may have lost their last reader. */
 	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
 	readonly #handled = new Set<TensorRecord>();
-	readonly #undeclared = new Set<ValueInfo>();
+	/** Declared values and annotations that are removed already. */
+	readonly #dropped = new Set<ValueInfo | TensorAnnotation>();
 
 	constructor(model: Model, source: ByteSource) {
 		this.#source = source;
@@ -42,6 +46,7 @@ export class GraphEditor {
 		if (record && isOwn && !scope.isOutput(name)) {
 			this.#handled.add(record);
 			this.#edits.push(replaceMessage(record, encodeValues(name, tensor)));
+			this.dropAnnotations(scope, name);
 			return;
 		}
 		const inputs = [...this.inputsOf(node)];
@@ -49,7 +54,7 @@ export class GraphEditor {
 			inputs.push('');
 		}
 		inputs[input] = this.addInitializer(scope, name || `${node.outputs[0]}_bias`, tensor);
-		this.change(node, { inputs });
+		this.#change(node, { inputs });
 		this.orphan(scope, name);
 	}
 
@@ -60,14 +65,22 @@ export class GraphEditor {
 		return name;
 	}
 
-	change(node: Node, change: NodeChange): void {
+	#change(node: Node, change: NodeChange): void {
 		this.#changes.set(node, { ...this.#changes.get(node), ...change });
+	}
+
+	/** Lets a node read its first input from another tensor. */
+	reconnect(scope: Scope, node: Node, tensor: string): void {
+		const [, ...rest] = this.inputsOf(node);
+		this.#change(node, { inputs: [tensor, ...rest] });
+		this.#readAnew.add(keyOf(scope, tensor));
 	}
 
 	/** Lets a node write its first output under another name; nothing may read the old one any more. */
 	rename(scope: Scope, node: Node, output: string): void {
 		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
-		this.change(node, { outputs: [output, ...node.outputs.slice(1)] });
+		this.#written.add(keyOf(scope, output));
+		this.#change(node, { outputs: [output, ...node.outputs.slice(1)] });
 	}
 
 	/** A node's inputs with the changes made so far. */
@@ -77,7 +90,7 @@ export class GraphEditor {
 
 	/** Removes a node; what it alone read goes with it. */
 	remove(scope: Scope, node: Node): void {
-		this.#removed.add(node);
+		this.#removed.set(node, scope);
 		for (const input of node.inputs) {
 			this.orphan(scope, input);
 		}
@@ -87,9 +100,10 @@ export class GraphEditor {
 	substitute(scope: Scope, node: Node, opType: string, inputs: readonly string[]): void {
 		const message = encodeNode({ opType, name: node.name, inputs, outputs: [node.outputs[0] ?? ''] });
 		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
-		this.#removed.add(node);
+		this.#removed.set(node, scope);
+		this.#written.add(keyOf(scope, node.outputs[0] ?? ''));
 		for (const input of inputs) {
-			this.#readByNew.add(keyOf(scope, input));
+			this.#readAnew.add(keyOf(scope, input));
 		}
 		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
 			this.orphan(scope, input);
@@ -104,6 +118,9 @@ export class GraphEditor {
 
 	/** All edits; @throws {OnnxError} `io` */
 	async finish(): Promise<readonly Edit[]> {
+		for (const [node, scope] of this.#removed) {
+			this.#removeOutputs(scope, node);
+		}
 		this.#removeOrphans();
 		for (const [node, change] of this.#changes) {
 			if (!this.#removed.has(node)) {
@@ -112,7 +129,7 @@ export class GraphEditor {
 				this.#edits.push(replaceMessage(node, rewriteNode(bytes, change)));
 			}
 		}
-		return [...this.#edits, ...Array.from(this.#removed, (node) => removeMessage(node))];
+		return [...this.#edits, ...Array.from(this.#removed.keys(), removeMessage)];
 	}
 
 	#removeOrphans(): void {
@@ -129,17 +146,38 @@ export class GraphEditor {
 			} else if (producer && !this.#removed.has(producer) && this.#isUnused(scope, producer)) {
 				// Grows the list that is walked: what the node read may be an orphan now.
 				this.remove(scope, producer);
+				this.#removeOutputs(scope, producer);
 			}
 		}
 	}
 
+	/** What was said of the tensors that a removed node wrote, but for those that another node writes now. */
+	#removeOutputs(scope: Scope, { outputs }: Node): void {
+		for (const name of outputs.filter((output) => output !== '' && !this.#written.has(keyOf(scope, output)))) {
+			this.#removeDeclarations(scope, name);
+		}
+	}
+
 	/** IR version 3 lists initializers as inputs too; without its default the input would have to be fed. */
-	#removeDeclarations({ graph }: Scope, name: string): void {
+	#removeDeclarations(scope: Scope, name: string): void {
+		const { graph } = scope;
 		const declared = [graph.inputs.find((input) => input.name === name), graph.valueInfo.get(name)];
 		for (const value of declared) {
-			if (value?.span && !this.#undeclared.has(value)) {
-				this.#undeclared.add(value);
+			if (value?.span && !this.#dropped.has(value)) {
+				this.#dropped.add(value);
 				this.#edits.push(removeMessage(value));
+			}
+		}
+		this.dropAnnotations(scope, name);
+	}
+
+	/** Takes back what a quantizer said of a tensor whose values change, and what was kept for that alone. */
+	dropAnnotations(scope: Scope, name: string): void {
+		for (const annotation of annotationsOf(scope).filter((other) => other.name === name && !this.#dropped.has(other))) {
+			this.#dropped.add(annotation);
+			this.#edits.push(removeMessage(annotation));
+			for (const tensor of annotation.values.values()) {
+				this.orphan(scope, tensor);
 			}
 		}
 	}
@@ -150,8 +188,11 @@ export class GraphEditor {
 	}
 
 	#isRead(scope: Scope, name: string): boolean {
-		const isReadByNew = this.#readByNew.has(keyOf(scope, name));
-		return isReadByNew || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name));
+		const isReadAnew = this.#readAnew.has(keyOf(scope, name));
+		const isNamed = annotationsOf(scope).some((other) => !this.#dropped.has(other) && namesTensor(other, name));
+		return (
+			isReadAnew || isNamed || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name))
+		);
 	}
 
 	#reads(node: Node, name: string): boolean {
@@ -167,6 +208,11 @@ export class GraphEditor {
 		return name;
 	}
 }
+
+const annotationsOf = ({ graph }: Scope): readonly TensorAnnotation[] => graph.annotations ?? [];
+
+/** Whether an annotation of another tensor refers to this one. */
+const namesTensor = ({ values }: TensorAnnotation, name: string): boolean => [...values.values()].includes(name);
 
 /** No name has a NUL in it. */
 const keyOf = ({ path }: Scope, name: string): string => `${path}\0${name}`;

@@ -3,6 +3,7 @@ import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { parameterDistance } from './kept.js';
 import type { Network } from './network.js';
 import type { Pairing } from './pairing.js';
+import { isBetween } from './target.js';
 
 /**
  * Which layers of the original are still layers in the deployed model: original index -> deployed index. A layer behind a
@@ -42,28 +43,35 @@ function candidates(original: Network, deployed: Network, pairing: Pairing): Can
 	return found.sort((a, b) => a.rank - b.rank);
 }
 
+/** Behind every pair that is in no doubt. */
+const DOUBT = 8;
+
 /** Lower is better; undefined: cannot be the same layer. */
 function rankOf(original: Network, i: number, deployed: Network, j: number, pairing: Pairing): number | undefined {
 	const own = original.targets[i];
 	const other = deployed.targets[j];
 	const partner = own && pairing.byOriginal.get(own.operator.index)?.deployed;
-	if (own && partner !== undefined) {
+	const otherPartner = other && pairing.byDeployed.get(other.operator.index)?.original;
+	if (own && other && (partner !== undefined || otherPartner !== undefined)) {
 		// A fold takes the layers next to the operator: those that stay are the last ones.
-		return other?.operator.index === partner
+		return other.operator.index === partner
 			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
 			: undefined;
 	}
-	if (other && pairing.byDeployed.has(other.operator.index)) {
-		return undefined;
-	}
 	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
 	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
-	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
-	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
-	if (before + after === 0 || !(isPlaced || isSameLayer(original.layers[i], deployed.layers[j]))) {
+	if (before + after === 0) {
 		return undefined;
 	}
-	return 2 * (2 - before - after);
+	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
+	// Behind an operator in one model, and in the other it was not to be found out: only where all around them is the same.
+	const isDoubtful = (partner !== undefined || otherPartner !== undefined) && !isSame;
+	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
+	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
+	if ((isDoubtful && (other || before + after < 2)) || !(isPlaced || isSame)) {
+		return undefined;
+	}
+	return 2 * (2 - before - after) + (isDoubtful ? DOUBT : 0);
 }
 
 /** Parameters that are the same but for rounding, to bfloat16 at the coarsest. */
@@ -74,7 +82,7 @@ function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
 
 /** How many layers follow this one on its way from the same operator. */
 function layersBehind({ layers, targets }: Network, index: number): number {
-	return targets.filter((target) => target?.earlier.includes(layers[index])).length;
+	return targets.filter((target) => isBetween(layers[index], target)).length;
 }
 
 /** Share of the operators around two layers that are pairs; two empty surroundings agree. */

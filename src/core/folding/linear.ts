@@ -86,6 +86,29 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 	};
 }
 
+/** Whether a bias can be an input of the operator. */
+export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
+	return kind !== 'MatMul' && beta !== 0;
+}
+
+/** Whether another node reads an operator's weight, too, so that a fold has to copy it. */
+export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
+	return scope.lookup(weight).kind === 'initializer' && scope.consumers(weight).length > 1;
+}
+
+/** A weight kept in integers would have to be quantized again: another model, not a fold. */
+export function isQuantized({ scope, weight, quantization }: LinearOperator): boolean {
+	let at = { scope, name: weight };
+	for (let step = 0; step < MAX_IDENTITIES; step++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node' || definition.node.opType === 'DequantizeLinear') {
+			return quantization !== undefined || definition.kind === 'node';
+		}
+		at = { scope: definition.scope, name: definition.node.inputs[0] ?? '' };
+	}
+	return false;
+}
+
 /** The tensor in the file that a name is, handed on by Identity at most; undefined for anything computed. */
 export function recordOf(scope: Scope, name: string): TensorRecord | undefined {
 	let at = { scope, name };

@@ -26,12 +26,27 @@ export interface Network {
 	readonly afterLayer: readonly ReadonlySet<number>[];
 }
 
-export async function readNetwork(model: Model, access: TensorAccess): Promise<Network> {
-	const layers = await findLayers(model, access);
+/** What tells where layers fold. */
+export type FoldNetwork = Pick<Network, 'model' | 'weights' | 'operators' | 'layers' | 'targets'>;
+
+/** A model with its layers, as `findLayers` finds them. */
+export interface LayeredModel {
+	readonly model: Model;
+	readonly layers: readonly BatchNormLayer[];
+	readonly access: TensorAccess;
+}
+
+/**
+ * @param onProblem a constant on a layer's way cannot be read, so that it has no target; without it that is thrown
+ */
+export async function readFoldNetwork(
+	{ model, layers, access }: LayeredModel,
+	onProblem?: (layer: BatchNormLayer, error: unknown) => undefined,
+): Promise<FoldNetwork> {
 	const operators = findOperators(model);
 	const weights = new WeightReader(access);
-	const operatorAt = new Map(operators.map((operator) => [placeKey(operator), operator]));
-	const layerAt = new Map(layers.map((layer) => [placeKey(layer), layer]));
+	const operatorAt = indexed(operators);
+	const layerAt = indexed(layers);
 	const context = {
 		operators: (place: Place) => operatorAt.get(placeKey(place)),
 		layers: (place: Place) => layerAt.get(placeKey(place)),
@@ -40,13 +55,26 @@ export async function readNetwork(model: Model, access: TensorAccess): Promise<N
 	};
 	const targets: (FoldTarget | undefined)[] = [];
 	for (const layer of layers) {
-		targets.push(await findTarget(layer, context));
+		const target = findTarget(layer, context);
+		targets.push(await (onProblem ? target.catch((error) => onProblem(layer, error)) : target));
 	}
+	return { model, weights, operators, layers, targets };
+}
+
+export async function readNetwork(model: Model, access: TensorAccess): Promise<Network> {
+	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
+	const { operators, layers } = network;
+	const operatorAt = indexed(operators);
+	const layerAt = indexed(layers);
 	const upstream = new Upstream((place) => operatorAt.get(placeKey(place))?.index);
 	const before = operators.map(({ scope, node }) => upstream.of(scope, node.inputs));
 	const beforeLayer = layers.map(({ scope, input }) => upstream.of(scope, [input]));
-	const afterLayer = operatorsAfter(layers, operators, context.layers);
-	return { model, weights, operators, layers, targets, before, beforeLayer, afterLayer };
+	const afterLayer = operatorsAfter(layers, operators, (place) => layerAt.get(placeKey(place)));
+	return { ...network, before, beforeLayer, afterLayer };
+}
+
+function indexed<T extends Place>(places: readonly T[]): ReadonlyMap<string, T> {
+	return new Map(places.map((place) => [placeKey(place), place]));
 }
 
 function findOperators(model: Model): LinearOperator[] {

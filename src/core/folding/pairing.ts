@@ -1,5 +1,6 @@
+import { type ClosePair, closePairs } from './close-pairs.js';
 import { commonRadius, type Positions, positionsOf, type Signature, signatures } from './context.js';
-import { canFit, sampleFit, sampleLength, tellsApart } from './fit.js';
+import { canFit, type Directions, directionsOf, fitOf, sampleLength, tellsApart } from './directions.js';
 import { type ChannelLayout, channelCount, rowLength, sameLayout } from './layout.js';
 import type { Network } from './network.js';
 import { weightLayout } from './weights.js';
@@ -32,6 +33,9 @@ const SAME_WEIGHTS = 0.99;
 /** Random rows of a few dozen elements stay far below this, retrained or noisy ones far above. */
 const RELATED_WEIGHTS = 0.7;
 
+const EXACT_GRADE = 3;
+const SAME_GRADE = 2;
+
 interface Candidate {
 	readonly original: number;
 	readonly deployed: number;
@@ -56,8 +60,7 @@ export async function pairOperators(original: Network, deployed: Network): Promi
 	let comparable = 0;
 	for (const group of groups) {
 		comparable += group.originals.length;
-		const candidates = await candidatesOf(group, { original, deployed, own, other });
-		pairs.push(...assign(candidates));
+		pairs.push(...(await pairGroup(group, { original, deployed, own, other })));
 	}
 	return {
 		byOriginal: new Map(pairs.map((pair) => [pair.original, pair])),
@@ -92,26 +95,71 @@ interface Models {
 	readonly other: Positions;
 }
 
-async function candidatesOf({ originals, deployeds }: Group, models: Models): Promise<Candidate[]> {
-	const { original, deployed, own, other } = models;
-	// A single pair of this shape needs no fit to be found, and reading it twice is saved.
-	const isForced = originals.length === 1 && deployeds.length === 1;
-	const a = isForced ? [] : await samples(original, originals);
-	const b = isForced ? [] : await samples(deployed, deployeds);
-	const scale = deployeds.length / originals.length;
-	return originals.flatMap((i, rank) =>
-		deployeds.map((j, otherRank) => {
-			const fit = isForced ? undefined : fitOf(a[rank], b[otherRank]);
-			return {
-				original: i,
-				deployed: j,
-				fit,
-				grade: gradeOf(fit, a[rank]?.layout),
-				radius: commonRadius(own, i, other, j),
-				displacement: Math.abs(rank * scale - otherRank),
-			};
-		}),
+/** The same weights first; what is left has all of what is left to choose from. */
+async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> {
+	const { originals, deployeds } = group;
+	if (originals.length === 1 && deployeds.length === 1) {
+		// A single pair of this shape needs no fit to be found, and reading it twice is saved.
+		return assign([candidateOf({ a: 0, b: 0, fit: undefined }, undefined, group, models)]);
+	}
+	const [a, b] = await samplesOf(group, models);
+	const pairs: OperatorPair[] = [];
+	for (const least of [EXACT_WEIGHTS, SAME_WEIGHTS, 0]) {
+		const taken = new Set(pairs.map(({ original }) => original));
+		const takenThere = new Set(pairs.map(({ deployed }) => deployed));
+		const free: Free = {
+			a: a.map((sample, rank) => (taken.has(originals[rank]) ? null : sample)),
+			b: b.map((sample, rank) => (takenThere.has(deployeds[rank]) ? null : sample)),
+		};
+		const candidates = (least === 0 ? everyPair(free) : closePairs(...comparable(free), least))
+			.map((pair) => candidateOf(pair, a[pair.a]?.layout, group, models))
+			.filter(({ grade }) => least === 0 || grade >= SAME_GRADE);
+		pairs.push(...assign(candidates));
+	}
+	return pairs;
+}
+
+/** Samples of the weights of each operator of a group: undefined where there is none, null where it has its partner. */
+interface Free {
+	readonly a: readonly (Sample | undefined | null)[];
+	readonly b: readonly (Sample | undefined | null)[];
+}
+
+type FittingPair = Pick<ClosePair, 'a' | 'b'> & Pick<Candidate, 'fit'>;
+
+function everyPair({ a, b }: Free): FittingPair[] {
+	return a.flatMap((sample, rank) =>
+		sample === null
+			? []
+			: b.flatMap((other, otherRank) =>
+					other === null ? [] : [{ a: rank, b: otherRank, fit: sampleFit(sample, other) }],
+				),
 	);
+}
+
+/** Of samples whose elements at the same positions belong together: nearly always all. */
+function comparable({ a, b }: Free) {
+	const like = [...a, ...b].find((sample) => sample);
+	const directions = (samples: Free['a']) =>
+		samples.map((sample) => (sample && like && areComparable(sample, like) ? sample.directions : undefined));
+	return [directions(a), directions(b)] as const;
+}
+
+function candidateOf(
+	{ a, b, fit }: FittingPair,
+	layout: ChannelLayout | undefined,
+	{ originals, deployeds }: Group,
+	{ own, other }: Models,
+): Candidate {
+	const [original, deployed] = [originals[a], deployeds[b]];
+	return {
+		original,
+		deployed,
+		fit,
+		grade: gradeOf(fit, layout),
+		radius: commonRadius(own, original, other, deployed),
+		displacement: Math.abs((a * deployeds.length) / originals.length - b),
+	};
 }
 
 function gradeOf(fit: number | undefined, layout: ChannelLayout | undefined): number {
@@ -119,64 +167,68 @@ function gradeOf(fit: number | undefined, layout: ChannelLayout | undefined): nu
 		return 1;
 	}
 	if (fit >= EXACT_WEIGHTS) {
-		return 3;
+		return EXACT_GRADE;
 	}
 	if (!tellsApart(layout)) {
 		return 1;
 	}
-	return fit >= SAME_WEIGHTS ? 2 : fit >= RELATED_WEIGHTS ? 1 : 0;
+	return fit >= SAME_WEIGHTS ? SAME_GRADE : fit >= RELATED_WEIGHTS ? 1 : 0;
 }
 
-/** Matrices are read whole up to this: one of a pair may be stored transposed. */
+/** Matrices of which one may be stored transposed are read whole up to this. */
 const WHOLE = 1 << 22;
 
 interface Sample {
-	readonly data: Float32Array | Float64Array;
+	readonly directions: Directions;
+	/** Of the tensor. */
 	readonly layout: ChannelLayout;
+	/** The whole tensor, its rows one after the other, whichever way it is stored. */
+	readonly isWhole: boolean;
 }
 
-async function samples({ operators, weights }: Network, indices: readonly number[]): Promise<(Sample | undefined)[]> {
-	const result: (Sample | undefined)[] = [];
+/** Beginnings of the weights of both models' operators; whole ones where they are not all stored one way. */
+async function samplesOf({ originals, deployeds }: Group, { original, deployed }: Models) {
+	const a = await layoutsOf(original, originals);
+	const b = await layoutsOf(deployed, deployeds);
+	const [first, ...others] = [...a, ...b].filter((layout) => layout !== undefined);
+	const isMixed = others.some((layout) => !sameLayout(layout, first));
+	return [await read(original, originals, a, isMixed), await read(deployed, deployeds, b, isMixed)] as const;
+}
+
+async function layoutsOf({ operators, weights }: Network, indices: readonly number[]) {
+	const layouts: (ChannelLayout | undefined)[] = [];
 	for (const index of indices) {
-		const operator = operators[index];
-		const dims = await weights.dims(operator);
-		const layout = dims && weightLayout(operator, dims);
-		const count = layout && (dims.length === 2 ? WHOLE : sampleLength(layout));
-		const data = layout && canFit(layout) ? await weights.sample(operator, count ?? 0) : undefined;
-		result.push(data && layout && { data, layout });
+		const dims = await weights.dims(operators[index]);
+		layouts.push(dims && weightLayout(operators[index], dims));
 	}
-	return result;
+	return layouts;
 }
 
-function fitOf(a: Sample | undefined, b: Sample | undefined): number | undefined {
-	if (!a || !b) {
-		return undefined;
+async function read(
+	{ operators, weights }: Network,
+	indices: readonly number[],
+	layouts: readonly (ChannelLayout | undefined)[],
+	isMixed: boolean,
+): Promise<(Sample | undefined)[]> {
+	const samples: (Sample | undefined)[] = [];
+	for (const [position, index] of indices.entries()) {
+		const layout = layouts[position];
+		const elements = layout ? channelCount(layout) * rowLength(layout) : 0;
+		const isWhole = isMixed && elements <= WHOLE;
+		const count = isWhole || !layout ? elements : sampleLength(layout);
+		const data = layout && canFit(layout) ? await weights.sample(operators[index], count) : undefined;
+		samples.push(data && layout && { directions: directionsOf(data.subarray(0, count), layout), layout, isWhole });
 	}
-	if (sameLayout(a.layout, b.layout)) {
-		return sampleFit(a.data, b.data, a.layout);
-	}
-	// Gemm with transB against MatMul: whole tensors are small enough to be turned.
-	const isWhole = [a, b].every(({ data, layout }) => data.length === channelCount(layout) * rowLength(layout));
-	return isWhole
-		? sampleFit(inRows(a), inRows(b), {
-				groups: 1,
-				outer: 1,
-				perGroup: channelCount(a.layout),
-				inner: rowLength(a.layout),
-			})
-		: undefined;
+	return samples;
 }
 
-function inRows({ data, layout }: Sample): ArrayLike<number> {
-	const length = rowLength(layout);
-	const { outer, perGroup, inner } = layout;
-	const rows = new Float64Array(data.length);
-	data.forEach((value, index) => {
-		const run = Math.floor(index / inner);
-		const row = Math.floor(run / (perGroup * outer)) * perGroup + (run % perGroup);
-		rows[row * length + (Math.floor(run / perGroup) % outer) * inner + (index % inner)] = value;
-	});
-	return rows;
+function sampleFit(a: Sample | undefined, b: Sample | undefined): number | undefined {
+	return a && b && areComparable(a, b) ? fitOf(a.directions, b.directions) : undefined;
+}
+
+/** Whether elements at the same positions of two samples belong together. */
+function areComparable(a: Sample, b: Sample): boolean {
+	return a.isWhole ? b.isWhole : !b.isWhole && sameLayout(a.layout, b.layout);
 }
 
 /** The best candidates first; each operator is used once. */

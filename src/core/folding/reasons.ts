@@ -1,4 +1,4 @@
-import { affine } from '../batchnorm/affine.js';
+import { type Affine, affine } from '../batchnorm/affine.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { PARAMETER_NAMES, parameterValues } from '../batchnorm/parameters.js';
 import { isConstant, isDefault } from '../onnx/constants.js';
@@ -8,7 +8,7 @@ import { hasCycle } from './cycle.js';
 import { layerNodes } from './layer-nodes.js';
 import { channelCount } from './layout.js';
 import { linearOperator, recordOf } from './linear.js';
-import { weightLayout } from './weights.js';
+import { isPerChannel, weightLayout } from './weights.js';
 
 /** Why a layer cannot be folded into the linear operator in front of it (or, failing that, behind it). */
 export type FoldReason =
@@ -34,38 +34,15 @@ export type FoldReason =
 	| 'zero-alpha'
 	/** A constant is only the default of a graph input: a caller who feeds another value means that one. */
 	| 'overridable'
-	/** Calls of a function share its nodes; only {@link planFold} says so, since the layer itself would fold. */
+	/** Calls of a function share its nodes. */
 	| 'inside-function';
-
-export interface Foldability {
-	/** Name of the node that would take the layer in, its output's name where it has none; null: not foldable. */
-	readonly into: string | null;
-	/** Every obstacle found; with `into`, at most `shared-weight`. */
-	readonly reasons: readonly FoldReason[];
-}
 
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Nodes looked at behind a layer to tell "another operator between" from "nothing linear in front". */
 const MAX_SEARCH = 64;
 
-/**
- * Whether and into which operator a layer folds: y = s * (W x + b) + t = (s W) x + (s b + t). Decided from the structure
- * and the parameters alone.
- */
-export function foldability(layer: BatchNormLayer): Foldability {
-	const own = ownReasons(layer);
-	const { source, scope } = layer;
-	const linear = source && linearInFront(scope, source);
-	const around = linear ? obstacles(layer, linear) : forward(layer);
-	if (own.length === 0 && 'into' in around) {
-		return around;
-	}
-	const blocking = around.reasons.filter((reason) => reason !== 'shared-weight');
-	return { into: null, reasons: [...new Set([...own, ...blocking])] };
-}
-
 /** What is wrong with the layer itself. */
-function ownReasons(layer: BatchNormLayer): FoldReason[] {
+export function ownReasons(layer: BatchNormLayer): FoldReason[] {
 	const reasons: FoldReason[] = hasCycle(layer.scope) ? ['cyclic-graph'] : [];
 	if (hasMisshapenParameters(layer)) {
 		reasons.push('parameter-shape');
@@ -99,7 +76,8 @@ export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
 	return isOfChannels && known.some(({ dims }) => dims.length !== 1 || dims[0] !== layer.channels);
 }
 
-function linearMap(layer: BatchNormLayer) {
+/** Scale and shift of each channel; undefined where they are not constant. */
+export function linearMap(layer: BatchNormLayer): Affine | undefined {
 	const parameters = parameterValues(layer);
 	if ('reason' in parameters) {
 		return layer.affine;
@@ -133,7 +111,20 @@ function linearInFront(scope: Scope, source: Node): Linear | undefined {
 	return undefined;
 }
 
-function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldability | { reasons: FoldReason[] } {
+/**
+ * Why a layer whose channels could not be followed to a linear operator has none to be folded into: seen from the one
+ * node in front, and where that is linear all that is wrong between the two.
+ */
+export function reasonsInFront(layer: BatchNormLayer): FoldReason[] {
+	const { source, scope } = layer;
+	const linear = source && linearInFront(scope, source);
+	if (!linear) {
+		return [source && linearBehind(scope, source) ? 'operator-between' : 'no-linear-operator'];
+	}
+	return obstacles(layer, linear).filter((reason) => reason !== 'shared-weight');
+}
+
+function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason[] {
 	const { scope } = layer;
 	const reasons: FoldReason[] = [];
 	if (scope.producer(tensors[0]) !== node || tensors.some((name) => scope.consumers(name).length > 1)) {
@@ -149,18 +140,12 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): Foldabilit
 	} else if (layer.channels !== (outputChannels(scope, node) ?? layer.channels)) {
 		reasons.push('parameter-shape');
 	}
-	if (layer.source && layer.source !== node && layer.source.inputs.some((name) => isDefault(scope, name))) {
-		// The Add of a MatMul's bias.
-		reasons.push('overridable');
-	}
-	const biases =
-		layer.source === node ? [linearOperator({ scope, node }, 0)?.bias ?? ''] : (layer.source?.inputs ?? []);
-	if (biases.some((name) => isConstant(scope, name) && !isPerChannel(scope, name, layer.channels))) {
+	const added = layer.source && layer.source !== node ? layer.source.inputs : [];
+	const isMisfit = (dims: readonly number[] | undefined) => dims && !isPerChannel(dims, layer.channels);
+	if (added.some((name) => isConstant(scope, name) && isMisfit(recordOf(scope, name)?.dims))) {
 		reasons.push('bias-shape');
 	}
-	reasons.push(...operatorReasons(layer, node));
-	const blocked = reasons.some((reason) => reason !== 'shared-weight');
-	return blocked ? { reasons } : { into: node.name || tensors[0], reasons };
+	return [...reasons, ...operatorReasons(layer, node)];
 }
 
 /** Output channels of a node's weight; undefined where that is no tensor in the file. */
@@ -169,13 +154,6 @@ function outputChannels(scope: Scope, node: Node): number | undefined {
 	const dims = operator && recordOf(scope, operator.weight)?.dims;
 	const layout = dims && weightLayout(operator, dims);
 	return layout && channelCount(layout);
-}
-
-/** Whether a constant has one value a channel along its last axis, or one in all; what is no tensor in the file may. */
-function isPerChannel(scope: Scope, name: string, channels: number): boolean {
-	const dims = recordOf(scope, name)?.dims;
-	const values = dims?.reduce((product, dim) => product * dim, 1);
-	return !dims || values === 1 || (values === channels && dims.at(-1) === channels);
 }
 
 /** What an operator's own constants have against a fold. */
@@ -201,30 +179,6 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 		reasons.push('shared-weight');
 	}
 	return reasons;
-}
-
-/** Nothing linear in front: a Conv, Gemm or MatMul behind the layer, and nothing else, can take it in without padding. */
-function forward(layer: BatchNormLayer): Foldability | { reasons: FoldReason[] } {
-	const { scope, source, consumers, isGraphOutput, output } = layer;
-	const reasons: FoldReason[] = [source && linearBehind(scope, source) ? 'operator-between' : 'no-linear-operator'];
-	const [next] = consumers;
-	const takesIt = next && ['Conv', 'Gemm', 'MatMul'].includes(next.opType) && next.domain === '';
-	if (!takesIt || next.inputs[0] !== output || consumers.length > 1 || isGraphOutput) {
-		return { reasons };
-	}
-	const weight = operatorReasons(layer, next);
-	const unpadded = !isPadded(scope, next) || (linearMap(layer)?.shift.every((value) => value === 0) ?? false);
-	if (unpadded && weight.every((reason) => reason === 'shared-weight') && next.opType === 'Conv') {
-		return { into: next.name || (next.outputs[0] ?? ''), reasons: weight };
-	}
-	return { reasons: unpadded ? [...reasons, ...weight] : [...reasons, 'padded-forward-fold'] };
-}
-
-/** Padding adds zeros behind the layer, where its shift would have to be: the fold would be wrong at the border. */
-export function isPadded(scope: Scope, node: Node): boolean {
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
-	const pads = scope.attribute(node, 'pads')?.ints ?? [];
-	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
 }
 
 /** Whether some linear operator stands further in front, with another operator between. */

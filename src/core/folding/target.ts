@@ -1,40 +1,36 @@
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { isConstant } from '../onnx/constants.js';
 import type { ShapeInference } from '../onnx/infer.js';
-import type { Dimension, Node } from '../onnx/model.js';
-import type { Scope } from '../onnx/scope.js';
-import {
-	type Axis,
-	channelsOfAxis,
-	flattenAxes,
-	outputAxes,
-	reshapeAxes,
-	squeezeAxes,
-	transposeAxes,
-	unsqueezeAxes,
-} from './channel-trace.js';
+import type { Dimension } from '../onnx/model.js';
+import type { Place } from '../onnx/traverse.js';
+import { channelsOfAxis, outputAxes } from './channel-trace.js';
 import { hasCycle } from './cycle.js';
 import { type ChannelLayout, channelCount } from './layout.js';
 import type { LinearOperator } from './linear.js';
 import { hasMisshapenParameters } from './reasons.js';
+import { MOVING, walkPath } from './walk-path.js';
 import { type WeightReader, weightLayout } from './weights.js';
 
 /** The linear operator in front of a layer, and how its output channels reach the layer. */
 export interface FoldTarget {
 	readonly operator: LinearOperator;
 	/** Layers between the two, from the operator on: they fold first. */
-	readonly earlier: readonly BatchNormLayer[];
+	readonly earlier: readonly EarlierLayer[];
 	/** Nodes between the two that only move elements or add a constant, from the operator on. */
 	readonly path: readonly Place[];
-	/** Constant added to the operator's output before the layer: a bias kept outside, one value an output channel. */
+	/** Constant added right in front of the layer, behind earlier ones: a bias kept outside, one value an output channel. */
 	readonly added: Float64Array | null;
 	/** The layer's channel for each output channel. */
 	readonly rows: Int32Array;
 }
 
-interface Place {
-	readonly scope: Scope;
-	readonly node: Node;
+/** A layer between an operator and another layer. */
+export interface EarlierLayer {
+	readonly layer: BatchNormLayer;
+	/** Its channel for each output channel of the operator; undefined where its channels are none of these. */
+	readonly rows: Int32Array | undefined;
+	/** Constant added right in front of it, as in {@link FoldTarget}. */
+	readonly added: Float64Array | null;
 }
 
 /** What finding targets shares between the layers of one model. */
@@ -47,7 +43,6 @@ export interface TargetContext {
 
 /** Operators that hand every element on unchanged, apart from its type or rounding. */
 const HANDING_ON: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear']);
-const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze']);
 /** Nodes between an operator and its layer: three or four in practice. */
 const MAX_PATH = 32;
 
@@ -57,7 +52,7 @@ export async function findTarget(layer: BatchNormLayer, context: TargetContext):
 		return undefined;
 	}
 	const path: Place[] = [];
-	const earlier: BatchNormLayer[] = [];
+	const between: Between[] = [];
 	let at = { scope: layer.scope, name: layer.input };
 	for (let step = 0; step < MAX_PATH; step++) {
 		const definition = at.scope.lookup(at.name);
@@ -68,11 +63,11 @@ export async function findTarget(layer: BatchNormLayer, context: TargetContext):
 		if (operator) {
 			// The runtime's own fusions end in an activation.
 			const isPlain = definition.scope.attribute(definition.node, 'activation') === undefined;
-			return isPlain ? followChannels({ layer, operator, path, earlier }, context) : undefined;
+			return isPlain ? followChannels({ layer, operator, path, between }, context) : undefined;
 		}
 		const before = context.layers(definition);
 		if (before) {
-			earlier.unshift(before);
+			between.unshift({ layer: before, nodesBehind: path.length });
 			at = { scope: before.scope, name: before.input };
 			continue;
 		}
@@ -101,15 +96,21 @@ function dataInput({ scope, node }: Place): number | undefined {
 	return constant < 0 ? undefined : 1 - constant;
 }
 
+/** A layer on the way to another one, and how many nodes of the path come behind it. */
+interface Between {
+	readonly layer: BatchNormLayer;
+	readonly nodesBehind: number;
+}
+
 interface Trail {
 	readonly layer: BatchNormLayer;
 	readonly operator: LinearOperator;
 	readonly path: readonly Place[];
-	readonly earlier: readonly BatchNormLayer[];
+	readonly between: readonly Between[];
 }
 
 async function followChannels(trail: Trail, context: TargetContext): Promise<FoldTarget | undefined> {
-	const { layer, operator, path, earlier } = trail;
+	const { layer, operator, path, between } = trail;
 	const dims = await context.weights.dims(operator);
 	const layout = dims && weightLayout(operator, dims);
 	if (!dims || !layout || layer.channels === 0) {
@@ -122,23 +123,29 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 		return undefined;
 	}
 	const behind = isConvolution ? dims.length - 2 : 0;
-	let axes: Axis[] | undefined = outputAxes(shape, shape.length - 1 - behind, channels);
-	let added: Float64Array | null = null;
-	let hasMoved = false;
-	for (const place of path) {
-		if (place.node.opType === 'Add') {
-			const constant = await addend(place, { channels, behind }, context.weights);
-			if (!constant || hasMoved || earlier.length > 0) {
-				return undefined;
-			}
-			added = added ? added.map((value, c) => value + constant[c]) : constant;
-		} else if (MOVING.has(place.node.opType)) {
-			axes = axes && (await moveAxes(axes, place, context.weights));
-			hasMoved = true;
-		}
+	const start = outputAxes(shape, shape.length - 1 - behind, channels);
+	const walked = await walkPath(path, start, context.weights, { channels, behind, rank: shape.length });
+	if (!walked) {
+		return undefined;
 	}
-	const rows = axes?.[1] && channelsOfAxis(axes[1], channels);
-	return rows && reachesAll(rows, layer.channels) ? { operator, earlier, path, added, rows } : undefined;
+	let passed = 0;
+	const layers = [...between, { layer, nodesBehind: 0 }].map((at) => {
+		const position = path.length - at.nodesBehind;
+		const axis = walked.axes[position][1];
+		const rows = axis && channelsOfAxis(axis, channels);
+		const added = sumOf(walked.additions.slice(passed, position));
+		passed = position;
+		return { layer: at.layer, added, rows: rows && reachesAll(rows, at.layer.channels) ? rows : undefined };
+	});
+	const { rows, added } = layers[layers.length - 1];
+	return rows && { operator, earlier: layers.slice(0, -1), path, added, rows };
+}
+
+function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null {
+	return additions.reduce(
+		(sum, added) => (sum && added ? sum.map((value, c) => value + added[c]) : (sum ?? added)),
+		null,
+	);
 }
 
 /** Whether the rows lead to the channels from 0 on, to each of them and to no other. */
@@ -163,34 +170,23 @@ function outputShape(
 	return isDirect ? (layer.inputShape ?? [undefined, undefined]) : undefined;
 }
 
-async function addend(
-	{ scope, node }: Place,
-	{ channels, behind }: { readonly channels: number; readonly behind: number | 'any' },
-	weights: WeightReader,
-): Promise<Float64Array | undefined> {
-	const constant = node.inputs.find((name) => isConstant(scope, name));
-	return constant === undefined ? undefined : weights.perChannel(scope, constant, channels, behind);
-}
-
-async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {
-	const { scope, node } = place;
-	const attribute = scope.attribute(node, node.opType === 'Transpose' ? 'perm' : 'axes')?.ints;
-	switch (node.opType) {
-		case 'Transpose':
-			return transposeAxes(axes, attribute);
-		case 'Flatten':
-			return flattenAxes(axes, scope.attribute(node, 'axis')?.i ?? 1);
-		case 'Reshape': {
-			const target = await weights.integers(scope, node.inputs[1] ?? '');
-			const isLiteral = (scope.attribute(node, 'allowzero')?.i ?? 0) !== 0;
-			return target && !isLiteral ? reshapeAxes(axes, target) : undefined;
-		}
-		default: {
-			// From opset 13 on the axes are an input.
-			const at = attribute ?? (await weights.integers(scope, node.inputs[1] ?? ''));
-			return at && (node.opType === 'Squeeze' ? squeezeAxes(axes, at) : unsqueezeAxes(axes, at));
+/** A target as if only some of the layers on the way were there: what is added in front of the others is added behind. */
+export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) => boolean): FoldTarget {
+	const earlier: EarlierLayer[] = [];
+	let pending: Float64Array | null = null;
+	for (const step of target.earlier) {
+		const added: Float64Array | null = sumOf([pending, step.added]);
+		pending = isThere(step.layer) ? null : added;
+		if (isThere(step.layer)) {
+			earlier.push({ ...step, added });
 		}
 	}
+	return { ...target, earlier, added: sumOf([pending, target.added]) };
+}
+
+/** Whether a layer stands on another one's way from their operator. */
+export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined): boolean {
+	return target?.earlier.some((earlier) => earlier.layer === layer) ?? false;
 }
 
 /** An operator as the target of something that acts on its output channels one by one. */
@@ -198,46 +194,3 @@ export function directTarget(operator: LinearOperator, layout: ChannelLayout): F
 	const rows = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
 	return { operator, earlier: [], path: [], added: null, rows };
 }
-
-/**
- * What may count as bias besides a deployed operator's own, one value an output channel: nothing, or the constant that an
- * Add behind it adds or a Sub takes away, where `rows` lead each output channel through reshapes to. Only where the operator has no bias can
- * that be part of a fold; a separate Add is somebody else's otherwise.
- */
-export async function addedBehind(
-	operator: LinearOperator,
-	rows: Int32Array,
-	weights: WeightReader,
-): Promise<readonly (Float64Array | null)[]> {
-	const { scope, bias } = operator;
-	let [next, ...others] = scope.consumers(operator.output);
-	let hasMoved = false;
-	for (let step = 0; step < MAX_PATH && next && others.length === 0 && isMove(next); step++) {
-		hasMoved ||= MOVING.has(next.opType);
-		[next, ...others] = scope.consumers(next.outputs[0] ?? '');
-	}
-	const sign = next && next.domain === '' && others.length === 0 ? signOfAddend(scope, next) : undefined;
-	if (bias !== '' || !next || sign === undefined) {
-		return [null];
-	}
-	const signed = (constant: Float64Array) => constant.map((value) => sign * value);
-	const dims = await weights.dims(operator);
-	const behind = dims && (operator.kind === 'Conv' || operator.kind === 'ConvTranspose') ? dims.length - 2 : 0;
-	if (!hasMoved) {
-		const constant = await addend({ scope, node: next }, { channels: rows.length, behind }, weights);
-		return constant ? [signed(constant), null] : [null];
-	}
-	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
-	const constant = await addend({ scope, node: next }, { channels, behind: 'any' }, weights);
-	return constant ? [signed(Float64Array.from(rows, (channel) => constant[channel])), null] : [null];
-}
-
-/** -1 for a Sub that takes a constant away, 1 for an Add; undefined for anything else. */
-function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefined {
-	if (opType === 'Sub') {
-		return isConstant(scope, inputs[1] ?? '') && !isConstant(scope, inputs[0] ?? '') ? -1 : undefined;
-	}
-	return opType === 'Add' ? 1 : undefined;
-}
-
-const isMove = ({ opType, domain }: Node): boolean => domain === '' && (opType === 'Identity' || MOVING.has(opType));

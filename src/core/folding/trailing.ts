@@ -2,7 +2,7 @@ import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { isConstant } from '../onnx/constants.js';
 import type { Node } from '../onnx/model.js';
 import type { FoldParameters } from './expected.js';
-import type { WeightReader } from './weights.js';
+import type { BroadcastPartner, WeightReader } from './weights.js';
 
 /** A layer together with per-channel arithmetic behind it, as one layer. */
 export interface ExtendedLayer {
@@ -24,14 +24,16 @@ export async function extendedLayers(
 	weights: WeightReader,
 ): Promise<readonly ExtendedLayer[]> {
 	const { scope, inputShape, channels } = layer;
-	const behind = inputShape ? inputShape.length - 2 : 'any';
+	const against: BroadcastPartner = inputShape
+		? { behind: inputShape.length - 2, rank: inputShape.length }
+		: { behind: 'any' };
 	const found: ExtendedLayer[] = [];
 	let current: ExtendedLayer = { parameters, operators: [] };
 	let tensor = layer.output;
 	for (let step = 0; step < LONGEST && !scope.isOutput(tensor); step++) {
 		const [next, ...others] = scope.consumers(tensor);
 		const constant = next && others.length === 0 ? constantOf(next, (name) => isConstant(scope, name)) : undefined;
-		const values = constant === undefined ? undefined : await weights.perChannel(scope, constant, channels, behind);
+		const values = constant === undefined ? undefined : await weights.perChannel(scope, constant, channels, against);
 		if (!next || !values) {
 			break;
 		}

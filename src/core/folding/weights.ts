@@ -1,6 +1,7 @@
 import { type FloatName, isFloatName } from '../batchnorm/bound.js';
-import { ConstantResolver } from '../onnx/constants.js';
+import { ConstantResolver, isConstant } from '../onnx/constants.js';
 import { OnnxError } from '../onnx/errors.js';
+import { ShapeInference } from '../onnx/infer.js';
 import type { Tensor, TensorRecord } from '../onnx/model.js';
 import type { Scope } from '../onnx/scope.js';
 import { readTensor, type TensorAccess } from '../onnx/tensor.js';
@@ -14,6 +15,14 @@ export interface OperatorWeights extends LinearWeights {
 	readonly dims: readonly number[];
 	/** Element type in which the weights are kept; float32 for quantized ones, whose product with the scale is meant. */
 	readonly stored: FloatName;
+}
+
+/** The tensor that a constant is broadcast against. */
+export interface BroadcastPartner {
+	/** Dimensions after the channel's; "any": not known. */
+	readonly behind: number | 'any';
+	/** Dimensions in all, where that is known. */
+	readonly rank?: number;
 }
 
 /** The layout of a weight of these dims, undefined where they do not fit the operator. */
@@ -37,6 +46,7 @@ export function weightLayout(
 /** Reads the constants of one model's linear operators. */
 export class WeightReader {
 	readonly #access: TensorAccess;
+	readonly #shapes = new ShapeInference();
 	/** Constant expressions, which are costly to evaluate again; tensors of the file are read anew. */
 	readonly #expressions = new Map<string, Promise<Tensor | undefined>>();
 
@@ -45,13 +55,31 @@ export class WeightReader {
 	}
 
 	/**
-	 * Shape of an operator's weight, undefined when it is no constant or does not fit. A constant expression has to be
-	 * evaluated for it.
+	 * Shape of an operator's weight, undefined when it is no constant or does not fit. A constant expression is evaluated
+	 * for it only where the structure does not tell.
 	 */
 	async dims({ scope, weight }: LinearOperator): Promise<readonly number[] | undefined> {
-		const record = recordOf(scope, weight);
-		const dims = record ? record.dims : (await this.#resolve(scope, weight))?.dims;
-		return dims && dims.length > 0 ? dims : undefined;
+		const dims = recordOf(scope, weight)?.dims ?? this.#inferred(scope, weight);
+		const known = dims ?? (await this.#resolve(scope, weight))?.dims;
+		return known && known.length > 0 ? known : undefined;
+	}
+
+	/** Of a weight that is transposed or dequantized, say: as large as the weight itself, and read to be used only. */
+	#inferred(scope: Scope, name: string): readonly number[] | undefined {
+		const { shape } = isConstant(scope, name) ? this.#shapes.of(scope, name) : { shape: undefined };
+		return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
+	}
+
+	/** Whether an operator's bias, if it has one, is a constant with one value an output channel or one for all. */
+	async hasFittingBias(operator: LinearOperator): Promise<boolean> {
+		const { scope, bias } = operator;
+		const dims = await this.dims(operator);
+		const layout = dims && weightLayout(operator, dims);
+		if (bias === '' || !layout) {
+			return layout !== undefined;
+		}
+		const shape = recordOf(scope, bias)?.dims ?? (await this.#resolve(scope, bias))?.dims;
+		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
 	/** The whole weight and bias; undefined when they are not constant, or a sentence when they cannot be read. */
@@ -94,27 +122,22 @@ export class WeightReader {
 		}
 	}
 
-	/**
-	 * A constant with one value a channel, or one for all; undefined where it is none.
-	 * @param behind dimensions after the channel's in the tensor that it is broadcast against; "any": not known.
-	 */
+	/** A constant with one value a channel, or one for all; undefined where it is none. */
 	async perChannel(
 		scope: Scope,
 		name: string,
 		channels: number,
-		behind: number | 'any' = 0,
+		against: BroadcastPartner = { behind: 0 },
 	): Promise<Float64Array | undefined> {
 		const tensor = await this.#tensor(scope, name);
 		if (!tensor) {
 			return undefined;
 		}
 		const { data, dims } = tensor;
-		if (data.length === 1) {
-			return new Float64Array(channels).fill(data[0]);
+		if (!isPerChannel(dims, channels, against)) {
+			return undefined;
 		}
-		const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
-		const fits = data.length === channels && isAlong;
-		return fits ? Float64Array.from(data) : undefined;
+		return data.length === 1 ? new Float64Array(channels).fill(data[0]) : Float64Array.from(data);
 	}
 
 	/** A constant list of integers: a shape, axes. */
@@ -171,6 +194,17 @@ export class WeightReader {
 	async #evaluate(scope: Scope, name: string): Promise<Tensor | undefined> {
 		return (await new ConstantResolver(this.#access).resolve(scope, name)).tensor ?? undefined;
 	}
+}
+
+/** Whether a shape is one value a channel, along the channels' axis, or one value in all, and adds no dimension. */
+export function isPerChannel(
+	dims: readonly number[],
+	channels: number,
+	{ behind, rank = dims.length }: BroadcastPartner = { behind: 0 },
+): boolean {
+	const count = dims.reduce((product, dim) => product * dim, 1);
+	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
+	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
 }
 
 /** A record of the first elements alone; undefined where they cannot be cut off. */

@@ -102,6 +102,9 @@ export class ShapeInference {
 		if (opType === 'Cast') {
 			return { dataType: scope.attribute(node, 'to')?.i ?? 0, shape: input(0).shape };
 		}
+		if (opType === 'DequantizeLinear') {
+			return { dataType: input(1).dataType, shape: input(0).shape };
+		}
 		if (opType === 'Constant') {
 			const value = scope.attribute(node, 'value')?.t;
 			return value ? { dataType: value.dataType, shape: value.dims } : NOTHING;

@@ -130,6 +130,16 @@ export interface ValueInfo {
 	readonly span?: ByteSpan;
 }
 
+/** TensorAnnotation: what a quantizer says of a tensor, such as its scale and zero point. */
+export interface TensorAnnotation {
+	/** Name of the tensor. */
+	readonly name: string;
+	/** What is said -> name of the tensor that says it. */
+	readonly values: ReadonlyMap<string, string>;
+	/** The whole TensorAnnotation message in the model file. */
+	readonly span: ByteSpan;
+}
+
 export interface Graph {
 	readonly name: string;
 	readonly nodes: readonly Node[];
@@ -140,6 +150,8 @@ export interface Graph {
 	readonly outputs: readonly ValueInfo[];
 	/** Declared types of intermediate values. */
 	readonly valueInfo: ReadonlyMap<string, ValueInfo>;
+	/** GraphProto.quantization_annotation. */
+	readonly annotations?: readonly TensorAnnotation[];
 	/** The GraphProto message in the model file: several pieces where the writer split it. */
 	readonly spans?: readonly ByteSpan[];
 }

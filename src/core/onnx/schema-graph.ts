@@ -1,6 +1,6 @@
-import type { Attribute, ByteSpan, Graph, Node, TensorRecord, ValueInfo } from './model.js';
+import type { Attribute, ByteSpan, Graph, Node, TensorAnnotation, TensorRecord, ValueInfo } from './model.js';
 import type { ReadSession } from './read-session.js';
-import { closeTensor, openTensor, TENSOR, type TensorDraft, tensorField } from './schema-tensor.js';
+import { closeTensor, openEntry, openTensor, TENSOR, type TensorDraft, tensorField } from './schema-tensor.js';
 import { valueInfoField } from './schema-value.js';
 import { bytes, type Field, float, floats, integer, integers, message, name, type Shape } from './shape.js';
 
@@ -13,7 +13,13 @@ export interface GraphDraft extends Graph {
 	readonly inputs: ValueInfo[];
 	readonly outputs: ValueInfo[];
 	readonly valueInfo: Map<string, ValueInfo>;
+	readonly annotations: AnnotationDraft[];
 	readonly spans: ByteSpan[];
+}
+
+interface AnnotationDraft extends TensorAnnotation {
+	name: string;
+	readonly values: Map<string, string>;
 }
 
 interface NodeDraft extends Node {
@@ -69,6 +75,7 @@ export function newGraph(): GraphDraft {
 		inputs: [],
 		outputs: [],
 		valueInfo: new Map(),
+		annotations: [],
 		spans: [],
 	};
 }
@@ -225,6 +232,16 @@ const SPARSE_TENSOR: Shape<GraphDraft | undefined> = {
 	},
 };
 
+const ANNOTATION: Shape<AnnotationDraft> = {
+	name: 'TensorAnnotation',
+	fields: {
+		1: name('tensor_name', (annotation, value) => {
+			annotation.name = value;
+		}),
+		2: message('quant_parameter_tensor_names', (annotation) => openEntry(annotation.values)),
+	},
+};
+
 export const GRAPH: Shape<GraphDraft> = {
 	name: 'GraphProto',
 	fields: {
@@ -241,6 +258,11 @@ export const GRAPH: Shape<GraphDraft> = {
 		11: valueInfoField('input', (graph, info) => graph.inputs.push(info)),
 		12: valueInfoField('output', (graph, info) => graph.outputs.push(info)),
 		13: valueInfoField('value_info', (graph, info) => graph.valueInfo.set(info.name, info)),
+		14: message('quantization_annotation', ({ annotations }, span) => {
+			const annotation: AnnotationDraft = { name: '', values: new Map(), span };
+			annotations.push(annotation);
+			return { shape: ANNOTATION, target: annotation };
+		}),
 		15: message('sparse_initializer', (graph) => ({ shape: SPARSE_TENSOR, target: graph })),
 	},
 };

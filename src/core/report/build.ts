@@ -3,7 +3,8 @@ import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batch
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { describeOrigins, type ParameterValues, parameterValues } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
-import { foldability } from '../folding/reasons.js';
+import { type Foldability, foldability } from '../folding/foldability.js';
+import type { LayeredModel } from '../folding/network.js';
 import type { Model } from '../onnx/model.js';
 import { type LayerReport, type ModelSummary, REPORT_FORMAT, REPORT_VERSION, type Report } from './types.js';
 
@@ -15,20 +16,19 @@ export interface StructureOptions {
 /**
  * The report of a model before anything is run: layers, parameters, health, and where each layer would fold. What a run
  * adds (`recompute`, `batch`, `run`) is "pending" or null.
+ * @throws {OnnxError} `io` when the file cannot be read any more.
  */
-export function structureReport(
-	model: Model,
-	layers: readonly BatchNormLayer[],
-	options: StructureOptions = {},
-): Report {
+export async function structureReport(open: LayeredModel, options: StructureOptions = {}): Promise<Report> {
+	const { model, layers } = open;
 	const thresholds = { ...DEFAULT_THRESHOLDS, ...options.thresholds };
 	const unused = unusedLayers(layers);
+	const foldable = await foldability(open);
 	return {
 		format: REPORT_FORMAT,
 		version: REPORT_VERSION,
 		model: summarizeModel(model),
-		layers: layers.map((layer) => {
-			const report = layerReport(layer, thresholds);
+		layers: layers.map((layer, index) => {
+			const report = layerReport(layer, foldable[index], thresholds);
 			return unused.has(layer) ? { ...report, findings: [...report.findings, UNUSED] } : report;
 		}),
 		run: { status: 'pending', runtime: '', inputs: [], milliseconds: {} },
@@ -48,7 +48,7 @@ export function summarizeModel(model: Model): ModelSummary {
 	};
 }
 
-function layerReport(layer: BatchNormLayer, thresholds: HealthThresholds): LayerReport {
+function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: HealthThresholds): LayerReport {
 	const resolved = parameterValues(layer);
 	const parameters = 'values' in resolved ? resolved.values : null;
 	const { source } = layer;
@@ -71,7 +71,7 @@ function layerReport(layer: BatchNormLayer, thresholds: HealthThresholds): Layer
 		affine: linearMap(layer, parameters),
 		recompute: { status: 'pending' },
 		batch: null,
-		foldable: foldability(layer),
+		foldable,
 		findings: layerHealth(
 			{
 				parameters,

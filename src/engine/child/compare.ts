@@ -3,13 +3,14 @@ import type { Comparison, OutputComparison } from '../../core/report/comparison.
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { compareOutputs, type OutputPair, type OutputPorts } from './compare-outputs.js';
 import { InputError } from './errors.js';
+import { requireExternalFiles } from './external-copies.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { RuntimeError } from './runtime.js';
 
 /**
  * Compares two models: first what their files say, layer by layer, then, where the runtime can, what they compute on the
  * same input. Given in the wrong order they are exchanged, which a note says.
- * @throws {OnnxError} when a file cannot be read as a model.
+ * @throws {OnnxError} when a file cannot be read as a model, or its external data are not there.
  */
 export async function compare(
 	original: ModelLocation,
@@ -22,6 +23,8 @@ export async function compare(
 	try {
 		const second = await openModelFile(deployed);
 		try {
+			await requireExternalFiles(first);
+			await requireExternalFiles(second);
 			// The model with normalization layers is the one that was folded, whichever was named first.
 			const isSwapped = first.layers.length === 0 && second.layers.length > 0;
 			const [own, other] = isSwapped ? [second, first] : [first, second];

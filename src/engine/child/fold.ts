@@ -7,12 +7,12 @@ import { planFold } from '../../core/folding/fold-model.js';
 import { planEdits, renderEdits } from '../../core/onnx/edit.js';
 import type { OutputComparison } from '../../core/report/comparison.js';
 import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fold-result.js';
-import { reasonOf } from '../../platform/file-source.js';
+import { writeReason } from '../../platform/write-reason.js';
 import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { compareFiles } from './compare.js';
 import { compareOutputs, DeployedRunError, type OutputPorts } from './compare-outputs.js';
 import { InputError } from './errors.js';
-import { copyExternalFiles, requireExternalFiles } from './external-copies.js';
+import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './external-copies.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { RuntimeError } from './runtime.js';
 
@@ -28,6 +28,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	const file = await openModelFile(location);
 	try {
 		await requireExternalFiles(file);
+		await refuseExternalFile(file, options.output);
 		const { edits, folded, kept } = await planFold(file.model, file.access);
 		const result = { format: FOLD_FORMAT, version: FOLD_VERSION, model: location.path, folded, kept } as const;
 		if (folded.length === 0) {
@@ -37,7 +38,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 		const plan = await planEdits(file.source, edits);
 		const copies = await copyExternalFiles(file, path.dirname(options.output));
 		try {
-			await write(options.temporary, renderEdits(plan, file.source));
+			await write(options, renderEdits(plan, file.source));
 			const outputs = await verify(file, options, ports);
 			await rename(options.temporary, options.output).catch((error) => cannotWrite(options.output, error));
 			return { ...result, written: { path: options.output, bytes: plan.length }, outputs };
@@ -64,15 +65,15 @@ async function refuseSameFile({ path: model, bytes }: ModelLocation, output: str
 	}
 }
 
-async function write(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-	const stream = createWriteStream(file, { flags: 'wx' });
+async function write({ temporary, output }: FoldOptions, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+	const stream = createWriteStream(temporary, { flags: 'wx' });
 	await pipeline(Readable.from(chunks, { objectMode: true }), stream).catch((error) =>
-		error?.name === 'OnnxError' ? Promise.reject(error) : cannotWrite(file, error),
+		error?.name === 'OnnxError' ? Promise.reject(error) : cannotWrite(output, error),
 	);
 }
 
 function cannotWrite(file: string, error: unknown): never {
-	throw new InputError(`${file} cannot be written: ${reasonOf(error)}.`);
+	throw new InputError(`${file} cannot be written: ${writeReason(file, error)}.`);
 }
 
 /** @throws {InputError} when what was written is not what it should be. */

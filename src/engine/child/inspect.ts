@@ -32,10 +32,9 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
 	const open = await openModelFile(location);
 	try {
-		const { model, layers } = open;
-		const structure = structureReport(model, layers, options.thresholds && { thresholds: options.thresholds });
+		const structure = await structureReport(open, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
-		if (!options.run || layers.length === 0) {
+		if (!options.run || open.layers.length === 0) {
 			const reason = options.run ? 'The model has no BatchNormalization to check.' : 'Running was switched off.';
 			return withoutRun(structure, reason);
 		}

@@ -12,6 +12,10 @@ export interface LinearBlock {
 	readonly transB?: boolean;
 	/** What stands between the operator and its layer. `transpose` needs as many rows as channels. */
 	readonly between?: 'identity' | 'add' | 'transpose' | 'reshape' | 'transpose-reshape';
+	/** Layers one behind the other; 1 by default. */
+	readonly chain?: number;
+	/** What stands between these. */
+	readonly link?: 'identity' | 'add';
 	readonly relu?: boolean;
 }
 
@@ -89,18 +93,30 @@ function addBlock(building: Building, block: LinearBlock, { index, input, from }
 		...(op === 'Gemm' && { transB: { i: Number(transB) }, alpha: { f: 0.5 } }),
 	};
 	nodes.push({ op, name: `linear${index}`, inputs: [input, weight, ...bias], outputs: [`z${index}`], attributes });
-	const x = addBetween(building, block, index);
-	const parameters = [
-		constant(`bn${index}.g`, [channels], () => 0.5 + random.uniform()),
-		constant(`bn${index}.b`, [channels]),
-		constant(`bn${index}.m`, [channels]),
-		constant(`bn${index}.v`, [channels], () => 0.1 + 3 * random.uniform()),
-	];
-	nodes.push({ op: 'BatchNormalization', name: `bn${index}`, inputs: [x, ...parameters], outputs: [`n${index}`] });
-	if (!block.relu) {
-		return `n${index}`;
+	let tensor = addBetween(building, block, index);
+	for (let number = 0; number < (block.chain ?? 1); number++) {
+		const suffix = number === 0 ? `${index}` : `${index}.${number}`;
+		if (number > 0 && block.link) {
+			const dims = op === 'Conv' || op === 'ConvTranspose' ? [channels, 1, 1] : [channels];
+			const added = block.link === 'add' ? [constant(`link${suffix}`, dims)] : [];
+			const node = block.link === 'add' ? 'Add' : 'Identity';
+			nodes.push({ op: node, inputs: [tensor, ...added], outputs: [`l${suffix}`] });
+			tensor = `l${suffix}`;
+		}
+		const parameters = [
+			constant(`bn${suffix}.g`, [channels], () => 0.5 + random.uniform()),
+			constant(`bn${suffix}.b`, [channels]),
+			constant(`bn${suffix}.m`, [channels]),
+			constant(`bn${suffix}.v`, [channels], () => 0.1 + 3 * random.uniform()),
+		];
+		const inputs = [tensor, ...parameters];
+		tensor = `n${suffix}`;
+		nodes.push({ op: 'BatchNormalization', name: `bn${suffix}`, inputs, outputs: [tensor] });
 	}
-	nodes.push({ op: 'Relu', name: `relu${index}`, inputs: [`n${index}`], outputs: [`r${index}`] });
+	if (!block.relu) {
+		return tensor;
+	}
+	nodes.push({ op: 'Relu', name: `relu${index}`, inputs: [tensor], outputs: [`r${index}`] });
 	return `r${index}`;
 }
 
@@ -154,11 +170,16 @@ export interface ZooModel {
 	readonly description: string;
 }
 
+const link = (kind: LinearBlock['link']) => (kind ? { link: kind } : {});
+
 const OPERATORS = ['Conv', 'ConvTranspose', 'Gemm', 'MatMul'] as const;
 const BETWEEN = [undefined, undefined, 'identity', 'add', 'transpose', 'reshape', 'transpose-reshape'] as const;
 
-/** Seeded random networks of one to three blocks: square ones often, since that is where a wrong axis fits, too. */
-export function* linearZoo(count: number): Generator<ZooModel, void> {
+/**
+ * Seeded random networks of one to three blocks: square ones often, since that is where a wrong axis fits, too.
+ * @param chains several layers behind an operator here and there
+ */
+export function* linearZoo(count: number, { chains = false } = {}): Generator<ZooModel, void> {
 	for (let seed = 0; seed < count; seed++) {
 		const random = seededRandom(seed + 1000);
 		const pick = <T>(list: readonly T[]): T => list[Math.floor(random.uniform() * list.length)];
@@ -173,6 +194,7 @@ export function* linearZoo(count: number): Generator<ZooModel, void> {
 				group: pick([1, 1, 2]),
 				transB: pick([true, false]),
 				relu: pick([true, false]),
+				...(chains && { chain: pick([1, 2, 3]), ...link(pick([undefined, 'identity', 'add'])) }),
 				...(between && { between }),
 			};
 		});

@@ -89,6 +89,8 @@ export interface GraphSpec {
 	readonly inputs?: readonly ValueSpec[];
 	readonly outputs?: readonly ValueSpec[];
 	readonly valueInfo?: readonly ValueSpec[];
+	/** quantization_annotation: tensor -> what is said of it -> the tensor that says it. */
+	readonly annotations?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 	readonly doc?: string;
 }
 
@@ -177,6 +179,7 @@ function graphFields(graph: GraphSpec): Write[] {
 		...submessages(11, graph.inputs, writeValue),
 		...submessages(12, graph.outputs, writeValue),
 		...submessages(13, graph.valueInfo, writeValue),
+		...submessages(14, Object.entries(graph.annotations ?? {}), writeAnnotation),
 		...submessages(15, graph.sparseInitializers, writeSparse),
 	];
 }
@@ -331,6 +334,19 @@ function writeSparse(writer: BinaryWriter, sparse: SparseSpec): void {
 	message(writer, 1, (inner) => writeTensor(inner, sparse.values));
 	message(writer, 2, (inner) => writeTensor(inner, sparse.indices));
 	numbers(writer, 3, sparse.dims, { packed: true, write: int64, wire: 0 });
+}
+
+function writeAnnotation(
+	writer: BinaryWriter,
+	[tensor, values]: readonly [string, Readonly<Record<string, string>>],
+): void {
+	text(writer, 1, tensor);
+	for (const [key, value] of Object.entries(values)) {
+		message(writer, 2, (inner) => {
+			text(inner, 1, key);
+			text(inner, 2, value);
+		});
+	}
 }
 
 function writeValue(writer: BinaryWriter, value: ValueSpec): void {

@@ -125,6 +125,20 @@ test('an unknown batch or image size does not stop a reshape that keeps it', () 
 	);
 });
 
+test('batch and positions may be cut from one unknown size', () => {
+	const rows = outputAxes([undefined, 12], 1, 12);
+	const turned = (target: readonly number[]) => {
+		const axes = reshapeAxes(rows, target);
+		return axes && traced(transposeAxes(axes, [0, 2, 1]), 12);
+	};
+	const inOrder = Array.from({ length: 12 }, (_, channel) => channel);
+	assert.deepEqual(turned([2, 5, 12]), inOrder);
+	assert.deepEqual(turned([2, -1, 12]), inOrder);
+	assert.equal(turned([2, 5, 24]), undefined, 'channels mixed with places');
+	assert.equal(traced(reshapeAxes(rows, [2, 5, 12]), 12), undefined, 'the positions are its channels');
+	assert.equal(reshapeAxes(outputAxes([9, 12], 1, 12), [2, 5, 12]), undefined, 'not so many rows');
+});
+
 test('a reshape that does not come out even is not followed', () => {
 	assert.equal(reshapeAxes(outputAxes([2, 6], 1, 6), [2, 5]), undefined);
 	assert.equal(reshapeAxes(outputAxes([2, 6], 1, 6), [3, 4]), undefined);

@@ -350,6 +350,46 @@ test('IR version 3: what is no initializer any more is no input either', async (
 	assert.deepEqual(folded.model.graph.inputs.map(({ name }) => name).sort(), ['b', 'w', 'x']);
 });
 
+test('what a quantizer said of tensors that are gone or have other values now goes; what it said of others stays', async () => {
+	const nodes = [
+		node('Conv', 'x w b', 'c'),
+		node('Identity', 'c', 'i'),
+		norm('i', 'n'),
+		node('Relu', 'n', 'r'),
+		node('Conv', 'r m b', 'y'),
+	];
+	const tensors = CONSTANTS.map((tensor) => (tensor.name === 'm' ? { ...tensor, dims: [C, C, 1, 1] } : tensor));
+	const scales = ['sx', 'sw', 'sb', 'sc', 'si', 'sn', 'sg', 'sm'];
+	const annotations = Object.fromEntries(scales.map((scale) => [scale.slice(1), { SCALE_TENSOR: scale }]));
+	const original = await small(nodes, IMAGE, {
+		graph: {
+			nodes,
+			initializers: [...tensors, ...scales.map((name) => ({ name, values: [1] }))],
+			inputs: [{ name: 'x', shape: IMAGE }],
+			outputs: ['y'],
+			valueInfo: ['c', 'i', 'n', 'r'].map((name) => ({ name, shape: IMAGE })),
+			annotations: { ...annotations, r: { SCALE_TENSOR: 'sc' } },
+		},
+	});
+	const folded = await fold(original);
+	const { annotations: left = [], initializers, valueInfo } = folded.model.graph;
+	assert.equal(operators(folded), 'Conv Identity Relu Conv');
+	// b is copied for the first Conv, since the second reads it, too.
+	assert.deepEqual(left.map(({ name }) => name).sort(), ['b', 'm', 'n', 'r', 'x']);
+	const kept = [...initializers.keys()].filter((name) => scales.includes(name));
+	assert.deepEqual(kept.sort(), ['sb', 'sc', 'sm', 'sn', 'sx']);
+	assert.deepEqual([...valueInfo.keys()].sort(), ['c', 'n', 'r']);
+	const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+	for (const { name, span } of original.model.graph.annotations ?? []) {
+		const bytes = text(original.bytes.subarray(span.offset, span.offset + span.length));
+		assert.equal(
+			text(folded.bytes).includes(bytes),
+			left.some((other) => other.name === name),
+			name,
+		);
+	}
+});
+
 test('a layer in a branch folds there; one in a function, whose calls share it, does not', async () => {
 	const branch = { g: { nodes: [node('Conv', 'x w b', 'c'), norm('c', 'z')], outputs: ['z'] } };
 	const choose = node('If', 'k', 'y', { then_branch: branch, else_branch: branch });
@@ -438,26 +478,38 @@ test('a Gemm that multiplies its bias by 0: the bias of the fold is added behind
 	assert.equal(await verdicts(original, folded), 'match');
 });
 
+/** A layer with other parameters than its neighbours. */
+const scaled = (input: string, output: string, scale: string) =>
+	node('BatchNormalization', `${input} ${scale} q p q`, output);
+
+const chain = (operator: readonly NodeSpec[], weight: TensorSpec, shape: readonly number[]): ModelSpec => ({
+	graph: {
+		nodes: [...operator, scaled('h', 'b', 'p'), scaled('b', 'c', 'q'), scaled('c', 'y', 'p')],
+		initializers: [
+			...[weight, { name: 'p', values: [0.5, -3] }, { name: 'q', values: [2, 7] }],
+			...[
+				{ name: 'k', values: [10, 20] },
+				{ name: 'column', dims: [2, 1, 1], values: [10, 20] },
+			].filter(({ name }) => operator.some(({ inputs }) => inputs?.includes(name))),
+		],
+		inputs: [{ name: 'x', shape }],
+		outputs: ['y'],
+	},
+});
+
 test('layers one behind the other go into one operator, and a second fold finds nothing', async () => {
-	const norm = (input: string, output: string, scale: string) => ({
-		op: 'BatchNormalization',
-		name: output,
-		inputs: [input, scale, 'q', 'p', 'q'],
-		outputs: [output],
-	});
-	const chain = (operator: NodeSpec, weight: TensorSpec, shape: readonly number[]): ModelSpec => ({
-		graph: {
-			nodes: [operator, norm('h', 'b', 'p'), norm('b', 'c', 'q'), norm('c', 'y', 'p')],
-			initializers: [weight, { name: 'p', values: [0.5, -3] }, { name: 'q', values: [2, 7] }],
-			inputs: [{ name: 'x', shape }],
-			outputs: ['y'],
-		},
-	});
-	const conv = { op: 'Conv', name: 'conv', inputs: ['x', 'w'], outputs: ['h'] };
-	const product = { op: 'MatMul', name: 'fc', inputs: ['x', 'w'], outputs: ['h'] };
+	const image: readonly [TensorSpec, readonly number[]] = [
+		{ name: 'w', dims: [2, 1, 1, 1], values: [1, 2] },
+		[1, 1, 2, 2],
+	];
+	const rows: readonly [TensorSpec, readonly number[]] = [{ name: 'w', dims: [2, 2], values: [1, 2, 3, 4] }, [1, 2]];
+	const add = (constant: string) => node('Add', `a ${constant}`, 'h');
 	const cases = [
-		{ spec: chain(conv, { name: 'w', dims: [2, 1, 1, 1], values: [1, 2] }, [1, 1, 2, 2]), left: 'Conv' },
-		{ spec: chain(product, { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] }, [1, 2]), left: 'MatMul Add' },
+		{ spec: chain([node('Conv', 'x w', 'h')], ...image), left: 'Conv' },
+		{ spec: chain([node('Conv', 'x w', 'a'), add('column')], ...image), left: 'Conv' },
+		{ spec: chain([node('MatMul', 'x w', 'h')], ...rows), left: 'MatMul Add' },
+		{ spec: chain([node('MatMul', 'x w', 'a'), add('k')], ...rows), left: 'MatMul Add' },
+		{ spec: chain([node('Gemm', 'x w', 'a'), add('k')], ...rows), left: 'Gemm' },
 	];
 	for (const { spec, left } of cases) {
 		const original = await open(spec);
@@ -467,6 +519,77 @@ test('layers one behind the other go into one operator, and a second fold finds 
 		assert.equal(await verdicts(original, folded), 'match match match');
 		assert.deepEqual((await fold(folded)).bytes, folded.bytes);
 	}
+});
+
+test('what is added between two layers goes into the bias, too; it stays where somebody else sees it', async () => {
+	const weight = { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] };
+	const initializers = [weight, { name: 'p', values: [0.5, -3] }, { name: 'q', values: [2, 7] }];
+	const cases: readonly (readonly [NodeSpec, readonly string[], string, string])[] = [
+		[node('MatMul', 'x w', 'h'), ['y'], 'MatMul Add', 'match match'],
+		[node('Gemm', 'x w', 'h'), ['y'], 'Gemm', 'match match'],
+		[node('MatMul', 'x w', 'h'), ['y', 'd'], 'MatMul Add Add BatchNormalization', 'match kept'],
+		[node('Gemm', 'x w', 'h'), ['y', 'd'], 'Gemm Add BatchNormalization', 'match kept'],
+	];
+	for (const [operator, outputs, left, statuses] of cases) {
+		const nodes = [operator, scaled('h', 'b', 'p'), node('Add', 'b q', 'd'), scaled('d', 'y', 'q')];
+		const graph = { nodes, initializers, inputs: [{ name: 'x', shape: [1, 2] }], outputs };
+		const original = await open({ graph });
+		const folded = await fold(original);
+		assertComplete(folded);
+		assert.equal(operators(folded), left);
+		assert.equal(await verdicts(original, folded), statuses, left);
+	}
+});
+
+test('a layer between two of whom a reshape changes the order of the channels', async () => {
+	const list = (name: string, values: readonly number[]): TensorSpec => ({ name, dtype: 'int64', values });
+	const wide = (name: string, values: readonly number[]): TensorSpec => ({ name, values });
+	const norm4 = (input: string, output: string, scale: string) =>
+		node('BatchNormalization', `${input} ${scale} s s s`, output);
+	const nodes = [
+		node('Gemm', 'x w', 'h'),
+		node('Reshape', 'h apart', 'i'),
+		node('Transpose', 'i', 'j', { perm: { ints: [0, 2, 1] } }),
+		node('Reshape', 'j together', 'k'),
+		norm4('k', 'l', 'g'),
+		node('Reshape', 'l back', 'm'),
+		node('Transpose', 'm', 'n', { perm: { ints: [0, 2, 1] } }),
+		node('Reshape', 'n together', 'o'),
+		norm4('o', 'y', 's'),
+	];
+	const initializers = [
+		{ name: 'w', dims: [1, 6], values: [1, 2, 3, 4, 5, 6] },
+		...[list('apart', [-1, 2, 3]), list('back', [-1, 3, 2]), list('together', [-1, 6])],
+		...[wide('g', [1, 2, 3, 4, 5, 6]), wide('s', [2, 3, 5, 7, 11, 13])],
+	];
+	const original = await open({
+		graph: { nodes, initializers, inputs: [{ name: 'x', shape: [1, 1] }], outputs: ['y'] },
+	});
+	const folded = await fold(original);
+	assert.deepEqual(folded.kept, []);
+	assert.equal(await verdicts(original, folded), 'match match');
+});
+
+test('a layer that goes forward leaves what it read to the operator: nothing else of it is lost', async () => {
+	const nodes = [node('Relu', 'x', 'r'), norm('r', 'n'), node('Conv', 'n w b', 'y')];
+	const original = await small(nodes, IMAGE);
+	const folded = await fold(original);
+	assertComplete(folded);
+	assert.equal(operators(folded), 'Relu Conv');
+	assert.equal(await verdicts(original, folded), 'match');
+});
+
+test('forward into a Gemm, whose input nothing pads', async () => {
+	const ways: NodeSpec['attributes'][] = [{}, { transB: { i: 1 } }, { alpha: { f: 0.5 }, beta: { f: 2 } }];
+	for (const attributes of ways) {
+		const original = await small([norm('x', 'n'), node('Gemm', 'n m b', 'y', attributes)], ROWS);
+		const folded = await fold(original);
+		assertComplete(folded);
+		assert.equal(operators(folded), 'Gemm');
+		assert.equal(await verdicts(original, folded), 'match');
+	}
+	const turned = await small([norm('x', 'n'), node('Gemm', 'n m b', 'y', { transA: { i: 1 } })], ROWS);
+	assert.deepEqual((await fold(turned)).kept, ['BatchNormalization n: no-linear-operator']);
 });
 
 test('a deployed bias may be the negative of what is taken away', async () => {

@@ -123,15 +123,25 @@ test('the operator that a layer folds into, through nodes that move elements or 
 		reshaped: 'a',
 		rectified: undefined,
 		summed: undefined,
-		second: undefined,
+		second: 'a',
 		first: undefined,
 	});
+});
+
+test('an Add of a constant with more dimensions than the product is followed no further: the channels are elsewhere', async () => {
+	const added = (dims: readonly number[]) =>
+		read([node('MatMul', 'x m', 'p'), node('Add', 'p z', 'a'), norm('a', 'y')], {
+			initializers: [...CONSTANTS, { name: 'z', dims, values: dims.map(() => 1).slice(0, 1) }],
+			inputs: [{ name: 'x', shape: [2, 2] }],
+		});
+	assert.equal((await added([1, 1])).targets.y, 'p');
+	assert.equal((await added([1, 1, 1])).targets.y, undefined);
 });
 
 test('layers one behind the other have the same target, the nearer one first', async () => {
 	const { network } = await read([conv('x', 'a'), norm('a', 'n'), norm('n', 'y')]);
 	assert.deepEqual(
-		network.targets.map((target) => target?.earlier.map(({ name }) => name)),
+		network.targets.map((target) => target?.earlier.map(({ layer }) => layer.name)),
 		[[], ['n']],
 	);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
-import { foldability } from '../../../../src/core/folding/reasons.js';
+import { foldability } from '../../../../src/core/folding/foldability.js';
 import { openFixture } from '../../support/fixtures.js';
 import type { GraphSpec, NodeSpec, TensorSpec } from '../../support/model-builder.js';
 import { open } from '../../support/open.js';
@@ -22,16 +22,18 @@ async function fold(
 ) {
 	const graph = { nodes, initializers: INITIALIZERS, inputs: ['i'], outputs: ['y'], ...rest };
 	const { model, source } = await open({ opset, graph, ...(irVersion && { irVersion }) });
-	const layer = (await findLayers(model, { source })).find(({ name }) => name === 'bn');
-	assert.ok(layer);
-	const { into, reasons } = foldability(layer);
+	const layers = await findLayers(model, { source });
+	const index = layers.findIndex(({ name }) => name === 'bn');
+	assert.ok(index >= 0);
+	const { into, reasons } = (await foldability({ model, layers, access: { source } }))[index];
 	return [...(into === null ? [] : [`into ${into}`]), ...reasons].join(', ');
 }
 
 test("agrees with what PyTorch's own fold did, and goes beyond where it does nothing", async () => {
 	const reasons = async (name: string) => {
 		const { model, source } = await openFixture(`${name}.onnx`);
-		return (await findLayers(model, { source })).map((layer) => foldability(layer).reasons.join());
+		const layers = await findLayers(model, { source });
+		return (await foldability({ model, layers, access: { source } })).map((layer) => layer.reasons.join());
 	};
 	for (const name of ['plain_cnn', 'depthwise', 'generator', 'mlp', 'conv1d', 'conv3d']) {
 		assert.ok(
@@ -83,7 +85,9 @@ test('the weight: constant, shared, of another type', async () => {
 	const inputs = [{ name: 'i', dtype: 'float16', shape: [1, 1, 4, 4] } as const];
 	assert.equal(await fold([half, BN], { inputs }), 'mixed-types');
 	const turned = { op: 'Transpose', inputs: ['m'], outputs: ['t'] };
-	assert.equal(await fold([turned, { op: 'Gemm', name: 'fc', inputs: ['i', 't'], outputs: ['x'] }, BN]), 'into fc');
+	const gemm = { op: 'Gemm', name: 'fc', inputs: ['i', 't'], outputs: ['x'] };
+	assert.equal(await fold([turned, { ...gemm, attributes: { transB: { i: 1 } } }, BN]), 'into fc');
+	assert.equal(await fold([turned, gemm, BN]), 'rank', 'of four columns, not two');
 });
 
 test('MatMul, with its bias as an Add, on rank 2 only', async () => {

@@ -126,6 +126,24 @@ test('a bias of the original that stands in an Add in front of the layer', async
 	assert.equal(layers[0].status, 'match');
 });
 
+test('a bias in front of a layer that stayed may have moved into the operator, but not changed', async () => {
+	const rows = { inputs: [{ name: 'x', shape: ['N', 6] }] };
+	const product = { op: 'MatMul', inputs: ['x', 'm'], outputs: ['p'] };
+	const add = (bias: string) => ({ op: 'Add', inputs: ['p', bias], outputs: ['a'] });
+	const gemm = (bias: string) => ({ op: 'Gemm', inputs: ['x', 'm', bias], outputs: ['a'] });
+	const rest = [norm('a', 'n'), relu('n', 'y')];
+	const changed = tensor('fb', [C], foldedBias);
+	const status = async (deployed: readonly NodeSpec[]) => {
+		const other = model([...deployed, ...rest], [changed], rows);
+		const { layers } = await compare(model([product, add('b'), ...rest], [], rows), other);
+		return layers[0].status;
+	};
+	assert.equal(await status([product, add('b')]), 'kept');
+	assert.equal(await status([gemm('b')]), 'kept');
+	assert.equal(await status([product, add('fb')]), 'mismatch');
+	assert.equal(await status([gemm('fb')]), 'mismatch');
+});
+
 test('a layer that is folded and still there acts twice', async () => {
 	const deployed = [conv('x', 'c', ['fw', 'fb']), norm('c', 'n'), relu('n', 'y')];
 	const [layer] = (await compare(model(ORIGINAL), model(deployed, FOLDED_VALUES))).layers;
@@ -284,6 +302,95 @@ test('two layers one behind the other fold into one operator', async () => {
 		(await compare(model(twice), model(twice))).layers.map(({ status }) => status),
 		['kept', 'kept'],
 	);
+});
+
+test('a layer that stayed is kept, too, where nothing tells that it stands behind the operator', async () => {
+	const shape = [
+		{ op: 'Shape', inputs: ['c'], outputs: ['s'] },
+		{ op: 'Reshape', inputs: ['c', 's'], outputs: ['r'] },
+	];
+	const status = async (parameters: readonly TensorSpec[]) => {
+		const deployed = model([conv('x', 'c'), ...shape, norm('r', 'n'), relu('n', 'y')], parameters);
+		const [layer] = (await compare(model(ORIGINAL), deployed)).layers;
+		return layer.cause ?? layer.status;
+	};
+	assert.equal(await status([]), 'kept');
+	assert.equal(await status([tensor('t', [C], [0, 0, 0, 0])]), 'beta-dropped');
+});
+
+test('the bias in front of two layers that stayed may have moved into the operator', async () => {
+	const rows = { inputs: [{ name: 'x', shape: ['N', 6] }] };
+	const rest = [norm('a', 'n'), norm('n', 'o'), relu('o', 'y')];
+	const product = [
+		{ op: 'MatMul', inputs: ['x', 'm'], outputs: ['p'] },
+		{ op: 'Add', inputs: ['p', 'b'], outputs: ['a'] },
+	];
+	const merged = [{ op: 'Gemm', inputs: ['x', 'm', 'b'], outputs: ['a'] }];
+	const { layers } = await compare(model([...product, ...rest], [], rows), model([...merged, ...rest], [], rows));
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['kept', 'kept'],
+	);
+});
+
+test('weights that the runtime has rearranged for a processor are called that', async () => {
+	const blocked = { ...conv('x', 'c', ['fw', 'fb']), domain: 'com.microsoft.nchwc' };
+	const { layers, notes } = await compare(model(ORIGINAL), model([blocked, relu('c', 'y')], FOLDED_VALUES));
+	assert.equal(layers[0].status, 'unmatched');
+	assert.match(
+		notes.join(),
+		/^The deployed model was optimized for one kind of processor: the weights of 1 convolution /,
+	);
+});
+
+test('layers that went into one operator, of which one is missing or wrong, are told apart', async () => {
+	const P = {
+		gamma: draw(C, () => 0.5 + random.uniform()),
+		beta: draw(C),
+		mean: draw(C),
+		variance: draw(C, random.uniform),
+	};
+	const second = [
+		tensor('g2', [C], P.gamma),
+		tensor('t2', [C], P.beta),
+		tensor('u2', [C], P.mean),
+		tensor('v2', [C], P.variance),
+	];
+	const twice = [conv('x', 'c'), norm('c', 'n'), norm('n', 'o', ['g2', 't2', 'u2', 'v2']), relu('o', 'y')];
+	type Map = readonly [scale: readonly number[], shift: readonly number[]];
+	const map = (
+		gamma: readonly number[],
+		beta: readonly number[],
+		mean: string | readonly number[],
+		variance: readonly number[],
+		epsilon = EPSILON,
+	): Map => {
+		const means = typeof mean === 'string' ? numbers(mean) : mean;
+		const s = gamma.map((g, c) => g / Math.sqrt(variance[c] + epsilon));
+		return [s, beta.map((b, c) => b - means[c] * s[c])];
+	};
+	const first = (epsilon = EPSILON, beta = numbers('t')) => map(numbers('g'), beta, 'u', numbers('v'), epsilon);
+	const then = (epsilon = EPSILON, beta = P.beta) => map(P.gamma, beta, P.mean, P.variance, epsilon);
+	const told = async (maps: readonly Map[]) => {
+		let [scales, bias] = [new Array<number>(C).fill(1), numbers('b')];
+		for (const [s, t] of maps) {
+			scales = scales.map((value, c) => value * s[c]);
+			bias = bias.map((value, c) => value * s[c] + t[c]);
+		}
+		const values = [tensor('fw', [C, C, 3, 3], scaledRows('w', scales)), tensor('fb', [C], bias)];
+		const { layers } = await compare(model(twice, second), model(FOLDED, values));
+		return layers.map(({ status, cause }) => cause ?? status).join(', ');
+	};
+	const none = new Array<number>(C).fill(0);
+	assert.equal(await told([first(), then()]), 'match, match');
+	assert.equal(await told([first()]), 'match, weights-not-folded');
+	assert.equal(await told([then()]), 'weights-not-folded, match');
+	assert.equal(await told([]), 'weights-not-folded, weights-not-folded');
+	assert.equal(await told([first(), then(1e-3)]), 'match, wrong-epsilon');
+	assert.equal(await told([first(1e-3), then()]), 'wrong-epsilon, match');
+	assert.equal(await told([first(), then(EPSILON, none)]), 'match, beta-dropped');
+	assert.equal(await told([first(EPSILON, none), then()]), 'beta-dropped, match');
+	assert.equal(await told([then(), first()]), 'unknown, unknown', 'in the other order');
 });
 
 test('a layer in front of an unpadded convolution, folded forward', async () => {

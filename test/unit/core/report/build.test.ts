@@ -10,7 +10,8 @@ import { smallGraph } from '../../support/small-model.js';
 
 async function report(spec: ModelSpec, options?: StructureOptions) {
 	const { model, source } = await open(spec);
-	return structureReport(model, await findLayers(model, { source }), options);
+	const access = { source };
+	return structureReport({ model, layers: await findLayers(model, access), access }, options);
 }
 
 test('the structure of a model, with everything that a run adds left open', async () => {
@@ -121,7 +122,8 @@ test('a layer on which no output depends is told, however long the way to nowher
 
 test("PyTorch's network: names, map and sources of every layer", async () => {
 	const { model, source } = await openFixture('plain_cnn.onnx');
-	const { layers } = structureReport(model, await findLayers(model, { source }));
+	const access = { source };
+	const { layers } = await structureReport({ model, layers: await findLayers(model, access), access });
 	const expected = expectedLayers('plain_cnn').map(({ weight, bias, running_mean, running_var, eps }) =>
 		affine(weight ?? [], bias ?? [], running_mean, running_var, Math.fround(eps)),
 	);

@@ -24,7 +24,8 @@ function json(report: Report): unknown {
 
 test('reports conform: checked, structure only, from parameters, with numbers that JSON cannot hold', async () => {
 	const { model, source } = await openFixture('plain_cnn.onnx');
-	const structure = structureReport(model, await findLayers(model, { source }));
+	const access = { source };
+	const structure = await structureReport({ model, layers: await findLayers(model, access), access });
 	const strange = sampleLayer({
 		epsilon: Number.NaN,
 		recompute: { status: 'mismatch', maxAbs: Number.POSITIVE_INFINITY },
