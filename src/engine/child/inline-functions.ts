@@ -1,4 +1,4 @@
-import { addToGraph, type Edit, planEdits, removeMessage, renderEdits } from '../../core/onnx/edit.js';
+import { addToGraph, type Edit, editedBytes, planEdits, removeMessage } from '../../core/onnx/edit.js';
 import { type MessageBytes, rewriteNode } from '../../core/onnx/encode.js';
 import type { Model, Node } from '../../core/onnx/model.js';
 import { bodies, Scope } from '../../core/onnx/scope.js';
@@ -19,23 +19,11 @@ export async function inlineFunctions(file: ModelFile): Promise<ModelFile | unde
 	}
 	const scope = Scope.ofModel(model);
 	const inliner = new Inliner(model, source, scope);
-	const edits: Edit[] = [];
-	for (const node of model.graph.nodes) {
-		const nodes = await inliner.nodesOf(scope, node, (name) => name);
-		if (nodes === 'impossible') {
-			return undefined;
-		}
-		if (nodes) {
-			edits.push(...nodes.map((message) => addToGraph(model.graph, 'node', message, node)), removeMessage(node));
-		}
+	const edits = await inliner.edits(scope);
+	if (edits === 'impossible' || edits.length === 0) {
+		return undefined;
 	}
-	const plan = await planEdits(source, edits);
-	const bytes = new Uint8Array(plan.length);
-	let at = 0;
-	for await (const chunk of renderEdits(plan, source)) {
-		bytes.set(chunk, at);
-		at += chunk.length;
-	}
+	const bytes = await editedBytes(await planEdits(source, edits), source);
 	const inlined = await openModelFile({ path: source.name, bytes });
 	// External data stay where they were: beside the file that this one is made of.
 	const access = { ...file.access, source: inlined.source };
@@ -56,6 +44,28 @@ class Inliner {
 		this.#model = model;
 		this.#source = source;
 		this.#main = main;
+	}
+
+	/** What makes of a graph, and of the bodies in it, the same without calls. */
+	async edits(scope: Scope): Promise<Edit[] | 'impossible'> {
+		const edits: Edit[] = [];
+		for (const node of scope.graph.nodes) {
+			const nodes = await this.nodesOf(scope, node, (name) => name);
+			if (nodes === 'impossible') {
+				return nodes;
+			}
+			if (nodes) {
+				edits.push(...nodes.map((message) => addToGraph(scope.graph, 'node', message, node)), removeMessage(node));
+			}
+			for (const { attribute, graph } of nodes ? [] : bodies(node)) {
+				const inner = await this.edits(scope.ofBody(node, graph, attribute));
+				if (inner === 'impossible') {
+					return inner;
+				}
+				edits.push(...inner);
+			}
+		}
+		return edits;
 	}
 
 	/**

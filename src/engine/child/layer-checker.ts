@@ -46,6 +46,10 @@ export interface CheckerOptions {
 export class LayerChecker {
 	private readonly setup: CheckerOptions;
 	private readonly known = new Map<number, Knowledge | { readonly skipped: string }>();
+	/** Why a run did not reach a layer, which holds unless another one does. */
+	private readonly missed = new Map<number, string>();
+	/** What to say beside a verdict. */
+	private readonly remarks = new Map<number, string>();
 	/** Statistics of made-up input say nothing about the data that the running statistics were taken from. */
 	private judgesDrift = false;
 	/** Layers whose parameters come from made-up input: their health is nobody's. */
@@ -72,8 +76,27 @@ export class LayerChecker {
 			),
 		);
 		this.known.clear();
-		for (const [index, skipped] of unreached) {
-			this.known.set(index, { skipped });
+		this.missed.clear();
+		this.remarks.clear();
+		for (const [index, reason] of unreached) {
+			this.missed.set(index, reason);
+		}
+	}
+
+	/** Whether there is anything to say of any layer that only a run tells. */
+	get reachedAny(): boolean {
+		return this.known.size > 0;
+	}
+
+	/** A run went without a layer. @param reason one sentence */
+	miss(index: number, reason: string): void {
+		this.missed.set(index, reason);
+	}
+
+	/** @param text one sentence to stand beside the layer's verdict; the first is kept */
+	remark(index: number, text: string): void {
+		if (!this.remarks.has(index)) {
+			this.remarks.set(index, text);
 		}
 	}
 
@@ -174,7 +197,7 @@ export class LayerChecker {
 	/** The layer as it is known now. @param unknown why nothing may be */
 	report(index: number, unknown = 'Not checked: the run did not get to this layer.'): LayerReport {
 		const before = this.setup.structure.layers[index];
-		const known = this.known.get(index) ?? { skipped: unknown };
+		const known = this.known.get(index) ?? { skipped: this.missed.get(index) ?? unknown };
 		if (!('moments' in known)) {
 			return { ...before, recompute: { status: 'skipped', reason: known.skipped } };
 		}
@@ -182,7 +205,7 @@ export class LayerChecker {
 		const after: LayerReport = {
 			...before,
 			...prepared.shown,
-			recompute: verdict(known),
+			recompute: withRemark(verdict(known), this.remarks.get(index)),
 			batch: batchStatistics(known, images),
 			...(normalization && { normalization }),
 			// N of all runs together.
@@ -240,6 +263,12 @@ function merge(a: Knowledge, b: Knowledge): Knowledge {
 		...(b.mismatch !== undefined && { mismatch: b.mismatch }),
 		...(b.skipped !== undefined && { skipped: b.skipped }),
 	};
+}
+
+function withRemark(recompute: Recompute, remark: string | undefined): Recompute {
+	return remark === undefined || recompute.status === 'skipped'
+		? recompute
+		: { ...recompute, reason: [recompute.reason, remark].filter(Boolean).join(' ') };
 }
 
 function verdict({ result, mismatch, skipped }: Knowledge): Recompute {

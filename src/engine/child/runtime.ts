@@ -46,6 +46,9 @@ export interface RuntimeSession {
 	release(): Promise<void>;
 }
 
+/** Type of a sequence, a map or an optional value. */
+export const NO_TENSOR = 'not a tensor';
+
 /** An input or output of a model. */
 export interface RuntimeValue {
 	readonly name: string;
@@ -154,7 +157,7 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 function fromMetadata(value: Ort.InferenceSession.ValueMetadata): RuntimeValue {
 	return value.isTensor
 		? { name: value.name, type: value.type, shape: value.shape }
-		: { name: value.name, type: 'not a tensor', shape: undefined };
+		: { name: value.name, type: NO_TENSOR, shape: undefined };
 }
 
 function toOrt(ort: typeof Ort, tensor: RuntimeTensor): Ort.Tensor {

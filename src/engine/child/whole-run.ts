@@ -55,6 +55,21 @@ export class WholeRun implements ModelRun, Stage {
 			await ports.check(index, tensors);
 		};
 		await runStage(this, known, { ...ports, check });
+		if (this.layers.length === 0) {
+			await this.#runPlain(known, ports);
+		}
+	}
+
+	/** All layers are in bodies: whether the model runs on this input shows here, and only here. */
+	async #runPlain({ tensors }: Known, { timed }: RunPorts): Promise<void> {
+		const session = await timed('create', () => this.open([]));
+		try {
+			await timed('run', () => session.run(tensors));
+		} catch (error) {
+			await session.release();
+			throw error;
+		}
+		await this.close(session);
 	}
 
 	async dispose(): Promise<void> {
