@@ -24,7 +24,8 @@ export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSou
 		}
 		const symbol = String(size);
 		const fallback = axis === 0 ? batch : unknownSize;
-		return symbols?.get(symbol) ?? dimensions[`${name}:${axis}`] ?? dimensions[symbol] ?? fallback;
+		const asked = [`${name}:${axis}`, symbol].find((place) => Object.hasOwn(dimensions, place));
+		return symbols?.get(symbol) ?? (asked === undefined ? fallback : dimensions[asked]);
 	});
 }
 

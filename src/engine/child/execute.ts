@@ -64,13 +64,17 @@ export async function execute(open: OpenModel, options: InspectOptions, ports: E
 	ports.progress('loading');
 	const whole = new WholeRun(open, ports.runtime);
 	try {
+		for (const why of plan.unfed.values()) {
+			throw new RuntimeError(why);
+		}
 		const feeds = await runner.runAll(whole);
 		return { ...describe(whole, feeds, plan), partial: false, outputs: whole.outputs, milliseconds };
 	} catch (refusal) {
 		if (!(refusal instanceof RuntimeError)) {
 			throw refusal;
 		}
-		const part = new PartialRun(open, ports.runtime, await findReach(open, ports.runtime, refusal), refusal.message);
+		const reach = await findReach(open, ports.runtime, refusal, new Set(plan.unfed.keys()));
+		const part = new PartialRun(open, ports.runtime, reach, refusal.message);
 		const feeds = await runner.runAll(part).catch((error) => {
 			// The reason why the model as a whole does not run is the one to tell.
 			throw error instanceof RuntimeError ? refusal : error;

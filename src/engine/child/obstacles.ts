@@ -26,10 +26,17 @@ const MAX_OBSTACLES = 16;
  * trying, with ever smaller parts of the graph: the runtime's messages do not always name the node, and a later version
  * may well run what this one does not.
  * @param refusal why the whole model was refused: thrown again where the reason is no node of it
+ * @param unfed inputs that get no value
  */
-export async function findReach(open: OpenModel, runtime: Runtime, refusal: unknown): Promise<PartialReach> {
+export async function findReach(
+	open: OpenModel,
+	runtime: Runtime,
+	refusal: unknown,
+	unfed: ReadonlySet<string> = new Set(),
+): Promise<PartialReach> {
 	const net = new NodeNet(open.model.graph);
-	const inputs = new Map(requiredInputs(open.model).map(({ name, type }) => [name, { type }]));
+	const required = requiredInputs(open.model).filter(({ name }) => !unfed.has(name));
+	const inputs = new Map(required.map(({ name, type }) => [name, { type }]));
 	const loads = (nodes: readonly Node[], given: ReadonlyMap<string, GivenTensor>) =>
 		tryLoading(open, { nodes, outputs: sinks(nodes, net), given }, runtime);
 	const [someInput] = inputs.keys();
@@ -38,7 +45,7 @@ export async function findReach(open: OpenModel, runtime: Runtime, refusal: unkn
 	}
 	const obstacles = new Map<Node, Obstacle>();
 	for (let searches = 1; ; searches++) {
-		const layers = reachOf(net, open.layers, obstacles);
+		const layers = reachOf(net, open.layers, obstacles, unfed);
 		const given = new Map([...inputs, ...recomputed(layers)]);
 		const nodes = net.ancestors(targetsOf(layers), new Set(given.keys()));
 		const obstacle = nodes.length > 0 ? await firstRefused(nodes, (prefix) => loads(prefix, given)) : undefined;

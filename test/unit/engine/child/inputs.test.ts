@@ -209,3 +209,9 @@ test('sizes are those asked for, by symbol or by place; the distribution too', a
 	assert.ok(uniform.every((value) => value >= 0 && value < 1) && uniform.some((value) => value > 0.9));
 	assert.ok((await values('normal')).some((value) => value < -1));
 });
+
+test('dimensions named like what every object has are open ones as any other', async () => {
+	const odd = { name: 'x', type: 'float32', shape: ['__proto__', 'constructor', 'toString'] };
+	const feeds = await makeFeeds([odd], { ...defaults, batch: 2, unknownSize: 3, dimensions: { toString: 5 } });
+	assert.deepEqual(feeds.tensors.get('x')?.dims, [2, 3, 5]);
+});

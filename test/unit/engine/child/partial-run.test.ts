@@ -213,3 +213,60 @@ test('what no part of the file can be blamed for is a failure with the words of 
 	assert.match(report.run.reason ?? '', /^onnxruntime cannot load this model: .*IR version/);
 	assert.deepEqual(reasons(report), ['Not checked: the run failed.', 'Not checked: the run failed.']);
 });
+
+test('inputs that cannot be fed keep only the layers from being checked that depend on them', async () => {
+	const graph: GraphSpec = {
+		inputs: [
+			{ name: 'x', shape: [2, C, 5, 3] },
+			{ name: 'words', dtype: 'string', shape: [1] },
+		],
+		outputs: ['n2'],
+		initializers: [...parameters('first'), ...parameters('second')],
+		nodes: [
+			batchNorm('first', 'x', 'n1'),
+			{ op: 'Size', inputs: ['words'], outputs: ['count'] },
+			{ op: 'Cast', inputs: ['count'], outputs: ['size'], attributes: { to: { i: 1 } } },
+			{ op: 'Add', inputs: ['n1', 'size'], outputs: ['a'] },
+			batchNorm('second', 'a', 'n2'),
+		],
+	};
+	const { report } = await inspectBytes(buildModel({ graph }));
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	assert.equal(
+		report.run.reason,
+		'Input "words" has element type string, which cannot be fed; what stands in front of the layers was run without the rest.',
+	);
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.equal(reasons(report)[1], 'Not checked: the layer depends on input "words", which gets no value.');
+	assert.deepEqual(
+		report.run.inputs.map(({ name }) => name),
+		['x'],
+	);
+
+	const all = await inspectBytes(buildModel({ graph: { ...graph, inputs: [{ name: 'x' }, 'words'] } }));
+	assert.equal(all.report.run.status, 'failed');
+	assert.equal(all.report.run.reason, 'Input "x" does not say how many dimensions it has: give a file for it.');
+});
+
+test('what a layer lacks is told as that, and never as a wrong result', async () => {
+	const bn = (inputs: readonly string[], outputs: readonly string[] = ['y']) => ({
+		inputs: [{ name: 'x', shape: [2, C, 3] }],
+		outputs: ['y'],
+		initializers: parameters('bn'),
+		nodes: [{ op: 'BatchNormalization', inputs, outputs }],
+	});
+	const four = ['g', 'b', 'm', 'v'].map((name) => `bn.${name}`);
+	const told = async (graph: GraphSpec) => {
+		const { report } = await inspectBytes(buildModel({ graph }));
+		return { reason: reasons(report)[0], status: verdicts(report)[0], run: report.run.reason ?? '' };
+	};
+	const without = async (graph: GraphSpec, reason: string) => {
+		const { status, reason: found } = await told(graph);
+		assert.deepEqual([status, found], ['skipped', `Not checked: ${reason}.`]);
+	};
+	await without(bn(['x', ...four], []), 'the node has no output');
+	await without(bn([]), 'the node has no input');
+	await without(bn(['x', 'bn.g']), 'the node has not all of gamma, beta, mean and variance');
+	await without(bn(['nowhere', ...four]), 'nothing in the graph writes "nowhere", the layer\'s input');
+	assert.match((await told(bn(['nowhere', ...four]))).run, /Node input 'nowhere' is not a graph input/);
+});
