@@ -5,12 +5,16 @@ import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { mergeCommand } from './merge.js';
 import { MergeError } from './merge-reports.js';
-import { OutputError } from './output.js';
+import { OutputError, ownVersion } from './output.js';
 import { sanitize } from './text.js';
 import { USAGE, UsageError } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
 	const [command, ...rest] = argv;
+	if (rest.includes('--help') || rest.includes('-h')) {
+		process.stdout.write(USAGE);
+		return 0;
+	}
 	switch (command) {
 		case 'inspect':
 			return inspectCommand(rest);
@@ -26,6 +30,10 @@ async function main(argv: readonly string[]): Promise<number> {
 		case '-h':
 			process.stdout.write(USAGE);
 			return command === undefined ? EXIT_FAILED : 0;
+		case 'version':
+		case '--version':
+			process.stdout.write(`${await ownVersion()}\n`);
+			return 0;
 		default:
 			throw new UsageError(`There is no command "${command}".`);
 	}

@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { dataHealth } from '../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../core/batchnorm/drift.js';
@@ -10,12 +9,12 @@ import type { FloatData, Kernel, Moments, VerifyResult } from '../../kernel/type
 import type { InspectOptions } from '../../protocol/host-engine.js';
 import type { Feeds } from './inputs.js';
 import { judgeNormalization } from './judge-normalization.js';
-import { encodeNpy } from './npy.js';
 import { runTimeParameters } from './open-model.js';
 import { explainOverwritten } from './overwritten-constants.js';
 import { type PreparedLayer, prepareLayer } from './prepare-layer.js';
 import { checkStatistics } from './running-statistics.js';
 import type { RuntimeTensor } from './runtime.js';
+import { saveOutput } from './saved-outputs.js';
 import { dependsOn } from './subgraph.js';
 import { badChannels, batchStatistics, judge, mergeResults, verifyLayer } from './verify-layer.js';
 
@@ -188,9 +187,7 @@ export class LayerChecker {
 	async save(index: number, prepared: PreparedLayer, folder: string): Promise<void> {
 		const { saveOutputs } = this.setup.options;
 		if (saveOutputs !== undefined) {
-			const { type, dims, data } = this.recompute(prepared);
-			await mkdir(path.join(saveOutputs, folder), { recursive: true });
-			await writeFile(path.join(saveOutputs, folder, `${index}.npy`), encodeNpy({ type, shape: dims, data }));
+			await saveOutput(path.join(saveOutputs, folder), index, this.recompute(prepared));
 		}
 	}
 

@@ -114,6 +114,15 @@ test('what cannot be inspected: exit 2 and one line that names the file', async 
 	}
 });
 
+test('help and version, wherever they are asked for', () => {
+	for (const argv of [['help'], ['inspect', '--help'], ['fold', 'm.onnx', '-h']]) {
+		const { status, stdout } = run(argv);
+		assert.equal(status, 0);
+		assert.match(stdout, /^Usage: batchnorm-lens inspect MODEL/);
+	}
+	assert.match(run(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
 test('a model without BatchNorm, and one that the runtime refuses, say so and are no failure', async () => {
 	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
 	const plain = path.join(folder, 'plain.onnx');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -119,6 +119,14 @@ test('ONNX TensorProto files are read in every storage form that the reader know
 	await assert.rejects(readInputFile(await save('x.txt', typed), 'x'), /give a \.npy, \.npz or ONNX TensorProto/);
 	await assert.rejects(readInputFile(path.join(folder, 'none.npy'), 'x'), /no such file/);
 	await assert.rejects(readInputFile(folder, 'x'), /no input this tool reads|folder/);
+});
+
+test('devices and pipes are no input files: reading one would not end', {
+	skip: process.platform === 'win32',
+}, async () => {
+	const endless = path.join(folder, 'endless.npy');
+	await symlink('/dev/zero', endless);
+	await assert.rejects(readInputFile(endless, 'x'), /endless\.npy cannot be read: it is a device or pipe, not a file/);
 });
 
 async function samples(count: number, shape: readonly number[], prefix: string): Promise<string[]> {

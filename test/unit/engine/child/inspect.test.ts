@@ -307,3 +307,17 @@ test('several files are run one batch after another, and judged as one', async (
 	const last = parseNpy(await readFile(path.join(saveOutputs, '2', '0.npy')), '0.npy');
 	assert.deepEqual(last.shape, [1, CHANNELS, 4]);
 });
+
+test('a folder that outputs cannot be saved in is told at once, and ends in no error of ours', async () => {
+	const file = path.join(folder, 'not-a-folder');
+	await writeFile(file, '');
+	const reasons: (string | undefined)[] = [];
+	// Node's recursive mkdir does not come back from the second one.
+	for (const saveOutputs of [file, '/proc/bnl/outputs'].slice(0, process.platform === 'linux' ? 2 : 1)) {
+		const { report } = await inspectBytes(model(batchNorm()), { saveOutputs });
+		assert.deepEqual([report.run.status, report.run.failedAt], ['failed', 'input']);
+		reasons.push(report.run.reason);
+	}
+	assert.equal(reasons[0], `${file} is a file: outputs are saved in a folder.`);
+	assert.match(reasons[1] ?? '/proc takes no folders', /\/proc/);
+});
