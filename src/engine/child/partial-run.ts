@@ -117,8 +117,10 @@ function blockedReason(obstacle: Obstacle | UnfedInput | undefined): string {
 		return `Not checked: the layer depends on input "${obstacle.input}", which gets no value.`;
 	}
 	const { opType, name, domain, outputs } = obstacle.node;
-	const operator = `${opType} "${name || outputs[0] || ''}"${domain === '' ? '' : ` of domain ${domain}`}`;
-	return `Not checked: the layer's input depends on ${operator}, which onnxruntime cannot run.`;
+	const operator = `${opType} "${name || outputs[0] || ''}"`;
+	// What another domain's operator lacks is a kernel; of one that every runtime knows the reason has to be told.
+	const why = domain === '' ? ` (${obstacle.detail.replace(/\.$/, '')})` : '';
+	return `Not checked: the layer's input depends on ${operator}${domain === '' ? '' : ` of domain ${domain}`}, which onnxruntime cannot run${why}.`;
 }
 
 function aloneReason(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): string {
