@@ -140,6 +140,10 @@ export class BodyRun {
 	/** Made once for tensors of the same types and sizes: most runs of one model have them. */
 	async #load(tensors: Tensors): Promise<BodyModel> {
 		const given = this.#given(tensors);
+		const missing = this.graph.inputs.find(({ name }) => !given.has(name));
+		if (missing) {
+			throw new RuntimeError(`Its input "${missing.name}" gets no value.`);
+		}
 		const key = JSON.stringify([...given].map(([name, { type, dims }]) => [name, type, dims]));
 		if (this.#model?.key === key) {
 			return this.#model;

@@ -170,14 +170,18 @@ function skip({ bodies: own }: Pick<Owner, 'bodies'>, ports: RunPorts, reason: (
 	}
 }
 
+/** Before, a Scan had a batch dimension and lengths of sequences. */
+const SCAN_OPSET = 9;
+
 async function runBodies(owner: Owner, tensors: Tensors, ports: RunPorts): Promise<void> {
 	const { node } = owner;
 	const [body] = owner.bodies;
+	const { opset } = body.run.layers[0].layer;
 	if (node.domain === '' && node.opType === 'If') {
 		await runBranches(owner, tensors, ports);
 	} else if (node.domain === '' && node.opType === 'Loop') {
 		await runIterations(owner, tensors, { ports, iterations: loopIterations(node, body.run.graph, tensors) });
-	} else if (node.domain === '' && node.opType === 'Scan' && node.attributes.get('num_scan_inputs')) {
+	} else if (node.domain === '' && node.opType === 'Scan' && opset >= SCAN_OPSET) {
 		await runIterations(owner, tensors, { ports, iterations: scanIterations(node, body.run.graph, tensors) });
 	} else {
 		skip(owner, ports, insideReason);
@@ -190,7 +194,7 @@ async function runBranches({ node, bodies: branches }: Owner, tensors: Tensors, 
 		if (attribute === (condition ? 'then_branch' : 'else_branch')) {
 			await run.run(tensors, ports);
 		} else {
-			const why = `the condition of ${title(node)} is ${condition}, so its ${attribute} does not run for this input`;
+			const why = `on this input condition "${node.inputs[0] ?? ''}" is ${condition}, so ${attribute} does not run`;
 			skip({ bodies: [{ attribute, run }] }, ports, () => `Not checked: ${why}.`);
 		}
 	}
@@ -228,10 +232,13 @@ async function runIterations(
 }
 
 function iterationsChecked(times: number, run: number, { node, isCut }: { node: Node; isCut: boolean }): string {
-	const all = times === run ? 'all' : `${times} of the`;
-	return isCut
-		? `Checked in ${times === run ? '' : `${times} of `}the first ${run} iterations of ${title(node)}, which has more.`
-		: `Checked in ${all} ${run} iterations of ${title(node)}.`;
+	const some = times === run ? '' : `${times} of `;
+	if (isCut) {
+		return `Checked in ${some}the first ${run} iterations of ${title(node)}, which has more.`;
+	}
+	const all =
+		run === 1 ? 'the only iteration' : times === run ? `all ${run} iterations` : `${some}the ${run} iterations`;
+	return `Checked in ${all} of ${title(node)}.`;
 }
 
 function title({ opType, name, outputs }: Node): string {

@@ -76,7 +76,7 @@ export function scanIterations({ inputs, attributes }: Node, body: Graph, tensor
 	const scanned = inputs.slice(states).map((name, i) => {
 		const tensor = tensors.get(name);
 		const rank = tensor?.dims.length ?? 0;
-		const axis = ((axes[i] ?? 0) + rank) % Math.max(rank, 1);
+		const axis = (axes[i] ?? 0) < 0 ? (axes[i] ?? 0) + rank : (axes[i] ?? 0);
 		return { tensor, axis, length: tensor?.dims[axis] ?? 0, backwards: directions[i] === 1 };
 	});
 	const steps = scanned[0]?.length ?? 0;

@@ -140,7 +140,7 @@ test('the branch that an input takes is checked, and its output is that of the I
 		const not = branch === 'then' ? 'else_branch' : 'then_branch';
 		assert.equal(
 			other.recompute.reason,
-			`Not checked: the condition of If "choice" is ${value}, so its ${not} does not run for this input.`,
+			`Not checked: on this input condition "cond" is ${value}, so ${not} does not run.`,
 		);
 		assert.equal(other.batch, null);
 	}
@@ -210,7 +210,7 @@ test('branches within branches, with tensors of every graph around them', async 
 		['choice/then_branch/inner/else_branch', 'match'],
 		['choice/else_branch', 'skipped'],
 	]);
-	assert.match(report.layers[0].recompute.reason ?? '', /condition of If "inner" is false, so its then_branch/);
+	assert.match(report.layers[0].recompute.reason ?? '', /condition "not" is false, so then_branch/);
 	const [output] = recomputed.values();
 	assertClose(
 		output.map((value) => Math.max(0, value)),
