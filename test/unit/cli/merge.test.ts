@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -222,6 +223,11 @@ test('the command line merges what it wrote, and says in a sentence what it cann
 	assert.deepEqual([merged.status, merged.stderr], [0, '']);
 	assert.equal(parseReport(JSON.parse(merged.stdout)).layers[0].batch?.count, 128);
 	assert.match(run('merge', ...names).stdout, /1 BatchNorm layer/);
+	// As redirecting output in Windows PowerShell writes it, old and new.
+	const [one, other] = names.map((name) => readFileSync(name, 'utf8'));
+	await writeFile(names[0], Buffer.concat([Buffer.of(0xff, 0xfe), Buffer.from(one, 'utf16le')]));
+	await writeFile(names[1], `\ufeff${other}`);
+	assert.equal(run('merge', ...names).status, 0);
 	const bare = path.join(folder, 'bare.json');
 	await writeFile(bare, JSON.stringify(encodeReport(part({ batch: null }))));
 	assert.match(run('merge', ...names, bare).stderr, /^[^\n]*bare\.json has no batch statistics[^\n]*\n$/);
