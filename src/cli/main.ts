@@ -1,4 +1,5 @@
 import { EngineError } from '../engine/client.js';
+import { writeReason } from '../platform/write-reason.js';
 import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
@@ -55,5 +56,9 @@ main(process.argv.slice(2)).then(
 
 // A reader that stops early (`| head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-	process.exit(error.code === 'EPIPE' ? 0 : EXIT_FAILED);
+	if (error.code === 'EPIPE') {
+		process.exit(0);
+	}
+	process.stderr.write(`Standard output cannot be written: ${writeReason('', error)}.\n`);
+	process.exit(EXIT_FAILED);
 });

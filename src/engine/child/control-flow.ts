@@ -31,13 +31,12 @@ export class ControlFlow implements InnerRun {
 	readonly #open: OpenModel;
 	readonly #runtime: Runtime;
 	readonly #owners: readonly Owner[];
-	readonly #net: NodeNet;
+	#net: NodeNet | undefined;
 
 	/** @param graph the main graph of `open` as its layers know it: the same node for node */
 	constructor(open: OpenModel, runtime: Runtime, graph: Graph = open.model.graph) {
 		this.#open = open;
 		this.#runtime = runtime;
-		this.#net = new NodeNet(open.model.graph);
 		this.#owners = open.layers.every(({ scope }) => scope.graph === graph)
 			? []
 			: graph.nodes.flatMap((node) => this.#owner(node) ?? []);
@@ -50,6 +49,9 @@ export class ControlFlow implements InnerRun {
 			started.add(owner);
 			return this.#runOwner(owner, tensors, ports);
 		};
+		if (this.#owners.length === 0) {
+			return;
+		}
 		const joint = await this.#capture(this.#owners, known, { ports, start });
 		// What one of them needs cannot be had: the others may well run.
 		for (const owner of joint ? this.#owners.filter((each) => !started.has(each)) : []) {
@@ -91,10 +93,12 @@ export class ControlFlow implements InnerRun {
 		known: Known,
 		{ ports, start }: { readonly ports: RunPorts; start(owner: Owner, tensors: Tensors): Promise<void> },
 	): Promise<RuntimeError | undefined> {
+		this.#net ??= new NodeNet(this.#open.model.graph);
+		const net = this.#net;
 		const given = new Map([...known.tensors].map(([name, { type, dims }]) => [name, { type, dims }]));
 		const isNarrow = bfloat16Tensors(this.#open.layers);
 		const open = (part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]) => {
-			const nodes = this.#net.ancestors(names, new Set(given.keys()));
+			const nodes = net.ancestors(names, new Set(given.keys()));
 			return openPart(this.#open, { ...part, nodes, given, isNarrow }, this.#runtime, { frugal: true });
 		};
 		const openTensors = async (names: readonly string[]) => tensorsOnly(await open({ outputs: names }, names));

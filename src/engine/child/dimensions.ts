@@ -51,6 +51,22 @@ export function checkDimensions(
 	}
 }
 
+/** With the symbols whose size is asked for by place ("input:2"): other inputs that have them get the same. */
+export function withSymbols(
+	inputs: readonly RuntimeValue[],
+	dimensions: Readonly<Record<string, number>> = {},
+): Readonly<Record<string, number>> {
+	const asked = inputs.flatMap(({ name, shape = [] }) =>
+		shape.flatMap((size, axis) =>
+			!isKnown(size) && size !== '' && Object.hasOwn(dimensions, `${name}:${axis}`)
+				? [[String(size), dimensions[`${name}:${axis}`]] as const]
+				: [],
+		),
+	);
+	// The first input that says one wins.
+	return { ...Object.fromEntries(asked.toReversed()), ...dimensions };
+}
+
 /** Symbols of the inputs' declared dimensions, with the sizes that they have in what is fed. */
 export function symbolsOf(
 	inputs: readonly RuntimeValue[],

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Distribution, Normalization } from '../../core/report/run-choices.js';
 import type { RunInput } from '../../core/report/types.js';
 import type { InputFile } from '../../protocol/host-engine.js';
-import { checkDimensions, chooseShape, hasGuess, symbolsOf } from './dimensions.js';
+import { checkDimensions, chooseShape, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
 import { InputError } from './errors.js';
 import { fitArray, stack } from './fit-array.js';
 import { isImageFile, readImage } from './image-file.js';
@@ -54,6 +54,7 @@ export interface InputPlan {
  */
 export async function planInputs(inputs: readonly RuntimeValue[], options: InputOptions): Promise<InputPlan> {
 	checkDimensions(inputs, options.dimensions);
+	const dimensions = withSymbols(inputs, options.dimensions);
 	const files = await filesByInput(inputs, options.files);
 	const several = inputs.find(({ name }) => (files.get(name)?.length ?? 0) > 1);
 	const list = (several && files.get(several.name)) ?? [];
@@ -73,8 +74,8 @@ export async function planInputs(inputs: readonly RuntimeValue[], options: Input
 	return {
 		runs,
 		unfed,
-		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, options.dimensions)),
-		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, unknownSize }),
+		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
+		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, dimensions, unknownSize }),
 	};
 }
 

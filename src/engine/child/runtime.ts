@@ -77,6 +77,12 @@ export interface RuntimeTensor {
 	readonly data: TensorData;
 }
 
+/** Those of a loaded model's outputs that can be fetched: sequences are computed, but not handed out. */
+export function fetchable({ outputs }: Pick<RuntimeSession, 'outputs'>, names: readonly string[]): string[] {
+	const others = new Set(outputs.filter(({ type }) => type === NO_TENSOR).map(({ name }) => name));
+	return names.filter((name) => !others.has(name));
+}
+
 /** Loads onnxruntime-node; done on the first run, so that structure is available where the runtime is not. */
 export function loadRuntime(): Runtime {
 	// Read by the native library when it loads. The parent sets it as well: this line is for whoever starts us otherwise.

@@ -223,3 +223,16 @@ test('dimensions named like what every object has are open ones as any other', a
 	const feeds = await makeFeeds([odd], { ...defaults, batch: 2, unknownSize: 3, dimensions: { toString: 5 } });
 	assert.deepEqual(feeds.tensors.get('x')?.dims, [2, 3, 5]);
 });
+
+test('a size that is asked for by place is that of its symbol everywhere, unless another place asks for its own', async () => {
+	const inputs = ['a', 'b', 'c'].map((name) => ({ name, type: 'float32', shape: ['N', 'H'] }));
+	const feeds = await makeFeeds(inputs, { ...defaults, batch: 2, unknownSize: 9, dimensions: { 'a:1': 3, 'c:1': 1 } });
+	assert.deepEqual(
+		[...feeds.tensors.values()].map(({ dims }) => dims),
+		[
+			[2, 3],
+			[2, 3],
+			[2, 1],
+		],
+	);
+});

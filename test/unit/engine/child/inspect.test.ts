@@ -321,3 +321,10 @@ test('a folder that outputs cannot be saved in is told at once, and ends in no e
 	assert.equal(reasons[0], `${file} is a file: outputs are saved in a folder.`);
 	assert.match(reasons[1] ?? '/proc takes no folders', /\/proc/);
 });
+
+test('a model that hands out a sequence runs whole: the sequence alone is not looked at', async () => {
+	const nodes = [batchNorm(), { op: 'SequenceConstruct', inputs: ['y'], outputs: ['list'] }];
+	const { report } = await inspectBytes(model(batchNorm(), { graph: { nodes, outputs: ['y', 'list'] } }));
+	assert.equal(report.layers[0].recompute.status, 'match');
+	assert.equal(report.run.reason, undefined);
+});
