@@ -210,39 +210,53 @@ async function runIterations(
 	tensors: Tensors,
 	{ ports, iterations }: { readonly ports: RunPorts; readonly iterations: Iterations },
 ): Promise<void> {
-	const checked = new Map<number, number>();
+	/** Layer -> iterations in which it was: a body within may run it several times in one, or not at all. */
+	const checked = new Map<number, Set<number>>();
+	let count = 0;
 	const counting: RunPorts = {
 		...ports,
 		check: async (index, captured, alone) => {
-			checked.set(index, (checked.get(index) ?? 0) + 1);
+			checked.set(index, (checked.get(index) ?? new Set()).add(count));
 			return ports.check(index, captured, alone);
 		},
 	};
-	let number = 0;
 	let inputs = iterations.first();
-	for (; inputs && number < MAX_ITERATIONS; number++) {
-		const given = new Map([...tensors, ...inputs]);
-		await run.run(given, counting);
-		inputs = iterations.next(number + 1, await run.compute(iterations.carried, given));
+	let refusal: RuntimeError | undefined;
+	while (inputs && !refusal && count < MAX_ITERATIONS) {
+		try {
+			const given: Tensors = new Map([...tensors, ...inputs]);
+			await run.run(given, counting);
+			count += 1;
+			inputs = iterations.next(count, await run.compute(iterations.carried, given));
+		} catch (error) {
+			if (!(error instanceof RuntimeError) || count === 0) {
+				throw error;
+			}
+			refusal = error;
+		}
 	}
+	const rest = refusal ? `; the next does not run by itself: ${refusal.detail}` : inputs ? ', which has more.' : '.';
 	for (const { index } of run.layers) {
-		const times = checked.get(index) ?? 0;
-		if (number === 0) {
+		const times = checked.get(index)?.size ?? 0;
+		if (count === 0) {
 			ports.unreached(index, `Not checked: ${title(node)} does not run a single iteration for this input.`);
 		} else if (times > 0) {
-			ports.remark(index, iterationsChecked(times, number, { node, isCut: inputs !== undefined }));
+			ports.remark(index, `Checked in ${extent(times, count, rest !== '.')} of ${title(node)}${rest}`);
 		}
 	}
 }
 
-function iterationsChecked(times: number, run: number, { node, isCut }: { node: Node; isCut: boolean }): string {
-	const some = times === run ? '' : `${times} of `;
+/** How many of an operator's iterations: "all 5 iterations", "2 of the first 16 iterations". */
+function extent(times: number, count: number, isCut: boolean): string {
+	const some = times === count ? '' : `${times} of `;
 	if (isCut) {
-		return `Checked in ${some}the first ${run} iterations of ${title(node)}, which has more.`;
+		return count === 1 ? 'the first iteration' : `${some}the first ${count} iterations`;
 	}
-	const all =
-		run === 1 ? 'the only iteration' : times === run ? `all ${run} iterations` : `${some}the ${run} iterations`;
-	return `Checked in ${all} of ${title(node)}.`;
+	return count === 1
+		? 'the only iteration'
+		: times === count
+			? `all ${count} iterations`
+			: `${some}the ${count} iterations`;
 }
 
 function title({ opType, name, outputs }: Node): string {

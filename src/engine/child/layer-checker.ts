@@ -47,8 +47,8 @@ export class LayerChecker {
 	private readonly known = new Map<number, Knowledge | { readonly skipped: string }>();
 	/** Why a run did not reach a layer, which holds unless another one does. */
 	private readonly missed = new Map<number, string>();
-	/** What to say beside a verdict. */
-	private readonly remarks = new Map<number, string>();
+	/** What to say beside a verdict: different runs may have different things to say. */
+	private readonly remarks = new Map<number, Set<string>>();
 	/** Statistics of made-up input say nothing about the data that the running statistics were taken from. */
 	private judgesDrift = false;
 	/** Layers whose parameters come from made-up input: their health is nobody's. */
@@ -92,11 +92,9 @@ export class LayerChecker {
 		this.missed.set(index, reason);
 	}
 
-	/** @param text one sentence to stand beside the layer's verdict; the first is kept */
+	/** @param text one sentence to stand beside the layer's verdict */
 	remark(index: number, text: string): void {
-		if (!this.remarks.has(index)) {
-			this.remarks.set(index, text);
-		}
+		this.remarks.set(index, (this.remarks.get(index) ?? new Set()).add(text));
 	}
 
 	/**
@@ -202,7 +200,7 @@ export class LayerChecker {
 		const after: LayerReport = {
 			...before,
 			...prepared.shown,
-			recompute: withRemark(verdict(known), this.remarks.get(index)),
+			recompute: withRemarks(verdict(known), [...(this.remarks.get(index) ?? [])]),
 			batch: batchStatistics(known, images),
 			...(normalization && { normalization }),
 			// N of all runs together.
@@ -262,10 +260,16 @@ function merge(a: Knowledge, b: Knowledge): Knowledge {
 	};
 }
 
-function withRemark(recompute: Recompute, remark: string | undefined): Recompute {
-	return remark === undefined || recompute.status === 'skipped'
-		? recompute
-		: { ...recompute, reason: [recompute.reason, remark].filter(Boolean).join(' ') };
+/** As many as a person reads. */
+const MAX_REMARKS = 3;
+
+function withRemarks(recompute: Recompute, remarks: readonly string[]): Recompute {
+	if (remarks.length === 0 || recompute.status === 'skipped') {
+		return recompute;
+	}
+	const more = remarks.length > MAX_REMARKS ? ['And so on.'] : [];
+	const sentences = [recompute.reason, ...remarks.slice(0, MAX_REMARKS), ...more];
+	return { ...recompute, reason: sentences.filter((text) => text !== undefined).join(' ') };
 }
 
 function verdict({ result, mismatch, skipped }: Knowledge): Recompute {

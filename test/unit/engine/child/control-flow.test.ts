@@ -492,3 +492,63 @@ test('parameters that a body takes from made-up input are nobody’s: their heal
 	assert.equal(Math.abs(report.layers[0].parameters?.gamma[0] ?? 1), 0);
 	assert.deepEqual(report.layers[0].findings, []);
 });
+
+test('iterations within iterations, and branches within those, are counted where they run', async () => {
+	const int64 = (name: string, value: number): TensorSpec => ({ name, dtype: 'int64', dims: [], values: [value] });
+	const body = (prefix: string, nodes: readonly NodeSpec[], output: string): GraphSpec => ({
+		inputs: [
+			{ name: `${prefix}i`, dtype: 'int64', shape: [] },
+			{ name: `${prefix}on`, dtype: 'bool', shape: [] },
+			{ name: `${prefix}state`, shape: SHAPE },
+		],
+		nodes: [...nodes, { op: 'Identity', inputs: [`${prefix}on`], outputs: [`${prefix}go`] }],
+		outputs: [`${prefix}go`, output],
+	});
+	const branch = (node: NodeSpec, output: string): GraphSpec => ({ nodes: [node], outputs: [output] });
+	const inner = body(
+		'in.',
+		[
+			choice(
+				branch(batchNorm('otherwise', 'in.state', 'a'), 'a'),
+				branch({ op: 'Neg', inputs: ['in.state'], outputs: ['b'] }, 'b'),
+				'in.next',
+				'odd',
+			),
+		],
+		'in.next',
+	);
+	const outer = body(
+		'out.',
+		[
+			{ op: 'Mod', inputs: ['out.i', 'two'], outputs: ['rest'] },
+			{ op: 'Cast', inputs: ['rest'], outputs: ['odd'], attributes: { to: { i: 9 } } },
+			{
+				op: 'Loop',
+				name: 'inner',
+				inputs: ['three', '', 'out.state'],
+				outputs: ['out.next'],
+				attributes: { body: { g: inner } },
+			},
+		],
+		'out.next',
+	);
+	const loop = {
+		op: 'Loop',
+		name: 'outer',
+		inputs: ['five', '', 'x'],
+		outputs: ['y'],
+		attributes: { body: { g: outer } },
+	};
+	const graph = graphOf([loop], {
+		initializers: [...parameters('otherwise'), int64('two', 2), int64('three', 3), int64('five', 5)],
+	});
+	const { report } = await check(graph, 'loop-loop-if');
+	const [{ recompute, batch }] = report.layers;
+	assert.equal(recompute.status, 'match', recompute.reason);
+	// Odd are 1 and 3 of 0 to 4, with three iterations each.
+	assert.equal(batch?.images, 2 * 6);
+	assert.equal(
+		recompute.reason,
+		'Checked in all 3 iterations of Loop "inner". Checked in 2 of the 5 iterations of Loop "outer".',
+	);
+});
