@@ -97,7 +97,12 @@ export class BodyRun {
 		if (!(refusal instanceof RuntimeError)) {
 			throw refusal;
 		}
-		const part = new PartialRun(open, this.#runtime, await findReach(open, this.#runtime, refusal), refusal.message);
+		const part = new PartialRun(
+			open,
+			this.#runtime,
+			await findReach(open, this.#runtime, { refusal }),
+			refusal.message,
+		);
 		for (const [place, reason] of part.unreached) {
 			ports.unreached(place, reason);
 		}

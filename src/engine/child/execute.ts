@@ -73,12 +73,7 @@ export async function execute(open: OpenModel, options: InspectOptions, ports: E
 		if (!(refusal instanceof RuntimeError)) {
 			throw refusal;
 		}
-		const reach = await findReach(open, ports.runtime, refusal, new Set(plan.unfed.keys()));
-		const part = new PartialRun(open, ports.runtime, reach, refusal.message);
-		const feeds = await runner.runAll(part).catch((error) => {
-			// The reason why the model as a whole does not run is the one to tell.
-			throw error instanceof RuntimeError ? refusal : error;
-		});
+		const { part, feeds } = await runInPart(open, ports.runtime, { runner, plan, refusal });
 		if (!part.reachesAny && !ports.checker.reachedAny) {
 			throw refusal;
 		}
@@ -86,6 +81,30 @@ export async function execute(open: OpenModel, options: InspectOptions, ports: E
 	} finally {
 		await whole.dispose();
 		await inner.dispose();
+	}
+}
+
+/** @throws {RuntimeError} the refusal of the whole model, which is the reason to tell, where no part of it runs */
+async function runInPart(
+	open: OpenModel,
+	runtime: Runtime,
+	{ runner, plan, refusal }: { readonly runner: Runner; readonly plan: InputPlan; readonly refusal: RuntimeError },
+) {
+	const question = { refusal, unfed: new Set(plan.unfed.keys()) };
+	const attempt = async (feeds?: Feeds['tensors']) => {
+		const reach = await findReach(open, runtime, { ...question, ...(feeds && { feeds }) });
+		const part = new PartialRun(open, runtime, reach, refusal.message);
+		return { part, feeds: await runner.runAll(part) };
+	};
+	try {
+		return await attempt().catch(async (error) => {
+			if (!(error instanceof RuntimeError) || error.phase === 'load') {
+				throw error;
+			}
+			return attempt((await plan.feeds(0, UNKNOWN_SIZES[0])).tensors);
+		});
+	} catch (error) {
+		throw error instanceof RuntimeError ? refusal : error;
 	}
 }
 

@@ -270,3 +270,40 @@ test('what a layer lacks is told as that, and never as a wrong result', async ()
 	await without(bn(['nowhere', ...four]), 'nothing in the graph writes "nowhere", the layer\'s input');
 	assert.match((await told(bn(['nowhere', ...four]))).run, /Node input 'nowhere' is not a graph input/);
 });
+
+test('an operator that loads and does not run keeps only the layers behind it from being checked', async () => {
+	const reshape = { op: 'Reshape', name: 'head', inputs: ['n1', 'shape'], outputs: ['o'] };
+	const graph = residual({}, [reshape]);
+	const initializers = [
+		...(graph.initializers ?? []),
+		{ name: 'shape', dtype: 'int64' as const, values: [1, C, 7, 1] },
+	];
+	const inputs = [{ name: 'x', shape: [2, C, 'H', 'W'] }];
+	const { report } = await inspectBytes(buildModel({ graph: { ...graph, initializers, inputs } }));
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	assert.match(
+		report.run.reason ?? '',
+		/^onnxruntime failed while running this model: .*; what stands in front of the/,
+	);
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.match(
+		reasons(report)[1],
+		/^Not checked: the layer's input depends on Reshape "head", which onnxruntime cannot run \(.*cannot be reshaped.*\)\.$/,
+	);
+});
+
+test('statistics per activation with parameters per channel: the runtime takes that only fused, and it is told', async () => {
+	const [conv1, weight] = conv('conv1', 'x', 'c1');
+	const graph: GraphSpec = {
+		inputs: [{ name: 'x', shape: [2, C, 5, 3] }],
+		outputs: ['y'],
+		initializers: [weight, ...parameters('first')],
+		nodes: [conv1, batchNorm('first', 'c1', 'y', { spatial: { i: 0 } })],
+	};
+	const { report } = await inspectBytes(buildModel({ opset: 7, graph }));
+	assert.equal(report.layers[0].axes, 'activation');
+	assert.equal(
+		reasons(report)[0],
+		`Not checked: the layer has ${C} scale values, but its input of shape [2, ${C}, 5, 3] needs ${C * 15}.`,
+	);
+});
