@@ -53,7 +53,7 @@ export async function findReach(
 	for (let searches = 1; ; searches++) {
 		const layers = reachOf(net, open.layers, obstacles, unfed);
 		// What is computed from layers that are recomputed here has no values yet: it can be loaded, but not run.
-		const given = new Map([...inputs, ...(feeds ? [] : recomputed(layers))]);
+		const given = new Map([...inputs, ...(feeds ? [] : recomputed(layers, net))]);
 		const targets = targetsOf(feeds ? atOnce(layers) : layers);
 		const nodes = net.ancestors(targets, new Set(given.keys()));
 		const obstacle = nodes.length > 0 ? await firstRefused(nodes, (prefix) => loads(prefix, given)) : undefined;
@@ -85,9 +85,11 @@ function targetsOf(layers: ReadonlyMap<BatchNormLayer, Reach>): string[] {
 	);
 }
 
-function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>): (readonly [string, GivenTensor])[] {
-	return [...layers].flatMap(([{ output, dtype }, { kind }]) =>
-		kind === 'alone' ? [[output, { type: dtype === 'unknown' ? 'float32' : dtype }] as const] : [],
+function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>, net: NodeNet): (readonly [string, GivenTensor])[] {
+	return [...layers].flatMap(([{ node, output, dtype }, { kind }]) =>
+		kind === 'alone' && net.writer(output) === node
+			? [[output, { type: dtype === 'unknown' ? 'float32' : dtype }] as const]
+			: [],
 	);
 }
 

@@ -47,9 +47,10 @@ export function reachOf(
 	const tensors = new Map<string, Availability>([...unfed].map((input) => [input, { obstacle: { input } }]));
 	const of = (names: Iterable<string>) => combine([...names].map((name) => tensors.get(name) ?? GIVEN));
 	for (const node of net.order) {
-		const own = obstacles.get(node);
+		const own = obstacles.get(node) ?? sharedOutput(node, net);
 		const result = own ? { obstacle: own } : of(net.reads(node));
-		for (const output of node.outputs) {
+		const written = node.outputs.filter((name) => net.writer(name) === node);
+		for (const output of written) {
 			tensors.set(output, result);
 		}
 		const layer = layerAt.get(node);
@@ -61,12 +62,20 @@ export function reachOf(
 			reach.set(layer, { kind: 'whole', stage: result.stage });
 		} else if ('stage' in inputs) {
 			reach.set(layer, { kind: 'alone', stage: inputs.stage, obstacle: result.obstacle });
-			tensors.set(layer.output, { stage: inputs.stage + 1 });
+			if (written.includes(layer.output)) {
+				tensors.set(layer.output, { stage: inputs.stage + 1 });
+			}
 		} else {
 			reach.set(layer, { kind: 'blocked', obstacle: inputs.obstacle });
 		}
 	}
 	return reach;
+}
+
+/** Of several nodes that write one tensor (invalid, but seen) the net knows one: what the others write cannot be had. */
+function sharedOutput(node: Node, net: NodeNet): Obstacle | undefined {
+	const shared = node.outputs.find((name) => name !== '' && net.writer(name) !== node);
+	return shared === undefined ? undefined : { node, detail: `another node writes "${shared}" as well` };
 }
 
 /** What needs several tensors is there when the last of them is. */

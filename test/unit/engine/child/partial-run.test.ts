@@ -307,3 +307,26 @@ test('statistics per activation with parameters per channel: the runtime takes t
 		`Not checked: the layer has ${C} scale values, but its input of shape [2, ${C}, 5, 3] needs ${C * 15}.`,
 	);
 });
+
+test('a tensor that two nodes write, one of them from nothing, leaves the layers in front of it checked', async () => {
+	const nodes: NodeSpec[] = [
+		batchNorm('first', 'x', 'n1'),
+		{ op: 'Relu', inputs: ['n1'], outputs: ['r'] },
+		batchNorm('second', 'r', 'n2'),
+		{ op: 'Neg', name: 'stray', inputs: ['nowhere'], outputs: ['s'] },
+		{ op: 'Add', inputs: ['s', 's'], outputs: ['n2'] },
+		{ op: 'Abs', inputs: ['n2'], outputs: ['y'] },
+	];
+	const graph: GraphSpec = {
+		inputs: [{ name: 'x', shape: [2, C, 5, 3] }],
+		outputs: ['y'],
+		initializers: [...parameters('first'), ...parameters('second')],
+		nodes,
+	};
+	const { report } = await inspectBytes(buildModel({ graph }));
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.equal(
+		reasons(report)[1],
+		'onnxruntime refuses the layer (another node writes "n2" as well); the layer was recomputed here, but there is nothing to compare it with.',
+	);
+});
