@@ -60,6 +60,8 @@ export interface Recompute {
 	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
 	/** Why it was skipped, or what differs: one sentence. */
 	readonly reason?: string;
+	/** Skipped because the run led past the layer, by another branch or no iteration: there was nothing to check. */
+	readonly cause?: 'not-taken';
 	/** Largest absolute difference between the runtime's output and ours. */
 	readonly maxAbs?: number;
 	/** Largest difference relative to the recomputed value of the same element. */

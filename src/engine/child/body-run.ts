@@ -81,7 +81,7 @@ export class BodyRun {
 		const own: RunPorts = {
 			...ports,
 			check: (place, captured, alone) => ports.check(this.layers[place].index, captured, alone),
-			unreached: (place, reason) => ports.unreached(this.layers[place].index, reason),
+			unreached: (place, reason, cause) => ports.unreached(this.layers[place].index, reason, cause),
 			remark: (place, text) => ports.remark(this.layers[place].index, text),
 		};
 		if (open.layers.some(({ graphPath }) => graphPath === '')) {

@@ -199,7 +199,9 @@ async function runBranches({ node, bodies: branches }: Owner, tensors: Tensors, 
 			await run.run(tensors, ports);
 		} else {
 			const why = `on this input condition "${node.inputs[0] ?? ''}" is ${condition}, so ${attribute} does not run`;
-			skip({ bodies: [{ attribute, run }] }, ports, () => `Not checked: ${why}.`);
+			for (const { index } of run.layers) {
+				ports.unreached(index, `Not checked: ${why}.`, 'not-taken');
+			}
 		}
 	}
 }
@@ -239,7 +241,8 @@ async function runIterations(
 	for (const { index } of run.layers) {
 		const times = checked.get(index)?.size ?? 0;
 		if (count === 0) {
-			ports.unreached(index, `Not checked: ${title(node)} does not run a single iteration for this input.`);
+			const why = `${title(node)} does not run a single iteration for this input`;
+			ports.unreached(index, `Not checked: ${why}.`, 'not-taken');
 		} else if (times > 0) {
 			ports.remark(index, `Checked in ${extent(times, count, rest !== '.')} of ${title(node)}${rest}`);
 		}

@@ -198,7 +198,7 @@ class Runner {
 				}
 				return this.#timed(name, work);
 			},
-			unreached: (index, reason) => checker.miss(index, reason),
+			unreached: (index, reason, cause) => checker.miss(index, { reason, ...(cause && { cause }) }),
 			remark: (index, text) => checker.remark(index, text),
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {

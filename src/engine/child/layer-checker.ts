@@ -46,7 +46,7 @@ export class LayerChecker {
 	private readonly setup: CheckerOptions;
 	private readonly known = new Map<number, Knowledge | { readonly skipped: string }>();
 	/** Why a run did not reach a layer, which holds unless another one does. */
-	private readonly missed = new Map<number, string>();
+	private readonly missed = new Map<number, Pick<Recompute, 'reason' | 'cause'>>();
 	/** What to say beside a verdict: different runs may have different things to say. */
 	private readonly remarks = new Map<number, Set<string>>();
 	/** Statistics of made-up input say nothing about the data that the running statistics were taken from. */
@@ -78,7 +78,7 @@ export class LayerChecker {
 		this.missed.clear();
 		this.remarks.clear();
 		for (const [index, reason] of unreached) {
-			this.missed.set(index, reason);
+			this.missed.set(index, { reason });
 		}
 	}
 
@@ -87,9 +87,9 @@ export class LayerChecker {
 		return this.known.size > 0;
 	}
 
-	/** A run went without a layer. @param reason one sentence */
-	miss(index: number, reason: string): void {
-		this.missed.set(index, reason);
+	/** A run went without a layer. */
+	miss(index: number, why: Pick<Recompute, 'reason' | 'cause'>): void {
+		this.missed.set(index, why);
 	}
 
 	/** @param text one sentence to stand beside the layer's verdict */
@@ -192,9 +192,10 @@ export class LayerChecker {
 	/** The layer as it is known now. @param unknown why nothing may be */
 	report(index: number, unknown = 'Not checked: the run did not get to this layer.'): LayerReport {
 		const before = this.setup.structure.layers[index];
-		const known = this.known.get(index) ?? { skipped: this.missed.get(index) ?? unknown };
-		if (!('moments' in known)) {
-			return { ...before, recompute: { status: 'skipped', reason: known.skipped } };
+		const known = this.known.get(index);
+		if (!known || !('moments' in known)) {
+			const why = known ? { reason: known.skipped } : (this.missed.get(index) ?? { reason: unknown });
+			return { ...before, recompute: { status: 'skipped', ...why } };
 		}
 		const { prepared, images, normalization } = known;
 		const after: LayerReport = {

@@ -176,6 +176,14 @@ test('a mismatch in one part is one of the whole, with the largest numbers of al
 	assert.deepEqual(merge(part(), skipped).layers[0].recompute.status, 'skipped');
 });
 
+test('parts that lead past a layer have nothing to say of it', () => {
+	const past = part({ batch: null, recompute: { status: 'skipped', reason: 'Not taken.', cause: 'not-taken' } });
+	const merged = merge(past, part(), past);
+	assert.deepEqual([merged.layers[0].recompute.status, merged.layers[0].batch?.count], ['match', 64]);
+	assert.equal(merged.run.reason, part().run.reason);
+	assert.deepEqual(merge(past, past).layers[0].recompute, past.layers[0].recompute);
+});
+
 test('what was run is told of all parts', () => {
 	const others = ['b', 'c', 'd', 'e', 'f'].map((name) => part({}, `${name}.npy`));
 	const { run } = merge(part(), ...others);

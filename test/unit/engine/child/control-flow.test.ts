@@ -142,6 +142,7 @@ test('the branch that an input takes is checked, and its output is that of the I
 			other.recompute.reason,
 			`Not checked: on this input condition "cond" is ${value}, so ${not} does not run.`,
 		);
+		assert.equal(other.recompute.cause, 'not-taken');
 		assert.equal(other.batch, null);
 	}
 });
@@ -304,6 +305,7 @@ test('of a long Loop the first iterations are checked, of none nothing', async (
 	assert.deepEqual(none.layers[0].recompute, {
 		status: 'skipped',
 		reason: 'Not checked: Loop "loop" does not run a single iteration for this input.',
+		cause: 'not-taken',
 	});
 });
 
