@@ -11,7 +11,13 @@ export function parseOptions<const T extends Options>(
 	try {
 		return parseArgs({ args: [...argv], allowPositionals: true, options });
 	} catch (error) {
-		throw new UsageError((error as Error).message.split(/\.\s/)[0].replace(/\.?$/, '.'));
+		const { message } = error as Error;
+		const [, ambiguous] = /^Option '(\S+)[^']*' argument is ambiguous/.exec(message) ?? [];
+		throw new UsageError(
+			ambiguous === undefined
+				? message.split(/\.\s/)[0].replace(/\.?$/, '.')
+				: `${ambiguous} needs a value; one that begins with a dash is written as ${ambiguous}=-VALUE.`,
+		);
 	}
 }
 

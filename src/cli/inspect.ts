@@ -1,7 +1,8 @@
 import path from 'node:path';
-import { EngineClient } from '../engine/client.js';
+import { EngineClient, EngineError, type EngineProgress } from '../engine/client.js';
 import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { CollectedReport } from './collected-report.js';
 import { EXIT_FAILED } from './exit.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -18,8 +19,13 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const abort = new AbortController();
 	const interrupt = () => abort.abort();
 	process.once('SIGINT', interrupt);
+	const collected = new CollectedReport();
+	const onEvent = (event: EngineProgress) => {
+		collected.add(event);
+		progress.show(event);
+	};
 	try {
-		const report = await client.inspect({ path: model }, options, { signal: abort.signal, onEvent: progress.show });
+		const report = await client.inspect({ path: model }, options, { signal: abort.signal, onEvent });
 		progress.clear();
 		await writeOutput(report, output, { failOn });
 		if (report.run.status === 'failed') {
@@ -29,6 +35,14 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 			return EXIT_FAILED;
 		}
 		return hasFinding(report, failOn) ? 1 : 0;
+	} catch (error) {
+		const isCrash = error instanceof EngineError && error.code === 'crashed';
+		const report = isCrash ? collected.ended(error.message) : undefined;
+		if (report) {
+			progress.clear();
+			await writeOutput(report, output, { failOn });
+		}
+		throw error;
 	} finally {
 		progress.clear();
 		process.off('SIGINT', interrupt);

@@ -1,16 +1,21 @@
 import { EngineError } from '../engine/client.js';
+import { writeReason } from '../platform/write-reason.js';
 import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { mergeCommand } from './merge.js';
 import { MergeError } from './merge-reports.js';
-import { OutputError } from './output.js';
+import { OutputError, ownVersion } from './output.js';
 import { sanitize } from './text.js';
 import { USAGE, UsageError } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
 	const [command, ...rest] = argv;
+	if (rest.includes('--help') || rest.includes('-h')) {
+		process.stdout.write(USAGE);
+		return 0;
+	}
 	switch (command) {
 		case 'inspect':
 			return inspectCommand(rest);
@@ -26,6 +31,10 @@ async function main(argv: readonly string[]): Promise<number> {
 		case '-h':
 			process.stdout.write(USAGE);
 			return command === undefined ? EXIT_FAILED : 0;
+		case 'version':
+		case '--version':
+			process.stdout.write(`${await ownVersion()}\n`);
+			return 0;
 		default:
 			throw new UsageError(`There is no command "${command}".`);
 	}
@@ -47,5 +56,9 @@ main(process.argv.slice(2)).then(
 
 // A reader that stops early (`| head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-	process.exit(error.code === 'EPIPE' ? 0 : EXIT_FAILED);
+	if (error.code === 'EPIPE') {
+		process.exit(0);
+	}
+	process.stderr.write(`Standard output cannot be written: ${writeReason('', error)}.\n`);
+	process.exit(EXIT_FAILED);
 });

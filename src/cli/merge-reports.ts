@@ -76,7 +76,9 @@ export function missingStatistics(reports: readonly NamedReport[]): string[] {
 	);
 	const known = isKnown.filter(Boolean).length;
 	return reports.flatMap(({ file, report }) => {
-		const lacking = report.layers.filter(({ batch }, index) => batch === null && isKnown[index]).length;
+		const lacking = report.layers.filter(
+			({ batch, recompute }, index) => batch === null && recompute.cause !== 'not-taken' && isKnown[index],
+		).length;
 		const which = lacking === known ? '' : ` of ${lacking} of ${known} layers`;
 		return lacking === 0 ? [] : [`${file} has no batch statistics${which}: what is merged leaves its data out.`];
 	});
@@ -159,8 +161,10 @@ function mergeShapes(shapes: readonly (readonly number[] | undefined)[]): readon
 	return [shapes.reduce((total, shape) => total + (shape?.[0] ?? 0), 0), ...first.slice(1)];
 }
 
-/** A mismatch anywhere is one; a part that was not checked leaves the layer unchecked. */
-function mergeVerdicts(parts: readonly Recompute[]): Recompute {
+/** A mismatch anywhere is one; a part that was not checked leaves the layer unchecked, one that led past it does not. */
+function mergeVerdicts(all: readonly Recompute[]): Recompute {
+	const through = all.filter(({ cause }) => cause !== 'not-taken');
+	const parts = through.length > 0 ? through : all;
 	const worst =
 		parts.find(({ status }) => status === 'mismatch') ?? parts.find(({ status }) => status !== 'match') ?? parts[0];
 	const numbers = parts.filter(({ maxAbs }) => maxAbs !== undefined);

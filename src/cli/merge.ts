@@ -47,10 +47,16 @@ export function parseMergeArguments(argv: readonly string[]): MergeArguments {
 	return { files, output: parseOutputOptions(values), failOn: parseFailOn(values['fail-on']) };
 }
 
+/** UTF-8, or the UTF-16 that Windows PowerShell writes when output is redirected; a byte order mark is no part of it. */
+function decodeText(bytes: Uint8Array): string {
+	const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+	return new TextDecoder(isUtf16 ? 'utf-16le' : 'utf-8').decode(bytes);
+}
+
 /** @throws {MergeError} one sentence that names the file. */
 async function readReport(file: string): Promise<NamedReport['report']> {
 	try {
-		return parseReport(JSON.parse(await readFile(file, 'utf8')));
+		return parseReport(JSON.parse(decodeText(await readFile(file))));
 	} catch (error) {
 		if (error instanceof ReportError) {
 			throw new MergeError(`${file} is not a report that can be merged: ${error.message}`);

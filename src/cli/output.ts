@@ -56,13 +56,18 @@ export async function writeOutput(report: Report, { format, file }: OutputOption
 }
 
 async function exported(report: Report, format: ExportFormat, junit: JunitOptions): Promise<string> {
-	const { version } = JSON.parse(await readFile(path.join(__dirname, '..', 'package.json'), 'utf8'));
 	return exportReport(report, format, {
 		...junit,
-		version,
+		version: await ownVersion(),
 		uri: uriReference(report.model.path),
 		pageParts: () => readPageParts(__dirname),
 	});
+}
+
+/** Of this program. */
+export async function ownVersion(): Promise<string> {
+	const { version } = JSON.parse(await readFile(path.join(__dirname, '..', 'package.json'), 'utf8'));
+	return version;
 }
 
 /** Below the working directory as a relative reference: CI systems start in the checkout and resolve it against that. */

@@ -109,13 +109,14 @@ function findingLine({ severity, code, message }: Finding, layer: string, colour
 	return `  ${word} ${code}: ${layer === '' ? '' : `${sanitize(layer)}: `}${sanitize(message)}`;
 }
 
-/** Why parameters are not known or a layer was not checked: each reason once, with how many layers it concerns. */
+/** Why parameters are not known or a layer was not checked, or how far it was: each reason once, with how many layers it concerns. */
 function renderSkipped(layers: readonly LayerReport[]): string {
 	const reasons = new Map<string, number>();
 	for (const { recompute, parameters, parametersReason } of layers) {
 		const own = [
 			parameters === null ? parametersReason : undefined,
-			recompute.status === 'skipped' ? recompute.reason : undefined,
+			// Of a mismatch it is the finding.
+			recompute.status === 'mismatch' ? undefined : recompute.reason,
 		];
 		for (const reason of own.filter((text) => text !== undefined)) {
 			reasons.set(reason, (reasons.get(reason) ?? 0) + 1);

@@ -56,6 +56,8 @@ the data, exactly; whether running statistics fit them is judged anew.
 
   --json, --format FORMAT, -o FILE, --fail-on SEVERITY   as for inspect
 
+batchnorm-lens version prints the version of this program.
+
 Exit status: 0 all is well; 1 inspect and merge: a finding at or above --fail-on, compare: a mismatch; 2 it could not be
 done.
 `;

@@ -74,6 +74,33 @@ export async function planEdits(source: ByteSource, edits: readonly Edit[]): Pro
 	return { pieces, length };
 }
 
+/**
+ * The same for one message of the file by itself: its content with the edits made that lie in it.
+ * @throws {OnnxError} `io` when the messages are not where they were
+ */
+export async function planMessage(source: ByteSource, message: ByteSpan, edits: readonly Edit[]): Promise<EditPlan> {
+	const end = message.offset + message.length;
+	const inside = edits.filter(({ at }) => at.offset >= message.offset && at.offset + at.length <= end);
+	const pieces = await new Planner(source).rewrite(message, inside);
+	return { pieces, length: totalLength(pieces) };
+}
+
+/** The bytes of a planned file in one piece, with `tail` after them. */
+export async function editedBytes(
+	plan: EditPlan,
+	source: ByteSource,
+	tail: Uint8Array = new Uint8Array(0),
+): Promise<Uint8Array> {
+	const bytes = new Uint8Array(plan.length + tail.length);
+	let at = 0;
+	for await (const chunk of renderEdits(plan, source)) {
+		bytes.set(chunk, at);
+		at += chunk.length;
+	}
+	bytes.set(tail, at);
+	return bytes;
+}
+
 /** The bytes of a planned file in chunks of at most 1 MB, reading `source` along the way. */
 export async function* renderEdits(plan: EditPlan, source: ByteSource): AsyncGenerator<Uint8Array> {
 	for (const piece of plan.pieces) {

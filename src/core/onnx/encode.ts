@@ -75,10 +75,13 @@ export function encodeValueInfo(
 }
 
 /** What of a node is to be another; what is left out stays as it is. */
-export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>>;
+export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>> & {
+	/** AttributeProto messages in place of all that the node has. */
+	readonly attributes?: readonly Uint8Array[];
+};
 
 /**
- * A NodeProto with other inputs, outputs or name. All its other fields (attributes, doc string, what is not known here)
+ * A NodeProto with other inputs, outputs, name or attributes. All its other fields (doc string, what is not known here)
  * keep their bytes and their order.
  * @param message the node's message, without tag and length
  * @throws {OnnxError} `malformed`
@@ -90,7 +93,10 @@ export function rewriteNode(message: Uint8Array, change: NodeChange): MessageByt
 	if (change.name !== undefined) {
 		text(writer, 3, change.name);
 	}
-	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3];
+	for (const attribute of change.attributes ?? []) {
+		writer.tag(5, WireType.LengthDelimited).bytes(attribute);
+	}
+	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5];
 	const loaded = { bytes: message, start: 0 };
 	const wire = new WireReader(loaded, (what) => new OnnxError('malformed', `In a node, ${what}.`));
 	for (let position = 0; position < message.length; ) {

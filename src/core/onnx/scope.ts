@@ -237,7 +237,7 @@ function indexConsumers(nodes: readonly Node[]): ReadonlyMap<string, readonly No
 }
 
 /** Names that a body uses without defining them. */
-function freeNames(graph: Graph): Set<string> {
+export function freeNames(graph: Graph): Set<string> {
 	const used = new Set<string>(graph.outputs.map((output) => output.name));
 	const defined = new Set<string>([...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);
 	for (const node of graph.nodes) {

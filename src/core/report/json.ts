@@ -107,6 +107,7 @@ export const model = record<ModelSummary>({
 const recompute = record<Recompute>({
 	status: oneOf('match', 'mismatch', 'skipped', 'pending'),
 	reason: optional(text),
+	cause: optional(oneOf('not-taken')),
 	maxAbs: optional(real),
 	maxRel: optional(real),
 	maxUlp: optional(real),

@@ -60,6 +60,8 @@ export interface Recompute {
 	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
 	/** Why it was skipped, or what differs: one sentence. */
 	readonly reason?: string;
+	/** Skipped because the run led past the layer, by another branch or no iteration: there was nothing to check. */
+	readonly cause?: 'not-taken';
 	/**
 	 * The most that any element of the runtime's output is off by. The largest difference itself where something is above its
 	 * bound; otherwise an upper limit, a few units in the last place above it at most (VerifyResult in kernel/types.ts).

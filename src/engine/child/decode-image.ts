@@ -22,7 +22,10 @@ export function decodeImage(bytes: Uint8Array, file: string): Image {
 	try {
 		if (hasPngSignature(bytes.subarray(0, PNG_SIZE))) {
 			checkPngSize(bytes);
-			return fromPng(decodePng(bytes));
+			return complete(fromPng(decodePng(bytes)));
+		}
+		if (JPEG_START.some((byte, i) => bytes[i] !== byte)) {
+			throw new Error(bytes.length === 0 ? 'it is empty' : 'it begins as neither of them does');
 		}
 		const { width, height, data } = decodeJpeg(bytes, {
 			useTArray: true,
@@ -30,9 +33,9 @@ export function decodeImage(bytes: Uint8Array, file: string): Image {
 			maxResolutionInMP: MAX_MEGAPIXELS,
 			maxMemoryUsageInMB: MAX_JPEG_MEGABYTES,
 		});
-		return { width, height, planes: split(data, { channels: 3, kept: 3, full: 255 }) };
+		return complete({ width, height, planes: split(data, { channels: 3, kept: 3, full: 255 }) });
 	} catch (error) {
-		const why = error instanceof Error ? error.message.split('\n')[0].replace(/\.$/, '') : String(error);
+		const why = error instanceof Error ? error.message.split('\n')[0].replace(/[.:]$/, '') : String(error);
 		throw new InputError(`${file} is not a PNG or JPEG image that can be read: ${why}.`);
 	}
 }
@@ -40,13 +43,26 @@ export function decodeImage(bytes: Uint8Array, file: string): Image {
 /** A PNG's signature, and where its first chunk keeps width and height. */
 const PNG_SIZE = 8;
 const PNG_WIDTH = 16;
+const JPEG_START = [0xff, 0xd8];
 
 function checkPngSize(bytes: Uint8Array): void {
+	if (bytes.length < PNG_WIDTH + 8) {
+		throw new Error('it is cut short');
+	}
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const [width, height] = [view.getUint32(PNG_WIDTH), view.getUint32(PNG_WIDTH + 4)];
 	if (width * height > MAX_MEGAPIXELS * 1e6) {
 		throw new Error(`it has ${width} x ${height} pixels, more than ${MAX_MEGAPIXELS} million`);
 	}
+}
+
+/** What decoders hand out of damaged files may have fewer pixels than its size says, or none. */
+function complete(image: Image): Image {
+	const { width, height, planes } = image;
+	if (width * height === 0 || planes.some((plane) => plane.length !== width * height)) {
+		throw new Error(`it says that it has ${width} x ${height} pixels, and has ${planes[0]?.length ?? 0}`);
+	}
+	return image;
 }
 
 function fromPng(png: DecodedPng): Image {

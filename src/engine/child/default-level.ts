@@ -2,7 +2,7 @@ import { isFloatName } from '../../core/batchnorm/bound.js';
 import type { ModelFile } from './model-file.js';
 import { differenceOf, perturb, spreadOf } from './output-difference.js';
 import { coarsestRounding } from './roundoff.js';
-import type { Runtime, RuntimeTensor } from './runtime.js';
+import { fetchable, type Runtime, type RuntimeTensor } from './runtime.js';
 
 type Tensors = ReadonlyMap<string, RuntimeTensor>;
 
@@ -58,10 +58,8 @@ export class DefaultLevel {
 			...(without.length > 0 && { disabledOptimizers: without }),
 		});
 		try {
-			return await session.run(
-				feeds,
-				model.graph.outputs.map(({ name }) => name),
-			);
+			const outputs = model.graph.outputs.map(({ name }) => name);
+			return await session.run(feeds, fetchable(session, outputs));
 		} finally {
 			await session.release();
 		}

@@ -24,7 +24,8 @@ export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSou
 		}
 		const symbol = String(size);
 		const fallback = axis === 0 ? batch : unknownSize;
-		return symbols?.get(symbol) ?? dimensions[`${name}:${axis}`] ?? dimensions[symbol] ?? fallback;
+		const asked = [`${name}:${axis}`, symbol].find((place) => Object.hasOwn(dimensions, place));
+		return symbols?.get(symbol) ?? (asked === undefined ? fallback : dimensions[asked]);
 	});
 }
 
@@ -48,6 +49,22 @@ export function checkDimensions(
 		const known = open.length === 0 ? 'all its sizes are fixed' : `it leaves open: ${[...new Set(open)].join(', ')}`;
 		throw new InputError(`The model has no open dimension "${unknown}"; ${known}.`);
 	}
+}
+
+/** With the symbols whose size is asked for by place ("input:2"): other inputs that have them get the same. */
+export function withSymbols(
+	inputs: readonly RuntimeValue[],
+	dimensions: Readonly<Record<string, number>> = {},
+): Readonly<Record<string, number>> {
+	const asked = inputs.flatMap(({ name, shape = [] }) =>
+		shape.flatMap((size, axis) =>
+			!isKnown(size) && size !== '' && Object.hasOwn(dimensions, `${name}:${axis}`)
+				? [[String(size), dimensions[`${name}:${axis}`]] as const]
+				: [],
+		),
+	);
+	// The first input that says one wins.
+	return { ...Object.fromEntries(asked.toReversed()), ...dimensions };
 }
 
 /** Symbols of the inputs' declared dimensions, with the sizes that they have in what is fed. */

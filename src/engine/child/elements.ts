@@ -18,7 +18,7 @@ export function fromNumbers(values: ArrayLike<number>, type: string, name: strin
 export function fillElements(type: string, length: number, next: (index: number) => number, name: string): TensorData {
 	const array = allocate(type, length);
 	if (array === undefined) {
-		throw new InputError(`${name} has element type ${type}; only numeric and boolean tensors can be fed.`);
+		throw new InputError(`${name} has element type ${type}, which cannot be fed.`);
 	}
 	if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
 		for (let i = 0; i < length; i++) {
@@ -34,6 +34,11 @@ export function fillElements(type: string, length: number, next: (index: number)
 		}
 	}
 	return array;
+}
+
+/** Whether tensors of this type can be fed. */
+export function isFeedable(type: string): boolean {
+	return allocate(type, 0) !== undefined;
 }
 
 function allocate(type: string, length: number): TensorData | undefined {

@@ -3,6 +3,7 @@ import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { RunInput } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import type { InspectOptions, Stage as Progress } from '../../protocol/host-engine.js';
+import { ControlFlow } from './control-flow.js';
 import { symbolsOf } from './dimensions.js';
 import { type Feeds, type InputPlan, planInputs } from './inputs.js';
 import type { LayerChecker } from './layer-checker.js';
@@ -58,27 +59,52 @@ export async function execute(open: OpenModel, options: InspectOptions, ports: E
 		files: options.inputs,
 		positive: varianceInputs(open.layers),
 	});
-	const runner = new Runner(open, options, ports, { plan, milliseconds });
+	const inner = new ControlFlow(open, ports.runtime);
+	const runner = new Runner(open, options, ports, { plan, milliseconds, inner });
 	ports.progress('loading');
 	const whole = new WholeRun(open, ports.runtime);
 	try {
+		for (const why of plan.unfed.values()) {
+			throw new RuntimeError(why);
+		}
 		const feeds = await runner.runAll(whole);
 		return { ...describe(whole, feeds, plan), partial: false, outputs: whole.outputs, milliseconds };
 	} catch (refusal) {
 		if (!(refusal instanceof RuntimeError)) {
 			throw refusal;
 		}
-		const part = new PartialRun(open, ports.runtime, await findReach(open, ports.runtime, refusal), refusal.message);
-		const feeds = await runner.runAll(part).catch((error) => {
-			// The reason why the model as a whole does not run is the one to tell.
-			throw error instanceof RuntimeError ? refusal : error;
-		});
-		if (!part.reachesAny) {
+		const { part, feeds } = await runInPart(open, ports.runtime, { runner, plan, refusal });
+		if (!part.reachesAny && !ports.checker.reachedAny) {
 			throw refusal;
 		}
 		return { ...describe(part, feeds, plan), partial: true, outputs: new Map(), milliseconds };
 	} finally {
 		await whole.dispose();
+		await inner.dispose();
+	}
+}
+
+/** @throws {RuntimeError} the refusal of the whole model, which is the reason to tell, where no part of it runs */
+async function runInPart(
+	open: OpenModel,
+	runtime: Runtime,
+	{ runner, plan, refusal }: { readonly runner: Runner; readonly plan: InputPlan; readonly refusal: RuntimeError },
+) {
+	const question = { refusal, unfed: new Set(plan.unfed.keys()) };
+	const attempt = async (feeds?: Feeds['tensors']) => {
+		const reach = await findReach(open, runtime, { ...question, ...(feeds && { feeds }) });
+		const part = new PartialRun(open, runtime, reach, refusal.message);
+		return { part, feeds: await runner.runAll(part) };
+	};
+	try {
+		return await attempt().catch(async (error) => {
+			if (!(error instanceof RuntimeError) || error.phase === 'load') {
+				throw error;
+			}
+			return attempt((await plan.feeds(0, UNKNOWN_SIZES[0])).tensors);
+		});
+	} catch (error) {
+		throw error instanceof RuntimeError ? refusal : error;
 	}
 }
 
@@ -98,9 +124,10 @@ class Runner {
 	readonly #options: InspectOptions;
 	readonly #ports: ExecutePorts;
 	readonly #plan: InputPlan;
+	readonly #inner: ControlFlow;
 	readonly #milliseconds: Record<string, number>;
 	/** Layers that are complete and not told of. */
-	#complete: number[] = [];
+	readonly #complete = new Set<number>();
 	/** When some were told of last. */
 	#told = Number.NEGATIVE_INFINITY;
 
@@ -108,12 +135,18 @@ class Runner {
 		open: OpenModel,
 		options: InspectOptions,
 		ports: ExecutePorts,
-		work: { readonly plan: InputPlan; readonly milliseconds: Record<string, number> },
+		work: {
+			readonly plan: InputPlan;
+			readonly milliseconds: Record<string, number>;
+			/** Runs what is in bodies, after the graph around them. */
+			readonly inner: ControlFlow;
+		},
 	) {
 		this.#open = open;
 		this.#options = options;
 		this.#ports = ports;
 		this.#plan = work.plan;
+		this.#inner = work.inner;
 		this.#milliseconds = work.milliseconds;
 	}
 
@@ -149,7 +182,9 @@ class Runner {
 	async #runOnce(run: ModelRun, { tensors }: Feeds, number: number): Promise<void> {
 		const { kernel, checker, progress } = this.#ports;
 		const { runs } = this.#plan;
-		this.#complete = [];
+		this.#complete.clear();
+		/** Of a layer that runs several times the first output is kept. */
+		const saved = new Set<number>();
 		const total = this.#open.layers.length;
 		progress('running', number, runs);
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
@@ -163,14 +198,17 @@ class Runner {
 				}
 				return this.#timed(name, work);
 			},
+			unreached: (index, reason, cause) => checker.miss(index, { reason, ...(cause && { cause }) }),
+			remark: (index, text) => checker.remark(index, text),
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {
 				const prepared = checker.check(index, captured, alone);
-				if (prepared) {
+				if (prepared && !saved.has(index)) {
+					saved.add(index);
 					await checker.save(index, prepared, runs === 1 ? '' : String(number));
 				}
 				if (number === runs - 1) {
-					this.#complete.push(index);
+					this.#complete.add(index);
 					if (performance.now() - this.#told >= PROGRESS_MS) {
 						progress('verifying', index, total);
 						this.#tell();
@@ -180,6 +218,7 @@ class Runner {
 			},
 		};
 		await run.run({ tensors, symbols }, ports);
+		await this.#inner.run({ tensors, symbols }, ports);
 		this.#tell();
 	}
 
@@ -187,7 +226,7 @@ class Runner {
 		for (const index of this.#complete) {
 			this.#ports.onLayer(index);
 		}
-		this.#complete = [];
+		this.#complete.clear();
 		this.#told = performance.now();
 	}
 

@@ -1,4 +1,4 @@
-import { fromNumbers } from './elements.js';
+import { fromNumbers, isFeedable } from './elements.js';
 import { InputError } from './errors.js';
 import { isFloat } from './made-up.js';
 import type { NpyArray } from './npy.js';
@@ -24,7 +24,14 @@ export function fitArray(array: NpyArray, input: RuntimeValue, file: string): Np
 		const values = array.data as Float32Array | Float64Array;
 		return { type: input.type, shape, data: fromNumbers(values, input.type, file) };
 	}
-	throw new InputError(`${file} holds ${array.type}, but input "${input.name}" takes ${input.type}.`);
+	throw new InputError(
+		`${file} holds ${array.type}, but input "${input.name}" takes ${input.type}.${wayOut(input.type)}`,
+	);
+}
+
+/** What NumPy calls a type, where a model input takes it, is its name there. */
+function wayOut(type: string): string {
+	return type === 'bfloat16' || !isFeedable(type) ? '' : ` Convert it, for example with .astype('${type}').`;
 }
 
 /** A size that nothing tells is "?". */

@@ -1,6 +1,8 @@
-import { addToGraph, type Edit, planEdits, removeMessage, renderEdits } from '../../core/onnx/edit.js';
+import { addToGraph, type Edit, editedBytes, planEdits, removeMessage } from '../../core/onnx/edit.js';
 import { type MessageBytes, rewriteNode } from '../../core/onnx/encode.js';
-import type { Model, Node } from '../../core/onnx/model.js';
+import { encodeAttribute } from '../../core/onnx/encode-attribute.js';
+import type { ByteSpan, Model, Node } from '../../core/onnx/model.js';
+import { renameTensors } from '../../core/onnx/rename.js';
 import { bodies, Scope } from '../../core/onnx/scope.js';
 import type { ByteSource } from '../../core/onnx/source.js';
 import { type ModelFile, openModelFile } from './model-file.js';
@@ -8,8 +10,9 @@ import { type ModelFile, openModelFile } from './model-file.js';
 /**
  * The same model with the calls of model-local functions replaced by the nodes of their bodies, so that the tensors around
  * the layers in them can be reached: what runtimes do themselves when they load it. Layers keep their number and order.
- * @returns undefined where no layer is in a function, or where a function is more than a list of nodes (it has subgraphs,
- * refers to attributes of its caller, or brings another operator set)
+ * A call stays where its function's nodes would mean something else there: where it brings another operator set, or its
+ * subgraphs refer to attributes of the call.
+ * @returns undefined where no layer is in a function, or no call can be replaced
  * @throws {OnnxError} `io` when the file was changed since it was read
  */
 export async function inlineFunctions(file: ModelFile): Promise<ModelFile | undefined> {
@@ -19,23 +22,11 @@ export async function inlineFunctions(file: ModelFile): Promise<ModelFile | unde
 	}
 	const scope = Scope.ofModel(model);
 	const inliner = new Inliner(model, source, scope);
-	const edits: Edit[] = [];
-	for (const node of model.graph.nodes) {
-		const nodes = await inliner.nodesOf(scope, node, (name) => name);
-		if (nodes === 'impossible') {
-			return undefined;
-		}
-		if (nodes) {
-			edits.push(...nodes.map((message) => addToGraph(model.graph, 'node', message, node)), removeMessage(node));
-		}
+	const edits = await inliner.edits(scope);
+	if (edits.length === 0) {
+		return undefined;
 	}
-	const plan = await planEdits(source, edits);
-	const bytes = new Uint8Array(plan.length);
-	let at = 0;
-	for await (const chunk of renderEdits(plan, source)) {
-		bytes.set(chunk, at);
-		at += chunk.length;
-	}
+	const bytes = await editedBytes(await planEdits(source, edits), source);
 	const inlined = await openModelFile({ path: source.name, bytes });
 	// External data stay where they were: beside the file that this one is made of.
 	const access = { ...file.access, source: inlined.source };
@@ -58,11 +49,27 @@ class Inliner {
 		this.#main = main;
 	}
 
+	/** What makes of a graph, and of the bodies in it, the same with fewer calls. */
+	async edits(scope: Scope): Promise<Edit[]> {
+		const edits: Edit[] = [];
+		for (const node of scope.graph.nodes) {
+			const nodes = await this.nodesOf(scope, node, (name) => name);
+			if (nodes) {
+				edits.push(...nodes.map((message) => addToGraph(scope.graph, 'node', message, node)), removeMessage(node));
+			}
+			for (const { attribute, graph } of nodes ? [] : bodies(node)) {
+				edits.push(...(await this.edits(scope.ofBody(node, graph, attribute))));
+			}
+		}
+		return edits;
+	}
+
 	/**
-	 * The nodes that a call stands for, under names of the main graph; undefined when the node is no call.
+	 * The nodes that a call stands for, under names of the main graph; undefined when the node is no call, or one that has to
+	 * stay.
 	 * @param outer names of the scope that the node is in, as the main graph has them
 	 */
-	async nodesOf(scope: Scope, node: Node, outer: Rename): Promise<MessageBytes[] | 'impossible' | undefined> {
+	async nodesOf(scope: Scope, node: Node, outer: Rename): Promise<MessageBytes[] | undefined> {
 		this.#calls += 1;
 		const call = scope.ofCall(node, String(this.#calls));
 		if (!call) {
@@ -73,13 +80,18 @@ class Inliner {
 		const messages: MessageBytes[] = [];
 		for (const inner of call.graph.nodes) {
 			const nested = await this.nodesOf(call, inner, rename);
-			if (nested === 'impossible' || (!nested && !this.#isPlain(call, inner))) {
-				return 'impossible';
+			if (nested) {
+				messages.push(...nested);
+				continue;
 			}
-			messages.push(...(nested ?? [await this.#renamed(inner, rename, prefix)]));
+			const attributes = await this.#attributes(call, inner);
+			if (attributes === 'impossible' || !this.#isPlain(call, inner)) {
+				return undefined;
+			}
+			messages.push(await this.#renamed(inner, { rename, prefix, attributes }));
 		}
 		const written = new Set(call.graph.nodes.flatMap(({ outputs }) => outputs));
-		return call.graph.outputs.every(({ name }) => written.has(name)) ? messages : 'impossible';
+		return call.graph.outputs.every(({ name }) => written.has(name)) ? messages : undefined;
 	}
 
 	/** Formal inputs and outputs are the caller's; what the body makes for itself gets a name of its own. */
@@ -97,18 +109,46 @@ class Inliner {
 
 	/** Whether a node means the same in the main graph when its tensors are renamed. */
 	#isPlain(call: Scope, node: Node): boolean {
+		const inner = bodies(node).flatMap(({ graph }) => graph.nodes);
+		const refers = ({ attributes }: Node) => [...attributes.values()].some(({ refAttrName }) => refAttrName);
 		return (
-			bodies(node).length === 0 &&
-			[...node.attributes.values()].every(({ refAttrName }) => !refAttrName) &&
-			call.opset(node.domain) === this.#main.opset(node.domain)
+			call.opset(node.domain) === this.#main.opset(node.domain) &&
+			inner.every((each) => !refers(each) && this.#isPlain(call, each))
 		);
 	}
 
+	/**
+	 * A node's attributes where some of them stand for those of the call: with their values, or without those that the call
+	 * leaves out. undefined: it has none of these.
+	 */
+	async #attributes(call: Scope, node: Node): Promise<Uint8Array[] | 'impossible' | undefined> {
+		const own = [...node.attributes.values()];
+		if (own.every(({ refAttrName }) => !refAttrName)) {
+			return undefined;
+		}
+		const messages: Uint8Array[] = [];
+		for (const { name } of own) {
+			const value = call.attribute(node, name);
+			const message = value && encodeAttribute(name, value, value.t && (await this.#read(value.t.span)));
+			if (value && !message) {
+				return 'impossible';
+			}
+			messages.push(...(message ? [message] : []));
+		}
+		return messages;
+	}
+
+	async #read({ offset, length }: ByteSpan): Promise<Uint8Array> {
+		return Uint8Array.from(await this.#source.read(offset, length));
+	}
+
 	/** No two nodes may have one name, which all calls of a function would have. */
-	async #renamed(node: Node, rename: Rename, prefix: string): Promise<MessageBytes> {
-		const { offset, length } = node.span;
-		const message = Uint8Array.from(await this.#source.read(offset, length));
+	async #renamed(
+		node: Node,
+		{ rename, prefix, attributes }: { rename: Rename; prefix: string; attributes: Uint8Array[] | undefined },
+	): Promise<MessageBytes> {
 		const name = node.name === '' ? '' : prefix + node.name;
-		return rewriteNode(message, { name, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
+		const message = renameTensors(await this.#read(node.span), rename);
+		return rewriteNode(message, { name, ...(attributes && { attributes }) });
 	}
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { unzipSync } from 'fflate';
 import { OnnxError } from '../../core/onnx/errors.js';
@@ -46,8 +46,15 @@ export async function readInputFile(file: string, input: string): Promise<NpyArr
 /** @throws {InputError} */
 export async function readWhole(file: string): Promise<Uint8Array> {
 	try {
+		const stats = await stat(file);
+		if (!stats.isFile() && !stats.isDirectory()) {
+			throw new InputError(`${file} cannot be read: it is a device or pipe, not a file.`);
+		}
 		return await readFile(file);
 	} catch (error) {
+		if (error instanceof InputError) {
+			throw error;
+		}
 		const code = (error as NodeJS.ErrnoException).code;
 		const why =
 			code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : (error as Error).message;

@@ -2,12 +2,12 @@ import path from 'node:path';
 import type { Distribution, Normalization } from '../../core/report/run-choices.js';
 import type { RunInput } from '../../core/report/types.js';
 import type { InputFile } from '../../protocol/host-engine.js';
-import { checkDimensions, chooseShape, hasGuess, symbolsOf } from './dimensions.js';
+import { checkDimensions, chooseShape, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
 import { InputError } from './errors.js';
 import { fitArray, stack } from './fit-array.js';
 import { isImageFile, readImage } from './image-file.js';
 import { readInputFile } from './input-files.js';
-import { describeMadeUp, makeUp } from './made-up.js';
+import { describeMadeUp, makeUp, whyUnfed } from './made-up.js';
 import type { NpyArray } from './npy.js';
 import { seededRandom } from './random.js';
 import type { RuntimeTensor, RuntimeValue } from './runtime.js';
@@ -37,11 +37,13 @@ export interface InputOptions {
 /** The runs that a model's inputs make. */
 export interface InputPlan {
 	readonly runs: number;
+	/** Inputs that get no value, each with the reason in one sentence. */
+	readonly unfed: ReadonlyMap<string, string>;
 	/** Whether a dimension has to be guessed: `unknownSize` then makes a difference. */
 	readonly guesses: boolean;
 	/**
 	 * @param unknownSize stands in for every dimension that nothing tells
-	 * @throws {InputError} when a file does not fit its input, or an input is of a type that cannot be made.
+	 * @throws {InputError} when a file does not fit its input, or an input is larger than what is made up.
 	 */
 	feeds(run: number, unknownSize: number): Promise<Feeds>;
 }
@@ -52,6 +54,7 @@ export interface InputPlan {
  */
 export async function planInputs(inputs: readonly RuntimeValue[], options: InputOptions): Promise<InputPlan> {
 	checkDimensions(inputs, options.dimensions);
+	const dimensions = withSymbols(inputs, options.dimensions);
 	const files = await filesByInput(inputs, options.files);
 	const several = inputs.find(({ name }) => (files.get(name)?.length ?? 0) > 1);
 	const list = (several && files.get(several.name)) ?? [];
@@ -61,19 +64,31 @@ export async function planInputs(inputs: readonly RuntimeValue[], options: Input
 		const own = files.get(name) ?? [];
 		return own.length > 1 ? own.slice(run * size, (run + 1) * size) : own;
 	};
+	const unfed = new Map(
+		inputs.flatMap((input) => {
+			const why = files.has(input.name) ? undefined : whyUnfed(input);
+			return why === undefined ? [] : [[input.name, why] as const];
+		}),
+	);
+	const fed = inputs.filter(({ name }) => !unfed.has(name));
 	return {
 		runs,
-		guesses: inputs.some((input) => !files.has(input.name) && hasGuess(input, options.dimensions)),
-		feeds: (run, unknownSize) => makeRun(inputs, (name) => inRun(name, run), { ...options, unknownSize }),
+		unfed,
+		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
+		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, dimensions, unknownSize }),
 	};
 }
 
-/** The feeds of a single run. */
+/** The feeds of a single run. @throws {InputError} also when an input would get no value */
 export async function makeFeeds(
 	inputs: readonly RuntimeValue[],
 	options: InputOptions & { readonly unknownSize: number },
 ): Promise<Feeds> {
-	return (await planInputs(inputs, options)).feeds(0, options.unknownSize);
+	const plan = await planInputs(inputs, options);
+	for (const why of plan.unfed.values()) {
+		throw new InputError(why);
+	}
+	return plan.feeds(0, options.unknownSize);
 }
 
 /** How many of an input's files are run at a time: as many as its declared batch takes, or the one asked for. */
@@ -111,7 +126,7 @@ async function makeRun(
 	const { seed, random: distribution = 'normal', positive } = options;
 	const random = seededRandom(seed);
 	for (const input of inputs.filter(({ name }) => madeUp.has(name))) {
-		const shape = chooseShape(input, { ...options, symbols });
+		const shape = chooseShape(input, { ...options, symbols }) ?? [];
 		const making = { random, distribution, positive: positive?.has(input.name) ?? false };
 		arrays.set(input.name, makeUp(input, shape, making));
 		origins.set(input.name, describeMadeUp(input, distribution, seed));

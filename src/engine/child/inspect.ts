@@ -9,6 +9,7 @@ import { inlineFunctions } from './inline-functions.js';
 import { LayerChecker } from './layer-checker.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { type Runtime, RuntimeError } from './runtime.js';
+import { makeFolder } from './saved-outputs.js';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
@@ -68,6 +69,10 @@ class Inspection {
 		const checker = new LayerChecker(setup);
 		let runtime: Runtime | undefined;
 		try {
+			if (this.#options.saveOutputs !== undefined) {
+				// What cannot be written is told before the model has run.
+				await makeFolder(this.#options.saveOutputs);
+			}
 			runtime = this.#ports.runtime();
 			const execution = await this.#execute(runnable, { runtime, kernel, checker });
 			const { model, remarks, compare } = await this.#compareOptimized(runnable, { runtime, checker }, execution);
@@ -140,9 +145,9 @@ class Inspection {
 	}
 }
 
-/** Whether anything of what the model is fed was said, rather than left to the defaults. */
-function asksForInput({ inputs, dimensions = {}, batch }: InspectOptions): boolean {
-	return inputs.length > 0 || Object.keys(dimensions).length > 0 || batch !== 1;
+/** Whether anything of what the model is fed, and of where its outputs go, was said rather than left to the defaults. */
+function asksForInput({ inputs, dimensions = {}, batch, saveOutputs }: InspectOptions): boolean {
+	return inputs.length > 0 || Object.keys(dimensions).length > 0 || batch !== 1 || saveOutputs !== undefined;
 }
 
 function withoutRun(structure: Report, reason: string): Report {

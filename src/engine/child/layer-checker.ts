@@ -1,4 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { dataHealth } from '../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../core/batchnorm/drift.js';
@@ -10,12 +9,12 @@ import type { FloatData, Kernel, Moments, VerifyResult } from '../../kernel/type
 import type { InspectOptions } from '../../protocol/host-engine.js';
 import type { Feeds } from './inputs.js';
 import { judgeNormalization } from './judge-normalization.js';
-import { encodeNpy } from './npy.js';
 import { runTimeParameters } from './open-model.js';
 import { explainOverwritten } from './overwritten-constants.js';
 import { type PreparedLayer, prepareLayer } from './prepare-layer.js';
 import { checkStatistics } from './running-statistics.js';
 import type { RuntimeTensor } from './runtime.js';
+import { saveOutput } from './saved-outputs.js';
 import { dependsOn } from './subgraph.js';
 import { badChannels, batchStatistics, judge, mergeResults, verifyLayer } from './verify-layer.js';
 
@@ -46,6 +45,10 @@ export interface CheckerOptions {
 export class LayerChecker {
 	private readonly setup: CheckerOptions;
 	private readonly known = new Map<number, Knowledge | { readonly skipped: string }>();
+	/** Why a run did not reach a layer, which holds unless another one does. */
+	private readonly missed = new Map<number, Pick<Recompute, 'reason' | 'cause'>>();
+	/** What to say beside a verdict: different runs may have different things to say. */
+	private readonly remarks = new Map<number, Set<string>>();
 	/** Statistics of made-up input say nothing about the data that the running statistics were taken from. */
 	private judgesDrift = false;
 	/** Layers whose parameters come from made-up input: their health is nobody's. */
@@ -72,9 +75,26 @@ export class LayerChecker {
 			),
 		);
 		this.known.clear();
-		for (const [index, skipped] of unreached) {
-			this.known.set(index, { skipped });
+		this.missed.clear();
+		this.remarks.clear();
+		for (const [index, reason] of unreached) {
+			this.missed.set(index, { reason });
 		}
+	}
+
+	/** Whether there is anything to say of any layer that only a run tells. */
+	get reachedAny(): boolean {
+		return this.known.size > 0;
+	}
+
+	/** A run went without a layer. */
+	miss(index: number, why: Pick<Recompute, 'reason' | 'cause'>): void {
+		this.missed.set(index, why);
+	}
+
+	/** @param text one sentence to stand beside the layer's verdict */
+	remark(index: number, text: string): void {
+		this.remarks.set(index, (this.remarks.get(index) ?? new Set()).add(text));
 	}
 
 	/**
@@ -165,24 +185,23 @@ export class LayerChecker {
 	async save(index: number, prepared: PreparedLayer, folder: string): Promise<void> {
 		const { saveOutputs } = this.setup.options;
 		if (saveOutputs !== undefined) {
-			const { type, dims, data } = this.recompute(prepared);
-			await mkdir(path.join(saveOutputs, folder), { recursive: true });
-			await writeFile(path.join(saveOutputs, folder, `${index}.npy`), encodeNpy({ type, shape: dims, data }));
+			await saveOutput(path.join(saveOutputs, folder), index, this.recompute(prepared));
 		}
 	}
 
 	/** The layer as it is known now. @param unknown why nothing may be */
 	report(index: number, unknown = 'Not checked: the run did not get to this layer.'): LayerReport {
 		const before = this.setup.structure.layers[index];
-		const known = this.known.get(index) ?? { skipped: unknown };
-		if (!('moments' in known)) {
-			return { ...before, recompute: { status: 'skipped', reason: known.skipped } };
+		const known = this.known.get(index);
+		if (!known || !('moments' in known)) {
+			const why = known ? { reason: known.skipped } : (this.missed.get(index) ?? { reason: unknown });
+			return { ...before, recompute: { status: 'skipped', ...why } };
 		}
 		const { prepared, images, normalization } = known;
 		const after: LayerReport = {
 			...before,
 			...prepared.shown,
-			recompute: verdict(known),
+			recompute: withRemarks(verdict(known), [...(this.remarks.get(index) ?? [])]),
 			batch: batchStatistics(known, images),
 			...(normalization && { normalization }),
 			// N of all runs together.
@@ -240,6 +259,18 @@ function merge(a: Knowledge, b: Knowledge): Knowledge {
 		...(b.mismatch !== undefined && { mismatch: b.mismatch }),
 		...(b.skipped !== undefined && { skipped: b.skipped }),
 	};
+}
+
+/** As many as a person reads. */
+const MAX_REMARKS = 3;
+
+function withRemarks(recompute: Recompute, remarks: readonly string[]): Recompute {
+	if (remarks.length === 0 || recompute.status === 'skipped') {
+		return recompute;
+	}
+	const more = remarks.length > MAX_REMARKS ? ['And so on.'] : [];
+	const sentences = [recompute.reason, ...remarks.slice(0, MAX_REMARKS), ...more];
+	return { ...recompute, reason: sentences.filter((text) => text !== undefined).join(' ') };
 }
 
 function verdict({ result, mismatch, skipped }: Knowledge): Recompute {

@@ -1,9 +1,9 @@
 import type { Distribution } from '../../core/report/run-choices.js';
-import { fillElements } from './elements.js';
+import { fillElements, isFeedable } from './elements.js';
 import { InputError } from './errors.js';
 import type { NpyArray } from './npy.js';
 import type { Random } from './random.js';
-import type { RuntimeValue } from './runtime.js';
+import { NO_TENSOR, type RuntimeValue } from './runtime.js';
 import { elementsOf } from './tensor-size.js';
 
 /** 2^28 float32 values are 1 GiB: a shape that asks for more is a mistake in the file far more often than an intention. */
@@ -16,20 +16,28 @@ export interface MakingUp {
 	readonly positive: boolean;
 }
 
+/** Why an input gets no value without a file: one sentence; undefined where it gets one. */
+export function whyUnfed({ name, type, shape }: RuntimeValue): string | undefined {
+	if (type === NO_TENSOR) {
+		return `Input "${name}" is not a tensor, or does not say of which type: it cannot be fed.`;
+	}
+	if (!isFeedable(type)) {
+		return `Input "${name}" has element type ${type}, which cannot be fed.`;
+	}
+	return shape ? undefined : `Input "${name}" does not say how many dimensions it has: give a file for it.`;
+}
+
 /**
  * A value for an input that has no file: floating types from a distribution; integers and booleans 0 or 1, since larger
  * numbers are often indices out of range.
- * @param shape undefined: the input is not a tensor
+ * @param shape what it gets
  * @throws {InputError}
  */
 export function makeUp(
 	{ name, type }: RuntimeValue,
-	shape: readonly number[] | undefined,
+	shape: readonly number[],
 	{ random, distribution, positive }: MakingUp,
 ): NpyArray {
-	if (shape === undefined) {
-		throw new InputError(`Input "${name}" is not a tensor, and only tensors can be fed; the model was not run.`);
-	}
 	const count = elementsOf(shape);
 	if (count > MAX_ELEMENTS) {
 		throw new InputError(

@@ -24,6 +24,9 @@ let kernel: Promise<Kernel> | undefined;
 /** What would be left of the request under way if this process ended now and its parent were gone. */
 let temporary: string | undefined;
 
+/** Requests without an answer. */
+let underWay = 0;
+
 const ports = {
 	runtime: () => {
 		runtime ??= loadRuntime();
@@ -41,11 +44,14 @@ async function handle(request: EngineRequest): Promise<void> {
 		return;
 	}
 	const { id, options } = request;
+	underWay += 1;
 	temporary = 'temporary' in options ? options.temporary : undefined;
 	try {
 		send({ type: 'result', id, result: await perform(request) });
 	} catch (error) {
 		send({ type: 'failure', id, failure: explain(error, request) });
+	} finally {
+		underWay -= 1;
 	}
 }
 
@@ -97,6 +103,10 @@ process.on('message', (request: EngineRequest) => void handle(request));
 process.on('disconnect', () => {
 	if (temporary !== undefined) {
 		rmSync(temporary, { force: true });
+	}
+	if (underWay > 0) {
+		// Leaving in good order waits for every read under way, and a file system that hangs never answers one.
+		process.kill(process.pid, 'SIGKILL');
 	}
 	process.exit(0);
 });

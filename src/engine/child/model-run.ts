@@ -13,6 +13,10 @@ export interface RunPorts extends Omit<StagePorts, 'check'> {
 		tensors: ReadonlyMap<string, RuntimeTensor>,
 		alone?: string,
 	) => Promise<PreparedLayer | undefined>;
+	/** Takes the reason, one sentence, why this run does not reach a layer; `cause`: it leads past the layer. */
+	readonly unreached: (index: number, reason: string, cause?: 'not-taken') => void;
+	/** Takes what is to be said of a layer beside its verdict: one sentence. */
+	readonly remark: (index: number, text: string) => void;
 	/** Computes a layer's output, in the type of its input. */
 	readonly recompute: (prepared: PreparedLayer) => RuntimeTensor;
 }

@@ -61,6 +61,9 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 		.map((text) => text.trim())
 		.filter((text) => text !== '')
 		.map(Number);
+	if (shape.some((size) => !Number.isInteger(size) || size < 0)) {
+		throw new InputError(`${name} has shape (${dims}), which no array has; write it again with numpy.save.`);
+	}
 	const count = shape.reduce((product, size) => product * size, 1);
 	const size = known.make(new ArrayBuffer(8)).BYTES_PER_ELEMENT;
 	const data = bytes.subarray(start + headerLength, start + headerLength + count * size);

@@ -4,7 +4,7 @@ import { type OpenModel, requiredInputs, runTimeParameters } from './open-model.
 import type { GivenTensor, Part } from './part.js';
 import { openPart } from './part-session.js';
 import { type Obstacle, type Reach, reachOf } from './reach.js';
-import { type Runtime, RuntimeError } from './runtime.js';
+import { type Runtime, RuntimeError, type RuntimeTensor } from './runtime.js';
 import { NodeNet } from './subgraph.js';
 
 /** What of a model that does not load as a whole can still be run. */
@@ -21,26 +21,41 @@ export interface PartialReach {
  */
 const MAX_OBSTACLES = 16;
 
+export interface ReachQuestion {
+	/** Why the whole model was refused: thrown again where the reason is no node of it. */
+	readonly refusal: unknown;
+	/** Inputs that get no value. */
+	readonly unfed?: ReadonlySet<string>;
+	/** Values of the others. With them parts are run as well, which finds the nodes that load and do not run. */
+	readonly feeds?: ReadonlyMap<string, RuntimeTensor>;
+}
+
 /**
  * Finds the nodes that keep the runtime from loading a model, and with them how far each layer can be taken. Found by
  * trying, with ever smaller parts of the graph: the runtime's messages do not always name the node, and a later version
  * may well run what this one does not.
- * @param refusal why the whole model was refused: thrown again where the reason is no node of it
  */
-export async function findReach(open: OpenModel, runtime: Runtime, refusal: unknown): Promise<PartialReach> {
+export async function findReach(
+	open: OpenModel,
+	runtime: Runtime,
+	{ refusal, unfed = new Set(), feeds }: ReachQuestion,
+): Promise<PartialReach> {
 	const net = new NodeNet(open.model.graph);
-	const inputs = new Map(requiredInputs(open.model).map(({ name, type }) => [name, { type }]));
+	const required = requiredInputs(open.model).filter(({ name }) => !unfed.has(name));
+	const inputs = new Map(required.map(({ name, type }) => [name, { type }]));
 	const loads = (nodes: readonly Node[], given: ReadonlyMap<string, GivenTensor>) =>
-		tryLoading(open, { nodes, outputs: sinks(nodes, net), given }, runtime);
+		tryPart(open, { nodes, outputs: sinks(nodes, net), given }, runtime, feeds);
 	const [someInput] = inputs.keys();
-	if (someInput === undefined || (await tryLoading(open, inputOnly(someInput, inputs), runtime)) !== undefined) {
+	if (someInput === undefined || (await tryPart(open, inputOnly(someInput, inputs), runtime)) !== undefined) {
 		throw refusal;
 	}
 	const obstacles = new Map<Node, Obstacle>();
 	for (let searches = 1; ; searches++) {
-		const layers = reachOf(net, open.layers, obstacles);
-		const given = new Map([...inputs, ...recomputed(layers)]);
-		const nodes = net.ancestors(targetsOf(layers), new Set(given.keys()));
+		const layers = reachOf(net, open.layers, obstacles, unfed);
+		// What is computed from layers that are recomputed here has no values yet: it can be loaded, but not run.
+		const given = new Map([...inputs, ...(feeds ? [] : recomputed(layers, net))]);
+		const targets = targetsOf(feeds ? atOnce(layers) : layers);
+		const nodes = net.ancestors(targets, new Set(given.keys()));
 		const obstacle = nodes.length > 0 ? await firstRefused(nodes, (prefix) => loads(prefix, given)) : undefined;
 		if (!obstacle) {
 			return { net, layers, obstacles };
@@ -56,6 +71,11 @@ export async function findReach(open: OpenModel, runtime: Runtime, refusal: unkn
 	}
 }
 
+/** Layers that need no layer recomputed in front of them. */
+function atOnce(layers: ReadonlyMap<BatchNormLayer, Reach>): ReadonlyMap<BatchNormLayer, Reach> {
+	return new Map([...layers].filter(([, reach]) => reach.kind !== 'blocked' && reach.stage === 0));
+}
+
 /** Tensors that the runtime is to compute for the layers. */
 function targetsOf(layers: ReadonlyMap<BatchNormLayer, Reach>): string[] {
 	return [...layers].flatMap(([layer, { kind }]) =>
@@ -65,9 +85,11 @@ function targetsOf(layers: ReadonlyMap<BatchNormLayer, Reach>): string[] {
 	);
 }
 
-function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>): (readonly [string, GivenTensor])[] {
-	return [...layers].flatMap(([{ output, dtype }, { kind }]) =>
-		kind === 'alone' ? [[output, { type: dtype === 'unknown' ? 'float32' : dtype }] as const] : [],
+function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>, net: NodeNet): (readonly [string, GivenTensor])[] {
+	return [...layers].flatMap(([{ node, output, dtype }, { kind }]) =>
+		kind === 'alone' && net.writer(output) === node
+			? [[output, { type: dtype === 'unknown' ? 'float32' : dtype }] as const]
+			: [],
 	);
 }
 
@@ -83,9 +105,19 @@ function sinks(nodes: readonly Node[], net: NodeNet): string[] {
 }
 
 /** Why the runtime refuses a part, in its own words; undefined when it does not. */
-async function tryLoading(open: OpenModel, part: Part, runtime: Runtime): Promise<string | undefined> {
+async function tryPart(
+	open: OpenModel,
+	part: Part,
+	runtime: Runtime,
+	feeds?: ReadonlyMap<string, RuntimeTensor>,
+): Promise<string | undefined> {
 	try {
-		await (await openPart(open, part, runtime)).release();
+		const session = await openPart(open, part, runtime);
+		try {
+			await (feeds && session.run(feeds));
+		} finally {
+			await session.release();
+		}
 		return undefined;
 	} catch (error) {
 		if (!(error instanceof RuntimeError)) {

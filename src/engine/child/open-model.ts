@@ -2,7 +2,7 @@ import type { BatchNormLayer, Parameter } from '../../core/batchnorm/layer.js';
 import type { Model } from '../../core/onnx/model.js';
 import type { ByteSource } from '../../core/onnx/source.js';
 import { typeName } from '../../core/onnx/types.js';
-import type { RuntimeValue } from './runtime.js';
+import { NO_TENSOR, type RuntimeValue } from './runtime.js';
 
 /** A model whose file is still open: what is run is what was read, even when the file is replaced meanwhile. */
 export interface OpenModel {
@@ -19,7 +19,7 @@ export function requiredInputs({ graph }: Model): RuntimeValue[] {
 		.filter(({ name }) => !graph.initializers.has(name) && !graph.sparseInitializers.has(name))
 		.map(({ name, dataType, shape }) => ({
 			name,
-			type: dataType === 0 ? 'not a tensor' : typeName(dataType),
+			type: dataType === 0 ? NO_TENSOR : typeName(dataType),
 			shape: dataType === 0 ? undefined : shape?.map((dimension) => dimension ?? ''),
 		}));
 }

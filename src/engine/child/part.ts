@@ -1,4 +1,4 @@
-import { addToGraph, type Edit, planEdits, removeMessage, renderEdits, replaceMessage } from '../../core/onnx/edit.js';
+import { addToGraph, type Edit, editedBytes, planEdits, removeMessage, replaceMessage } from '../../core/onnx/edit.js';
 import { encodeNode, encodeValueInfo } from '../../core/onnx/encode.js';
 import type { DataTypeName, Graph, Node } from '../../core/onnx/model.js';
 import { appendGraphOutputs } from '../../core/onnx/outputs.js';
@@ -50,15 +50,7 @@ export async function partBytes(graph: Graph, source: ByteSource, part: Part): P
 		edits.push(addToGraph(graph, 'node', encodeNode(node)));
 	}
 	const plan = await planEdits(source, edits);
-	const tail = appendGraphOutputs(exposed);
-	const bytes = new Uint8Array(plan.length + tail.length);
-	let at = 0;
-	for await (const chunk of renderEdits(plan, source)) {
-		bytes.set(chunk, at);
-		at += chunk.length;
-	}
-	bytes.set(tail, at);
-	return bytes;
+	return editedBytes(plan, source, appendGraphOutputs(exposed));
 }
 
 function removals(graph: Graph, part: Part, used: ReadonlySet<string>): Edit[] {

@@ -5,7 +5,7 @@ import { isMissingKernel, type PartialReach } from './obstacles.js';
 import type { OpenModel } from './open-model.js';
 import type { Part } from './part.js';
 import { openPart } from './part-session.js';
-import type { Obstacle } from './reach.js';
+import type { Obstacle, UnfedInput } from './reach.js';
 import type { OptimizationLevel, Runtime, RuntimeTensor } from './runtime.js';
 import { type Known, runStage, type Stage } from './stage-run.js';
 import { bfloat16Tensors, checkedTensors, inputTensors } from './tensors-wanted.js';
@@ -109,16 +109,25 @@ export class PartialRun implements ModelRun {
 	}
 }
 
-function blockedReason(obstacle: Obstacle | undefined): string {
+function blockedReason(obstacle: Obstacle | UnfedInput | undefined): string {
 	if (!obstacle) {
 		return 'Not checked: the graph has a cycle in front of the layer.';
 	}
+	if ('input' in obstacle) {
+		return `Not checked: the layer depends on input "${obstacle.input}", which gets no value.`;
+	}
 	const { opType, name, domain, outputs } = obstacle.node;
-	const operator = `${opType} "${name || outputs[0] || ''}"${domain === '' ? '' : ` of domain ${domain}`}`;
-	return `Not checked: the layer's input depends on ${operator}, which onnxruntime cannot run.`;
+	const operator = `${opType} "${name || outputs[0] || ''}"`;
+	// What another domain's operator lacks is a kernel; of one that every runtime knows the reason has to be told.
+	const why = domain === '' ? ` (${obstacle.detail.replace(/\.$/, '')})` : '';
+	return `Not checked: the layer's input depends on ${operator}${domain === '' ? '' : ` of domain ${domain}`}, which onnxruntime cannot run${why}.`;
 }
 
-function aloneReason(layer: BatchNormLayer, { node: refused, detail }: Obstacle): string {
+function aloneReason(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): string {
+	if ('input' in obstacle) {
+		return blockedReason(obstacle);
+	}
+	const { node: refused, detail } = obstacle;
 	const { node } = layer;
 	const words = detail.replace(/\.$/, '');
 	const what = isMissingKernel(detail)

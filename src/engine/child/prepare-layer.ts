@@ -51,9 +51,16 @@ export function prepareLayer(
 	tensors: ReadonlyMap<string, RuntimeTensor>,
 	kernel: Kernel,
 ): PreparedLayer | Unprepared {
+	if (layer.input === '' || layer.output === '') {
+		return { reason: `Not checked: the node has no ${layer.input === '' ? 'input' : 'output'}.` };
+	}
 	const x = tensors.get(layer.input);
 	if (x === undefined) {
-		return { reason: `Not checked: the runtime returned no tensor "${layer.input}", the layer's input.` };
+		const why =
+			layer.scope.lookup(layer.input).kind === 'none'
+				? `nothing in the graph writes "${layer.input}"`
+				: `the runtime returned no tensor "${layer.input}"`;
+		return { reason: `Not checked: ${why}, the layer's input.` };
 	}
 	if (!isFloatName(x.type)) {
 		return { reason: `Not checked: the layer's input is of type ${x.type}, which is not a floating type.` };
@@ -143,6 +150,9 @@ function parameterValues(
 	const missing = [layer.gamma, layer.beta, layer.mean, layer.variance].find(
 		(parameter) => values(parameter) === undefined,
 	);
+	if (missing?.origin.kind === 'missing' && missing.name === '') {
+		return { reason: 'Not checked: the node has not all of gamma, beta, mean and variance.' };
+	}
 	return { reason: `Not checked: ${missing?.problem ?? `the value of parameter "${missing?.name}" is not known.`}` };
 }
 

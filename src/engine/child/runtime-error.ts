@@ -31,6 +31,8 @@ function clean(error: unknown): string {
 		.replace(/\s+/g, ' ')
 		// Where in its source, and in which function: with or without the parameters.
 		.replace(/\/\S*\/onnxruntime\/\S+:\d+ (?:[\w:<>*&~, ]+\([^()]*\)(?: const)? |[^:]*?(?=[A-Z]))/g, '')
+		// The same without its folder, where its build leaves that out.
+		.replace(/ ?\b[\w-]+\.(?:cc|cpp|h|hpp):\d+ (?:(?:\w+::)*[A-Z][a-z]+[A-Z]\w* )?/g, ' ')
 		.trim();
 	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
 }

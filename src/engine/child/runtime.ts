@@ -46,6 +46,9 @@ export interface RuntimeSession {
 	release(): Promise<void>;
 }
 
+/** Type of a sequence, a map or an optional value. */
+export const NO_TENSOR = 'not a tensor';
+
 /** An input or output of a model. */
 export interface RuntimeValue {
 	readonly name: string;
@@ -72,6 +75,12 @@ export interface RuntimeTensor {
 	readonly dims: readonly number[];
 	/** Row-major. float16 and bfloat16 as bit patterns. */
 	readonly data: TensorData;
+}
+
+/** Those of a loaded model's outputs that can be fetched: sequences are computed, but not handed out. */
+export function fetchable({ outputs }: Pick<RuntimeSession, 'outputs'>, names: readonly string[]): string[] {
+	const others = new Set(outputs.filter(({ type }) => type === NO_TENSOR).map(({ name }) => name));
+	return names.filter((name) => !others.has(name));
 }
 
 /** Loads onnxruntime-node; done on the first run, so that structure is available where the runtime is not. */
@@ -154,7 +163,7 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 function fromMetadata(value: Ort.InferenceSession.ValueMetadata): RuntimeValue {
 	return value.isTensor
 		? { name: value.name, type: value.type, shape: value.shape }
-		: { name: value.name, type: 'not a tensor', shape: undefined };
+		: { name: value.name, type: NO_TENSOR, shape: undefined };
 }
 
 function toOrt(ort: typeof Ort, tensor: RuntimeTensor): Ort.Tensor {

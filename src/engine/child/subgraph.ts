@@ -18,19 +18,22 @@ export function namesRead(node: Node): Set<string> {
 	return names;
 }
 
-/** Whether any of these tensors is, or is computed from, one of `inputs`. */
+/**
+ * Whether any of these tensors is, or is computed from, one of `inputs`. What a Loop or Scan hands to its body may be
+ * computed from all of them.
+ */
 export function dependsOn(names: readonly string[], inputs: ReadonlySet<string>, scope: Scope): boolean {
-	const queue = [...names];
-	const seen = new Set(queue);
-	for (const name of queue) {
-		if (inputs.has(name)) {
+	const queue = names.map((name) => ({ name, scope }));
+	const seen = new Set(names);
+	for (const { name, scope: place } of queue) {
+		const definition = place.lookup(name);
+		if (inputs.has(name) || (definition.kind === 'input' && definition.owner && inputs.size > 0)) {
 			return true;
 		}
-		const node = scope.producer(name);
-		for (const input of node ? namesRead(node) : []) {
-			if (!seen.has(input)) {
+		for (const input of definition.kind === 'node' ? namesRead(definition.node) : []) {
+			if (definition.kind === 'node' && !seen.has(input)) {
 				seen.add(input);
-				queue.push(input);
+				queue.push({ name: input, scope: definition.scope });
 			}
 		}
 	}

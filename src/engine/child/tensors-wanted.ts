@@ -5,7 +5,7 @@ import { runTimeParameters } from './open-model.js';
 
 /** What recomputing a layer takes from a run: x, and the parameters that only a run knows. */
 export function inputTensors(layer: BatchNormLayer): string[] {
-	return distinct([layer.input, ...runTimeParameters(layer).map(({ name }) => name)]);
+	return existing(layer, [layer.input, ...runTimeParameters(layer).map(({ name }) => name)]);
 }
 
 /**
@@ -14,11 +14,13 @@ export function inputTensors(layer: BatchNormLayer): string[] {
  */
 export function checkedTensors(layer: BatchNormLayer): string[] {
 	const statistics = layer.kind === 'batchnorm' && layer.mode === 'training' ? layer.node.outputs.slice(1) : [];
-	return distinct([...inputTensors(layer), layer.output, ...statistics.filter((name) => layer.scope.isOutput(name))]);
+	const outputs = [layer.output, ...statistics.filter((name) => layer.scope.isOutput(name))];
+	return existing(layer, [...inputTensors(layer), ...outputs]);
 }
 
-function distinct(names: readonly string[]): string[] {
-	return [...new Set(names)].filter((name) => name !== '');
+/** Asked for what nothing writes, the runtime would speak of that, and not of what is wrong with the model. */
+function existing({ scope }: BatchNormLayer, names: readonly string[]): string[] {
+	return [...new Set(names)].filter((name) => scope.lookup(name).kind !== 'none');
 }
 
 /** Tells the tensors around these layers that are bfloat16, as far as the file tells. */

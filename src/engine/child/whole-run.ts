@@ -4,7 +4,7 @@ import type { ModelRun, RunPorts } from './model-run.js';
 import { type OpenModel, requiredInputs } from './open-model.js';
 import type { Part } from './part.js';
 import { openPart, type PartSession } from './part-session.js';
-import type { OptimizationLevel, Runtime, RuntimeSession, RuntimeTensor } from './runtime.js';
+import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession, type RuntimeTensor } from './runtime.js';
 import { type Known, runStage, type Stage } from './stage-run.js';
 import { NodeNet } from './subgraph.js';
 import { checkedTensors } from './tensors-wanted.js';
@@ -55,6 +55,21 @@ export class WholeRun implements ModelRun, Stage {
 			await ports.check(index, tensors);
 		};
 		await runStage(this, known, { ...ports, check });
+		if (this.layers.length === 0) {
+			await this.#runPlain(known, ports);
+		}
+	}
+
+	/** All layers are in bodies: whether the model runs on this input shows here, and only here. */
+	async #runPlain({ tensors }: Known, { timed }: RunPorts): Promise<void> {
+		const session = await timed('create', () => this.open([]));
+		try {
+			await timed('run', () => session.run(tensors));
+		} catch (error) {
+			await session.release();
+			throw error;
+		}
+		await this.close(session);
 	}
 
 	async dispose(): Promise<void> {
@@ -96,13 +111,16 @@ export class WholeRun implements ModelRun, Stage {
 
 	async #load(names: readonly string[]): Promise<PartSession> {
 		const { model, source, folder } = this.#open;
-		const own = model.graph.outputs.map(({ name }) => name);
 		const tail = appendGraphOutputs(names, model.graph.outputs);
 		const session = await this.#runtime.createSession(await readWithTail(source, tail), {
 			levels: LEVELS,
 			...(folder === undefined ? {} : { externalDataFolder: folder }),
 		});
 		this.level = session.level;
+		const own = fetchable(
+			session,
+			model.graph.outputs.map(({ name }) => name),
+		);
 		return {
 			level: session.level,
 			outputs: session.outputs,

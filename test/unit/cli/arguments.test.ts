@@ -106,3 +106,14 @@ test('how the model is run', () => {
 		assert.throws(() => options(...argv), message, argv.join(' '));
 	}
 });
+
+test('a value that begins with a dash is no option: how it is written is said', () => {
+	assert.throws(
+		() => parseInspectArguments(['m.onnx', '--batch', '-1']),
+		/^UsageError: --batch needs a value; one that begins with a dash is written as --batch=-VALUE\.$/,
+	);
+	assert.throws(
+		() => parseInspectArguments(['m.onnx', '--batch=-1']),
+		/--batch takes a whole number of at least 1, not "-1"/,
+	);
+});

@@ -114,6 +114,15 @@ test('what cannot be inspected: exit 2 and one line that names the file', async 
 	}
 });
 
+test('help and version, wherever they are asked for', () => {
+	for (const argv of [['help'], ['inspect', '--help'], ['fold', 'm.onnx', '-h']]) {
+		const { status, stdout } = run(argv);
+		assert.equal(status, 0);
+		assert.match(stdout, /^Usage: batchnorm-lens inspect MODEL/);
+	}
+	assert.match(run(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
 test('a model without BatchNorm, and one that the runtime refuses, say so and are no failure', async () => {
 	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
 	const plain = path.join(folder, 'plain.onnx');
@@ -133,6 +142,33 @@ test('a model without BatchNorm, and one that the runtime refuses, say so and ar
 	assert.equal(result.status, 0);
 	assert.match(result.stderr, /^[^\n]*refused\.onnx: onnxruntime cannot load this model[^\n]*\n$/);
 	assert.match(result.stdout, /1 BatchNorm layer/);
+});
+
+test('a crash of the native runtime leaves what was read: the structure, one line on stderr, exit 2', async () => {
+	// The runtime divides by the number of steps.
+	const body = {
+		inputs: [{ name: 'step', shape: [2, 3] }],
+		nodes: [{ op: 'BatchNormalization', inputs: ['step', 'p', 'p', 'p', 'p'], outputs: ['n'] }],
+		outputs: [{ name: 'n', shape: [2, 3] }],
+	};
+	const attributes = { body: { g: body }, num_scan_inputs: { i: 1 }, scan_input_axes: { ints: [1] } };
+	const bytes = buildModel({
+		graph: {
+			inputs: [{ name: 'x', shape: [2, 0, 3] }],
+			initializers: [{ name: 'p', values: [1, 2, 3] }],
+			nodes: [{ op: 'Scan', inputs: ['x'], outputs: ['y'], attributes }],
+			outputs: ['y'],
+		},
+	});
+	const file = path.join(folder, 'crash.onnx');
+	await writeFile(file, bytes);
+	const { status, stdout, stderr } = run(['inspect', file, '--json']);
+	assert.equal(status, 2);
+	assert.match(stderr, /^The engine stopped while inspecting [^\n]*crash\.onnx: the native runtime [^\n]*\n$/);
+	const { run: summary, layers } = parseReport(JSON.parse(stdout));
+	assert.deepEqual([summary.status, summary.reason], ['failed', stderr.trim()]);
+	assert.deepEqual(layers[0].recompute, { status: 'skipped', reason: 'Not checked: the run failed.' });
+	assert.deepEqual([...(layers[0].parameters?.gamma ?? [])], [1, 2, 3]);
 });
 
 test('a file or size that was asked for and does not fit: exit 2, one line, and the structure all the same', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -175,6 +176,14 @@ test('a mismatch in one part is one of the whole, with the largest numbers of al
 	assert.deepEqual(merge(part(), skipped).layers[0].recompute.status, 'skipped');
 });
 
+test('parts that lead past a layer have nothing to say of it', () => {
+	const past = part({ batch: null, recompute: { status: 'skipped', reason: 'Not taken.', cause: 'not-taken' } });
+	const merged = merge(past, part(), past);
+	assert.deepEqual([merged.layers[0].recompute.status, merged.layers[0].batch?.count], ['match', 64]);
+	assert.equal(merged.run.reason, part().run.reason);
+	assert.deepEqual(merge(past, past).layers[0].recompute, past.layers[0].recompute);
+});
+
 test('what was run is told of all parts', () => {
 	const others = ['b', 'c', 'd', 'e', 'f'].map((name) => part({}, `${name}.npy`));
 	const { run } = merge(part(), ...others);
@@ -222,6 +231,11 @@ test('the command line merges what it wrote, and says in a sentence what it cann
 	assert.deepEqual([merged.status, merged.stderr], [0, '']);
 	assert.equal(parseReport(JSON.parse(merged.stdout)).layers[0].batch?.count, 128);
 	assert.match(run('merge', ...names).stdout, /1 BatchNorm layer/);
+	// As redirecting output in Windows PowerShell writes it, old and new.
+	const [one, other] = names.map((name) => readFileSync(name, 'utf8'));
+	await writeFile(names[0], Buffer.concat([Buffer.of(0xff, 0xfe), Buffer.from(one, 'utf16le')]));
+	await writeFile(names[1], `\ufeff${other}`);
+	assert.equal(run('merge', ...names).status, 0);
 	const bare = path.join(folder, 'bare.json');
 	await writeFile(bare, JSON.stringify(encodeReport(part({ batch: null }))));
 	assert.match(run('merge', ...names, bare).stderr, /^[^\n]*bare\.json has no batch statistics[^\n]*\n$/);

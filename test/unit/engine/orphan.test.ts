@@ -1,6 +1,7 @@
 /** A parent that is killed cannot end its engine: the engine has to notice. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,6 +23,8 @@ after(() => rmSync(folder, { recursive: true }));
 async function killParentAt(line: string): Promise<number> {
 	const script = path.resolve('test', 'unit', 'support', 'parent.cjs');
 	const parent = spawn(process.execPath, [script, model, path.join(folder, 'temporary.onnx')]);
+	// Its output ends before its end is told.
+	const exit = once(parent, 'exit');
 	let pid = Number.NaN;
 	for await (const text of createInterface({ input: parent.stdout })) {
 		pid = Number(/^pid (\d+)$/.exec(text)?.[1] ?? pid);
@@ -29,7 +32,8 @@ async function killParentAt(line: string): Promise<number> {
 			parent.kill('SIGKILL');
 		}
 	}
-	assert.equal(parent.signalCode, 'SIGKILL', `the engine never said ${line}`);
+	const [, signal] = await exit;
+	assert.equal(signal, 'SIGKILL', `the engine never said ${line}`);
 	return pid;
 }
 

@@ -1,6 +1,6 @@
 import { formatNumber, formatRange, shorten, visible } from '../plain-text.js';
 import { answer, normalizationLine } from '../summary.js';
-import type { Finding, LayerReport, Report } from '../types.js';
+import type { Finding, LayerReport, Recompute, Report } from '../types.js';
 
 const MAX_NAME = 120;
 const MAX_SENTENCE = 2000;
@@ -35,7 +35,13 @@ export function markdownParts(report: Report): {
 	return {
 		head: join('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(report)),
 		layers: layers.length === 0 ? '' : table(layers),
-		details: join(...findings(report), ...skipped(layers), prose(normalizationLine(report)), runLine(report)),
+		details: join(
+			...findings(report),
+			...reasonsOf('skipped', 'Not recomputed', layers),
+			...reasonsOf('match', 'How far it was recomputed', layers),
+			prose(normalizationLine(report)),
+			runLine(report),
+		),
 	};
 }
 
@@ -79,16 +85,16 @@ function findingLine({ severity, code: rule, message }: Finding, layer: string):
 	return `- ${weight} ${code(rule)}: ${layer === '' ? '' : `${code(layer)}: `}${prose(message)}`;
 }
 
-/** Each reason once, with how many layers it concerns. */
-function skipped(layers: readonly LayerReport[]): string[] {
+/** Why layers of this verdict have it, each reason once, with how many layers it concerns. */
+function reasonsOf(verdict: Recompute['status'], title: string, layers: readonly LayerReport[]): string[] {
 	const reasons = new Map<string, number>();
 	for (const { recompute } of layers) {
-		if (recompute.status === 'skipped' && recompute.reason !== undefined) {
+		if (recompute.status === verdict && recompute.reason !== undefined) {
 			reasons.set(recompute.reason, (reasons.get(recompute.reason) ?? 0) + 1);
 		}
 	}
 	const lines = [...reasons].map(([reason, count]) => `- ${count} layer${count === 1 ? '' : 's'}: ${prose(reason)}`);
-	return lines.length === 0 ? [] : ['## Not recomputed', lines.join('\n')];
+	return lines.length === 0 ? [] : [`## ${title}`, lines.join('\n')];
 }
 
 function runLine({ run }: Report): string {

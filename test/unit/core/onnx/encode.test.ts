@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { editedBytes, planEdits, replaceMessage } from '../../../../src/core/onnx/edit.js';
 import {
 	encodeNode,
 	encodeTensor,
@@ -8,13 +9,23 @@ import {
 	type MessageBytes,
 	rewriteNode,
 } from '../../../../src/core/onnx/encode.js';
+import { encodeAttribute } from '../../../../src/core/onnx/encode-attribute.js';
 import { encodeElements } from '../../../../src/core/onnx/encode-elements.js';
+import type { Attribute } from '../../../../src/core/onnx/model.js';
 import { appendGraphOutputs } from '../../../../src/core/onnx/outputs.js';
 import { readTensorProto } from '../../../../src/core/onnx/reader.js';
+import { renameTensors } from '../../../../src/core/onnx/rename.js';
 import { memorySource } from '../../../../src/core/onnx/source.js';
 import { readTensor } from '../../../../src/core/onnx/tensor.js';
 import { bfloat16Bits, float16Bits } from '../../support/elements.js';
-import { buildModel, buildNode, buildTensor, type NodeSpec } from '../../support/model-builder.js';
+import {
+	type AttributeSpec,
+	buildModel,
+	buildNode,
+	buildTensor,
+	type GraphSpec,
+	type NodeSpec,
+} from '../../support/model-builder.js';
 import { openBytes } from '../../support/open.js';
 
 function join(message: MessageBytes): Uint8Array {
@@ -116,4 +127,60 @@ test('float32 and float64 are encoded, integers are not', () => {
 	assert.deepEqual(encodeElements(1, [0.1]), new Uint8Array(new Float32Array([0.1]).buffer));
 	assert.deepEqual(encodeElements(11, [0.1]), new Uint8Array(new Float64Array([0.1]).buffer));
 	assert.equal(encodeElements(6, [1]), undefined);
+});
+
+test('tensors of a node are renamed wherever they are named, and nothing else is', () => {
+	const body = (suffix: string): GraphSpec => ({
+		name: 'x',
+		inputs: [{ name: `i${suffix}`, shape: ['x'] }],
+		initializers: [{ name: `w${suffix}`, values: [1, 2] }],
+		sparseInitializers: [
+			{ values: { name: `s${suffix}`, values: [1] }, indices: { name: 'x', values: [0] }, dims: [2] },
+		],
+		nodes: [{ op: 'x', name: 'x', inputs: [`x${suffix}`, ''], outputs: [`o${suffix}`], doc: 'x' }],
+		outputs: [`o${suffix}`],
+		valueInfo: [{ name: `v${suffix}`, shape: [1] }],
+	});
+	const node = (suffix: string): NodeSpec => ({
+		op: 'x',
+		name: 'x',
+		domain: 'x',
+		inputs: [`a${suffix}`, '', `b${suffix}`],
+		outputs: [`c${suffix}`],
+		attributes: { x: { g: body(suffix) }, y: { graphs: [body(suffix), body(suffix)] }, z: { strings: ['x'] } },
+	});
+	const renamed = renameTensors(buildNode(node('')), (name) => (name === '' ? '' : `${name}!`));
+	assert.deepEqual(renamed, buildNode(node('!')));
+	assert.throws(() => renameTensors(Uint8Array.of(0x0a, 9), (name) => name), { code: 'malformed' });
+});
+
+test('an attribute has the value of another one under its own name', async () => {
+	const tensor = { dims: [2], values: [1, 2] };
+	const values: AttributeSpec[] = [
+		{ f: 0.5 },
+		{ i: -3 },
+		{ s: 'text' },
+		{ t: tensor },
+		{ floats: [1, 2] },
+		{ ints: [1, -2] },
+		{ strings: ['a', ''] },
+		{ zero: 6 },
+	];
+	for (const value of values) {
+		const bytes = buildModel({ graph: { nodes: [{ op: 'Op', attributes: { old: value, other: { i: 1 } } }] } });
+		const { model } = await openBytes(bytes);
+		const [node] = model.graph.nodes;
+		const old = node.attributes.get('old') ?? { name: '' };
+		const message = encodeAttribute('new', old, buildTensor(tensor)) ?? new Uint8Array();
+		const { offset, length } = node.span;
+		const changed = rewriteNode(bytes.subarray(offset, offset + length), { attributes: [message] });
+		const source = memorySource(bytes, 'model.onnx');
+		const edited = await editedBytes(await planEdits(source, [replaceMessage(node, changed)]), source);
+		const { attributes } = (await openBytes(edited)).model.graph.nodes[0];
+		assert.deepEqual([...attributes.keys()], ['new']);
+		const plain = ({ name: _, t, ...rest }: Attribute = { name: '' }) => ({ ...rest, dims: t?.dims });
+		assert.deepEqual(plain(attributes.get('new')), plain(old));
+	}
+	assert.equal(encodeAttribute('n', { name: 'o', i: 2 ** 60 }), undefined);
+	assert.equal(encodeAttribute('n', { name: 'o', omitted: true }), undefined);
 });

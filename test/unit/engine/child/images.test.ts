@@ -111,6 +111,10 @@ test('what is no image, or one that no memory holds, is refused with the file na
 		[Uint8Array.of(1, 2, 3), /: a\.png is not a PNG or JPEG image that can be read: .*\.$/],
 		[encodePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(1) }).subarray(0, 20), /: a\.png is not/],
 		[bomb, /100000 x 100000 pixels, more than 100 million/],
+		[Uint8Array.of(), /can be read: it is empty\.$/],
+		[Buffer.from('GIF89a'), /can be read: it begins as neither of them does\.$/],
+		[bomb.subarray(0, 20), /can be read: it is cut short\.$/],
+		[rawPng({ width: 0, height: 0, depth: 8, colour: 0 }, []), /says that it has 0 x 0 pixels/],
 	] as const) {
 		assert.throws(() => decodeImage(bytes, 'a.png'), message);
 	}

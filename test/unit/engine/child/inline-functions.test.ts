@@ -105,17 +105,132 @@ test('functions that call functions, and layers outside of them, keep their orde
 });
 
 test('a function that is more than a list of nodes is left alone, and its layers say so', async () => {
-	const [abs, bn, relu] = BLOCK.nodes;
-	const leaky = { ...relu, op: 'LeakyRelu', attributes: { alpha: { ref: 'slope', type: 1 } } };
-	const withAttribute = { ...BLOCK, attributes: ['slope'], nodes: [abs, bn, leaky] };
-	const nodes = [{ ...call('one', 'x', 'y'), attributes: { slope: { f: 0.5 } } }];
-	const { report } = await inspectBytes(model([withAttribute], nodes));
+	const older = { ...BLOCK, opsets: { '': 13 } };
+	const { report } = await inspectBytes(model([older], [call('one', 'x', 'y')]));
 	assert.deepEqual(verdicts(report), [['one', 'skipped']]);
 	assert.match(report.layers[0].recompute.reason ?? '', /^Not checked: the layer is inside one, where/);
-	const older = { ...BLOCK, opsets: { '': 13 } };
-	assert.deepEqual(verdicts((await inspectBytes(model([older], [call('one', 'x', 'y')]))).report), [
-		['one', 'skipped'],
+	// Calls of others are replaced all the same, also around it.
+	const outer: FunctionSpec = {
+		...BLOCK,
+		name: 'Outer',
+		nodes: [
+			{ op: 'BatchNormalization', name: 'first', inputs: ['in', 'g', 'b', 'm', 'v'], outputs: ['t'] },
+			{ op: 'Block', domain: DOMAIN, name: 'inner', inputs: ['t', 'g', 'b', 'm', 'v'], outputs: ['out'] },
+		],
+		opsets: { '': 17, [DOMAIN]: 1 },
+	};
+	const nodes = [{ ...call('one', 'x', 'a'), op: 'Outer' }, call('two', 'a', 'y')];
+	const mixed = await inspectBytes(model([older, outer], nodes));
+	assert.equal(mixed.report.run.status, 'ok', mixed.report.run.reason);
+	assert.deepEqual(verdicts(mixed.report), [
+		['one', 'match'],
+		['one/inner', 'skipped'],
+		['two', 'skipped'],
 	]);
+});
+
+test('functions with bodies: what is in them is checked as in the main graph, each call with its own tensors', async () => {
+	const block: FunctionSpec = {
+		...BLOCK,
+		nodes: [
+			{ op: 'ReduceMax', inputs: ['in'], outputs: ['top'], attributes: { keepdims: { i: 0 } } },
+			{ op: 'Constant', outputs: ['limit'], attributes: { value: { t: { dims: [], values: [0] } } } },
+			{ op: 'Greater', inputs: ['top', 'limit'], outputs: ['positive'] },
+			{
+				op: 'If',
+				name: 'choice',
+				inputs: ['positive'],
+				outputs: ['out'],
+				attributes: {
+					then_branch: {
+						g: {
+							nodes: [
+								{ op: 'Mul', inputs: ['in', 'half'], outputs: ['t'] },
+								{ op: 'BatchNormalization', name: 'then', inputs: ['t', 'g', 'b', 'm', 'v'], outputs: ['n'] },
+								{ op: 'Abs', inputs: ['n'], outputs: ['a'] },
+								{ op: 'Neg', inputs: ['a'], outputs: ['y'] },
+							],
+							initializers: [{ name: 'half', dims: [], values: [0.5] }],
+							outputs: [{ name: 'y', shape: [2, C, 4, 4] }],
+						},
+					},
+					else_branch: {
+						g: {
+							nodes: [{ op: 'BatchNormalization', name: 'else', inputs: ['in', 'g', 'b', 'm', 'v'], outputs: ['y2'] }],
+							outputs: ['y2'],
+						},
+					},
+				},
+			},
+		],
+	};
+	const { report } = await inspectBytes(model([block], [call('one', 'x', 'a'), call('two', 'a', 'y')]));
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	// What the first call puts out is never above 0.
+	assert.deepEqual(verdicts(report), [
+		['one/choice/then_branch', 'match'],
+		['one/choice/else_branch', 'skipped'],
+		['two/choice/then_branch', 'skipped'],
+		['two/choice/else_branch', 'match'],
+	]);
+	assert.ok(report.layers[3].batch?.mean.every((mean) => mean < 0));
+});
+
+test('attributes that stand for those of the call have its values, through several calls, or the defaults', async () => {
+	const [abs, bn] = BLOCK.nodes;
+	const inner: FunctionSpec = {
+		...BLOCK,
+		attributes: ['slope'],
+		attributeDefaults: { eps: { f: 0.5 } },
+		nodes: [
+			abs,
+			{ ...bn, attributes: { epsilon: { ref: 'eps', type: 1 }, momentum: { f: 0.25 } } },
+			{ op: 'LeakyRelu', inputs: ['n'], outputs: ['l'], attributes: { alpha: { ref: 'slope', type: 1 } } },
+			{ op: 'Transpose', inputs: ['l'], outputs: ['p'], attributes: { perm: { ref: 'order', type: 7 } } },
+			{ op: 'Constant', outputs: ['k'], attributes: { value: { ref: 'offset', type: 4 } } },
+			{ op: 'Add', inputs: ['p', 'k'], outputs: ['out'] },
+		],
+	};
+	const outer: FunctionSpec = {
+		name: 'Outer',
+		domain: DOMAIN,
+		inputs: ['in', 'g', 'b', 'm', 'v'],
+		outputs: ['out'],
+		attributes: ['e', 'o', 'k'],
+		nodes: [
+			{
+				op: 'Block',
+				domain: DOMAIN,
+				name: 'inner',
+				inputs: ['in', 'g', 'b', 'm', 'v'],
+				outputs: ['out'],
+				attributes: { eps: { ref: 'e', type: 1 }, order: { ref: 'o', type: 7 }, offset: { ref: 'k', type: 4 } },
+			},
+		],
+		opsets: { '': 17, [DOMAIN]: 1 },
+	};
+	const attributes = { order: { ints: [0, 1, 3, 2] }, offset: { t: { dims: [], values: [10] } } };
+	const outerAttributes = { e: { f: 2 }, o: attributes.order, k: attributes.offset };
+	const { report } = await inspectBytes(
+		model(
+			[inner, outer],
+			[
+				// The default epsilon, and a slope of 0.01 since neither says one.
+				{ ...call('one', 'x', 'a'), attributes },
+				{ ...call('two', 'a', 'y'), op: 'Outer', attributes: outerAttributes },
+			],
+		),
+	);
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	assert.deepEqual(
+		report.layers.map(({ epsilon, momentum, recompute: { status } }) => [epsilon, momentum, status]),
+		[
+			[0.5, 0.25, 'match'],
+			[2, 0.25, 'match'],
+		],
+	);
+	// What reaches the second one went through everything behind the first: 10 was added to it.
+	assert.ok(report.layers[1].batch?.mean.every((mean) => mean > 5));
 });
 
 test('the parameters that only a run tells are judged, unless they are made up', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -121,6 +121,14 @@ test('ONNX TensorProto files are read in every storage form that the reader know
 	await assert.rejects(readInputFile(folder, 'x'), /no input this tool reads|folder/);
 });
 
+test('devices and pipes are no input files: reading one would not end', {
+	skip: process.platform === 'win32',
+}, async () => {
+	const endless = path.join(folder, 'endless.npy');
+	await symlink('/dev/zero', endless);
+	await assert.rejects(readInputFile(endless, 'x'), /endless\.npy cannot be read: it is a device or pipe, not a file/);
+});
+
 async function samples(count: number, shape: readonly number[], prefix: string): Promise<string[]> {
 	const size = shape.reduce((a, b) => a * b, 1);
 	return Promise.all(
@@ -208,4 +216,23 @@ test('sizes are those asked for, by symbol or by place; the distribution too', a
 	const uniform = await values('uniform');
 	assert.ok(uniform.every((value) => value >= 0 && value < 1) && uniform.some((value) => value > 0.9));
 	assert.ok((await values('normal')).some((value) => value < -1));
+});
+
+test('dimensions named like what every object has are open ones as any other', async () => {
+	const odd = { name: 'x', type: 'float32', shape: ['__proto__', 'constructor', 'toString'] };
+	const feeds = await makeFeeds([odd], { ...defaults, batch: 2, unknownSize: 3, dimensions: { toString: 5 } });
+	assert.deepEqual(feeds.tensors.get('x')?.dims, [2, 3, 5]);
+});
+
+test('a size that is asked for by place is that of its symbol everywhere, unless another place asks for its own', async () => {
+	const inputs = ['a', 'b', 'c'].map((name) => ({ name, type: 'float32', shape: ['N', 'H'] }));
+	const feeds = await makeFeeds(inputs, { ...defaults, batch: 2, unknownSize: 9, dimensions: { 'a:1': 3, 'c:1': 1 } });
+	assert.deepEqual(
+		[...feeds.tensors.values()].map(({ dims }) => dims),
+		[
+			[2, 3],
+			[2, 3],
+			[2, 1],
+		],
+	);
 });

@@ -327,3 +327,24 @@ test('the output of every layer is predicted to the last bit', { skip: elsewhere
 		assert.ok(maxAbs > 0 && maxAbs < bound / 2, `${maxAbs} of ${bound}`);
 	}
 });
+
+test('a folder that outputs cannot be saved in is told at once, and ends in no error of ours', async () => {
+	const file = path.join(folder, 'not-a-folder');
+	await writeFile(file, '');
+	const reasons: (string | undefined)[] = [];
+	// Node's recursive mkdir does not come back from the second one.
+	for (const saveOutputs of [file, '/proc/bnl/outputs'].slice(0, process.platform === 'linux' ? 2 : 1)) {
+		const { report } = await inspectBytes(model(batchNorm()), { saveOutputs });
+		assert.deepEqual([report.run.status, report.run.failedAt], ['failed', 'input']);
+		reasons.push(report.run.reason);
+	}
+	assert.equal(reasons[0], `${file} is a file: outputs are saved in a folder.`);
+	assert.match(reasons[1] ?? '/proc takes no folders', /\/proc/);
+});
+
+test('a model that hands out a sequence runs whole: the sequence alone is not looked at', async () => {
+	const nodes = [batchNorm(), { op: 'SequenceConstruct', inputs: ['y'], outputs: ['list'] }];
+	const { report } = await inspectBytes(model(batchNorm(), { graph: { nodes, outputs: ['y', 'list'] } }));
+	assert.equal(report.layers[0].recompute.status, 'match');
+	assert.equal(report.run.reason, undefined);
+});

@@ -213,3 +213,120 @@ test('what no part of the file can be blamed for is a failure with the words of 
 	assert.match(report.run.reason ?? '', /^onnxruntime cannot load this model: .*IR version/);
 	assert.deepEqual(reasons(report), ['Not checked: the run failed.', 'Not checked: the run failed.']);
 });
+
+test('inputs that cannot be fed keep only the layers from being checked that depend on them', async () => {
+	const graph: GraphSpec = {
+		inputs: [
+			{ name: 'x', shape: [2, C, 5, 3] },
+			{ name: 'words', dtype: 'string', shape: [1] },
+		],
+		outputs: ['n2'],
+		initializers: [...parameters('first'), ...parameters('second')],
+		nodes: [
+			batchNorm('first', 'x', 'n1'),
+			{ op: 'Size', inputs: ['words'], outputs: ['count'] },
+			{ op: 'Cast', inputs: ['count'], outputs: ['size'], attributes: { to: { i: 1 } } },
+			{ op: 'Add', inputs: ['n1', 'size'], outputs: ['a'] },
+			batchNorm('second', 'a', 'n2'),
+		],
+	};
+	const { report } = await inspectBytes(buildModel({ graph }));
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	assert.equal(
+		report.run.reason,
+		'Input "words" has element type string, which cannot be fed; what stands in front of the layers was run without the rest.',
+	);
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.equal(reasons(report)[1], 'Not checked: the layer depends on input "words", which gets no value.');
+	assert.deepEqual(
+		report.run.inputs.map(({ name }) => name),
+		['x'],
+	);
+
+	const all = await inspectBytes(buildModel({ graph: { ...graph, inputs: [{ name: 'x' }, 'words'] } }));
+	assert.equal(all.report.run.status, 'failed');
+	assert.equal(all.report.run.reason, 'Input "x" does not say how many dimensions it has: give a file for it.');
+});
+
+test('what a layer lacks is told as that, and never as a wrong result', async () => {
+	const bn = (inputs: readonly string[], outputs: readonly string[] = ['y']) => ({
+		inputs: [{ name: 'x', shape: [2, C, 3] }],
+		outputs: ['y'],
+		initializers: parameters('bn'),
+		nodes: [{ op: 'BatchNormalization', inputs, outputs }],
+	});
+	const four = ['g', 'b', 'm', 'v'].map((name) => `bn.${name}`);
+	const told = async (graph: GraphSpec) => {
+		const { report } = await inspectBytes(buildModel({ graph }));
+		return { reason: reasons(report)[0], status: verdicts(report)[0], run: report.run.reason ?? '' };
+	};
+	const without = async (graph: GraphSpec, reason: string) => {
+		const { status, reason: found } = await told(graph);
+		assert.deepEqual([status, found], ['skipped', `Not checked: ${reason}.`]);
+	};
+	await without(bn(['x', ...four], []), 'the node has no output');
+	await without(bn([]), 'the node has no input');
+	await without(bn(['x', 'bn.g']), 'the node has not all of gamma, beta, mean and variance');
+	await without(bn(['nowhere', ...four]), 'nothing in the graph writes "nowhere", the layer\'s input');
+	assert.match((await told(bn(['nowhere', ...four]))).run, /Node input 'nowhere' is not a graph input/);
+});
+
+test('an operator that loads and does not run keeps only the layers behind it from being checked', async () => {
+	const reshape = { op: 'Reshape', name: 'head', inputs: ['n1', 'shape'], outputs: ['o'] };
+	const graph = residual({}, [reshape]);
+	const initializers = [
+		...(graph.initializers ?? []),
+		{ name: 'shape', dtype: 'int64' as const, values: [1, C, 7, 1] },
+	];
+	const inputs = [{ name: 'x', shape: [2, C, 'H', 'W'] }];
+	const { report } = await inspectBytes(buildModel({ graph: { ...graph, initializers, inputs } }));
+	assert.equal(report.run.status, 'ok', report.run.reason);
+	assert.match(
+		report.run.reason ?? '',
+		/^onnxruntime failed while running this model: .*; what stands in front of the/,
+	);
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.match(
+		reasons(report)[1],
+		/^Not checked: the layer's input depends on Reshape "head", which onnxruntime cannot run \(.*cannot be reshaped.*\)\.$/,
+	);
+});
+
+test('statistics per activation with parameters per channel: the runtime takes that only fused, and it is told', async () => {
+	const [conv1, weight] = conv('conv1', 'x', 'c1');
+	const graph: GraphSpec = {
+		inputs: [{ name: 'x', shape: [2, C, 5, 3] }],
+		outputs: ['y'],
+		initializers: [weight, ...parameters('first')],
+		nodes: [conv1, batchNorm('first', 'c1', 'y', { spatial: { i: 0 } })],
+	};
+	const { report } = await inspectBytes(buildModel({ opset: 7, graph }));
+	assert.equal(report.layers[0].axes, 'activation');
+	assert.equal(
+		reasons(report)[0],
+		`Not checked: the layer has ${C} scale values, but its input of shape [2, ${C}, 5, 3] needs ${C * 15}.`,
+	);
+});
+
+test('a tensor that two nodes write, one of them from nothing, leaves the layers in front of it checked', async () => {
+	const nodes: NodeSpec[] = [
+		batchNorm('first', 'x', 'n1'),
+		{ op: 'Relu', inputs: ['n1'], outputs: ['r'] },
+		batchNorm('second', 'r', 'n2'),
+		{ op: 'Neg', name: 'stray', inputs: ['nowhere'], outputs: ['s'] },
+		{ op: 'Add', inputs: ['s', 's'], outputs: ['n2'] },
+		{ op: 'Abs', inputs: ['n2'], outputs: ['y'] },
+	];
+	const graph: GraphSpec = {
+		inputs: [{ name: 'x', shape: [2, C, 5, 3] }],
+		outputs: ['y'],
+		initializers: [...parameters('first'), ...parameters('second')],
+		nodes,
+	};
+	const { report } = await inspectBytes(buildModel({ graph }));
+	assert.deepEqual(verdicts(report), ['match', 'skipped']);
+	assert.equal(
+		reasons(report)[1],
+		'onnxruntime refuses the layer (another node writes "n2" as well); the layer was recomputed here, but there is nothing to compare it with.',
+	);
+});

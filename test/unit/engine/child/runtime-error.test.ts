@@ -44,3 +44,18 @@ test('why the library does not load is told by what is missing', () => {
 		assert.doesNotMatch(sentence, /\n/);
 	}
 });
+
+test('source locations without a folder go, too', () => {
+	const missing =
+		'External data path validation failed for initializer: w. Error: tensorprotoutils.cc:461 ValidateExternalDataPathFromDir External data path does not exist: "/m/w.bin"';
+	assert.equal(
+		runtimeError('load', new Error(missing)).detail,
+		'External data path validation failed for initializer: w. Error: External data path does not exist: "/m/w.bin"',
+	);
+	const glued = 'Deserialize tensor g failed.tensorprotoutils.cc:594 GetExternalDataInfo TensorProto: g size mismatch.';
+	assert.equal(
+		runtimeError('load', new Error(glued)).detail,
+		'Deserialize tensor g failed. TensorProto: g size mismatch.',
+	);
+	assert.equal(runtimeError('load', new Error('a.h:1 Failed to parse')).detail, 'Failed to parse');
+});
