@@ -66,14 +66,6 @@ export class VerifyAccumulator {
 		}
 	}
 
-	/** What is known of a unit whose elements are all within their bounds, and which errors are at most `maxAbs`. */
-	setWithinBound(unit: number, maxAbs: number, bound: number): void {
-		const { rows, unitWidth } = this.matrix;
-		this.maxAbs[unit] = maxAbs;
-		this.bound[unit] = bound;
-		this.sumSquares[unit] = maxAbs * maxAbs * rows * unitWidth;
-	}
-
 	/** `at`: where the elements are in x and y; `span`: where in the tensor. */
 	private addErrors(x: Values, y: Values, at: Span, unit: number, parameters: Parameters, span: Span): void {
 		const { scale, shift, slope, offset } = parameters;
@@ -152,8 +144,9 @@ export class VerifyAccumulator {
 		const { maxUlp, maxRel, asPredicted } = this;
 		const { mean, m2, nonFinite: nonFiniteX } = moments;
 		for (let c = 0; c < maxAbs.length; c++) {
-			if (maxBoundRatio[c] <= 1) {
+			if (firstBad[c] < 0) {
 				maxBoundRatio[c] = maxAbs[c] > 0 ? maxAbs[c] / bound[c] : 0;
+				sumSquares[c] = batch * inner * maxAbs[c] ** 2;
 			}
 		}
 		return {

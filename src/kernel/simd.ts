@@ -92,24 +92,23 @@ export class SimdKernel implements Kernel {
 	private collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
 		const { matrix, moments } = accumulator;
 		const { tiles } = this;
-		const maxAbs = tiles.result(map.RESULT_MAX_ABS, tile);
-		const bound = tiles.result(map.RESULT_BOUND, tile);
-		const flags = tiles.result(map.RESULT_FLAGS, tile);
+		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
+		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
 		moments.mean.set(tiles.result(map.RESULT_MEAN, tile), tile.from);
 		moments.m2.set(tiles.result(map.RESULT_M2, tile), tile.from);
 		moments.count.fill(matrix.rows * matrix.unitWidth, tile.from, tile.from + tile.count);
+		const flags = tiles.result(map.RESULT_FLAGS, tile);
 		for (let i = 0; i < tile.count; i++) {
-			const unit = tile.from + i;
+			if (flags[i] === 0) {
+				continue;
+			}
 			if (flags[i] & map.DIFFERENT) {
 				accumulator.asPredicted = false;
 			}
 			if (flags[i] & map.REDO_ALL) {
-				accumulator.addUnit(unit);
-				continue;
-			}
-			accumulator.setWithinBound(unit, maxAbs[i], bound[i]);
-			if (flags[i] & map.REDO_MOMENTS) {
-				takeExactMoments(moments, unit, x, type, matrix);
+				accumulator.addUnit(tile.from + i);
+			} else if (flags[i] & map.REDO_MOMENTS) {
+				takeExactMoments(moments, tile.from + i, x, type, matrix);
 			}
 		}
 	}

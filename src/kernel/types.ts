@@ -82,7 +82,7 @@ export interface VerifyResult {
 	readonly maxBoundRatio: Float64Array;
 	/** Largest boundSlope * |x| + boundOffset over finite x: the most that any element of the channel may be off. */
 	readonly bound: Float64Array;
-	/** Sum of the squared finite errors, or its limit: values * maxAbs^2. */
+	/** Of a channel above its bound, the sum of the squared finite errors; otherwise its limit, values * maxAbs^2. */
 	readonly sumSquares: Float64Array;
 	/**
 	 * Whether every y of the tensor is, to the last bit, the one that the likely scale and shift give in float32. False also
