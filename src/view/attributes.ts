@@ -25,7 +25,7 @@
  * | badge | a finding, in rows | data-code, data-severity |
  * | detail | the chosen layer | data-layer |
  * | finding | a finding in words | data-code, data-severity |
- * | channel-chip | button that chooses a channel | data-channel |
+ * | channel-chip | button that chooses a channel | data-channel; aria-pressed: it is chosen |
  * | axes | over which axes the layer normalises | data-method = 2 or 3 |
  * | fold | fold state in words | |
  * | plot | one figure | data-plot = one of PLOT_KINDS, data-drawn = "true" once plotly finished |

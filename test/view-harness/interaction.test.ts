@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
 import { parseWebviewMessage } from '../../src/host/webview-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+import { THEMES, type ThemeName } from './themes.js';
 
 let harness: Harness;
 before(async () => {
@@ -188,6 +189,31 @@ describe('a channel', () => {
 					.evaluateAll((rows) => rows.map((row) => row.getAttribute('data-channel'))),
 				['5', '6', '9'],
 			);
+		}));
+
+	it('is shown by its chips, wherever it was chosen, and given up by a second press', () =>
+		withPage(harness, {}, async ({ page, show, setTheme }) => {
+			await show('mismatch');
+			const pressed = () =>
+				page
+					.locator(bnl('channel-chip', '[aria-pressed="true"]'))
+					.evaluateAll((chips) => chips.map((chip) => chip.getAttribute('data-channel')));
+			assert.deepEqual(await pressed(), []);
+			await page.locator(bnl('channel-row', '[data-channel="6"]')).click();
+			assert.deepEqual(await pressed(), ['6']);
+			const chip = page.locator(bnl('channel-chip', '[data-channel="5"]'));
+			await chip.press('Enter');
+			assert.deepEqual(await pressed(), ['5']);
+			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '5');
+			const other = page.locator(bnl('channel-chip', '[data-channel="9"]'));
+			const border = (of: typeof chip) => of.evaluate((element) => getComputedStyle(element).borderColor);
+			for (const theme of Object.keys(THEMES) as ThemeName[]) {
+				await setTheme(theme);
+				assert.notEqual(await border(chip), await border(other), theme);
+			}
+			await chip.press('Space');
+			assert.deepEqual(await pressed(), []);
+			assert.equal(await page.locator(bnl('channel-row', '[aria-selected="true"]')).count(), 0);
 		}));
 
 	it('out of ten thousand is found in the table', () =>
