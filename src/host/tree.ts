@@ -20,7 +20,7 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	pending: new vscode.ThemeIcon('circle-outline'),
 };
 
-/** The layers of the current model in the explorer's side bar; a click leads to the layer on its page. */
+/** The layers of the current model in the explorer's side bar: a click leads to the layer on its page, and a layer opened there is selected here. */
 export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
 	private readonly reports: OpenReports;
 	private readonly changed = new vscode.EventEmitter<void>();
@@ -36,6 +36,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			this.changed,
 			reports.onDidSwitch(() => this.update()),
 			reports.onDidChange((document) => document === reports.current && this.update()),
+			reports.editors.onDidChooseLayer((document) => document === reports.current && this.follow()),
+			this.view.onDidChangeVisibility(() => this.follow()),
 		];
 	}
 
@@ -43,6 +45,11 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		const document = this.reports.current;
 		const layers = document?.session.report?.layers ?? [];
 		return node || !document ? [] : layers.map((_, index) => ({ document, index }));
+	}
+
+	/** Needed to reveal one: all are on the top level. */
+	getParent(): undefined {
+		return undefined;
 	}
 
 	getTreeItem({ document, index }: LayerNode): vscode.TreeItem {
@@ -78,5 +85,20 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
 		this.changed.fire();
+		this.follow();
+	}
+
+	/** Selects the layer that is open on the page. A tree out of sight is left there: revealing would open the view. */
+	private follow(): void {
+		const document = this.reports.current;
+		const index = document ? this.reports.editors.chosenLayer(document) : null;
+		if (!this.view.visible || !document?.session.report?.layers[index ?? -1] || index === null) {
+			return;
+		}
+		const [selected] = this.view.selection;
+		if (selected?.document !== document || selected.index !== index) {
+			// It rejects when the tree changed meanwhile; the change leads here again.
+			this.view.reveal({ document, index }, { select: true, focus: false }).then(undefined, () => undefined);
+		}
 	}
 }

@@ -16,6 +16,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			manageTrust: () => send({ type: 'manage-trust' }),
 			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
+			layerChosen: (index) => send({ type: 'layer-chosen', index }),
 			stateChanged: keep,
 			mark: (name) => send({ type: 'mark', name, milliseconds: performance.now() }),
 		},
