@@ -8,7 +8,7 @@
  * | answer | the answer in one sentence | data-severity |
  * | run | what was run, or why not | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden when nothing is under way | data-stage |
- * | cancel, run-again, run-options, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | how the model is run; form-run applies it | |
  * | form-input | what an input is fed | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
@@ -54,6 +54,7 @@ export type Handle =
 	| 'cancel'
 	| 'run-again'
 	| 'run-options'
+	| 'compare'
 	| 'trust'
 	| 'run-form'
 	| 'form-input'

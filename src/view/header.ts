@@ -42,9 +42,13 @@ export class Header {
 	readonly #runAgain: HTMLElement;
 	readonly #options: HTMLElement;
 	readonly #trust: HTMLElement;
+	readonly #compare: HTMLElement;
 	readonly #form: RunForm;
-	/** Known once the host has told what can be chosen. */
-	#formKnown = false;
+	/** Undefined until the host has told what can be chosen. */
+	#trusted: boolean | undefined;
+	#hasLayers = false;
+	/** Whether the user wants to see the form. */
+	#formWanted = false;
 	#announcedStage = '';
 
 	constructor(
@@ -59,16 +63,13 @@ export class Header {
 		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.run.pending } });
 		this.#progressText = h('span', { class: 'bnl-progress-text' });
 		const button = (text: string, bnl: Handle, click: () => void) =>
-			h(
-				'button',
-				{ class: 'bnl-button bnl-button-secondary', bnl, attributes: { type: 'button' }, on: { click } },
-				text,
-			);
-		const { cancel, run, showLog, manageTrust } = actions;
+			h('button', { class: 'bnl-button', bnl, attributes: { type: 'button' }, on: { click } }, text);
+		const { cancel, run, compare, showLog, manageTrust } = actions;
 		this.#form = new RunForm(context);
 		this.#runAgain = button(strings.run.again, 'run-again', () => run?.());
 		this.#options = button(strings.run.options, 'run-options', onToggleForm);
 		this.#trust = button(strings.run.trust, 'trust', () => manageTrust?.());
+		this.#compare = button('', 'compare', () => compare?.());
 		this.#progress = h(
 			'div',
 			{ class: 'bnl-progress', bnl: 'progress' },
@@ -82,6 +83,7 @@ export class Header {
 			run && this.#runAgain,
 			run && this.#options,
 			manageTrust && this.#trust,
+			compare && this.#compare,
 			showLog && button(strings.run.showLog, 'show-log', () => showLog()),
 		);
 		this.element = h(
@@ -93,13 +95,13 @@ export class Header {
 			this.#form.element,
 		);
 		setVisible(this.#progress, false);
-		setVisible(this.#options, false);
-		setVisible(this.#trust, false);
-		setVisible(this.#form.element, false);
+		this.#updateButtons();
 	}
 
 	update(report: Report): void {
 		this.#updateModel(report.model);
+		this.#hasLayers = report.layers.length > 0;
+		this.#updateButtons();
 		const tone = reportTone(report);
 		const { h } = this.context;
 		this.#answer.dataset.severity = tone;
@@ -107,19 +109,15 @@ export class Header {
 		this.#updateRun(report.run);
 	}
 
-	/** In a workspace that is not trusted the way to trust stands where models are run elsewhere. */
 	setForm(form: RunFormContent): void {
-		this.#formKnown = form.trusted;
+		this.#trusted = form.trusted;
 		this.#form.update(form);
-		setVisible(this.#runAgain, form.trusted);
-		setVisible(this.#options, form.trusted);
-		setVisible(this.#trust, !form.trusted);
-		this.#form.element.hidden ||= !form.trusted;
+		this.#updateButtons();
 	}
 
 	showForm(shown: boolean): void {
-		setVisible(this.#form.element, shown && this.#formKnown);
-		this.#options.setAttribute('aria-expanded', String(shown));
+		this.#formWanted = shown;
+		this.#updateButtons();
 	}
 
 	get answerText(): string {
@@ -146,6 +144,22 @@ export class Header {
 			this.#announcedStage = stage;
 			this.context.announce(stage);
 		}
+	}
+
+	/**
+	 * In a workspace that is not trusted the way to trust stands where models are run elsewhere. A model without layers
+	 * is not run at all: the only way on is the model that it was made from.
+	 */
+	#updateButtons(): void {
+		setVisible(this.#runAgain, this.#hasLayers && this.#trusted !== false);
+		setVisible(this.#options, this.#hasLayers && this.#trusted === true);
+		setVisible(this.#trust, this.#trusted === false);
+		setVisible(this.#form.element, this.#formWanted && this.#hasLayers && this.#trusted === true);
+		this.#options.setAttribute('aria-expanded', String(this.#formWanted));
+		const [text, title] = this.#hasLayers ? strings.run.compare : strings.run.compareFolded;
+		this.#compare.textContent = text;
+		this.#compare.title = title;
+		this.#compare.classList.toggle('bnl-button-primary', !this.#hasLayers);
 	}
 
 	#updateModel(model: ModelSummary): void {

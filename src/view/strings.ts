@@ -50,6 +50,9 @@ export const strings = {
 		again: 'Run again',
 		options: 'Run options',
 		trust: 'Manage workspace trust…',
+		compare: ['Compare with…', 'Was it folded rightly? Choose the deployed model, or the original of this one.'],
+		/** Where no layer is left. */
+		compareFolded: ['Compare with the original…', 'Was it folded rightly? Choose the model that still has its layers.'],
 		showLog: 'Show log',
 	},
 	form: {

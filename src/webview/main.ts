@@ -14,6 +14,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			run: (choices) => send({ type: 'run', ...(choices && { choices }) }),
 			chooseFiles: (input, from) => send({ type: 'choose-files', input, from }),
 			manageTrust: () => send({ type: 'manage-trust' }),
+			compare: () => send({ type: 'compare' }),
 			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			layerChosen: (index) => send({ type: 'layer-chosen', index }),

@@ -249,6 +249,24 @@ describe('the overview', () => {
 		}));
 });
 
+describe('the other model', () => {
+	it('is a key press away from a page of layers', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('done');
+			await page.getByRole('button', { name: 'Compare with…' }).press('Enter');
+			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+		}));
+
+	it('is the way on from a page without layers, where there is nothing to run', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('empty');
+			await page.getByRole('button', { name: 'Compare with the original…' }).press('Enter');
+			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);
+			assert.equal(await page.locator(bnl('run-options')).isVisible(), false);
+		}));
+});
+
 describe('the view state', () => {
 	it('comes back after the page was thrown away', async () => {
 		let stored: unknown;
