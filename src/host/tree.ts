@@ -20,6 +20,10 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	pending: new vscode.ThemeIcon('circle-outline'),
 };
 
+/** A view that has just come into sight takes no selection for a moment: it is there before its tree is. */
+const MOST_ATTEMPTS = 10;
+const ATTEMPT_MILLISECONDS = 100;
+
 /** The layers of the current model in the explorer's side bar: a click leads to the layer on its page, and a layer opened there is selected here. */
 export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
 	private readonly reports: OpenReports;
@@ -36,8 +40,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			this.changed,
 			reports.onDidSwitch(() => this.update()),
 			reports.onDidChange((document) => document === reports.current && this.update()),
-			reports.editors.onDidChooseLayer((document) => document === reports.current && this.follow()),
-			this.view.onDidChangeVisibility(() => this.follow()),
+			reports.editors.onDidChooseLayer((document) => document === reports.current && void this.follow()),
+			this.view.onDidChangeVisibility(() => void this.follow()),
 		];
 	}
 
@@ -85,20 +89,30 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
 		this.changed.fire();
-		this.follow();
+		void this.follow();
 	}
 
-	/** Selects the layer that is open on the page. A tree out of sight is left there: revealing would open the view. */
-	private follow(): void {
+	/** Selects the layer that is open on the page, without taking the focus. */
+	private async follow(): Promise<void> {
+		for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+			const node = this.unselected();
+			if (!node) {
+				return;
+			}
+			// It rejects when the tree changed meanwhile; the change leads here again.
+			await this.view.reveal(node, { select: true, focus: false }).then(undefined, () => undefined);
+			await new Promise((resolve) => setTimeout(resolve, ATTEMPT_MILLISECONDS));
+		}
+	}
+
+	/** The layer that is to be selected; a tree out of sight is left there, since revealing would open its view. */
+	private unselected(): LayerNode | undefined {
 		const document = this.reports.current;
 		const index = document ? this.reports.editors.chosenLayer(document) : null;
-		if (!this.view.visible || !document?.session.report?.layers[index ?? -1] || index === null) {
-			return;
+		if (!this.view.visible || !document || index === null || !document.session.report?.layers[index]) {
+			return undefined;
 		}
 		const [selected] = this.view.selection;
-		if (selected?.document !== document || selected.index !== index) {
-			// It rejects when the tree changed meanwhile; the change leads here again.
-			this.view.reveal({ document, index }, { select: true, focus: false }).then(undefined, () => undefined);
-		}
+		return selected?.document === document && selected.index === index ? undefined : { document, index };
 	}
 }
