@@ -3,7 +3,7 @@ import { answer } from '../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../core/report/types.js';
 import type { Handle } from './attributes.js';
 import type { ViewContext } from './context.js';
-import { append, replaceChildren, setVisible } from './dom.js';
+import { append, type Child, replaceChildren, setVisible } from './dom.js';
 import { baseName, formatMilliseconds } from './format.js';
 import { type IconName, icon, type Tone } from './icons.js';
 import { reportTone } from './layer-facts.js';
@@ -47,6 +47,9 @@ export class Header {
 	/** Undefined until the host has told what can be chosen. */
 	#trusted: boolean | undefined;
 	#hasLayers = false;
+	/** Sizes that the model leaves open and nobody has chosen. */
+	#guessed: readonly string[] = [];
+	#lastRun: RunSummary | null = null;
 	/** Whether the user wants to see the form. */
 	#formWanted = false;
 	#announcedStage = '';
@@ -111,8 +114,12 @@ export class Header {
 
 	setForm(form: RunFormContent): void {
 		this.#trusted = form.trusted;
+		this.#guessed = guessedSizes(form);
 		this.#form.update(form);
 		this.#updateButtons();
+		if (this.#lastRun) {
+			this.#updateRun(this.#lastRun);
+		}
 	}
 
 	showForm(shown: boolean): void {
@@ -179,8 +186,14 @@ export class Header {
 		replaceChildren(this.#facts, ...facts.map((fact) => h('li', {}, fact)));
 	}
 
+	#note(text: string): Child[] {
+		const { h } = this.context;
+		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
+	}
+
 	#updateRun(run: RunSummary): void {
 		const { h } = this.context;
+		this.#lastRun = run;
 		this.#run.dataset.status = run.status;
 		replaceChildren(this.#run);
 		switch (run.status) {
@@ -200,9 +213,12 @@ export class Header {
 				return;
 			case 'ok':
 				append(this.#run, [
-					h('span', {}, runText(run)),
+					h('span', { attributes: { title: stagesText(run) } }, strings.run.ok(label(run.runtime), totalText(run))),
+					' ',
+					h('span', {}, inputsText(run)),
 					// For example that only a part of the model could be run.
-					...(run.reason === undefined ? [] : [' ', icon(h, 'info', 'info'), h('span', {}, fullLabel(run.reason))]),
+					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
+					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
 				]);
 				return;
 			default:
@@ -211,15 +227,29 @@ export class Header {
 	}
 }
 
-function runText({ runtime, inputs, milliseconds }: RunSummary): string {
+function guessedSizes({ inputs, dimensions, choices }: RunFormContent): readonly string[] {
+	const chosen = new Set(choices.dimensions?.map(({ name }) => name));
+	// Files bring their sizes along.
+	return inputs.every(({ files }) => files.length > 0) ? [] : dimensions.filter((name) => !chosen.has(name));
+}
+
+function totalText({ milliseconds }: RunSummary): string {
 	const total = milliseconds.total ?? Object.values(milliseconds).reduce((sum, value) => sum + value, 0);
+	return total > 0 ? formatMilliseconds(total) : '';
+}
+
+/** How long each stage took. */
+function stagesText({ milliseconds }: RunSummary): string {
 	const stages = Object.entries(strings.run.times).flatMap(([name, say]) => {
 		const time = milliseconds[name];
 		return time === undefined ? [] : [say(formatMilliseconds(time))];
 	});
-	const ran = strings.run.ok(label(runtime), total > 0 ? formatMilliseconds(total) : '', stages);
+	return stages.join(', ');
+}
+
+function inputsText({ inputs }: RunSummary): string {
 	const fed = inputs.map(({ name, shape, dtype, from }) =>
 		strings.run.input(label(name), shape, label(dtype), label(from)),
 	);
-	return fed.length > 0 ? `${ran}. ${strings.run.inputs}${fed.join('; ')}.` : `${ran}.`;
+	return fed.length > 0 ? strings.run.inputs(fed) : '';
 }

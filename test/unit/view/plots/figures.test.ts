@@ -223,6 +223,15 @@ describe('running statistics', () => {
 });
 
 describe('running against batch', () => {
+	it('says which channels have no place: a variance of 0 is none on a logarithmic axis, and is finite', () => {
+		const layer = sampleLayer();
+		assert.ok(layer.batch);
+		const variance = layer.batch.variance.map((value, channel) => (channel < 2 ? 0 : value));
+		const { notes } = figure('batch', { ...layer, batch: { ...layer.batch, variance } });
+		assert.equal(notes.length, 1);
+		assert.match(notes[0] ?? '', /^2 channels are left out of a half: neither a variance of 0/);
+	});
+
 	it('are points about a diagonal, with a ring round a chosen channel in both halves', () => {
 		const built = figure('batch', sampleLayer());
 		const [mean, variance] = built.data;
