@@ -18,7 +18,8 @@ export function findingsList(
 	onChannel: (channel: number | null) => void,
 ): HTMLElement[] {
 	if (layer.findings.length === 0) {
-		return [h('p', { class: 'bnl-muted' }, strings.detail.noFindings)];
+		const { noFindings, notExamined } = strings.detail;
+		return [h('p', { class: 'bnl-muted' }, layer.parameters ? noFindings : notExamined)];
 	}
 	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
 	return [h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel)))];

@@ -248,6 +248,7 @@ export const strings = {
 			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
 		findings: 'Findings',
 		noFindings: 'Nothing stands out in this layer.',
+		notExamined: 'Nothing is known to stand out: without parameters there was little to examine.',
 		more: (n: number) => `and ${formatInteger(n)} more`,
 		channels: 'Channels: ',
 		axes: 'What it normalises over',

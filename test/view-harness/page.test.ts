@@ -194,7 +194,7 @@ describe('a layer that keeps its channels to itself', () => {
 			assert.equal(await page.locator(bnl('axes')).getAttribute('data-method'), '2');
 			assert.match(
 				(await page.locator(bnl('axes')).textContent()) ?? '',
-				/over N: one statistic per activation, m' = 4/,
+				/over N: one statistic per activation, each over m' = 4 values/,
 			);
 		}));
 });
