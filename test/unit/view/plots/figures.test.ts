@@ -305,6 +305,17 @@ describe('recompute errors', () => {
 		assert.deepEqual(named(built, 'bound')[0]?.customdata?.[1], [1, 0, 1e-6, '']);
 	});
 
+	it('are not pressed onto one line by the bound of a dead channel, whose mark stays in sight', () => {
+		const perChannel = {
+			maxAbs: Float64Array.of(1e-7, 2e-7, 3e-7, 1e-30),
+			bound: Float64Array.of(1e-6, 1e-6, 1e-6, 9e-45),
+		};
+		const built = figure('recompute', sampleLayer({ recompute: { status: 'mismatch', perChannel } }));
+		const [low = 0, high = 0] = (built.layout.yaxis as { readonly range?: readonly number[] }).range ?? [];
+		assert.ok(low > -15 && high > -6, `${low} to ${high}`);
+		assert.deepEqual(named(built, 'flagged')[0]?.y, [10 ** low]);
+	});
+
 	it('believe the judgement per element over the channel’s own numbers', () => {
 		const perChannel = {
 			maxAbs: Float64Array.of(1e-7, 1e-7),
