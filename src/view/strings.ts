@@ -355,6 +355,8 @@ export const strings = {
 		unplaced: (n: number) =>
 			`${count(n, 'channel is', 'channels are')} left out of a half: neither a variance of 0 nor a value that is not finite has a place there.`,
 		hidden: (n: number) => `${count(n, 'value is', 'values are')} not finite, marked with a cross.`,
+		notPositive: (n: number) =>
+			`${count(n, 'value', 'values')} of 0 or below, for which a logarithmic axis has no place, marked with a cross.`,
 		titles: {
 			'gamma-beta': 'Gamma and beta',
 			affine: 'Effective scale and shift',

@@ -160,6 +160,14 @@ describe('gamma and beta', () => {
 		assert.deepEqual(built.notes, ['2 values are not finite, marked with a cross.']);
 		assert.match(built.summary, /^γ -2 … 1 \(1 not finite\); β 0 … 1 \(1 not finite\); 1 flagged$/);
 	});
+
+	it('do not call a variance of 0 what it is not', () => {
+		const { parameters } = sampleLayer();
+		assert.ok(parameters);
+		const variance = parameters.variance.map((value, channel) => (channel === 0 ? 0 : value));
+		const { notes } = figure('statistics', sampleLayer({ parameters: { ...parameters, variance } }));
+		assert.deepEqual(notes, ['1 value of 0 or below, for which a logarithmic axis has no place, marked with a cross.']);
+	});
 });
 
 describe('drift', () => {
