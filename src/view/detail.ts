@@ -188,7 +188,10 @@ export class LayerDetail {
 				...(normalization ? [methodIcon(h, normalization.verdict)] : []),
 				h('span', {}, ...phrases(h, normalizationSentence(normalization))),
 			),
-			...(normalization ? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))] : []),
+			// Where nothing could be told there is no σ above that would need the word.
+			...(normalization && normalization.verdict !== 'cannot-tell'
+				? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))]
+				: []),
 		);
 	}
 }
