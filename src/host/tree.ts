@@ -31,6 +31,10 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	readonly onDidChangeTreeData = this.changed.event;
 	readonly view: vscode.TreeView<LayerNode>;
 	private readonly disposables: vscode.Disposable[];
+	/** One object a layer: to reveal one that it does not know, VS Code makes all rows anew, and clicks on the old ones fail. */
+	private readonly nodes = new WeakMap<ModelDocument, LayerNode[]>();
+	/** Whether VS Code has asked for the rows as they are now. */
+	private listed = false;
 
 	constructor(reports: OpenReports) {
 		this.reports = reports;
@@ -40,6 +44,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			this.changed,
 			reports.onDidSwitch(() => this.update()),
 			reports.onDidChange((document) => document === reports.current && this.update()),
+			reports.editors.onDidChangeActive(() => void this.follow()),
 			reports.editors.onDidChooseLayer((document) => document === reports.current && void this.follow()),
 			this.view.onDidChangeVisibility(() => void this.follow()),
 		];
@@ -48,7 +53,11 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	getChildren(node?: LayerNode): LayerNode[] {
 		const document = this.reports.current;
 		const layers = document?.session.report?.layers ?? [];
-		return node || !document ? [] : layers.map((_, index) => ({ document, index }));
+		if (node || !document) {
+			return [];
+		}
+		this.listed = true;
+		return layers.map((_, index) => this.nodeOf(document, index));
 	}
 
 	/** Needed to reveal one: all are on the top level. */
@@ -88,6 +97,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
+		this.listed = false;
 		this.changed.fire();
 		void this.follow();
 	}
@@ -99,8 +109,10 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			if (!node) {
 				return;
 			}
-			// It rejects when the tree changed meanwhile; the change leads here again.
-			await this.view.reveal(node, { select: true, focus: false }).then(undefined, () => undefined);
+			if (this.listed) {
+				// It rejects when the tree changed meanwhile; the change leads here again.
+				await this.view.reveal(node, { select: true, focus: false }).then(undefined, () => undefined);
+			}
 			await new Promise((resolve) => setTimeout(resolve, ATTEMPT_MILLISECONDS));
 		}
 	}
@@ -112,7 +124,14 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		if (!this.view.visible || !document || index === null || !document.session.report?.layers[index]) {
 			return undefined;
 		}
-		const [selected] = this.view.selection;
-		return selected?.document === document && selected.index === index ? undefined : { document, index };
+		const node = this.nodeOf(document, index);
+		return this.view.selection[0] === node ? undefined : node;
+	}
+
+	private nodeOf(document: ModelDocument, index: number): LayerNode {
+		const nodes = this.nodes.get(document) ?? [];
+		this.nodes.set(document, nodes);
+		nodes[index] ??= { document, index };
+		return nodes[index];
 	}
 }
