@@ -27,14 +27,16 @@ const ATTEMPT_MILLISECONDS = 100;
 /** The layers of the current model in the explorer's side bar: a click leads to the layer on its page, and a layer opened there is selected here. */
 export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
 	private readonly reports: OpenReports;
-	private readonly changed = new vscode.EventEmitter<void>();
+	private readonly changed = new vscode.EventEmitter<LayerNode[] | undefined>();
 	readonly onDidChangeTreeData = this.changed.event;
 	readonly view: vscode.TreeView<LayerNode>;
 	private readonly disposables: vscode.Disposable[];
 	/** One object a layer: to reveal one that it does not know, VS Code makes all rows anew, and clicks on the old ones fail. */
 	private readonly nodes = new WeakMap<ModelDocument, LayerNode[]>();
-	/** Whether VS Code has asked for the rows as they are now. */
-	private listed = false;
+	/** The rows that VS Code has asked for; undefined: none, or they are about to be made anew. */
+	private listed: readonly LayerNode[] | undefined;
+	/** What each row said when it was asked for. */
+	private readonly said = new WeakMap<LayerNode, string>();
 
 	constructor(reports: OpenReports) {
 		this.reports = reports;
@@ -56,8 +58,9 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		if (node || !document) {
 			return [];
 		}
-		this.listed = true;
-		return layers.map((_, index) => this.nodeOf(document, index));
+		const nodes = layers.map((_, index) => this.nodeOf(document, index));
+		this.listed = nodes;
+		return nodes;
 	}
 
 	/** Needed to reveal one: all are on the top level. */
@@ -65,13 +68,15 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		return undefined;
 	}
 
-	getTreeItem({ document, index }: LayerNode): vscode.TreeItem {
+	getTreeItem(node: LayerNode): vscode.TreeItem {
+		const { document, index } = node;
 		const layer = document.session.report?.layers[index];
 		// The file was replaced by one with fewer layers; the tree is about to be drawn again.
 		if (!layer) {
 			return new vscode.TreeItem('');
 		}
 		const row = treeRow(layer);
+		this.said.set(node, JSON.stringify(row));
 		const item = new vscode.TreeItem(row.label);
 		item.id = `${index} ${document.uri.toString()}`;
 		item.description = row.description;
@@ -97,9 +102,26 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
-		this.listed = false;
-		this.changed.fire();
+		this.refresh(document);
 		void this.follow();
+	}
+
+	/**
+	 * Makes only those rows anew that say something else: a click that falls between a row and its successor ends at
+	 * "Actual command not found", and a run changes rows many times a second.
+	 */
+	private refresh(document: ModelDocument | undefined): void {
+		const layers = document?.session.report?.layers ?? [];
+		const { listed = [] } = this;
+		if (listed.length === 0 || listed.length !== layers.length || listed[0]?.document !== document) {
+			this.listed = undefined;
+			this.changed.fire(undefined);
+			return;
+		}
+		const changed = listed.filter((node, i) => layers[i] && this.said.get(node) !== JSON.stringify(treeRow(layers[i])));
+		if (changed.length > 0) {
+			this.changed.fire(changed);
+		}
 	}
 
 	/** Selects the layer that is open on the page, without taking the focus. */
