@@ -25,6 +25,9 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 	private readonly activated = new vscode.EventEmitter<void>();
 	/** Fires when {@link activeDocument} may have changed. */
 	readonly onDidChangeActive = this.activated.event;
+	private readonly chosen = new vscode.EventEmitter<ModelDocument>();
+	/** Fires when another layer was opened on a page of the model, or none is any more. */
+	readonly onDidChooseLayer = this.chosen.event;
 	private readonly registration: vscode.Disposable;
 	/** What {@link RUNNING_CONTEXT} is set to. */
 	private runningShown = false;
@@ -74,6 +77,7 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		this.shown.set(panel, shown);
 		const update = () => this.setActive(shown, panel.active);
 		const viewState = panel.onDidChangeViewState(update);
+		page.onDidChoose(() => this.chosen.fire(document));
 		panel.onDidDispose(() => {
 			viewState.dispose();
 			page.dispose();
@@ -86,17 +90,28 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 	/** Brings a model's tab to the front, opening it where there is none, and the layer into view. */
 	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
 		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
-		const tabs = [...this.shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
-		(tabs.find(({ panel }) => panel.active) ?? tabs.at(-1))?.page.select(layer);
+		this.pageOf(uri)?.select(layer);
+	}
+
+	/** The layer that is open on a model's page, by its place in the report. */
+	chosenLayer({ uri }: ModelDocument): number | null {
+		return this.pageOf(uri)?.chosen ?? null;
 	}
 
 	dispose(): void {
 		this.registration.dispose();
 		this.opened.dispose();
 		this.activated.dispose();
+		this.chosen.dispose();
 		for (const document of this.open) {
 			document.dispose();
 		}
+	}
+
+	/** Of several tabs the one that is looked at, else the newest. */
+	private pageOf(uri: vscode.Uri): ModelPanel | undefined {
+		const tabs = [...this.shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
+		return (tabs.find(({ panel }) => panel.active) ?? tabs.at(-1))?.page;
 	}
 
 	private setActive(shown: ShownModel, active: boolean): void {

@@ -22,6 +22,10 @@ export class ModelPanel implements vscode.Disposable {
 	private readonly extension: vscode.Uri;
 	private readonly queue: MessageQueue;
 	private readonly disposables: vscode.Disposable[] = [];
+	private readonly chosenEmitter = new vscode.EventEmitter<void>();
+	/** Fires when {@link chosen} is another layer, or none. */
+	readonly onDidChoose = this.chosenEmitter.event;
+	private chosenIndex: number | null = null;
 	/** A layer to show as soon as the page listens. */
 	private wanted: string | undefined;
 	/** False until the page says that it is ready, and again while it is hidden: then there is no page at all. */
@@ -40,6 +44,7 @@ export class ModelPanel implements vscode.Disposable {
 		this.queue = new MessageQueue(async (message) => panel.webview.postMessage(pack(message)));
 		const unsubscribe = document.session.onMessage((message) => this.listening && this.queue.push(message));
 		this.disposables.push(
+			this.chosenEmitter,
 			{ dispose: unsubscribe },
 			{ dispose: () => this.queue.clear() },
 			panel.onDidChangeViewState(() => {
@@ -55,6 +60,11 @@ export class ModelPanel implements vscode.Disposable {
 
 	dispose(): void {
 		vscode.Disposable.from(...this.disposables).dispose();
+	}
+
+	/** The layer that is open on the page, by its place in the report; a page that is hidden has it still. */
+	get chosen(): number | null {
+		return this.chosenIndex;
 	}
 
 	/** Opens a layer on the page, now or once there is a page. */
@@ -113,10 +123,16 @@ export class ModelPanel implements vscode.Disposable {
 					await document.plan({ ...document.session.plan, choices: message.choices });
 				}
 				return document.run();
+			case 'layer-chosen':
+				this.chosenIndex = message.index;
+				return this.chosenEmitter.fire();
 			case 'choose-files':
 				return chooseFiles(document, message);
 			case 'manage-trust':
 				await vscode.commands.executeCommand('workbench.trust.manage');
+				return;
+			case 'compare':
+				await vscode.commands.executeCommand('batchnormLens.compare', document.uri);
 				return;
 			case 'save-image':
 				return saveImage(document.uri, message);

@@ -23,6 +23,8 @@ export class OpenReports implements vscode.Disposable {
 	private readonly disposables: vscode.Disposable[];
 	/** Models in the order in which they were looked at, the last one last. */
 	private readonly seen = new Set<ModelDocument>();
+	/** What {@link current} was when {@link onDidSwitch} was told last. */
+	private told: ModelDocument | undefined;
 
 	constructor(editors: ModelEditors) {
 		this.editors = editors;
@@ -81,12 +83,17 @@ export class OpenReports implements vscode.Disposable {
 	}
 
 	private updateCurrent(): void {
+		const before = this.told;
 		const { activeDocument } = this.editors;
 		if (activeDocument) {
 			this.seen.delete(activeDocument);
 			this.seen.add(activeDocument);
 		}
-		void vscode.commands.executeCommand('setContext', OPEN_CONTEXT, this.seen.size > 0);
-		this.switched.fire();
+		this.told = this.current;
+		// Every change of the focus leads here, and a list that is made anew under the pointer swallows the click.
+		if (this.told !== before) {
+			void vscode.commands.executeCommand('setContext', OPEN_CONTEXT, this.seen.size > 0);
+			this.switched.fire();
+		}
 	}
 }

@@ -36,7 +36,7 @@ export function worst({ findings }: { readonly findings: readonly Finding[] }): 
 }
 
 function findingBadge({ code, channels }: Finding): string {
-	return channels.length === 0 ? code : `${code} ${channels.length}`;
+	return channels.length === 0 ? code : `${code} ×${channels.length}`;
 }
 
 function tooltip({ name, recompute, findings }: LayerReport): string {

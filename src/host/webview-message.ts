@@ -23,11 +23,14 @@ export function parseWebviewMessage(value: unknown): WebviewToHost | undefined {
 		case 'get-plotly':
 		case 'show-log':
 		case 'manage-trust':
+		case 'compare':
 			return { type: message.type };
 		case 'run':
 			return parseRun(message);
 		case 'choose-files':
 			return parseChooseFiles(message);
+		case 'layer-chosen':
+			return parseLayerChosen(message);
 		case 'error':
 			return isText(message.message) ? { type: 'error', message: message.message } : undefined;
 		case 'save-image':
@@ -52,6 +55,11 @@ function parseRun({ choices }: Record<string, unknown>): WebviewToHost | undefin
 function parseChooseFiles({ input, from }: Record<string, unknown>): WebviewToHost | undefined {
 	const known = from === 'files' || from === 'folder' || from === 'random';
 	return known && isText(input) ? { type: 'choose-files', input, from } : undefined;
+}
+
+function parseLayerChosen({ index }: Record<string, unknown>): WebviewToHost | undefined {
+	const known = index === null || (typeof index === 'number' && Number.isSafeInteger(index) && index >= 0);
+	return known ? { type: 'layer-chosen', index } : undefined;
 }
 
 function parseMark({ name, milliseconds }: Record<string, unknown>): WebviewToHost | undefined {

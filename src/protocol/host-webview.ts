@@ -36,6 +36,10 @@ export type WebviewToHost =
 	| { readonly type: 'choose-files'; readonly input: string; readonly from: 'files' | 'folder' | 'random' }
 	/** Let the user say whether the workspace can be trusted. */
 	| { readonly type: 'manage-trust' }
+	/** Let the user choose a model to compare this one with. */
+	| { readonly type: 'compare' }
+	/** Which layer is open on the page, by its place in the report. */
+	| { readonly type: 'layer-chosen'; readonly index: number | null }
 	/** A plot as a picture; which format is written is for the user to say. `name`: without extension. */
 	| { readonly type: 'save-image'; readonly name: string; readonly png: Uint8Array; readonly svg: string }
 	/** The page is about to draw its first plot; 4.8 MB of script would have delayed the table. */

@@ -8,7 +8,7 @@
  * | answer | the answer in one sentence | data-severity |
  * | run | what was run, or why not | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden when nothing is under way | data-stage |
- * | cancel, run-again, run-options, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | how the model is run; form-run applies it | |
  * | form-input | what an input is fed | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
@@ -25,7 +25,7 @@
  * | badge | a finding, in rows | data-code, data-severity |
  * | detail | the chosen layer | data-layer |
  * | finding | a finding in words | data-code, data-severity |
- * | channel-chip | button that chooses a channel | data-channel |
+ * | channel-chip | button that chooses a channel | data-channel; aria-pressed: it is chosen |
  * | axes | over which axes the layer normalises | data-method = 2 or 3 |
  * | fold | fold state in words | |
  * | plot | one figure | data-plot = one of PLOT_KINDS, data-drawn = "true" once plotly finished |
@@ -54,6 +54,7 @@ export type Handle =
 	| 'cancel'
 	| 'run-again'
 	| 'run-options'
+	| 'compare'
 	| 'trust'
 	| 'run-form'
 	| 'form-input'

@@ -63,7 +63,8 @@ function countText(names: readonly string[], sizes: readonly number[] | undefine
 		return `m' = ${names.join(' × ')}`;
 	}
 	const product = formatInteger(sizes.reduce((a, b) => a * b, 1));
-	return sizes.length === 1 ? `m' = ${product}` : `m' = ${sizes.map(formatInteger).join(' × ')} = ${product}`;
+	// The product stays with its sign where a line is too short for both.
+	return sizes.length === 1 ? `m' = ${product}` : `m' = ${sizes.map(formatInteger).join(' × ')} =\u00a0${product}`;
 }
 
 function methodSizes(

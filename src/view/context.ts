@@ -22,8 +22,12 @@ export interface ViewActions {
 	chooseFiles?(input: string, from: 'files' | 'folder' | 'random'): void;
 	/** Let the user say whether the workspace can be trusted. */
 	manageTrust?(): void;
+	/** Let the user choose a model to compare this one with. */
+	compare?(): void;
 	saveImage?(image: PlotImage): void;
 	showLog?(): void;
+	/** Another layer is open, by its place in the report, or none. */
+	layerChosen?(index: number | null): void;
 	/** The user changed what is shown; store it to restore it later. */
 	stateChanged?(state: ViewState): void;
 	/** The table is painted; every verdict is in; the plots of a layer are drawn. */

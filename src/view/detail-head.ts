@@ -1,4 +1,4 @@
-import { type ElementBuilder, replaceChildren } from './dom.js';
+import { type ElementBuilder, replaceChildren, setVisible } from './dom.js';
 import { type IconName, icon } from './icons.js';
 import { fullLabel, label } from './names.js';
 import { breakable } from './phrases.js';
@@ -20,12 +20,18 @@ export class DetailHead {
 	readonly #heading: HTMLElement;
 	readonly #position: HTMLElement;
 	readonly #facts: HTMLElement;
+	/** To the layers before and behind. */
+	readonly #steps: readonly HTMLElement[];
 
 	constructor(h: ElementBuilder, events: DetailHeadEvents) {
 		this.#h = h;
 		this.#heading = h('h2', { class: 'bnl-detail-title', attributes: { tabindex: '-1' } });
 		this.#position = h('span', { class: 'bnl-muted bnl-position' });
 		this.#facts = h('ul', { class: 'bnl-facts' });
+		this.#steps = [
+			this.#button(strings.detail.previous, 'previous', () => events.onStep(-1)),
+			this.#button(strings.detail.next, 'next', () => events.onStep(1)),
+		];
 		this.element = h(
 			'div',
 			{ class: 'bnl-detail-head' },
@@ -34,8 +40,7 @@ export class DetailHead {
 				{ class: 'bnl-detail-title-line' },
 				this.#heading,
 				this.#position,
-				this.#button(strings.detail.previous, 'previous', () => events.onStep(-1)),
-				this.#button(strings.detail.next, 'next', () => events.onStep(1)),
+				...this.#steps,
 				this.#button(strings.detail.close, 'cross', () => events.onClose(), 'close'),
 			),
 			this.#facts,
@@ -50,6 +55,9 @@ export class DetailHead {
 		replaceChildren(this.#heading, ...breakable(this.#h, label(name, MAX_NAME)));
 		this.#heading.title = fullLabel(name);
 		this.#position.textContent = strings.detail.position(index + 1, all);
+		for (const step of this.#steps) {
+			setVisible(step, all > 1);
+		}
 		replaceChildren(this.#facts, ...facts.map((fact) => this.#h('li', {}, fact)));
 	}
 

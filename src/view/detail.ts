@@ -2,6 +2,7 @@ import type { LayerReport } from '../core/report/types.js';
 import { PLOT_KINDS } from './attributes.js';
 import { explainAxes } from './axes.js';
 import { axesPicture } from './axes-picture.js';
+import { pressChips } from './channel-chips.js';
 import { ChannelTable } from './channel-table.js';
 import type { ViewContext } from './context.js';
 import { DetailHead, type DetailHeadEvents } from './detail-head.js';
@@ -87,6 +88,7 @@ export class LayerDetail {
 			this.#findings,
 			...findingsList(this.context.h, layer, (channel) => this.events.onChannel(channel)),
 		);
+		pressChips(this.#findings, state.channel);
 		this.#showAxes(layer);
 		this.#fold.textContent = foldText(layer);
 		setVisible(this.#fold, this.#fold.textContent !== '');
@@ -102,6 +104,7 @@ export class LayerDetail {
 		for (const panel of this.#panels) {
 			panel.select(state.channel);
 		}
+		pressChips(this.#findings, state.channel);
 		this.#table.select(state);
 	}
 
@@ -185,7 +188,10 @@ export class LayerDetail {
 				...(normalization ? [methodIcon(h, normalization.verdict)] : []),
 				h('span', {}, ...phrases(h, normalizationSentence(normalization))),
 			),
-			...(normalization ? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))] : []),
+			// Where nothing could be told there is no σ above that would need the word.
+			...(normalization && normalization.verdict !== 'cannot-tell'
+				? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))]
+				: []),
 		);
 	}
 }

@@ -1,4 +1,5 @@
 import type { Finding, LayerReport } from '../core/report/types.js';
+import { channelChips } from './channel-chips.js';
 import type { ElementBuilder } from './dom.js';
 import { advice, badge } from './finding-words.js';
 import { severityIcon } from './icons.js';
@@ -14,10 +15,11 @@ const MOST_CHIPS = 12;
 export function findingsList(
 	h: ElementBuilder,
 	layer: LayerReport,
-	onChannel: (channel: number) => void,
+	onChannel: (channel: number | null) => void,
 ): HTMLElement[] {
 	if (layer.findings.length === 0) {
-		return [h('p', { class: 'bnl-muted' }, strings.detail.noFindings)];
+		const { noFindings, notExamined } = strings.detail;
+		return [h('p', { class: 'bnl-muted' }, layer.parameters ? noFindings : notExamined)];
 	}
 	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
 	return [h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel)))];
@@ -26,25 +28,10 @@ export function findingsList(
 export function findingItem(
 	h: ElementBuilder,
 	finding: Finding,
-	onChannel: ((channel: number) => void) | null,
+	onChannel: ((channel: number | null) => void) | null,
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
-	const chips = onChannel
-		? channels.slice(0, MOST_CHIPS).map((channel) =>
-				h(
-					'button',
-					{
-						class: 'bnl-chip',
-						bnl: 'channel-chip',
-						data: { channel: String(channel) },
-						attributes: { type: 'button', 'aria-label': strings.channel.name(channel) },
-						on: { click: () => onChannel(channel) },
-					},
-					String(channel),
-				),
-			)
-		: [];
-	const rest = channels.length - chips.length;
+	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MOST_CHIPS, onChannel }) : [];
 	return h(
 		'li',
 		{ class: 'bnl-finding', bnl: 'finding', data: { code, severity } },
@@ -59,8 +46,7 @@ export function findingItem(
 				...phrases(h, fullLabel(message)),
 			),
 			h('p', { class: 'bnl-muted' }, advice(finding)),
-			chips.length > 0 &&
-				h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips, rest > 0 && ` ${strings.detail.more(rest)}`),
+			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),
 	);
 }

@@ -3,7 +3,7 @@ import { answer } from '../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../core/report/types.js';
 import type { Handle } from './attributes.js';
 import type { ViewContext } from './context.js';
-import { append, replaceChildren, setVisible } from './dom.js';
+import { append, type Child, replaceChildren, setVisible } from './dom.js';
 import { baseName, formatMilliseconds } from './format.js';
 import { type IconName, icon, type Tone } from './icons.js';
 import { reportTone } from './layer-facts.js';
@@ -42,9 +42,16 @@ export class Header {
 	readonly #runAgain: HTMLElement;
 	readonly #options: HTMLElement;
 	readonly #trust: HTMLElement;
+	readonly #compare: HTMLElement;
 	readonly #form: RunForm;
-	/** Known once the host has told what can be chosen. */
-	#formKnown = false;
+	/** Undefined until the host has told what can be chosen. */
+	#trusted: boolean | undefined;
+	#hasLayers = false;
+	/** Sizes that the model leaves open and nobody has chosen. */
+	#guessed: readonly string[] = [];
+	#lastRun: RunSummary | null = null;
+	/** Whether the user wants to see the form. */
+	#formWanted = false;
 	#announcedStage = '';
 
 	constructor(
@@ -59,16 +66,13 @@ export class Header {
 		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.run.pending } });
 		this.#progressText = h('span', { class: 'bnl-progress-text' });
 		const button = (text: string, bnl: Handle, click: () => void) =>
-			h(
-				'button',
-				{ class: 'bnl-button bnl-button-secondary', bnl, attributes: { type: 'button' }, on: { click } },
-				text,
-			);
-		const { cancel, run, showLog, manageTrust } = actions;
+			h('button', { class: 'bnl-button', bnl, attributes: { type: 'button' }, on: { click } }, text);
+		const { cancel, run, compare, showLog, manageTrust } = actions;
 		this.#form = new RunForm(context);
 		this.#runAgain = button(strings.run.again, 'run-again', () => run?.());
 		this.#options = button(strings.run.options, 'run-options', onToggleForm);
 		this.#trust = button(strings.run.trust, 'trust', () => manageTrust?.());
+		this.#compare = button('', 'compare', () => compare?.());
 		this.#progress = h(
 			'div',
 			{ class: 'bnl-progress', bnl: 'progress' },
@@ -82,6 +86,7 @@ export class Header {
 			run && this.#runAgain,
 			run && this.#options,
 			manageTrust && this.#trust,
+			compare && this.#compare,
 			showLog && button(strings.run.showLog, 'show-log', () => showLog()),
 		);
 		this.element = h(
@@ -93,13 +98,13 @@ export class Header {
 			this.#form.element,
 		);
 		setVisible(this.#progress, false);
-		setVisible(this.#options, false);
-		setVisible(this.#trust, false);
-		setVisible(this.#form.element, false);
+		this.#updateButtons();
 	}
 
 	update(report: Report): void {
 		this.#updateModel(report.model);
+		this.#hasLayers = report.layers.length > 0;
+		this.#updateButtons();
 		const tone = reportTone(report);
 		const { h } = this.context;
 		this.#answer.dataset.severity = tone;
@@ -107,19 +112,19 @@ export class Header {
 		this.#updateRun(report.run);
 	}
 
-	/** In a workspace that is not trusted the way to trust stands where models are run elsewhere. */
 	setForm(form: RunFormContent): void {
-		this.#formKnown = form.trusted;
+		this.#trusted = form.trusted;
+		this.#guessed = guessedSizes(form);
 		this.#form.update(form);
-		setVisible(this.#runAgain, form.trusted);
-		setVisible(this.#options, form.trusted);
-		setVisible(this.#trust, !form.trusted);
-		this.#form.element.hidden ||= !form.trusted;
+		this.#updateButtons();
+		if (this.#lastRun) {
+			this.#updateRun(this.#lastRun);
+		}
 	}
 
 	showForm(shown: boolean): void {
-		setVisible(this.#form.element, shown && this.#formKnown);
-		this.#options.setAttribute('aria-expanded', String(shown));
+		this.#formWanted = shown;
+		this.#updateButtons();
 	}
 
 	get answerText(): string {
@@ -148,6 +153,22 @@ export class Header {
 		}
 	}
 
+	/**
+	 * In a workspace that is not trusted the way to trust stands where models are run elsewhere. A model without layers
+	 * is not run at all: the only way on is the model that it was made from.
+	 */
+	#updateButtons(): void {
+		setVisible(this.#runAgain, this.#hasLayers && this.#trusted !== false);
+		setVisible(this.#options, this.#hasLayers && this.#trusted === true);
+		setVisible(this.#trust, this.#trusted === false);
+		setVisible(this.#form.element, this.#formWanted && this.#hasLayers && this.#trusted === true);
+		this.#options.setAttribute('aria-expanded', String(this.#formWanted));
+		const [text, title] = this.#hasLayers ? strings.run.compare : strings.run.compareFolded;
+		this.#compare.textContent = text;
+		this.#compare.title = title;
+		this.#compare.classList.toggle('bnl-button-primary', !this.#hasLayers);
+	}
+
 	#updateModel(model: ModelSummary): void {
 		const { h } = this.context;
 		this.#title.title = fullLabel(model.path);
@@ -165,8 +186,14 @@ export class Header {
 		replaceChildren(this.#facts, ...facts.map((fact) => h('li', {}, fact)));
 	}
 
+	#note(text: string): Child[] {
+		const { h } = this.context;
+		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
+	}
+
 	#updateRun(run: RunSummary): void {
 		const { h } = this.context;
+		this.#lastRun = run;
 		this.#run.dataset.status = run.status;
 		replaceChildren(this.#run);
 		switch (run.status) {
@@ -186,9 +213,12 @@ export class Header {
 				return;
 			case 'ok':
 				append(this.#run, [
-					h('span', {}, runText(run)),
+					h('span', { attributes: { title: stagesText(run) } }, strings.run.ok(label(run.runtime), totalText(run))),
+					' ',
+					h('span', {}, inputsText(run)),
 					// For example that only a part of the model could be run.
-					...(run.reason === undefined ? [] : [' ', icon(h, 'info', 'info'), h('span', {}, fullLabel(run.reason))]),
+					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
+					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
 				]);
 				return;
 			default:
@@ -197,15 +227,29 @@ export class Header {
 	}
 }
 
-function runText({ runtime, inputs, milliseconds }: RunSummary): string {
+function guessedSizes({ inputs, dimensions, choices }: RunFormContent): readonly string[] {
+	const chosen = new Set(choices.dimensions?.map(({ name }) => name));
+	// Files bring their sizes along.
+	return inputs.every(({ files }) => files.length > 0) ? [] : dimensions.filter((name) => !chosen.has(name));
+}
+
+function totalText({ milliseconds }: RunSummary): string {
 	const total = milliseconds.total ?? Object.values(milliseconds).reduce((sum, value) => sum + value, 0);
+	return total > 0 ? formatMilliseconds(total) : '';
+}
+
+/** How long each stage took. */
+function stagesText({ milliseconds }: RunSummary): string {
 	const stages = Object.entries(strings.run.times).flatMap(([name, say]) => {
 		const time = milliseconds[name];
 		return time === undefined ? [] : [say(formatMilliseconds(time))];
 	});
-	const ran = strings.run.ok(label(runtime), total > 0 ? formatMilliseconds(total) : '', stages);
+	return stages.join(', ');
+}
+
+function inputsText({ inputs }: RunSummary): string {
 	const fed = inputs.map(({ name, shape, dtype, from }) =>
 		strings.run.input(label(name), shape, label(dtype), label(from)),
 	);
-	return fed.length > 0 ? `${ran}. ${strings.run.inputs}${fed.join('; ')}.` : `${ran}.`;
+	return fed.length > 0 ? strings.run.inputs(fed) : '';
 }

@@ -7,6 +7,7 @@ import { severityIcon, verdictIcon } from './icons.js';
 import { boundUse, layerFacts, severityRank } from './layer-facts.js';
 import type { LayersOptions, Row } from './layers-panel.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from './names.js';
+import { bothEnds } from './phrases.js';
 import { strings } from './strings.js';
 
 export type LayerRow = Row<LayerReport>;
@@ -51,9 +52,6 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 	];
 }
 
-/** Characters at a name's end that stay when it is cut: the end tells layers of a block apart. */
-const TAIL = 10;
-
 function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<LayerRow> {
 	return column('name', 'text', 1, {
 		value: ({ layer }) => layer.name,
@@ -61,10 +59,7 @@ function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<LayerRow> 
 			cell.title = layer.graph
 				? `${fullLabel(layer.name)} (${strings.detail.inGraph(fullLabel(layer.graph))})`
 				: fullLabel(layer.name);
-			const name = label(withoutShared(layer.name, shared), 160);
-			const tail = name.length > 2 * TAIL ? TAIL : 0;
-			const [head, end] = [name.slice(0, name.length - tail), name.slice(name.length - tail)];
-			cell.append(h('span', { class: 'bnl-name' }, h('span', {}, head), h('span', {}, end)));
+			cell.append(bothEnds(h, label(withoutShared(layer.name, shared), 160)));
 		},
 	});
 }
@@ -147,9 +142,12 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 	});
 }
 
-/** Three digits, two where leading zeros take up the room. */
+/** Three digits; two where leading zeros take up the room, and a power of ten where they would take up all of it. */
 function formatEnd(value: number): string {
-	return formatNumber(value, Math.abs(value) < 0.1 ? 2 : 3);
+	const size = Math.abs(value);
+	return size > 0 && size < 1e-3
+		? Number(value.toPrecision(2)).toExponential()
+		: formatNumber(value, size < 0.1 ? 2 : 3);
 }
 
 function findingsColumn(h: ElementBuilder): Column<LayerRow> {
@@ -161,7 +159,7 @@ function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 			for (const finding of sorted) {
 				const { code, severity, channels, message } = finding;
 				const name = badge(finding);
-				const text = channels.length > 1 ? `${name} ${formatInteger(channels.length)}` : name;
+				const text = channels.length > 1 ? strings.times(name, formatInteger(channels.length)) : name;
 				const attributes = { title: fullLabel(message) };
 				cell.append(
 					h(

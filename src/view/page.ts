@@ -50,6 +50,8 @@ export class View {
 	/** The stored scroll position has to wait for the first rows. */
 	#scrollRestored = false;
 	#shownLayer: LayerReport | null = null;
+	/** What `layerChosen` was told last. */
+	#toldIndex: number | null = null;
 	/** The pending timer of #saveScroll. */
 	#scrolling = 0;
 
@@ -250,6 +252,10 @@ export class View {
 			this.#detail.show(layer, { index, all: report.layers.length }, this.#state);
 		}
 		this.#shownLayer = layer;
+		if (index !== this.#toldIndex) {
+			this.#toldIndex = index;
+			this.options.actions.layerChosen?.(index);
+		}
 		this.#overview.update(this.#state.overview, { layers: report.layers, metric: this.#state.metric }, index);
 	}
 

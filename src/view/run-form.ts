@@ -93,7 +93,11 @@ export class RunForm {
 			h(
 				'div',
 				{ class: 'bnl-form-buttons' },
-				h('button', { class: 'bnl-button', bnl: 'form-run', attributes: { type: 'submit' } }, words.run),
+				h(
+					'button',
+					{ class: 'bnl-button bnl-button-primary', bnl: 'form-run', attributes: { type: 'submit' } },
+					words.run,
+				),
 				h('span', { class: 'bnl-muted' }, words.remembered),
 			),
 		);

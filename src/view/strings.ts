@@ -23,8 +23,7 @@ export const strings = {
 		skipped: (reason: string | undefined) => `Not run: ${reason ?? 'structure only.'}`,
 		failed: (reason: string | undefined) => `The run failed: ${reason ?? 'no reason was given.'}`,
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
-		ok: (runtime: string, milliseconds: string, stages: readonly string[]) =>
-			`Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}${stages.length > 0 ? ` (${stages.join(', ')})` : ''}`,
+		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
 		/** What took how long, in this order; by the report's names. */
 		times: {
 			open: (time: string) => `opening ${time}`,
@@ -35,7 +34,9 @@ export const strings = {
 		} as Readonly<Record<string, (time: string) => string>>,
 		input: (name: string, shape: readonly number[], dtype: string, from: string) =>
 			`${name} ${dtype} [${shape.join(', ')}], ${from}`,
-		inputs: 'Input: ',
+		inputs: (inputs: readonly string[]) => `Input: ${inputs.join('; ')}.`,
+		guessed: (dimensions: string) =>
+			`The model leaves sizes open (${dimensions}), which were guessed; run options take others.`,
 		stages: {
 			opening: 'Opening the model',
 			comparing: 'Comparing weights and biases',
@@ -50,6 +51,9 @@ export const strings = {
 		again: 'Run again',
 		options: 'Run options',
 		trust: 'Manage workspace trust…',
+		compare: ['Compare with…', 'Was it folded rightly? Choose the deployed model, or the original of this one.'],
+		/** Where no layer is left. */
+		compareFolded: ['Compare with the original…', 'Was it folded rightly? Choose the model that still has its layers.'],
 		showLog: 'Show log',
 	},
 	form: {
@@ -111,7 +115,7 @@ export const strings = {
 		show: 'Show overview',
 		hide: 'Hide overview',
 		metricLabel: 'Colour',
-		axes: 'Each column is a layer, in graph order; top to bottom are its channels.',
+		axes: 'Each column is a layer, top to bottom its channels.',
 		low: 'low',
 		high: 'high',
 		bad: 'not finite',
@@ -154,6 +158,8 @@ export const strings = {
 		noParameters: 'at run time',
 		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
+	/** A finding of several channels. */
+	times: (finding: string, channels: string) => `${finding} ×${channels}`,
 	range: (min: string, max: string) => (min === max ? min : `${min} … ${max}`),
 	notFinite: (n: number) => `${formatInteger(n)} not finite`,
 	verdicts: {
@@ -242,6 +248,7 @@ export const strings = {
 			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
 		findings: 'Findings',
 		noFindings: 'Nothing stands out in this layer.',
+		notExamined: 'Nothing is known to stand out: without parameters there was little to examine.',
 		more: (n: number) => `and ${formatInteger(n)} more`,
 		channels: 'Channels: ',
 		axes: 'What it normalises over',
@@ -348,7 +355,11 @@ export const strings = {
 			`errors of at most ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
 		sampled: (shown: number, all: number) =>
 			`Shows ${formatInteger(shown)} of ${formatInteger(all)} channels: the extremes, the flagged ones and an even sample.`,
+		unplaced: (n: number) =>
+			`${count(n, 'channel is', 'channels are')} left out of a half: neither a variance of 0 nor a value that is not finite has a place there.`,
 		hidden: (n: number) => `${count(n, 'value is', 'values are')} not finite, marked with a cross.`,
+		notPositive: (n: number) =>
+			`${count(n, 'value', 'values')} of 0 or below, for which a logarithmic axis has no place, marked with a cross.`,
 		titles: {
 			'gamma-beta': 'Gamma and beta',
 			affine: 'Effective scale and shift',
@@ -377,7 +388,7 @@ export const strings = {
 	},
 	axes: {
 		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
-			`Normalises over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, ${effectiveBatch}.`,
+			`Normalises over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
 		perChannel:
 			'This is method 3, the convolutional batch normalization of the paper: all positions of a feature map share gamma, beta, mean and variance.',
 		perActivation: 'This is method 2 (spatial=0): every position of every channel has a mean and variance of its own.',

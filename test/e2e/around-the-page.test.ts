@@ -49,6 +49,17 @@ scenario('around the page', {
 			await tree.locator('.monaco-list-row').nth(3).click();
 			await shows(workbench, 3);
 		},
+		'a layer chosen on the page is selected in the tree, and the page keeps the focus': async (workbench) => {
+			const frame = await workbench.model(at('layer-row', '[data-layer="3"][aria-selected="true"]'), LONG);
+			await frame.locator(at('layer-row', '[data-layer="1"]')).click();
+			const tree = workbench.page.locator(TREE);
+			await tree.locator('.monaco-list-row[aria-selected="true"][data-index="1"]').waitFor();
+			await workbench.page.keyboard.press('ArrowDown');
+			await workbench.page.keyboard.press('Enter');
+			await tree.locator('.monaco-list-row[aria-selected="true"][data-index="2"]').waitFor();
+			await tree.locator('.monaco-list-row').nth(4).click();
+			await shows(workbench, 4);
+		},
 		'a row of Problems says what is wrong, and its code leads to the layer': async (workbench) => {
 			await workbench.command('Problems: Focus on Problems View');
 			const row = workbench.page.locator('.markers-panel .monaco-list-row').filter({ hasText: 'dead-channel' }).first();

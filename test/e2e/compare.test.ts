@@ -52,5 +52,15 @@ scenario('compare', {
 			await frame.locator(at('note')).first().waitFor({ timeout: 60_000 });
 			assert.match(await text(frame.locator(at('note')).first()), /was named first/);
 		},
+		'a page without layers leads to the original': async (workbench) => {
+			await workbench.open('right.onnx', at('empty'));
+			const page = await workbench.model(at('empty'));
+			await page.getByRole('button', { name: 'Compare with the original…' }).click();
+			const offered = workbench.page.locator('.quick-input-widget .monaco-list-row');
+			await offered.filter({ hasText: 'original.onnx' }).click();
+			const frame = await workbench.model(at('outputs', '[data-status="match"]'), 60_000);
+			assert.equal(await rows(frame, 'match').count(), 52);
+			assert.match(await text(frame.locator(at('title'))), /^original\.onnx → right\.onnx$/);
+		},
 	},
 });

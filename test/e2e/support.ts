@@ -172,7 +172,8 @@ export class Workbench {
 				() => false,
 			);
 		do {
-			await item.click();
+			// On a busy machine the menu may close only after it was last looked for.
+			await item.click({ timeout: 5000 }).catch(() => undefined);
 		} while (!(await gone()));
 	}
 

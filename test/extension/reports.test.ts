@@ -23,6 +23,25 @@ function deadModel(): Uint8Array {
 	});
 }
 
+/** Two layers, one behind the other. */
+function twoLayers(): Uint8Array {
+	const values = { g: [1, 2], b: [0, 1], m: [0, 1], v: [1, 2] };
+	const bn = (name: string, from: string, to: string) => ({
+		op: 'BatchNormalization',
+		name,
+		inputs: [from, 'g', 'b', 'm', 'v'],
+		outputs: [to],
+	});
+	return buildModel({
+		graph: {
+			inputs: [{ name: 'x', shape: [1, 2] }],
+			outputs: ['y'],
+			initializers: Object.entries(values).map(([name, numbers]) => ({ name, values: numbers })),
+			nodes: [bn('first', 'x', 'h'), bn('second', 'h', 'y')],
+		},
+	});
+}
+
 /** Opens a model and waits until it was run. */
 async function openChecked(name: string, bytes: Uint8Array) {
 	const document = await openModel(await folder.write(name, bytes));
@@ -71,6 +90,29 @@ describe('the tree of layers', () => {
 		assert.ok(command);
 		await openChecked('second.onnx', smallModel('second'));
 		await vscode.commands.executeCommand(command.command, ...(command.arguments ?? []));
+		assert.equal(editors.activeDocument, document);
+	});
+});
+
+describe('the layer chosen on the page', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('is selected in the tree, as long as that is in sight', async () => {
+		const { tree, editors } = await extension().activate();
+		const document = await openChecked('two.onnx', twoLayers());
+		const selected = () => tree.view.selection[0]?.index;
+		await vscode.commands.executeCommand('workbench.view.scm');
+		await until('a hidden tree', () => !tree.view.visible);
+		await editors.reveal(document.uri, 'second');
+		// Pages come up late where one was closed just before: VS Code waits for the old one.
+		await until('the choice', () => editors.chosenLayer(document) === 1, 45_000);
+		assert.equal(tree.view.visible, false, 'the view is not opened');
+		await vscode.commands.executeCommand('batchnormLens.layers.focus');
+		await until('the layer that was chosen before', () => selected() === 1);
+		await editors.reveal(document.uri, 'first');
+		await until('the layer that was chosen then', () => selected() === 0);
 		assert.equal(editors.activeDocument, document);
 	});
 });

@@ -84,7 +84,11 @@ export const COMPARISON_STATES = {
 	}),
 	oneWrong: oneWrong(),
 	everyStatus: everyStatus(),
-	noLayers: show([], { notes: ['Neither model has a BatchNormalization: there is nothing to compare.'] }),
+	noLayers: show([], {
+		notes: [
+			'Neither model has a BatchNormalization: there is nothing to compare. The original has to be the model from before its layers were folded.',
+		],
+	}),
 	failure: [{ type: 'failure', message: 'deployed.onnx is not an ONNX model: byte 0 is 0x89. Choose another file.' }],
 	hostile: show(
 		HOSTILE_NAMES.map((name, seed) => ({

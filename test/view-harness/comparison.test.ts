@@ -112,6 +112,8 @@ describe('the page of a comparison', () => {
 			await page.locator(bnl('channel-chip', '[data-channel="9"]')).click();
 			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '9');
 			assert.equal(await page.locator(bnl('channel-row', '[aria-selected="true"]')).getAttribute('data-channel'), '9');
+			const pressed = page.locator(bnl('channel-chip', '[aria-pressed="true"]'));
+			assert.equal(await pressed.getAttribute('data-channel'), '9');
 		}));
 
 	it('asks the host to swap, to compare again, and to cancel', async () => {

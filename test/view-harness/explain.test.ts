@@ -63,8 +63,8 @@ describe('how a layer was normalised', () => {
 				['running', 'true', '4'],
 			]);
 			assert.notEqual(fills[0], fills[1]);
-			assert.match(text, /m' = 32 × 24 = 768/);
-			assert.match(text, /m' = 32 × 28 × 28 = 25,088/);
+			assert.match(text, /m' = 32 × 24 =\s768/);
+			assert.match(text, /m' = 32 × 28 × 28 =\s25,088/);
 			assert.match(text, /18,816 statistics/);
 			assert.match(text, /made with the stored running statistics: off by 7\.2e-8\s+σ/);
 		});

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
 import { parseWebviewMessage } from '../../src/host/webview-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+import { THEMES, type ThemeName } from './themes.js';
 
 let harness: Harness;
 before(async () => {
@@ -190,6 +191,31 @@ describe('a channel', () => {
 			);
 		}));
 
+	it('is shown by its chips, wherever it was chosen, and given up by a second press', () =>
+		withPage(harness, {}, async ({ page, show, setTheme }) => {
+			await show('mismatch');
+			const pressed = () =>
+				page
+					.locator(bnl('channel-chip', '[aria-pressed="true"]'))
+					.evaluateAll((chips) => chips.map((chip) => chip.getAttribute('data-channel')));
+			assert.deepEqual(await pressed(), []);
+			await page.locator(bnl('channel-row', '[data-channel="6"]')).click();
+			assert.deepEqual(await pressed(), ['6']);
+			const chip = page.locator(bnl('channel-chip', '[data-channel="5"]'));
+			await chip.press('Enter');
+			assert.deepEqual(await pressed(), ['5']);
+			assert.equal(await page.locator(bnl('channel-readout')).getAttribute('data-channel'), '5');
+			const other = page.locator(bnl('channel-chip', '[data-channel="9"]'));
+			const border = (of: typeof chip) => of.evaluate((element) => getComputedStyle(element).borderColor);
+			for (const theme of Object.keys(THEMES) as ThemeName[]) {
+				await setTheme(theme);
+				assert.notEqual(await border(chip), await border(other), theme);
+			}
+			await chip.press('Space');
+			assert.deepEqual(await pressed(), []);
+			assert.equal(await page.locator(bnl('channel-row', '[aria-selected="true"]')).count(), 0);
+		}));
+
 	it('out of ten thousand is found in the table', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('wide');
@@ -220,6 +246,24 @@ describe('the overview', () => {
 			await page.locator(bnl('heatmap-metric')).selectOption('error');
 			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-drawn'), 'false');
 			assert.equal(await page.getByText('Nothing to show for this choice yet.').isVisible(), true);
+		}));
+});
+
+describe('the other model', () => {
+	it('is a key press away from a page of layers', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('done');
+			await page.getByRole('button', { name: 'Compare with…' }).press('Enter');
+			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+		}));
+
+	it('is the way on from a page without layers, where there is nothing to run', () =>
+		withPage(harness, {}, async ({ page, show, received }) => {
+			await show('empty');
+			await page.getByRole('button', { name: 'Compare with the original…' }).press('Enter');
+			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);
+			assert.equal(await page.locator(bnl('run-options')).isVisible(), false);
 		}));
 });
 

@@ -150,6 +150,7 @@ describe('a notebook output', () => {
 			await drawnIn(page, '#output-a');
 			assert.ok((await page.locator(within('a', bnl('badge', '[data-code="non-finite"]'))).count()) > 0);
 			assert.equal(await page.locator(within('a', bnl('run-again'))).count(), 0);
+			assert.equal(await page.locator(within('a', bnl('compare'))).count(), 0);
 		}));
 
 	it('of kind comparison draws the comparison', () =>

@@ -40,6 +40,21 @@ describe('how the model is run', () => {
 			assert.equal(await field(page, 'deviation').inputValue(), '0.25, 0.2, 0.2');
 		}));
 
+	it('tells of sizes that were guessed, until they are chosen or files bring them along', () =>
+		withPage(harness, {}, async ({ page, send, show }) => {
+			await show('done');
+			const run = async () => (await page.locator(bnl('run')).textContent()) ?? '';
+			assert.doesNotMatch(await run(), /guessed/);
+			await send({ type: 'form', form: FORM });
+			assert.match(await run(), /leaves sizes open \(width, mask:1, mask:2\), which were guessed/);
+			const dimensions = FORM.dimensions.map((name) => ({ name, size: 8 }));
+			await send({ type: 'form', form: { ...FORM, choices: { dimensions } } });
+			assert.doesNotMatch(await run(), /guessed/);
+			const inputs = FORM.inputs.map((input) => ({ ...input, files: ['/data/a.npy'] }));
+			await send({ type: 'form', form: { ...FORM, inputs } });
+			assert.doesNotMatch(await run(), /guessed/);
+		}));
+
 	it('sends what is in the fields and nothing for empty ones, by keyboard alone', () =>
 		withPage(harness, {}, async ({ page, received, show }) => {
 			await show('form');

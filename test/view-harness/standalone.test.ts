@@ -56,6 +56,7 @@ describe('the page as a file', () => {
 	it('shows the report, and draws, with no request for anything', () =>
 		withFile('mobilenet', mobilenet(), async ({ page }) => {
 			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
+			assert.equal(await page.locator(bnl('compare')).count(), 0);
 			await page.locator(bnl('layer-row', '[data-layer="0"]')).click();
 			await drawn(page);
 			assert.ok((await page.locator(`${bnl('plot')} .bars path`).count()) > 10);

@@ -1,8 +1,9 @@
 /** Numbers and lists as findings say them. */
 
-/** Three significant digits, no trailing zeros: "0.0012", "1.5e-7". */
+/** Three significant digits, no trailing zeros: "0.0012"; "2.78e-5" where zeros would have to be counted. */
 export function shortNumber(value: number): string {
-	return String(Number(value.toPrecision(3)));
+	const rounded = Number(value.toPrecision(3));
+	return rounded !== 0 && Math.abs(rounded) < 1e-4 ? rounded.toExponential() : String(rounded);
 }
 
 /** "channel 3", "channels 3 and 5", "12 of 64 channels", "all 64 channels"; as a subject with its verb where asked. */

@@ -80,7 +80,7 @@ function notesOn(own: Network, other: Network, pairing: Pairing, layers: readonl
 		notes.push(
 			other.layers.length > 0
 				? `The original has no BatchNormalization, the deployed model has ${other.layers.length}: the two seem to be swapped.`
-				: 'Neither model has a BatchNormalization: there is nothing to compare.',
+				: 'Neither model has a BatchNormalization: there is nothing to compare. The original has to be the model from before its layers were folded.',
 		);
 	} else if (other.layers.length > own.layers.length) {
 		notes.push(

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { shortNumber } from '../../core/batchnorm/words.js';
 import { OnnxError } from '../../core/onnx/errors.js';
 import type { Node } from '../../core/onnx/model.js';
 import { appendGraphOutputs } from '../../core/onnx/outputs.js';
@@ -164,7 +165,7 @@ function finding(
 		code: 'runtime-fusion-mismatch',
 		severity: 'error',
 		channels,
-		message: `By default the runtime merges this layer into ${operator} with wrong values: on the same input the output differs by up to ${short(maxAbs)} in ${channels.length} of ${layer.channels} channels, where rounding explains ${short(bound)}.${way}`,
+		message: `By default the runtime merges this layer into ${operator} with wrong values: on the same input the output differs by up to ${shortNumber(maxAbs)} in ${channels.length} of ${layer.channels} channels, where rounding explains ${shortNumber(bound)}.${way}`,
 	};
 }
 
@@ -181,7 +182,7 @@ async function unexplained(
 	{ expected, disagreement }: { readonly expected: Tensors; readonly disagreement: Disagreement },
 ): Promise<OptimizedCheck> {
 	const { output, maxAbs, bound } = disagreement;
-	const numbers = `output "${output}" differs by up to ${short(maxAbs)}, where rounding explains ${short(bound)}`;
+	const numbers = `output "${output}" differs by up to ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}`;
 	const isTraining = open.layers.some(({ mode }) => mode === 'training');
 	for (const without of [Object.values(OPTIMIZERS), ...(isTraining ? [[TRAINING_OPTIMIZER]] : [])]) {
 		if (!(await level.disagreement(expected, await level.optimized(without)))) {
@@ -192,8 +193,4 @@ async function unexplained(
 	}
 	const remark = `With the runtime's default optimizations ${numbers}; what it merges normalization layers into is not the reason.`;
 	return { layers: new Map(), model: [], remark };
-}
-
-function short(value: number): string {
-	return String(Number(value.toPrecision(3)));
 }

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { compareModels } from '../../core/folding/compare.js';
 import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
@@ -49,7 +50,14 @@ export function compareFiles(own: ModelFile, other: ModelFile, ports: Pick<Outpu
 
 function swappedNote({ model: original, layers }: ModelFile, { model: deployed }: ModelFile): string {
 	const count = `${layers.length} BatchNormalization layer${layers.length === 1 ? '' : 's'}`;
-	return `${deployed.path} was named first but has no BatchNormalization; ${original.path} has ${count} and was taken for the original.`;
+	const [named, taken] = distinctNames(deployed.path, original.path);
+	return `${named} was named first but has no BatchNormalization; ${taken} has ${count} and was taken for the original.`;
+}
+
+/** What the two files are called, with their folders where only those tell them apart. */
+function distinctNames(a: string, b: string): readonly [string, string] {
+	const [nameA, nameB] = [path.basename(a), path.basename(b)];
+	return nameA === nameB ? [a, b] : [nameA, nameB];
 }
 
 /** A run that fails leaves the comparison of the files as the result, with the reason. */

@@ -3,6 +3,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { shortNumber } from '../../core/batchnorm/words.js';
 import { planFold } from '../../core/folding/fold-model.js';
 import { planEdits, renderEdits } from '../../core/onnx/edit.js';
 import type { OutputComparison } from '../../core/report/comparison.js';
@@ -91,7 +92,8 @@ async function verify(
 		}
 		const outputs = await compareOutputs({ own, other, comparison }, { batch, seed }, ports);
 		if (outputs.status === 'mismatch') {
-			throw failed(`its outputs differ by ${outputs.maxAbs}, where rounding explains ${outputs.bound}.`);
+			const [error, bound] = [outputs.maxAbs, outputs.bound].map((value) => shortNumber(value ?? Number.NaN));
+			throw failed(`its outputs differ by ${error}, where rounding explains ${bound}.`);
 		}
 		return outputs;
 	} catch (error) {

@@ -2,6 +2,7 @@ import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeAdvice } from '../../core/report/comparison-summary.js';
 import { COMPARISON_PLOTS } from '../attributes.js';
+import { channelChips, pressChips } from '../channel-chips.js';
 import { DetailHead, type DetailHeadEvents } from '../detail-head.js';
 import { type Child, replaceChildren, setVisible } from '../dom.js';
 import { formatNumber } from '../format.js';
@@ -87,6 +88,7 @@ export class ComparedDetail {
 		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
 		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showEvidence(layer);
+		pressChips(this.#channels, state.channel);
 		this.#showAdvice(layer);
 		setVisible(this.#comparison, channelCount(layer) > 0);
 		this.#table.show(layer, state);
@@ -98,6 +100,7 @@ export class ComparedDetail {
 		for (const panel of this.#panels) {
 			panel.select(state.channel);
 		}
+		pressChips(this.#channels, state.channel);
 		this.#table.select(state);
 	}
 
@@ -189,21 +192,8 @@ export class ComparedDetail {
 		if (channels.length === 0) {
 			return null;
 		}
-		const chips = channels.slice(0, MOST_CHIPS).map((channel) =>
-			h(
-				'button',
-				{
-					class: 'bnl-chip',
-					bnl: 'channel-chip',
-					data: { channel: String(channel) },
-					attributes: { type: 'button', 'aria-label': shared.channel.name(channel) },
-					on: { click: () => this.events.onChannel(channel) },
-				},
-				String(channel),
-			),
-		);
-		const more = channels.length - chips.length;
-		return h('div', { class: 'bnl-chips' }, title, ...chips, more > 0 && shared.detail.more(more));
+		const onChannel = (channel: number | null): void => this.events.onChannel(channel);
+		return h('div', { class: 'bnl-chips' }, title, ...channelChips(h, { channels, most: MOST_CHIPS, onChannel }));
 	}
 
 	#showAdvice(layer: LayerComparison): void {

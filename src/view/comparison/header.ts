@@ -51,11 +51,7 @@ export class ComparisonHeader {
 		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.page.comparing } });
 		this.#progressText = h('span', { class: 'bnl-progress-text' });
 		const button = (text: string, bnl: Handle, click: () => void) =>
-			h(
-				'button',
-				{ class: 'bnl-button bnl-button-secondary', bnl, attributes: { type: 'button' }, on: { click } },
-				text,
-			);
+			h('button', { class: 'bnl-button', bnl, attributes: { type: 'button' }, on: { click } }, text);
 		const { cancel, compare, showLog } = actions;
 		this.#progress = h(
 			'div',

@@ -7,6 +7,7 @@ import { formatInteger, formatNumber } from '../format.js';
 import { icon } from '../icons.js';
 import type { LayersOptions, Row } from '../layers-panel.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from '../names.js';
+import { bothEnds } from '../phrases.js';
 import { boundUse, channelCount, isExplained, STATUS_ICONS } from './facts.js';
 import { strings } from './strings.js';
 
@@ -60,18 +61,12 @@ function column(
 	return { id, title, description, kind, priority, ...cells };
 }
 
-/** Characters at a name's end that stay when it is cut: the end tells layers of a block apart. */
-const TAIL = 10;
-
 function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<ComparedRow> {
 	return column('name', 'text', 1, {
 		value: ({ layer }) => layer.name,
 		render: ({ layer }, cell) => {
 			cell.title = fullLabel(layer.name);
-			const name = label(withoutShared(layer.name, shared), 160);
-			const tail = name.length > 2 * TAIL ? TAIL : 0;
-			const [head, end] = [name.slice(0, name.length - tail), name.slice(name.length - tail)];
-			cell.append(h('span', { class: 'bnl-name' }, h('span', {}, head), h('span', {}, end)));
+			cell.append(bothEnds(h, label(withoutShared(layer.name, shared), 160)));
 		},
 	});
 }

@@ -51,6 +51,25 @@ export function logAxis(range: readonly [number, number]): Axis {
 		: { type: 'log', range, tickformat: '~g', dtick: 'D2' };
 }
 
+/** Powers of ten below the middle of all values beyond which a value is as good as none. */
+const DEEPEST = 6;
+
+/**
+ * Range of a logarithmic axis of errors and their bounds, in powers of ten, with room for dots at both ends. A dead
+ * channel's bound of 1e-44 does not stretch it until all others lie on one line.
+ */
+export function errorDecades(errors: ArrayLike<number>, bounds: ArrayLike<number>): readonly [number, number] {
+	const sizes = [...Array.from(errors), ...Array.from(bounds)]
+		.filter((value) => value > 0 && Number.isFinite(value))
+		.map(Math.log10)
+		.sort((a, b) => a - b);
+	const [low, middle, high] = [sizes[0], sizes[sizes.length >> 1], sizes.at(-1)];
+	if (low === undefined || middle === undefined || high === undefined) {
+		return [-9, -5];
+	}
+	return [Math.floor(Math.max(low, middle - DEEPEST) - 0.2), Math.ceil(high + 0.1)];
+}
+
 /** The axis of channels: whole numbers with half a channel of room at both ends. */
 export function channelAxis(theme: Theme, size: number, title: string): Axis {
 	return axis(theme, {

@@ -27,7 +27,7 @@ export function batchFigure(layer: LayerReport, theme: Theme): Figure | null {
 	const mean = scatter(context, { running: parameters.mean, batch: batch.mean, ...MEAN });
 	const variance = scatter(context, { running: parameters.variance, batch: batch.variance, ...VARIANCE });
 	const size = parameters.mean.length;
-	const bad = mean.bad + variance.bad;
+	const bad = new Set([...mean.bad, ...variance.bad]).size;
 	return {
 		data: [...mean.traces, ...variance.traces],
 		layout: baseLayout(theme, {
@@ -41,7 +41,7 @@ export function batchFigure(layer: LayerReport, theme: Theme): Figure | null {
 		summary: words.summary(formatInteger(size), formatInteger(batch.count), largestDrift(layer)),
 		notes: [
 			...(context.shown.length < size ? [strings.plots.sampled(context.shown.length, size)] : []),
-			...(bad > 0 ? [strings.plots.hidden(bad)] : []),
+			...(bad > 0 ? [strings.plots.unplaced(bad)] : []),
 		],
 		mark: (channel) => [...mean.mark(channel), ...variance.mark(channel)],
 	};
@@ -77,7 +77,7 @@ interface Scatter {
 	readonly yaxis: Axis;
 	readonly diagonal: Shape;
 	/** Channels that have no place on the axes. */
-	readonly bad: number;
+	readonly bad: readonly number[];
 	mark(channel: number): readonly Shape[];
 }
 
@@ -107,7 +107,7 @@ function scatter({ theme, flagged, hover, shown }: ScatterContext, values: Value
 		xaxis: axis(theme, { ...scale(strings.plots.batch.runningAxis(symbol), axes.y), domain }),
 		yaxis: axis(theme, scale(strings.plots.batch.batchAxis(symbol), axes.x)),
 		diagonal: diagonal(range, values, theme),
-		bad: shown.length - points.length,
+		bad: shown.filter((channel) => !drawn(point(channel))),
 		mark: (channel) => {
 			const { x, y } = point(channel);
 			return drawn({ channel, x, y }) ? [ring(x, y, axes, theme)] : [];

@@ -2,7 +2,7 @@ import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber, rangeOf } from '../format.js';
 import { layerFacts } from '../layer-facts.js';
 import { strings } from '../strings.js';
-import { axis, baseLayout, channelAxis, logAxis } from './base.js';
+import { axis, baseLayout, channelAxis, errorDecades, logAxis } from './base.js';
 import { channelHover } from './hover.js';
 import type { Figure, Trace } from './plotly.js';
 import type { Theme } from './theme.js';
@@ -15,7 +15,7 @@ export function recomputeFigure(layer: LayerReport, theme: Theme): Figure | null
 		return null;
 	}
 	const { errors, bounds } = values;
-	const range = decades(values);
+	const range = errorDecades(values.errors, values.bounds);
 	const bad = channelsWhere(errors, (error) => !Number.isFinite(error));
 	const over = channelsWhere(errors, (error, channel) => Number.isFinite(error) && exceeds(layer, channel, values));
 	return {
@@ -72,7 +72,7 @@ function traces(layer: LayerReport, { errors, bounds }: Errors, { over, bad, flo
 		channelTrace({ name, values, colour, as: 'dots', hover }, theme, drawable);
 	const point = (channel: number): Point => {
 		const error = errors[channel] ?? Number.NaN;
-		return { channel, x: channel, y: drawable(error) ? error : floor };
+		return { channel, x: channel, y: drawable(error) ? Math.max(error, floor) : floor };
 	};
 	const mark = { colour: theme.error, hover };
 	const { hovertemplate: _, ...dots } = series(strings.plots.error, errors, theme.first);
@@ -90,11 +90,4 @@ function traces(layer: LayerReport, { errors, bounds }: Errors, { over, bad, flo
 function exceeds(layer: LayerReport, channel: number, { errors, bounds }: Errors): boolean {
 	const ratio = layer.recompute.perChannel?.boundRatio?.[channel];
 	return ratio === undefined ? (errors[channel] ?? 0) > (bounds[channel] ?? Number.POSITIVE_INFINITY) : ratio > 1;
-}
-
-/** Range of the axis in powers of ten, with room for dots at both ends. */
-function decades({ errors, bounds }: Errors): readonly [number, number] {
-	const positive = [...errors, ...bounds].filter((value) => value > 0 && Number.isFinite(value));
-	const { min, max } = rangeOf(positive);
-	return Number.isNaN(min) ? [-9, -5] : [Math.floor(Math.log10(min) - 0.2), Math.ceil(Math.log10(max) + 0.1)];
 }

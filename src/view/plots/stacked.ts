@@ -30,7 +30,8 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 	);
 	const upper = drawPanel(panels[0], { flagged, hover, theme, yaxis: 'y', domain: [0.54, 1] });
 	const lower = drawPanel(panels[1], { flagged, hover, theme, yaxis: 'y2', domain: [0, 0.46] });
-	const bad = upper.bad + lower.bad;
+	const bad = [...upper.bad, ...lower.bad];
+	const outside = bad.filter(Number.isFinite).length;
 	const channels = channelAxis(theme, layerFacts(layer).size, strings.plots.axisOf[layer.axes]);
 	return {
 		data: [...upper.traces, ...lower.traces],
@@ -44,7 +45,10 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 			panels.map(({ title, values }) => strings.plots.value(title, describe(values))),
 			flagged.length,
 		),
-		notes: bad > 0 ? [strings.plots.hidden(bad)] : [],
+		notes: [
+			...(bad.length > outside ? [strings.plots.hidden(bad.length - outside)] : []),
+			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
+		],
 		mark: (channel) => [channelLine(channel, theme)],
 	};
 }
@@ -63,7 +67,7 @@ interface DrawnPanel {
 	readonly traces: readonly Trace[];
 	readonly shapes: readonly Shape[];
 	/** Values that had to be marked instead of drawn. */
-	readonly bad: number;
+	readonly bad: readonly number[];
 }
 
 function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: PanelContext): DrawnPanel {
@@ -94,7 +98,7 @@ function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: Panel
 			),
 		],
 		shapes: linesOf(panel).map((line) => horizontalLine(line, yaxis, theme)),
-		bad: bad.length,
+		bad: bad.map((channel) => values[channel] ?? Number.NaN),
 	};
 }
 

@@ -9,14 +9,14 @@ describe('over which axes a layer normalises', () => {
 		assert.equal(explained.method, 3);
 		assert.match(
 			explained.sentence,
-			/^Normalises over \(N, H, W\): one statistic per channel, m' = 1 × 112 × 112 = 12,544\./,
+			/^Normalises over \(N, H, W\): one statistic per channel, each over m' = 1 × 112 × 112 =\s12,544 values\./,
 		);
 		assert.deepEqual(
 			explained.methods.map(({ over, count, statistics }) => [over.join(), count, statistics]),
 			[
-				['N,C', "m' = 1 × 32 = 32", '12,544'],
+				['N,C', "m' = 1 × 32 =\u00a032", '12,544'],
 				['N', "m' = 1", '401,408'],
-				['N,H,W', "m' = 1 × 112 × 112 = 12,544", '32'],
+				['N,H,W', "m' = 1 × 112 × 112 =\u00a012,544", '32'],
 			],
 		);
 	});
@@ -37,13 +37,13 @@ describe('over which axes a layer normalises', () => {
 	it('says that two methods coincide without spatial axes', () =>
 		assert.match(
 			explainAxes(sampleLayer({ inputShape: [64, 10] })).sentence,
-			/m' = 64\. .*\(3\) and per activation \(2\) are the same/,
+			/m' = 64 values\. .*\(3\) and per activation \(2\) are the same/,
 		));
 
 	it('per activation: over N alone', () => {
 		const explained = explainAxes(sampleLayer({ axes: 'activation', inputShape: [4, 16, 8, 8] }));
 		assert.equal(explained.method, 2);
-		assert.match(explained.sentence, /over N: one statistic per activation, m' = 4\./);
+		assert.match(explained.sentence, /over N: one statistic per activation, each over m' = 4 values\./);
 	});
 
 	it('uses symbols before anything was run', () => {

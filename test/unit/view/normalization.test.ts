@@ -13,9 +13,9 @@ describe('the methods of normalising, explained on a layer', () => {
 		assert.deepEqual(
 			cardsOf(sampleLayer()).map(({ method, lines, residual, fits, own }) => [method, lines, residual, fits, own]),
 			[
-				['location', ['over N, C', "m' = 1 × 2 = 2", '64 statistics'], 'off by 1.2\u00a0σ', false, false],
+				['location', ['over N, C', "m' = 1 × 2 =\u00a02", '64 statistics'], 'off by 1.2\u00a0σ', false, false],
 				['activation', ['over N', "m' = 1", '128 statistics'], 'off by 1.5\u00a0σ', false, false],
-				['channel', ['over N, H, W', "m' = 1 × 8 × 8 = 64", '2 statistics'], 'off by 0.25\u00a0σ', false, true],
+				['channel', ['over N, H, W', "m' = 1 × 8 × 8 =\u00a064", '2 statistics'], 'off by 0.25\u00a0σ', false, true],
 				['running', ['stored in the model', '2 statistics'], 'off by 6e-8\u00a0σ', true, false],
 			],
 		);

@@ -1,6 +1,6 @@
 import type { LayerComparison } from '../../../core/report/comparison.js';
 import { formatNumber, rangeOf } from '../../format.js';
-import { axis, baseLayout, channelAxis, logAxis } from '../../plots/base.js';
+import { axis, baseLayout, channelAxis, errorDecades, logAxis } from '../../plots/base.js';
 import type { Figure, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
@@ -17,7 +17,7 @@ export function biasFigure(layer: LayerComparison, theme: Theme): Figure | null 
 	}
 	const errors = biasError.map(Math.abs);
 	const bounds = biasBound ?? new Float64Array(errors.length).fill(layer.bound ?? Number.NaN);
-	const range = decades(errors, bounds);
+	const range = errorDecades(errors, bounds);
 	const over = channelsWhere(errors, (error, channel) => error > (bounds[channel] ?? Number.POSITIVE_INFINITY));
 	const bad = channelsWhere(errors, (error) => !Number.isFinite(error));
 	return {
@@ -62,7 +62,7 @@ function traces(layer: LayerComparison, { errors, bounds, over, bad, floor }: Bi
 	const drawable = (value: number): boolean => value > 0 && Number.isFinite(value);
 	const point = (channel: number) => {
 		const error = errors[channel] ?? Number.NaN;
-		return { channel, x: channel, y: drawable(error) ? error : floor };
+		return { channel, x: channel, y: drawable(error) ? Math.max(error, floor) : floor };
 	};
 	const series = (name: string, values: Float64Array, colour: string): Trace =>
 		channelTrace({ name, values, colour, as: 'dots', hover }, theme, drawable);
@@ -75,15 +75,4 @@ function traces(layer: LayerComparison, { errors, bounds, over, bad, floor }: Bi
 		...marks(over.map(point), { name: strings.plots.wrong, colour: theme.error, symbol: 'diamond-open', hover }),
 		...marks(bad.map(point), { name: shared.plots.notFinite, colour: theme.error, symbol: 'x-thin', hover }),
 	];
-}
-
-/** Range of the axis in powers of ten, with room for dots at both ends. */
-function decades(errors: Float64Array, bounds: Float64Array): readonly [number, number] {
-	const positive = [...errors, ...bounds].filter((value) => value > 0 && Number.isFinite(value));
-	const { min, max } = rangeOf(positive);
-	if (Number.isNaN(min)) {
-		return [-9, -5];
-	}
-	// Beyond ten decades below the bound an error is as good as none.
-	return [Math.floor(Math.max(Math.log10(min), Math.log10(max) - 12) - 0.2), Math.ceil(Math.log10(max) + 0.1)];
 }

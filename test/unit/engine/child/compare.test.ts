@@ -66,7 +66,7 @@ test('models in the wrong order are exchanged, and a note says so', async () => 
 	const [original, deployed] = [fixture('plain_cnn.onnx'), fixture('plain_cnn.folded.onnx')];
 	const result = await compare({ path: deployed }, { path: original }, options, ports);
 	assert.deepEqual([result.summary.match, result.original.path, result.deployed.path], [3, original, deployed]);
-	assert.match(result.notes[0] ?? '', /plain_cnn\.folded\.onnx was named first but has no BatchNormalization/);
+	assert.match(result.notes[0] ?? '', /^plain_cnn\.folded\.onnx was named first but has no BatchNormalization/);
 });
 
 test('without a run, or without a runtime, the files are compared all the same', async () => {

@@ -160,6 +160,14 @@ describe('gamma and beta', () => {
 		assert.deepEqual(built.notes, ['2 values are not finite, marked with a cross.']);
 		assert.match(built.summary, /^γ -2 … 1 \(1 not finite\); β 0 … 1 \(1 not finite\); 1 flagged$/);
 	});
+
+	it('do not call a variance of 0 what it is not', () => {
+		const { parameters } = sampleLayer();
+		assert.ok(parameters);
+		const variance = parameters.variance.map((value, channel) => (channel === 0 ? 0 : value));
+		const { notes } = figure('statistics', sampleLayer({ parameters: { ...parameters, variance } }));
+		assert.deepEqual(notes, ['1 value of 0 or below, for which a logarithmic axis has no place, marked with a cross.']);
+	});
 });
 
 describe('drift', () => {
@@ -223,6 +231,15 @@ describe('running statistics', () => {
 });
 
 describe('running against batch', () => {
+	it('says which channels have no place: a variance of 0 is none on a logarithmic axis, and is finite', () => {
+		const layer = sampleLayer();
+		assert.ok(layer.batch);
+		const variance = layer.batch.variance.map((value, channel) => (channel < 2 ? 0 : value));
+		const { notes } = figure('batch', { ...layer, batch: { ...layer.batch, variance } });
+		assert.equal(notes.length, 1);
+		assert.match(notes[0] ?? '', /^2 channels are left out of a half: neither a variance of 0/);
+	});
+
 	it('are points about a diagonal, with a ring round a chosen channel in both halves', () => {
 		const built = figure('batch', sampleLayer());
 		const [mean, variance] = built.data;
@@ -294,6 +311,17 @@ describe('recompute errors', () => {
 		const built = figure('recompute', layer);
 		assert.equal(named(built, 'error')[0]?.hoverinfo, 'skip');
 		assert.deepEqual(named(built, 'bound')[0]?.customdata?.[1], [1, 0, 1e-6, '']);
+	});
+
+	it('are not pressed onto one line by the bound of a dead channel, whose mark stays in sight', () => {
+		const perChannel = {
+			maxAbs: Float64Array.of(1e-7, 2e-7, 3e-7, 1e-30),
+			bound: Float64Array.of(1e-6, 1e-6, 1e-6, 9e-45),
+		};
+		const built = figure('recompute', sampleLayer({ recompute: { status: 'mismatch', perChannel } }));
+		const [low = 0, high = 0] = (built.layout.yaxis as { readonly range?: readonly number[] }).range ?? [];
+		assert.ok(low > -15 && high > -6, `${low} to ${high}`);
+		assert.deepEqual(named(built, 'flagged')[0]?.y, [10 ** low]);
 	});
 
 	it('believe the judgement per element over the channel’s own numbers', () => {
