@@ -146,7 +146,7 @@ export class VerifyAccumulator {
 		for (let c = 0; c < maxAbs.length; c++) {
 			if (firstBad[c] < 0) {
 				maxBoundRatio[c] = maxAbs[c] > 0 ? maxAbs[c] / bound[c] : 0;
-				sumSquares[c] = batch * inner * maxAbs[c] ** 2;
+				sumSquares[c] = batch * inner * maxAbs[c] * maxAbs[c];
 			}
 		}
 		return {

@@ -26,14 +26,21 @@ import { sumRun } from './sums';
  */
 function work(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	sumRun(x, length, planes, stride, record);
-	if (y === 0) {
-		return;
+	if (y !== 0) {
+		compare(x, y, length, planes, stride, record);
+		judgeRelative(x, y, length, planes, stride, record);
 	}
-	v128.store(record, v128.load(MAGNITUDE), MIN_Y);
+}
+
+function compare(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	predictRun(x, y, length, planes, stride, record);
 	if (v128.any_true(v128.load(record, DIFFERS))) {
 		differenceRun(x, y, length, planes, stride, record);
 	}
+}
+
+/** Looks for a larger relative error among all elements since it last did, if there may be one. */
+function judgeRelative(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const errors = errorsUpTo(record);
 	const minY = v128.load(record, MIN_Y);
 	if (mayBeLargest(errors, minY)) {
@@ -42,6 +49,7 @@ function work(x: usize, y: usize, length: i32, planes: i32, stride: usize, recor
 			relativeRun(x, y, length, planes, stride, record, near);
 		}
 	}
+	v128.store(record, v128.load(MAGNITUDE), MIN_Y);
 }
 
 /**
@@ -72,18 +80,53 @@ export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, inner:
 		}
 		return;
 	}
-	// Either several planes in a run or several runs to a plane.
-	const planes = max(1, min(STREAMS, RUN / inner));
-	for (let n = 0; n < batch; n += planes) {
-		const image = <usize>n * stride;
+	if (inner < RUN) {
+		workSmall(x, y, batch, stride, inner, channels);
+		return;
+	}
+	for (let n = 0; n < batch; n++) {
 		for (let c = 0; c < channels; c++) {
-			const first = image + ((<usize>c * <usize>inner) << 2);
+			const first = <usize>n * stride + ((<usize>c * <usize>inner) << 2);
 			for (let i = 0; i < inner; i += RUN) {
 				const at = first + ((<usize>i) << 2);
-				const record = RECORDS + c * RECORD_BYTES;
-				work(x + at, y === 0 ? 0 : y + at, min(RUN, inner - i), min(planes, batch - n), stride, record);
+				work(x + at, y === 0 ? 0 : y + at, min(RUN, inner - i), 1, 0, RECORDS + c * RECORD_BYTES);
 			}
 		}
+	}
+}
+
+/** Planes of which several make a run. */
+function workSmall(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
+	const planes = max(1, min(STREAMS, RUN / inner));
+	for (let n = 0; n < batch; n += planes) {
+		const count = min(planes, batch - n);
+		for (let c = 0; c < channels; c++) {
+			const at = <usize>n * stride + ((<usize>c * <usize>inner) << 2);
+			const record = RECORDS + c * RECORD_BYTES;
+			sumRun(x + at, inner, count, stride, record);
+			if (y !== 0) {
+				compare(x + at, y + at, inner, count, stride, record);
+			}
+		}
+	}
+	if (y !== 0) {
+		judgeChannels(x, y, batch, stride, inner, channels);
+	}
+}
+
+/** The channel with the smallest |y| first: after it, most others have nothing to add. */
+function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
+	let first = 0;
+	let least: f32 = Infinity;
+	for (let c = 0; c < channels; c++) {
+		const minY = smallest(v128.load(RECORDS + c * RECORD_BYTES, MIN_Y));
+		first = minY < least ? c : first;
+		least = min(minY, least);
+	}
+	for (let k = -1; k < channels; k++) {
+		const c = k < 0 ? first : k;
+		const at = (<usize>c * <usize>inner) << 2;
+		judgeRelative(x + at, y + at, inner, batch, stride, RECORDS + c * RECORD_BYTES);
 	}
 }
 

@@ -24,21 +24,28 @@ export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride:
 	let differs = v128.load(record, DIFFERS);
 	let largestX = v128.load(record, LARGEST_X);
 	let minY = v128.load(record, MIN_Y);
-	const bytes = length << 2;
+	const whole = (<usize>(length & ~7)) << 2;
+	const end = (<usize>length) << 2;
+	// One vector or two that end with the plane.
+	const tail = (length & 7) > 4 ? end - 32 : (length & 7) > 0 ? end - 16 : end;
 	for (let p = 0; p < planes; p++, x += stride, y += stride) {
-		for (let i = 0; i < bytes; i += 32) {
-			const from = min(i, bytes - 32);
-			const at = x + from;
-			const to = y + from;
-			const low = v128.load(at);
-			const high = v128.load(at, 16);
-			const lowY = v128.load(to);
-			const highY = v128.load(to, 16);
+		for (let i: usize = 0; i < whole; i += 32) {
+			const low = v128.load(x + i);
+			const high = v128.load(x + i, 16);
+			const lowY = v128.load(y + i);
+			const highY = v128.load(y + i, 16);
 			const lowBits = v128.xor(f32x4.add(f32x4.mul(low, s), t), lowY);
 			const highBits = v128.xor(f32x4.add(f32x4.mul(high, s), t), highY);
 			differs = v128.or(differs, v128.or(lowBits, highBits));
 			largestX = i32x4.max_s(largestX, i32x4.max_s(v128.and(low, magnitude), v128.and(high, magnitude)));
 			minY = i32x4.min_s(minY, i32x4.min_s(v128.and(lowY, magnitude), v128.and(highY, magnitude)));
+		}
+		for (let i = tail; i < end; i += 16) {
+			const four = v128.load(x + i);
+			const fourY = v128.load(y + i);
+			differs = v128.or(differs, v128.xor(f32x4.add(f32x4.mul(four, s), t), fourY));
+			largestX = i32x4.max_s(largestX, v128.and(four, magnitude));
+			minY = i32x4.min_s(minY, v128.and(fourY, magnitude));
 		}
 	}
 	v128.store(record, differs, DIFFERS);
