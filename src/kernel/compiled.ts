@@ -11,8 +11,8 @@ export interface Compiled extends Widening {
 	workPlanes(x: number, y: number, batch: number, stride: number, inner: number, channels: number): void;
 	workColumns(x: number, y: number, rows: number, stride: number, columns: number): void;
 	/** After sums alone. */
-	finishMoments(count: number, values: number): void;
-	finishRecords(count: number, values: number): void;
+	finishMoments(count: number, values: number, runs: number): void;
+	finishRecords(count: number, values: number, runs: number): void;
 	largestRel(): number;
 	largestUlp(): number;
 	columnMoments(x: number, rows: number, stride: number, columns: number): void;

@@ -5,6 +5,11 @@ import type { Matrix } from './spans.js';
 import type { Tile, Tiles } from './tiles.js';
 import type { FloatData, FloatType, Moments } from './types.js';
 
+/** In how many runs a unit is summed up, at most: none takes less than a row of it, or RUN elements of one. */
+export function mostRuns({ rows, unitWidth }: Matrix): number {
+	return rows * Math.ceil(unitWidth / map.RUN);
+}
+
 /** Moments of each of the matrix's units. */
 export function simdMoments(compiled: Compiled, tiles: Tiles, x: FloatData, type: FloatType, matrix: Matrix): Moments {
 	const moments = emptyMoments(matrix.units);
@@ -25,7 +30,7 @@ export function simdMoments(compiled: Compiled, tiles: Tiles, x: FloatData, type
 			compiled.workPlanes(address, 0, rows, stride, width / tile.count, tile.count);
 		});
 		const count = matrix.rows * matrix.unitWidth;
-		compiled.finishMoments(tile.count, count);
+		compiled.finishMoments(tile.count, count, mostRuns(matrix));
 		joinResults(moments, tiles, tile, count, doubtful);
 	});
 	for (const unit of doubtful) {

@@ -6,7 +6,7 @@ import * as map from './memory-map.js';
 import { takeExactMoments } from './moments.js';
 import { checkApply, checkTensor, checkVerify, elementCount } from './request.js';
 import { ScalarKernel } from './scalar.js';
-import { simdMoments } from './simd-moments.js';
+import { mostRuns, simdMoments } from './simd-moments.js';
 import { matrixOf } from './spans.js';
 import { type Tile, Tiles } from './tiles.js';
 import type {
@@ -80,7 +80,7 @@ export class SimdKernel implements Kernel {
 					compiled.workPlanes(xs, ys, rows, stride, width / tile.count, tile.count);
 				}
 			});
-			compiled.finishRecords(tile.count, matrix.rows * matrix.unitWidth);
+			compiled.finishRecords(tile.count, matrix.rows * matrix.unitWidth, mostRuns(matrix));
 			this.collect(accumulator, request, tile);
 		});
 		accumulator.maxRel = Math.max(accumulator.maxRel, compiled.largestRel());

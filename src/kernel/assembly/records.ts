@@ -26,6 +26,7 @@ import {
 	RUN,
 	SCALE,
 	SHIFT,
+	STREAMS,
 	SUM_X,
 	SUM_XX,
 } from '../memory-map';
@@ -98,10 +99,10 @@ export function nearZeroOf(record: usize, error: f32): f32 {
 	return nearZero(slope, offset + difference, scale, shift, error);
 }
 
-/** Moments of n channels as arrays in RESULTS. `count`: values that went into each. */
-export function finishMoments(n: i32, count: f64): void {
+/** Moments of n channels as arrays in RESULTS. `count`: values that went into each, in at most `runs` runs. */
+export function finishMoments(n: i32, count: f64, runs: i32): void {
 	const share = 1 / count;
-	const cancelled = cancellation(count);
+	const cancelled = cancellation(runs);
 	for (let c = 0; c < n; c++) {
 		const record = RECORDS + c * RECORD_BYTES;
 		const at = (<usize>c) << 3;
@@ -118,8 +119,8 @@ export function finishMoments(n: i32, count: f64): void {
 }
 
 /** The same with what the records say of errors. */
-export function finishRecords(n: i32, count: f64): void {
-	finishMoments(n, count);
+export function finishRecords(n: i32, count: f64, runs: i32): void {
+	finishMoments(n, count, runs);
 	for (let c = 0; c < n; c++) {
 		const record = RECORDS + c * RECORD_BYTES;
 		const at = (<usize>c) << 3;
@@ -184,13 +185,13 @@ function isInRange(at: usize, largestX: f64): bool {
 /**
  * Share of sum x^2 below which m2 = sum x^2 - (sum x)^2 / n has lost too many digits.
  *
- * With u = 2^-53, each run adds up at most RUN / 4 + 3 pairs in a lane and each channel at most 2 n / RUN + 1 runs (some
- * of them short), so each of the two sums is off by at most (RUN / 4 + 2 n / RUN + 8) u times the sum of its terms'
- * magnitudes; x^2 is exact. As (sum |x|)^2 <= n sum x^2, m2 is off by less than 4 (…) u sum x^2. It is kept where that is
- * below 2^-28 of m2 itself.
+ * With u = 2^-53: what a run adds up in a lane is at most RUN / 8 sums of four and 2 STREAMS of two, and a channel adds up
+ * `runs` of that, and as many of the last elements of planes. So each of the two sums is off by at most (RUN / 8 + 2 STREAMS +
+ * 2 runs + 4) u times the sum of its terms' magnitudes; x^2 is exact. As (sum |x|)^2 <= n sum x^2, m2 is off by less than
+ * 4 (…) u sum x^2. It is kept where that is below 2^-28 of m2 itself.
  */
-function cancellation(count: f64): f64 {
+function cancellation(runs: i32): f64 {
 	const unit: f64 = 1.0 / 9007199254740992.0;
-	const additions = <f64>(RUN / 4 + 8) + (2.0 / <f64>RUN) * count;
+	const additions = <f64>(RUN / 8 + 2 * STREAMS + 4) + 2.0 * <f64>runs;
 	return additions * (4.0 * 268435456.0 * unit);
 }

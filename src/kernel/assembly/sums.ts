@@ -3,8 +3,8 @@ import { firstHalf, promote, promoteHigh, promoteLow, tailMask } from './lanes';
 
 /** Sums of x and x^2, of elements as predictRun takes them. Products of two float32 are exact in float64. */
 export function sumRun(x: usize, length: i32, planes: i32, stride: usize, record: usize): void {
-	let sumX = v128.load(record, SUM_X);
-	let sumXX = v128.load(record, SUM_XX);
+	let sumX = f64x2.splat(0);
+	let sumXX = f64x2.splat(0);
 	const octets = (<usize>(length & ~7)) << 2;
 	for (let p = 0; p < planes; p++) {
 		let at = x + <usize>p * stride;
@@ -20,8 +20,7 @@ export function sumRun(x: usize, length: i32, planes: i32, stride: usize, record
 			sumXX = f64x2.add(sumXX, f64x2.add(low, high));
 		}
 	}
-	v128.store(record, sumX, SUM_X);
-	v128.store(record, sumXX, SUM_XX);
+	addSums(record, sumX, sumXX);
 	if ((length & 7) > 0) {
 		sumTails(x + ((<usize>length) << 2) - 32, length & 7, planes, stride, record);
 	}
@@ -29,8 +28,8 @@ export function sumRun(x: usize, length: i32, planes: i32, stride: usize, record
 
 /** The last `count` (1 to 7) elements of each plane, the first plane's last eight of which begin at x. */
 function sumTails(x: usize, count: i32, planes: i32, stride: usize, record: usize): void {
-	let sumX = v128.load(record, SUM_X);
-	let sumXX = v128.load(record, SUM_XX);
+	let sumX = f64x2.splat(0);
+	let sumXX = f64x2.splat(0);
 	for (let half = firstHalf(count); half < 32; half += 16) {
 		const mask = tailMask(count, half);
 		for (let p = 0; p < planes; p++) {
@@ -41,6 +40,11 @@ function sumTails(x: usize, count: i32, planes: i32, stride: usize, record: usiz
 			sumXX = f64x2.add(sumXX, f64x2.add(f64x2.mul(x0, x0), f64x2.mul(x1, x1)));
 		}
 	}
-	v128.store(record, sumX, SUM_X);
-	v128.store(record, sumXX, SUM_XX);
+	addSums(record, sumX, sumXX);
+}
+
+/** A run's sums to the record's: fewer additions one after another than of each element, and so less rounding. */
+function addSums(record: usize, sumX: v128, sumXX: v128): void {
+	v128.store(record, f64x2.add(v128.load(record, SUM_X), sumX), SUM_X);
+	v128.store(record, f64x2.add(v128.load(record, SUM_XX), sumXX), SUM_XX);
 }
