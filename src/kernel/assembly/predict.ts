@@ -24,12 +24,12 @@ export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride:
 	let differs = v128.load(record, DIFFERS);
 	let largestX = v128.load(record, LARGEST_X);
 	let minY = v128.load(record, MIN_Y);
-	const whole = (<usize>(length & ~7)) << 2;
-	const end = (<usize>length) << 2;
-	// One vector or two that end with the plane.
+	const whole = (length & ~7) << 2;
+	const end = length << 2;
+	// One vector or two that end with the plane; below 0 where a run is shorter than they are.
 	const tail = (length & 7) > 4 ? end - 32 : (length & 7) > 0 ? end - 16 : end;
 	for (let p = 0; p < planes; p++, x += stride, y += stride) {
-		for (let i: usize = 0; i < whole; i += 32) {
+		for (let i = 0; i < whole; i += 32) {
 			const low = v128.load(x + i);
 			const high = v128.load(x + i, 16);
 			const lowY = v128.load(y + i);

@@ -27,6 +27,7 @@ import {
 /** Planes shorter and longer than a vector, a run, a stage; one huge plane; rank 2; many channels; nothing at all. */
 const LAYOUTS: readonly Layout[] = [
 	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(2, 3, inner)),
+	...[1024, 1025, 1028, 1031, 2051].map((inner) => layoutOf(2, 2, inner)),
 	...[0, 1, 3, 4, 5, 7, 8, 9, 130, 1023].map((batch) => layoutOf(batch, 5, 1)),
 	...[0, 1, 3, 4, 7, 8, 9, 1023].map((channels) => layoutOf(6, channels, 1)),
 	layoutOf(3, 18, 49),
@@ -188,7 +189,14 @@ for (const kind of KINDS) {
 
 		test('y made with another scale and shift, or rounded once only, are judged by their errors', async () => {
 			const kernel = await kernelOf(kind);
-			for (const layout of [layoutOf(3, 4, 700), layoutOf(5, 6, 49), layoutOf(2, 3, 9), layoutOf(70, 5, 1)]) {
+			for (const layout of [
+				[3, 4, 700],
+				[5, 6, 49],
+				[2, 3, 9],
+				[1, 2, 1025],
+				[1, 2, 1031],
+				[70, 5, 1],
+			].map(([n, c, i]) => layoutOf(n, c, i))) {
 				for (const type of ['float32', 'float16', 'bfloat16'] as const) {
 					const request = requestOf(kernel, { layout, type });
 					const off = (values: Float64Array, by: number) =>
@@ -218,6 +226,24 @@ for (const kind of KINDS) {
 				const y = request.y.slice();
 				y[77] += 1e-3;
 				assertMatches(kernel, { ...request, y, likely });
+			}
+		});
+
+		test('finds one wrong element wherever it is', async () => {
+			const kernel = await kernelOf(kind);
+			// Every remainder of octets, vectors and runs, behind others and alone, and as many images as make runs of their own.
+			const inners = [...Array(20).keys()].flatMap((rest) => [rest + 1, 1020 + rest, 2048 + rest]);
+			for (const layout of [...inners.map((inner) => layoutOf(1, 2, inner)), layoutOf(9, 3, 11), layoutOf(131, 2, 1)]) {
+				const request = requestOf(kernel, { layout, seed: layout.inner });
+				const size = sizeOf(layout);
+				const channel = (index: number) => Math.floor(index / layout.inner) % layout.channels;
+				for (let index = size - 1; index >= 0; index -= index > size - 20 || size < 400 ? 1 : 97) {
+					const y = request.y.slice();
+					y[index] += 1e-3;
+					const { firstBad } = kernel.verify({ ...request, y });
+					const bad = [...firstBad.keys()].filter((c) => firstBad[c] >= 0);
+					assert.deepEqual(bad, [channel(index)], `element ${index} of ${Object.values(layout).join(' x ')}`);
+				}
 			}
 		});
 
