@@ -139,6 +139,12 @@ export class VerifyAccumulator {
 	/** Hands out the accumulator's own arrays: it is not to be used any more. */
 	finish(): VerifyResult {
 		const { batch, inner } = this.request.layout;
+		const { rows, unitWidth } = this.matrix;
+		for (let unit = 0; unit < this.maxAbs.length; unit++) {
+			if (this.firstBad[unit] < 0) {
+				this.sumSquares[unit] = rows * unitWidth * this.maxAbs[unit] * this.maxAbs[unit];
+			}
+		}
 		const fold = inner > 1 && this.matrix.unitWidth === 1 ? this.joinActivations() : this;
 		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
@@ -146,7 +152,6 @@ export class VerifyAccumulator {
 		for (let c = 0; c < maxAbs.length; c++) {
 			if (firstBad[c] < 0) {
 				maxBoundRatio[c] = maxAbs[c] > 0 ? maxAbs[c] / bound[c] : 0;
-				sumSquares[c] = batch * inner * maxAbs[c] * maxAbs[c];
 			}
 		}
 		return {
