@@ -2,6 +2,12 @@ import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { ChangeDetector } from './change-detector.js';
 
+/**
+ * How often the disk is looked at without an event, in milliseconds: a watcher takes a while to start, on a busy machine
+ * seconds, never tells of what happened before, and sees nothing at all on some network and container file systems.
+ */
+const LOOK_MILLISECONDS = 3000;
+
 /** Tells when a model, or a file beside it that holds its external data, was really changed or deleted. */
 export class ModelWatcher implements vscode.Disposable {
 	private readonly folder: vscode.Uri;
@@ -24,6 +30,10 @@ export class ModelWatcher implements vscode.Disposable {
 			watcher.onDidDelete(poke),
 			this.detector,
 		];
+		if (model.scheme === 'file') {
+			const looks = setInterval(() => this.detector.poke(), LOOK_MILLISECONDS);
+			this.disposables.push({ dispose: () => clearInterval(looks) });
+		}
 	}
 
 	/** Takes the files as they are now as known; see {@link ChangeDetector.remember}. */

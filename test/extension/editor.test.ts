@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { symlink } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import type { ModelSession } from '../../src/host/model-session.js';
@@ -145,5 +146,24 @@ describe('files that are not as they should be', () => {
 		await folder.write('rewritten.onnx', smallModel('second'));
 		await until('the new structure', () => document.session.report?.layers[0]?.name === 'second');
 		await until('its verdicts', () => document.session.report?.run.status === 'ok');
+	});
+
+	it('a file that no watcher sees change, behind a link, is read again', async function () {
+		if (process.platform === 'win32') {
+			this.skip();
+		}
+		const elsewhere = new Folder();
+		await elsewhere.create();
+		try {
+			const target = await elsewhere.write('blob', smallModel('first'));
+			const link = vscode.Uri.joinPath(folder.uri, 'linked.onnx');
+			await symlink(target.fsPath, link.fsPath);
+			const document = await openModel(link);
+			await until('verdicts', () => document.session.report?.run.status === 'ok');
+			await elsewhere.write('blob', smallModel('second'));
+			await until('the new structure', () => document.session.report?.layers[0]?.name === 'second');
+		} finally {
+			await elsewhere.remove();
+		}
 	});
 });
