@@ -30,6 +30,8 @@ export class VerifyAccumulator {
 	readonly nonFiniteY: Float64Array;
 	readonly moments: Moments;
 	private readonly format: FloatFormat;
+	/** 1: each of the unit's errors was computed; 0: it is within its bound, and what is known are limits. */
+	private readonly exact: Uint8Array;
 	/** Relative errors up to this cannot raise `maxRel` or `maxUlp`. */
 	private relevant = 0;
 
@@ -44,6 +46,7 @@ export class VerifyAccumulator {
 		this.nonFiniteY = new Float64Array(units);
 		this.moments = emptyMoments(units);
 		this.format = FORMATS[request.type];
+		this.exact = new Uint8Array(units);
 	}
 
 	/** Takes all of a unit's elements, in place of what is known about it. */
@@ -53,6 +56,7 @@ export class VerifyAccumulator {
 			values[unit] = 0;
 		}
 		clearMoments(this.moments, unit);
+		this.exact[unit] = 1;
 		const parameters = {
 			scale: scale[unit],
 			shift: shift[unit],
@@ -140,12 +144,16 @@ export class VerifyAccumulator {
 	finish(): VerifyResult {
 		const { batch, inner } = this.request.layout;
 		const { rows, unitWidth } = this.matrix;
+		const isPerActivation = inner > 1 && unitWidth === 1;
+		if (isPerActivation) {
+			this.completeBadChannels();
+		}
 		for (let unit = 0; unit < this.maxAbs.length; unit++) {
 			if (this.firstBad[unit] < 0) {
 				this.sumSquares[unit] = rows * unitWidth * this.maxAbs[unit] * this.maxAbs[unit];
 			}
 		}
-		const fold = inner > 1 && this.matrix.unitWidth === 1 ? this.joinActivations() : this;
+		const fold = isPerActivation ? this.joinActivations() : this;
 		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
 		const { mean, m2, nonFinite: nonFiniteX } = moments;
@@ -158,6 +166,19 @@ export class VerifyAccumulator {
 			...{ maxAbs, maxBoundRatio, bound, sumSquares, maxUlp, maxRel, firstBad, asPredicted },
 			...{ nonFiniteX, nonFiniteY, count: batch * inner, moments, mean, m2 },
 		};
+	}
+
+	/** Beside an activation's own errors, limits of the other activations of its channel would pass for errors. */
+	private completeBadChannels(): void {
+		const { channels, inner } = this.request.layout;
+		for (let c = 0; c < channels; c++) {
+			const units = Array.from({ length: inner }, (_, i) => c * inner + i);
+			if (units.some((unit) => this.firstBad[unit] >= 0)) {
+				for (const unit of units.filter((each) => this.exact[each] === 0)) {
+					this.addUnit(unit);
+				}
+			}
+		}
 	}
 
 	/** Every `inner` units to one. */

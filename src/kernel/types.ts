@@ -66,11 +66,11 @@ export interface VerifyRequest {
  * number: the error is then 0 if y is what ref rounds to (the same infinity, also when ref overflows the type or comes
  * within the bound of doing so; NaN for NaN), otherwise Infinity, and the maxima below with it.
  *
- * Of a channel with an element above its bound (with `perActivation`: of an activation) all numbers are the errors' own.
- * Where every element is within its own,
+ * Of a channel with an element above its bound all numbers are the errors' own. Where every element is within its own,
  * which the SIMD kernel proves in float32 without computing their errors, `maxAbs` and what follows from it are upper
  * limits: with S and T the likely scale and shift in float32, X the largest |x| and u = 2^-24, too large by at most
- * 2 ((|S - scale| + 2 u |S|) X + |T - shift| + u |T|), one to four units in the last place of the largest result. Plain
+ * 2 ((|S - scale| + 2 u |S|) X + |T - shift| + u |T|) and 2^-20 of themselves: a few units in the last place of S X or T,
+ * whichever is larger, however much of them cancels. Plain
  * TypeScript always gives the errors' own, whose maxima may be rounded to 22 bits.
  */
 export interface VerifyResult {
@@ -84,7 +84,8 @@ export interface VerifyResult {
 	/** Largest boundSlope * |x| + boundOffset over finite x: the most that any element of the channel may be off. */
 	readonly bound: Float64Array;
 	/**
-	 * Of a channel (activation) above its bound the sum of the squared finite errors; otherwise its limit, values * maxAbs^2.
+	 * Of a channel above its bound (of an activation, with `perActivation`) the sum of the squared finite errors; otherwise
+	 * its limit, values * maxAbs^2.
 	 */
 	readonly sumSquares: Float64Array;
 	/**

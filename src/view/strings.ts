@@ -282,7 +282,7 @@ export const strings = {
 			'dynamic-parameter': 'a parameter is not a constant',
 			'invalid-variance': 'a value is not finite, or variance + epsilon is not positive',
 			'no-linear-operator': 'no linear operator stands in front of it',
-			'operator-between': 'another operator stands between it and the convolution',
+			'operator-between': 'another operator stands between it and the one that could take it in',
 			'padded-forward-fold': 'the convolution after it pads its input',
 			'shared-weight': 'the weight is shared with another node (foldable with a copy of it)',
 			'mixed-types': 'the data types differ',

@@ -125,9 +125,7 @@ export class LayerComparer {
 		if (!target || typeof parameters === 'string' || typeof weights === 'string') {
 			return cannotTell(typeof weights === 'string' ? weights : `${own.layers[index].name} cannot have been folded.`);
 		}
-		// The operator's own weights, and with the layer in front folded forward into them where there may be one.
-		const forward = this.#forwardFold(weights);
-		const originals = forward ? [weights.original, forward.weights] : [weights.original];
+		const originals = this.#originals(weights);
 		const added = await addedBehind(weights.into, target.rows, other.weights);
 		const extended = await extendedLayers(own.layers[index], parameters, own.weights);
 		const readings = added.flatMap((foundAdded) =>
@@ -138,13 +136,15 @@ export class LayerComparer {
 		return withPairing(judgeReadings(readings, target), partners.pair);
 	}
 
-	#forwardFold({ own, original }: ReadPartners): ForwardFold | undefined {
+	/** The operator's own weights, and with the layer in front folded forward into them where there may be one. */
+	#originals({ own, original }: ReadPartners): readonly ReadPartners['original'][] {
 		const index = this.#forward.get(own.index);
 		const parameters = index === undefined ? '' : layerParameters(this.#models.own.layers[index]);
-		return typeof parameters === 'string' ? undefined : foldForward(own, original, parameters);
+		const forward = typeof parameters === 'string' ? undefined : foldForward(own, original, parameters);
+		return forward ? [original, forward.weights] : [original];
 	}
 
-	/** A layer that stayed must have the operator in front of it unchanged. */
+	/** A layer that stayed must have the operator in front of it unchanged, but for a layer folded forward into it. */
 	async #kept(index: number, keptAs: number, verdict: Verdict): Promise<Verdict> {
 		const { own, other } = this.#models;
 		const target = this.#target(index);
@@ -163,7 +163,9 @@ export class LayerComparer {
 				? [withLayers(there, () => false).added]
 				: [target.added, ...(await addedBehind(weights.into, target.rows, other.weights))];
 		const nothing = { operators: [], parameters: noLayer(target.rows), withoutLayer: true };
-		const readings = added.map((foundAdded) => ({ ...weights, ...nothing, foundAdded }));
+		const readings = this.#originals(weights).flatMap((original) =>
+			added.map((foundAdded) => ({ ...weights, ...nothing, original, foundAdded })),
+		);
 		const unchanged = judgeWeights(readings.find((each) => isRight(each, target)) ?? readings[0], target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;

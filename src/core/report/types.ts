@@ -64,7 +64,7 @@ export interface Recompute {
 	readonly cause?: 'not-taken';
 	/**
 	 * The most that any element of the runtime's output is off by. The largest difference itself where something is above its
-	 * bound; otherwise an upper limit, a few units in the last place above it at most (VerifyResult in kernel/types.ts).
+	 * bound; otherwise an upper limit, above it by a few units in the last place of scale * x or shift at most (VerifyResult in kernel/types.ts).
 	 */
 	readonly maxAbs?: number;
 	/** Largest difference relative to the recomputed value of the same element. */

@@ -123,7 +123,9 @@ export function normalizeBatch(
 	moments: Moments,
 	{ type, layout }: Pick<Data, 'type' | 'layout'>,
 ): Pick<PreparedLayer, 'scale' | 'shift' | 'bound'> {
-	const used = { gamma, beta, mean: moments.mean, variance: biasedVariance(moments), epsilon };
+	// Moments leave out what is not finite; what the layer normalizes with does not.
+	const spoilt = (values: Float64Array) => values.map((value, c) => (moments.nonFinite[c] > 0 ? Number.NaN : value));
+	const used = { gamma, beta, mean: spoilt(moments.mean), variance: spoilt(biasedVariance(moments)), epsilon };
 	return {
 		...affine(gamma, beta, used.mean, used.variance, epsilon),
 		bound: trainingBound(used, { images: layout.batch, planeSize: layout.inner }, type),

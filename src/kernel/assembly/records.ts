@@ -150,7 +150,8 @@ function largestError(at: usize, largestX: f64, difference: f64): f64 {
 	const product = abs(scale) * largestX;
 	const parameters =
 		abs(scale - load<f64>(at, PARAMETER_SCALE)) * largestX + abs(shift - load<f64>(at, PARAMETER_SHIFT));
-	const rounding = halfUlp(product * UP) + halfUlp((product + abs(shift)) * UP);
+	// Nothing is rounded where x is multiplied by 0.
+	const rounding = product > 0 ? halfUlp(product * UP) + halfUlp((product + abs(shift)) * UP) : 0;
 	return (difference + parameters + rounding) * UP;
 }
 

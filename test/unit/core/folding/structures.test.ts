@@ -414,6 +414,25 @@ test('a layer in front of an unpadded convolution, folded forward', async () => 
 	assert.deepEqual([lost.status, lost.causes.join()], ['mismatch', 'weights-not-folded,bias-not-folded']);
 });
 
+test('a layer folded forward into the convolution in front of one that stayed', async () => {
+	const stayed = [norm('c', 'o'), { op: 'Add', inputs: ['c', 'o'], outputs: ['y'] }];
+	const original = [norm('x', 'n'), conv('n', 'c'), ...stayed];
+	const sums = numbers('b').map((bias, o) =>
+		numbers('w')
+			.slice(o * C * 9, (o + 1) * C * 9)
+			.reduce((sum, value, index) => sum + value * shift[Math.floor(index / 9)], bias),
+	);
+	const values = [tensor('fw', [C, C, 3, 3], scaledInputs('w', scale)), tensor('fb', [C], sums)];
+	const told = async (inputs: readonly string[]) =>
+		(await compare(model(original), model([conv('x', 'c', inputs), ...stayed], values))).layers;
+	assert.deepEqual(
+		(await told(['fw', 'fb'])).map(({ status }) => status),
+		['match', 'kept'],
+	);
+	const [lost, kept] = await told(['w', 'b']);
+	assert.deepEqual([lost.status, lost.cause, kept.status], ['mismatch', 'weights-not-folded', 'kept']);
+});
+
 test('a layer in front and one behind, both folded into the same convolution', async () => {
 	const original = [norm('x', 'n'), conv('n', 'c', ['w', 'b']), norm('c', 'o'), relu('o', 'y')];
 	const inner = scaledInputs('w', scale);

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { Report } from '../../../../src/core/report/types.js';
+import { encodeNpy } from '../../../../src/engine/child/npy.js';
 import type { Runtime, RuntimeTensor } from '../../../../src/engine/child/runtime.js';
 import { inspectBytes, runtime } from '../../support/inspect.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../../support/model-builder.js';
@@ -147,4 +151,22 @@ test('a mismatch that sharing does not explain is not put down to it', async () 
 	const { report } = await inspectBytes(model({ inputs, exposed: false, parameters }), wrong);
 	assert.match(verdict(report).join(': '), /^mismatch: The runtime's output differs/);
 	assert.doesNotMatch(verdict(report).join(': '), /one tensor/);
+});
+
+test('a value that is not finite makes NaN of all its channel, which is right', async () => {
+	const shape = [4, C, 5, 5];
+	const values = Float32Array.from({ length: 300 }, (_, i) => Math.sin(i));
+	values[30] = Number.NaN;
+	values[60] = Number.POSITIVE_INFINITY;
+	const file = path.join(tmpdir(), `bnl-training-${process.pid}.npy`);
+	await writeFile(file, encodeNpy({ type: 'float32', shape, data: values }));
+	try {
+		const { report } = await inspectBytes(model({ outputs: ['y', 'rm', 'rv'] }), {
+			inputs: [{ input: 'x', path: file }],
+		});
+		const { status, reason } = report.layers[0].recompute;
+		assert.equal(status, 'match', reason);
+	} finally {
+		await rm(file);
+	}
 });
