@@ -71,7 +71,7 @@ export interface VerifyRequest {
  * limits: with S and T the likely scale and shift in float32, X the largest |x| and u = 2^-24, too large by at most
  * 2 ((|S - scale| + 2 u |S|) X + |T - shift| + u |T|) and 2^-20 of themselves: a few units in the last place of S X or T,
  * whichever is larger, however much of them cancels. Plain
- * TypeScript always gives the errors' own, whose maxima may be rounded to 22 bits.
+ * TypeScript always gives the largest errors themselves. Maxima may be rounded to 22 bits.
  */
 export interface VerifyResult {
 	/** Largest error, or its limit. */

@@ -3,8 +3,8 @@ import { MAGNITUDE } from './lanes';
 
 /**
  * The inner loop of verification: `length` elements in each of `planes` planes of one channel that lie `stride` bytes
- * apart (RUN elements in all, at most), eight at a time. The last eight of a plane may have been met in part before, which
- * changes no maximum: at least eight elements of it lie before the end.
+ * apart (RUN elements in all, at most), eight at a time. The last four or eight of a plane may have been met in part before,
+ * which changes no maximum: at least eight elements of it lie before the end.
  *
  *     4 x f32:  (x * scale + shift) xor y      any bit that differs from what float32 arithmetic makes of x
  *               largest |x|, smallest |y|
