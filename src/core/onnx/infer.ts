@@ -1,5 +1,6 @@
 import type { DataTypeCode, Dimension, Node } from './model.js';
 import type { Scope } from './scope.js';
+import { slideWindows, spreadWindows } from './windows.js';
 
 /** What can be said about a tensor without running anything. */
 export interface InferredValue {
@@ -38,13 +39,12 @@ const UNCHANGED: ReadonlySet<string> = new Set([
 	],
 ]);
 /** Operators that keep type and rank, and the first two dimensions. */
-const POOLING: ReadonlySet<string> = new Set([
-	...['MaxPool', 'AveragePool', 'LpPool', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool'],
-]);
+const POOLING: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'LpPool']);
+const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
 /** Operators that keep the type and the rank of their first input. */
-const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize', 'Concat']);
+const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
 /** Operators that leave only the rank to be told, from how many axes or dimensions they are given. */
-const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze', 'Flatten']);
+const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
 /** Operators with a weight, which tells the channels. */
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Element-wise operators of two inputs that broadcast. */
@@ -53,11 +53,17 @@ const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow
 /**
  * Types and shapes of tensors as far as the file tells: the declaration (exporters often leave those of intermediate
  * tensors out), else from the operator that writes the tensor. Not a full shape inference: enough to know the rank, the
- * channels and the element type in front of a normalization. One instance serves one model and remembers: in a residual
- * network the ways back from a tensor double at every addition.
+ * channels and the element type in front of a normalization, and what a convolutional network makes of an image's size.
+ * One instance serves one model and remembers: in a residual network the ways back from a tensor double at every addition.
  */
 export class ShapeInference {
 	readonly #known = new Map<Scope, Map<string, InferredValue>>();
+	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
+
+	/** @param fed what inputs of the model's main graph are given, where that is known: their shape, by name */
+	constructor(fed: ReadonlyMap<string, { readonly dims: readonly number[] }> = new Map()) {
+		this.#fed = fed;
+	}
 
 	of(scope: Scope, name: string): InferredValue {
 		return this.#value(scope, name, MAX_CHAIN);
@@ -79,7 +85,13 @@ export class ShapeInference {
 
 	#infer(scope: Scope, name: string, chain: number): InferredValue {
 		const declared = scope.declared(name);
-		if (declared?.shape && declared.dataType !== 0) {
+		const fed = scope.depth === 0 ? this.#fed.get(name) : undefined;
+		if (fed) {
+			return { dataType: declared?.dataType ?? 0, shape: fed.dims };
+		}
+		// Exporters give every dimension that they leave open a symbol of its own: what is fed may tell it.
+		const isOpen = this.#fed.size > 0 && declared?.shape?.some((dimension) => typeof dimension !== 'number');
+		if (declared?.shape && declared.dataType !== 0 && !isOpen) {
 			return declared;
 		}
 		const definition = scope.lookup(name);
@@ -89,7 +101,8 @@ export class ShapeInference {
 		} else if (definition.kind === 'node' && definition.node.domain === '' && definition.node.outputs[0] === name) {
 			inferred = this.#output(definition.scope, definition.node, chain - 1);
 		}
-		return { dataType: declared?.dataType || inferred.dataType, shape: declared?.shape ?? inferred.shape };
+		const dataType = declared?.dataType || inferred.dataType;
+		return { dataType, shape: filledUp(declared?.shape, inferred.shape) };
 	}
 
 	/** First output of a node. */
@@ -117,16 +130,44 @@ export class ShapeInference {
 		if (RESHAPING.has(opType)) {
 			return { dataType: input(0).dataType, shape: unknownDimensions(rankAfter(scope, node, input(0), input(1))) };
 		}
-		if (POOLING.has(opType) || SAME_RANK.has(opType)) {
+		if (opType === 'Flatten') {
+			return { dataType: input(0).dataType, shape: flatten(scope, node, input(0).shape) };
+		}
+		if (opType === 'Concat') {
+			return concatenate(
+				scope,
+				node,
+				node.inputs.map((_, index) => input(index)),
+			);
+		}
+		if (POOLING.has(opType)) {
 			const { dataType, shape } = input(0);
-			const kept = POOLING.has(opType) ? 2 : 0;
-			return { dataType, shape: shape?.map((dimension, axis) => (axis < kept ? dimension : undefined)) };
+			return { dataType, shape: shape && [...shape.slice(0, 2), ...slideWindows(scope, node, shape.slice(2), [])] };
+		}
+		if (GLOBAL_POOLING.has(opType)) {
+			const { dataType, shape } = input(0);
+			return { dataType, shape: shape?.map((dimension, axis) => (axis < 2 ? dimension : 1)) };
+		}
+		if (SAME_RANK.has(opType)) {
+			const { dataType, shape } = input(0);
+			return { dataType, shape: shape?.map(() => undefined) };
 		}
 		if (BROADCAST.has(opType)) {
 			return broadcast(input(0), input(1));
 		}
 		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : NOTHING;
 	}
+}
+
+/** A declared shape with what it leaves open from another. */
+function filledUp(declared: InferredValue['shape'], other: InferredValue['shape']): InferredValue['shape'] {
+	if (!declared || declared.length !== other?.length) {
+		return declared ?? other;
+	}
+	return declared.map((dimension, axis) => {
+		const found = other[axis];
+		return typeof dimension !== 'number' && typeof found === 'number' ? found : (dimension ?? found);
+	});
 }
 
 function unknownDimensions(rank: number | undefined): Dimension[] | undefined {
@@ -136,14 +177,41 @@ function unknownDimensions(rank: number | undefined): Dimension[] | undefined {
 /** `list` is the tensor of axes or dimensions, an input since opset 13 (Reshape: 5): its length tells, not its values. */
 function rankAfter(scope: Scope, node: Node, x: InferredValue, list: InferredValue): number | undefined {
 	const given = scope.attribute(node, node.opType === 'Reshape' ? 'shape' : 'axes')?.ints?.length ?? list.shape?.[0];
-	if (node.opType === 'Flatten') {
-		return 2;
-	}
 	if (typeof given !== 'number' || (node.opType !== 'Reshape' && !x.shape)) {
 		return undefined;
 	}
 	const rank = x.shape?.length ?? 0;
 	return node.opType === 'Reshape' ? given : node.opType === 'Unsqueeze' ? rank + given : rank - given;
+}
+
+function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension[] {
+	const at = scope.attribute(node, 'axis')?.i ?? 1;
+	const axis = at < 0 ? at + (shape?.length ?? 0) : at;
+	return shape && axis >= 0 ? [product(shape.slice(0, axis)), product(shape.slice(axis))] : [undefined, undefined];
+}
+
+/** A single dimension may be a symbol, as that of a batch is. */
+function product(dimensions: readonly Dimension[]): Dimension {
+	const all = dimensions.reduce<Dimension>(
+		(total, size) => (typeof total === 'number' && typeof size === 'number' ? total * size : undefined),
+		1,
+	);
+	return dimensions.length === 1 ? dimensions[0] : all;
+}
+
+function concatenate(scope: Scope, node: Node, parts: readonly InferredValue[]): InferredValue {
+	const { dataType, shape } = parts.find((part) => part.shape) ?? parts[0] ?? NOTHING;
+	const at = scope.attribute(node, 'axis')?.i ?? (scope.opset() < 4 ? 1 : undefined);
+	const axis = at !== undefined && shape && at < 0 ? at + shape.length : at;
+	if (!shape || axis === undefined) {
+		return { dataType, shape: shape?.map(() => undefined) };
+	}
+	const along = parts.map((part) => part.shape?.[axis]);
+	const total = along.reduce<Dimension>(
+		(sum, size) => (typeof sum === 'number' && typeof size === 'number' ? sum + size : undefined),
+		0,
+	);
+	return { dataType, shape: shape.map((dimension, index) => (index === axis ? total : dimension)) };
 }
 
 function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: InferredValue): InferredValue {
@@ -153,15 +221,21 @@ function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: Inferre
 		return { dataType: 0, shape: undefined };
 	}
 	const group = scope.attribute(node, 'group')?.i ?? 1;
-	const spatial = shape.slice(2).map(() => undefined);
+	const kernel = shape.slice(2);
+	// Of another rank than the weight it is not what the operator gets.
+	const sizes = x.shape?.length === shape.length ? x.shape.slice(2) : kernel.map(() => undefined);
 	switch (node.opType) {
 		case 'Conv':
-			return { dataType, shape: [x.shape?.[0], shape[0], ...spatial] };
+			return { dataType, shape: [x.shape?.[0], shape[0], ...slideWindows(scope, node, sizes, kernel)] };
 		case 'ConvTranspose': {
 			const perGroup = shape[1];
 			return {
 				dataType,
-				shape: [x.shape?.[0], typeof perGroup === 'number' ? perGroup * group : undefined, ...spatial],
+				shape: [
+					x.shape?.[0],
+					typeof perGroup === 'number' ? perGroup * group : undefined,
+					...spreadWindows(scope, node, sizes, kernel),
+				],
 			};
 		}
 		case 'Gemm':

@@ -24,10 +24,16 @@ function one(op: string, inputs: readonly string[], attributes: NodeSpec['attrib
 	return [{ op, inputs, outputs: ['y'], attributes }];
 }
 
-test('a linear operator tells its channels', async () => {
-	assert.deepEqual(await infer(one('Conv', ['x', 'conv'])), ['float16', ['N', 16, undefined, undefined]]);
+test('a linear operator tells its channels, and what is left of the spatial axes', async () => {
+	assert.deepEqual(await infer(one('Conv', ['x', 'conv'])), ['float16', ['N', 16, 6, 6]]);
 	const grouped = one('ConvTranspose', ['x', 'deconv'], { group: { i: 3 } });
-	assert.deepEqual(await infer(grouped), ['float16', ['N', 15, undefined, undefined]]);
+	assert.deepEqual(await infer(grouped), ['float16', ['N', 15, 8, 8]]);
+	const upsampling = one('ConvTranspose', ['x', 'deconv'], {
+		strides: { ints: [2, 2] },
+		output_padding: { ints: [1, 0] },
+	});
+	assert.deepEqual(await infer(upsampling), ['float16', ['N', 5, 16, 15]]);
+	assert.deepEqual(await infer(one('Conv', ['nowhere', 'conv'])), ['float32', [undefined, 16, undefined, undefined]]);
 	assert.deepEqual(await infer(one('MatMul', ['x', 'matrix'])), ['float16', ['N', 3, 8, 6]]);
 	assert.deepEqual(await infer(one('Gemm', ['x', 'matrix'])), ['float16', ['N', 6]]);
 	assert.deepEqual(await infer(one('Gemm', ['x', 'matrix'], { transB: { i: 1 } })), ['float16', ['N', 8]]);
@@ -36,7 +42,11 @@ test('a linear operator tells its channels', async () => {
 test('operators that keep shape, channels or rank', async () => {
 	assert.deepEqual(await infer(one('Relu', ['x'])), ['float16', ['N', 3, 8, 8]]);
 	assert.deepEqual(await infer(one('MaxPool', ['x'])), ['float16', ['N', 3, undefined, undefined]]);
+	assert.deepEqual(await infer(one('GlobalMaxPool', ['x'])), ['float16', ['N', 3, 1, 1]]);
 	assert.deepEqual(await infer(one('Concat', ['x', 'x'])), ['float16', Array(4).fill(undefined)]);
+	assert.deepEqual(await infer(one('Concat', ['x', 'x'], { axis: { i: -3 } })), ['float16', ['N', 6, 8, 8]]);
+	assert.deepEqual(await infer(one('Flatten', ['x'])), ['float16', ['N', 192]]);
+	assert.deepEqual(await infer(one('Flatten', ['x'], { axis: { i: -1 } })), ['float16', [undefined, 8]]);
 	assert.deepEqual(await infer(one('Cast', ['x'], { to: { i: 1 } })), ['float32', ['N', 3, 8, 8]]);
 	const order = { perm: { ints: [0, 2, 3, 1] } };
 	assert.deepEqual(await infer(one('Transpose', ['x'], order)), ['float16', ['N', 8, 8, 3]]);
@@ -72,4 +82,26 @@ test('residual additions and cycles take no more than one look at each tensor', 
 	assert.equal(shapes[10], 4);
 	const cycle = [...one('Neg', ['b']), { op: 'Neg', inputs: ['y'], outputs: ['b'] }];
 	assert.deepEqual(await infer(cycle), ['undefined', undefined]);
+});
+
+test('what the main graph is fed goes before what its inputs declare', async () => {
+	const { model } = await open({ graph: { nodes: one('Conv', ['x', 'conv']), inputs: INPUTS, initializers: WEIGHTS } });
+	const inference = new ShapeInference(new Map([['x', { dims: [5, 3, 20, 21] }]]));
+	assert.deepEqual(inference.of(Scope.ofModel(model), 'y').shape, [5, 16, 18, 19]);
+});
+
+test('attributes that make no sense leave sizes unknown', async () => {
+	const unknown = ['float16', ['N', 16, undefined, undefined]];
+	const cases: NonNullable<NodeSpec['attributes']>[] = [
+		{ strides: { ints: [0, 0] } },
+		{ strides: { ints: [-1, -1] } },
+		{ dilations: { ints: [2 ** 40, 2 ** 40] } },
+		{ pads: { ints: [-9, -9, -9, -9] } },
+		{ kernel_shape: { ints: [50, 50] } },
+	];
+	for (const attributes of cases) {
+		assert.deepEqual(await infer(one('Conv', ['x', 'conv'], attributes)), unknown, JSON.stringify(attributes));
+	}
+	const odd = { output_shape: { ints: [7] } };
+	assert.deepEqual((await infer(one('ConvTranspose', ['x', 'deconv'], odd)))[1]?.slice(2), [undefined, undefined]);
 });
