@@ -2,7 +2,6 @@ import { type Affine, affine, runtimeAffine } from '../../core/batchnorm/affine.
 import {
 	affineBound,
 	type FloatName,
-	inferenceBound,
 	isFloatName,
 	type RoundingBound,
 	trainingBound,
@@ -43,7 +42,7 @@ export interface Unprepared {
  *
  * Training mode: scale and shift come from the batch's own mean and biased variance (arXiv 1502.03167, algorithm 1; ONNX
  * BatchNormalization, training_mode = 1).
- * @param known scale and shift where the structure already has them (a decomposed layer)
+ * @param known scale and shift where the structure already has them: where the file tells all parameters
  */
 export function prepareLayer(
 	layer: BatchNormLayer,
@@ -70,7 +69,7 @@ export function prepareLayer(
 	const numbers =
 		layer.kind === 'decomposed' && known !== null
 			? { ...known, bound: affineBound(known, x.type, 'own') }
-			: fromParameters(layer, data, tensors, kernel);
+			: fromParameters(layer, data, known, { tensors, kernel });
 	if ('reason' in numbers) {
 		return numbers;
 	}
@@ -90,8 +89,8 @@ type Data = Pick<PreparedLayer, 'x' | 'type' | 'layout' | 'shape'>;
 function fromParameters(
 	layer: BatchNormLayer,
 	data: Data,
-	tensors: ReadonlyMap<string, RuntimeTensor>,
-	kernel: Kernel,
+	known: LayerReport['affine'],
+	{ tensors, kernel }: { readonly tensors: ReadonlyMap<string, RuntimeTensor>; readonly kernel: Kernel },
 ): Pick<PreparedLayer, 'scale' | 'shift' | 'bound' | 'likely' | 'shown' | 'moments'> | Unprepared {
 	const parameters = parameterValues(layer, tensors);
 	if ('reason' in parameters) {
@@ -102,10 +101,10 @@ function fromParameters(
 		return { reason: 'Not checked: epsilon is NaN, and with it everything that the layer computes.' };
 	}
 	const { gamma, beta, mean, variance } = parameters;
-	const shown = { parameters, affine: affine(gamma, beta, mean, variance, epsilon) };
+	const shown = { parameters, affine: known ?? affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {
 		const likely = runtimeAffine(gamma, beta, mean, variance, epsilon);
-		return { ...shown.affine, likely, bound: inferenceBound({ ...parameters, epsilon }, data.type), shown };
+		return { ...shown.affine, likely, bound: affineBound({ ...shown.affine, gamma, mean }, data.type), shown };
 	}
 	if (layer.axes === 'activation') {
 		return { reason: 'Not checked: training mode with one statistic per activation (spatial=0) is not recomputed.' };
