@@ -31,6 +31,13 @@ export class KernelMemory {
 		this.top = HEAP;
 	}
 
+	/** See Kernel.borrow. */
+	borrow(bytes: number): Uint8Array {
+		this.reset();
+		this.reserve(bytes);
+		return new Uint8Array(this.memory.buffer, this.top, bytes);
+	}
+
 	/** Whether `data` lies in this memory as it is now: arrays from before it grew are detached and empty. */
 	holds(data: FloatData): boolean {
 		return data.buffer === this.memory.buffer;

@@ -44,7 +44,7 @@ export function takeSample(kernel: Kernel, whole: MethodData, fewest: number): M
 	const images = Math.min(batch, share(channels * places.length, fewest));
 	const picked = spread(channels, share(images * places.length, FEWEST_CHANNELS), 1);
 	const pickedLayout = { batch: images, channels: picked.length, inner: places.length };
-	const column = gather(x, type, { layout, images: batch, channels: spread(channels, channels, 1), places });
+	const column = gather(x, type, { layout, images: batch, places });
 	const activations = gather(x, type, { layout, images: batch, channels: picked, places });
 	const ofChannels = moments ?? kernel.moments(x, type, layout);
 	const data = {
@@ -88,20 +88,22 @@ interface Part {
 	readonly layout: Layout;
 	/** How many, from the first on. */
 	readonly images: number;
-	readonly channels: Int32Array;
+	/** Default: all. */
+	readonly channels?: Int32Array;
 	readonly places: Int32Array;
 }
 
 /** A part's values, shape (images, channels, places); a view where it leaves out nothing but images. */
 function gather(data: FloatData, type: FloatType, { layout, images, channels, places }: Part): FloatData {
-	const length = images * channels.length * places.length;
-	if (channels.length === layout.channels && places.length === layout.inner) {
+	const count = channels?.length ?? layout.channels;
+	const length = images * count * places.length;
+	if (count === layout.channels && places.length === layout.inner) {
 		return data.subarray(0, length);
 	}
 	const values = createArray(type, length);
 	for (let n = 0, to = 0; n < images; n++) {
-		for (let k = 0; k < channels.length; k++) {
-			const start = (n * layout.channels + channels[k]) * layout.inner;
+		for (let k = 0; k < count; k++) {
+			const start = (n * layout.channels + (channels ? channels[k] : k)) * layout.inner;
 			for (let i = 0; i < places.length; i++) {
 				values[to++] = data[start + places[i]];
 			}

@@ -68,4 +68,8 @@ export class ScalarKernel implements Kernel {
 	reserve(): void {}
 
 	reset(): void {}
+
+	borrow(bytes: number): Uint8Array {
+		return new Uint8Array(bytes);
+	}
 }

@@ -160,4 +160,8 @@ export class SimdKernel implements Kernel {
 	reset(): void {
 		this.memory.reset();
 	}
+
+	borrow(bytes: number): Uint8Array {
+		return this.memory.borrow(bytes);
+	}
 }

@@ -151,6 +151,12 @@ export interface Kernel {
 	reserve(bytes: number): void;
 	/** Takes back all allocated arrays: their memory will be handed out again. */
 	reset(): void;
+	/**
+	 * Takes back all allocated arrays and lends so many bytes of their memory, contents undefined, until any are handed out
+	 * again.
+	 * @throws {RangeError} as `allocate` does.
+	 */
+	borrow(bytes: number): Uint8Array;
 }
 
 export interface KernelOptions {

@@ -67,8 +67,9 @@ export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAns
 	const tolerance = roundings * scale.amplification;
 	const methods: Method[] = [...METHODS, ...(running ? (['running'] as const) : [])];
 	const residuals: Partial<Record<Method, number>> = {};
+	const own = learnedAt(sample, learned);
 	for (const method of methods) {
-		residuals[method] = Math.sqrt(unexplained(sample, question, method) / scale.variation);
+		residuals[method] = Math.sqrt(unexplained(sample, question, own, method) / scale.variation);
 	}
 	const fits = methods.filter((method) => (residuals[method] ?? Number.NaN) <= tolerance);
 	const answer = { residuals, tolerance, fits, values };
@@ -164,8 +165,8 @@ function spreadOf(values: Values, { batch, channels, inner }: Layout, channel: n
 }
 
 /** Sum of (y - what the method makes of x)^2; Infinity where that is not finite. */
-function unexplained(sample: MethodSample, question: MethodQuestion, method: Method): number {
-	const made = normalize(sample, parametersOf(sample, question, method));
+function unexplained(sample: MethodSample, question: MethodQuestion, own: Learned, method: Method): number {
+	const made = normalize(sample, parametersOf(sample, question, own, method));
 	if (!question.learned && method !== 'running') {
 		fitLines(made, sample);
 	}
@@ -179,20 +180,25 @@ function unexplained(sample: MethodSample, question: MethodQuestion, method: Met
 	return Number.isFinite(total) ? total : Number.POSITIVE_INFINITY;
 }
 
-/** At the sample's places; with gamma and beta where they are known and without where not. */
-function parametersOf(sample: MethodSample, { epsilon, learned, running }: MethodQuestion, method: Method) {
+/** Gamma and beta at the sample's places; where they are not known, those that change nothing. */
+function learnedAt({ layout: { channels }, pick }: MethodSample, learned: Learned | undefined): Learned {
+	return learned
+		? { gamma: pick(learned.gamma), beta: pick(learned.beta) }
+		: { gamma: new Float64Array(channels).fill(1), beta: new Float64Array(channels) };
+}
+
+/** At the sample's places. */
+function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion, own: Learned, method: Method) {
 	const { layout, statistics, pick } = sample;
 	const { channels } = layout;
 	if (method === 'running') {
-		const scale = pick(running?.scale ?? new Float64Array(channels));
-		const shift = pick(running?.shift ?? new Float64Array(channels));
+		const scale = running ? pick(running.scale) : new Float64Array(channels);
+		const shift = running ? pick(running.shift) : new Float64Array(channels);
 		return { scale, shift, center: new Float64Array(scale.length), perActivation: scale.length > channels };
 	}
 	const moments = statistics[method];
-	const gamma = pick(learned?.gamma ?? new Float64Array(channels).fill(1));
-	const beta = pick(learned?.beta ?? new Float64Array(channels));
 	const used = { mean: moments.mean, variance: biasedVariance(moments) };
-	return centeredParameters(used, method, layout, { gamma, beta }, epsilon);
+	return centeredParameters(used, method, layout, own, epsilon);
 }
 
 function normalize({ x, layout }: MethodSample, parameters: CenteredParameters): Float64Array {

@@ -30,6 +30,7 @@ export const strings = {
 			create: (time: string) => `loading ${time}`,
 			run: (time: string) => `running ${time}`,
 			verify: (time: string) => `recomputing ${time}`,
+			judge: (time: string) => `telling methods apart ${time}`,
 			compare: (time: string) => `comparing with optimizations ${time}`,
 		} as Readonly<Record<string, (time: string) => string>>,
 		input: (name: string, shape: readonly number[], dtype: string, from: string) =>

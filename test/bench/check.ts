@@ -30,6 +30,8 @@ export interface CheckCost {
 	readonly createMs: number;
 	readonly runMs: number;
 	readonly verifyMs: number;
+	/** Not in the ratio: finding out over which axes each layer normalizes. */
+	readonly judgeMs: number;
 }
 
 export async function benchCheck(): Promise<Record<string, CheckCost>> {
@@ -59,13 +61,14 @@ async function measure(client: EngineClient, file: string): Promise<CheckCost> {
 			execFileSync(process.execPath, ['-e', PLAIN, file], { env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } }),
 		);
 		const report = await client.inspect({ path: file }, { run: true, inputs: [], batch: 1, seed: 0 });
-		const { create, run: ran, verify } = report.run.milliseconds;
+		const { create, run: ran, verify, judge } = report.run.milliseconds;
 		samples.push({
 			overPlainRuntime: (create + ran + verify) / plainMs,
 			plainMs,
 			createMs: create,
 			runMs: ran,
 			verifyMs: verify,
+			judgeMs: judge,
 		});
 	}
 	const median = (key: keyof CheckCost) => samples.map((sample) => sample[key]).sort((a, b) => a - b)[RUNS >> 1];
@@ -75,5 +78,6 @@ async function measure(client: EngineClient, file: string): Promise<CheckCost> {
 		createMs: median('createMs'),
 		runMs: median('runMs'),
 		verifyMs: median('verifyMs'),
+		judgeMs: median('judgeMs'),
 	};
 }

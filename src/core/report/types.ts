@@ -181,7 +181,7 @@ export interface RunSummary {
 	/** "onnxruntime-node 1.30.0"; '' when it never loaded. */
 	readonly runtime: string;
 	readonly inputs: readonly RunInput[];
-	/** Stage -> milliseconds: load, create, run, verify, total. */
+	/** Stage -> milliseconds: open, create, run, verify, judge, compare, total. */
 	readonly milliseconds: Readonly<Record<string, number>>;
 }
 

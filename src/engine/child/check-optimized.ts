@@ -7,9 +7,11 @@ import type { Finding } from '../../core/report/types.js';
 import { DefaultLevel, type Disagreement } from './default-level.js';
 import { compareFused, type FusedDifference, linearInFront } from './fused-behaviour.js';
 import { FusedWeights } from './fused-weights.js';
+import { borrowRoom } from './memory-need.js';
 import { readWithTail } from './model-bytes.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { type Runtime, RuntimeError, type RuntimeTensor } from './runtime.js';
+import type { LoadPorts } from './stage-run.js';
 
 type Tensors = ReadonlyMap<string, RuntimeTensor>;
 
@@ -28,6 +30,8 @@ export interface OptimizedOptions {
 	readonly feeds: Tensors;
 	/** The model's outputs of that run, unoptimized; empty where they were not kept. */
 	readonly outputs: Tensors;
+	/** Where the model's bytes can be meanwhile; nobody else may use the kernel. */
+	readonly memory: LoadPorts;
 	/** A file that may be written and is removed again; undefined: none. */
 	readonly temporary: string | undefined;
 }
@@ -49,12 +53,14 @@ const TRAINING_OPTIMIZER = 'ConstantSharing';
 export async function checkOptimized(
 	open: ModelFile,
 	runtime: Runtime,
-	{ feeds, outputs, temporary }: OptimizedOptions,
+	{ feeds, outputs, memory, temporary }: OptimizedOptions,
 ): Promise<OptimizedCheck> {
 	const nothing = { layers: new Map<number, Finding>(), model: [] };
 	// With the layers' outputs kept as outputs, which their fusions do not mind, each has a tensor to look at afterwards.
 	const layers = open.layers.filter(({ graphPath }) => graphPath === '').map(({ output }) => output);
-	const bytes = await readWithTail(open.source, appendGraphOutputs(layers, open.model.graph.outputs));
+	const tail = appendGraphOutputs(layers, open.model.graph.outputs);
+	const room = borrowRoom({ model: open.source.size + tail.length, tensors: 0 }, memory);
+	const bytes = await readWithTail(open.source, tail, room.model);
 	const level = new DefaultLevel(open, bytes.subarray(0, open.source.size), runtime, feeds);
 	try {
 		const expected = outputs.size > 0 ? outputs : await level.unoptimized();

@@ -186,22 +186,35 @@ class Runner {
 		/** Of a layer that runs several times the first output is kept. */
 		const saved = new Set<number>();
 		const total = this.#open.layers.length;
+		let reached = 0;
 		progress('running', number, runs);
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
 		const ports: RunPorts = {
 			kernel,
 			budget: this.#options.memoryBudget ?? DEFAULT_MEMORY_BUDGET,
 			timed: (name, work) => {
-				if (name !== 'verify') {
+				if (name !== 'judge') {
 					// The runtime may take the whole process down.
 					this.#tell();
+				}
+				if (name === 'verify') {
+					progress('verifying', reached, total);
 				}
 				return this.#timed(name, work);
 			},
 			unreached: (index, reason, cause) => checker.miss(index, { reason, ...(cause && { cause }) }),
 			remark: (index, text) => checker.remark(index, text),
+			judge: () => {
+				for (const index of checker.judge()) {
+					// Told of before, or not: what there is to say of it is more now.
+					if (number === runs - 1) {
+						this.#complete.add(index);
+					}
+				}
+			},
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {
+				reached = index;
 				const prepared = checker.check(index, captured, alone);
 				if (prepared && !saved.has(index)) {
 					saved.add(index);

@@ -1,4 +1,5 @@
 import { structureReport } from '../../core/report/build.js';
+import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import type { EngineEvent, InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
@@ -75,7 +76,11 @@ class Inspection {
 			}
 			runtime = this.#ports.runtime();
 			const execution = await this.#execute(runnable, { runtime, kernel, checker });
-			const { model, remarks, compare } = await this.#compareOptimized(runnable, { runtime, checker }, execution);
+			const { model, remarks, compare } = await this.#compareOptimized(
+				runnable,
+				{ runtime, kernel, checker },
+				execution,
+			);
 			const times = { open: opened - start, ...execution.milliseconds, ...compare, total: performance.now() - start };
 			const run: RunSummary = {
 				status: 'ok',
@@ -106,10 +111,10 @@ class Inspection {
 	/** After the verdicts, which are what a person waits for. */
 	async #compareOptimized(
 		open: ModelFile,
-		{ runtime, checker }: { runtime: Runtime; checker: LayerChecker },
+		{ runtime, kernel, checker }: { runtime: Runtime; kernel: Kernel; checker: LayerChecker },
 		execution: Execution,
 	) {
-		const { compareOptimized = true, temporary } = this.#options;
+		const { compareOptimized = true, memoryBudget: budget = DEFAULT_MEMORY_BUDGET, temporary } = this.#options;
 		const remarks = execution.remark === undefined ? [] : [execution.remark];
 		if (!compareOptimized || execution.partial || execution.level !== 'disabled') {
 			return { model: [], remarks, compare: {} };
@@ -117,7 +122,12 @@ class Inspection {
 		const start = performance.now();
 		this.#progress('comparing', 0, 1);
 		const { outputs, feeds } = execution;
-		const check = await checkOptimized(open, runtime, { outputs, feeds: feeds.tensors, temporary });
+		const check = await checkOptimized(open, runtime, {
+			outputs,
+			feeds: feeds.tensors,
+			memory: { kernel, budget },
+			temporary,
+		});
 		this.#fused = check.layers;
 		for (const index of check.layers.keys()) {
 			this.#emitLayer(checker, index);

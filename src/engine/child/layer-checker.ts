@@ -8,7 +8,7 @@ import { emptyMoments, mergeMoments } from '../../kernel/moments.js';
 import type { FloatData, Kernel, Moments, VerifyResult } from '../../kernel/types.js';
 import type { InspectOptions } from '../../protocol/host-engine.js';
 import type { Feeds } from './inputs.js';
-import { judgeNormalization } from './judge-normalization.js';
+import { judgeNormalization, type LayerOutput } from './judge-normalization.js';
 import { runTimeParameters } from './open-model.js';
 import { explainOverwritten } from './overwritten-constants.js';
 import { type PreparedLayer, prepareLayer } from './prepare-layer.js';
@@ -45,6 +45,11 @@ export interface CheckerOptions {
 export class LayerChecker {
 	private readonly setup: CheckerOptions;
 	private readonly known = new Map<number, Knowledge | { readonly skipped: string }>();
+	/** Layers of which it is not known which normalization they are, with the tensors of their first run. */
+	private readonly unjudged = new Map<
+		number,
+		Pick<LayerOutput, 'y' | 'moments'> & { readonly prepared: PreparedLayer }
+	>();
 	/** Why a run did not reach a layer, which holds unless another one does. */
 	private readonly missed = new Map<number, Pick<Recompute, 'reason' | 'cause'>>();
 	/** What to say beside a verdict: different runs may have different things to say. */
@@ -75,6 +80,7 @@ export class LayerChecker {
 			),
 		);
 		this.known.clear();
+		this.unjudged.clear();
 		this.missed.clear();
 		this.remarks.clear();
 		for (const [index, reason] of unreached) {
@@ -123,9 +129,12 @@ export class LayerChecker {
 			...(alone !== undefined && { skipped: alone }),
 		};
 		const before = this.known.get(index);
+		const y = tensors.get(layers[index].output);
 		if (!before) {
-			const normalization = result && this.judge(index, prepared, result, tensors);
-			this.known.set(index, { ...fresh, ...(normalization && { normalization }) });
+			this.known.set(index, fresh);
+			if (result && y) {
+				this.unjudged.set(index, { prepared, y: y.data as FloatData, moments });
+			}
 		} else if ('moments' in before) {
 			this.known.set(index, merge(before, fresh));
 		}
@@ -153,18 +162,24 @@ export class LayerChecker {
 		return { result, ...(mismatch !== undefined && { mismatch }) };
 	}
 
-	private judge(
-		index: number,
-		prepared: PreparedLayer,
-		{ moments }: VerifyResult,
-		tensors: ReadonlyMap<string, RuntimeTensor>,
-	): Normalization | undefined {
+	/**
+	 * Finds out which normalization the layers checked since the last time are, from the tensors that they were checked with.
+	 * @returns those layers
+	 */
+	judge(): number[] {
 		const { layers, structure, kernel } = this.setup;
-		const y = tensors.get(layers[index].output);
-		const { parameters, affine } = prepared.shown ?? structure.layers[index];
-		return (
-			y && judgeNormalization(layers[index], prepared, { y: y.data as FloatData, moments, parameters, affine }, kernel)
-		);
+		const judged: number[] = [];
+		for (const [index, { prepared, y, moments }] of this.unjudged) {
+			const known = this.known.get(index);
+			if (known && 'moments' in known) {
+				const { parameters, affine } = prepared.shown ?? structure.layers[index];
+				const output = { y, moments, parameters, affine };
+				this.known.set(index, { ...known, normalization: judgeNormalization(layers[index], prepared, output, kernel) });
+				judged.push(index);
+			}
+		}
+		this.unjudged.clear();
+		return judged;
 	}
 
 	/** The layer's output as it should be, in `type`: float64 for float64, else float32, or a half type's own bits. */

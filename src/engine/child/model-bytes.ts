@@ -6,9 +6,15 @@ const CHUNK = 2 ** 20;
 /** Bytes of each of several reads at a time, whose threads share the work of making fresh pages. */
 const SHARE = 4 * CHUNK;
 
-/** A model's bytes with `tail` after them, in one allocation: protobuf merges the two messages. */
-export async function readWithTail(source: ByteSource, tail: Uint8Array = new Uint8Array(0)): Promise<Uint8Array> {
-	const bytes = new Uint8Array(source.size + tail.length);
+/**
+ * A model's bytes with `tail` after them, in one piece: protobuf merges the two messages.
+ * @param bytes where to, if not into an allocation of its own: as long as both together
+ */
+export async function readWithTail(
+	source: ByteSource,
+	tail: Uint8Array = new Uint8Array(0),
+	bytes: Uint8Array = new Uint8Array(source.size + tail.length),
+): Promise<Uint8Array> {
 	bytes.set(tail, source.size);
 	if (source.readInto) {
 		const reads: Promise<void>[] = [];

@@ -12,8 +12,8 @@ export interface Stage {
 	readonly layers: readonly LayerTensors[];
 	/** Tensors may not be written elsewhere than where the runtime wants them: it would not do what it does for others. */
 	readonly asIs: boolean;
-	/** Loads what computes these tensors. */
-	open(names: readonly string[]): Promise<PartSession>;
+	/** Loads what computes these tensors; the kernel's memory is free meanwhile. */
+	open(names: readonly string[], known: Known, ports: LoadPorts): Promise<PartSession>;
 	/** Takes back what `open` gave, when it has computed all that was wanted of it. */
 	close(session: PartSession): Promise<void>;
 	/** Loads what computes a few of the tensors, without what the others take. */
@@ -22,14 +22,20 @@ export interface Stage {
 	openShapes(names: readonly string[]): Promise<PartSession>;
 }
 
-export interface StagePorts {
+/** Where captured tensors will be. */
+export interface LoadPorts {
 	readonly kernel: Kernel;
 	/** Bytes of captured tensors to hold at a time. */
 	readonly budget: number;
+}
+
+export interface StagePorts extends LoadPorts {
 	/** Runs the work and adds to the time spent on what is called so. */
-	readonly timed: <T>(name: 'create' | 'run' | 'verify', work: () => Promise<T>) => Promise<T>;
-	/** Takes a layer's tensors; those that were captured are gone when it has returned. */
+	readonly timed: <T>(name: 'create' | 'run' | 'verify' | 'judge', work: () => Promise<T>) => Promise<T>;
+	/** Takes a layer's tensors. */
 	readonly check: (index: number, tensors: ReadonlyMap<string, RuntimeTensor>) => Promise<void>;
+	/** What there is to do with tensors beyond checking them: when it has returned, those that were captured are gone. */
+	readonly judge: () => void;
 }
 
 /** Tensors that a stage starts from, and the sizes of symbolic dimensions in them. */
@@ -50,7 +56,7 @@ export async function runStage(stage: Stage, known: Known, ports: StagePorts): P
 		await checkAll(stage.layers, known.tensors, ports);
 		return;
 	}
-	const session = await ports.timed('create', () => stage.open(names));
+	const session = await ports.timed('create', () => stage.open(names, known, ports));
 	const sizes = await captureWithin(ports.budget, names, { stage, session, known, ports });
 	if (sizes) {
 		for (const layers of divide(stage.layers, bytesBy(sizes), ports.budget)) {
@@ -152,6 +158,8 @@ async function checkAll(
 			await ports.check(index, tensors);
 		}
 	});
+	// After the verdicts, which are what a person waits for.
+	await ports.timed('judge', async () => ports.judge());
 }
 
 /** The runtime writes into the kernel's memory, where the kernel works on the tensors in place. */

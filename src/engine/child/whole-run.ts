@@ -1,11 +1,13 @@
 import { appendGraphOutputs } from '../../core/onnx/outputs.js';
+import { borrowRoom, expectedBytes } from './memory-need.js';
 import { readWithTail } from './model-bytes.js';
 import type { ModelRun, RunPorts } from './model-run.js';
 import { type OpenModel, requiredInputs } from './open-model.js';
+import { makePages } from './pages.js';
 import type { Part } from './part.js';
 import { openPart, type PartSession } from './part-session.js';
 import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession, type RuntimeTensor } from './runtime.js';
-import { type Known, runStage, type Stage } from './stage-run.js';
+import { type Known, type LoadPorts, runStage, type Stage } from './stage-run.js';
 import { NodeNet } from './subgraph.js';
 import { checkedTensors } from './tensors-wanted.js';
 
@@ -61,10 +63,11 @@ export class WholeRun implements ModelRun, Stage {
 	}
 
 	/** All layers are in bodies: whether the model runs on this input shows here, and only here. */
-	async #runPlain({ tensors }: Known, { timed }: RunPorts): Promise<void> {
-		const session = await timed('create', () => this.open([]));
+	async #runPlain(known: Known, ports: RunPorts): Promise<void> {
+		const { timed } = ports;
+		const session = await timed('create', () => this.open([], known, ports));
 		try {
-			await timed('run', () => session.run(tensors));
+			await timed('run', () => session.run(known.tensors));
 		} catch (error) {
 			await session.release();
 			throw error;
@@ -76,10 +79,10 @@ export class WholeRun implements ModelRun, Stage {
 		await this.#kept?.release();
 	}
 
-	async open(names: readonly string[]): Promise<PartSession> {
+	async open(names: readonly string[], known: Known, ports: LoadPorts): Promise<PartSession> {
 		const kept = this.#kept;
 		this.#kept = undefined;
-		return kept ?? this.#load(names);
+		return kept ?? this.#load(names, known, ports);
 	}
 
 	async close(session: PartSession): Promise<void> {
@@ -109,13 +112,21 @@ export class WholeRun implements ModelRun, Stage {
 		});
 	}
 
-	async #load(names: readonly string[]): Promise<PartSession> {
+	async #load(names: readonly string[], known: Known, ports: LoadPorts): Promise<PartSession> {
 		const { model, source, folder } = this.#open;
 		const tail = appendGraphOutputs(names, model.graph.outputs);
-		const session = await this.#runtime.createSession(await readWithTail(source, tail), {
-			levels: LEVELS,
-			...(folder === undefined ? {} : { externalDataFolder: folder }),
-		});
+		const tensors = this.asIs ? 0 : expectedBytes(model, names, known);
+		const room = borrowRoom({ model: source.size + tail.length, tensors }, ports);
+		const pages = makePages(room.ahead);
+		let session: RuntimeSession;
+		try {
+			session = await this.#runtime.createSession(await readWithTail(source, tail, room.model), {
+				levels: LEVELS,
+				...(folder === undefined ? {} : { externalDataFolder: folder }),
+			});
+		} finally {
+			await pages;
+		}
 		this.level = session.level;
 		const own = fetchable(
 			session,

@@ -32,6 +32,20 @@ test('room that was reserved is handed out without detaching anything', async ()
 	assert.throws(() => kernel.moments(first, 'float32', layoutOf(1, 1, 1e6)), { name: 'RangeError' });
 });
 
+test('memory that is lent is where arrays were and will be', async () => {
+	const kernel = await kernelOf('simd');
+	const { byteOffset } = kernel.allocate('float32', 100);
+	const lent = kernel.borrow(1e7);
+	assert.equal(lent.byteOffset, byteOffset);
+	assert.equal(lent.length, 1e7);
+	lent.fill(255);
+	const next = kernel.allocate('float32', 100);
+	assert.equal(next.byteOffset, lent.byteOffset);
+	assert.ok(next.every(Number.isNaN));
+	assert.throws(() => kernel.borrow(2 ** 33), RangeError);
+	assert.equal((await createKernel({ simd: false })).borrow(10).length, 10);
+});
+
 test('results do not depend on what the memory held before', async () => {
 	const kernel = await kernelOf('simd');
 	const layout = layoutOf(3, 5, 49);

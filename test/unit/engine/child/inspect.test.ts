@@ -139,6 +139,7 @@ test('a kernel that computes wrongly is caught: the check can fail on our side t
 		allocate: (...args) => kernel.allocate(...args),
 		reserve: (bytes) => kernel.reserve(bytes),
 		reset: () => kernel.reset(),
+		borrow: (bytes) => kernel.borrow(bytes),
 	};
 	const { report } = await inspectBytes(model(batchNorm()), { ports: { kernel: async () => wrongKernel } });
 	assert.equal(report.layers[0].recompute.status, 'mismatch');

@@ -1,0 +1,50 @@
+import { ShapeInference } from '../../core/onnx/infer.js';
+import type { Model } from '../../core/onnx/model.js';
+import { Scope } from '../../core/onnx/scope.js';
+import { typeName } from '../../core/onnx/types.js';
+import { capturingBytes } from './groups.js';
+import type { Known, LoadPorts } from './stage-run.js';
+import { bytesOf, isKernelType, resolveSize } from './tensor-size.js';
+
+/**
+ * Bytes that tensors of the main graph take at least, told before the runtime has seen the model: what stays unknown, and
+ * what the kernel's memory does not hold, counts nothing.
+ */
+export function expectedBytes(model: Model, names: readonly string[], { tensors, symbols }: Known): number {
+	const shapes = new ShapeInference(tensors);
+	const scope = Scope.ofModel(model);
+	return names.reduce((total, name) => {
+		const { dataType, shape } = shapes.of(scope, name);
+		const declared = { name, type: typeName(dataType), shape: shape?.map((dimension) => dimension ?? '') };
+		const size = resolveSize(declared, symbols);
+		return size && isKernelType(size.type) ? total + bytesOf(size) : total;
+	}, 0);
+}
+
+/** The kernel's memory while a model is loaded. */
+export interface Room {
+	/** For the model's bytes, which the runtime is done with when it has loaded them; undefined: they take memory of their own. */
+	readonly model: Uint8Array | undefined;
+	/** Nobody has written there, and the tensors will be there. */
+	readonly ahead: Uint8Array;
+}
+
+/** A model that is small beside the budget of tensors, as a share of it, may stay in memory although they take less. */
+const SMALL = 1 / 4;
+
+/** @param need bytes that the model and the captured tensors take */
+export function borrowRoom(need: { readonly model: number; readonly tensors: number }, ports: LoadPorts): Room {
+	const { kernel, budget } = ports;
+	// More is captured part by part.
+	const tensors = capturingBytes(need.tensors) > budget ? 0 : need.tensors;
+	const model = need.model <= Math.max(tensors, SMALL * budget) ? need.model : 0;
+	try {
+		const memory = kernel.borrow(Math.max(model, tensors));
+		return { model: model > 0 ? memory.subarray(0, model) : undefined, ahead: memory.subarray(model) };
+	} catch (error) {
+		if (error instanceof RangeError) {
+			return { model: undefined, ahead: new Uint8Array(0) };
+		}
+		throw error;
+	}
+}
