@@ -16,7 +16,7 @@ export interface Compiled extends Widening {
 	largestRel(): number;
 	largestUlp(): number;
 	columnMoments(x: number, rows: number, stride: number, columns: number): void;
-	applyPlanes(x: number, out: number, planes: number, inner: number): void;
+	applyPlanes(x: number, out: number, planes: number, inner: number, isCentered: boolean): void;
 	applyColumns(x: number, out: number, rows: number, stride: number, columns: number): void;
 }
 

@@ -135,7 +135,8 @@ export class SimdKernel implements Kernel {
 					return;
 				}
 				for (let r = 0; r < rows; r++) {
-					compiled.applyPlanes(xs + r * stride, ys + r * stride, tile.count, width / tile.count);
+					const [from, to] = [xs + r * stride, ys + r * stride];
+					compiled.applyPlanes(from, to, tile.count, width / tile.count, center !== undefined);
 				}
 			});
 		});
