@@ -140,31 +140,46 @@ export class VerifyAccumulator {
 		this.firstBad[unit] = earlier(this.firstBad[unit], index);
 	}
 
+	/**
+	 * For a unit that is complete: where no element is beyond its bound, the largest error limits what is said of all: its
+	 * share of the largest bound, and its square times the number of values.
+	 */
+	limit(unit: number): void {
+		if (this.firstBad[unit] < 0) {
+			const error = this.maxAbs[unit];
+			this.maxBoundRatio[unit] = ratio(error, this.bound[unit]);
+			this.sumSquares[unit] = this.matrix.rows * this.matrix.unitWidth * error * error;
+		}
+	}
+
 	/** Hands out the accumulator's own arrays: it is not to be used any more. */
 	finish(): VerifyResult {
 		const { batch, inner } = this.request.layout;
-		const { rows, unitWidth } = this.matrix;
-		const isPerActivation = inner > 1 && unitWidth === 1;
+		const isPerActivation = inner > 1 && this.matrix.unitWidth === 1;
 		if (isPerActivation) {
 			this.completeBadChannels();
-		}
-		for (let unit = 0; unit < this.maxAbs.length; unit++) {
-			if (this.firstBad[unit] < 0) {
-				this.sumSquares[unit] = rows * unitWidth * this.maxAbs[unit] * this.maxAbs[unit];
-			}
 		}
 		const fold = isPerActivation ? this.joinActivations() : this;
 		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
 		const { mean, m2, nonFinite: nonFiniteX } = moments;
-		for (let c = 0; c < maxAbs.length; c++) {
-			if (firstBad[c] < 0) {
-				maxBoundRatio[c] = maxAbs[c] > 0 ? maxAbs[c] / bound[c] : 0;
-			}
-		}
+		const count = batch * inner;
+		// Spreading groups into it would take 6 µs: as much as the elements of thirty small planes.
 		return {
-			...{ maxAbs, maxBoundRatio, bound, sumSquares, maxUlp, maxRel, firstBad, asPredicted },
-			...{ nonFiniteX, nonFiniteY, count: batch * inner, moments, mean, m2 },
+			maxAbs,
+			maxBoundRatio,
+			bound,
+			sumSquares,
+			maxUlp,
+			maxRel,
+			firstBad,
+			asPredicted,
+			nonFiniteX,
+			nonFiniteY,
+			count,
+			moments,
+			mean,
+			m2,
 		};
 	}
 
@@ -176,6 +191,7 @@ export class VerifyAccumulator {
 			if (units.some((unit) => this.firstBad[unit] >= 0)) {
 				for (const unit of units.filter((each) => this.exact[each] === 0)) {
 					this.addUnit(unit);
+					this.limit(unit);
 				}
 			}
 		}
@@ -195,16 +211,25 @@ export class VerifyAccumulator {
 			moments.nonFinite[Math.floor(unit / inner)] += nonFinite[unit];
 		}
 		const sum = (a: number, b: number) => a + b;
+		const [maxAbs, maxBoundRatio] = [join(this.maxAbs, Math.max), join(this.maxBoundRatio, Math.max)];
+		const [bound, firstBad] = [join(this.bound, Math.max), join(this.firstBad, earlier)];
+		for (let c = 0; c < channels; c++) {
+			if (firstBad[c] < 0) {
+				maxBoundRatio[c] = ratio(maxAbs[c], bound[c]);
+			}
+		}
 		return {
-			maxAbs: join(this.maxAbs, Math.max),
-			maxBoundRatio: join(this.maxBoundRatio, Math.max),
-			bound: join(this.bound, Math.max),
+			...{ maxAbs, maxBoundRatio, bound, firstBad },
 			sumSquares: join(this.sumSquares, sum),
-			firstBad: join(this.firstBad, earlier),
 			nonFiniteY: join(this.nonFiniteY, sum),
 			moments,
 		};
 	}
+}
+
+/** Of an error and its bound, which may both be 0. */
+function ratio(error: number, bound: number): number {
+	return error > 0 ? error / bound : 0;
 }
 
 /** The smaller index; -1 is none. */

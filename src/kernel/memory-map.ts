@@ -48,7 +48,9 @@ export const COLUMN_PITCH = COLUMN_ROWS + 16;
 
 /** Static data of the compiled module lie below. */
 const START = 4096;
-const TILE_BYTES = TILE * 8;
+/** From one array of TILE float64 values to the next: a power of two would put all of them into one set of the first-level
+ * cache, which has room for eight lines. */
+const TILE_BYTES = TILE * 8 + 192;
 
 /** Largest relative error, and largest error in ulps, of the whole layer so far: 2 x float64 each. */
 export const MAX_REL = START;
@@ -72,8 +74,10 @@ export const RESULT_MEAN = RESULTS + 2 * TILE_BYTES;
 export const RESULT_M2 = RESULTS + 3 * TILE_BYTES;
 /** 0, or a sum of REDO_… and DIFFERENT below. */
 export const RESULT_FLAGS = RESULTS + 4 * TILE_BYTES;
+export const RESULT_RATIO = RESULTS + 5 * TILE_BYTES;
+export const RESULT_SQUARES = RESULTS + 6 * TILE_BYTES;
 
-export const RECORDS = RESULTS + 5 * TILE_BYTES;
+export const RECORDS = RESULTS + 7 * TILE_BYTES;
 
 /** What is left of small planes put together, or columns turned into runs. */
 export const RUN_X = RECORDS + TILE * RECORD_BYTES;

@@ -94,6 +94,8 @@ export class SimdKernel implements Kernel {
 		const { tiles } = this;
 		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
 		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
+		accumulator.maxBoundRatio.set(tiles.result(map.RESULT_RATIO, tile), tile.from);
+		accumulator.sumSquares.set(tiles.result(map.RESULT_SQUARES, tile), tile.from);
 		moments.mean.set(tiles.result(map.RESULT_MEAN, tile), tile.from);
 		moments.m2.set(tiles.result(map.RESULT_M2, tile), tile.from);
 		moments.count.fill(matrix.rows * matrix.unitWidth, tile.from, tile.from + tile.count);
@@ -107,6 +109,7 @@ export class SimdKernel implements Kernel {
 			}
 			if (flags[i] & map.REDO_ALL) {
 				accumulator.addUnit(tile.from + i);
+				accumulator.limit(tile.from + i);
 			} else if (flags[i] & map.REDO_MOMENTS) {
 				takeExactMoments(moments, tile.from + i, x, type, matrix);
 			}

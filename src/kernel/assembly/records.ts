@@ -23,6 +23,8 @@ import {
 	RESULT_M2,
 	RESULT_MAX_ABS,
 	RESULT_MEAN,
+	RESULT_RATIO,
+	RESULT_SQUARES,
 	RUN,
 	SCALE,
 	SHIFT,
@@ -131,6 +133,9 @@ export function finishRecords(n: i32, count: f64, runs: i32): void {
 		const error = min(bound, largestError(at, largestX, difference));
 		store<f64>(at, error, RESULT_MAX_ABS);
 		store<f64>(at, bound, RESULT_BOUND);
+		// What is certain below is said of all elements of the channel: see VerifyAccumulator.limit.
+		store<f64>(at, error > 0 ? error / bound : 0, RESULT_RATIO);
+		store<f64>(at, count * error * error, RESULT_SQUARES);
 		const certain = difference < Infinity && isInRange(at, largestX) && isWithinBound(at, record, differs);
 		const flags = certain ? load<f64>(at, RESULT_FLAGS) : <f64>REDO_ALL;
 		store<f64>(at, flags + (differs ? DIFFERENT : 0), RESULT_FLAGS);
