@@ -52,6 +52,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 	const resolved = parameterValues(layer);
 	const parameters = 'values' in resolved ? resolved.values : null;
 	const { source } = layer;
+	const inputShape = fixedShape(layer);
 	return {
 		name: layer.name,
 		graph: layer.graphPath,
@@ -69,6 +70,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		parameters,
 		...('reason' in resolved ? { parametersReason: resolved.reason } : {}),
 		affine: linearMap(layer, parameters),
+		...(inputShape && { inputShape }),
 		recompute: { status: 'pending' },
 		batch: null,
 		foldable,
@@ -84,6 +86,12 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 			thresholds,
 		),
 	};
+}
+
+/** undefined where the file leaves a dimension open. */
+function fixedShape({ inputShape }: BatchNormLayer): number[] | undefined {
+	const sizes = inputShape?.filter((dimension) => typeof dimension === 'number');
+	return sizes && sizes.length === inputShape?.length ? sizes : undefined;
 }
 
 /** In training mode, too: what the layer would do at inference with its running statistics. */

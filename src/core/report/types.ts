@@ -155,7 +155,7 @@ export interface LayerReport {
 	readonly parametersReason?: string;
 	/** s = gamma / sqrt(variance + epsilon), t = beta - mean * s. */
 	readonly affine: { readonly scale: ChannelValues; readonly shift: ChannelValues } | null;
-	/** Shape of the layer's input in the run, for example [1, 32, 112, 112]. */
+	/** Shape of the layer's input, for example [1, 32, 112, 112]: that of the run, or what the file fixes where nothing has run. */
 	readonly inputShape?: readonly number[];
 	readonly recompute: Recompute;
 	readonly batch: BatchStatistics | null;

@@ -349,3 +349,26 @@ test('a model that hands out a sequence runs whole: the sequence alone is not lo
 	assert.equal(report.layers[0].recompute.status, 'match');
 	assert.equal(report.run.reason, undefined);
 });
+
+test('shapes that the file fixes are told without a run, and a run finds the same', async () => {
+	const behindConv = (batch: number | string) =>
+		buildModel({
+			opset: 15,
+			graph: {
+				inputs: [{ name: 'image', shape: [batch, 3, 9, 8] }],
+				outputs: [{ name: 'y' }],
+				initializers: [...parameters(), { name: 'w', dims: [CHANNELS, 3, 3, 3], values: Array(135).fill(0.1) }],
+				nodes: [
+					{ op: 'Conv', inputs: ['image', 'w'], outputs: ['x'], attributes: { strides: { ints: [2, 2] } } },
+					batchNorm(),
+				],
+			},
+		});
+	const shapeOf = async (batch: number | string, run: boolean) =>
+		(await inspectBytes(behindConv(batch), { run })).report.layers[0].inputShape;
+	for (const run of [false, true]) {
+		assert.deepEqual(await shapeOf(2, run), [2, CHANNELS, 4, 3]);
+	}
+	assert.equal(await shapeOf('N', false), undefined);
+	assert.deepEqual(await shapeOf('N', true), [1, CHANNELS, 4, 3]);
+});
