@@ -68,6 +68,7 @@ export class VerifyAccumulator {
 			this.addErrors(xs.values, readSpan(y, type, span).values, xs.at, unit, parameters, span);
 			addSpan(this.moments, unit, xs.values, xs.at);
 		}
+		this.limit(unit);
 	}
 
 	/** `at`: where the elements are in x and y; `span`: where in the tensor. */
@@ -144,7 +145,7 @@ export class VerifyAccumulator {
 	 * For a unit that is complete: where no element is beyond its bound, the largest error limits what is said of all: its
 	 * share of the largest bound, and its square times the number of values.
 	 */
-	limit(unit: number): void {
+	private limit(unit: number): void {
 		if (this.firstBad[unit] < 0) {
 			const error = this.maxAbs[unit];
 			this.maxBoundRatio[unit] = ratio(error, this.bound[unit]);
@@ -191,7 +192,6 @@ export class VerifyAccumulator {
 			if (units.some((unit) => this.firstBad[unit] >= 0)) {
 				for (const unit of units.filter((each) => this.exact[each] === 0)) {
 					this.addUnit(unit);
-					this.limit(unit);
 				}
 			}
 		}

@@ -25,7 +25,6 @@ export class ScalarKernel implements Kernel {
 		const accumulator = new VerifyAccumulator(request);
 		for (let unit = 0; unit < accumulator.matrix.units; unit++) {
 			accumulator.addUnit(unit);
-			accumulator.limit(unit);
 		}
 		return accumulator.finish();
 	}

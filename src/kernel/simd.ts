@@ -109,7 +109,6 @@ export class SimdKernel implements Kernel {
 			}
 			if (flags[i] & map.REDO_ALL) {
 				accumulator.addUnit(tile.from + i);
-				accumulator.limit(tile.from + i);
 			} else if (flags[i] & map.REDO_MOMENTS) {
 				takeExactMoments(moments, tile.from + i, x, type, matrix);
 			}

@@ -1,4 +1,4 @@
-import { affine } from './affine.js';
+import { type Affine, affine } from './affine.js';
 
 /**
  * How far the runtime's output may lie from the exact result when everything is right: a priori rounding bounds, per
@@ -134,7 +134,7 @@ function roundingBound(channels: Magnitudes, dtype: FloatName, arithmetic: 'runt
 	}
 	addArithmeticErrors(bound, channels, FLOAT_FORMATS.float64);
 	for (let c = 0; c < scale.length; c++) {
-		if (!(scale[c] <= format.max && shift[c] <= format.max)) {
+		if (!(scale[c] <= format.max && shift[c] <= format.max && bound.offset[c] < Number.POSITIVE_INFINITY)) {
 			bound.slope[c] = 0;
 			bound.offset[c] = Number.POSITIVE_INFINITY;
 		}
@@ -150,14 +150,22 @@ export interface BoundParameters {
 	readonly epsilon: number;
 }
 
-/** The bound of an inference-mode layer whose data, and so the output, are of `dtype`. */
+function affineOf({ gamma, beta, mean, variance, epsilon }: BoundParameters): Affine {
+	return affine(gamma, beta, mean, variance, epsilon);
+}
+
+/**
+ * The bound of an inference-mode layer whose data, and so the output, are of `dtype`; the last argument is what follows from
+ * the first, where it is known already.
+ */
 export function inferenceBound(
 	parameters: BoundParameters,
 	dtype: FloatName,
 	arithmetic: 'runtime' | 'own' = 'runtime',
+	{ scale, shift }: Affine = affineOf(parameters),
 ): RoundingBound {
-	const { gamma, beta, mean, variance, epsilon } = parameters;
-	return affineBound({ ...affine(gamma, beta, mean, variance, epsilon), gamma, mean }, dtype, arithmetic);
+	const { gamma, mean } = parameters;
+	return affineBound({ scale, shift, gamma, mean }, dtype, arithmetic);
 }
 
 export interface AffineParameters {
@@ -208,8 +216,8 @@ export interface BatchShape {
  * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
  */
 export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatName): RoundingBound {
-	const { gamma, beta, mean, variance, epsilon } = parameters;
-	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
+	const { gamma, mean, variance, epsilon } = parameters;
+	const { scale, shift } = affineOf(parameters);
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const chain = Math.min(batch.images * batch.planeSize, Math.ceil(batch.planeSize / 4) + batch.images + 8);
 	const { length } = scale;

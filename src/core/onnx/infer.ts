@@ -1,6 +1,6 @@
 import type { DataTypeCode, Dimension, Node } from './model.js';
 import type { Scope } from './scope.js';
-import { slideWindows, spreadWindows } from './windows.js';
+import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
 
 /** What can be said about a tensor without running anything. */
 export interface InferredValue {
@@ -8,6 +8,12 @@ export interface InferredValue {
 	readonly dataType: DataTypeCode;
 	/** undefined: rank unknown. Unknown dimensions are undefined inside. */
 	readonly shape: readonly Dimension[] | undefined;
+}
+
+interface Known {
+	readonly value: InferredValue;
+	/** With a longer chain more might be told; Infinity: nothing was cut off. */
+	readonly chain: number;
 }
 
 /** Longest chain of nodes followed at once: a declared type or a convolution is rarely more than a block away. */
@@ -57,7 +63,9 @@ const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow
  * One instance serves one model and remembers: in a residual network the ways back from a tensor double at every addition.
  */
 export class ShapeInference {
-	readonly #known = new Map<Scope, Map<string, InferredValue>>();
+	readonly #known = new Map<Scope, Map<string, Known>>();
+	/** Whether what is being worked out came to the end of a chain somewhere. */
+	#isCut = false;
 	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
 
 	/** @param fed what inputs of the model's main graph are given, where that is known: their shape, by name */
@@ -70,16 +78,20 @@ export class ShapeInference {
 	}
 
 	#value(scope: Scope, name: string, chain: number): InferredValue {
-		const values = this.#known.get(scope) ?? new Map<string, InferredValue>();
+		const values = this.#known.get(scope) ?? new Map<string, Known>();
 		this.#known.set(scope, values);
 		const known = values.get(name);
-		if (known || chain === 0) {
-			return known ?? NOTHING;
+		if (chain === 0 || (known && chain <= known.chain)) {
+			this.#isCut ||= known?.chain !== Number.POSITIVE_INFINITY;
+			return known?.value ?? NOTHING;
 		}
 		// Stands in for itself while it is worked out, which ends the search in a graph with a cycle.
-		values.set(name, NOTHING);
+		values.set(name, { value: NOTHING, chain: Number.POSITIVE_INFINITY });
+		const before = this.#isCut;
+		this.#isCut = false;
 		const value = this.#infer(scope, name, chain);
-		values.set(name, value);
+		values.set(name, { value, chain: this.#isCut ? chain : Number.POSITIVE_INFINITY });
+		this.#isCut ||= before;
 		return value;
 	}
 
@@ -193,7 +205,7 @@ function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimen
 /** A single dimension may be a symbol, as that of a batch is. */
 function product(dimensions: readonly Dimension[]): Dimension {
 	const all = dimensions.reduce<Dimension>(
-		(total, size) => (typeof total === 'number' && typeof size === 'number' ? total * size : undefined),
+		(total, size) => (typeof total === 'number' && typeof size === 'number' ? sizeOrUnknown(total * size) : undefined),
 		1,
 	);
 	return dimensions.length === 1 ? dimensions[0] : all;
@@ -203,12 +215,12 @@ function concatenate(scope: Scope, node: Node, parts: readonly InferredValue[]):
 	const { dataType, shape } = parts.find((part) => part.shape) ?? parts[0] ?? NOTHING;
 	const at = scope.attribute(node, 'axis')?.i ?? (scope.opset() < 4 ? 1 : undefined);
 	const axis = at !== undefined && shape && at < 0 ? at + shape.length : at;
-	if (!shape || axis === undefined) {
+	if (!shape || axis === undefined || !(axis in shape)) {
 		return { dataType, shape: shape?.map(() => undefined) };
 	}
 	const along = parts.map((part) => part.shape?.[axis]);
 	const total = along.reduce<Dimension>(
-		(sum, size) => (typeof sum === 'number' && typeof size === 'number' ? sum + size : undefined),
+		(sum, size) => (typeof sum === 'number' && typeof size === 'number' ? sizeOrUnknown(sum + size) : undefined),
 		0,
 	);
 	return { dataType, shape: shape.map((dimension, index) => (index === axis ? total : dimension)) };

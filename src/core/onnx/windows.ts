@@ -10,6 +10,7 @@ interface Windows {
 	readonly pads: readonly number[];
 	/** SAME_UPPER and SAME_LOWER: pads follow from the sizes. */
 	readonly same: boolean;
+	/** Nothing that makes sense, or nothing that runtimes agree on. */
 	readonly uncertain: boolean;
 }
 
@@ -27,15 +28,14 @@ export function slideWindows(
 	const { extent, strides, pads, same, uncertain } = windowsOf(scope, node, sizes.length, kernel);
 	const roundsUp = (scope.attribute(node, 'ceil_mode')?.i ?? 0) !== 0;
 	return sizes.map((size, axis) => {
-		const stride = strides[axis];
-		if (typeof size !== 'number' || uncertain) {
+		const [window, stride] = [extent[axis], strides[axis]];
+		if (typeof size !== 'number' || typeof window !== 'number' || uncertain) {
 			return undefined;
 		}
 		if (same) {
 			return sizeOrUnknown(Math.ceil(size / stride));
 		}
-		const window = extent[axis];
-		const steps = typeof window === 'number' ? (size + pads[axis] - window) / stride : Number.NaN;
+		const steps = (size + pads[axis] - window) / stride;
 		// Below 0: the window is larger than what it moves over.
 		const isCertain = steps >= 0 && !(roundsUp && !Number.isInteger(steps));
 		return isCertain ? sizeOrUnknown(Math.floor(steps) + 1) : undefined;
@@ -68,9 +68,12 @@ export function spreadWindows(
 function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dimension[]): Windows {
 	const list = (name: string) => scope.attribute(node, name)?.ints;
 	const [stated, dilations, strides, pads] = [list('kernel_shape'), list('dilations'), list('strides'), list('pads')];
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, AUTO_PAD_LENGTH));
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MOST_LETTERS));
 	const axes = Array.from({ length: rank }, (_, axis) => axis);
 	const explicit = automatic === '' || automatic === 'NOTSET';
+	const same = automatic === 'SAME_UPPER' || automatic === 'SAME_LOWER';
+	const isDilated = dilations?.some((dilation) => dilation !== 1) ?? false;
+	const makesSense = [...(stated ?? []), ...(dilations ?? []), ...(strides ?? [])].every((size) => size >= 1);
 	return {
 		extent: axes.map((axis) => {
 			const size = stated?.[axis] ?? kernel[axis];
@@ -78,15 +81,15 @@ function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dime
 		}),
 		strides: axes.map((axis) => strides?.[axis] ?? 1),
 		pads: axes.map((axis) => (explicit ? (pads?.[axis] ?? 0) + (pads?.[axis + rank] ?? 0) : 0)),
-		same: automatic.startsWith('SAME'),
-		uncertain: !explicit && (dilations?.some((dilation) => dilation !== 1) ?? false),
+		same,
+		uncertain: !makesSense || !(explicit || same || automatic === 'VALID') || (same && isDilated),
 	};
 }
 
-/** Of "SAME_UPPER": a hostile file may have any number of bytes here. */
-const AUTO_PAD_LENGTH = 10;
+/** One more than "SAME_UPPER" has: a hostile file may have any number of them. */
+const MOST_LETTERS = 11;
 
 /** Attributes of a broken file lead to anything. */
-function sizeOrUnknown(size: number): Dimension {
+export function sizeOrUnknown(size: number): Dimension {
 	return Number.isSafeInteger(size) && size >= 0 ? size : undefined;
 }

@@ -7,11 +7,10 @@ import type { Finding } from '../../core/report/types.js';
 import { DefaultLevel, type Disagreement } from './default-level.js';
 import { compareFused, type FusedDifference, linearInFront } from './fused-behaviour.js';
 import { FusedWeights } from './fused-weights.js';
-import { borrowRoom } from './memory-need.js';
+import { borrowRoom, type LoadPorts } from './memory-need.js';
 import { readWithTail } from './model-bytes.js';
 import { type ModelFile, openModelFile } from './model-file.js';
 import { type Runtime, RuntimeError, type RuntimeTensor } from './runtime.js';
-import type { LoadPorts } from './stage-run.js';
 
 type Tensors = ReadonlyMap<string, RuntimeTensor>;
 

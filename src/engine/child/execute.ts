@@ -126,8 +126,10 @@ class Runner {
 	readonly #plan: InputPlan;
 	readonly #inner: ControlFlow;
 	readonly #milliseconds: Record<string, number>;
-	/** Layers that are complete and not told of. */
+	/** Layers of which there is more to tell than was told. */
 	readonly #complete = new Set<number>();
+	/** Layers that runs before the last had something to say of, and the last one not yet. */
+	readonly #earlier = new Set<number>();
 	/** When some were told of last. */
 	#told = Number.NEGATIVE_INFINITY;
 
@@ -183,10 +185,14 @@ class Runner {
 		const { kernel, checker, progress } = this.#ports;
 		const { runs } = this.#plan;
 		this.#complete.clear();
+		if (number === 0) {
+			this.#earlier.clear();
+		}
 		/** Of a layer that runs several times the first output is kept. */
 		const saved = new Set<number>();
 		const total = this.#open.layers.length;
-		let reached = 0;
+		const isLast = number === runs - 1;
+		let isVerifying = false;
 		progress('running', number, runs);
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
 		const ports: RunPorts = {
@@ -194,34 +200,37 @@ class Runner {
 			budget: this.#options.memoryBudget ?? DEFAULT_MEMORY_BUDGET,
 			timed: (name, work) => {
 				if (name !== 'judge') {
-					// The runtime may take the whole process down.
+					// The runtime may take the whole process down; and who waits for verification hears of the first layers in 50 ms.
 					this.#tell();
 				}
-				if (name === 'verify') {
-					progress('verifying', reached, total);
+				if (name === 'verify' && isLast && !isVerifying) {
+					isVerifying = true;
+					progress('verifying', 0, total);
 				}
 				return this.#timed(name, work);
 			},
-			unreached: (index, reason, cause) => checker.miss(index, { reason, ...(cause && { cause }) }),
-			remark: (index, text) => checker.remark(index, text),
+			unreached: (index, reason, cause) => {
+				checker.miss(index, { reason, ...(cause && { cause }) });
+				this.#changed(index, isLast);
+			},
+			remark: (index, text) => {
+				checker.remark(index, text);
+				this.#changed(index, isLast);
+			},
 			judge: () => {
-				for (const index of checker.judge()) {
-					// Told of before, or not: what there is to say of it is more now.
-					if (number === runs - 1) {
-						this.#complete.add(index);
-					}
+				for (const index of checker.judgeNormalizations()) {
+					this.#changed(index, isLast);
 				}
 			},
 			recompute: (prepared) => checker.recompute(prepared, true),
 			check: async (index, captured, alone) => {
-				reached = index;
 				const prepared = checker.check(index, captured, alone);
 				if (prepared && !saved.has(index)) {
 					saved.add(index);
 					await checker.save(index, prepared, runs === 1 ? '' : String(number));
 				}
-				if (number === runs - 1) {
-					this.#complete.add(index);
+				this.#changed(index, isLast);
+				if (isLast) {
 					if (performance.now() - this.#told >= PROGRESS_MS) {
 						progress('verifying', index, total);
 						this.#tell();
@@ -232,12 +241,23 @@ class Runner {
 		};
 		await run.run({ tensors, symbols }, ports);
 		await this.#inner.run({ tensors, symbols }, ports);
+		if (isLast) {
+			for (const index of this.#earlier) {
+				this.#complete.add(index);
+			}
+		}
 		this.#tell();
+	}
+
+	/** There is more to say of a layer than before. */
+	#changed(index: number, isLast: boolean): void {
+		(isLast ? this.#complete : this.#earlier).add(index);
 	}
 
 	#tell(): void {
 		for (const index of this.#complete) {
 			this.#ports.onLayer(index);
+			this.#earlier.delete(index);
 		}
 		this.#complete.clear();
 		this.#told = performance.now();

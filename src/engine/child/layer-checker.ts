@@ -166,7 +166,7 @@ export class LayerChecker {
 	 * Finds out which normalization the layers checked since the last time are, from the tensors that they were checked with.
 	 * @returns those layers
 	 */
-	judge(): number[] {
+	judgeNormalizations(): number[] {
 		const { layers, structure, kernel } = this.setup;
 		const judged: number[] = [];
 		for (const [index, { prepared, y, moments }] of this.unjudged) {

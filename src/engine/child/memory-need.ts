@@ -2,13 +2,14 @@ import { ShapeInference } from '../../core/onnx/infer.js';
 import type { Model } from '../../core/onnx/model.js';
 import { Scope } from '../../core/onnx/scope.js';
 import { typeName } from '../../core/onnx/types.js';
+import type { Kernel } from '../../kernel/types.js';
 import { capturingBytes } from './groups.js';
-import type { Known, LoadPorts } from './stage-run.js';
+import type { Known } from './stage-run.js';
 import { bytesOf, isKernelType, resolveSize } from './tensor-size.js';
 
 /**
- * Bytes that tensors of the main graph take at least, told before the runtime has seen the model: what stays unknown, and
- * what the kernel's memory does not hold, counts nothing.
+ * Bytes that tensors of the main graph will take, told before the runtime has seen the model: what stays unknown, and what
+ * the kernel's memory does not hold, counts nothing.
  */
 export function expectedBytes(model: Model, names: readonly string[], { tensors, symbols }: Known): number {
 	const shapes = new ShapeInference(tensors);
@@ -21,20 +22,33 @@ export function expectedBytes(model: Model, names: readonly string[], { tensors,
 	}, 0);
 }
 
+/** Where captured tensors will be. */
+export interface LoadPorts {
+	readonly kernel: Kernel;
+	/** Bytes of captured tensors to hold at a time. */
+	readonly budget: number;
+}
+
 /** The kernel's memory while a model is loaded. */
 export interface Room {
 	/** For the model's bytes, which the runtime is done with when it has loaded them; undefined: they take memory of their own. */
 	readonly model: Uint8Array | undefined;
-	/** Nobody has written there, and the tensors will be there. */
+	/** Where the tensors will be, as far as the model is not. */
 	readonly ahead: Uint8Array;
 }
 
-/** A model that is small beside the budget of tensors, as a share of it, may stay in memory although they take less. */
+const NO_ROOM: Room = { model: undefined, ahead: new Uint8Array(0) };
+
+/** A model of up to this share of the budget is put there even where its tensors take less: the memory stays taken. */
 const SMALL = 1 / 4;
 
 /** @param need bytes that the model and the captured tensors take */
 export function borrowRoom(need: { readonly model: number; readonly tensors: number }, ports: LoadPorts): Room {
 	const { kernel, budget } = ports;
+	if (kernel.kind === 'scalar') {
+		// It has no memory of its own.
+		return NO_ROOM;
+	}
 	// More is captured part by part.
 	const tensors = capturingBytes(need.tensors) > budget ? 0 : need.tensors;
 	const model = need.model <= Math.max(tensors, SMALL * budget) ? need.model : 0;
@@ -43,7 +57,7 @@ export function borrowRoom(need: { readonly model: number; readonly tensors: num
 		return { model: model > 0 ? memory.subarray(0, model) : undefined, ahead: memory.subarray(model) };
 	} catch (error) {
 		if (error instanceof RangeError) {
-			return { model: undefined, ahead: new Uint8Array(0) };
+			return NO_ROOM;
 		}
 		throw error;
 	}

@@ -21,7 +21,11 @@ export async function readWithTail(
 		for (let offset = 0; offset < source.size; offset += SHARE) {
 			reads.push(source.readInto(bytes.subarray(offset, Math.min(offset + SHARE, source.size)), offset));
 		}
-		await Promise.all(reads);
+		// All of them to their ends, and of several failures the first in the file: the others follow from it.
+		const failure = (await Promise.allSettled(reads)).find(({ status }) => status === 'rejected');
+		if (failure?.status === 'rejected') {
+			throw failure.reason;
+		}
 		return bytes;
 	}
 	for (let offset = 0; offset < source.size; offset += CHUNK) {

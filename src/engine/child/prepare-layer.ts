@@ -2,6 +2,7 @@ import { type Affine, affine, runtimeAffine } from '../../core/batchnorm/affine.
 import {
 	affineBound,
 	type FloatName,
+	inferenceBound,
 	isFloatName,
 	type RoundingBound,
 	trainingBound,
@@ -104,7 +105,8 @@ function fromParameters(
 	const shown = { parameters, affine: known ?? affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {
 		const likely = runtimeAffine(gamma, beta, mean, variance, epsilon);
-		return { ...shown.affine, likely, bound: affineBound({ ...shown.affine, gamma, mean }, data.type), shown };
+		const bound = inferenceBound({ ...parameters, epsilon }, data.type, 'runtime', shown.affine);
+		return { ...shown.affine, likely, bound, shown };
 	}
 	if (layer.axes === 'activation') {
 		return { reason: 'Not checked: training mode with one statistic per activation (spatial=0) is not recomputed.' };

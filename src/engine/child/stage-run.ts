@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/types.js';
 import { collectGarbage } from './garbage.js';
 import { capturingBytes, divide, type LayerTensors } from './groups.js';
+import type { LoadPorts } from './memory-need.js';
 import { shapeName } from './part.js';
 import type { PartSession } from './part-session.js';
 import { RuntimeError, type RuntimeTensor } from './runtime.js';
@@ -20,13 +21,6 @@ export interface Stage {
 	openPart(names: readonly string[]): Promise<PartSession>;
 	/** Loads what tells the shapes of these tensors. */
 	openShapes(names: readonly string[]): Promise<PartSession>;
-}
-
-/** Where captured tensors will be. */
-export interface LoadPorts {
-	readonly kernel: Kernel;
-	/** Bytes of captured tensors to hold at a time. */
-	readonly budget: number;
 }
 
 export interface StagePorts extends LoadPorts {
@@ -158,7 +152,7 @@ async function checkAll(
 			await ports.check(index, tensors);
 		}
 	});
-	// After the verdicts, which are what a person waits for.
+	// Last, so that verifying many layers is not held up by it: those that are told of meanwhile are told of again.
 	await ports.timed('judge', async () => ports.judge());
 }
 

@@ -1,5 +1,5 @@
 import { appendGraphOutputs } from '../../core/onnx/outputs.js';
-import { borrowRoom, expectedBytes } from './memory-need.js';
+import { borrowRoom, expectedBytes, type LoadPorts } from './memory-need.js';
 import { readWithTail } from './model-bytes.js';
 import type { ModelRun, RunPorts } from './model-run.js';
 import { type OpenModel, requiredInputs } from './open-model.js';
@@ -7,7 +7,7 @@ import { makePages } from './pages.js';
 import type { Part } from './part.js';
 import { openPart, type PartSession } from './part-session.js';
 import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession, type RuntimeTensor } from './runtime.js';
-import { type Known, type LoadPorts, runStage, type Stage } from './stage-run.js';
+import { type Known, runStage, type Stage } from './stage-run.js';
 import { NodeNet } from './subgraph.js';
 import { checkedTensors } from './tensors-wanted.js';
 

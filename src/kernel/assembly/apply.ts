@@ -1,6 +1,7 @@
 import { PARAMETER_CENTER, PARAMETER_SCALE, PARAMETER_SHIFT } from '../memory-map';
 
-// Most layers have no center to take off, and two subtractions in eleven instructions are what memory would wait for.
+// Arithmetic, not memory, limits these loops: without a center, which most layers do not have, two of eleven instructions
+// go.
 
 function low(x: usize): v128 {
 	return f64x2.promote_low_f32x4(v128.load64_zero(x));

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Report } from '../../../src/core/report/types.js';
 import { type InspectPorts, inspect } from '../../../src/engine/child/inspect.js';
 import { loadRuntime } from '../../../src/engine/child/runtime.js';
@@ -28,7 +29,22 @@ export async function inspectModel(
 		{ run: true, inputs: [], batch: 1, seed: 0, ...changes },
 		{ runtime: () => runtime, kernel: sharedKernel, emit, ...ports },
 	);
+	if (report.run.status === 'ok') {
+		checkLast(report, events);
+	}
 	return { report, events };
+}
+
+/** What is told of a layer last is all there is to say of it in the end. */
+function checkLast({ layers }: Report, events: readonly InspectEvent[]): void {
+	for (const [index, layer] of layers.entries()) {
+		const last = events.findLast((event) => event.type === 'layer' && event.index === index);
+		if (last?.type === 'layer') {
+			assert.deepEqual(last.layer, layer);
+		} else {
+			assert.equal(layer.recompute.status, 'skipped', `${layer.name} was never told of`);
+		}
+	}
 }
 
 export function inspectBytes(bytes: Uint8Array, changes?: InspectChanges) {

@@ -98,10 +98,33 @@ test('attributes that make no sense leave sizes unknown', async () => {
 		{ dilations: { ints: [2 ** 40, 2 ** 40] } },
 		{ pads: { ints: [-9, -9, -9, -9] } },
 		{ kernel_shape: { ints: [50, 50] } },
+		{ kernel_shape: { ints: [-5, -5] } },
+		{ kernel_shape: { ints: [50, 50] }, strides: { ints: [-2, -2] } },
+		{ auto_pad: { s: 'WHATEVER' } },
 	];
 	for (const attributes of cases) {
 		assert.deepEqual(await infer(one('Conv', ['x', 'conv'], attributes)), unknown, JSON.stringify(attributes));
 	}
+	assert.deepEqual(await infer(one('Concat', ['x', 'x'], { axis: { i: 9 } })), ['float16', Array(4).fill(undefined)]);
 	const odd = { output_shape: { ints: [7] } };
 	assert.deepEqual((await infer(one('ConvTranspose', ['x', 'deconv'], odd)))[1]?.slice(2), [undefined, undefined]);
+});
+
+test('what a long chain was cut off at is told when it is asked about from nearer', async () => {
+	const chain = Array.from({ length: 70 }, (_, i) => ({
+		op: 'Relu',
+		inputs: [i === 0 ? 'x' : `r${i - 1}`],
+		outputs: [`r${i}`],
+	}));
+	const nodes = [
+		...chain,
+		{ op: 'Concat', inputs: ['x', 'r69'], outputs: ['both'], attributes: { axis: { i: 1 } } },
+		{ op: 'Neg', inputs: ['r50'], outputs: ['y'] },
+	];
+	const { model } = await open({ graph: { nodes, inputs: INPUTS } });
+	const inference = new ShapeInference();
+	const scope = Scope.ofModel(model);
+	assert.deepEqual(inference.of(scope, 'both').shape, ['N', undefined, 8, 8]);
+	assert.deepEqual(inference.of(scope, 'y').shape, ['N', 3, 8, 8]);
+	assert.deepEqual(inference.of(scope, 'r69').shape, ['N', 3, 8, 8]);
 });

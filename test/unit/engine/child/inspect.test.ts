@@ -305,6 +305,9 @@ test('several files are run one batch after another, and judged as one', async (
 			[2, 3],
 		],
 	);
+	const stages = events.flatMap((event) => (event.type === 'progress' ? [event.stage] : []));
+	const changes = stages.filter((stage, at) => stage !== stages[at - 1]);
+	assert.deepEqual(changes, ['opening', 'loading', 'running', 'verifying', 'comparing'], 'one stage after the other');
 	const last = parseNpy(await readFile(path.join(saveOutputs, '2', '0.npy')), '0.npy');
 	assert.deepEqual(last.shape, [1, CHANNELS, 4]);
 });

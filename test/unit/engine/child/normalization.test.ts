@@ -42,12 +42,8 @@ const of = (normalization: Normalization, wanted: string) =>
 for (const name of FIXTURE_MODELS) {
 	test(`${name}: the layers of an exported model use their running statistics`, async () => {
 		const inputs = [{ input: undefined, path: fixture(`${name}.input.npy`) }];
-		const { report, events } = await inspectModel({ path: fixture(`${name}.onnx`) }, { inputs });
+		const { report } = await inspectModel({ path: fixture(`${name}.onnx`) }, { inputs });
 		assert.ok(report.layers.length > 0);
-		for (const [index, layer] of report.layers.entries()) {
-			const last = events.findLast((event) => event.type === 'layer' && event.index === index);
-			assert.deepEqual(last?.type === 'layer' && last.layer, layer, 'what is told of a layer last is all there is');
-		}
 		for (const { name: layer, normalization, channels } of report.layers) {
 			assert.equal(normalization?.verdict, 'running', `${layer}: ${JSON.stringify(normalization)}`);
 			assert.ok((normalization?.margin ?? 0) > 10);
