@@ -4,14 +4,21 @@ import { Scope } from '../../core/onnx/scope.js';
 import { typeName } from '../../core/onnx/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import { capturingBytes } from './groups.js';
-import type { Known } from './stage-run.js';
+import type { RuntimeTensor } from './runtime.js';
 import { bytesOf, isKernelType, resolveSize } from './tensor-size.js';
+
+/** What a model is fed, as far as it tells sizes. */
+interface Fed {
+	readonly tensors: ReadonlyMap<string, Pick<RuntimeTensor, 'dims'>>;
+	/** Sizes of symbolic dimensions. */
+	readonly symbols: ReadonlyMap<string, number>;
+}
 
 /**
  * Bytes that tensors of the main graph will take, told before the runtime has seen the model: what stays unknown, and what
  * the kernel's memory does not hold, counts nothing.
  */
-export function expectedBytes(model: Model, names: readonly string[], { tensors, symbols }: Known): number {
+export function expectedBytes(model: Model, names: readonly string[], { tensors, symbols }: Fed): number {
 	const shapes = new ShapeInference(tensors);
 	const scope = Scope.ofModel(model);
 	return names.reduce((total, name) => {
