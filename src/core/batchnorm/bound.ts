@@ -88,14 +88,16 @@ interface Magnitudes {
  * and some ten thousand channels.
  */
 
-function magnitudes(values: ArrayLike<number> | undefined, length: number): Float64Array {
-	const absolute = new Float64Array(length);
-	if (values) {
-		for (let c = 0; c < length; c++) {
-			absolute[c] = Math.abs(values[c]);
+function magnitudesOf({ gamma, scale, shift, mean }: AffineParameters): Magnitudes {
+	const { length } = scale;
+	const absolute = (values: ArrayLike<number> | undefined) => {
+		const found = new Float64Array(length);
+		for (let c = 0; values && c < length; c++) {
+			found[c] = Math.abs(values[c]);
 		}
-	}
-	return absolute;
+		return found;
+	};
+	return { gamma: absolute(gamma), scale: absolute(scale), shift: absolute(shift), mean: absolute(mean) };
 }
 
 /** Adds the errors of s', t' and y' in one format: the derivation above, line by line. */
@@ -178,18 +180,11 @@ export interface AffineParameters {
 
 /** {@link inferenceBound} from scale and shift. */
 export function affineBound(
-	{ scale, shift, gamma, mean }: AffineParameters,
+	parameters: AffineParameters,
 	dtype: FloatName,
 	arithmetic: 'runtime' | 'own' = 'runtime',
 ): RoundingBound {
-	const { length } = scale;
-	const channels = {
-		gamma: magnitudes(gamma, length),
-		scale: magnitudes(scale, length),
-		shift: magnitudes(shift, length),
-		mean: magnitudes(mean, length),
-	};
-	return roundingBound(channels, dtype, arithmetic);
+	return roundingBound(magnitudesOf(parameters), dtype, arithmetic);
 }
 
 /** The shape of the batch that a training-mode layer took its statistics from. */
@@ -221,12 +216,7 @@ export function trainingBound(parameters: BoundParameters, batch: BatchShape, dt
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const chain = Math.min(batch.images * batch.planeSize, Math.ceil(batch.planeSize / 4) + batch.images + 8);
 	const { length } = scale;
-	const channels = {
-		gamma: magnitudes(gamma, length),
-		scale: magnitudes(scale, length),
-		shift: magnitudes(shift, length),
-		mean: magnitudes(mean, length),
-	};
+	const channels = magnitudesOf({ scale, shift, gamma, mean });
 	const added = { slope: new Float64Array(length), offset: new Float64Array(length) };
 	for (let c = 0; c < length; c++) {
 		const meanError = compounded(chain + 1, u) * Math.sqrt(variance[c] + mean[c] ** 2);

@@ -199,7 +199,9 @@ function rankAfter(scope: Scope, node: Node, x: InferredValue, list: InferredVal
 function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension[] {
 	const at = scope.attribute(node, 'axis')?.i ?? 1;
 	const axis = at < 0 ? at + (shape?.length ?? 0) : at;
-	return shape && axis >= 0 ? [product(shape.slice(0, axis)), product(shape.slice(axis))] : [undefined, undefined];
+	return shape && axis >= 0 && axis <= shape.length
+		? [product(shape.slice(0, axis)), product(shape.slice(axis))]
+		: [undefined, undefined];
 }
 
 /** A single dimension may be a symbol, as that of a batch is. */

@@ -116,6 +116,8 @@ test('a model gets room in the memory of the kernel where its tensors will need 
 	assert.deepEqual(sizes(room(3000, 1000, 4000)), [undefined, 1000], 'neither');
 	assert.deepEqual(sizes(room(3000, 4000, 4000)), [undefined, 0], 'too many tensors to capture at once');
 	assert.deepEqual(sizes(room(2 ** 33, 2 ** 33, 2 ** 40)), [undefined, 0], 'more than there is');
+	const scalar = await createKernel({ simd: false });
+	assert.deepEqual(sizes(borrowRoom({ model: 10, tensors: 10 }, { kernel: scalar, budget: 1e6 })), [undefined, 0]);
 	const { model, ahead } = room(1000, 3000, 1e6);
 	assert.equal(model?.buffer, ahead.buffer);
 	assert.equal(ahead.byteOffset, (model?.byteOffset ?? 0) + 1000);
