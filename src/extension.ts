@@ -1,16 +1,16 @@
 import * as vscode from 'vscode';
 import { EngineClient } from './engine/client.js';
-import { registerCommands } from './host/commands.js';
-import { registerComparisonCommands } from './host/comparison-commands.js';
-import { Comparisons } from './host/comparisons.js';
-import { ModelEditors } from './host/model-editors.js';
-import { NotebookInspector } from './host/notebook.js';
-import { OpenReports } from './host/open-reports.js';
-import { Problems } from './host/problems.js';
-import { registerReportCommands } from './host/report-commands.js';
-import { ReportText } from './host/report-text.js';
-import { RunMemory } from './host/run-memory.js';
-import { LayerTree } from './host/tree.js';
+import { registerComparisonCommands } from './host/comparison/comparison-commands.js';
+import { Comparisons } from './host/comparison/comparisons.js';
+import { registerCommands } from './host/model/commands.js';
+import { ModelEditors } from './host/model/model-editors.js';
+import { RunMemory } from './host/model/run-memory.js';
+import { NotebookInspector } from './host/notebook/notebook.js';
+import { OpenReports } from './host/reports/open-reports.js';
+import { Problems } from './host/reports/problems.js';
+import { registerReportCommands } from './host/reports/report-commands.js';
+import { ReportText } from './host/reports/report-text.js';
+import { LayerTree } from './host/reports/tree.js';
 
 /** For the tests that run inside VS Code, which cannot look into a webview; nothing else may rely on it. */
 export interface TestApi {

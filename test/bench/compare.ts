@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { compareModels } from '../../src/core/folding/compare.js';
-import { readModel } from '../../src/core/onnx/reader.js';
+import { compareModels } from '../../src/core/folding/compare/compare.js';
+import { readModel } from '../../src/core/onnx/read/reader.js';
 import { openFile } from '../../src/platform/file-source.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { resNet50 } from '../unit/support/networks.js';

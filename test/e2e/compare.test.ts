@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
-import { COMPARISON_PLOTS } from '../../src/view/attributes.js';
+import { COMPARISON_PLOTS } from '../../src/view/ui/attributes.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { at, scenario, text, type Workbench } from './support.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Handle } from '../../src/view/attributes.js';
+import type { Handle } from '../../src/view/ui/attributes.js';
 import { writeExamples } from '../workbench/examples/workspace.js';
 import { installedFolder } from '../workbench/installed.mjs';
 import { at, scenario, text } from './support.js';

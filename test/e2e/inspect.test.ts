@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
-import { PLOT_KINDS } from '../../src/view/attributes.js';
+import { PLOT_KINDS } from '../../src/view/ui/attributes.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { at, scenario, text, type Workbench } from './support.js';
 

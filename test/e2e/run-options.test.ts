@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
-import { encodeNpy } from '../../src/engine/child/npy.js';
+import { encodeNpy } from '../../src/engine/child/tensors/npy.js';
 import { wronglyFusedNetwork } from '../unit/support/networks.js';
 import { smallModel } from '../unit/support/small-model.js';
 import { at, scenario, text, type Workbench } from './support.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
-import type { Handle } from '../../src/view/attributes.js';
+import type { Handle } from '../../src/view/ui/attributes.js';
 import { launchBrowser } from '../workbench/browser.mjs';
 import { extensionsDir, installedFolder } from '../workbench/installed.mjs';
 import { screenshotsDir } from '../workbench/paths.mjs';

@@ -3,7 +3,7 @@ import { access, mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import type { ComparisonSession } from '../../src/host/comparison-session.js';
+import type { ComparisonSession } from '../../src/host/comparison/comparison-session.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { symlink } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import type { ModelSession } from '../../src/host/model-session.js';
+import type { ModelSession } from '../../src/host/model/model-session.js';
 import { buildModel } from '../unit/support/model-builder.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until, VIEW_TYPE } from './support.js';

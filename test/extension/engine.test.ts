@@ -3,8 +3,8 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { EngineClient } from '../../src/engine/client.js';
-import { ModelDocument } from '../../src/host/model-document.js';
-import { RunMemory } from '../../src/host/run-memory.js';
+import { ModelDocument } from '../../src/host/model/model-document.js';
+import { RunMemory } from '../../src/host/model/run-memory.js';
 import { extension, Folder, smallModel, until } from './support.js';
 
 const folder = new Folder();

@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { MIME_TYPE } from '../../src/core/report/mime-type.js';
 import { parsePayload } from '../../src/core/report/payload.js';
-import { writeNotebook } from '../../src/host/notebook-commands.js';
+import { writeNotebook } from '../../src/host/reports/notebook-commands.js';
 import { closeAllEditors, Folder, openModel, smallModel, until } from './support.js';
 
 const folder = new Folder();

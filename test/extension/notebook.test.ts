@@ -3,7 +3,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { parseReport } from '../../src/core/report/json.js';
 import { EngineClient } from '../../src/engine/client.js';
-import { NotebookInspector } from '../../src/host/notebook.js';
+import { NotebookInspector } from '../../src/host/notebook/notebook.js';
 import type { HostToNotebook } from '../../src/protocol/host-notebook.js';
 import { extension, Folder, smallModel, until } from './support.js';
 

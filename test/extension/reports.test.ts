@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { parseReport } from '../../src/core/report/json.js';
-import { writeExport } from '../../src/host/exports.js';
+import { writeExport } from '../../src/host/reports/exports.js';
 import { buildModel } from '../unit/support/model-builder.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import { encodeNpy } from '../../src/engine/child/npy.js';
+import { encodeNpy } from '../../src/engine/child/tensors/npy.js';
 import { closeAllEditors, Folder, openModel, smallModel, until } from './support.js';
 
 const folder = new Folder();

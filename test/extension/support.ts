@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { TestApi } from '../../src/extension.js';
-import type { ModelDocument } from '../../src/host/model-document.js';
+import type { ModelDocument } from '../../src/host/model/model-document.js';
 
 export { smallModel } from '../unit/support/small-model.js';
 

@@ -1,7 +1,7 @@
 /** What the generator makes: a layer, the faults that act on it, and whether anyone could tell them from the result. */
 
 import type { CauseCode } from '../../src/core/report/causes.js';
-import { type Random, seededRandom } from '../../src/engine/child/random.js';
+import { type Random, seededRandom } from '../../src/engine/child/tensors/random.js';
 import { FAULTS, type Fault, UNEXPLAINED } from './faults.js';
 import { OPERATORS, type OperatorKind, outputChannel, type RandomLayer } from './layers.js';
 import { type Folded, type Recipe, rightRecipe, runTool } from './tool.js';

@@ -1,7 +1,7 @@
 /** Every cause of the catalogue as a change to the folding tool's recipe. */
 
 import type { CauseCode } from '../../src/core/report/causes.js';
-import type { Random } from '../../src/engine/child/random.js';
+import type { Random } from '../../src/engine/child/tensors/random.js';
 import { bfloat16Bits, float16Bits } from '../unit/support/elements.js';
 import { type LayerWishes, type OperatorKind, outputChannel, type RandomLayer } from './layers.js';
 import type { Folded, Recipe } from './tool.js';

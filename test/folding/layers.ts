@@ -2,7 +2,7 @@
  * Random linear operators with a BatchNormalization behind them, with weights and statistics like those of trained
  * networks: what the wrongly folded networks are made from. Knows nothing of the code under test.
  */
-import type { Random } from '../../src/engine/child/random.js';
+import type { Random } from '../../src/engine/child/tensors/random.js';
 
 export const OPERATORS = [
 	'Conv',

@@ -1,5 +1,5 @@
 /** Writes a network with its BatchNormalizations, and what a folding tool made of it, as two ONNX files. */
-import type { Random } from '../../src/engine/child/random.js';
+import type { Random } from '../../src/engine/child/tensors/random.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../unit/support/model-builder.js';
 import { GEMM_BETA } from './faults.js';
 import type { RandomLayer } from './layers.js';

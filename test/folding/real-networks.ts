@@ -1,5 +1,5 @@
 /** The fixture models, rightly folded, and those of their layers that the generator can fold wrongly instead. */
-import { type Network, readNetwork } from '../../src/core/folding/network.js';
+import { type Network, readNetwork } from '../../src/core/folding/targets/network.js';
 import { openFixture } from '../unit/support/fixtures.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';

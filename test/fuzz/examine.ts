@@ -1,10 +1,10 @@
 import { findLayers } from '../../src/core/batchnorm/find.js';
-import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/edit.js';
 import { OnnxError } from '../../src/core/onnx/errors.js';
 import type { Model } from '../../src/core/onnx/model.js';
-import { readModel } from '../../src/core/onnx/reader.js';
+import { readModel } from '../../src/core/onnx/read/reader.js';
 import { type ByteSource, type ExternalFiles, memorySource } from '../../src/core/onnx/source.js';
-import { readTensor } from '../../src/core/onnx/tensor.js';
+import { readTensor } from '../../src/core/onnx/tensor/tensor.js';
+import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/write/edit.js';
 import { mutate } from './mutate.js';
 import { Random } from './random.js';
 import { seedModels } from './seeds.js';

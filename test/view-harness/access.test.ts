@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
 import type { AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
-import { PLOT_KINDS } from '../../src/view/attributes.js';
+import { PLOT_KINDS } from '../../src/view/ui/attributes.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
 import type { StateName } from './states.js';
 import { THEMES, type ThemeName } from './themes.js';

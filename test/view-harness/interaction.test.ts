@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { parseWebviewMessage } from '../../src/host/webview-message.js';
+import { parseWebviewMessage } from '../../src/host/model/webview-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
 import { THEMES, type ThemeName } from './themes.js';
 

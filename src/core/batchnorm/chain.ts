@@ -1,6 +1,6 @@
-import { isConstant } from '../onnx/constants.js';
+import { isConstant } from '../onnx/graph/constants.js';
+import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Dimension, Node } from '../onnx/model.js';
-import type { Reference, Scope } from '../onnx/scope.js';
 import type { LayerContext } from './place.js';
 
 /** One element-wise step y = x op constant, with one value of the constant for each channel. */

@@ -1,5 +1,5 @@
+import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
-import type { Scope } from '../onnx/scope.js';
 import { matchChain } from './chain.js';
 import type { BatchNormLayer, Parameter } from './layer.js';
 import { type LayerContext, placeOf } from './place.js';

@@ -1,9 +1,9 @@
-import { ConstantResolver } from '../onnx/constants.js';
-import { ShapeInference } from '../onnx/infer.js';
+import { ConstantResolver } from '../onnx/graph/constants.js';
+import { ShapeInference } from '../onnx/graph/infer.js';
+import type { Scope } from '../onnx/graph/scope.js';
+import { nodesInOrder } from '../onnx/graph/traverse.js';
 import type { Model, Node } from '../onnx/model.js';
-import type { Scope } from '../onnx/scope.js';
-import type { TensorAccess } from '../onnx/tensor.js';
-import { nodesInOrder } from '../onnx/traverse.js';
+import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import { findDecomposed } from './decomposed.js';
 import type { BatchNormLayer, Parameter } from './layer.js';
 import { uniqueNames } from './names.js';

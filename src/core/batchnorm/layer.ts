@@ -1,6 +1,6 @@
+import type { Scope } from '../onnx/graph/scope.js';
 import type { Attribute, DataTypeName, Dimension, Graph, Node, TensorRecord } from '../onnx/model.js';
 import type { Origin } from '../onnx/origin.js';
-import type { Scope } from '../onnx/scope.js';
 import type { Affine } from './affine.js';
 
 /** Where one parameter comes from; shown to the user for every parameter. */

@@ -1,6 +1,6 @@
-import type { Constant, ConstantResolver } from '../onnx/constants.js';
+import type { Constant, ConstantResolver } from '../onnx/graph/constants.js';
+import type { Scope } from '../onnx/graph/scope.js';
 import type { Tensor } from '../onnx/model.js';
-import type { Scope } from '../onnx/scope.js';
 import { typeName } from '../onnx/types.js';
 import type { BatchNormLayer, Parameter, ParameterOrigin } from './layer.js';
 import { joinWords } from './words.js';

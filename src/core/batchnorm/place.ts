@@ -1,7 +1,7 @@
-import type { ConstantResolver } from '../onnx/constants.js';
-import type { ShapeInference } from '../onnx/infer.js';
+import type { ConstantResolver } from '../onnx/graph/constants.js';
+import type { ShapeInference } from '../onnx/graph/infer.js';
+import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
-import type { Scope } from '../onnx/scope.js';
 import { typeName } from '../onnx/types.js';
 import type { BatchNormLayer } from './layer.js';
 import type { ParameterReader } from './parameters.js';

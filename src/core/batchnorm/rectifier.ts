@@ -1,4 +1,4 @@
-import type { ConstantResolver } from '../onnx/constants.js';
+import type { ConstantResolver } from '../onnx/graph/constants.js';
 import type { BatchNormLayer } from './layer.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Reference, Scope } from '../onnx/scope.js';
+import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Affine } from './affine.js';
 import type { Chain } from './chain.js';
 import type { BatchNormLayer, Parameter } from './layer.js';

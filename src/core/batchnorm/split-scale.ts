@@ -1,5 +1,5 @@
+import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
-import type { Reference, Scope } from '../onnx/scope.js';
 
 /**
  * Takes a scale apart that a graph computes from constants, gamma / sqrt(variance + epsilon), back into the tensors that

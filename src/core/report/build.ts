@@ -3,8 +3,8 @@ import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batch
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { describeOrigins, type ParameterValues, parameterValues } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
-import { type Foldability, foldability } from '../folding/foldability.js';
-import type { LayeredModel } from '../folding/network.js';
+import { type Foldability, foldability } from '../folding/targets/foldability.js';
+import type { LayeredModel } from '../folding/targets/network.js';
 import type { Model } from '../onnx/model.js';
 import { type LayerReport, type ModelSummary, REPORT_FORMAT, REPORT_VERSION, type Report } from './types.js';
 

@@ -1,12 +1,12 @@
 import path from 'node:path';
-import { compareModels } from '../../core/folding/compare.js';
+import { compareModels } from '../../core/folding/compare/compare.js';
 import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
-import { compareOutputs, type OutputPair, type OutputPorts } from './compare-outputs.js';
-import { InputError } from './errors.js';
-import { requireExternalFiles } from './external-copies.js';
-import { type ModelFile, openModelFile } from './model-file.js';
-import { RuntimeError } from './runtime.js';
+import { requireExternalFiles } from './model/external-copies.js';
+import { type ModelFile, openModelFile } from './model/model-file.js';
+import { compareOutputs, type OutputPair, type OutputPorts } from './outputs/compare-outputs.js';
+import { RuntimeError } from './runtime/runtime.js';
+import { InputError } from './tensors/errors.js';
 
 /**
  * Compares two models: first what their files say, layer by layer, then, where the runtime can, what they compute on the

@@ -4,18 +4,18 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { shortNumber } from '../../core/batchnorm/words.js';
-import { planFold } from '../../core/folding/fold-model.js';
-import { planEdits, renderEdits } from '../../core/onnx/edit.js';
+import { planFold } from '../../core/folding/rewrite/fold-model.js';
+import { planEdits, renderEdits } from '../../core/onnx/write/edit.js';
 import type { OutputComparison } from '../../core/report/comparison.js';
 import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fold-result.js';
 import { writeReason } from '../../platform/write-reason.js';
 import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { compareFiles } from './compare.js';
-import { compareOutputs, DeployedRunError, type OutputPorts } from './compare-outputs.js';
-import { InputError } from './errors.js';
-import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './external-copies.js';
-import { type ModelFile, openModelFile } from './model-file.js';
-import { RuntimeError } from './runtime.js';
+import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './model/external-copies.js';
+import { type ModelFile, openModelFile } from './model/model-file.js';
+import { compareOutputs, DeployedRunError, type OutputPorts } from './outputs/compare-outputs.js';
+import { RuntimeError } from './runtime/runtime.js';
+import { InputError } from './tensors/errors.js';
 
 /**
  * Writes a model with every foldable BatchNormalization folded and every other byte as it was, then verifies what it

@@ -3,14 +3,14 @@ import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import type { EngineEvent, InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
-import { checkOptimized } from './check-optimized.js';
-import { InputError } from './errors.js';
-import { type Execution, execute } from './execute.js';
-import { inlineFunctions } from './inline-functions.js';
-import { LayerChecker } from './layer-checker.js';
-import { type ModelFile, openModelFile } from './model-file.js';
-import { type Runtime, RuntimeError } from './runtime.js';
-import { makeFolder } from './saved-outputs.js';
+import { LayerChecker } from './check/layer-checker.js';
+import { makeFolder } from './check/saved-outputs.js';
+import { inlineFunctions } from './model/inline-functions.js';
+import { type ModelFile, openModelFile } from './model/model-file.js';
+import { checkOptimized } from './optimized/check-optimized.js';
+import { type Execution, execute } from './run/execute.js';
+import { type Runtime, RuntimeError } from './runtime/runtime.js';
+import { InputError } from './tensors/errors.js';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 

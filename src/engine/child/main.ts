@@ -11,10 +11,10 @@ import type {
 	TaskRequest,
 } from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
-import { InputError } from './errors.js';
 import { fold } from './fold.js';
 import { type InspectPorts, inspect } from './inspect.js';
-import { loadRuntime, type Runtime, RuntimeError } from './runtime.js';
+import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
+import { InputError } from './tensors/errors.js';
 
 /** The engine's process: takes requests from its parent, answers each with events that end in one result or failure. */
 

@@ -1,9 +1,9 @@
 import type { LayerComparison } from '../../core/report/comparison.js';
-import { type Column, DataGrid } from '../data-grid.js';
-import { append, replaceChildren, setVisible } from '../dom.js';
-import { columnFormatter, formatInteger, formatNumber } from '../format.js';
-import type { SortOrder } from '../state.js';
-import { strings as shared } from '../strings.js';
+import type { SortOrder } from '../model/state.js';
+import { columnFormatter, formatInteger, formatNumber } from '../text/format.js';
+import { strings as shared } from '../text/strings.js';
+import { type Column, DataGrid } from '../ui/data-grid.js';
+import { append, replaceChildren, setVisible } from '../ui/dom.js';
 import type { ComparisonContext } from './context.js';
 import { channelCount, isWrong, relativeRatios, wrongChannels } from './facts.js';
 import type { ComparisonState } from './state.js';

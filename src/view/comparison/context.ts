@@ -1,4 +1,4 @@
-import type { PlotImage, ViewContext } from '../context.js';
+import type { PlotImage, ViewContext } from '../shared/context.js';
 import type { ComparisonState } from './state.js';
 
 /** What a comparison page can ask of the world around it. Missing ones are not offered. */

@@ -1,5 +1,5 @@
 import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison.js';
-import type { IconName, Tone } from '../icons.js';
+import type { IconName, Tone } from '../ui/icons.js';
 
 /** How each status looks: a shape of its own, which colour only supports. */
 export const STATUS_ICONS: Readonly<Record<ComparisonStatus, readonly [IconName, Tone]>> = {

@@ -1,13 +1,13 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeTitle } from '../../core/report/comparison-summary.js';
-import type { Column } from '../data-grid.js';
-import { append, type ElementBuilder } from '../dom.js';
-import { formatInteger, formatNumber } from '../format.js';
-import { icon } from '../icons.js';
-import type { LayersOptions, Row } from '../layers-panel.js';
-import { type DistinctNames, fullLabel, label, withoutShared } from '../names.js';
-import { bothEnds } from '../phrases.js';
+import type { LayersOptions, Row } from '../shared/layers-panel.js';
+import { formatInteger, formatNumber } from '../text/format.js';
+import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
+import type { Column } from '../ui/data-grid.js';
+import { append, type ElementBuilder } from '../ui/dom.js';
+import { icon } from '../ui/icons.js';
+import { bothEnds } from '../ui/phrases.js';
 import { boundUse, channelCount, isExplained, STATUS_ICONS } from './facts.js';
 import { strings } from './strings.js';
 

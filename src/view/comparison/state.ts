@@ -1,4 +1,4 @@
-import type { SortOrder } from '../state.js';
+import type { SortOrder } from '../model/state.js';
 
 /** What the user has chosen on the comparison page; survives hiding and reloading. Plain JSON. */
 export interface ComparisonState {

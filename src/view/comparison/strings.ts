@@ -1,6 +1,6 @@
 import type { ComparisonStatus } from '../../core/report/comparison.js';
-import type { ComparisonPlot } from '../attributes.js';
-import { formatInteger } from '../format.js';
+import { formatInteger } from '../text/format.js';
+import type { ComparisonPlot } from '../ui/attributes.js';
 
 /** Every word of the comparison page, in one place, so that it can be translated. */
 const count = (n: number, one: string, many: string): string => `${formatInteger(n)} ${n === 1 ? one : many}`;

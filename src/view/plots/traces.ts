@@ -1,4 +1,4 @@
-import type { Hover } from './hover.js';
+import type { Hover } from '../model/plots/hover.js';
 import type { Shape, Trace } from './plotly.js';
 import { channelsOf, type Theme } from './theme.js';
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parseReport } from '../../../src/core/report/json.js';
 import type { Report } from '../../../src/core/report/types.js';
-import { encodeNpy, parseNpy } from '../../../src/engine/child/npy.js';
+import { encodeNpy, parseNpy } from '../../../src/engine/child/tensors/npy.js';
 import { buildModel } from '../support/model-builder.js';
 
 const cli = path.resolve('dist', 'cli.js');

@@ -9,7 +9,7 @@ import { parseMergeArguments } from '../../../src/cli/merge.js';
 import { MergeError, mergeReports } from '../../../src/cli/merge-reports.js';
 import { encodeReport, parseReport } from '../../../src/core/report/json.js';
 import type { Report } from '../../../src/core/report/types.js';
-import { encodeNpy, type NpyArray, parseNpy } from '../../../src/engine/child/npy.js';
+import { encodeNpy, type NpyArray, parseNpy } from '../../../src/engine/child/tensors/npy.js';
 import { inspectModel } from '../support/inspect.js';
 import { sampleLayer, sampleReport } from '../support/sample-report.js';
 

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { seededRandom } from '../../../src/engine/child/random.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 import { EngineClient, EngineError, type RequestHooks } from '../../../src/engine/client.js';
 import { convolutionChain } from '../support/networks.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { seededRandom } from '../../../src/engine/child/random.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 import { FORMATS, round, ulp, ulpOfRounded } from '../../../src/kernel/formats.js';
 import { TYPES } from '../support/kernel-cases.js';
 import { fromNumbers, toNumbers } from '../support/kernel-reference.js';

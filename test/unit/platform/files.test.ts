@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { readModel } from '../../../src/core/onnx/reader.js';
-import { readTensor } from '../../../src/core/onnx/tensor.js';
+import { readModel } from '../../../src/core/onnx/read/reader.js';
+import { readTensor } from '../../../src/core/onnx/tensor/tensor.js';
 import { externalFiles } from '../../../src/platform/external-files.js';
 import { openFile } from '../../../src/platform/file-source.js';
 import { rawElements } from '../support/elements.js';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { findLayers } from '../../../src/core/batchnorm/find.js';
 import type { BatchNormLayer } from '../../../src/core/batchnorm/layer.js';
-import { appendGraphOutputs } from '../../../src/core/onnx/outputs.js';
-import { parseNpy } from '../../../src/engine/child/npy.js';
-import { loadRuntime, type RuntimeTensor } from '../../../src/engine/child/runtime.js';
+import { appendGraphOutputs } from '../../../src/core/onnx/write/outputs.js';
+import { loadRuntime, type RuntimeTensor } from '../../../src/engine/child/runtime/runtime.js';
+import { parseNpy } from '../../../src/engine/child/tensors/npy.js';
 import type { Layout } from '../../../src/kernel/index.js';
 import { type ExpectedLayer, expectedLayers, fixture, openFixture } from './fixtures.js';
 

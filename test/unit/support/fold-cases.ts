@@ -1,7 +1,7 @@
 /** Pure fold cases for the diagnosis, made from the generator's layers. */
 
-import type { FoldCase } from '../../../src/core/folding/fold-case.js';
-import { alongAxis, alongGroupedAxis } from '../../../src/core/folding/layout.js';
+import type { FoldCase } from '../../../src/core/folding/diagnosis/observed/fold-case.js';
+import { alongAxis, alongGroupedAxis } from '../../../src/core/folding/operators/layout.js';
 import type { RandomLayer } from '../../folding/layers.js';
 import type { Folded } from '../../folding/tool.js';
 

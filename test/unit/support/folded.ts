@@ -1,6 +1,6 @@
-import { planFold } from '../../../src/core/folding/fold-model.js';
-import { planEdits, renderEdits } from '../../../src/core/onnx/edit.js';
+import { planFold } from '../../../src/core/folding/rewrite/fold-model.js';
 import type { Model } from '../../../src/core/onnx/model.js';
+import { planEdits, renderEdits } from '../../../src/core/onnx/write/edit.js';
 import { openBytes } from './open.js';
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Report } from '../../../src/core/report/types.js';
 import { type InspectPorts, inspect } from '../../../src/engine/child/inspect.js';
-import { loadRuntime } from '../../../src/engine/child/runtime.js';
+import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
 import { createKernel } from '../../../src/kernel/index.js';
 import type { InspectOptions, ModelLocation } from '../../../src/protocol/host-engine.js';
 

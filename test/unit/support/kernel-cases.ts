@@ -1,4 +1,4 @@
-import { seededRandom } from '../../../src/engine/child/random.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 import { createKernel, type FloatData, type FloatType, type Kernel, type Layout } from '../../../src/kernel/index.js';
 import { fromNumbers, sizeOf, toNumbers } from './kernel-reference.js';
 

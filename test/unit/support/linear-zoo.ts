@@ -1,5 +1,5 @@
 /** Small networks of linear operators with BatchNormalization behind them, in every arrangement that runtimes fuse. */
-import { type Random, seededRandom } from '../../../src/engine/child/random.js';
+import { type Random, seededRandom } from '../../../src/engine/child/tensors/random.js';
 import { buildModel, type NodeSpec, type TensorSpec } from './model-builder.js';
 
 export interface LinearBlock {

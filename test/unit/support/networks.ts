@@ -2,7 +2,7 @@
  * Whole networks with the shapes of the published ones and seeded random weights: files of realistic size and structure
  * that need not be kept in the repository.
  */
-import { seededRandom } from '../../../src/engine/child/random.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 import { buildModel, type ModelSpec, type NodeSpec, type TensorSpec } from './model-builder.js';
 
 interface ConvShape {

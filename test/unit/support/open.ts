@@ -1,5 +1,5 @@
 import type { Model } from '../../../src/core/onnx/model.js';
-import { readModel } from '../../../src/core/onnx/reader.js';
+import { readModel } from '../../../src/core/onnx/read/reader.js';
 import { type ByteSource, memorySource } from '../../../src/core/onnx/source.js';
 import { buildModel, type GraphSpec, type ModelSpec } from './model-builder.js';
 

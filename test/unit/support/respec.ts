@@ -1,6 +1,6 @@
 /** Models read back as the builder's plain descriptions, and the ways in which other tools write the same model. */
 import type { Attribute, Graph, Node, TensorRecord } from '../../../src/core/onnx/model.js';
-import { readTensor } from '../../../src/core/onnx/tensor.js';
+import { readTensor } from '../../../src/core/onnx/tensor/tensor.js';
 import { typeName } from '../../../src/core/onnx/types.js';
 import type { ElementTypeName } from './elements.js';
 import type { AttributeSpec, GraphSpec, ModelSpec, NodeSpec, TensorSpec, ValueSpec } from './model-builder.js';

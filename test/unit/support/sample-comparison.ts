@@ -1,6 +1,6 @@
 import type { CauseCode } from '../../../src/core/report/causes.js';
 import { type Comparison, type LayerComparison, summarize } from '../../../src/core/report/comparison.js';
-import { seededRandom } from '../../../src/engine/child/random.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 
 /** A folded layer as a comparison has it: right to within rounding, unless something is done to it. */
 export function comparedLayer(

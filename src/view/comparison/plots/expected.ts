@@ -1,11 +1,11 @@
 import type { LayerComparison } from '../../../core/report/comparison.js';
-import { rangeOf } from '../../format.js';
+import type { Hover } from '../../model/plots/hover.js';
 import { type Axis, axis, baseLayout } from '../../plots/base.js';
-import type { Hover } from '../../plots/hover.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { MOST_POINTS, marks, type Point, pointData, ring, thin, translucent } from '../../plots/traces.js';
-import { strings as shared } from '../../strings.js';
+import { rangeOf } from '../../text/format.js';
+import { strings as shared } from '../../text/strings.js';
 import { channelCount, wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';

@@ -1,6 +1,6 @@
 import type { LayerComparison } from '../../../core/report/comparison.js';
-import type { ComparisonPlot } from '../../attributes.js';
-import type { PlotDefinition } from '../../plot-panel.js';
+import type { PlotDefinition } from '../../shared/plot-panel.js';
+import type { ComparisonPlot } from '../../ui/attributes.js';
 import { strings } from '../strings.js';
 import { biasFigure } from './bias.js';
 import { expectedFigure } from './expected.js';

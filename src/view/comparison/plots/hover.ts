@@ -1,7 +1,7 @@
 import type { LayerComparison } from '../../../core/report/comparison.js';
-import type { Hover, HoverValue } from '../../plots/hover.js';
+import type { Hover, HoverValue } from '../../model/plots/hover.js';
 import type { PointData } from '../../plots/plotly.js';
-import { strings as shared } from '../../strings.js';
+import { strings as shared } from '../../text/strings.js';
 import { channelCount, isWrong } from '../facts.js';
 import { strings } from '../strings.js';
 

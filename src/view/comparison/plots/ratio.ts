@@ -1,10 +1,10 @@
 import type { LayerComparison } from '../../../core/report/comparison.js';
-import { formatNumber, rangeOf } from '../../format.js';
 import { axis, baseLayout, channelAxis } from '../../plots/base.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
-import { strings as shared } from '../../strings.js';
+import { formatNumber, rangeOf } from '../../text/format.js';
+import { strings as shared } from '../../text/strings.js';
 import { channelCount, relativeRatios, wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DriftSubject, driftOf, samplingNoise, statisticsDrift } from '../../../../src/core/batchnorm/drift.js';
-import { seededRandom } from '../../../../src/engine/child/random.js';
+import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 
 const EPSILON = 1e-5;
 

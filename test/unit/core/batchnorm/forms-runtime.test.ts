@@ -4,8 +4,8 @@ import { affine } from '../../../../src/core/batchnorm/affine.js';
 import { inferenceBound } from '../../../../src/core/batchnorm/bound.js';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
 import { parameterValues } from '../../../../src/core/batchnorm/parameters.js';
-import { seededRandom } from '../../../../src/engine/child/random.js';
-import { loadRuntime, type RuntimeTensor } from '../../../../src/engine/child/runtime.js';
+import { loadRuntime, type RuntimeTensor } from '../../../../src/engine/child/runtime/runtime.js';
+import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { rawElements } from '../../support/elements.js';
 import {
 	buildModel,

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { compare } from '../../../../src/engine/child/compare.js';
 import { fold } from '../../../../src/engine/child/fold.js';
-import { loadRuntime, RuntimeError } from '../../../../src/engine/child/runtime.js';
+import { loadRuntime, RuntimeError } from '../../../../src/engine/child/runtime/runtime.js';
 import type { CompareOptions } from '../../../../src/protocol/host-engine.js';
 import { fixture } from '../../support/fixtures.js';
 import { foldedModel } from '../../support/folded.js';

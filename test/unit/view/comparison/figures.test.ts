@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LayerComparison } from '../../../../src/core/report/comparison.js';
-import { COMPARISON_PLOTS, type ComparisonPlot } from '../../../../src/view/attributes.js';
 import { plotDefinition } from '../../../../src/view/comparison/plots/figures.js';
 import type { Theme } from '../../../../src/view/plots/theme.js';
+import { COMPARISON_PLOTS, type ComparisonPlot } from '../../../../src/view/ui/attributes.js';
 import { comparedLayer, emptyLayer, wrongEpsilon } from '../../support/sample-comparison.js';
 
 const colour = 'rgb(1, 2, 3)';

@@ -1,0 +1,230 @@
+import type { CauseCode } from '../../report/causes.js';
+import type { ChannelComparison, LayerComparison } from '../../report/comparison.js';
+import type { JsonValue } from '../../report/json.js';
+import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
+import type { FoldCase } from '../diagnosis/observed/fold-case.js';
+import { type FoundPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
+import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
+import { roundTo, unitInLastPlace } from '../operators/formats.js';
+import { measureRows, type RowErrors } from '../operators/measure.js';
+import type { ClauseContext } from './clauses.js';
+import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
+import { channelWords, count } from './words.js';
+
+/** The comparison of one layer but for its name and place. */
+export type Verdict = Omit<LayerComparison, 'name' | 'into'>;
+
+/** Found against expected, over weights and bias. */
+interface Measurement extends Measured {
+	readonly weights: RowErrors;
+	readonly expected: ExpectedFold;
+	readonly biasError: Float64Array;
+	readonly biasBound: Float64Array;
+	readonly maxUlp: number;
+	/** Of each row: the larger of its weights' and its bias's error, each divided by its own bound. */
+	readonly ratios: Float64Array;
+}
+
+/** Whether the fold is right to within float32's (or the stored type's) own rounding; nothing is asked why. */
+export function hasArrived(fold: FoldCase): boolean {
+	const expected = expectedFold(fold.original.bias, fold.parameters);
+	return measure(fold, expected, strictestPrecision(fold.original.layout, fold.stored)).boundRatio <= 1;
+}
+
+/** Judges one fold: compares, and where the numbers do not agree within rounding, says why. */
+export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
+	const expected = expectedFold(fold.original.bias, fold.parameters);
+	const invalid = rowsWhere(
+		expected.scale,
+		(scale, row) => !Number.isFinite(scale) || !Number.isFinite(expected.bias[row]),
+	);
+	if (invalid.length > 0) {
+		return cannotTell(
+			`The parameters of ${channelWords(invalid)} give no finite scale and shift, so there is no right fold to compare with.`,
+		);
+	}
+	const measured = measure(fold, expected, strictestPrecision(fold.original.layout, fold.stored));
+	const unidentified = unidentifiedRows(measured);
+	if (measured.boundRatio <= 1) {
+		return judgeMatch(fold, measured, unidentified, storedRounding(fold));
+	}
+	const diagnosis = diagnose(fold);
+	const rounding = diagnosis.explanation.precision.cause;
+	if (diagnosis.status === 'match') {
+		return judgeMatch(fold, measure(fold, expected, diagnosis.explanation.precision), unidentified, rounding);
+	}
+	const allowed = rounding ? measure(fold, expected, diagnosis.explanation.precision) : measured;
+	return {
+		status: 'mismatch',
+		cause: diagnosis.causes[0] ?? 'unknown',
+		causes: diagnosis.causes,
+		confidence: diagnosis.confidence,
+		evidence: mismatchEvidence(fold, diagnosis, context, allowed),
+		details: detailsOf(diagnosis, unidentified),
+		alternatives: diagnosis.alternatives,
+		...numbersOf(fold, allowed),
+	};
+}
+
+/** A right fold stored in a narrower type than the original's is rounded to it. */
+function storedRounding({ stored, source }: FoldCase): keyof RoundingCauses | null {
+	if (stored === source) {
+		return null;
+	}
+	return stored === 'float16' ? 'rounding-fp16' : stored === 'bfloat16' ? 'rounding-bf16' : null;
+}
+
+/** A verdict without numbers. */
+export function cannotTell(evidence: string, status: 'not-identifiable' | 'unmatched' = 'not-identifiable'): Verdict {
+	const nothing = new Float64Array(0);
+	return {
+		status,
+		cause: status === 'not-identifiable' ? 'not-identifiable' : null,
+		causes: [],
+		confidence: 0,
+		evidence,
+		details: {},
+		alternatives: [],
+		maxAbs: null,
+		maxRel: null,
+		maxUlp: null,
+		bound: null,
+		perChannel: { weightRatio: nothing, weightResidual: nothing, biasError: nothing },
+	};
+}
+
+function measure(
+	fold: FoldCase,
+	expected: ExpectedFold,
+	{ tolerance, absolute }: Pick<FoundPrecision, 'tolerance' | 'absolute'>,
+): Measurement {
+	const weights = measureRows({
+		found: fold.found.weight,
+		original: fold.original.weight,
+		layout: fold.original.layout,
+		scale: expected.scale,
+		dtype: fold.stored,
+		relative: tolerance.weightRelative,
+		absolute,
+	});
+	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale);
+	const biasError = expected.bias.map((value, row) => (fold.found.bias?.[row] ?? 0) - roundTo(value, fold.stored));
+	const ratios = biasError.map((error, row) =>
+		Math.max(weights.boundRatio[row], ratioOf(Math.abs(error), biasBound[row])),
+	);
+	return {
+		weights,
+		expected,
+		biasError,
+		biasBound,
+		ratios,
+		boundRatio: largest(ratios),
+		maxAbs: Math.max(weights.maxAbs, largest(biasError.map((error) => finiteOr(Math.abs(error))))),
+		maxRel: Math.max(
+			weights.maxRel,
+			largest(biasError.map((error, row) => finiteOr(Math.abs(error)) / largestTerm(fold, expected, row))),
+		),
+		maxUlp: Math.max(
+			weights.maxUlp,
+			largest(
+				biasError.map(
+					(error, row) => finiteOr(Math.abs(error)) / unitInLastPlace(largestTerm(fold, expected, row), fold.stored),
+				),
+			),
+		),
+		bound: Math.max(weights.bound, largest(biasBound)),
+	};
+}
+
+/** What a bias is summed up from: its error is relative to that, not to a sum that may cancel to nearly 0. */
+function largestTerm({ original, parameters }: FoldCase, { scale }: ExpectedFold, row: number): number {
+	const terms = [(original.bias?.[row] ?? 0) * scale[row], parameters.mean[row] * scale[row], parameters.beta[row]];
+	return Math.max(...terms.map(Math.abs), Number.MIN_VALUE);
+}
+
+const ratioOf = (error: number, bound: number): number =>
+	error <= bound * Number.MAX_VALUE ? error / bound : Number.POSITIVE_INFINITY;
+
+const finiteOr = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);
+
+const largest = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, value), 0);
+
+function rowsWhere(values: Float64Array, test: (value: number, row: number) => boolean): number[] {
+	return Array.from(values.keys()).filter((row) => test(values[row], row));
+}
+
+/** Rows whose weights say nothing about the scale: gamma is 0, or the original row is. */
+function unidentifiedRows({ expected, weights }: Measurement): number[] {
+	return rowsWhere(expected.scale, (scale, row) => scale === 0 || Number.isNaN(weights.ratio[row]));
+}
+
+function judgeMatch(
+	fold: FoldCase,
+	measured: Measurement,
+	unidentified: readonly number[],
+	cause: keyof RoundingCauses | null,
+): Verdict {
+	const rows = fold.parameters.gamma.length;
+	const details: Record<string, JsonValue> = { boundRatio: measured.boundRatio };
+	if (unidentified.length === rows) {
+		return {
+			...cannotTell(
+				`Every channel has gamma 0 or only zero weights, and so do the deployed weights: nothing tells whether ${count(rows, 'channel')} were folded.`,
+			),
+			details,
+			...numbersOf(fold, measured),
+		};
+	}
+	return {
+		status: 'match',
+		cause,
+		causes: cause ? [cause] : [],
+		confidence: (rows - unidentified.length) / rows,
+		evidence: matchEvidence(rows, unidentified.length, measured, cause),
+		details: unidentified.length > 0 ? { ...details, notIdentifiable: [...unidentified] } : details,
+		alternatives: [],
+		...numbersOf(fold, measured),
+	};
+}
+
+type RoundingCauses = Record<Extract<CauseCode, 'rounding-fp16' | 'rounding-bf16' | 'quantized-int8'>, unknown>;
+
+function numbersOf(
+	fold: FoldCase,
+	measured: Measurement,
+): Pick<Verdict, 'maxAbs' | 'maxRel' | 'maxUlp' | 'bound' | 'perChannel'> {
+	const { weights, expected, biasError, biasBound, ratios } = measured;
+	const perChannel: ChannelComparison = {
+		weightRatio: weights.ratio,
+		weightResidual: weights.residual,
+		biasError,
+		expectedRatio: expected.scale,
+		biasBound,
+		foundBias: fold.found.bias ?? new Float64Array(ratios.length),
+		expectedBias: expected.bias,
+		boundRatio: ratios,
+	};
+	const { maxAbs, maxRel, maxUlp, bound } = measured;
+	return { maxAbs, maxRel, maxUlp, bound, perChannel };
+}
+
+function detailsOf(diagnosis: Diagnosis, unidentified: readonly number[]): Record<string, JsonValue> {
+	const details: Record<string, JsonValue> = {};
+	for (const { code, values } of diagnosis.deviations) {
+		details[code] = { ...values };
+	}
+	if (diagnosis.unexplained.length > 0) {
+		details.unexplained = [...diagnosis.unexplained];
+	}
+	if (unidentified.length > 0) {
+		details.notIdentifiable = [...unidentified];
+	}
+	if (diagnosis.similarity) {
+		const { kind, cosine } = diagnosis.similarity;
+		details.similarity = { kind, cosine: Number.isNaN(cosine) ? null : cosine };
+	}
+	if (diagnosis.statistics) {
+		details['stale-statistics'] = { ...diagnosis.statistics };
+	}
+	return details;
+}

@@ -1,0 +1,209 @@
+import { affine } from '../../batchnorm/affine.js';
+import { FLOAT_FORMATS, type FloatName, isFloatName } from '../../batchnorm/bound.js';
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { PARAMETER_NAMES } from '../../batchnorm/parameters.js';
+import type { CauseCode } from '../../report/causes.js';
+import { layerParameters } from '../diagnosis/observed/fold-case.js';
+import type { FoldParameters } from '../operators/expected.js';
+import { roundTo } from '../operators/formats.js';
+import { alongAxis } from '../operators/layout.js';
+import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
+import { count, shortNumber } from './words.js';
+
+/** Largest relative difference between the parameters of two layers, epsilon included; undefined where one has none. */
+export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
+	const [own, found] = [layerParameters(layer), layerParameters(other)];
+	if (typeof own === 'string' || typeof found === 'string' || own.gamma.length !== found.gamma.length) {
+		return undefined;
+	}
+	const names = [...PARAMETER_NAMES];
+	const largest = Math.max(...names.map((name) => distance(own[name], found[name])));
+	return Math.max(largest, distance(Float64Array.of(own.epsilon), Float64Array.of(found.epsilon)));
+}
+
+function distance(a: Float64Array, b: Float64Array): number {
+	let worst = 0;
+	for (let index = 0; index < a.length; index++) {
+		const difference = Math.abs(a[index] - b[index]);
+		worst = Math.max(worst, difference === 0 ? 0 : difference / Math.max(Math.abs(a[index]), Math.abs(b[index])));
+	}
+	return worst;
+}
+
+/**
+ * Judges a layer that is still a layer in the deployed model: parameter by parameter, and where these differ, whether
+ * scale and shift are the same all the same. What differs is diagnosed like a fold into weights that are all 1.
+ */
+export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict {
+	const [own, found] = [layerParameters(layer), layerParameters(other)];
+	if (typeof own === 'string' || typeof found === 'string') {
+		const reason = typeof own === 'string' ? own : String(found);
+		return cannotTell(`The layer is still there, but its parameters cannot be compared: ${reason}`);
+	}
+	if (own.gamma.length !== found.gamma.length) {
+		return cannotTell(`The layer is still there with ${found.gamma.length} channels instead of ${own.gamma.length}.`);
+	}
+	const verdict = judgeFold(asFold(own, found, storedType(other)), { epsilon: own.epsilon, operator: 'layer' });
+	const rounding = roundingOf(own, found, other);
+	if (rounding) {
+		const how = rounding === 'exact' ? 'exactly' : `rounded to ${storedType(other)}`;
+		const cause = rounding === 'exact' ? null : rounding;
+		const evidence = `The layer is still there as ${other.name}, with the same ${count(own.gamma.length, 'channel')} of gamma, beta, mean and variance, ${how}.`;
+		const numbers = rounding === 'exact' ? withoutError(verdict) : verdict;
+		return {
+			...numbers,
+			status: 'kept',
+			cause,
+			causes: cause ? [cause] : [],
+			confidence: 1,
+			evidence,
+			alternatives: [],
+		};
+	}
+	if (verdict.status === 'mismatch') {
+		return withParameters(verdict, parameterChanges(own, found), other.name);
+	}
+	const evidence = `The layer is still there as ${other.name}, written differently: scale and shift of all ${count(own.gamma.length, 'channel')} are the same within rounding.`;
+	return { ...verdict, status: 'kept', evidence };
+}
+
+/**
+ * A layer whose parameters differ says so itself. A formula is named beside them where it explains what differs: gamma and
+ * beta alone show no mistake of the statistics, and statistics alone are others, whatever made them so.
+ */
+function withParameters(verdict: Verdict, changes: readonly ParameterChange[], name: string): Verdict {
+	const lead = `The layer is still there as ${name}, with other parameters: ${changes.map(changeWords).join(', ')}.`;
+	const details = Object.fromEntries(
+		changes.map(({ name: parameter, channels, largest }) => [
+			parameter,
+			{ channels, largest: Number.isFinite(largest) ? largest : null },
+		]),
+	);
+	const differs = (names: readonly string[]) => changes.every(({ name: parameter }) => names.includes(parameter));
+	const isFormula = !['unknown', 'stale-statistics', null].includes(verdict.cause);
+	if (isFormula && (!differs(['gamma', 'beta']) || verdict.causes.every((code) => AFFINE_CAUSES.includes(code)))) {
+		return {
+			...verdict,
+			evidence: `${lead} ${verdict.evidence}`,
+			details: { ...verdict.details, parameters: details },
+		};
+	}
+	const isComparable = changes.every(({ largest }) => Number.isFinite(largest));
+	const cause = isComparable && differs(['mean', 'variance']) ? 'stale-statistics' : 'unknown';
+	return {
+		...verdict,
+		cause,
+		causes: [cause],
+		confidence: cause === 'unknown' ? 0 : MOST_CONFIDENT,
+		evidence: lead,
+		details: { parameters: details },
+		alternatives: [],
+	};
+}
+
+/** Mistakes that only gamma or beta show. */
+const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped'];
+/** Other statistics are seen, not inferred; that they are older ones is not. */
+const MOST_CONFIDENT = 0.95;
+
+interface ParameterChange {
+	readonly name: keyof FoldParameters;
+	/** How many channels differ, of how many. */
+	readonly channels: number;
+	readonly of: number;
+	/** Largest relative difference; NaN where a value is. */
+	readonly largest: number;
+	/** The first channel that differs. */
+	readonly before: number;
+	readonly after: number;
+}
+
+function parameterChanges(own: FoldParameters, found: FoldParameters): ParameterChange[] {
+	const values = (parameters: FoldParameters, name: keyof FoldParameters) => {
+		const value = parameters[name];
+		return typeof value === 'number' ? Float64Array.of(value) : value;
+	};
+	return [...PARAMETER_NAMES, 'epsilon' as const].flatMap((name) => {
+		const [a, b] = [values(own, name), values(found, name)];
+		const changed = Array.from(a.keys()).filter((channel) => !(a[channel] === b[channel]));
+		const [first] = changed;
+		return first === undefined
+			? []
+			: [{ name, channels: changed.length, of: a.length, largest: distance(a, b), before: a[first], after: b[first] }];
+	});
+}
+
+/** "gamma of 24 of 24 channels by up to 12 %", "epsilon 1e-3 instead of 1e-5". */
+function changeWords({ name, channels, of, largest, before, after }: ParameterChange): string {
+	if (name === 'epsilon') {
+		return `epsilon ${shortNumber(after)} instead of ${shortNumber(before)}`;
+	}
+	const size = Number.isFinite(largest)
+		? `by up to ${Number((100 * largest).toPrecision(3))} %`
+		: 'some of them not finite';
+	return `${name} differs in ${channels} of ${count(of, 'channel')}, ${size}`;
+}
+
+/** Equal parameters are equal: the comparison of scales in float64 with their float32 rounding is no error of theirs. */
+function withoutError(verdict: Verdict): Verdict {
+	const { perChannel, bound } = verdict;
+	const zero = new Float64Array(perChannel.biasError.length);
+	const largest = bound === null ? null : 0;
+	return {
+		...verdict,
+		details: {},
+		maxAbs: largest,
+		maxRel: largest,
+		maxUlp: largest,
+		perChannel: { ...perChannel, weightResidual: zero, biasError: zero, boundRatio: zero },
+	};
+}
+
+/** x * scale + shift as an operator with one weight a channel. */
+function asFold(own: FoldParameters, found: FoldParameters, stored: FloatName) {
+	const channels = own.gamma.length;
+	const layout = alongAxis([channels, 1], 0);
+	const { scale, shift } = affine(found.gamma, found.beta, found.mean, found.variance, found.epsilon);
+	return {
+		original: { weight: new Float64Array(channels).fill(1), layout, bias: null },
+		found: { weight: scale, layout, bias: shift },
+		parameters: own,
+		dims: [channels, 1],
+		stored,
+		source: stored,
+		groups: [],
+		gemmBetas: [],
+	};
+}
+
+/** The narrowest of the types that the four parameters come in. */
+function storedType(layer: BatchNormLayer): FloatName {
+	const types = PARAMETER_NAMES.map((name) => layer[name].dtype).filter(isFloatName);
+	const narrower = (a: FloatName, b: FloatName) =>
+		FLOAT_FORMATS[b].unitRoundoff > FLOAT_FORMATS[a].unitRoundoff ? b : a;
+	return types.length > 0 ? types.reduce(narrower) : 'float32';
+}
+
+/** Whether every parameter is the original's, or the original's rounded to the type it is stored in. */
+function roundingOf(
+	own: FoldParameters,
+	found: FoldParameters,
+	other: BatchNormLayer,
+): 'exact' | 'rounding-fp16' | 'rounding-bf16' | undefined {
+	const same = (round: (value: number, dtype: FloatName) => number) =>
+		PARAMETER_NAMES.every((name) => {
+			const { dtype } = other[name];
+			const rounded = (value: number) => (isFloatName(dtype) ? round(value, dtype) : value);
+			// Adding 0 makes one of the two zeros; NaN is itself.
+			return own[name].every((value, channel) => Object.is(rounded(value) + 0, found[name][channel] + 0));
+		});
+	if (own.epsilon !== found.epsilon) {
+		return undefined;
+	}
+	if (same((value) => value)) {
+		return 'exact';
+	}
+	const stored = storedType(other);
+	const code = stored === 'float16' ? 'rounding-fp16' : stored === 'bfloat16' ? 'rounding-bf16' : undefined;
+	return code && same(roundTo) ? code : undefined;
+}

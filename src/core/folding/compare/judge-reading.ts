@@ -1,0 +1,54 @@
+import { type FoldInputs, foldCase } from '../diagnosis/observed/fold-case.js';
+import type { FoldParameters } from '../operators/expected.js';
+import type { ReadPartners } from '../pairing/partners.js';
+import type { ExtendedLayer } from '../targets/layers-behind.js';
+import type { FoldTarget } from '../targets/target.js';
+import { cannotTell, hasArrived, judgeFold, type Verdict } from './judge-fold.js';
+import { withOperators } from './placement-verdicts.js';
+
+/** One way to understand what is compared with what. */
+export type Reading = ReadPartners &
+	Pick<FoldInputs, 'foundAdded' | 'parameters' | 'withoutLayer'> &
+	Pick<ExtendedLayer, 'operators'>;
+
+/**
+ * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only
+ * where it explains what that one cannot.
+ */
+export function judgeReadings(readings: readonly Reading[], target: FoldTarget): Verdict {
+	const [natural, ...others] = readings;
+	const right = others.length > 0 ? readings.find((reading) => isRight(reading, target)) : undefined;
+	const first = judgeWeights(right ?? natural, target);
+	if (first.cause !== 'unknown') {
+		return first;
+	}
+	for (const reading of others.filter(({ foundAdded }) => foundAdded === natural.foundAdded)) {
+		const verdict = judgeWeights(reading, target);
+		if (verdict.status === 'mismatch' && verdict.cause !== 'unknown') {
+			return verdict;
+		}
+	}
+	return first;
+}
+
+export function isRight(reading: Reading, target: FoldTarget): boolean {
+	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
+	return typeof fold !== 'string' && hasArrived(fold);
+}
+
+export function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
+	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
+	if (typeof fold === 'string') {
+		return cannotTell(fold);
+	}
+	const { parameters, operators } = reading;
+	const verdict = judgeFold(fold, { epsilon: parameters.epsilon, operator: target.operator.kind });
+	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
+}
+
+/** The parameters of a layer that changes nothing, for `rows` of an operator. */
+export function noLayer(rows: Int32Array): FoldParameters {
+	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
+	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];
+	return { gamma: one, beta: zero, mean: zero, variance: one, epsilon: 0 };
+}

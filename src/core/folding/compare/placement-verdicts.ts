@@ -1,0 +1,116 @@
+import type { LinearOperator } from '../operators/linear.js';
+import type { OperatorPair } from '../pairing/pairing.js';
+import { cannotTell, type Verdict } from './judge-fold.js';
+
+/** Verdicts that the place of a layer changes: what the weights alone cannot say. */
+
+/** The weights carry the fold, and the layer is still behind them: it acts twice. */
+export function foldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
+	return {
+		...folded,
+		status: 'mismatch',
+		cause: 'folded-twice',
+		causes: ['folded-twice'],
+		confidence: 0.99,
+		evidence: `The weights of ${into.name} already carry the layer, and the layer is still behind them: it acts twice.`,
+	};
+}
+
+/** The weights are right for the interior, but padding puts zeros where the layer's shift would have been. */
+export function paddedForward(verdict: Verdict, into: LinearOperator): Verdict {
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'forward-fold-padding',
+		causes: ['forward-fold-padding'],
+		confidence: 0.99,
+		evidence: `The layer was folded forward into ${into.name}, which pads its input: the weights are right inside, but at the border zeros stand where the layer's shift belongs, so outputs there are wrong for every input.`,
+	};
+}
+
+/** The operator behind has its original weights and the layer in front is gone. */
+export function vanished(verdict: Verdict, into: LinearOperator): Verdict {
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'weights-not-folded',
+		causes: ['weights-not-folded', 'bias-not-folded'],
+		confidence: 0.95,
+		evidence: `The layer is gone, and ${into.name} behind it has its original weights and bias: nothing of the layer arrived.`,
+	};
+}
+
+/** Of layers that fold into one operator the named ones arrived, and this one did not. */
+export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
+	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'weights-not-folded',
+		causes: ['weights-not-folded', 'bias-not-folded'],
+		confidence: 0.95,
+		evidence: `The layer is gone, and the weights and bias of ${into.name} ${carried}: nothing of this layer arrived.`,
+	};
+}
+
+/** Of layers that fold into one operator another one explains all that is wrong. */
+export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
+	return {
+		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),
+		status: 'match',
+		cause: null,
+		confidence,
+	};
+}
+
+/** Of layers that fold into one operator nothing tells which is wrong. */
+export function cannotTellApart(verdict: Verdict, names: readonly string[]): Verdict {
+	return { ...verdict, evidence: `${listed(names)} went into one operator, which is wrong. ${verdict.evidence}` };
+}
+
+function listed(names: readonly string[]): string {
+	return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : (names[0] ?? '');
+}
+
+/** The layer stayed, its surroundings did not. */
+export function changedInFront(verdict: Verdict): Verdict {
+	return {
+		...verdict,
+		evidence: `The layer is still there, but not the weights in front of it. ${verdict.evidence}`,
+	};
+}
+
+/** The fold took in arithmetic behind the layer as well. */
+export function withOperators(verdict: Verdict, operators: readonly string[]): Verdict {
+	return {
+		...verdict,
+		details: { ...verdict.details, together: [...operators] },
+		evidence: `Together with the ${listed(operators)} behind the layer: ${verdict.evidence.charAt(0).toLowerCase()}${verdict.evidence.slice(1)}`,
+	};
+}
+
+/**
+ * A pair that could as well be another one proves nothing by not fitting: then the pairing is what is in doubt, and not
+ * the fold.
+ */
+export function withPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
+	const { similarity } = verdict.details;
+	const isForeign = typeof similarity === 'object' && similarity !== null;
+	const pairing = { rivals, radius, ...(fit === undefined ? {} : { fit }) };
+	const details = { ...verdict.details, pairing };
+	if (verdict.status !== 'mismatch' || rivals === 0 || !isForeign || !('kind' in similarity)) {
+		return { ...verdict, details };
+	}
+	if (similarity.kind !== 'other-weights') {
+		return { ...verdict, details };
+	}
+	return {
+		...verdict,
+		status: 'unmatched',
+		cause: null,
+		causes: [],
+		confidence: 0,
+		details,
+		evidence: `Ambiguous: ${rivals + 1} operators of the deployed model have this shape at places that look the same, and the weights of none of them tell which one it is.`,
+	};
+}

@@ -1,0 +1,38 @@
+import type { ChannelComparison } from '../../report/comparison.js';
+import type { ChannelValues } from '../../report/types.js';
+
+/**
+ * From rows to the layer's channels: where a Reshape splits a channel over several rows, the channel shows the ratio of
+ * the row that fits worst and the largest errors.
+ */
+export function perChannelOf(rowwise: ChannelComparison, rows: Int32Array, channels: number): ChannelComparison {
+	const isIdentity = rows.length === channels && rows.every((channel, row) => channel === row);
+	if (isIdentity || rowwise.weightRatio.length !== rows.length) {
+		return rowwise;
+	}
+	const worst = worstRows(rowwise, rows, channels);
+	const pick = (values: ChannelValues) => Float64Array.from(worst, (row) => values[row] ?? Number.NaN);
+	const { expectedRatio, biasBound, foundBias, expectedBias, boundRatio } = rowwise;
+	return {
+		weightRatio: pick(rowwise.weightRatio),
+		weightResidual: pick(rowwise.weightResidual),
+		biasError: pick(rowwise.biasError),
+		...(expectedRatio && { expectedRatio: pick(expectedRatio) }),
+		...(biasBound && { biasBound: pick(biasBound) }),
+		...(foundBias && { foundBias: pick(foundBias) }),
+		...(expectedBias && { expectedBias: pick(expectedBias) }),
+		...(boundRatio && { boundRatio: pick(boundRatio) }),
+	};
+}
+
+/** For each channel its row with the largest error relative to what is allowed; -1 for a channel without rows. */
+function worstRows({ boundRatio }: ChannelComparison, rows: Int32Array, channels: number): Int32Array {
+	const worst = new Int32Array(channels).fill(-1);
+	rows.forEach((channel, row) => {
+		const other = worst[channel];
+		if (other < 0 || (boundRatio?.[row] ?? 0) > (boundRatio?.[other] ?? 0)) {
+			worst[channel] = row;
+		}
+	});
+	return worst;
+}

@@ -1,0 +1,203 @@
+import type { CauseCode } from '../../report/causes.js';
+import type { AlternativeExplanation } from '../../report/comparison.js';
+import { expectedFold } from '../operators/expected.js';
+import { type Explanation, explanations } from './explanation.js';
+import { aliasesOf } from './hypotheses/aliases.js';
+import type { Deviation } from './observed/deviation.js';
+import type { FoldCase } from './observed/fold-case.js';
+import { countMultiples, RowState } from './observed/ratios.js';
+import { compareRows, median, type RowSimilarity } from './observed/similarity.js';
+import { readStatistics, type StatisticsReading } from './observed/stale-statistics.js';
+
+/** What was concluded about one fold that is not simply right. */
+export interface Diagnosis {
+	readonly status: 'match' | 'mismatch';
+	/** Every cause found, the largest effect first; `unknown` has no deviation, or one that says what it comes to. */
+	readonly causes: readonly CauseCode[];
+	readonly deviations: readonly Deviation[];
+	/** 0 for `unknown`. */
+	readonly confidence: number;
+	readonly alternatives: readonly AlternativeExplanation[];
+	/** The account behind the conclusion; for `unknown` the nearest one, which explains too little. */
+	readonly explanation: Explanation;
+	/** Rows that the account leaves unexplained, ascending. */
+	readonly unexplained: readonly number[];
+	/** A constant on the right weights that explains them about as well as the causes do. */
+	readonly rivalFactor?: number;
+	readonly similarity?: RowSimilarity;
+	readonly statistics?: StatisticsReading;
+}
+
+/** A cause is named when it explains at least this share of the rows that are not right anyway. */
+const LEAST_EXPLAINED = 0.5;
+/** The most that is ever claimed: the catalogue may lack what really happened. */
+const MOST_CONFIDENT = 0.99;
+/** The most that is claimed while some rows stay unexplained. */
+const MOST_CONFIDENT_IN_PART = 0.85;
+/** The most that is claimed of one explanation while another, of no more causes, fits every row as well. */
+const MOST_CONFIDENT_WITH_RIVAL = 0.9;
+/** The most that is claimed while the right weights, multiplied by a constant, are about as good an account. */
+const MOST_CONFIDENT_BESIDE_FACTOR = 0.5;
+/** Explanations this much longer than the best (in bits: a hundredth as likely) are not worth mentioning. */
+const MENTIONED = 7;
+
+/** Concludes what happened from the accounts that {@link explanations} ranks. */
+export function diagnose(fold: FoldCase): Diagnosis {
+	const ranked = explanations(fold);
+	const right = ranked.filter(({ deviations }) => deviations.length === 0);
+	const complete = right.find(({ explained }) => explained.every((flag) => flag === 1));
+	if (complete) {
+		return concluded(fold, 'match', complete, [], 1, []);
+	}
+	const wrong = wrongRows(right);
+	const best = ranked.find(({ deviations }) => deviations.length > 0);
+	const [nearest] = right;
+	if (best && best.bits < nearest.bits && explainedShare(best, wrong) >= LEAST_EXPLAINED) {
+		return fromExplanation(fold, best, ranked);
+	}
+	return withoutFormula(fold, nearest, wrong);
+}
+
+/** Rows that no reading of "nothing is wrong" explains. */
+function wrongRows(right: readonly Explanation[]): number[] {
+	return Array.from(right[0].explained.keys()).filter((row) => right.every(({ explained }) => explained[row] === 0));
+}
+
+function explainedShare({ explained }: Explanation, rows: readonly number[]): number {
+	return rows.filter((row) => explained[row] === 1).length / Math.max(rows.length, 1);
+}
+
+function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Explanation[]): Diagnosis {
+	const rivals = bestOfEachKind(ranked);
+	const total = rivals.reduce((sum, { bits }) => sum + 2 ** (best.bits - bits), 0);
+	const posterior = (bits: number) => 2 ** (best.bits - bits) / total;
+	const others = rivals.filter((rival) => kind(rival) !== kind(best) && rival.deviations.length > 0);
+	const aliases = aliasesOf(fold, best.deviations);
+	// Coarse rounding leaves room for two causes that a finer one would tell from two others.
+	const isCoarse = best.precision.cause !== null && best.deviations.length > 1;
+	const isRivalled = isCoarse || aliases.length > 0 || others.some((rival) => isAsGood(rival, best));
+	const known = new Set(others.map(kind));
+	const ceiling = confidenceCeiling(best, isRivalled);
+	const alternatives = [
+		...others
+			.filter((rival) => rival.bits - best.bits < MENTIONED && !isUnknown(rival))
+			.map((rival) => ({ causes: causesOf(fold, rival), confidence: Math.min(posterior(rival.bits), ceiling) })),
+		...aliases
+			.filter((causes) => !known.has([...causes].sort().join(' ')))
+			.map((causes) => ({ causes, confidence: (1 - MOST_CONFIDENT_WITH_RIVAL) / aliases.length })),
+	];
+	const rivalFactor = rivals
+		.filter((rival) => rival !== best && rival.bits - best.bits < MENTIONED)
+		.flatMap(({ deviations }) => deviations.filter(({ code }) => code === 'unknown'))
+		.map(({ values }) => Number(values.factor))
+		.at(0);
+	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MOST_CONFIDENT_BESIDE_FACTOR);
+	const confidence = isUnknown(best) ? 0 : Math.min(posterior(best.bits), most);
+	const diagnosis = concluded(fold, 'mismatch', best, alternatives, confidence, byEffect(fold, best));
+	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
+}
+
+/** A constant on the weights: what it comes to is known, its cause is not. */
+const isUnknown = ({ deviations }: Explanation): boolean => deviations.some(({ code }) => code === 'unknown');
+
+function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
+	const share = explainedShare(best, Array.from(best.explained.keys()));
+	if (share < 1) {
+		return MOST_CONFIDENT_IN_PART * share;
+	}
+	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
+}
+
+/** A simpler explanation may miss one row in so many, which a value at the edge of its rounding can do. */
+const ROWS_PER_MISS = 8;
+
+/**
+ * Whether one explains all that the other does with no more causes, or nearly all with fewer: then only the bits of a
+ * parameter, or of a row at the edge, speak against it.
+ */
+function isAsGood(rival: Explanation, best: Explanation): boolean {
+	const { length: causes } = best.deviations;
+	const missed = best.explained.filter((flag, row) => flag === 1 && rival.explained[row] !== 1).length;
+	const isSimpler = rival.deviations.length < causes && missed * ROWS_PER_MISS <= best.explained.length;
+	return isSimpler || (rival.deviations.length === causes && missed === 0);
+}
+
+/** The same causes count once, with their best account. */
+function bestOfEachKind(ranked: readonly Explanation[]): Explanation[] {
+	const seen = new Set<string>();
+	return ranked.filter((explanation) => {
+		const isNew = !seen.has(kind(explanation));
+		seen.add(kind(explanation));
+		return isNew;
+	});
+}
+
+const kind = ({ deviations }: Explanation): string =>
+	deviations
+		.map(({ code }) => code)
+		.sort()
+		.join(' ');
+
+function causesOf(fold: FoldCase, explanation: Explanation): CauseCode[] {
+	const codes = byEffect(fold, explanation).map(({ code }) => code);
+	const rounding = explanation.precision.cause;
+	return [...new Set<CauseCode>(rounding ? [...codes, rounding] : codes)];
+}
+
+/** The deviations, those of the bias first where they change the result more than those of the scale. */
+function byEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[] {
+	const { deviations, biasDeviations, arrangement, scale, bias } = explanation;
+	const others = deviations.filter((deviation) => !biasDeviations.includes(deviation));
+	if (arrangement.deviation || others.length === 0) {
+		return deviations;
+	}
+	const right = expectedFold(fold.original.bias, fold.parameters);
+	const scaleEffect = median(Array.from(scale, (value, row) => Math.abs(value / right.scale[row] - 1)));
+	const biasEffect = median(
+		Array.from(bias, (value, row) => Math.abs(value - right.bias[row]) / Math.abs(right.bias[row])),
+	);
+	return scaleEffect < biasEffect / 4 ? [...biasDeviations, ...others] : [...others, ...biasDeviations];
+}
+
+/** No formula explains enough: other statistics, other weights, or single channels that were changed. */
+function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly number[]): Diagnosis {
+	const { multiples, informative } = countMultiples(nearest.ratios);
+	const weightsWrong = wrong.filter((row) => !isRightScale(nearest, row)).length;
+	const isWidespread =
+		!fold.withoutLayer && weightsWrong >= LEAST_EXPLAINED * informative && multiples >= NEARLY_ALL * informative;
+	const statistics = isWidespread ? readStatistics(fold, nearest.ratios) : undefined;
+	if (statistics) {
+		const rounding = nearest.precision.cause;
+		const causes: CauseCode[] = rounding ? ['stale-statistics', rounding] : ['stale-statistics'];
+		return { ...concluded(fold, 'mismatch', nearest, [], STALE_CONFIDENCE, []), causes, statistics, unexplained: [] };
+	}
+	const similarity = compareRows(fold, nearest.ratios);
+	return { ...concluded(fold, 'mismatch', nearest, [], 0, []), causes: ['unknown'], similarity };
+}
+
+/** Other statistics always have a solution: likely, never proven by the weights alone. */
+const STALE_CONFIDENCE = 0.5;
+const NEARLY_ALL = 0.9;
+
+function isRightScale({ ratios, scale }: Explanation, row: number): boolean {
+	return ratios.state[row] !== RowState.distorted && ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row];
+}
+
+function concluded(
+	fold: FoldCase,
+	status: Diagnosis['status'],
+	explanation: Explanation,
+	alternatives: Diagnosis['alternatives'],
+	confidence: number,
+	deviations: readonly Deviation[],
+): Diagnosis {
+	return {
+		status,
+		causes: causesOf(fold, explanation),
+		deviations,
+		confidence,
+		alternatives,
+		explanation,
+		unexplained: Array.from(explanation.explained.keys()).filter((row) => explanation.explained[row] === 0),
+	};
+}

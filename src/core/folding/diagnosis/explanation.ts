@@ -1,0 +1,145 @@
+import { biasBounds, expectedFold, gather, gatherParameters } from '../operators/expected.js';
+import { type BiasHypothesis, type BiasProblem, type BiasSource, searchBias } from './hypotheses/bias-search.js';
+import { constantFactor } from './hypotheses/scale-constant.js';
+import { isRatio, predictScale, type ScaleHypothesis, scaleProblem } from './hypotheses/scale-problem.js';
+import { nothingWrong, searchScale } from './hypotheses/scale-search.js';
+import type { Arrangement } from './observed/arrangement.js';
+import { CAUSE_BITS, type Deviation, MAX_BITS } from './observed/deviation.js';
+import type { FoldCase } from './observed/fold-case.js';
+import type { FoundPrecision } from './observed/precision.js';
+import type { RowRatios } from './observed/ratios.js';
+import { bestFit, otherSettings, rightSettings, type Setting } from './settings.js';
+
+/** A complete account of how the found weights came about: from it they can be computed again. */
+export interface Explanation {
+	readonly deviations: readonly Deviation[];
+	/** Of `deviations`: those that concern the bias only. */
+	readonly biasDeviations: readonly Deviation[];
+	/** Description length of deviations and unexplained rows. */
+	readonly bits: number;
+	readonly arrangement: Arrangement;
+	readonly precision: FoundPrecision;
+	/** What each row (of the arrangement's layout) was multiplied by, according to this account. */
+	readonly scale: Float64Array;
+	/** The bias of each row, according to this account. */
+	readonly bias: Float64Array;
+	/** What that bias was worked out with; undefined for a bias that is no sum of the usual terms. */
+	readonly biasFollows?: BiasSource;
+	readonly ratios: RowRatios;
+	/** Rows whose weights and bias both come out, within rounding. */
+	readonly explained: Uint8Array;
+}
+
+/** Below this share of multiples only "nothing is wrong" is accounted for. */
+const HOPELESS = 0.25;
+
+/** All accounts worth comparing, the shortest first. The first one without deviations is "nothing is wrong". */
+export function explanations(fold: FoldCase): readonly Explanation[] {
+	const right = rightSettings(fold);
+	const explain = (settings: readonly Setting[], most: 1 | 2) =>
+		settings.flatMap((setting) => explainSetting(fold, setting, most));
+	const found = explain(right, 1);
+	if (!isSettled(found)) {
+		const best = bestFit(right);
+		const others = otherSettings(fold, right, isComplete(found));
+		found.push(...explain(others, 1));
+		if (!isSettled(found)) {
+			found.push(...explain([best, ...others], 2));
+		}
+	}
+	found.sort((a, b) => a.bits - b.bits);
+	return found.filter(({ deviations }, index) => index < KEPT || deviations.length === 0);
+}
+
+/** "Nothing is wrong" stays in the list however little it explains. */
+const KEPT = 64;
+/** Two deviations without anything fitted: nothing else explains every row in fewer bits. */
+const SETTLED_BITS = 2 * CAUSE_BITS;
+
+/** Something explains every row, however long it takes. */
+function isComplete(found: readonly Explanation[]): boolean {
+	return found.some(({ explained }) => explained.every((flag) => flag === 1));
+}
+
+function isSettled(found: readonly Explanation[]): boolean {
+	return found.some(({ bits, explained }) => bits <= SETTLED_BITS && explained.every((flag) => flag === 1));
+}
+
+/** An account that is not worked out yet. */
+interface Sketch {
+	readonly hypothesis: ScaleHypothesis;
+	readonly bias: BiasHypothesis;
+	readonly bits: number;
+}
+
+/** An account longer than the shortest by this much is neither the answer nor a rival to mention (bits). */
+const MARGIN = 24;
+/** Accounts worked out of one setting. */
+const WORKED_OUT = 16;
+
+function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanation[] {
+	const { arrangement } = setting;
+	const parameters = arrangement.scaleOf ? gatherParameters(fold.parameters, arrangement.scaleOf) : fold.parameters;
+	const problem = scaleProblem(parameters, setting.ratios);
+	const bias = biasProblem(fold, setting);
+	// Where hardly a row is a multiple of its original, formulas have nothing to go by.
+	const hypotheses =
+		setting.fit < HOPELESS
+			? [nothingWrong(problem)]
+			: fold.withoutLayer
+				? [nothingWrong(problem), ...constantFactor(problem)]
+				: searchScale(problem, most);
+	const sketches: Sketch[] = [];
+	let limit = Number.POSITIVE_INFINITY;
+	for (const hypothesis of hypotheses) {
+		// Sorted by length: what the scale alone makes too long no bias makes shorter.
+		if (hypothesis.bits > limit && hypothesis.deviations.length > 0) {
+			continue;
+		}
+		const biasScale = predictScale(hypothesis, bias.parameters);
+		for (const found of searchBias(bias, hypothesis, biasScale, limit - hypothesis.bits)) {
+			const bits = hypothesis.bits + found.bits;
+			sketches.push({ hypothesis, bias: found, bits });
+			limit = Math.min(limit, bits + MARGIN);
+		}
+	}
+	const isPlain = ({ hypothesis, bias: own }: Sketch) => hypothesis.deviations.length + own.deviations.length === 0;
+	return sketches
+		.sort((a, b) => a.bits - b.bits)
+		.filter((sketch, index) => index < WORKED_OUT || isPlain(sketch))
+		.map((sketch) => workOut(setting, sketch, predictScale(sketch.hypothesis, parameters)));
+}
+
+function workOut(setting: Setting, { hypothesis, bias, bits }: Sketch, scale: Float64Array): Explanation {
+	const { arrangement, precision, ratios } = setting;
+	const own = arrangement.deviation ? [arrangement.deviation] : [];
+	const rows = Array.from(scale.keys());
+	return {
+		deviations: [...own, ...hypothesis.deviations, ...bias.deviations],
+		biasDeviations: bias.deviations,
+		bits: (arrangement.deviation?.bits ?? 0) + bits,
+		arrangement,
+		precision,
+		scale,
+		bias: Float64Array.from(rows, bias.predict),
+		...(bias.follows && { biasFollows: bias.follows }),
+		ratios,
+		explained: Uint8Array.from(rows, (row) => (bias.explains(row) && isRatio(ratios, row, scale[row]) ? 1 : 0)),
+	};
+}
+
+function biasProblem(fold: FoldCase, { arrangement, precision }: Setting): BiasProblem {
+	const { shiftOf, operatorBiasOf } = arrangement;
+	const parameters = shiftOf ? gatherParameters(fold.parameters, shiftOf) : fold.parameters;
+	const own = fold.original.bias;
+	const bias = own && operatorBiasOf ? gather(own, operatorBiasOf) : own;
+	const right = expectedFold(null, parameters).scale;
+	const bound = biasBounds(precision.tolerance, bias, parameters, right);
+	const weight = bound.map((allowed, row) => {
+		const terms = (Math.abs(bias?.[row] ?? 0) + Math.abs(parameters.mean[row])) * Math.abs(right[row]);
+		const bits = Math.log2((terms + Math.abs(parameters.beta[row])) / allowed);
+		return Number.isFinite(bits) ? Math.min(Math.max(bits, 0), MAX_BITS) : 0;
+	});
+	const found = fold.found.bias ?? new Float64Array(right.length);
+	return { parameters, bias, found, right, tolerance: precision.tolerance, weight, gemmBetas: fold.gemmBetas };
+}

@@ -1,0 +1,53 @@
+import type { CauseCode } from '../../../report/causes.js';
+import type { Deviation } from '../observed/deviation.js';
+import type { FoldCase } from '../observed/fold-case.js';
+import { NEAR_ONE } from '../observed/variance-factor.js';
+
+/** Causes that come to exactly what other causes come to, so that no weights can tell them apart. */
+interface Alias {
+	readonly of: readonly CauseCode[];
+	readonly same: readonly CauseCode[];
+	/** Where the two do not come to the same for every layer: whether they do for this one. */
+	readonly holds?: (fold: FoldCase, deviations: readonly Deviation[]) => boolean;
+}
+
+const ALIASES: readonly Alias[] = [
+	// gamma / (sqrt(variance) + epsilon) is the fold without its root, of a standard deviation taken for the variance.
+	{ of: ['epsilon-outside-sqrt'], same: ['missing-sqrt', 'std-as-variance'] },
+	// A lower limit below every variance is no epsilon at all.
+	{ of: ['wrong-epsilon'], same: ['epsilon-clamped'], holds: isLimitUnreached },
+	// Without a bias of its own the operator has none afterwards either way.
+	{ of: ['bias-not-folded'], same: ['beta-dropped', 'mean-dropped'], holds: ({ original }) => !hasBias(original) },
+	// A variance of 1 without epsilon is none.
+	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'wrong-epsilon'] },
+	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'epsilon-clamped'] },
+	// With the mean right a factor near 1 is what a correction for the sample size makes, if not to the last digit.
+	{ of: ['variance-scale-factor'], same: ['unbiased-variance'], holds: isCorrection },
+];
+
+/** Other causes that the same weights would follow from; those among `deviations` that are not concerned stay. */
+export function aliasesOf(fold: FoldCase, deviations: readonly Deviation[]): readonly (readonly CauseCode[])[] {
+	const codes: readonly CauseCode[] = deviations.map(({ code }) => code);
+	return ALIASES.filter(
+		({ of, same, holds }) =>
+			of.every((code) => codes.includes(code)) &&
+			!same.some((code) => codes.includes(code)) &&
+			(holds?.(fold, deviations) ?? true),
+	).map(({ of, same }) => [...codes.filter((code) => !of.includes(code)), ...same]);
+}
+
+function isLimitUnreached({ parameters }: FoldCase, deviations: readonly Deviation[]): boolean {
+	const used = deviations.find(({ code }) => code === 'wrong-epsilon')?.values.epsilon;
+	const { epsilon, variance } = parameters;
+	// Another limit than the file's epsilon may lie below them all.
+	return used === 0 || (typeof used === 'number' && used < epsilon && variance.every((value) => value >= epsilon));
+}
+
+function isCorrection(_: FoldCase, deviations: readonly Deviation[]): boolean {
+	const { factor, mean } = deviations.find(({ code }) => code === 'variance-scale-factor')?.values ?? {};
+	return mean === 'right' && typeof factor === 'number' && Math.abs(factor - 1) < NEAR_ONE;
+}
+
+function hasBias({ bias }: FoldCase['original']): boolean {
+	return bias?.some((value) => value !== 0) ?? false;
+}

@@ -1,0 +1,244 @@
+import { biasBounds, type FoldParameters, type FoldTolerance } from '../../operators/expected.js';
+import { type Deviation, deviation, totalBits, VARIANT_BITS } from '../observed/deviation.js';
+import type { ScaleHypothesis } from './scale-problem.js';
+
+/** The bias found, and what it should follow from: one entry a row, in the order of the found rows. */
+export interface BiasProblem {
+	readonly parameters: FoldParameters;
+	/** The original operator's bias. */
+	readonly bias: Float64Array | null;
+	/** The deployed operator's bias; zeros where it has none. */
+	readonly found: Float64Array;
+	/** Right scale of each row. */
+	readonly right: Float64Array;
+	readonly tolerance: FoldTolerance;
+	/** Bits that explaining a row is worth. */
+	readonly weight: Float64Array;
+	/** Gemm's beta in either model, where it is not 1: the bias may have been multiplied by it once more. */
+	readonly gemmBetas: readonly number[];
+}
+
+export interface BiasHypothesis {
+	readonly deviations: readonly Deviation[];
+	/** Description length: the deviations and the rows left unexplained. */
+	readonly bits: number;
+	/** The bias that it predicts for a row. */
+	readonly predict: (row: number) => number;
+	/** Whether a row's bias is as predicted, within rounding. */
+	readonly explains: (row: number) => boolean;
+	readonly follows?: BiasSource;
+}
+
+/** What the terms of a bias were worked out with. */
+export interface BiasSource {
+	/** The right scale, where the weights have another one. */
+	readonly isRightScale: boolean;
+	readonly meanFactor: number;
+}
+
+/** What a tool may make of one of the three terms of the bias: a factor for each row, given the scale used. */
+interface TermVariant {
+	readonly code: Deviation['code'] | null;
+	readonly factor: (scale: number, meanFactor: number) => number;
+}
+
+const BETA_TERMS: readonly TermVariant[] = [
+	{ code: null, factor: () => 1 },
+	{ code: 'beta-dropped', factor: () => 0 },
+];
+
+const MEAN_TERMS: readonly TermVariant[] = [
+	{ code: null, factor: (scale, meanFactor) => -scale * meanFactor },
+	{ code: 'mean-dropped', factor: () => 0 },
+	{ code: 'mean-sign-flipped', factor: (scale, meanFactor) => scale * meanFactor },
+	{ code: 'mean-unscaled', factor: (_, meanFactor) => -meanFactor },
+];
+
+const OPERATOR_TERMS: readonly TermVariant[] = [
+	{ code: null, factor: (scale) => scale },
+	{ code: 'conv-bias-dropped', factor: () => 0 },
+	{ code: 'conv-bias-unscaled', factor: () => 1 },
+];
+
+/** A formula for the bias, not yet worked out for every row: hundreds are weighed and a handful kept. */
+interface Candidate {
+	readonly deviations: readonly Deviation[];
+	/** Description length without the rows. */
+	readonly bits: number;
+	readonly predict: (row: number) => number;
+	/** Allowed error of a row. */
+	readonly bound: (row: number) => number;
+	readonly follows?: BiasSource;
+}
+
+/**
+ * The bias hypotheses for one scale hypothesis, best first; at most a handful, and none as long as `limit` but the one
+ * that nothing is wrong.
+ * @param scale what the scale hypothesis predicts for each row
+ */
+export function searchBias(
+	problem: BiasProblem,
+	of: ScaleHypothesis,
+	scale: Float64Array,
+	limit = Number.POSITIVE_INFINITY,
+): readonly BiasHypothesis[] {
+	const candidates: Candidate[] = [notFolded(problem)];
+	for (const choice of scaleChoices(problem, of, scale)) {
+		for (const beta of BETA_TERMS) {
+			for (const mean of MEAN_TERMS) {
+				for (const operator of OPERATOR_TERMS) {
+					candidates.push(...fromTerms(problem, choice, [beta, mean, operator]));
+				}
+			}
+		}
+	}
+	if (of.bias.twice) {
+		candidates.push(foldedTwice(problem, scale));
+	}
+	if (of.deviations.some(({ code }) => code === 'epsilon-applied-twice')) {
+		candidates.push(shiftKept(problem, scale));
+	}
+	return shortest(problem, candidates, limit).map(({ candidate, bits }) => ({
+		deviations: candidate.deviations,
+		bits,
+		predict: candidate.predict,
+		explains: (row) => isMet(problem, candidate, row),
+		...(candidate.follows && { follows: candidate.follows }),
+	}));
+}
+
+const KEPT = 6;
+
+interface Described {
+	readonly candidate: Candidate;
+	readonly bits: number;
+}
+
+/** The candidates with the shortest descriptions; of the others not every row is looked at. */
+function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: number): readonly Described[] {
+	let best: Described[] = [];
+	for (const candidate of candidates) {
+		const limit = best.length < KEPT ? most : best[KEPT - 1].bits;
+		const bits = describe(problem, candidate, limit);
+		if (bits < limit) {
+			best = [...best, { candidate, bits }].sort((a, b) => a.bits - b.bits).slice(0, KEPT);
+		}
+	}
+	// "Nothing is wrong" stays, however little it explains: others are measured by it.
+	const plain = candidates.find(({ deviations }) => deviations.length === 0);
+	const isKept = plain === undefined || best.some(({ candidate }) => candidate === plain);
+	return isKept ? best : [...best, { candidate: plain, bits: describe(problem, plain, Number.POSITIVE_INFINITY) }];
+}
+
+interface ScaleChoice extends BiasSource {
+	readonly scale: Float64Array;
+	readonly bits: number;
+	/** Allowed error of each row. */
+	readonly bound: Float64Array;
+}
+
+/**
+ * The bias may have been folded with the weights' scale or with the right one, and with the wrong mean that goes with a
+ * wrong variance or with the right one; one of each is the natural choice.
+ */
+function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64Array): ScaleChoice[] {
+	const { right, tolerance, bias, parameters } = problem;
+	const { beta, gamma, variance } = parameters;
+	const choice = (values: Float64Array, meanFactor: number, bits: number) => {
+		const mean = parameters.mean.map((value) => value * Math.max(Math.abs(meanFactor), 1));
+		const bound = biasBounds(tolerance, bias, { beta, mean }, values).map((allowed, row) => {
+			const spread = of.uncertainty?.(gamma[row], variance[row]) ?? 0;
+			return allowed + 2 * spread * (Math.abs(bias?.[row] ?? 0) + Math.abs(mean[row]));
+		});
+		return { scale: values, isRightScale: values === right, meanFactor, bits, bound };
+	};
+	const { foldedRight, meanFactor } = of.bias;
+	const [natural, other] = foldedRight ? [right, scale] : [scale, right];
+	const isSame = natural.every((value, row) => value === other[row]);
+	return [
+		choice(natural, meanFactor, 0),
+		...(isSame ? [] : [choice(other, 1, UNNATURAL_BITS)]),
+		...(meanFactor === 1 ? [] : [choice(natural, 1, UNNATURAL_BITS)]),
+	];
+}
+
+/** A bias that was folded otherwise than the weights: as unlikely as another cause, and a little more. */
+const UNNATURAL_BITS = 10;
+
+function fromTerms(
+	{ parameters, bias, gemmBetas }: BiasProblem,
+	choice: ScaleChoice,
+	[first, second, third]: readonly [TermVariant, TermVariant, TermVariant],
+): Candidate[] {
+	const { scale, meanFactor, bits, bound, isRightScale } = choice;
+	const { beta, mean } = parameters;
+	const follows = { isRightScale, meanFactor };
+	const predict = (row: number) =>
+		beta[row] * first.factor(scale[row], meanFactor) +
+		mean[row] * second.factor(scale[row], meanFactor) +
+		(bias?.[row] ?? 0) * third.factor(scale[row], meanFactor);
+	const deviations = [first, second, third].flatMap(({ code }) => (code ? [deviation(code)] : []));
+	const once = { deviations, bits, predict, bound: (row: number) => bound[row], follows };
+	const again = gemmBetas.map((k) => ({
+		deviations: [...deviations, deviation('gemm-beta-reapplied', VARIANT_BITS, { factor: k })],
+		bits,
+		predict: (row: number) => predict(row) * k,
+		bound: (row: number) => bound[row] * Math.abs(k),
+		follows,
+	}));
+	return [once, ...again];
+}
+
+/** The operator kept its own bias, or still has none. */
+function notFolded({ bias, tolerance, found }: BiasProblem): Candidate {
+	const rows = found.length;
+	const zero = new Float64Array(rows);
+	const own = bias ?? zero;
+	const bound = biasBounds(tolerance, own, { beta: zero, mean: zero }, new Float64Array(rows).fill(1));
+	return {
+		deviations: [deviation('bias-not-folded')],
+		bits: 0,
+		predict: (row) => own[row],
+		bound: (row) => bound[row],
+	};
+}
+
+/** b'' = s (b' - mean) + beta with b' = (b - mean) s + beta: `scale` is s squared. */
+function foldedTwice({ parameters, bias, tolerance }: BiasProblem, scale: Float64Array): Candidate {
+	const { gamma, beta, mean } = parameters;
+	const once = scale.map((squared, row) => Math.sign(gamma[row]) * Math.sqrt(squared));
+	const first = once.map((s, row) => ((bias?.[row] ?? 0) - mean[row]) * s + beta[row]);
+	// The first fold's bound, scaled, on top of the second's.
+	const inner = biasBounds(tolerance, bias, parameters, once);
+	const outer = biasBounds(tolerance, first, parameters, once);
+	return {
+		deviations: [],
+		bits: 0,
+		predict: (row) => (first[row] - mean[row]) * once[row] + beta[row],
+		bound: (row) => outer[row] + inner[row] * Math.abs(once[row]),
+	};
+}
+
+/** Scale and shift were kept as a BN with mean 0 and variance 1, and only the scale met the second epsilon. */
+function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: Float64Array): Candidate {
+	const { beta, mean } = parameters;
+	const bound = biasBounds(tolerance, bias, parameters, scale);
+	return {
+		deviations: [],
+		bits: 1,
+		predict: (row) => (bias?.[row] ?? 0) * scale[row] + beta[row] - mean[row] * right[row],
+		bound: (row) => bound[row],
+	};
+}
+
+const isMet = ({ found }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
+	Math.abs(found[row] - predict(row)) <= bound(row);
+
+/** Description length: the deviations and the rows left unexplained; at `limit` it is long enough to stop. */
+function describe(problem: BiasProblem, candidate: Candidate, limit: number): number {
+	let bits = totalBits(candidate.deviations) + candidate.bits;
+	for (let row = 0; row < problem.found.length && bits < limit; row++) {
+		bits += isMet(problem, candidate, row) ? 0 : problem.weight[row];
+	}
+	return bits;
+}

@@ -1,0 +1,73 @@
+import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from '../observed/deviation.js';
+import { mostAgreed, type WeightedIntervals } from '../observed/intervals.js';
+import { readFactor } from '../observed/variance-factor.js';
+import { fittedEpsilon, lawIntervals } from './scale-fit.js';
+import { FORMULAS, type Multiplier, STATISTICS } from './scale-laws.js';
+import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
+
+/** Scales of the form numerator / sqrt(max(variance, limit)): epsilon as a lower limit, which is linear in nothing. */
+
+/** A limit, and what choosing it means beyond the clamping. */
+export type Limit = readonly [limit: number, wrong: readonly Deviation[]];
+
+/** Without a variance below the limit this is epsilon 0, and must not win over it. */
+export function clampedDeviation(): Deviation {
+	return deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
+}
+
+/** The file's epsilon as the limit, and the well-known others. */
+export function knownLimits(own: number): Limit[] {
+	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(own));
+	return [
+		[own, []],
+		...others.map(([epsilon]): Limit => [epsilon, [deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon })]]),
+	];
+}
+
+/** The limit that most of those rows agree on whose scale is that of a larger variance than their own. */
+export function fittedLimits(
+	problem: ScaleProblem,
+	numerator: Multiplier['of'],
+	statistic: (variance: number) => number,
+): Limit[] {
+	const { variance } = problem.parameters;
+	const agreed = mostAgreed(usedVariances(problem, numerator, (used, row) => used > statistic(variance[row])));
+	return agreed ? [[(agreed.low + agreed.high) / 2, [fittedEpsilon(agreed.low, agreed.high)]]] : [];
+}
+
+/** The file's epsilon as the limit of k * variance: rows above it tell k. */
+export function factorsUnderLimit(problem: ScaleProblem, numerator: Multiplier['of']): ScaleHypothesis[] {
+	const { variance, epsilon } = problem.parameters;
+	const { low, high, weight } = usedVariances(problem, numerator, (used) => used > epsilon);
+	const agreed = mostAgreed({
+		low: low.map((used, row) => used / variance[row]),
+		high: high.map((used, row) => used / variance[row]),
+		weight,
+	});
+	if (!agreed || agreed.low <= 0 || (agreed.low <= 1 && 1 <= agreed.high)) {
+		return [];
+	}
+	return readFactor(agreed.low, agreed.high).map(({ cause, k, meanFactor }) =>
+		scaleHypothesis(
+			problem,
+			[clampedDeviation(), cause],
+			(gamma, own) => numerator(gamma) / Math.sqrt(Math.max(k * own, epsilon)),
+			{ bias: { meanFactor } },
+		),
+	);
+}
+
+/** For each row the variance that its ratio was made with, (numerator / ratio)^2; empty for rows that are not kept. */
+function usedVariances(
+	problem: ScaleProblem,
+	numerator: Multiplier['of'],
+	isKept: (least: number, row: number) => boolean,
+): WeightedIntervals {
+	const law = { formula: FORMULAS[0], statistic: STATISTICS[0], numerator };
+	const { low, high, weight } = lawIntervals(problem, law, (used) => used);
+	return {
+		low: low.map((least, row) => (isKept(least, row) ? least : Number.POSITIVE_INFINITY)),
+		high: high.map((most, row) => (isKept(low[row], row) ? most : Number.NEGATIVE_INFINITY)),
+		weight,
+	};
+}

@@ -1,0 +1,83 @@
+import { expectedFold, type FoldParameters } from '../../operators/expected.js';
+import { type Deviation, MAX_BITS, totalBits } from '../observed/deviation.js';
+import { type RowRatios, RowState } from '../observed/ratios.js';
+
+/** The ratios found, and the parameters they should follow from: one entry a row. */
+export interface ScaleProblem {
+	readonly parameters: FoldParameters;
+	readonly ratios: RowRatios;
+	/** Bits that explaining a row is worth; 0 for a row that says nothing. */
+	readonly weight: Float64Array;
+}
+
+/** Bits that a row is worth when no factor fits it: about those of a ratio in float32. */
+const DISTORTED_BITS = 24;
+
+export function scaleProblem(parameters: FoldParameters, ratios: RowRatios): ScaleProblem {
+	const right = expectedFold(null, parameters).scale;
+	return { parameters, ratios, weight: ratioWeights(ratios, right) };
+}
+
+/** Bits that each row's ratio is worth: what it takes to state it, relative to the larger of itself and what it should be. */
+function ratioWeights({ low, high, state }: RowRatios, right: Float64Array): Float64Array {
+	return low.map((from, row) => {
+		if (state[row] !== RowState.multiple) {
+			return state[row] === RowState.empty ? 0 : DISTORTED_BITS;
+		}
+		const magnitude = Math.max(Math.abs(from + high[row]) / 2, Math.abs(right[row]));
+		const bits = Math.log2(magnitude / (high[row] - from));
+		return Number.isNaN(bits) ? 0 : Math.min(Math.max(bits, 0), MAX_BITS);
+	});
+}
+
+/** A formula that predicts the scale of every row. */
+export interface ScaleHypothesis {
+	readonly deviations: readonly Deviation[];
+	/** Description length: the deviations and the rows left unexplained. */
+	readonly bits: number;
+	/** Predicted scale of a row that has these parameters. */
+	readonly predict: (gamma: number, variance: number) => number;
+	/** Where a parameter was fitted: half of what the prediction moves by over the values that fit as well. */
+	readonly uncertainty?: (gamma: number, variance: number) => number;
+	/** How the bias follows when nothing else went wrong; the scale once and (b - meanFactor * mean) * scale + beta. */
+	readonly bias: BiasRule;
+}
+
+export interface BiasRule {
+	/** Factor on the mean: not 1 where the statistics themselves were wrong. */
+	readonly meanFactor: number;
+	/** Folded with the right scale, not with this one. */
+	readonly foldedRight?: boolean;
+	/** The scale is a square: s (b' - mean) + beta with b' = (b - mean) s + beta. */
+	readonly twice?: boolean;
+}
+
+export function predictScale({ predict }: ScaleHypothesis, { gamma, variance }: FoldParameters): Float64Array {
+	return gamma.map((value, row) => predict(value, variance[row]));
+}
+
+/**
+ * Whether a row's ratio can be `scale`. The slack is for the roundings of a formula with an operation or two more than the
+ * right one, which are of float32 at the coarsest; it is no allowance for a narrower type's rounding.
+ */
+export function isRatio({ low, high, relative }: RowRatios, row: number, scale: number): boolean {
+	const slack = Math.abs(scale) * Math.min(relative / 4, SLACK);
+	return low[row] - slack <= scale && scale <= high[row] + slack;
+}
+
+const SLACK = 2 ** -23;
+
+/** Charges a prediction for its deviations and for every row that it misses. */
+export function scaleHypothesis(
+	{ parameters, ratios, weight }: ScaleProblem,
+	deviations: readonly Deviation[],
+	predict: ScaleHypothesis['predict'],
+	rest: Partial<Pick<ScaleHypothesis, 'bias' | 'uncertainty'>> = {},
+): ScaleHypothesis {
+	let bits = totalBits(deviations);
+	for (let row = 0; row < weight.length; row++) {
+		const scale = predict(parameters.gamma[row], parameters.variance[row]);
+		bits += isRatio(ratios, row, scale) ? 0 : weight[row];
+	}
+	return { deviations, bits, predict, bias: { meanFactor: 1 }, ...rest };
+}

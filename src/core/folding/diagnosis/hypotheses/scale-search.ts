@@ -1,0 +1,197 @@
+import { gather, gatherParameters } from '../../operators/expected.js';
+import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from '../observed/deviation.js';
+import { type RowRatios, RowState } from '../observed/ratios.js';
+import { clampedDeviation, factorsUnderLimit, fittedLimits, knownLimits } from './clamped.js';
+import { constantFactor } from './scale-constant.js';
+import { type CandidateLaw, withFactor, withOtherEpsilon, withOwnEpsilon } from './scale-fit.js';
+import { FORMULAS, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws.js';
+import { withFactorAndEpsilon } from './scale-line.js';
+import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
+
+/** Enough for the bias to choose from. */
+const KEPT = 24;
+/** Rows that a formula is found with; more only hold it to account. */
+const SAMPLE = 128;
+
+/**
+ * The scale hypotheses with up to `most` deviations that describe the ratios in the fewest bits, best first. Two are a
+ * matter of hundreds of formulas, so callers ask for one first; three would explain anything. In a wide layer formulas
+ * are sought on some of the rows, and the best of them judged on all.
+ */
+export function searchScale(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesis[] {
+	const rows = sampleRows(problem);
+	if (rows.length === problem.weight.length) {
+		return searchRows(problem, most);
+	}
+	const found = searchRows(problemOf(problem, rows), most);
+	return found
+		.map(({ deviations, predict, bias, uncertainty }) =>
+			scaleHypothesis(problem, deviations, predict, { bias, ...(uncertainty && { uncertainty }) }),
+		)
+		.sort((a, b) => a.bits - b.bits);
+}
+
+function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesis[] {
+	const found = [
+		...searchLaws(problem, most),
+		...foldedTwice(problem, most - 1),
+		...constantFactor(problem),
+		scaleHypothesis(problem, [deviation('weights-not-folded')], () => 1, {
+			bias: { meanFactor: 1, foldedRight: true },
+		}),
+	];
+	const best = found.sort((a, b) => a.bits - b.bits).slice(0, KEPT);
+	// "Nothing is wrong" stays, however little it explains: others are measured by it.
+	return best.some(({ deviations }) => deviations.length === 0) ? best : [...best, nothingWrong(problem)];
+}
+
+/** The rows with the smallest variances, which show an epsilon, and others spread over the layer. */
+function sampleRows({ parameters, weight }: ScaleProblem): readonly number[] {
+	const rows = Array.from(weight.keys());
+	if (rows.length <= SAMPLE) {
+		return rows;
+	}
+	const byVariance = rows.toSorted((a, b) => parameters.variance[a] - parameters.variance[b]);
+	const chosen = new Set(byVariance.slice(0, SAMPLE / 2));
+	const step = rows.length / (SAMPLE / 2);
+	for (let index = 0; index < SAMPLE / 2; index++) {
+		chosen.add(byVariance[Math.floor(index * step)]);
+	}
+	return [...chosen].sort((a, b) => a - b);
+}
+
+function problemOf({ parameters, ratios, weight }: ScaleProblem, rows: readonly number[]): ScaleProblem {
+	return {
+		parameters: gatherParameters(parameters, rows),
+		ratios: {
+			low: gather(ratios.low, rows),
+			high: gather(ratios.high, rows),
+			state: Uint8Array.from(rows, (row) => ratios.state[row]),
+			relative: ratios.relative,
+		},
+		weight: gather(weight, rows),
+	};
+}
+
+/** The right formula with the file's epsilon. */
+export function nothingWrong(problem: ScaleProblem): ScaleHypothesis {
+	const { epsilon } = problem.parameters;
+	return scaleHypothesis(problem, [], (gamma, variance) => gamma / Math.sqrt(variance + epsilon));
+}
+
+function searchLaws(problem: ScaleProblem, most: number): ScaleHypothesis[] {
+	return numerators(problem, most).flatMap((numerator) => [
+		...laws(numerator, most).flatMap((candidate) => {
+			const left = most - candidate.deviations.length;
+			return [
+				withOwnEpsilon(problem, candidate),
+				...(left > 0 ? withOtherEpsilon(problem, candidate) : []),
+				...(left > 0 ? withFactor(problem, candidate, left > 1) : []),
+				...(left > 1 ? withFactorAndEpsilon(problem, candidate) : []),
+			];
+		}),
+		...fixedFormulas(problem, numerator, most),
+	]);
+}
+
+const SMALLEST_REPEATED = 2e-6;
+
+interface Numerator {
+	readonly of: Multiplier['of'];
+	readonly deviations: readonly Deviation[];
+}
+
+/** What may stand in the numerator: gamma or what was made of it, and the constant that a second epsilon leaves. */
+function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
+	const { gamma, epsilon } = parameters;
+	const useful = MULTIPLIERS.filter(({ code, of }) => code === null || gamma.some((value) => of(value) !== value));
+	// A second deviation may be another epsilon, which is then the one that was applied again.
+	const others = most > 1 ? KNOWN_EPSILONS.map(([known]) => known).filter((known) => known > 0) : [1e-3, 1e-5];
+	// A smaller one is no different from rounding.
+	const repeated = [...new Set([epsilon, ...others.map(Math.fround)])].filter((value) => value >= SMALLEST_REPEATED);
+	return useful.flatMap(({ code, of }) => {
+		const own = code ? [deviation(code)] : [];
+		return [
+			{ of, deviations: own },
+			...repeated.map((again) => {
+				const isOwn = again === epsilon;
+				const twice = deviation('epsilon-applied-twice', isOwn ? 0 : 2 * KNOWN_VALUE_BITS, { epsilon: again });
+				return { of: (value: number) => of(value) / Math.sqrt(1 + again), deviations: [...own, twice] };
+			}),
+		].filter(({ deviations }) => deviations.length <= most);
+	});
+}
+
+/** Every formula on every statistic, up to a number of deviations. */
+function laws(numerator: Numerator, most: number): CandidateLaw[] {
+	return FORMULAS.flatMap((formula) =>
+		STATISTICS.map((statistic) => {
+			const codes = [formula.code, statistic.code].flatMap((code) => (code ? [deviation(code)] : []));
+			return { law: { formula, statistic, numerator: numerator.of }, deviations: [...codes, ...numerator.deviations] };
+		}),
+	).filter(({ deviations, law: { formula, statistic } }) => {
+		const isCancelling = formula.code === 'missing-sqrt' && statistic.code === 'std-as-variance';
+		const isRepeated = formula.code !== null && formula.code === statistic.code;
+		return deviations.length <= most && !isCancelling && !isRepeated;
+	});
+}
+
+/** Formulas that are not linear in anything. */
+function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, most: number): ScaleHypothesis[] {
+	const own = problem.parameters.epsilon;
+	const found: ScaleHypothesis[] = [];
+	const add = (extra: readonly Deviation[], predict: ScaleHypothesis['predict']) => {
+		if (deviations.length + extra.length <= most) {
+			found.push(scaleHypothesis(problem, [...extra, ...deviations], predict));
+		}
+	};
+	add([deviation('variance-ignored')], of);
+	add([deviation('rounding-fp16', 0, { overflow: true })], (gamma, variance) =>
+		variance > FLOAT16_OVERFLOW ? 0 : of(gamma) / Math.sqrt(variance + own),
+	);
+	for (const { code, of: statistic } of STATISTICS.filter(({ code }) => code !== 'initial-statistics')) {
+		const fitted = most > 1 ? fittedLimits(problem, of, statistic) : [];
+		for (const [epsilon, wrong] of [...knownLimits(own), ...fitted]) {
+			add(
+				[clampedDeviation(), ...(code ? [deviation(code)] : []), ...wrong],
+				(gamma, variance) => of(gamma) / Math.sqrt(Math.max(statistic(variance), epsilon)),
+			);
+		}
+	}
+	if (deviations.length + 2 <= most) {
+		found.push(...factorsUnderLimit(problem, of));
+	}
+	return found;
+}
+
+/** From here on a float16 is rounded to infinity. */
+const FLOAT16_OVERFLOW = 65520;
+
+/** The weights carry the square of some scale: of its root, with gamma's sign, the same laws are asked for. */
+function foldedTwice(problem: ScaleProblem, most: number): ScaleHypothesis[] {
+	const { parameters, weight } = problem;
+	const once = { ...problem, ratios: rootOf(problem.ratios, parameters.gamma) };
+	return searchLaws(once, most).flatMap((hypothesis) => {
+		if (hypothesis.bits - 1 > weight.reduce((sum, bits) => sum + bits, 0)) {
+			return [];
+		}
+		const { predict, deviations } = hypothesis;
+		const squared = (gamma: number, variance: number) => predict(gamma, variance) ** 2;
+		return [
+			scaleHypothesis(problem, [deviation('folded-twice'), ...deviations], squared, {
+				bias: { ...hypothesis.bias, twice: true },
+			}),
+		];
+	});
+}
+
+function rootOf({ low, high, state, relative }: RowRatios, gamma: Float64Array): RowRatios {
+	const roots = gamma.map((value, row) => (value < 0 ? -1 : 1) * Math.sqrt(low[row]));
+	const others = gamma.map((value, row) => (value < 0 ? -1 : 1) * Math.sqrt(high[row]));
+	return {
+		low: roots.map((value, row) => (low[row] >= 0 ? Math.min(value, others[row]) : 1)),
+		high: roots.map((value, row) => (low[row] >= 0 ? Math.max(value, others[row]) : -1)),
+		state: state.map((value, row) => (low[row] >= 0 ? value : RowState.distorted)),
+		relative,
+	};
+}

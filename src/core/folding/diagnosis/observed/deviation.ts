@@ -1,0 +1,53 @@
+import type { CauseCode } from '../../../report/causes.js';
+import type { JsonValue } from '../../../report/json.js';
+
+/**
+ * One thing that a hypothesis says went wrong. Hypotheses are ranked by description length: the bits it takes to state
+ * the deviations plus, for every channel that they leave unexplained, the bits of its value. So a simple explanation wins
+ * over a flexible one that fits no better, and a parameter that had to be fitted must earn its digits.
+ */
+export interface Deviation {
+	/** `unknown`: what it comes to is known, how it came about is not. */
+	readonly code: Exclude<CauseCode, 'not-identifiable'>;
+	/** What it takes to state it, its parameters included. */
+	readonly bits: number;
+	/** The parameters, for details and evidence: the epsilon that fits, a factor, a permutation. */
+	readonly values: Readonly<Record<string, JsonValue>>;
+}
+
+/** No number is known better than this, however narrow the interval it was found in. */
+export const MAX_BITS = 40;
+
+/** One of some thirty causes, and the prior odds against anything being wrong at all. */
+export const CAUSE_BITS = 8;
+/** A parameter fitted to the data: about the precision of a float32 ratio. */
+export const PARAMETER_BITS = 22;
+/** A parameter with a well-known value. */
+export const KNOWN_VALUE_BITS = 4;
+/** A variant of one cause that differs in a detail (epsilon left out of a wrong formula, say). */
+export const VARIANT_BITS = 3;
+
+export function deviation(code: Deviation['code'], extraBits = 0, values: Deviation['values'] = {}): Deviation {
+	return { code, bits: CAUSE_BITS + extraBits, values };
+}
+
+export function totalBits(deviations: readonly Deviation[]): number {
+	return deviations.reduce((sum, { bits }) => sum + bits, 0);
+}
+
+/** Values of epsilon that frameworks use, and whose they are; matched within rounding only. */
+export const KNOWN_EPSILONS: readonly (readonly [number, string])[] = [
+	[1e-3, 'the default of Keras, TensorFlow and MXNet'],
+	[1e-5, 'the default of PyTorch, ONNX, Paddle and MindSpore'],
+	[1e-4, 'the default of Huawei CANN'],
+	[1e-6, 'used by darknet'],
+	[0, 'as in FrozenBatchNorm2d of older torchvision'],
+	[2e-5, 'used by older MXNet models'],
+	[1.001e-5, 'used by keras-applications ResNets'],
+	[1e-7, "Keras' fuzz factor"],
+	[1e-8, 'a common choice'],
+	[1e-9, 'a common choice'],
+	[1e-12, 'a common choice'],
+	[1e-2, 'a common choice'],
+	[0.1, 'a common choice'],
+];

@@ -1,0 +1,108 @@
+import type { FloatName } from '../../../batchnorm/bound.js';
+import type { BatchNormLayer } from '../../../batchnorm/layer.js';
+import { parameterValues } from '../../../batchnorm/parameters.js';
+import {
+	expectedFold,
+	type FoldParameters,
+	gatherParameters,
+	type LinearWeights,
+	scaleRows,
+} from '../../operators/expected.js';
+import { channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
+import type { LinearOperator } from '../../operators/linear.js';
+import type { OperatorWeights } from '../../operators/weights.js';
+import type { FoldTarget } from '../../targets/target.js';
+
+/** One layer's fold, as found and as it should follow. Both weights are in the same layout. */
+export interface FoldCase {
+	readonly original: LinearWeights;
+	readonly found: LinearWeights;
+	/** One entry a row. */
+	readonly parameters: FoldParameters;
+	/** Shape of the weight tensor: where a scale could have been applied by mistake. */
+	readonly dims: readonly number[];
+	/** Element types of the found and of the original weight. */
+	readonly stored: FloatName;
+	readonly source: FloatName;
+	/** Group counts of the operator, 1 left out. */
+	readonly groups: readonly number[];
+	/** Gemm's beta where it is not 1, of either model. */
+	readonly gemmBetas: readonly number[];
+	/** There is no layer: the weights should be the original ones, and formulas of folding have nothing to say. */
+	readonly withoutLayer?: boolean;
+}
+
+/** A layer's parameters as folding needs them: separate where they can be had, else a plain scale and shift. */
+export function layerParameters(layer: BatchNormLayer): FoldParameters | string {
+	const resolved = parameterValues(layer);
+	if ('values' in resolved) {
+		return { ...resolved.values, epsilon: layer.epsilon };
+	}
+	if (!layer.affine) {
+		return resolved.reason;
+	}
+	// A decomposed layer whose constants cannot be told apart: x * scale + shift is a BN with mean 0 and variance 1.
+	const { scale, shift } = layer.affine;
+	const zero = new Float64Array(scale.length);
+	return { gamma: scale, beta: shift, mean: zero, variance: new Float64Array(scale.length).fill(1), epsilon: 0 };
+}
+
+export interface FoldInputs {
+	readonly target: FoldTarget;
+	/** Of the layer, by channel. */
+	readonly parameters: FoldParameters;
+	readonly original: OperatorWeights;
+	readonly found: OperatorWeights;
+	readonly foundOperator: LinearOperator;
+	/** Constant that the deployed model adds behind its operator. */
+	readonly foundAdded: Float64Array | null;
+	readonly withoutLayer?: boolean;
+}
+
+/** Brings both operators' constants and the layer's parameters to one layout, one entry a row; a sentence when they do not fit. */
+export function foldCase(inputs: FoldInputs): FoldCase | string {
+	const { target, parameters, found, foundOperator } = inputs;
+	const { layout } = inputs.original;
+	if (channelCount(layout) !== channelCount(found.layout) || rowLength(layout) !== rowLength(found.layout)) {
+		return `The deployed weight has the shape [${found.dims.join(', ')}] where [${inputs.original.dims.join(', ')}] belongs.`;
+	}
+	const original = withEarlier(inputs.original, target);
+	if (typeof original === 'string') {
+		return original;
+	}
+	const weight = sameLayout(layout, found.layout) ? found.weight : relayout(found.weight, found.layout, layout);
+	const isIdentity =
+		target.rows.every((channel, row) => channel === row) && target.rows.length === parameters.gamma.length;
+	const { operator } = target;
+	return {
+		original,
+		found: { weight, layout, bias: sum(found.bias, inputs.foundAdded) },
+		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
+		dims: inputs.original.dims,
+		stored: found.stored,
+		source: inputs.original.stored,
+		groups: operator.group > 1 ? [operator.group] : [],
+		gemmBetas: [...new Set([operator.beta, foundOperator.beta])].filter((beta) => beta !== 1),
+		...(inputs.withoutLayer && { withoutLayer: true }),
+	};
+}
+
+/** Layers between the operator and this one were folded before it: what they make of the weights is the original here. */
+function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): OperatorWeights | string {
+	let result = weights;
+	for (const { layer, rows, added: before } of earlier) {
+		const parameters = layerParameters(layer);
+		if (typeof parameters === 'string' || !rows) {
+			return `The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`;
+		}
+		const { scale, bias } = expectedFold(sum(result.bias, before), gatherParameters(parameters, rows));
+		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
+		result = { ...result, weight, bias };
+	}
+	return { ...result, bias: sum(result.bias, added) };
+}
+
+/** Of two biases, null being none. */
+export function sum(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
+	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
+}

@@ -1,0 +1,91 @@
+import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
+import { runStart } from './ratios.js';
+
+/** Quantization found in float weights: every value is a whole number of steps. */
+export interface Lattice {
+	/** Distance between neighbouring values, one a row. */
+	readonly steps: Float64Array;
+	readonly perTensor: boolean;
+}
+
+/** An 8-bit type has this many values, and so no tensor (or row) quantized to it has more. */
+const MAX_LEVELS = 256;
+/** How far from a whole number a quotient may be: float32 rounding of a product with up to 255 steps, with a margin. */
+const TOLERANCE = 1e-4;
+/** Fewer different values are multiples of some step by accident. */
+const MIN_ROW = 4;
+
+/**
+ * Finds the steps of weights that went through 8-bit quantization and back, with one step for the tensor or one for each
+ * output channel; undefined when they did not. Zero points make no difference: 0 itself is always on the lattice.
+ */
+export function quantizationLattice(found: Float32Array | Float64Array, layout: ChannelLayout): Lattice | undefined {
+	const rows = channelCount(layout);
+	const whole = distinctMagnitudes(found);
+	const step = whole && whole.length >= MIN_ROW ? latticeStep(whole) : undefined;
+	if (step) {
+		return { steps: new Float64Array(rows).fill(step), perTensor: true };
+	}
+	if (rowLength(layout) < MIN_ROW) {
+		return undefined;
+	}
+	const steps = new Float64Array(rows);
+	let [telling, filled] = [0, 0];
+	for (let row = 0; row < rows; row++) {
+		const magnitudes = distinctMagnitudes(rowOf(found, layout, row));
+		const own = magnitudes && latticeStep(magnitudes);
+		if (!magnitudes || own === undefined) {
+			return undefined;
+		}
+		steps[row] = own;
+		telling += magnitudes.length >= MIN_ROW ? 1 : 0;
+		filled += magnitudes.length > 0 ? 1 : 0;
+	}
+	// Rows of one or two different values (constant or binary weights) are on a lattice by themselves.
+	return telling >= filled / 2 && telling > 0 ? { steps, perTensor: false } : undefined;
+}
+
+function rowOf(found: Float32Array | Float64Array, layout: ChannelLayout, row: number): Float32Array | Float64Array {
+	if (layout.outer === 1) {
+		const start = runStart(layout, row, 0);
+		return found.subarray(start, start + layout.inner);
+	}
+	const values = new Float64Array(rowLength(layout));
+	for (let i = 0; i < layout.outer; i++) {
+		const start = runStart(layout, row, i);
+		values.set(found.subarray(start, start + layout.inner), i * layout.inner);
+	}
+	return values;
+}
+
+/** The distinct non-zero magnitudes, ascending; undefined when there are more values than 8 bits can tell apart. */
+function distinctMagnitudes(values: Float32Array | Float64Array): number[] | undefined {
+	const seen = new Set<number>();
+	for (const value of values) {
+		if (!Number.isFinite(value)) {
+			return undefined;
+		}
+		if (value !== 0) {
+			seen.add(Math.abs(value));
+			if (seen.size > MAX_LEVELS) {
+				return undefined;
+			}
+		}
+	}
+	return [...seen].sort((a, b) => a - b);
+}
+
+/** The largest step of which every magnitude is a whole multiple, up to 255 of them; 0 for a row of zeros. */
+function latticeStep(magnitudes: readonly number[]): number | undefined {
+	const largest = magnitudes.at(-1) ?? 0;
+	if (largest === 0) {
+		return 0;
+	}
+	for (let count = 1; count < MAX_LEVELS; count++) {
+		const step = largest / count;
+		if (magnitudes.every((value) => Math.abs(value / step - Math.round(value / step)) <= TOLERANCE)) {
+			return step;
+		}
+	}
+	return undefined;
+}

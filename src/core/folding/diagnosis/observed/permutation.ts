@@ -1,0 +1,200 @@
+import { type ChannelLayout, channelCount, forEachRun } from '../../operators/layout.js';
+import { type Arrangement, movedChannels, permutationDeviation } from './arrangement.js';
+import { VARIANT_BITS } from './deviation.js';
+import { hasDirection, type RatioOptions, type RowRatios, RowState, ratioInterval, runStart } from './ratios.js';
+
+/**
+ * Finds found rows that are multiples of another channel's original row: output channels in another order. A row's
+ * direction is summed up in two numbers, so that candidates are looked up in a sorted list and only those few compared
+ * element by element: O(elements), not O(channels * elements).
+ */
+export function permutedChannels(options: RatioOptions, ratios: RowRatios): readonly Arrangement[] {
+	if (!hasDirection(options.layout)) {
+		return [];
+	}
+	const distorted = Array.from(ratios.state.keys()).filter((row) => ratios.state[row] === RowState.distorted);
+	if (distorted.length < 2) {
+		return [];
+	}
+	const source = sourcesOf(options, distorted);
+	const moved = movedChannels(source);
+	// A permutation only moves rows among themselves; anything else is another kind of damage.
+	const targets = new Set(moved.map((row) => source[row]));
+	if (moved.length < 2 || targets.size !== moved.length || moved.some((row) => !targets.has(row))) {
+		return [];
+	}
+	const { layout } = options;
+	const whole = permutationDeviation('channels-permuted', source);
+	const weightsOnly = permutationDeviation('channels-permuted', source, VARIANT_BITS);
+	const own = { ...weightsOnly, values: { ...weightsOnly.values, moved: moved.length, bias: 'in place' } };
+	return [
+		{ deviation: whole, layout, source, scaleOf: source, shiftOf: source, operatorBiasOf: source },
+		// The rows moved before the fold, or after it but without their bias.
+		{ deviation: own, layout, source },
+		{ deviation: own, layout, source, scaleOf: source },
+	];
+}
+
+/** The original row behind each found row: for the rows asked about that have exactly such a row, else their own. */
+function sourcesOf(options: RatioOptions, rows: readonly number[]): Int32Array {
+	const { layout, found, original } = options;
+	const source = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
+	const originals = fingerprints(original, layout);
+	const founds = fingerprints(found, layout);
+	const order = Array.from(originals[0].keys()).sort((a, b) => originals[0][a] - originals[0][b]);
+	const sorted = order.map((row) => originals[0][row]);
+	for (const row of rows) {
+		const tolerance = fingerprintTolerance(options, row);
+		for (let at = lowerBound(sorted, founds[0][row] - tolerance); at < order.length; at++) {
+			if (sorted[at] > founds[0][row] + tolerance) {
+				break;
+			}
+			const candidate = order[at];
+			const near = Math.abs(originals[1][candidate] - founds[1][row]) <= tolerance;
+			if (near && isMultiple(options, row, candidate)) {
+				source[row] = candidate;
+				break;
+			}
+		}
+	}
+	return source;
+}
+
+function isMultiple(options: RatioOptions, row: number, candidate: number): boolean {
+	const [low, high] = ratioInterval(options, row, candidate);
+	return low <= high;
+}
+
+/** Two sums over each row with pseudo-random signs, relative to the row's length; their sign is dropped with the row's. */
+function fingerprints(weight: Float32Array | Float64Array, layout: ChannelLayout): [Float64Array, Float64Array] {
+	const rows = channelCount(layout);
+	const sums: [Float64Array, Float64Array] = [new Float64Array(rows), new Float64Array(rows)];
+	const squares = new Float64Array(rows);
+	forEachRun(layout, (row, start, position) => {
+		for (let index = 0; index < layout.inner; index++) {
+			const value = weight[start + index];
+			const bits = hash(position + index);
+			sums[0][row] += bits & 1 ? value : -value;
+			sums[1][row] += bits & 2 ? value : -value;
+			squares[row] += value * value;
+		}
+	});
+	const normalise = (sum: number, row: number) => (squares[row] > 0 ? Math.abs(sum) / Math.sqrt(squares[row]) : 0);
+	return [sums[0].map(normalise), sums[1].map(normalise)];
+}
+
+/** A few well-mixed bits of a position (the finaliser of MurmurHash3). */
+function hash(position: number): number {
+	let h = Math.imul(position ^ (position >>> 16), 0x85ebca6b);
+	h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+	return (h ^ (h >>> 16)) >>> 7;
+}
+
+/** How far rounding can move a fingerprint: every element by its allowance, relative to the row's length. */
+function fingerprintTolerance({ layout, found, relative, absolute }: RatioOptions, row: number): number {
+	let square = 0;
+	let sum = 0;
+	let count = 0;
+	for (let i = 0; i < layout.outer; i++) {
+		const start = runStart(layout, row, i);
+		for (let index = start; index < start + layout.inner; index++) {
+			square += found[index] * found[index];
+			sum += Math.abs(found[index]);
+			count++;
+		}
+	}
+	return square > 0 ? (2 * (relative * sum + absolute[row] * count)) / Math.sqrt(square) + 1e-12 : 0;
+}
+
+function lowerBound(sorted: ArrayLike<number>, value: number): number {
+	let low = 0;
+	let high = sorted.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if (sorted[middle] < value) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/** What a permutation of parameters is judged by. */
+export interface ParameterMatch {
+	readonly ratios: RowRatios;
+	/** Scale of each channel by some formula. */
+	readonly scale: Float64Array;
+	/** Found bias minus the one that row `row` would have with the parameters of `channel`. */
+	readonly biasError: (row: number, channel: number) => number;
+}
+
+/**
+ * The channel whose scale each row was multiplied by, when that is a permutation: every informative row finds a channel of
+ * its own. Where several channels have nearly the same scale the bias decides.
+ */
+export function permutedParameters({ ratios, scale, biasError }: ParameterMatch): Int32Array | undefined {
+	const sorted = scale.toSorted();
+	const most = scale.length / FAILURES;
+	if (countStrangers(ratios, sorted, most) > most) {
+		return undefined;
+	}
+	const order = Array.from(scale.keys()).sort((a, b) => scale[a] - scale[b]);
+	const result = new Int32Array(scale.length).fill(-1);
+	const used = new Uint8Array(scale.length);
+	const choose = (row: number, candidates: readonly number[]) => {
+		const free = candidates.filter((channel) => !used[channel]);
+		const best = free.reduce((a, b) => (biasError(row, b) < biasError(row, a) ? b : a), free[0]);
+		if (best !== undefined) {
+			result[row] = best;
+			used[best] = 1;
+		}
+		return best !== undefined;
+	};
+	const lists = Array.from(scale.keys(), (row) => candidatesOf(ratios, row, order, sorted));
+	// Rows with the fewest candidates first: they leave the others no wrong choice.
+	const rows = Array.from(lists.keys()).sort((a, b) => lists[a].length - lists[b].length);
+	let failures = 0;
+	for (const row of rows) {
+		if (ratios.state[row] === RowState.multiple && !choose(row, lists[row]) && ++failures > most) {
+			return undefined;
+		}
+	}
+	const left = Array.from(used.keys()).filter((channel) => !used[channel]);
+	rows
+		.filter((row) => result[row] < 0)
+		.forEach((row) => {
+			choose(row, used[row] ? left : [row]);
+		});
+	return result.includes(-1) ? undefined : result;
+}
+
+/** One row in so many may find no channel. */
+const FAILURES = 16;
+
+/** Rows whose ratio is no channel's scale, up to one more than `most`: by far most formulas fail here. */
+function countStrangers(ratios: RowRatios, sorted: Float64Array, most: number): number {
+	let count = 0;
+	for (let row = 0; row < ratios.low.length && count <= most; row++) {
+		if (ratios.state[row] === RowState.multiple) {
+			const [first, last] = candidateRange(ratios, row, sorted);
+			count += first === last ? 1 : 0;
+		}
+	}
+	return count;
+}
+
+function candidatesOf(ratios: RowRatios, row: number, order: readonly number[], sorted: Float64Array): number[] {
+	return ratios.state[row] === RowState.multiple ? order.slice(...candidateRange(ratios, row, sorted)) : [];
+}
+
+/** Where in the sorted scales those begin and end that a row's ratio can be. */
+function candidateRange({ low, high }: RowRatios, row: number, sorted: Float64Array): [number, number] {
+	const slack = 4 * Number.EPSILON * Math.abs(high[row]);
+	const first = lowerBound(sorted, low[row] - slack);
+	let last = first;
+	while (last < sorted.length && sorted[last] <= high[row] + slack) {
+		last++;
+	}
+	return [first, last];
+}

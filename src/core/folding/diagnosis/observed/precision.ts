@@ -1,0 +1,82 @@
+import type { FloatName } from '../../../batchnorm/bound.js';
+import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
+import { representable } from '../../operators/formats.js';
+import { type ChannelLayout, channelCount } from '../../operators/layout.js';
+import { type Lattice, quantizationLattice } from './lattice.js';
+
+/** A reading of how the found weights were rounded, and what error it therefore allows. */
+export interface FoundPrecision {
+	/** null: folded and stored in the weights' own type. */
+	readonly cause: 'rounding-fp16' | 'rounding-bf16' | 'quantized-int8' | null;
+	readonly tolerance: FoldTolerance;
+	/** Allowed absolute error of each row's weights: half a quantization step, or next to nothing. */
+	readonly absolute: Float64Array;
+	readonly lattice?: Lattice;
+	/**
+	 * More was rounded than the result. Only rows that are no multiples otherwise show that, or weights that were numbers of
+	 * the narrow type from the start: `type`, absent for quantization.
+	 */
+	readonly loose?: { readonly type?: FloatName };
+}
+
+const ROUNDINGS = [
+	// bfloat16 first: within float16's range its numbers are float16 numbers too.
+	['bfloat16', 'rounding-bf16'],
+	['float16', 'rounding-fp16'],
+	// Folded in float32 and widened: ordinary.
+	['float32', null],
+] as const;
+
+/**
+ * The readings that the found values admit, the strictest first: the fold rounded once to a narrower type; the same type
+ * used for the whole computation; the stored type itself.
+ * @param stored element type of the found weight tensor.
+ * @param source element type of the original weight tensor: a type as narrow as that is nothing to remark on.
+ */
+export function foundPrecisions(
+	found: Float32Array | Float64Array,
+	layout: ChannelLayout,
+	stored: FloatName,
+	source: FloatName,
+): readonly FoundPrecision[] {
+	const flat = (tolerance: FoldTolerance, cause: FoundPrecision['cause']) => evenly(layout, tolerance, cause);
+	const narrow = ROUNDINGS.find(
+		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && representable(found, type)),
+	);
+	if (narrow) {
+		const [type, code] = narrow;
+		const cause = type === source ? null : code;
+		const throughout = { ...flat(foldTolerance(type), cause), loose: { type } };
+		const readings = [flat(foldTolerance(type, 'float32'), cause), throughout];
+		return type === stored ? readings : [flat(foldTolerance(stored), null), ...readings];
+	}
+	const native = flat(foldTolerance(stored), null);
+	const lattice = quantizationLattice(found, layout);
+	return lattice ? [native, ...fromLattice(lattice, native.tolerance)] : [native];
+}
+
+/** What a right fold has to keep to that was done in float32 at least and stored as `stored`. */
+export function strictestPrecision(layout: ChannelLayout, stored: FloatName): FoundPrecision {
+	return evenly(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
+}
+
+function evenly(layout: ChannelLayout, tolerance: FoldTolerance, cause: FoundPrecision['cause']): FoundPrecision {
+	return { cause, tolerance, absolute: new Float64Array(channelCount(layout)).fill(tolerance.weightAbsolute) };
+}
+
+const isWider = (stored: FloatName, type: FloatName): boolean =>
+	stored === 'float64' || (stored === 'float32' && type !== 'float32');
+
+/** Rounded to the nearest step; or truncated, or clipped at the end of the range: a whole step. */
+function fromLattice(lattice: Lattice, tolerance: FoldTolerance): FoundPrecision[] {
+	return [0.5, 1].map((steps) => ({
+		cause: 'quantized-int8' as const,
+		tolerance,
+		absolute: lattice.steps.map((step) => step * (steps + LATTICE_SLACK) + tolerance.weightAbsolute),
+		lattice,
+		...(steps > 0.5 && { loose: {} }),
+	}));
+}
+
+/** The step itself was rounded, and so was each product with it. */
+const LATTICE_SLACK = 1e-3;

@@ -1,0 +1,131 @@
+import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
+
+/** What a row of found weights says about the factor it was multiplied by. */
+export const RowState = {
+	/** The found row is a multiple of the original one, within rounding. */
+	multiple: 0,
+	/** Both rows are zero: any factor fits. */
+	empty: 1,
+	/** No factor fits: the row was edited, belongs to another channel, or was scaled along another axis. */
+	distorted: 2,
+} as const;
+
+/**
+ * For each row the interval of factors r for which every element obeys |found - r w| <= relative |r w| + absolute. An
+ * interval, not an estimate: a hypothesis that predicts the factor is then simply inside or outside, and how much an
+ * agreement proves follows from the width.
+ */
+export interface RowRatios {
+	readonly low: Float64Array;
+	readonly high: Float64Array;
+	readonly state: Uint8Array;
+	/** The relative allowance that the intervals were found with. */
+	readonly relative: number;
+}
+
+export interface RatioOptions {
+	readonly found: Float32Array | Float64Array;
+	readonly original: Float32Array | Float64Array;
+	readonly layout: ChannelLayout;
+	readonly relative: number;
+	/** One a row. */
+	readonly absolute: Float64Array;
+	/** Row of the original that each found row is compared with; its own by default. */
+	readonly source?: Int32Array;
+}
+
+/** Index of the first element of a row's run number `i`. */
+export function runStart({ outer, perGroup, inner }: ChannelLayout, row: number, i: number): number {
+	const group = Math.floor(row / perGroup);
+	return ((group * outer + i) * perGroup + (row - group * perGroup)) * inner;
+}
+
+export function rowRatios(options: RatioOptions): RowRatios {
+	const rows = channelCount(options.layout);
+	const { relative } = options;
+	const result = { low: new Float64Array(rows), high: new Float64Array(rows), state: new Uint8Array(rows), relative };
+	for (let row = 0; row < rows; row++) {
+		const [low, high] = ratioInterval(options, row, options.source?.[row] ?? row);
+		result.low[row] = low;
+		result.high[row] = high;
+		const bounded = low > Number.NEGATIVE_INFINITY || high < Number.POSITIVE_INFINITY;
+		result.state[row] = low > high ? RowState.distorted : bounded ? RowState.multiple : RowState.empty;
+	}
+	return result;
+}
+
+const DISTORTED: [number, number] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+/** The intersection of the elements' intervals; stops at the first contradiction. */
+export function ratioInterval(options: RatioOptions, row: number, source: number): [number, number] {
+	const { found, original, layout, relative } = options;
+	const absolute = options.absolute[row];
+	let low = Number.NEGATIVE_INFINITY;
+	let high = Number.POSITIVE_INFINITY;
+	for (let i = 0; i < layout.outer; i++) {
+		const start = runStart(layout, row, i);
+		const shift = runStart(layout, source, i) - start;
+		for (let index = start; index < start + layout.inner; index++) {
+			const w = original[index + shift];
+			const f = found[index];
+			// The values of x = r w with |f - x| <= relative |x| + absolute.
+			const least = (f - absolute) / (f >= absolute ? 1 + relative : 1 - relative);
+			const most = (f + absolute) / (f >= -absolute ? 1 - relative : 1 + relative);
+			if (w === 0) {
+				if (!(least <= 0 && 0 <= most)) {
+					return DISTORTED;
+				}
+				continue;
+			}
+			low = Math.max(low, w > 0 ? least / w : most / w);
+			high = Math.min(high, w > 0 ? most / w : least / w);
+			// False for NaN, which the maximum hands on.
+			if (!(low <= high)) {
+				return DISTORTED;
+			}
+		}
+	}
+	return [low, high];
+}
+
+/** Rows that are multiples, rows that say anything at all. */
+export function countMultiples({ state }: Pick<RowRatios, 'state'>): {
+	readonly multiples: number;
+	readonly informative: number;
+} {
+	let multiples = 0;
+	let informative = 0;
+	for (const value of state) {
+		multiples += value === RowState.multiple ? 1 : 0;
+		informative += value === RowState.empty ? 0 : 1;
+	}
+	return { multiples, informative };
+}
+
+/** Cosine of the angle between a found row and an original one; NaN when either is zero. */
+export function rowCosine(
+	{ found, original, layout }: Pick<RatioOptions, 'found' | 'original' | 'layout'>,
+	row: number,
+	source: number,
+): number {
+	let ff = 0;
+	let fw = 0;
+	let ww = 0;
+	for (let i = 0; i < layout.outer; i++) {
+		const start = runStart(layout, row, i);
+		const shift = runStart(layout, source, i) - start;
+		for (let index = start; index < start + layout.inner; index++) {
+			const w = original[index + shift];
+			const f = found[index];
+			ff += f * f;
+			fw += f * w;
+			ww += w * w;
+		}
+	}
+	return fw / Math.sqrt(ff * ww);
+}
+
+/** Rows in which the ratio proves something need more than one element. */
+export function hasDirection(layout: ChannelLayout): boolean {
+	return rowLength(layout) > 1;
+}

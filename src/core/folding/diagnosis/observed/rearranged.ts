@@ -1,0 +1,153 @@
+import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
+import type { FoldCase } from './fold-case.js';
+import { runStart } from './ratios.js';
+
+/** Rows looked at: enough that no chance makes them all agree. */
+const SAMPLE = 16;
+/** Cosine from which two rows are the same but for rounding, to 8 bits included. */
+const SAME = 0.98;
+/** Kernel axes in words, from the last one backwards. */
+const AXES = ['width', 'height', 'depth'];
+
+/** An order of the elements within a row: element `order[p]` of the original stands at position p. */
+interface Order {
+	readonly words: string;
+	readonly order: Int32Array;
+}
+
+/**
+ * In which other order the elements within the rows are the original ones, in words that follow "with": the kernel
+ * flipped or transposed, the input channels in another order. A few rows and a dozen of orders are tried, however large the
+ * weight is. Undefined where none fits.
+ */
+export function rearrangement(fold: FoldCase): string | undefined {
+	const { layout } = fold.original;
+	const length = rowLength(layout);
+	const kernel = fold.dims.slice(2);
+	const rows = sampledRows(fold);
+	if (length < 2 || rows.length === 0) {
+		return undefined;
+	}
+	const tried = [...kernelOrders(kernel, length), ...inputOrders(rows, length, kernel)];
+	return tried.find(({ order }) => rows.every((row) => cosine(row, order) >= SAME))?.words;
+}
+
+interface RowPair {
+	readonly found: Float64Array;
+	readonly original: Float64Array;
+}
+
+/** Rows spread over the weight that are zero in neither model, made as long as 1. */
+function sampledRows({ original, found }: FoldCase): RowPair[] {
+	const rows = channelCount(original.layout);
+	const count = Math.min(rows, SAMPLE);
+	return Array.from({ length: count }, (_, index) => Math.floor((index * rows) / count))
+		.map((row) => ({
+			found: unitRow(found.weight, original.layout, row),
+			original: unitRow(original.weight, original.layout, row),
+		}))
+		.filter((pair) => pair.found.some((value) => value !== 0) && pair.original.some((value) => value !== 0));
+}
+
+function unitRow(weight: Float32Array | Float64Array, layout: ChannelLayout, row: number): Float64Array {
+	const values = new Float64Array(rowLength(layout));
+	for (let i = 0; i < layout.outer; i++) {
+		const start = runStart(layout, row, i);
+		values.set(weight.subarray(start, start + layout.inner), i * layout.inner);
+	}
+	const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+	return length > 0 ? values.map((value) => value / length) : values;
+}
+
+/** |cos| between a found row and the original one with its elements in that order. */
+function cosine({ found, original }: RowPair, order: Int32Array): number {
+	return Math.abs(found.reduce((sum, value, position) => sum + value * original[order[position]], 0));
+}
+
+/** The kernel flipped along any of its axes, or with the last two swapped. */
+function kernelOrders(kernel: readonly number[], length: number): Order[] {
+	const size = kernel.reduce((product, dim) => product * dim, 1);
+	const orders: Order[] = [];
+	const add = (words: string, of: (coordinates: readonly number[]) => readonly number[]) => {
+		const inner = Int32Array.from({ length: size }, (_, k) => toIndex(of(toCoordinates(k, kernel)), kernel));
+		const order = Int32Array.from({ length }, (_, p) => p - (p % size) + inner[p % size]);
+		orders.push({ words, order });
+	};
+	const axes = Array.from(kernel.keys()).filter((axis) => kernel[axis] > 1);
+	for (let chosen = 1; chosen < 2 ** axes.length; chosen++) {
+		const flipped = axes.filter((_, bit) => chosen & (1 << bit));
+		const names = flipped.map((axis) => AXES[kernel.length - 1 - axis] ?? `axis ${axis + 2}`);
+		add(`the kernel flipped along its ${names.join(' and ')}`, (coordinates) =>
+			coordinates.map((at, axis) => (flipped.includes(axis) ? kernel[axis] - 1 - at : at)),
+		);
+	}
+	const [height, width] = kernel.slice(-2);
+	if (kernel.length >= 2 && height === width && height > 1) {
+		add("the kernel's height and width swapped", (coordinates) => [
+			...coordinates.slice(0, -2),
+			...coordinates.slice(-2).reverse(),
+		]);
+	}
+	return orders;
+}
+
+function toCoordinates(index: number, dims: readonly number[]): number[] {
+	const coordinates = new Array<number>(dims.length);
+	let rest = index;
+	for (let axis = dims.length - 1; axis >= 0; axis--) {
+		coordinates[axis] = rest % dims[axis];
+		rest = Math.floor(rest / dims[axis]);
+	}
+	return coordinates;
+}
+
+const toIndex = (coordinates: readonly number[], dims: readonly number[]): number =>
+	coordinates.reduce((index, at, axis) => index * dims[axis] + at, 0);
+
+/** The input channels in reverse, or in the order that a summary of each gives. */
+function inputOrders(rows: readonly RowPair[], length: number, kernel: readonly number[]): Order[] {
+	const size = kernel.reduce((product, dim) => product * dim, 1);
+	const inputs = length / size;
+	if (inputs < 2) {
+		return [];
+	}
+	const ordered = (words: string, source: (input: number) => number): Order => ({
+		words,
+		order: Int32Array.from({ length }, (_, p) => source(Math.floor(p / size)) * size + (p % size)),
+	});
+	const reversed = inputs === 3 ? 'the input channels in reverse (BGR for RGB)' : 'the input channels in reverse';
+	const founds = rankOfInputs(
+		rows.map(({ found }) => found),
+		inputs,
+	);
+	const originals = rankOfInputs(
+		rows.map(({ original }) => original),
+		inputs,
+	);
+	const source = new Int32Array(inputs);
+	founds.forEach((input, rank) => {
+		source[input] = originals[rank];
+	});
+	return [
+		ordered(reversed, (input) => inputs - 1 - input),
+		ordered(
+			'the input channels in another order, as is right behind a layer whose output channels were put in that order',
+			(input) => source[input],
+		),
+	];
+}
+
+/** Input channels sorted by a weighted sum of their magnitudes, which a row's factor does not change. */
+function rankOfInputs(rows: readonly Float64Array[], inputs: number): number[] {
+	const sums = new Float64Array(inputs);
+	rows.forEach((row, index) => {
+		const size = row.length / inputs;
+		row.forEach((value, position) => {
+			sums[Math.floor(position / size)] += Math.abs(value) * (1 + (((index * size + (position % size)) * GOLDEN) % 1));
+		});
+	});
+	return Array.from(sums.keys()).sort((a, b) => sums[a] - sums[b]);
+}
+
+/** Multiples of the golden ratio spread evenly over [0, 1): a weight of its own for every element. */
+const GOLDEN = 0.618033988749895;

@@ -1,0 +1,97 @@
+import { representable } from '../operators/formats.js';
+import { parameterOrders } from './hypotheses/parameter-order.js';
+import { type Arrangement, wrongAxes, wrongGroupOrders } from './observed/arrangement.js';
+import type { FoldCase } from './observed/fold-case.js';
+import { permutedChannels } from './observed/permutation.js';
+import { type FoundPrecision, foundPrecisions } from './observed/precision.js';
+import { countMultiples, type RowRatios, rowRatios } from './observed/ratios.js';
+
+/** One reading of the found weights: how they are arranged and how they were rounded. */
+export interface Setting {
+	readonly arrangement: Arrangement;
+	readonly precision: FoundPrecision;
+	readonly ratios: RowRatios;
+	/** Share of the informative rows that are multiples of their originals. */
+	readonly fit: number;
+}
+
+/** An arrangement under which fewer rows are multiples than this is no arrangement of these weights. */
+const LEAST_FIT = 0.75;
+
+/** Rows and parameters where they belong, with every reading of the rounding that the values warrant. */
+export function rightSettings(fold: FoldCase): readonly Setting[] {
+	const { layout } = fold.original;
+	const read = foundPrecisions(fold.found.weight, layout, fold.stored, fold.source).map((precision) =>
+		readSetting(fold, { deviation: null, layout }, precision),
+	);
+	return read.filter(({ precision }) => isWarranted(fold, precision, read));
+}
+
+/**
+ * Rows or parameters in another order, or scaled along another axis, as far as the rows allow it.
+ * @param isExplained every row is explained with the parameters in their order: no other order could be as short.
+ */
+export function otherSettings(fold: FoldCase, right: readonly Setting[], isExplained: boolean): readonly Setting[] {
+	return [...rearranged(fold, right), ...(isExplained ? [] : reordered(fold, bestFit(right)))];
+}
+
+/** The first of those under which most rows are multiples. */
+export function bestFit(settings: readonly Setting[]): Setting {
+	return settings.reduce((a, b) => (b.fit > a.fit ? b : a));
+}
+
+/** A loose reading of the rounding would hide what a strict one that fits all rows shows. */
+function isWarranted({ original }: FoldCase, { loose, cause }: FoundPrecision, read: readonly Setting[]): boolean {
+	if (!loose) {
+		return true;
+	}
+	const isStrictEnough = read.some(({ precision, fit }) => !precision.loose && precision.cause === cause && fit === 1);
+	return !isStrictEnough || (loose.type !== undefined && representable(original.weight, loose.type));
+}
+
+function readSetting(fold: FoldCase, arrangement: Arrangement, precision: FoundPrecision): Setting {
+	const ratios = rowRatios({
+		found: fold.found.weight,
+		original: fold.original.weight,
+		layout: arrangement.layout,
+		relative: precision.tolerance.weightRelative,
+		absolute: precision.absolute,
+		...(arrangement.source && { source: arrangement.source }),
+	});
+	const { multiples, informative } = countMultiples(ratios);
+	return { arrangement, precision, ratios, fit: informative > 0 ? multiples / informative : 1 };
+}
+
+/** Other arrangements of the weights themselves: wrong axes, channels in another order. */
+function rearranged(fold: FoldCase, right: readonly Setting[]): Setting[] {
+	const { layout } = fold.original;
+	// Under another axis a row mixes rows of the tensor: the largest step of any applies.
+	const precisions = right.map(({ precision }) => {
+		const largest = precision.absolute.reduce((a, b) => Math.max(a, b), 0);
+		return { ...precision, absolute: new Float64Array(precision.absolute.length).fill(largest) };
+	});
+	const settings = wrongAxes(fold.dims, layout).map((arrangement) =>
+		bestFit(precisions.map((precision) => readSetting(fold, arrangement, precision))),
+	);
+	for (const { precision, ratios } of right) {
+		const options = {
+			found: fold.found.weight,
+			original: fold.original.weight,
+			layout,
+			relative: precision.tolerance.weightRelative,
+			absolute: precision.absolute,
+		};
+		settings.push(...permutedChannels(options, ratios).map((arrangement) => readSetting(fold, arrangement, precision)));
+	}
+	return settings.filter(({ fit }) => fit >= LEAST_FIT);
+}
+
+/** Rows in place, parameters in another order. */
+function reordered(fold: FoldCase, setting: Setting): Setting[] {
+	if (setting.fit < LEAST_FIT) {
+		return [];
+	}
+	const { layout } = setting.arrangement;
+	const orders = [...wrongGroupOrders(layout, fold.groups), ...parameterOrders(fold, setting.ratios)];
+	return orders.map((arrangement) => ({ ...setting, arrangement }));
+}

@@ -1,0 +1,178 @@
+import { affine } from '../../batchnorm/affine.js';
+import { FLOAT_FORMATS, type FloatName } from '../../batchnorm/bound.js';
+import { roundTo } from './formats.js';
+import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
+
+/** A linear operator's constants: y = weight * x + bias, one row of `weight` and one `bias` an output channel. */
+export interface LinearWeights {
+	/** In the tensor's own order; Gemm's alpha multiplied in. */
+	readonly weight: Float32Array | Float64Array;
+	readonly layout: ChannelLayout;
+	/** Gemm's beta multiplied in; null: the operator has none, which means 0. */
+	readonly bias: Float64Array | null;
+}
+
+/**
+ * BN parameters spread over the rows of the weight they are folded into: all of the same length. Usually the parameters
+ * themselves; where a Reshape splits a channel over several rows, each row has its channel's values.
+ */
+export interface FoldParameters {
+	readonly gamma: Float64Array;
+	readonly beta: Float64Array;
+	/** Running mean and running variance. */
+	readonly mean: Float64Array;
+	readonly variance: Float64Array;
+	readonly epsilon: number;
+}
+
+/** Gathers parameters (or a bias): entry r of the result is entry rows[r] of the source. */
+export function gather(values: Float64Array, rows: ArrayLike<number>): Float64Array {
+	return Float64Array.from(rows, (row) => values[row]);
+}
+
+export function gatherParameters(parameters: FoldParameters, rows: ArrayLike<number>): FoldParameters {
+	return {
+		gamma: gather(parameters.gamma, rows),
+		beta: gather(parameters.beta, rows),
+		mean: gather(parameters.mean, rows),
+		variance: gather(parameters.variance, rows),
+		epsilon: parameters.epsilon,
+	};
+}
+
+/** What a right fold makes of an operator, in float64 and not yet rounded. */
+export interface ExpectedFold {
+	/** s = gamma / sqrt(variance + epsilon): row c of the weight is multiplied by scale[c]. */
+	readonly scale: Float64Array;
+	/** (b - mean) * s + beta. */
+	readonly bias: Float64Array;
+}
+
+/**
+ * Folds a BN that follows a linear operator into it: W' = s W over the output channels, b' = (b - mean) s + beta
+ * (arXiv 1502.03167, section 3.2, applied to ONNX's Conv, ConvTranspose, Gemm and MatMul through {@link ChannelLayout}).
+ */
+export function expectedFold(bias: Float64Array | null, parameters: FoldParameters): ExpectedFold {
+	const { gamma, beta, mean, variance, epsilon } = parameters;
+	const { scale } = affine(gamma, beta, mean, variance, epsilon);
+	return { scale, bias: scale.map((s, c) => ((bias?.[c] ?? 0) - mean[c]) * s + beta[c]) };
+}
+
+/** Multiplies every row by its scale, in float64, and rounds once to `dtype`. */
+export function scaleRows(
+	weight: Float32Array | Float64Array,
+	layout: ChannelLayout,
+	scale: Float64Array,
+	dtype: FloatName,
+): Float32Array | Float64Array {
+	const result = weight.slice();
+	forEachRun(layout, (channel, start) => {
+		const s = scale[channel];
+		for (let index = start; index < start + layout.inner; index++) {
+			result[index] = roundTo(weight[index] * s, dtype);
+		}
+	});
+	return result;
+}
+
+/** Input and output channels of an operator that a BN in front is folded into: two layouts of one weight tensor. */
+export interface ForwardLayouts {
+	readonly input: ChannelLayout;
+	readonly output: ChannelLayout;
+}
+
+/**
+ * Folds a BN in front of a linear operator into it: W (s x + t) + b = (W s) x + (b + W t), with s and t over the *input*
+ * channels. Exact only without padding, or where t is 0: padding inserts zeros after the BN, not before it, so a padded
+ * border sees W x alone. The caller decides; this computes the interior.
+ * @returns the bias b + W t of each output channel, unrounded; the weight is `scaleRows(weight, input, s, dtype)`.
+ */
+export function forwardBias(
+	weight: Float32Array | Float64Array,
+	layouts: ForwardLayouts,
+	bias: Float64Array | null,
+	shift: Float64Array,
+): Float64Array {
+	const output = new Int32Array(weight.length);
+	forEachRun(layouts.output, (channel, start) => {
+		output.fill(channel, start, start + layouts.output.inner);
+	});
+	const result = bias?.slice() ?? new Float64Array(channelCount(layouts.output));
+	forEachRun(layouts.input, (channel, start) => {
+		const t = shift[channel];
+		for (let index = start; index < start + layouts.input.inner; index++) {
+			result[output[index]] += weight[index] * t;
+		}
+	});
+	return result;
+}
+
+/**
+ * How far another tool's fold may lie from the exact one when nothing is wrong: |found - exact| <= relative * |exact| +
+ * absolute for weights. With u the unit roundoff of the arithmetic that the tool folds in, and gamma(k) = k u / (1 - k u)
+ * (Higham, "Accuracy and Stability of Numerical Algorithms", chapter 3):
+ *
+ *     v  = fl(variance + epsilon)    1 rounding; 1 more for an epsilon kept as double or as float: halved by the root
+ *     d  = fl(sqrt(v))               1, 2 granted: vectorised square roots are off by up to one ulp on some targets
+ *     s' = fl(gamma / d)             1, or 2 as a reciprocal and a product, and 1 more granted for the reciprocal
+ *     W' = fl(W s')                  1
+ *
+ * 1 + 2 + 3 + 1 = 7 roundings. The bias, whichever way it is put together ((b - mean) s + beta, or b s + (beta - mean
+ * s)), is a sum of b s, mean s and beta: each product takes 7 roundings and at most 3 additions, beta at most 2, so
+ *
+ *     |b' - exact| <= gamma(10) (|b s| + |mean s|) + gamma(2) |beta|
+ *
+ * A tool that folds in a wider type and rounds once to a narrower one adds that type's u, relative to the result, and
+ * half its smallest subnormal.
+ */
+export interface FoldTolerance {
+	readonly weightRelative: number;
+	readonly weightAbsolute: number;
+	/** Relative to |b s| + |mean s| and to |beta|. */
+	readonly biasTerms: number;
+	readonly biasBeta: number;
+	/** Relative to the bias itself: its last rounding. */
+	readonly biasRelative: number;
+	readonly biasAbsolute: number;
+}
+
+const WEIGHT_ROUNDINGS = 7;
+const BIAS_ROUNDINGS = 10;
+const BETA_ROUNDINGS = 2;
+
+const compounded = (roundings: number, u: number): number => (roundings * u) / (1 - roundings * u);
+
+/** The tolerance of a fold done in `arithmetic` and stored as `stored`. */
+export function foldTolerance(stored: FloatName, arithmetic: FloatName = stored): FoldTolerance {
+	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[arithmetic];
+	const last = FLOAT_FORMATS[stored];
+	const rounding = stored === arithmetic ? 0 : last.unitRoundoff;
+	return {
+		weightRelative: compounded(WEIGHT_ROUNDINGS, u) + rounding,
+		// One subnormal of the arithmetic for W s', W times another for s' itself: weights above 1 are rare and s' far from 0.
+		weightAbsolute: 2 * tiny + (rounding && last.tiny / 2),
+		biasTerms: compounded(BIAS_ROUNDINGS, u),
+		biasBeta: compounded(BETA_ROUNDINGS, u),
+		biasRelative: rounding,
+		biasAbsolute: 3 * tiny + (rounding && last.tiny / 2),
+	};
+}
+
+/** Allowed error of each row's bias: the bound of {@link FoldTolerance} with `scale` for s. */
+export function biasBounds(
+	tolerance: FoldTolerance,
+	bias: Float64Array | null,
+	{ beta, mean }: Pick<FoldParameters, 'beta' | 'mean'>,
+	scale: Float64Array,
+): Float64Array {
+	return scale.map((s, c) => {
+		const terms = Math.abs((bias?.[c] ?? 0) * s) + Math.abs(mean[c] * s);
+		const largest = terms + Math.abs(beta[c]);
+		return (
+			tolerance.biasTerms * terms +
+			tolerance.biasBeta * Math.abs(beta[c]) +
+			tolerance.biasRelative * largest +
+			tolerance.biasAbsolute
+		);
+	});
+}

@@ -1,0 +1,134 @@
+import type { Scope } from '../../onnx/graph/scope.js';
+import type { Place } from '../../onnx/graph/traverse.js';
+import type { Node, TensorRecord } from '../../onnx/model.js';
+
+export type LinearKind = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
+
+/** Where a linear operator keeps its constants: positions among the node's inputs. */
+interface Slots {
+	readonly kind: LinearKind;
+	readonly weight: number;
+	readonly bias: number;
+	/** Scale and zero point of a weight that the operator takes quantized, and the scale of its input. */
+	readonly quantization?: { readonly scale: number; readonly zeroPoint: number; readonly inputScale: number };
+}
+
+const FLOAT = (kind: LinearKind): Slots => ({ kind, weight: 1, bias: 2 });
+
+/** "domain:operator" -> what it is. The runtime's own fusions only add an activation. */
+const OPERATORS: ReadonlyMap<string, Slots> = new Map([
+	[':Conv', FLOAT('Conv')],
+	[':ConvTranspose', FLOAT('ConvTranspose')],
+	[':Gemm', FLOAT('Gemm')],
+	[':MatMul', FLOAT('MatMul')],
+	['com.microsoft:FusedConv', FLOAT('Conv')],
+	['com.microsoft:FusedGemm', FLOAT('Gemm')],
+	[':QLinearConv', { kind: 'Conv', weight: 3, bias: 8, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } }],
+]);
+
+/** A node that multiplies its input by a weight, as far as the structure tells; nothing is read. */
+export interface LinearOperator {
+	/** Position among the model's linear operators, in graph order. */
+	readonly index: number;
+	readonly scope: Scope;
+	readonly node: Node;
+	readonly kind: LinearKind;
+	/** The node's name, else its output's. */
+	readonly name: string;
+	readonly weight: string;
+	/** '' where it has none, or a Gemm multiplies it by 0. */
+	readonly bias: string;
+	readonly quantization?: {
+		readonly scale: string;
+		readonly zeroPoint: string;
+		readonly inputScale: string;
+	};
+	/** Of Conv and ConvTranspose; 1 otherwise. */
+	readonly group: number;
+	readonly transB: boolean;
+	/** Gemm's factors on the product and on the bias. */
+	readonly alpha: number;
+	readonly beta: number;
+	/** Tensor that it writes. */
+	readonly output: string;
+}
+
+export function linearOperator({ scope, node }: Place, index: number): LinearOperator | undefined {
+	const slots = OPERATORS.get(`${node.domain}:${node.opType}`);
+	const weight = slots && (node.inputs[slots.weight] ?? '');
+	if (!slots || !weight || scope.lookup(weight).kind === 'input') {
+		return undefined;
+	}
+	const { quantization: at } = slots;
+	const input = (position: number) => node.inputs[position] ?? '';
+	const isGemm = slots.kind === 'Gemm';
+	const beta = isGemm ? (scope.attribute(node, 'beta')?.f ?? 1) : 1;
+	return {
+		index,
+		scope,
+		node,
+		kind: slots.kind,
+		name: node.name || node.outputs[0] || `${node.opType}_${node.index}`,
+		weight,
+		bias: beta === 0 ? '' : input(slots.bias),
+		...(at && {
+			quantization: {
+				scale: input(at.scale),
+				zeroPoint: input(at.zeroPoint),
+				inputScale: input(at.inputScale),
+			},
+		}),
+		group: Math.max(1, scope.attribute(node, 'group')?.i ?? 1),
+		transB: isGemm && (scope.attribute(node, 'transB')?.i ?? 0) !== 0,
+		alpha: isGemm ? (scope.attribute(node, 'alpha')?.f ?? 1) : 1,
+		beta,
+		output: node.outputs[0] ?? '',
+	};
+}
+
+/** Whether a bias can be an input of the operator. */
+export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
+	return kind !== 'MatMul' && beta !== 0;
+}
+
+/** Whether another node reads an operator's weight, too, so that a fold has to copy it. */
+export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
+	return scope.lookup(weight).kind === 'initializer' && scope.consumers(weight).length > 1;
+}
+
+/** A weight kept in integers would have to be quantized again: another model, not a fold. */
+export function isQuantized({ scope, weight, quantization }: LinearOperator): boolean {
+	let at = { scope, name: weight };
+	for (let step = 0; step < MAX_IDENTITIES; step++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node' || definition.node.opType === 'DequantizeLinear') {
+			return quantization !== undefined || definition.kind === 'node';
+		}
+		at = { scope: definition.scope, name: definition.node.inputs[0] ?? '' };
+	}
+	return false;
+}
+
+/** The tensor in the file that a name is, handed on by Identity at most; undefined for anything computed. */
+export function recordOf(scope: Scope, name: string): TensorRecord | undefined {
+	let at = { scope, name };
+	for (let step = 0; step < MAX_IDENTITIES; step++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind === 'initializer') {
+			return definition.record;
+		}
+		if (definition.kind !== 'node' || definition.node.domain !== '') {
+			return undefined;
+		}
+		if (definition.node.opType === 'Constant') {
+			return definition.scope.attribute(definition.node, 'value')?.t;
+		}
+		if (definition.node.opType !== 'Identity') {
+			return undefined;
+		}
+		at = { scope: definition.scope, name: definition.node.inputs[0] ?? '' };
+	}
+	return undefined;
+}
+
+const MAX_IDENTITIES = 32;

@@ -1,0 +1,230 @@
+import { type FloatName, isFloatName } from '../../batchnorm/bound.js';
+import { OnnxError } from '../../onnx/errors.js';
+import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
+import { ShapeInference } from '../../onnx/graph/infer.js';
+import type { Scope } from '../../onnx/graph/scope.js';
+import type { Tensor, TensorRecord } from '../../onnx/model.js';
+import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
+import { elementBits, typeName } from '../../onnx/types.js';
+import type { LinearWeights } from './expected.js';
+import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount } from './layout.js';
+import { type LinearOperator, recordOf } from './linear.js';
+
+/** A linear operator's constants, read. */
+export interface OperatorWeights extends LinearWeights {
+	readonly dims: readonly number[];
+	/** Element type in which the weights are kept; float32 for quantized ones, whose product with the scale is meant. */
+	readonly stored: FloatName;
+}
+
+/** The tensor that a constant is broadcast against. */
+export interface BroadcastPartner {
+	/** Dimensions after the channel's; "any": not known. */
+	readonly behind: number | 'any';
+	/** Dimensions in all, where that is known. */
+	readonly rank?: number;
+}
+
+/** The layout of a weight of these dims, undefined where they do not fit the operator. */
+export function weightLayout(
+	{ kind, transB, group }: Pick<LinearOperator, 'kind' | 'transB' | 'group'>,
+	dims: readonly number[],
+): ChannelLayout | undefined {
+	const isConvolution = kind === 'Conv' || kind === 'ConvTranspose';
+	if (dims.length < (isConvolution ? 3 : 2) || dims.some((dim) => dim <= 0) || (kind === 'Gemm' && dims.length > 2)) {
+		return undefined;
+	}
+	if (kind === 'ConvTranspose') {
+		return dims[0] % group === 0 ? alongGroupedAxis(dims, group) : undefined;
+	}
+	if (kind === 'Conv') {
+		return dims[0] % group === 0 ? alongAxis(dims, 0) : undefined;
+	}
+	return alongAxis(dims, transB ? 0 : dims.length - 1);
+}
+
+/** Reads the constants of one model's linear operators. */
+export class WeightReader {
+	readonly #access: TensorAccess;
+	readonly #shapes = new ShapeInference();
+	/** Constant expressions, which are costly to evaluate again; tensors of the file are read anew. */
+	readonly #expressions = new Map<string, Promise<Tensor | undefined>>();
+
+	constructor(access: TensorAccess) {
+		this.#access = access;
+	}
+
+	/**
+	 * Shape of an operator's weight, undefined when it is no constant or does not fit. A constant expression is evaluated
+	 * for it only where the structure does not tell.
+	 */
+	async dims({ scope, weight }: LinearOperator): Promise<readonly number[] | undefined> {
+		const dims = recordOf(scope, weight)?.dims ?? this.#inferred(scope, weight);
+		const known = dims ?? (await this.#resolve(scope, weight))?.dims;
+		return known && known.length > 0 ? known : undefined;
+	}
+
+	/** Of a weight that is transposed or dequantized, say: as large as the weight itself, and read to be used only. */
+	#inferred(scope: Scope, name: string): readonly number[] | undefined {
+		const { shape } = isConstant(scope, name) ? this.#shapes.of(scope, name) : { shape: undefined };
+		return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
+	}
+
+	/** Whether an operator's bias, if it has one, is a constant with one value an output channel or one for all. */
+	async hasFittingBias(operator: LinearOperator): Promise<boolean> {
+		const { scope, bias } = operator;
+		const dims = await this.dims(operator);
+		const layout = dims && weightLayout(operator, dims);
+		if (bias === '' || !layout) {
+			return layout !== undefined;
+		}
+		const shape = recordOf(scope, bias)?.dims ?? (await this.#resolve(scope, bias))?.dims;
+		return shape !== undefined && isPerChannel(shape, channelCount(layout));
+	}
+
+	/** The whole weight and bias; undefined when they are not constant, or a sentence when they cannot be read. */
+	async read(operator: LinearOperator): Promise<OperatorWeights | string> {
+		const { scope } = operator;
+		try {
+			const tensor = await this.#tensor(scope, operator.weight);
+			const layout = tensor && weightLayout(operator, tensor.dims);
+			if (!tensor || !layout || elementCount(layout) !== tensor.data.length) {
+				return `The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`;
+			}
+			const weight = await this.#dequantize(operator, tensor, layout);
+			const bias = operator.bias === '' ? null : await this.#bias(operator, layout);
+			const type = typeName(tensor.dataType);
+			const stored = isFloatName(type) ? type : 'float32';
+			return bias === undefined
+				? `The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`
+				: { weight, layout, bias, dims: tensor.dims, stored };
+		} catch (error) {
+			return sentenceOf(error);
+		}
+	}
+
+	/**
+	 * Elements from the start of the weight, at least `count` of them or all: enough to recognise it by, without reading
+	 * a large tensor twice. Undefined where that cannot be had.
+	 */
+	async sample(operator: LinearOperator, count: number): Promise<Float32Array | Float64Array | undefined> {
+		const record = recordOf(operator.scope, operator.weight);
+		const head = record && headOf(record, count);
+		try {
+			const tensor = head ? await readTensor(head, this.#access) : await this.#tensor(operator.scope, operator.weight);
+			return tensor?.data;
+		} catch (error) {
+			if (error instanceof OnnxError) {
+				// Whoever reads the whole tensor is told why it cannot be had.
+				return undefined;
+			}
+			throw error;
+		}
+	}
+
+	/** A constant with one value a channel, or one for all; undefined where it is none. */
+	async perChannel(
+		scope: Scope,
+		name: string,
+		channels: number,
+		against: BroadcastPartner = { behind: 0 },
+	): Promise<Float64Array | undefined> {
+		const tensor = await this.#tensor(scope, name);
+		if (!tensor) {
+			return undefined;
+		}
+		const { data, dims } = tensor;
+		if (!isPerChannel(dims, channels, against)) {
+			return undefined;
+		}
+		return data.length === 1 ? new Float64Array(channels).fill(data[0]) : Float64Array.from(data);
+	}
+
+	/** A constant list of integers: a shape, axes. */
+	async integers(scope: Scope, name: string): Promise<readonly number[] | undefined> {
+		const tensor = name === '' ? undefined : await this.#tensor(scope, name);
+		return tensor && Array.from(tensor.data);
+	}
+
+	/** `(w - zero point) * scale` where the operator takes its weight quantized, `alpha * w` for Gemm. */
+	async #dequantize(operator: LinearOperator, { data }: Tensor, layout: ChannelLayout) {
+		const { alpha, quantization, scope } = operator;
+		if (!quantization) {
+			return alpha === 1 ? data : Float64Array.from(data, (value) => value * alpha);
+		}
+		const channels = channelCount(layout);
+		const scale = await this.perChannel(scope, quantization.scale, channels);
+		const zero = quantization.zeroPoint && (await this.perChannel(scope, quantization.zeroPoint, channels));
+		if (!scale) {
+			throw new OnnxError('bad-tensor', `The weight's scale of ${operator.name} is no constant.`);
+		}
+		// QLinearConv has its output channels first.
+		const length = data.length / channels;
+		return Float32Array.from(data, (value, index) => {
+			const channel = Math.floor(index / length);
+			return (value - (zero ? zero[channel] : 0)) * scale[channel];
+		});
+	}
+
+	async #bias(operator: LinearOperator, layout: ChannelLayout): Promise<Float64Array | undefined> {
+		const { scope, beta, quantization } = operator;
+		const channels = channelCount(layout);
+		const bias = await this.perChannel(scope, operator.bias, channels);
+		if (!quantization) {
+			return beta === 1 ? bias : bias?.map((value) => value * beta);
+		}
+		const step = await this.perChannel(scope, quantization.scale, channels);
+		const input = await this.perChannel(scope, quantization.inputScale, channels);
+		return step && input && bias?.map((value, channel) => value * step[channel] * input[channel]);
+	}
+
+	async #tensor(scope: Scope, name: string): Promise<Tensor | undefined> {
+		const record = recordOf(scope, name);
+		return record ? readTensor(record, this.#access) : this.#resolve(scope, name);
+	}
+
+	#resolve(scope: Scope, name: string): Promise<Tensor | undefined> {
+		const key = `${scope.path}\0${name}`;
+		const tensor = this.#expressions.get(key) ?? this.#evaluate(scope, name);
+		this.#expressions.set(key, tensor);
+		return tensor;
+	}
+
+	/** A resolver for each expression: its limits are meant for the small parameters of a whole model. */
+	async #evaluate(scope: Scope, name: string): Promise<Tensor | undefined> {
+		return (await new ConstantResolver(this.#access).resolve(scope, name)).tensor ?? undefined;
+	}
+}
+
+/** Whether a shape is one value a channel, along the channels' axis, or one value in all, and adds no dimension. */
+export function isPerChannel(
+	dims: readonly number[],
+	channels: number,
+	{ behind, rank = dims.length }: BroadcastPartner = { behind: 0 },
+): boolean {
+	const count = dims.reduce((product, dim) => product * dim, 1);
+	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
+	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
+}
+
+/** A record of the first elements alone; undefined where they cannot be cut off. */
+function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
+	const { storage, dataType } = record;
+	const total = record.dims.reduce((product, dim) => product * dim, 1);
+	const bytes = (count * elementBits(dataType)) / 8;
+	if (total <= count || !Number.isInteger(bytes) || storage.kind === 'typed' || storage.kind === 'none') {
+		return undefined;
+	}
+	const head = { ...record, dims: [count] };
+	return storage.kind === 'raw'
+		? { ...head, storage: { ...storage, span: { offset: storage.span.offset, length: bytes } } }
+		: { ...head, storage: { ...storage, length: bytes } };
+}
+
+/** What a broken tensor says about itself. @throws whatever is not about one tensor */
+function sentenceOf(error: unknown): string {
+	if (error instanceof OnnxError) {
+		return error.message;
+	}
+	throw error;
+}

@@ -1,0 +1,73 @@
+import type { LinearOperator } from '../operators/linear.js';
+import type { OperatorWeights } from '../operators/weights.js';
+import type { Network } from '../targets/network.js';
+import { WeightCache } from '../targets/weight-cache.js';
+import type { OperatorPair, Pairing } from './pairing.js';
+
+/** Two models with all that is known about which part of one became which part of the other. */
+export interface MatchedNetworks {
+	readonly own: Network;
+	readonly other: Network;
+	readonly operators: Pairing;
+	/** Layers that are still layers: original index -> deployed index. */
+	readonly kept: ReadonlyMap<number, number>;
+}
+
+/** An operator of the original and its partner. */
+export interface Partners {
+	readonly own: LinearOperator;
+	readonly into: LinearOperator;
+	readonly pair: OperatorPair;
+}
+
+/** Both operators' constants, read. */
+export interface ReadPartners extends Partners {
+	readonly original: OperatorWeights;
+	readonly found: OperatorWeights;
+}
+
+/** Finds the partners of operators and reads their constants. */
+export class PartnerReader {
+	readonly #models: MatchedNetworks;
+	readonly #original: WeightCache;
+	readonly #deployed: WeightCache;
+	#next: Partners | undefined;
+
+	constructor(models: MatchedNetworks) {
+		this.#models = models;
+		this.#original = new WeightCache(models.own);
+		this.#deployed = new WeightCache(models.other);
+	}
+
+	/** @param operator index in the original. */
+	of(operator: number): Partners | undefined {
+		const { own, other, operators } = this.#models;
+		const pair = operators.byOriginal.get(operator);
+		return pair && { own: own.operators[operator], into: other.operators[pair.deployed], pair };
+	}
+
+	/** The operator in front of a layer of the original, and its partner. */
+	inFront(layer: number): Partners | undefined {
+		const operator = this.#models.own.targets[layer]?.operator;
+		return operator && this.of(operator.index);
+	}
+
+	/** The layer that comes next: its weights are read while those of the current one are compared. */
+	expect(layer: number): void {
+		this.#next = this.inFront(layer);
+	}
+
+	/** Both operators' constants, or in one sentence why there are none. */
+	async read(partners: Partners): Promise<ReadPartners | string> {
+		const original = await this.#original.read(partners.own);
+		const found = await this.#deployed.read(partners.into);
+		if (this.#next) {
+			this.#original.readAhead(this.#next.own);
+			this.#deployed.readAhead(this.#next.into);
+		}
+		if (typeof original === 'string') {
+			return original;
+		}
+		return typeof found === 'string' ? found : { ...partners, original, found };
+	}
+}

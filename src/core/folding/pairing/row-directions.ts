@@ -1,0 +1,110 @@
+import { type ChannelLayout, channelCount, rowLength } from '../operators/layout.js';
+
+/** The beginnings of a weight tensor's rows, each scaled to length 1. */
+export interface Directions {
+	/** Row after row. */
+	readonly values: Float64Array;
+	/** Where each row begins in `values`, and where the last one ends. */
+	readonly starts: Int32Array;
+	/** 1 for rows that have a direction: more than one element, not all of them 0, all finite. */
+	readonly usable: Uint8Array;
+}
+
+/** A single element has no direction. */
+const LEAST_ELEMENTS = 2;
+/** With fewer elements, rows that have nothing to do with each other point nearly the same way too often. */
+const ENOUGH_ELEMENTS = 8;
+/** Elements that a sample of a few long rows should have. */
+const SAMPLE = 1024;
+
+/** Elements from the start of the tensor that hold at least a few elements of some rows. */
+export function sampleLength(layout: ChannelLayout): number {
+	if (layout.inner >= ENOUGH_ELEMENTS) {
+		return SAMPLE;
+	}
+	// Runs shorter than that: as many steps along the row as make up for it.
+	const steps = Math.ceil(ENOUGH_ELEMENTS / layout.inner);
+	return Math.max(SAMPLE, Math.min(steps, layout.outer) * layout.perGroup * layout.inner);
+}
+
+/** Rows of one element always point the same way. */
+export function canFit(layout: ChannelLayout): boolean {
+	return rowLength(layout) >= LEAST_ELEMENTS;
+}
+
+/** Whether rows that fit less than exactly say anything: of a few elements, any two do. */
+export function tellsApart(layout: ChannelLayout): boolean {
+	return rowLength(layout) >= ENOUGH_ELEMENTS;
+}
+
+/** @param data the first elements of a tensor of this layout. */
+export function directionsOf(data: ArrayLike<number>, layout: ChannelLayout): Directions {
+	const rows = channelCount(layout);
+	const starts = new Int32Array(rows + 1);
+	for (let index = 0; index < data.length; index++) {
+		starts[rowOfElement(layout, index) + 1]++;
+	}
+	for (let row = 0; row < rows; row++) {
+		starts[row + 1] += starts[row];
+	}
+	const values = new Float64Array(data.length);
+	const next = starts.slice();
+	for (let index = 0; index < data.length; index++) {
+		values[next[rowOfElement(layout, index)]++] = data[index];
+	}
+	const usable = new Uint8Array(rows);
+	for (let row = 0; row < rows; row++) {
+		usable[row] = Number(normalize(values.subarray(starts[row], starts[row + 1])));
+	}
+	return { values, starts, usable };
+}
+
+/** Scales a row to length 1; false where it has no direction. */
+function normalize(row: Float64Array): boolean {
+	const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+	if (row.length < LEAST_ELEMENTS || !(length > 0 && length < Number.POSITIVE_INFINITY)) {
+		return false;
+	}
+	for (let index = 0; index < row.length; index++) {
+		row[index] /= length;
+	}
+	return true;
+}
+
+/**
+ * How much two weights of one layout look like multiples of each other row by row, between 0 and 1: the median over the
+ * rows of |cos|. Undefined where no row has a direction in both.
+ */
+export function fitOf(a: Directions, b: Directions): number | undefined {
+	const { starts, usable } = a;
+	const cosines = new Float64Array(usable.length);
+	let count = 0;
+	for (let row = 0; row < usable.length; row++) {
+		if (usable[row] && b.usable[row]) {
+			cosines[count++] = Math.abs(dot(a.values, b.values, starts[row], starts[row + 1]));
+		}
+	}
+	const sorted = cosines.subarray(0, count).sort();
+	return count > 0 ? sorted[count >> 1] : undefined;
+}
+
+/** Of the elements from `start` to before `end`; in four sums, of which none has to wait for another. */
+function dot(a: Float64Array, b: Float64Array, start: number, end: number): number {
+	let [s0, s1, s2, s3] = [0, 0, 0, 0];
+	let index = start;
+	for (; index + 3 < end; index += 4) {
+		s0 += a[index] * b[index];
+		s1 += a[index + 1] * b[index + 1];
+		s2 += a[index + 2] * b[index + 2];
+		s3 += a[index + 3] * b[index + 3];
+	}
+	for (; index < end; index++) {
+		s0 += a[index] * b[index];
+	}
+	return s0 + s1 + (s2 + s3);
+}
+
+function rowOfElement({ outer, perGroup, inner }: ChannelLayout, index: number): number {
+	const run = Math.floor(index / inner);
+	return Math.floor(run / (perGroup * outer)) * perGroup + (run % perGroup);
+}

@@ -1,0 +1,108 @@
+import { findLayers } from '../../batchnorm/find.js';
+import type { Model } from '../../onnx/model.js';
+import type { TensorAccess } from '../../onnx/tensor/tensor.js';
+import type { Edit } from '../../onnx/write/edit.js';
+import type { FoldedLayer, KeptLayer } from '../../report/fold-result.js';
+import { layerParameters, sum } from '../diagnosis/observed/fold-case.js';
+import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
+import type { LinearOperator } from '../operators/linear.js';
+import type { OperatorWeights } from '../operators/weights.js';
+import { type FoldStep, foldSteps } from '../targets/fold-steps.js';
+import { foldForward } from '../targets/forward.js';
+import { type FoldNetwork, readFoldNetwork } from '../targets/network.js';
+import type { FoldReason } from '../targets/reasons.js';
+import type { FoldTarget } from '../targets/target.js';
+import { FoldEditor } from './fold-editor.js';
+
+/** The changes to a model file that fold its layers. */
+export interface FoldPlan {
+	/** For `planEdits` and `renderEdits` of core/onnx/edit.ts; every byte they do not touch stays. */
+	readonly edits: readonly Edit[];
+	/** Together every layer of the model, each list in graph order. */
+	readonly folded: readonly FoldedLayer[];
+	readonly kept: readonly KeptLayer[];
+}
+
+/**
+ * Plans the fold of every layer that can be folded exactly: into the linear operator in front (through reshapes and
+ * transposes that keep its channels apart), or else into an unpadded convolution behind. Computed in float64 and rounded
+ * once to the weight's own type. A weight that serves another node too is copied; what nothing uses any more is removed;
+ * operator sets, metadata and everything else keep their bytes.
+ * @throws {OnnxError} when the file cannot be read any more.
+ */
+export async function planFold(model: Model, access: TensorAccess): Promise<FoldPlan> {
+	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
+	const kept: KeptLayer[] = [];
+	const steps: FoldStep[] = [];
+	for (const [index, step] of (await foldSteps(network)).entries()) {
+		if (Array.isArray(step)) {
+			kept.push({ name: network.layers[index].name, reasons: step });
+		} else {
+			steps.push(step);
+		}
+	}
+	const editor = new FoldEditor(model, access.source);
+	const folded: FoldedLayer[] = [];
+	for (const group of byOperator(steps)) {
+		const problem = await foldGroup(network, group, editor);
+		for (const { layer, operator } of group) {
+			if (problem) {
+				kept.push({ name: layer.name, reasons: [problem] });
+			} else {
+				folded.push({ name: layer.name, into: operator.name });
+			}
+		}
+	}
+	const order = new Map(network.layers.map(({ name }, index) => [name, index]));
+	const inOrder = (a: { readonly name: string }, b: { readonly name: string }) =>
+		(order.get(a.name) ?? 0) - (order.get(b.name) ?? 0);
+	return { edits: await editor.finish(), folded: folded.sort(inOrder), kept: kept.sort(inOrder) };
+}
+
+/** In front of all that stand behind the operator. */
+const FORWARD = -1;
+
+/** Layers that go into one operator, the one in front of it first: the order in which they act. */
+function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[] {
+	const groups = new Map<LinearOperator, FoldStep[]>();
+	for (const step of steps) {
+		const group = groups.get(step.operator) ?? [];
+		group.push(step);
+		groups.set(step.operator, group);
+	}
+	const position = ({ target }: FoldStep) => target?.earlier.length ?? FORWARD;
+	return Array.from(groups.values(), (group) => group.toSorted((a, b) => position(a) - position(b)));
+}
+
+/** Folds the layers of one operator; @returns why it cannot be done, which shows only when the weights are read. */
+async function foldGroup(
+	network: FoldNetwork,
+	steps: readonly FoldStep[],
+	editor: FoldEditor,
+): Promise<FoldReason | undefined> {
+	const { operator } = steps[0];
+	const read = await network.weights.read(operator);
+	if (typeof read === 'string') {
+		return 'dynamic-parameter';
+	}
+	let weights: OperatorWeights = read;
+	for (const { layer, target } of steps) {
+		const parameters = layerParameters(layer);
+		if (typeof parameters === 'string') {
+			return 'dynamic-parameter';
+		}
+		const next = target ? foldBack(weights, target, parameters) : foldForward(operator, weights, parameters)?.weights;
+		if (!next) {
+			return 'rank';
+		}
+		weights = next;
+	}
+	editor.fold({ operator, weights, steps });
+	return undefined;
+}
+
+function foldBack(weights: OperatorWeights, { added, rows }: FoldTarget, parameters: FoldParameters): OperatorWeights {
+	const { scale, bias } = expectedFold(sum(weights.bias, added), gatherParameters(parameters, rows));
+	const weight = scaleRows(Float64Array.from(weights.weight), weights.layout, scale, 'float64');
+	return { ...weights, weight, bias };
+}

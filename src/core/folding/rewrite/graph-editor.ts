@@ -1,0 +1,240 @@
+import type { FloatName } from '../../batchnorm/bound.js';
+import { bodies, type Scope } from '../../onnx/graph/scope.js';
+import type { Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
+import type { ByteSource } from '../../onnx/source.js';
+import { typeCode } from '../../onnx/types.js';
+import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../onnx/write/edit.js';
+import { encodeNode, encodeTensor, type NodeChange, rewriteNode } from '../../onnx/write/encode.js';
+import { encodeElements } from '../../onnx/write/encode-elements.js';
+
+/** Values of a new or changed initializer; rounded once to `dtype`. */
+export interface TensorValues {
+	readonly dims: readonly number[];
+	readonly dtype: FloatName;
+	readonly values: Float64Array;
+}
+
+/** Collects changes to a model's graphs and turns them into edits of its file; nothing is changed in memory. */
+export class GraphEditor {
+	readonly #source: ByteSource;
+	readonly #names: Set<string>;
+	readonly #edits: Edit[] = [];
+	readonly #changes = new Map<Node, NodeChange>();
+	/** Each with the place where it was. */
+	readonly #removed = new Map<Node, Scope>();
+	/** Names that other nodes write now; by {@link keyOf}. */
+	readonly #written = new Set<string>();
+	/** Names that new or reconnected nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
+	readonly #readAnew = new Set<string>();
+	/** Names that may have lost their last reader. */
+	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
+	readonly #handled = new Set<TensorRecord>();
+	/** Declared values and annotations that are removed already. */
+	readonly #dropped = new Set<ValueInfo | TensorAnnotation>();
+
+	constructor(model: Model, source: ByteSource) {
+		this.#source = source;
+		this.#names = new Set(namesOf(model.graph));
+	}
+
+	/** Replaces the values behind one input of a node: in place where nobody else reads them, else by a copy. */
+	setInput(scope: Scope, node: Node, input: number, tensor: TensorValues): void {
+		const name = this.inputsOf(node)[input] ?? '';
+		const record = scope.graph.initializers.get(name);
+		const [reader, ...others] = scope.consumers(name);
+		const isOwn = reader === node && others.length === 0 && node.inputs.filter((other) => other === name).length === 1;
+		if (record && isOwn && !scope.isOutput(name)) {
+			this.#handled.add(record);
+			this.#edits.push(replaceMessage(record, encodeValues(name, tensor)));
+			this.dropAnnotations(scope, name);
+			return;
+		}
+		const inputs = [...this.inputsOf(node)];
+		while (inputs.length <= input) {
+			inputs.push('');
+		}
+		inputs[input] = this.addInitializer(scope, name || `${node.outputs[0]}_bias`, tensor);
+		this.#change(node, { inputs });
+		this.orphan(scope, name);
+	}
+
+	/** @returns the name it was given, made from `base`. */
+	addInitializer(scope: Scope, base: string, tensor: TensorValues): string {
+		const name = this.#freshName(`${base}_folded`);
+		this.#edits.push(addToGraph(scope.graph, 'initializer', encodeValues(name, tensor)));
+		return name;
+	}
+
+	#change(node: Node, change: NodeChange): void {
+		this.#changes.set(node, { ...this.#changes.get(node), ...change });
+	}
+
+	/** Lets a node read its first input from another tensor. */
+	reconnect(scope: Scope, node: Node, tensor: string): void {
+		const [, ...rest] = this.inputsOf(node);
+		this.#change(node, { inputs: [tensor, ...rest] });
+		this.#readAnew.add(keyOf(scope, tensor));
+	}
+
+	/** Lets a node write its first output under another name; nothing may read the old one any more. */
+	rename(scope: Scope, node: Node, output: string): void {
+		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
+		this.#written.add(keyOf(scope, output));
+		this.#change(node, { outputs: [output, ...node.outputs.slice(1)] });
+	}
+
+	/** A node's inputs with the changes made so far. */
+	inputsOf(node: Node): readonly string[] {
+		return this.#changes.get(node)?.inputs ?? node.inputs;
+	}
+
+	/** Removes a node; what it alone read goes with it. */
+	remove(scope: Scope, node: Node): void {
+		this.#removed.set(node, scope);
+		for (const input of node.inputs) {
+			this.orphan(scope, input);
+		}
+	}
+
+	/** Puts another node in the place of one. */
+	substitute(scope: Scope, node: Node, opType: string, inputs: readonly string[]): void {
+		const message = encodeNode({ opType, name: node.name, inputs, outputs: [node.outputs[0] ?? ''] });
+		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
+		this.#removed.set(node, scope);
+		this.#written.add(keyOf(scope, node.outputs[0] ?? ''));
+		for (const input of inputs) {
+			this.#readAnew.add(keyOf(scope, input));
+		}
+		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
+			this.orphan(scope, input);
+		}
+	}
+
+	orphan(scope: Scope, name: string): void {
+		if (name !== '') {
+			this.#orphans.push({ scope, name });
+		}
+	}
+
+	/** All edits; @throws {OnnxError} `io` */
+	async finish(): Promise<readonly Edit[]> {
+		for (const [node, scope] of this.#removed) {
+			this.#removeOutputs(scope, node);
+		}
+		this.#removeOrphans();
+		for (const [node, change] of this.#changes) {
+			if (!this.#removed.has(node)) {
+				// A copy: the source may hand out a view that the next read overwrites.
+				const bytes = (await this.#source.read(node.span.offset, node.span.length)).slice();
+				this.#edits.push(replaceMessage(node, rewriteNode(bytes, change)));
+			}
+		}
+		return [...this.#edits, ...Array.from(this.#removed.keys(), removeMessage)];
+	}
+
+	#removeOrphans(): void {
+		for (const { scope, name } of this.#orphans) {
+			if (this.#isRead(scope, name)) {
+				continue;
+			}
+			const record = scope.graph.initializers.get(name);
+			const producer = scope.producer(name);
+			if (record && !this.#handled.has(record)) {
+				this.#handled.add(record);
+				this.#edits.push(removeMessage(record));
+				this.#removeDeclarations(scope, name);
+			} else if (producer && !this.#removed.has(producer) && this.#isUnused(scope, producer)) {
+				// Grows the list that is walked: what the node read may be an orphan now.
+				this.remove(scope, producer);
+				this.#removeOutputs(scope, producer);
+			}
+		}
+	}
+
+	/** What was said of the tensors that a removed node wrote, but for those that another node writes now. */
+	#removeOutputs(scope: Scope, { outputs }: Node): void {
+		for (const name of outputs.filter((output) => output !== '' && !this.#written.has(keyOf(scope, output)))) {
+			this.#removeDeclarations(scope, name);
+		}
+	}
+
+	/** IR version 3 lists initializers as inputs too; without its default the input would have to be fed. */
+	#removeDeclarations(scope: Scope, name: string): void {
+		const { graph } = scope;
+		const declared = [graph.inputs.find((input) => input.name === name), graph.valueInfo.get(name)];
+		for (const value of declared) {
+			if (value?.span && !this.#dropped.has(value)) {
+				this.#dropped.add(value);
+				this.#edits.push(removeMessage(value));
+			}
+		}
+		this.dropAnnotations(scope, name);
+	}
+
+	/** Takes back what a quantizer said of a tensor whose values change, and what was kept for that alone. */
+	dropAnnotations(scope: Scope, name: string): void {
+		for (const annotation of annotationsOf(scope).filter((other) => other.name === name && !this.#dropped.has(other))) {
+			this.#dropped.add(annotation);
+			this.#edits.push(removeMessage(annotation));
+			for (const tensor of annotation.values.values()) {
+				this.orphan(scope, tensor);
+			}
+		}
+	}
+
+	#isUnused(scope: Scope, node: Node): boolean {
+		const isRenamed = this.#changes.get(node)?.outputs !== undefined;
+		return !isRenamed && !node.outputs.some((output) => this.#isRead(scope, output));
+	}
+
+	#isRead(scope: Scope, name: string): boolean {
+		const isReadAnew = this.#readAnew.has(keyOf(scope, name));
+		const isNamed = annotationsOf(scope).some((other) => !this.#dropped.has(other) && namesTensor(other, name));
+		return (
+			isReadAnew || isNamed || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name))
+		);
+	}
+
+	#reads(node: Node, name: string): boolean {
+		return !this.#removed.has(node) && (this.inputsOf(node).includes(name) || bodies(node).length > 0);
+	}
+
+	#freshName(base: string): string {
+		let name = base;
+		for (let number = 2; this.#names.has(name); number++) {
+			name = `${base}_${number}`;
+		}
+		this.#names.add(name);
+		return name;
+	}
+}
+
+const annotationsOf = ({ graph }: Scope): readonly TensorAnnotation[] => graph.annotations ?? [];
+
+/** Whether an annotation of another tensor refers to this one. */
+const namesTensor = ({ values }: TensorAnnotation, name: string): boolean => [...values.values()].includes(name);
+
+/** No name has a NUL in it. */
+const keyOf = ({ path }: Scope, name: string): string => `${path}\0${name}`;
+
+function encodeValues(name: string, { dims, dtype, values }: TensorValues) {
+	const dataType = typeCode(dtype);
+	const bytes = encodeElements(dataType, values);
+	if (!bytes) {
+		throw new Error(`There is no encoding for ${dtype}.`);
+	}
+	return encodeTensor(name, { dataType, dims, bytes });
+}
+
+/** Every name in a graph and the bodies inside it. */
+function namesOf(graph: Graph): string[] {
+	return [
+		...graph.initializers.keys(),
+		...graph.inputs.map(({ name }) => name),
+		...graph.nodes.flatMap((node) => [
+			...node.inputs,
+			...node.outputs,
+			...bodies(node).flatMap((body) => namesOf(body.graph)),
+		]),
+	];
+}

@@ -1,0 +1,52 @@
+import { isConstant } from '../../onnx/graph/constants.js';
+import type { Scope } from '../../onnx/graph/scope.js';
+import type { Node } from '../../onnx/model.js';
+import type { LinearOperator } from '../operators/linear.js';
+import type { WeightReader } from '../operators/weights.js';
+import { addend, MOVING } from './walk-path.js';
+
+/** Nodes looked at behind an operator for the one that adds: three or four in practice. */
+const MAX_PATH = 32;
+
+/**
+ * What may count as bias besides a deployed operator's own, one value an output channel: nothing, or the constant that an
+ * Add behind it adds or a Sub takes away, where `rows` lead each output channel through reshapes to. Only where the operator has no bias can
+ * that be part of a fold; a separate Add is somebody else's otherwise.
+ */
+export async function addedBehind(
+	operator: LinearOperator,
+	rows: Int32Array,
+	weights: WeightReader,
+): Promise<readonly (Float64Array | null)[]> {
+	const { scope, bias } = operator;
+	let [next, ...others] = scope.consumers(operator.output);
+	let hasMoved = false;
+	for (let step = 0; step < MAX_PATH && next && others.length === 0 && isMove(next); step++) {
+		hasMoved ||= MOVING.has(next.opType);
+		[next, ...others] = scope.consumers(next.outputs[0] ?? '');
+	}
+	const sign = next && next.domain === '' && others.length === 0 ? signOfAddend(scope, next) : undefined;
+	if (bias !== '' || !next || sign === undefined) {
+		return [null];
+	}
+	const signed = (constant: Float64Array) => constant.map((value) => sign * value);
+	const dims = await weights.dims(operator);
+	const behind = dims && (operator.kind === 'Conv' || operator.kind === 'ConvTranspose') ? dims.length - 2 : 0;
+	if (!hasMoved) {
+		const constant = await addend({ scope, node: next }, { channels: rows.length, behind }, weights);
+		return constant ? [signed(constant), null] : [null];
+	}
+	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
+	const constant = await addend({ scope, node: next }, { channels, behind: 'any' }, weights);
+	return constant ? [signed(Float64Array.from(rows, (channel) => constant[channel])), null] : [null];
+}
+
+/** -1 for a Sub that takes a constant away, 1 for an Add; undefined for anything else. */
+function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefined {
+	if (opType === 'Sub') {
+		return isConstant(scope, inputs[1] ?? '') && !isConstant(scope, inputs[0] ?? '') ? -1 : undefined;
+	}
+	return opType === 'Add' ? 1 : undefined;
+}
+
+const isMove = ({ opType, domain }: Node): boolean => domain === '' && (opType === 'Identity' || MOVING.has(opType));

@@ -1,0 +1,192 @@
+import type { Dimension } from '../../onnx/model.js';
+
+/**
+ * Follows an operator's output channels through operators that only move elements: which channel of the tensor at the end
+ * does each of them land in? A tensor's axes are lists of atoms, the pieces that reshapes have cut the original axes into,
+ * in row-major order; an atom that comes from the channel axis remembers the stride it had there.
+ */
+export interface Atom {
+	/** undefined: unknown, as batch and image sizes often are. */
+	readonly size: number | undefined;
+	/** Step in channel numbers; 0 for a piece of another axis. */
+	readonly stride: number;
+}
+
+export type Axis = readonly Atom[];
+
+/** The output of a linear operator: its axes, of which `channelAxis` has `channels` channels. */
+export function outputAxes(shape: readonly Dimension[], channelAxis: number, channels: number): Axis[] {
+	return shape.map((size, axis) =>
+		axis === channelAxis
+			? [{ size: channels, stride: 1 }]
+			: [{ size: typeof size === 'number' ? size : undefined, stride: 0 }],
+	);
+}
+
+export function transposeAxes(axes: readonly Axis[], perm: readonly number[] | undefined): Axis[] | undefined {
+	const order = perm ?? axes.map((_, axis) => axes.length - 1 - axis);
+	return order.length === axes.length && order.every((axis) => axis in axes)
+		? order.map((axis) => axes[axis])
+		: undefined;
+}
+
+export function unsqueezeAxes(axes: readonly Axis[], at: readonly number[]): Axis[] | undefined {
+	const rank = axes.length + at.length;
+	const inserted = new Set(at.map((axis) => (axis < 0 ? axis + rank : axis)));
+	const rest = axes.values();
+	const result = Array.from({ length: rank }, (_, axis): Axis | undefined =>
+		inserted.has(axis) ? [] : rest.next().value,
+	);
+	return inserted.size === at.length && result.every((axis) => axis !== undefined) ? result : undefined;
+}
+
+export function squeezeAxes(axes: readonly Axis[], at: readonly number[]): Axis[] | undefined {
+	const removed = new Set(at.map((axis) => (axis < 0 ? axis + axes.length : axis)));
+	const isUnit = (axis: Axis) => axis.every(({ size }) => size === 1);
+	return [...removed].every((axis) => axes[axis] && isUnit(axes[axis]))
+		? axes.filter((_, axis) => !removed.has(axis))
+		: undefined;
+}
+
+export function flattenAxes(axes: readonly Axis[], axis: number): Axis[] {
+	const at = axis < 0 ? axis + axes.length : axis;
+	return [axes.slice(0, at).flat(), axes.slice(at).flat()];
+}
+
+/**
+ * Reshape: dimensions of known size are matched with atoms from the right, cutting atoms where needed, and what the first
+ * unknown stops is matched from the left; the one dimension in the middle takes the rest, of which there may be more where
+ * it holds no channels.
+ * @param target as the operator takes it: 0 keeps the dimension, -1 is worked out.
+ */
+export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): Axis[] | undefined {
+	// A kept dimension of known size is that size; of unknown size it is matched as a whole, from the left.
+	const wanted = target.map((size, axis) => (size === 0 ? sizeOf(axes[axis] ?? []) : size));
+	const atoms = axes.flat();
+	const result = new Array<Axis | undefined>(target.length).fill(undefined);
+	let last = target.length - 1;
+	for (; last >= 0; last--) {
+		const size = wanted[last];
+		const taken = size === undefined || size < 0 ? undefined : takeFromRight(atoms, size);
+		if (!taken) {
+			break;
+		}
+		result[last] = taken;
+	}
+	let first = 0;
+	for (; first < last; first++) {
+		const size = wanted[first];
+		const taken = size === undefined ? takeAxis(atoms, axes[first]) : takeFromLeft(atoms, size);
+		if (!taken) {
+			break;
+		}
+		result[first] = taken;
+	}
+	if (first < last) {
+		const middle = withoutChannels(atoms.splice(0), wanted.slice(first, last + 1));
+		middle?.forEach((axis, at) => {
+			result[first + at] = axis;
+		});
+	}
+	if (first === last) {
+		const rest = atoms.splice(0);
+		const [size, product] = [wanted[first], sizeOf(rest)];
+		if (size !== undefined && size >= 0 && product !== undefined && product !== size) {
+			return undefined;
+		}
+		result[first] = rest;
+	}
+	const isComplete = atoms.every(({ size }) => size === 1);
+	return isComplete && result.every((axis) => axis !== undefined) ? result : undefined;
+}
+
+/** Axes cut from atoms of unknown size: whichever way that goes, as long as there are no channels in them. */
+function withoutChannels(atoms: Axis, wanted: readonly (number | undefined)[]): Axis[] | undefined {
+	const axes = wanted.map((size): Axis => [{ size: size !== undefined && size >= 0 ? size : undefined, stride: 0 }]);
+	const [given, taken] = [sizeOf(atoms), sizeOf(axes.flat())];
+	const fits = given === undefined || taken === undefined || given === taken;
+	return fits && atoms.every(({ stride }) => stride === 0) ? axes : undefined;
+}
+
+/** The product of an axis's atoms; undefined when one is unknown. */
+function sizeOf(axis: Axis): number | undefined {
+	return axis.reduce<number | undefined>(
+		(product, { size }) => (product === undefined || size === undefined ? undefined : product * size),
+		1,
+	);
+}
+
+/** Takes an axis of unknown size as a whole, where the list begins with it. */
+function takeAxis(atoms: Atom[], axis: Axis = []): Axis | undefined {
+	const isNext = axis.length > 0 && axis.every((atom, position) => atoms[position] === atom);
+	return isNext ? atoms.splice(0, axis.length) : undefined;
+}
+
+/** The same from the left: the piece cut off an atom is its outer part. */
+function takeFromLeft(atoms: Atom[], size: number): Axis | undefined {
+	const rest = [...atoms];
+	const taken: Atom[] = [];
+	for (let left = size; left > 1; ) {
+		const atom = rest.shift();
+		if (atom?.size === undefined) {
+			return undefined;
+		}
+		if (left % atom.size === 0) {
+			taken.push(atom);
+			left /= atom.size;
+		} else if (atom.size % left === 0) {
+			const inner = atom.size / left;
+			taken.push({ size: left, stride: atom.stride * inner });
+			rest.unshift({ size: inner, stride: atom.stride });
+			left = 1;
+		} else {
+			return undefined;
+		}
+	}
+	atoms.splice(0, atoms.length, ...rest);
+	return taken;
+}
+
+/** Cuts `size` elements off the right end of the list; leaves it untouched when they do not come out even. */
+function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
+	const rest = [...atoms];
+	const taken: Atom[] = [];
+	for (let left = size; left > 1; ) {
+		const atom = rest.pop();
+		if (atom?.size === undefined) {
+			return undefined;
+		}
+		if (left % atom.size === 0) {
+			taken.unshift(atom);
+			left /= atom.size;
+		} else if (atom.size % left === 0) {
+			taken.unshift({ size: left, stride: atom.stride });
+			rest.push({ size: atom.size / left, stride: atom.stride * left });
+			left = 1;
+		} else {
+			return undefined;
+		}
+	}
+	atoms.splice(0, atoms.length, ...rest);
+	return taken;
+}
+
+/**
+ * The channel of axis 1 that each of the operator's `channels` output channels lands in; undefined when axis 1 also runs
+ * over something else, so that no channel has one scale.
+ */
+export function channelsOfAxis(axis: Axis, channels: number): Int32Array | undefined {
+	const pieces = axis.filter(({ size }) => size !== 1);
+	if (pieces.some(({ size, stride }) => size === undefined || stride === 0)) {
+		return undefined;
+	}
+	const result = new Int32Array(channels);
+	for (let channel = 0; channel < channels; channel++) {
+		let index = 0;
+		for (const { size = 1, stride } of pieces) {
+			index = index * size + (Math.floor(channel / stride) % size);
+		}
+		result[channel] = index;
+	}
+	return result;
+}

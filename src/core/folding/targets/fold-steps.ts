@@ -1,0 +1,137 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { isDefault } from '../../onnx/graph/constants.js';
+import { bodies } from '../../onnx/graph/scope.js';
+import type { Graph } from '../../onnx/model.js';
+import { hasOwnBias, isQuantized, type LinearOperator } from '../operators/linear.js';
+import { canFoldForward, forwardOperator, forwardReasons } from './forward.js';
+import type { FoldNetwork } from './network.js';
+import { wayReasons } from './path-reasons.js';
+import { type FoldReason, operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
+import type { FoldTarget } from './target.js';
+
+/** A layer that folds: back into the operator in front of it, or forward into the one behind. */
+export interface FoldStep {
+	readonly layer: BatchNormLayer;
+	readonly operator: LinearOperator;
+	/** undefined: forward. */
+	readonly target: FoldTarget | undefined;
+}
+
+/**
+ * Where each layer of a network folds, or why nowhere; in the order of its layers. Told from the structure: what is said
+ * to fold does fold, as long as its weights can be read.
+ */
+export async function foldSteps(network: FoldNetwork): Promise<(FoldStep | FoldReason[])[]> {
+	const chooser = new StepChooser(network);
+	const steps: (FoldStep | FoldReason[])[] = [];
+	for (const layer of network.layers) {
+		steps.push(await chooser.step(layer));
+	}
+	return steps;
+}
+
+class StepChooser {
+	readonly #network: FoldNetwork;
+	readonly #editable: ReadonlySet<Graph>;
+	readonly #targets: ReadonlyMap<BatchNormLayer, FoldTarget | undefined>;
+	readonly #known = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
+
+	constructor(network: FoldNetwork) {
+		this.#network = network;
+		this.#editable = new Set(graphsOf(network.model.graph));
+		this.#targets = new Map(network.layers.map((layer, index) => [layer, network.targets[index]]));
+	}
+
+	async step(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
+		const step = this.#known.get(layer) ?? (await this.#choose(layer));
+		this.#known.set(layer, step);
+		return step;
+	}
+
+	#choose(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> | FoldReason[] {
+		if (!this.#editable.has(layer.scope.graph)) {
+			return ['inside-function'];
+		}
+		const target = this.#targets.get(layer);
+		return target ? this.#back(layer, target) : this.#forward(layer);
+	}
+
+	async #back(layer: BatchNormLayer, target: FoldTarget): Promise<FoldStep | FoldReason[]> {
+		const { operator, path } = target;
+		const reasons = new Set([
+			...ownReasons(layer),
+			...(await this.#wayReasons(layer, target)),
+			...(path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)))
+				? (['overridable'] as const)
+				: []),
+			...(await this.#constantReasons(layer, operator)),
+		]);
+		return reasons.size > 0 ? [...reasons] : { layer, operator, target };
+	}
+
+	/** What stands in the way from the operator to a layer. */
+	async #wayReasons(layer: BatchNormLayer, target: FoldTarget): Promise<readonly FoldReason[]> {
+		const { operator, earlier, path } = target;
+		if (operator.scope.path !== layer.scope.path) {
+			// An operator outside the layer's own graph serves the graph around it, too.
+			return ['several-consumers'];
+		}
+		const previous = earlier.at(-1)?.layer;
+		if (!previous) {
+			const reasons = wayReasons(layer, { from: operator.node, path });
+			// An Add in the layer's place has to know how many dimensions it broadcasts over.
+			return holdsBias(target) || layer.inputShape ? reasons : [...reasons, 'rank'];
+		}
+		const before = await this.step(previous);
+		if (!('target' in before) || !before.target || before.operator !== operator) {
+			return ['operator-between'];
+		}
+		const rest = path.slice(before.target.path.length);
+		// Without a place for a bias it is added where the layers were: nothing may stand between them.
+		const isAdjoining = rest.length === 0 || holdsBias(target);
+		return isAdjoining ? wayReasons(layer, { from: previous.node, path: rest }) : ['operator-between'];
+	}
+
+	/** What an operator's constants have against a fold; a weight that has to be copied is no obstacle. */
+	async #constantReasons(layer: BatchNormLayer, operator: LinearOperator): Promise<FoldReason[]> {
+		const reasons = operatorReasons(layer, operator.node).filter((reason) => reason !== 'shared-weight');
+		if (isQuantized(operator)) {
+			reasons.push('mixed-types');
+		}
+		if (reasons.length === 0 && !(await this.#network.weights.hasFittingBias(operator))) {
+			reasons.push('bias-shape');
+		}
+		return reasons;
+	}
+
+	/** Nothing linear in front: an operator behind the layer, and nothing else, can take it in. */
+	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
+		const { layers, operators, weights } = this.#network;
+		const reasons = new Set([...ownReasons(layer), ...reasonsInFront(layer)]);
+		const index = forwardOperator(this.#network, layers.indexOf(layer));
+		const operator = index === undefined ? undefined : operators[index];
+		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
+		if (!operator || !canFoldForward(operator)) {
+			// Nothing is wrong with what was looked at; how the channels lie was not to be found out.
+			return reasons.size > 0 ? [...reasons] : ['rank'];
+		}
+		const against = [
+			...forwardReasons(layer, operator, await weights.dims(operator)),
+			...(await this.#constantReasons(layer, operator)),
+		];
+		if (isOnly && against.length === 0) {
+			return { layer, operator, target: undefined };
+		}
+		return reasons.size > 0 ? [...new Set([...reasons, ...against])] : ['rank'];
+	}
+}
+
+/** The main graph and the bodies inside it; what stands in a function belongs to all of its calls. */
+function graphsOf(graph: Graph): Graph[] {
+	return [graph, ...graph.nodes.flatMap((node) => bodies(node).flatMap((body) => graphsOf(body.graph)))];
+}
+
+/** Whether a bias has a place in front of the layer: an input of the operator, or a constant that an Add adds. */
+function holdsBias({ operator, path }: FoldTarget): boolean {
+	return hasOwnBias(operator) || path.some(({ node }) => node.opType === 'Add');
+}

@@ -1,0 +1,33 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { OnnxError } from '../../onnx/errors.js';
+import { hasSharedWeight } from '../operators/linear.js';
+import { foldSteps } from './fold-steps.js';
+import { type LayeredModel, readFoldNetwork } from './network.js';
+import type { FoldReason } from './reasons.js';
+
+export interface Foldability {
+	/** Name of the node that takes the layer in, its output's name where it has none; null: not foldable. */
+	readonly into: string | null;
+	/** Every obstacle found; with `into`, at most `shared-weight`. */
+	readonly reasons: readonly FoldReason[];
+}
+
+/** What `planFold` would do with each layer of a model, without reading the weights. */
+export async function foldability(model: LayeredModel): Promise<readonly Foldability[]> {
+	const unreadable = new Set<BatchNormLayer>();
+	const network = await readFoldNetwork(model, (layer, error) => {
+		if (!(error instanceof OnnxError)) {
+			throw error;
+		}
+		unreadable.add(layer);
+	});
+	const steps = await foldSteps(network);
+	return steps.map((step, index): Foldability => {
+		if (unreadable.has(network.layers[index])) {
+			return { into: null, reasons: ['dynamic-parameter'] };
+		}
+		return Array.isArray(step)
+			? { into: null, reasons: step }
+			: { into: step.operator.name, reasons: hasSharedWeight(step.operator) ? ['shared-weight'] : [] };
+	});
+}

@@ -1,0 +1,100 @@
+import { affine } from '../../batchnorm/affine.js';
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import type { Scope } from '../../onnx/graph/scope.js';
+import type { Node } from '../../onnx/model.js';
+import { type FoldParameters, type ForwardLayouts, forwardBias, scaleRows } from '../operators/expected.js';
+import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
+import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
+import { type OperatorWeights, weightLayout } from '../operators/weights.js';
+import type { FoldNetwork } from './network.js';
+import { type FoldReason, linearMap } from './reasons.js';
+
+/**
+ * The operator that a layer can be folded forward into: the only reader of its output, which nobody else sees.
+ * @returns its index, undefined when there is none.
+ */
+export function forwardOperator(network: FoldNetwork, layer: number): number | undefined {
+	const { consumers, isGraphOutput, output, scope } = network.layers[layer];
+	const [consumer, ...others] = consumers;
+	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
+		return undefined;
+	}
+	return network.operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path)?.index;
+}
+
+/** Whether this kind of operator can take in a layer in front of it: its bias has a place, its input's channels are known. */
+export function canFoldForward(operator: LinearOperator): boolean {
+	const { kind, node, scope } = operator;
+	const isTurned = (scope.attribute(node, 'transA')?.i ?? 0) !== 0;
+	return node.domain === '' && hasOwnBias(operator) && (kind === 'Conv' || (kind === 'Gemm' && !isTurned));
+}
+
+/** What is against folding a layer into the operator behind it, apart from that one's own constants. */
+export function forwardReasons(
+	layer: BatchNormLayer,
+	operator: LinearOperator,
+	dims: readonly number[] | undefined,
+): FoldReason[] {
+	const layout = dims && weightLayout(operator, dims) && inputLayout(operator, dims);
+	if (!layout) {
+		return ['rank'];
+	}
+	const hasShift = linearMap(layer)?.shift.some((value) => value !== 0) ?? true;
+	return [
+		...(channelCount(layout) === layer.channels ? [] : (['parameter-shape'] as const)),
+		...(hasShift && isPadded(operator.scope, operator.node) ? (['padded-forward-fold'] as const) : []),
+	];
+}
+
+/** Padding adds zeros behind the layer, where its shift would have to be: the fold would be wrong at the border. */
+function isPadded(scope: Scope, node: Node): boolean {
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
+	const pads = scope.attribute(node, 'pads')?.ints ?? [];
+	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
+}
+
+/** The input channels of an operator's weight: the axis that a layer in front scales. */
+export function inputLayout(
+	{ kind, group, transB }: LinearOperator,
+	dims: readonly number[],
+): ChannelLayout | undefined {
+	switch (kind) {
+		case 'Conv':
+			return dims[0] % group === 0 ? alongGroupedAxis(dims, group) : undefined;
+		case 'ConvTranspose':
+			return alongAxis(dims, 0);
+		case 'Gemm':
+			return alongAxis(dims, transB ? 1 : 0);
+		case 'MatMul':
+			return dims.length === 2 ? alongAxis(dims, 0) : undefined;
+	}
+}
+
+export interface ForwardFold {
+	readonly weights: OperatorWeights;
+	/** Padding makes the fold wrong at the border: zeros are inserted where the shift should be. */
+	readonly isPadded: boolean;
+}
+
+/** What an operator becomes with a layer folded forward into it; undefined where the channels do not fit. */
+export function foldForward(
+	operator: LinearOperator,
+	weights: OperatorWeights,
+	parameters: FoldParameters,
+): ForwardFold | undefined {
+	const input = inputLayout(operator, weights.dims);
+	if (!input || channelCount(input) !== parameters.gamma.length) {
+		return undefined;
+	}
+	const { gamma, beta, mean, variance, epsilon } = parameters;
+	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
+	const layouts: ForwardLayouts = { input, output: weights.layout };
+	return {
+		weights: {
+			...weights,
+			weight: scaleRows(Float64Array.from(weights.weight), input, scale, 'float64'),
+			bias: forwardBias(weights.weight, layouts, weights.bias, shift),
+		},
+		isPadded: isPadded(operator.scope, operator.node) && shift.some((value) => value !== 0),
+	};
+}

@@ -1,0 +1,201 @@
+import { type Affine, affine } from '../../batchnorm/affine.js';
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { PARAMETER_NAMES, parameterValues } from '../../batchnorm/parameters.js';
+import { isConstant, isDefault } from '../../onnx/graph/constants.js';
+import type { Scope } from '../../onnx/graph/scope.js';
+import type { Node } from '../../onnx/model.js';
+import { channelCount } from '../operators/layout.js';
+import { linearOperator, recordOf } from '../operators/linear.js';
+import { isPerChannel, weightLayout } from '../operators/weights.js';
+import { hasCycle } from './cycle.js';
+import { layerNodes } from './layer-nodes.js';
+
+/** Why a layer cannot be folded into the linear operator in front of it (or, failing that, behind it). */
+export type FoldReason =
+	| 'several-consumers'
+	| 'graph-output'
+	| 'training-mode'
+	| 'per-activation'
+	| 'dynamic-parameter'
+	| 'invalid-variance'
+	| 'no-linear-operator'
+	| 'operator-between'
+	| 'padded-forward-fold'
+	/** No obstacle: the weight serves another node too and has to be copied. */
+	| 'shared-weight'
+	| 'mixed-types'
+	| 'rank'
+	/** Parameters that are not of the shape [C], or not as many as the operator has output channels: an invalid model. */
+	| 'parameter-shape'
+	/** The nodes wait for each other: an invalid model. */
+	| 'cyclic-graph'
+	/** A bias with one value an output element, or an example, cannot be scaled channel by channel. */
+	| 'bias-shape'
+	| 'zero-alpha'
+	/** A constant is only the default of a graph input: a caller who feeds another value means that one. */
+	| 'overridable'
+	/** Calls of a function share its nodes. */
+	| 'inside-function';
+
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Nodes looked at behind a layer to tell "another operator between" from "nothing linear in front". */
+const MAX_SEARCH = 64;
+
+/** What is wrong with the layer itself. */
+export function ownReasons(layer: BatchNormLayer): FoldReason[] {
+	const reasons: FoldReason[] = hasCycle(layer.scope) ? ['cyclic-graph'] : [];
+	if (hasMisshapenParameters(layer)) {
+		reasons.push('parameter-shape');
+	}
+	if (layer.mode === 'training') {
+		reasons.push('training-mode');
+	}
+	if (layer.axes === 'activation') {
+		reasons.push('per-activation');
+	}
+	if (layerNodes(layer).some(({ inputs }) => inputs.some((name) => isDefault(layer.scope, name)))) {
+		reasons.push('overridable');
+	}
+	const numbers = linearMap(layer);
+	// An infinite variance leaves scale and shift finite.
+	const variance = layer.variance.values ?? [];
+	if (!numbers) {
+		reasons.push('dynamic-parameter');
+	} else if (
+		![numbers.scale, numbers.shift, variance].every((values) => values.every((value) => Number.isFinite(value)))
+	) {
+		reasons.push('invalid-variance');
+	}
+	return reasons;
+}
+
+/** Whether the four parameters of a BatchNormalization, as far as they are known, are anything but [C]. */
+export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
+	const known = PARAMETER_NAMES.map((name) => layer[name]).filter(({ values }) => values !== null);
+	const isOfChannels = layer.kind === 'batchnorm' && layer.axes === 'channel';
+	return isOfChannels && known.some(({ dims }) => dims.length !== 1 || dims[0] !== layer.channels);
+}
+
+/** Scale and shift of each channel; undefined where they are not constant. */
+export function linearMap(layer: BatchNormLayer): Affine | undefined {
+	const parameters = parameterValues(layer);
+	if ('reason' in parameters) {
+		return layer.affine;
+	}
+	const { gamma, beta, mean, variance } = parameters.values;
+	return affine(gamma, beta, mean, variance, layer.epsilon);
+}
+
+/** The linear operator that would take the layer in, and the nodes of the chain from it to the layer. */
+interface Linear {
+	readonly node: Node;
+	/** The chain's last tensor is the layer's X; every tensor on the way must belong to it alone. */
+	readonly tensors: readonly string[];
+}
+
+/** The source itself, or a MatMul whose bias is a separate Add of a constant. */
+function linearInFront(scope: Scope, source: Node): Linear | undefined {
+	const output = source.outputs[0] ?? '';
+	if (LINEAR.has(source.opType) && source.domain === '') {
+		return { node: source, tensors: [output] };
+	}
+	if (source.opType !== 'Add' || source.domain !== '') {
+		return undefined;
+	}
+	for (const [x = '', bias = ''] of [source.inputs, source.inputs.toReversed()]) {
+		const product = scope.producer(x);
+		if (product?.opType === 'MatMul' && product.domain === '' && isConstant(scope, bias)) {
+			return { node: product, tensors: [x, output] };
+		}
+	}
+	return undefined;
+}
+
+/**
+ * Why a layer whose channels could not be followed to a linear operator has none to be folded into: seen from the one
+ * node in front, and where that is linear all that is wrong between the two.
+ */
+export function reasonsInFront(layer: BatchNormLayer): FoldReason[] {
+	const { source, scope } = layer;
+	const linear = source && linearInFront(scope, source);
+	if (!linear) {
+		return [source && linearBehind(scope, source) ? 'operator-between' : 'no-linear-operator'];
+	}
+	return obstacles(layer, linear).filter((reason) => reason !== 'shared-weight');
+}
+
+function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason[] {
+	const { scope } = layer;
+	const reasons: FoldReason[] = [];
+	if (scope.producer(tensors[0]) !== node || tensors.some((name) => scope.consumers(name).length > 1)) {
+		// An operator outside the layer's own graph serves the graph around it, too.
+		reasons.push('several-consumers');
+	}
+	if (tensors.some((name) => scope.isOutput(name))) {
+		reasons.push('graph-output');
+	}
+	if (node.opType === 'MatMul' && layer.inputShape !== undefined && layer.inputShape.length !== 2) {
+		// The last axis of its product is the channel axis, 1, in rank 2 only.
+		reasons.push('rank');
+	} else if (layer.channels !== (outputChannels(scope, node) ?? layer.channels)) {
+		reasons.push('parameter-shape');
+	}
+	const added = layer.source && layer.source !== node ? layer.source.inputs : [];
+	const isMisfit = (dims: readonly number[] | undefined) => dims && !isPerChannel(dims, layer.channels);
+	if (added.some((name) => isConstant(scope, name) && isMisfit(recordOf(scope, name)?.dims))) {
+		reasons.push('bias-shape');
+	}
+	return [...reasons, ...operatorReasons(layer, node)];
+}
+
+/** Output channels of a node's weight; undefined where that is no tensor in the file. */
+function outputChannels(scope: Scope, node: Node): number | undefined {
+	const operator = linearOperator({ scope, node }, 0);
+	const dims = operator && recordOf(scope, operator.weight)?.dims;
+	const layout = dims && weightLayout(operator, dims);
+	return layout && channelCount(layout);
+}
+
+/** What an operator's own constants have against a fold. */
+export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
+	const weight = node.inputs[1] ?? '';
+	const bias = node.inputs[2] ?? '';
+	const definition = scope.lookup(weight);
+	if (!isConstant(scope, weight) || (bias !== '' && !isConstant(scope, bias))) {
+		return ['dynamic-parameter'];
+	}
+	const reasons: FoldReason[] = [];
+	if (isDefault(scope, weight) || isDefault(scope, bias)) {
+		reasons.push('overridable');
+	}
+	if (node.opType === 'Gemm' && scope.attribute(node, 'alpha')?.f === 0) {
+		// Whatever the weight is, the product is 0: no weight could take up a scale.
+		reasons.push('zero-alpha');
+	}
+	if (kind === 'batchnorm' && gamma.dtype !== dtype && gamma.dtype !== 'undefined' && dtype !== 'unknown') {
+		reasons.push('mixed-types');
+	}
+	if (definition.kind === 'initializer' && scope.consumers(weight).length > 1) {
+		reasons.push('shared-weight');
+	}
+	return reasons;
+}
+
+/** Whether some linear operator stands further in front, with another operator between. */
+function linearBehind(scope: Scope, source: Node): boolean {
+	const queue: Node[] = [source];
+	const seen = new Set(queue);
+	for (const node of queue) {
+		if (LINEAR.has(node.opType) && node.domain === '') {
+			return true;
+		}
+		for (const input of node.inputs) {
+			const before = scope.producer(input);
+			if (before && !seen.has(before) && seen.size < MAX_SEARCH) {
+				seen.add(before);
+				queue.push(before);
+			}
+		}
+	}
+	return false;
+}

@@ -1,0 +1,196 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { isConstant } from '../../onnx/graph/constants.js';
+import type { ShapeInference } from '../../onnx/graph/infer.js';
+import type { Place } from '../../onnx/graph/traverse.js';
+import type { Dimension } from '../../onnx/model.js';
+import { type ChannelLayout, channelCount } from '../operators/layout.js';
+import type { LinearOperator } from '../operators/linear.js';
+import { type WeightReader, weightLayout } from '../operators/weights.js';
+import { channelsOfAxis, outputAxes } from './channel-trace.js';
+import { hasCycle } from './cycle.js';
+import { hasMisshapenParameters } from './reasons.js';
+import { MOVING, walkPath } from './walk-path.js';
+
+/** The linear operator in front of a layer, and how its output channels reach the layer. */
+export interface FoldTarget {
+	readonly operator: LinearOperator;
+	/** Layers between the two, from the operator on: they fold first. */
+	readonly earlier: readonly EarlierLayer[];
+	/** Nodes between the two that only move elements or add a constant, from the operator on. */
+	readonly path: readonly Place[];
+	/** Constant added right in front of the layer, behind earlier ones: a bias kept outside, one value an output channel. */
+	readonly added: Float64Array | null;
+	/** The layer's channel for each output channel. */
+	readonly rows: Int32Array;
+}
+
+/** A layer between an operator and another layer. */
+export interface EarlierLayer {
+	readonly layer: BatchNormLayer;
+	/** Its channel for each output channel of the operator; undefined where its channels are none of these. */
+	readonly rows: Int32Array | undefined;
+	/** Constant added right in front of it, as in {@link FoldTarget}. */
+	readonly added: Float64Array | null;
+}
+
+/** What finding targets shares between the layers of one model. */
+export interface TargetContext {
+	readonly operators: (place: Place) => LinearOperator | undefined;
+	readonly layers: (place: Place) => BatchNormLayer | undefined;
+	readonly shapes: ShapeInference;
+	readonly weights: WeightReader;
+}
+
+/** Operators that hand every element on unchanged, apart from its type or rounding. */
+const HANDING_ON: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear']);
+/** Nodes between an operator and its layer: three or four in practice. */
+const MAX_PATH = 32;
+
+/** Walks back from a layer's input to the linear operator it can be folded into; undefined when there is none. */
+export async function findTarget(layer: BatchNormLayer, context: TargetContext): Promise<FoldTarget | undefined> {
+	if (hasCycle(layer.scope) || hasMisshapenParameters(layer)) {
+		return undefined;
+	}
+	const path: Place[] = [];
+	const between: Between[] = [];
+	let at = { scope: layer.scope, name: layer.input };
+	for (let step = 0; step < MAX_PATH; step++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node') {
+			return undefined;
+		}
+		const operator = context.operators(definition);
+		if (operator) {
+			// The runtime's own fusions end in an activation.
+			const isPlain = definition.scope.attribute(definition.node, 'activation') === undefined;
+			return isPlain ? followChannels({ layer, operator, path, between }, context) : undefined;
+		}
+		const before = context.layers(definition);
+		if (before) {
+			between.unshift({ layer: before, nodesBehind: path.length });
+			at = { scope: before.scope, name: before.input };
+			continue;
+		}
+		const input = dataInput(definition);
+		if (input === undefined) {
+			return undefined;
+		}
+		path.unshift(definition);
+		at = { scope: definition.scope, name: definition.node.inputs[input] ?? '' };
+	}
+	return undefined;
+}
+
+/** Position of the input that a node between may hand on; undefined when it does more. */
+function dataInput({ scope, node }: Place): number | undefined {
+	if (node.domain !== '') {
+		return undefined;
+	}
+	if (HANDING_ON.has(node.opType) || MOVING.has(node.opType)) {
+		return 0;
+	}
+	if (node.opType !== 'Add') {
+		return undefined;
+	}
+	const constant = node.inputs.findIndex((name) => isConstant(scope, name));
+	return constant < 0 ? undefined : 1 - constant;
+}
+
+/** A layer on the way to another one, and how many nodes of the path come behind it. */
+interface Between {
+	readonly layer: BatchNormLayer;
+	readonly nodesBehind: number;
+}
+
+interface Trail {
+	readonly layer: BatchNormLayer;
+	readonly operator: LinearOperator;
+	readonly path: readonly Place[];
+	readonly between: readonly Between[];
+}
+
+async function followChannels(trail: Trail, context: TargetContext): Promise<FoldTarget | undefined> {
+	const { layer, operator, path, between } = trail;
+	const dims = await context.weights.dims(operator);
+	const layout = dims && weightLayout(operator, dims);
+	if (!dims || !layout || layer.channels === 0) {
+		return undefined;
+	}
+	const channels = channelCount(layout);
+	const isConvolution = operator.kind === 'Conv' || operator.kind === 'ConvTranspose';
+	const shape = outputShape(trail, context.shapes, isConvolution ? dims.length : undefined);
+	if (!shape) {
+		return undefined;
+	}
+	const behind = isConvolution ? dims.length - 2 : 0;
+	const start = outputAxes(shape, shape.length - 1 - behind, channels);
+	const walked = await walkPath(path, start, context.weights, { channels, behind, rank: shape.length });
+	if (!walked) {
+		return undefined;
+	}
+	let passed = 0;
+	const layers = [...between, { layer, nodesBehind: 0 }].map((at) => {
+		const position = path.length - at.nodesBehind;
+		const axis = walked.axes[position][1];
+		const rows = axis && channelsOfAxis(axis, channels);
+		const added = sumOf(walked.additions.slice(passed, position));
+		passed = position;
+		return { layer: at.layer, added, rows: rows && reachesAll(rows, at.layer.channels) ? rows : undefined };
+	});
+	const { rows, added } = layers[layers.length - 1];
+	return rows && { operator, earlier: layers.slice(0, -1), path, added, rows };
+}
+
+function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null {
+	return additions.reduce(
+		(sum, added) => (sum && added ? sum.map((value, c) => value + added[c]) : (sum ?? added)),
+		null,
+	);
+}
+
+/** Whether the rows lead to the channels from 0 on, to each of them and to no other. */
+function reachesAll(rows: Int32Array, channels: number): boolean {
+	return rows.every((channel) => channel < channels) && new Set(rows).size === channels;
+}
+
+/** Shape of the operator's output; unknown sizes are undefined. Without any hint a product has two dimensions. */
+function outputShape(
+	{ operator, layer, path }: Trail,
+	shapes: ShapeInference,
+	rank: number | undefined,
+): readonly Dimension[] | undefined {
+	const known = shapes.of(operator.scope, operator.output).shape;
+	if (known && (rank === undefined || known.length === rank)) {
+		return known;
+	}
+	if (rank !== undefined || operator.kind === 'Gemm') {
+		return new Array<Dimension>(rank ?? 2).fill(undefined);
+	}
+	const isDirect = !path.some(({ node }) => MOVING.has(node.opType));
+	return isDirect ? (layer.inputShape ?? [undefined, undefined]) : undefined;
+}
+
+/** A target as if only some of the layers on the way were there: what is added in front of the others is added behind. */
+export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) => boolean): FoldTarget {
+	const earlier: EarlierLayer[] = [];
+	let pending: Float64Array | null = null;
+	for (const step of target.earlier) {
+		const added: Float64Array | null = sumOf([pending, step.added]);
+		pending = isThere(step.layer) ? null : added;
+		if (isThere(step.layer)) {
+			earlier.push({ ...step, added });
+		}
+	}
+	return { ...target, earlier, added: sumOf([pending, target.added]) };
+}
+
+/** Whether a layer stands on another one's way from their operator. */
+export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined): boolean {
+	return target?.earlier.some((earlier) => earlier.layer === layer) ?? false;
+}
+
+/** An operator as the target of something that acts on its output channels one by one. */
+export function directTarget(operator: LinearOperator, layout: ChannelLayout): FoldTarget {
+	const rows = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
+	return { operator, earlier: [], path: [], added: null, rows };
+}

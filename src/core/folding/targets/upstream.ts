@@ -1,0 +1,103 @@
+import { bodies, type Scope } from '../../onnx/graph/scope.js';
+import type { Place } from '../../onnx/graph/traverse.js';
+import type { Node } from '../../onnx/model.js';
+
+/** A tensor, and the tensors that have to be answered for before it. */
+interface Task {
+	readonly key: string;
+	readonly inputs: readonly { readonly scope: Scope; readonly name: string }[];
+}
+
+const NOTHING: ReadonlySet<number> = new Set();
+
+/** The nearest marked nodes upstream of a tensor: through anything else, into function calls and bodies. */
+export class Upstream {
+	readonly #marked: (place: Place) => number | undefined;
+	readonly #known = new Map<string, ReadonlySet<number>>();
+	/** By path: an index of a scope's names is worth keeping. */
+	readonly #scopes = new Map<string, Scope>();
+
+	/** @param marked the number that a marked node is reported by; undefined: look further upstream. */
+	constructor(marked: (place: Place) => number | undefined) {
+		this.#marked = marked;
+	}
+
+	of(scope: Scope, names: readonly string[]): ReadonlySet<number> {
+		const found = new Set<number>();
+		for (const name of names) {
+			for (const index of this.#nearest(scope, name)) {
+				found.add(index);
+			}
+		}
+		return found;
+	}
+
+	/** Depth first, with a stack of its own: networks are deeper than the language's. */
+	#nearest(scope: Scope, name: string): ReadonlySet<number> {
+		const root = this.#task(scope, name);
+		const stack = this.#known.has(root.key) ? [] : [root];
+		for (let task = stack.at(-1); task; task = stack.at(-1)) {
+			const inputs = task.inputs.map((input) => this.#task(input.scope, input.name));
+			const next = inputs.find(({ key }) => !this.#known.has(key));
+			if (next) {
+				// Stands in for itself meanwhile, which ends the search in a graph with a cycle.
+				this.#known.set(next.key, NOTHING);
+				stack.push(next);
+			} else {
+				this.#known.set(task.key, new Set(inputs.flatMap(({ key }) => [...(this.#known.get(key) ?? NOTHING)])));
+				stack.pop();
+			}
+		}
+		return this.#known.get(root.key) ?? NOTHING;
+	}
+
+	#task(scope: Scope, name: string): Task {
+		const definition = scope.lookup(name);
+		if (definition.kind !== 'node') {
+			this.#known.set('', NOTHING);
+			return { key: '', inputs: [] };
+		}
+		const key = `${definition.scope.path}\0${name}`;
+		if (this.#known.has(key)) {
+			return { key, inputs: [] };
+		}
+		const marked = this.#marked(definition);
+		if (marked !== undefined) {
+			this.#known.set(key, new Set([marked]));
+			return { key, inputs: [] };
+		}
+		return { key, inputs: this.#sources(definition, name) };
+	}
+
+	/** The tensors that one output of a node is made from. */
+	#sources({ scope, node }: Place, name: string): Task['inputs'] {
+		const step = label(node);
+		const call = this.#inner(scope, step, () => scope.ofCall(node, step));
+		if (call) {
+			// A tensor that came in as a function's input has another name here: any of the outputs, then.
+			const at = node.outputs.indexOf(name);
+			const outputs = at < 0 ? call.graph.outputs : call.graph.outputs.slice(at, at + 1);
+			return outputs.map((output) => ({ scope: call, name: output.name }));
+		}
+		const inside = bodies(node).flatMap(({ attribute, graph }) => {
+			const path = `${step}/${attribute}`;
+			const body = this.#inner(scope, path, () => scope.ofBody(node, graph, path)) ?? scope;
+			return graph.outputs.map((output) => ({ scope: body, name: output.name }));
+		});
+		return [...node.inputs.map((input) => ({ scope, name: input })), ...inside];
+	}
+
+	#inner(scope: Scope, step: string, make: () => Scope | undefined): Scope | undefined {
+		const path = `${scope.path}/${step}`;
+		const inner = this.#scopes.get(path) ?? make();
+		if (inner) {
+			this.#scopes.set(path, inner);
+		}
+		return inner;
+	}
+}
+
+/** As paths of scopes name a node. */
+function label(node: Node): string {
+	return node.name || `${node.opType}_${node.index}`;
+}

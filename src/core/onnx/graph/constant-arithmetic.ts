@@ -1,0 +1,125 @@
+import { OnnxError } from '../errors.js';
+import type { Attribute, DataTypeCode, DataTypeName, Tensor } from '../model.js';
+import { typeCode } from '../types.js';
+import { axisWithin, broadcastShape, broadcastTo, roundingOf } from './constant-tensors.js';
+
+/** One operator applied to constants. */
+export interface OperatorCall {
+	/** undefined where the node leaves an optional input out. */
+	readonly inputs: readonly (Tensor | undefined)[];
+	readonly attribute: (name: string) => Attribute | undefined;
+	/** The tensor in the attribute `value`, where there is one. */
+	readonly value?: Tensor;
+	readonly opset: number;
+}
+
+export type Operator = (call: OperatorCall) => Tensor;
+
+/** @throws {OnnxError} `bad-tensor` when the node does not have it. */
+export function required(call: OperatorCall, index: number): Tensor {
+	const input = call.inputs[index];
+	if (!input) {
+		throw new OnnxError('bad-tensor', `A node of a constant expression lacks its input ${index}.`);
+	}
+	return input;
+}
+
+function unary(operation: (x: number) => number): Operator {
+	return (call) => {
+		const x = required(call, 0);
+		const round = roundingOf(x.dataType);
+		return { ...x, data: Float64Array.from(x.data, (value) => round(operation(value))) };
+	};
+}
+
+/**
+ * Evaluated in float64 and rounded once to the tensor's type, which for + - * / and sqrt of float32 and narrower types
+ * is the correctly rounded result (53 >= 2 * 24 + 2 bits), what a runtime's constant folding gives.
+ */
+function binary(operation: (a: number, b: number) => number): Operator {
+	return (call) => {
+		const a = required(call, 0);
+		const b = alignLegacy(call, required(call, 1), a.dims.length);
+		const dims = broadcastShape(a.dims, b.dims);
+		const left = broadcastTo(a, dims).data;
+		const right = broadcastTo(b, dims).data;
+		const round = roundingOf(a.dataType);
+		const data = Float64Array.from(left, (value, index) => round(operation(value, right[index])));
+		return { dataType: a.dataType, dims, data };
+	};
+}
+
+/** Before opset 7 the attribute `axis` said where the dimensions of B stand in A: trailing ones put them there. */
+function alignLegacy(call: OperatorCall, b: Tensor, rank: number): Tensor {
+	const axis = call.attribute('axis')?.i;
+	if (call.opset >= 7 || axis === undefined) {
+		return b;
+	}
+	const trailing = rank - axisWithin(axis, rank) - b.dims.length;
+	return { ...b, dims: [...b.dims, ...new Array<number>(Math.max(0, trailing)).fill(1)] };
+}
+
+export function castTo(tensor: Tensor, dataType: DataTypeCode): Tensor {
+	// Refuses the types that neither side can be read in.
+	roundingOf(tensor.dataType);
+	return { dims: tensor.dims, dataType, data: Float64Array.from(tensor.data, roundingOf(dataType)) };
+}
+
+/** How Cast named types before opset 6. */
+const LEGACY_NAMES: Readonly<Record<string, DataTypeName>> = {
+	FLOAT: 'float32',
+	FLOAT16: 'float16',
+	DOUBLE: 'float64',
+	INT32: 'int32',
+	INT64: 'int64',
+	BOOL: 'bool',
+};
+
+const cast: Operator = (call) => {
+	const to = call.attribute('to');
+	const legacy = to?.s && LEGACY_NAMES[String.fromCharCode(...to.s.subarray(0, 16))];
+	return castTo(required(call, 0), to?.i ?? typeCode(legacy ?? 'unknown'));
+};
+
+/** y = (x - zero_point) * scale, per tensor or along `axis`; blocked quantization is not evaluated. */
+const dequantize: Operator = (call) => {
+	const x = required(call, 0);
+	const scale = required(call, 1);
+	if ((call.attribute('block_size')?.i ?? 0) !== 0) {
+		throw new OnnxError('unsupported', 'A blocked DequantizeLinear is not evaluated.');
+	}
+	const along = (tensor: Tensor): Float64Array | Float32Array => {
+		if (tensor.data.length === 1) {
+			return broadcastTo({ ...tensor, dims: [] }, x.dims).data;
+		}
+		const axis = axisWithin(call.attribute('axis')?.i ?? 1, x.dims.length);
+		if (tensor.dims.length !== 1 || tensor.dims[0] !== x.dims[axis]) {
+			const shapes = `[${tensor.dims.join(', ')}] along axis ${axis} of [${x.dims.join(', ')}]`;
+			throw new OnnxError('bad-tensor', `A DequantizeLinear has a scale or zero point of shape ${shapes}.`);
+		}
+		return broadcastTo({ ...tensor, dims: x.dims.map((dim, at) => (at === axis ? dim : 1)) }, x.dims).data;
+	};
+	const round = roundingOf(scale.dataType);
+	const scales = along(scale);
+	const zeroPoint = call.inputs[2];
+	const zeros = zeroPoint && along(zeroPoint);
+	const data = Float64Array.from(x.data, (value, index) => round(round(value - (zeros?.[index] ?? 0)) * scales[index]));
+	return { dataType: scale.dataType, dims: x.dims, data };
+};
+
+/** Element-wise operators, casts included. */
+export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
+	['Add', binary((a, b) => a + b)],
+	['Sub', binary((a, b) => a - b)],
+	['Mul', binary((a, b) => a * b)],
+	// On integers the rounding to their type truncates, as the operator says.
+	['Div', binary((a, b) => a / b)],
+	['Pow', binary(Math.pow)],
+	['Sqrt', unary(Math.sqrt)],
+	['Reciprocal', unary((x) => 1 / x)],
+	['Neg', unary((x) => -x)],
+	['Identity', (call) => required(call, 0)],
+	['Cast', cast],
+	['CastLike', (call) => castTo(required(call, 0), required(call, 1).dataType)],
+	['DequantizeLinear', dequantize],
+]);

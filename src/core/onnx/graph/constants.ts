@@ -1,0 +1,271 @@
+import { OnnxError } from '../errors.js';
+import type { Attribute, DataTypeCode, Node, Tensor, TensorRecord } from '../model.js';
+import { expressionOrigin, type Origin, PASSING, runtimeOrigin } from '../origin.js';
+import { readTensor, type TensorAccess } from '../tensor/tensor.js';
+import { typeCode } from '../types.js';
+import { ARITHMETIC, type Operator } from './constant-arithmetic.js';
+import { SHAPES } from './constant-shapes.js';
+import { MAX_ELEMENTS } from './constant-tensors.js';
+import { bodies, type Definition, type Scope } from './scope.js';
+
+export interface Constant {
+	readonly origin: Origin;
+	/** null: not constant, or not readable (then `problem` says why). */
+	readonly tensor: Tensor | null;
+	/** As the file says, also where the elements cannot be read; 0 and [] where it does not. */
+	readonly dataType: DataTypeCode;
+	readonly dims: readonly number[];
+	/** One sentence: why a value that should be constant could not be had. */
+	readonly problem?: string;
+}
+
+/** Longest chain of nodes behind one value. Exporters leave fewer than ten. */
+const MAX_DEPTH = 100;
+/** Nodes looked at for one model: a network of 1,000 normalizations needs under 50,000. */
+const MAX_STEPS = 500_000;
+/** Elements read and evaluated for one model, 128 MB as float64: parameters of a large network are under a million. */
+const MAX_TOTAL_ELEMENTS = 1 << 24;
+
+const OPERATORS: ReadonlyMap<string, Operator> = new Map([...ARITHMETIC, ...SHAPES]);
+/** Nodes looked at to tell whether one value is constant: expressions of weights have a handful. */
+const MAX_EXPRESSION = 64;
+
+/** Whether {@link ConstantResolver} would find a constant behind a name: told from the structure, nothing is read. */
+export function isConstant(scope: Scope, name: string): boolean {
+	return initializersBehind(scope, name) !== undefined;
+}
+
+/** Whether a constant is only a default, of a graph input that the caller may feed. */
+export function isDefault(scope: Scope, name: string): boolean {
+	return scope.isOverridable && (initializersBehind(scope, name)?.some(({ alsoInput }) => alsoInput) ?? false);
+}
+
+type Initializer = Extract<Definition, { kind: 'initializer' }>;
+
+/** The initializers that a constant is made from; undefined where it is none. */
+function initializersBehind(scope: Scope, name: string): Initializer[] | undefined {
+	const found: Initializer[] = [];
+	const queue = [{ scope, name }];
+	for (const at of queue) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node') {
+			if (definition.kind !== 'initializer') {
+				return undefined;
+			}
+			found.push(definition);
+			continue;
+		}
+		const { node, scope: place } = definition;
+		const known = node.opType === 'Constant' || (OPERATORS.has(node.opType) && node.inputs.length > 0);
+		if (!known || node.domain !== '' || queue.length > MAX_EXPRESSION) {
+			return undefined;
+		}
+		queue.push(...node.inputs.filter((input) => input !== '').map((input) => ({ scope: place, name: input })));
+	}
+	return found;
+}
+
+/**
+ * Finds the constant behind a tensor name, evaluating the small constant expressions that exporters and optimizers leave
+ * in a graph. One resolver serves one model: it remembers what it has evaluated, and its limits are for all of it.
+ */
+export class ConstantResolver {
+	readonly #access: TensorAccess;
+	readonly #records = new Map<TensorRecord, Constant>();
+	readonly #values = new Map<Scope, Map<string, Constant>>();
+	#steps = 0;
+	#elements = 0;
+
+	constructor(access: TensorAccess) {
+		this.#access = access;
+	}
+
+	/**
+	 * What `name`, as seen from `scope`, is. Never throws for anything the file contains: a broken, unsupported or too
+	 * large constant is an answer with a `problem`.
+	 * @throws {OnnxError} `io` when the model file itself cannot be read any more.
+	 */
+	resolve(scope: Scope, name: string): Promise<Constant> {
+		return this.#resolve(scope, name, 0);
+	}
+
+	async #resolve(scope: Scope, name: string, depth: number): Promise<Constant> {
+		const definition = scope.lookup(name);
+		switch (definition.kind) {
+			case 'initializer':
+				return this.#initializer(definition.record, { name, alsoInput: definition.alsoInput });
+			case 'sparse-initializer': {
+				const origin: Origin = { kind: 'initializer', name, alsoInput: false, through: [] };
+				return unknown(scope, name, origin, `"${name}" is a sparse initializer, which is not supported.`);
+			}
+			case 'input': {
+				const { owner } = definition;
+				const origin: Origin = owner ? runtimeOrigin(owner) : { kind: 'graph-input', name };
+				return unknown(scope, name, origin);
+			}
+			case 'none':
+				return unknown(scope, name, { kind: 'missing' });
+			case 'node':
+				return this.#remembered(definition.scope, definition.node, name, depth);
+		}
+	}
+
+	async #initializer(record: TensorRecord, { name, alsoInput }: { name: string; alsoInput: boolean }) {
+		const known = this.#records.get(record);
+		const origin: Origin = { kind: 'initializer', name, alsoInput, through: [] };
+		if (known) {
+			return known;
+		}
+		const constant = await this.#read(record, origin);
+		this.#records.set(record, constant);
+		return constant;
+	}
+
+	async #read(record: TensorRecord, origin: Origin): Promise<Constant> {
+		const { dataType, dims } = record;
+		try {
+			const elements = dims.reduce((product, dim) => product * dim, 1);
+			if (dims.every((dim) => dim >= 0)) {
+				this.#spend(elements, record.name);
+			}
+			return { origin, tensor: await readTensor(record, this.#access), dataType, dims };
+		} catch (error) {
+			return { origin, tensor: null, dataType, dims, problem: problemOf(error, record.storage.kind === 'external') };
+		}
+	}
+
+	/** Refuses before anything is read; what was refused costs nothing. @throws {OnnxError} `limit` */
+	#spend(elements: number, name: string): void {
+		if (elements > MAX_ELEMENTS || this.#elements + elements > MAX_TOTAL_ELEMENTS) {
+			const bound = elements > MAX_ELEMENTS ? `${MAX_ELEMENTS}` : `${MAX_TOTAL_ELEMENTS} for one model`;
+			throw new OnnxError('limit', `"${name}" has ${elements} elements, too many to evaluate: the limit is ${bound}.`);
+		}
+		this.#elements += elements;
+	}
+
+	async #remembered(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
+		const values = this.#values.get(scope) ?? new Map<string, Constant>();
+		this.#values.set(scope, values);
+		const known = values.get(name);
+		if (known) {
+			return known;
+		}
+		// Finished values only: a promise kept here would wait for itself in a graph with a cycle.
+		const constant = await this.#node(scope, node, name, depth);
+		values.set(name, constant);
+		return constant;
+	}
+
+	async #node(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
+		this.#steps += 1;
+		if (depth > MAX_DEPTH || this.#steps > MAX_STEPS) {
+			const bound = depth > MAX_DEPTH ? `${MAX_DEPTH} nodes deep` : `${MAX_STEPS} steps in all`;
+			return unknown(scope, name, runtimeOrigin(node), `"${name}" is computed by a cycle, or by more than ${bound}.`);
+		}
+		const call = scope.ofCall(node, node.name);
+		if (call) {
+			const formal = call.graph.outputs[node.outputs.indexOf(name)]?.name ?? '';
+			return this.#resolve(call, formal, depth + 1);
+		}
+		if (node.domain === '' && node.opType === 'Constant') {
+			return this.#constantNode(scope, node);
+		}
+		return this.#expression(scope, node, name, depth);
+	}
+
+	async #constantNode(scope: Scope, node: Node): Promise<Constant> {
+		const origin: Origin = { kind: 'constant', node: node.name || node.outputs[0] || '', through: [] };
+		const value = scope.attribute(node, 'value')?.t;
+		if (value) {
+			return this.#read(value, origin);
+		}
+		const form = ['value_float', 'value_floats', 'value_int', 'value_ints']
+			.map((name) => scope.attribute(node, name))
+			.find((attribute) => attribute !== undefined);
+		const tensor = form && attributeTensor(form);
+		const problem = `The Constant node "${origin.node}" holds strings or a sparse tensor, which are not supported.`;
+		return tensor ? { ...tensor, origin, tensor } : { origin, tensor: null, dataType: 0, dims: [], problem };
+	}
+
+	async #expression(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
+		// An operator with no inputs makes numbers (RandomNormal), one with a body is a program: both run-time values.
+		if (node.inputs.length === 0 || bodies(node).length > 0 || node.domain !== '') {
+			return unknown(scope, name, runtimeOrigin(node));
+		}
+		const inputs: (Constant | undefined)[] = [];
+		for (const [index, input] of node.inputs.entries()) {
+			// One after the other, so that a value used twice is evaluated once.
+			const constant = input === '' ? undefined : await this.#resolve(scope, input, depth + 1);
+			if (constant?.tensor === null && node.opType === 'CastLike' && index === 1 && constant.dataType !== 0) {
+				// Only the type of the second input counts: most often it is the data's, which is no constant.
+				inputs.push({ ...constant, tensor: { dataType: constant.dataType, dims: [0], data: new Float64Array(0) } });
+			} else if (constant?.tensor === null) {
+				const origin = PASSING.has(node.opType) ? constant.origin : runtimeOrigin(node);
+				return unknown(scope, name, origin, constant.problem);
+			} else {
+				inputs.push(constant);
+			}
+		}
+		return this.#evaluate(scope, node, name, inputs);
+	}
+
+	async #evaluate(
+		scope: Scope,
+		node: Node,
+		name: string,
+		inputs: readonly (Constant | undefined)[],
+	): Promise<Constant> {
+		const operator = OPERATORS.get(node.opType);
+		const problem = `"${name}" is computed by ${node.opType} from constants, which is not evaluated here.`;
+		if (!operator) {
+			return unknown(scope, name, runtimeOrigin(node), problem);
+		}
+		const value = scope.attribute(node, 'value')?.t;
+		try {
+			const tensor = operator({
+				inputs: inputs.map((input) => input?.tensor ?? undefined),
+				attribute: (attribute) => scope.attribute(node, attribute),
+				value: value && (await readTensor(value, this.#access)),
+				opset: scope.opset(),
+			});
+			this.#spend(tensor.data.length, name);
+			const { dataType, dims } = tensor;
+			const origins = inputs.flatMap((input) => (input ? [input.origin] : []));
+			return { origin: expressionOrigin(node.opType, origins), tensor, dataType, dims };
+		} catch (error) {
+			return unknown(scope, name, runtimeOrigin(node), problemOf(error, false));
+		}
+	}
+}
+
+function unknown(scope: Scope, name: string, origin: Origin, problem?: string): Constant {
+	const declared = scope.declared(name);
+	const dims = (declared?.shape ?? []).filter((dim) => typeof dim === 'number');
+	const complete = dims.length === declared?.shape?.length;
+	return {
+		origin,
+		tensor: null,
+		dataType: declared?.dataType ?? 0,
+		dims: complete ? dims : [],
+		...(problem === undefined ? {} : { problem }),
+	};
+}
+
+/** The message of a failure that concerns this value only; anything else is thrown on. */
+function problemOf(error: unknown, external: boolean): string {
+	if (error instanceof OnnxError && (external || error.code !== 'io')) {
+		return error.message;
+	}
+	throw error;
+}
+
+function attributeTensor({ f, i, floats, ints }: Attribute): Tensor | undefined {
+	const list = floats ?? ints;
+	const single = f ?? i;
+	if (!list && single === undefined) {
+		return undefined;
+	}
+	const dataType = typeCode(floats || f !== undefined ? 'float32' : 'int64');
+	const data = Float64Array.from(list ?? [Number(single)]);
+	return { dataType, dims: list ? [list.length] : [], data };
+}

@@ -1,0 +1,276 @@
+import type { DataTypeCode, Dimension, Node } from '../model.js';
+import type { Scope } from './scope.js';
+import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
+
+/** What can be said about a tensor without running anything. */
+export interface InferredValue {
+	/** 0: unknown. */
+	readonly dataType: DataTypeCode;
+	/** undefined: rank unknown. Unknown dimensions are undefined inside. */
+	readonly shape: readonly Dimension[] | undefined;
+}
+
+interface Known {
+	readonly value: InferredValue;
+	/** With a longer chain more might be told; Infinity: nothing was cut off. */
+	readonly chain: number;
+}
+
+/** Longest chain of nodes followed at once: a declared type or a convolution is rarely more than a block away. */
+const MAX_CHAIN = 64;
+
+/** Ranks beyond this are not worked out: a declared shape of the list of dimensions can say anything. */
+const MAX_RANK = 64;
+
+const NOTHING: InferredValue = { dataType: 0, shape: undefined };
+
+/** Operators whose (first) output has the shape and type of their first input. */
+const UNCHANGED: ReadonlySet<string> = new Set([
+	...['BatchNormalization', 'InstanceNormalization', 'LRN', 'Dropout', 'Identity', 'Softmax', 'LogSoftmax'],
+	...['Relu', 'LeakyRelu', 'PRelu', 'Elu', 'Selu', 'Celu', 'Gelu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Mish'],
+	...[
+		'Tanh',
+		'Softplus',
+		'Softsign',
+		'ThresholdedRelu',
+		'Clip',
+		'Abs',
+		'Neg',
+		'Exp',
+		'Log',
+		'Sqrt',
+		'Erf',
+		'Floor',
+		'Reciprocal',
+	],
+]);
+/** Operators that keep type and rank, and the first two dimensions. */
+const POOLING: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'LpPool']);
+const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
+/** Operators that keep the type and the rank of their first input. */
+const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
+/** Operators that leave only the rank to be told, from how many axes or dimensions they are given. */
+const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
+/** Operators with a weight, which tells the channels. */
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Element-wise operators of two inputs that broadcast. */
+const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean']);
+
+/**
+ * Types and shapes of tensors as far as the file tells: the declaration (exporters often leave those of intermediate
+ * tensors out), else from the operator that writes the tensor. Not a full shape inference: enough to know the rank, the
+ * channels and the element type in front of a normalization, and what a convolutional network makes of an image's size.
+ * One instance serves one model and remembers: in a residual network the ways back from a tensor double at every addition.
+ */
+export class ShapeInference {
+	readonly #known = new Map<Scope, Map<string, Known>>();
+	/** Whether what is being worked out came to the end of a chain somewhere. */
+	#isCut = false;
+	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
+
+	/** @param fed what inputs of the model's main graph are given, where that is known: their shape, by name */
+	constructor(fed: ReadonlyMap<string, { readonly dims: readonly number[] }> = new Map()) {
+		this.#fed = fed;
+	}
+
+	of(scope: Scope, name: string): InferredValue {
+		return this.#value(scope, name, MAX_CHAIN);
+	}
+
+	#value(scope: Scope, name: string, chain: number): InferredValue {
+		const values = this.#known.get(scope) ?? new Map<string, Known>();
+		this.#known.set(scope, values);
+		const known = values.get(name);
+		if (chain === 0 || (known && chain <= known.chain)) {
+			this.#isCut ||= known?.chain !== Number.POSITIVE_INFINITY;
+			return known?.value ?? NOTHING;
+		}
+		// Stands in for itself while it is worked out, which ends the search in a graph with a cycle.
+		values.set(name, { value: NOTHING, chain: Number.POSITIVE_INFINITY });
+		const before = this.#isCut;
+		this.#isCut = false;
+		const value = this.#infer(scope, name, chain);
+		values.set(name, { value, chain: this.#isCut ? chain : Number.POSITIVE_INFINITY });
+		this.#isCut ||= before;
+		return value;
+	}
+
+	#infer(scope: Scope, name: string, chain: number): InferredValue {
+		const declared = scope.declared(name);
+		const fed = scope.depth === 0 ? this.#fed.get(name) : undefined;
+		if (fed) {
+			return { dataType: declared?.dataType ?? 0, shape: fed.dims };
+		}
+		// Exporters give every dimension that they leave open a symbol of its own: what is fed may tell it.
+		const isOpen = this.#fed.size > 0 && declared?.shape?.some((dimension) => typeof dimension !== 'number');
+		if (declared?.shape && declared.dataType !== 0 && !isOpen) {
+			return declared;
+		}
+		const definition = scope.lookup(name);
+		let inferred = NOTHING;
+		if (definition.kind === 'initializer') {
+			inferred = { dataType: definition.record.dataType, shape: definition.record.dims };
+		} else if (definition.kind === 'node' && definition.node.domain === '' && definition.node.outputs[0] === name) {
+			inferred = this.#output(definition.scope, definition.node, chain - 1);
+		}
+		const dataType = declared?.dataType || inferred.dataType;
+		return { dataType, shape: filledUp(declared?.shape, inferred.shape) };
+	}
+
+	/** First output of a node. */
+	#output(scope: Scope, node: Node, chain: number): InferredValue {
+		const input = (index: number) => this.#value(scope, node.inputs[index] ?? '', chain);
+		const { opType } = node;
+		if (UNCHANGED.has(opType)) {
+			return input(0);
+		}
+		if (opType === 'Cast') {
+			return { dataType: scope.attribute(node, 'to')?.i ?? 0, shape: input(0).shape };
+		}
+		if (opType === 'DequantizeLinear') {
+			return { dataType: input(1).dataType, shape: input(0).shape };
+		}
+		if (opType === 'Constant') {
+			const value = scope.attribute(node, 'value')?.t;
+			return value ? { dataType: value.dataType, shape: value.dims } : NOTHING;
+		}
+		if (opType === 'Transpose') {
+			const { dataType, shape } = input(0);
+			const order = scope.attribute(node, 'perm')?.ints ?? shape?.map((_, axis) => shape.length - 1 - axis);
+			return { dataType, shape: shape && order?.map((axis) => shape[axis]) };
+		}
+		if (RESHAPING.has(opType)) {
+			return { dataType: input(0).dataType, shape: unknownDimensions(rankAfter(scope, node, input(0), input(1))) };
+		}
+		if (opType === 'Flatten') {
+			return { dataType: input(0).dataType, shape: flatten(scope, node, input(0).shape) };
+		}
+		if (opType === 'Concat') {
+			return concatenate(
+				scope,
+				node,
+				node.inputs.map((_, index) => input(index)),
+			);
+		}
+		if (POOLING.has(opType)) {
+			const { dataType, shape } = input(0);
+			return { dataType, shape: shape && [...shape.slice(0, 2), ...slideWindows(scope, node, shape.slice(2), [])] };
+		}
+		if (GLOBAL_POOLING.has(opType)) {
+			const { dataType, shape } = input(0);
+			return { dataType, shape: shape?.map((dimension, axis) => (axis < 2 ? dimension : 1)) };
+		}
+		if (SAME_RANK.has(opType)) {
+			const { dataType, shape } = input(0);
+			return { dataType, shape: shape?.map(() => undefined) };
+		}
+		if (BROADCAST.has(opType)) {
+			return broadcast(input(0), input(1));
+		}
+		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : NOTHING;
+	}
+}
+
+/** A declared shape with what it leaves open from another. */
+function filledUp(declared: InferredValue['shape'], other: InferredValue['shape']): InferredValue['shape'] {
+	if (!declared || declared.length !== other?.length) {
+		return declared ?? other;
+	}
+	return declared.map((dimension, axis) => {
+		const found = other[axis];
+		return typeof dimension !== 'number' && typeof found === 'number' ? found : (dimension ?? found);
+	});
+}
+
+function unknownDimensions(rank: number | undefined): Dimension[] | undefined {
+	return rank === undefined || rank < 0 || rank > MAX_RANK ? undefined : new Array<Dimension>(rank).fill(undefined);
+}
+
+/** `list` is the tensor of axes or dimensions, an input since opset 13 (Reshape: 5): its length tells, not its values. */
+function rankAfter(scope: Scope, node: Node, x: InferredValue, list: InferredValue): number | undefined {
+	const given = scope.attribute(node, node.opType === 'Reshape' ? 'shape' : 'axes')?.ints?.length ?? list.shape?.[0];
+	if (typeof given !== 'number' || (node.opType !== 'Reshape' && !x.shape)) {
+		return undefined;
+	}
+	const rank = x.shape?.length ?? 0;
+	return node.opType === 'Reshape' ? given : node.opType === 'Unsqueeze' ? rank + given : rank - given;
+}
+
+function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension[] {
+	const at = scope.attribute(node, 'axis')?.i ?? 1;
+	const axis = at < 0 ? at + (shape?.length ?? 0) : at;
+	return shape && axis >= 0 && axis <= shape.length
+		? [product(shape.slice(0, axis)), product(shape.slice(axis))]
+		: [undefined, undefined];
+}
+
+/** A single dimension may be a symbol, as that of a batch is. */
+function product(dimensions: readonly Dimension[]): Dimension {
+	const all = dimensions.reduce<Dimension>(
+		(total, size) => (typeof total === 'number' && typeof size === 'number' ? sizeOrUnknown(total * size) : undefined),
+		1,
+	);
+	return dimensions.length === 1 ? dimensions[0] : all;
+}
+
+function concatenate(scope: Scope, node: Node, parts: readonly InferredValue[]): InferredValue {
+	const { dataType, shape } = parts.find((part) => part.shape) ?? parts[0] ?? NOTHING;
+	const at = scope.attribute(node, 'axis')?.i ?? (scope.opset() < 4 ? 1 : undefined);
+	const axis = at !== undefined && shape && at < 0 ? at + shape.length : at;
+	if (!shape || axis === undefined || !(axis in shape)) {
+		return { dataType, shape: shape?.map(() => undefined) };
+	}
+	const along = parts.map((part) => part.shape?.[axis]);
+	const total = along.reduce<Dimension>(
+		(sum, size) => (typeof sum === 'number' && typeof size === 'number' ? sizeOrUnknown(sum + size) : undefined),
+		0,
+	);
+	return { dataType, shape: shape.map((dimension, index) => (index === axis ? total : dimension)) };
+}
+
+function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: InferredValue): InferredValue {
+	const dataType = x.dataType || weight.dataType;
+	const { shape } = weight;
+	if (!shape) {
+		return { dataType: 0, shape: undefined };
+	}
+	const group = scope.attribute(node, 'group')?.i ?? 1;
+	const kernel = shape.slice(2);
+	// Of another rank than the weight it is not what the operator gets.
+	const sizes = x.shape?.length === shape.length ? x.shape.slice(2) : kernel.map(() => undefined);
+	switch (node.opType) {
+		case 'Conv':
+			return { dataType, shape: [x.shape?.[0], shape[0], ...slideWindows(scope, node, sizes, kernel)] };
+		case 'ConvTranspose': {
+			const perGroup = shape[1];
+			return {
+				dataType,
+				shape: [
+					x.shape?.[0],
+					typeof perGroup === 'number' ? perGroup * group : undefined,
+					...spreadWindows(scope, node, sizes, kernel),
+				],
+			};
+		}
+		case 'Gemm':
+			return { dataType, shape: [x.shape?.[0], shape[scope.attribute(node, 'transB')?.i ? 0 : 1]] };
+		case 'MatMul':
+			return { dataType, shape: x.shape && shape.length > 1 ? [...x.shape.slice(0, -1), shape.at(-1)] : undefined };
+		default:
+			return NOTHING;
+	}
+}
+
+function broadcast(a: InferredValue, b: InferredValue): InferredValue {
+	const dataType = a.dataType || b.dataType;
+	if (!(a.shape && b.shape)) {
+		return { dataType, shape: undefined };
+	}
+	const [long, short] = a.shape.length >= b.shape.length ? [a.shape, b.shape] : [b.shape, a.shape];
+	const offset = long.length - short.length;
+	const shape = long.map((dimension, axis) => {
+		const other = axis < offset ? 1 : short[axis - offset];
+		return dimension === 1 ? other : other === 1 || other === dimension ? dimension : (dimension ?? other);
+	});
+	return { dataType, shape };
+}

@@ -1,0 +1,252 @@
+import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, ValueInfo } from '../model.js';
+
+/** What a tensor name means at some place of a model. */
+export type Definition =
+	| { readonly kind: 'initializer'; readonly record: TensorRecord; readonly alsoInput: boolean }
+	| { readonly kind: 'sparse-initializer' }
+	/** Written by `node`, whose own names mean what they mean in `scope`. */
+	| { readonly kind: 'node'; readonly node: Node; readonly scope: Scope }
+	/** An input of the main graph (`owner` undefined), or of the body that `owner`, a Loop or Scan, runs. */
+	| { readonly kind: 'input'; readonly owner: Node | undefined }
+	/** Left out by the caller, or defined nowhere. */
+	| { readonly kind: 'none' };
+
+/** A name as seen from a scope. */
+export interface Reference {
+	readonly scope: Scope;
+	readonly name: string;
+}
+
+interface ScopeParts {
+	readonly model: Model;
+	readonly functions: ReadonlyMap<string, FunctionBody>;
+	readonly path: string;
+	/** Bodies and calls around this place; 0 for the main graph. */
+	readonly depth: number;
+	readonly graph: Graph;
+	/** Enclosing scope whose names a body may use; a function body has none. */
+	readonly parent?: Scope;
+	readonly owner?: Node;
+	readonly call?: FunctionCall;
+}
+
+/** A model-local function, and its body in the form that graphs have: made once for all its calls. */
+interface FunctionBody {
+	readonly definition: FunctionDefinition;
+	readonly graph: Graph;
+}
+
+interface FunctionCall {
+	readonly node: Node;
+	readonly caller: Scope;
+	readonly definition: FunctionDefinition;
+}
+
+/**
+ * One place where names have a meaning: the main graph, one body of an If, Loop or Scan, or one call of a model-local
+ * function. Names are looked up here first, then outwards: a body sees the names of the graph around it, the formal
+ * inputs of a function stand for the caller's tensors (ONNX IR specification, "Names Within a Graph" and "Functions").
+ */
+export class Scope {
+	/** '' for the main graph, else the way to this place, for example "If_3/then_branch". */
+	readonly path: string;
+	readonly depth: number;
+	readonly graph: Graph;
+	readonly #parts: ScopeParts;
+	#inputs: ReadonlySet<string> | undefined;
+	#producers: ReadonlyMap<string, Node> | undefined;
+	#consumers: ReadonlyMap<string, readonly Node[]> | undefined;
+
+	private constructor(parts: ScopeParts) {
+		this.#parts = parts;
+		this.path = parts.path;
+		this.depth = parts.depth;
+		this.graph = parts.graph;
+	}
+
+	static ofModel(model: Model): Scope {
+		const functions = new Map(
+			model.functions.map((definition) => [functionKey(definition), { definition, graph: graphOf(definition) }]),
+		);
+		return new Scope({ model, functions, path: '', depth: 0, graph: model.graph });
+	}
+
+	/** The scope of a body graph of `owner`, a node of this scope; `step` names it in the path. */
+	ofBody(owner: Node, body: Graph, step: string): Scope {
+		return new Scope({ ...this.#inner(step), graph: body, parent: this, owner });
+	}
+
+	/** The scope inside a call of a model-local function, undefined when `node` calls none. */
+	ofCall(node: Node, step: string): Scope | undefined {
+		const { functions } = this.#parts;
+		const { opType: name, domain, overload } = node;
+		const body = functions.size > 0 ? functions.get(functionKey({ name, domain, overload })) : undefined;
+		if (!body) {
+			return undefined;
+		}
+		const call = { node, caller: this, definition: body.definition };
+		return new Scope({ ...this.#inner(step), graph: body.graph, call });
+	}
+
+	#inner(step: string): Pick<ScopeParts, 'model' | 'functions' | 'path' | 'depth'> {
+		const { model, functions, path, depth } = this.#parts;
+		return { model, functions, path: path === '' ? step : `${path}/${step}`, depth: depth + 1 };
+	}
+
+	/** Whether a caller may feed something else than an initializer that is listed among the inputs: from IR version 4 on. */
+	get isOverridable(): boolean {
+		return this.#parts.model.irVersion >= 4;
+	}
+
+	/** Version of an operator set here; a function brings its own. */
+	opset(domain = ''): number {
+		const { model, parent, call } = this.#parts;
+		const imported = call?.definition.opsetImports.get(domain);
+		return imported ?? (parent ? parent.opset(domain) : (model.opsetImports.get(domain) ?? 1));
+	}
+
+	/** The node of this very scope that writes `name`. */
+	producer(name: string): Node | undefined {
+		this.#producers ??= new Map(
+			// Reversed, so that the first of several writers (invalid, but seen) wins.
+			this.graph.nodes.toReversed().flatMap((node) => node.outputs.map((output) => [output, node] as const)),
+		);
+		return name === '' ? undefined : this.#producers.get(name);
+	}
+
+	/** Nodes of this very scope that read `name`, each once; a node whose body reads it counts. */
+	consumers(name: string): readonly Node[] {
+		this.#consumers ??= indexConsumers(this.graph.nodes);
+		return name === '' ? [] : (this.#consumers.get(name) ?? []);
+	}
+
+	isOutput(name: string): boolean {
+		return this.graph.outputs.some((output) => output.name === name);
+	}
+
+	/** What `name` is, looked up outwards. */
+	lookup(name: string): Definition {
+		const { parent, owner, call } = this.#parts;
+		if (name === '') {
+			return { kind: 'none' };
+		}
+		this.#inputs ??= new Set(this.graph.inputs.map((input) => input.name));
+		const isInput = this.#inputs.has(name);
+		const record = this.graph.initializers.get(name);
+		if (record) {
+			return { kind: 'initializer', record, alsoInput: isInput };
+		}
+		if (this.graph.sparseInitializers.has(name)) {
+			return { kind: 'sparse-initializer' };
+		}
+		const node = this.producer(name);
+		if (node) {
+			return { kind: 'node', node, scope: this };
+		}
+		if (call) {
+			const actual = this.#actual(name);
+			return actual ? actual.scope.lookup(actual.name) : { kind: 'none' };
+		}
+		if (isInput) {
+			return { kind: 'input', owner };
+		}
+		return parent ? parent.lookup(name) : { kind: 'none' };
+	}
+
+	/** The caller's tensor that a formal input of this function stands for. */
+	#actual(name: string): Reference | undefined {
+		const { call } = this.#parts;
+		const position = call?.definition.inputs.indexOf(name) ?? -1;
+		const actual = call?.node.inputs[position];
+		return call && actual ? { scope: call.caller, name: actual } : undefined;
+	}
+
+	/** Declared type and shape of a tensor, undefined where the file does not say. */
+	declared(name: string): ValueInfo | undefined {
+		const here =
+			this.graph.valueInfo.get(name) ??
+			this.graph.inputs.find((value) => value.name === name) ??
+			this.graph.outputs.find((value) => value.name === name);
+		if (here || this.producer(name)) {
+			return here;
+		}
+		const actual = this.#actual(name);
+		return actual ? actual.scope.declared(actual.name) : this.#parts.parent?.declared(name);
+	}
+
+	/** An attribute of a node of this scope; inside a function a reference stands for the caller's, or its default. */
+	attribute(node: Node, name: string): Attribute | undefined {
+		return this.#dereference(node.attributes.get(name));
+	}
+
+	#dereference(attribute: Attribute | undefined): Attribute | undefined {
+		const { parent, call } = this.#parts;
+		const reference = attribute?.refAttrName;
+		if (!reference) {
+			return attribute;
+		}
+		if (!call) {
+			// A body inside a function may refer to the function's attributes.
+			return parent ? parent.#dereference(attribute) : undefined;
+		}
+		const { node, caller, definition } = call;
+		return caller.attribute(node, reference) ?? definition.attributeDefaults.get(reference);
+	}
+}
+
+function functionKey({ domain, name, overload }: Pick<FunctionDefinition, 'domain' | 'name' | 'overload'>): string {
+	// No name has a NUL in it.
+	return `${domain}\0${name}\0${overload}`;
+}
+
+function graphOf(definition: FunctionDefinition): Graph {
+	const untyped = (name: string) => ({ name, dataType: 0, shape: undefined });
+	return {
+		name: definition.name,
+		nodes: definition.nodes,
+		initializers: new Map(),
+		sparseInitializers: new Set(),
+		inputs: [],
+		outputs: definition.outputs.map(untyped),
+		valueInfo: new Map(),
+	};
+}
+
+/** The bodies of a node, with the name of the attribute that holds each (numbered where it holds several). */
+export function bodies(node: Node): { readonly attribute: string; readonly graph: Graph }[] {
+	return [...node.attributes.values()].flatMap((attribute) => [
+		...(attribute.g ? [{ attribute: attribute.name, graph: attribute.g }] : []),
+		...(attribute.graphs ?? []).map((graph, index) => ({ attribute: `${attribute.name}[${index}]`, graph })),
+	]);
+}
+
+function indexConsumers(nodes: readonly Node[]): ReadonlyMap<string, readonly Node[]> {
+	const consumers = new Map<string, Node[]>();
+	for (const node of nodes) {
+		const names = new Set([...node.inputs, ...bodies(node).flatMap(({ graph }) => [...freeNames(graph)])]);
+		for (const name of names) {
+			const known = consumers.get(name);
+			if (known) {
+				known.push(node);
+			} else {
+				consumers.set(name, [node]);
+			}
+		}
+	}
+	return consumers;
+}
+
+/** Names that a body uses without defining them. */
+export function freeNames(graph: Graph): Set<string> {
+	const used = new Set<string>(graph.outputs.map((output) => output.name));
+	const defined = new Set<string>([...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);
+	for (const node of graph.nodes) {
+		for (const name of [...node.inputs, ...bodies(node).flatMap((body) => [...freeNames(body.graph)])]) {
+			used.add(name);
+		}
+		for (const name of node.outputs) {
+			defined.add(name);
+		}
+	}
+	return new Set([...used].filter((name) => !defined.has(name)));
+}

@@ -1,0 +1,95 @@
+import type { Dimension, Node } from '../model.js';
+import type { Scope } from './scope.js';
+
+/** What moves a window over the spatial axes: attributes of Conv, ConvTranspose and the pooling operators, per axis. */
+interface Windows {
+	/** Kernel size with its dilation: (kernel - 1) * dilation + 1. */
+	readonly extent: readonly Dimension[];
+	readonly strides: readonly number[];
+	/** Begin and end together. */
+	readonly pads: readonly number[];
+	/** SAME_UPPER and SAME_LOWER: pads follow from the sizes. */
+	readonly same: boolean;
+	/** Nothing that makes sense, or nothing that runtimes agree on. */
+	readonly uncertain: boolean;
+}
+
+/**
+ * Spatial sizes after a convolution or a pooling, from those before it; undefined where they are not certain. Formulas:
+ * the operators' specification. Runtimes do not agree on rounding up (`ceil_mode`), nor on automatic pads of dilated windows.
+ * @param kernel spatial sizes of the weight, for where the operator does not state them
+ */
+export function slideWindows(
+	scope: Scope,
+	node: Node,
+	sizes: readonly Dimension[],
+	kernel: readonly Dimension[],
+): Dimension[] {
+	const { extent, strides, pads, same, uncertain } = windowsOf(scope, node, sizes.length, kernel);
+	const roundsUp = (scope.attribute(node, 'ceil_mode')?.i ?? 0) !== 0;
+	return sizes.map((size, axis) => {
+		const [window, stride] = [extent[axis], strides[axis]];
+		if (typeof size !== 'number' || typeof window !== 'number' || uncertain) {
+			return undefined;
+		}
+		if (same) {
+			return sizeOrUnknown(Math.ceil(size / stride));
+		}
+		const steps = (size + pads[axis] - window) / stride;
+		// Below 0: the window is larger than what it moves over.
+		const isCertain = steps >= 0 && !(roundsUp && !Number.isInteger(steps));
+		return isCertain ? sizeOrUnknown(Math.floor(steps) + 1) : undefined;
+	});
+}
+
+/** The same for a ConvTranspose. */
+export function spreadWindows(
+	scope: Scope,
+	node: Node,
+	sizes: readonly Dimension[],
+	kernel: readonly Dimension[],
+): Dimension[] {
+	const stated = scope.attribute(node, 'output_shape')?.ints;
+	if (stated) {
+		return stated.length === sizes.length ? stated.map(sizeOrUnknown) : sizes.map(() => undefined);
+	}
+	const { extent, strides, pads, same, uncertain } = windowsOf(scope, node, sizes.length, kernel);
+	const added = scope.attribute(node, 'output_padding')?.ints;
+	return sizes.map((size, axis) => {
+		const window = extent[axis];
+		// Nor do runtimes agree on automatic pads here.
+		if (typeof size !== 'number' || typeof window !== 'number' || same || uncertain) {
+			return undefined;
+		}
+		return sizeOrUnknown((size - 1) * strides[axis] + window + (added?.[axis] ?? 0) - pads[axis]);
+	});
+}
+
+function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dimension[]): Windows {
+	const list = (name: string) => scope.attribute(node, name)?.ints;
+	const [stated, dilations, strides, pads] = [list('kernel_shape'), list('dilations'), list('strides'), list('pads')];
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MOST_LETTERS));
+	const axes = Array.from({ length: rank }, (_, axis) => axis);
+	const explicit = automatic === '' || automatic === 'NOTSET';
+	const same = automatic === 'SAME_UPPER' || automatic === 'SAME_LOWER';
+	const isDilated = dilations?.some((dilation) => dilation !== 1) ?? false;
+	const makesSense = [...(stated ?? []), ...(dilations ?? []), ...(strides ?? [])].every((size) => size >= 1);
+	return {
+		extent: axes.map((axis) => {
+			const size = stated?.[axis] ?? kernel[axis];
+			return typeof size === 'number' ? (size - 1) * (dilations?.[axis] ?? 1) + 1 : undefined;
+		}),
+		strides: axes.map((axis) => strides?.[axis] ?? 1),
+		pads: axes.map((axis) => (explicit ? (pads?.[axis] ?? 0) + (pads?.[axis + rank] ?? 0) : 0)),
+		same,
+		uncertain: !makesSense || !(explicit || same || automatic === 'VALID') || (same && isDilated),
+	};
+}
+
+/** One more than "SAME_UPPER" has: a hostile file may have any number of them. */
+const MOST_LETTERS = 11;
+
+/** Attributes of a broken file lead to anything. */
+export function sizeOrUnknown(size: number): Dimension {
+	return Number.isSafeInteger(size) && size >= 0 ? size : undefined;
+}

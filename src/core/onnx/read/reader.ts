@@ -1,0 +1,73 @@
+import { OnnxError } from '../errors.js';
+import { DEFAULT_LIMITS, type Limits } from '../limits.js';
+import type { Model, TensorRecord } from '../model.js';
+import type { ByteSource } from '../source.js';
+import { describeOtherFormat } from './other-formats.js';
+import { ReadSession } from './read-session.js';
+import { ReadWindow } from './read-window.js';
+import { MODEL, type ModelDraft, newModel } from './schema-model.js';
+import { closeTensor, openTensor, TENSOR } from './schema-tensor.js';
+import { Walker } from './walk.js';
+
+/**
+ * Reads the structure of an ONNX model: everything but the elements of tensors, which are only located. What is read
+ * is about as much as the model would weigh without its weights.
+ *
+ * Fields that are not known are skipped, messages that come in pieces are merged, and oddities that runtimes accept are
+ * accepted, with a word in `warnings`.
+ * @throws {OnnxError} `empty`, `not-onnx`, `truncated`, `malformed`, `limit`, or `io` from the source
+ */
+export async function readModel(source: ByteSource, limits: Partial<Limits> = {}): Promise<Model> {
+	if (source.size === 0) {
+		throw new OnnxError('empty', `${source.name} is empty: the export or download did not finish.`);
+	}
+	const session = new ReadSession(source.name, { ...DEFAULT_LIMITS, ...limits });
+	const window = new ReadWindow(source);
+	await window.load(0, Math.min(source.size, 64));
+	const other = describeOtherFormat(window.bytes);
+	if (other !== undefined) {
+		throw new OnnxError('not-onnx', `${source.name} is not an ONNX model: it is ${other}.`, 0);
+	}
+	const draft = newModel();
+	const walker = new Walker({ shape: MODEL, target: draft }, source.size, { window, session });
+	try {
+		await walker.run();
+	} catch (error) {
+		throw isForeign(error, draft) ? notOnnx(source, `as ONNX, ${error.message}`) : error;
+	}
+	return finish(draft, source, session);
+}
+
+/**
+ * Reads a lone TensorProto, the form of test data (.pb), without its elements.
+ * @throws {OnnxError} as {@link readModel}
+ */
+export async function readTensorProto(source: ByteSource, limits: Partial<Limits> = {}): Promise<TensorRecord> {
+	const session = new ReadSession(source.name, { ...DEFAULT_LIMITS, ...limits });
+	const draft = openTensor({ offset: 0, length: source.size });
+	const root = { shape: TENSOR, target: draft };
+	await new Walker(root, source.size, { window: new ReadWindow(source), session }).run();
+	return closeTensor(draft);
+}
+
+/** No graph was found before the first error: these bytes are something else. A file cut short keeps its own message. */
+function isForeign(error: unknown, { graph, irVersion }: ModelDraft): error is OnnxError {
+	const wasCut = error instanceof OnnxError && error.code === 'truncated' && irVersion > 0;
+	return error instanceof OnnxError && error.code !== 'io' && graph === undefined && !wasCut;
+}
+
+function notOnnx(source: ByteSource, reason: string): OnnxError {
+	return new OnnxError('not-onnx', `${source.name} is not an ONNX model: ${reason}`, 0);
+}
+
+function finish(draft: ModelDraft, { name, size }: ByteSource, session: ReadSession): Model {
+	const { graph, ...rest } = draft;
+	if (!graph) {
+		throw new OnnxError('not-onnx', `${name} is not an ONNX model: it has no graph.`);
+	}
+	if (!rest.opsetImports.has('') && rest.irVersion < 3) {
+		// Before IR version 3 there was only one operator set, and no field to name it.
+		rest.opsetImports.set('', 1);
+	}
+	return { path: name, bytes: size, ...rest, graph, warnings: session.warnings };
+}

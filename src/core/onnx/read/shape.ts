@@ -1,0 +1,113 @@
+import type { ByteSpan } from '../model.js';
+import type { ReadSession } from './read-session.js';
+
+/** A field whose bytes are only located. */
+export interface FieldPlace {
+	/** From the tag on, and up to the next field. */
+	readonly record: ByteSpan;
+	/** Without tag and length. */
+	readonly payload: ByteSpan;
+	/** A length-delimited field: a packed list, bytes or a message. */
+	readonly delimited: boolean;
+}
+
+/** A message that is entered: what to read its fields into. */
+export interface Opened {
+	readonly shape: Shape<unknown>;
+	readonly target: unknown;
+	readonly close?: () => void;
+}
+
+/**
+ * How one field is read into the target of its message. `put` and `open` are methods so that a shape of a known target
+ * can be held as a shape of an unknown one: the walker keeps each target beside the shape that belongs to it.
+ */
+export type Field<T> = IntegerField<T> | FloatField<T> | NameField<T> | BytesField<T> | PlaceField<T> | MessageField<T>;
+
+interface IntegerField<T> {
+	readonly kind: 'integer';
+	readonly name: string;
+	/** Repeated: packed or not. */
+	readonly list: boolean;
+	put(target: T, value: number, session: ReadSession): void;
+	omit?(target: T): void;
+}
+
+interface FloatField<T> {
+	readonly kind: 'float';
+	readonly name: string;
+	readonly list: boolean;
+	put(target: T, value: number, session: ReadSession): void;
+	omit?(target: T): void;
+}
+
+interface NameField<T> {
+	readonly kind: 'name';
+	readonly name: string;
+	put(target: T, value: string, session: ReadSession): void;
+}
+
+interface BytesField<T> {
+	readonly kind: 'bytes';
+	readonly name: string;
+	put(target: T, value: Uint8Array | undefined): void;
+}
+
+interface PlaceField<T> {
+	readonly kind: 'place';
+	readonly name: string;
+	/** Wire type of one element of a repeated number, which may come unpacked. */
+	readonly element: number | undefined;
+	put(target: T, place: FieldPlace, session: ReadSession): void;
+}
+
+export interface MessageField<T> {
+	readonly kind: 'message';
+	readonly name: string;
+	open(target: T, payload: ByteSpan, session: ReadSession): Opened;
+}
+
+export interface Shape<T> {
+	/** As in onnx.proto, for messages. */
+	readonly name: string;
+	/** By field number; what is not listed is skipped. */
+	readonly fields: Readonly<Record<number, Field<T>>>;
+}
+
+/** A varint, signed; beyond 2^53 it is rounded. */
+export function integer<T>(name: string, put: IntegerField<T>['put']): Field<T> {
+	return { kind: 'integer', name, list: false, put };
+}
+
+/** `omit` is called in place of `put` for a packed list longer than a value may be; without it such a list is refused. */
+export function integers<T>(name: string, put: IntegerField<T>['put'], omit?: (target: T) => void): Field<T> {
+	return { kind: 'integer', name, list: true, put, ...(omit && { omit }) };
+}
+
+export function float<T>(name: string, put: FloatField<T>['put']): Field<T> {
+	return { kind: 'float', name, list: false, put };
+}
+
+export function floats<T>(name: string, put: FloatField<T>['put'], omit: (target: T) => void): Field<T> {
+	return { kind: 'float', name, list: true, put, omit };
+}
+
+/** A string that identifies something: refused when it is longer than a name may be. */
+export function name<T>(title: string, put: NameField<T>['put']): Field<T> {
+	return { kind: 'name', name: title, put };
+}
+
+/** Bytes or text worth keeping; only valid during the call, undefined when longer than a value may be. */
+export function bytes<T>(title: string, put: BytesField<T>['put']): Field<T> {
+	return { kind: 'bytes', name: title, put };
+}
+
+/** A field that stays in the file: bytes, or numbers of the wire type `element`, packed or not. */
+export function place<T>(title: string, put: PlaceField<T>['put'], element?: number): Field<T> {
+	return { kind: 'place', name: title, element, put };
+}
+
+/** `open` makes a target, or hands back one to merge into: protobuf's rule for a repeated message that should be single. */
+export function message<T>(title: string, open: MessageField<T>['open']): Field<T> {
+	return { kind: 'message', name: title, open };
+}

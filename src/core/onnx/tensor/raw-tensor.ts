@@ -1,0 +1,144 @@
+import { OnnxError } from '../errors.js';
+import { DEFAULT_LIMITS, type Limits } from '../limits.js';
+import { checkExternalLocation } from '../location.js';
+import type { DataTypeCode, TensorRecord, TensorStorage } from '../model.js';
+import type { ByteSource, ExternalFiles } from '../source.js';
+import { byteLength, elementBits, typeName } from '../types.js';
+import { typedToRaw } from './typed-data.js';
+
+/** Where a tensor's bytes are to be had. */
+export interface TensorAccess {
+	/** The file that the record was read from. */
+	readonly source: ByteSource;
+	/** The files beside it; without them external data is an error. */
+	readonly external?: ExternalFiles;
+	/** What to call the tensor in messages, where its own name is empty or unhelpful. */
+	readonly name?: string;
+	readonly limits?: Partial<Limits>;
+}
+
+/** The bytes of a tensor in the layout of raw_data, whatever form they have in the file. */
+export interface RawTensor {
+	readonly dataType: DataTypeCode;
+	readonly dims: readonly number[];
+	/** Little-endian, row-major, types below a byte packed with the first element in the low bits; the caller's own. */
+	readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Reads a tensor's bytes exactly as they are, in one positional read.
+ * @throws {OnnxError} `bad-tensor` when dims, type and data disagree; `external-data`; `unsupported` for strings and
+ * types newer than this reader; `limit`; `io`
+ */
+export async function readRawTensor(record: TensorRecord, access: TensorAccess): Promise<RawTensor> {
+	const { dataType, dims, storage } = record;
+	const title = titleOf(record, access);
+	if (record.segmented) {
+		throw new OnnxError('unsupported', `${title} is only one segment of a tensor: segments were never in use.`);
+	}
+	const count = elementCount(dims, title);
+	checkType(dataType, title);
+	const length = byteLength(dataType, count);
+	const limit = access.limits?.tensorBytes ?? DEFAULT_LIMITS.tensorBytes;
+	if (length > limit) {
+		throw new OnnxError('limit', `${title} takes ${length} bytes, more than the limit of ${limit} (tensorBytes).`);
+	}
+	return { dataType, dims, bytes: await readStorage(storage, { length, count, dataType, title, access }) };
+}
+
+/** "Tensor "conv1.weight" of model.onnx": the subject of every sentence about it. */
+export function titleOf({ name }: TensorRecord, { name: given, source }: TensorAccess): string {
+	return `Tensor "${given ?? name}" of ${source.name}`;
+}
+
+/**
+ * Product of the dimensions: 1 for a scalar.
+ * @throws {OnnxError} `bad-tensor` when one is negative or the product is no exact number
+ */
+export function elementCount(dims: readonly number[], title: string): number {
+	const negative = dims.find((dim) => dim < 0);
+	if (negative !== undefined) {
+		throw new OnnxError('bad-tensor', `${title} has the negative dimension ${negative} in [${dims.join(', ')}].`);
+	}
+	// 0 first: [2^62, 4, 0] has no elements, whatever the rest multiplies to.
+	const count = dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
+	if (!Number.isSafeInteger(count)) {
+		throw new OnnxError('bad-tensor', `${title} has dimensions [${dims.join(', ')}], whose product overflows.`);
+	}
+	return count;
+}
+
+function checkType(dataType: DataTypeCode, title: string): void {
+	if (dataType === 0) {
+		throw new OnnxError('bad-tensor', `${title} has no element type.`);
+	}
+	if (elementBits(dataType) === 0) {
+		const what =
+			typeName(dataType) === 'string' ? 'holds strings' : `has element type ${dataType}, newer than this reader`;
+		throw new OnnxError('unsupported', `${title} ${what}.`);
+	}
+}
+
+interface Expected {
+	/** Bytes that dims and type ask for. */
+	readonly length: number;
+	readonly count: number;
+	readonly dataType: DataTypeCode;
+	readonly title: string;
+	readonly access: TensorAccess;
+}
+
+async function readStorage(storage: TensorStorage, expected: Expected): Promise<Uint8Array<ArrayBuffer>> {
+	const { length, title, access } = expected;
+	switch (storage.kind) {
+		case 'raw':
+			checkLength(storage.span.length, expected);
+			return copy(await access.source.read(storage.span.offset, length));
+		case 'typed':
+			return typedToRaw(storage, { ...expected, source: access.source });
+		case 'external':
+			return readExternal(storage, expected);
+		case 'none':
+			if (length > 0) {
+				throw new OnnxError('bad-tensor', `${title} should hold ${length} bytes but has no data.`);
+			}
+			return new Uint8Array(0);
+	}
+}
+
+async function readExternal(
+	storage: TensorStorage & { kind: 'external' },
+	expected: Expected,
+): Promise<Uint8Array<ArrayBuffer>> {
+	const { length, title, access } = expected;
+	const { location, offset } = storage;
+	checkExternalLocation(location);
+	if (!Number.isSafeInteger(offset) || offset < 0) {
+		throw new OnnxError('external-data', `${title} has the external data offset ${offset}, which is no byte offset.`);
+	}
+	checkLength(storage.length ?? length, expected);
+	if (!access.external) {
+		throw new OnnxError('external-data', `${title} is in the file "${location}", which cannot be reached from here.`);
+	}
+	const file = await access.external.open(location);
+	if (offset + length > file.size) {
+		const range = `bytes ${offset} to ${offset + length}`;
+		throw new OnnxError(
+			'external-data',
+			`${title} needs ${range} of "${location}", which has only ${file.size} bytes.`,
+		);
+	}
+	return copy(await file.read(offset, length));
+}
+
+function checkLength(found: number, { length, count, dataType, title }: Expected): void {
+	if (found !== length) {
+		const wanted = `${count} elements of ${typeName(dataType)} take ${length} bytes`;
+		throw new OnnxError('bad-tensor', `${title} has ${found} bytes of data where ${wanted}.`);
+	}
+}
+
+/** Sources may hand out a view that the next read overwrites; a copy is aligned for any element type, too. */
+function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+	return new Uint8Array(bytes);
+}

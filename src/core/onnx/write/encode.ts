@@ -1,0 +1,120 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { OnnxError } from '../errors.js';
+import type { DataTypeCode, Dimension } from '../model.js';
+import { scanField } from '../read/field-scan.js';
+import type { RawTensor } from '../tensor/raw-tensor.js';
+import { encodeText } from '../text.js';
+import { WireReader } from '../wire.js';
+
+/** A message in pieces, so that the bytes of a large tensor are not copied to put a header in front of them. */
+export type MessageBytes = readonly Uint8Array[];
+
+/** Bytes of a TensorProto with raw_data. */
+export function encodeTensor(name: string, { dataType, dims, bytes }: RawTensor): MessageBytes {
+	const writer = new BinaryWriter();
+	for (const dim of dims) {
+		writer.tag(1, WireType.Varint).int64(dim);
+	}
+	writer.tag(2, WireType.Varint).int32(dataType);
+	text(writer, 8, name);
+	writer.tag(9, WireType.LengthDelimited).uint32(bytes.length);
+	return [writer.finish(), bytes];
+}
+
+export interface NodeParts {
+	readonly opType: string;
+	readonly name: string;
+	readonly inputs: readonly string[];
+	readonly outputs: readonly string[];
+	/** Attributes that are integers; others are not written. */
+	readonly integers?: Readonly<Record<string, number>>;
+}
+
+/** AttributeProto.AttributeType */
+const INTEGER_ATTRIBUTE = 2;
+
+/** Bytes of a NodeProto of the default domain. */
+export function encodeNode({ opType, name, inputs, outputs, integers = {} }: NodeParts): MessageBytes {
+	const writer = new BinaryWriter();
+	texts(writer, 1, inputs);
+	texts(writer, 2, outputs);
+	text(writer, 3, name);
+	text(writer, 4, opType);
+	for (const [attribute, value] of Object.entries(integers)) {
+		writer.tag(5, WireType.LengthDelimited).fork();
+		text(writer, 1, attribute);
+		writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(INTEGER_ATTRIBUTE).join();
+	}
+	return [writer.finish()];
+}
+
+/** Bytes of a ValueInfoProto of a tensor; `shape` undefined leaves the rank open. */
+export function encodeValueInfo(
+	name: string,
+	dataType: DataTypeCode,
+	shape: readonly Dimension[] | undefined,
+): MessageBytes {
+	const writer = new BinaryWriter();
+	text(writer, 1, name);
+	writer.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).fork();
+	writer.tag(1, WireType.Varint).int32(dataType);
+	if (shape) {
+		writer.tag(2, WireType.LengthDelimited).fork();
+		for (const dimension of shape) {
+			writer.tag(1, WireType.LengthDelimited).fork();
+			if (typeof dimension === 'number') {
+				writer.tag(1, WireType.Varint).int64(dimension);
+			} else if (dimension !== undefined) {
+				text(writer, 2, dimension);
+			}
+			writer.join();
+		}
+		writer.join();
+	}
+	return [writer.join().join().finish()];
+}
+
+/** What of a node is to be another; what is left out stays as it is. */
+export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>> & {
+	/** AttributeProto messages in place of all that the node has. */
+	readonly attributes?: readonly Uint8Array[];
+};
+
+/**
+ * A NodeProto with other inputs, outputs, name or attributes. All its other fields (doc string, what is not known here)
+ * keep their bytes and their order.
+ * @param message the node's message, without tag and length
+ * @throws {OnnxError} `malformed`
+ */
+export function rewriteNode(message: Uint8Array, change: NodeChange): MessageBytes {
+	const writer = new BinaryWriter();
+	texts(writer, 1, change.inputs ?? []);
+	texts(writer, 2, change.outputs ?? []);
+	if (change.name !== undefined) {
+		text(writer, 3, change.name);
+	}
+	for (const attribute of change.attributes ?? []) {
+		writer.tag(5, WireType.LengthDelimited).bytes(attribute);
+	}
+	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5];
+	const loaded = { bytes: message, start: 0 };
+	const wire = new WireReader(loaded, (what) => new OnnxError('malformed', `In a node, ${what}.`));
+	for (let position = 0; position < message.length; ) {
+		const { number, end } = scanField(wire, position, message.length);
+		if (!replaced.includes(number)) {
+			writer.raw(message.subarray(position, end));
+		}
+		position = end;
+	}
+	return [writer.finish()];
+}
+
+function text(writer: BinaryWriter, field: number, value: string): void {
+	writer.tag(field, WireType.LengthDelimited).bytes(encodeText(value));
+}
+
+function texts(writer: BinaryWriter, field: number, values: readonly string[]): void {
+	for (const value of values) {
+		text(writer, field, value);
+	}
+}

@@ -1,0 +1,29 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { ValueInfo } from '../model.js';
+import { encodeText } from '../text.js';
+
+/** Field numbers from a model down to the name of a graph output. */
+const MODEL_GRAPH = 7;
+const GRAPH_OUTPUT = 12;
+const VALUE_NAME = 1;
+
+/**
+ * The bytes which, put behind a model file's own, make these tensors of the main graph outputs as well: a few bytes a
+ * name. protobuf merges a message that comes in pieces, so a model does not have to be rewritten to look inside it.
+ * Runtimes work out the types themselves. Subgraphs and functions cannot be reached this way.
+ * @param existing outputs that the graph has already: naming one twice would make the model invalid
+ */
+export function appendGraphOutputs(names: readonly string[], existing: readonly ValueInfo[] = []): Uint8Array {
+	const taken = new Set(existing.map(({ name }) => name));
+	const added = [...new Set(names)].filter((name) => name !== '' && !taken.has(name));
+	const writer = new BinaryWriter();
+	if (added.length > 0) {
+		writer.tag(MODEL_GRAPH, WireType.LengthDelimited).fork();
+		for (const name of added) {
+			writer.tag(GRAPH_OUTPUT, WireType.LengthDelimited).fork();
+			writer.tag(VALUE_NAME, WireType.LengthDelimited).bytes(encodeText(name)).join();
+		}
+		writer.join();
+	}
+	return writer.finish();
+}

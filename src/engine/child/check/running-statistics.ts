@@ -1,0 +1,127 @@
+import { FLOAT_FORMATS } from '../../../core/batchnorm/bound.js';
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { biasedVariance, unbiasedVariance } from '../../../kernel/moments.js';
+import type { RuntimeTensor } from '../runtime/runtime.js';
+import { floatValues, type PreparedLayer } from './prepare-layer.js';
+
+/** Running mean and variance as training mode leaves them, with how far the runtime's may lie from them. */
+export interface Statistics {
+	readonly mean: Float64Array;
+	readonly variance: Float64Array;
+}
+
+/**
+ * Who says what the new running value is made of. ONNX: `momentum` weighs the old value, and the batch's variance is the
+ * biased one (BatchNormalization, opset 14). Frameworks differ in both, and what they export is not always converted.
+ */
+interface Convention {
+	readonly newWeight: (momentum: number) => number;
+	readonly variance: 'biased' | 'unbiased';
+	/** Completes "as if …". */
+	readonly words: string;
+}
+
+const CONVENTIONS: readonly Convention[] = [
+	{ newWeight: (momentum) => 1 - momentum, variance: 'biased', words: '' },
+	{ newWeight: (momentum) => 1 - momentum, variance: 'unbiased', words: 'the variance of the batch were unbiased' },
+	{ newWeight: (momentum) => momentum, variance: 'biased', words: 'momentum weighed the new value' },
+	{
+		newWeight: (momentum) => momentum,
+		variance: 'unbiased',
+		words: 'momentum weighed the new value and the variance of the batch were unbiased',
+	},
+];
+
+/** The new running statistics by ONNX's convention. */
+export function updatedStatistics(layer: BatchNormLayer, prepared: PreparedLayer): Statistics | undefined {
+	return mix(layer, prepared, CONVENTIONS[0]);
+}
+
+function mix({ momentum }: BatchNormLayer, prepared: PreparedLayer, convention: Convention): Statistics | undefined {
+	const { moments, shown } = prepared;
+	if (!moments || !shown) {
+		return undefined;
+	}
+	const weight = convention.newWeight(momentum);
+	const batch = convention.variance === 'biased' ? biasedVariance(moments) : unbiasedVariance(moments);
+	const blend = (old: Float64Array, fresh: Float64Array) =>
+		old.map((value, c) => value * (1 - weight) + fresh[c] * weight);
+	return { mean: blend(shown.parameters.mean, moments.mean), variance: blend(shown.parameters.variance, batch) };
+}
+
+/**
+ * What is wrong with the statistics that a training-mode layer puts out besides y: from opset 14 on running mean and
+ * variance, before that also the batch's own. One sentence; undefined when nothing is, or none of them is to be had.
+ */
+export function checkStatistics(
+	layer: BatchNormLayer,
+	prepared: PreparedLayer,
+	tensors: ReadonlyMap<string, RuntimeTensor>,
+): string | undefined {
+	const { moments, shown } = prepared;
+	const outputs = layer.node.outputs.slice(1).map((name) => floatValues(tensors.get(name)));
+	if (!moments || !shown) {
+		return undefined;
+	}
+	const [mean, variance, batchMean, batchVariance] = outputs;
+	const allowed = allowedErrors(prepared, layer.momentum);
+	// Moments leave out what is not finite: of a channel with such values no statistic is finite.
+	const fitsIn = (c: number, found: number, expected: number, bound: number) =>
+		moments.nonFinite[c] > 0 ? !Number.isFinite(found) : Math.abs(found - expected) <= bound;
+	const fits = (found: Float64Array | undefined, expected: Float64Array, bound: Float64Array) =>
+		found === undefined || expected.every((value, c) => fitsIn(c, found[c], value, bound[c]));
+	const agrees = (convention: Convention) => {
+		const expected = mix(layer, prepared, convention);
+		return expected && fits(mean, expected.mean, allowed.mean) && fits(variance, expected.variance, allowed.variance);
+	};
+	const own = CONVENTIONS.find(agrees);
+	if (!own) {
+		return `The running statistics that the layer puts out are not those of its input: ${difference(mean, variance, updatedStatistics(layer, prepared))}.`;
+	}
+	if (own !== CONVENTIONS[0]) {
+		return `The running statistics that the layer puts out are as if ${own.words}, which is not ONNX's convention.`;
+	}
+	// The specification never said what the saved variance is; onnxruntime saves the inverse of the standard deviation.
+	const biased = biasedVariance(moments);
+	const inverse = (values: Float64Array) => values.map((value) => 1 / Math.sqrt(value + layer.epsilon));
+	const inverseError = inverse(biased).map((value, c) => value ** 3 * allowed.variance[c]);
+	const savedFits =
+		fits(batchMean, moments.mean, allowed.mean) &&
+		(fits(batchVariance, biased, allowed.variance) ||
+			fits(batchVariance, unbiasedVariance(moments), allowed.variance) ||
+			fits(batchVariance, inverse(biased), inverseError));
+	return savedFits ? undefined : "The batch's mean and variance that the layer puts out are not those of its input.";
+}
+
+/**
+ * Error of mean and variance as the runtime computes them (bound.ts, trainingBound: e_m and e_v), and of mixing them with
+ * the old ones: three roundings of each term.
+ */
+function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
+	const { layout, moments, shown, type } = prepared;
+	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[type];
+	const arithmetic = FLOAT_FORMATS[type === 'float64' ? 'float64' : 'float32'].unitRoundoff;
+	const variance = moments ? biasedVariance(moments) : new Float64Array(0);
+	const chain = Math.min(layout.batch * layout.inner, Math.ceil(layout.inner / 4) + layout.batch + 8);
+	const meanError = variance.map(
+		(value, c) => (chain + 1) * arithmetic * Math.sqrt(value + (moments?.mean[c] ?? 0) ** 2),
+	);
+	const varianceError = variance.map((value, c) => (chain + 4) * arithmetic * value + meanError[c] ** 2);
+	const largest = Math.max(momentum, 1 - momentum, 1);
+	const total = (fresh: Float64Array | undefined, old: Float64Array | undefined, error: Float64Array) =>
+		error.map((value, c) => value + 4 * u * largest * (Math.abs(old?.[c] ?? 0) + Math.abs(fresh?.[c] ?? 0)) + tiny);
+	return {
+		mean: total(moments?.mean, shown?.parameters.mean, meanError),
+		variance: total(variance, shown?.parameters.variance, varianceError),
+	};
+}
+
+function difference(mean: Float64Array | undefined, variance: Float64Array | undefined, expected?: Statistics): string {
+	const largest = (found: Float64Array | undefined, right: Float64Array | undefined) =>
+		Math.max(0, ...(right ?? []).map((value, c) => Math.abs((found?.[c] ?? value) - value)));
+	const words = [
+		`the mean differs by up to ${largest(mean, expected?.mean).toPrecision(3)}`,
+		`the variance by up to ${largest(variance, expected?.variance).toPrecision(3)}`,
+	];
+	return words.join(', ');
+}

@@ -1,0 +1,41 @@
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeReason } from '../../../platform/write-reason.js';
+import type { RuntimeTensor } from '../runtime/runtime.js';
+import { InputError } from '../tensors/errors.js';
+import { encodeNpy } from '../tensors/npy.js';
+
+/**
+ * Makes a folder, and those that it is to be in. One by one: Node's own way of doing that never returns where a file
+ * system says that a folder does not exist which it does not let anybody make (/proc).
+ * @throws {InputError}
+ */
+export async function makeFolder(folder: string): Promise<void> {
+	const known = await stat(folder).catch(() => undefined);
+	if (known?.isDirectory()) {
+		return;
+	}
+	if (known) {
+		throw new InputError(`${folder} is a file: outputs are saved in a folder.`);
+	}
+	const parent = path.dirname(folder);
+	await makeFolder(parent);
+	await mkdir(folder).catch(async (error: unknown) => {
+		// Somebody else may have made it at the same time.
+		if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
+			const isRefused = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+			const why = isRefused ? `${parent} takes no folders` : writeReason(folder, error);
+			throw new InputError(`The folder ${folder} cannot be made: ${why}.`);
+		}
+	});
+}
+
+/** Writes a tensor as FOLDER/INDEX.npy. @throws {InputError} */
+export async function saveOutput(folder: string, index: number, tensor: RuntimeTensor): Promise<void> {
+	const { type, dims, data } = tensor;
+	await makeFolder(folder);
+	const file = path.join(folder, `${index}.npy`);
+	await writeFile(file, encodeNpy({ type, shape: dims, data })).catch((error: unknown) => {
+		throw new InputError(`${file} cannot be written: ${writeReason(file, error)}.`);
+	});
+}

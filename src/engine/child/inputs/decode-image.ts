@@ -1,0 +1,102 @@
+import { convertIndexedToRgb, type DecodedPng, decode as decodePng, hasPngSignature } from 'fast-png';
+import { decode as decodeJpeg } from 'jpeg-js';
+import { InputError } from '../tensors/errors.js';
+
+/** Pixels as planes of full scale 255, without transparency. */
+export interface Image {
+	readonly width: number;
+	readonly height: number;
+	/** One plane of grey, or red, green and blue; row-major, each width * height values. */
+	readonly planes: readonly Float32Array[];
+}
+
+/** Far above any camera's, far below what a forged header can ask for. */
+const MAX_MEGAPIXELS = 100;
+const MAX_JPEG_MEGABYTES = 2048;
+
+/**
+ * Decodes a PNG of any form, or a baseline or progressive JPEG.
+ * @throws {InputError} one sentence naming the file.
+ */
+export function decodeImage(bytes: Uint8Array, file: string): Image {
+	try {
+		if (hasPngSignature(bytes.subarray(0, PNG_SIZE))) {
+			checkPngSize(bytes);
+			return complete(fromPng(decodePng(bytes)));
+		}
+		if (JPEG_START.some((byte, i) => bytes[i] !== byte)) {
+			throw new Error(bytes.length === 0 ? 'it is empty' : 'it begins as neither of them does');
+		}
+		const { width, height, data } = decodeJpeg(bytes, {
+			useTArray: true,
+			formatAsRGBA: false,
+			maxResolutionInMP: MAX_MEGAPIXELS,
+			maxMemoryUsageInMB: MAX_JPEG_MEGABYTES,
+		});
+		return complete({ width, height, planes: split(data, { channels: 3, kept: 3, full: 255 }) });
+	} catch (error) {
+		const why = error instanceof Error ? error.message.split('\n')[0].replace(/[.:]$/, '') : String(error);
+		throw new InputError(`${file} is not a PNG or JPEG image that can be read: ${why}.`);
+	}
+}
+
+/** A PNG's signature, and where its first chunk keeps width and height. */
+const PNG_SIZE = 8;
+const PNG_WIDTH = 16;
+const JPEG_START = [0xff, 0xd8];
+
+function checkPngSize(bytes: Uint8Array): void {
+	if (bytes.length < PNG_WIDTH + 8) {
+		throw new Error('it is cut short');
+	}
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const [width, height] = [view.getUint32(PNG_WIDTH), view.getUint32(PNG_WIDTH + 4)];
+	if (width * height > MAX_MEGAPIXELS * 1e6) {
+		throw new Error(`it has ${width} x ${height} pixels, more than ${MAX_MEGAPIXELS} million`);
+	}
+}
+
+/** What decoders hand out of damaged files may have fewer pixels than its size says, or none. */
+function complete(image: Image): Image {
+	const { width, height, planes } = image;
+	if (width * height === 0 || planes.some((plane) => plane.length !== width * height)) {
+		throw new Error(`it says that it has ${width} x ${height} pixels, and has ${planes[0]?.length ?? 0}`);
+	}
+	return image;
+}
+
+function fromPng(png: DecodedPng): Image {
+	const { width, height, depth, palette } = png;
+	if (palette) {
+		const channels = palette[0]?.length ?? 3;
+		return { width, height, planes: split(convertIndexedToRgb(png), { channels, kept: 3, full: 255 }) };
+	}
+	const samples = depth < 8 ? unpack(png) : png.data;
+	const kept = png.channels < 3 ? 1 : 3;
+	return { width, height, planes: split(samples, { channels: png.channels, kept, full: 2 ** depth - 1 }) };
+}
+
+/** Grey of fewer than 8 bits: the first pixel in a byte's high bits, rows padded to whole bytes. */
+function unpack({ data, width, height, depth }: DecodedPng): Uint8Array {
+	const rowBytes = Math.ceil((width * depth) / 8);
+	return Uint8Array.from({ length: width * height }, (_, index) => {
+		const bit = (index % width) * depth;
+		const byte = data[Math.floor(index / width) * rowBytes + (bit >> 3)];
+		return (byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
+	});
+}
+
+interface Interleaved {
+	readonly channels: number;
+	/** Channels taken, from the first on: the rest is transparency. */
+	readonly kept: number;
+	/** Value of a pixel at full scale. */
+	readonly full: number;
+}
+
+function split(samples: ArrayLike<number>, { channels, kept, full }: Interleaved): Float32Array[] {
+	const pixels = samples.length / channels;
+	return Array.from({ length: kept }, (_, channel) =>
+		Float32Array.from({ length: pixels }, (_pixel, index) => (samples[index * channels + channel] / full) * 255),
+	);
+}

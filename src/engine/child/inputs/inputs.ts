@@ -1,0 +1,176 @@
+import path from 'node:path';
+import type { Distribution, Normalization } from '../../../core/report/run-choices.js';
+import type { RunInput } from '../../../core/report/types.js';
+import type { InputFile } from '../../../protocol/host-engine.js';
+import type { RuntimeTensor, RuntimeValue } from '../runtime/runtime.js';
+import { InputError } from '../tensors/errors.js';
+import type { NpyArray } from '../tensors/npy.js';
+import { seededRandom } from '../tensors/random.js';
+import { checkDimensions, chooseShape, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
+import { fitArray, stack } from './fit-array.js';
+import { isImageFile, readImage } from './image-file.js';
+import { readInputFile } from './input-files.js';
+import { describeMadeUp, makeUp, whyUnfed } from './random-input.js';
+import { filesByInput } from './sample-files.js';
+
+/** What one run is fed. */
+export interface Feeds {
+	readonly tensors: ReadonlyMap<string, RuntimeTensor>;
+	readonly summary: readonly RunInput[];
+	/** True when every value came from a file: only then do batch statistics say something about the user's data. */
+	readonly fromFiles: boolean;
+	/** Inputs without a file. */
+	readonly madeUp: ReadonlySet<string>;
+}
+
+export interface InputOptions {
+	readonly files: readonly InputFile[];
+	readonly batch: number;
+	readonly seed: number;
+	readonly dimensions?: Readonly<Record<string, number>>;
+	readonly random?: Distribution;
+	readonly normalize?: Normalization;
+	/** Inputs that must not be negative: variances that are inputs of the graph. */
+	readonly positive?: ReadonlySet<string>;
+}
+
+/** The runs that a model's inputs make. */
+export interface InputPlan {
+	readonly runs: number;
+	/** Inputs that get no value, each with the reason in one sentence. */
+	readonly unfed: ReadonlyMap<string, string>;
+	/** Whether a dimension has to be guessed: `unknownSize` then makes a difference. */
+	readonly guesses: boolean;
+	/**
+	 * @param unknownSize stands in for every dimension that nothing tells
+	 * @throws {InputError} when a file does not fit its input, or an input is larger than what is made up.
+	 */
+	feeds(run: number, unknownSize: number): Promise<Feeds>;
+}
+
+/**
+ * Plans a value for every model input: from its files, several of them in batches, else made up from a seed.
+ * @throws {InputError}
+ */
+export async function planInputs(inputs: readonly RuntimeValue[], options: InputOptions): Promise<InputPlan> {
+	checkDimensions(inputs, options.dimensions);
+	const dimensions = withSymbols(inputs, options.dimensions);
+	const files = await filesByInput(inputs, options.files);
+	const several = inputs.find(({ name }) => (files.get(name)?.length ?? 0) > 1);
+	const list = (several && files.get(several.name)) ?? [];
+	const size = several ? await filesPerRun(several, list, options) : 1;
+	const runs = Math.max(1, Math.ceil(list.length / size));
+	const inRun = (name: string, run: number) => {
+		const own = files.get(name) ?? [];
+		return own.length > 1 ? own.slice(run * size, (run + 1) * size) : own;
+	};
+	const unfed = new Map(
+		inputs.flatMap((input) => {
+			const why = files.has(input.name) ? undefined : whyUnfed(input);
+			return why === undefined ? [] : [[input.name, why] as const];
+		}),
+	);
+	const fed = inputs.filter(({ name }) => !unfed.has(name));
+	return {
+		runs,
+		unfed,
+		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
+		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, dimensions, unknownSize }),
+	};
+}
+
+/** The feeds of a single run. @throws {InputError} also when an input would get no value */
+export async function makeFeeds(
+	inputs: readonly RuntimeValue[],
+	options: InputOptions & { readonly unknownSize: number },
+): Promise<Feeds> {
+	const plan = await planInputs(inputs, options);
+	for (const why of plan.unfed.values()) {
+		throw new InputError(why);
+	}
+	return plan.feeds(0, options.unknownSize);
+}
+
+/** How many of an input's files are run at a time: as many as its declared batch takes, or the one asked for. */
+async function filesPerRun(input: RuntimeValue, files: readonly string[], options: InputOptions): Promise<number> {
+	const first = await readValue(withoutBatch(input), files[0], options);
+	const declared = input.shape?.[0];
+	const isFixed = typeof declared === 'number' && declared >= 0;
+	const size = Math.max(1, Math.floor((isFixed ? declared : options.batch) / Math.max(1, first.array.shape[0] ?? 1)));
+	if (isFixed && files.length % size > 0) {
+		throw new InputError(
+			`${files.length} files for input "${input.name}" do not make whole batches of ${size}, which the model asks for.`,
+		);
+	}
+	return size;
+}
+
+async function makeRun(
+	inputs: readonly RuntimeValue[],
+	filesOf: (name: string) => readonly string[],
+	options: InputOptions & { readonly unknownSize: number },
+): Promise<Feeds> {
+	const arrays = new Map<string, NpyArray>();
+	const origins = new Map<string, string>();
+	for (const input of inputs) {
+		const files = filesOf(input.name);
+		if (files.length > 0) {
+			const { array, from } = await readSamples(input, files, options);
+			arrays.set(input.name, array);
+			origins.set(input.name, from);
+		}
+	}
+	const madeUp = new Set(inputs.map(({ name }) => name).filter((name) => !arrays.has(name)));
+	const dims = new Map([...arrays].map(([name, { shape }]) => [name, { dims: shape }]));
+	const symbols = symbolsOf(inputs, dims);
+	const { seed, random: distribution = 'normal', positive } = options;
+	const random = seededRandom(seed);
+	for (const input of inputs.filter(({ name }) => madeUp.has(name))) {
+		const shape = chooseShape(input, { ...options, symbols }) ?? [];
+		const making = { random, distribution, positive: positive?.has(input.name) ?? false };
+		arrays.set(input.name, makeUp(input, shape, making));
+		origins.set(input.name, describeMadeUp(input, distribution, seed));
+	}
+	const ordered = inputs.flatMap(({ name }) => {
+		const array = arrays.get(name);
+		return array ? [{ name, ...array }] : [];
+	});
+	return {
+		tensors: new Map(ordered.map(({ name, type, shape, data }) => [name, { type, dims: shape, data }])),
+		summary: ordered.map(({ name, type, shape }) => ({ name, shape, dtype: type, from: origins.get(name) ?? '' })),
+		fromFiles: inputs.length > 0 && madeUp.size === 0,
+		madeUp,
+	};
+}
+
+/** All of an input's files in one batch. */
+async function readSamples(input: RuntimeValue, files: readonly string[], options: InputOptions) {
+	const sample = files.length > 1 ? withoutBatch(input) : input;
+	const values: Awaited<ReturnType<typeof readValue>>[] = [];
+	for (const file of files) {
+		values.push(await readValue(sample, file, options));
+	}
+	const batch = stack(
+		values.map(({ array }) => array),
+		files,
+	);
+	const from = describeFiles(files, values[0].from);
+	return { array: fitArray(batch, input, from), from };
+}
+
+/** One sample of several: the batch that the input declares is not this file's to have. */
+function withoutBatch(input: RuntimeValue): RuntimeValue {
+	return { ...input, shape: input.shape?.map((size, axis) => (axis === 0 ? '' : size)) };
+}
+
+async function readValue(input: RuntimeValue, file: string, options: InputOptions) {
+	if (isImageFile(file)) {
+		return readImage(file, input, options);
+	}
+	return { array: fitArray(await readInputFile(file, input.name), input, file), from: file };
+}
+
+/** One file as it was given; of several the first and the last. */
+function describeFiles(files: readonly string[], first: string): string {
+	return files.length === 1 ? first : `${files.length} files: ${first} … ${path.basename(files[files.length - 1])}`;
+}

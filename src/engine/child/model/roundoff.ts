@@ -1,0 +1,28 @@
+import { typeName } from '../../../core/onnx/types.js';
+import type { Comparison } from '../../../core/report/comparison.js';
+import type { ModelFile } from './model-file.js';
+
+/** Half the distance from 1 to the next number of a type. */
+const UNIT_ROUNDOFF = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
+
+/** Unit roundoff of the coarsest floating type that either model keeps or was rounded to. */
+export function coarsestRounding(files: readonly ModelFile[], { layers }: Pick<Comparison, 'layers'>): number {
+	const types = new Set<string>();
+	for (const { model } of files) {
+		for (const { dataType } of [...model.graph.initializers.values(), ...model.graph.inputs]) {
+			types.add(typeName(dataType));
+		}
+	}
+	const causes = new Set(layers.flatMap((layer) => layer.causes));
+	if (types.has('bfloat16') || causes.has('rounding-bf16')) {
+		return UNIT_ROUNDOFF.bfloat16;
+	}
+	return types.has('float16') || causes.has('rounding-fp16') ? UNIT_ROUNDOFF.float16 : UNIT_ROUNDOFF.float32;
+}
+
+const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;
+
+/** Whether activations are rounded to integers on their way, or weights kept in them. */
+export function computesInIntegers({ model }: ModelFile): boolean {
+	return model.graph.nodes.some(({ opType }) => INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear');
+}

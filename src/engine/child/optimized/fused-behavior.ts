@@ -1,0 +1,115 @@
+import { FLOAT_FORMATS, isFloatName } from '../../../core/batchnorm/bound.js';
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { Node } from '../../../core/onnx/model.js';
+import { layoutOf } from '../check/prepare-layer.js';
+import type { ModelFile } from '../model/model-file.js';
+import type { OpenModel } from '../model/open-model.js';
+import { numbersOf } from '../outputs/model-session.js';
+import { differenceOf, perturb, spreadOf } from '../outputs/output-difference.js';
+import { NodeNet } from '../runtime/node-net.js';
+import { openPart } from '../runtime/partial-session.js';
+import type { Runtime, RuntimeTensor } from '../runtime/runtime.js';
+
+type Tensors = ReadonlyMap<string, RuntimeTensor>;
+
+/** One layer with the operator in front of it, before and after the runtime merged them, on the same input. */
+export interface FusedDifference {
+	readonly maxAbs: number;
+	readonly bound: number;
+	/** Above 1 is more than rounding. */
+	readonly ratio: number;
+	/** Channels with a difference above the bound. */
+	readonly channels: readonly number[];
+}
+
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Nodes looked at between a layer and the operator in front of it. */
+const MAX_NODES = 16;
+/** Runs on slightly different input that show what rounding does. */
+const PROBES = 3;
+
+/** The linear operators right in front of a layer, whatever stands between. */
+export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
+	const found = new Set<Node>();
+	const queue = [input];
+	for (const name of queue) {
+		const node = scope.producer(name);
+		if (node && LINEAR.has(node.opType) && node.domain === '') {
+			found.add(node);
+		} else if (node && queue.length < MAX_NODES) {
+			queue.push(...node.inputs);
+		}
+	}
+	return [...found];
+}
+
+/**
+ * Runs the nodes from the input of the linear operator to the layer's output twice, unoptimized: as the file has them,
+ * and as the runtime has rewritten them. Whatever it has made of them shows, however it got there.
+ * @returns undefined when the rewritten model has no such tensors, or gives no finite numbers to compare
+ * @throws {RuntimeError | OnnxError}
+ */
+export async function compareFused(
+	layer: BatchNormLayer,
+	models: { readonly own: OpenModel; readonly optimized: ModelFile },
+	feeds: Tensors,
+	runtime: Runtime,
+): Promise<FusedDifference | undefined> {
+	const { own, optimized } = models;
+	const nets = { own: new NodeNet(own.model.graph), optimized: new NodeNet(optimized.model.graph) };
+	const starts = linearInFront(layer)
+		.flatMap(({ inputs }) => inputs)
+		.filter((name) => nets.own.writer(name) !== undefined && nets.optimized.writer(name) !== undefined);
+	const start = new Map([...feeds, ...(await compute(own, nets.own, starts, feeds, runtime))]);
+	const run = (model: OpenModel, net: NodeNet, input: Tensors) =>
+		compute(model, net, [layer.output], input, runtime).then((tensors) => tensors.get(layer.output));
+	const expected = await run(own, nets.own, start);
+	const found = nets.optimized.writer(layer.output) && (await run(optimized, nets.optimized, start));
+	if (!expected || !found || !isFloatName(expected.type)) {
+		return undefined;
+	}
+	const { unitRoundoff } = FLOAT_FORMATS[expected.type];
+	let probe = 0;
+	for (let seed = 1; seed <= PROBES; seed++) {
+		probe = Math.max(probe, spreadOf(expected, await run(own, nets.own, perturb(start, unitRoundoff, seed))));
+	}
+	const { maxAbs, bound, ratio, problem } = differenceOf(expected, found, probe, unitRoundoff);
+	return problem === undefined ? { maxAbs, bound, ratio, channels: channelsBeyond(expected, found, bound) } : undefined;
+}
+
+/** Tensors of a model from given ones, unoptimized. */
+async function compute(
+	model: OpenModel,
+	net: NodeNet,
+	names: readonly string[],
+	known: Tensors,
+	runtime: Runtime,
+): Promise<Tensors> {
+	const outputs = names.filter((name) => !known.has(name));
+	if (outputs.length === 0) {
+		return known;
+	}
+	const given = new Map([...known].map(([name, { type, dims }]) => [name, { type, dims }]));
+	const session = await openPart(
+		model,
+		{ nodes: net.ancestors(outputs, new Set(given.keys())), outputs, given },
+		runtime,
+	);
+	try {
+		return await session.run(known);
+	} finally {
+		await session.release();
+	}
+}
+
+function channelsBeyond(expected: RuntimeTensor, found: RuntimeTensor, bound: number): number[] {
+	const [a, b] = [numbersOf(expected) ?? [], numbersOf(found) ?? []];
+	const { channels, inner } = layoutOf(expected.dims);
+	const beyond = new Set<number>();
+	for (let i = 0; i < a.length; i++) {
+		if (!(Math.abs(a[i] - b[i]) <= bound)) {
+			beyond.add(Math.floor(i / inner) % channels);
+		}
+	}
+	return [...beyond].sort((c, d) => c - d);
+}

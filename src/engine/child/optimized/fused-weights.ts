@@ -1,0 +1,114 @@
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { type FoldCase, foldCase, layerParameters } from '../../../core/folding/diagnosis/observed/fold-case.js';
+import { biasBounds, expectedFold, foldTolerance } from '../../../core/folding/operators/expected.js';
+import { channelCount, forEachRun, rowLength } from '../../../core/folding/operators/layout.js';
+import { type LinearOperator, linearOperator } from '../../../core/folding/operators/linear.js';
+import { WeightReader } from '../../../core/folding/operators/weights.js';
+import { type Network, readNetwork } from '../../../core/folding/targets/network.js';
+import { Scope } from '../../../core/onnx/graph/scope.js';
+import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
+import type { Node } from '../../../core/onnx/model.js';
+import type { ModelFile } from '../model/model-file.js';
+
+/** What became of one layer in the model as the runtime has optimized it. */
+export type Fused =
+	/** Still there, or gone without a tensor of its own to look at. */
+	| { readonly kind: 'none' }
+	/** Merged into `operator` with the values that a right fold has. */
+	| { readonly kind: 'right'; readonly operator: Node }
+	/** Merged with other values, or into something whose values cannot be told from the weights alone. */
+	| { readonly kind: 'doubtful'; readonly operator: Node };
+
+/**
+ * Holds the parameters that the runtime has fused against our own fold, layer by layer, by the names that its fusions
+ * keep: the fused operator takes the layer's output name, or keeps its own where something stands between.
+ */
+export class FusedWeights {
+	readonly #own: Network;
+	readonly #scope: Scope;
+	readonly #operators: ReadonlyMap<string, LinearOperator>;
+	readonly #weights: WeightReader;
+
+	private constructor(own: Network, optimized: ModelFile) {
+		this.#own = own;
+		this.#scope = Scope.ofModel(optimized.model);
+		this.#weights = new WeightReader(optimized.access);
+		this.#operators = new Map(
+			[...nodesInOrder(optimized.model)].flatMap((place, index) => {
+				const operator = linearOperator(place, index);
+				return operator ? [[operator.output, operator] as const] : [];
+			}),
+		);
+	}
+
+	/** @throws {OnnxError} */
+	static async read(own: Pick<ModelFile, 'model' | 'access'>, optimized: ModelFile): Promise<FusedWeights> {
+		return new FusedWeights(await readNetwork(own.model, own.access), optimized);
+	}
+
+	/** @param index of the layer in the original. @throws {OnnxError} */
+	async judge(index: number): Promise<Fused> {
+		const layer = this.#own.layers[index];
+		const writer = layer.graphPath === '' ? this.#scope.producer(layer.output) : undefined;
+		if (!writer || writer.opType === layer.node.opType) {
+			return { kind: 'none' };
+		}
+		const operator = this.#operatorOf(index, layer);
+		if (!operator) {
+			return { kind: 'doubtful', operator: writer };
+		}
+		return { kind: (await this.#isRight(index, operator)) ? 'right' : 'doubtful', operator: operator.node };
+	}
+
+	/** The linear operator in the optimized model that the layer went into. */
+	#operatorOf(index: number, layer: BatchNormLayer): LinearOperator | undefined {
+		const target = this.#own.targets[index];
+		return this.#operators.get(layer.output) ?? (target && this.#operators.get(target.operator.output));
+	}
+
+	async #isRight(index: number, foundOperator: LinearOperator): Promise<boolean> {
+		const target = this.#own.targets[index];
+		const parameters = layerParameters(this.#own.layers[index]);
+		if (!target || typeof parameters === 'string') {
+			return false;
+		}
+		const original = await this.#own.weights.read(target.operator);
+		const found = await this.#weights.read(foundOperator);
+		if (typeof original === 'string' || typeof found === 'string') {
+			return false;
+		}
+		const fold = foldCase({ target, parameters, original, found, foundOperator, foundAdded: null });
+		return typeof fold !== 'string' && isRightFold(fold);
+	}
+}
+
+/** Elements of each row that are looked at: a fusion treats all of a row alike, and reading them costs more than this. */
+const SAMPLES = 16;
+
+/** Whether bias and weights are those of a right fold, to within the rounding of the type that they are stored in. */
+function isRightFold({ original, found, parameters, stored }: FoldCase): boolean {
+	const { scale, bias } = expectedFold(original.bias, parameters);
+	const tolerance = foldTolerance(stored);
+	const allowed = biasBounds(tolerance, original.bias, parameters, scale);
+	if (!bias.every((value, row) => isNear(found.bias?.[row] ?? 0, value, allowed[row]))) {
+		return false;
+	}
+	const { layout } = original;
+	const perRun = Math.max(1, Math.ceil((SAMPLES * layout.inner) / rowLength(layout)));
+	const seen = new Uint32Array(channelCount(layout));
+	let isRight = true;
+	forEachRun(layout, (row, start) => {
+		for (let k = 0; k < perRun && k < layout.inner && seen[row] < SAMPLES; k++) {
+			const expected = original.weight[start + k] * scale[row];
+			const bound = tolerance.weightRelative * Math.abs(expected) + tolerance.weightAbsolute;
+			isRight &&= isNear(found.weight[start + k], expected, bound);
+			seen[row]++;
+		}
+	});
+	return isRight;
+}
+
+/** Where there is no finite right value, what the runtime makes of it shows in its outputs. */
+function isNear(found: number, expected: number, allowed: number): boolean {
+	return Math.abs(found - expected) <= allowed || Object.is(found, Math.fround(expected));
+}

@@ -1,0 +1,124 @@
+import type { Graph, Node } from '../../../core/onnx/model.js';
+import type { Tensors } from '../outputs/model-session.js';
+import type { RuntimeTensor, TensorData } from '../runtime/runtime.js';
+import { elementsOf } from '../tensors/tensor-size.js';
+
+/**
+ * Iterations of one Loop or Scan that are run by themselves: enough to see what its layers compute, and a recurrent
+ * network over thousands of steps still ends.
+ */
+export const MAX_ITERATIONS = 16;
+
+/** What one iteration of a body is given, by the names of its formal inputs. */
+export type IterationInputs = ReadonlyMap<string, RuntimeTensor>;
+
+/** The iterations of one execution of a Loop or Scan. */
+export interface Iterations {
+	/** Outputs of the body that the next iteration depends on, in the order of what they become. */
+	readonly carried: readonly string[];
+	/** Whether there is a first iteration, and what it is given. */
+	first(): IterationInputs | undefined;
+	/** @param carried what the iteration `number` - 1 has made of the tensors of that name */
+	next(number: number, carried: Tensors): IterationInputs | undefined;
+}
+
+/** One-element tensors as the operators take them: of rank 0, or of rank 1. */
+const firstElement = (tensor: RuntimeTensor | undefined) => tensor?.data[0];
+
+/**
+ * ONNX Loop: inputs M, condition, carried values; the body's inputs are iteration number, condition, carried values, its
+ * outputs condition, carried values, what is collected. M and condition may be left out: no bound, true.
+ * @param tensors the node's inputs, by name
+ */
+export function loopIterations({ inputs }: Node, body: Graph, tensors: Tensors): Iterations {
+	const [count = '', condition = '', ...initial] = inputs;
+	const bound = count === '' ? Number.POSITIVE_INFINITY : Number(firstElement(tensors.get(count)) ?? 0);
+	const starts = condition === '' || Boolean(firstElement(tensors.get(condition)));
+	const [numberInput, conditionInput, ...formal] = body.inputs;
+	const outputs = body.outputs.map(({ name }) => name).slice(0, 1 + formal.length);
+	const scalar = (input: typeof numberInput, type: string, data: TensorData): RuntimeTensor => ({
+		type,
+		dims: input?.shape?.length === 1 ? [1] : [],
+		data,
+	});
+	const inputsOf = (number: number, values: readonly (RuntimeTensor | undefined)[]) =>
+		named([
+			[numberInput?.name, scalar(numberInput, 'int64', BigInt64Array.of(BigInt(number)))],
+			[conditionInput?.name, scalar(conditionInput, 'bool', Uint8Array.of(1))],
+			...formal.map(({ name }, i) => [name, values[i]] as const),
+		]);
+	return {
+		carried: outputs,
+		first: () =>
+			starts && bound > 0
+				? inputsOf(
+						0,
+						initial.map((name) => tensors.get(name)),
+					)
+				: undefined,
+		next: (number, carried) => {
+			const [goesOn, ...values] = outputs.map((name) => carried.get(name));
+			return number < bound && firstElement(goesOn) ? inputsOf(number, values) : undefined;
+		},
+	};
+}
+
+/**
+ * ONNX Scan from opset 9 on: inputs are the states, then `num_scan_inputs` tensors of which every iteration takes a slice;
+ * the body's outputs are the states, then what is collected.
+ * @param tensors the node's inputs, by name
+ */
+export function scanIterations({ inputs, attributes }: Node, body: Graph, tensors: Tensors): Iterations {
+	const sliced = attributes.get('num_scan_inputs')?.i ?? 0;
+	const states = inputs.length - sliced;
+	const axes = attributes.get('scan_input_axes')?.ints ?? [];
+	const directions = attributes.get('scan_input_directions')?.ints ?? [];
+	const scanned = inputs.slice(states).map((name, i) => {
+		const tensor = tensors.get(name);
+		const rank = tensor?.dims.length ?? 0;
+		const axis = (axes[i] ?? 0) < 0 ? (axes[i] ?? 0) + rank : (axes[i] ?? 0);
+		return { tensor, axis, length: tensor?.dims[axis] ?? 0, backwards: directions[i] === 1 };
+	});
+	const steps = scanned[0]?.length ?? 0;
+	const inputsOf = (number: number, values: readonly (RuntimeTensor | undefined)[]) => {
+		const slices = scanned.map(
+			({ tensor, axis, backwards }) => tensor && sliceAt(tensor, axis, backwards ? steps - 1 - number : number),
+		);
+		return named(body.inputs.map(({ name }, i) => [name, i < states ? values[i] : slices[i - states]] as const));
+	};
+	const outputs = body.outputs.map(({ name }) => name).slice(0, states);
+	return {
+		carried: outputs,
+		first: () =>
+			steps > 0
+				? inputsOf(
+						0,
+						inputs.slice(0, states).map((name) => tensors.get(name)),
+					)
+				: undefined,
+		next: (number, carried) =>
+			number < steps
+				? inputsOf(
+						number,
+						outputs.map((name) => carried.get(name)),
+					)
+				: undefined,
+	};
+}
+
+function named(entries: readonly (readonly [string | undefined, RuntimeTensor | undefined])[]): IterationInputs {
+	return new Map(entries.flatMap(([name, tensor]) => (name !== undefined && tensor ? [[name, tensor] as const] : [])));
+}
+
+/** The slice at one index of an axis, without that axis. */
+function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
+	const outer = elementsOf(dims.slice(0, axis));
+	const inner = elementsOf(dims.slice(axis + 1));
+	const slice = data.slice(0, outer * inner);
+	for (let o = 0; o < outer; o++) {
+		for (let i = 0; i < inner; i++) {
+			slice[o * inner + i] = data[(o * dims[axis] + index) * inner + i];
+		}
+	}
+	return { type, dims: dims.toSpliced(axis, 1), data: slice };
+}

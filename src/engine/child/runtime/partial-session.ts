@@ -1,0 +1,98 @@
+import { toHalf, widen } from '../../../kernel/half.js';
+import type { OpenModel } from '../model/open-model.js';
+import { namesRead } from './node-net.js';
+import { type Part, partBytes, shapeName, widenedName } from './partial-model.js';
+import type {
+	OptimizationLevel,
+	Runtime,
+	RuntimeSession,
+	RuntimeTensor,
+	RuntimeValue,
+	SessionOptions,
+} from './runtime.js';
+
+/** A part of a model, loaded. */
+export interface PartSession {
+	readonly level: OptimizationLevel;
+	/** As far as the runtime has worked them out; bfloat16 ones under the name and type that they go out with. */
+	readonly outputs: readonly RuntimeValue[];
+	/**
+	 * Computes the part's outputs, and the shapes it was asked for (as one-dimensional tensors under their `shapeName`).
+	 * @param known at least the tensors that the part is given
+	 * @throws {RuntimeError}
+	 */
+	run(
+		known: ReadonlyMap<string, RuntimeTensor>,
+		into?: ReadonlyMap<string, RuntimeTensor>,
+	): Promise<Map<string, RuntimeTensor>>;
+	release(): Promise<void>;
+}
+
+/**
+ * Loads a part of the model, unoptimized.
+ * @throws {RuntimeError} when the runtime refuses it
+ */
+export async function openPart(
+	{ model, source, folder }: Pick<OpenModel, 'model' | 'source' | 'folder'>,
+	part: Part,
+	runtime: Runtime,
+	options: Partial<SessionOptions> = {},
+): Promise<PartSession> {
+	const session = await runtime.createSession(await partBytes(model.graph, source, part), {
+		levels: ['disabled'],
+		...(folder === undefined ? {} : { externalDataFolder: folder }),
+		...options,
+	});
+	const used = new Set([...(part.shapes ?? []), ...part.nodes.flatMap((node) => [...namesRead(node)])]);
+	const inputs = [...part.given.keys()].filter((name) => used.has(name));
+	return {
+		level: session.level,
+		outputs: session.outputs,
+		run: (known, into) => run(session, part, { known, inputs, ...(into && { into }) }),
+		release: () => session.release(),
+	};
+}
+
+interface Values {
+	readonly known: ReadonlyMap<string, RuntimeTensor>;
+	readonly inputs: readonly string[];
+	readonly into?: ReadonlyMap<string, RuntimeTensor>;
+}
+
+async function run(session: RuntimeSession, part: Part, { known, inputs, into }: Values) {
+	const isNarrow = part.isNarrow ?? (() => false);
+	const feeds = new Map<string, RuntimeTensor>();
+	for (const name of inputs) {
+		const tensor = known.get(name);
+		if (tensor) {
+			const narrow = tensor.type === 'bfloat16';
+			feeds.set(narrow ? widenedName(name) : name, narrow ? widened(tensor) : tensor);
+		}
+	}
+	const fetch = [
+		...part.outputs.map((name) => (isNarrow(name) ? widenedName(name) : name)),
+		...(part.shapes ?? []).map(shapeName),
+	];
+	const results = await session.run(feeds, fetch, into);
+	for (const name of part.outputs.filter(isNarrow)) {
+		const tensor = results.get(widenedName(name));
+		if (tensor) {
+			results.set(name, narrowed(tensor));
+			results.delete(widenedName(name));
+		}
+	}
+	return results;
+}
+
+function widened({ dims, data }: RuntimeTensor): RuntimeTensor {
+	return {
+		type: 'float32',
+		dims,
+		data: widen(data as Uint16Array, 'bfloat16', { start: 0, stride: 1, length: data.length }),
+	};
+}
+
+/** Exact: the values were bfloat16 before they were widened. */
+function narrowed({ dims, data }: RuntimeTensor): RuntimeTensor {
+	return { type: 'bfloat16', dims, data: Uint16Array.from(data as Float32Array, (value) => toHalf(value, 'bfloat16')) };
+}

@@ -1,0 +1,34 @@
+import { isFloatName } from '../../../core/batchnorm/bound.js';
+import type { FloatType } from '../../../kernel/types.js';
+import type { RuntimeValue } from '../runtime/runtime.js';
+
+/** What a tensor will take, known before it is there. */
+export interface TensorSize {
+	readonly type: string;
+	readonly dims: readonly number[];
+}
+
+/** A declared size with symbols resolved; undefined where a dimension stays unknown. */
+export function resolveSize(
+	{ type, shape }: RuntimeValue,
+	symbols: ReadonlyMap<string, number>,
+): TensorSize | undefined {
+	const dims = shape?.map((dimension) => (typeof dimension === 'string' ? symbols.get(dimension) : dimension));
+	return dims?.every((size) => size !== undefined && size >= 0) ? { type, dims: dims as number[] } : undefined;
+}
+
+export function elementsOf(dims: readonly number[]): number {
+	return dims.reduce((product, size) => product * size, 1);
+}
+
+const WIDE: Readonly<Record<string, number>> = { float64: 8, int64: 8, uint64: 8, float16: 2, bfloat16: 2 };
+
+/** Bytes; for types that are not floating an upper bound. */
+export function bytesOf({ type, dims }: TensorSize): number {
+	return elementsOf(dims) * (WIDE[type] ?? 4);
+}
+
+/** Whether the kernel has memory for tensors of this type that the runtime can write to. */
+export function isKernelType(type: string): type is FloatType {
+	return isFloatName(type) && type !== 'bfloat16';
+}

@@ -1,0 +1,87 @@
+import * as vscode from 'vscode';
+import { loadModel } from '../model/load-model.js';
+import { UserError } from '../shared/describe-error.js';
+import { baseName } from './comparisons.js';
+import type { ModelPair } from './model-pair.js';
+
+/** Files offered for the other half of a pair. */
+const MAX_OFFERED = 500;
+
+/**
+ * The two models that a command is meant for: both of the selected, or the one clicked, shown or picked and another one
+ * that is picked; the one with more BatchNormalization layers is the original. Undefined when the user backs out.
+ */
+export async function choosePair(
+	args: readonly unknown[],
+	shown: vscode.Uri | undefined,
+): Promise<ModelPair | undefined> {
+	const [clicked, second] = args;
+	const selected = Array.isArray(second) ? second.filter((uri) => uri instanceof vscode.Uri) : [];
+	if (selected.length > 2) {
+		const many = vscode.l10n.t('{0} files are selected: select the original and the deployed model.', selected.length);
+		throw new UserError(many);
+	}
+	const [a, b] = selected.length === 2 ? selected : [clicked, second];
+	const first = a instanceof vscode.Uri ? a : (shown ?? (await pickModel(undefined)));
+	const other = b instanceof vscode.Uri ? b : first && (await pickModel(first));
+	if (!first || !other) {
+		return undefined;
+	}
+	if (first.toString() === other.toString()) {
+		throw new UserError(vscode.l10n.t('{0} is both: choose two different models.', baseName(first)));
+	}
+	return assignRoles(first, other);
+}
+
+/** The original is the one with the layers; where the files do not say, the user does. */
+async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelPair | undefined> {
+	const count = (uri: vscode.Uri) => loadModel(uri).then(({ report }) => report.layers.length);
+	const [a, b] = await Promise.all([count(first), count(other)]);
+	if (a !== b) {
+		return a > b ? { original: first, deployed: other } : { original: other, deployed: first };
+	}
+	if (a === 0) {
+		// The page says that there is nothing to compare.
+		return { original: first, deployed: other };
+	}
+	const items = [first, other].map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
+	const chosen = await vscode.window.showQuickPick(items, {
+		title: vscode.l10n.t('Which one is the original?'),
+		placeHolder: vscode.l10n.t('Both have {0} BatchNormalization layers; the other is compared with it.', a),
+	});
+	return chosen && { original: chosen.uri, deployed: chosen.uri === first ? other : first };
+}
+
+/** Offers the workspace's models, those beside `first` on top, and every other file through the system's dialog. */
+async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
+	const title = first ? vscode.l10n.t('Compare {0} with', baseName(first)) : vscode.l10n.t('The original model');
+	const pattern = '**/*.{onnx,ONNX}';
+	// Not every file system can be searched; the dialog reaches every file.
+	const found = await vscode.workspace.findFiles(pattern, '**/node_modules/**', MAX_OFFERED).then(
+		(uris) => uris,
+		() => [],
+	);
+	const near = (uri: vscode.Uri) => (first !== undefined && folderOf(uri) === folderOf(first) ? 0 : 1);
+	const models = found
+		.filter((uri) => uri.toString() !== first?.toString())
+		.sort((x, y) => near(x) - near(y) || x.path.localeCompare(y.path));
+	const browse = { label: vscode.l10n.t('$(folder-opened) Browse…'), description: '', uri: undefined };
+	const items = models.map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
+	if (items.length > 0) {
+		const chosen = await vscode.window.showQuickPick([...items, browse], { title, matchOnDescription: true });
+		if (!chosen || chosen.uri) {
+			return chosen?.uri;
+		}
+	}
+	const picked = await vscode.window.showOpenDialog({
+		title,
+		openLabel: vscode.l10n.t('Compare'),
+		...(first && { defaultUri: vscode.Uri.joinPath(first, '..') }),
+		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
+	});
+	return picked?.[0];
+}
+
+function folderOf(uri: vscode.Uri): string {
+	return vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, '..'));
+}

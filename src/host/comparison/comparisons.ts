@@ -1,0 +1,68 @@
+import * as vscode from 'vscode';
+import type { HostServices } from '../model/model-document.js';
+import type { ComparisonSession } from './comparison-session.js';
+import { type ModelPair, storedPair } from './model-pair.js';
+import { OpenComparison } from './open-comparison.js';
+
+export const COMPARISON_VIEW_TYPE = 'batchnormLens.comparison';
+
+/** The comparisons that are open, each in a tab of its own, and those that the last window left open. */
+export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Disposable {
+	private readonly services: HostServices;
+	private readonly extension: vscode.Uri;
+	private readonly open = new Map<vscode.WebviewPanel, OpenComparison>();
+	private readonly registration: vscode.Disposable;
+
+	constructor(services: HostServices, extension: vscode.Uri) {
+		this.services = services;
+		this.extension = extension;
+		this.registration = vscode.window.registerWebviewPanelSerializer(COMPARISON_VIEW_TYPE, this);
+	}
+
+	get sessions(): readonly ComparisonSession[] {
+		return Array.from(this.open.values(), ({ session }) => session);
+	}
+
+	/** Opens a tab and compares; resolves when there is something to see in it. */
+	async show(pair: ModelPair): Promise<void> {
+		const title = `${baseName(pair.original)} → ${baseName(pair.deployed)}`;
+		const panel = vscode.window.createWebviewPanel(COMPARISON_VIEW_TYPE, title, vscode.ViewColumn.Active, {
+			enableFindWidget: true,
+		});
+		await this.fill(panel, pair);
+	}
+
+	/** Fills a tab of the last window again: the files are compared as they are now, the page keeps what was chosen. */
+	async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+		const stored = storedPair(state);
+		if (!stored) {
+			// The window was closed before the page had told anyone what it shows.
+			panel.dispose();
+			return;
+		}
+		const pair = { original: vscode.Uri.parse(stored.original), deployed: vscode.Uri.parse(stored.deployed) };
+		// Not awaited: the tab counts as restored as soon as its page can be told of the comparison.
+		void this.fill(panel, pair);
+	}
+
+	dispose(): void {
+		this.registration.dispose();
+		for (const panel of [...this.open.keys()]) {
+			panel.dispose();
+		}
+	}
+
+	private fill(panel: vscode.WebviewPanel, pair: ModelPair): Promise<void> {
+		const comparison = new OpenComparison({ panel, pair, services: this.services, extension: this.extension });
+		this.open.set(panel, comparison);
+		panel.onDidDispose(() => {
+			this.open.delete(panel);
+			comparison.dispose();
+		});
+		return comparison.start();
+	}
+}
+
+export function baseName(uri: vscode.Uri): string {
+	return uri.path.slice(uri.path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,120 @@
+import * as vscode from 'vscode';
+import { type FoldResult, foldReasons } from '../../core/report/fold-result.js';
+import { EngineError } from '../../engine/client.js';
+import { locateModel } from '../model/load-model.js';
+import type { HostServices } from '../model/model-document.js';
+import { stageName } from '../model/run-progress.js';
+import { UserError } from '../shared/describe-error.js';
+import { readSettings } from '../shared/settings.js';
+import { baseName } from './comparisons.js';
+
+/** Layers whose reason is told in the message; the log has them all. */
+const MAX_TOLD = 3;
+
+/**
+ * Folds a model into a file that the user chooses, and says what came of it.
+ * @param target the file to write, where it is known already
+ */
+export async function foldModel(
+	{ engine, log }: HostServices,
+	model: vscode.Uri,
+	target: vscode.Uri | undefined,
+): Promise<void> {
+	if (!vscode.workspace.isTrusted) {
+		const why = 'Folding runs the model to verify the result, which a workspace that is not trusted does not allow.';
+		throw new UserError(vscode.l10n.t(why));
+	}
+	const output = target ?? (await chooseTarget(model));
+	if (!output) {
+		return;
+	}
+	if (output.scheme !== 'file') {
+		throw new UserError(
+			vscode.l10n.t('{0} is not on a disk that the engine can write: choose a local file.', output.path),
+		);
+	}
+	const result = await withProgress(model, async (signal, report) => {
+		const { batch, seed } = readSettings(model);
+		const options = { output: output.fsPath, batch, seed };
+		return engine.fold(await locateModel(model), options, { signal, onEvent: report });
+	});
+	if (result) {
+		for (const { name, reasons } of result.kept) {
+			log.info(`${baseName(model)}: ${name} was not folded: ${foldReasons(reasons)}`);
+		}
+		tell(result, model, output);
+	}
+}
+
+function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
+	const name = `${baseName(model).replace(/\.onnx$/i, '')}.folded.onnx`;
+	return vscode.window.showSaveDialog({
+		title: vscode.l10n.t('Save folded model'),
+		defaultUri: vscode.Uri.joinPath(model, '..', name),
+		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
+	});
+}
+
+type Report = (event: { readonly type: string; readonly stage?: Parameters<typeof stageName>[0] }) => void;
+
+/** @returns undefined when the user cancels. */
+async function withProgress(
+	model: vscode.Uri,
+	work: (signal: AbortSignal, report: Report) => Promise<FoldResult>,
+): Promise<FoldResult | undefined> {
+	const title = vscode.l10n.t('Folding {0}', baseName(model));
+	const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+	return vscode.window.withProgress(options, async (progress, token) => {
+		const abort = new AbortController();
+		const cancelled = token.onCancellationRequested(() => abort.abort());
+		try {
+			return await work(abort.signal, ({ stage }) => stage && progress.report({ message: stageName(stage) }));
+		} catch (error) {
+			if (error instanceof EngineError && error.code === 'cancelled') {
+				return undefined;
+			}
+			throw error;
+		} finally {
+			cancelled.dispose();
+		}
+	});
+}
+
+/** Not awaited by anyone: the message may stay on screen for as long as the user likes. */
+function tell(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
+	const text = foldSummary(result);
+	if (!result.written) {
+		void vscode.window.showWarningMessage(text);
+		return;
+	}
+	const compare = vscode.l10n.t('Compare');
+	const open = vscode.l10n.t('Open');
+	vscode.window.showInformationMessage(text, compare, open).then((choice) => {
+		if (choice === compare) {
+			void vscode.commands.executeCommand('batchnormLens.compare', model, output);
+		} else if (choice === open) {
+			void vscode.commands.executeCommand('batchnormLens.inspect', output);
+		}
+	});
+}
+
+/** Counts, whether the outputs were compared, and why what is left was not folded. */
+export function foldSummary({ model, written, folded, kept, outputs }: FoldResult): string {
+	const all = folded.length + kept.length;
+	if (all === 0) {
+		return vscode.l10n.t('{0} has no BatchNormalization: nothing was written.', model);
+	}
+	const told = kept.slice(0, MAX_TOLD).map(({ name, reasons }) => `${name}: ${foldReasons(reasons)}`);
+	const more = kept.length - told.length;
+	const why = [...told, ...(more > 0 ? [vscode.l10n.t('{0} more, see the log', more)] : [])].join('. ');
+	const what = written
+		? vscode.l10n.t('Folded {0} of {1} BatchNorm layers.', folded.length, all)
+		: vscode.l10n.t('None of {0} BatchNorm layers can be folded: nothing was written.', all);
+	const verified =
+		outputs.status === 'match'
+			? vscode.l10n.t(' The outputs are the same.')
+			: written
+				? vscode.l10n.t(' The outputs were not compared: {0}', outputs.reason ?? '')
+				: '';
+	return kept.length > 0 ? `${what}${verified} ${vscode.l10n.t('Not folded: {0}.', why)}` : `${what}${verified}`;
+}

@@ -1,0 +1,64 @@
+import * as vscode from 'vscode';
+import type { InputFile } from '../../protocol/host-engine.js';
+import { UserError } from '../shared/describe-error.js';
+
+/**
+ * Lets the user pick files for the model's input, or for each of those inputs that they choose.
+ * @param inputs names of the inputs that a run needs values for.
+ * @returns undefined when the user backs out.
+ */
+export async function pickInputFiles(
+	model: vscode.Uri,
+	inputs: readonly string[],
+): Promise<readonly InputFile[] | undefined> {
+	const chosen = inputs.length > 1 ? await chooseInputs(inputs) : [inputs[0]];
+	if (!chosen || chosen.length === 0) {
+		return undefined;
+	}
+	const files: InputFile[] = [];
+	for (const input of chosen) {
+		const paths = await pickFiles(model, input, 'files');
+		if (!paths) {
+			return undefined;
+		}
+		files.push(...paths.map((path) => ({ input, path })));
+	}
+	return files;
+}
+
+function chooseInputs(inputs: readonly string[]): Thenable<readonly string[] | undefined> {
+	return vscode.window.showQuickPick([...inputs], {
+		canPickMany: true,
+		title: vscode.l10n.t('Inputs to read from files'),
+		placeHolder: vscode.l10n.t('All others get seeded random values'),
+	});
+}
+
+/**
+ * Lets the user pick files, or a folder of them, for one of the model's inputs.
+ * @returns their paths; undefined when the user backs out.
+ * @throws {UserError} for one that only VS Code can read.
+ */
+export async function pickFiles(
+	model: vscode.Uri,
+	input: string | undefined,
+	kind: 'files' | 'folder',
+): Promise<readonly string[] | undefined> {
+	const picked = await vscode.window.showOpenDialog({
+		title: input === undefined ? vscode.l10n.t('Input') : vscode.l10n.t('Values for the input "{0}"', input),
+		defaultUri: vscode.Uri.joinPath(model, '..'),
+		...(kind === 'folder'
+			? { canSelectFiles: false, canSelectFolders: true }
+			: {
+					canSelectMany: true,
+					filters: { [vscode.l10n.t('Tensors and images')]: ['npy', 'npz', 'pb', 'png', 'jpg', 'jpeg'] },
+				}),
+	});
+	const elsewhere = picked?.find(({ scheme }) => scheme !== 'file');
+	if (elsewhere) {
+		throw new UserError(
+			vscode.l10n.t('{0} is not on a disk that the engine can read: choose a local file.', elsewhere.path),
+		);
+	}
+	return picked?.map(({ fsPath }) => fsPath);
+}

@@ -1,0 +1,69 @@
+import * as vscode from 'vscode';
+import type { Stage } from '../../protocol/host-engine.js';
+import type { HostToWebview } from '../../protocol/host-webview.js';
+import type { ModelSession } from './model-session.js';
+
+/** The page shows progress at once; a run that lasts longer than this is also shown where other tabs are looked at. */
+const PATIENCE_MILLISECONDS = 2000;
+
+/** Shows a notification, with a cancel button, for every run of the session that takes long. */
+export function showRunProgress(session: ModelSession, model: vscode.Uri): vscode.Disposable {
+	let timer: NodeJS.Timeout | undefined;
+	const unsubscribe = session.onMessage((message) => {
+		if (message.type !== 'progress') {
+			return;
+		}
+		if (message.progress === null) {
+			clearTimeout(timer);
+			timer = undefined;
+		} else {
+			timer ??= setTimeout(() => notify(session, model), PATIENCE_MILLISECONDS);
+		}
+	});
+	return new vscode.Disposable(() => {
+		clearTimeout(timer);
+		unsubscribe();
+	});
+}
+
+function notify(session: ModelSession, model: vscode.Uri): void {
+	const title = vscode.l10n.t('Checking {0}', vscode.workspace.asRelativePath(model));
+	const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+	vscode.window.withProgress(options, (progress, token) => {
+		const cancelled = token.onCancellationRequested(() => session.cancel());
+		return new Promise<void>((resolve) => {
+			const show = (message: HostToWebview) => {
+				if (message.type === 'progress' && message.progress) {
+					progress.report({ message: progressText(message.progress) });
+				} else if (message.type === 'progress') {
+					unsubscribe();
+					cancelled.dispose();
+					resolve();
+				}
+			};
+			const unsubscribe = session.onMessage(show);
+			session.snapshot().forEach(show);
+		});
+	});
+}
+
+function progressText({ stage, done, total }: { stage: Stage; done: number; total: number }): string {
+	return total > 1 ? vscode.l10n.t('{0}: {1} of {2}', stageName(stage), done, total) : stageName(stage);
+}
+
+export function stageName(stage: Stage): string {
+	switch (stage) {
+		case 'opening':
+			return vscode.l10n.t('reading the model');
+		case 'comparing':
+			return vscode.l10n.t('comparing weights and biases');
+		case 'writing':
+			return vscode.l10n.t('writing the folded model');
+		case 'loading':
+			return vscode.l10n.t('loading it into the runtime');
+		case 'running':
+			return vscode.l10n.t('running it');
+		case 'verifying':
+			return vscode.l10n.t('recomputing its layers');
+	}
+}

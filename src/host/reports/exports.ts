@@ -1,0 +1,100 @@
+import * as vscode from 'vscode';
+import { EXTENSIONS, type ExportFormat, exportReport, FORMATS } from '../../core/report/export/index.js';
+import type { Report } from '../../core/report/types.js';
+import { readPageParts } from '../../platform/page-parts.js';
+import type { ModelDocument } from '../model/model-document.js';
+import { UserError } from '../shared/describe-error.js';
+
+/** What an export needs to know of the extension. */
+export interface ExportSource {
+	/** The folder of the bundles. */
+	readonly dist: string;
+	readonly version: string;
+}
+
+/** Lets the user choose a format and a file, and writes the report there. */
+export async function exportWithDialog(document: ModelDocument, source: ExportSource): Promise<void> {
+	reportOf(document);
+	const format = await pickFormat();
+	if (!format) {
+		return;
+	}
+	const target = await vscode.window.showSaveDialog({
+		title: vscode.l10n.t('Export the report'),
+		defaultUri: siblingOf(document.uri, EXTENSIONS[format]),
+		filters: { [formatNames()[format].label]: [EXTENSIONS[format]] },
+	});
+	if (target) {
+		await writeExport(document, { format, target }, source);
+		await offerToOpen(target, format);
+	}
+}
+
+/** @throws {UserError} when there is no report yet. */
+export async function writeExport(
+	document: ModelDocument,
+	{ format, target }: { readonly format: ExportFormat; readonly target: vscode.Uri },
+	{ dist, version }: ExportSource,
+): Promise<void> {
+	const text = await exportReport(reportOf(document), format, {
+		version,
+		uri: uriReference(document.uri),
+		failOn: 'error',
+		pageParts: () => readPageParts(dist),
+	});
+	await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(text));
+}
+
+/** @throws {UserError} when the model has none. */
+export function reportOf({ session, uri }: ModelDocument): Report {
+	if (!session.report) {
+		const name = vscode.workspace.asRelativePath(uri);
+		throw new UserError(session.problem ?? vscode.l10n.t('{0} is still being read: try again in a moment.', name));
+	}
+	return session.report;
+}
+
+/** "net.onnx" -> "net.report.csv" in the same folder. */
+export function siblingOf(model: vscode.Uri, extension: string): vscode.Uri {
+	const name = (model.path.split('/').at(-1) ?? 'model').replace(/\.onnx$/i, '');
+	return vscode.Uri.joinPath(model, '..', `${name}.report.${extension}`);
+}
+
+async function pickFormat(): Promise<ExportFormat | undefined> {
+	const names = formatNames();
+	const items = FORMATS.map((format) => ({ ...names[format], format }));
+	const title = vscode.l10n.t('Export the report as');
+	return (await vscode.window.showQuickPick(items, { title }))?.format;
+}
+
+function formatNames(): Readonly<Record<ExportFormat, { readonly label: string; readonly detail: string }>> {
+	const { t } = vscode.l10n;
+	return {
+		html: { label: t('Web page'), detail: t('One file with tables and plots that any browser opens, without VS Code') },
+		markdown: { label: t('Markdown'), detail: t('Answer, table of layers and findings, for an issue or a wiki') },
+		csv: { label: t('CSV'), detail: t('One row a channel, for spreadsheets and numpy.genfromtxt') },
+		json: { label: t('JSON'), detail: t('Everything, as the command line prints it') },
+		sarif: { label: t('SARIF'), detail: t('The findings, for code scanning') },
+		junit: { label: t('JUnit XML'), detail: t('One test case a layer, for test reports') },
+	};
+}
+
+/** Not awaited for longer than the user looks at it: the export is done. */
+async function offerToOpen(target: vscode.Uri, format: ExportFormat): Promise<void> {
+	const open = vscode.l10n.t('Open');
+	const name = vscode.workspace.asRelativePath(target);
+	const choice = await vscode.window.showInformationMessage(vscode.l10n.t('{0} was written.', name), open);
+	if (choice === open && format === 'html') {
+		await vscode.env.openExternal(target);
+	} else if (choice === open) {
+		await vscode.commands.executeCommand('vscode.open', target);
+	}
+}
+
+/** Relative to the workspace, where the model is in it: so it means the same on another machine. */
+function uriReference(model: vscode.Uri): string {
+	const relative = vscode.workspace.asRelativePath(model, false);
+	return relative === model.fsPath || relative === model.path
+		? model.toString()
+		: relative.split('/').map(encodeURIComponent).join('/');
+}

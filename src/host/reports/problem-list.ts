@@ -1,0 +1,44 @@
+import { shorten, visible } from '../../core/report/plain-text.js';
+import type { Finding, FindingCode, Report, Severity } from '../../core/report/types.js';
+
+/** A row of the Problems panel. */
+export interface Problem {
+	/** As the report names it; undefined: the model as a whole. */
+	readonly layer: string | undefined;
+	readonly code: FindingCode;
+	readonly severity: Severity;
+	readonly message: string;
+}
+
+const MAX_NAME = 120;
+const MAX_MESSAGE = 500;
+const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
+
+/** One problem for each layer and code, however many findings have it; the worst severity counts. */
+export function problemsOf(report: Report): Problem[] {
+	return [...group(report.findings, undefined), ...report.layers.flatMap((layer) => group(layer.findings, layer.name))];
+}
+
+function group(findings: readonly Finding[], layer: string | undefined): Problem[] {
+	const codes = new Map<FindingCode, Finding[]>();
+	for (const finding of findings) {
+		codes.set(finding.code, [...(codes.get(finding.code) ?? []), finding]);
+	}
+	return [...codes].map(([code, same]) => ({
+		layer,
+		code,
+		severity: same.map(({ severity }) => severity).reduce(worse),
+		message: [
+			...(layer === undefined ? [] : [`${plain(layer, MAX_NAME)}:`]),
+			...same.map(({ message }) => plain(message, MAX_MESSAGE)),
+		].join(' '),
+	}));
+}
+
+function worse(a: Severity, b: Severity): Severity {
+	return SEVERITIES.indexOf(a) >= SEVERITIES.indexOf(b) ? a : b;
+}
+
+function plain(text: string, length: number): string {
+	return visible(shorten(text, length));
+}

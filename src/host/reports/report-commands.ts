@@ -1,0 +1,55 @@
+import * as vscode from 'vscode';
+import type { ModelDocument } from '../model/model-document.js';
+import { UserError } from '../shared/describe-error.js';
+import { reportErrors } from '../shared/report-errors.js';
+import { type ExportSource, exportWithDialog } from './exports.js';
+import { insertCell, saveReportAsNotebook } from './notebook-commands.js';
+import type { OpenReports } from './open-reports.js';
+import type { ReportText } from './report-text.js';
+
+/** Parts that the commands act on. */
+export interface ReportParts {
+	readonly reports: OpenReports;
+	readonly text: ReportText;
+	readonly source: ExportSource;
+	/** The folder of the cells for notebooks. */
+	readonly cells: vscode.Uri;
+	readonly log: vscode.LogOutputChannel;
+}
+
+/** The commands that lead from a report to somewhere else. */
+export function registerReportCommands({ reports, text, source, cells, log }: ReportParts): vscode.Disposable {
+	const register = (name: string, handler: (...args: unknown[]) => unknown) =>
+		vscode.commands.registerCommand(`batchnormLens.${name}`, (...args: unknown[]) =>
+			reportErrors(log, () => handler(...args)),
+		);
+	const onCurrent = (action: (document: ModelDocument) => unknown) => () => {
+		if (!reports.current) {
+			throw new UserError(vscode.l10n.t('Open a model with BatchNorm Lens first.'));
+		}
+		return action(reports.current);
+	};
+	return vscode.Disposable.from(
+		register('revealLayer', (model, layer) => revealLayer(reports, model, layer)),
+		register(
+			'showReportText',
+			onCurrent((document) => text.show(document)),
+		),
+		register(
+			'exportReport',
+			onCurrent((document) => exportWithDialog(document, source)),
+		),
+		register('saveReportNotebook', onCurrent(saveReportAsNotebook)),
+		register('insertNotebookCell', (kind, model) => insertCell(cells, kind, model)),
+	);
+}
+
+/** From the tree, or from a link in the Problems panel, whose arguments are JSON that anyone may have written. */
+async function revealLayer({ editors }: OpenReports, model: unknown, layer: unknown): Promise<void> {
+	const uri = typeof model === 'string' ? vscode.Uri.parse(model, true) : model;
+	if (uri instanceof vscode.Uri && typeof layer === 'string' && /\.onnx$/i.test(uri.path)) {
+		await editors.reveal(uri, layer);
+	} else {
+		throw new UserError(vscode.l10n.t('A layer is revealed from the tree of layers or the Problems panel.'));
+	}
+}

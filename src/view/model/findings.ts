@@ -1,0 +1,52 @@
+import type { Finding, LayerReport } from '../../core/report/types.js';
+import { channelChips } from '../shared/channel-chips.js';
+import { severityRank } from '../shared/layer-facts.js';
+import { advice, badge } from '../text/finding-words.js';
+import { fullLabel } from '../text/names.js';
+import { strings } from '../text/strings.js';
+import type { ElementBuilder } from '../ui/dom.js';
+import { severityIcon } from '../ui/icons.js';
+import { phrases } from '../ui/phrases.js';
+
+/** Channels named one by one; the channel table's filter shows the rest. */
+const MOST_CHIPS = 12;
+
+/** The findings of a layer in words, the most serious first, each with what to do and buttons for its channels. */
+export function findingsList(
+	h: ElementBuilder,
+	layer: LayerReport,
+	onChannel: (channel: number | null) => void,
+): HTMLElement[] {
+	if (layer.findings.length === 0) {
+		const { noFindings, notExamined } = strings.detail;
+		return [h('p', { class: 'bnl-muted' }, layer.parameters ? noFindings : notExamined)];
+	}
+	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
+	return [h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel)))];
+}
+
+export function findingItem(
+	h: ElementBuilder,
+	finding: Finding,
+	onChannel: ((channel: number | null) => void) | null,
+): HTMLElement {
+	const { code, severity, channels, message } = finding;
+	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MOST_CHIPS, onChannel }) : [];
+	return h(
+		'li',
+		{ class: 'bnl-finding', bnl: 'finding', data: { code, severity } },
+		severityIcon(h, severity),
+		h(
+			'div',
+			{},
+			h(
+				'p',
+				{},
+				h('strong', {}, `${strings.severity[severity]}: ${badge(finding)}. `),
+				...phrases(h, fullLabel(message)),
+			),
+			h('p', { class: 'bnl-muted' }, advice(finding)),
+			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
+		),
+	);
+}

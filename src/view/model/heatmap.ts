@@ -1,0 +1,184 @@
+import { firstDrifted } from '../../core/report/drift.js';
+import type { LayerReport } from '../../core/report/types.js';
+import type { Theme } from '../plots/theme.js';
+import { formatNumber } from '../text/format.js';
+import { label, sharedParts, withoutShared } from '../text/names.js';
+import { strings } from '../text/strings.js';
+import type { ElementBuilder } from '../ui/dom.js';
+import { replaceChildren, setVisible } from '../ui/dom.js';
+import {
+	HEATMAP_METRICS,
+	type HeatmapMetric,
+	heatmapData,
+	METRIC_KIND,
+	metricValues,
+	valueAt,
+} from './heatmap-data.js';
+import { colourScale, legendBar, paintHeatmap } from './heatmap-paint.js';
+
+/** Rows of the picture; more could not be told apart at its height. */
+const ROWS = 128;
+/** CSS pixels: a narrower column cannot be hit with a pointer, so the picture scrolls instead. */
+const LEAST_COLUMN = 3;
+
+export interface HeatmapOptions {
+	readonly h: ElementBuilder;
+	theme(): Theme;
+	onOpen(layer: number, channel: number | null): void;
+	onMetric(metric: HeatmapMetric): void;
+	onHide(): void;
+}
+
+/**
+ * The whole model at a glance: a column a layer, its channels from top to bottom. Drawn on a canvas, so it is there long
+ * before the plotting library; for the keyboard and screen readers the layer table beside it is the same way in.
+ */
+export class Heatmap {
+	readonly element: HTMLElement;
+	readonly #canvas: HTMLCanvasElement;
+	readonly #marker: HTMLElement;
+	readonly #first: HTMLElement;
+	readonly #firstButton: HTMLButtonElement;
+	readonly #stage: HTMLElement;
+	readonly #scroller: HTMLElement;
+	readonly #readout: HTMLElement;
+	readonly #legend: HTMLElement;
+	readonly #select: HTMLSelectElement;
+	#layers: readonly LayerReport[] = [];
+	#metric: HeatmapMetric = 'scale';
+
+	constructor(private readonly options: HeatmapOptions) {
+		const { h } = options;
+		this.#canvas = h('canvas', {
+			class: 'bnl-heatmap-canvas',
+			attributes: { role: 'img' },
+			on: {
+				pointermove: (event) => this.#explain(event),
+				pointerleave: () => this.#explain(null),
+				click: (event) => {
+					const hit = this.#hit(event);
+					if (hit) {
+						options.onOpen(hit.index, hit.channel);
+					}
+				},
+			},
+		});
+		this.#marker = h('div', { class: 'bnl-heatmap-marker', attributes: { 'aria-hidden': 'true' } });
+		this.#first = h('div', { class: 'bnl-heatmap-first', attributes: { 'aria-hidden': 'true' } });
+		this.#firstButton = h('button', {
+			class: 'bnl-link',
+			bnl: 'first-drift',
+			attributes: { type: 'button' },
+			on: { click: () => options.onOpen(Number(this.#firstButton.dataset.layer), null) },
+		});
+		this.#stage = h('div', { class: 'bnl-heatmap-stage' }, this.#canvas, this.#first, this.#marker);
+		this.#scroller = h('div', { class: 'bnl-heatmap-scroller' }, this.#stage);
+		this.#readout = h('span', { class: 'bnl-heatmap-readout bnl-muted' });
+		this.#legend = h('span', { class: 'bnl-legend', attributes: { 'aria-hidden': 'true' } });
+		this.#select = h(
+			'select',
+			{
+				class: 'bnl-select',
+				bnl: 'heatmap-metric',
+				attributes: { 'aria-label': strings.overview.metricLabel },
+				on: { change: () => options.onMetric(this.#select.value as HeatmapMetric) },
+			},
+			...HEATMAP_METRICS.map((metric) =>
+				h('option', { attributes: { value: metric } }, strings.overview.metrics[metric]),
+			),
+		);
+		const hide = h(
+			'button',
+			{ class: 'bnl-link', attributes: { type: 'button' }, on: { click: () => options.onHide() } },
+			strings.overview.hide,
+		);
+		this.element = h(
+			'div',
+			{ class: 'bnl-heatmap', bnl: 'heatmap' },
+			h('div', { class: 'bnl-heatmap-head' }, this.#select, this.#firstButton, this.#readout, this.#legend, hide),
+			this.#scroller,
+		);
+	}
+
+	update(layers: readonly LayerReport[], metric: HeatmapMetric): void {
+		this.#layers = layers;
+		this.#metric = metric;
+		this.#select.value = metric;
+		const data = heatmapData(layers, metric, ROWS);
+		const hasData = data.columns.some((column) => column !== null);
+		const scale = colourScale(this.options.theme(), METRIC_KIND[metric]);
+		const ends = [data.low, data.high].map((end) => formatNumber(valueAt(end, metric), 2));
+		setVisible(this.#scroller, hasData);
+		setVisible(this.#legend, hasData);
+		this.#explain(null);
+		this.#canvas.setAttribute(
+			'aria-label',
+			strings.overview.summary(layers.length, strings.overview.metrics[metric], ends),
+		);
+		this.#stage.style.minWidth = `${layers.length * LEAST_COLUMN}px`;
+		paintHeatmap(this.#canvas, data, scale);
+		const { h } = this.options;
+		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));
+		this.#showFirstDrift();
+		this.element.dataset.metric = metric;
+		this.element.dataset.drawn = String(hasData);
+	}
+
+	/** Frames the chosen layer's column. */
+	mark(selected: number | null): void {
+		this.#place(this.#marker, selected);
+	}
+
+	/** Where the running statistics first do not fit the data: what drifts behind that layer may only follow from it. */
+	#showFirstDrift(): void {
+		const index = firstDrifted(this.#layers);
+		const layer = index === null ? undefined : this.#layers[index];
+		setVisible(this.#firstButton, layer !== undefined);
+		if (index !== null && layer) {
+			this.#firstButton.dataset.layer = String(index);
+			const name = withoutShared(layer.name, sharedParts(this.#layers.map((one) => one.name)));
+			this.#firstButton.textContent = strings.overview.firstDrift(index + 1, label(name, 40));
+		}
+		this.#place(this.#first, this.#metric === 'drift' || this.#metric === 'spread' ? index : null);
+	}
+
+	/** Puts a frame around a layer's column, or away. */
+	#place(frame: HTMLElement, index: number | null): void {
+		const width = 100 / Math.max(1, this.#layers.length);
+		setVisible(frame, index !== null);
+		frame.style.left = `${(index ?? 0) * width}%`;
+		frame.style.width = `${width}%`;
+	}
+
+	/** The layer and channel below the pointer; `channel` is null where the layer has no values. */
+	#hit(
+		event: MouseEvent,
+	): { readonly index: number; readonly layer: LayerReport; readonly channel: number | null } | null {
+		const box = this.#canvas.getBoundingClientRect();
+		const index = Math.floor(((event.clientX - box.left) / box.width) * this.#layers.length);
+		const layer = this.#layers[index];
+		if (!layer) {
+			return null;
+		}
+		const size = metricValues(layer, this.#metric)?.length ?? 0;
+		const channel = Math.floor(((event.clientY - box.top) / box.height) * size);
+		return { index, layer, channel: size > 0 ? Math.min(size - 1, Math.max(0, channel)) : null };
+	}
+
+	#explain(event: MouseEvent | null): void {
+		const hit = event && this.#hit(event);
+		if (!hit) {
+			this.#readout.textContent = this.#scroller.hidden ? strings.overview.noData : strings.overview.axes;
+			return;
+		}
+		const name = label(hit.layer.name, 80);
+		this.#readout.textContent =
+			hit.channel === null
+				? strings.overview.noValue(name)
+				: strings.overview.tip(
+						name,
+						hit.channel,
+						formatNumber(metricValues(hit.layer, this.#metric)?.[hit.channel] ?? Number.NaN),
+					);
+	}
+}

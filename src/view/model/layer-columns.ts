@@ -1,0 +1,215 @@
+import type { LayerReport } from '../../core/report/types.js';
+import { boundUse, layerFacts, severityRank } from '../shared/layer-facts.js';
+import type { LayersOptions, Row } from '../shared/layers-panel.js';
+import { badge, badges } from '../text/finding-words.js';
+import { formatInteger, formatNumber, type Range } from '../text/format.js';
+import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
+import { strings } from '../text/strings.js';
+import type { Column } from '../ui/data-grid.js';
+import { append, type ElementBuilder } from '../ui/dom.js';
+import { severityIcon, verdictIcon } from '../ui/icons.js';
+import { bothEnds } from '../ui/phrases.js';
+
+export type LayerRow = Row<LayerReport>;
+
+/** The table of a report's layers. */
+export function layersOptions(h: ElementBuilder): LayersOptions<LayerReport> {
+	return {
+		placeholder: strings.layers.filter,
+		columns: (shared) => layerColumns(h, shared),
+		filter: filterLayers,
+		rowLabel: (layer) =>
+			strings.layers.rowLabel(fullLabel(layer.name), strings.verdicts[layer.recompute.status], badges(layer.findings)),
+	};
+}
+
+/** @param shared what all names have in common, and the name column may leave out. */
+export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<LayerRow>[] {
+	return [
+		number('index', 2, {
+			value: ({ index }) => index,
+			text: ({ index }) => formatInteger(index + 1),
+		}),
+		nameColumn(h, shared),
+		sourceColumn(h),
+		number('channels', 2, {
+			value: ({ layer }) => layer.channels || null,
+			text: ({ layer }) => (layer.channels ? formatInteger(layer.channels) : '?'),
+		}),
+		number('epsilon', 3, {
+			value: ({ layer }) => layer.epsilon,
+			text: ({ layer }) => formatNumber(layer.epsilon, 3),
+		}),
+		rangeColumn(h, 'gamma', ({ layer }) => layerFacts(layer).gamma),
+		rangeColumn(h, 'variance', ({ layer }) => layerFacts(layer).variance),
+		rangeColumn(h, 'scale', ({ layer }) => layerFacts(layer).scale),
+		findingsColumn(h),
+		verdictColumn(h),
+		number('error', 2, {
+			value: ({ layer }) => boundUse(layer),
+			text: ({ layer }) => errorText(layer),
+		}),
+	];
+}
+
+function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<LayerRow> {
+	return column('name', 'text', 1, {
+		value: ({ layer }) => layer.name,
+		render: ({ layer }, cell) => {
+			cell.title = layer.graph
+				? `${fullLabel(layer.name)} (${strings.detail.inGraph(fullLabel(layer.graph))})`
+				: fullLabel(layer.name);
+			cell.append(bothEnds(h, label(withoutShared(layer.name, shared), 160)));
+		},
+	});
+}
+
+function sourceColumn(h: ElementBuilder): Column<LayerRow> {
+	return column('source', 'text', 4, {
+		value: ({ layer }) => (layer.source ? `${layer.source.op} ${layer.source.name}` : null),
+		render: ({ layer: { source } }, cell) => {
+			cell.title = source ? `${fullLabel(source.op)} ${fullLabel(source.name)}` : strings.layers.graphInput;
+			append(
+				cell,
+				source
+					? [label(source.op, 40), ' ', h('span', { class: 'bnl-muted' }, label(source.name))]
+					: [h('span', { class: 'bnl-muted' }, strings.layers.graphInput)],
+			);
+		},
+	});
+}
+
+function errorText({ recompute: { maxAbs, bound } }: LayerReport): string {
+	if (maxAbs === undefined) {
+		return '';
+	}
+	return `${formatError(maxAbs)} / ${bound === undefined ? '?' : formatError(bound)}`;
+}
+
+/** Two digits are enough to compare an error with its bound. */
+function formatError(value: number): string {
+	return value === 0 || !Number.isFinite(value) ? formatNumber(value) : value.toExponential(1);
+}
+
+type Cells = Pick<Column<LayerRow>, 'value' | 'render'>;
+
+function column(
+	id: string,
+	kind: Column<LayerRow>['kind'],
+	priority: Column<LayerRow>['priority'],
+	cells: Cells,
+): Column<LayerRow> {
+	const [title, description] = strings.layers.columns[id] ?? [id, id];
+	return { id, title, description, kind, priority, ...cells };
+}
+
+function number(
+	id: string,
+	priority: Column<LayerRow>['priority'],
+	{ value, text }: { readonly value: Column<LayerRow>['value']; readonly text: (row: LayerRow) => string },
+): Column<LayerRow> {
+	return column(id, 'number', priority, {
+		value,
+		render: (row, cell) => {
+			cell.textContent = text(row);
+		},
+	});
+}
+
+/** Sorted by the value farthest from zero: that is what one looks for in a range. */
+function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Range | null): Column<LayerRow> {
+	return column(id, 'number', 3, {
+		value: (row) => {
+			const found = range(row);
+			return found && Math.max(Math.abs(found.min), Math.abs(found.max));
+		},
+		render: (row, cell) => {
+			const found = range(row);
+			if (!found) {
+				append(cell, [h('span', { class: 'bnl-muted' }, strings.layers.noParameters)]);
+				return;
+			}
+			const { min, max, nonFinite } = found;
+			if (nonFinite > 0) {
+				cell.textContent = strings.notFinite(nonFinite);
+				cell.title = Number.isNaN(min) ? '' : strings.range(formatNumber(min), formatNumber(max));
+				return;
+			}
+			// Two columns of their own, so that the smallest and the largest values line up down the table.
+			const [low, high] = [formatEnd(min), formatEnd(max)];
+			cell.append(h('span', { class: 'bnl-range' }, h('span', {}, low), h('span', {}, '…'), h('span', {}, high)));
+		},
+	});
+}
+
+/** Three digits; two where leading zeros take up the room, and a power of ten where they would take up all of it. */
+function formatEnd(value: number): string {
+	const size = Math.abs(value);
+	return size > 0 && size < 1e-3
+		? Number(value.toPrecision(2)).toExponential()
+		: formatNumber(value, size < 0.1 ? 2 : 3);
+}
+
+function findingsColumn(h: ElementBuilder): Column<LayerRow> {
+	return column('findings', 'text', 1, {
+		// Descending severity first, then the number of findings.
+		value: ({ layer }) => -(severityRank(layerFacts(layer).severity) * 1000 + Math.min(999, layer.findings.length)),
+		render: ({ layer }, cell) => {
+			const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
+			for (const finding of sorted) {
+				const { code, severity, channels, message } = finding;
+				const name = badge(finding);
+				const text = channels.length > 1 ? strings.times(name, formatInteger(channels.length)) : name;
+				const attributes = { title: fullLabel(message) };
+				cell.append(
+					h(
+						'span',
+						{ class: `bnl-badge bnl-badge-${severity}`, bnl: 'badge', data: { code, severity }, attributes },
+						severityIcon(h, severity),
+						text,
+					),
+					' ',
+				);
+			}
+		},
+	});
+}
+
+function verdictColumn(h: ElementBuilder): Column<LayerRow> {
+	const order = { mismatch: 0, skipped: 1, pending: 2, match: 3 };
+	return column('verdict', 'text', 1, {
+		value: ({ layer }) => order[layer.recompute.status],
+		render: ({ layer: { recompute } }, cell) => {
+			const { status, reason } = recompute;
+			const attributes: Record<string, string> = reason ? { title: fullLabel(reason) } : {};
+			cell.append(
+				h(
+					'span',
+					{ class: `bnl-verdict bnl-verdict-${status}`, bnl: 'verdict', data: { status }, attributes },
+					verdictIcon(h, status),
+					h('span', { class: 'bnl-verdict-text' }, strings.verdicts[status]),
+				),
+			);
+		},
+	});
+}
+
+/** Rows whose name, source, verdict or findings contain every word of the filter, regardless of case. */
+export function filterLayers(rows: readonly LayerRow[], filter: string): readonly LayerRow[] {
+	const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+	if (words.length === 0) {
+		return rows;
+	}
+	return rows.filter(({ layer }) => {
+		const text = [
+			layer.name,
+			layer.graph,
+			layer.source ? `${layer.source.op} ${layer.source.name}` : strings.layers.graphInput,
+			strings.verdicts[layer.recompute.status],
+			...layer.findings.map((finding) => `${finding.code} ${badge(finding)}`),
+		]
+			.join(' ')
+			.toLowerCase();
+		return words.every((word) => text.includes(word));
+	});
+}

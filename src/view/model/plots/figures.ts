@@ -1,0 +1,126 @@
+import { driftByChance, layerDrift } from '../../../core/report/drift.js';
+import type { LayerReport } from '../../../core/report/types.js';
+import type { Figure } from '../../plots/plotly.js';
+import type { Theme } from '../../plots/theme.js';
+import type { PlotDefinition } from '../../shared/plot-panel.js';
+import { strings } from '../../text/strings.js';
+import type { PlotKind } from '../../ui/attributes.js';
+import { batchFigure } from './batch.js';
+import { recomputeFigure } from './recompute.js';
+import { stackedFigure } from './stacked.js';
+
+/** A kind of plot for the layers of a report. */
+export function plotDefinition(kind: PlotKind): PlotDefinition<LayerReport> {
+	return {
+		kind,
+		title: strings.plots.titles[kind],
+		caption: strings.plots.captions[kind],
+		has: (layer) => hasFigure(kind, layer),
+		build: (layer, theme) => buildFigure(kind, layer, theme),
+		// Why there are no parameters is said once, above all plots.
+		missing: (layer) => (layer.parameters === null ? '' : strings.plots.missing[kind]),
+	};
+}
+
+/** Whether a report holds what a figure needs; building the figure itself takes time. */
+export function hasFigure(kind: PlotKind, { parameters, affine, batch, recompute }: LayerReport): boolean {
+	switch (kind) {
+		case 'gamma-beta':
+		case 'statistics':
+			return parameters !== null;
+		case 'affine':
+			return affine !== null;
+		case 'batch':
+		case 'drift':
+			return parameters !== null && batch !== null;
+		case 'recompute':
+			return recompute.perChannel !== undefined;
+		default:
+			return kind satisfies never;
+	}
+}
+
+/** The figure of a kind, or null when the report holds nothing to draw for it (yet). */
+export function buildFigure(kind: PlotKind, layer: LayerReport, theme: Theme): Figure | null {
+	switch (kind) {
+		case 'gamma-beta':
+			return gammaBeta(layer, theme);
+		case 'affine':
+			return affine(layer, theme);
+		case 'statistics':
+			return statistics(layer, theme);
+		case 'batch':
+			return batchFigure(layer, theme);
+		case 'drift':
+			return drift(layer, theme);
+		case 'recompute':
+			return recomputeFigure(layer, theme);
+		default:
+			return kind satisfies never;
+	}
+}
+
+function gammaBeta(layer: LayerReport, theme: Theme): Figure | null {
+	return (
+		layer.parameters &&
+		stackedFigure(
+			layer,
+			[
+				{ title: strings.plots.gamma, values: layer.parameters.gamma, colour: theme.first },
+				{ title: strings.plots.beta, values: layer.parameters.beta, colour: theme.second },
+			],
+			theme,
+		)
+	);
+}
+
+function affine(layer: LayerReport, theme: Theme): Figure | null {
+	return (
+		layer.affine &&
+		stackedFigure(
+			layer,
+			[
+				{ title: strings.plots.scale, values: layer.affine.scale, colour: theme.first },
+				{ title: strings.plots.shift, values: layer.affine.shift, colour: theme.second },
+			],
+			theme,
+		)
+	);
+}
+
+function statistics(layer: LayerReport, theme: Theme): Figure | null {
+	return (
+		layer.parameters &&
+		stackedFigure(
+			layer,
+			[
+				{ title: strings.plots.mean, values: layer.parameters.mean, colour: theme.first },
+				{
+					title: strings.plots.variance,
+					values: layer.parameters.variance,
+					colour: theme.second,
+					log: true,
+					...(layer.epsilon > 0 ? { line: layer.epsilon } : {}),
+				},
+			],
+			theme,
+		)
+	);
+}
+
+/** The change of mean and variance, each with the band that chance explains. */
+function drift(layer: LayerReport, theme: Theme): Figure | null {
+	const values = layerDrift(layer);
+	const chance = driftByChance(layer);
+	return (
+		values &&
+		stackedFigure(
+			layer,
+			[
+				{ title: strings.plots.driftMean, values: values.shift, colour: theme.first, band: chance.shift },
+				{ title: strings.plots.driftVariance, values: values.spread, colour: theme.second, band: chance.spread },
+			],
+			theme,
+		)
+	);
+}

@@ -1,0 +1,128 @@
+import type { LayerReport } from '../../../core/report/types.js';
+import { type Axis, axis, baseLayout, channelAxis, logAxis } from '../../plots/base.js';
+import type { Figure, Shape, Trace } from '../../plots/plotly.js';
+import type { Theme } from '../../plots/theme.js';
+import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
+import { flaggedChannels, layerFacts } from '../../shared/layer-facts.js';
+import { formatNumber, rangeOf } from '../../text/format.js';
+import { strings } from '../../text/strings.js';
+import { channelHover, type Hover } from './hover.js';
+
+/** One panel: a value a channel, drawn from the shared axis of channels. */
+export interface Panel {
+	readonly title: string;
+	readonly values: ArrayLike<number>;
+	readonly colour: string;
+	/** Logarithmic: zero and negative values cannot be drawn and are marked instead. */
+	readonly log?: boolean;
+	/** Where to draw a dashed line across, for example at epsilon; positive in a logarithmic panel. */
+	readonly line?: number;
+	/** Half the height of a band around zero, between dashed lines; not drawn where it is not finite. Linear panels only. */
+	readonly band?: number;
+}
+
+/** Two panels above each other that share the axis of channels. */
+export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel], theme: Theme): Figure {
+	const flagged = flaggedChannels(layer);
+	const hover = channelHover(
+		layer,
+		panels.map(({ title, values }) => ({ name: title, values })),
+	);
+	const upper = drawPanel(panels[0], { flagged, hover, theme, yaxis: 'y', domain: [0.54, 1] });
+	const lower = drawPanel(panels[1], { flagged, hover, theme, yaxis: 'y2', domain: [0, 0.46] });
+	const bad = [...upper.bad, ...lower.bad];
+	const outside = bad.filter(Number.isFinite).length;
+	const channels = channelAxis(theme, layerFacts(layer).size, strings.plots.axisOf[layer.axes]);
+	return {
+		data: [...upper.traces, ...lower.traces],
+		layout: baseLayout(theme, {
+			xaxis: { ...channels, anchor: 'y2' },
+			yaxis: upper.axis,
+			yaxis2: lower.axis,
+			shapes: [...upper.shapes, ...lower.shapes],
+		}),
+		summary: strings.plots.stackedSummary(
+			panels.map(({ title, values }) => strings.plots.value(title, describe(values))),
+			flagged.length,
+		),
+		notes: [
+			...(bad.length > outside ? [strings.plots.hidden(bad.length - outside)] : []),
+			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
+		],
+		mark: (channel) => [channelLine(channel, theme)],
+	};
+}
+
+interface PanelContext {
+	readonly flagged: readonly number[];
+	readonly hover: Hover;
+	readonly theme: Theme;
+	readonly yaxis: string;
+	/** Lower and upper end as shares of the figure's height. */
+	readonly domain: readonly [number, number];
+}
+
+interface DrawnPanel {
+	readonly axis: Axis;
+	readonly traces: readonly Trace[];
+	readonly shapes: readonly Shape[];
+	/** Values that had to be marked instead of drawn. */
+	readonly bad: readonly number[];
+}
+
+function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: PanelContext): DrawnPanel {
+	const { title, values, colour, log = false } = panel;
+	const drawable = (value: number): boolean => Number.isFinite(value) && (!log || value > 0);
+	const range = valueRange(panel, drawable);
+	const floor = log ? 10 ** range[0] : 0;
+	const bad = channelsWhere(values, (value) => !drawable(value));
+	const shown = flagged.filter((channel) => drawable(values[channel] ?? Number.NaN));
+	const flag = { name: strings.plots.flagged, colour: theme.flag, symbol: 'diamond-open', hover, yaxis } as const;
+	const cross = { name: strings.plots.notFinite, colour: theme.error, symbol: 'x-thin', hover, yaxis } as const;
+	return {
+		axis: axis(theme, {
+			title: { text: title, standoff: 4 },
+			...(log ? logAxis(range) : { range, nticks: 5 }),
+			domain,
+			fixedrange: true,
+		}),
+		traces: [
+			channelTrace({ name: title, values, colour, as: log ? 'dots' : 'bars', hover, yaxis }, theme, drawable),
+			...marks(
+				shown.map((channel) => ({ channel, x: channel, y: values[channel] ?? floor })),
+				flag,
+			),
+			...marks(
+				bad.map((channel) => ({ channel, x: channel, y: floor })),
+				cross,
+			),
+		],
+		shapes: linesOf(panel).map((line) => horizontalLine(line, yaxis, theme)),
+		bad: bad.map((channel) => values[channel] ?? Number.NaN),
+	};
+}
+
+function linesOf({ line, band = Number.POSITIVE_INFINITY }: Panel): number[] {
+	return [...(line === undefined ? [] : [line]), ...(Number.isFinite(band) ? [-band, band] : [])];
+}
+
+/** The axis range with some air; for a logarithmic axis in powers of ten. Zero is always part of a linear one. */
+function valueRange(panel: Panel, drawable: (value: number) => boolean): readonly [number, number] {
+	const { values, log, line } = panel;
+	const { min, max } = rangeOf(Array.from(values, (value) => (drawable(value) ? value : Number.NaN)));
+	if (log) {
+		const low = Math.log10(Number.isNaN(min) ? 0.1 : Math.min(min, line ?? min));
+		const high = Math.log10(Number.isNaN(max) ? 1 : Math.max(max, line ?? max));
+		return [Math.floor(low - 0.1), Math.ceil(high + 0.1)];
+	}
+	const low = Math.min(0, Number.isNaN(min) ? 0 : min, ...linesOf(panel));
+	const high = Math.max(0, Number.isNaN(max) ? 1 : max, ...linesOf(panel));
+	const air = (high - low || 1) * 0.06;
+	return [low < 0 ? low - air : low, high > 0 ? high + air : high];
+}
+
+function describe(values: ArrayLike<number>): string {
+	const { min, max, nonFinite } = rangeOf(values);
+	const range = strings.range(formatNumber(min), formatNumber(max));
+	return nonFinite > 0 ? `${range} (${strings.notFinite(nonFinite)})` : range;
+}

@@ -1,0 +1,275 @@
+import {
+	DISTRIBUTIONS,
+	type Distribution,
+	MEGABYTE,
+	NORMALIZATION_PRESETS,
+	type Normalization,
+	parseNormalization,
+	RUN_LIMITS,
+	type RunChoices,
+	type RunForm as RunFormContent,
+} from '../../core/report/run-choices.js';
+import type { ViewContext } from '../shared/context.js';
+import { baseName } from '../text/format.js';
+import { fullLabel, label } from '../text/names.js';
+import { strings } from '../text/strings.js';
+import { type Child, replaceChildren, setVisible } from '../ui/dom.js';
+
+/** The choice of a normalization that is not a preset; no preset is called so. */
+const FREE = 'free';
+
+/** Names shown of an input's files; the tooltip has all paths. */
+const NAMES_SHOWN = 3;
+
+/**
+ * How the model is run: what each input is fed, sizes that the model leaves open, the random values, the images'
+ * normalization, and the memory. Nothing happens before it is applied, except that files are chosen in dialogs of the
+ * host. An empty field stands for what its placeholder says.
+ */
+export class RunForm {
+	readonly element: HTMLFormElement;
+	readonly #inputs: HTMLElement;
+	readonly #sizes: HTMLElement;
+	readonly #batch: HTMLInputElement;
+	readonly #seed: HTMLInputElement;
+	readonly #random: HTMLSelectElement;
+	readonly #memory: HTMLInputElement;
+	readonly #normalize: HTMLSelectElement;
+	readonly #mean: HTMLInputElement;
+	readonly #deviation: HTMLInputElement;
+	readonly #free: HTMLElement;
+	/** Fields of the model's open dimensions, by name. */
+	#dimensions: ReadonlyMap<string, HTMLInputElement> = new Map();
+	/** What the fields were last filled from: other news must not take away what is being typed. */
+	#filledFrom = '';
+
+	constructor(private readonly context: ViewContext) {
+		const { h } = context;
+		const words = strings.form;
+		this.#batch = this.#numberField('batch', { min: 1, max: RUN_LIMITS.batch });
+		this.#seed = this.#numberField('seed', { min: 0, max: RUN_LIMITS.seed });
+		this.#memory = this.#numberField('memory', { min: 1, max: RUN_LIMITS.memoryBudget / MEGABYTE });
+		this.#random = this.#choice(
+			'random',
+			DISTRIBUTIONS.map((name) => [name, words.distributions[name]]),
+		);
+		this.#normalize = this.#choice('normalize', [
+			['', words.normalizeDefault],
+			...NORMALIZATION_PRESETS.map((name) => [name, words.normalizations[name]] as const),
+			[FREE, words.normalizeFree],
+		]);
+		this.#mean = this.#textField('mean');
+		this.#deviation = this.#textField('deviation');
+		this.#free = h(
+			'div',
+			{ class: 'bnl-form-fields' },
+			this.#labelled(words.mean, this.#mean),
+			this.#labelled(words.deviation, this.#deviation),
+		);
+		for (const field of [this.#normalize, this.#mean, this.#deviation]) {
+			field.addEventListener('input', () => this.#checkNormalization());
+		}
+		this.#inputs = h('div', { class: 'bnl-form-inputs' });
+		this.#sizes = h('div', { class: 'bnl-form-fields' });
+		this.element = h(
+			'form',
+			{ class: 'bnl-run-form', bnl: 'run-form', attributes: { 'aria-label': words.title } },
+			this.#group(words.inputs, this.#inputs),
+			this.#group(words.sizes, this.#sizes),
+			this.#group(
+				words.values,
+				h(
+					'div',
+					{ class: 'bnl-form-fields' },
+					this.#labelled(words.random, this.#random),
+					this.#labelled(words.seed, this.#seed),
+				),
+			),
+			this.#group(
+				words.images,
+				h('div', { class: 'bnl-form-fields' }, this.#labelled(words.normalize, this.#normalize), this.#free),
+			),
+			this.#group(words.limits, h('div', { class: 'bnl-form-fields' }, this.#labelled(words.memory, this.#memory))),
+			h(
+				'div',
+				{ class: 'bnl-form-buttons' },
+				h(
+					'button',
+					{ class: 'bnl-button bnl-button-primary', bnl: 'form-run', attributes: { type: 'submit' } },
+					words.run,
+				),
+				h('span', { class: 'bnl-muted' }, words.remembered),
+			),
+		);
+		this.element.addEventListener('submit', (event) => {
+			event.preventDefault();
+			this.context.actions.run?.(this.#read());
+		});
+	}
+
+	update(form: RunFormContent): void {
+		this.#updateInputs(form.inputs);
+		const { choices, defaults, dimensions } = form;
+		this.#batch.placeholder = String(defaults.batch);
+		this.#seed.placeholder = String(defaults.seed);
+		this.#memory.placeholder = String(defaults.memoryBudget);
+		const source = JSON.stringify([choices, dimensions]);
+		if (source !== this.#filledFrom) {
+			this.#filledFrom = source;
+			this.#updateSizes(dimensions);
+			this.#fill(choices);
+		}
+	}
+
+	#updateInputs(inputs: RunFormContent['inputs']): void {
+		const { h, actions } = this.context;
+		const focused = this.context.document.activeElement;
+		const place = focused instanceof HTMLElement && this.#inputs.contains(focused) ? focused.dataset : undefined;
+		const rows = inputs.map(({ name, dtype, shape, files }, index) => {
+			const title = label(name);
+			const button = (from: 'files' | 'folder' | 'random', text: string): Child =>
+				h(
+					'button',
+					{
+						class: 'bnl-button',
+						bnl: 'choose-files',
+						data: { from, input: String(index) },
+						attributes: { type: 'button', 'aria-label': `${text} ${title}` },
+						on: { click: () => actions.chooseFiles?.(name, from) },
+					},
+					text,
+				);
+			return h(
+				'div',
+				{ class: 'bnl-form-input', bnl: 'form-input', data: { input: String(index) } },
+				h('span', { class: 'bnl-name' }, title),
+				h(
+					'span',
+					{ class: 'bnl-muted' },
+					strings.form.input(
+						label(dtype),
+						shape?.map((size) => label(String(size))),
+					),
+				),
+				h('span', { class: 'bnl-form-source', attributes: { title: fullLabel(files.join('\n')) } }, sourceOf(files)),
+				button('files', strings.form.chooseFiles),
+				button('folder', strings.form.chooseFolder),
+				files.length > 0 && button('random', strings.form.useRandom),
+			);
+		});
+		replaceChildren(this.#inputs, ...rows);
+		this.#focusAgain(place);
+	}
+
+	/** The rows are new: the keyboard returns to where it stood, or to the button before it when that is gone. */
+	#focusAgain(place: DOMStringMap | undefined): void {
+		if (place) {
+			const row = this.#inputs.querySelectorAll<HTMLElement>(`button[data-input="${Number(place.input)}"]`);
+			([...row].find(({ dataset }) => dataset.from === place.from) ?? row[0])?.focus();
+		}
+	}
+
+	#updateSizes(dimensions: readonly string[]): void {
+		this.#dimensions = new Map(
+			dimensions.map((name) => {
+				const field = this.#numberField('dimension', { min: 0, max: RUN_LIMITS.size });
+				field.placeholder = strings.form.guessed;
+				return [name, field];
+			}),
+		);
+		const fields = [...this.#dimensions].map(([name, field]) => this.#labelled(label(name), field));
+		replaceChildren(this.#sizes, this.#labelled(strings.form.batch, this.#batch), ...fields);
+	}
+
+	#fill({ batch, dimensions = [], seed, random, normalize, memoryBudget }: RunChoices): void {
+		const text = (value: number | undefined) => (value === undefined ? '' : String(value));
+		this.#batch.value = text(batch);
+		this.#seed.value = text(seed);
+		this.#random.value = random ?? DISTRIBUTIONS[0];
+		this.#memory.value = text(memoryBudget && memoryBudget / MEGABYTE);
+		for (const { name, size } of dimensions) {
+			const field = this.#dimensions.get(name);
+			if (field) {
+				field.value = String(size);
+			}
+		}
+		const free = typeof normalize === 'object' ? normalize : undefined;
+		this.#normalize.value = free ? FREE : typeof normalize === 'string' ? normalize : '';
+		this.#mean.value = free?.mean.join(', ') ?? '';
+		this.#deviation.value = free?.deviation.join(', ') ?? '';
+		this.#checkNormalization();
+	}
+
+	#read(): RunChoices {
+		const number = (field: HTMLInputElement) => (field.value === '' ? undefined : Number(field.value));
+		const sizes = [...this.#dimensions].flatMap(([name, field]) => {
+			const size = number(field);
+			return size === undefined ? [] : [{ name, size }];
+		});
+		const [batch, seed, memory] = [this.#batch, this.#seed, this.#memory].map(number);
+		const normalize = this.#normalization();
+		return {
+			...(batch !== undefined && { batch }),
+			...(sizes.length > 0 && { dimensions: sizes }),
+			...(seed !== undefined && { seed }),
+			...(this.#random.value !== DISTRIBUTIONS[0] && { random: this.#random.value as Distribution }),
+			...(normalize && { normalize }),
+			...(memory !== undefined && { memoryBudget: memory * MEGABYTE }),
+		};
+	}
+
+	#normalization(): Normalization | undefined {
+		const { value } = this.#normalize;
+		return parseNormalization(value === FREE ? `${this.#mean.value}/${this.#deviation.value}` : value);
+	}
+
+	/** The browser shows what is wrong beside the field, and keeps the form from being applied. */
+	#checkNormalization(): void {
+		const free = this.#normalize.value === FREE;
+		setVisible(this.#free, free);
+		this.#mean.setCustomValidity(free && !this.#normalization() ? strings.form.notNumbers : '');
+	}
+
+	#group(title: string, content: HTMLElement): HTMLElement {
+		const { h } = this.context;
+		return h('fieldset', { class: 'bnl-form-group' }, h('legend', {}, title), content);
+	}
+
+	#labelled(text: string, field: HTMLElement): HTMLElement {
+		const { h } = this.context;
+		return h('label', { class: 'bnl-form-field' }, h('span', {}, text), field);
+	}
+
+	#numberField(name: string, { min, max }: { readonly min: number; readonly max: number }): HTMLInputElement {
+		const limits = { type: 'number', step: '1', min: String(min), max: String(max) };
+		return this.context.h('input', {
+			class: 'bnl-input bnl-form-number',
+			bnl: 'form-field',
+			data: { field: name },
+			attributes: limits,
+		});
+	}
+
+	#textField(name: string): HTMLInputElement {
+		return this.context.h('input', {
+			class: 'bnl-input',
+			bnl: 'form-field',
+			data: { field: name },
+			attributes: { type: 'text', spellcheck: 'false', placeholder: strings.form.oneOrThree },
+		});
+	}
+
+	#choice(name: string, options: readonly (readonly [string, string])[]): HTMLSelectElement {
+		const { h } = this.context;
+		return h(
+			'select',
+			{ class: 'bnl-select', bnl: 'form-field', data: { field: name } },
+			...options.map(([value, text]) => h('option', { attributes: { value } }, text)),
+		);
+	}
+}
+
+function sourceOf(files: readonly string[]): string {
+	const names = files.slice(0, NAMES_SHOWN).map((file) => label(baseName(file)));
+	return files.length === 0 ? strings.form.madeUp : strings.form.files(names, files.length);
+}

@@ -1,0 +1,106 @@
+import type { Finding, LayerReport, Report, Severity } from '../../core/report/types.js';
+import { type Range, rangeOf } from '../text/format.js';
+import { strings } from '../text/strings.js';
+
+/** What a row of the layer table and the plots need beyond the report itself; computed once a layer. */
+export interface LayerFacts {
+	/** Worst severity among the findings. */
+	readonly severity: Severity | null;
+	readonly gamma: Range | null;
+	readonly variance: Range | null;
+	/** Of the effective scale s. */
+	readonly scale: Range | null;
+	/** Values in a per-channel array: C, or C * D1 * … * Dn when the layer keeps a statistic for each activation. */
+	readonly size: number;
+	/** Channel -> findings that name it. */
+	readonly flags: ReadonlyMap<number, readonly Finding[]>;
+}
+
+const cache = new WeakMap<LayerReport, LayerFacts>();
+
+export function layerFacts(layer: LayerReport): LayerFacts {
+	const known = cache.get(layer);
+	if (known) {
+		return known;
+	}
+	const facts: LayerFacts = {
+		severity: worstSeverity(layer.findings),
+		gamma: layer.parameters && rangeOf(layer.parameters.gamma),
+		variance: layer.parameters && rangeOf(layer.parameters.variance),
+		scale: layer.affine && rangeOf(layer.affine.scale),
+		size: layer.parameters?.gamma.length ?? layer.batch?.mean.length ?? layer.channels,
+		flags: flagsOf(layer.findings),
+	};
+	cache.set(layer, facts);
+	return facts;
+}
+
+const RANK: Readonly<Record<Severity, number>> = { info: 1, warning: 2, error: 3 };
+
+export function severityRank(severity: Severity | null): number {
+	return severity === null ? 0 : RANK[severity];
+}
+
+export function worstSeverity(findings: readonly Finding[]): Severity | null {
+	let worst: Severity | null = null;
+	for (const { severity } of findings) {
+		worst = severityRank(severity) > severityRank(worst) ? severity : worst;
+	}
+	return worst;
+}
+
+function flagsOf(findings: readonly Finding[]): Map<number, Finding[]> {
+	const flags = new Map<number, Finding[]>();
+	for (const finding of findings) {
+		for (const channel of finding.channels) {
+			const list = flags.get(channel);
+			if (list) {
+				list.push(finding);
+			} else {
+				flags.set(channel, [finding]);
+			}
+		}
+	}
+	return flags;
+}
+
+/** Channels that a plot marks: those with a finding above a mere note, ascending. */
+export function flaggedChannels(layer: LayerReport): number[] {
+	const flagged: number[] = [];
+	for (const [channel, findings] of layerFacts(layer).flags) {
+		if (findings.some(({ severity }) => severity !== 'info')) {
+			flagged.push(channel);
+		}
+	}
+	return flagged.sort((a, b) => a - b);
+}
+
+/** How much of its bound a layer's largest error uses; above 1 is a mismatch. null before it is known. */
+export function boundUse({ recompute }: LayerReport): number | null {
+	const ratios = recompute.perChannel?.boundRatio;
+	if (ratios && ratios.length > 0) {
+		return rangeOf(ratios).max;
+	}
+	const { maxAbs, bound } = recompute;
+	return maxAbs === undefined || bound === undefined ? null : maxAbs === 0 ? 0 : maxAbs / bound;
+}
+
+/** How serious a report is as a whole. */
+export function reportTone({ layers, run, findings }: Report): 'good' | 'muted' | Severity {
+	const worst = worstSeverity([...findings, ...layers.flatMap((layer) => layer.findings)]);
+	if (run.status === 'failed' || worst === 'error' || layers.some(({ recompute }) => recompute.status === 'mismatch')) {
+		return 'error';
+	}
+	if (worst === 'warning') {
+		return 'warning';
+	}
+	if (run.status === 'pending') {
+		return 'muted';
+	}
+	return run.status === 'ok' && layers.length > 0 ? 'good' : 'info';
+}
+
+/** "channel 17", or "activation 17" for a layer that keeps a statistic for each activation. */
+export function channelName(axes: LayerReport['axes'], channel: number): string {
+	return axes === 'activation' ? strings.channel.activation(channel) : strings.channel.name(channel);
+}

@@ -1,0 +1,230 @@
+import { type Figure, PLOTLY_CONFIG, type PlotElement, type Plotly } from '../plots/plotly.js';
+import type { Theme } from '../plots/theme.js';
+import { shorten } from '../text/format.js';
+import { strings } from '../text/strings.js';
+import { replaceChildren, setVisible } from '../ui/dom.js';
+import type { ViewContext } from './context.js';
+
+/** A kind of plot that layers of some report have. */
+export interface PlotDefinition<Layer> {
+	/** Its name in the document, and in the names of saved images. */
+	readonly kind: string;
+	readonly title: string;
+	readonly caption: string;
+	/** Whether the layer holds what the figure needs; building the figure itself takes time. */
+	has(layer: Layer): boolean;
+	build(layer: Layer, theme: Theme): Figure | null;
+	/** What to say in place of a figure that the layer does not have; '' takes the panel away. */
+	missing(layer: Layer): string;
+}
+
+/** What a panel needs of its page. */
+export interface PlotContext extends Pick<ViewContext, 'document' | 'h' | 'theme'> {
+	readonly actions: Pick<ViewContext['actions'], 'saveImage'>;
+}
+
+/**
+ * One plot of the chosen layer. Its height is given before anything is drawn, so nothing jumps; the element stays when
+ * the layer changes, which makes a redraw about twice as fast as a new plot.
+ */
+export class PlotPanel<Layer extends { readonly name: string }> {
+	readonly element: HTMLElement;
+	readonly #area: PlotElement;
+	readonly #message: HTMLElement;
+	readonly #notes: HTMLElement;
+	readonly #reset: HTMLButtonElement;
+	readonly #save: HTMLButtonElement;
+	#figure: Figure | null = null;
+	/** The axes as they were drawn; plotly writes zoomed ranges into the layout that it is given. */
+	#ranges: Readonly<Record<string, readonly number[]>> = {};
+	/** What to draw; null when the layer has nothing for this plot. */
+	#layer: Layer | null = null;
+	#plotly: Plotly | null = null;
+	#channel: number | null = null;
+	#resize = 0;
+	readonly #observer: ResizeObserver | null;
+
+	constructor(
+		private readonly context: PlotContext,
+		private readonly plot: PlotDefinition<Layer>,
+		private readonly onChannel: (channel: number) => void,
+	) {
+		const { h } = context;
+		const { kind, title, caption } = plot;
+		this.#area = h('div', {
+			class: 'bnl-plot-area',
+			attributes: { role: 'img', 'aria-label': title },
+		});
+		this.#message = h('p', { class: 'bnl-plot-message bnl-muted' });
+		this.#notes = h('p', { class: 'bnl-plot-notes bnl-muted' });
+		this.#reset = this.#button(strings.plots.resetZoom, () => this.#resetZoom());
+		this.#save = this.#button(strings.plots.saveImage, () => void this.#saveImage());
+		this.element = h(
+			'figure',
+			{ class: 'bnl-figure', bnl: 'plot', data: { plot: kind, drawn: 'false' } },
+			h(
+				'figcaption',
+				{},
+				h('span', { class: 'bnl-figure-title' }, title),
+				h('span', { class: 'bnl-muted bnl-figure-caption' }, caption),
+			),
+			h('div', { class: 'bnl-figure-tools' }, this.#reset, context.actions.saveImage && this.#save),
+			h('div', { class: 'bnl-plot-stage' }, this.#area, this.#message),
+			this.#notes,
+		);
+		const Observer = context.document.defaultView?.ResizeObserver;
+		this.#observer = Observer ? new Observer(() => this.#onResize()) : null;
+		this.#observer?.observe(this.#area);
+	}
+
+	/** Says what will be drawn, at once and without plotly: the panel has its height before its plot. */
+	prepare(layer: Layer): void {
+		const drawable = this.plot.has(layer);
+		const missing = drawable ? '' : this.plot.missing(layer);
+		this.#layer = drawable ? layer : null;
+		this.element.dataset.drawn = 'false';
+		setVisible(this.#area, drawable);
+		this.element.classList.toggle('bnl-figure-empty', !drawable);
+		setVisible(this.element, drawable || missing !== '');
+		this.#say(drawable ? strings.plots.loading : missing);
+		replaceChildren(this.#notes);
+		setVisible(this.#reset, false);
+		setVisible(this.#save, false);
+	}
+
+	/** Draws what was prepared; resolves when it is on screen, whether that worked or not. */
+	async draw(plotly: Plotly, channel: number | null): Promise<void> {
+		const layer = this.#layer;
+		this.#plotly = plotly;
+		this.#channel = channel;
+		if (!layer) {
+			return;
+		}
+		try {
+			const figure = this.plot.build(layer, this.context.theme());
+			this.#figure = figure;
+			if (!figure) {
+				return;
+			}
+			this.#ranges = axisRanges(figure.layout);
+			this.#area.setAttribute('aria-label', `${this.plot.title}: ${figure.summary}`);
+			replaceChildren(this.#notes, figure.notes.join(' '));
+			await plotly.react(this.#area, figure.data, this.#layout(figure), PLOTLY_CONFIG);
+			this.#listen();
+			this.#say('');
+			setVisible(this.#save, true);
+			this.element.dataset.drawn = 'true';
+		} catch (error) {
+			this.fail(error);
+		}
+	}
+
+	fail(error: unknown): void {
+		if (this.#layer) {
+			this.#say(strings.plots.unavailable(error instanceof Error ? error.message : String(error)));
+			this.element.dataset.drawn = 'failed';
+		}
+	}
+
+	/** Marks a channel; cheap, only shapes are redrawn. */
+	select(channel: number | null): void {
+		this.#channel = channel;
+		if (this.#figure && this.#plotly && this.element.dataset.drawn === 'true') {
+			void this.#plotly.relayout(this.#area, { shapes: this.#layout(this.#figure).shapes });
+		}
+	}
+
+	dispose(): void {
+		this.#observer?.disconnect();
+		this.context.document.defaultView?.cancelAnimationFrame(this.#resize);
+		this.#plotly?.purge(this.#area);
+	}
+
+	#layout(figure: Figure): Figure['layout'] {
+		const marks = this.#channel === null ? [] : figure.mark(this.#channel);
+		return { ...figure.layout, shapes: [...figure.layout.shapes, ...marks] };
+	}
+
+	#button(text: string, onClick: () => void): HTMLButtonElement {
+		const button = this.context.h(
+			'button',
+			{
+				class: 'bnl-link',
+				attributes: { type: 'button', 'aria-label': `${text} (${this.plot.title})` },
+				on: { click: onClick },
+			},
+			text,
+		);
+		button.hidden = true;
+		return button;
+	}
+
+	#listening = false;
+
+	#listen(): void {
+		if (this.#listening || !this.#area.on) {
+			return;
+		}
+		this.#listening = true;
+		this.#area.on('plotly_click', ({ points }) => {
+			const data = points[0]?.customdata;
+			if (Array.isArray(data) && typeof data[0] === 'number') {
+				this.onChannel(data[0]);
+			}
+		});
+		this.#area.on('plotly_relayout', (update) => {
+			// A zoom names the ends of ranges one by one, everything else whole ranges or other things.
+			const zoomed = Object.keys(update).some((key) => key.endsWith('.range[0]'));
+			if (zoomed || Object.keys(update).some((key) => key.endsWith('.range'))) {
+				setVisible(this.#reset, zoomed);
+			}
+		});
+	}
+
+	#resetZoom(): void {
+		void this.#plotly?.relayout(this.#area, this.#ranges);
+	}
+
+	async #saveImage(): Promise<void> {
+		const { saveImage } = this.context.actions;
+		if (this.#plotly && saveImage) {
+			// What stands behind the comma of a data URL.
+			const image = async (options: Readonly<Record<string, unknown>>) =>
+				(await this.#plotly?.toImage(this.#area, options))?.replace(/^[^,]*,/, '') ?? '';
+			const png = Uint8Array.from(atob(await image({ format: 'png', scale: 2 })), (character) =>
+				character.charCodeAt(0),
+			);
+			const svg = decodeURIComponent(await image({ format: 'svg' }));
+			saveImage({ name: `${shorten(this.#layer?.name ?? '', 60)} ${this.plot.kind}`, png, svg });
+		}
+	}
+
+	#onResize(): void {
+		const view = this.context.document.defaultView;
+		view?.cancelAnimationFrame(this.#resize);
+		this.#resize =
+			view?.requestAnimationFrame(() => {
+				// A hidden panel has no width; plotly would draw into nothing and complain.
+				if (this.#plotly && this.#area.clientWidth > 0 && this.element.dataset.drawn === 'true') {
+					void this.#plotly.Plots.resize(this.#area);
+				}
+			}) ?? 0;
+	}
+
+	#say(text: string): void {
+		this.#message.textContent = text;
+		setVisible(this.#message, text !== '');
+	}
+}
+
+/** "xaxis.range" -> its ends, for every axis of a layout. */
+function axisRanges(layout: Figure['layout']): Record<string, readonly number[]> {
+	const ranges: Record<string, readonly number[]> = {};
+	for (const [key, value] of Object.entries(layout)) {
+		const range = /^[xy]axis/.test(key) ? (value as { readonly range?: readonly number[] }).range : undefined;
+		if (range) {
+			ranges[`${key}.range`] = [...range];
+		}
+	}
+	return ranges;
+}

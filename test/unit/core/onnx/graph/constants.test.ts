@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OnnxError } from '../../../../../src/core/onnx/errors.js';
+import { type Constant, ConstantResolver, isConstant } from '../../../../../src/core/onnx/graph/constants.js';
+import { Scope } from '../../../../../src/core/onnx/graph/scope.js';
+import { typeName } from '../../../../../src/core/onnx/types.js';
+import type { GraphSpec, ModelSpec, NodeSpec, TensorSpec } from '../../../support/model-builder.js';
+import { open } from '../../../support/open.js';
+
+async function resolve(spec: ModelSpec, name = 'y'): Promise<Constant> {
+	const { model, source } = await open(spec);
+	return new ConstantResolver({ source }).resolve(Scope.ofModel(model), name);
+}
+
+function graph(nodes: readonly NodeSpec[], initializers: readonly TensorSpec[] = [], rest: GraphSpec = {}): ModelSpec {
+	return { graph: { nodes, initializers, inputs: ['x'], outputs: ['y'], ...rest } };
+}
+
+/** The result of one operator on initializers. */
+async function evaluate(
+	op: string,
+	inputs: readonly TensorSpec[],
+	{ attributes = {}, opset = 17 }: { attributes?: NodeSpec['attributes']; opset?: number } = {},
+) {
+	const initializers = inputs.map((tensor, index) => ({ ...tensor, name: `i${index}` }));
+	const names = initializers.map(({ name }) => name);
+	const spec = graph([{ op, inputs: names, outputs: ['y'], attributes }], initializers);
+	const { tensor, problem } = await resolve({ ...spec, opset });
+	return tensor ? { dims: tensor.dims, values: [...tensor.data], dtype: typeName(tensor.dataType) } : problem;
+}
+
+const ints = (...values: number[]): TensorSpec => ({ dtype: 'int64', values });
+
+test('an initializer is itself; IR 3 lists it as an input too', async () => {
+	const initializers = [{ name: 'y', values: [1, 2] }];
+	const plain = await resolve(graph([], initializers));
+	assert.deepEqual(plain.origin, { kind: 'initializer', name: 'y', alsoInput: false, through: [] });
+	assert.deepEqual([...(plain.tensor?.data ?? [])], [1, 2]);
+	const listed = await resolve(graph([], initializers, { inputs: ['x', 'y'] }));
+	assert.ok(listed.origin.kind === 'initializer' && listed.origin.alsoInput);
+});
+
+test('every form of Constant that holds numbers', async () => {
+	const form = async (attributes: NodeSpec['attributes']) => {
+		const { tensor, origin } = await resolve(graph([{ op: 'Constant', name: 'k', outputs: ['y'], attributes }]));
+		assert.deepEqual(origin, { kind: 'constant', node: 'k', through: [] });
+		return tensor && [typeName(tensor.dataType), tensor.dims, [...tensor.data]];
+	};
+	assert.deepEqual(await form({ value: { t: { dims: [2, 1], values: [3, 4] } } }), ['float32', [2, 1], [3, 4]]);
+	assert.deepEqual(await form({ value_float: { f: 0.5 } }), ['float32', [], [0.5]]);
+	assert.deepEqual(await form({ value_floats: { floats: [0.5, 2] } }), ['float32', [2], [0.5, 2]]);
+	assert.deepEqual(await form({ value_int: { i: -7 } }), ['int64', [], [-7]]);
+	assert.deepEqual(await form({ value_ints: { ints: [7, 8] } }), ['int64', [2], [7, 8]]);
+});
+
+test('a Constant of strings and a sparse initializer say what they are', async () => {
+	const text = await resolve(graph([{ op: 'Constant', outputs: ['y'], attributes: { value_string: { s: 'a' } } }]));
+	assert.match(text.problem ?? '', /The Constant node "y" holds strings or a sparse tensor/);
+	const sparse = { values: { name: 'y', values: [1] }, indices: { dtype: 'int64', values: [0] }, dims: [4] } as const;
+	const { problem, tensor } = await resolve(graph([], [], { sparseInitializers: [sparse] }));
+	assert.equal(tensor, null);
+	assert.equal(problem, '"y" is a sparse initializer, which is not supported.');
+});
+
+test('Identity and Cast are passed through, outermost first', async () => {
+	const nodes = [
+		{ op: 'Identity', inputs: ['a'], outputs: ['b'] },
+		{ op: 'Cast', inputs: ['b'], outputs: ['y'], attributes: { to: { i: 10 } } },
+	];
+	const { origin, tensor } = await resolve(graph(nodes, [{ name: 'a', values: [0.1] }]));
+	assert.deepEqual(origin, { kind: 'initializer', name: 'a', alsoInput: false, through: ['Cast', 'Identity'] });
+	// 0.1 in float16 is 1638.5 / 2^14 rounded to even: 1638 * 2^-14.
+	assert.deepEqual(tensor && [...tensor.data], [1638 / 16384]);
+});
+
+test('run-time values are told apart from broken ones', async () => {
+	const relu = [{ op: 'Relu', name: 'r', inputs: ['x'], outputs: ['y'] }];
+	assert.deepEqual((await resolve(graph(relu))).origin, { kind: 'runtime', node: 'r', operator: 'Relu' });
+	const identity = [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }];
+	assert.deepEqual((await resolve(graph(identity))).origin, { kind: 'graph-input', name: 'x' });
+	assert.deepEqual((await resolve(graph([]), 'nowhere')).origin, { kind: 'missing' });
+	const random = [{ op: 'RandomNormal', inputs: [], outputs: ['y'] }];
+	const { origin, problem } = await resolve(graph(random));
+	assert.deepEqual([origin.kind, problem], ['runtime', undefined]);
+});
+
+test('a declared type and shape come with a run-time value', async () => {
+	const inputs = [{ name: 'x', dtype: 'float16', shape: [3] } as const];
+	const { dims, dataType } = await resolve(graph([], [], { inputs }), 'x');
+	assert.deepEqual([dims, typeName(dataType)], [[3], 'float16']);
+});
+
+test('the expression that optimizers leave of gamma / sqrt(variance + epsilon), in float32 at every step', async () => {
+	const f = Math.fround;
+	const nodes = [
+		{ op: 'Add', inputs: ['variance', 'epsilon'], outputs: ['v'] },
+		{ op: 'Sqrt', inputs: ['v'], outputs: ['d'] },
+		{ op: 'Div', inputs: ['gamma', 'd'], outputs: ['y'] },
+	];
+	const initializers = [
+		{ name: 'variance', values: [0.3, 7] },
+		{ name: 'epsilon', dims: [], values: [1e-5] },
+		{ name: 'gamma', values: [1.1, -2] },
+	];
+	const { tensor, origin } = await resolve(graph(nodes, initializers));
+	const scale = (gamma: number, variance: number) => f(f(gamma) / f(Math.sqrt(f(f(variance) + f(1e-5)))));
+	assert.deepEqual(tensor && [...tensor.data], [scale(1.1, 0.3), scale(-2, 7)]);
+	assert.deepEqual(origin, { kind: 'computed', operators: ['Div', 'Sqrt', 'Add'] });
+});
+
+test('element-wise operators broadcast and keep their type', async () => {
+	const column = { dims: [2, 1], values: [1, 2] };
+	const row = { values: [10, 20, 30] };
+	assert.deepEqual(await evaluate('Add', [column, row]), {
+		dims: [2, 3],
+		values: [11, 21, 31, 12, 22, 32],
+		dtype: 'float32',
+	});
+	const values = async (op: string, ...inputs: TensorSpec[]) => {
+		const result = await evaluate(op, inputs);
+		return typeof result === 'object' ? result.values : result;
+	};
+	assert.deepEqual(await values('Sub', row, { values: [1, 2, 3] }), [9, 18, 27]);
+	assert.deepEqual(await values('Mul', row, { dims: [], values: [0.5] }), [5, 10, 15]);
+	assert.deepEqual(await values('Div', ints(7, -7), ints(2)), [3, -3]);
+	assert.deepEqual(await values('Pow', { values: [4, 9] }, { values: [-0.5] }), [0.5, Math.fround(1 / 3)]);
+	assert.deepEqual(await values('Neg', { values: [4, -9] }), [-4, 9]);
+	assert.deepEqual(await values('Reciprocal', { values: [4, 0] }), [0.25, Number.POSITIVE_INFINITY]);
+	assert.match(String(await values('Add', row, ints(1, 2))), /\[3\] and \[2\] cannot be broadcast together/);
+	const bfloat16 = { dtype: 'bfloat16', values: [1] } as const;
+	assert.deepEqual(await evaluate('Add', [bfloat16, { dtype: 'bfloat16', values: [2 ** -8] }]), {
+		dims: [1],
+		values: [1],
+		dtype: 'bfloat16',
+	});
+});
+
+test('before opset 7 an axis says where the second operand stands', async () => {
+	const a = { dims: [1, 2, 2], values: [1, 2, 3, 4] };
+	const options = { attributes: { broadcast: { i: 1 }, axis: { i: 1 } }, opset: 6 };
+	const result = await evaluate('Mul', [a, { values: [10, 100] }], options);
+	assert.deepEqual(result, { dims: [1, 2, 2], values: [10, 20, 300, 400], dtype: 'float32' });
+});
+
+test('DequantizeLinear per tensor and per axis', async () => {
+	const x = { dtype: 'int8', dims: [2, 2], values: [-128, 127, 3, 4] } as const;
+	const zero = { dtype: 'int8', dims: [], values: [-128] } as const;
+	const whole = await evaluate('DequantizeLinear', [x, { dims: [], values: [0.5] }, zero]);
+	assert.deepEqual(whole, { dims: [2, 2], values: [0, 127.5, 65.5, 66], dtype: 'float32' });
+	const rows = await evaluate('DequantizeLinear', [x, { values: [1, 0.5] }], { attributes: { axis: { i: 0 } } });
+	assert.deepEqual(rows, { dims: [2, 2], values: [-128, 127, 1.5, 2], dtype: 'float32' });
+	const wrong = await evaluate('DequantizeLinear', [x, { values: [1, 2, 3] }]);
+	assert.match(String(wrong), /shape \[3\] along axis 1 of \[2, 2\]/);
+	const blocked = await evaluate('DequantizeLinear', [x, { values: [1, 2] }], { attributes: { block_size: { i: 1 } } });
+	assert.match(String(blocked), /blocked DequantizeLinear/);
+});
+
+test('operators that only rearrange', async () => {
+	const x = { dims: [2, 3], values: [1, 2, 3, 4, 5, 6] };
+	const shaped = async (op: string, inputs: TensorSpec[], attributes?: NodeSpec['attributes'], opset?: number) => {
+		const result = await evaluate(op, inputs, { attributes, opset });
+		return typeof result === 'object' ? [result.dims, result.values] : result;
+	};
+	const straight = [1, 2, 3, 4, 5, 6];
+	assert.deepEqual(await shaped('Reshape', [x, ints(0, -1, 1)]), [[2, 3, 1], straight]);
+	assert.match(String(await shaped('Reshape', [x, ints(4)])), /reshapes \[2, 3\] into \[4\]/);
+	assert.deepEqual(await shaped('Flatten', [x], { axis: { i: 0 } }), [[1, 6], straight]);
+	assert.deepEqual(await shaped('Unsqueeze', [x, ints(-1, 0)]), [[1, 2, 3, 1], straight]);
+	assert.deepEqual(await shaped('Unsqueeze', [x], { axes: { ints: [1] } }, 11), [[2, 1, 3], straight]);
+	assert.deepEqual(await shaped('Squeeze', [{ ...x, dims: [1, 2, 1, 3] }, ints(2)]), [[1, 2, 3], straight]);
+	assert.deepEqual(await shaped('Squeeze', [{ ...x, dims: [1, 6, 1] }]), [[6], straight]);
+	assert.deepEqual(await shaped('Transpose', [x]), [
+		[3, 2],
+		[1, 4, 2, 5, 3, 6],
+	]);
+	assert.deepEqual(await shaped('Expand', [{ dims: [2, 1], values: [7, 8] }, ints(1, 2, 2)]), [
+		[1, 2, 2],
+		[7, 7, 8, 8],
+	]);
+	const tail = { dims: [2, 1], values: [9, 0] };
+	assert.deepEqual(await shaped('Concat', [x, tail], { axis: { i: 1 } }), [
+		[2, 4],
+		[1, 2, 3, 9, 4, 5, 6, 0],
+	]);
+	assert.match(
+		String(await shaped('Concat', [x, { dims: [1, 3], values: [1, 2, 3] }], { axis: { i: 1 } })),
+		/differ beyond axis 1/,
+	);
+	assert.deepEqual(await shaped('Gather', [x, ints(2, -3)], { axis: { i: 1 } }), [
+		[2, 2],
+		[3, 1, 6, 4],
+	]);
+	assert.match(String(await shaped('Gather', [x, ints(5)])), /Axis 5 does not exist|index/i);
+	assert.deepEqual(await shaped('Shape', [x]), [[2], [2, 3]]);
+});
+
+test('Slice clamps, counts from the end and steps backwards', async () => {
+	const x = { values: [0, 1, 2, 3, 4] };
+	const slice = async (start: number, end: number, step: number) => {
+		const result = await evaluate('Slice', [x, ints(start), ints(end), ints(0), ints(step)]);
+		return typeof result === 'object' ? result.values : result;
+	};
+	assert.deepEqual(await slice(1, 3, 1), [1, 2]);
+	assert.deepEqual(await slice(-2, 2 ** 40, 1), [3, 4]);
+	assert.deepEqual(await slice(-1, -(2 ** 40), -2), [4, 2, 0]);
+	assert.deepEqual(await slice(3, 1, 1), []);
+	assert.match(String(await slice(0, 1, 0)), /step 0/);
+	const legacy = await evaluate('Slice', [x], { attributes: { starts: { ints: [3] }, ends: { ints: [9] } }, opset: 9 });
+	assert.deepEqual(legacy, { dims: [2], values: [3, 4], dtype: 'float32' });
+});
+
+test('ConstantOfShape fills with its value, 0 by default', async () => {
+	const value = { value: { t: { values: [2.5] } } };
+	const filled = await evaluate('ConstantOfShape', [ints(2, 2)], { attributes: value });
+	assert.deepEqual(filled, { dims: [2, 2], values: [2.5, 2.5, 2.5, 2.5], dtype: 'float32' });
+	assert.deepEqual(await evaluate('ConstantOfShape', [ints(1)]), { dims: [1], values: [0], dtype: 'float32' });
+});
+
+test('CastLike takes the type of a run-time value where it is declared', async () => {
+	const nodes = [{ op: 'CastLike', inputs: ['a', 'x'], outputs: ['y'] }];
+	const inputs = [{ name: 'x', dtype: 'float64', shape: [3] } as const];
+	const { tensor } = await resolve(graph(nodes, [{ name: 'a', values: [0.1] }], { inputs }));
+	assert.deepEqual(tensor && [typeName(tensor.dataType), [...tensor.data]], ['float64', [Math.fround(0.1)]]);
+});
+
+test('an operator that is not evaluated is named', async () => {
+	const { problem, tensor } = await resolve(
+		graph([{ op: 'Erf', inputs: ['a'], outputs: ['y'] }], [{ name: 'a', values: [1] }]),
+	);
+	assert.equal(tensor, null);
+	assert.equal(problem, '"y" is computed by Erf from constants, which is not evaluated here.');
+});
+
+test('cycles, long chains and huge shapes end in a sentence', async () => {
+	const cycle = [
+		{ op: 'Neg', inputs: ['b'], outputs: ['y'] },
+		{ op: 'Neg', inputs: ['y'], outputs: ['b'] },
+	];
+	assert.match((await resolve(graph(cycle))).problem ?? '', /computed by a cycle, or by more than 100 nodes deep/);
+	const shape = { dtype: 'int64', values: [2 ** 40] } as const;
+	assert.match(String(await evaluate('ConstantOfShape', [shape])), /1099511627776 elements; at most 4194304/);
+	assert.match(String(await evaluate('ConstantOfShape', [ints(-1)])), /impossible shape \[-1\]/);
+	assert.match(String(await evaluate('ConstantOfShape', [ints(...Array(70).fill(1))])), /70 dimensions; at most 64/);
+});
+
+test('a value used twice is evaluated once: doubling chains stay linear', async () => {
+	const nodes = Array.from({ length: 60 }, (_, index) => ({
+		op: 'Add',
+		inputs: [index === 0 ? 'a' : `n${index}`, index === 0 ? 'a' : `n${index}`],
+		outputs: [index === 59 ? 'y' : `n${index + 1}`],
+	}));
+	const { tensor } = await resolve(graph(nodes, [{ name: 'a', values: [1] }]));
+	assert.deepEqual(tensor && [...tensor.data], [2 ** 60]);
+});
+
+test('all constants of a model together are limited', async () => {
+	const shape = { name: 's', dtype: 'int64', values: [1 << 22] } as const;
+	const nodes = Array.from({ length: 5 }, (_, index) => ({
+		op: 'ConstantOfShape',
+		inputs: ['s'],
+		outputs: [`y${index}`],
+	}));
+	const { model, source } = await open(graph(nodes, [shape]));
+	const resolver = new ConstantResolver({ source });
+	const problems: (string | undefined)[] = [];
+	for (const { outputs } of nodes) {
+		problems.push((await resolver.resolve(Scope.ofModel(model), outputs[0])).problem);
+	}
+	assert.deepEqual(problems.slice(0, 3), [undefined, undefined, undefined]);
+	assert.match(problems.at(-1) ?? '', /the limit is 16777216 for one model/);
+});
+
+test('a broken tensor is an answer, a file that cannot be read is an error', async () => {
+	const short = { name: 'y', dims: [4], raw: new Uint8Array(8) };
+	assert.match((await resolve(graph([], [short]))).problem ?? '', /y/);
+	const { model } = await open(graph([], [{ name: 'y', values: [1, 2] }]));
+	const gone = { name: 'm.onnx', size: 9, read: () => Promise.reject(new OnnxError('io', 'm.onnx has vanished.')) };
+	await assert.rejects(new ConstantResolver({ source: gone }).resolve(Scope.ofModel(model), 'y'), /has vanished/);
+});
+
+test('whether a value is constant is told without reading', async () => {
+	const nodes = [
+		{ op: 'Transpose', inputs: ['a'], outputs: ['t'] },
+		{ op: 'Mul', inputs: ['t', 'x'], outputs: ['y'] },
+	];
+	const { model } = await open(graph(nodes, [{ name: 'a', dims: [1, 2], values: [1, 2] }]));
+	const scope = Scope.ofModel(model);
+	assert.deepEqual(
+		['a', 't', 'y', 'x', ''].map((name) => isConstant(scope, name)),
+		[true, true, false, false, false],
+	);
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Scope } from '../../../../../src/core/onnx/graph/scope.js';
+import { nodesInOrder, type Place } from '../../../../../src/core/onnx/graph/traverse.js';
+import type { Node } from '../../../../../src/core/onnx/model.js';
+import type { FunctionSpec, GraphSpec, NodeSpec } from '../../../support/model-builder.js';
+import { open } from '../../../support/open.js';
+
+/** An If whose branches read a tensor of the graph around them. */
+const BRANCHING: GraphSpec = {
+	inputs: ['x', 'c'],
+	outputs: ['y'],
+	nodes: [
+		{ op: 'Relu', name: 'r', inputs: ['x'], outputs: ['a'] },
+		{
+			op: 'If',
+			name: 'choose',
+			inputs: ['c'],
+			outputs: ['y'],
+			attributes: {
+				then_branch: { g: { nodes: [{ op: 'Neg', name: 'n', inputs: ['a'], outputs: ['t'] }], outputs: ['t'] } },
+				else_branch: { g: { nodes: [{ op: 'Abs', inputs: ['x'], outputs: ['e'] }], outputs: ['e'] } },
+			},
+		},
+	],
+};
+
+async function places(graph: GraphSpec, functions: readonly FunctionSpec[] = []): Promise<Place[]> {
+	const { model } = await open({ graph, functions, opsets: { local: 1 } });
+	return [...nodesInOrder(model)];
+}
+
+function described({ scope, node }: Place): string {
+	return `${scope.path}:${node.opType}`;
+}
+
+function find(all: readonly Place[], op: string): Place {
+	const place = all.find(({ node }) => node.opType === op);
+	assert.ok(place);
+	return place;
+}
+
+test('bodies are visited at the place of their node, with their path', async () => {
+	const visited = (await places(BRANCHING)).map(described);
+	assert.deepEqual(visited, [':Relu', 'choose/then_branch:Neg', 'choose/else_branch:Abs', ':If']);
+});
+
+test('a body sees the graph around it, and counts as a reader there', async () => {
+	const all = await places(BRANCHING);
+	const { scope, node } = find(all, 'Neg');
+	const definition = scope.lookup(node.inputs[0]);
+	assert.ok(definition.kind === 'node' && definition.node.opType === 'Relu' && definition.scope.path === '');
+	const readers = (name: string) =>
+		find(all, 'Relu')
+			.scope.consumers(name)
+			.map(({ opType }: Node) => opType);
+	assert.deepEqual([readers('a'), readers('x'), readers('t')], [['If'], ['Relu', 'If'], []]);
+	assert.ok(scope.isOutput('t') && !scope.isOutput('a'));
+});
+
+test('the inputs of a Loop body belong to the Loop, those of the main graph to nobody', async () => {
+	const body = { inputs: ['i', 'go'], outputs: ['go2'], nodes: [{ op: 'Not', inputs: ['go'], outputs: ['go2'] }] };
+	const graph = {
+		inputs: ['n', 'c'],
+		outputs: [],
+		nodes: [{ op: 'Loop', inputs: ['n', 'c'], attributes: { body: { g: body } } }],
+	};
+	const { scope } = find(await places(graph), 'Not');
+	const [inner, outer] = [scope.lookup('go'), scope.lookup('n')];
+	assert.ok(inner.kind === 'input' && inner.owner?.opType === 'Loop');
+	assert.ok(outer.kind === 'input' && outer.owner === undefined);
+	assert.equal(scope.path, 'Loop_0/body');
+});
+
+const SCALE: FunctionSpec = {
+	name: 'Scale',
+	domain: 'local',
+	inputs: ['data', 'factor'],
+	outputs: ['result'],
+	attributes: ['axis'],
+	attributeDefaults: { mode: { i: 7 } },
+	nodes: [
+		{
+			op: 'Softmax',
+			name: 's',
+			inputs: ['data'],
+			outputs: ['result'],
+			attributes: { axis: { ref: 'axis', type: 2 }, mode: { ref: 'mode', type: 2 }, none: { ref: 'gone', type: 2 } },
+		},
+	],
+	opsets: { '': 13 },
+};
+
+function call(name: string, inputs: readonly string[], attributes: NodeSpec['attributes'] = {}): NodeSpec {
+	return { op: 'Scale', domain: 'local', name, inputs, outputs: [`${name}_out`], attributes };
+}
+
+test('a function is visited once for each call, its formal inputs standing for the actual ones', async () => {
+	const nodes = [call('one', ['x', 'w'], { axis: { i: 2 } }), call('two', ['one_out'], { axis: { i: 3 } })];
+	const graph = { inputs: ['x'], outputs: ['two_out'], nodes, initializers: [{ name: 'w', values: [1] }] };
+	const all = await places(graph, [SCALE]);
+	assert.deepEqual(all.map(described), ['one:Softmax', ':Scale', 'two:Softmax', ':Scale']);
+	const [first, , second] = all;
+	assert.equal(first.scope.lookup('factor').kind, 'initializer');
+	assert.deepEqual(second.scope.lookup('factor'), { kind: 'none' });
+	const data = second.scope.lookup('data');
+	assert.ok(data.kind === 'node' && data.node.name === 'one');
+	assert.equal(first.scope.opset(), 13);
+	assert.equal(all[1].scope.opset(), 17);
+});
+
+test("an attribute reference stands for the call's attribute, else the default, else nothing", async () => {
+	const all = await places({ nodes: [call('one', ['x'], { axis: { i: 2 } })] }, [SCALE]);
+	const { scope, node } = all[0];
+	assert.equal(scope.attribute(node, 'axis')?.i, 2);
+	assert.equal(scope.attribute(node, 'mode')?.i, 7);
+	assert.equal(scope.attribute(node, 'none'), undefined);
+});
+
+test('types are declared where the name is known: here, outside, or by the caller', async () => {
+	const graph = {
+		inputs: [{ name: 'x', shape: ['N', 4] as const }],
+		nodes: [call('one', ['x'])],
+		valueInfo: [{ name: 'one_out', shape: [2] }],
+	};
+	const all = await places(graph, [SCALE]);
+	assert.deepEqual(all[0].scope.declared('data')?.shape, ['N', 4]);
+	assert.deepEqual(all[1].scope.declared('one_out')?.shape, [2]);
+	assert.equal(all[0].scope.declared('one_out'), undefined);
+});
+
+test('functions that call themselves, or each other without end, are refused', async () => {
+	const recursive = { ...SCALE, nodes: [call('again', ['data'])] };
+	await assert.rejects(places({ nodes: [call('one', ['x'])] }, [recursive]), /nest more than 100 deep/);
+	const doubling = Array.from({ length: 30 }, (_, level) => ({
+		...SCALE,
+		name: `F${level}`,
+		nodes: [0, 1].map((index) => ({ ...call(`c${index}`, ['data']), op: `F${level + 1}` })),
+	}));
+	await assert.rejects(
+		places({ nodes: [{ ...call('one', ['x']), op: 'F0' }] }, doubling),
+		/calls come to more than 50000 nodes/,
+	);
+});
+
+test('the first of two writers of one name counts', async () => {
+	const nodes = [
+		{ op: 'Relu', inputs: ['x'], outputs: ['a'] },
+		{ op: 'Neg', inputs: ['x'], outputs: ['a'] },
+	];
+	const { model } = await open({ graph: { nodes } });
+	assert.equal(Scope.ofModel(model).producer('a')?.opType, 'Relu');
+});

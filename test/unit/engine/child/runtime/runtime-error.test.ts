@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explainLoadFailure, runtimeError } from '../../../../../src/engine/child/runtime/runtime-error.js';
+
+test('the runtime speaks in one line, without the places in its source', () => {
+	const cases = [
+		[
+			"Non-zero status code returned while running Expand node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 13194139533312\n",
+			"Non-zero status code returned while running Expand node. Name:'' Status Message: Failed to allocate memory for requested buffer of size 13194139533312",
+		],
+		[
+			'/onnxruntime_src/onnxruntime/core/graph/model.cc:180 onnxruntime::Model::Model(onnx::ModelProto&&, const PathString&) Unsupported model IR version: 99',
+			'Unsupported model IR version: 99',
+		],
+		[
+			'Could not find an implementation for\n  BatchNormalization(6)',
+			'Could not find an implementation for BatchNormalization(6)',
+		],
+	];
+	for (const [said, told] of cases) {
+		const error = runtimeError('run', new Error(said));
+		assert.equal(error.detail, told);
+		assert.equal(error.message, `onnxruntime failed while running this model: ${told}`);
+	}
+	assert.ok(runtimeError('load', 'x'.repeat(9999)).message.length < 700);
+});
+
+test('why the library does not load is told by what is missing', () => {
+	const where = `${process.platform}-${process.arch}`;
+	for (const [error, expected] of [
+		[
+			`Cannot find module '../bin/napi-v6/aix/ppc64/onnxruntime_binding.node'\nRequire stack`,
+			`no library for ${where}`,
+		],
+		[
+			'libonnxruntime.so.1: cannot open shared object file: No such file or directory',
+			'libonnxruntime.so.1: cannot open',
+		],
+		["/lib64/libm.so.6: version `GLIBC_2.27' not found", 'needs glibc 2.28 or newer'],
+		['Error loading shared library ld-linux-x86-64.so.2: musl', 'needs glibc'],
+	]) {
+		const sentence = explainLoadFailure(new Error(error));
+		assert.ok(sentence.includes(expected), sentence);
+		assert.doesNotMatch(sentence, /\n/);
+	}
+});
+
+test('source locations without a folder go, too', () => {
+	const missing =
+		'External data path validation failed for initializer: w. Error: tensorprotoutils.cc:461 ValidateExternalDataPathFromDir External data path does not exist: "/m/w.bin"';
+	assert.equal(
+		runtimeError('load', new Error(missing)).detail,
+		'External data path validation failed for initializer: w. Error: External data path does not exist: "/m/w.bin"',
+	);
+	const glued = 'Deserialize tensor g failed.tensorprotoutils.cc:594 GetExternalDataInfo TensorProto: g size mismatch.';
+	assert.equal(
+		runtimeError('load', new Error(glued)).detail,
+		'Deserialize tensor g failed. TensorProto: g size mismatch.',
+	);
+	assert.equal(runtimeError('load', new Error('a.h:1 Failed to parse')).detail, 'Failed to parse');
+});

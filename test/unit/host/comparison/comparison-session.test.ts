@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Comparison } from '../../../../src/core/report/comparison.js';
+import type { RequestHooks } from '../../../../src/engine/client.js';
+import { parseComparisonMessage } from '../../../../src/host/comparison/comparison-message.js';
+import { ComparisonSession } from '../../../../src/host/comparison/comparison-session.js';
+import type { HostToComparison } from '../../../../src/protocol/host-comparison.js';
+import { comparedLayer, sampleComparison } from '../../support/sample-comparison.js';
+
+interface Call {
+	readonly swapped: boolean;
+	readonly hooks: RequestHooks;
+	readonly resolve: (comparison: Comparison) => void;
+	readonly reject: (error: Error) => void;
+}
+
+function session() {
+	const calls: Call[] = [];
+	const messages: HostToComparison[] = [];
+	const log: string[] = [];
+	const made = new ComparisonSession({
+		compare: (swapped, hooks) =>
+			new Promise((resolve, reject) => {
+				calls.push({ swapped, hooks, resolve, reject });
+				hooks.signal?.addEventListener('abort', () => reject(engineError('It was cancelled.')));
+			}),
+		log: (line) => log.push(line),
+	});
+	made.onMessage((message) => messages.push(message));
+	return { made, calls, messages, log };
+}
+
+const engineError = (message: string) => Object.assign(new Error(message), { name: 'EngineError' });
+const comparison = sampleComparison([comparedLayer()]);
+const types = (messages: readonly HostToComparison[]) => messages.map(({ type }) => type);
+
+test('a comparison is told with its progress, and again to a page that comes later', async () => {
+	const { made, calls, messages } = session();
+	const run = made.run();
+	assert.equal(made.running, true);
+	calls[0]?.hooks.onEvent?.({ type: 'progress', id: 1, stage: 'comparing', done: 3, total: 9 });
+	assert.deepEqual(made.snapshot(), [{ type: 'progress', progress: { stage: 'comparing', done: 3, total: 9 } }]);
+	calls[0]?.resolve(comparison);
+	await run;
+	assert.deepEqual(types(messages), ['progress', 'progress', 'comparison', 'progress']);
+	assert.deepEqual(made.snapshot(), [{ type: 'comparison', comparison }]);
+	assert.equal(made.running, false);
+});
+
+test('a failure leaves the last comparison, is logged, and is forgotten by the next success', async () => {
+	const { made, calls, log } = session();
+	const first = made.run();
+	calls[0]?.resolve(comparison);
+	await first;
+	const second = made.run();
+	calls[1]?.reject(engineError('b.onnx cannot be opened.'));
+	await second;
+	assert.deepEqual(types(made.snapshot()), ['comparison', 'failure']);
+	assert.deepEqual([made.problem, log], ['b.onnx cannot be opened.', ['b.onnx cannot be opened.']]);
+	const third = made.run();
+	calls[2]?.resolve(comparison);
+	await third;
+	assert.deepEqual(types(made.snapshot()), ['comparison']);
+});
+
+test('swapping exchanges the roles, and comparing again keeps them', async () => {
+	const { made, calls } = session();
+	for (const order of ['same', 'swapped', 'same', 'swapped'] as const) {
+		void made.run(order);
+	}
+	assert.deepEqual(
+		calls.map(({ swapped }) => swapped),
+		[false, true, true, false],
+	);
+});
+
+test('a reason from outside ends what is under way, and is forgotten by the next success', async () => {
+	const { made, calls, messages } = session();
+	const run = made.run();
+	made.fail('b.onnx was deleted.');
+	await run;
+	assert.equal(calls[0]?.hooks.signal?.aborted, true);
+	assert.deepEqual([made.running, made.problem], [false, 'b.onnx was deleted.']);
+	assert.deepEqual(made.snapshot(), [{ type: 'failure', message: 'b.onnx was deleted.' }]);
+	assert.deepEqual(types(messages), ['progress', 'failure', 'progress']);
+	const again = made.run();
+	calls[1]?.resolve(comparison);
+	await again;
+	assert.deepEqual(made.snapshot(), [{ type: 'comparison', comparison }]);
+});
+
+test('what was started last counts: the one before is cancelled and says nothing any more', async () => {
+	const { made, calls, messages } = session();
+	const first = made.run();
+	const second = made.run();
+	calls[0]?.resolve(sampleComparison([]));
+	calls[1]?.resolve(comparison);
+	await Promise.all([first, second]);
+	assert.equal(calls[0]?.hooks.signal?.aborted, true);
+	assert.equal(made.comparison, comparison);
+	assert.equal(types(messages).filter((type) => type === 'comparison').length, 1);
+});
+
+test('cancelling is told; a session that is let go says nothing', async () => {
+	const { made, messages } = session();
+	const cancelled = made.run();
+	made.cancel();
+	await cancelled;
+	assert.equal(made.problem, 'It was cancelled.');
+	const count = messages.length;
+	const disposed = made.run();
+	made.dispose();
+	await disposed;
+	assert.deepEqual(types(messages.slice(count)), ['progress']);
+});
+
+test('every message of the protocol is understood, nothing else is', () => {
+	for (const message of [
+		{ type: 'ready' },
+		{ type: 'cancel' },
+		{ type: 'show-log' },
+		{ type: 'compare', order: 'same' },
+		{ type: 'compare', order: 'swapped' },
+		{ type: 'error', message: 'x' },
+		{ type: 'mark', name: 'plots', milliseconds: 3 },
+	]) {
+		assert.deepEqual(parseComparisonMessage({ ...message, extra: 1 }), message);
+	}
+	for (const message of [
+		null,
+		'ready',
+		{ type: 'compare' },
+		{ type: 'compare', order: '../x' },
+		{ type: 'run', input: 'random' },
+		{ type: 'mark', name: 'verdicts', milliseconds: 3 },
+	]) {
+		assert.equal(parseComparisonMessage(message), undefined);
+	}
+});

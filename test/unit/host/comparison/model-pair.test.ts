@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { storedPair } from '../../../../src/host/comparison/model-pair.js';
+
+test('a page of the last window says which models it was about', () => {
+	const pair = { original: 'file:///a.onnx', deployed: 'file:///b.onnx' };
+	assert.deepEqual(storedPair({ layer: 'bn', pair }), pair);
+});
+
+test('a state without two models is none', () => {
+	const states = [undefined, null, 'pair', {}, { pair: null }, { pair: { original: 'a' } }];
+	for (const state of [...states, { pair: { original: 1, deployed: 'b' } }]) {
+		assert.equal(storedPair(state), undefined);
+	}
+});
