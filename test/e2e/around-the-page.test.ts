@@ -13,7 +13,7 @@ async function shows(workbench: Workbench, index: number): Promise<void> {
 	await frame.locator(at('detail')).waitFor();
 }
 
-/** Takes what a quick pick or the simple file dialog offers. */
+/** Accepts the value that a quick pick or the simple file dialog proposes. */
 async function accept(workbench: Workbench, entry: string): Promise<void> {
 	const { page } = workbench;
 	await page.locator('.quick-input-widget .monaco-list-row').filter({ hasText: entry }).first().click();
@@ -42,7 +42,7 @@ scenario('around the page', {
 		'the tree lists the layers of the model, and a click leads to one': async (workbench) => {
 			await workbench.open('unhealthy.onnx', at('run', '[data-status="ok"]'));
 			const tree = workbench.page.locator(TREE);
-			// VS Code starts what extensions add to the explorer collapsed.
+			// VS Code collapses explorer views of extensions at first.
 			await tree.locator('.pane-header').click();
 			await tree.locator('.monaco-list-row').first().waitFor();
 			assert.match(await text(tree), /unhealthy\.onnx/);
@@ -68,7 +68,7 @@ scenario('around the page', {
 			await row.locator('a').filter({ hasText: 'dead-channel' }).click();
 			const frame = await workbench.model(at('layer-row', '[aria-selected="true"]'), LONG);
 			assert.notEqual(name, '');
-			// Another layer is still shown while the message is under way.
+			// The previous layer is still shown while the message is under way.
 			await frame.locator(at('detail')).locator('h2').filter({ hasText: name }).waitFor();
 		},
 		'the report is there to read': async (workbench) => {

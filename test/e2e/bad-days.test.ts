@@ -8,7 +8,7 @@ const OK = at('run', '[data-status="ok"]');
 const FAILED = at('run', '[data-status="failed"]');
 const LONG = 60_000;
 
-/** The page says in one sentence what went wrong, and still has all that is in the file. */
+/** Expects one sentence that explains the failure, and the complete structure of the file below it. */
 async function assertFailed(workbench: Workbench, expected: RegExp, layers = 52): Promise<void> {
 	const frame = await workbench.model(FAILED, LONG);
 	await frame.locator(FAILED).filter({ hasText: expected }).waitFor();
@@ -23,7 +23,7 @@ async function runAgain(workbench: Workbench): Promise<void> {
 	await frame.locator(OK).waitFor({ timeout: LONG });
 }
 
-/** Ends the engine that is at work as the system or a fault of native code would. */
+/** Ends the running engine with a signal, as the system or a fault of native code would. */
 function endedBy(signal: NodeJS.Signals, expected: RegExp) {
 	return async (workbench: Workbench): Promise<void> => {
 		const frame = await workbench.model(at('run-again'));
@@ -35,7 +35,7 @@ function endedBy(signal: NodeJS.Signals, expected: RegExp) {
 	};
 }
 
-/** Runs in the page: milliseconds from the click on the first to the sight of the second. */
+/** Runs in the page: returns the time from the click on the first element until the second is visible, in ms. */
 function timeCancel([button, outcome]: readonly [string, string]): Promise<number> {
 	return new Promise((resolve) => {
 		const start = performance.now();
@@ -50,9 +50,9 @@ function timeCancel([button, outcome]: readonly [string, string]): Promise<numbe
 	});
 }
 
-/** Runs that last: 16 images at a time. */
+/** Batch of 16 images, so that a run takes seconds. */
 const SLOW = { 'batchnormLens.batch': 16 };
-/** Milliseconds after which such a run is in native code, and will be for seconds. */
+/** Time after which such a run is in native code for several seconds more, in ms. */
 const UNTIL_NATIVE = 700;
 
 scenario('bad days', {

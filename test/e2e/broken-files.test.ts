@@ -6,10 +6,10 @@ import { at, scenario, text, type Workbench } from './support.js';
 
 const { nodes = [], ...graph } = smallGraph();
 const relu = { op: 'Relu', name: 'relu', inputs: ['c'], outputs: ['y'] };
-/** In place of what feeds the layer: behind the layer it would only be left out of the run. */
+/** Breaks the operator in front of the layer. An operator behind the layer would only be left out of the run. */
 const unknown = { op: 'Frobnicate', name: 'unknown', inputs: ['x'], outputs: ['c'] };
 
-/** One sentence that names the file, without a trace of code. */
+/** Matches one sentence that names the file, without a stack trace. */
 function assertSentence(message: string, name: string): void {
 	assert.ok(message.includes(name), `no file name in: ${message}`);
 	assert.ok(message.length < 400, `too long: ${message}`);

@@ -1,4 +1,4 @@
-/** The walk through the example workspace that its README describes. */
+/** Follows the tour that the README of the example workspace describes. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -111,7 +111,7 @@ scenario('the example workspace', {
 		},
 		'every output of the notebook is drawn': async (workbench) => {
 			const frame = await workbench.open('notebook.ipynb', at('layer-row'));
-			// The saved report, and the model once it has been inspected; then the comparison and the bare parameters.
+			// Outputs in order: the saved report, the model after its inspection, the comparison, and bare parameters.
 			for (const [expected, count] of [
 				[at('run', '[data-status="ok"]'), 2],
 				[at('outputs', '[data-status="mismatch"]'), 1],

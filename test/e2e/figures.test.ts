@@ -1,4 +1,4 @@
-/** What the page costs, measured in the real workbench and printed: time from the click, time to the plots, memory. */
+/** Measures and prints the cost of the page in a real workbench: table and plots after the click, in ms, and memory. */
 import assert from 'node:assert/strict';
 import type { CDPSession, Frame, Page } from 'playwright-core';
 import { mobileNetV2 } from '../unit/support/networks.js';
@@ -6,25 +6,28 @@ import { smallModel } from '../unit/support/small-model.js';
 import { at, scenario, type Workbench } from './support.js';
 
 const MEGABYTE = 2 ** 20;
-/** Of the page's JavaScript, plots drawn. */
+/** Memory of the page's JavaScript with plots drawn, in bytes. */
 const MEMORY_LIMIT = 150 * MEGABYTE;
-/** Models opened and closed again, after as many that warm up what is kept on purpose. */
+/** Models opened and closed again, after an equal number that fills caches. */
 const OPENED = 50;
 const WARM_UP = 10;
-/** What the workbench itself gathers in that many tabs: history, logs, compiled code. Our page alone takes more than that. */
+/**
+ * Memory that the workbench itself keeps after opening as many tabs (history, logs, compiled code). A leak of our page
+ * exceeds it.
+ */
 const LEAK_LIMIT = 8 * MEGABYTE;
-/** Medians, on two cores that do nothing else: twice what is aimed at, so that a noisy machine does not decide. */
+/** Limits for medians on two idle cores: twice the target, so that a noisy machine does not fail the test. */
 const FIRST_PLOT_LIMIT = 200;
 const LAST_PLOT_LIMIT = 800;
 
 interface Usage {
-	/** Bytes of JavaScript objects, the workbench and all its pages together. */
+	/** Memory of JavaScript objects in the workbench and all its pages, in bytes. */
 	readonly heap: number;
 	readonly documents: number;
 	readonly listeners: number;
 }
 
-/** What is in use once everything that can be given back was. */
+/** Memory in use after garbage collection, in bytes. */
 async function usage(session: CDPSession): Promise<Usage> {
 	await session.send('HeapProfiler.collectGarbage');
 	const { metrics } = await session.send('Performance.getMetrics');
@@ -38,7 +41,7 @@ async function measure(page: Page): Promise<CDPSession> {
 	return session;
 }
 
-/** Milliseconds from choosing a layer to the first of its plots, and to the last. */
+/** Time from choosing a layer to its first and its last plot, in ms. */
 function switchTo(frame: Frame, layer: number): Promise<{ first: number; last: number }> {
 	return frame.evaluate(async (index) => {
 		const row = document.querySelector<HTMLElement>(`[data-bnl="layer-row"][data-layer="${index}"]`);
@@ -73,7 +76,7 @@ const small = Object.fromEntries(
 async function openAndLeave(workbench: Workbench, count: number): Promise<void> {
 	for (let index = 0; index < count; index++) {
 		const layer = `[data-bnl="layer-row"]:has-text("bn${index % 10}")`;
-		// A single click: each model takes the tab of the one before it.
+		// A single click opens a preview tab, so each model replaces the last.
 		await workbench.open(`model${index % 10}.onnx`, layer);
 	}
 	await workbench.command('View: Close All Editors');
@@ -90,7 +93,7 @@ scenario('figures', {
 			const frame = await workbench.model(at('heatmap', '[data-drawn="true"]'));
 			const overview = Date.now() - start;
 			await workbench.model(at('run', '[data-status="ok"]'), 30_000);
-			// The first one waits for plotly.
+			// The first plot waits for plotly to load.
 			await switchTo(frame, 0);
 			const times: { first: number; last: number }[] = [];
 			for (let layer = 1; layer < 12; layer++) {
@@ -118,7 +121,7 @@ scenario('figures', {
 				`After ${OPENED} models: ${(grown / MEGABYTE).toFixed(1)} MB more, documents ${before.documents} → ${after.documents}, listeners ${before.listeners} → ${after.listeners}`,
 			);
 			assert.ok(grown < LEAK_LIMIT, `${grown} bytes`);
-			// One document for each tab would be 50 or 100.
+			// A document leaked per tab would give 50 or 100.
 			assert.ok(after.documents - before.documents < 5, `documents: ${before.documents} → ${after.documents}`);
 		},
 	},

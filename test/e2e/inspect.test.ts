@@ -22,14 +22,14 @@ async function openLayer(workbench: Workbench, index: number): Promise<Frame> {
 	return frame;
 }
 
-/** VS Code's channel to a page silently drops what exceeds its limits: a report of 52 layers has 300 arrays. */
+/** VS Code's channel to a page silently drops messages above its limits. A report of 52 layers has 300 arrays. */
 async function assertEveryNumberArrived(frame: Frame): Promise<void> {
 	for (const row of await frame.locator(at('layer-row')).allTextContents()) {
 		assert.ok(!row.includes('NaN'), row);
 	}
 }
 
-/** Colour of the first title that plotly wrote. */
+/** Color of the first title that plotly drew. */
 const plotColour = (frame: Frame) =>
 	frame
 		.locator(`${at('plot')} .xtitle, ${at('plot')} .ytitle`)

@@ -37,7 +37,7 @@ scenario('ten models', {
 });
 
 const { nodes = [], ...graph } = smallGraph();
-/** What is behind the layer asks for 3 * 2^40 numbers. */
+/** The operator behind the layer requests 3 * 2^40 numbers. */
 const endless = [
 	...nodes,
 	{ op: 'ReduceMean', inputs: ['y'], outputs: ['one'], attributes: { keepdims: { i: 1 } } },

@@ -23,7 +23,7 @@ function report(): unknown {
 	}
 }
 
-/** Straight from a framework: one layer with a dead channel and a number that JSON cannot hold. */
+/** Parameters as a framework holds them: one layer with a dead channel and a number that JSON cannot hold. */
 const parameters = {
 	kind: 'parameters',
 	layers: [

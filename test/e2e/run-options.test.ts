@@ -8,7 +8,7 @@ import { at, scenario, text, type Workbench } from './support.js';
 const OK = at('run', '[data-status="ok"]');
 const field = (frame: Frame, name: string) => frame.locator(at('form-field', `[data-field="${name}"]`));
 
-/** Waits until the page says that the model was run so. */
+/** Waits until the page names these inputs of the run. */
 async function ranOn(frame: Frame, words: string): Promise<void> {
 	await frame.locator(OK).filter({ hasText: words }).waitFor();
 }

@@ -14,7 +14,7 @@ import { provision } from '../workbench/provision.mjs';
 export async function runEndToEndTests(words) {
 	await rm(screenshotsDir(), { recursive: true, force: true });
 	await provision();
-	// One file at a time: each has a VS Code and a browser of its own, and some measure time.
+	// Runs files one after the other, because each starts a VS Code and a browser, and some measure time.
 	return runNodeTests(await buildTests(findTests('test/e2e', words)), { concurrency: 1, timeout: 300_000 });
 }
 

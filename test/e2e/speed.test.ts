@@ -4,17 +4,17 @@ import { test } from 'node:test';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { at, Workbench } from './support.js';
 
-/** Milliseconds from the click, for a 14 MB model on two cores. */
+/** Limits from the click, in ms, for a 14 MB model on two cores. */
 const TABLE_LIMIT = 1000;
 const VERDICTS_LIMIT = 3000;
-/** Another program may get in the way; a limit that is kept once is kept by our code. */
+/** Attempts. Another program may slow one down, so meeting the limit once is enough. */
 const ATTEMPTS = 3;
-/** Share of the processors that other programs may take before a missed limit says nothing about us. */
+/** Largest share of the processors that other programs may use for a missed limit to count as our fault. */
 const BUSY_LIMIT = 0.3;
-/** VS Code is busy for a while after it shows its window. */
+/** Time that VS Code stays busy after its window appears, in ms. */
 const SETTLE = 4000;
 
-/** Notes in every frame when something of ours first appears: asking from outside would take time itself. */
+/** Records in every animation frame when elements of ours first appear. Polling from outside would itself take time. */
 function watch(selectors: Readonly<Record<string, string>>): void {
 	const seen: Record<string, number> = {};
 	Object.assign(window, { seen });
@@ -33,10 +33,10 @@ function watch(selectors: Readonly<Record<string, string>>): void {
 }
 
 interface Times {
-	/** Milliseconds from the click. */
+	/** Time from the click, in ms. */
 	readonly table: number;
 	readonly verdicts: number;
-	/** What other programs took just before, 0 to 1. */
+	/** Share of the processors that other programs used just before, 0 to 1. */
 	readonly busy: number;
 }
 
@@ -60,7 +60,7 @@ async function measure(): Promise<Times> {
 	}
 }
 
-/** Share of processor time that was used during `wait`. */
+/** Returns the share of processor time that was used during `wait`, 0 to 1. */
 async function busyShare(wait: () => Promise<void>): Promise<number> {
 	const read = () => cpus().flatMap(({ times }) => [times.idle, times.user + times.nice + times.sys + times.irq]);
 	const before = read();

@@ -1,4 +1,4 @@
-/** `npm start`, which the README begins with. */
+/** Tests `npm start`, the first command of the README. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ const TIMEOUT = 120_000;
 let child: ChildProcess | undefined;
 after(() => child?.kill('SIGKILL'));
 
-/** Starts it and waits for what it prints last. */
+/** Starts the command and waits for its last line of output. */
 function start(): Promise<{ address: string; folder: string }> {
 	const starting = spawn(process.execPath, [path.join(root, 'test/workbench/start.mjs')], {
 		cwd: root,
@@ -36,7 +36,7 @@ function start(): Promise<{ address: string; folder: string }> {
 	});
 }
 
-test('npm start serves the examples on this machine only, and leaves nothing when it is stopped', async () => {
+test('npm start serves the examples on loopback only, and removes its files when it stops', async () => {
 	const { address, folder } = await start();
 	const { hostname } = new URL(address);
 	assert.equal(hostname, '127.0.0.1');

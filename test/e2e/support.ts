@@ -12,7 +12,7 @@ import { screenshotsDir } from '../workbench/paths.mjs';
 import { provision } from '../workbench/provision.mjs';
 import { type Server, startServer, workbenchUrl } from '../workbench/server.mjs';
 
-/** Content by name; null makes a folder. */
+/** File content by name; null makes a folder. */
 export type Files = Readonly<Record<string, Uint8Array | string | null>>;
 
 /** CSS for a stable handle of the view. */
@@ -22,13 +22,13 @@ export async function text(locator: Locator): Promise<string> {
 	return (await locator.textContent()) ?? '';
 }
 
-/** The tooltip of a row lies over the rows below it. */
+/** The tooltip of a row covers the rows below it. */
 const UNDISTURBED = { 'workbench.hover.delay': 60_000 };
 const READY_TIMEOUT = 60_000;
-/** VS Code's own pages are not silent; what counts is what our pages and our host say. */
+/** VS Code's own pages log errors, too. Only messages of our pages and our host count. */
 const OURS = /vscode-resource|batchnorm-lens|\/fake\.html/;
 
-/** Characters of one problem that are kept: minified code is quoted at length. */
+/** Maximum length of a reported problem, in characters, because minified code is quoted at length. */
 const LONGEST = 500;
 
 /** A VS Code in a browser with the packaged extension installed and a folder of files open. */
@@ -92,7 +92,7 @@ export class Workbench {
 		return workbench;
 	}
 
-	/** Opens the address and waits until the extension is registered: a file opened before that comes up as text. */
+	/** Opens the address and waits until the extension is registered. A file opened earlier would appear as text. */
 	async load(): Promise<void> {
 		await this.page.goto(workbenchUrl(this.server, this.folder));
 		const end = Date.now() + READY_TIMEOUT;
@@ -129,13 +129,13 @@ export class Workbench {
 		return start;
 	}
 
-	/** Clicks on a file and waits for the page to show something that is final. */
+	/** Clicks on a file and waits until the page shows a final state. */
 	async open(name: string, expected = at('layer-table')): Promise<Frame> {
 		await this.click(name);
 		return this.model(expected);
 	}
 
-	/** The frame in which our page, the visible one, shows `expected`. */
+	/** Returns the frame of our visible page that shows `expected`. */
 	async model(expected = at('layer-table'), timeout = 15_000): Promise<Frame> {
 		const end = Date.now() + timeout;
 		while (Date.now() < end) {
@@ -154,7 +154,7 @@ export class Workbench {
 		throw new Error(`No page of ours shows ${expected} after ${timeout / 1000} s.`);
 	}
 
-	/** The entries of a file's context menu. */
+	/** Returns the entries of a file's context menu. */
 	async contextMenu(name: string): Promise<string[]> {
 		await this.row(name).click({ button: 'right' });
 		const entries = this.page.locator('.monaco-menu .action-label');
@@ -163,7 +163,7 @@ export class Workbench {
 		return texts.filter(Boolean);
 	}
 
-	/** A menu takes no click in its first 100 ms, in which a person would not have aimed. */
+	/** A menu ignores clicks in its first 100 ms. */
 	async chooseFromMenu(entry: string): Promise<void> {
 		const item = this.page.locator('.monaco-menu .action-item').filter({ hasText: entry });
 		const gone = () =>
@@ -172,7 +172,7 @@ export class Workbench {
 				() => false,
 			);
 		do {
-			// On a busy machine the menu may close only after it was last looked for.
+			// On a busy machine the menu may close only after the last look.
 			await item.click({ timeout: 5000 }).catch(() => undefined);
 		} while (!(await gone()));
 	}
@@ -187,11 +187,11 @@ export class Workbench {
 		await this.page.keyboard.press('Enter');
 	}
 
-	/** Opens the palette with `title` typed in; VS Code drops keys and closes the palette while it is starting. */
+	/** Opens the palette with `title` typed in. VS Code drops keys and closes the palette while it starts. */
 	private async findCommand(title: string): Promise<boolean> {
 		const { page } = this;
 		const input = page.locator('.quick-input-widget input').first();
-		// Escape only for a palette that is open: our page would close its layer.
+		// Presses Escape only for an open palette, because our page would close its layer.
 		if (await input.isVisible()) {
 			await page.keyboard.press('Escape');
 		}
@@ -207,7 +207,9 @@ export class Workbench {
 			);
 	}
 
-	/** Process ids of the engines that this VS Code's extension host has started and that are still there. Linux only. */
+	/**
+	 * Returns the process ids of the engines that this VS Code's extension host started and that still run. Linux only.
+	 */
 	engines(): number[] {
 		const scratch = path.dirname(this.folder);
 		return readdirSync('/proc')
@@ -215,7 +217,7 @@ export class Workbench {
 			.filter((pid) => Number.isInteger(pid) && isEngineOf(pid, scratch));
 	}
 
-	/** Waits until so many engines are at work, and tells which. */
+	/** Waits until `count` engines run, and returns their process ids. */
 	async untilEngines(count: number, timeout = 15_000): Promise<number[]> {
 		for (const end = Date.now() + timeout; ; await this.page.waitForTimeout(20)) {
 			const engines = this.engines();
@@ -229,8 +231,8 @@ export class Workbench {
 	}
 
 	/**
-	 * Halts the engine that is being started, and returns how to let it go on: its run is under way until then, or until
-	 * it is ended, however long the page takes to show it.
+	 * Stops the engine that is being started, and returns a function that resumes it. Its run lasts until then or until
+	 * it is killed, however long the page takes to show it.
 	 */
 	async haltEngine(): Promise<() => void> {
 		const [pid] = await this.untilEngines(1);
@@ -238,14 +240,14 @@ export class Workbench {
 		return () => process.kill(pid, 'SIGCONT');
 	}
 
-	/** Kept in out/screenshots for people to look at. */
+	/** Saves a screenshot in out/screenshots. */
 	async screenshot(name: string): Promise<void> {
 		await mkdir(screenshotsDir(), { recursive: true });
 		await this.page.screenshot({ path: path.join(screenshotsDir(), `${name}.png`) });
 	}
 }
 
-/** Whether this is an engine's process below a server whose data are in the folder. */
+/** True if the process is an engine below a server with its data in the folder. */
 function isEngineOf(pid: number, scratch: string): boolean {
 	try {
 		const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0');
@@ -254,7 +256,7 @@ function isEngineOf(pid: number, scratch: string): boolean {
 			read('environ').some((entry) => entry.includes(scratch))
 		);
 	} catch {
-		// It has ended meanwhile.
+		// The process has ended meanwhile.
 		return false;
 	}
 }
@@ -273,7 +275,10 @@ export interface Scenario {
 	readonly steps: Readonly<Record<string, (workbench: Workbench) => Promise<void>>>;
 }
 
-/** One workbench, used by steps in order, each a test with a screenshot of how it ended; the last one asks for silence. */
+/**
+ * Runs steps in order in one workbench. Each step is a test that ends with a screenshot; the last test expects no
+ * error.
+ */
 export function scenario(name: string, { files, settings, damage, steps }: Scenario): void {
 	let workbench: Workbench | undefined;
 	before(async () => {

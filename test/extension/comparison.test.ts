@@ -27,7 +27,7 @@ describe('Compare With…', () => {
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
 
-	it('opens a tab for two selected files and compares them, outputs too', async () => {
+	it('opens a tab for two selected files and compares parameters and outputs', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
 		const { comparison } = await compareSelected(original, deployed);
@@ -37,14 +37,14 @@ describe('Compare With…', () => {
 		assert.equal(activeTab.label, 'original.onnx → deployed.onnx');
 	});
 
-	it('takes the model with the layers for the original, whichever was clicked', async () => {
+	it('takes the model with BN layers as the original, in either order of selection', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
 		const { comparison } = await compareSelected(deployed, original);
 		assert.deepEqual([comparison?.original.path, comparison?.notes], [original.fsPath, []]);
 	});
 
-	it('finds a wrong fold, and compares again with the roles exchanged', async () => {
+	it('finds a wrong fold and compares again with the models swapped', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('wrong.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
 		const session = await compareSelected(original, deployed);
@@ -54,7 +54,7 @@ describe('Compare With…', () => {
 		assert.match(session.comparison?.notes[0] ?? '', /was named first but has no BatchNormalization/);
 	});
 
-	it('takes the model that is open, and the other from its argument', async () => {
+	it('compares the open model with the one in its argument', async () => {
 		const document = await openModel(await folder.write('open.onnx', smallModel()));
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
 		const { comparisons } = await extension().activate();
@@ -63,7 +63,7 @@ describe('Compare With…', () => {
 		assert.equal(session.comparison?.original.path, document.uri.fsPath);
 	});
 
-	it('refuses three files, and a file with itself', async () => {
+	it('refuses three files, and a file compared with itself', async () => {
 		const uri = await folder.write('one.onnx', smallModel());
 		const { comparisons } = await extension().activate();
 		await vscode.commands.executeCommand('batchnormLens.compare', uri, [uri, uri, uri]);
@@ -71,7 +71,7 @@ describe('Compare With…', () => {
 		assert.deepEqual(comparisons.sessions, []);
 	});
 
-	it('lets a comparison go with its tab', async () => {
+	it('releases a comparison when its tab closes', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		await compareSelected(original, await folder.write('deployed.onnx', await foldedModel(smallModel())));
 		const { comparisons } = await extension().activate();
@@ -79,7 +79,7 @@ describe('Compare With…', () => {
 		await until('it is let go', () => comparisons.sessions.length === 0);
 	});
 
-	it('compares again when either file changes, and says when one is gone', async () => {
+	it('compares again when either file changes, and reports a deleted file', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
 		const session = await compareSelected(original, deployed);
@@ -91,7 +91,7 @@ describe('Compare With…', () => {
 		await until('another comparison', () => session.problem === undefined && !session.running);
 	});
 
-	it('fills a tab that the last window left open, as its page stored it', async () => {
+	it('restores a tab after the window was reloaded', async () => {
 		const { comparisons } = await extension().activate();
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
@@ -111,7 +111,7 @@ describe('Compare With…', () => {
 		assert.equal(comparisons.sessions.length, 1);
 	});
 
-	it('an unreadable file opens no tab', async () => {
+	it('opens no tab for an unreadable file', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const broken = await folder.write('broken.onnx', 'not a model\n'.repeat(20));
 		const { comparisons } = await extension().activate();
@@ -125,7 +125,7 @@ describe('Save Folded Model As…', () => {
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
 
-	it('writes a model without BatchNormalization that compares as it should', async () => {
+	it('writes a model without BatchNormalization that matches its original', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const target = vscode.Uri.joinPath(folder.uri, 'folded.onnx');
 		await vscode.commands.executeCommand('batchnormLens.fold', original, target);
@@ -134,13 +134,13 @@ describe('Save Folded Model As…', () => {
 		assert.deepEqual([comparison?.summary.match, comparison?.outputs?.status], [1, 'match']);
 	});
 
-	it('never writes over the model itself', async () => {
+	it('never overwrites the model itself', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		await vscode.commands.executeCommand('batchnormLens.fold', original, original);
 		assert.deepEqual(new Uint8Array(await readFile(original.fsPath)), smallModel());
 	});
 
-	it('takes external data along to another folder', async () => {
+	it('copies external data to the other folder', async () => {
 		await folder.write('gamma.bin', new Uint8Array(Float32Array.of(1, 2).buffer));
 		const original = await folder.write('external.onnx', smallModel('bn', { location: 'gamma.bin' }));
 		const other = path.join(folder.uri.fsPath, 'other');
@@ -151,7 +151,7 @@ describe('Save Folded Model As…', () => {
 		assert.equal(comparison?.summary.match, 1);
 	});
 
-	it('leaves nothing of a file that it cannot read', async () => {
+	it('writes no file for a model that it cannot read', async () => {
 		const broken = await folder.write('broken.onnx', 'not a model\n'.repeat(20));
 		const target = vscode.Uri.joinPath(folder.uri, 'never.onnx');
 		await vscode.commands.executeCommand('batchnormLens.fold', broken, target);

@@ -16,19 +16,19 @@ function modelTabs(): readonly vscode.TabInputCustom[] {
 	);
 }
 
-describe('the editor for models', () => {
+describe('the model editor', () => {
 	before(() => folder.create());
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
 
-	it('opens .onnx files, whatever the case, without being asked', async () => {
+	it('opens .onnx files by default, in upper and lower case', async () => {
 		const uri = await folder.write('UPPER.ONNX', smallModel());
 		await vscode.commands.executeCommand('vscode.open', uri);
 		const tab = await until('a tab with our editor', () => modelTabs()[0]);
 		assert.equal(tab.uri.toString(), uri.toString());
 	});
 
-	it('shows all layers of a network and checks them against the runtime', async () => {
+	it('shows all layers of a network and verifies them against the runtime', async () => {
 		const document = await openModel(await folder.write('mobilenet.onnx', mobileNetV2(64)));
 		const structure = await until('the structure', () => document.session.report);
 		assert.equal(structure.layers.length, 52);
@@ -37,7 +37,7 @@ describe('the editor for models', () => {
 		assert.deepEqual(new Set(statuses), new Set(['match']));
 	});
 
-	it('opens one model once for all its tabs, and lets it go with the last', async () => {
+	it('reads a model once for all its tabs and releases it with the last tab', async () => {
 		const uri = await folder.write('twice.onnx', smallModel());
 		const document = await openModel(uri);
 		await vscode.commands.executeCommand('workbench.action.splitEditor');
@@ -56,7 +56,7 @@ describe('the editor for models', () => {
 		await until('both tabs', () => modelTabs().length === 2);
 	});
 
-	it('takes the active text tab when called from the palette', async () => {
+	it('opens the file of the active text tab when called from the palette', async () => {
 		const uri = await folder.write('text.onnx', smallModel());
 		await vscode.commands.executeCommand('vscode.openWith', uri, 'default');
 		await vscode.commands.executeCommand('batchnormLens.inspect');
@@ -64,7 +64,7 @@ describe('the editor for models', () => {
 	});
 });
 
-describe('files that are not as they should be', () => {
+describe('unreadable and changing files', () => {
 	before(() => folder.create());
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
@@ -74,15 +74,15 @@ describe('files that are not as they should be', () => {
 		'a text': new TextEncoder().encode('this is not a model\n'.repeat(20)),
 		'a truncated model': smallModel().subarray(0, 300),
 	};
-	for (const [what, bytes] of Object.entries(broken)) {
-		it(`${what} gets one sentence with its name, and the editor stays usable`, async () => {
-			const uri = await folder.write(`${what}.onnx`, bytes);
+	for (const [kind, bytes] of Object.entries(broken)) {
+		it(`${kind} is explained in one sentence that names the file, and the editor stays usable`, async () => {
+			const uri = await folder.write(`${kind}.onnx`, bytes);
 			const document = await openModel(uri);
 			const problem = await until('a sentence', () => document.session.problem);
 			assert.match(problem, /^[^\n]+\.$/);
-			assert.ok(problem.includes(`${what}.onnx`), problem);
+			assert.ok(problem.includes(`${kind}.onnx`), problem);
 			assert.equal(document.session.report, undefined);
-			await folder.write(`${what}.onnx`, smallModel());
+			await folder.write(`${kind}.onnx`, smallModel());
 			await until('the repaired model', () => document.session.report?.layers.length === 1);
 			assert.equal(document.session.problem, undefined);
 		});
@@ -95,7 +95,7 @@ describe('files that are not as they should be', () => {
 		assert.deepEqual(modelTabs(), []);
 	});
 
-	it('a model without BatchNormalization is shown and not run', async () => {
+	it('shows a model without BatchNormalization and does not run it', async () => {
 		const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
 		const graph = { inputs: [{ name: 'x', shape: [1] }], outputs: [{ name: 'y', shape: [1] }], nodes: [relu] };
 		const document = await openModel(await folder.write('relu.onnx', buildModel({ graph })));
@@ -104,7 +104,7 @@ describe('files that are not as they should be', () => {
 		assert.equal(run.problem, undefined);
 	});
 
-	/** The small model with one of its operators renamed to one that nobody knows. */
+	/** Returns the small model with one operator renamed to an unknown type. */
 	async function openWithUnknown(operator: string, unknown: string): Promise<ModelSession> {
 		const spec = new TextDecoder('latin1').decode(smallModel()).replace(operator, unknown);
 		const document = await openModel(await folder.write(`${unknown}.onnx`, Buffer.from(spec, 'latin1')));
@@ -112,20 +112,20 @@ describe('files that are not as they should be', () => {
 		return document.session;
 	}
 
-	it('a model that the runtime refuses keeps its structure and says why', async () => {
+	it('keeps the structure of a model that the runtime refuses, and gives the reason', async () => {
 		const { report } = await openWithUnknown('Conv', 'Cunv');
 		assert.match(`${report?.run.reason} ${report?.layers[0]?.recompute.reason}`, /Cunv/);
 		assert.equal(report?.layers[0]?.recompute.status, 'skipped');
 		assert.deepEqual(report?.layers[0]?.parameters?.gamma, Float64Array.of(1, 2));
 	});
 
-	it('what stands in front of an operator that the runtime refuses is checked all the same', async () => {
+	it('checks the layers in front of an operator that the runtime refuses', async () => {
 		const { report } = await openWithUnknown('Relu', 'Rulu');
 		assert.match(report?.run.reason ?? '', /Rulu/);
 		assert.equal(report?.layers[0]?.recompute.status, 'match');
 	});
 
-	it('a deleted file leaves the last good report under a banner; a new one takes its place', async () => {
+	it('keeps the last good report under a banner when the file is deleted, and shows its replacement', async () => {
 		const uri = await folder.write('deleted.onnx', smallModel('before'));
 		const document = await openModel(uri);
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
@@ -139,7 +139,7 @@ describe('files that are not as they should be', () => {
 		assert.equal(document.session.problem, undefined);
 	});
 
-	it('a file that is rewritten is read and checked again', async () => {
+	it('reads and checks a rewritten file again', async () => {
 		const uri = await folder.write('rewritten.onnx', smallModel('first'));
 		const document = await openModel(uri);
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
@@ -148,7 +148,7 @@ describe('files that are not as they should be', () => {
 		await until('its verdicts', () => document.session.report?.run.status === 'ok');
 	});
 
-	it('a file that no watcher sees change, behind a link, is read again', async function () {
+	it('reads a file behind a symbolic link again, although no watcher reports its change', async function () {
 		if (process.platform === 'win32') {
 			this.skip();
 		}

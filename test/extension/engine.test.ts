@@ -10,7 +10,7 @@ import { extension, Folder, smallModel, until } from './support.js';
 const folder = new Folder();
 const open: vscode.Disposable[] = [];
 
-/** A document of the extension's own class, on an engine that does what the file's name says. */
+/** Returns a document of the extension's own class, on a fake engine that acts as the file's name says. */
 async function openOnFakeEngine(behaviour: string): Promise<ModelDocument> {
 	const entry = path.resolve(__dirname, '../../../test/unit/support/fake-engine.cjs');
 	const engine = new EngineClient({ entry });
@@ -36,7 +36,7 @@ describe('the engine in the extension host', () => {
 		assert.equal(report.layers[0]?.batch?.count, 3 * 6 * 6);
 	});
 
-	it('that crashes leaves the structure and a sentence, and the next request works', async () => {
+	it('that crashes keeps the structure on the page, explains the crash, and answers the next request', async () => {
 		const document = await openOnFakeEngine('signal SIGSEGV');
 		await until('the outcome', () => document.session.report?.run.status === 'failed');
 		assert.match(document.session.report?.run.reason ?? '', /The engine stopped.*memory.*SIGSEGV/);
@@ -47,7 +47,7 @@ describe('the engine in the extension host', () => {
 		assert.equal(report.layers[0]?.recompute.status, 'match');
 	});
 
-	it('that is busy can be cancelled, and started again', async () => {
+	it('that is busy can be canceled and started again', async () => {
 		const document = await openOnFakeEngine('hang');
 		await until('the run', () => document.session.snapshot().some(({ type }) => type === 'progress'));
 		const before = Date.now();
@@ -59,7 +59,7 @@ describe('the engine in the extension host', () => {
 		assert.equal(document.session.running, true);
 	});
 
-	it('that is busy does not keep a closed model alive', async () => {
+	it('that is busy stops when its model is closed', async () => {
 		const document = await openOnFakeEngine('hang');
 		await until('the run', () => document.session.running);
 		document.dispose();

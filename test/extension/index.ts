@@ -3,8 +3,8 @@ import path from 'node:path';
 import Mocha from 'mocha';
 
 /**
- * VS Code calls this inside its extension host. The results go to a file: neither a workbench in the browser nor one on
- * the desktop hands more than an exit code to the runner.
+ * Entry that VS Code calls inside its extension host. Results go to a file, because neither workbench passes more than
+ * an exit code to the runner.
  */
 export async function run(): Promise<void> {
 	const mocha = new Mocha({ ui: 'bdd', timeout: 60_000, reporter: Mocha.reporters.Base });

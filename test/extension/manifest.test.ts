@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { extension, manifest } from './support.js';
 
-describe('what the extension adds to VS Code', () => {
+describe("the extension's manifest", () => {
 	it('registers every command that it declares', async () => {
 		await extension().activate();
 		const registered = new Set(await vscode.commands.getCommands(true));
@@ -21,7 +21,7 @@ describe('what the extension adds to VS Code', () => {
 		}
 	});
 
-	it('stays out of the explorer menu of anything but .onnx files', () => {
+	it('adds explorer menu items only to .onnx files', () => {
 		const items = manifest().contributes.menus['explorer/context'] ?? [];
 		assert.equal(items.length, 3);
 		for (const { when } of items) {

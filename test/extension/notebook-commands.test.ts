@@ -27,12 +27,12 @@ async function revert(): Promise<void> {
 	await closeAllEditors();
 }
 
-describe('commands for notebooks', () => {
+describe('notebook commands', () => {
 	before(() => folder.create());
 	afterEach(revert);
 	after(() => folder.remove());
 
-	it('insert a cell below the selected one, and select it', async () => {
+	it('insert a cell below the selected cell and select it', async () => {
 		const editor = await openNotebook('two.ipynb', 'first = 1', 'second = 2');
 		editor.selection = new vscode.NotebookRange(0, 1);
 		await vscode.commands.executeCommand('batchnormLens.insertNotebookCell', 'pytorch');
@@ -44,14 +44,14 @@ describe('commands for notebooks', () => {
 		await until('the selection', () => editor.selection.start === 1);
 	});
 
-	it('write the path of a model as the notebook finds it', async () => {
+	it('write the path of a model relative to the notebook', async () => {
 		const model = await folder.write('beside.onnx', smallModel());
 		const editor = await openNotebook('empty.ipynb');
 		await vscode.commands.executeCommand('batchnormLens.insertNotebookCell', 'onnx', model);
 		assert.match(editor.notebook.cellAt(0).document.getText(), /batchnorm_lens\("beside\.onnx"\)/);
 	});
 
-	it('save a report as a notebook whose output is ours, with something for everyone else', async () => {
+	it('save a report as a notebook with our output and a text fallback', async () => {
 		const document = await openModel(await folder.write('saved.onnx', smallModel('saved')));
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
 		const target = vscode.Uri.joinPath(folder.uri, 'saved.report.ipynb');

@@ -10,7 +10,7 @@ import { extension, Folder, smallModel, until } from './support.js';
 const folder = new Folder();
 const open: vscode.Disposable[] = [];
 
-/** A notebook in the folder, its inspector, and a renderer that the test speaks for. */
+/** A notebook in the folder, its inspector, and a fake renderer. */
 async function openNotebook() {
 	const log = vscode.window.createOutputChannel('BatchNorm Lens (test)', { log: true });
 	const entry = vscode.Uri.joinPath(extension().extensionUri, 'dist', 'engine', 'main.js').fsPath;
@@ -41,12 +41,12 @@ async function openNotebook() {
 	return { ask, send, answers, inspections: () => inspections };
 }
 
-describe('models named in a notebook', () => {
+describe('models that a notebook output names', () => {
 	before(() => folder.create());
 	afterEach(() => vscode.Disposable.from(...open.splice(0)).dispose());
 	after(() => folder.remove());
 
-	it('are found beside it, inspected once, and answered with a report', async () => {
+	it('are found beside the notebook, inspected once, and answered with a report', async () => {
 		const uri = await folder.write('beside.onnx', smallModel());
 		const { ask, inspections } = await openNotebook();
 		for (const [id, path] of Object.entries({ relative: 'beside.onnx', absolute: uri.fsPath })) {
@@ -61,7 +61,7 @@ describe('models named in a notebook', () => {
 		assert.equal(inspections(), 2);
 	});
 
-	it('that cannot be read or must not be opened are answered with a sentence', async () => {
+	it('that cannot be read or may not be opened are answered with an error sentence', async () => {
 		await folder.write('text.onnx', 'not a model, but long enough to be looked at');
 		const { ask } = await openNotebook();
 		for (const path of ['missing.onnx', 'text.onnx', '//server/share/m.onnx', '/etc/passwd']) {
@@ -72,7 +72,7 @@ describe('models named in a notebook', () => {
 		}
 	});
 
-	it('a message outside the protocol is not answered', async () => {
+	it('ignores a message outside the protocol', async () => {
 		const { ask, send, answers } = await openNotebook();
 		send({ type: 'inspect', id: 7, path: 'm.onnx' });
 		send(null);

@@ -10,7 +10,7 @@ import { closeAllEditors, extension, Folder, openModel, smallModel, until } from
 
 const folder = new Folder();
 
-/** One layer whose channels 0 and 2 are dead and whose channel 1 never varied. */
+/** A layer whose channels 0 and 2 are dead and whose channel 1 has variance 0. */
 function deadModel(): Uint8Array {
 	const values = { g: [0, 1, 0, 1], b: [0, 0, 1, 1], m: [1, 2, 3, 4], v: [1, 0, 2, 1] };
 	return buildModel({
@@ -42,10 +42,10 @@ function twoLayers(): Uint8Array {
 	});
 }
 
-/** Opens a model and waits until it was run. */
+/** Opens a model and waits for the end of its run. */
 async function openChecked(name: string, bytes: Uint8Array) {
 	const document = await openModel(await folder.write(name, bytes));
-	// The run is told of before the report that it ends with takes the place of the one that grew.
+	// The final report replaces the growing one only after the run's end was announced.
 	await until('verdicts', () => document.session.report?.run.status === 'ok' && !document.session.running);
 	return document;
 }
@@ -72,7 +72,7 @@ describe('the tree of layers', () => {
 		await until('an empty tree', () => labels().length === 0);
 	});
 
-	it('keeps the last model while its text is looked at', async () => {
+	it('keeps the last model while its text report is active', async () => {
 		const { tree } = await extension().activate();
 		await openChecked('kept.onnx', smallModel('kept'));
 		await vscode.commands.executeCommand('batchnormLens.showReportText');
@@ -82,7 +82,7 @@ describe('the tree of layers', () => {
 		);
 	});
 
-	it('leads to the layer, also of a tab in the background', async () => {
+	it('reveals the layer, also in a background tab', async () => {
 		const { tree, editors } = await extension().activate();
 		const document = await openChecked('first.onnx', smallModel('first'));
 		const [node] = tree.getChildren();
@@ -95,19 +95,19 @@ describe('the tree of layers', () => {
 	});
 });
 
-describe('the layer chosen on the page', () => {
+describe('the layer selected on the page', () => {
 	before(() => folder.create());
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
 
-	it('is selected in the tree, as long as that is in sight', async () => {
+	it('is selected in the tree while the tree is visible', async () => {
 		const { tree, editors } = await extension().activate();
 		const document = await openChecked('two.onnx', twoLayers());
 		const selected = () => tree.view.selection[0]?.index;
 		await vscode.commands.executeCommand('workbench.view.scm');
 		await until('a hidden tree', () => !tree.view.visible);
 		await editors.reveal(document.uri, 'second');
-		// Pages come up late where one was closed just before: VS Code waits for the old one.
+		// VS Code delays a page while it closes another, so wait longer.
 		await until('the choice', () => editors.chosenLayer(document) === 1, 45_000);
 		assert.equal(tree.view.visible, false, 'the view is not opened');
 		await vscode.commands.executeCommand('batchnormLens.layers.focus');
@@ -126,7 +126,7 @@ describe('the Problems panel', () => {
 	});
 	after(() => folder.remove());
 
-	it('has one row for each layer and code, which leads to the layer, until the model is closed', async () => {
+	it('has one row per layer and code with a link to the layer, until the model is closed', async () => {
 		const { uri } = await openChecked('dead.onnx', deadModel());
 		const rows = () => vscode.languages.getDiagnostics(uri);
 		await until('rows', () => rows().length > 0);
@@ -143,7 +143,7 @@ describe('the Problems panel', () => {
 		await until('no rows', () => rows().length === 0);
 	});
 
-	it('stays empty where the settings say so, without running the model again', async () => {
+	it('is emptied by its setting without running the model again', async () => {
 		const document = await openChecked('off.onnx', deadModel());
 		const rows = () => vscode.languages.getDiagnostics(document.uri);
 		await until('rows', () => rows().length > 0);
@@ -156,7 +156,7 @@ describe('the Problems panel', () => {
 	});
 });
 
-describe('the report elsewhere', () => {
+describe('the report outside the page', () => {
 	before(() => folder.create());
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
@@ -172,7 +172,7 @@ describe('the report elsewhere', () => {
 		await until('the new text', () => document.getText().includes('`after`'));
 	});
 
-	it('is written in every format', async () => {
+	it('is exported in every format', async () => {
 		const document = await openChecked('written.onnx', deadModel());
 		const source = { dist: path.join(extension().extensionPath, 'dist'), version: '1.2.3' };
 		const write = async (format: 'json' | 'csv' | 'sarif' | 'html') => {

@@ -6,8 +6,8 @@ import { extension, Folder, openModel, smallModel, until } from './support.js';
 
 const folder = new Folder();
 
-/** Needs a window in restricted mode; in a trusted one VS Code offers no way to enter it. */
-describe('in a workspace that is not trusted', () => {
+/** Needs a window in restricted mode, which a trusted window cannot enter. */
+describe('an untrusted workspace', () => {
 	before(function () {
 		if (vscode.workspace.isTrusted) {
 			this.skip();
@@ -16,7 +16,7 @@ describe('in a workspace that is not trusted', () => {
 	});
 	after(() => folder.remove());
 
-	it('the structure is shown, and the model is not run', async () => {
+	it('shows the structure and does not run the model', async () => {
 		const document = await openModel(await folder.write('untrusted.onnx', smallModel()));
 		await until('the outcome', () => document.session.report?.run.status === 'skipped');
 		assert.match(document.session.report?.run.reason ?? '', /not trusted/);
@@ -26,7 +26,7 @@ describe('in a workspace that is not trusted', () => {
 		assert.equal(document.session.report?.run.status, 'skipped');
 	});
 
-	it('models are compared by their files alone, and none is folded', async () => {
+	it('compares models by their files alone and refuses to fold', async () => {
 		const original = await folder.write('original.onnx', smallModel());
 		const deployed = await folder.write('deployed.onnx', await foldedModel(smallModel()));
 		await vscode.commands.executeCommand('batchnormLens.compare', original, [original, deployed]);

@@ -1,4 +1,5 @@
-// The same suite in a desktop VS Code, which this downloads: npm test -- --only package && node test/extension/run-desktop.mjs
+// Runs the same suite in a desktop VS Code, which it downloads: npm test -- --only package && node
+// test/extension/run-desktop.mjs
 import { runTests } from '@vscode/test-electron';
 import { installedFolder } from '../workbench/installed.mjs';
 import { buildExtensionTests, readResults } from './run.mjs';

@@ -13,7 +13,7 @@ const bundles = path.join(outDir, 'test', 'extension');
 const resultsFile = path.join(bundles, 'results.json');
 
 /**
- * A window is trusted or restricted for all its life, so the suite needs two. `word` picks the files that are run.
+ * Runs the suite twice, because a window stays trusted or restricted for life. `word` selects files by path.
  * @typedef {{ readonly name: string, readonly word: string, readonly settings: Record<string, unknown> }} Window
  * @type {readonly Window[]}
  */
@@ -26,7 +26,7 @@ const WINDOWS = [
 	},
 ];
 
-/** Bundles the suite; returns the script that VS Code is to run, which leaves its results in a file. */
+/** Bundles the suite. Returns the script for VS Code to run, which writes its results to a file. */
 export async function buildExtensionTests() {
 	await rm(bundles, { recursive: true, force: true });
 	const files = ['test/extension/index.ts', ...findTests('test/extension')];
@@ -34,7 +34,7 @@ export async function buildExtensionTests() {
 	return index;
 }
 
-/** Prints what the suite left and counts it. */
+/** Prints the results that the suite wrote, and counts them. */
 export async function readResults() {
 	/** @type {{ title: string, error?: string }[]} */
 	const results = JSON.parse(await readFile(resultsFile, 'utf8'));
@@ -54,15 +54,15 @@ export async function runExtensionTests() {
 		await runInWindow(tests, window);
 		const { passed, failed } = await readResults();
 		total.passed += passed;
-		// A window without a test that ran was not the window that was asked for.
+		// A window in which no test ran was not in the requested mode.
 		total.failed += passed + failed > 0 ? failed : 1;
 	}
 	return total;
 }
 
 /**
- * On the files that VS Code's installer unpacked from the VSIX. They are named as the extension under test: only so
- * does the extension hand out its test interface.
+ * Runs the suite on the files that VS Code's installer unpacked from the VSIX. They are the extension under test,
+ * because only that one exposes its test interface.
  * @param {string} tests
  * @param {Window} window
  */

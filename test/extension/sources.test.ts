@@ -6,7 +6,7 @@ import { closeAllEditors, Folder, openModel, smallModel, until } from './support
 
 const folder = new Folder();
 
-/** A file system that exists only in memory, as those of remote repositories do. */
+/** In-memory file system that stands for those of remote repositories. */
 class MemoryFiles implements vscode.FileSystemProvider {
 	private readonly changes = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
 	readonly onDidChangeFile = this.changes.event;
@@ -43,7 +43,7 @@ class MemoryFiles implements vscode.FileSystemProvider {
 	rename = () => {};
 }
 
-describe('where models and their inputs come from', () => {
+describe('sources of models and inputs', () => {
 	before(() => folder.create());
 	afterEach(async () => {
 		await closeAllEditors();
@@ -52,7 +52,7 @@ describe('where models and their inputs come from', () => {
 	});
 	after(() => folder.remove());
 
-	it('a virtual file system is read whole, and what it holds is run too', async () => {
+	it('a model on a virtual file system is read whole and run', async () => {
 		const files = new MemoryFiles();
 		const registration = vscode.workspace.registerFileSystemProvider('batchnorm-test', files, { isReadonly: true });
 		try {
@@ -68,7 +68,7 @@ describe('where models and their inputs come from', () => {
 		}
 	});
 
-	it('data in a file beside the model are read, and read again when that file changes', async () => {
+	it('external data beside the model are read, and read again when they change', async () => {
 		const gamma = (...values: number[]) => folder.write('gamma.bin', new Uint8Array(Float32Array.from(values).buffer));
 		await gamma(1, 2);
 		const document = await openModel(await folder.write('external.onnx', smallModel('bn', { location: 'gamma.bin' })));
@@ -80,7 +80,7 @@ describe('where models and their inputs come from', () => {
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
 	});
 
-	it('an input file is fed to the model, and the page says so', async () => {
+	it('an input file is fed to the model and named on the page', async () => {
 		const document = await openModel(await folder.write('fed.onnx', smallModel()));
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
 		assert.deepEqual(document.session.model?.inputs, [{ name: 'x', dtype: 'float32', shape: ['N', 3, 8, 8] }]);
@@ -100,7 +100,7 @@ describe('where models and their inputs come from', () => {
 		assert.equal(document.session.report?.layers[0]?.recompute.status, 'skipped');
 	});
 
-	it('what was chosen for a model reaches the engine, and is remembered when it is opened again', async () => {
+	it('run options of a model reach the engine and are remembered when the model is opened again', async () => {
 		const uri = await folder.write('remembered.onnx', smallModel());
 		const first = await openModel(uri);
 		await until('verdicts', () => first.session.report?.run.status === 'ok');
@@ -117,7 +117,7 @@ describe('where models and their inputs come from', () => {
 		await second.plan({ files: [], choices: {} });
 	});
 
-	it('a model is not run on opening when the settings say so, but when asked', async () => {
+	it('a model is not run on opening if the setting says so, but on request', async () => {
 		await vscode.workspace.getConfiguration('batchnormLens').update('runOnOpen', false, true);
 		const document = await openModel(await folder.write('asked.onnx', smallModel()));
 		await until('the outcome', () => document.session.report?.run.status === 'skipped');
@@ -126,12 +126,13 @@ describe('where models and their inputs come from', () => {
 		assert.equal(document.session.report?.run.status, 'ok');
 	});
 
-	it('a threshold that is changed changes the findings of an open model', async () => {
+	it('a changed threshold updates the findings of an open model', async () => {
 		const document = await openModel(await folder.write('threshold.onnx', smallModel()));
 		const codes = () => document.session.report?.layers[0]?.findings.map(({ code }) => code) ?? [];
 		await until('verdicts', () => document.session.report?.run.status === 'ok');
 		assert.deepEqual(codes(), []);
-		// beta 1 is within half a standard deviation (gamma 2) of the ReLU's threshold: it never acts below that.
+		// beta 1 is within half a standard deviation (gamma 2) of the ReLU's threshold. With a limit below that, the ReLU
+		// never acts.
 		await vscode.workspace.getConfiguration('batchnormLens').update('health.sigmas', 0.25, true);
 		await until('the finding', () => codes().includes('constant-channel'));
 		await until('verdicts', () => document.session.report?.run.status === 'ok');

@@ -9,7 +9,7 @@ export { smallModel } from '../unit/support/small-model.js';
 
 export const VIEW_TYPE = 'batchnormLens.model';
 
-/** package.json as the running VS Code knows it. */
+/** Manifest of the extension as the running VS Code sees it. */
 export function manifest(): Manifest {
 	return extension().packageJSON;
 }
@@ -30,7 +30,7 @@ export function extension(): vscode.Extension<TestApi> {
 	return found;
 }
 
-/** Opens a file with our editor, through the command that a user would choose. */
+/** Opens a file with our editor through the command that a user chooses. */
 export async function openModel(uri: vscode.Uri): Promise<ModelDocument> {
 	const { editors } = await extension().activate();
 	await vscode.commands.executeCommand('batchnormLens.inspect', uri);
@@ -43,7 +43,7 @@ export async function closeAllEditors(): Promise<void> {
 	await vscode.commands.executeCommand('workbench.action.closeAllEditors');
 }
 
-/** Waits for `check` to give something other than undefined, null or false. */
+/** Waits until `check` returns a value other than undefined, null or false. */
 export async function until<T>(what: string, check: () => T | undefined | null | false, timeout = 15_000): Promise<T> {
 	const end = Date.now() + timeout;
 	for (;;) {

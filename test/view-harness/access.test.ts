@@ -37,7 +37,7 @@ async function complaints(page: Page): Promise<string[]> {
 		);
 }
 
-describe('axe finds nothing serious', () => {
+describe('axe finds no serious violation', () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
 		it(`in ${theme}`, () =>
 			withPage(harness, { theme }, async ({ page, show }) => {
@@ -79,7 +79,7 @@ describe('a screen reader', () => {
 			}
 		}));
 
-	it('hears stages, the chosen layer and the answer', () =>
+	it('hears the stages, the selected layer and the answer', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			const live = page.locator(bnl('live'));
 			await show('structure');

@@ -76,7 +76,7 @@ function everyStatus(): readonly HostToComparison[] {
 	);
 }
 
-/** What the page of a comparison is told to get into a state worth looking at. */
+/** Messages that bring the comparison page into a state to test. */
 export const COMPARISON_STATES = {
 	comparing: [{ type: 'progress', progress: { stage: 'comparing', done: 3, total: 52 } }],
 	right: show(mobilenetLayers(), {

@@ -41,7 +41,7 @@ const received = async ({ received: all }: HarnessPage) => (await all()) as read
 
 describe('the page of a comparison', () => {
 	for (const state of Object.keys(COMPARISON_STATES) as ComparisonStateName[]) {
-		it(`${state} is shown without a complaint, is never blank, and fits`, async () => {
+		it(`${state} is shown without an error, is never blank, and fits the window`, async () => {
 			for (const width of [1200, 400]) {
 				await withState(state, { width }, async ({ page }) => {
 					assert.ok(((await page.locator(bnl('page')).innerText()) ?? '').trim().length > 10);
@@ -65,7 +65,7 @@ describe('the page of a comparison', () => {
 			}));
 	}
 
-	it('opens the first wrong layer, with its evidence and what to do', () =>
+	it('opens the first wrong layer with its evidence and advice', () =>
 		withState('oneWrong', {}, async ({ page }) => {
 			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '10');
 			assert.match(
@@ -78,7 +78,7 @@ describe('the page of a comparison', () => {
 			assert.equal(await page.locator(bnl('status', '[data-status="mismatch"]')).count(), 1);
 		}));
 
-	it('shows no detail where all is right, and one for a layer that is chosen', () =>
+	it('shows no detail if all layers are right, and the detail of a selected layer', () =>
 		withState('right', {}, async (opened) => {
 			const { page } = opened;
 			assert.equal(await page.locator(bnl('detail')).isVisible(), false);
@@ -105,7 +105,7 @@ describe('the page of a comparison', () => {
 			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '1');
 		}));
 
-	it('leaves only wrong channels, and marks a channel in table and readout', () =>
+	it('filters wrong channels, and marks a channel in the table and the readout', () =>
 		withState('everyStatus', {}, async ({ page }) => {
 			await page.locator(bnl('only-wrong')).check();
 			assert.equal(await page.locator(bnl('channel-row')).count(), 7);
@@ -131,7 +131,7 @@ describe('the page of a comparison', () => {
 		});
 	});
 
-	it('names the channels that are wrong, but not all of them', async () => {
+	it('names the first wrong channels and counts the rest', async () => {
 		await withState('everyStatus', {}, async ({ page }) => {
 			assert.match(await page.locator(bnl('detail')).innerText(), /Channels that are not right:\s*2\n9\n/);
 		});
@@ -147,7 +147,7 @@ describe('the page of a comparison', () => {
 		});
 	});
 
-	it('keeps what the user chose, a closed detail too', async () => {
+	it("keeps the user's choices, also a closed detail", async () => {
 		let state: unknown;
 		await withState('oneWrong', {}, async ({ page, storedState }) => {
 			await page.locator(bnl('close')).click();
@@ -160,7 +160,7 @@ describe('the page of a comparison', () => {
 		});
 	});
 
-	it('keeps which models it is about beside that: all that the next window has to go by', () =>
+	it('stores the paths of both models for the next window', () =>
 		withState('oneWrong', {}, async ({ page, send, storedState }) => {
 			const pair = { original: 'file:///a.onnx', deployed: 'file:///b.onnx' };
 			await send({ type: 'pair', pair });
@@ -169,7 +169,7 @@ describe('the page of a comparison', () => {
 			assert.deepEqual([layer, rest.pair], [null, pair]);
 		}));
 
-	it('a failure after a comparison is a banner, and the next comparison takes it away', () =>
+	it('shows a failure after a comparison as a banner until the next comparison', () =>
 		withState('right', {}, async (opened) => {
 			await opened.send({ type: 'failure', message: 'b.onnx is gone.' });
 			assert.match(await opened.page.locator(bnl('banner')).innerText(), /b\.onnx is gone.*last comparison/);

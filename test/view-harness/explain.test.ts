@@ -50,9 +50,9 @@ async function explain(shown: LayerReport, { theme = 'dark' as ThemeName, width 
 	return result;
 }
 
-describe('how a layer was normalised', () => {
+describe("the explanation of a layer's normalization", () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
-		it(`${theme}: pictures, sizes, residuals and the verdict`, async () => {
+		it(`${theme}: shows pictures, sizes, residuals and the verdict`, async () => {
 			const { verdict, text, cards, fills } = await explain(layer(), { theme });
 			assert.equal(verdict, 'running');
 			// Of 16 cells on each of a cube's three faces.
@@ -70,7 +70,7 @@ describe('how a layer was normalised', () => {
 		});
 	}
 
-	it('names batch statistics, none, and what cannot be told', async () => {
+	it('names batch statistics, no statistics, and an undecided layer', async () => {
 		const { cards, text } = await explain(
 			layer({ mode: 'training', normalization: judged('channel', CHANNELS, SIZE) }),
 		);

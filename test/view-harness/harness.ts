@@ -119,7 +119,7 @@ async function openPage(browser: Browser, origin: string, options: OpenOptions):
 	const problems: string[] = [];
 	page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
 	page.on('pageerror', (error) => problems.push(String(error)));
-	// From outside the page, whose policy lets it fetch nothing.
+	// Fetched outside the page, because the page's policy forbids requests.
 	await page.exposeFunction('readPlotly', () => readFile(path.join(root, 'dist/plotly.min.js'), 'latin1'));
 	await page.addInitScript(installHost, { state: options.state ?? null, theme: THEMES[theme] });
 	await page.goto(`${origin}/${view}`);

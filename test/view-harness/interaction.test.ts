@@ -18,7 +18,7 @@ const focusedLayer = (page: Page): Promise<string | null> =>
 const visibleNames = (page: Page): Promise<string[]> => page.locator(`${bnl('layer-row')} .bnl-name`).allTextContents();
 
 describe('drift', () => {
-	it('is seen at a glance: the first layer that does not fit is named, framed in the overview, and a click away', () =>
+	it('names the first drifting layer, frames it in the overview, and links to it', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('done');
 			const first = page.locator(bnl('first-drift'));
@@ -35,7 +35,7 @@ describe('drift', () => {
 			assert.equal(await page.locator(bnl('plot', '[data-plot="drift"]')).isVisible(), true);
 		}));
 
-	it('is not spoken of where all layers fit, or nobody looked', () =>
+	it('is not mentioned if all layers fit or drift was not judged', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('one');
 			assert.equal(await page.locator(bnl('first-drift')).isVisible(), false);
@@ -56,7 +56,7 @@ describe('the layer table', () => {
 			assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Channels', 'focus stays');
 		}));
 
-	it('filters by name, source and finding, and says so when nothing is left', () =>
+	it('filters by name, source and finding, and explains an empty result', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('done');
 			await page.locator(bnl('filter')).fill('features.1 conv.3 BatchNorm');
@@ -71,7 +71,7 @@ describe('the layer table', () => {
 			assert.equal(await page.getByText('No layer matches the filter.').isVisible(), true);
 		}));
 
-	it('is walked by keyboard from the filter to a channel', () =>
+	it('is navigated by keyboard from the filter to a channel', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('done');
 			await page.locator(bnl('filter')).focus();
@@ -96,7 +96,7 @@ describe('the layer table', () => {
 			assert.equal(await focusedLayer(page), '2', 'focus returns to the row');
 		}));
 
-	it('keeps a thousand layers out of the document but in reach', () =>
+	it('renders only the visible rows of a thousand layers', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('many');
 			assert.ok((await page.locator(bnl('layer-row')).count()) < 100);
@@ -108,14 +108,14 @@ describe('the layer table', () => {
 			assert.ok(Number(await focusedLayer(page)) < 990);
 		}));
 
-	it('scrolls a thousand layers for the price of the rows that come into view', () =>
+	it('scrolls a thousand layers at the cost of the newly visible rows', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('many');
 			const { scroll, plain } = await page.evaluate(measureScrolling);
 			console.log(
 				`scrolling 1,000 layers: ${scroll.toFixed(1)} ms a step, a plain table of 15 rows ${plain.toFixed(1)} ms`,
 			);
-			// In one run on one machine: how fast it is says less than what it is compared with.
+			// Compares two times of one run on one machine, because absolute times vary.
 			assert.ok(scroll < 20 * plain, `${scroll} ms against ${plain} ms`);
 		}));
 });
@@ -148,7 +148,7 @@ async function measureScrolling(): Promise<{ scroll: number; plain: number }> {
 }
 
 describe('a channel', () => {
-	it('chosen in a plot is marked in every plot, the table and the readout', () =>
+	it('selected in a plot is marked in every plot, the table and the readout', () =>
 		withPage(harness, { height: 2600 }, async ({ page, show }) => {
 			await show('layer');
 			const marks = () => page.locator(`${bnl('plot')} .shapelayer path`).count();
@@ -191,7 +191,7 @@ describe('a channel', () => {
 			);
 		}));
 
-	it('is shown by its chips, wherever it was chosen, and given up by a second press', () =>
+	it('is shown by its chips wherever it was selected, and deselected by a second press', () =>
 		withPage(harness, {}, async ({ page, show, setTheme }) => {
 			await show('mismatch');
 			const pressed = () =>
@@ -227,7 +227,7 @@ describe('a channel', () => {
 });
 
 describe('the overview', () => {
-	it('leads to the layer and channel below the pointer', () =>
+	it('opens the layer and channel below the pointer', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('done');
 			const canvas = page.locator('.bnl-heatmap-canvas');
@@ -239,7 +239,7 @@ describe('the overview', () => {
 			assert.ok(Math.abs(channel - 72) <= 1, `channel ${channel} of 144 lies in the middle`);
 		}));
 
-	it('shows another quantity, and says when there is none yet', () =>
+	it('shows another quantity, and explains a missing one', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('structure');
 			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-drawn'), 'true');
@@ -249,15 +249,15 @@ describe('the overview', () => {
 		}));
 });
 
-describe('the other model', () => {
-	it('is a key press away from a page of layers', () =>
+describe('the button for a comparison', () => {
+	it('is reached by one key press on a page of layers', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('done');
 			await page.getByRole('button', { name: 'Compare with…' }).press('Enter');
 			assert.deepEqual((await received()).at(-1), { type: 'compare' });
 		}));
 
-	it('is the way on from a page without layers, where there is nothing to run', () =>
+	it('is offered on a page without layers', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('empty');
 			await page.getByRole('button', { name: 'Compare with the original…' }).press('Enter');
@@ -268,7 +268,7 @@ describe('the other model', () => {
 });
 
 describe('the view state', () => {
-	it('comes back after the page was thrown away', async () => {
+	it('is restored after the page was disposed', async () => {
 		let stored: unknown;
 		await withPage(harness, {}, async ({ page, show, storedState }) => {
 			await show('done');
@@ -289,7 +289,7 @@ describe('the view state', () => {
 		});
 	});
 
-	it('may be anything', () =>
+	it('is replaced by the default if it is malformed', () =>
 		withPage(harness, { state: { layer: 7, sort: 'x', scroll: null, metric: 'toString' } }, async ({ page, show }) => {
 			await show('done');
 			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
@@ -297,7 +297,7 @@ describe('the view state', () => {
 });
 
 describe('images', () => {
-	it('are handed to the host as PNG and SVG, in forms that it takes', () =>
+	it('are handed to the host as PNG and SVG', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('layer');
 			await page.getByRole('button', { name: /Save image.*Gamma/ }).click();

@@ -73,7 +73,7 @@ export function trainedLayer({ name, channels, size, seed, run }: LayerShape): L
 	};
 }
 
-/** What one image tells of a layer, whose output is that of `verdict`. */
+/** Statistics that one image gives for a layer whose output is that of `verdict`. */
 export function judged(
 	verdict: Exclude<Normalization['verdict'], 'cannot-tell'>,
 	channels: number,
@@ -261,7 +261,7 @@ function withDrift(layer: LayerReport): LayerReport {
 	);
 }
 
-/** A layer whose runtime result is wrong in two channels, and where one value is not a number. */
+/** A layer whose runtime result is wrong in two channels, with one NaN. */
 export function mismatchingLayer(shape: LayerShape): LayerReport {
 	const layer = trainedLayer(shape);
 	const channels = layer.recompute.perChannel;

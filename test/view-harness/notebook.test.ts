@@ -127,7 +127,7 @@ const PARAMETERS = {
 };
 
 describe('a notebook output', () => {
-	it('of kind report draws the page, plots and all', () =>
+	it('of kind report draws the page with its plots', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			await render('a', { kind: 'report', report: encodeReport(mobilenet()) as JsonObject });
 			assert.equal(await page.locator(within('a', bnl('layer-row'))).count(), 52);
@@ -142,7 +142,7 @@ describe('a notebook output', () => {
 			assert.equal(await title.evaluate((text) => getComputedStyle(text).fill), 'rgb(157, 157, 157)');
 		}));
 
-	it('of kind parameters derives the rest', () =>
+	it('of kind parameters derives scale, shift and findings', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			await render('a', PARAMETERS);
 			assert.equal(await page.locator(within('a', bnl('title'))).textContent(), 'Layer parameters');
@@ -161,7 +161,7 @@ describe('a notebook output', () => {
 			assert.ok((await page.locator(within('a', bnl('status', '[data-status="mismatch"]'))).count()) > 0);
 		}));
 
-	it('keeps other outputs’ styles out, and its own in', () =>
+	it('is isolated from the styles of other outputs', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			await render('a', PARAMETERS);
 			const table = page.locator(within('a', bnl('layer-table')));
@@ -171,7 +171,7 @@ describe('a notebook output', () => {
 			assert.equal(await page.evaluate(() => document.querySelectorAll('head style:not([id])').length), 1);
 		}));
 
-	it('says in one sentence what is wrong with its data', () =>
+	it('explains malformed data in one sentence', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			const broken: readonly unknown[] = [
 				null,
@@ -189,7 +189,7 @@ describe('a notebook output', () => {
 			}
 		}));
 
-	it('asks the extension for a model, once an output, and draws the answer', () =>
+	it('requests a model from the extension once per output and draws the answer', () =>
 		withNotebook({ messaging: true }, async ({ page, render, sent, answer, within }) => {
 			await render('a', { kind: 'model', path: 'models/net.onnx' });
 			await render('b', { kind: 'model', path: 'other.onnx' });
@@ -205,14 +205,14 @@ describe('a notebook output', () => {
 			assert.equal(await page.locator(within('b', `${bnl('failure')} p`)).textContent(), 'other.onnx does not exist.');
 		}));
 
-	it('says that there is nobody to ask', () =>
+	it('explains that the extension is missing', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			await render('a', { kind: 'model', path: 'net.onnx' });
 			const sentence = await page.locator(within('a', `${bnl('failure')} p`)).textContent();
 			assert.match(sentence ?? '', /^net\.onnx cannot be inspected here: the BatchNorm Lens extension/);
 		}));
 
-	it('goes away without a trace, alone or with all others', () =>
+	it('is disposed completely, alone or with all other outputs', () =>
 		withNotebook({ messaging: false }, async ({ page, render, dispose, within }) => {
 			for (const id of ['a', 'b', 'c']) {
 				await render(id, PARAMETERS);
@@ -228,7 +228,7 @@ describe('a notebook output', () => {
 			assert.equal(await page.locator(within('a', bnl('layer-row'))).count(), 2);
 		}));
 
-	it('shares one plotly among all outputs and gives back a global of somebody else', () =>
+	it('shares one plotly among all outputs and restores a foreign global', () =>
 		withNotebook({ messaging: false }, async ({ page, render, within }) => {
 			let loads = 0;
 			page.on('request', (request) => {

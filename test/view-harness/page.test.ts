@@ -14,7 +14,7 @@ after(() => harness.close());
 
 describe('every state', () => {
 	for (const state of Object.keys(STATES) as StateName[]) {
-		it(`${state} is shown without a complaint, and is never blank`, () =>
+		it(`${state} is shown without an error and is never blank`, () =>
 			withPage(harness, { width: 1200 }, async ({ page, show }) => {
 				await show(state);
 				assert.ok(((await page.locator(bnl('page')).textContent()) ?? '').trim().length > 10);
@@ -26,7 +26,7 @@ describe('every state', () => {
 
 describe('themes and sizes', () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
-		it(`${theme} resolves every colour that plots use`, () =>
+		it(`${theme} resolves every color that plots use`, () =>
 			withPage(harness, { theme }, async ({ page, show }) => {
 				await show('layer');
 				const bars = await page.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .bars path`).first();
@@ -36,7 +36,7 @@ describe('themes and sizes', () => {
 			}));
 	}
 
-	it('redraws in the colours of a theme that is switched to', () =>
+	it('redraws in the colors of the new theme', () =>
 		withPage(harness, { theme: 'dark' }, async ({ page, show, setTheme }) => {
 			await show('layer');
 			const label = page.locator(`${bnl('plot')} .xtitle`).first();
@@ -67,7 +67,7 @@ describe('themes and sizes', () => {
 });
 
 describe('the page', () => {
-	it('asks for plotly only when the table and every verdict are there, and leaves no globals behind', () =>
+	it('requests plotly only after the table and every verdict are shown, and leaves no globals behind', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			const marksAtRequest = async () => {
 				const sent = (await received()).map((message) => (message.type === 'mark' ? message.name : message.type));
@@ -84,7 +84,7 @@ describe('the page', () => {
 			assert.deepEqual(await page.evaluate(() => ['Plotly', 'moduleName'].filter((name) => name in window)), []);
 		}));
 
-	it('tells its milestones, each once', () =>
+	it('reports each milestone once', () =>
 		withPage(harness, {}, async ({ page, show, received, send }) => {
 			const marks = async () =>
 				(await received()).flatMap((message) => (message.type === 'mark' ? [message.name] : []));
@@ -102,7 +102,7 @@ describe('the page', () => {
 			assert.equal(await page.locator(bnl('progress')).isVisible(), false);
 		}));
 
-	it('shows progress with a button that cancels', () =>
+	it('shows progress with a Cancel button', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('structure');
 			assert.match((await page.locator(bnl('progress')).textContent()) ?? '', /17 of 52/);
@@ -110,7 +110,7 @@ describe('the page', () => {
 			assert.deepEqual((await received()).at(-1), { type: 'cancel' });
 		}));
 
-	it('tells what was run, how long each stage took, and what of the model could not be', () =>
+	it("shows the run's inputs, the duration of each stage, and the parts of the model that did not run", () =>
 		withPage(harness, {}, async ({ page, send }) => {
 			const shown = mobilenet();
 			const reason =
@@ -125,7 +125,7 @@ describe('the page', () => {
 			);
 		}));
 
-	it('keeps the last good page below a banner, and takes the banner away again', () =>
+	it('keeps the last good page below a banner, and removes the banner after recovery', () =>
 		withPage(harness, {}, async ({ page, show, send }) => {
 			await show('banner');
 			assert.match((await page.locator(bnl('banner')).textContent()) ?? '', /middle of a tensor/);
@@ -134,7 +134,7 @@ describe('the page', () => {
 			await page.locator(bnl('banner')).waitFor({ state: 'hidden' });
 		}));
 
-	it('says in one sentence that nothing can be shown, and recovers', () =>
+	it('explains in one sentence why the page is empty, and recovers', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('failure');
 			assert.equal(await page.locator(bnl('failure')).isVisible(), true);
@@ -144,7 +144,7 @@ describe('the page', () => {
 			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
 		}));
 
-	it('says what went wrong when a message makes no sense', async () => {
+	it('explains a malformed message', async () => {
 		const opened = await harness.open({});
 		try {
 			await opened.show('done');
@@ -158,7 +158,7 @@ describe('the page', () => {
 });
 
 describe('hostile names', () => {
-	it('are text everywhere, and run nothing', () =>
+	it('are shown as text everywhere and never executed', () =>
 		withPage(harness, {}, async ({ page, show, send }) => {
 			await show('hostile');
 			for (const name of HOSTILE_NAMES) {
@@ -172,13 +172,13 @@ describe('hostile names', () => {
 			assert.equal(await page.evaluate(() => 'hacked' in window), false);
 			assert.equal(await page.locator(`${bnl('page')} :is(img, script, a, iframe)`).count(), 0);
 			const text = (await page.locator(bnl('page')).textContent()) ?? '';
-			// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there.
+			// biome-ignore lint/suspicious/noControlCharactersInRegex: the test looks for exactly these characters.
 			assert.doesNotMatch(text, /[\u202e\u2066\u001b\u0007]/);
 		}));
 });
 
-describe('a layer that keeps its channels to itself', () => {
-	it('explains what is missing and draws nothing', () =>
+describe('a layer without parameter values', () => {
+	it('explains the missing values and draws no plot', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('noParameters');
 			assert.match(
@@ -200,7 +200,7 @@ describe('a layer that keeps its channels to itself', () => {
 });
 
 describe('a report that shrinks', () => {
-	it('closes a layer that is gone', () =>
+	it('closes the detail of a removed layer', () =>
 		withPage(harness, {}, async ({ page, show, send }) => {
 			await show('layer');
 			await send({ type: 'report', report: report(mobilenet().layers.slice(10)) });

@@ -13,8 +13,8 @@ after(() => harness.close());
 const field = (page: Page, name: string): Locator => page.locator(bnl('form-field', `[data-field="${name}"]`));
 const runs = (received: readonly { readonly type: string }[]) => received.filter(({ type }) => type === 'run');
 
-describe('how the model is run', () => {
-	it('is hidden until it is asked for, and then shows what was chosen', () =>
+describe('the run options', () => {
+	it('are hidden until requested, and then show the current choices', () =>
 		withPage(harness, {}, async ({ page, send, show, storedState }) => {
 			await show('done');
 			assert.equal(await page.locator(bnl('run-options')).isVisible(), false, 'nothing is known yet');
@@ -40,7 +40,7 @@ describe('how the model is run', () => {
 			assert.equal(await field(page, 'deviation').inputValue(), '0.25, 0.2, 0.2');
 		}));
 
-	it('tells of sizes that were guessed, until they are chosen or files bring them along', () =>
+	it('list guessed sizes until these are chosen or come from files', () =>
 		withPage(harness, {}, async ({ page, send, show }) => {
 			await show('done');
 			const run = async () => (await page.locator(bnl('run')).textContent()) ?? '';
@@ -55,7 +55,7 @@ describe('how the model is run', () => {
 			assert.doesNotMatch(await run(), /guessed/);
 		}));
 
-	it('sends what is in the fields and nothing for empty ones, by keyboard alone', () =>
+	it('send the filled fields only, by keyboard alone', () =>
 		withPage(harness, {}, async ({ page, received, show }) => {
 			await show('form');
 			await page.getByRole('spinbutton', { name: 'Batch' }).focus();
@@ -87,7 +87,7 @@ describe('how the model is run', () => {
 			]);
 		}));
 
-	it('keeps what no run can take from being sent, and says why', () =>
+	it('reject values that no run accepts, and give the reason', () =>
 		withPage(harness, {}, async ({ page, received, show }) => {
 			await show('form');
 			const apply = page.locator(bnl('form-run'));
@@ -109,7 +109,7 @@ describe('how the model is run', () => {
 			assert.equal(runs(await received()).length, 1);
 		}));
 
-	it('lets files be chosen without losing what is being typed, or the place of the keyboard', () =>
+	it('keep typed text and keyboard focus while files are chosen', () =>
 		withPage(harness, {}, async ({ page, received, send, show }) => {
 			await show('form');
 			await field(page, 'seed').fill('12');
@@ -126,14 +126,14 @@ describe('how the model is run', () => {
 			assert.deepEqual((await received()).at(-1), { type: 'choose-files', input: 'mask', from: 'random' });
 		}));
 
-	it('runs again as before with one button', () =>
+	it('offer a button that repeats the run', () =>
 		withPage(harness, {}, async ({ page, received, show }) => {
 			await show('form');
 			await page.locator(bnl('run-again')).click();
 			assert.deepEqual((await received()).at(-1), { type: 'run' });
 		}));
 
-	it('takes the names of a hostile model for text', () =>
+	it('show the names of a hostile model as text', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('hostileForm');
 			assert.equal(await page.evaluate(() => 'hacked' in window), false);
@@ -141,8 +141,8 @@ describe('how the model is run', () => {
 		}));
 });
 
-describe('in a workspace that is not trusted', () => {
-	it('the way to trust stands where models are run elsewhere', () =>
+describe('an untrusted workspace', () => {
+	it('shows the link to workspace trust in place of the Run button', () =>
 		withPage(harness, {}, async ({ page, received, send, show }) => {
 			await show('untrusted');
 			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);

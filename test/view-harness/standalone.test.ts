@@ -52,8 +52,8 @@ async function withFile(name: string, shown: Report, body: (opened: Opened) => P
 	}
 }
 
-describe('the page as a file', () => {
-	it('shows the report, and draws, with no request for anything', () =>
+describe('the exported page', () => {
+	it('shows the report and its plots without a network request', () =>
 		withFile('mobilenet', mobilenet(), async ({ page }) => {
 			assert.equal(await page.locator(bnl('layer-row')).count(), 52);
 			assert.equal(await page.locator(bnl('compare')).count(), 0);
@@ -68,12 +68,12 @@ describe('the page as a file', () => {
 			assert.match((await download).suggestedFilename(), /gamma-beta\.png$/);
 		}));
 
-	it('is a file that can be sent: 3 MB at most beside the report', async () => {
+	it('adds at most 3 MB to the report', async () => {
 		const { length } = toHtml(report([]), await readPageParts(path.join(root, 'dist')));
 		assert.ok(length < 3e6, `${length} characters`);
 	});
 
-	it('runs nothing that a name says', () =>
+	it('never executes a name', () =>
 		withFile('hostile', hostileReport(), async ({ page }) => {
 			const rows = page.locator(bnl('layer-row'));
 			assert.equal(await rows.count(), HOSTILE_NAMES.length);

@@ -3,7 +3,7 @@ import type { LayerReport, Report } from '../../src/core/report/types.js';
 import type { HostToWebview } from '../../src/protocol/host-webview.js';
 import { mismatchingLayer, mobilenet, report, trainedLayer, withFinding } from './networks.js';
 
-/** What the page is told, in order, to get into a state worth looking at. */
+/** Messages, in order, that bring the page into a state to test. */
 export interface HarnessState {
 	readonly messages: readonly HostToWebview[];
 	/** Name of the layer to open. */

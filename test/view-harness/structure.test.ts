@@ -32,7 +32,7 @@ const structureOf = async (state: StateName, theme: ThemeName): Promise<string> 
 
 describe('the structure of the page', () => {
 	for (const state of STATES) {
-		it(`${state} is what it was`, async () => {
+		it(`${state} equals its record`, async () => {
 			const file = path.join(root, 'test/view-harness/structure', `${state}.yml`);
 			const structure = await structureOf(state, 'dark');
 			if (process.env.UPDATE) {

@@ -19,7 +19,7 @@ const filesBelow = (folder: string): string[] =>
 		.filter((entry) => entry.isFile())
 		.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
 
-test('the package holds what runs and what licences ask for, and nothing else', () => {
+test('the package holds the program and the required licenses only', () => {
 	const runtime = `dist/bin/napi-v6/${process.platform}/${process.arch}`;
 	const expected = [
 		...['package.json', 'package.nls.json', 'readme.md', 'changelog.md', 'LICENSE.txt'],
@@ -51,7 +51,7 @@ test('the package stays below 20 MB', () => {
 	assert.ok(size < LIMIT, `${size} bytes`);
 });
 
-test('the manifest that ships says nothing of how the extension is built', () => {
+test('the shipped manifest has no development fields', () => {
 	const manifest = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
 	assert.deepEqual(
 		[manifest.devDependencies, manifest.dependencies, manifest.scripts],
@@ -78,7 +78,7 @@ test('the command line works from the installed package, runtime included', () =
 	}
 });
 
-test('every text of the manifest can be translated, and reads in English as it is written', () => {
+test('every text of the manifest can be translated and has an English version', () => {
 	const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
 	const texts: Record<string, string> = read(path.join(installed, 'package.nls.json'));
 	const shipped = readFileSync(path.join(installed, 'package.json'), 'utf8');
