@@ -1,6 +1,7 @@
 /**
- * What checking a whole model costs over merely running it, each in a fresh process: (create + run with every layer's
- * input and output captured + verify every layer) / (the runtime's own create + first run at its default level).
+ * Measures the cost of checking a whole model over running it, each in a fresh process: (create + run with every
+ * layer's input and output captured + verify every layer) / (the runtime's own create + first run at its default
+ * level).
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { mobileNetV2, resNet50 } from '../unit/support/networks.js';
 
 const RUNS = 5;
 
-/** Prints the milliseconds that a plain create and first run take. */
+/** Prints the time of a plain create and first run, in ms. */
 const PLAIN = `
 const ort = require('onnxruntime-node');
 const [, file] = process.argv;
@@ -24,13 +25,13 @@ const [, file] = process.argv;
 })();`;
 
 export interface CheckCost {
-	/** Median over pairs of runs, taken in turn. */
+	/** Median of the ratios over pairs of runs that take turns. */
 	readonly overPlainRuntime: number;
 	readonly plainMs: number;
 	readonly createMs: number;
 	readonly runMs: number;
 	readonly verifyMs: number;
-	/** Not in the ratio: finding out over which axes each layer normalizes. */
+	/** Time to find the axes over which each layer normalizes, in ms. Not part of the ratio. */
 	readonly judgeMs: number;
 }
 

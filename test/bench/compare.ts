@@ -7,13 +7,13 @@ import { openFile } from '../../src/platform/file-source.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { resNet50 } from '../unit/support/networks.js';
 
-/** The fastest counts: whatever else the machine does can only add to it. The files are in the page cache. */
+/** Attempts. The fastest counts, because other load only adds time. The files are in the page cache. */
 const REPEATS = 5;
 
 export interface CompareCost {
-	/** Opening both files, 102 MB and 102 MB, and comparing all 53 layers; nothing is run. */
+	/** Time to open both files, 102 MB each, and to compare all 53 layers without a run, in ms. */
 	readonly resnet50Ms: number;
-	/** That time over the time that only reading both files takes. */
+	/** That time over the time to read both files. */
 	readonly overReadingBothFiles: number;
 }
 
@@ -29,7 +29,7 @@ export async function benchCompare(): Promise<CompareCost> {
 		await writeFile(deployed, await foldedModel(bytes));
 		const comparing: number[] = [];
 		const reading: number[] = [];
-		// In turns, so that what slows the machine down slows both.
+		// Takes turns, so that other load slows both alike.
 		for (let repeat = 0; repeat < REPEATS; repeat++) {
 			comparing.push(await timed(() => compareFiles(original, deployed)));
 			reading.push(await timed(() => Promise.all([readFile(original), readFile(deployed)])));

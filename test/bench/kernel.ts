@@ -1,6 +1,6 @@
 /**
- * The kernels against memcpy, onnxruntime's own operator and plain TypeScript: one thread each, float32, everything
- * warm, into memory allocated before. README.md says what the numbers are and what limits them.
+ * Measures the kernels against memcpy, onnxruntime's own operator and plain TypeScript: one thread each, float32, warm
+ * caches, results in memory allocated before. README.md explains the numbers and their limits.
  */
 import { execFileSync } from 'node:child_process';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -16,26 +16,26 @@ const SHAPES: readonly (readonly number[])[] = [
 	[64, 4096],
 ];
 
-/** Turns of all contestants one after another: what else the machine does hits all of them alike. */
+/** Rounds in which all contestants take turns, so that other load affects all of them alike. */
 const ROUNDS = 21;
-/** A turn is as many calls as take about this long, and its time that of the fastest: preemption can only add to it. */
+/** Calls per turn take about this long, in ms. The fastest call counts, because preemption only adds time. */
 const TURN_MS = 12;
 
-/** Ratios of median times, the kernel's own time below the line; inputs in the kernels' memory unless said otherwise. */
+/** Ratios of median times, the kernel's time below the line. Inputs lie in kernel memory unless stated otherwise. */
 export interface KernelSpeed {
-	/** Share of memcpy's speed that y = s * x + t reaches. */
+	/** Speed of y = s * x + t as a share of memcpy's. */
 	readonly applyOverMemcpy: number;
 	readonly applySpeedupOverRuntime: number;
 	readonly verifySpeedupOverRuntime: number;
-	/** Bytes of x and y read, in 10^9 a second. */
+	/** Bytes of x and y read, in 10^9 per second. */
 	readonly verifyGBs: number;
 	readonly verifySpeedupOverScalar: number;
 	readonly momentsSpeedupOverScalar: number;
-	/** The same with x and y in ordinary arrays, brought in piece by piece. */
+	/** The same with x and y in ordinary arrays, copied in piece by piece. */
 	readonly verifyStreamedOverRuntime: number;
 }
 
-/** Runs in a process of its own: the runtime's telemetry is to be off before the library loads. */
+/** Runs in a process of its own, because the runtime's telemetry must be off before the library loads. */
 export async function benchKernel(): Promise<Record<string, KernelSpeed>> {
 	const script = `const { measureKernels } = await import(${JSON.stringify(import.meta.url)});
 		console.log(JSON.stringify(await measureKernels()));`;
@@ -85,7 +85,7 @@ async function measureShape(shape: readonly number[]): Promise<KernelSpeed> {
 	};
 }
 
-/** Data like those of a trained layer, with the runtime's own y: verification is to find nothing. */
+/** Data like a trained layer's, with the runtime's own y, so that verification finds no error. */
 async function prepare(kernel: Kernel, shape: readonly number[]) {
 	const [batch = 1, channels = 1, ...spatial] = shape;
 	const layout: Layout = { batch, channels, inner: spatial.reduce((product, size) => product * size, 1) };
@@ -136,13 +136,13 @@ function model(shape: readonly number[], parameters: Readonly<Record<string, Flo
 	});
 }
 
-/** Milliseconds of one call of each: the median over all turns. */
+/** Returns the time of one call of each contestant, in ms: the median over all rounds. */
 async function takeTurns<Name extends string>(
 	contestants: Readonly<Record<Name, () => unknown>>,
 ): Promise<Record<Name, number>> {
 	const entries = Object.entries(contestants) as [Name, () => unknown][];
 	const times = new Map<Name, number[]>(entries.map(([name]) => [name, []]));
-	// The first rounds warm up.
+	// Skips the first rounds, which warm up.
 	for (let round = -2; round < ROUNDS; round++) {
 		for (const [name, call] of entries) {
 			const time = await fastest(call);
@@ -166,7 +166,7 @@ async function fastest(call: () => unknown): Promise<number> {
 	return best;
 }
 
-/** Seeded normal deviates (mulberry32, Box-Muller). */
+/** Returns seeded normal deviates (mulberry32, Box-Muller). */
 function normals(seed: number): () => number {
 	let state = seed;
 	const uniform = () => {

@@ -13,8 +13,8 @@ import { buildModel, type GraphSpec, type NodeSpec, type TensorSpec } from '../u
 import { resNet50 } from '../unit/support/networks.js';
 
 /**
- * The fastest of this many opens counts: whatever else the machine does can only add to it. The files are in the page
- * cache, so it is the reader that is measured, not the disk.
+ * Opens per file. The fastest counts, because other load only adds time. The files are in the page cache, so the reader
+ * is measured and not the disk.
  */
 const REPEATS = 25;
 
@@ -24,9 +24,9 @@ export interface OpenCost {
 	readonly resnet50BytesRead: number;
 	/** Time for 400 MB over time for 4 MB of the same graph. */
 	readonly largeOverSmall: number;
-	/** A chain of 5,000 nodes with 5,000 small weights. */
+	/** Time for a chain of 5,000 nodes with 5,000 small weights, in ms. */
 	readonly nodes5000Ms: number;
-	/** Memory while the 400 MB are opened, beyond what the process had before. */
+	/** Peak memory while the 400 MB are opened, beyond the memory before, in bytes. */
 	readonly peakMb: number;
 }
 
@@ -54,7 +54,7 @@ export async function benchOpen(): Promise<OpenCost> {
 	}
 }
 
-/** Shortest time to open each file, in turns, so that what slows the machine down slows all. */
+/** Returns the shortest time to open each file, in ms. The files take turns, so that other load slows all alike. */
 async function measure(files: readonly string[]): Promise<number[]> {
 	const times = files.map((): number[] => []);
 	for (let repeat = 0; repeat < REPEATS; repeat++) {
@@ -69,7 +69,7 @@ async function measure(files: readonly string[]): Promise<number[]> {
 	return times.map((list) => Math.min(...list));
 }
 
-/** Opens a file once, counting bytes and watching memory at every read. */
+/** Opens a file once, counts bytes, and samples memory at every read. */
 async function observe(file: string): Promise<{ bytes: number; peakMb: number }> {
 	const source = await openFile(file);
 	const before = memory();
@@ -98,7 +98,7 @@ function memory(): number {
 	return heapUsed + external;
 }
 
-/** Streams a graph to a file; its weights share one block of zeros, so that 400 MB need no memory here either. */
+/** Streams a graph to a file. Its weights share one block of zeros, so 400 MB need no memory. */
 async function writeModel(file: string, graph: GraphSpec): Promise<string> {
 	const empty = (graph.initializers ?? []).map((tensor) => ({ ...tensor, raw: new Uint8Array(0) }));
 	const source = memorySource(buildModel({ graph: { ...graph, initializers: empty } }), file);
@@ -117,7 +117,7 @@ function product(dims: readonly number[]): number {
 	return dims.reduce((total, dim) => total * dim, 1);
 }
 
-/** `count` additions, each of a weight of `elements` float32. */
+/** Returns a graph of `count` additions, each with a weight of `elements` float32 values. */
 function chain(count: number, elements: number): GraphSpec {
 	const initializers = Array.from(
 		{ length: count },

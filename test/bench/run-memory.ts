@@ -1,6 +1,6 @@
 /**
- * What a run takes that captures ten times its budget, beyond what the engine and the model take themselves: the most
- * memory the engine's process ever had, less that of the same process on a model of nothing, less the file's size.
+ * Measures the memory of a run that captures ten times its budget, beyond engine and model: the peak of the engine's
+ * process, less the peak of the same process on a model without captured tensors.
  */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,9 +15,9 @@ const SHAPE = [8, 16, 128, 128] as const;
 const BLOCKS = 40;
 
 export interface RunMemory {
-	/** Memory beyond engine and model, as a share of the budget. */
+	/** Peak memory beyond engine and model, as a share of the budget. */
 	readonly peakOverBudget: number;
-	/** Bytes that the layers' tensors come to, as a share of the budget. */
+	/** Bytes of the layers' tensors, as a share of the budget. */
 	readonly capturedOverBudget: number;
 	readonly peakMb: number;
 	readonly engineMb: number;
@@ -47,7 +47,7 @@ export async function benchRun(): Promise<RunMemory> {
 	}
 }
 
-/** Most memory of the engine's process while it inspects the model, in bytes. */
+/** Returns the peak memory of the engine's process while it inspects the model, in bytes. */
 async function peakOf(file: string): Promise<number> {
 	const lines: string[] = [];
 	const entry = path.resolve('test', 'bench', 'report-peak.cjs');
@@ -62,7 +62,7 @@ async function peakOf(file: string): Promise<number> {
 	} finally {
 		client.dispose();
 	}
-	// What the engine printed may arrive after its answer.
+	// Output of the engine may arrive after its answer.
 	for (let attempt = 0; attempt < 100; attempt++) {
 		const peak = lines.map((line) => /^peak (\d+)$/.exec(line)?.[1]).find((match) => match !== undefined);
 		if (peak !== undefined) {

@@ -1,4 +1,4 @@
-// Measures on this machine: npm run --silent bench -- [--json] [PART…]; a PART is open, kernel, check, compare or run.
+// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare or run.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,7 +6,7 @@ import { ensureDependencies } from '../workbench/dependencies.mjs';
 import { root } from '../workbench/paths.mjs';
 
 /**
- * Each part is a function bench<Name> that resolves to plain numbers by name, in the file here that is called so.
+ * Each part is a function bench<Name> in the file of its name, and resolves to plain numbers by name.
  * @type {Record<string, string>}
  */
 const PARTS = { open: 'open', kernel: 'kernel', check: 'check', compare: 'compare', run: 'run-memory' };
@@ -32,7 +32,7 @@ for (const part of Object.keys(PARTS).filter((name) => words.length === 0 || wor
 console.log(process.argv.includes('--json') ? JSON.stringify(results, null, '\t') : table(results));
 
 /**
- * One line a number, named by its path.
+ * Prints one line per number, named by its path.
  * @param {Record<string, unknown>} values
  */
 function table(values) {

@@ -9,14 +9,14 @@ import { mutate } from './mutate.js';
 import { Random } from './random.js';
 import { seedModels } from './seeds.js';
 
-/** No mutation of a small model may take longer, in milliseconds of processor time: the machine may be busy. */
+/** Limit for one mutation of a small model, in ms of processor time, because the machine may be busy. */
 const TIME_LIMIT = 1000;
 
 const EXTERNAL: ExternalFiles = { open: async (location) => memorySource(new Uint8Array(24), location) };
 
 const SEEDS = seedModels();
 
-/** The bytes of one mutation: a function of seed and index alone. */
+/** Returns the bytes of one mutation, which depend on seed and index alone. */
 export function mutant(seed: number, index: number): Uint8Array {
 	const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
 	return mutate(random.pick(SEEDS), random.pick(SEEDS), random);
@@ -35,7 +35,7 @@ export async function examine(bytes: Uint8Array): Promise<string | undefined> {
 	return milliseconds > TIME_LIMIT ? `It took ${milliseconds.toFixed(0)} ms.` : undefined;
 }
 
-/** Everything that is done with a model that was opened: typed errors are answers, anything else escapes. */
+/** Exercises an opened model. Typed errors are valid answers; any other error is thrown. */
 async function use(source: ByteSource): Promise<void> {
 	const model = await typed(readModel(source));
 	if (!model) {

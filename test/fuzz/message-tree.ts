@@ -1,16 +1,16 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-/** A protobuf field as a value that can be moved, changed and written again with the right lengths around it. */
+/** A protobuf field as a value that can be moved, changed and written again with correct lengths. */
 export interface TreeField {
 	number: number;
-	/** bigint: a varint; bytes: anything length-delimited, or the 4 or 8 bytes of a fixed number; list: a message. */
+	/** bigint: a varint. bytes: a length-delimited value, or the 4 or 8 bytes of a fixed number. list: a message. */
 	value: bigint | Uint8Array | TreeField[];
 	wire: WireType;
 	/** Type of the message, or of the one that the field is in; see {@link MESSAGES}. */
 	type: string;
 }
 
-/** Which fields of onnx.proto are messages, and of which type. */
+/** Fields of onnx.proto that are messages, with their types. */
 export const MESSAGES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 	Model: { 7: 'Graph', 8: 'Opset', 14: 'Entry', 25: 'Function' },
 	Graph: { 1: 'Node', 5: 'Tensor', 11: 'Value', 12: 'Value', 13: 'Value', 15: 'Sparse' },
@@ -61,7 +61,7 @@ export function writeTree(fields: readonly TreeField[], writer = new BinaryWrite
 	return writer;
 }
 
-/** Every field of a tree, each with the list that it is in. */
+/** Lists every field of a tree with the list that contains it. */
 export function* everyField(fields: TreeField[]): Generator<{ field: TreeField; siblings: TreeField[] }> {
 	for (const field of fields) {
 		yield { field, siblings: fields };

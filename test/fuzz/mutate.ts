@@ -19,10 +19,10 @@ const NUMBERS = [
 	-(2n ** 63n),
 ] as const;
 
-/** Copies of copies must not make large models of small ones. */
+/** Limits the size, because repeated copying would make large models of small ones. */
 const MAX_FIELDS = 20_000;
 
-/** One mutation of a valid model: of its bytes, or of its fields with all lengths put right again. */
+/** Returns one mutation of a valid model: of its bytes, or of its fields with all lengths corrected. */
 export function mutate(model: Uint8Array, other: Uint8Array, random: Random): Uint8Array {
 	return random.chance(0.4) ? mutateBytes(model, other, random) : mutateFields(model, other, random);
 }
@@ -77,7 +77,7 @@ function splice(
 interface FieldMutation {
 	field: TreeField;
 	siblings: TreeField[];
-	/** Every field of the model, and of another. */
+	/** Every field of the model, and of a second model. */
 	all: readonly { field: TreeField; siblings: TreeField[] }[];
 	foreign: readonly { field: TreeField; siblings: TreeField[] }[];
 	random: Random;
@@ -97,7 +97,7 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 		field.wire = random.below(8);
 	},
 	function swapValue({ field, all, random }) {
-		// With a value of the same kind, names above all: cycles, duplicates, tensors of another's shape.
+		// Replaces a value by another of its kind. Names make cycles, duplicates, and tensors of a wrong shape.
 		const alike = all.filter((other) => typeof other.field.value === typeof field.value);
 		field.value = structuredClone(random.pick(alike)?.field.value ?? field.value);
 	},
@@ -124,7 +124,7 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 		}
 	},
 	function nest({ field, random }) {
-		// The graph of a branch inside itself, some levels deep.
+		// Puts the graph of a branch inside itself, some levels deep.
 		if (Array.isArray(field.value) && field.type === 'Graph') {
 			for (let depth = 1 + random.below(30); depth > 0; depth--) {
 				field.value = nestGraph(field.value);

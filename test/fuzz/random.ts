@@ -1,4 +1,4 @@
-/** Seeded random numbers (mulberry32): the same seed makes the same mutations on every machine. */
+/** Seeded random numbers (mulberry32): the same seed gives the same mutations on every machine. */
 export class Random {
 	#state: number;
 
@@ -14,7 +14,7 @@ export class Random {
 		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
 	}
 
-	/** An integer from 0 to `below` - 1; 0 when there is none. */
+	/** Returns an integer from 0 to `below` - 1, or 0 if `below` is 0. */
 	below(below: number): number {
 		return Math.floor(this.next() * below);
 	}

@@ -1,4 +1,5 @@
-// Opens mutated models and looks for anything but a model or a typed error: node test/fuzz/run.mjs [--count N] [--seed S] [--only INDEX]
+// Opens mutated models and reports any result other than a model or a typed error: node test/fuzz/run.mjs [--count N]
+// [--seed S] [--only INDEX]
 import { fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,13 +9,13 @@ import { buildTests } from '../../esbuild.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** A mutation that keeps the worker busy this long has hung it; slow ones it reports itself. In milliseconds. */
+/** Time after which a mutation counts as a hang, in ms. The worker itself reports slow mutations. */
 const HANG = 30_000;
 
-/** The whole process of the worker, Node's own 60 MB included. */
+/** Memory limit for the whole worker process, in bytes, including 60 MB of Node's own. */
 const MEMORY_MB = 256;
 
-/** Crashes and hangs cost a new process each: after some, the rest is not worth waiting for. */
+/** Maximum number of crashes and hangs, each of which costs a new process, before the run gives up. */
 const MAX_DEATHS = 20;
 
 const { values } = parseArgs({
@@ -46,7 +47,7 @@ console.log(`${next - first - failures.size} passed, ${failures.size + (end - ne
 process.exitCode = failures.size > 0 ? 1 : 0;
 
 /**
- * Runs one worker until it is done, dies or hangs.
+ * Runs one worker until it ends, crashes or hangs.
  * @param {number} start
  * @returns {Promise<{ reached: number, ending?: string }>} the last mutation it took up, and how it ended if not well
  */

@@ -7,7 +7,7 @@ import {
 	type TensorSpec,
 } from '../unit/support/model-builder.js';
 
-/** Valid models that together use every part of the format that the reader knows. */
+/** Valid models that together use every part of the format that the reader supports. */
 export function seedModels(): readonly [Uint8Array, ...Uint8Array[]] {
 	return [
 		buildModel({ producer: 'pytorch', graph: conv('raw', 'float32'), metadata: { author: 'x' } }),

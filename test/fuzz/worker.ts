@@ -1,5 +1,5 @@
-// node worker.mjs SEED FIRST END: examines the mutations FIRST to END - 1 and reports to the process that forked it,
-// which notices when it hangs or dies: { index } before each, { index, failure } after a bad one, { peakMb } at the end.
+// node worker.mjs SEED FIRST END: examines the mutations FIRST to END - 1 and reports to the parent process, which
+// notices a hang or a crash: { index } before each, { index, failure } after a failure, { peakMb } at the end.
 import { examine, mutant } from './examine.js';
 
 const [seed = 0, first = 0, end = 0] = process.argv.slice(2).map(Number);

@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => harness.close());
 
-/** Serious and critical findings, one line each. */
+/** Returns serious and critical violations, one line each. */
 async function complaints(page: Page): Promise<string[]> {
 	await page.evaluate(axe);
 	const { violations, passes } = await page.evaluate(() =>

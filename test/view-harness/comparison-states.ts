@@ -7,7 +7,7 @@ const show = (...args: Parameters<typeof sampleComparison>): readonly HostToComp
 	{ type: 'comparison', comparison: sampleComparison(...args) },
 ];
 
-/** MobileNetV2's names, each layer folded right. */
+/** MobileNetV2's layer names, each layer folded correctly. */
 function mobilenetLayers(): LayerComparison[] {
 	return Array.from({ length: 52 }, (_, i) =>
 		comparedLayer({

@@ -12,7 +12,7 @@ before(async () => {
 });
 after(() => harness.close());
 
-/** Opens the page of a comparison in a state, waits for its plots, and expects that nothing complained. */
+/** Opens the comparison page in a state, waits for its plots, and expects no error. */
 function withState(
 	state: ComparisonStateName,
 	options: OpenOptions,
@@ -60,7 +60,7 @@ describe('the page of a comparison', () => {
 			withState('oneWrong', { theme }, async ({ page }) => {
 				const mark = page.locator(`${bnl('plot', '[data-plot="bias"]')} .points path`).first();
 				const fill = await mark.evaluate((path) => getComputedStyle(path).fill);
-				// plotly's own default, which it falls back to for colours that it does not understand.
+				// Default color of plotly, which it uses for colors that it cannot parse.
 				assert.notEqual(fill, 'rgb(31, 119, 180)');
 			}));
 	}

@@ -22,7 +22,7 @@ function layer(overrides: Partial<LayerReport> = {}): LayerReport {
 	return { ...trainedLayer({ name: 'bn', channels: CHANNELS, size: SIZE, seed: 3, run: true }), ...overrides };
 }
 
-/** The layer's methods as a person reads them, and what marks them. */
+/** Reads the cards of the three methods as a person does: texts and marks. */
 async function explain(shown: LayerReport, { theme = 'dark' as ThemeName, width = 1200 } = {}) {
 	let result = { verdict: '', text: '', cards: [] as string[][], fills: [] as string[], spills: 0 };
 	await withPage(harness, { theme, width, height: 1400 }, async ({ page, send }) => {
@@ -55,7 +55,7 @@ describe("the explanation of a layer's normalization", () => {
 		it(`${theme}: shows pictures, sizes, residuals and the verdict`, async () => {
 			const { verdict, text, cards, fills } = await explain(layer(), { theme });
 			assert.equal(verdict, 'running');
-			// Of 16 cells on each of a cube's three faces.
+			// Each of a cube's three faces has 16 cells.
 			assert.deepEqual(cards, [
 				['location', 'false', '24'],
 				['activation', 'false', '5'],

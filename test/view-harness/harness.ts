@@ -14,11 +14,11 @@ import { type HarnessState, STATES, type StateName } from './states.js';
 import { THEMES, type ThemeName } from './themes.js';
 
 /**
- * The built page in a real browser, without VS Code: the same HTML under the same content security policy, with
- * VS Code's side played by the test.
+ * The built page in a real browser without VS Code: the same HTML under the same content security policy. The test
+ * plays VS Code.
  */
 export interface Harness {
-	/** The server's address, for pages of the caller's own. */
+	/** Address of the server, for pages that a test adds. */
 	readonly origin: string;
 	open(options: OpenOptions): Promise<HarnessPage>;
 	newContext(options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext>;
@@ -26,12 +26,12 @@ export interface Harness {
 }
 
 export interface OpenOptions {
-	/** Which page; default: that of a model. */
+	/** Page to open. Default: the page of a model. */
 	readonly view?: 'webview' | 'comparison';
 	readonly theme?: ThemeName;
 	readonly width?: number;
 	readonly height?: number;
-	/** What an earlier page stored with setState. */
+	/** State that an earlier page stored with setState. */
 	readonly state?: unknown;
 	readonly zoom?: number;
 	readonly reducedMotion?: boolean;
@@ -39,9 +39,9 @@ export interface OpenOptions {
 
 export interface HarnessPage {
 	readonly page: Page;
-	/** Console errors, page errors and violations of the policy so far. */
+	/** Console errors, page errors and policy violations so far. */
 	readonly problems: readonly string[];
-	/** Messages from the page so far. */
+	/** Messages that the page sent so far. */
 	received(): Promise<readonly WebviewToHost[]>;
 	send(message: HostToWebview | HostToComparison): Promise<void>;
 	/** Sends a state's messages, opens its layer and waits until its plots are drawn. */
@@ -155,7 +155,7 @@ async function showState(
 	await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50))));
 }
 
-/** Opens the page, does something there, and expects that nothing complained. */
+/** Opens the page, runs `act` there, and expects no error. */
 export async function withPage(
 	harness: Harness,
 	options: OpenOptions,
@@ -170,10 +170,10 @@ export async function withPage(
 	}
 }
 
-/** A selector for one of the view's own handles. */
+/** Returns a selector for a handle of the view. */
 export const bnl = (handle: Handle, attributes = ''): string => `[data-bnl="${handle}"]${attributes}`;
 
-/** Waits until every plot that has something to draw is drawn. */
+/** Waits until every plot with data is drawn. */
 export async function drawn(page: Page): Promise<void> {
 	await page.waitForFunction(
 		() => {
@@ -185,7 +185,7 @@ export async function drawn(page: Page): Promise<void> {
 	);
 }
 
-/** Runs in the page before its own scripts: what VS Code puts there. */
+/** Runs in the page before its own scripts and provides the objects that VS Code provides. */
 function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[ThemeName] }): void {
 	const harness = {
 		received: [] as unknown[],
@@ -231,7 +231,7 @@ function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[
 			return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, restore(child)]));
 		},
 	});
-	// The body does not exist yet when this runs, and the page's script must already find its theme.
+	// The body does not exist yet when this runs, but the page's script needs the theme at its start.
 	const observer = new MutationObserver(() => {
 		if (document.body) {
 			observer.disconnect();
@@ -243,7 +243,7 @@ function installHost({ state, theme }: { state: unknown; theme: (typeof THEMES)[
 
 declare global {
 	interface Window {
-		/** The text of plotly.min.js, a character a byte. */
+		/** Content of plotly.min.js, one character per byte. */
 		readPlotly(): Promise<string>;
 		harness: {
 			received: unknown[];
@@ -254,7 +254,7 @@ declare global {
 	function restoreArrays(value: unknown): unknown;
 }
 
-/** Typed arrays do not survive the browser driver's own channel. */
+/** The browser driver's channel does not preserve typed arrays. */
 function flattenArrays(value: unknown): unknown {
 	if (value instanceof Float64Array) {
 		return { $float64: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };

@@ -11,7 +11,7 @@ before(async () => {
 });
 after(() => harness.close());
 
-/** The `data-layer` of the focused row, or null. */
+/** Returns the `data-layer` of the focused row, or null. */
 const focusedLayer = (page: Page): Promise<string | null> =>
 	page.evaluate(() => document.activeElement?.getAttribute('data-layer') ?? null);
 
@@ -120,7 +120,10 @@ describe('the layer table', () => {
 		}));
 });
 
-/** Runs in the page: medians of a step of 15 rows, and of building and laying out as many rows of plain text. */
+/**
+ * Runs in the page: returns median times of a step of 15 rows, and of building and laying out as many rows of plain
+ * text, in ms.
+ */
 async function measureScrolling(): Promise<{ scroll: number; plain: number }> {
 	const scroller = document.querySelector<HTMLElement>('.bnl-grid-scroller');
 	const aside = document.body.appendChild(document.createElement('div'));
@@ -164,7 +167,7 @@ describe('a channel', () => {
 			const channel = await page.locator(bnl('channel-readout')).getAttribute('data-channel');
 			const row = page.locator(bnl('channel-row', `[data-channel="${channel}"]`));
 			assert.equal(await row.getAttribute('aria-selected'), 'true');
-			// One line in each of the five plots over channels, a ring in both halves of the scatter plot.
+			// One line in each of the five plots over channels, and a ring in both panels of the scatter plot.
 			await page.waitForFunction(
 				(wanted) => document.querySelectorAll('[data-bnl="plot"] .shapelayer path').length === wanted,
 				before + 7,

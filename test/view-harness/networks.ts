@@ -1,8 +1,8 @@
 import type { Finding, LayerReport, Normalization, Recompute, Report } from '../../src/core/report/types.js';
 
-/** Made-up reports that look like those of real models: the same numbers every time. */
+/** Synthetic reports that resemble real models. Seeded, so the numbers never change. */
 
-/** A seeded generator of numbers in [0, 1) (mulberry32). */
+/** Returns a seeded generator of numbers in [0, 1) (mulberry32). */
 export function random(seed: number): () => number {
 	let state = seed >>> 0;
 	return () => {
@@ -27,7 +27,7 @@ export interface LayerShape {
 	readonly run: boolean;
 }
 
-/** A trained-looking layer that recomputes within its bound. */
+/** Returns a layer with realistic parameters that recomputes within its bound. */
 export function trainedLayer({ name, channels, size, seed, run }: LayerShape): LayerReport {
 	const next = random(seed);
 	const fill = (value: (channel: number) => number): Float64Array =>
@@ -126,7 +126,7 @@ export function report(layers: readonly LayerReport[], overrides: Partial<Report
 	};
 }
 
-/** Names, channels and sizes of MobileNet-V2's 52 normalizations, with a few findings as real models have them. */
+/** Names, channels and sizes of MobileNetV2's 52 normalizations, with a few findings as in real models. */
 export function mobilenet(run = true): Report {
 	const layers = mobilenetShapes().map(([name, channels, size], i) =>
 		trainedLayer({ name, channels, size, seed: i + 1, run }),

@@ -16,13 +16,13 @@ after(() => harness.close());
 
 interface Notebook {
 	readonly page: Page;
-	/** Draws a payload into an output of its own. */
+	/** Renders a payload into a new output. */
 	render(id: string, payload: unknown): Promise<void>;
 	dispose(id?: string): Promise<void>;
-	/** Messages of the renderer to the extension so far. */
+	/** Messages that the renderer sent to the extension so far. */
 	sent(): Promise<readonly { readonly type: string; readonly id: string; readonly path: string }[]>;
 	answer(message: unknown): Promise<void>;
-	/** A selector within an output; playwright looks into shadow roots. */
+	/** Selector within an output. Playwright looks into shadow roots. */
 	within(id: string, selector: string): string;
 }
 
@@ -58,7 +58,7 @@ async function withNotebook(
 	}
 }
 
-/** Runs in the page: plays VS Code's side. */
+/** Runs in the page and plays VS Code. */
 async function startRenderer(options: {
 	script: string;
 	messaging: boolean;
@@ -68,7 +68,7 @@ async function startRenderer(options: {
 		document.documentElement.style.setProperty(`--vscode-${name}`, value);
 	}
 	document.body.className = options.theme.classes.join(' ');
-	// Other renderers' styles share the document.
+	// The document also holds the styles of other renderers.
 	const foreign = document.createElement('style');
 	foreign.textContent = 'table { border: 9px solid red } td { padding: 20px } button { display: none }';
 	document.head.appendChild(foreign);

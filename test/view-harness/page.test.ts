@@ -31,7 +31,7 @@ describe('themes and sizes', () => {
 				await show('layer');
 				const bars = await page.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .bars path`).first();
 				const fill = await bars.evaluate((path) => getComputedStyle(path).fill);
-				// plotly's own default, which it falls back to for colours that it does not understand.
+				// Default color of plotly, which it uses for colors that it cannot parse.
 				assert.notEqual(fill, 'rgb(31, 119, 180)');
 			}));
 	}

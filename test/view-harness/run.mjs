@@ -1,4 +1,5 @@
-// The view alone, in a real browser: node test/view-harness/run.mjs [WORD…] tests it, `shots` takes pictures (see shots.ts).
+// Tests the view alone in a real browser: node test/view-harness/run.mjs [WORD…]. The word `shots` takes pictures (see
+// shots.ts).
 import { spawnSync } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 import { buildTests } from '../../esbuild.mjs';

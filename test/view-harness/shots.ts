@@ -9,10 +9,11 @@ import { drawn, type HarnessPage, startHarness } from './harness.js';
 import { STATES, type StateName } from './states.js';
 import { THEMES, type ThemeName } from './themes.js';
 
-// Pictures of every state in every theme: node test/view-harness/run.mjs shots [STATE,…] [THEME,…] [WIDTH,…]
-// A STATE may be one of comparison-states.ts, or the file of a report (inspect --json) or a comparison (compare --json), with
-// #INDEX the layer to open; HEIGHT in the environment.
-/** Time enough for every plot of a comparison. */
+// Takes pictures of every state in every theme: node test/view-harness/run.mjs shots [STATE,…] [THEME,…] [WIDTH,…]
+// A STATE is one of states.ts or comparison-states.ts, or the file of a report (inspect --json) or a comparison
+// (compare --json).
+// #INDEX behind it selects the layer to open. HEIGHT in the environment sets the height.
+/** Time that every plot of a comparison needs, in ms. */
 const DRAWING_MILLISECONDS = 3000;
 const [states, themes, widths] = process.argv.slice(2).map((list) => list.split(',').filter(Boolean));
 const folder = path.join(outDir, 'view-screenshots');
@@ -49,7 +50,7 @@ try {
 }
 console.log(folder);
 
-/** undefined: not a comparison. */
+/** Undefined for a model's page. */
 async function comparisonMessages(state: string): Promise<readonly HostToComparison[] | undefined> {
 	if (state in COMPARISON_STATES) {
 		return COMPARISON_STATES[state as ComparisonStateName];

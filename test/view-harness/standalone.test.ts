@@ -21,11 +21,11 @@ after(() => browser.close());
 
 interface Opened {
 	readonly page: Page;
-	/** Everything that was asked for beside the file itself. */
+	/** Requests of the page other than the file itself. */
 	readonly requests: readonly string[];
 }
 
-/** Writes the page, opens it from disk, and expects silence: no complaint, no request. */
+/** Writes the page, opens it from disk, and expects no error and no request. */
 async function withFile(name: string, shown: Report, body: (opened: Opened) => Promise<void>): Promise<void> {
 	const folder = path.join(outDir, 'standalone');
 	await mkdir(folder, { recursive: true });
@@ -60,7 +60,7 @@ describe('the exported page', () => {
 			await page.locator(bnl('layer-row', '[data-layer="0"]')).click();
 			await drawn(page);
 			assert.ok((await page.locator(`${bnl('plot')} .bars path`).count()) > 10);
-			// A button that has nobody to answer it is not there.
+			// The exported page has no buttons that need VS Code.
 			assert.equal(await page.locator(bnl('cancel')).isVisible(), false);
 			await page.screenshot({ path: path.join(outDir, 'standalone', 'mobilenet.png') });
 			const download = page.waitForEvent('download');
@@ -78,7 +78,7 @@ describe('the exported page', () => {
 			const rows = page.locator(bnl('layer-row'));
 			assert.equal(await rows.count(), HOSTILE_NAMES.length);
 			await page.screenshot({ path: path.join(outDir, 'standalone', 'hostile.png') });
-			// Not a click: what the model says about its run takes most of the window here.
+			// Selects the layer by state, not by a click, because the run's description covers most of the window here.
 			await rows.nth(1).dispatchEvent('click');
 			await page.locator(bnl('detail')).waitFor();
 			await drawn(page);

@@ -8,20 +8,20 @@ export interface HarnessState {
 	readonly messages: readonly HostToWebview[];
 	/** Name of the layer to open. */
 	readonly open?: string;
-	/** Whether the form of how to run the model is opened. */
+	/** True if the run options are open. */
 	readonly form?: true;
 }
 
 const show = (shown: Report): HostToWebview => ({ type: 'report', report: shown });
 
-/** Markup, links, script, direction marks, terminal escapes, line breaks, and sheer length. */
+/** Markup, links, script, direction marks, terminal escapes, line breaks, and a very long name. */
 export const HOSTILE_NAMES = [
 	'<img src=x onerror="window.hacked=1"><b>bold</b>',
 	'</script><script>window.hacked=1</script>',
 	'<a href="https://example.com">click me</a> https://example.com/x',
 	'right\u202eto\u2066left \u0007bell \u001b[31mred\u001b[0m',
 	'two\nlines\r\nand\ttabs',
-	// biome-ignore lint/suspicious/noTemplateCurlyInString: a placeholder of templates is what it is about.
+	// biome-ignore lint/suspicious/noTemplateCurlyInString: the name contains a placeholder of templates on purpose.
 	'%{y} {{template}} ${value} &amp; &lt;b&gt;',
 	`long/${'segment/'.repeat(1250)}end`,
 ];

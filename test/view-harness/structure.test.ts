@@ -8,8 +8,8 @@ import type { StateName } from './states.js';
 import { THEMES, type ThemeName } from './themes.js';
 
 /**
- * What the page says and offers in each state, as assistive technology sees it, against what is stored beside this
- * file. After a change that is meant: UPDATE=1 node test/view-harness/run.mjs structure, and read the difference.
+ * Content of the page in each state as assistive technology sees it, compared with the record beside this file. After
+ * an intended change run UPDATE=1 node test/view-harness/run.mjs structure, and read the difference.
  */
 const STATES: readonly StateName[] = ['opening', 'mismatch', 'skipped', 'noParameters', 'one', 'empty', 'failure'];
 
@@ -24,7 +24,7 @@ const structureOf = async (state: StateName, theme: ThemeName): Promise<string> 
 	await withPage(harness, { theme }, async ({ page, show }) => {
 		await show(state);
 		const snapshot = await page.locator(bnl('page')).ariaSnapshot();
-		// The texts inside of plots depend on fonts; what they show is in the name of the image around them.
+		// Texts inside plots depend on fonts, and the name of the surrounding image describes the plot.
 		structure = `${snapshot.replace(/^ +- img(: .*)?\n/gm, '')}\n`;
 	});
 	return structure;

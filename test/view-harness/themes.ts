@@ -1,4 +1,4 @@
-/** VS Code's own themes as a webview sees them: classes of <body> and the variables that the view reads. */
+/** VS Code's themes as a webview sees them: classes of <body>, and the variables that the view reads. */
 export interface HarnessTheme {
 	readonly classes: readonly string[];
 	readonly variables: Readonly<Record<string, string>>;

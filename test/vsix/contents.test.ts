@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { smallModel } from '../unit/support/small-model.js';
 import { root } from '../workbench/paths.mjs';
 
-/** Set by the runner: the package for this platform, and the folder that VS Code unpacked it to. */
+/** Set by the runner: the package for this platform, and the folder into which VS Code unpacked it. */
 const { BATCHNORM_LENS_VSIX: vsix = '', BATCHNORM_LENS_INSTALLED: installed = '' } = process.env;
 const LIMIT = 20e6;
 /** VS Code does not show pictures that lie beside a README. */
@@ -40,7 +40,7 @@ test('the package holds the program and the required licenses only', () => {
 			.filter((name) => name !== README_PICTURE)
 			.map((name) => `media/${name}`),
 	];
-	// VS Code's installer leaves a note of its own.
+	// VS Code's installer adds a file of its own.
 	const found = filesBelow(installed).filter((name) => name !== '.vsixmanifest');
 	assert.deepEqual(found.sort(), expected.sort());
 });
@@ -89,7 +89,7 @@ test('every text of the manifest can be translated and has an English version', 
 	const restored = JSON.parse(shipped, (_key, value) =>
 		typeof value === 'string' ? value.replace(/^%(.+)%$/, (_match, key) => texts[key] ?? '') : value,
 	);
-	// What the installer adds is its own.
+	// Adds the file that the installer writes.
 	delete restored.__metadata;
 	assert.deepEqual(restored, written);
 	const untranslated = [

@@ -2,7 +2,7 @@ import { buildTests } from '../../esbuild.mjs';
 import { findTests, runNodeTests } from '../node-tests.mjs';
 import { packageAndInstall } from '../workbench/installed.mjs';
 
-/** Packages the extension, installs it into a clean VS Code and looks at what arrived there. */
+/** Packages the extension, installs it into a clean VS Code, and checks the installed files. */
 export async function runPackageTests() {
 	const { vsix, folder } = await packageAndInstall();
 	process.env.BATCHNORM_LENS_VSIX = vsix;
