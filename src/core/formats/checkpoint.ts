@@ -1,0 +1,105 @@
+import type { CheckpointTensor, UnreadableTensor } from './tensor.js';
+
+export type CheckpointFormat = 'pytorch' | 'pytorch-legacy' | 'torchscript' | 'safetensors';
+
+/** A module that the file describes by class; files of names and tensors alone have none. */
+export interface CheckpointModule {
+	/** Path, for example "layer1.0.bn1"; '' is the root. */
+	readonly name: string;
+	/** Class without its package, for example "BatchNorm2d". */
+	readonly className: string;
+	/** Numbers, flags and lists of numbers among its attributes: eps, momentum, groups, transposed, … */
+	readonly settings: ReadonlyMap<string, Setting>;
+}
+
+export type Setting = number | boolean | string | readonly number[];
+
+/** Operator that may stand in front of a batch normalization: a hypothesis that only other evidence can confirm. */
+export interface FrontCandidate {
+	readonly weight: CheckpointTensor;
+	readonly bias: CheckpointTensor | undefined;
+	/** Axis of the weight whose size is the number of output channels (divided by `groups` if transposed). */
+	readonly outputAxis: 0 | 1;
+	/** Groups of a transposed convolution, derived from the shapes; undefined if the output axis is 0. */
+	readonly groups: number | undefined;
+	/** Batch normalizations between the weight and this layer in the order of the tensors. */
+	readonly layersBetween: number;
+}
+
+/** A batch normalization, found by the names of its statistics. */
+export interface CheckpointLayer {
+	/** Path of the module, for example "layer1.0.bn1". */
+	readonly name: string;
+	readonly channels: number;
+	/** Undefined without an affine part (affine=False, scale=False). */
+	readonly gamma: CheckpointTensor | undefined;
+	readonly beta: CheckpointTensor | undefined;
+	readonly mean: CheckpointTensor;
+	readonly variance: CheckpointTensor;
+	/** Scalar counter of training steps; a value of 0 means that the statistics were never updated. */
+	readonly batchesTracked: CheckpointTensor | undefined;
+	/** Undefined if the file does not hold it: a state_dict never does. */
+	readonly epsilon: number | undefined;
+	/** Class without its package; undefined if the file names tensors only. */
+	readonly className: string | undefined;
+	/** Plausible operators, the most plausible first. */
+	readonly front: readonly FrontCandidate[];
+}
+
+/** A normalization module without running statistics (track_running_stats=False). */
+export interface LayerWithoutStatistics {
+	readonly name: string;
+	/** False if only the name suggests a batch normalization. */
+	readonly certain: boolean;
+}
+
+/** Part of a file that could be read as the model. */
+export interface ModelPart {
+	/** Keys that lead to it from the root of the file, for example ["ema"]; empty for the root. */
+	readonly path: readonly string[];
+	readonly tensors: number;
+	/** Batch normalizations with statistics. */
+	readonly layers: number;
+}
+
+/** The part of the file that was read as the model, and the parts that were passed over. */
+export interface PartChoice {
+	readonly chosen: ModelPart;
+	readonly others: readonly ModelPart[];
+	/** Sentence for users that names the part and the reason. */
+	readonly sentence: string;
+}
+
+/** Tensors of the part of a file that was chosen as the model. */
+export interface NamedTensors {
+	/** In the order of `order`. */
+	readonly tensors: readonly CheckpointTensor[];
+	readonly unreadable: readonly UnreadableTensor[];
+	/** Modules with their classes; empty if the file names tensors only. */
+	readonly modules: readonly CheckpointModule[];
+	readonly order: 'definition' | 'names';
+}
+
+/** Weights of a model, read from a file that is not an ONNX model. */
+export interface Checkpoint {
+	/** Name of the file in messages. */
+	readonly path: string;
+	readonly bytes: number;
+	readonly format: CheckpointFormat;
+	/** In the order of `order`. */
+	readonly tensors: readonly CheckpointTensor[];
+	readonly unreadable: readonly UnreadableTensor[];
+	readonly modules: readonly CheckpointModule[];
+	/** In the order of their tensors. */
+	readonly layers: readonly CheckpointLayer[];
+	readonly withoutStatistics: readonly LayerWithoutStatistics[];
+	readonly choice: PartChoice;
+	/** `definition`: as the modules were defined, mostly the order of execution. `names`: sorted, the file keeps no order. */
+	readonly order: 'definition' | 'names';
+	/** Wrapper that all names begin with, for example "module."; '' if none. */
+	readonly prefix: string;
+	/** Free text of the file itself, for example the `__metadata__` of safetensors. */
+	readonly metadata: ReadonlyMap<string, string>;
+	/** Sentences for users: facts that the file lacks and how they were inferred. */
+	readonly notes: readonly string[];
+}

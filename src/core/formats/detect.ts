@@ -1,0 +1,138 @@
+import { describeOtherFormat } from '../onnx/read/other-formats.js';
+import type { ByteSource } from '../onnx/source.js';
+import { CheckpointError } from './errors.js';
+import type { CheckpointLimits } from './limits.js';
+import { findPickle } from './pytorch/entries.js';
+import { isLegacyMagic } from './pytorch/legacy-magic.js';
+import { type Inflate, ZipArchive } from './zip/archive.js';
+
+/** Format of a file, decided by its content. */
+export type DetectedFormat =
+	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'pytorch-legacy' | 'hdf5' | 'keras' }
+	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
+	| { readonly kind: 'other'; readonly is: string };
+
+/** Bytes that suffice to tell the formats apart; a zip archive needs its directory, too. */
+const HEAD_BYTES = 512;
+
+const ZIP = 'PK\x03\x04';
+const EMPTY_ZIP = 'PK\x05\x06';
+const HDF5 = '\x89HDF\r\n\x1a\n';
+
+/** Signatures of formats without a reader. `at`: offset in bytes. */
+const OTHERS: readonly { readonly bytes: string; readonly at: number; readonly is: string }[] = [
+	{
+		bytes: 'TFL3',
+		at: 4,
+		is: 'a TensorFlow Lite model, whose converter has folded batch normalization: open the Keras or ONNX model that it was made from',
+	},
+	...['ptrt', 'ftrt'].map((bytes) => ({
+		bytes,
+		at: 0,
+		is: 'a TensorRT engine, compiled for one GPU with batch normalization folded: open the ONNX model that it was built from',
+	})),
+];
+
+const OPENVINO =
+	'an OpenVINO model, whose converter has folded batch normalization: open the ONNX or PyTorch model that it was made from';
+const CORE_ML = 'a Core ML model, which cannot be read here: open the PyTorch or ONNX model that it was made from';
+
+/**
+ * Decides the format of a file by its content; the name plays no part.
+ * @throws {CheckpointError} `truncated` for an empty file, or as {@link ZipArchive.open} does
+ */
+export async function detectFormat(
+	source: ByteSource,
+	options: { readonly inflate: Inflate; readonly limits?: Partial<CheckpointLimits> },
+): Promise<DetectedFormat> {
+	if (source.size === 0) {
+		throw new CheckpointError('truncated', `${source.name} is empty: copy or download the file again.`, 0);
+	}
+	const head = new Uint8Array(await source.read(0, Math.min(source.size, HEAD_BYTES)));
+	const latin1 = String.fromCharCode(...head);
+	if (latin1.startsWith(ZIP) || latin1.startsWith(EMPTY_ZIP)) {
+		return detectZip(await ZipArchive.open(source, options));
+	}
+	if (latin1.startsWith(HDF5)) {
+		return { kind: 'hdf5' };
+	}
+	if (isSafetensors(head, source.size)) {
+		return { kind: 'safetensors' };
+	}
+	if (isLegacyMagic(head)) {
+		return { kind: 'pytorch-legacy' };
+	}
+	return describeOther(head, latin1);
+}
+
+function describeOther(head: Uint8Array, latin1: string): DetectedFormat {
+	const other = OTHERS.find(({ bytes, at }) => latin1.startsWith(bytes, at));
+	if (other) {
+		return { kind: 'other', is: other.is };
+	}
+	if (/^\s*(<\?xml[^>]*>\s*)?<net[\s>]/.test(latin1)) {
+		return { kind: 'other', is: OPENVINO };
+	}
+	if (isCoreMl(head)) {
+		return { kind: 'other', is: CORE_ML };
+	}
+	const is = describeOtherFormat(head);
+	if (is === undefined && isOnnx(head)) {
+		return { kind: 'onnx' };
+	}
+	return { kind: 'other', is: is ?? 'in a format that is unknown here: open an ONNX, PyTorch or safetensors file' };
+}
+
+function detectZip(archive: ZipArchive): DetectedFormat {
+	const pickle = findPickle(archive.names);
+	if (pickle) {
+		return { kind: pickle.script ? 'torchscript' : 'pytorch' };
+	}
+	if (archive.has('config.json') && archive.has('model.weights.h5')) {
+		return { kind: 'keras' };
+	}
+	if (archive.names.some((name) => name.endsWith('model.json') || name.endsWith('attributes.pkl'))) {
+		return {
+			kind: 'other',
+			is: 'a TorchScript file of a version before 1.4: load and save it with a newer PyTorch first',
+		};
+	}
+	if (archive.names.some((name) => name.endsWith('.npy'))) {
+		return { kind: 'other', is: 'an archive of NumPy arrays, not a model' };
+	}
+	return {
+		kind: 'other',
+		is: 'a zip archive without a model that can be read here: unpack it and open the model in it',
+	};
+}
+
+/** The header begins with "{", maybe after white space, and its length fits the file. */
+function isSafetensors(head: Uint8Array, size: number): boolean {
+	if (head.length < 10) {
+		return false;
+	}
+	const length = Number(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true));
+	const text = String.fromCharCode(...head.subarray(8, 40)).trimStart();
+	return length >= 2 && (length <= size - 8 ? text.startsWith('{') : length < 2 ** 40 && /^\{\s*"/.test(text));
+}
+
+/** Core ML: field 1 is a version, field 2 a message whose first field is a message; ONNX has a text there. */
+function isCoreMl(head: Uint8Array): boolean {
+	const [versionTag, version = 0, descriptionTag] = head;
+	if (versionTag !== 0x08 || version >= 0x80 || descriptionTag !== 0x12) {
+		return false;
+	}
+	let at = 3;
+	while ((head[at] ?? 0) >= 0x80 && at < 13) {
+		at++;
+	}
+	return head[at + 1] === 0x0a;
+}
+
+/** Returns true if the first byte is the tag of a field of ModelProto with its wire type. */
+function isOnnx(head: Uint8Array): boolean {
+	const [tag = 0, second = 0] = head;
+	const field = tag < 0x80 ? tag >> 3 : (second << 4) | ((tag & 0x78) >> 3);
+	const wire = tag & 7;
+	return [1, 5].includes(field) ? wire === 0 : [2, 3, 4, 6, 7, 8, 14, 20, 25, 26].includes(field) && wire === 2;
+}

@@ -1,0 +1,39 @@
+/** Kind of failure; callers branch on it, never on the message. */
+export type CheckpointErrorCode =
+	/** The content is of no format that a reader here knows. */
+	| 'unknown-format'
+	/** The file ends before the bytes that it announces. */
+	| 'truncated'
+	/** The container, the header or the pickle contradicts its own format. */
+	| 'malformed'
+	/** A named limit was exceeded: the message carries the value and the limit. */
+	| 'limit'
+	/** Shape, strides and storage of a tensor disagree. */
+	| 'bad-tensor'
+	/** Valid, but not read here: encrypted entries, big-endian data, quantized tensors. */
+	| 'unsupported'
+	/** A well-formed file without a tensor. */
+	| 'no-tensors';
+
+/** Failure of reading a checkpoint. The message is one sentence: the problem, its place, the next step. */
+export class CheckpointError extends Error {
+	override readonly name = 'CheckpointError';
+	readonly code: CheckpointErrorCode;
+	/** Byte offset in the file, when known. */
+	readonly offset: number | undefined;
+
+	constructor(code: CheckpointErrorCode, message: string, offset?: number) {
+		super(message);
+		this.code = code;
+		this.offset = offset;
+	}
+}
+
+/** Returns the error for a file that ends inside `part`. */
+export function truncated(name: string, size: number, part: string): CheckpointError {
+	return new CheckpointError(
+		'truncated',
+		`${name} ends at byte ${size}, inside ${part}: copy or download the file again.`,
+		size,
+	);
+}

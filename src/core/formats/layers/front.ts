@@ -1,0 +1,140 @@
+import type { CheckpointLayer, CheckpointModule, FrontCandidate, NamedTensors } from '../checkpoint.js';
+import type { CheckpointTensor } from '../tensor.js';
+import { nameDistance, splitName } from './names.js';
+
+/** Names of weights; "weight_v" with weight normalization, "weight_orig" with pruning. */
+const WEIGHTS = new Set(['weight', 'kernel', 'weight_v', 'weight_orig']);
+
+const FLOATS = new Set(['float32', 'float64', 'float16', 'bfloat16']);
+
+/** Weights looked at per layer. The operator in front is mostly the nearest, seldom further away than a block. */
+const MAX_WEIGHTS = 64;
+
+const MAX_CANDIDATES = 8;
+
+interface Weight {
+	readonly tensor: CheckpointTensor;
+	readonly module: string;
+	/** Position among all tensors. */
+	readonly position: number;
+	/** Layers whose statistics come earlier. */
+	readonly layersBefore: number;
+}
+
+type Layer = Omit<CheckpointLayer, 'front'>;
+
+/**
+ * Prepares the search for operators in front of layers.
+ * @param layers in the order of their tensors
+ * @returns a function from the index of a layer to its candidates, the most plausible first
+ */
+export function createFrontFinder(
+	{ tensors, order }: NamedTensors,
+	layers: readonly Layer[],
+	modules: ReadonlyMap<string, CheckpointModule>,
+): (layerIndex: number) => readonly FrontCandidate[] {
+	const positions = new Map(tensors.map((tensor, position) => [tensor, position]));
+	const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+	const means = new Map(layers.map(({ mean }, index) => [mean, index]));
+	const weights = listWeights(tensors, means);
+	return (layerIndex) => {
+		const layer = layers[layerIndex];
+		const position = layer && positions.get(layer.mean);
+		if (!layer || position === undefined) {
+			return [];
+		}
+		const near = nearWeights(weights, position, order);
+		const ranked = order === 'definition' ? near : rankByName(near, layer.name);
+		const candidates: FrontCandidate[] = [];
+		for (const { tensor, module, layersBefore } of ranked) {
+			for (const reading of readings(tensor, layer.channels, modules.get(module))) {
+				const bias = biasOf(module, layer.channels, byName);
+				candidates.push({ ...reading, weight: tensor, bias, layersBetween: Math.abs(layerIndex - layersBefore) });
+			}
+			if (candidates.length >= MAX_CANDIDATES) {
+				break;
+			}
+		}
+		return candidates.slice(0, MAX_CANDIDATES);
+	};
+}
+
+function listWeights(
+	tensors: readonly CheckpointTensor[],
+	means: ReadonlyMap<CheckpointTensor, number>,
+): readonly Weight[] {
+	const weights: Weight[] = [];
+	let layersBefore = 0;
+	for (const [position, tensor] of tensors.entries()) {
+		const { module, leaf } = splitName(tensor.name);
+		if (means.has(tensor)) {
+			layersBefore++;
+		} else if (tensor.dims.length >= 2 && WEIGHTS.has(leaf) && FLOATS.has(tensor.dtype)) {
+			weights.push({ tensor, module, position, layersBefore });
+		}
+	}
+	return weights;
+}
+
+/** Returns weights near a position: earlier ones, the nearest first; later ones as well if the order is by name. */
+function nearWeights(weights: readonly Weight[], position: number, order: NamedTensors['order']): readonly Weight[] {
+	const split = firstAfter(weights, position);
+	const earlier = weights.slice(Math.max(0, split - MAX_WEIGHTS), split).reverse();
+	return order === 'definition' ? earlier : [...earlier, ...weights.slice(split, split + MAX_WEIGHTS)];
+}
+
+/** Returns the index of the first weight behind a position: a binary search. */
+function firstAfter(weights: readonly Weight[], position: number): number {
+	let low = 0;
+	let high = weights.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if ((weights[middle]?.position ?? 0) < position) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+function rankByName(weights: readonly Weight[], layer: string): readonly Weight[] {
+	return weights
+		.map((weight) => ({ weight, distance: nameDistance(weight.module, layer) }))
+		.sort((a, b) => a.distance - b.distance)
+		.map(({ weight }) => weight);
+}
+
+type Reading = Pick<FrontCandidate, 'outputAxis' | 'groups'>;
+
+/**
+ * Returns the ways in which a weight can have `channels` outputs. A transposed convolution has shape
+ * [inputs, outputs / groups, ...kernel]; its groups are known only if the module is.
+ */
+function readings({ dims }: CheckpointTensor, channels: number, module: CheckpointModule | undefined): Reading[] {
+	const [first = 0, second = 0] = dims;
+	const found: Reading[] = [];
+	if (module && !/Conv|Linear|Dense/.test(module.className)) {
+		return found;
+	}
+	const transposed = module?.className.includes('Transpose');
+	if (first === channels && transposed !== true) {
+		found.push({ outputAxis: 0, groups: undefined });
+	}
+	const known = module?.settings.get('groups');
+	const groups = channels / second;
+	const fits = dims.length > 2 && Number.isInteger(groups) && first % groups === 0;
+	if (fits && transposed !== false && (known === undefined || known === groups)) {
+		found.push({ outputAxis: 1, groups });
+	}
+	return found;
+}
+
+function biasOf(
+	module: string,
+	channels: number,
+	byName: ReadonlyMap<string, CheckpointTensor>,
+): CheckpointTensor | undefined {
+	const bias = byName.get(module === '' ? 'bias' : `${module}.bias`);
+	return bias?.dims.length === 1 && bias.dims[0] === channels ? bias : undefined;
+}

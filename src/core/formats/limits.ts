@@ -1,0 +1,54 @@
+/**
+ * Resources that a checkpoint may ask of its reader. Each limit is far above the largest real files that were looked at,
+ * and low enough that a hostile file costs an error instead of the machine's memory.
+ */
+export interface CheckpointLimits {
+	/** Bytes of a safetensors header. The reference implementation's own limit. */
+	readonly headerBytes: number;
+	/** Tensors of one file. Mixtures of experts have 100,000. */
+	readonly tensors: number;
+	/** Bytes of one name. Paths of nested modules reach a few hundred. */
+	readonly nameBytes: number;
+	/** Dimensions of a tensor. PyTorch stops at 64. */
+	readonly rank: number;
+	/** Bytes of one tensor in memory, and of the part of a storage that its strides span. */
+	readonly tensorBytes: number;
+	/** Entries of a zip archive: one a storage. */
+	readonly zipEntries: number;
+	/** Bytes of a zip's central directory: about 80 an entry. */
+	readonly zipDirectoryBytes: number;
+	/** Bytes of one pickle. A tensor takes about 150, so this is enough for 400,000. */
+	readonly pickleBytes: number;
+	/** Opcodes of one pickle. A tensor takes about 40. */
+	readonly pickleOperations: number;
+	/** Lists, tuples, dictionaries and objects of one pickle, about 60 bytes each. A tensor takes about 7. */
+	readonly pickleRecords: number;
+	/** Entries of a pickle's memo. A tensor takes about 9. */
+	readonly pickleMemo: number;
+	/** Marks on a pickle's stack at the same time: containers inside containers. */
+	readonly pickleMarks: number;
+	/** Bytes of one integer. Python's own are unlimited, and text for them takes quadratic time. */
+	readonly integerBytes: number;
+	/** Containers between the root of a checkpoint and a tensor. Module trees reach about 20. */
+	readonly treeDepth: number;
+	/** Bytes of a TorchScript source file, which is read for its epsilon. */
+	readonly codeBytes: number;
+}
+
+export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
+	headerBytes: 100_000_000,
+	tensors: 400_000,
+	nameBytes: 65_536,
+	rank: 64,
+	tensorBytes: 2 ** 31 - 1,
+	zipEntries: 500_000,
+	zipDirectoryBytes: 2 ** 26,
+	pickleBytes: 2 ** 26,
+	pickleOperations: 20_000_000,
+	pickleRecords: 3_000_000,
+	pickleMemo: 4_000_000,
+	pickleMarks: 10_000,
+	integerBytes: 256,
+	treeDepth: 100,
+	codeBytes: 2 ** 20,
+};

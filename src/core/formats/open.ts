@@ -1,0 +1,39 @@
+import type { ByteSource } from '../onnx/source.js';
+import type { Checkpoint } from './checkpoint.js';
+import { detectFormat } from './detect.js';
+import { CheckpointError } from './errors.js';
+import type { CheckpointLimits } from './limits.js';
+import { readSafetensors } from './safetensors/read.js';
+import type { Inflate } from './zip/archive.js';
+
+export interface OpenOptions {
+	readonly inflate: Inflate;
+	readonly limits?: Partial<CheckpointLimits>;
+}
+
+/**
+ * Reads the structure of a checkpoint of any format; values of tensors stay in the file, nothing is executed.
+ * @throws {CheckpointError} for a file that is not a readable checkpoint
+ * @throws {OnnxError} `io` from the source
+ */
+export async function openCheckpoint(source: ByteSource, options: OpenOptions): Promise<Checkpoint> {
+	const format = await detectFormat(source, options);
+	switch (format.kind) {
+		case 'safetensors':
+			return readSafetensors(source, options.limits);
+		case 'hdf5':
+		case 'keras':
+			throw unreadable(source, 'a Keras model, which cannot be read here yet: export it to ONNX first');
+		case 'onnx':
+			throw unreadable(source, 'an ONNX model, not a checkpoint');
+		case 'other':
+			throw unreadable(source, format.is);
+		default:
+			throw unreadable(source, 'a PyTorch checkpoint');
+	}
+}
+
+/** @param is the end of a sentence "NAME is …" */
+function unreadable({ name }: ByteSource, is: string): CheckpointError {
+	return new CheckpointError('unknown-format', `${name} is ${is}.`, 0);
+}
