@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { type Comparison, encodeComparison } from '../core/report/comparison.js';
+import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { renderComparison } from './render-comparison.js';
-import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -18,7 +18,7 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 	process.stdout.write(text);
 	if (isForeign(comparison)) {
 		const reason = 'none of its layers has a counterpart there, so there was nothing to compare.';
-		process.stderr.write(`${sanitize(`${original} against ${deployed}: ${reason}`)}\n`);
+		process.stderr.write(`${visible(`${original} against ${deployed}: ${reason}`)}\n`);
 		return 2;
 	}
 	return hasMismatch(comparison) ? 1 : 0;

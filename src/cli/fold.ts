@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { outputSentence } from '../core/report/comparison-summary.js';
 import { encodeFoldResult, type FoldResult, foldReasons } from '../core/report/fold-result.js';
+import { visible } from '../core/text/names.js';
 import { writeReason } from '../platform/write-reason.js';
 import type { FoldOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { OutputError } from './output.js';
-import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -66,15 +66,15 @@ export function parseFoldArguments(argv: readonly string[]): FoldArguments {
 export function renderFold({ model, written, folded, kept, outputs }: FoldResult): string {
 	const all = folded.length + kept.length;
 	if (all === 0) {
-		return `${sanitize(model)} has no BatchNormalization: nothing was written.\n`;
+		return `${visible(model)} has no BatchNormalization: nothing was written.\n`;
 	}
 	const layers = `${all} BatchNorm layer${all === 1 ? '' : 's'}`;
 	const lines = [
 		written === null
 			? `None of ${layers} can be folded: nothing was written.`
-			: `Folded ${folded.length} of ${layers} into ${sanitize(written.path)} (${written.bytes} bytes).`,
-		...kept.map(({ name, reasons }) => `  not folded: ${sanitize(name)}: ${foldReasons(reasons)}`),
-		...(written === null ? [] : [sanitize(outputSentence(outputs))]),
+			: `Folded ${folded.length} of ${layers} into ${visible(written.path)} (${written.bytes} bytes).`,
+		...kept.map(({ name, reasons }) => `  not folded: ${visible(name)}: ${foldReasons(reasons)}`),
+		...(written === null ? [] : [visible(outputSentence(outputs))]),
 	];
 	return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { visible } from '../core/text/names.js';
 import { EngineClient, EngineError, type EngineProgress } from '../engine/client.js';
 import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
@@ -8,7 +9,6 @@ import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { terminalProgress } from './progress.js';
 import { joinNormalization, parseRunOptions, RUN_OPTIONS } from './run-options.js';
-import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
@@ -29,7 +29,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		progress.clear();
 		await writeOutput(report, output, { failOn });
 		if (report.run.status === 'failed') {
-			process.stderr.write(`${sanitize(`${model}: ${report.run.reason ?? 'the run failed.'}`)}\n`);
+			process.stderr.write(`${visible(`${model}: ${report.run.reason ?? 'the run failed.'}`)}\n`);
 		}
 		if (report.run.failedAt === 'input') {
 			return EXIT_FAILED;

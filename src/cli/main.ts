@@ -1,3 +1,5 @@
+import { visible } from '../core/text/names.js';
+import { messageOf } from '../core/text/sentences.js';
 import { EngineError } from '../engine/client.js';
 import { writeReason } from '../platform/write-reason.js';
 import { compareCommand } from './compare.js';
@@ -7,7 +9,6 @@ import { inspectCommand } from './inspect.js';
 import { mergeCommand } from './merge.js';
 import { MergeError } from './merge-reports.js';
 import { OutputError, ownVersion } from './output.js';
-import { sanitize } from './text.js';
 import { USAGE, UsageError } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -45,11 +46,11 @@ main(process.argv.slice(2)).then(
 		process.exitCode = code;
 	},
 	(error: unknown) => {
-		const message = error instanceof Error ? error.message : String(error);
+		const message = messageOf(error);
 		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
 		const ours = [EngineError, UsageError, OutputError, MergeError].some((kind) => error instanceof kind);
 		const internal = ours ? '' : 'batchnorm-lens failed: ';
-		process.stderr.write(`${sanitize(`${internal}${message}${hint}`)}\n`);
+		process.stderr.write(`${visible(`${internal}${message}${hint}`)}\n`);
 		process.exitCode = EXIT_FAILED;
 	},
 );

@@ -1,5 +1,6 @@
 import { batchMean, dataHealth } from '../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../core/batchnorm/drift.js';
+import { sum } from '../core/numbers/arrays.js';
 import type {
 	BatchStatistics,
 	Finding,
@@ -129,7 +130,6 @@ function mergeStatistics(parts: readonly LayerReport[]): BatchStatistics | null 
 		return null;
 	}
 	const moments = mergeMoments(batches.map(momentsOf));
-	const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 	return {
 		count: sum(batches.map(({ count }) => count)),
 		images: sum(batches.map(({ images }) => images)),

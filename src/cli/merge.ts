@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseReport, ReportError } from '../core/report/json.js';
+import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';
 import { parseOptions } from './arguments.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { MergeError, mergeReports, missingStatistics, type NamedReport } from './merge-reports.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
-import { sanitize } from './text.js';
 import { UsageError } from './usage.js';
 
 /** `batchnorm-lens merge`: prints one report of several; resolves to the exit code. */
@@ -19,7 +19,7 @@ export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	const merged = mergeReports(reports);
 	await writeOutput(merged, output, { failOn });
 	for (const sentence of missingStatistics(reports)) {
-		process.stderr.write(`${sanitize(sentence)}\n`);
+		process.stderr.write(`${visible(sentence)}\n`);
 	}
 	return hasFinding(merged, failOn) ? 1 : 0;
 }

@@ -2,7 +2,9 @@ import { CAUSES, type CauseCode } from '../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../core/report/comparison.js';
 import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
 import type { ModelSummary } from '../core/report/types.js';
-import { type Column, formatNumber, formatTable, sanitize, shorten } from './text.js';
+import { shorten, shortLayerName, visible } from '../core/text/names.js';
+import { formatNumber } from '../core/text/numbers.js';
+import { type Column, formatTable } from './text.js';
 
 /** Where the text goes: colour only for a terminal that wants it (https://no-color.org). */
 export interface Destination {
@@ -29,24 +31,24 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 	const parts = [
 		`original  ${describe(comparison.original)}\ndeployed  ${describe(comparison.deployed)}`,
 		emphasise(comparisonAnswer(comparison), colour),
-		(layers.length === 0 ? comparison.notes.slice(1) : comparison.notes).map((note) => sanitize(note)).join('\n'),
+		(layers.length === 0 ? comparison.notes.slice(1) : comparison.notes).map((note) => visible(note)).join('\n'),
 		layers.length === 0 ? '' : formatTable(COLUMNS, layers.map(layerRow)),
 		explanations(layers.filter(({ status }) => status !== 'match' && status !== 'kept')),
-		outputs && layers.length > 0 ? sanitize(outputSentence(outputs)) : '',
+		outputs && layers.length > 0 ? visible(outputSentence(outputs)) : '',
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
 function describe({ path, opset, producer, nodes }: ModelSummary): string {
-	return `${sanitize(path)}  (opset ${opset}, ${sanitize(producer) || 'unknown producer'}, ${nodes} nodes)`;
+	return `${visible(path)}  (opset ${opset}, ${visible(producer) || 'unknown producer'}, ${nodes} nodes)`;
 }
 
 function layerRow(layer: LayerComparison, index: number): string[] {
 	const { name, into, status, maxAbs, bound } = layer;
 	return [
 		String(index),
-		shorten(sanitize(withoutOperator(name)), MAX_NAME),
-		into === null ? '' : shorten(sanitize(`${into.op} ${into.name}`), MAX_NAME),
+		shorten(visible(shortLayerName(name)), MAX_NAME),
+		into === null ? '' : shorten(visible(`${into.op} ${into.name}`), MAX_NAME),
 		status === 'mismatch' ? 'MISMATCH' : status,
 		causeTitle(layer),
 		layer.cause === null || layer.cause === 'unknown' || layer.cause === 'not-identifiable'
@@ -55,11 +57,6 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 		maxAbs === null ? '' : formatNumber(maxAbs),
 		bound === null ? '' : formatNumber(bound),
 	];
-}
-
-/** PyTorch's exporter ends every such name in the operator's: in a table of them it only hides what differs. */
-function withoutOperator(name: string): string {
-	return name.replace(/(?<=.)\/BatchNormalization$/, '');
 }
 
 /** Layers with one cause that are explained one by one; of more of them only the first is. */
@@ -83,7 +80,7 @@ function explain(layer: LayerComparison, more: number): string {
 	const { name, evidence, causes, alternatives } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);
 	return [
-		`${sanitize(name)}: ${sanitize(evidence)}`,
+		`${visible(name)}: ${visible(evidence)}`,
 		...causes.map((cause) => causeAdvice(cause, layer)),
 		...(others.length > 0 ? [`Other explanations: ${others.join('; ')}.`] : []),
 		...(more > 0
@@ -97,5 +94,5 @@ const titles = (causes: readonly CauseCode[]): string => causes.map((cause) => C
 const percent = (confidence: number): string => `${Math.floor(confidence * 100)} %`;
 
 function emphasise(text: string, colour: boolean): string {
-	return colour ? `\u001b[1m${sanitize(text)}\u001b[0m` : sanitize(text);
+	return colour ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
 }

@@ -1,6 +1,8 @@
 import { answer, normalizationLine } from '../core/report/summary.js';
 import type { Finding, LayerReport, Recompute, Report, Severity } from '../core/report/types.js';
-import { type Column, formatNumber, formatRange, formatTable, sanitize, shorten } from './text.js';
+import { shorten, shortLayerName, visible } from '../core/text/names.js';
+import { formatBytes, formatNumber, formatRange } from '../core/text/numbers.js';
+import { type Column, formatTable } from './text.js';
 
 /** Where the text goes: colour only for a terminal that wants it (https://no-color.org). */
 export interface Destination {
@@ -27,7 +29,7 @@ export function renderReport(report: Report, destination: Destination): string {
 	const colour = destination.isTTY === true && process.env.NO_COLOR === undefined;
 	const { model } = report;
 	const parts = [
-		`${sanitize(model.path)}  (opset ${model.opset}, ${sanitize(model.producer) || 'unknown producer'}, ${model.nodes} nodes, ${formatBytes(model.bytes)})`,
+		`${visible(model.path)}  (opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes, ${formatBytes(model.bytes)})`,
 		emphasise(answer(report), colour),
 	];
 	if (report.layers.length > 0) {
@@ -60,9 +62,9 @@ function unusualForm(layer: LayerReport): string {
 		layer.kind === 'decomposed' ? 'decomposed' : '',
 		layer.mode === 'training' ? 'training mode' : '',
 		layer.axes === 'activation' ? 'per activation (spatial=0)' : '',
-		layer.graph === '' ? '' : `inside ${shorten(sanitize(layer.graph), MAX_NAME)}`,
+		layer.graph === '' ? '' : `inside ${shorten(visible(layer.graph), MAX_NAME)}`,
 		layer.parameters === null && layer.parametersFrom !== undefined
-			? `parameters: ${sanitize(layer.parametersFrom)}`
+			? `parameters: ${visible(layer.parametersFrom)}`
 			: '',
 	]
 		.filter((part) => part !== '')
@@ -73,8 +75,8 @@ function layerRow(layer: LayerReport, index: number): string[] {
 	const { recompute, source, parameters, affine } = layer;
 	return [
 		String(index),
-		shorten(sanitize(withoutOperator(layer.name)), MAX_NAME),
-		source === null ? 'input' : sanitize(source.op),
+		shorten(visible(shortLayerName(layer.name)), MAX_NAME),
+		source === null ? 'input' : visible(source.op),
 		String(layer.channels),
 		formatNumber(layer.epsilon),
 		parameters === null ? 'not known' : formatRange(parameters.variance),
@@ -83,11 +85,6 @@ function layerRow(layer: LayerReport, index: number): string[] {
 		recompute.maxAbs === undefined ? '' : formatNumber(recompute.maxAbs),
 		recompute.bound === undefined ? '' : formatNumber(recompute.bound),
 	];
-}
-
-/** PyTorch's exporter ends every such name in the operator's: in a table of them it only hides what differs. */
-function withoutOperator(name: string): string {
-	return name.replace(/(?<=.)\/BatchNormalization$/, '');
 }
 
 function verdict(recompute: Recompute): string {
@@ -106,7 +103,7 @@ const SEVERITY_COLOURS: Readonly<Record<Severity, number>> = { error: 31, warnin
 
 function findingLine({ severity, code, message }: Finding, layer: string, colour: boolean): string {
 	const word = colour ? `\u001b[${SEVERITY_COLOURS[severity]}m${severity}\u001b[0m` : severity;
-	return `  ${word} ${code}: ${layer === '' ? '' : `${sanitize(layer)}: `}${sanitize(message)}`;
+	return `  ${word} ${code}: ${layer === '' ? '' : `${visible(layer)}: `}${visible(message)}`;
 }
 
 /** Why parameters are not known or a layer was not checked, or how far it was: each reason once, with how many layers it concerns. */
@@ -122,7 +119,7 @@ function renderSkipped(layers: readonly LayerReport[]): string {
 			reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
 		}
 	}
-	return [...reasons].map(([reason, count]) => `${count} layer${count > 1 ? 's' : ''}: ${sanitize(reason)}`).join('\n');
+	return [...reasons].map(([reason, count]) => `${count} layer${count > 1 ? 's' : ''}: ${visible(reason)}`).join('\n');
 }
 
 function renderRun({ run }: Report): string {
@@ -131,7 +128,7 @@ function renderRun({ run }: Report): string {
 		return run.status === 'failed' ? '' : `${run.reason ?? ''}`;
 	}
 	const inputs = run.inputs.map(
-		({ name, shape, dtype, from }) => `${sanitize(name)} [${shape.join(', ')}] ${dtype}, ${sanitize(from)}`,
+		({ name, shape, dtype, from }) => `${visible(name)} [${shape.join(', ')}] ${dtype}, ${visible(from)}`,
 	);
 	const total = run.milliseconds.total;
 	return [
@@ -143,9 +140,5 @@ function renderRun({ run }: Report): string {
 }
 
 function emphasise(text: string, colour: boolean): string {
-	return colour ? `\u001b[1m${sanitize(text)}\u001b[0m` : sanitize(text);
-}
-
-function formatBytes(bytes: number): string {
-	return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+	return colour ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
 }

@@ -1,6 +1,3 @@
-/** Text for terminals: names come from files, so nothing that a terminal would obey may pass. */
-export { formatNumber, formatRange, shorten, visible as sanitize } from '../core/report/plain-text.js';
-
 export type Alignment = 'left' | 'right';
 
 export interface Column {

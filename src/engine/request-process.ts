@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { capitalize, messageOf } from '../core/text/sentences.js';
 import type { EngineEvent, EngineRequest, EngineTask, EngineTasks, TaskRequest } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
 import { explainExit } from './exit.js';
@@ -67,7 +68,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 			// A send that fails is followed by the process's end, which settles the request.
 			child.send(this.request satisfies EngineRequest, () => {});
 		} catch (error) {
-			this.fail('internal', `The engine could not be started for ${this.subject}: ${message(error)}`);
+			this.fail('internal', `The engine could not be started for ${this.subject}: ${messageOf(error)}`);
 			// A process that was started has been killed by `fail` and reports its end itself.
 			if (!this.child) {
 				queueMicrotask(ended);
@@ -134,7 +135,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		try {
 			this.hooks.onEvent?.(event);
 		} catch (error) {
-			this.fail('internal', `The progress of ${this.subject} could not be shown: ${message(error)}`);
+			this.fail('internal', `The progress of ${this.subject} could not be shown: ${messageOf(error)}`);
 		}
 	}
 
@@ -218,19 +219,11 @@ async function removeTemporary({ options }: TaskRequest, log: (line: string) => 
 	const file = 'temporary' in options ? options.temporary : undefined;
 	if (file !== undefined) {
 		await rm(file, { force: true, maxRetries: 5 }).catch((error) =>
-			log(`${file} could not be removed: ${message(error)}`),
+			log(`${file} could not be removed: ${messageOf(error)}`),
 		);
 	}
 }
 
 function subjectOf(request: TaskRequest): string {
 	return request.type === 'compare' ? `${request.original.path} with ${request.deployed.path}` : request.model.path;
-}
-
-function capitalize(text: string): string {
-	return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function message(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
 }

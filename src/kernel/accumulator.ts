@@ -1,4 +1,4 @@
-import { type FloatFormat, FORMATS, round, ulpOfRounded } from './formats.js';
+import { FLOAT_FORMATS, type FloatFormat, roundTo, ulpOfRounded } from '../core/numbers/float-formats.js';
 import { addPart, addSpan, clearMoments, emptyMoments } from './moments.js';
 import { type Matrix, matrixOf, readSpan, type Span, spansOf, type Values } from './spans.js';
 import type { Moments, VerifyRequest, VerifyResult } from './types.js';
@@ -45,7 +45,7 @@ export class VerifyAccumulator {
 		this.firstBad = new Float64Array(units).fill(-1);
 		this.nonFiniteY = new Float64Array(units);
 		this.moments = emptyMoments(units);
-		this.format = FORMATS[request.type];
+		this.format = FLOAT_FORMATS[request.type];
 		this.exact = new Uint8Array(units);
 	}
 
@@ -120,7 +120,7 @@ export class VerifyAccumulator {
 	private addRelative(error: number, ref: number): number {
 		const { fractionBits, tiny } = this.format;
 		this.maxRel = Math.max(this.maxRel, error / Math.max(Math.abs(ref), tiny));
-		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.format));
+		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.request.type));
 		// An ulp is at least |ref| / 2^(fractionBits + 1).
 		this.relevant = Math.min(this.maxRel, this.maxUlp / 2 ** (fractionBits + 1));
 		return this.relevant;
@@ -132,7 +132,7 @@ export class VerifyAccumulator {
 			this.nonFiniteY[unit]++;
 		}
 		const farthest = Number.isFinite(ref) ? ref + Math.sign(ref) * bound : ref;
-		return Object.is(y, round(farthest, this.format));
+		return Object.is(y, roundTo(farthest, this.request.type));
 	}
 
 	private markBad(unit: number, position: number): void {

@@ -1,6 +1,6 @@
-import { FORMATS } from './formats.js';
+import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
 import { COLUMNS, HEAP } from './memory-map.js';
-import type { FloatData, FloatType } from './types.js';
+import type { FloatData } from './types.js';
 
 const PAGE = 65536;
 const MAX_PAGES = 65536;
@@ -16,7 +16,7 @@ export class KernelMemory {
 	/** See Kernel.allocate. */
 	allocate(type: FloatType, length: number): FloatData {
 		const offset = this.top;
-		const end = offset + length * FORMATS[type].bytes;
+		const end = offset + length * FLOAT_FORMATS[type].bytes;
 		this.growTo(end);
 		this.top = Math.ceil(end / 16) * 16;
 		return this.view(type, offset, length);

@@ -1,7 +1,8 @@
-import { createArray } from './formats.js';
-import { widen } from './half.js';
+import type { FloatType } from '../core/numbers/float-formats.js';
+import { widen } from '../core/numbers/small-floats.js';
+import { createArray } from './arrays.js';
 import type { Values } from './spans.js';
-import type { FloatData, FloatType, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
+import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
 
 /** A tensor before and after a normalization. */
 export interface MethodData {

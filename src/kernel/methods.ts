@@ -1,4 +1,5 @@
-import type { FloatData, FloatType, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
+import type { FloatType } from '../core/numbers/float-formats.js';
+import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
 
 /**
  * The three conceivable ways of taking batch statistics on a feature map (N, C, H, W), by the axes they average over.

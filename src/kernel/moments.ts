@@ -1,5 +1,6 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
 import { type Matrix, readSpan, type Span, spansOf, type Values } from './spans.js';
-import type { FloatData, FloatType, Moments } from './types.js';
+import type { FloatData, Moments } from './types.js';
 
 export function emptyMoments(statistics: number): Moments {
 	return {

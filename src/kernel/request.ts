@@ -1,5 +1,6 @@
-import { checkArray, FORMATS } from './formats.js';
-import type { ApplyRequest, FloatData, FloatType, Layout, VerifyRequest } from './types.js';
+import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
+import { checkArray } from './arrays.js';
+import type { ApplyRequest, FloatData, Layout, VerifyRequest } from './types.js';
 
 /** Number of elements. @throws {RangeError} when a dimension is not a whole number of 0 or more. */
 export function elementCount({ batch, channels, inner }: Layout): number {
@@ -36,7 +37,7 @@ function parameterCount({ channels, inner }: Layout, perActivation: boolean | un
 
 /** A half type's output may be widened. */
 function outputType(type: FloatType, out: FloatData): FloatType {
-	return FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
+	return FLOAT_FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
 }
 
 export function checkApply(request: ApplyRequest): void {

@@ -1,13 +1,13 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
+import { toHalf } from '../core/numbers/small-floats.js';
 import { VerifyAccumulator } from './accumulator.js';
-import { createArray } from './formats.js';
-import { toHalf } from './half.js';
+import { createArray } from './arrays.js';
 import { emptyMoments, takeExactMoments } from './moments.js';
 import { checkApply, checkTensor, checkVerify } from './request.js';
 import { matrixOf, readSpan } from './spans.js';
 import type {
 	ApplyRequest,
 	FloatData,
-	FloatType,
 	Kernel,
 	Layout,
 	Moments,

@@ -1,9 +1,10 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
 import type { Compiled } from './compiled.js';
 import * as map from './memory-map.js';
 import { addPart, emptyMoments, takeExactMoments } from './moments.js';
 import type { Matrix } from './spans.js';
 import type { Tile, Tiles } from './tiles.js';
-import type { FloatData, FloatType, Moments } from './types.js';
+import type { FloatData, Moments } from './types.js';
 
 /** In how many runs a unit is summed up, at most: none takes less than a row of it, or RUN elements of one. */
 export function mostRuns({ rows, unitWidth }: Matrix): number {

@@ -1,6 +1,6 @@
+import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
 import { VerifyAccumulator } from './accumulator.js';
 import { type Compiled, canCompile, compile } from './compiled.js';
-import { FORMATS } from './formats.js';
 import { KernelMemory } from './memory.js';
 import * as map from './memory-map.js';
 import { takeExactMoments } from './moments.js';
@@ -12,7 +12,6 @@ import { type Tile, Tiles } from './tiles.js';
 import type {
 	ApplyRequest,
 	FloatData,
-	FloatType,
 	Kernel,
 	Layout,
 	Moments,
@@ -54,7 +53,7 @@ export class SimdKernel implements Kernel {
 			return this.scalar.verify(request);
 		}
 		const { compiled, tiles } = this;
-		const { fractionBits, minExponent, tiny } = FORMATS[type];
+		const { fractionBits, minExponent, tiny } = FLOAT_FORMATS[type];
 		compiled.startLayer(fractionBits, 2 ** minExponent, tiny);
 		const accumulator = new VerifyAccumulator(request);
 		accumulator.asPredicted = true;

@@ -1,5 +1,6 @@
-import { widen } from './half.js';
-import type { FloatData, FloatType, Layout, StatisticsAxes } from './types.js';
+import type { FloatType } from '../core/numbers/float-formats.js';
+import { widen } from '../core/numbers/small-floats.js';
+import type { FloatData, Layout, StatisticsAxes } from './types.js';
 
 export type Values = Float32Array | Float64Array;
 

@@ -1,6 +1,7 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
 import type { KernelMemory } from './memory.js';
 import { STAGE, STAGE_HALF } from './memory-map.js';
-import type { FloatData, FloatType } from './types.js';
+import type { FloatData } from './types.js';
 
 /** n patterns at `from` as float32 at `to`. */
 export interface Widening {

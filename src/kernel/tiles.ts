@@ -1,8 +1,8 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
 import type { KernelMemory } from './memory.js';
 import * as map from './memory-map.js';
 import type { Matrix } from './spans.js';
 import { type Block, Stage, type StagedTensor, type Widening } from './stage.js';
-import type { FloatType } from './types.js';
 
 /** Units of a matrix that are worked on together. */
 export interface Tile {

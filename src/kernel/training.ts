@@ -1,5 +1,6 @@
+import type { FloatType } from '../core/numbers/float-formats.js';
 import { biasedVariance, unbiasedVariance } from './moments.js';
-import type { FloatData, FloatType, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
+import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from './types.js';
 
 /** Parameters of the unfolded form y = scale * (x - center) + shift, as Kernel.apply takes them. */
 export interface CenteredParameters {

@@ -3,7 +3,7 @@
  * which one runs. Arithmetic is float64 throughout, whatever the data's type: products of two float32 are exact there.
  */
 
-export type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+import type { FloatType } from '../core/numbers/float-formats.js';
 
 /** Elements as stored: float16 and bfloat16 are Uint16Array bit patterns. */
 export type FloatData = Float32Array | Float64Array | Uint16Array;

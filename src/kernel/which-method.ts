@@ -1,10 +1,10 @@
-import { FORMATS } from './formats.js';
+import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
 import { type MethodData, type MethodSample, takeSample } from './method-sample.js';
 import { METHODS, methodSize } from './methods.js';
 import { biasedVariance } from './moments.js';
 import type { Values } from './spans.js';
 import { type CenteredParameters, centeredParameters, type Learned } from './training.js';
-import type { FloatType, Kernel, Layout, StatisticsAxes } from './types.js';
+import type { Kernel, Layout, StatisticsAxes } from './types.js';
 
 /** The three methods on the batch itself, and stored statistics. */
 export type Method = StatisticsAxes | 'running';
@@ -62,7 +62,7 @@ export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAns
 		const tolerance = Number.NaN;
 		return { verdict: 'cannot-tell', reason: scale, residuals: {}, tolerance, fits: [], values };
 	}
-	const unit = (of: FloatType) => 2 ** -(FORMATS[of].fractionBits + 1);
+	const unit = (of: FloatType) => 2 ** -(FLOAT_FORMATS[of].fractionBits + 1);
 	const roundings = ROUNDINGS * unit(type === 'float64' ? type : 'float32') + STORED_ROUNDINGS * unit(type);
 	const tolerance = roundings * scale.amplification;
 	const methods: Method[] = [...METHODS, ...(running ? (['running'] as const) : [])];

@@ -5,6 +5,7 @@ import themeStyle from '../../media/theme.css';
 import { parseComparison } from '../core/report/comparison.js';
 import { parseReport } from '../core/report/json.js';
 import { parsePayload, reportFromParameters } from '../core/report/payload.js';
+import { messageOf } from '../core/text/sentences.js';
 import { ComparisonView } from '../view/comparison/index.js';
 import { View } from '../view/index.js';
 import { HostLink } from './host-link.js';
@@ -29,7 +30,7 @@ export function activate(context: RendererContext): Renderer {
 				await show(output, item, { host, signal });
 			} catch (error) {
 				if (!signal?.aborted) {
-					output.fail(error instanceof Error ? error.message : String(error));
+					output.fail(messageOf(error));
 				}
 			}
 		},

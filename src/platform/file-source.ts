@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { OnnxError } from '../core/onnx/errors.js';
 import type { ByteSource } from '../core/onnx/source.js';
+import { messageOf } from '../core/text/sentences.js';
 
 /** A file on disk, open until it is closed: the bytes stay those of one file even when another takes its name. */
 export interface FileSource extends ByteSource {
@@ -80,5 +81,5 @@ const REASONS: Readonly<Record<string, string>> = {
 /** What an error of the file system means, as the end of a sentence. */
 export function reasonOf(error: unknown): string {
 	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-	return REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+	return REASONS[code] ?? messageOf(error);
 }

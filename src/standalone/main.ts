@@ -1,4 +1,5 @@
 import { parseReport } from '../core/report/json.js';
+import { messageOf } from '../core/text/sentences.js';
 import { type PlotImage, View } from '../view/index.js';
 import { loadPlotly } from './load-plotly.js';
 
@@ -13,7 +14,7 @@ const view = new View({
 try {
 	view.showReport(parseReport(JSON.parse(document.getElementById('report')?.textContent ?? '')));
 } catch (error) {
-	view.showFailure(error instanceof Error ? error.message : String(error));
+	view.showFailure(messageOf(error));
 }
 
 function download({ name, png }: PlotImage): void {

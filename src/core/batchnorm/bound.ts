@@ -1,3 +1,4 @@
+import { FLOAT_FORMATS, type FloatFormat, type FloatType } from '../numbers/float-formats.js';
 import { type Affine, affine } from './affine.js';
 
 /**
@@ -40,29 +41,6 @@ export interface RoundingBound {
 	/** Infinity (and the slope 0, so that x = 0 makes no NaN) where scale or shift is not finite in the arithmetic type: no
 	 * bound exists, compare the kind (NaN, infinity, sign) instead. */
 	readonly offset: Float64Array;
-}
-
-/** An IEEE-like binary format. */
-interface FloatFormat {
-	/** u: half the distance from 1 to the next larger number. */
-	readonly unitRoundoff: number;
-	/** Smallest positive subnormal: distance between neighbours near zero. */
-	readonly tiny: number;
-	readonly max: number;
-}
-
-/** Element types for which a bound is known. */
-export type FloatName = 'float64' | 'float32' | 'float16' | 'bfloat16';
-
-export const FLOAT_FORMATS: Readonly<Record<FloatName, FloatFormat>> = {
-	float64: { unitRoundoff: 2 ** -53, tiny: Number.MIN_VALUE, max: Number.MAX_VALUE },
-	float32: { unitRoundoff: 2 ** -24, tiny: 2 ** -149, max: (2 - 2 ** -23) * 2 ** 127 },
-	float16: { unitRoundoff: 2 ** -11, tiny: 2 ** -24, max: 65504 },
-	bfloat16: { unitRoundoff: 2 ** -8, tiny: 2 ** -133, max: (2 - 2 ** -7) * 2 ** 127 },
-};
-
-export function isFloatName(dtype: string): dtype is FloatName {
-	return Object.hasOwn(FLOAT_FORMATS, dtype);
 }
 
 /** Factors (1 + d) in s', see above. */
@@ -125,7 +103,7 @@ function narrow({ slope, offset }: RoundingBound, { scale, shift }: Magnitudes, 
 }
 
 /** The arithmetic type's error, the final rounding to a narrower type, and the reference's own error. */
-function roundingBound(channels: Magnitudes, dtype: FloatName, arithmetic: 'runtime' | 'own'): RoundingBound {
+function roundingBound(channels: Magnitudes, dtype: FloatType, arithmetic: 'runtime' | 'own'): RoundingBound {
 	const { scale, shift } = channels;
 	const isNarrow = dtype === 'float16' || dtype === 'bfloat16';
 	const format = FLOAT_FORMATS[isNarrow && arithmetic === 'runtime' ? 'float32' : dtype];
@@ -162,7 +140,7 @@ function affineOf({ gamma, beta, mean, variance, epsilon }: BoundParameters): Af
  */
 export function inferenceBound(
 	parameters: BoundParameters,
-	dtype: FloatName,
+	dtype: FloatType,
 	arithmetic: 'runtime' | 'own' = 'runtime',
 	{ scale, shift }: Affine = affineOf(parameters),
 ): RoundingBound {
@@ -181,7 +159,7 @@ export interface AffineParameters {
 /** {@link inferenceBound} from scale and shift. */
 export function affineBound(
 	parameters: AffineParameters,
-	dtype: FloatName,
+	dtype: FloatType,
 	arithmetic: 'runtime' | 'own' = 'runtime',
 ): RoundingBound {
 	return roundingBound(magnitudesOf(parameters), dtype, arithmetic);
@@ -210,7 +188,7 @@ export interface BatchShape {
  * epsilon: by rho at most, and (x - mean) s + beta moves by |x - mean||s| rho + |s|(1 + rho) e_m. Looser than inference
  * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
  */
-export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatName): RoundingBound {
+export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatType): RoundingBound {
 	const { gamma, mean, variance, epsilon } = parameters;
 	const { scale, shift } = affineOf(parameters);
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;

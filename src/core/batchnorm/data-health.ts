@@ -1,4 +1,4 @@
-import { countChannels } from './words.js';
+import { countChannels } from '../text/sentences.js';
 
 /** What the data of a run have that no number can be made of. */
 export interface DataFinding {

@@ -1,5 +1,7 @@
+import { medianMagnitude } from '../numbers/arrays.js';
+import { shortNumber } from '../text/numbers.js';
+import { countChannels } from '../text/sentences.js';
 import type { ParameterValues } from './parameters.js';
-import { countChannels, median, shortNumber } from './words.js';
 
 /** A layer's running statistics and those of the batch that was run through it. */
 export interface DriftSubject {
@@ -72,7 +74,7 @@ const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
 /** Shares of the standard errors that half of the channels have to be off by: chance rarely takes so many along. */
 const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
 
-/** Channels of which a median says something. */
+/** Channels of which a medianMagnitude says something. */
 const LEAST_CHANNELS = 4;
 
 /**
@@ -107,7 +109,7 @@ function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors 
 }
 
 /**
- * Where half of the channels or more are off the same way, less is needed of each. A median is not moved by what heavy
+ * Where half of the channels or more are off the same way, less is needed of each. A medianMagnitude is not moved by what heavy
  * tails do: they make the variance of a few channels larger and that of most smaller.
  */
 function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
@@ -120,7 +122,7 @@ function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: D
 	const spread = Math.max(least, SHARE_OF_MOST.spread * standardErrors * noise.spread);
 	const middle = signedMedian(drift.spread);
 	return {
-		shift: median(drift.shift) > shift ? shift : never,
+		shift: medianMagnitude(drift.shift) > shift ? shift : never,
 		grown: middle > spread ? spread : never,
 		shrunk: images >= LEAST_IMAGES_OF_MOST.shrunk && middle < -spread ? spread : never,
 	};
@@ -132,11 +134,11 @@ function signedMedian(values: Float64Array): number {
 	return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** Standard deviation by the median absolute deviation (1.4826 of it for normal data); 0 of few channels. */
+/** Standard deviation by the medianMagnitude absolute deviation (1.4826 of it for normal data); 0 of few channels. */
 function scatter(values: Float64Array): number {
 	const finite = values.filter(Number.isFinite);
 	const middle = signedMedian(finite);
-	return finite.length < LEAST_CHANNELS ? 0 : 1.4826 * median(finite.map((value) => value - middle));
+	return finite.length < LEAST_CHANNELS ? 0 : 1.4826 * medianMagnitude(finite.map((value) => value - middle));
 }
 
 /** Whether the running statistics fit the data: {@link driftOf} against what chance does to that many images. */

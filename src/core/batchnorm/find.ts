@@ -1,3 +1,4 @@
+import { product } from '../numbers/arrays.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
 import { ShapeInference } from '../onnx/graph/infer.js';
 import type { Scope } from '../onnx/graph/scope.js';
@@ -88,7 +89,7 @@ function readAxes(scope: Scope, node: Node): BatchNormLayer['axes'] {
 function countChannels(parameters: readonly Parameter[], axes: BatchNormLayer['axes'], axis1: unknown): number {
 	const known = parameters.find((parameter) => parameter.values || parameter.dims.length > 0);
 	if (known && (axes === 'channel' || known.dims.length > 1)) {
-		const values = known.values?.length ?? known.dims.reduce((product, dim) => product * dim, 1);
+		const values = known.values?.length ?? product(known.dims);
 		return axes === 'channel' ? values : (known.dims[0] ?? 0);
 	}
 	return typeof axis1 === 'number' ? axis1 : (known?.dims[0] ?? 0);

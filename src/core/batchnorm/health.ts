@@ -1,11 +1,13 @@
+import { medianMagnitude } from '../numbers/arrays.js';
+import { shortNumber } from '../text/numbers.js';
+import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
 import type { ParameterValues } from './parameters.js';
-import { countChannels, joinWords, median, shortNumber } from './words.js';
 
 /** When a channel is worth a word. Units are chosen so that the defaults hold for networks of any scale. */
 export interface HealthThresholds {
 	/**
-	 * abs(gamma) below this share of the layer's median is "about 0": 1 %, because a channel a hundred times quieter than
+	 * abs(gamma) below this share of the layer's medianMagnitude is "about 0": 1 %, because a channel a hundred times quieter than
 	 * its neighbours is lost in their rounding once the layer is quantized to 8 bits. There is no absolute number: people
 	 * prune by percentile.
 	 */
@@ -184,8 +186,8 @@ function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): H
 /** Channels that say nothing: gamma about 0, or always cut off (or never touched) by the ReLU behind the layer. */
 function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): HealthFinding[] {
 	const total = gamma.length;
-	// Pruning sets most gammas of some layers to 0: the median of the others tells what is usual.
-	const floor = thresholds.deadShare * median(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
+	// Pruning sets most gammas of some layers to 0: the medianMagnitude of the others tells what is usual.
+	const floor = thresholds.deadShare * medianMagnitude(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
 	const still = (c: number) => gamma[c] === 0 || Math.abs(gamma[c]) < floor;
 	const dead = where(beta, (value, c) => still(c) && Math.abs(value) <= floor);
 	const constant = where(beta, (value, c) => still(c) && Math.abs(value) > floor);
@@ -193,7 +195,9 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Health
 	const off = where(beta, (value, c) => feedsRelu && !still(c) && value + reach(c) <= 0);
 	const on = where(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
 	const limit =
-		floor > 0 ? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median` : '0';
+		floor > 0
+			? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's medianMagnitude`
+			: '0';
 	const sigma = `${thresholds.sigmas} standard deviations`;
 	const say = (code: HealthCode, severity: HealthFinding['severity'], channels: number[], rest: string) =>
 		channels.length === 0
@@ -223,7 +227,7 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Health
 }
 
 function explodingScale({ scale, thresholds }: Examined): HealthFinding[] {
-	const usual = median(scale.filter((value) => value !== 0 && Number.isFinite(value)));
+	const usual = medianMagnitude(scale.filter((value) => value !== 0 && Number.isFinite(value)));
 	const channels = where(
 		scale,
 		(value) => Number.isFinite(value) && Math.abs(value) > thresholds.explodingFactor * usual,
@@ -232,6 +236,6 @@ function explodingScale({ scale, thresholds }: Examined): HealthFinding[] {
 		return [];
 	}
 	const largest = channels.reduce((most, c) => Math.max(most, Math.abs(scale[c])), 0);
-	const message = `The scale of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest / usual)} times the layer's median (${shortNumber(largest)} against ${shortNumber(usual)}): 8 bits for the whole tensor would lose the other channels.`;
+	const message = `The scale of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest / usual)} times the layer's medianMagnitude (${shortNumber(largest)} against ${shortNumber(usual)}): 8 bits for the whole tensor would lose the other channels.`;
 	return [{ code: 'exploding-scale', severity: 'warning', channels, message }];
 }

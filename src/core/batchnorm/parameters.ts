@@ -2,8 +2,8 @@ import type { Constant, ConstantResolver } from '../onnx/graph/constants.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Tensor } from '../onnx/model.js';
 import { typeName } from '../onnx/types.js';
+import { joinWords } from '../text/sentences.js';
 import type { BatchNormLayer, Parameter, ParameterOrigin } from './layer.js';
-import { joinWords } from './words.js';
 
 /** The four parameters of a layer in float64, all of one length. */
 export interface ParameterValues {

@@ -1,3 +1,5 @@
+import { shortNumber } from '../text/numbers.js';
+import { capitalize } from '../text/sentences.js';
 import { CAUSES, type CauseCode } from './causes.js';
 import type { Comparison, LayerComparison, OutputComparison } from './comparison.js';
 
@@ -113,13 +115,5 @@ export function outputSentence({ status, reason, maxAbs, maxRel, bound, firstLay
 }
 
 function short(value: number | undefined): string {
-	if (value === undefined) {
-		return 'an unknown amount';
-	}
-	const small = value !== 0 && Math.abs(value) < 1e-3;
-	return small ? value.toExponential(1) : String(Number(value.toPrecision(2)));
-}
-
-function capitalize(text: string): string {
-	return text.charAt(0).toUpperCase() + text.slice(1);
+	return value === undefined ? 'an unknown amount' : shortNumber(value);
 }

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { OnnxError } from '../../core/onnx/errors.js';
+import { messageOf } from '../../core/text/sentences.js';
 import { createKernel } from '../../kernel/index.js';
 import type { Kernel } from '../../kernel/types.js';
 import type {
@@ -74,7 +75,7 @@ function explain(error: unknown, request: TaskRequest): EngineFailure {
 	if (error instanceof InputError || error instanceof RuntimeError) {
 		return { code: 'input', message: error.message };
 	}
-	const detail = error instanceof Error ? error.message : String(error);
+	const detail = messageOf(error);
 	return {
 		code: 'internal',
 		message: `${undone(request)} because of an error in BatchNorm Lens itself: ${detail}`,

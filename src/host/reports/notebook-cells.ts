@@ -1,4 +1,4 @@
-import { visible } from '../../core/report/plain-text.js';
+import { visible } from '../../core/text/names.js';
 
 /** Where a cell gets the layers from; media/cells has the cell of each, NAME.py. */
 export type CellKind = 'pytorch' | 'keras' | 'onnx';

@@ -1,5 +1,5 @@
-import { shorten, visible } from '../../core/report/plain-text.js';
 import type { Finding, FindingCode, Report, Severity } from '../../core/report/types.js';
+import { shorten, visible } from '../../core/text/names.js';
 
 /** A row of the Problems panel. */
 export interface Problem {

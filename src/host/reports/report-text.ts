@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { toMarkdown } from '../../core/report/export/markdown.js';
-import { visible } from '../../core/report/plain-text.js';
+import { visible } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
 

@@ -1,5 +1,5 @@
-import { shorten, visible } from '../../core/report/plain-text.js';
 import type { Finding, LayerReport, Severity } from '../../core/report/types.js';
+import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 
 /** What a layer looks like in the tree. */
 export interface TreeRow {
@@ -24,7 +24,7 @@ export function treeRow(layer: LayerReport): TreeRow {
 		`${channels} ch`,
 	];
 	return {
-		label: visible(shorten(withoutOperator(layer.name), MAX_LABEL)),
+		label: visible(shorten(shortLayerName(layer.name), MAX_LABEL)),
 		description: facts.filter((fact) => fact !== '').join(' · '),
 		tooltip: tooltip(layer),
 		state: worst(layer) ?? (recompute.status === 'mismatch' ? 'error' : recompute.status),
@@ -46,9 +46,4 @@ function tooltip({ name, recompute, findings }: LayerReport): string {
 		...findings.map(({ message }) => message),
 	];
 	return lines.map((line) => visible(shorten(line, MAX_TOOLTIP))).join('\n');
-}
-
-/** PyTorch's exporter ends every such name in the operator's: in a list of them it only hides what differs. */
-function withoutOperator(name: string): string {
-	return name.replace(/(?<=.)\/BatchNormalization$/, '');
 }

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { visible } from '../../core/report/plain-text.js';
+import { visible } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
 import { type TreeRow, treeRow, worst } from './tree-rows.js';

@@ -1,3 +1,4 @@
+import { messageOf } from '../../core/text/sentences.js';
 /** A failure whose message is a sentence for the user. */
 export class UserError extends Error {
 	override readonly name = 'UserError';
@@ -11,5 +12,5 @@ export function describeError(error: unknown): string {
 	if (error instanceof Error && OURS.has(error.name)) {
 		return error.message;
 	}
-	return `Something unexpected went wrong: ${error instanceof Error ? error.message : String(error)}`;
+	return `Something unexpected went wrong: ${messageOf(error)}`;
 }

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { messageOf } from '../../core/text/sentences.js';
 
 /**
  * The plotting library, for a page that asked for it; see webview/load-plotly.ts for why it travels as a message. Never
@@ -14,7 +15,7 @@ export async function plotlyMessage(
 		// Where the host gives a view of a larger buffer, all of that would be sent.
 		return { type: 'plotly', script: new Uint8Array(file) };
 	} catch (error) {
-		log.error(`The extension is not complete: ${error instanceof Error ? error.message : error}`);
+		log.error(`The extension is not complete: ${messageOf(error)}`);
 		return { type: 'plotly', script: null };
 	}
 }

@@ -1,3 +1,5 @@
+import { escapeMarkup } from '../../core/text/names.js';
+
 /** What the page of a model is made of, as URIs that the webview may load. */
 export interface PageResources {
 	/** `webview.cspSource`. */
@@ -20,30 +22,19 @@ export function pageHtml(page: PageResources): string {
 		`style-src ${page.cspSource}`,
 		`script-src 'nonce-${page.nonce}'`,
 	].join('; ');
-	const styles = page.styles.map((href) => `<link rel="stylesheet" href="${escapeHtml(href)}">`);
+	const styles = page.styles.map((href) => `<link rel="stylesheet" href="${escapeMarkup(href)}">`);
 	return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">
+<meta http-equiv="Content-Security-Policy" content="${escapeMarkup(policy)}">
 ${styles.join('\n')}
-<title>${escapeHtml(page.title)}</title>
+<title>${escapeMarkup(page.title)}</title>
 </head>
 <body>
 <main id="app"></main>
-<script nonce="${page.nonce}" src="${escapeHtml(page.script)}" data-nonce="${page.nonce}"></script>
+<script nonce="${page.nonce}" src="${escapeMarkup(page.script)}" data-nonce="${page.nonce}"></script>
 </body>
 </html>`;
-}
-
-export function escapeHtml(text: string): string {
-	const entities: Readonly<Record<string, string>> = {
-		'&': '&amp;',
-		'<': '&lt;',
-		'>': '&gt;',
-		'"': '&quot;',
-		"'": '&#39;',
-	};
-	return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }

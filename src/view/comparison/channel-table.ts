@@ -1,6 +1,6 @@
 import type { LayerComparison } from '../../core/report/comparison.js';
+import { columnFormatter, formatInteger, formatNumber } from '../../core/text/numbers.js';
 import type { SortOrder } from '../model/state.js';
-import { columnFormatter, formatInteger, formatNumber } from '../text/format.js';
 import { strings as shared } from '../text/strings.js';
 import { type Column, DataGrid } from '../ui/data-grid.js';
 import { append, replaceChildren, setVisible } from '../ui/dom.js';

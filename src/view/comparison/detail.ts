@@ -1,10 +1,11 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeAdvice } from '../../core/report/comparison-summary.js';
+import { formatNumber } from '../../core/text/numbers.js';
+import { capitalize } from '../../core/text/sentences.js';
 import { channelChips, pressChips } from '../shared/channel-chips.js';
 import { DetailHead, type DetailHeadEvents } from '../shared/detail-head.js';
 import { PlotPanel } from '../shared/plot-panel.js';
-import { formatNumber } from '../text/format.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { COMPARISON_PLOTS } from '../ui/attributes.js';
@@ -257,8 +258,4 @@ function factsOf(layer: LayerComparison): string[] {
 		...(channels > 0 ? [words.channels(channels)] : []),
 		...(isExplained(layer) ? [words.confidence(strings.confidence(confidence))] : []),
 	];
-}
-
-function capitalize(text: string): string {
-	return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,8 +1,8 @@
 import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
 import { comparisonAnswer, outputSentence } from '../../core/report/comparison-summary.js';
 import type { ModelSummary } from '../../core/report/types.js';
+import { baseName } from '../../core/text/names.js';
 import type { Progress } from '../model/header.js';
-import { baseName } from '../text/format.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import type { Handle } from '../ui/attributes.js';

@@ -1,8 +1,8 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeTitle } from '../../core/report/comparison-summary.js';
+import { formatInteger, formatNumber } from '../../core/text/numbers.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
-import { formatInteger, formatNumber } from '../text/format.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
 import type { Column } from '../ui/data-grid.js';
 import { append, type ElementBuilder } from '../ui/dom.js';

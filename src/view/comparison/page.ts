@@ -1,4 +1,5 @@
 import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import { messageOf } from '../../core/text/sentences.js';
 import type { Progress } from '../model/header.js';
 import type { Plotly } from '../plots/plotly.js';
 import { readTheme, type Theme } from '../plots/theme.js';
@@ -134,7 +135,7 @@ export class ComparisonView {
 
 	/** An error of ours, not of the models: said in place, above what was shown before. */
 	showError(error: unknown): void {
-		this.#banner.textContent = shared.failure.unexpected(error instanceof Error ? error.message : String(error));
+		this.#banner.textContent = shared.failure.unexpected(messageOf(error));
 		this.#renderFrame();
 	}
 

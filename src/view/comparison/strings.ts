@@ -1,5 +1,5 @@
 import type { ComparisonStatus } from '../../core/report/comparison.js';
-import { formatInteger } from '../text/format.js';
+import { formatInteger } from '../../core/text/numbers.js';
 import type { ComparisonPlot } from '../ui/attributes.js';
 
 /** Every word of the comparison page, in one place, so that it can be translated. */

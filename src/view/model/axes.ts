@@ -1,5 +1,6 @@
+import { product } from '../../core/numbers/arrays.js';
 import type { LayerReport } from '../../core/report/types.js';
-import { formatInteger } from '../text/format.js';
+import { formatInteger } from '../../core/text/numbers.js';
 import { strings } from '../text/strings.js';
 
 /**
@@ -62,9 +63,9 @@ function countText(names: readonly string[], sizes: readonly number[] | undefine
 	if (!sizes) {
 		return `m' = ${names.join(' × ')}`;
 	}
-	const product = formatInteger(sizes.reduce((a, b) => a * b, 1));
-	// The product stays with its sign where a line is too short for both.
-	return sizes.length === 1 ? `m' = ${product}` : `m' = ${sizes.map(formatInteger).join(' × ')} =\u00a0${product}`;
+	const total = formatInteger(product(sizes));
+	// A no-break space keeps the product with its sign.
+	return sizes.length === 1 ? `m' = ${total}` : `m' = ${sizes.map(formatInteger).join(' × ')} =\u00a0${total}`;
 }
 
 function methodSizes(
@@ -75,7 +76,7 @@ function methodSizes(
 	const size = (averaged: Axes, kept: Axes): MethodSize => ({
 		over: averaged.names,
 		count: countText(averaged.names, shape && averaged.sizes),
-		statistics: shape ? formatInteger(kept.sizes.reduce((a, b) => a * b, 1)) : kept.names.join(' × ') || '1',
+		statistics: shape ? formatInteger(product(kept.sizes)) : kept.names.join(' × ') || '1',
 	});
 	const images = { names: ['N'], sizes: [n] };
 	const channels = { names: ['C'], sizes: [c] };

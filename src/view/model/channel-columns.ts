@@ -1,7 +1,7 @@
 import type { LayerReport } from '../../core/report/types.js';
+import { columnFormatter, formatInteger } from '../../core/text/numbers.js';
 import { layerFacts } from '../shared/layer-facts.js';
 import { badges } from '../text/finding-words.js';
-import { columnFormatter, formatInteger } from '../text/format.js';
 import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
 

@@ -1,8 +1,8 @@
 import type { LayerReport } from '../../core/report/types.js';
+import { formatNumber } from '../../core/text/numbers.js';
 import type { ViewContext } from '../shared/context.js';
 import { channelName, layerFacts } from '../shared/layer-facts.js';
 import { badges } from '../text/finding-words.js';
-import { formatNumber } from '../text/format.js';
 import { strings } from '../text/strings.js';
 import { DataGrid } from '../ui/data-grid.js';
 import { append, replaceChildren, setVisible } from '../ui/dom.js';

@@ -1,10 +1,10 @@
 import type { LayerReport } from '../../core/report/types.js';
+import { formatNumber } from '../../core/text/numbers.js';
 import type { Plotly } from '../plots/plotly.js';
 import { pressChips } from '../shared/channel-chips.js';
 import type { ViewContext } from '../shared/context.js';
 import { DetailHead, type DetailHeadEvents } from '../shared/detail-head.js';
 import { PlotPanel } from '../shared/plot-panel.js';
-import { formatNumber } from '../text/format.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import { PLOT_KINDS } from '../ui/attributes.js';

@@ -1,9 +1,10 @@
 import type { RunForm as RunFormContent } from '../../core/report/run-choices.js';
 import { answer } from '../../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../../core/report/types.js';
+import { baseName } from '../../core/text/names.js';
+import { formatMilliseconds } from '../../core/text/numbers.js';
 import type { ViewContext } from '../shared/context.js';
 import { reportTone } from '../shared/layer-facts.js';
-import { baseName, formatMilliseconds } from '../text/format.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { Handle } from '../ui/attributes.js';

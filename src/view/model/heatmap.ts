@@ -1,7 +1,7 @@
 import { firstDrifted } from '../../core/report/drift.js';
 import type { LayerReport } from '../../core/report/types.js';
+import { formatNumber } from '../../core/text/numbers.js';
 import type { Theme } from '../plots/theme.js';
-import { formatNumber } from '../text/format.js';
 import { label, sharedParts, withoutShared } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { ElementBuilder } from '../ui/dom.js';

@@ -1,8 +1,9 @@
+import type { Range } from '../../core/numbers/arrays.js';
 import type { LayerReport } from '../../core/report/types.js';
+import { formatInteger, formatNumber } from '../../core/text/numbers.js';
 import { boundUse, layerFacts, severityRank } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { badge, badges } from '../text/finding-words.js';
-import { formatInteger, formatNumber, type Range } from '../text/format.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';

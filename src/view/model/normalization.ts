@@ -1,5 +1,5 @@
 import type { LayerReport, Normalization, NormalizationMethod } from '../../core/report/types.js';
-import { formatInteger, formatNumber } from '../text/format.js';
+import { formatInteger, formatNumber } from '../../core/text/numbers.js';
 import { strings } from '../text/strings.js';
 import type { AxesExplanation } from './axes.js';
 

@@ -1,5 +1,6 @@
 import type { RunForm } from '../../core/report/run-choices.js';
 import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
+import { messageOf } from '../../core/text/sentences.js';
 import type { Plotly } from '../plots/plotly.js';
 import { readTheme, type Theme } from '../plots/theme.js';
 import type { ViewActions, ViewContext } from '../shared/context.js';
@@ -154,7 +155,7 @@ export class View {
 
 	/** An error of ours, not of the model: said in place, above what was shown before. */
 	showError(error: unknown): void {
-		this.#frame.banner = strings.failure.unexpected(error instanceof Error ? error.message : String(error));
+		this.#frame.banner = strings.failure.unexpected(messageOf(error));
 	}
 
 	clearFailure(): void {

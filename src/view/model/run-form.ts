@@ -9,8 +9,8 @@ import {
 	type RunChoices,
 	type RunForm as RunFormContent,
 } from '../../core/report/run-choices.js';
+import { baseName } from '../../core/text/names.js';
 import type { ViewContext } from '../shared/context.js';
-import { baseName } from '../text/format.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import { type Child, replaceChildren, setVisible } from '../ui/dom.js';

@@ -1,5 +1,5 @@
+import { type Range, rangeOf } from '../../core/numbers/arrays.js';
 import type { Finding, LayerReport, Report, Severity } from '../../core/report/types.js';
-import { type Range, rangeOf } from '../text/format.js';
 import { strings } from '../text/strings.js';
 
 /** What a row of the layer table and the plots need beyond the report itself; computed once a layer. */

@@ -1,6 +1,7 @@
+import { shorten } from '../../core/text/names.js';
+import { messageOf } from '../../core/text/sentences.js';
 import { type Figure, PLOTLY_CONFIG, type PlotElement, type Plotly } from '../plots/plotly.js';
 import type { Theme } from '../plots/theme.js';
-import { shorten } from '../text/format.js';
 import { strings } from '../text/strings.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
 import type { ViewContext } from './context.js';
@@ -121,7 +122,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 
 	fail(error: unknown): void {
 		if (this.#layer) {
-			this.#say(strings.plots.unavailable(error instanceof Error ? error.message : String(error)));
+			this.#say(strings.plots.unavailable(messageOf(error)));
 			this.element.dataset.drawn = 'failed';
 		}
 	}

@@ -1,8 +1,8 @@
-import { shorten, visibleText } from './format.js';
+import { shorten, visible } from '../../core/text/names.js';
 
 /** A name from a model, safe and short enough for a line of text. The whole name belongs into a title. */
 export function label(name: string, length = 120): string {
-	return shorten(visibleText(shorten(name, 4 * length)), length);
+	return shorten(visible(shorten(name, 4 * length)), length);
 }
 
 /** For title attributes: everything that a person could want to read, nothing that hangs a tooltip. */

@@ -1,8 +1,8 @@
 import type { Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
 import type { FindingCode, LayerReport, NormalizationMethod, Severity } from '../../core/report/types.js';
+import { formatBytes, formatInteger, formatNumber } from '../../core/text/numbers.js';
 import type { HeatmapMetric } from '../model/heatmap-data.js';
 import type { PlotKind } from '../ui/attributes.js';
-import { formatBytes, formatInteger, formatNumber } from './format.js';
 
 /** Every word of the view, in one place, so that it can be translated. Functions where numbers go into a sentence. */
 const count = (n: number, one: string, many: string): string => `${formatInteger(n)} ${n === 1 ? one : many}`;

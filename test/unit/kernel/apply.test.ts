@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { FloatType, Layout } from '../../../src/kernel/index.js';
+import type { FloatType } from '../../../src/core/numbers/float-formats.js';
+import type { Layout } from '../../../src/kernel/index.js';
 import { activations, KINDS, kernelOf, PLACES, type Place, parameters, put, TYPES } from '../support/kernel-cases.js';
 import { fromNumbers, layoutOf, sizeOf, toNumbers } from '../support/kernel-reference.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toHalf, widen } from '../../../src/kernel/half.js';
+import { toHalf, widen } from '../../../src/core/numbers/small-floats.js';
 import { KINDS, kernelOf } from '../support/kernel-cases.js';
 import { layoutOf, toNumbers } from '../support/kernel-reference.js';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { FloatType, Layout, Moments, StatisticsAxes } from '../../../src/kernel/index.js';
+import type { FloatType } from '../../../src/core/numbers/float-formats.js';
+import type { Layout, Moments, StatisticsAxes } from '../../../src/kernel/index.js';
 import { METHODS, methodSize, methodStatistics } from '../../../src/kernel/methods.js';
 import { biasedVariance, mergeMoments, unbiasedVariance } from '../../../src/kernel/moments.js';
 import { activations, KINDS, kernelOf, PLACES, put, TYPES } from '../support/kernel-cases.js';

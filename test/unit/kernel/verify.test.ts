@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { FloatType, Kernel, Layout, VerifyRequest, VerifyResult } from '../../../src/kernel/index.js';
+import type { FloatType } from '../../../src/core/numbers/float-formats.js';
+import type { Kernel, Layout, VerifyRequest, VerifyResult } from '../../../src/kernel/index.js';
 import {
 	activations,
 	BOUND_FACTOR,

@@ -1,5 +1,6 @@
+import type { FloatType } from '../../../src/core/numbers/float-formats.js';
 import { seededRandom } from '../../../src/engine/child/tensors/random.js';
-import { createKernel, type FloatData, type FloatType, type Kernel, type Layout } from '../../../src/kernel/index.js';
+import { createKernel, type FloatData, type Kernel, type Layout } from '../../../src/kernel/index.js';
 import { fromNumbers, sizeOf, toNumbers } from './kernel-reference.js';
 
 export const TYPES: readonly FloatType[] = ['float32', 'float64', 'float16', 'bfloat16'];

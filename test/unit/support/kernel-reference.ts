@@ -2,7 +2,8 @@
  * What the kernels compute, written out one element at a time with nothing shared with them but the types: the other
  * side of every comparison in test/unit/kernel.
  */
-import type { FloatData, FloatType, Layout, StatisticsAxes, VerifyRequest } from '../../../src/kernel/index.js';
+import type { FloatType } from '../../../src/core/numbers/float-formats.js';
+import type { FloatData, Layout, StatisticsAxes, VerifyRequest } from '../../../src/kernel/index.js';
 import { bfloat16Bits, float16Bits } from './elements.js';
 
 /** Elements as numbers, by the formats' definitions. */

@@ -1,6 +1,6 @@
+import { shortNumber } from '../../text/numbers.js';
 import type { Deviation } from '../diagnosis/observed/deviation.js';
 import { KNOWN_EPSILONS } from '../diagnosis/observed/deviation.js';
-import { shortNumber } from './words.js';
 
 /** What a sentence about a deviation needs besides the deviation itself. */
 export interface ClauseContext {

@@ -8,11 +8,11 @@ import {
 	type LayerComparison,
 	summarize,
 } from '../../report/comparison.js';
+import { count } from '../../text/sentences.js';
 import { type Pairing, pairOperators } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import { LayerComparer } from './compare-layer.js';
 import { pairLayers } from './pair-kept-layers.js';
-import { count } from './words.js';
 
 /** A model and where its tensors are read from. */
 export interface ComparedModel {

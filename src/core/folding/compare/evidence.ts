@@ -1,9 +1,10 @@
+import { shortNumber } from '../../text/numbers.js';
+import { capitalize, count, listChannels } from '../../text/sentences.js';
 import type { Diagnosis } from '../diagnosis/diagnose.js';
 import type { Explanation } from '../diagnosis/explanation.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import { RowState } from '../diagnosis/observed/ratios.js';
 import { type BiasContext, type ClauseContext, clause } from './clauses.js';
-import { channelWords, count, shortNumber } from './words.js';
 
 /** How far the largest error stays below what is allowed, or goes beyond. */
 export interface Measured {
@@ -60,7 +61,7 @@ export function mismatchEvidence(
 	const rows = diagnosis.explanation.explained.length;
 	const explained = rows - diagnosis.unexplained.length;
 	const agreement = shortNumber(agreementOf(diagnosis.explanation));
-	const rest = diagnosis.unexplained.length > 0 ? `, ${channelWords(diagnosis.unexplained)} do not` : '';
+	const rest = diagnosis.unexplained.length > 0 ? `, ${listChannels(diagnosis.unexplained)} do not` : '';
 	return `${capitalize(clauses.join('; '))}; ${explained} of ${count(rows, 'channel')} agree to ${agreement}${rest}.${orFactor(diagnosis)}`;
 }
 
@@ -114,15 +115,15 @@ function cosineWords(cosine: number | undefined): string {
 }
 
 function describeDistorted(distorted: readonly number[]): string {
-	return `the weights of ${channelWords(distorted)} are no multiple of the original ones`;
+	return `the weights of ${listChannels(distorted)} are no multiple of the original ones`;
 }
 
 /** Weights in order, bias not, or the other way round. */
 function describeUnexplained({ ratios, scale }: Explanation, unexplained: readonly number[]): string {
 	const weightsWrong = unexplained.filter((row) => !(ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row]));
 	return weightsWrong.length > 0
-		? `the weights of ${channelWords(weightsWrong)} have a factor that no formula of the catalogue gives`
-		: `the bias of ${channelWords(unexplained)} differs, the weights do not`;
+		? `the weights of ${listChannels(weightsWrong)} have a factor that no formula of the catalogue gives`
+		: `the bias of ${listChannels(unexplained)} differs, the weights do not`;
 }
 
 /** Largest relative distance between the ratios found and those that the explanation predicts. */
@@ -135,8 +136,4 @@ function agreementOf({ ratios, scale, explained }: Explanation): number {
 		}
 	}
 	return worst;
-}
-
-function capitalize(sentence: string): string {
-	return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

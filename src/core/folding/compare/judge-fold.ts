@@ -1,15 +1,15 @@
+import { roundTo, ulp } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
 import type { ChannelComparison, LayerComparison } from '../../report/comparison.js';
 import type { JsonValue } from '../../report/json.js';
+import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import { type FoundPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
 import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
-import { roundTo, unitInLastPlace } from '../operators/formats.js';
 import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
 import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
-import { channelWords, count } from './words.js';
 
 /** The comparison of one layer but for its name and place. */
 export type Verdict = Omit<LayerComparison, 'name' | 'into'>;
@@ -40,7 +40,7 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 	);
 	if (invalid.length > 0) {
 		return cannotTell(
-			`The parameters of ${channelWords(invalid)} give no finite scale and shift, so there is no right fold to compare with.`,
+			`The parameters of ${listChannels(invalid)} give no finite scale and shift, so there is no right fold to compare with.`,
 		);
 	}
 	const measured = measure(fold, expected, strictestPrecision(fold.original.layout, fold.stored));
@@ -127,9 +127,7 @@ function measure(
 		maxUlp: Math.max(
 			weights.maxUlp,
 			largest(
-				biasError.map(
-					(error, row) => finiteOr(Math.abs(error)) / unitInLastPlace(largestTerm(fold, expected, row), fold.stored),
-				),
+				biasError.map((error, row) => finiteOr(Math.abs(error)) / ulp(largestTerm(fold, expected, row), fold.stored)),
 			),
 		),
 		bound: Math.max(weights.bound, largest(biasBound)),

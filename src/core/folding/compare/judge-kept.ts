@@ -1,14 +1,14 @@
 import { affine } from '../../batchnorm/affine.js';
-import { FLOAT_FORMATS, type FloatName, isFloatName } from '../../batchnorm/bound.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { PARAMETER_NAMES } from '../../batchnorm/parameters.js';
+import { FLOAT_FORMATS, type FloatType, isFloatType, roundTo } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
+import { shortNumber } from '../../text/numbers.js';
+import { count } from '../../text/sentences.js';
 import { layerParameters } from '../diagnosis/observed/fold-case.js';
 import type { FoldParameters } from '../operators/expected.js';
-import { roundTo } from '../operators/formats.js';
 import { alongAxis } from '../operators/layout.js';
 import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
-import { count, shortNumber } from './words.js';
 
 /** Largest relative difference between the parameters of two layers, epsilon included; undefined where one has none. */
 export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
@@ -160,7 +160,7 @@ function withoutError(verdict: Verdict): Verdict {
 }
 
 /** x * scale + shift as an operator with one weight a channel. */
-function asFold(own: FoldParameters, found: FoldParameters, stored: FloatName) {
+function asFold(own: FoldParameters, found: FoldParameters, stored: FloatType) {
 	const channels = own.gamma.length;
 	const layout = alongAxis([channels, 1], 0);
 	const { scale, shift } = affine(found.gamma, found.beta, found.mean, found.variance, found.epsilon);
@@ -177,9 +177,9 @@ function asFold(own: FoldParameters, found: FoldParameters, stored: FloatName) {
 }
 
 /** The narrowest of the types that the four parameters come in. */
-function storedType(layer: BatchNormLayer): FloatName {
-	const types = PARAMETER_NAMES.map((name) => layer[name].dtype).filter(isFloatName);
-	const narrower = (a: FloatName, b: FloatName) =>
+function storedType(layer: BatchNormLayer): FloatType {
+	const types = PARAMETER_NAMES.map((name) => layer[name].dtype).filter(isFloatType);
+	const narrower = (a: FloatType, b: FloatType) =>
 		FLOAT_FORMATS[b].unitRoundoff > FLOAT_FORMATS[a].unitRoundoff ? b : a;
 	return types.length > 0 ? types.reduce(narrower) : 'float32';
 }
@@ -190,10 +190,10 @@ function roundingOf(
 	found: FoldParameters,
 	other: BatchNormLayer,
 ): 'exact' | 'rounding-fp16' | 'rounding-bf16' | undefined {
-	const same = (round: (value: number, dtype: FloatName) => number) =>
+	const same = (round: (value: number, dtype: FloatType) => number) =>
 		PARAMETER_NAMES.every((name) => {
 			const { dtype } = other[name];
-			const rounded = (value: number) => (isFloatName(dtype) ? round(value, dtype) : value);
+			const rounded = (value: number) => (isFloatType(dtype) ? round(value, dtype) : value);
 			// Adding 0 makes one of the two zeros; NaN is itself.
 			return own[name].every((value, channel) => Object.is(rounded(value) + 0, found[name][channel] + 0));
 		});

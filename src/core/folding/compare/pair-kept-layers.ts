@@ -1,5 +1,5 @@
-import { FLOAT_FORMATS } from '../../batchnorm/bound.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { FLOAT_FORMATS } from '../../numbers/float-formats.js';
 import type { Pairing } from '../pairing/pairing.js';
 import type { Network } from '../targets/network.js';
 import { isBetween } from '../targets/target.js';

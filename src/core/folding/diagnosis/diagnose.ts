@@ -1,3 +1,4 @@
+import { median } from '../../numbers/arrays.js';
 import type { CauseCode } from '../../report/causes.js';
 import type { AlternativeExplanation } from '../../report/comparison.js';
 import { expectedFold } from '../operators/expected.js';
@@ -6,7 +7,7 @@ import { aliasesOf } from './hypotheses/aliases.js';
 import type { Deviation } from './observed/deviation.js';
 import type { FoldCase } from './observed/fold-case.js';
 import { countMultiples, RowState } from './observed/ratios.js';
-import { compareRows, median, type RowSimilarity } from './observed/similarity.js';
+import { compareRows, type RowSimilarity } from './observed/similarity.js';
 import { readStatistics, type StatisticsReading } from './observed/stale-statistics.js';
 
 /** What was concluded about one fold that is not simply right. */

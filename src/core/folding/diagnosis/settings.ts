@@ -1,4 +1,4 @@
-import { representable } from '../operators/formats.js';
+import { areRepresentable } from '../../numbers/float-formats.js';
 import { parameterOrders } from './hypotheses/parameter-order.js';
 import { type Arrangement, wrongAxes, wrongGroupOrders } from './observed/arrangement.js';
 import type { FoldCase } from './observed/fold-case.js';
@@ -46,7 +46,7 @@ function isWarranted({ original }: FoldCase, { loose, cause }: FoundPrecision, r
 		return true;
 	}
 	const isStrictEnough = read.some(({ precision, fit }) => !precision.loose && precision.cause === cause && fit === 1);
-	return !isStrictEnough || (loose.type !== undefined && representable(original.weight, loose.type));
+	return !isStrictEnough || (loose.type !== undefined && areRepresentable(original.weight, loose.type));
 }
 
 function readSetting(fold: FoldCase, arrangement: Arrangement, precision: FoundPrecision): Setting {

@@ -1,6 +1,5 @@
 import { affine } from '../../batchnorm/affine.js';
-import { FLOAT_FORMATS, type FloatName } from '../../batchnorm/bound.js';
-import { roundTo } from './formats.js';
+import { FLOAT_FORMATS, type FloatType, roundTo } from '../../numbers/float-formats.js';
 import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
 
 /** A linear operator's constants: y = weight * x + bias, one row of `weight` and one `bias` an output channel. */
@@ -63,7 +62,7 @@ export function scaleRows(
 	weight: Float32Array | Float64Array,
 	layout: ChannelLayout,
 	scale: Float64Array,
-	dtype: FloatName,
+	dtype: FloatType,
 ): Float32Array | Float64Array {
 	const result = weight.slice();
 	forEachRun(layout, (channel, start) => {
@@ -143,7 +142,7 @@ const BETA_ROUNDINGS = 2;
 const compounded = (roundings: number, u: number): number => (roundings * u) / (1 - roundings * u);
 
 /** The tolerance of a fold done in `arithmetic` and stored as `stored`. */
-export function foldTolerance(stored: FloatName, arithmetic: FloatName = stored): FoldTolerance {
+export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored): FoldTolerance {
 	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[arithmetic];
 	const last = FLOAT_FORMATS[stored];
 	const rounding = stored === arithmetic ? 0 : last.unitRoundoff;

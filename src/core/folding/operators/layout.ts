@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 /**
  * How a weight tensor divides into one row an output channel. Element
  *
@@ -33,8 +34,6 @@ export function rowLength(layout: ChannelLayout): number {
 export function elementCount(layout: ChannelLayout): number {
 	return channelCount(layout) * rowLength(layout);
 }
-
-const product = (dims: readonly number[]): number => dims.reduce((total, dim) => total * dim, 1);
 
 /** One channel an index of `axis`; `dims` is the weight's shape. */
 export function alongAxis(dims: readonly number[], axis: number): ChannelLayout {

@@ -1,5 +1,4 @@
-import { FLOAT_FORMATS, type FloatName } from '../../batchnorm/bound.js';
-import { roundTo, unitInLastPlace } from './formats.js';
+import { FLOAT_FORMATS, type FloatType, roundTo, ulp } from '../../numbers/float-formats.js';
 import { type ChannelLayout, channelCount } from './layout.js';
 
 /** Found weights against `scale * original`. */
@@ -27,7 +26,7 @@ export interface MeasureOptions {
 	/** s of each row. */
 	readonly scale: Float64Array;
 	/** Type that the expected weights are rounded to, once. */
-	readonly dtype: FloatName;
+	readonly dtype: FloatType;
 	/** Allowed: relative * |expected| + absolute[row]. */
 	readonly relative: number;
 	readonly absolute: Float64Array;
@@ -152,7 +151,7 @@ function recordError(pass: Pass, row: number, error: number, expected: number): 
 		pass.maxRel = Math.max(pass.maxRel, measured / magnitude);
 		isRecord = true;
 	}
-	const unit = unitInLastPlace(Number.isFinite(expected) ? expected : Number.MAX_VALUE, dtype);
+	const unit = ulp(Number.isFinite(expected) ? expected : Number.MAX_VALUE, dtype);
 	if (measured > pass.maxUlp * unit) {
 		pass.maxUlp = Math.max(pass.maxUlp, measured / unit);
 		isRecord = true;

@@ -1,4 +1,5 @@
-import { type FloatName, isFloatName } from '../../batchnorm/bound.js';
+import { product } from '../../numbers/arrays.js';
+import { type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { OnnxError } from '../../onnx/errors.js';
 import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
 import { ShapeInference } from '../../onnx/graph/infer.js';
@@ -14,7 +15,7 @@ import { type LinearOperator, recordOf } from './linear.js';
 export interface OperatorWeights extends LinearWeights {
 	readonly dims: readonly number[];
 	/** Element type in which the weights are kept; float32 for quantized ones, whose product with the scale is meant. */
-	readonly stored: FloatName;
+	readonly stored: FloatType;
 }
 
 /** The tensor that a constant is broadcast against. */
@@ -94,7 +95,7 @@ export class WeightReader {
 			const weight = await this.#dequantize(operator, tensor, layout);
 			const bias = operator.bias === '' ? null : await this.#bias(operator, layout);
 			const type = typeName(tensor.dataType);
-			const stored = isFloatName(type) ? type : 'float32';
+			const stored = isFloatType(type) ? type : 'float32';
 			return bias === undefined
 				? `The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`
 				: { weight, layout, bias, dims: tensor.dims, stored };
@@ -202,7 +203,7 @@ export function isPerChannel(
 	channels: number,
 	{ behind, rank = dims.length }: BroadcastPartner = { behind: 0 },
 ): boolean {
-	const count = dims.reduce((product, dim) => product * dim, 1);
+	const count = product(dims);
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
 }
@@ -210,7 +211,7 @@ export function isPerChannel(
 /** A record of the first elements alone; undefined where they cannot be cut off. */
 function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 	const { storage, dataType } = record;
-	const total = record.dims.reduce((product, dim) => product * dim, 1);
+	const total = product(record.dims);
 	const bytes = (count * elementBits(dataType)) / 8;
 	if (total <= count || !Number.isInteger(bytes) || storage.kind === 'typed' || storage.kind === 'none') {
 		return undefined;

@@ -1,4 +1,4 @@
-import type { FloatName } from '../../batchnorm/bound.js';
+import type { FloatType } from '../../numbers/float-formats.js';
 import { bodies, type Scope } from '../../onnx/graph/scope.js';
 import type { Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
 import type { ByteSource } from '../../onnx/source.js';
@@ -10,7 +10,7 @@ import { encodeElements } from '../../onnx/write/encode-elements.js';
 /** Values of a new or changed initializer; rounded once to `dtype`. */
 export interface TensorValues {
 	readonly dims: readonly number[];
-	readonly dtype: FloatName;
+	readonly dtype: FloatType;
 	readonly values: Float64Array;
 }
 

@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { Tensor } from '../model.js';
 import { typeCode } from '../types.js';
@@ -41,7 +42,7 @@ const flatten: Operator = (call) => {
 	const axis = call.attribute('axis')?.i ?? 1;
 	// Flatten alone lets the axis equal the rank.
 	const split = axis === x.dims.length ? axis : axisWithin(axis, x.dims.length);
-	const rows = x.dims.slice(0, split).reduce((product, dim) => product * dim, 1);
+	const rows = product(x.dims.slice(0, split));
 	return withDims(x, [rows, rows === 0 ? 0 : x.data.length / rows]);
 };
 
@@ -94,7 +95,7 @@ const concat: Operator = (call) => {
 	const length = parts.reduce((sum, part) => sum + part.dims[axis], 0);
 	const dims = first.dims.map((dim, at) => (at === axis ? length : dim));
 	const data = new Float64Array(elementCount(dims));
-	const rows = first.dims.slice(0, axis).reduce((product, dim) => product * dim, 1);
+	const rows = product(first.dims.slice(0, axis));
 	const width = rows === 0 ? 0 : data.length / rows;
 	let start = 0;
 	for (const part of parts) {
@@ -144,7 +145,7 @@ const gather: Operator = (call) => {
 	const axis = axisWithin(call.attribute('axis')?.i ?? 0, x.dims.length);
 	const dims = [...x.dims.slice(0, axis), ...indices.dims, ...x.dims.slice(axis + 1)];
 	const data = new Float64Array(elementCount(dims));
-	const inner = x.dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+	const inner = product(x.dims.slice(axis + 1));
 	const picked = Array.from(indices.data, (index) => axisWithin(index, x.dims[axis]));
 	const block = x.dims[axis] * inner;
 	for (let to = 0, outer = 0; to < data.length; outer += block) {

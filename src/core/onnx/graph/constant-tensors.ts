@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { DataTypeCode, Tensor } from '../model.js';
 import { typeName } from '../types.js';
@@ -21,7 +22,7 @@ export function elementCount(dims: readonly number[]): number {
 			`A constant expression has ${dims.length} dimensions; at most ${MAX_RANK} are evaluated.`,
 		);
 	}
-	const count = dims.reduce((product, dim) => product * dim, 1);
+	const count = product(dims);
 	if (!dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
 		throw new OnnxError('bad-tensor', `A constant expression has the impossible shape [${dims.join(', ')}].`);
 	}

@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { Attribute, DataTypeCode, Node, Tensor, TensorRecord } from '../model.js';
 import { expressionOrigin, type Origin, PASSING, runtimeOrigin } from '../origin.js';
@@ -124,7 +125,7 @@ export class ConstantResolver {
 	async #read(record: TensorRecord, origin: Origin): Promise<Constant> {
 		const { dataType, dims } = record;
 		try {
-			const elements = dims.reduce((product, dim) => product * dim, 1);
+			const elements = product(dims);
 			if (dims.every((dim) => dim >= 0)) {
 				this.#spend(elements, record.name);
 			}

@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import { DEFAULT_LIMITS, type Limits } from '../limits.js';
 import { checkExternalLocation } from '../location.js';
@@ -61,7 +62,7 @@ export function elementCount(dims: readonly number[], title: string): number {
 		throw new OnnxError('bad-tensor', `${title} has the negative dimension ${negative} in [${dims.join(', ')}].`);
 	}
 	// 0 first: [2^62, 4, 0] has no elements, whatever the rest multiplies to.
-	const count = dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
+	const count = dims.includes(0) ? 0 : product(dims);
 	if (!Number.isSafeInteger(count)) {
 		throw new OnnxError('bad-tensor', `${title} has dimensions [${dims.join(', ')}], whose product overflows.`);
 	}

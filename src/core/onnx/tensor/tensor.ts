@@ -1,6 +1,7 @@
+import { product } from '../../numbers/arrays.js';
+import { SMALL_FLOATS, type SmallFloatType, valueTable } from '../../numbers/small-floats.js';
 import { OnnxError } from '../errors.js';
 import type { Tensor, TensorRecord } from '../model.js';
-import { SMALL_FLOATS, type SmallFloatName, valueTable } from '../small-floats.js';
 import { elementBits, typeName } from '../types.js';
 import { type RawTensor, readRawTensor, type TensorAccess, titleOf } from './raw-tensor.js';
 
@@ -66,7 +67,7 @@ export function decodeElements({ dataType, dims, bytes }: RawTensor, title: stri
 	}
 }
 
-function isSmallFloat(name: string): name is SmallFloatName {
+function isSmallFloat(name: string): name is SmallFloatType {
 	return name in SMALL_FLOATS;
 }
 
@@ -84,7 +85,7 @@ function unpackCodes(bytes: Uint8Array<ArrayBuffer>, bits: number, dims: readonl
 
 /** Types below a byte: the first element is in the low bits. The last byte may be padded. */
 function unpack(bytes: Uint8Array, bits: number, dims: readonly number[]): Uint8Array {
-	const count = dims.reduce((product, dim) => product * dim, 1);
+	const count = product(dims);
 	const perByte = 8 / bits;
 	return Uint8Array.from(
 		{ length: count },

@@ -1,4 +1,4 @@
-import { shorten, visible } from '../plain-text.js';
+import { shorten, visible } from '../../text/names.js';
 import type { LayerReport, Report } from '../types.js';
 
 const COLUMNS = [

@@ -1,4 +1,5 @@
-import { escapeMarkup, formatNumber, formatRange, shorten, visible } from '../plain-text.js';
+import { escapeMarkup, shorten, visible } from '../../text/names.js';
+import { formatNumber, formatRange } from '../../text/numbers.js';
 import { answer } from '../summary.js';
 import type { LayerReport, Report } from '../types.js';
 

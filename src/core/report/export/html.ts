@@ -1,5 +1,5 @@
+import { escapeMarkup, shorten, visible } from '../../text/names.js';
 import { encodeReport } from '../json.js';
-import { escapeMarkup, shorten, visible } from '../plain-text.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';
 

@@ -1,4 +1,4 @@
-import { escapeMarkup, shorten, visible } from '../plain-text.js';
+import { escapeMarkup, shorten, visible } from '../../text/names.js';
 import type { Finding, LayerReport, Report, Severity } from '../types.js';
 
 export interface JunitOptions {

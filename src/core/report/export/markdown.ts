@@ -1,4 +1,5 @@
-import { formatNumber, formatRange, shorten, visible } from '../plain-text.js';
+import { shorten, visible } from '../../text/names.js';
+import { formatNumber, formatRange } from '../../text/numbers.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
 

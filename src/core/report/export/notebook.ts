@@ -1,6 +1,6 @@
+import { visible } from '../../text/names.js';
 import { encodeReport, type JsonObject } from '../json.js';
 import { MIME_TYPE } from '../mime-type.js';
-import { visible } from '../plain-text.js';
 import { answer } from '../summary.js';
 import type { LayerReport, Report } from '../types.js';
 import { toHtmlTable } from './html-table.js';

@@ -1,5 +1,5 @@
+import { shorten, visible } from '../../text/names.js';
 import type { JsonObject } from '../json.js';
-import { shorten, visible } from '../plain-text.js';
 import type { Finding, Report, Severity } from '../types.js';
 import { RULE_CODES, RULES } from './rules.js';
 

@@ -1,15 +1,10 @@
 import { type Affine, affine, runtimeAffine } from '../../../core/batchnorm/affine.js';
-import {
-	affineBound,
-	type FloatName,
-	inferenceBound,
-	isFloatName,
-	type RoundingBound,
-	trainingBound,
-} from '../../../core/batchnorm/bound.js';
+import { affineBound, inferenceBound, type RoundingBound, trainingBound } from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
+import { product } from '../../../core/numbers/arrays.js';
+import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
+import { widen } from '../../../core/numbers/small-floats.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
-import { widen } from '../../../kernel/half.js';
 import { biasedVariance } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, Layout, Moments } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../runtime/runtime.js';
@@ -17,7 +12,7 @@ import type { RuntimeTensor } from '../runtime/runtime.js';
 /** A layer's own numbers with its data: all that recomputing takes. */
 export interface PreparedLayer {
 	readonly x: FloatData;
-	readonly type: FloatName;
+	readonly type: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
 	readonly perActivation: boolean;
@@ -62,7 +57,7 @@ export function prepareLayer(
 				: `the runtime returned no tensor "${layer.input}"`;
 		return { reason: `Not checked: ${why}, the layer's input.` };
 	}
-	if (!isFloatName(x.type)) {
+	if (!isFloatType(x.type)) {
 		return { reason: `Not checked: the layer's input is of type ${x.type}, which is not a floating type.` };
 	}
 	const perActivation = layer.axes === 'activation';
@@ -161,7 +156,7 @@ function parameterValues(
 
 /** A floating tensor's values; undefined for other types. */
 export function floatValues(tensor: RuntimeTensor | undefined): Float64Array | undefined {
-	if (tensor === undefined || !isFloatName(tensor.type)) {
+	if (tensor === undefined || !isFloatType(tensor.type)) {
 		return undefined;
 	}
 	if (tensor.type === 'float32' || tensor.type === 'float64') {
@@ -177,5 +172,5 @@ export function layoutOf(dims: readonly number[]): Layout {
 	if (dims.length < 2) {
 		return { batch: dims[0] ?? 1, channels: 1, inner: 1 };
 	}
-	return { batch: dims[0], channels: dims[1], inner: dims.slice(2).reduce((product, size) => product * size, 1) };
+	return { batch: dims[0], channels: dims[1], inner: product(dims.slice(2)) };
 }

@@ -1,5 +1,5 @@
-import { FLOAT_FORMATS } from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { biasedVariance, unbiasedVariance } from '../../../kernel/moments.js';
 import type { RuntimeTensor } from '../runtime/runtime.js';
 import { floatValues, type PreparedLayer } from './prepare-layer.js';

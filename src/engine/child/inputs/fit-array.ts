@@ -1,8 +1,8 @@
+import { product } from '../../../core/numbers/arrays.js';
 import type { RuntimeValue, TensorData } from '../runtime/runtime.js';
 import { fromNumbers, isFeedable } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
-import { elementsOf } from '../tensors/tensor-size.js';
 import { isFloat } from './random-input.js';
 
 /**
@@ -66,7 +66,7 @@ export function stack(arrays: readonly NpyArray[], files: readonly string[]): Np
 	}
 	const rows = arrays.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);
 	const shape = [rows, ...first.shape.slice(1)];
-	const data = new (first.data.constructor as new (length: number) => TensorData)(elementsOf(shape));
+	const data = new (first.data.constructor as new (length: number) => TensorData)(product(shape));
 	let at = 0;
 	for (const array of arrays) {
 		data.set(array.data as never, at);

@@ -1,10 +1,10 @@
+import { product } from '../../../core/numbers/arrays.js';
 import type { Distribution } from '../../../core/report/run-choices.js';
 import { NO_TENSOR, type RuntimeValue } from '../runtime/runtime.js';
 import { fillElements, isFeedable } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
 import type { Random } from '../tensors/random.js';
-import { elementsOf } from '../tensors/tensor-size.js';
 
 /** 2^28 float32 values are 1 GiB: a shape that asks for more is a mistake in the file far more often than an intention. */
 const MAX_ELEMENTS = 2 ** 28;
@@ -38,7 +38,7 @@ export function makeUp(
 	shape: readonly number[],
 	{ random, distribution, positive }: MakingUp,
 ): NpyArray {
-	const count = elementsOf(shape);
+	const count = product(shape);
 	if (count > MAX_ELEMENTS) {
 		throw new InputError(
 			`Input "${name}" of shape [${shape.join(', ')}] has ${count} values, more than the ${MAX_ELEMENTS} that are made up; give a file instead.`,

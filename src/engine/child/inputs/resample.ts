@@ -1,3 +1,4 @@
+import { sum } from '../../../core/numbers/arrays.js';
 /** Rows and columns of one plane. */
 export interface PlaneSize {
 	readonly width: number;
@@ -37,8 +38,8 @@ function weights(from: number, to: number): Weights {
 		const values = Float64Array.from({ length: end - start }, (_tap, k) =>
 			Math.max(0, 1 - Math.abs(start + k + 0.5 - centre) / radius),
 		);
-		const sum = values.reduce((total, value) => total + value, 0);
-		return { start, values: values.map((value) => value / sum) };
+		const total = sum(values);
+		return { start, values: values.map((value) => value / total) };
 	});
 	return { from, taps };
 }

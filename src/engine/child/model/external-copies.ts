@@ -1,6 +1,7 @@
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { product } from '../../../core/numbers/arrays.js';
 import { OnnxError } from '../../../core/onnx/errors.js';
 import { bodies } from '../../../core/onnx/graph/scope.js';
 import { checkExternalLocation } from '../../../core/onnx/location.js';
@@ -93,7 +94,7 @@ function externalData(graph: Graph, found = new Map<string, number>()): Readonly
 	const add = (tensor: TensorRecord | undefined) => {
 		if (tensor?.storage.kind === 'external') {
 			const { location, offset, length } = tensor.storage;
-			const elements = tensor.dims.reduce((product, dim) => product * dim, 1);
+			const elements = product(tensor.dims);
 			const end = offset + (length ?? Math.ceil((elements * elementBits(tensor.dataType)) / 8));
 			// What is no number is told when the tensor is read.
 			found.set(location, Math.max(found.get(location) ?? 0, Number.isSafeInteger(end) ? end : 0));

@@ -1,9 +1,7 @@
+import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { typeName } from '../../../core/onnx/types.js';
 import type { Comparison } from '../../../core/report/comparison.js';
 import type { ModelFile } from './model-file.js';
-
-/** Half the distance from 1 to the next number of a type. */
-const UNIT_ROUNDOFF = { float32: 2 ** -24, float16: 2 ** -11, bfloat16: 2 ** -8 } as const;
 
 /** Unit roundoff of the coarsest floating type that either model keeps or was rounded to. */
 export function coarsestRounding(files: readonly ModelFile[], { layers }: Pick<Comparison, 'layers'>): number {
@@ -15,9 +13,11 @@ export function coarsestRounding(files: readonly ModelFile[], { layers }: Pick<C
 	}
 	const causes = new Set(layers.flatMap((layer) => layer.causes));
 	if (types.has('bfloat16') || causes.has('rounding-bf16')) {
-		return UNIT_ROUNDOFF.bfloat16;
+		return FLOAT_FORMATS.bfloat16.unitRoundoff;
 	}
-	return types.has('float16') || causes.has('rounding-fp16') ? UNIT_ROUNDOFF.float16 : UNIT_ROUNDOFF.float32;
+	return types.has('float16') || causes.has('rounding-fp16')
+		? FLOAT_FORMATS.float16.unitRoundoff
+		: FLOAT_FORMATS.float32.unitRoundoff;
 }
 
 const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;

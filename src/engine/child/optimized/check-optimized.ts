@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { shortNumber } from '../../../core/batchnorm/words.js';
 import { OnnxError } from '../../../core/onnx/errors.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
 import type { Finding } from '../../../core/report/types.js';
+import { shortNumber } from '../../../core/text/numbers.js';
 import { readWithTail } from '../model/model-bytes.js';
 import { type ModelFile, openModelFile } from '../model/model-file.js';
 import { borrowRoom, type LoadPorts } from '../run/memory-plan.js';

@@ -1,5 +1,5 @@
-import { FLOAT_FORMATS, isFloatName } from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { layoutOf } from '../check/prepare-layer.js';
 import type { ModelFile } from '../model/model-file.js';
@@ -65,7 +65,7 @@ export async function compareFused(
 		compute(model, net, [layer.output], input, runtime).then((tensors) => tensors.get(layer.output));
 	const expected = await run(own, nets.own, start);
 	const found = nets.optimized.writer(layer.output) && (await run(optimized, nets.optimized, start));
-	if (!expected || !found || !isFloatName(expected.type)) {
+	if (!expected || !found || !isFloatType(expected.type)) {
 		return undefined;
 	}
 	const { unitRoundoff } = FLOAT_FORMATS[expected.type];

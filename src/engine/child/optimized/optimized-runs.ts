@@ -1,4 +1,4 @@
-import { isFloatName } from '../../../core/batchnorm/bound.js';
+import { isFloatType } from '../../../core/numbers/float-formats.js';
 import type { ModelFile } from '../model/model-file.js';
 import { coarsestRounding } from '../model/roundoff.js';
 import { differenceOf, perturb, spreadOf } from '../outputs/output-difference.js';
@@ -91,7 +91,7 @@ export class DefaultLevel {
 
 	#differing(expected: Tensors, found: Tensors, probes?: ReadonlyMap<string, number>) {
 		return [...expected]
-			.filter(([, { type }]) => isFloatName(type))
+			.filter(([, { type }]) => isFloatType(type))
 			.map(([output, tensor]) => ({
 				output,
 				...differenceOf(tensor, found.get(output), probes?.get(output), this.#unitRoundoff),

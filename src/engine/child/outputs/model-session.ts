@@ -1,5 +1,5 @@
+import { widen } from '../../../core/numbers/small-floats.js';
 import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
-import { widen } from '../../../kernel/half.js';
 import { makeFeeds } from '../inputs/inputs.js';
 import { readWithTail } from '../model/model-bytes.js';
 import type { ModelFile } from '../model/model-file.js';

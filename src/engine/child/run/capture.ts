@@ -1,9 +1,10 @@
+import { product } from '../../../core/numbers/arrays.js';
 import type { Kernel } from '../../../kernel/types.js';
 import { collectGarbage } from '../runtime/garbage.js';
 import { shapeName } from '../runtime/partial-model.js';
 import type { PartSession } from '../runtime/partial-session.js';
 import { RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
-import { bytesOf, elementsOf, isKernelType, resolveSize, type TensorSize } from '../tensors/tensor-size.js';
+import { bytesOf, isKernelType, resolveSize, type TensorSize } from '../tensors/tensor-size.js';
 import { capturingBytes, divide, type LayerTensors } from './capture-groups.js';
 import type { LoadPorts } from './memory-plan.js';
 
@@ -179,7 +180,7 @@ function allocate(names: readonly string[], sizes: Sizes, kernel: Kernel): Map<s
 	try {
 		kernel.reserve(wanted.reduce((total, size) => total + bytesOf(size) + ALIGNMENT, 0));
 		return new Map(
-			wanted.map(({ name, type, dims }) => [name, { type, dims, data: kernel.allocate(type, elementsOf(dims)) }]),
+			wanted.map(({ name, type, dims }) => [name, { type, dims, data: kernel.allocate(type, product(dims)) }]),
 		);
 	} catch (error) {
 		if (error instanceof RangeError) {

@@ -1,7 +1,7 @@
+import { product } from '../../../core/numbers/arrays.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
 import type { Tensors } from '../outputs/model-session.js';
 import type { RuntimeTensor, TensorData } from '../runtime/runtime.js';
-import { elementsOf } from '../tensors/tensor-size.js';
 
 /**
  * Iterations of one Loop or Scan that are run by themselves: enough to see what its layers compute, and a recurrent
@@ -112,8 +112,8 @@ function named(entries: readonly (readonly [string | undefined, RuntimeTensor | 
 
 /** The slice at one index of an axis, without that axis. */
 function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
-	const outer = elementsOf(dims.slice(0, axis));
-	const inner = elementsOf(dims.slice(axis + 1));
+	const outer = product(dims.slice(0, axis));
+	const inner = product(dims.slice(axis + 1));
 	const slice = data.slice(0, outer * inner);
 	for (let o = 0; o < outer; o++) {
 		for (let i = 0; i < inner; i++) {

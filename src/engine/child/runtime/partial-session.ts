@@ -1,4 +1,4 @@
-import { toHalf, widen } from '../../../kernel/half.js';
+import { toHalf, widen } from '../../../core/numbers/small-floats.js';
 import type { OpenModel } from '../model/open-model.js';
 import { namesRead } from './node-net.js';
 import { type Part, partBytes, shapeName, widenedName } from './partial-model.js';

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../core/text/sentences.js';
 /** The runtime refused a model or an input, or is not there at all; the message is one sentence for the user. */
 export class RuntimeError extends Error {
 	override readonly name = 'RuntimeError';
@@ -27,7 +28,7 @@ const MAX_MESSAGE = 600;
 
 /** The runtime's message in one line, without its source locations. */
 function clean(error: unknown): string {
-	const text = (error instanceof Error ? error.message : String(error))
+	const text = messageOf(error)
 		.replace(/\s+/g, ' ')
 		// Where in its source, and in which function: with or without the parameters.
 		.replace(/\/\S*\/onnxruntime\/\S+:\d+ (?:[\w:<>*&~, ]+\([^()]*\)(?: const)? |[^:]*?(?=[A-Z]))/g, '')

@@ -1,4 +1,4 @@
-import { toHalf } from '../../../kernel/half.js';
+import { toHalf } from '../../../core/numbers/small-floats.js';
 import type { TensorData } from '../runtime/runtime.js';
 import { InputError } from './errors.js';
 

@@ -1,3 +1,4 @@
+import { product } from '../../../core/numbers/arrays.js';
 import type { TensorData } from '../runtime/runtime.js';
 import { InputError } from './errors.js';
 
@@ -64,7 +65,7 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 	if (shape.some((size) => !Number.isInteger(size) || size < 0)) {
 		throw new InputError(`${name} has shape (${dims}), which no array has; write it again with numpy.save.`);
 	}
-	const count = shape.reduce((product, size) => product * size, 1);
+	const count = product(shape);
 	const size = known.make(new ArrayBuffer(8)).BYTES_PER_ELEMENT;
 	const data = bytes.subarray(start + headerLength, start + headerLength + count * size);
 	if (!Number.isSafeInteger(count) || data.byteLength !== count * size) {

@@ -1,5 +1,5 @@
-import { isFloatName } from '../../../core/batchnorm/bound.js';
-import type { FloatType } from '../../../kernel/types.js';
+import { product } from '../../../core/numbers/arrays.js';
+import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { RuntimeValue } from '../runtime/runtime.js';
 
 /** What a tensor will take, known before it is there. */
@@ -17,18 +17,14 @@ export function resolveSize(
 	return dims?.every((size) => size !== undefined && size >= 0) ? { type, dims: dims as number[] } : undefined;
 }
 
-export function elementsOf(dims: readonly number[]): number {
-	return dims.reduce((product, size) => product * size, 1);
-}
-
 const WIDE: Readonly<Record<string, number>> = { float64: 8, int64: 8, uint64: 8, float16: 2, bfloat16: 2 };
 
 /** Bytes; for types that are not floating an upper bound. */
 export function bytesOf({ type, dims }: TensorSize): number {
-	return elementsOf(dims) * (WIDE[type] ?? 4);
+	return product(dims) * (WIDE[type] ?? 4);
 }
 
 /** Whether the kernel has memory for tensors of this type that the runtime can write to. */
 export function isKernelType(type: string): type is FloatType {
-	return isFloatName(type) && type !== 'bfloat16';
+	return isFloatType(type) && type !== 'bfloat16';
 }

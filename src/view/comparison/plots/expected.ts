@@ -1,10 +1,10 @@
+import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerComparison } from '../../../core/report/comparison.js';
 import type { Hover } from '../../model/plots/hover.js';
 import { type Axis, axis, baseLayout } from '../../plots/base.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { MOST_POINTS, marks, type Point, pointData, ring, thin, translucent } from '../../plots/traces.js';
-import { rangeOf } from '../../text/format.js';
 import { strings as shared } from '../../text/strings.js';
 import { channelCount, wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';

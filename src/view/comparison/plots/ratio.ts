@@ -1,9 +1,10 @@
+import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerComparison } from '../../../core/report/comparison.js';
+import { formatNumber } from '../../../core/text/numbers.js';
 import { axis, baseLayout, channelAxis } from '../../plots/base.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
-import { formatNumber, rangeOf } from '../../text/format.js';
 import { strings as shared } from '../../text/strings.js';
 import { channelCount, relativeRatios, wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';

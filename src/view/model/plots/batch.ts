@@ -1,11 +1,12 @@
+import { rangeOf } from '../../../core/numbers/arrays.js';
 import { layerDrift } from '../../../core/report/drift.js';
 import type { LayerReport } from '../../../core/report/types.js';
+import { formatInteger, formatNumber } from '../../../core/text/numbers.js';
 import { type Axis, axis, baseLayout, logAxis } from '../../plots/base.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { MOST_POINTS, marks, type Point, pointData, ring, thin, translucent } from '../../plots/traces.js';
 import { flaggedChannels } from '../../shared/layer-facts.js';
-import { formatInteger, formatNumber, rangeOf } from '../../text/format.js';
 import { strings } from '../../text/strings.js';
 import { channelHover, type Hover } from './hover.js';
 

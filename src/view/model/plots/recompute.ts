@@ -1,10 +1,11 @@
+import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerReport } from '../../../core/report/types.js';
+import { formatNumber } from '../../../core/text/numbers.js';
 import { axis, baseLayout, channelAxis, errorDecades, logAxis } from '../../plots/base.js';
 import type { Figure, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, type Point } from '../../plots/traces.js';
 import { layerFacts } from '../../shared/layer-facts.js';
-import { formatNumber, rangeOf } from '../../text/format.js';
 import { strings } from '../../text/strings.js';
 import { channelHover } from './hover.js';
 

@@ -1,10 +1,11 @@
+import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerReport } from '../../../core/report/types.js';
+import { formatNumber } from '../../../core/text/numbers.js';
 import { type Axis, axis, baseLayout, channelAxis, logAxis } from '../../plots/base.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
 import { flaggedChannels, layerFacts } from '../../shared/layer-facts.js';
-import { formatNumber, rangeOf } from '../../text/format.js';
 import { strings } from '../../text/strings.js';
 import { channelHover, type Hover } from './hover.js';
 

@@ -2,13 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { affine } from '../../../../src/core/batchnorm/affine.js';
-import {
-	affineBound,
-	FLOAT_FORMATS,
-	type FloatName,
-	inferenceBound,
-	trainingBound,
-} from '../../../../src/core/batchnorm/bound.js';
+import { affineBound, inferenceBound, trainingBound } from '../../../../src/core/batchnorm/bound.js';
+import { FLOAT_FORMATS, type FloatType } from '../../../../src/core/numbers/float-formats.js';
 
 const f = Math.fround;
 const EPSILON = f(1e-5);
@@ -16,7 +11,7 @@ const EPSILON = f(1e-5);
 const EPSILON16 = 168 * 2 ** -24;
 
 /** Rounds to nearest-even in a narrower format, by scaling with its spacing: independent of the product's code. */
-function roundTo(value: number, name: FloatName): number {
+function roundTo(value: number, name: FloatType): number {
 	if (name === 'float64') {
 		return value;
 	}
@@ -46,7 +41,7 @@ function kernel32(x: number, c: Channel, slack: number, fused: boolean): number 
 }
 
 /** ((x - mean) / sqrt(v)) * gamma + beta, every step rounded. */
-function textbook(x: number, c: Channel, name: FloatName, epsilon: number): number {
+function textbook(x: number, c: Channel, name: FloatType, epsilon: number): number {
 	const r = (value: number) => roundTo(value, name);
 	return r(r(r(r(x - c.mean) / r(Math.sqrt(r(c.variance + epsilon)))) * c.gamma) + c.beta);
 }
@@ -56,7 +51,7 @@ function exact(x: number, c: Channel, epsilon = EPSILON): number {
 	return x * scale[0] + shift[0];
 }
 
-function allowed(x: number, c: Channel, name: FloatName, arithmetic?: 'own'): number {
+function allowed(x: number, c: Channel, name: FloatType, arithmetic?: 'own'): number {
 	const epsilon = arithmetic === 'own' ? EPSILON16 : EPSILON;
 	const parameters = { gamma: [c.gamma], beta: [c.beta], mean: [c.mean], variance: [c.variance], epsilon };
 	const bound = inferenceBound(parameters, name, arithmetic);
@@ -64,13 +59,13 @@ function allowed(x: number, c: Channel, name: FloatName, arithmetic?: 'own'): nu
 }
 
 /** Magnitudes from subnormal to 1e6: the underflow terms get their share. */
-function number(name: FloatName, least = -12): fc.Arbitrary<number> {
+function number(name: FloatType, least = -12): fc.Arbitrary<number> {
 	return fc
 		.tuple(fc.double({ min: -1, max: 1, noNaN: true }), fc.integer({ min: least, max: 5 }))
 		.map(([mantissa, exponent]) => roundTo(mantissa * 10 ** exponent, name));
 }
 
-function channel(name: FloatName, least?: number): fc.Arbitrary<Channel> {
+function channel(name: FloatType, least?: number): fc.Arbitrary<Channel> {
 	const value = number(name, least);
 	return fc.record({ gamma: value, beta: value, mean: value, variance: value.map(Math.abs) });
 }

@@ -53,7 +53,7 @@ test('what a run found is one sentence with the numbers', () => {
 	const numbers = { maxAbs: 2.13e-7, maxRel: 4.8e-7, bound: 1.6e-6 };
 	assert.equal(
 		outputSentence({ status: 'match', ...numbers }),
-		'Both models give the same outputs: they differ by at most 2.1e-7 (4.8e-7 of the largest value); rounding explains 1.6e-6.',
+		'Both models give the same outputs: they differ by at most 2.13e-7 (4.8e-7 of the largest value); rounding explains 1.6e-6.',
 	);
 	assert.match(
 		outputSentence({ status: 'mismatch', ...numbers, firstLayer: 'bn3' }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { escapeHtml, pageHtml } from '../../../../src/host/shared/webview-html.js';
+import { escapeMarkup } from '../../../../src/core/text/names.js';
+import { pageHtml } from '../../../../src/host/shared/webview-html.js';
 
 const html = pageHtml({
 	cspSource: 'https://*.webview.test',
@@ -32,6 +33,6 @@ test('there is one script, it has the nonce, and there is no inline code or styl
 
 test('a hostile file name stays text', () => {
 	assert.doesNotMatch(html, /<img/);
-	assert.equal(escapeHtml(`<a href="x" id='y'>&</a>`), '&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;');
+	assert.equal(escapeMarkup(`<a href="x" id='y'>&</a>`), '&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;');
 	assert.match(html, /src="https:\/\/w\.test\/webview\.js\?a=1&amp;b=2"/);
 });

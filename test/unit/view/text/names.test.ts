@@ -55,7 +55,7 @@ describe('names without what they share', () => {
 
 describe('label', () => {
 	it('shows hidden characters and stays short however long the name is', () => {
-		assert.equal(label('a\u202eb'), 'a\\u{202E}b');
+		assert.equal(label('a\u202eb'), 'a\\u202eb');
 		assert.equal(label('\u202e'.repeat(100_000)).length, 120);
 		assert.match(label(`start${'x'.repeat(10_000)}end`, 20), /^start.*…x*end$/);
 	});

@@ -1,6 +1,6 @@
-import type { FloatName } from '../../../batchnorm/bound.js';
 import type { BatchNormLayer } from '../../../batchnorm/layer.js';
 import { parameterValues } from '../../../batchnorm/parameters.js';
+import type { FloatType } from '../../../numbers/float-formats.js';
 import {
 	expectedFold,
 	type FoldParameters,
@@ -22,8 +22,8 @@ export interface FoldCase {
 	/** Shape of the weight tensor: where a scale could have been applied by mistake. */
 	readonly dims: readonly number[];
 	/** Element types of the found and of the original weight. */
-	readonly stored: FloatName;
-	readonly source: FloatName;
+	readonly stored: FloatType;
+	readonly source: FloatType;
 	/** Group counts of the operator, 1 left out. */
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */

@@ -1,6 +1,5 @@
-import type { FloatName } from '../../../batchnorm/bound.js';
+import { areRepresentable, type FloatType } from '../../../numbers/float-formats.js';
 import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
-import { representable } from '../../operators/formats.js';
 import { type ChannelLayout, channelCount } from '../../operators/layout.js';
 import { type Lattice, quantizationLattice } from './lattice.js';
 
@@ -16,7 +15,7 @@ export interface FoundPrecision {
 	 * More was rounded than the result. Only rows that are no multiples otherwise show that, or weights that were numbers of
 	 * the narrow type from the start: `type`, absent for quantization.
 	 */
-	readonly loose?: { readonly type?: FloatName };
+	readonly loose?: { readonly type?: FloatType };
 }
 
 const ROUNDINGS = [
@@ -36,12 +35,12 @@ const ROUNDINGS = [
 export function foundPrecisions(
 	found: Float32Array | Float64Array,
 	layout: ChannelLayout,
-	stored: FloatName,
-	source: FloatName,
+	stored: FloatType,
+	source: FloatType,
 ): readonly FoundPrecision[] {
 	const flat = (tolerance: FoldTolerance, cause: FoundPrecision['cause']) => evenly(layout, tolerance, cause);
 	const narrow = ROUNDINGS.find(
-		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && representable(found, type)),
+		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && areRepresentable(found, type)),
 	);
 	if (narrow) {
 		const [type, code] = narrow;
@@ -56,7 +55,7 @@ export function foundPrecisions(
 }
 
 /** What a right fold has to keep to that was done in float32 at least and stored as `stored`. */
-export function strictestPrecision(layout: ChannelLayout, stored: FloatName): FoundPrecision {
+export function strictestPrecision(layout: ChannelLayout, stored: FloatType): FoundPrecision {
 	return evenly(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
 }
 
@@ -64,7 +63,7 @@ function evenly(layout: ChannelLayout, tolerance: FoldTolerance, cause: FoundPre
 	return { cause, tolerance, absolute: new Float64Array(channelCount(layout)).fill(tolerance.weightAbsolute) };
 }
 
-const isWider = (stored: FloatName, type: FloatName): boolean =>
+const isWider = (stored: FloatType, type: FloatType): boolean =>
 	stored === 'float64' || (stored === 'float32' && type !== 'float32');
 
 /** Rounded to the nearest step; or truncated, or clipped at the end of the range: a whole step. */

@@ -1,3 +1,4 @@
+import { product } from '../../../numbers/arrays.js';
 import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
 import type { FoldCase } from './fold-case.js';
 import { runStart } from './ratios.js';
@@ -66,7 +67,7 @@ function cosine({ found, original }: RowPair, order: Int32Array): number {
 
 /** The kernel flipped along any of its axes, or with the last two swapped. */
 function kernelOrders(kernel: readonly number[], length: number): Order[] {
-	const size = kernel.reduce((product, dim) => product * dim, 1);
+	const size = product(kernel);
 	const orders: Order[] = [];
 	const add = (words: string, of: (coordinates: readonly number[]) => readonly number[]) => {
 		const inner = Int32Array.from({ length: size }, (_, k) => toIndex(of(toCoordinates(k, kernel)), kernel));
@@ -106,7 +107,7 @@ const toIndex = (coordinates: readonly number[], dims: readonly number[]): numbe
 
 /** The input channels in reverse, or in the order that a summary of each gives. */
 function inputOrders(rows: readonly RowPair[], length: number, kernel: readonly number[]): Order[] {
-	const size = kernel.reduce((product, dim) => product * dim, 1);
+	const size = product(kernel);
 	const inputs = length / size;
 	if (inputs < 2) {
 		return [];

@@ -1,3 +1,4 @@
+import { median } from '../../../numbers/arrays.js';
 import { channelCount, rowLength } from '../../operators/layout.js';
 import type { FoldCase } from './fold-case.js';
 import { type RowRatios, RowState, rowCosine } from './ratios.js';
@@ -60,10 +61,4 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 	}
 	const kind = !(cosine >= RELATED) ? 'other-weights' : distorted.length <= EDITED * rows.length ? 'edited' : 'altered';
 	return { kind, cosine, distorted };
-}
-
-/** NaN of an empty list; the lower of the middle two for an even number. */
-export function median(values: readonly number[]): number {
-	const sorted = [...values].sort((a, b) => a - b);
-	return sorted.length > 0 ? sorted[(sorted.length - 1) >> 1] : Number.NaN;
 }

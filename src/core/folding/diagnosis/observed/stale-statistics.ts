@@ -1,6 +1,6 @@
+import { median } from '../../../numbers/arrays.js';
 import type { FoldCase } from './fold-case.js';
 import { type RowRatios, RowState } from './ratios.js';
-import { median } from './similarity.js';
 
 /** The running statistics that the found weights would follow from. */
 export interface StatisticsReading {

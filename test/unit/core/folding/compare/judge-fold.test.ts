@@ -57,7 +57,7 @@ test('another epsilon is named with whose it is, what the file says and how many
 	assert.ok(verdict.confidence > 0.95);
 	assert.match(
 		verdict.evidence,
-		/^The weights fit epsilon 1e-3, the default of Keras, TensorFlow and MXNet; the file says 1e-5; 16 of 16 channels agree to \d/,
+		/^The weights fit epsilon 0.001, the default of Keras, TensorFlow and MXNet; the file says 1e-5; 16 of 16 channels agree to \d/,
 	);
 	assert.deepEqual(verdict.details['wrong-epsilon'], { epsilon: 1e-3 });
 });

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FLOAT_FORMATS, type FloatName } from '../../../../../src/core/batchnorm/bound.js';
-import { roundTo, unitInLastPlace } from '../../../../../src/core/folding/operators/formats.js';
 import {
 	alongAxis,
 	type ChannelLayout,
@@ -9,10 +7,11 @@ import {
 	channelOfElements,
 } from '../../../../../src/core/folding/operators/layout.js';
 import { type MeasureOptions, measureRows } from '../../../../../src/core/folding/operators/measure.js';
+import { FLOAT_FORMATS, type FloatType, roundTo, ulp } from '../../../../../src/core/numbers/float-formats.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 
 /** Weights of `layout`, scaled with a relative error of about `noise`. */
-function scaled(layout: ChannelLayout, dtype: FloatName, noise: number, seed = 1): MeasureOptions {
+function scaled(layout: ChannelLayout, dtype: FloatType, noise: number, seed = 1): MeasureOptions {
 	const random = seededRandom(seed);
 	const channels = channelOfElements(layout);
 	const original = Float32Array.from(channels, () => random.normal());
@@ -33,7 +32,7 @@ function naive({ found, original, layout, scale, dtype, relative, absolute }: Me
 		const error = Math.abs(found[index] - expected);
 		result.maxAbs = Math.max(result.maxAbs, error);
 		result.maxRel = Math.max(result.maxRel, error / Math.abs(expected));
-		result.maxUlp = Math.max(result.maxUlp, error / unitInLastPlace(expected, dtype));
+		result.maxUlp = Math.max(result.maxUlp, error / ulp(expected, dtype));
 		const ratio = error / (relative * Math.abs(expected) + absolute[row]);
 		result.boundRatio[row] = Math.max(result.boundRatio[row], ratio);
 	});

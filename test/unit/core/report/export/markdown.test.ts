@@ -17,7 +17,7 @@ test('answer, model, table, findings and run', () => {
 	assert.match(text, /`net\.onnx`: opset 15, pytorch 2\.1, 3 nodes, 4096 bytes/);
 	assert.match(
 		text,
-		/^\| 0 \| `features\.1` \| `Conv` \| 2 \| 1\.0e-5 \| 1 … 4 \| -0\.25 … 1 \| match \| 1\.0e-7 \| 4\.0e-6 \|$/m,
+		/^\| 0 \| `features\.1` \| `Conv` \| 2 \| 1e-5 \| 1 … 4 \| -0\.25 … 1 \| match \| 1e-7 \| 4e-6 \|$/m,
 	);
 	assert.match(text, /^- \*\*warning\*\* `dead-channel`: `features\.1`: Channel 1 is dead: gamma 0\.$/m);
 	assert.match(text, /^Judged by inputs and outputs alone, normalised with the running statistics\.$/m);

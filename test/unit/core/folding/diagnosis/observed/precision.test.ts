@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { quantizationLattice } from '../../../../../../src/core/folding/diagnosis/observed/lattice.js';
 import { foundPrecisions } from '../../../../../../src/core/folding/diagnosis/observed/precision.js';
-import { roundTo } from '../../../../../../src/core/folding/operators/formats.js';
 import { alongAxis } from '../../../../../../src/core/folding/operators/layout.js';
+import { roundTo } from '../../../../../../src/core/numbers/float-formats.js';
 import { seededRandom } from '../../../../../../src/engine/child/tensors/random.js';
 
 const layout = alongAxis([6, 27], 0);

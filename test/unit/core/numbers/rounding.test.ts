@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { representable, roundTo, unitInLastPlace } from '../../../../../src/core/folding/operators/formats.js';
-import { bfloat16Bits, float16Bits } from '../../../support/elements.js';
+import { areRepresentable, roundTo, ulp } from '../../../../src/core/numbers/float-formats.js';
+import { bfloat16Bits, float16Bits } from '../../support/elements.js';
 
 /** The value of a float16's bits. */
 function fromHalf(bits: number): number {
@@ -59,16 +59,16 @@ test('a unit in the last place is the distance to the next number', () => {
 		const bits = new Int32Array(new Float32Array([value]).buffer);
 		const own = new Float32Array(bits.buffer)[0];
 		bits[0] += 1;
-		assert.equal(unitInLastPlace(own, 'float32'), new Float32Array(bits.buffer)[0] - own);
+		assert.equal(ulp(own, 'float32'), new Float32Array(bits.buffer)[0] - own);
 	}
-	assert.equal(unitInLastPlace(1, 'float16'), 2 ** -10);
-	assert.equal(unitInLastPlace(0, 'float16'), 2 ** -24);
-	assert.equal(unitInLastPlace(1, 'float64'), Number.EPSILON);
+	assert.equal(ulp(1, 'float16'), 2 ** -10);
+	assert.equal(ulp(0, 'float16'), 2 ** -24);
+	assert.equal(ulp(1, 'float64'), Number.EPSILON);
 });
 
-test('representable tells values that survive a narrower type', () => {
-	assert.ok(representable([1, -0.5, 65504, 2 ** -24, Number.NaN], 'float16'));
-	assert.ok(!representable([1, 0.1], 'float16'));
-	assert.ok(!representable([65536], 'float16'));
-	assert.ok(representable([65536], 'bfloat16'));
+test('areRepresentable tells values that survive a narrower type', () => {
+	assert.ok(areRepresentable([1, -0.5, 65504, 2 ** -24, Number.NaN], 'float16'));
+	assert.ok(!areRepresentable([1, 0.1], 'float16'));
+	assert.ok(!areRepresentable([65536], 'float16'));
+	assert.ok(areRepresentable([65536], 'bfloat16'));
 });
