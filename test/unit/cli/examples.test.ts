@@ -60,7 +60,7 @@ test('one fold of it is right, the other wrong in one layer, for a reason that i
 		wrong.map(({ index, cause }) => ({ index, cause })),
 		[{ index: WRONG_LAYER, cause: 'wrong-epsilon' }],
 	);
-	assert.match(wrong[0]?.evidence ?? '', /epsilon 1e-3/);
+	assert.match(wrong[0]?.evidence ?? '', /epsilon 0\.001/);
 });
 
 test('the unhealthy network has dead channels, exploding scales, zero variances and a layer that was never trained', () => {
