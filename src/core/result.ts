@@ -1,4 +1,4 @@
-/** A value, or the reason why there is none: a clause for users that follows "because" or ends a sentence. */
+/** A value, or the reason why there is none. */
 export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
 
 /** Returns a result that holds `value`. */
@@ -6,7 +6,7 @@ export function success<T>(value: T): Result<T> {
 	return { ok: true, value };
 }
 
-/** Returns a result without a value. `reason`: a clause for users, without a full stop. */
+/** Returns a result without a value. `reason`: words for users; the function that returns the result says whether it is a sentence. */
 export function failure<T = never>(reason: string): Result<T> {
 	return { ok: false, reason };
 }

@@ -1,4 +1,4 @@
-import type { StructureOptions } from '../core/report/build.js';
+import type { StructureOptions } from '../core/inspection/structure-report.js';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { Distribution, Normalization } from '../core/report/run-choices.js';

@@ -1,4 +1,5 @@
 import { FLOAT_FORMATS, type FloatFormat, type FloatType } from '../numbers/float-formats.js';
+import type { LayerParameters } from '../report/types.js';
 import { type Affine, affine } from './affine.js';
 
 /**
@@ -122,13 +123,10 @@ function roundingBound(channels: Magnitudes, dtype: FloatType, arithmetic: 'runt
 	return bound;
 }
 
-export interface BoundParameters {
-	readonly gamma: ArrayLike<number>;
-	readonly beta: ArrayLike<number>;
-	readonly mean: ArrayLike<number>;
-	readonly variance: ArrayLike<number>;
+/** Parameters of a layer, each array one value per channel, in any numeric array. */
+export type BoundParameters = { readonly [Name in keyof LayerParameters]: ArrayLike<number> } & {
 	readonly epsilon: number;
-}
+};
 
 function affineOf({ gamma, beta, mean, variance, epsilon }: BoundParameters): Affine {
 	return affine(gamma, beta, mean, variance, epsilon);

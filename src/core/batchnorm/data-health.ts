@@ -1,26 +1,19 @@
+import type { Finding } from '../report/types.js';
 import { countChannels } from '../text/sentences.js';
-
-/** What the data of a run have that no number can be made of. */
-export interface DataFinding {
-	readonly code: 'non-finite';
-	/** The layer itself is not to blame: only parameters are an error. */
-	readonly severity: 'warning';
-	readonly channels: readonly number[];
-	readonly message: string;
-}
 
 /**
  * NaN and infinite values among a layer's input.
  * @param count values per channel
  * @param nonFinite how many of them are not finite, per channel; undefined: none
  */
-export function dataHealth(count: number, nonFinite: Float64Array | undefined): DataFinding[] {
+export function dataHealth(count: number, nonFinite: Float64Array | undefined): Finding[] {
 	const channels = [...(nonFinite ?? []).keys()].filter((c) => (nonFinite?.[c] ?? 0) > 0);
 	if (!nonFinite || channels.length === 0) {
 		return [];
 	}
 	const bad = nonFinite.reduce((sum, value) => sum + value, 0);
 	const message = `${bad} of ${count * nonFinite.length} values of the layer's input are NaN or infinite, in ${countChannels(channels, nonFinite.length)}: mean and variance of the batch leave them out.`;
+	// Only parameters are an error of the layer itself.
 	return [{ code: 'non-finite', severity: 'warning', channels, message }];
 }
 

@@ -1,11 +1,11 @@
 import { medianMagnitude } from '../numbers/arrays.js';
+import type { Finding, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels } from '../text/sentences.js';
-import type { ParameterValues } from './parameters.js';
 
 /** A layer's running statistics and those of the batch that was run through it. */
 export interface DriftSubject {
-	readonly parameters: Pick<ParameterValues, 'mean' | 'variance'>;
+	readonly parameters: Pick<LayerParameters, 'mean' | 'variance'>;
 	/** Per channel over (N, spatial), variance biased. */
 	readonly batch: { readonly mean: Float64Array; readonly variance: Float64Array };
 	readonly epsilon: number;
@@ -22,13 +22,6 @@ export interface DriftThresholds {
 }
 
 export const DEFAULT_DRIFT_THRESHOLDS: DriftThresholds = { least: 0.25, standardErrors: 4 };
-
-export interface DriftFinding {
-	readonly code: 'statistics-drift';
-	readonly severity: 'warning';
-	readonly channels: readonly number[];
-	readonly message: string;
-}
 
 /** How far the batch lies from the running statistics, channel by channel, each with the sign of the change. */
 export interface Drift {
@@ -142,7 +135,7 @@ function scatter(values: Float64Array): number {
 }
 
 /** Whether the running statistics fit the data: {@link driftOf} against what chance does to that many images. */
-export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIFT_THRESHOLDS): DriftFinding[] {
+export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIFT_THRESHOLDS): Finding[] {
 	const { batch, images } = subject;
 	const drift = driftOf(subject);
 	const one = limitsOfOne(drift, images, thresholds);

@@ -1,8 +1,8 @@
 import { medianMagnitude } from '../numbers/arrays.js';
+import type { Finding, FindingCode, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
-import type { ParameterValues } from './parameters.js';
 
 /** When a channel is worth a word. Units are chosen so that the defaults hold for networks of any scale. */
 export interface HealthThresholds {
@@ -27,29 +27,9 @@ export const DEFAULT_THRESHOLDS: HealthThresholds = {
 	explodingFactor: 100,
 };
 
-export type HealthCode =
-	| 'non-finite'
-	| 'negative-variance'
-	| 'zero-variance'
-	| 'never-updated'
-	| 'dead-channel'
-	| 'constant-channel'
-	| 'epsilon-dominated'
-	| 'exploding-scale'
-	| 'training-mode'
-	| 'per-activation';
-
-export interface HealthFinding {
-	readonly code: HealthCode;
-	readonly severity: 'info' | 'warning' | 'error';
-	/** Channels concerned (positions of values in a per-activation layer), ascending; empty: the whole layer. */
-	readonly channels: readonly number[];
-	readonly message: string;
-}
-
 /** What the findings look at. */
 export interface HealthSubject {
-	readonly parameters: ParameterValues | null;
+	readonly parameters: LayerParameters | null;
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
@@ -60,7 +40,7 @@ export interface HealthSubject {
 }
 
 /** One layer's parameters, its linear map, and what to hold them against. */
-interface Examined extends ParameterValues {
+interface Examined extends LayerParameters {
 	readonly scale: Float64Array;
 	readonly epsilon: number;
 	readonly feedsRelu: boolean;
@@ -68,7 +48,7 @@ interface Examined extends ParameterValues {
 }
 
 /** All that can be said about a layer without running it, the gravest first. */
-export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): HealthFinding[] {
+export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): Finding[] {
 	const { parameters, epsilon, feedsRelu } = subject;
 	const findings = [...modeFindings(subject), ...epsilonFindings(epsilon)];
 	if (parameters) {
@@ -82,8 +62,8 @@ export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHO
 	return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
 
-function modeFindings({ mode, axes, afterReshape }: HealthSubject): HealthFinding[] {
-	const findings: HealthFinding[] = [];
+function modeFindings({ mode, axes, afterReshape }: HealthSubject): Finding[] {
+	const findings: Finding[] = [];
 	if (mode === 'training') {
 		const instance = afterReshape
 			? ' With the Reshape in front of it this is probably an instance normalization, exported as BatchNormalization.'
@@ -99,7 +79,7 @@ function modeFindings({ mode, axes, afterReshape }: HealthSubject): HealthFindin
 	return findings;
 }
 
-function epsilonFindings(epsilon: number): HealthFinding[] {
+function epsilonFindings(epsilon: number): Finding[] {
 	if (!Number.isFinite(epsilon)) {
 		const effect = Number.isNaN(epsilon) ? 'everything the layer computes is NaN, too' : 'the scale is 0';
 		return [{ code: 'non-finite', severity: 'error', channels: [], message: `Epsilon is ${epsilon}: ${effect}.` }];
@@ -119,7 +99,7 @@ function where(values: Float64Array, test: (value: number, index: number) => boo
 	return found;
 }
 
-function nonFinite(layer: Examined): HealthFinding[] {
+function nonFinite(layer: Examined): Finding[] {
 	const broken = (['gamma', 'beta', 'mean', 'variance'] as const).filter(
 		(name) => !layer[name].every((value) => Number.isFinite(value)),
 	);
@@ -132,7 +112,7 @@ function nonFinite(layer: Examined): HealthFinding[] {
 	return [{ code: 'non-finite', severity: 'error', channels, message }];
 }
 
-function neverUpdated({ gamma, beta, mean, variance }: Examined): HealthFinding[] {
+function neverUpdated({ gamma, beta, mean, variance }: Examined): Finding[] {
 	const all = (values: Float64Array, expected: number) => values.every((value) => value === expected);
 	if (mean.length === 0 || !all(mean, 0) || !all(variance, 1)) {
 		return [];
@@ -147,9 +127,9 @@ function neverUpdated({ gamma, beta, mean, variance }: Examined): HealthFinding[
 	return [{ code: 'never-updated', severity: 'info', channels: [], message }];
 }
 
-function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): HealthFinding[] {
+function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): Finding[] {
 	const eps = shortNumber(epsilon);
-	const say = (code: HealthCode, severity: HealthFinding['severity'], channels: number[], rest: string) => {
+	const say = (code: FindingCode, severity: Finding['severity'], channels: number[], rest: string) => {
 		const message = `The running variance of ${countChannels(channels, variance.length)} ${rest}`;
 		return channels.length === 0 ? [] : [{ code, severity, channels, message }];
 	};
@@ -184,7 +164,7 @@ function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): H
 }
 
 /** Channels that say nothing: gamma about 0, or always cut off (or never touched) by the ReLU behind the layer. */
-function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): HealthFinding[] {
+function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Finding[] {
 	const total = gamma.length;
 	// Pruning sets most gammas of some layers to 0: the medianMagnitude of the others tells what is usual.
 	const floor = thresholds.deadShare * medianMagnitude(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
@@ -199,7 +179,7 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Health
 			? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's medianMagnitude`
 			: '0';
 	const sigma = `${thresholds.sigmas} standard deviations`;
-	const say = (code: HealthCode, severity: HealthFinding['severity'], channels: number[], rest: string) =>
+	const say = (code: FindingCode, severity: Finding['severity'], channels: number[], rest: string) =>
 		channels.length === 0
 			? []
 			: [{ code, severity, channels, message: `${countChannels(channels, total, true)} ${rest}` }];
@@ -226,7 +206,7 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Health
 	];
 }
 
-function explodingScale({ scale, thresholds }: Examined): HealthFinding[] {
+function explodingScale({ scale, thresholds }: Examined): Finding[] {
 	const usual = medianMagnitude(scale.filter((value) => value !== 0 && Number.isFinite(value)));
 	const channels = where(
 		scale,

@@ -2,16 +2,10 @@ import type { Constant, ConstantResolver } from '../onnx/graph/constants.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Tensor } from '../onnx/model.js';
 import { typeName } from '../onnx/types.js';
+import type { LayerParameters } from '../report/types.js';
+import { failure, type Result, success } from '../result.js';
 import { joinWords } from '../text/sentences.js';
 import type { BatchNormLayer, Parameter, ParameterOrigin } from './layer.js';
-
-/** The four parameters of a layer in float64, all of one length. */
-export interface ParameterValues {
-	readonly gamma: Float64Array;
-	readonly beta: Float64Array;
-	readonly mean: Float64Array;
-	readonly variance: Float64Array;
-}
 
 export const PARAMETER_NAMES = ['gamma', 'beta', 'mean', 'variance'] as const;
 
@@ -55,31 +49,29 @@ export class ParameterReader {
 	}
 }
 
-/** The values of all four, or in one sentence why there are none. */
-export function parameterValues(
-	layer: Pick<BatchNormLayer, ParameterName>,
-): { readonly values: ParameterValues } | { readonly reason: string } {
+/** Returns the values of all four parameters, or one sentence why they are unknown. */
+export function parameterValues(layer: Pick<BatchNormLayer, ParameterName>): Result<LayerParameters> {
 	const { gamma, beta, mean, variance } = layer;
 	if (gamma.values && beta.values && mean.values && variance.values) {
 		const values = { gamma: gamma.values, beta: beta.values, mean: mean.values, variance: variance.values };
 		const lengths = new Set(PARAMETER_NAMES.map((name) => values[name].length));
 		if (lengths.size === 1) {
-			return { values };
+			return success(values);
 		}
 		const sizes = PARAMETER_NAMES.map((name) => `${name} ${values[name].length}`).join(', ');
-		return { reason: `The parameters have different numbers of values: ${sizes}.` };
+		return failure(`The parameters have different numbers of values: ${sizes}.`);
 	}
 	const problem = PARAMETER_NAMES.map((name) => layer[name].problem).find((text) => text !== undefined);
 	if (problem !== undefined) {
-		return { reason: problem };
+		return failure(problem);
 	}
 	const absent = PARAMETER_NAMES.filter((name) => layer[name].values === null);
 	const missing = absent.filter((name) => layer[name].origin.kind === 'missing');
 	if (missing.length > 0) {
-		return { reason: `The node has no ${joinWords(missing)}.` };
+		return failure(`The node has no ${joinWords(missing)}.`);
 	}
 	const origins = new Set(absent.map((name) => runTimeWords(layer[name].origin)));
-	return { reason: `Only known at run time: ${joinWords(absent)} (${[...origins].join(', ')}).` };
+	return failure(`Only known at run time: ${joinWords(absent)} (${[...origins].join(', ')}).`);
 }
 
 function runTimeWords(origin: ParameterOrigin): string {

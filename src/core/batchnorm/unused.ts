@@ -1,15 +1,9 @@
 import type { Node } from '../onnx/model.js';
+import type { Finding } from '../report/types.js';
 import type { BatchNormLayer } from './layer.js';
 
-export interface UnusedFinding {
-	readonly code: 'unused-by-runtime';
-	readonly severity: 'warning';
-	readonly channels: readonly number[];
-	readonly message: string;
-}
-
-/** For a layer that {@link unusedLayers} names. */
-export const UNUSED: UnusedFinding = {
+/** Finding about a layer that {@link unusedLayers} returns. */
+export const UNUSED: Finding = {
 	code: 'unused-by-runtime',
 	severity: 'warning',
 	channels: [],

@@ -27,9 +27,12 @@ export type FindingCode =
 export interface Finding {
 	readonly code: FindingCode;
 	readonly severity: Severity;
-	/** Channels concerned, ascending; empty: the whole layer. */
+	/**
+	 * Indices of the channels concerned (of the values, in a layer with a statistic per activation), ascending. Empty if the
+	 * finding concerns the whole layer.
+	 */
 	readonly channels: readonly number[];
-	/** One sentence in a user's words, with the numbers. */
+	/** One sentence for users, with the numbers. */
 	readonly message: string;
 }
 

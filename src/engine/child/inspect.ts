@@ -1,4 +1,4 @@
-import { structureReport } from '../../core/report/build.js';
+import { structureReport } from '../../core/inspection/structure-report.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';

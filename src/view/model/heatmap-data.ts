@@ -1,4 +1,4 @@
-import { layerDrift } from '../../core/report/drift.js';
+import { layerDrift } from '../../core/inspection/layer-drift.js';
 import type { LayerReport } from '../../core/report/types.js';
 
 export const HEATMAP_METRICS = ['scale', 'offset', 'variance', 'drift', 'spread', 'error'] as const;

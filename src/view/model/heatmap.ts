@@ -1,4 +1,4 @@
-import { firstDrifted } from '../../core/report/drift.js';
+import { firstDrifted } from '../../core/inspection/layer-drift.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import type { Theme } from '../plots/theme.js';

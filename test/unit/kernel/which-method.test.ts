@@ -142,8 +142,8 @@ test('real layers were normalised with running statistics', async () => {
 	for (const name of FIXTURE_MODELS) {
 		for (const { layer, x, y, layout } of await captureLayers(name)) {
 			const resolved = parameterValues(layer);
-			assert.ok('values' in resolved);
-			const { gamma, beta, mean, variance } = resolved.values;
+			assert.ok(resolved.ok);
+			const { gamma, beta, mean, variance } = resolved.value;
 			const running = affine(gamma, beta, mean, variance, layer.epsilon);
 			const asked = { x, y, type: 'float32' as const, layout, epsilon: layer.epsilon, running };
 			for (const most of [undefined, 1000]) {

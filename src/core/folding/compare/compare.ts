@@ -1,6 +1,6 @@
+import { summarizeModel } from '../../inspection/structure-report.js';
 import type { Model } from '../../onnx/model.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
-import { summarizeModel } from '../../report/build.js';
 import {
 	COMPARISON_FORMAT,
 	COMPARISON_VERSION,

@@ -1,5 +1,6 @@
 import { affine } from '../../batchnorm/affine.js';
 import { FLOAT_FORMATS, type FloatType, roundTo } from '../../numbers/float-formats.js';
+import type { LayerParameters } from '../../report/types.js';
 import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
 
 /** A linear operator's constants: y = weight * x + bias, one row of `weight` and one `bias` an output channel. */
@@ -15,12 +16,7 @@ export interface LinearWeights {
  * BN parameters spread over the rows of the weight they are folded into: all of the same length. Usually the parameters
  * themselves; where a Reshape splits a channel over several rows, each row has its channel's values.
  */
-export interface FoldParameters {
-	readonly gamma: Float64Array;
-	readonly beta: Float64Array;
-	/** Running mean and running variance. */
-	readonly mean: Float64Array;
-	readonly variance: Float64Array;
+export interface FoldParameters extends LayerParameters {
 	readonly epsilon: number;
 }
 

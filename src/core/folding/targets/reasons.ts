@@ -79,10 +79,10 @@ export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
 /** Scale and shift of each channel; undefined where they are not constant. */
 export function linearMap(layer: BatchNormLayer): Affine | undefined {
 	const parameters = parameterValues(layer);
-	if ('reason' in parameters) {
+	if (!parameters.ok) {
 		return layer.affine;
 	}
-	const { gamma, beta, mean, variance } = parameters.values;
+	const { gamma, beta, mean, variance } = parameters.value;
 	return affine(gamma, beta, mean, variance, layer.epsilon);
 }
 

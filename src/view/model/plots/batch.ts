@@ -1,5 +1,5 @@
+import { layerDrift } from '../../../core/inspection/layer-drift.js';
 import { rangeOf } from '../../../core/numbers/arrays.js';
-import { layerDrift } from '../../../core/report/drift.js';
 import type { LayerReport } from '../../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../../core/text/numbers.js';
 import { type Axis, axis, baseLayout, logAxis } from '../../plots/base.js';

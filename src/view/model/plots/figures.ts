@@ -1,4 +1,4 @@
-import { driftByChance, layerDrift } from '../../../core/report/drift.js';
+import { driftByChance, layerDrift } from '../../../core/inspection/layer-drift.js';
 import type { LayerReport } from '../../../core/report/types.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';

@@ -98,11 +98,11 @@ async function agreement(form: Form, run = form): Promise<number> {
 	const y = (await session.run(new Map([['x', x]]), ['y'])).get('y');
 	await session.release();
 	const resolved = parameterValues(layer);
-	assert.ok(y && 'values' in resolved);
-	const { gamma, beta, mean, variance } = resolved.values;
+	assert.ok(y && resolved.ok);
+	const { gamma, beta, mean, variance } = resolved.value;
 	const { scale, shift } = affine(gamma, beta, mean, variance, layer.epsilon);
 	const own = layer.kind === 'decomposed' ? 'own' : 'runtime';
-	const bound = inferenceBound({ ...resolved.values, epsilon: layer.epsilon }, dtype, own);
+	const bound = inferenceBound({ ...resolved.value, epsilon: layer.epsilon }, dtype, own);
 	const inner = shape.slice(2).reduce((product, dim) => product * dim, 1);
 	const theirs = numbers(y);
 	const ratios = numbers(x).map((value, index) => {

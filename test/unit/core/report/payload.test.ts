@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { reportFromParameters } from '../../../../src/core/inspection/parameters-report.js';
 import { encodeReport, ReportError } from '../../../../src/core/report/json.js';
-import { parsePayload, reportFromParameters } from '../../../../src/core/report/payload.js';
+import { parsePayload } from '../../../../src/core/report/payload.js';
 import { sampleReport } from '../../support/sample-report.js';
 
 const layer = { name: 'bn1', gamma: [2, 1], beta: [0, 1], mean: [1, 0], variance: [3, 'Infinity'], epsilon: 1 };

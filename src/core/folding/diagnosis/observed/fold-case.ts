@@ -35,8 +35,8 @@ export interface FoldCase {
 /** A layer's parameters as folding needs them: separate where they can be had, else a plain scale and shift. */
 export function layerParameters(layer: BatchNormLayer): FoldParameters | string {
 	const resolved = parameterValues(layer);
-	if ('values' in resolved) {
-		return { ...resolved.values, epsilon: layer.epsilon };
+	if (resolved.ok) {
+		return { ...resolved.value, epsilon: layer.epsilon };
 	}
 	if (!layer.affine) {
 		return resolved.reason;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { affine } from '../../../../src/core/batchnorm/affine.js';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
-import { type StructureOptions, structureReport } from '../../../../src/core/report/build.js';
+import { type StructureOptions, structureReport } from '../../../../src/core/inspection/structure-report.js';
 import { expectedLayers, openFixture } from '../../support/fixtures.js';
 import type { ModelSpec } from '../../support/model-builder.js';
 import { open } from '../../support/open.js';

@@ -1,12 +1,19 @@
 import { type Affine, affine } from '../batchnorm/affine.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { describeOrigins, type ParameterValues, parameterValues } from '../batchnorm/parameters.js';
+import { describeOrigins, parameterValues } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
 import { type Foldability, foldability } from '../folding/targets/foldability.js';
 import type { LayeredModel } from '../folding/targets/network.js';
 import type { Model } from '../onnx/model.js';
-import { type LayerReport, type ModelSummary, REPORT_FORMAT, REPORT_VERSION, type Report } from './types.js';
+import {
+	type LayerParameters,
+	type LayerReport,
+	type ModelSummary,
+	REPORT_FORMAT,
+	REPORT_VERSION,
+	type Report,
+} from '../report/types.js';
 
 export interface StructureOptions {
 	/** Thresholds that differ from the defaults. */
@@ -50,7 +57,7 @@ export function summarizeModel(model: Model): ModelSummary {
 
 function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: HealthThresholds): LayerReport {
 	const resolved = parameterValues(layer);
-	const parameters = 'values' in resolved ? resolved.values : null;
+	const parameters = resolved.ok ? resolved.value : null;
 	const { source } = layer;
 	const inputShape = fixedShape(layer);
 	return {
@@ -68,7 +75,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		source: source && { op: source.opType, name: source.name },
 		parametersFrom: describeOrigins(layer),
 		parameters,
-		...('reason' in resolved ? { parametersReason: resolved.reason } : {}),
+		...(!resolved.ok && { parametersReason: resolved.reason }),
 		affine: linearMap(layer, parameters),
 		...(inputShape && { inputShape }),
 		recompute: { status: 'pending' },
@@ -95,7 +102,7 @@ function fixedShape({ inputShape }: BatchNormLayer): number[] | undefined {
 }
 
 /** In training mode, too: what the layer would do at inference with its running statistics. */
-function linearMap(layer: BatchNormLayer, parameters: ParameterValues | null): Affine | null {
+function linearMap(layer: BatchNormLayer, parameters: LayerParameters | null): Affine | null {
 	if (parameters) {
 		const { gamma, beta, mean, variance } = parameters;
 		return affine(gamma, beta, mean, variance, layer.epsilon);
