@@ -3,35 +3,38 @@ import { compareModels } from '../../core/folding/compare/compare.js';
 import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { requireExternalFiles } from './model/external-copies.js';
-import { type ModelFile, openModelFile } from './model/model-file.js';
-import { compareOutputs, type OutputPair, type OutputPorts } from './outputs/compare-outputs.js';
+import { type OpenedModel, openModel } from './model/opened-model.js';
+import { compareOutputs, type ModelPair, type OutputContext } from './outputs/compare-outputs.js';
 import { RuntimeError } from './runtime/runtime.js';
+import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
+type ComparePorts = Pick<TaskPorts, 'runtime' | 'emit'>;
+
 /**
- * Compares two models: first what their files say, layer by layer, then, where the runtime can, what they compute on the
- * same input. Given in the wrong order they are exchanged, which a note says.
- * @throws {OnnxError} when a file cannot be read as a model, or its external data are not there.
+ * Compares two models: first their files, layer by layer, then, if the runtime takes them, their outputs on the same input.
+ * Models given in the wrong order are exchanged, and a note says so.
+ * @throws {OnnxError} if a file cannot be read as a model, or its external data are missing.
  */
 export async function compare(
-	original: ModelLocation,
-	deployed: ModelLocation,
+	originalLocation: ModelLocation,
+	deployedLocation: ModelLocation,
 	options: CompareOptions,
-	ports: OutputPorts,
+	ports: ComparePorts,
 ): Promise<Comparison> {
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
-	const first = await openModelFile(original);
+	const first = await openModel(originalLocation);
 	try {
-		const second = await openModelFile(deployed);
+		const second = await openModel(deployedLocation);
 		try {
 			await requireExternalFiles(first);
 			await requireExternalFiles(second);
-			// The model with normalization layers is the one that was folded, whichever was named first.
+			// The model with normalization layers is the original, in either order.
 			const isSwapped = first.layers.length === 0 && second.layers.length > 0;
-			const [own, other] = isSwapped ? [second, first] : [first, second];
-			const comparison = await compareFiles(own, other, ports);
-			const outputs = await tryOutputs({ own, other, comparison }, options, ports);
-			const notes = isSwapped ? [swappedNote(own, other), ...comparison.notes] : comparison.notes;
+			const [original, deployed] = isSwapped ? [second, first] : [first, second];
+			const comparison = await compareFiles(original, deployed, ports);
+			const outputs = await tryOutputs({ original, deployed, comparison }, options, ports);
+			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
 			return { ...comparison, notes, outputs };
 		} finally {
 			await second.close();
@@ -41,27 +44,31 @@ export async function compare(
 	}
 }
 
-/** What the files say, without running anything. */
-export function compareFiles(own: ModelFile, other: ModelFile, ports: Pick<OutputPorts, 'emit'>): Promise<Comparison> {
-	return compareModels(own, other, {
+/** Compares the files layer by layer, without running the models. */
+export function compareFiles(
+	original: OpenedModel,
+	deployed: OpenedModel,
+	ports: Pick<TaskPorts, 'emit'>,
+): Promise<Comparison> {
+	return compareModels(original, deployed, {
 		onProgress: (done, total) => ports.emit({ type: 'progress', stage: 'comparing', done, total }),
 	});
 }
 
-function swappedNote({ model: original, layers }: ModelFile, { model: deployed }: ModelFile): string {
+function swappedNote({ model: original, layers }: OpenedModel, { model: deployed }: OpenedModel): string {
 	const count = `${layers.length} BatchNormalization layer${layers.length === 1 ? '' : 's'}`;
 	const [named, taken] = distinctNames(deployed.path, original.path);
 	return `${named} was named first but has no BatchNormalization; ${taken} has ${count} and was taken for the original.`;
 }
 
-/** What the two files are called, with their folders where only those tell them apart. */
+/** Returns the names of two files; their whole paths if the names are equal. */
 function distinctNames(a: string, b: string): readonly [string, string] {
 	const [nameA, nameB] = [path.basename(a), path.basename(b)];
 	return nameA === nameB ? [a, b] : [nameA, nameB];
 }
 
-/** A run that fails leaves the comparison of the files as the result, with the reason. */
-async function tryOutputs(pair: OutputPair, options: CompareOptions, ports: OutputPorts): Promise<OutputComparison> {
+/** Compares what the models compute. A run that fails is skipped with the reason, so the comparison of the files remains. */
+async function tryOutputs(pair: ModelPair, options: CompareOptions, ports: ComparePorts): Promise<OutputComparison> {
 	if (!options.run) {
 		return { status: 'skipped', reason: 'Running was switched off.' };
 	}
@@ -72,11 +79,16 @@ async function tryOutputs(pair: OutputPair, options: CompareOptions, ports: Outp
 		return { status: 'skipped', reason: 'No layer has a counterpart, so these are not two forms of one network.' };
 	}
 	try {
-		return await compareOutputs(pair, options, ports);
+		return await compareOutputs(pair, options, outputContext(ports));
 	} catch (error) {
 		if (error instanceof RuntimeError || error instanceof InputError) {
 			return { status: 'skipped', reason: error.message };
 		}
 		throw error;
 	}
+}
+
+/** Loads the runtime and sends the stages of a comparison of outputs as progress. @throws {RuntimeError} */
+export function outputContext({ runtime, emit }: ComparePorts): OutputContext {
+	return { runtime: runtime(), progress: (stage) => emit({ type: 'progress', stage, done: 0, total: 1 }) };
 }

@@ -10,23 +10,26 @@ import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fo
 import { shortNumber } from '../../core/text/numbers.js';
 import { writeReason } from '../../platform/write-reason.js';
 import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
-import { compareFiles } from './compare.js';
+import { compareFiles, outputContext } from './compare.js';
 import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './model/external-copies.js';
-import { type ModelFile, openModelFile } from './model/model-file.js';
-import { compareOutputs, DeployedRunError, type OutputPorts } from './outputs/compare-outputs.js';
+import { type OpenedModel, openModel } from './model/opened-model.js';
+import { compareOutputs, DeployedRunError } from './outputs/compare-outputs.js';
 import { RuntimeError } from './runtime/runtime.js';
+import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
+type FoldPorts = Pick<TaskPorts, 'runtime' | 'emit'>;
+
 /**
- * Writes a model with every foldable BatchNormalization folded and every other byte as it was, then verifies what it
- * wrote: its parameters against the original's, layer by layer, and its outputs on the same input. Only a file that
- * passes takes its name.
- * @throws {OnnxError | InputError} with nothing left behind.
+ * Writes a model with every foldable BatchNormalization folded and every other byte unchanged, then verifies the file:
+ * its parameters against the original's, layer by layer, and its outputs on the same input. The file gets its final name
+ * only after it has passed.
+ * @throws {OnnxError | InputError} after all written files were removed.
  */
-export async function fold(location: ModelLocation, options: FoldOptions, ports: OutputPorts): Promise<FoldResult> {
+export async function fold(location: ModelLocation, options: FoldOptions, ports: FoldPorts): Promise<FoldResult> {
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
 	await refuseSameFile(location, options.output);
-	const file = await openModelFile(location);
+	const file = await openModel(location);
 	try {
 		await requireExternalFiles(file);
 		await refuseExternalFile(file, options.output);
@@ -52,7 +55,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	}
 }
 
-/** By identity, not by name: links and spellings of a path are many. */
+/** Compares identities of files, not paths: links and spellings give one file many paths. @throws {InputError} */
 async function refuseSameFile({ path: model, bytes }: ModelLocation, output: string): Promise<void> {
 	const [from, to] = await Promise.all([
 		bytes === undefined ? stat(model).catch(() => undefined) : undefined,
@@ -77,20 +80,20 @@ function cannotWrite(file: string, error: unknown): never {
 	throw new InputError(`${file} cannot be written: ${writeReason(file, error)}.`);
 }
 
-/** @throws {InputError} when what was written is not what it should be. */
+/** Compares the written file with the original. @throws {InputError} if they differ by more than rounding. */
 async function verify(
-	own: ModelFile,
+	original: OpenedModel,
 	{ temporary, batch, seed }: FoldOptions,
-	ports: OutputPorts,
+	ports: FoldPorts,
 ): Promise<OutputComparison> {
-	const other = await openModelFile({ path: temporary });
+	const deployed = await openModel({ path: temporary });
 	try {
-		const comparison = await compareFiles(own, other, ports);
+		const comparison = await compareFiles(original, deployed, ports);
 		const wrong = comparison.layers.find(({ status }) => status === 'mismatch');
 		if (wrong) {
 			throw failed(`layer ${wrong.name} does not compare as it should: ${wrong.evidence}`);
 		}
-		const outputs = await compareOutputs({ own, other, comparison }, { batch, seed }, ports);
+		const outputs = await compareOutputs({ original, deployed, comparison }, { batch, seed }, outputContext(ports));
 		if (outputs.status === 'mismatch') {
 			const [error, bound] = [outputs.maxAbs, outputs.bound].map((value) => shortNumber(value ?? Number.NaN));
 			throw failed(`its outputs differ by ${error}, where rounding explains ${bound}.`);
@@ -100,13 +103,13 @@ async function verify(
 		if (error instanceof DeployedRunError) {
 			throw failed(error.message);
 		}
-		// A model that does not run here cannot be compared by running; its parameters were.
+		// A model that does not run here is verified by its parameters only.
 		if (error instanceof RuntimeError) {
 			return { status: 'skipped', reason: error.message };
 		}
 		throw error;
 	} finally {
-		await other.close();
+		await deployed.close();
 	}
 }
 

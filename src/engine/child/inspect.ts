@@ -2,25 +2,16 @@ import { structureReport } from '../../core/inspection/structure-report.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
-import type { EngineEvent, InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
+import type { InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
 import { inlineFunctions } from './model/inline-functions.js';
-import { type ModelFile, openModelFile } from './model/model-file.js';
+import { type OpenedModel, openModel } from './model/opened-model.js';
 import { checkOptimized } from './optimized/check-optimized.js';
 import { type Execution, execute } from './run/execute.js';
 import { type Runtime, RuntimeError } from './runtime/runtime.js';
+import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
-
-type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-
-/** What an inspection needs from its surroundings. */
-export interface InspectPorts {
-	/** Called when the model is about to run, not before. @throws {RuntimeError} */
-	readonly runtime: () => Runtime;
-	readonly kernel: () => Promise<Kernel>;
-	readonly emit: (event: WithoutId<EngineEvent>) => void;
-}
 
 /**
  * Inspects a model end to end: structure, then a run, then each layer recomputed and compared.
@@ -29,10 +20,10 @@ export interface InspectPorts {
  * `run.status` "failed" and the reason.
  * @throws {OnnxError} when the file cannot be read as a model.
  */
-export async function inspect(location: ModelLocation, options: InspectOptions, ports: InspectPorts): Promise<Report> {
+export async function inspect(location: ModelLocation, options: InspectOptions, ports: TaskPorts): Promise<Report> {
 	const start = performance.now();
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
-	const open = await openModelFile(location);
+	const open = await openModel(location);
 	try {
 		const structure = await structureReport(open, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
@@ -49,13 +40,13 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 /** The second half of an inspection: what a run adds to the structure. */
 class Inspection {
 	readonly #structure: Report;
-	readonly #open: ModelFile;
+	readonly #open: OpenedModel;
 	readonly #options: InspectOptions;
-	readonly #ports: InspectPorts;
+	readonly #ports: TaskPorts;
 	/** Findings of the comparison with the default level, by layer. */
 	#fused: ReadonlyMap<number, Finding> = new Map();
 
-	constructor(structure: Report, open: ModelFile, options: InspectOptions, ports: InspectPorts) {
+	constructor(structure: Report, open: OpenedModel, options: InspectOptions, ports: TaskPorts) {
 		this.#structure = structure;
 		this.#open = open;
 		this.#options = options;
@@ -102,7 +93,7 @@ class Inspection {
 		}
 	}
 
-	#execute(open: ModelFile, ports: { runtime: Runtime; kernel: Kernel; checker: LayerChecker }): Promise<Execution> {
+	#execute(open: OpenedModel, ports: { runtime: Runtime; kernel: Kernel; checker: LayerChecker }): Promise<Execution> {
 		const progress = (stage: Stage, done = 0, total = 1) => this.#progress(stage, done, total);
 		const onLayer = (index: number) => this.#emitLayer(ports.checker, index);
 		return execute(open, this.#options, { ...ports, progress, onLayer });
@@ -110,7 +101,7 @@ class Inspection {
 
 	/** After the verdicts, which are what a person waits for. */
 	async #compareOptimized(
-		open: ModelFile,
+		open: OpenedModel,
 		{ runtime, kernel, checker }: { runtime: Runtime; kernel: Kernel; checker: LayerChecker },
 		execution: Execution,
 	) {

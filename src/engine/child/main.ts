@@ -13,8 +13,9 @@ import type {
 } from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
 import { fold } from './fold.js';
-import { type InspectPorts, inspect } from './inspect.js';
+import { inspect } from './inspect.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
+import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
 /** The engine's process: takes requests from its parent, answers each with events that end in one result or failure. */
@@ -57,7 +58,7 @@ async function handle(request: EngineRequest): Promise<void> {
 }
 
 function perform(request: TaskRequest): Promise<EngineTasks[EngineTask]['result']> {
-	const emit: InspectPorts['emit'] = (event) => send({ ...event, id: request.id });
+	const emit: TaskPorts['emit'] = (event) => send({ ...event, id: request.id });
 	switch (request.type) {
 		case 'inspect':
 			return inspect(request.model, request.options, { ...ports, emit });

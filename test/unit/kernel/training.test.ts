@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inferenceBound, type RoundingBound, trainingBound } from '../../../src/core/batchnorm/bound.js';
-import { loadRuntime, type RuntimeTensor } from '../../../src/engine/child/runtime/runtime.js';
+import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
+import type { RuntimeTensor } from '../../../src/engine/child/tensors/tensor.js';
 import type { Layout, Moments } from '../../../src/kernel/index.js';
 import { biasedVariance, unbiasedVariance } from '../../../src/kernel/moments.js';
 import { normalizeBatch, updateRunning } from '../../../src/kernel/training.js';

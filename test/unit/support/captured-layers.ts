@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { findLayers } from '../../../src/core/batchnorm/find.js';
 import type { BatchNormLayer } from '../../../src/core/batchnorm/layer.js';
 import { appendGraphOutputs } from '../../../src/core/onnx/write/outputs.js';
-import { loadRuntime, type RuntimeTensor } from '../../../src/engine/child/runtime/runtime.js';
+import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
 import { parseNpy } from '../../../src/engine/child/tensors/npy.js';
+import type { RuntimeTensor } from '../../../src/engine/child/tensors/tensor.js';
 import type { Layout } from '../../../src/kernel/index.js';
 import { type ExpectedLayer, expectedLayers, fixture, openFixture } from './fixtures.js';
 

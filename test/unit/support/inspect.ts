@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Report } from '../../../src/core/report/types.js';
-import { type InspectPorts, inspect } from '../../../src/engine/child/inspect.js';
+import { inspect } from '../../../src/engine/child/inspect.js';
 import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
+import type { TaskPorts } from '../../../src/engine/child/task-ports.js';
 import { createKernel } from '../../../src/kernel/index.js';
 import type { InspectOptions, ModelLocation } from '../../../src/protocol/host-engine.js';
 
@@ -14,8 +15,8 @@ export function sharedKernel(): ReturnType<typeof createKernel> {
 	return kernel;
 }
 
-export type InspectEvent = Parameters<InspectPorts['emit']>[0];
-export type InspectChanges = Partial<InspectOptions> & { readonly ports?: Partial<InspectPorts> };
+export type InspectEvent = Parameters<TaskPorts['emit']>[0];
+export type InspectChanges = Partial<InspectOptions> & { readonly ports?: Partial<TaskPorts> };
 
 /** Inspects a model in this process, with the real runtime unless `ports` has another. */
 export async function inspectModel(

@@ -1,6 +1,6 @@
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import type { Kernel } from '../../../kernel/types.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { normalizeBatch, type PreparedLayer } from './prepare-layer.js';
 import { updatedStatistics } from './running-statistics.js';
 import { badChannels, verifyLayer } from './verify-layer.js';

@@ -7,7 +7,7 @@ import { widen } from '../../../core/numbers/small-floats.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
 import { biasedVariance } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, Layout, Moments } from '../../../kernel/types.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 
 /** A layer's own numbers with its data: all that recomputing takes. */
 export interface PreparedLayer {

@@ -1,7 +1,7 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { biasedVariance, unbiasedVariance } from '../../../kernel/moments.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { floatValues, type PreparedLayer } from './prepare-layer.js';
 
 /** Running mean and variance as training mode leaves them, with how far the runtime's may lie from them. */

@@ -1,9 +1,9 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeReason } from '../../../platform/write-reason.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
 import { encodeNpy } from '../tensors/npy.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 
 /**
  * Makes a folder, and those that it is to be in. One by one: Node's own way of doing that never returns where a file

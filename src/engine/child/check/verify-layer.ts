@@ -2,7 +2,7 @@ import { batchMean } from '../../../core/batchnorm/data-health.js';
 import type { BatchStatistics, Recompute } from '../../../core/report/types.js';
 import { biasedVariance, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
 /** Compares the runtime's output with ours; a sentence where there is nothing of the right type and size to compare. */

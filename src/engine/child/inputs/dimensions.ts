@@ -1,5 +1,5 @@
-import type { RuntimeTensor, RuntimeValue } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
+import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
 
 /** Where the sizes come from that a model leaves open. */
 export interface DimensionSources {

@@ -1,8 +1,8 @@
 import { product } from '../../../core/numbers/arrays.js';
-import type { RuntimeValue, TensorData } from '../runtime/runtime.js';
 import { fromNumbers, isFeedable } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
+import type { RuntimeValue, TensorData } from '../tensors/tensor.js';
 import { isFloat } from './random-input.js';
 
 /**

@@ -1,8 +1,8 @@
 import type { Normalization } from '../../../core/report/run-choices.js';
-import type { RuntimeValue } from '../runtime/runtime.js';
 import { fromNumbers } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
+import type { RuntimeValue } from '../tensors/tensor.js';
 import { decodeImage, type Image } from './decode-image.js';
 import { chooseShape } from './dimensions.js';
 import { readWhole } from './input-files.js';

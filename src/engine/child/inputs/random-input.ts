@@ -1,10 +1,10 @@
 import { product } from '../../../core/numbers/arrays.js';
 import type { Distribution } from '../../../core/report/run-choices.js';
-import { NO_TENSOR, type RuntimeValue } from '../runtime/runtime.js';
 import { fillElements, isFeedable } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
 import type { Random } from '../tensors/random.js';
+import { NO_TENSOR, type RuntimeValue } from '../tensors/tensor.js';
 
 /** 2^28 float32 values are 1 GiB: a shape that asks for more is a mistake in the file far more often than an intention. */
 const MAX_ELEMENTS = 2 ** 28;

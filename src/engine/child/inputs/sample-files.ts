@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { InputFile } from '../../../protocol/host-engine.js';
-import type { RuntimeValue } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
+import type { RuntimeValue } from '../tensors/tensor.js';
 import { isImageFile } from './image-file.js';
 import { isArrayFile } from './input-files.js';
 

@@ -9,10 +9,10 @@ import type { Graph, TensorRecord } from '../../../core/onnx/model.js';
 import { elementBits } from '../../../core/onnx/types.js';
 import { writeReason } from '../../../platform/write-reason.js';
 import { InputError } from '../tensors/errors.js';
-import type { ModelFile } from './model-file.js';
+import type { OpenedModel } from './opened-model.js';
 
 /** @throws {InputError} when what is to be written would take the place of the model's external data. */
-export async function refuseExternalFile({ model, folder }: ModelFile, output: string): Promise<void> {
+export async function refuseExternalFile({ model, folder }: OpenedModel, output: string): Promise<void> {
 	const known = folder === undefined ? [] : [...externalData(model.graph).keys()];
 	const written = await stat(output).catch(() => undefined);
 	for (const location of known) {
@@ -30,7 +30,7 @@ export async function refuseExternalFile({ model, folder }: ModelFile, output: s
  * @returns what was copied
  * @throws {InputError} when another file of that name stands in the way.
  */
-export async function copyExternalFiles({ model, folder }: ModelFile, target: string): Promise<string[]> {
+export async function copyExternalFiles({ model, folder }: OpenedModel, target: string): Promise<string[]> {
 	if (folder === undefined || (await realpath(folder)) === (await realpath(target).catch(() => target))) {
 		return [];
 	}
@@ -77,7 +77,7 @@ async function haveSameBytes(a: string, b: string): Promise<boolean> {
  * weights.
  * @throws {OnnxError} `external-data` that names the model and the file.
  */
-export async function requireExternalFiles({ model, access }: ModelFile): Promise<void> {
+export async function requireExternalFiles({ model, access }: OpenedModel): Promise<void> {
 	for (const [location, end] of externalData(model.graph)) {
 		const file = await access.external?.open(location).catch((error) => {
 			throw error instanceof OnnxError ? new OnnxError(error.code, `${model.path}: ${error.message}`) : error;

@@ -5,7 +5,7 @@ import { addToGraph, type Edit, editedBytes, planEdits, removeMessage } from '..
 import { type MessageBytes, rewriteNode } from '../../../core/onnx/write/encode.js';
 import { encodeAttribute } from '../../../core/onnx/write/encode-attribute.js';
 import { renameTensors } from '../../../core/onnx/write/rename.js';
-import { type ModelFile, openModelFile } from './model-file.js';
+import { type OpenedModel, openModel } from './opened-model.js';
 
 /**
  * The same model with the calls of model-local functions replaced by the nodes of their bodies, so that the tensors around
@@ -15,7 +15,7 @@ import { type ModelFile, openModelFile } from './model-file.js';
  * @returns undefined where no layer is in a function, or no call can be replaced
  * @throws {OnnxError} `io` when the file was changed since it was read
  */
-export async function inlineFunctions(file: ModelFile): Promise<ModelFile | undefined> {
+export async function inlineFunctions(file: OpenedModel): Promise<OpenedModel | undefined> {
 	const { model, source, folder, layers } = file;
 	if (model.functions.length === 0 || layers.every(({ graphPath }) => graphPath === '')) {
 		return undefined;
@@ -27,7 +27,7 @@ export async function inlineFunctions(file: ModelFile): Promise<ModelFile | unde
 		return undefined;
 	}
 	const bytes = await editedBytes(await planEdits(source, edits), source);
-	const inlined = await openModelFile({ path: source.name, bytes });
+	const inlined = await openModel({ path: source.name, bytes });
 	// External data stay where they were: beside the file that this one is made of.
 	const access = { ...file.access, source: inlined.source };
 	const isSame =

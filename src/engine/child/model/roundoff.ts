@@ -1,10 +1,10 @@
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { typeName } from '../../../core/onnx/types.js';
 import type { Comparison } from '../../../core/report/comparison.js';
-import type { ModelFile } from './model-file.js';
+import type { OpenedModel } from './opened-model.js';
 
 /** Unit roundoff of the coarsest floating type that either model keeps or was rounded to. */
-export function coarsestRounding(files: readonly ModelFile[], { layers }: Pick<Comparison, 'layers'>): number {
+export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick<Comparison, 'layers'>): number {
 	const types = new Set<string>();
 	for (const { model } of files) {
 		for (const { dataType } of [...model.graph.initializers.values(), ...model.graph.inputs]) {
@@ -23,6 +23,6 @@ export function coarsestRounding(files: readonly ModelFile[], { layers }: Pick<C
 const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;
 
 /** Whether activations are rounded to integers on their way, or weights kept in them. */
-export function computesInIntegers({ model }: ModelFile): boolean {
+export function computesInIntegers({ model }: OpenedModel): boolean {
 	return model.graph.nodes.some(({ opType }) => INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear');
 }

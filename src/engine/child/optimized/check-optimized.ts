@@ -1,18 +1,17 @@
 import { rm } from 'node:fs/promises';
 import { OnnxError } from '../../../core/onnx/errors.js';
 import type { Node } from '../../../core/onnx/model.js';
-import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
 import type { Finding } from '../../../core/report/types.js';
 import { shortNumber } from '../../../core/text/numbers.js';
+import { loadBytes, outputsTail } from '../model/load-model.js';
 import { readWithTail } from '../model/model-bytes.js';
-import { type ModelFile, openModelFile } from '../model/model-file.js';
+import { type OpenedModel, openModel } from '../model/opened-model.js';
 import { borrowRoom, type LoadPorts } from '../run/memory-plan.js';
-import { type Runtime, RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
+import { type Runtime, RuntimeError } from '../runtime/runtime.js';
+import type { Tensors } from '../tensors/tensor.js';
 import { compareFused, type FusedDifference, linearInFront } from './fused-behavior.js';
 import { FusedWeights } from './fused-weights.js';
 import { DefaultLevel, type Disagreement } from './optimized-runs.js';
-
-type Tensors = ReadonlyMap<string, RuntimeTensor>;
 
 /** What the runtime makes of a model at the level at which everybody else runs it. */
 export interface OptimizedCheck {
@@ -50,17 +49,17 @@ const TRAINING_OPTIMIZER = 'ConstantSharing';
  * @throws {OnnxError} `io` when the file was changed meanwhile
  */
 export async function checkOptimized(
-	open: ModelFile,
+	model: OpenedModel,
 	runtime: Runtime,
 	{ feeds, outputs, memory, temporary }: OptimizedOptions,
 ): Promise<OptimizedCheck> {
 	const nothing = { layers: new Map<number, Finding>(), model: [] };
 	// With the layers' outputs kept as outputs, which their fusions do not mind, each has a tensor to look at afterwards.
-	const layers = open.layers.filter(({ graphPath }) => graphPath === '').map(({ output }) => output);
-	const tail = appendGraphOutputs(layers, open.model.graph.outputs);
-	const room = borrowRoom({ model: open.source.size + tail.length, tensors: 0 }, memory);
-	const bytes = await readWithTail(open.source, tail, room.model);
-	const level = new DefaultLevel(open, bytes.subarray(0, open.source.size), runtime, feeds);
+	const layers = model.layers.filter(({ graphPath }) => graphPath === '').map(({ output }) => output);
+	const tail = outputsTail(model, layers);
+	const room = borrowRoom({ model: model.source.size + tail.length, tensors: 0 }, memory);
+	const bytes = await readWithTail(model.source, tail, room.model);
+	const level = new DefaultLevel(model, bytes.subarray(0, model.source.size), runtime, feeds);
 	try {
 		const expected = outputs.size > 0 ? outputs : await level.unoptimized();
 		const found = await level.optimized();
@@ -68,13 +67,13 @@ export async function checkOptimized(
 		if (disagreement === 'random') {
 			return { ...nothing, remark: RANDOM };
 		}
-		const wrong = temporary === undefined ? [] : await wronglyFused(open, runtime, { feeds, bytes, temporary });
+		const wrong = temporary === undefined ? [] : await wronglyFused(model, runtime, { feeds, bytes, temporary });
 		if (wrong.length > 0) {
 			const isRepaired = async (without: readonly string[]) =>
 				(await level.disagreement(expected, await level.optimized(without))) === undefined;
 			return { ...nothing, layers: await layerFindings(wrong, isRepaired) };
 		}
-		return disagreement ? await unexplained(open, level, { expected, disagreement }) : nothing;
+		return disagreement ? await unexplained(model, level, { expected, disagreement }) : nothing;
 	} catch (error) {
 		if (error instanceof RuntimeError) {
 			return { ...nothing, remark: `Not compared with the runtime's default optimizations: ${error.detail}` };
@@ -96,21 +95,21 @@ interface WrongFusion {
 
 /** Layers whose fused nodes compute something else than the nodes that they replace. */
 async function wronglyFused(
-	open: ModelFile,
+	model: OpenedModel,
 	runtime: Runtime,
 	{ feeds, bytes, temporary }: { readonly feeds: Tensors; readonly bytes: Uint8Array; readonly temporary: string },
 ): Promise<WrongFusion[]> {
-	const optimized = await optimize(open, bytes, runtime, temporary);
+	const optimized = await optimize(model, bytes, runtime, temporary);
 	if (!optimized) {
 		return [];
 	}
 	try {
-		const weights = await FusedWeights.read(open, optimized);
+		const weights = await FusedWeights.read(model, optimized);
 		const wrong: WrongFusion[] = [];
-		for (const [index, layer] of open.layers.entries()) {
+		for (const [index, layer] of model.layers.entries()) {
 			const { kind } = await weights.judge(index);
 			const difference =
-				kind === 'doubtful' ? await compareFused(layer, { own: open, optimized }, feeds, runtime) : undefined;
+				kind === 'doubtful' ? await compareFused(layer, { own: model, optimized }, feeds, runtime) : undefined;
 			if (difference && difference.ratio > 1) {
 				wrong.push({ index, channels: layer.channels, difference, into: linearInFront(layer)[0] });
 			}
@@ -124,20 +123,16 @@ async function wronglyFused(
 
 /** The model as the runtime rewrites it; undefined where it cannot be written, for example beyond protobuf's 2 GB. */
 async function optimize(
-	open: ModelFile,
+	model: OpenedModel,
 	bytes: Uint8Array,
 	runtime: Runtime,
 	file: string,
-): Promise<ModelFile | undefined> {
+): Promise<OpenedModel | undefined> {
 	try {
-		const session = await runtime.createSession(bytes, {
-			// Beyond this level layouts change, which hides what was fused.
-			levels: ['basic'],
-			optimizedModelPath: file,
-			...(open.folder === undefined ? {} : { externalDataFolder: open.folder }),
-		});
+		// Levels beyond "basic" change layouts, which hides what was fused.
+		const session = await loadBytes(model, bytes, runtime, { levels: ['basic'], optimizedModelPath: file });
 		await session.release();
-		return await openModelFile({ path: file });
+		return await openModel({ path: file });
 	} catch (error) {
 		await rm(file, { force: true });
 		if (error instanceof RuntimeError || error instanceof OnnxError) {
@@ -182,13 +177,13 @@ function wayAround(optimizers: readonly string[], repaired: boolean): string {
 
 /** The outputs differ, and no layer was found to blame. */
 async function unexplained(
-	open: ModelFile,
+	model: OpenedModel,
 	level: DefaultLevel,
 	{ expected, disagreement }: { readonly expected: Tensors; readonly disagreement: Disagreement },
 ): Promise<OptimizedCheck> {
 	const { output, maxAbs, bound } = disagreement;
 	const numbers = `output "${output}" differs by up to ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}`;
-	const isTraining = open.layers.some(({ mode }) => mode === 'training');
+	const isTraining = model.layers.some(({ mode }) => mode === 'training');
 	for (const without of [Object.values(OPTIMIZERS), ...(isTraining ? [[TRAINING_OPTIMIZER]] : [])]) {
 		if (!(await level.disagreement(expected, await level.optimized(without)))) {
 			const message = `With the runtime's default optimizations ${numbers}. ${wayAround(without, true)}`;

@@ -2,15 +2,14 @@ import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { layoutOf } from '../check/prepare-layer.js';
-import type { ModelFile } from '../model/model-file.js';
-import type { OpenModel } from '../model/open-model.js';
-import { numbersOf } from '../outputs/model-session.js';
-import { differenceOf, perturb, spreadOf } from '../outputs/output-difference.js';
-import { NodeNet } from '../runtime/node-net.js';
-import { openPart } from '../runtime/partial-session.js';
-import type { Runtime, RuntimeTensor } from '../runtime/runtime.js';
-
-type Tensors = ReadonlyMap<string, RuntimeTensor>;
+import { NodeNet } from '../model/node-net.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import { loadPart } from '../model/partial-session.js';
+import { differenceOf } from '../outputs/output-difference.js';
+import { probeRounding } from '../outputs/probe.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { numbersOf } from '../tensors/numbers.js';
+import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 
 /** One layer with the operator in front of it, before and after the runtime merged them, on the same input. */
 export interface FusedDifference {
@@ -25,8 +24,6 @@ export interface FusedDifference {
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Nodes looked at between a layer and the operator in front of it. */
 const MAX_NODES = 16;
-/** Runs on slightly different input that show what rounding does. */
-const PROBES = 3;
 
 /** The linear operators right in front of a layer, whatever stands between. */
 export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
@@ -51,7 +48,7 @@ export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
  */
 export async function compareFused(
 	layer: BatchNormLayer,
-	models: { readonly own: OpenModel; readonly optimized: ModelFile },
+	models: { readonly own: OpenedModel; readonly optimized: OpenedModel },
 	feeds: Tensors,
 	runtime: Runtime,
 ): Promise<FusedDifference | undefined> {
@@ -61,25 +58,23 @@ export async function compareFused(
 		.flatMap(({ inputs }) => inputs)
 		.filter((name) => nets.own.writer(name) !== undefined && nets.optimized.writer(name) !== undefined);
 	const start = new Map([...feeds, ...(await compute(own, nets.own, starts, feeds, runtime))]);
-	const run = (model: OpenModel, net: NodeNet, input: Tensors) =>
-		compute(model, net, [layer.output], input, runtime).then((tensors) => tensors.get(layer.output));
-	const expected = await run(own, nets.own, start);
-	const found = nets.optimized.writer(layer.output) && (await run(optimized, nets.optimized, start));
+	const run = (model: OpenedModel, net: NodeNet, input: Tensors) => compute(model, net, [layer.output], input, runtime);
+	const tensors = await run(own, nets.own, start);
+	const expected = tensors.get(layer.output);
+	const found = nets.optimized.writer(layer.output) && (await run(optimized, nets.optimized, start)).get(layer.output);
 	if (!expected || !found || !isFloatType(expected.type)) {
 		return undefined;
 	}
 	const { unitRoundoff } = FLOAT_FORMATS[expected.type];
-	let probe = 0;
-	for (let seed = 1; seed <= PROBES; seed++) {
-		probe = Math.max(probe, spreadOf(expected, await run(own, nets.own, perturb(start, unitRoundoff, seed))));
-	}
-	const { maxAbs, bound, ratio, problem } = differenceOf(expected, found, probe, unitRoundoff);
+	const probes = await probeRounding((feeds) => run(own, nets.own, feeds), { feeds: start, tensors, unitRoundoff });
+	const rounding = { probe: probes.get(layer.output), unitRoundoff };
+	const { maxAbs, bound, ratio, problem } = differenceOf(expected, found, rounding);
 	return problem === undefined ? { maxAbs, bound, ratio, channels: channelsBeyond(expected, found, bound) } : undefined;
 }
 
 /** Tensors of a model from given ones, unoptimized. */
 async function compute(
-	model: OpenModel,
+	model: OpenedModel,
 	net: NodeNet,
 	names: readonly string[],
 	known: Tensors,
@@ -90,7 +85,7 @@ async function compute(
 		return known;
 	}
 	const given = new Map([...known].map(([name, { type, dims }]) => [name, { type, dims }]));
-	const session = await openPart(
+	const session = await loadPart(
 		model,
 		{ nodes: net.ancestors(outputs, new Set(given.keys())), outputs, given },
 		runtime,
@@ -103,7 +98,7 @@ async function compute(
 }
 
 function channelsBeyond(expected: RuntimeTensor, found: RuntimeTensor, bound: number): number[] {
-	const [a, b] = [numbersOf(expected) ?? [], numbersOf(found) ?? []];
+	const [a, b] = [numbersOf(expected), numbersOf(found)];
 	const { channels, inner } = layoutOf(expected.dims);
 	const beyond = new Set<number>();
 	for (let i = 0; i < a.length; i++) {

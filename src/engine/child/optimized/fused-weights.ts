@@ -8,7 +8,7 @@ import { type Network, readNetwork } from '../../../core/folding/targets/network
 import { Scope } from '../../../core/onnx/graph/scope.js';
 import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Node } from '../../../core/onnx/model.js';
-import type { ModelFile } from '../model/model-file.js';
+import type { OpenedModel } from '../model/opened-model.js';
 
 /** What became of one layer in the model as the runtime has optimized it. */
 export type Fused =
@@ -29,7 +29,7 @@ export class FusedWeights {
 	readonly #operators: ReadonlyMap<string, LinearOperator>;
 	readonly #weights: WeightReader;
 
-	private constructor(own: Network, optimized: ModelFile) {
+	private constructor(own: Network, optimized: OpenedModel) {
 		this.#own = own;
 		this.#scope = Scope.ofModel(optimized.model);
 		this.#weights = new WeightReader(optimized.access);
@@ -42,7 +42,7 @@ export class FusedWeights {
 	}
 
 	/** @throws {OnnxError} */
-	static async read(own: Pick<ModelFile, 'model' | 'access'>, optimized: ModelFile): Promise<FusedWeights> {
+	static async read(own: Pick<OpenedModel, 'model' | 'access'>, optimized: OpenedModel): Promise<FusedWeights> {
 		return new FusedWeights(await readNetwork(own.model, own.access), optimized);
 	}
 

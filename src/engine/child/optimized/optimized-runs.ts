@@ -1,18 +1,17 @@
 import { isFloatType } from '../../../core/numbers/float-formats.js';
-import type { ModelFile } from '../model/model-file.js';
+import { loadBytes } from '../model/load-model.js';
+import type { OpenedModel } from '../model/opened-model.js';
 import { coarsestRounding } from '../model/roundoff.js';
-import { differenceOf, perturb, spreadOf } from '../outputs/output-difference.js';
-import { fetchable, type Runtime, type RuntimeTensor } from '../runtime/runtime.js';
-
-type Tensors = ReadonlyMap<string, RuntimeTensor>;
+import { differenceOf } from '../outputs/output-difference.js';
+import { type Probes, probeRounding } from '../outputs/probe.js';
+import { fetchable, type Runtime } from '../runtime/runtime.js';
+import type { Tensors } from '../tensors/tensor.js';
 
 /**
  * Share of an output's largest value below which two runs are taken to agree without asking how far rounding goes in this
  * network: a fold along the wrong axis, or of the wrong values, moves outputs by many times that.
  */
 const PLAIN_AGREEMENT = 1e-4;
-/** Runs on slightly different inputs that show what rounding does to the outputs. */
-const PROBES = 3;
 
 /** Outputs that differ by more than rounding: the worst of them. */
 export interface Disagreement {
@@ -24,20 +23,21 @@ export interface Disagreement {
 
 /** One model on one input at the runtime's levels: unoptimized, and as everybody else runs it. */
 export class DefaultLevel {
-	readonly #open: ModelFile;
+	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #feeds: Tensors;
 	readonly #unitRoundoff: number;
 	readonly #bytes: Uint8Array;
-	#probes: ReadonlyMap<string, number> | undefined;
+	/** Output name -> largest change by perturbed inputs; measured on first use. */
+	#probes: Probes | undefined;
 
 	/** @param bytes of the model */
-	constructor(open: ModelFile, bytes: Uint8Array, runtime: Runtime, feeds: Tensors) {
-		this.#open = open;
+	constructor(model: OpenedModel, bytes: Uint8Array, runtime: Runtime, feeds: Tensors) {
+		this.#model = model;
 		this.#bytes = bytes;
 		this.#runtime = runtime;
 		this.#feeds = feeds;
-		this.#unitRoundoff = coarsestRounding([open], { layers: [] });
+		this.#unitRoundoff = coarsestRounding([model], { layers: [] });
 	}
 
 	/** @throws {RuntimeError} */
@@ -51,14 +51,12 @@ export class DefaultLevel {
 	}
 
 	async #run(level: 'disabled' | 'all', feeds: Tensors, without: readonly string[]): Promise<Tensors> {
-		const { model, folder } = this.#open;
-		const session = await this.#runtime.createSession(this.#bytes, {
+		const session = await loadBytes(this.#model, this.#bytes, this.#runtime, {
 			levels: [level],
-			...(folder === undefined ? {} : { externalDataFolder: folder }),
 			...(without.length > 0 && { disabledOptimizers: without }),
 		});
 		try {
-			const outputs = model.graph.outputs.map(({ name }) => name);
+			const outputs = this.#model.model.graph.outputs.map(({ name }) => name);
 			return await session.run(feeds, fetchable(session, outputs));
 		} finally {
 			await session.release();
@@ -78,36 +76,28 @@ export class DefaultLevel {
 			if (this.#far(expected, await this.unoptimized()).length > 0) {
 				return 'random';
 			}
-			this.#probes = await this.#probe(expected);
+			this.#probes = await probeRounding((feeds) => this.unoptimized(feeds), {
+				feeds: this.#feeds,
+				tensors: expected,
+				unitRoundoff: this.#unitRoundoff,
+			});
 		}
 		const beyond = this.#far(expected, found, this.#probes).filter(({ ratio }) => ratio > 1);
 		return beyond.sort((a, b) => b.ratio - a.ratio)[0];
 	}
 
 	/** Differences that are too large to be passed over without a thought. */
-	#far(expected: Tensors, found: Tensors, probes?: ReadonlyMap<string, number>) {
+	#far(expected: Tensors, found: Tensors, probes?: Probes) {
 		return this.#differing(expected, found, probes).filter(({ maxRel }) => maxRel > PLAIN_AGREEMENT);
 	}
 
-	#differing(expected: Tensors, found: Tensors, probes?: ReadonlyMap<string, number>) {
+	#differing(expected: Tensors, found: Tensors, probes?: Probes) {
 		return [...expected]
 			.filter(([, { type }]) => isFloatType(type))
 			.map(([output, tensor]) => ({
 				output,
-				...differenceOf(tensor, found.get(output), probes?.get(output), this.#unitRoundoff),
+				...differenceOf(tensor, found.get(output), { probe: probes?.get(output), unitRoundoff: this.#unitRoundoff }),
 			}))
 			.filter(({ problem }) => problem === undefined);
-	}
-
-	/** How far each output moves when the inputs differ by a few units roundoff. */
-	async #probe(expected: Tensors): Promise<ReadonlyMap<string, number>> {
-		const probes = new Map<string, number>();
-		for (let seed = 1; seed <= PROBES; seed++) {
-			const moved = await this.unoptimized(perturb(this.#feeds, this.#unitRoundoff, seed));
-			for (const [name, tensor] of expected) {
-				probes.set(name, Math.max(probes.get(name) ?? 0, spreadOf(tensor, moved.get(name))));
-			}
-		}
-		return probes;
 	}
 }

@@ -1,22 +1,28 @@
 import type { Comparison, OutputComparison } from '../../../core/report/comparison.js';
 import type { CompareOptions, Stage } from '../../../protocol/host-engine.js';
-import type { InspectPorts } from '../inspect.js';
-import type { ModelFile } from '../model/model-file.js';
+import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
+import { type Feeds, planInputs } from '../inputs/inputs.js';
+import { loadModel } from '../model/load-model.js';
+import type { OpenedModel } from '../model/opened-model.js';
 import { coarsestRounding, computesInIntegers } from '../model/roundoff.js';
 import { type Runtime, RuntimeError, type RuntimeSession } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
-import { type LayerTensors, layerTensors } from './layer-tensors.js';
-import { convert, loadSession, type ModelFeeds, runSeeded, type Tensors } from './model-session.js';
-import { type Difference, differenceOf, type Probes, perturb, spreadOf } from './output-difference.js';
+import { convert } from '../tensors/numbers.js';
+import type { Tensors } from '../tensors/tensor.js';
+import { findOutputPairs } from './layer-outputs.js';
+import { type Difference, differenceOf } from './output-difference.js';
+import { type Probes, probeRounding } from './probe.js';
 
-/** Runs of the original on slightly different inputs, which show how far rounding moves its outputs. */
-const PROBES = 3;
+export interface OutputContext {
+	readonly runtime: Runtime;
+	/** Called when a stage begins. */
+	readonly progress: (stage: Stage) => void;
+}
 
-export type OutputPorts = Pick<InspectPorts, 'runtime' | 'emit'>;
-
-export interface OutputPair {
-	readonly own: ModelFile;
-	readonly other: ModelFile;
+/** Two models whose files have been compared. */
+export interface ModelPair {
+	readonly original: OpenedModel;
+	readonly deployed: OpenedModel;
 	readonly comparison: Comparison;
 }
 
@@ -26,31 +32,34 @@ export class DeployedRunError extends RuntimeError {}
 /**
  * Runs both models on the same seeded input and compares their outputs.
  *
- * A bound over a whole network that is derived layer by layer grows beyond all use. What rounding can do to *this* network
- * on *this* input is measured instead (J. Vignes, "Discrete stochastic arithmetic for validating results of numerical
- * software", 2004): the original runs again on inputs that differ by a few units roundoff, and a fold, which rounds every
- * weight once more, may move the outputs by a small multiple of what those runs show.
- * @throws {RuntimeError | InputError} when either does not run; {@link DeployedRunError} when only the deployed does not.
+ * A bound derived layer by layer grows beyond use over a whole network. Instead, the effect of rounding in *this* network
+ * on *this* input is measured (J. Vignes, "Discrete stochastic arithmetic for validating results of numerical software",
+ * 2004): the original runs again on inputs that differ by a few units roundoff. A fold rounds every weight once more, so it
+ * may move the outputs by a small multiple of what those runs show.
+ * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed one does not.
  */
 export async function compareOutputs(
-	pair: OutputPair,
+	pair: ModelPair,
 	options: Pick<CompareOptions, 'batch' | 'seed'>,
-	ports: OutputPorts,
+	context: OutputContext,
 ): Promise<OutputComparison> {
 	const start = performance.now();
-	const runtime = ports.runtime();
-	const progress = (stage: Stage) => ports.emit({ type: 'progress', stage, done: 0, total: 1 });
-	const names = pair.own.model.graph.outputs.map(({ name }) => name);
-	const otherNames = pair.other.model.graph.outputs.map(({ name }) => name);
-	if (names.length !== otherNames.length) {
-		throw new InputError(`The models have different numbers of outputs: ${names.length} and ${otherNames.length}.`);
+	const { runtime, progress } = context;
+	const [names, deployedNames] = [pair.original, pair.deployed].map(({ model }) =>
+		model.graph.outputs.map(({ name }) => name),
+	);
+	if (names.length !== deployedNames.length) {
+		throw new InputError(`The models have different numbers of outputs: ${names.length} and ${deployedNames.length}.`);
 	}
 	progress('loading');
-	const original = await runOriginal(pair, names, options, { runtime, progress });
-	const deployed = await runDeployed(pair.other, otherNames, original.feeds, runtime);
-	const rounding = coarsestRounding([pair.own, pair.other], pair.comparison);
+	const original = await runOriginal(pair, names, options, context);
+	const deployed = await runDeployed(pair.deployed, deployedNames, original.feeds, runtime);
+	const unitRoundoff = unitRoundoffOf(pair);
 	const differences = names.map((name, i) =>
-		differenceOf(original.tensors.get(name), deployed.get(otherNames[i] ?? ''), original.probes.get(name), rounding),
+		differenceOf(original.tensors.get(name), deployed.get(deployedNames[i] ?? ''), {
+			probe: original.probes.get(name),
+			unitRoundoff,
+		}),
 	);
 	const worst = differences.reduce((a, b) => (b.ratio > a.ratio ? b : a), {
 		ratio: -1,
@@ -62,7 +71,7 @@ export async function compareOutputs(
 	if (problem !== undefined) {
 		return withoutNumbers(problem, { runtime: runtime.version, inputs: original.feeds.summary });
 	}
-	const common = {
+	const numbers = {
 		maxAbs: Math.max(...differences.map(({ maxAbs }) => maxAbs)),
 		maxRel: Math.max(...differences.map(({ maxRel }) => maxRel)),
 		bound: worst.bound,
@@ -70,25 +79,36 @@ export async function compareOutputs(
 		inputs: original.feeds.summary,
 		milliseconds: performance.now() - start,
 	};
-	return verdict(worst, common, pair, { names, original, runtime, rounding });
+	return judge(worst, numbers, pair, { original, runtime });
 }
 
 type Numbers = Omit<OutputComparison, 'status'>;
 
-async function verdict(
+interface OriginalRun {
+	readonly feeds: Feeds;
+	readonly tensors: Tensors;
+	readonly probes: Probes;
+}
+
+interface JudgeContext {
+	readonly original: OriginalRun;
+	readonly runtime: Runtime;
+}
+
+async function judge(
 	worst: Difference,
 	numbers: Numbers,
-	pair: OutputPair,
-	context: PartContext,
+	pair: ModelPair,
+	context: JudgeContext,
 ): Promise<OutputComparison> {
 	if (worst.ratio <= 1) {
 		return { ...numbers, status: 'match' };
 	}
-	if (computesInIntegers(pair.other)) {
+	if (computesInIntegers(pair.deployed)) {
 		const reason = `The deployed model computes in 8 bits: on random input its outputs differ by up to ${percent(numbers.maxRel)}, which says nothing about the fold.`;
 		return { ...numbers, status: 'skipped', reason };
 	}
-	const firstLayer = await firstParting(pair, context).catch(() => undefined);
+	const firstLayer = await findFirstDifference(pair, context).catch(() => undefined);
 	return { ...numbers, status: 'mismatch', ...(firstLayer === undefined ? {} : { firstLayer }) };
 }
 
@@ -104,81 +124,74 @@ function withoutNumbers(problem: string, run: Numbers): OutputComparison {
 
 const percent = (share = 0): string => `${(100 * share).toPrecision(2)} %`;
 
-interface OriginalRun {
-	readonly feeds: ModelFeeds;
-	readonly tensors: Tensors;
-	readonly probes: Probes;
+function unitRoundoffOf({ original, deployed, comparison }: ModelPair): number {
+	return coarsestRounding([original, deployed], comparison);
 }
 
 async function runOriginal(
-	{ own, other, comparison }: OutputPair,
+	pair: ModelPair,
 	names: readonly string[],
 	options: Pick<CompareOptions, 'batch' | 'seed'>,
-	{ runtime, progress }: { readonly runtime: Runtime; readonly progress: (stage: Stage) => void },
+	{ runtime, progress }: OutputContext,
 ): Promise<OriginalRun> {
-	const session = await loadSession(own, [], runtime);
+	const session = await loadModel(pair.original, runtime, { outputs: [] });
 	try {
 		progress('running');
-		const { feeds, tensors } = await runSeeded(session, names, options);
-		const rounding = coarsestRounding([own, other], comparison);
-		return { feeds, tensors, probes: await probe(session, names, { feeds, tensors, rounding }) };
+		const plan = await planInputs(session.inputs, { ...options, files: [] });
+		const [unfed] = plan.unfed.values();
+		if (unfed !== undefined) {
+			throw new InputError(unfed);
+		}
+		const run = await runWithGuessedSizes(plan, ({ tensors }) => session.run(tensors, names));
+		const { feeds, result: tensors } = run;
+		return { feeds, tensors, probes: await probeSession(session, { feeds: feeds.tensors, tensors }, pair) };
 	} finally {
 		await session.release();
 	}
 }
 
-/** How far each tensor moves when the inputs differ by a few units roundoff. */
-async function probe(
+/** @param run inputs, and the tensors that the session computes from them */
+function probeSession(
 	session: RuntimeSession,
-	names: readonly string[],
-	{ feeds, tensors, rounding }: { readonly feeds: ModelFeeds; readonly tensors: Tensors; readonly rounding: number },
+	run: { readonly feeds: Tensors; readonly tensors: Tensors },
+	pair: ModelPair,
 ): Promise<Probes> {
-	const probes = new Map<string, number>();
-	for (let seed = 1; seed <= PROBES; seed++) {
-		const moved = await session.run(perturb(feeds.tensors, rounding, seed), names);
-		for (const name of names) {
-			const spread = spreadOf(tensors.get(name), moved.get(name));
-			probes.set(name, Math.max(probes.get(name) ?? 0, spread));
-		}
-	}
-	return probes;
+	const names = [...run.tensors.keys()];
+	return probeRounding((feeds) => session.run(feeds, names), { ...run, unitRoundoff: unitRoundoffOf(pair) });
 }
 
+/** @param outputs tensors to make outputs, beside the model's own */
 async function runDeployed(
-	other: ModelFile,
+	deployed: OpenedModel,
 	names: readonly string[],
-	feeds: ModelFeeds,
+	feeds: Feeds,
 	runtime: Runtime,
-	captured: readonly string[] = [],
+	outputs: readonly string[] = [],
 ): Promise<Tensors> {
-	let session: RuntimeSession;
-	try {
-		session = await loadSession(other, captured, runtime);
-	} catch (error) {
-		throw new DeployedRunError(`${other.model.path} does not run: ${(error as Error).message}`);
-	}
+	const doesNotRun = (error: unknown) =>
+		new DeployedRunError(`${deployed.model.path} does not run: ${(error as Error).message}`);
+	const session = await loadModel(deployed, runtime, { outputs }).catch((error) => {
+		throw doesNotRun(error);
+	});
 	try {
 		return await session.run(feedsFor(session, feeds), names);
 	} catch (error) {
-		if (error instanceof InputError) {
-			throw error;
-		}
-		throw new DeployedRunError(`${other.model.path} does not run: ${(error as Error).message}`);
+		throw error instanceof InputError ? error : doesNotRun(error);
 	} finally {
 		await session.release();
 	}
 }
 
-/** The same values for the deployed model: by name, else by position; converted where it takes another type. */
-function feedsFor(session: RuntimeSession, { tensors }: ModelFeeds): Tensors {
+/** Returns the original's feeds for the deployed model: matched by name, else by position, and converted to its types. */
+function feedsFor(session: RuntimeSession, { tensors }: Feeds): Tensors {
 	const given = [...tensors];
 	if (session.inputs.length !== given.length) {
 		throw new InputError(`The models take different inputs: ${given.length} and ${session.inputs.length} of them.`);
 	}
-	const named = session.inputs.every(({ name }) => tensors.has(name));
+	const hasSameNames = session.inputs.every(({ name }) => tensors.has(name));
 	return new Map(
 		session.inputs.map(({ name, type }, i) => {
-			const tensor = named ? tensors.get(name) : given[i]?.[1];
+			const tensor = hasSameNames ? tensors.get(name) : given[i]?.[1];
 			if (!tensor) {
 				throw new InputError(`The models take different inputs: nothing fits "${name}".`);
 			}
@@ -187,33 +200,29 @@ function feedsFor(session: RuntimeSession, { tensors }: ModelFeeds): Tensors {
 	);
 }
 
-interface PartContext {
-	readonly names: readonly string[];
-	readonly original: OriginalRun;
-	readonly runtime: Runtime;
-	readonly rounding: number;
-}
-
-/** Runs both again with the layers' outputs captured: the first that differs by more than rounding is where they part. */
-async function firstParting(
-	pair: OutputPair,
-	{ original, runtime, rounding }: PartContext,
-): Promise<string | undefined> {
-	const places: readonly LayerTensors[] = layerTensors(pair);
-	const own = places.map(({ original: name }) => name);
-	const session = await loadSession(pair.own, own, runtime);
+/**
+ * Runs both models again with the outputs of layers captured.
+ * @returns name of the first layer whose output differs by more than rounding; undefined if there is none
+ */
+async function findFirstDifference(pair: ModelPair, { original, runtime }: JudgeContext): Promise<string | undefined> {
+	const layers = findOutputPairs(pair);
+	const names = layers.map((layer) => layer.original);
+	const session = await loadModel(pair.original, runtime, { outputs: names });
+	const feeds = original.feeds.tensors;
 	let tensors: Tensors;
 	let probes: Probes;
 	try {
-		tensors = await session.run(original.feeds.tensors, own);
-		probes = await probe(session, own, { feeds: original.feeds, tensors, rounding });
+		tensors = await session.run(feeds, names);
+		probes = await probeSession(session, { feeds, tensors }, pair);
 	} finally {
 		await session.release();
 	}
-	const others = places.map(({ deployed }) => deployed);
-	const found = await runDeployed(pair.other, others, original.feeds, runtime, others);
-	return places.find(({ original: name, deployed }) => {
-		const difference = differenceOf(tensors.get(name), found.get(deployed), probes.get(name), rounding);
+	const deployedNames = layers.map(({ deployed }) => deployed);
+	const found = await runDeployed(pair.deployed, deployedNames, original.feeds, runtime, deployedNames);
+	const unitRoundoff = unitRoundoffOf(pair);
+	return layers.find(({ original: name, deployed }) => {
+		const rounding = { probe: probes.get(name), unitRoundoff };
+		const difference = differenceOf(tensors.get(name), found.get(deployed), rounding);
 		return difference.ratio > 1 && difference.problem === undefined;
 	})?.layer;
 }

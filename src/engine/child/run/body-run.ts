@@ -5,11 +5,11 @@ import { readModel } from '../../../core/onnx/read/reader.js';
 import { memorySource } from '../../../core/onnx/source.js';
 import { typeCode } from '../../../core/onnx/types.js';
 import { bodyAsModel } from '../../../core/onnx/write/body-model.js';
-import type { OpenModel } from '../model/open-model.js';
-import type { Tensors } from '../outputs/model-session.js';
-import { NodeNet } from '../runtime/node-net.js';
-import { openPart } from '../runtime/partial-session.js';
-import { type Runtime, RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
+import { NodeNet } from '../model/node-net.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import { loadPart } from '../model/partial-session.js';
+import { type Runtime, RuntimeError } from '../runtime/runtime.js';
+import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import type { Known } from './capture.js';
 import type { ModelRun, RunPorts } from './model-run.js';
 import { findReach } from './obstacles.js';
@@ -27,20 +27,20 @@ export type InnerRun = Pick<ModelRun, 'run' | 'dispose'>;
 
 export interface BodyParts {
 	/** The model that the body is in. */
-	readonly outer: OpenModel;
+	readonly outer: OpenedModel;
 	/** The body as its layers know it, and as it is in the file of `outer`: the same node for node. */
 	readonly graph: Graph;
 	readonly located: Graph;
 	/** Those in it, and in bodies within. */
 	readonly layers: readonly NumberedLayer[];
 	/** For the bodies within. */
-	readonly inside: (open: OpenModel, graph: Graph) => InnerRun;
+	readonly inside: (open: OpenedModel, graph: Graph) => InnerRun;
 }
 
 /** A body made a model of its own, for tensors of one size around it. */
 interface BodyModel {
 	readonly key: string;
-	readonly open: OpenModel;
+	readonly open: OpenedModel;
 	readonly whole: WholeRun;
 	readonly inner: InnerRun;
 }
@@ -91,7 +91,7 @@ export class BodyRun {
 	}
 
 	async #runPart(
-		open: OpenModel,
+		open: OpenedModel,
 		{ known, ports, refusal }: { readonly known: Known; readonly ports: RunPorts; readonly refusal: unknown },
 	): Promise<void> {
 		if (!(refusal instanceof RuntimeError)) {
@@ -118,7 +118,7 @@ export class BodyRun {
 			return given;
 		}
 		const nodes = new NodeNet(open.model.graph).ancestors(wanted, new Set(given.keys()));
-		const session = await openPart(open, { nodes, outputs: wanted, given }, this.#runtime);
+		const session = await loadPart(open, { nodes, outputs: wanted, given }, this.#runtime);
 		try {
 			return new Map([...given, ...(await session.run(given))]);
 		} finally {
@@ -161,7 +161,11 @@ export class BodyRun {
 		});
 		const source = memorySource(bytes, outer.source.name);
 		const model = await readModel(source);
-		const open = { model, source, folder: outer.folder, layers: this.#rebased(model.graph) };
+		const open: OpenedModel = {
+			...{ model, source, folder: outer.folder, layers: this.#rebased(model.graph) },
+			access: { ...outer.access, source },
+			close: async () => {},
+		};
 		this.#model = { key, open, whole: new WholeRun(open, this.#runtime), inner: inside(open, this.graph) };
 		return this.#model;
 	}

@@ -1,9 +1,10 @@
 import { product } from '../../../core/numbers/arrays.js';
 import type { Kernel } from '../../../kernel/types.js';
+import { shapeName } from '../model/partial-model.js';
+import type { PartSession } from '../model/partial-session.js';
 import { collectGarbage } from '../runtime/garbage.js';
-import { shapeName } from '../runtime/partial-model.js';
-import type { PartSession } from '../runtime/partial-session.js';
-import { RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
+import { RuntimeError } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { bytesOf, isKernelType, resolveSize, type TensorSize } from '../tensors/tensor-size.js';
 import { capturingBytes, divide, type LayerTensors } from './capture-groups.js';
 import type { LoadPorts } from './memory-plan.js';

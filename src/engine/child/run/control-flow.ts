@@ -1,11 +1,12 @@
 import { bodies } from '../../../core/onnx/graph/scope.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
-import type { OpenModel } from '../model/open-model.js';
-import type { Tensors } from '../outputs/model-session.js';
-import { NodeNet } from '../runtime/node-net.js';
-import type { Part } from '../runtime/partial-model.js';
-import { openPart, type PartSession } from '../runtime/partial-session.js';
-import { NO_TENSOR, type Runtime, RuntimeError } from '../runtime/runtime.js';
+import { NodeNet } from '../model/node-net.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import type { Part } from '../model/partial-model.js';
+import { loadPart, type PartSession } from '../model/partial-session.js';
+import { type Runtime, RuntimeError } from '../runtime/runtime.js';
+import type { Tensors } from '../tensors/tensor.js';
+import { NO_TENSOR } from '../tensors/tensor.js';
 import { bytesOf } from '../tensors/tensor-size.js';
 import { BodyRun, type InnerRun, type NumberedLayer } from './body-run.js';
 import { type Known, runStage, type Stage } from './capture.js';
@@ -28,13 +29,13 @@ interface Owner {
  * What does not run leaves its layers with the reason, and the others checked.
  */
 export class ControlFlow implements InnerRun {
-	readonly #open: OpenModel;
+	readonly #open: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #owners: readonly Owner[];
 	#net: NodeNet | undefined;
 
 	/** @param graph the main graph of `open` as its layers know it: the same node for node */
-	constructor(open: OpenModel, runtime: Runtime, graph: Graph = open.model.graph) {
+	constructor(open: OpenedModel, runtime: Runtime, graph: Graph = open.model.graph) {
 		this.#open = open;
 		this.#runtime = runtime;
 		this.#owners = open.layers.every(({ scope }) => scope.graph === graph)
@@ -73,7 +74,7 @@ export class ControlFlow implements InnerRun {
 		const located = bodies(this.#open.model.graph.nodes[node.index]);
 		const runs = bodies(node).flatMap(({ attribute, graph }, i) => {
 			const layers = this.#layersIn(graph);
-			const inside = (open: OpenModel, body: Graph) => new ControlFlow(open, this.#runtime, body);
+			const inside = (open: OpenedModel, body: Graph) => new ControlFlow(open, this.#runtime, body);
 			const parts = { outer: this.#open, graph, located: located[i].graph, layers, inside };
 			return layers.length === 0 ? [] : [{ attribute, run: new BodyRun(parts, this.#runtime) }];
 		});
@@ -99,7 +100,7 @@ export class ControlFlow implements InnerRun {
 		const isNarrow = bfloat16Tensors(this.#open.layers);
 		const open = (part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]) => {
 			const nodes = net.ancestors(names, new Set(given.keys()));
-			return openPart(this.#open, { ...part, nodes, given, isNarrow }, this.#runtime, { frugal: true });
+			return loadPart(this.#open, { ...part, nodes, given, isNarrow }, this.#runtime, { frugal: true });
 		};
 		const openTensors = async (names: readonly string[]) => tensorsOnly(await open({ outputs: names }, names));
 		const stage: Stage = {

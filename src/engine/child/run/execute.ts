@@ -6,8 +6,10 @@ import type { InspectOptions, Stage as Progress } from '../../../protocol/host-e
 import type { LayerChecker } from '../check/layer-checker.js';
 import { symbolsOf } from '../inputs/dimensions.js';
 import { type Feeds, type InputPlan, planInputs } from '../inputs/inputs.js';
-import { type OpenModel, requiredInputs } from '../model/open-model.js';
-import { type OptimizationLevel, type Runtime, RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import { requiredInputs } from '../model/required-inputs.js';
+import { type OptimizationLevel, type Runtime, RuntimeError } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { ControlFlow } from './control-flow.js';
 import type { ModelRun, RunPorts } from './model-run.js';
 import { findReach } from './obstacles.js';
@@ -52,7 +54,7 @@ const PROGRESS_MS = 50;
  * Runs the model, or as much of it as the runtime takes, and hands every layer's tensors to the checker.
  * @throws {RuntimeError | InputError | OnnxError} one sentence: what the runtime or the input lacks.
  */
-export async function execute(open: OpenModel, options: InspectOptions, ports: ExecutePorts): Promise<Execution> {
+export async function execute(open: OpenedModel, options: InspectOptions, ports: ExecutePorts): Promise<Execution> {
 	const milliseconds: Record<string, number> = {};
 	const plan = await planInputs(requiredInputs(open.model), {
 		...options,
@@ -86,7 +88,7 @@ export async function execute(open: OpenModel, options: InspectOptions, ports: E
 
 /** @throws {RuntimeError} the refusal of the whole model, which is the reason to tell, where no part of it runs */
 async function runInPart(
-	open: OpenModel,
+	open: OpenedModel,
 	runtime: Runtime,
 	{ runner, plan, refusal }: { readonly runner: Runner; readonly plan: InputPlan; readonly refusal: RuntimeError },
 ) {
@@ -120,7 +122,7 @@ function describe({ level, remark }: ModelRun, feeds: Feeds, { runs }: InputPlan
 
 /** Runs a model on all of its inputs, layer by layer into the checker. */
 class Runner {
-	readonly #open: OpenModel;
+	readonly #open: OpenedModel;
 	readonly #options: InspectOptions;
 	readonly #ports: ExecutePorts;
 	readonly #plan: InputPlan;
@@ -134,7 +136,7 @@ class Runner {
 	#told = Number.NEGATIVE_INFINITY;
 
 	constructor(
-		open: OpenModel,
+		open: OpenedModel,
 		options: InspectOptions,
 		ports: ExecutePorts,
 		work: {

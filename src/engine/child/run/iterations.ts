@@ -1,7 +1,6 @@
 import { product } from '../../../core/numbers/arrays.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
-import type { Tensors } from '../outputs/model-session.js';
-import type { RuntimeTensor, TensorData } from '../runtime/runtime.js';
+import type { RuntimeTensor, TensorData, Tensors } from '../tensors/tensor.js';
 
 /**
  * Iterations of one Loop or Scan that are run by themselves: enough to see what its layers compute, and a recurrent

@@ -3,7 +3,7 @@ import { Scope } from '../../../core/onnx/graph/scope.js';
 import type { Model } from '../../../core/onnx/model.js';
 import { typeName } from '../../../core/onnx/types.js';
 import type { Kernel } from '../../../kernel/types.js';
-import type { RuntimeTensor } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { bytesOf, isKernelType, resolveSize } from '../tensors/tensor-size.js';
 import { capturingBytes } from './capture-groups.js';
 

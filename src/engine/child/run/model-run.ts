@@ -1,5 +1,6 @@
 import type { PreparedLayer } from '../check/prepare-layer.js';
-import type { OptimizationLevel, RuntimeTensor } from '../runtime/runtime.js';
+import type { OptimizationLevel } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import type { Known, StagePorts } from './capture.js';
 
 /** What running a model asks of its surroundings. */

@@ -1,10 +1,13 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { Node } from '../../../core/onnx/model.js';
-import { type OpenModel, requiredInputs, runTimeParameters } from '../model/open-model.js';
-import { NodeNet } from '../runtime/node-net.js';
-import type { GivenTensor, Part } from '../runtime/partial-model.js';
-import { openPart } from '../runtime/partial-session.js';
-import { type Runtime, RuntimeError, type RuntimeTensor } from '../runtime/runtime.js';
+import { NodeNet } from '../model/node-net.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import type { GivenTensor, Part } from '../model/partial-model.js';
+import { loadPart } from '../model/partial-session.js';
+import { requiredInputs } from '../model/required-inputs.js';
+import { runTimeParameters } from '../model/run-time-parameters.js';
+import { type Runtime, RuntimeError } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { type Obstacle, type Reach, reachOf } from './reach.js';
 
 /** What of a model that does not load as a whole can still be run. */
@@ -36,7 +39,7 @@ export interface ReachQuestion {
  * may well run what this one does not.
  */
 export async function findReach(
-	open: OpenModel,
+	open: OpenedModel,
 	runtime: Runtime,
 	{ refusal, unfed = new Set(), feeds }: ReachQuestion,
 ): Promise<PartialReach> {
@@ -106,13 +109,13 @@ function sinks(nodes: readonly Node[], net: NodeNet): string[] {
 
 /** Why the runtime refuses a part, in its own words; undefined when it does not. */
 async function tryPart(
-	open: OpenModel,
+	open: OpenedModel,
 	part: Part,
 	runtime: Runtime,
 	feeds?: ReadonlyMap<string, RuntimeTensor>,
 ): Promise<string | undefined> {
 	try {
-		const session = await openPart(open, part, runtime);
+		const session = await loadPart(open, part, runtime);
 		try {
 			await (feeds && session.run(feeds));
 		} finally {

@@ -1,8 +1,9 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import type { OpenModel } from '../model/open-model.js';
-import type { Part } from '../runtime/partial-model.js';
-import { openPart } from '../runtime/partial-session.js';
-import type { OptimizationLevel, Runtime, RuntimeTensor } from '../runtime/runtime.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import type { Part } from '../model/partial-model.js';
+import { loadPart } from '../model/partial-session.js';
+import type { OptimizationLevel, Runtime } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { type Known, runStage, type Stage } from './capture.js';
 import type { LayerTensors } from './capture-groups.js';
 import type { ModelRun, RunPorts } from './model-run.js';
@@ -25,14 +26,14 @@ export class PartialRun implements ModelRun {
 	readonly level: OptimizationLevel = 'disabled';
 	readonly unreached = new Map<number, string>();
 	readonly remark: string;
-	readonly #open: OpenModel;
+	readonly #open: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #reach: PartialReach;
 	readonly #layers: PlannedLayer[] = [];
 	readonly #isNarrow: (name: string) => boolean;
 
 	/** @param refusal the runtime's words about the whole model */
-	constructor(open: OpenModel, runtime: Runtime, reach: PartialReach, refusal: string) {
+	constructor(open: OpenedModel, runtime: Runtime, reach: PartialReach, refusal: string) {
 		this.#open = open;
 		this.#runtime = runtime;
 		this.#reach = reach;
@@ -96,7 +97,7 @@ export class PartialRun implements ModelRun {
 		const open = (part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]) => {
 			const nodes = this.#reach.net.ancestors(names, new Set(given.keys()));
 			const whole = { ...part, nodes, given, isNarrow: this.#isNarrow };
-			return openPart(this.#open, whole, this.#runtime, { frugal: true });
+			return loadPart(this.#open, whole, this.#runtime, { frugal: true });
 		};
 		return {
 			layers,

@@ -1,7 +1,7 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { Node } from '../../../core/onnx/model.js';
-import { runTimeParameters } from '../model/open-model.js';
-import type { NodeNet } from '../runtime/node-net.js';
+import type { NodeNet } from '../model/node-net.js';
+import { runTimeParameters } from '../model/run-time-parameters.js';
 
 /** A node that the runtime refuses, with its words. */
 export interface Obstacle {

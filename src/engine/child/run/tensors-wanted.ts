@@ -1,7 +1,7 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { ShapeInference } from '../../../core/onnx/graph/infer.js';
 import { typeCode } from '../../../core/onnx/types.js';
-import { runTimeParameters } from '../model/open-model.js';
+import { runTimeParameters } from '../model/run-time-parameters.js';
 
 /** What recomputing a layer takes from a run: x, and the parameters that only a run knows. */
 export function inputTensors(layer: BatchNormLayer): string[] {

@@ -1,17 +1,13 @@
 import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
 import { readWithTail } from '../model/model-bytes.js';
-import { type OpenModel, requiredInputs } from '../model/open-model.js';
-import { NodeNet } from '../runtime/node-net.js';
-import type { Part } from '../runtime/partial-model.js';
-import { openPart, type PartSession } from '../runtime/partial-session.js';
+import { NodeNet } from '../model/node-net.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import type { Part } from '../model/partial-model.js';
+import { loadPart, type PartSession } from '../model/partial-session.js';
+import { requiredInputs } from '../model/required-inputs.js';
 import { makePages } from '../runtime/prefault.js';
-import {
-	fetchable,
-	type OptimizationLevel,
-	type Runtime,
-	type RuntimeSession,
-	type RuntimeTensor,
-} from '../runtime/runtime.js';
+import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession } from '../runtime/runtime.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
 import { type Known, runStage, type Stage } from './capture.js';
 import { borrowRoom, expectedBytes, type LoadPorts } from './memory-plan.js';
 import type { ModelRun, RunPorts } from './model-run.js';
@@ -32,13 +28,13 @@ export class WholeRun implements ModelRun, Stage {
 	readonly outputs = new Map<string, RuntimeTensor>();
 	/** Training mode writes running statistics back into a session's constants: its memory is left as the runtime plans it. */
 	readonly asIs: boolean;
-	readonly #open: OpenModel;
+	readonly #open: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #given: Part['given'];
 	#net: NodeNet | undefined;
 	#kept: PartSession | undefined;
 
-	constructor(open: OpenModel, runtime: Runtime) {
+	constructor(open: OpenedModel, runtime: Runtime) {
 		this.#open = open;
 		this.#runtime = runtime;
 		this.asIs = open.layers.some(({ mode }) => mode === 'training');
@@ -112,7 +108,7 @@ export class WholeRun implements ModelRun, Stage {
 	#part(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[], frugal: boolean): Promise<PartSession> {
 		this.#net ??= new NodeNet(this.#open.model.graph);
 		const nodes = this.#net.ancestors(names, new Set(this.#given.keys()));
-		return openPart(this.#open, { ...part, nodes, given: this.#given }, this.#runtime, {
+		return loadPart(this.#open, { ...part, nodes, given: this.#given }, this.#runtime, {
 			levels: [this.level],
 			frugal,
 		});

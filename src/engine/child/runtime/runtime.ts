@@ -1,4 +1,5 @@
 import type * as Ort from 'onnxruntime-node';
+import { NO_TENSOR, type RuntimeTensor, type RuntimeValue, type TensorData, type Tensors } from '../tensors/tensor.js';
 import { explainLoadFailure, RuntimeError, runtimeError } from './runtime-error.js';
 
 export { RuntimeError };
@@ -38,43 +39,8 @@ export interface RuntimeSession {
 	 * @param into tensors, by the name of an output, that the runtime writes its results into instead of making new ones
 	 * @throws {RuntimeError}
 	 */
-	run(
-		feeds: ReadonlyMap<string, RuntimeTensor>,
-		fetch: readonly string[],
-		into?: ReadonlyMap<string, RuntimeTensor>,
-	): Promise<Map<string, RuntimeTensor>>;
+	run(feeds: Tensors, fetch: readonly string[], into?: Tensors): Promise<Map<string, RuntimeTensor>>;
 	release(): Promise<void>;
-}
-
-/** Type of a sequence, a map or an optional value. */
-export const NO_TENSOR = 'not a tensor';
-
-/** An input or output of a model. */
-export interface RuntimeValue {
-	readonly name: string;
-	readonly type: string;
-	/** A string is a symbolic dimension; negative or empty: unknown. undefined: not a tensor. */
-	readonly shape: readonly (number | string)[] | undefined;
-}
-
-export type TensorData =
-	| Float32Array
-	| Float64Array
-	| Int8Array
-	| Uint8Array
-	| Int16Array
-	| Uint16Array
-	| Int32Array
-	| Uint32Array
-	| BigInt64Array
-	| BigUint64Array;
-
-export interface RuntimeTensor {
-	/** Element type in the runtime's words: float32, float64, float16, int64, bool … */
-	readonly type: string;
-	readonly dims: readonly number[];
-	/** Row-major. float16 and bfloat16 as bit patterns. */
-	readonly data: TensorData;
 }
 
 /** Those of a loaded model's outputs that can be fetched: sequences are computed, but not handed out. */

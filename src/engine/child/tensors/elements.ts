@@ -1,6 +1,6 @@
 import { toHalf } from '../../../core/numbers/small-floats.js';
-import type { TensorData } from '../runtime/runtime.js';
 import { InputError } from './errors.js';
+import type { TensorData } from './tensor.js';
 
 /**
  * Puts numbers into the array that the runtime takes for an element type.

@@ -1,6 +1,6 @@
 import { product } from '../../../core/numbers/arrays.js';
-import type { TensorData } from '../runtime/runtime.js';
 import { InputError } from './errors.js';
+import type { TensorData } from './tensor.js';
 
 /** An array as NumPy stores it, row-major. */
 export interface NpyArray {

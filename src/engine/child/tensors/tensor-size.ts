@@ -1,6 +1,6 @@
 import { product } from '../../../core/numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
-import type { RuntimeValue } from '../runtime/runtime.js';
+import type { RuntimeValue } from './tensor.js';
 
 /** What a tensor will take, known before it is there. */
 export interface TensorSize {

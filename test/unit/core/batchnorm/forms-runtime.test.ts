@@ -4,8 +4,9 @@ import { affine } from '../../../../src/core/batchnorm/affine.js';
 import { inferenceBound } from '../../../../src/core/batchnorm/bound.js';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
 import { parameterValues } from '../../../../src/core/batchnorm/parameters.js';
-import { loadRuntime, type RuntimeTensor } from '../../../../src/engine/child/runtime/runtime.js';
+import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
+import type { RuntimeTensor } from '../../../../src/engine/child/tensors/tensor.js';
 import { rawElements } from '../../support/elements.js';
 import {
 	buildModel,

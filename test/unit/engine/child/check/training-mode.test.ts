@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { Report } from '../../../../../src/core/report/types.js';
-import type { Runtime, RuntimeTensor } from '../../../../../src/engine/child/runtime/runtime.js';
+import type { Runtime } from '../../../../../src/engine/child/runtime/runtime.js';
 import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import type { RuntimeTensor } from '../../../../../src/engine/child/tensors/tensor.js';
 import { inspectBytes, runtime } from '../../../support/inspect.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
 

@@ -9,7 +9,7 @@ import { encode as encodeJpeg } from 'jpeg-js';
 import { decodeImage } from '../../../../../src/engine/child/inputs/decode-image.js';
 import { type ImageOptions, readImage } from '../../../../../src/engine/child/inputs/image-file.js';
 import { resample } from '../../../../../src/engine/child/inputs/resample.js';
-import type { RuntimeValue } from '../../../../../src/engine/child/runtime/runtime.js';
+import type { RuntimeValue } from '../../../../../src/engine/child/tensors/tensor.js';
 
 let folder: string;
 before(async () => {

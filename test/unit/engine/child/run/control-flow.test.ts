@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Report } from '../../../../../src/core/report/types.js';
-import type { RuntimeTensor } from '../../../../../src/engine/child/runtime/runtime.js';
 import { encodeNpy, parseNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import type { RuntimeTensor } from '../../../../../src/engine/child/tensors/tensor.js';
 import { inspectBytes, runtime } from '../../../support/inspect.js';
 import { buildModel, type GraphSpec, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { ShapeInference } from '../../../../../src/core/onnx/graph/infer.js';
 import { Scope } from '../../../../../src/core/onnx/graph/scope.js';
 import { appendGraphOutputs } from '../../../../../src/core/onnx/write/outputs.js';
-import { openModelFile } from '../../../../../src/engine/child/model/model-file.js';
+import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
 import { borrowRoom, expectedBytes } from '../../../../../src/engine/child/run/memory-plan.js';
 import { checkedTensors } from '../../../../../src/engine/child/run/tensors-wanted.js';
 import { makePages } from '../../../../../src/engine/child/runtime/prefault.js';
@@ -38,7 +38,7 @@ test('all that a network of convolutions captures is expected, to the byte', asy
 		mobileNetV2(64),
 		...['preact', 'generator', 'plain_cnn', 'conv3d'].map((name) => readFileSync(`test/fixtures/models/${name}.onnx`)),
 	]) {
-		const { model, layers } = await openModelFile({ path: 'model.onnx', bytes });
+		const { model, layers } = await openModel({ path: 'model.onnx', bytes });
 		const [input] = model.graph.inputs;
 		const dims = (input.shape ?? []).map((size) => (typeof size === 'number' ? size : 2));
 		const names = [...new Set(layers.flatMap(checkedTensors))];

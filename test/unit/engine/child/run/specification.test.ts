@@ -8,8 +8,8 @@ import { after, before, test } from 'node:test';
 import { inferenceBound, trainingBound } from '../../../../../src/core/batchnorm/bound.js';
 import type { LayerReport } from '../../../../../src/core/report/types.js';
 import { readInputFile } from '../../../../../src/engine/child/inputs/input-files.js';
-import { openModelFile } from '../../../../../src/engine/child/model/model-file.js';
-import { requiredInputs } from '../../../../../src/engine/child/model/open-model.js';
+import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
+import { requiredInputs } from '../../../../../src/engine/child/model/required-inputs.js';
 import { parseNpy } from '../../../../../src/engine/child/tensors/npy.js';
 import { inspectModel } from '../../../support/inspect.js';
 
@@ -36,7 +36,7 @@ async function tensors(name: string, kind: 'input' | 'output') {
 /** Inspects a case on its own inputs, with every recomputed output saved. */
 async function inspectCase(name: string) {
 	const model = path.join(specification, name, 'model.onnx');
-	const open = await openModelFile({ path: model });
+	const open = await openModel({ path: model });
 	const names = requiredInputs(open.model).map((input) => input.name);
 	await open.close();
 	const inputs = await tensors(name, 'input');

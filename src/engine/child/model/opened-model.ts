@@ -9,19 +9,24 @@ import { externalFiles } from '../../../platform/external-files.js';
 import { openFile } from '../../../platform/file-source.js';
 import type { ModelLocation } from '../../../protocol/host-engine.js';
 
-/** A model whose file stays open until it is closed: what is compared, run or written from is what was read. */
-export interface ModelFile {
+/**
+ * A model that has been read, and whose bytes stay available until it is closed. Its file stays open, so that running,
+ * comparing and writing use the bytes that were read even if the file is replaced meanwhile.
+ */
+export interface OpenedModel {
 	readonly model: Model;
+	/** In the order of {@link findLayers}: "layer index" means a position in here. */
 	readonly layers: readonly BatchNormLayer[];
-	readonly access: TensorAccess;
 	readonly source: ByteSource;
-	/** Where external data are; undefined for a model that is only in memory. */
+	/** Reads the values of its constants. */
+	readonly access: TensorAccess;
+	/** Folder that external data is relative to; undefined for a model in memory. */
 	readonly folder: string | undefined;
 	close(): Promise<void>;
 }
 
-/** @throws {OnnxError} when it cannot be read as a model. */
-export async function openModelFile({ path: file, bytes }: ModelLocation): Promise<ModelFile> {
+/** @throws {OnnxError} if the file cannot be read as a model. */
+export async function openModel({ path: file, bytes }: ModelLocation): Promise<OpenedModel> {
 	const opened = bytes === undefined ? await openFile(file) : undefined;
 	try {
 		const source = opened ?? memorySource(bytes ?? new Uint8Array(), file);

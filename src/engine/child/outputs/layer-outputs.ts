@@ -1,36 +1,36 @@
 import type { Graph, Node } from '../../../core/onnx/model.js';
 import type { Comparison, LayerComparison } from '../../../core/report/comparison.js';
-import type { ModelFile } from '../model/model-file.js';
+import type { OpenedModel } from '../model/opened-model.js';
 
-/** The tensors of both models that hold a layer's output. */
-export interface LayerTensors {
+/** Names of the tensors of both models that hold one layer's output. */
+export interface OutputPair {
 	readonly layer: string;
 	readonly original: string;
 	readonly deployed: string;
 }
 
-/** For the layers of the main graph whose output can be found in the deployed model, in graph order. */
-export function layerTensors({
-	own,
-	other,
+/** Finds the outputs of layers in the deployed model. Layers of the main graph only, in graph order. */
+export function findOutputPairs({
+	original,
+	deployed,
 	comparison,
 }: {
-	readonly own: ModelFile;
-	readonly other: ModelFile;
+	readonly original: OpenedModel;
+	readonly deployed: OpenedModel;
 	readonly comparison: Comparison;
-}): LayerTensors[] {
-	const { graph } = other.model;
-	return own.layers.flatMap((layer, index) => {
+}): OutputPair[] {
+	const { graph } = deployed.model;
+	return original.layers.flatMap((layer, index) => {
 		const compared = comparison.layers[index];
-		const deployed = compared && layer.graphPath === '' ? outputIn(graph, compared) : undefined;
-		return deployed === undefined ? [] : [{ layer: layer.name, original: layer.output, deployed }];
+		const output = compared && layer.graphPath === '' ? outputIn(graph, compared) : undefined;
+		return output === undefined ? [] : [{ layer: layer.name, original: layer.output, deployed: output }];
 	});
 }
 
-/** The output of the operator that a layer went into, past what still belongs to the layer. */
+/** Returns the output of the operator that a layer was folded into, behind the bias and the layer if they follow it. */
 function outputIn(graph: Graph, { into, status }: LayerComparison): string | undefined {
 	const node = into && graph.nodes.find(({ name, outputs }) => (name || outputs[0]) === into.name);
-	// The runtime's own fusions have the activation in them, too.
+	// Operators that the runtime has fused (their domain is not '') contain the activation, too.
 	if (!into || node?.domain !== '') {
 		return undefined;
 	}

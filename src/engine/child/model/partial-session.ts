@@ -1,15 +1,10 @@
 import { toHalf, widen } from '../../../core/numbers/small-floats.js';
-import type { OpenModel } from '../model/open-model.js';
+import type { OptimizationLevel, Runtime, RuntimeSession } from '../runtime/runtime.js';
+import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
+import { type LoadOptions, loadBytes } from './load-model.js';
 import { namesRead } from './node-net.js';
+import type { OpenedModel } from './opened-model.js';
 import { type Part, partBytes, shapeName, widenedName } from './partial-model.js';
-import type {
-	OptimizationLevel,
-	Runtime,
-	RuntimeSession,
-	RuntimeTensor,
-	RuntimeValue,
-	SessionOptions,
-} from './runtime.js';
 
 /** A part of a model, loaded. */
 export interface PartSession {
@@ -32,17 +27,14 @@ export interface PartSession {
  * Loads a part of the model, unoptimized.
  * @throws {RuntimeError} when the runtime refuses it
  */
-export async function openPart(
-	{ model, source, folder }: Pick<OpenModel, 'model' | 'source' | 'folder'>,
+export async function loadPart(
+	model: OpenedModel,
 	part: Part,
 	runtime: Runtime,
-	options: Partial<SessionOptions> = {},
+	options: LoadOptions = {},
 ): Promise<PartSession> {
-	const session = await runtime.createSession(await partBytes(model.graph, source, part), {
-		levels: ['disabled'],
-		...(folder === undefined ? {} : { externalDataFolder: folder }),
-		...options,
-	});
+	const bytes = await partBytes(model.model.graph, model.source, part);
+	const session = await loadBytes(model, bytes, runtime, { levels: ['disabled'], ...options });
 	const used = new Set([...(part.shapes ?? []), ...part.nodes.flatMap((node) => [...namesRead(node)])]);
 	const inputs = [...part.given.keys()].filter((name) => used.has(name));
 	return {

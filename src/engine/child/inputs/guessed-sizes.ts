@@ -1,0 +1,39 @@
+import { RuntimeError } from '../runtime/runtime.js';
+import type { Feeds, InputPlan } from './inputs.js';
+
+/**
+ * Sizes tried for unknown dimensions, in this order, until the model runs. 1 is cheapest, and enough for most graphs;
+ * convolutions without padding and fully connected heads need more, and image networks are made for 224.
+ */
+export const UNKNOWN_SIZES = [1, 64, 224] as const;
+
+/** A run that succeeded. */
+export interface GuessedRun<T> {
+	readonly feeds: Feeds;
+	/** Size given to unknown dimensions. */
+	readonly unknownSize: number;
+	readonly result: T;
+}
+
+/**
+ * Calls `run` with the feeds of a plan's first run, for one guess of the unknown sizes after the other, until it succeeds.
+ * @throws {RuntimeError | InputError} the first failure if no guess succeeds. A model that does not load is not tried again.
+ */
+export async function runWithGuessedSizes<T>(
+	plan: InputPlan,
+	run: (feeds: Feeds) => Promise<T>,
+): Promise<GuessedRun<T>> {
+	let failure: unknown;
+	for (const unknownSize of plan.guesses ? UNKNOWN_SIZES : UNKNOWN_SIZES.slice(0, 1)) {
+		const feeds = await plan.feeds(0, unknownSize);
+		try {
+			return { feeds, unknownSize, result: await run(feeds) };
+		} catch (error) {
+			failure ??= error;
+			if (!(error instanceof RuntimeError) || error.phase === 'load') {
+				break;
+			}
+		}
+	}
+	throw failure;
+}

@@ -1,0 +1,10 @@
+import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
+
+/** Parameters of a layer whose values only a run can determine. */
+export function runTimeParameters(layer: BatchNormLayer): Parameter[] {
+	return [layer.gamma, layer.beta, layer.mean, layer.variance].filter(isRunTime);
+}
+
+function isRunTime({ values, origin }: Parameter): boolean {
+	return values === null && (origin.kind === 'graph-input' || origin.kind === 'runtime');
+}

@@ -1,0 +1,17 @@
+import type { Kernel } from '../../kernel/types.js';
+import type { EngineEvent } from '../../protocol/host-engine.js';
+import type { Runtime } from './runtime/runtime.js';
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+/** An event of the task under way; the process adds the number of the request. */
+export type TaskEvent = WithoutId<EngineEvent>;
+
+/** What a task needs from the process that it runs in. */
+export interface TaskPorts {
+	/** Loads the runtime. Called just before a model runs, since structure needs no runtime. @throws {RuntimeError} */
+	readonly runtime: () => Runtime;
+	readonly kernel: () => Promise<Kernel>;
+	/** Sends an event to the parent process. */
+	readonly emit: (event: TaskEvent) => void;
+}
