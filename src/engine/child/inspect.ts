@@ -1,6 +1,6 @@
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
-import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
+import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
 import type { InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
@@ -43,8 +43,6 @@ class Inspection {
 	readonly #open: OpenedModel;
 	readonly #options: InspectOptions;
 	readonly #ports: TaskPorts;
-	/** Findings of the comparison with the default level, by layer. */
-	#fused: ReadonlyMap<number, Finding> = new Map();
 
 	constructor(structure: Report, open: OpenedModel, options: InspectOptions, ports: TaskPorts) {
 		this.#structure = structure;
@@ -119,8 +117,10 @@ class Inspection {
 			memory: { kernel, budget },
 			temporary,
 		});
-		this.#fused = check.layers;
-		for (const index of check.layers.keys()) {
+		for (const [index, finding] of check.layers) {
+			checker.addFusionFinding(index, finding);
+		}
+		for (const index of checker.takeChanged('ever')) {
 			this.#emitLayer(checker, index);
 		}
 		const compare = { compare: performance.now() - start };
@@ -128,17 +128,11 @@ class Inspection {
 	}
 
 	#layers(checker: LayerChecker, unknown?: string): LayerReport[] {
-		return this.#structure.layers.map((_, index) => this.#layer(checker, index, unknown));
-	}
-
-	#layer(checker: LayerChecker, index: number, unknown?: string): LayerReport {
-		const layer = checker.report(index, unknown);
-		const finding = this.#fused.get(index);
-		return finding ? { ...layer, findings: [finding, ...layer.findings] } : layer;
+		return this.#structure.layers.map((_, index) => checker.report(index, unknown));
 	}
 
 	#emitLayer(checker: LayerChecker, index: number): void {
-		this.#ports.emit({ type: 'layer', index, layer: this.#layer(checker, index) });
+		this.#ports.emit({ type: 'layer', index, layer: checker.report(index) });
 	}
 
 	#progress(stage: Stage, done: number, total: number): void {

@@ -6,13 +6,13 @@ import { whichMethod } from '../../../kernel/which-method.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
 /**
- * About how many values of a layer are judged: methods differ by far more than rounding in nearly every value, and a
- * thousand would take longer than verifying all of them, because code that a model runs this seldom is never optimised.
+ * Approximate number of values of a layer that are judged. Methods differ by far more than rounding in nearly every value,
+ * and judging a thousand takes longer than verifying all, since code that runs this seldom is never optimized.
  */
-const MOST_VALUES = 64;
+const MAX_VALUES = 64;
 
 export interface LayerOutput {
-	/** Type and size of the prepared input. */
+	/** Output, of the type and size of the prepared input. */
 	readonly y: FloatData;
 	/** Of the input, per channel. */
 	readonly moments: Moments;
@@ -21,7 +21,7 @@ export interface LayerOutput {
 	readonly affine: LayerReport['affine'];
 }
 
-/** Which method turned a layer's input into the runtime's output. */
+/** Judges which method turned a layer's input into the runtime's output. */
 export function judgeNormalization(
 	{ epsilon }: Pick<BatchNormLayer, 'epsilon'>,
 	{ x, type, layout }: PreparedLayer,
@@ -29,7 +29,7 @@ export function judgeNormalization(
 	kernel: Kernel,
 ): Normalization {
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
-		...{ x, y, type, layout, epsilon, moments, most: MOST_VALUES },
+		...{ x, y, type, layout, epsilon, moments, most: MAX_VALUES },
 		...(parameters && { learned: parameters }),
 		...(affine && { running: affine }),
 	});

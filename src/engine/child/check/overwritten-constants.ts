@@ -6,9 +6,9 @@ import { updatedStatistics } from './running-statistics.js';
 import { badChannels, verifyLayer } from './verify-layer.js';
 
 /**
- * Why the output of a training-mode layer is not what its file says: the runtime writes the new running statistics over
- * the old ones before it computes y, and where scale or shift are the same tensor, with these. One sentence, and only
- * when y is just what comes of that; undefined else.
+ * Explains a wrong output of a training-mode layer by shared tensors: the runtime writes the new running statistics over
+ * the old ones before it computes y, and uses them as gamma or beta if the file has one tensor for both.
+ * @returns one sentence if y is exactly the result of that; undefined otherwise
  */
 export function explainOverwritten(
 	layer: BatchNormLayer,
@@ -17,8 +17,8 @@ export function explainOverwritten(
 	kernel: Kernel,
 ): string | undefined {
 	const updated = updatedStatistics(layer, prepared);
-	const { shown, moments } = prepared;
-	if (!updated || !shown || !moments) {
+	const { reported, moments } = prepared;
+	if (!updated || !reported || !moments) {
 		return undefined;
 	}
 	const statistics = [
@@ -30,20 +30,19 @@ export function explainOverwritten(
 	if (!gamma && !beta) {
 		return undefined;
 	}
-	const { parameters } = shown;
+	const { parameters } = reported;
 	const used = { gamma: gamma?.values ?? parameters.gamma, beta: beta?.values ?? parameters.beta };
 	const numbers = normalizeBatch({ ...used, epsilon: layer.epsilon }, moments, prepared);
-	// The overwritten values are known to the rounding of sums over the batch only: as much again as the bound allows.
+	// The new statistics have the rounding errors of sums over the batch, about as much as the bound allows.
 	const bound = { slope: numbers.bound.slope.map((x) => 2 * x), offset: numbers.bound.offset.map((x) => 2 * x) };
 	const result = verifyLayer({ ...prepared, ...numbers, bound }, y, kernel);
-	if (!('maxAbs' in result) || badChannels(result.maxBoundRatio).length > 0) {
+	if (!result.ok || badChannels(result.value.maxBoundRatio).length > 0) {
 		return undefined;
 	}
 	const pairs = [gamma && `gamma and ${gamma.name}`, beta && `beta and ${beta.name}`].filter(
 		(pair) => pair !== undefined,
 	);
-	const [one, them] = pairs.length === 1 ? ['are one tensor', 'it'] : ['are one tensor each', 'them'];
-	return `That is what comes of tensors that the file shares: ${pairs.join(' as well as ')} ${one}, and the runtime had overwritten ${them} with the new running statistics before it scaled and shifted.`;
+	return `The file uses one tensor for ${pairs.join(' and one for ')}; the runtime overwrote ${pairs.length === 1 ? 'it' : 'them'} with the new running statistics before computing y.`;
 }
 
 function isSameTensor(a: Parameter, b: Parameter): boolean {

@@ -1,18 +1,18 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { biasedVariance, unbiasedVariance } from '../../../kernel/moments.js';
-import type { RuntimeTensor } from '../tensors/tensor.js';
+import type { Tensors } from '../tensors/tensor.js';
 import { floatValues, type PreparedLayer } from './prepare-layer.js';
 
-/** Running mean and variance as training mode leaves them, with how far the runtime's may lie from them. */
+/** Running mean and variance after a batch, or the allowed errors of both. By channel. */
 export interface Statistics {
 	readonly mean: Float64Array;
 	readonly variance: Float64Array;
 }
 
 /**
- * Who says what the new running value is made of. ONNX: `momentum` weighs the old value, and the batch's variance is the
- * biased one (BatchNormalization, opset 14). Frameworks differ in both, and what they export is not always converted.
+ * How a new running value is computed. ONNX: `momentum` weighs the old value, and the batch's variance is the biased one
+ * (BatchNormalization, opset 14). Frameworks differ in both, and exporters do not always convert.
  */
 interface Convention {
 	readonly newWeight: (momentum: number) => number;
@@ -32,40 +32,37 @@ const CONVENTIONS: readonly Convention[] = [
 	},
 ];
 
-/** The new running statistics by ONNX's convention. */
+/** Returns the new running statistics by ONNX's convention; undefined if the layer is not in training mode. */
 export function updatedStatistics(layer: BatchNormLayer, prepared: PreparedLayer): Statistics | undefined {
 	return mix(layer, prepared, CONVENTIONS[0]);
 }
 
 function mix({ momentum }: BatchNormLayer, prepared: PreparedLayer, convention: Convention): Statistics | undefined {
-	const { moments, shown } = prepared;
-	if (!moments || !shown) {
+	const { moments, reported } = prepared;
+	if (!moments || !reported) {
 		return undefined;
 	}
 	const weight = convention.newWeight(momentum);
 	const batch = convention.variance === 'biased' ? biasedVariance(moments) : unbiasedVariance(moments);
 	const blend = (old: Float64Array, fresh: Float64Array) =>
 		old.map((value, c) => value * (1 - weight) + fresh[c] * weight);
-	return { mean: blend(shown.parameters.mean, moments.mean), variance: blend(shown.parameters.variance, batch) };
+	return { mean: blend(reported.parameters.mean, moments.mean), variance: blend(reported.parameters.variance, batch) };
 }
 
 /**
- * What is wrong with the statistics that a training-mode layer puts out besides y: from opset 14 on running mean and
- * variance, before that also the batch's own. One sentence; undefined when nothing is, or none of them is to be had.
+ * Checks the statistics that a training-mode layer outputs besides y: from opset 14 on running mean and variance, before
+ * that also the batch's own.
+ * @returns a sentence about the fault; undefined if there is none, or no statistic was captured
  */
-export function checkStatistics(
-	layer: BatchNormLayer,
-	prepared: PreparedLayer,
-	tensors: ReadonlyMap<string, RuntimeTensor>,
-): string | undefined {
-	const { moments, shown } = prepared;
+export function checkStatistics(layer: BatchNormLayer, prepared: PreparedLayer, tensors: Tensors): string | undefined {
+	const { moments, reported } = prepared;
 	const outputs = layer.node.outputs.slice(1).map((name) => floatValues(tensors.get(name)));
-	if (!moments || !shown) {
+	if (!moments || !reported) {
 		return undefined;
 	}
 	const [mean, variance, batchMean, batchVariance] = outputs;
 	const allowed = allowedErrors(prepared, layer.momentum);
-	// Moments leave out what is not finite: of a channel with such values no statistic is finite.
+	// Moments leave out values that are not finite. A channel with such values has no finite statistic.
 	const fitsIn = (c: number, found: number, expected: number, bound: number) =>
 		moments.nonFinite[c] > 0 ? !Number.isFinite(found) : Math.abs(found - expected) <= bound;
 	const fits = (found: Float64Array | undefined, expected: Float64Array, bound: Float64Array) =>
@@ -74,14 +71,14 @@ export function checkStatistics(
 		const expected = mix(layer, prepared, convention);
 		return expected && fits(mean, expected.mean, allowed.mean) && fits(variance, expected.variance, allowed.variance);
 	};
-	const own = CONVENTIONS.find(agrees);
-	if (!own) {
+	const used = CONVENTIONS.find(agrees);
+	if (!used) {
 		return `The running statistics that the layer puts out are not those of its input: ${difference(mean, variance, updatedStatistics(layer, prepared))}.`;
 	}
-	if (own !== CONVENTIONS[0]) {
-		return `The running statistics that the layer puts out are as if ${own.words}, which is not ONNX's convention.`;
+	if (used !== CONVENTIONS[0]) {
+		return `The running statistics that the layer puts out are as if ${used.words}, which is not ONNX's convention.`;
 	}
-	// The specification never said what the saved variance is; onnxruntime saves the inverse of the standard deviation.
+	// The specification does not define the saved variance; onnxruntime saves the inverse of the standard deviation.
 	const biased = biasedVariance(moments);
 	const inverse = (values: Float64Array) => values.map((value) => 1 / Math.sqrt(value + layer.epsilon));
 	const inverseError = inverse(biased).map((value, c) => value ** 3 * allowed.variance[c]);
@@ -94,11 +91,11 @@ export function checkStatistics(
 }
 
 /**
- * Error of mean and variance as the runtime computes them (bound.ts, trainingBound: e_m and e_v), and of mixing them with
- * the old ones: three roundings of each term.
+ * Returns the error of mean and variance as the runtime computes them (bound.ts, trainingBound: e_m and e_v), plus that of
+ * mixing them with the old ones: three roundings of each term.
  */
 function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
-	const { layout, moments, shown, type } = prepared;
+	const { layout, moments, reported, type } = prepared;
 	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[type];
 	const arithmetic = FLOAT_FORMATS[type === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const variance = moments ? biasedVariance(moments) : new Float64Array(0);
@@ -111,8 +108,8 @@ function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
 	const total = (fresh: Float64Array | undefined, old: Float64Array | undefined, error: Float64Array) =>
 		error.map((value, c) => value + 4 * u * largest * (Math.abs(old?.[c] ?? 0) + Math.abs(fresh?.[c] ?? 0)) + tiny);
 	return {
-		mean: total(moments?.mean, shown?.parameters.mean, meanError),
-		variance: total(variance, shown?.parameters.variance, varianceError),
+		mean: total(moments?.mean, reported?.parameters.mean, meanError),
+		variance: total(variance, reported?.parameters.variance, varianceError),
 	};
 }
 

@@ -6,8 +6,8 @@ import { encodeNpy } from '../tensors/npy.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 
 /**
- * Makes a folder, and those that it is to be in. One by one: Node's own way of doing that never returns where a file
- * system says that a folder does not exist which it does not let anybody make (/proc).
+ * Makes a folder and its parents, one by one: Node's recursive mkdir never returns in a file system that reports a folder
+ * as missing but does not let it be made (/proc).
  * @throws {InputError}
  */
 export async function makeFolder(folder: string): Promise<void> {
@@ -21,7 +21,7 @@ export async function makeFolder(folder: string): Promise<void> {
 	const parent = path.dirname(folder);
 	await makeFolder(parent);
 	await mkdir(folder).catch(async (error: unknown) => {
-		// Somebody else may have made it at the same time.
+		// Another process may have made it at the same time.
 		if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
 			const isRefused = error instanceof Error && 'code' in error && error.code === 'ENOENT';
 			const why = isRefused ? `${parent} takes no folders` : writeReason(folder, error);

@@ -1,35 +1,40 @@
 import { batchMean } from '../../../core/batchnorm/data-health.js';
 import type { BatchStatistics, Recompute } from '../../../core/report/types.js';
+import { failure, type Result, success } from '../../../core/result.js';
 import { biasedVariance, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
-/** Compares the runtime's output with ours; a sentence where there is nothing of the right type and size to compare. */
+/**
+ * Compares the runtime's output with the exact one.
+ * @returns the reason, a clause, if the output has not the type and size of the input
+ */
 export function verifyLayer(
-	{ x, type, layout, scale, shift, likely, bound, perActivation }: PreparedLayer,
+	{ x, type, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
 	y: RuntimeTensor | undefined,
 	kernel: Kernel,
-): VerifyResult | { readonly mismatch: string } {
+): Result<VerifyResult> {
 	if (y === undefined || y.type !== type || y.data.length !== x.length) {
-		const got = y === undefined ? 'no output' : `an output of type ${y.type} with ${y.data.length} values`;
-		return { mismatch: `The runtime returned ${got}; ${x.length} values of ${type} are expected.` };
+		const output = y === undefined ? 'no output' : `an output of type ${y.type} with ${y.data.length} values`;
+		return failure(`the runtime returned ${output}; ${x.length} values of ${type} are expected`);
 	}
-	return kernel.verify({
+	const request = {
 		x,
 		y: y.data as FloatData,
 		type,
 		layout,
 		scale,
 		shift,
-		likely,
+		...(predicted && { likely: predicted }),
 		perActivation,
 		boundSlope: bound.slope,
 		boundOffset: bound.offset,
-	});
+	};
+	return success(kernel.verify(request));
 }
 
-/** What two runs of one layer come to together: the worst of errors and bounds, and the moments of both. */
+/** Joins the results of two runs of one layer: the worst of errors and bounds, and the moments of both. */
 export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 	const worse = (one: Float64Array, other: Float64Array) => one.map((value, c) => Math.max(value, other[c]));
 	const sum = (one: Float64Array, other: Float64Array) => one.map((value, c) => value + other[c]);
@@ -53,7 +58,7 @@ export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 	};
 }
 
-/** The verdict with its numbers. */
+/** Returns the verdict with its numbers. */
 export function judge(result: VerifyResult): Recompute {
 	const bad = badChannels(result.maxBoundRatio);
 	return {
@@ -68,7 +73,7 @@ export function judge(result: VerifyResult): Recompute {
 	};
 }
 
-/** Channels with an element beyond its bound; written so that NaN counts. */
+/** Returns the channels with an element beyond its bound. NaN counts as beyond. @param boundRatio by channel */
 export function badChannels(boundRatio: Float64Array): number[] {
 	const bad: number[] = [];
 	for (let c = 0; c < boundRatio.length; c++) {
@@ -79,16 +84,16 @@ export function badChannels(boundRatio: Float64Array): number[] {
 	return bad;
 }
 
-/** NaN where there is one. Loops, here and above: a model has layers for milliseconds only, and callbacks start slow. */
+/** Returns the largest value; NaN if there is one. Loops here and above, since callbacks run slowly before optimization. */
 function largest(values: Float64Array): number {
-	let most = 0;
+	let largestSoFar = 0;
 	for (let c = 0; c < values.length; c++) {
 		if (Number.isNaN(values[c])) {
 			return Number.NaN;
 		}
-		most = Math.max(most, values[c]);
+		largestSoFar = Math.max(largestSoFar, values[c]);
 	}
-	return most;
+	return largestSoFar;
 }
 
 function describeMismatch(result: VerifyResult, bad: readonly number[]): string {
@@ -100,7 +105,7 @@ function describeMismatch(result: VerifyResult, bad: readonly number[]): string 
 	return `The runtime's output differs from the exact result in ${bad.length} of ${result.maxAbs.length} channels; worst in channel ${worst}: ${result.maxAbs[worst].toPrecision(3)}, ${excess}.`;
 }
 
-/** @param images N, over all runs */
+/** Returns the statistics of a layer's input. @param images sum of N over all runs */
 export function batchStatistics(
 	{ count, moments }: Pick<VerifyResult, 'count' | 'moments'>,
 	images: number,

@@ -76,7 +76,7 @@ export async function execute(open: OpenedModel, options: InspectOptions, ports:
 			throw refusal;
 		}
 		const { part, feeds } = await runInPart(open, ports.runtime, { runner, plan, refusal });
-		if (!part.reachesAny && !ports.checker.reachedAny) {
+		if (!part.reachesAny && !ports.checker.hasResults) {
 			throw refusal;
 		}
 		return { ...describe(part, feeds, plan), partial: true, outputs: new Map(), milliseconds };
@@ -128,12 +128,8 @@ class Runner {
 	readonly #plan: InputPlan;
 	readonly #inner: ControlFlow;
 	readonly #milliseconds: Record<string, number>;
-	/** Layers of which there is more to tell than was told. */
-	readonly #complete = new Set<number>();
-	/** Layers that runs before the last had something to say of, and the last one not yet. */
-	readonly #earlier = new Set<number>();
-	/** When some were told of last. */
-	#told = Number.NEGATIVE_INFINITY;
+	/** Time when changed layers were last reported, in ms. */
+	#lastReport = Number.NEGATIVE_INFINITY;
 
 	constructor(
 		open: OpenedModel,
@@ -186,15 +182,11 @@ class Runner {
 	async #runOnce(run: ModelRun, { tensors }: Feeds, number: number): Promise<void> {
 		const { kernel, checker, progress } = this.#ports;
 		const { runs } = this.#plan;
-		this.#complete.clear();
-		if (number === 0) {
-			this.#earlier.clear();
-		}
-		/** Of a layer that runs several times the first output is kept. */
-		const saved = new Set<number>();
+		checker.startRun(number);
 		const total = this.#open.layers.length;
 		const isLast = number === runs - 1;
 		let isVerifying = false;
+		const reportChanged = () => isLast && this.#reportChanged('run');
 		progress('running', number, runs);
 		const symbols = symbolsOf(requiredInputs(this.#open.model), tensors);
 		const ports: RunPorts = {
@@ -203,7 +195,7 @@ class Runner {
 			timed: (name, work) => {
 				if (name !== 'judge') {
 					// The runtime may take the whole process down; and who waits for verification hears of the first layers in 50 ms.
-					this.#tell();
+					reportChanged();
 				}
 				if (name === 'verify' && isLast && !isVerifying) {
 					isVerifying = true;
@@ -213,29 +205,21 @@ class Runner {
 			},
 			unreached: (index, reason, cause) => {
 				checker.miss(index, { reason, ...(cause && { cause }) });
-				this.#changed(index, isLast);
 			},
 			remark: (index, text) => {
 				checker.remark(index, text);
-				this.#changed(index, isLast);
 			},
-			judge: () => {
-				for (const index of checker.judgeNormalizations()) {
-					this.#changed(index, isLast);
-				}
-			},
-			recompute: (prepared) => checker.recompute(prepared, true),
+			judge: () => checker.judgeNormalizations(),
+			recompute: (prepared) => checker.recompute(prepared),
 			check: async (index, captured, alone) => {
 				const prepared = checker.check(index, captured, alone);
-				if (prepared && !saved.has(index)) {
-					saved.add(index);
+				if (prepared) {
 					await checker.save(index, prepared, runs === 1 ? '' : String(number));
 				}
-				this.#changed(index, isLast);
 				if (isLast) {
-					if (performance.now() - this.#told >= PROGRESS_MS) {
+					if (performance.now() - this.#lastReport >= PROGRESS_MS) {
 						progress('verifying', index, total);
-						this.#tell();
+						reportChanged();
 					}
 				}
 				return prepared;
@@ -244,25 +228,16 @@ class Runner {
 		await run.run({ tensors, symbols }, ports);
 		await this.#inner.run({ tensors, symbols }, ports);
 		if (isLast) {
-			for (const index of this.#earlier) {
-				this.#complete.add(index);
-			}
+			this.#reportChanged('ever');
 		}
-		this.#tell();
 	}
 
-	/** There is more to say of a layer than before. */
-	#changed(index: number, isLast: boolean): void {
-		(isLast ? this.#complete : this.#earlier).add(index);
-	}
-
-	#tell(): void {
-		for (const index of this.#complete) {
+	/** Sends the layers whose reports changed. */
+	#reportChanged(since: 'run' | 'ever'): void {
+		for (const index of this.#ports.checker.takeChanged(since)) {
 			this.#ports.onLayer(index);
-			this.#earlier.delete(index);
 		}
-		this.#complete.clear();
-		this.#told = performance.now();
+		this.#lastReport = performance.now();
 	}
 
 	async #timed<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,100 @@
+import { dataHealth } from '../../../core/batchnorm/data-health.js';
+import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../../core/batchnorm/drift.js';
+import { DEFAULT_THRESHOLDS, layerHealth } from '../../../core/batchnorm/health.js';
+import type { Finding, LayerReport, Recompute } from '../../../core/report/types.js';
+import type { InspectOptions } from '../../../protocol/host-engine.js';
+import type { LayerResults, LayerState } from './layer-state.js';
+import { badChannels, batchStatistics, judge } from './verify-layer.js';
+
+export interface ReportOptions extends Pick<InspectOptions, 'thresholds' | 'drift'> {
+	/** False for random input, whose statistics say nothing about the data behind the running statistics. */
+	readonly judgesDrift: boolean;
+}
+
+/**
+ * Returns a layer's report after the runs so far.
+ * @param notReached reason to give if no run has reached the layer: one sentence
+ */
+export function reportLayer(state: LayerState, notReached: string, options: ReportOptions): LayerReport {
+	const report = reportResults(state, notReached, options);
+	return state.fusionFinding ? { ...report, findings: [state.fusionFinding, ...report.findings] } : report;
+}
+
+function reportResults(state: LayerState, notReached: string, options: ReportOptions): LayerReport {
+	const { structure, results } = state;
+	if (!results?.ok) {
+		const why = results ? { reason: `Not checked: ${results.reason}.` } : (state.missed ?? { reason: notReached });
+		return { ...structure, recompute: { status: 'skipped', ...why } };
+	}
+	const { prepared, images, normalization } = results.value;
+	const report: LayerReport = {
+		...structure,
+		...prepared.reported,
+		recompute: addRemarks(verdict(results.value), [...state.remarks]),
+		batch: batchStatistics(results.value, images),
+		...(normalization && { normalization }),
+		// N of all runs together.
+		inputShape: [images, ...prepared.shape.slice(1)],
+		dtype: prepared.type,
+	};
+	return { ...report, findings: [...healthFindings(state, report, options), ...runFindings(report, options)] };
+}
+
+function verdict({ errors, mismatch, skipped }: LayerResults): Recompute {
+	if (skipped !== undefined) {
+		return { status: 'skipped', reason: skipped };
+	}
+	const judged = errors && judge(errors);
+	if (mismatch === undefined) {
+		return judged ?? { status: 'skipped', reason: 'Not checked: there was nothing to compare.' };
+	}
+	return { ...judged, status: 'mismatch', reason: [judged?.reason, mismatch].filter(Boolean).join(' ') };
+}
+
+/** More remarks than this are not read. */
+const MAX_REMARKS = 3;
+
+function addRemarks(recompute: Recompute, remarks: readonly string[]): Recompute {
+	if (remarks.length === 0 || recompute.status === 'skipped') {
+		return recompute;
+	}
+	const more = remarks.length > MAX_REMARKS ? ['And so on.'] : [];
+	const sentences = [recompute.reason, ...remarks.slice(0, MAX_REMARKS), ...more];
+	return { ...recompute, reason: sentences.filter((text) => text !== undefined).join(' ') };
+}
+
+/** Returns the structure's findings; judges the health again if only a run determined the parameters. */
+function healthFindings(
+	{ structure, layer, hasRandomParameters }: LayerState,
+	{ parameters }: LayerReport,
+	{ thresholds }: ReportOptions,
+): readonly Finding[] {
+	if (structure.parameters || !parameters || hasRandomParameters) {
+		return structure.findings;
+	}
+	const { epsilon, mode, axes, source, rectified } = layer;
+	const health = layerHealth(
+		{ parameters, epsilon, mode, axes, feedsRelu: rectified === true, afterReshape: source?.opType === 'Reshape' },
+		{ ...DEFAULT_THRESHOLDS, ...thresholds },
+	);
+	return [...health, ...structure.findings.filter(({ code }) => code === 'unused-by-runtime')];
+}
+
+/** Returns findings about the runtime's output and about the data of the runs. */
+function runFindings(layer: LayerReport, { judgesDrift, drift }: ReportOptions): Finding[] {
+	const findings: Finding[] = [];
+	const { recompute, batch, parameters } = layer;
+	if (recompute.status === 'mismatch') {
+		const ratio = recompute.perChannel?.boundRatio;
+		const message = recompute.reason ?? "The runtime's output differs.";
+		const channels = ratio ? badChannels(ratio) : [];
+		findings.push({ code: 'recompute-mismatch', severity: 'error', channels, message });
+	}
+	findings.push(...dataHealth(batch?.count ?? 0, batch?.nonFinite));
+	if (batch && parameters && layer.mode === 'inference' && layer.axes === 'channel' && judgesDrift) {
+		const images = batch.images ?? 1;
+		const thresholds = { ...DEFAULT_DRIFT_THRESHOLDS, ...drift };
+		findings.push(...statisticsDrift({ parameters, batch, epsilon: layer.epsilon, images }, thresholds));
+	}
+	return findings;
+}

@@ -1,0 +1,76 @@
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { Finding, LayerReport, Normalization, Recompute } from '../../../core/report/types.js';
+import type { Result } from '../../../core/result.js';
+import { emptyMoments, mergeMoments } from '../../../kernel/moments.js';
+import type { FloatData, Moments, VerifyResult } from '../../../kernel/types.js';
+import type { PreparedLayer } from './prepare-layer.js';
+import { mergeResults } from './verify-layer.js';
+
+/** Results of one layer over all runs so far. */
+export interface LayerResults {
+	/** Of the first run. */
+	readonly prepared: Pick<PreparedLayer, 'type' | 'shape' | 'reported'>;
+	/** Of the layer's input, per channel. */
+	readonly moments: Moments;
+	/** Values per channel. */
+	readonly count: number;
+	/** Sum of N. */
+	readonly images: number;
+	/** Judged from the first run. */
+	readonly normalization?: Normalization;
+	/** Errors of the runtime's output; undefined if the runtime gives none. */
+	readonly errors?: VerifyResult;
+	/** A fault that `errors` does not show: one sentence. */
+	readonly mismatch?: string;
+	/** Why there is no verdict: one sentence. */
+	readonly skipped?: string;
+}
+
+/** Tensors of a layer's first run, kept until its normalization method is judged. Valid until the next capture. */
+export interface FirstRun {
+	readonly prepared: PreparedLayer;
+	/** The runtime's output, of the type and size of the prepared input. */
+	readonly y: FloatData;
+	/** Of the input, per channel. */
+	readonly moments: Moments;
+}
+
+/** All that an inspection knows about one layer beside the structure of the model. */
+export interface LayerState {
+	readonly layer: BatchNormLayer;
+	/** Report of the structure, before any run. */
+	readonly structure: LayerReport;
+	/** Parameters were computed from random input, so health findings about them would be meaningless. */
+	readonly hasRandomParameters: boolean;
+	/** undefined: no run has reached the layer. A reason: the layer cannot be recomputed. */
+	results?: Result<LayerResults>;
+	unjudged?: FirstRun;
+	/** Why a run did not reach the layer. Counts only while no run has. */
+	missed?: Pick<Recompute, 'reason' | 'cause'>;
+	/** Sentences to stand beside the verdict; different runs may add different ones. */
+	readonly remarks: Set<string>;
+	/** Finding about the operator that the runtime merged the layer into. */
+	fusionFinding?: Finding;
+	/** Number of the last run that changed the layer's report; undefined once the changed report was sent. */
+	changedIn?: number;
+	/** Number of the last run whose output was saved. A layer may run several times in one run; its first output counts. */
+	savedIn?: number;
+}
+
+/** Joins the results of an earlier run with those of a later one. */
+export function mergeRuns(a: LayerResults, b: LayerResults): LayerResults {
+	const channels = a.moments.count.length;
+	if (channels !== b.moments.count.length) {
+		return { ...a, skipped: 'Not checked: the layer has different numbers of channels from one input to the next.' };
+	}
+	const errors = a.errors && b.errors && mergeResults(a.errors, b.errors);
+	return {
+		...a,
+		moments: errors?.moments ?? mergeMoments([emptyMoments(channels), a.moments, b.moments]),
+		count: a.count + b.count,
+		images: a.images + b.images,
+		...(errors && { errors }),
+		...(b.mismatch !== undefined && { mismatch: b.mismatch }),
+		...(b.skipped !== undefined && { skipped: b.skipped }),
+	};
+}

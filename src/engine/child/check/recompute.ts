@@ -1,0 +1,16 @@
+import type { FloatType } from '../../../core/numbers/float-formats.js';
+import { createArray } from '../../../kernel/arrays.js';
+import type { Kernel } from '../../../kernel/types.js';
+import type { RuntimeTensor } from '../tensors/tensor.js';
+import type { PreparedLayer } from './prepare-layer.js';
+
+/**
+ * Computes a layer's output, in the shape of its input.
+ * @param type element type of the output: that of the input, or float32 for half types
+ */
+export function recomputeOutput(prepared: PreparedLayer, type: FloatType, kernel: Kernel): RuntimeTensor {
+	const { x, layout, scale, shift, shape, perActivation } = prepared;
+	const out = createArray(type, x.length);
+	kernel.apply({ x, type: prepared.type, layout, scale, shift, perActivation, out });
+	return { type, dims: shape, data: out };
+}
