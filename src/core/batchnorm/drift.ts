@@ -67,7 +67,7 @@ const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
 /** Shares of the standard errors that half of the channels have to be off by: chance rarely takes so many along. */
 const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
 
-/** Channels of which a medianMagnitude says something. */
+/** Channels of which a median says something. */
 const LEAST_CHANNELS = 4;
 
 /**
@@ -102,7 +102,7 @@ function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors 
 }
 
 /**
- * Where half of the channels or more are off the same way, less is needed of each. A medianMagnitude is not moved by what heavy
+ * Where half of the channels or more are off the same way, less is needed of each. A median is not moved by what heavy
  * tails do: they make the variance of a few channels larger and that of most smaller.
  */
 function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
@@ -127,7 +127,7 @@ function signedMedian(values: Float64Array): number {
 	return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** Standard deviation by the medianMagnitude absolute deviation (1.4826 of it for normal data); 0 of few channels. */
+/** Standard deviation by the median absolute deviation (1.4826 of it for normal data); 0 of few channels. */
 function scatter(values: Float64Array): number {
 	const finite = values.filter(Number.isFinite);
 	const middle = signedMedian(finite);

@@ -7,7 +7,7 @@ import { affine as affineOf } from './affine.js';
 /** When a channel is worth a word. Units are chosen so that the defaults hold for networks of any scale. */
 export interface HealthThresholds {
 	/**
-	 * abs(gamma) below this share of the layer's medianMagnitude is "about 0": 1 %, because a channel a hundred times quieter than
+	 * abs(gamma) below this share of the layer's median is "about 0": 1 %, because a channel a hundred times quieter than
 	 * its neighbours is lost in their rounding once the layer is quantized to 8 bits. There is no absolute number: people
 	 * prune by percentile.
 	 */
@@ -166,7 +166,7 @@ function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): F
 /** Channels that say nothing: gamma about 0, or always cut off (or never touched) by the ReLU behind the layer. */
 function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Finding[] {
 	const total = gamma.length;
-	// Pruning sets most gammas of some layers to 0: the medianMagnitude of the others tells what is usual.
+	// Pruning sets most gammas of some layers to 0: the median of the others tells what is usual.
 	const floor = thresholds.deadShare * medianMagnitude(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
 	const still = (c: number) => gamma[c] === 0 || Math.abs(gamma[c]) < floor;
 	const dead = where(beta, (value, c) => still(c) && Math.abs(value) <= floor);
@@ -176,7 +176,7 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 	const on = where(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
 	const limit =
 		floor > 0
-			? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's medianMagnitude`
+			? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median`
 			: '0';
 	const sigma = `${thresholds.sigmas} standard deviations`;
 	const say = (code: FindingCode, severity: Finding['severity'], channels: number[], rest: string) =>
@@ -216,6 +216,6 @@ function explodingScale({ scale, thresholds }: Examined): Finding[] {
 		return [];
 	}
 	const largest = channels.reduce((most, c) => Math.max(most, Math.abs(scale[c])), 0);
-	const message = `The scale of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest / usual)} times the layer's medianMagnitude (${shortNumber(largest)} against ${shortNumber(usual)}): 8 bits for the whole tensor would lose the other channels.`;
+	const message = `The scale of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest / usual)} times the layer's median (${shortNumber(largest)} against ${shortNumber(usual)}): 8 bits for the whole tensor would lose the other channels.`;
 	return [{ code: 'exploding-scale', severity: 'warning', channels, message }];
 }
