@@ -1,10 +1,9 @@
-import type { Report, Severity } from '../core/report/types.js';
+import { SEVERITIES, type Severity, severityRank } from '../core/report/severity.js';
+import type { Report } from '../core/report/types.js';
 import { UsageError } from './usage.js';
 
 /** Least severity of a finding that makes a command fail. */
 export type FailOn = Severity | 'never';
-
-const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 
 /** @throws {UsageError} */
 export function parseFailOn(text = 'error'): FailOn {
@@ -19,7 +18,7 @@ export function hasFinding(report: Report, failOn: FailOn): boolean {
 	if (failOn === 'never') {
 		return false;
 	}
-	const least = SEVERITIES.indexOf(failOn);
+	const least = severityRank(failOn);
 	const findings = [...report.findings, ...report.layers.flatMap((layer) => layer.findings)];
-	return findings.some(({ severity }) => SEVERITIES.indexOf(severity) >= least);
+	return findings.some(({ severity }) => severityRank(severity) >= least);
 }

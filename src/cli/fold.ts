@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { outputSentence } from '../core/report/comparison-summary.js';
-import { encodeFoldResult, type FoldResult, foldReasons } from '../core/report/fold-result.js';
+import { foldReasons } from '../core/report/fold-reasons.js';
+import { encodeFoldResult, type FoldResult } from '../core/report/fold-result.js';
 import { visible } from '../core/text/names.js';
 import { writeReason } from '../platform/write-reason.js';
 import type { FoldOptions } from '../protocol/host-engine.js';

@@ -1,10 +1,10 @@
 import { batchMean, dataHealth } from '../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../core/batchnorm/drift.js';
 import { sum } from '../core/numbers/arrays.js';
+import { needsRun } from '../core/report/findings.js';
 import type {
 	BatchStatistics,
 	Finding,
-	FindingCode,
 	LayerReport,
 	Recompute,
 	Report,
@@ -25,13 +25,6 @@ export interface NamedReport {
 export class MergeError extends Error {
 	override readonly name = 'MergeError';
 }
-
-/** What only a run finds: told anew of all runs together. */
-const OF_A_RUN: ReadonlySet<FindingCode> = new Set([
-	'recompute-mismatch',
-	'runtime-fusion-mismatch',
-	'statistics-drift',
-]);
 
 /**
  * One report of several runs of one model on parts of the data. Count, mean and variance of each layer's input are those
@@ -104,10 +97,10 @@ function mergeLayer(parts: readonly LayerReport[], onFiles: boolean): LayerRepor
 	};
 	// What is not finite in the data is a warning, in the parameters an error.
 	const isOfData = ({ code, severity }: Finding) => code === 'non-finite' && severity === 'warning';
-	const own = first.findings.filter((finding) => !OF_A_RUN.has(finding.code) && !isOfData(finding));
+	const own = first.findings.filter((finding) => !needsRun(finding.code) && !isOfData(finding));
 	const data = dataHealth(batch?.count ?? 0, batch?.nonFinite);
 	const found = parts.flatMap(({ findings }) =>
-		findings.filter(({ code }) => OF_A_RUN.has(code) && code !== 'statistics-drift'),
+		findings.filter(({ code }) => needsRun(code) && code !== 'statistics-drift'),
 	);
 	return { ...merged, findings: [...distinct(found), ...own, ...data, ...(onFiles ? drift(merged) : [])] };
 }

@@ -1,20 +1,11 @@
 import type { WriteStream } from 'node:tty';
+import { stageWords } from '../core/report/stages.js';
 import type { EngineProgress } from '../engine/client.js';
-import type { Stage } from '../protocol/host-engine.js';
 
 export interface TerminalProgress {
 	readonly show: (event: EngineProgress) => void;
 	readonly clear: () => void;
 }
-
-const WORDS: Readonly<Record<Stage, string>> = {
-	opening: 'Opening the model',
-	comparing: 'Comparing its parameters',
-	writing: 'Writing the folded model',
-	loading: 'Loading it into the runtime',
-	running: 'Running it',
-	verifying: 'Checking layer',
-};
 
 /** One line that is overwritten, and only on a terminal: logs and pipes get nothing. */
 export function terminalProgress(stream: WriteStream): TerminalProgress {
@@ -31,8 +22,8 @@ export function terminalProgress(stream: WriteStream): TerminalProgress {
 			if (!stream.isTTY || event.type !== 'progress') {
 				return;
 			}
-			const count = event.stage === 'verifying' ? ` ${event.done + 1} of ${event.total}` : '';
-			stream.write(`\r\u001b[K${WORDS[event.stage]}${count} …`);
+			const count = event.stage === 'verifying' ? `: ${event.done + 1} of ${event.total}` : '';
+			stream.write(`\r\u001b[K${stageWords(event.stage)}${count} …`);
 			shown = true;
 		},
 	};

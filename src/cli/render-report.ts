@@ -1,5 +1,6 @@
+import type { Severity } from '../core/report/severity.js';
 import { answer, normalizationLine } from '../core/report/summary.js';
-import type { Finding, LayerReport, Recompute, Report, Severity } from '../core/report/types.js';
+import type { Finding, LayerReport, Recompute, Report } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatBytes, formatNumber, formatRange } from '../core/text/numbers.js';
 import { type Column, formatTable } from './text.js';

@@ -1,5 +1,5 @@
 import type { Comparison } from '../core/report/comparison.js';
-import type { Stage } from './host-engine.js';
+import type { Stage } from '../core/report/stages.js';
 
 /** Messages between the extension host and the page of a comparison; packed like those of host-webview.ts. */
 export type HostToComparison =

@@ -2,6 +2,7 @@ import type { StructureOptions } from '../core/inspection/structure-report.js';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { Distribution, Normalization } from '../core/report/run-choices.js';
+import type { Stage } from '../core/report/stages.js';
 import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 
 /** Messages between a parent (extension host or command line) and the engine's child process. */
@@ -94,8 +95,6 @@ export type TaskRequest = {
 }[EngineTask];
 
 export type EngineRequest = TaskRequest | { readonly type: 'shutdown' };
-
-export type Stage = 'opening' | 'comparing' | 'writing' | 'loading' | 'running' | 'verifying';
 
 export interface EngineFailure {
 	/** One sentence: what, which file, why. */

@@ -1,6 +1,6 @@
 import type { RunChoices, RunForm } from '../core/report/run-choices.js';
+import type { Stage } from '../core/report/stages.js';
 import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
-import type { Stage } from './host-engine.js';
 
 /**
  * Messages between the extension host and a model's page. VS Code sends them as JSON with typed arrays beside it, which

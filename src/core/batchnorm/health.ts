@@ -1,5 +1,6 @@
 import { medianMagnitude } from '../numbers/arrays.js';
-import type { Finding, FindingCode, LayerParameters } from '../report/types.js';
+import type { FindingCode } from '../report/findings.js';
+import type { Finding, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
@@ -124,7 +125,7 @@ function neverUpdated({ gamma, beta, mean, variance }: Examined): Finding[] {
 	}
 	const message =
 		'Every running mean is 0 and every running variance 1: a converter folded the statistics into scale and shift, or they were never updated.';
-	return [{ code: 'never-updated', severity: 'info', channels: [], message }];
+	return [{ code: 'never-updated', meaning: 'identity-statistics', severity: 'info', channels: [], message }];
 }
 
 function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): Finding[] {
@@ -175,33 +176,26 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 	const off = where(beta, (value, c) => feedsRelu && !still(c) && value + reach(c) <= 0);
 	const on = where(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
 	const limit =
-		floor > 0
-			? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median`
-			: '0';
+		floor > 0 ? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median` : '0';
 	const sigma = `${thresholds.sigmas} standard deviations`;
-	const say = (code: FindingCode, severity: Finding['severity'], channels: number[], rest: string) =>
-		channels.length === 0
-			? []
-			: [{ code, severity, channels, message: `${countChannels(channels, total, true)} ${rest}` }];
+	const finding = (channels: number[], rest: string, key: Pick<Finding, 'code' | 'meaning' | 'severity'>): Finding[] =>
+		channels.length === 0 ? [] : [{ ...key, channels, message: `${countChannels(channels, total, true)} ${rest}` }];
 	return [
-		...say('dead-channel', 'warning', dead, `dead: gamma is ${limit}, and beta no larger.`),
-		...say(
-			'constant-channel',
-			'info',
-			constant,
-			`constant, not dead weight: gamma is ${limit}, so the output stays at beta.`,
-		),
-		...say(
-			'constant-channel',
-			'warning',
+		...finding(dead, `dead: gamma is ${limit}, and beta no larger.`, { code: 'dead-channel', severity: 'warning' }),
+		...finding(constant, `constant, not dead weight: gamma is ${limit}, so the output stays at beta.`, {
+			code: 'constant-channel',
+			meaning: 'gamma-zero',
+			severity: 'info',
+		}),
+		...finding(
 			off,
 			`always 0 behind the ReLU: beta + ${thresholds.sigmas} abs(gamma) <= 0, so no input within ${sigma} gets through.`,
+			{ code: 'constant-channel', severity: 'warning' },
 		),
-		...say(
-			'constant-channel',
-			'info',
+		...finding(
 			on,
 			`never cut at 0 by the ReLU: beta - ${thresholds.sigmas} abs(gamma) >= 0, so no input within ${sigma} is changed there.`,
+			{ code: 'constant-channel', meaning: 'never-cut', severity: 'info' },
 		),
 	];
 }

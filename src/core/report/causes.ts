@@ -1,53 +1,7 @@
-/**
- * The catalogue of causes: what can go wrong when a BatchNormalization is folded, each with its name for people and what
- * to do about it. Codes are fixed by contract; src/core/folding recognises them.
- */
-export const CAUSE_CODES = [
-	'rounding-fp16',
-	'rounding-bf16',
-	'quantized-int8',
-	'wrong-epsilon',
-	'epsilon-outside-sqrt',
-	'epsilon-clamped',
-	'epsilon-applied-twice',
-	'missing-sqrt',
-	'std-as-variance',
-	'multiplied-by-std',
-	'variance-ignored',
-	'unbiased-variance',
-	'variance-scale-factor',
-	'gamma-dropped',
-	'gamma-sign-lost',
-	'beta-dropped',
-	'mean-dropped',
-	'mean-sign-flipped',
-	'mean-unscaled',
-	'conv-bias-dropped',
-	'conv-bias-unscaled',
-	'gemm-beta-reapplied',
-	'bias-not-folded',
-	'weights-not-folded',
-	'folded-twice',
-	'initial-statistics',
-	'stale-statistics',
-	'parameters-permuted',
-	'channels-permuted',
-	'wrong-axis',
-	'forward-fold-padding',
-	'not-identifiable',
-	'unknown',
-] as const;
-
-export type CauseCode = (typeof CAUSE_CODES)[number];
-
-export function isCauseCode(value: unknown): value is CauseCode {
-	return (CAUSE_CODES as readonly unknown[]).includes(value);
-}
-
 export interface CauseDescription {
-	/** A short name, lower case, to stand in a table. */
+	/** Short name for tables, in lower case. */
 	readonly title: string;
-	/** What to do about it: one or two sentences. */
+	/** Next step, one or two sentences. */
 	readonly advice: string;
 }
 
@@ -57,8 +11,11 @@ const FORMULA = 'Correct the converter: the scale is gamma / sqrt(variance + eps
 const BIAS =
 	"Correct the converter: the folded bias is (bias - mean) * scale + beta, with the operator's own bias in it.";
 
-/** Every code's description; the page and the terminal show them beside the evidence. */
-export const CAUSES: Readonly<Record<CauseCode, CauseDescription>> = {
+/**
+ * Catalogue of causes: errors that folding a BatchNormalization can make. Codes are fixed by contract; core/folding
+ * recognizes them, and every surface shows their words beside the evidence.
+ */
+export const CAUSES = {
 	'rounding-fp16': {
 		title: 'rounded to float16',
 		advice: `${ROUNDED} A variance above 65504 overflows float16: fold before converting.`,
@@ -161,4 +118,13 @@ export const CAUSES: Readonly<Record<CauseCode, CauseDescription>> = {
 		title: 'unknown',
 		advice: 'Compare the channels named; if the model was trained on, or edited, fold the current original again.',
 	},
-};
+} as const satisfies Readonly<Record<string, CauseDescription>>;
+
+export type CauseCode = keyof typeof CAUSES;
+
+/** All codes, in the order of the catalogue. */
+export const CAUSE_CODES = Object.keys(CAUSES) as readonly CauseCode[];
+
+export function isCauseCode(value: unknown): value is CauseCode {
+	return typeof value === 'string' && Object.hasOwn(CAUSES, value);
+}

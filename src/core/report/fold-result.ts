@@ -12,7 +12,7 @@ export interface FoldedLayer {
 
 export interface KeptLayer {
 	readonly name: string;
-	/** Codes of core/folding/reasons.ts; {@link FOLD_REASONS} has the words. */
+	/** Codes of FOLD_REASONS in fold-reasons.ts. */
 	readonly reasons: readonly string[];
 }
 
@@ -33,31 +33,4 @@ export interface FoldResult {
 
 export function encodeFoldResult(result: FoldResult): JsonObject {
 	return encodeObject(result);
-}
-
-/** What a reason code says, to follow "not folded: ". */
-export const FOLD_REASONS: Readonly<Record<string, string>> = {
-	'several-consumers': 'the output of the operator in front is used elsewhere too',
-	'graph-output': 'the output of the operator in front is an output of the graph',
-	'training-mode': 'it is in training mode',
-	'per-activation': 'it keeps a statistic for each activation',
-	'dynamic-parameter': 'a parameter is not a constant',
-	'invalid-variance': 'a value is not finite, or variance + epsilon is not positive',
-	'no-linear-operator': 'no linear operator stands in front of it',
-	'operator-between': 'another operator stands between it and the linear operator in front',
-	'padded-forward-fold': 'the convolution behind it pads its input',
-	'shared-weight': 'the weight is shared with another node',
-	'mixed-types': 'the data types differ',
-	rank: 'the rank is not supported',
-	'parameter-shape': 'its parameters are not one value for each channel of the operator',
-	'cyclic-graph': 'the graph has a cycle',
-	'bias-shape': 'the bias is not one value for each channel',
-	'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
-	overridable: 'a constant is only the default of a graph input, which a caller may feed',
-	'inside-function': 'it stands in a model-local function, which other calls share',
-};
-
-/** "the data types differ; it is in training mode", codes without words as they are. */
-export function foldReasons(codes: readonly string[]): string {
-	return codes.map((code) => FOLD_REASONS[code] ?? code).join('; ');
 }

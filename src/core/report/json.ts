@@ -1,6 +1,5 @@
 import {
 	count,
-	type Decoder,
 	dictionary,
 	list,
 	literal,
@@ -13,10 +12,11 @@ import {
 	text,
 	values,
 } from './decode.js';
+import { FINDING_CODES, FINDING_MEANINGS } from './findings.js';
+import { SEVERITIES } from './severity.js';
 import {
 	type BatchStatistics,
 	type Finding,
-	type FindingCode,
 	type LayerReport,
 	type ModelSummary,
 	type Normalization,
@@ -71,28 +71,12 @@ export function encodeObject(value: object): JsonObject {
 	);
 }
 
-const findingCode: Decoder<FindingCode> = oneOf(
-	'non-finite',
-	'negative-variance',
-	'zero-variance',
-	'never-updated',
-	'dead-channel',
-	'constant-channel',
-	'epsilon-dominated',
-	'exploding-scale',
-	'training-mode',
-	'per-activation',
-	'statistics-drift',
-	'recompute-mismatch',
-	'runtime-fusion-mismatch',
-	'unused-by-runtime',
-);
-
 const finding = record<Finding>({
-	code: findingCode,
-	severity: oneOf('info', 'warning', 'error'),
+	code: oneOf(...FINDING_CODES),
+	severity: oneOf(...SEVERITIES),
 	channels: list(count),
 	message: text,
+	meaning: optional(oneOf(...FINDING_MEANINGS)),
 });
 
 export const model = record<ModelSummary>({

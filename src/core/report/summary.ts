@@ -1,4 +1,5 @@
-import type { FindingCode, LayerReport, Normalization, Report } from './types.js';
+import { FINDING_CODES, findingWords } from './findings.js';
+import type { LayerReport, Normalization, Report } from './types.js';
 
 /** Layers named in the answer before it only counts them. */
 const MAX_NAMED = 3;
@@ -86,31 +87,14 @@ function named(layers: readonly LayerReport[]): string {
 	return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** What the layers with a finding do, for one layer and for several; in the order in which they are told. */
-const WORDS: Readonly<Partial<Record<FindingCode, readonly [one: string, several: string]>>> = {
-	'non-finite': ['has values that are NaN or infinite', 'have values that are NaN or infinite'],
-	'negative-variance': ['has a negative variance', 'have a negative variance'],
-	'zero-variance': ['has channels of zero variance', 'have channels of zero variance'],
-	'runtime-fusion-mismatch': [
-		'is computed wrongly with the default optimizations of the runtime',
-		'are computed wrongly with the default optimizations of the runtime',
-	],
-	'training-mode': ['is in training mode', 'are in training mode'],
-	'never-updated': ['was never trained', 'were never trained'],
-	'statistics-drift': ['does not fit the data', 'do not fit the data'],
-	'exploding-scale': ['has exploding scales', 'have exploding scales'],
-	'dead-channel': ['has dead channels', 'have dead channels'],
-	'constant-channel': ['has channels that are always 0', 'have channels that are always 0'],
-	'unused-by-runtime': ['is not used by the runtime', 'are not used by the runtime'],
-};
-
 /** Warnings and errors only: what is merely worth knowing stands in the table. A mismatch is part of the verdict. */
 function findingClauses(layers: readonly LayerReport[]): string[] {
-	const clauses = Object.entries(WORDS).flatMap(([code, [one, several]]) => {
+	const clauses = FINDING_CODES.flatMap((code) => {
+		const { clause } = findingWords({ code });
 		const count = layers.filter(({ findings }) =>
 			findings.some((finding) => finding.code === code && finding.severity !== 'info'),
 		).length;
-		return count === 0 ? [] : [count === 1 ? `1 layer ${one}` : `${count} layers ${several}`];
+		return count === 0 || !clause ? [] : [count === 1 ? `1 layer ${clause[0]}` : `${count} layers ${clause[1]}`];
 	});
 	const more = clauses.length - MAX_FINDINGS;
 	return more > 0

@@ -1,3 +1,6 @@
+import type { FindingKey } from './findings.js';
+import type { Severity } from './severity.js';
+
 /**
  * The report: what every surface (page, notebook, terminal, CI) speaks. Its JSON form is fixed by contract; in memory,
  * per-channel numbers are Float64Array and non-finite scalars are numbers. json.ts converts, strictly both ways.
@@ -6,26 +9,7 @@
 export const REPORT_FORMAT = 'batchnorm-lens.report';
 export const REPORT_VERSION = 1;
 
-export type Severity = 'info' | 'warning' | 'error';
-
-export type FindingCode =
-	| 'non-finite'
-	| 'negative-variance'
-	| 'zero-variance'
-	| 'never-updated'
-	| 'dead-channel'
-	| 'constant-channel'
-	| 'epsilon-dominated'
-	| 'exploding-scale'
-	| 'training-mode'
-	| 'per-activation'
-	| 'statistics-drift'
-	| 'recompute-mismatch'
-	| 'runtime-fusion-mismatch'
-	| 'unused-by-runtime';
-
-export interface Finding {
-	readonly code: FindingCode;
+export interface Finding extends FindingKey {
 	readonly severity: Severity;
 	/**
 	 * Indices of the channels concerned (of the values, in a layer with a statistic per activation), ascending. Empty if the

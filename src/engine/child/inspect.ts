@@ -1,8 +1,9 @@
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
+import type { Stage } from '../../core/report/stages.js';
 import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { Kernel } from '../../kernel/types.js';
-import type { InspectOptions, ModelLocation, Stage } from '../../protocol/host-engine.js';
+import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
 import { inlineFunctions } from './model/inline-functions.js';

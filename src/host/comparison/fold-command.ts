@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { type FoldResult, foldReasons } from '../../core/report/fold-result.js';
+import { foldReasons } from '../../core/report/fold-reasons.js';
+import type { FoldResult } from '../../core/report/fold-result.js';
 import { EngineError } from '../../engine/client.js';
 import { locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Stage } from '../../protocol/host-engine.js';
+import { STAGES, type Stage } from '../../core/report/stages.js';
 import type { HostToWebview } from '../../protocol/host-webview.js';
 import type { ModelSession } from './model-session.js';
 
@@ -51,19 +51,7 @@ function progressText({ stage, done, total }: { stage: Stage; done: number; tota
 	return total > 1 ? vscode.l10n.t('{0}: {1} of {2}', stageName(stage), done, total) : stageName(stage);
 }
 
+/** Returns the words for a stage, translated. */
 export function stageName(stage: Stage): string {
-	switch (stage) {
-		case 'opening':
-			return vscode.l10n.t('reading the model');
-		case 'comparing':
-			return vscode.l10n.t('comparing weights and biases');
-		case 'writing':
-			return vscode.l10n.t('writing the folded model');
-		case 'loading':
-			return vscode.l10n.t('loading it into the runtime');
-		case 'running':
-			return vscode.l10n.t('running it');
-		case 'verifying':
-			return vscode.l10n.t('recomputing its layers');
-	}
+	return vscode.l10n.t(STAGES[stage]);
 }

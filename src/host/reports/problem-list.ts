@@ -1,4 +1,6 @@
-import type { Finding, FindingCode, Report, Severity } from '../../core/report/types.js';
+import type { FindingCode } from '../../core/report/findings.js';
+import { type Severity, severityRank } from '../../core/report/severity.js';
+import type { Finding, Report } from '../../core/report/types.js';
 import { shorten, visible } from '../../core/text/names.js';
 
 /** A row of the Problems panel. */
@@ -12,8 +14,6 @@ export interface Problem {
 
 const MAX_NAME = 120;
 const MAX_MESSAGE = 500;
-const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
-
 /** One problem for each layer and code, however many findings have it; the worst severity counts. */
 export function problemsOf(report: Report): Problem[] {
 	return [...group(report.findings, undefined), ...report.layers.flatMap((layer) => group(layer.findings, layer.name))];
@@ -36,7 +36,7 @@ function group(findings: readonly Finding[], layer: string | undefined): Problem
 }
 
 function worse(a: Severity, b: Severity): Severity {
-	return SEVERITIES.indexOf(a) >= SEVERITIES.indexOf(b) ? a : b;
+	return severityRank(a) >= severityRank(b) ? a : b;
 }
 
 function plain(text: string, length: number): string {

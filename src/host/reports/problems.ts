@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Severity } from '../../core/report/types.js';
+import type { Severity } from '../../core/report/severity.js';
 import type { ModelDocument } from '../model/model-document.js';
 import { readSettings } from '../shared/settings.js';
 import type { OpenReports } from './open-reports.js';

@@ -1,4 +1,6 @@
-import type { Finding, LayerReport, Severity } from '../../core/report/types.js';
+import { findingWords } from '../../core/report/findings.js';
+import { worstSeverity } from '../../core/report/severity.js';
+import type { Finding, LayerReport } from '../../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 
 /** What a layer looks like in the tree. */
@@ -13,7 +15,6 @@ export interface TreeRow {
 
 const MAX_LABEL = 120;
 const MAX_TOOLTIP = 1000;
-const WORST_FIRST: readonly Severity[] = ['error', 'warning', 'info'];
 
 export function treeRow(layer: LayerReport): TreeRow {
 	const { source, channels, recompute, findings } = layer;
@@ -27,16 +28,14 @@ export function treeRow(layer: LayerReport): TreeRow {
 		label: visible(shorten(shortLayerName(layer.name), MAX_LABEL)),
 		description: facts.filter((fact) => fact !== '').join(' · '),
 		tooltip: tooltip(layer),
-		state: worst(layer) ?? (recompute.status === 'mismatch' ? 'error' : recompute.status),
+		state: worstSeverity(findings) ?? (recompute.status === 'mismatch' ? 'error' : recompute.status),
 	};
 }
 
-export function worst({ findings }: { readonly findings: readonly Finding[] }): Severity | undefined {
-	return WORST_FIRST.find((severity) => findings.some((finding) => finding.severity === severity));
-}
-
-function findingBadge({ code, channels }: Finding): string {
-	return channels.length === 0 ? code : `${code} ×${channels.length}`;
+function findingBadge(finding: Finding): string {
+	const { badge } = findingWords(finding);
+	const { length } = finding.channels;
+	return length === 0 ? badge : `${badge} ×${length}`;
 }
 
 function tooltip({ name, recompute, findings }: LayerReport): string {

@@ -1,8 +1,9 @@
 import * as vscode from 'vscode';
+import { severityRank, worstSeverity } from '../../core/report/severity.js';
 import { visible } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
-import { type TreeRow, treeRow, worst } from './tree-rows.js';
+import { type TreeRow, treeRow } from './tree-rows.js';
 
 /** A layer of the current model, by its place in the report. */
 export interface LayerNode {
@@ -97,7 +98,9 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	private update(): void {
 		const document = this.reports.current;
 		const report = document?.session.report;
-		const found = report?.layers.filter((layer) => ['error', 'warning'].includes(worst(layer) ?? '')).length ?? 0;
+		const found =
+			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
+			0;
 		this.view.description = document && visible(vscode.workspace.asRelativePath(document.uri));
 		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
 		this.view.badge =

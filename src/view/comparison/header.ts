@@ -1,5 +1,6 @@
 import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
 import { comparisonAnswer, outputSentence } from '../../core/report/comparison-summary.js';
+import { stageWords } from '../../core/report/stages.js';
 import type { ModelSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
 import type { Progress } from '../model/header.js';
@@ -107,7 +108,7 @@ export class ComparisonHeader {
 		if (!progress) {
 			return;
 		}
-		const stage = shared.run.stages[progress.stage] ?? progress.stage;
+		const stage = stageWords(progress.stage);
 		this.#progress.dataset.stage = progress.stage;
 		this.#progressText.textContent = shared.run.progress(stage, progress.done, progress.total);
 		if (progress.total > 0) {

@@ -1,4 +1,5 @@
 import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import { stageWords } from '../../core/report/stages.js';
 import { messageOf } from '../../core/text/sentences.js';
 import type { Progress } from '../model/header.js';
 import type { Plotly } from '../plots/plotly.js';
@@ -112,9 +113,7 @@ export class ComparisonView {
 	showProgress(progress: Progress | null): void {
 		this.#header.setProgress(progress);
 		this.#opening.textContent =
-			progress && !this.#comparison
-				? `${shared.run.stages[progress.stage] ?? progress.stage}…`
-				: strings.page.comparing;
+			progress && !this.#comparison ? `${stageWords(progress.stage)}…` : strings.page.comparing;
 	}
 
 	/** With a comparison on screen that stays below a banner, else the failure is the page. */

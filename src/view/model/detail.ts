@@ -1,3 +1,4 @@
+import { foldReasons } from '../../core/report/fold-reasons.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import type { Plotly } from '../plots/plotly.js';
@@ -232,7 +233,7 @@ function foldText({ foldable: { into, reasons } }: LayerReport): string {
 	if (reasons.length === 0) {
 		return '';
 	}
-	return `${strings.fold.not}${reasons.map((reason) => strings.fold.reasons[reason] ?? label(reason)).join('; ')}.`;
+	return `${strings.fold.not}${label(foldReasons(reasons))}.`;
 }
 
 /** Lets input, scrolling and painting happen between two plots. */

@@ -1,7 +1,7 @@
+import { findingWords } from '../../core/report/findings.js';
+import { severityRank } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
-import { severityRank } from '../shared/layer-facts.js';
-import { advice, badge } from '../text/finding-words.js';
 import { fullLabel } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { ElementBuilder } from '../ui/dom.js';
@@ -31,6 +31,7 @@ export function findingItem(
 	onChannel: ((channel: number | null) => void) | null,
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
+	const words = findingWords(finding);
 	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MOST_CHIPS, onChannel }) : [];
 	return h(
 		'li',
@@ -39,13 +40,8 @@ export function findingItem(
 		h(
 			'div',
 			{},
-			h(
-				'p',
-				{},
-				h('strong', {}, `${strings.severity[severity]}: ${badge(finding)}. `),
-				...phrases(h, fullLabel(message)),
-			),
-			h('p', { class: 'bnl-muted' }, advice(finding)),
+			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.badge}. `), ...phrases(h, fullLabel(message))),
+			h('p', { class: 'bnl-muted' }, words.advice),
 			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),
 	);

@@ -1,4 +1,5 @@
 import type { RunForm as RunFormContent } from '../../core/report/run-choices.js';
+import { stageWords } from '../../core/report/stages.js';
 import { answer } from '../../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
@@ -139,7 +140,7 @@ export class Header {
 			this.#announcedStage = '';
 			return;
 		}
-		const stage = strings.run.stages[progress.stage] ?? progress.stage;
+		const stage = stageWords(progress.stage);
 		this.#progress.dataset.stage = progress.stage;
 		this.#progressText.textContent = strings.run.progress(stage, progress.done, progress.total);
 		if (progress.total > 0) {

@@ -1,9 +1,11 @@
 import type { Range } from '../../core/numbers/arrays.js';
+import { findingWords } from '../../core/report/findings.js';
+import { severityRank } from '../../core/report/severity.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
-import { boundUse, layerFacts, severityRank } from '../shared/layer-facts.js';
+import { boundUse, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
-import { badge, badges } from '../text/finding-words.js';
+import { badges } from '../text/finding-words.js';
 import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
@@ -159,7 +161,7 @@ function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 			const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
 			for (const finding of sorted) {
 				const { code, severity, channels, message } = finding;
-				const name = badge(finding);
+				const name = findingWords(finding).badge;
 				const text = channels.length > 1 ? strings.times(name, formatInteger(channels.length)) : name;
 				const attributes = { title: fullLabel(message) };
 				cell.append(
@@ -207,7 +209,7 @@ export function filterLayers(rows: readonly LayerRow[], filter: string): readonl
 			layer.graph,
 			layer.source ? `${layer.source.op} ${layer.source.name}` : strings.layers.graphInput,
 			strings.verdicts[layer.recompute.status],
-			...layer.findings.map((finding) => `${finding.code} ${badge(finding)}`),
+			...layer.findings.map((finding) => `${finding.code} ${findingWords(finding).badge}`),
 		]
 			.join(' ')
 			.toLowerCase();

@@ -1,5 +1,7 @@
 import { type Range, rangeOf } from '../../core/numbers/arrays.js';
-import type { Finding, LayerReport, Report, Severity } from '../../core/report/types.js';
+import type { Severity } from '../../core/report/severity.js';
+import { worstSeverity } from '../../core/report/severity.js';
+import type { Finding, LayerReport, Report } from '../../core/report/types.js';
 import { strings } from '../text/strings.js';
 
 /** What a row of the layer table and the plots need beyond the report itself; computed once a layer. */
@@ -33,20 +35,6 @@ export function layerFacts(layer: LayerReport): LayerFacts {
 	};
 	cache.set(layer, facts);
 	return facts;
-}
-
-const RANK: Readonly<Record<Severity, number>> = { info: 1, warning: 2, error: 3 };
-
-export function severityRank(severity: Severity | null): number {
-	return severity === null ? 0 : RANK[severity];
-}
-
-export function worstSeverity(findings: readonly Finding[]): Severity | null {
-	let worst: Severity | null = null;
-	for (const { severity } of findings) {
-		worst = severityRank(severity) > severityRank(worst) ? severity : worst;
-	}
-	return worst;
 }
 
 function flagsOf(findings: readonly Finding[]): Map<number, Finding[]> {

@@ -1,5 +1,6 @@
 import type { Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
-import type { FindingCode, LayerReport, NormalizationMethod, Severity } from '../../core/report/types.js';
+import type { Severity } from '../../core/report/severity.js';
+import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
 import { formatBytes, formatInteger, formatNumber } from '../../core/text/numbers.js';
 import type { HeatmapMetric } from '../model/heatmap-data.js';
 import type { PlotKind } from '../ui/attributes.js';
@@ -38,14 +39,6 @@ export const strings = {
 		inputs: (inputs: readonly string[]) => `Input: ${inputs.join('; ')}.`,
 		guessed: (dimensions: string) =>
 			`The model leaves sizes open (${dimensions}), which were guessed; run options take others.`,
-		stages: {
-			opening: 'Opening the model',
-			comparing: 'Comparing weights and biases',
-			writing: 'Writing the folded model',
-			loading: 'Loading it into the runtime',
-			running: 'Running the model',
-			verifying: 'Recomputing the layers',
-		} as Readonly<Record<string, string>>,
 		progress: (stage: string, done: number, total: number) =>
 			total > 1 ? `${stage}: ${formatInteger(done)} of ${formatInteger(total)}` : `${stage}…`,
 		cancel: 'Cancel',
@@ -170,62 +163,6 @@ export const strings = {
 		pending: 'pending',
 	},
 	severity: { error: 'Error', warning: 'Warning', info: 'Note' } satisfies Record<Severity, string>,
-	badges: {
-		'non-finite': 'not finite',
-		'negative-variance': 'variance < 0',
-		'zero-variance': 'variance 0',
-		'never-updated': 'never updated',
-		'dead-channel': 'dead',
-		'constant-channel': 'always 0',
-		'epsilon-dominated': 'ε dominates',
-		'exploding-scale': 'exploding',
-		'training-mode': 'training mode',
-		'per-activation': 'per activation',
-		'statistics-drift': 'drift',
-		'recompute-mismatch': 'wrong result',
-		'runtime-fusion-mismatch': 'wrong fusion',
-		'unused-by-runtime': 'unused',
-	} satisfies Record<FindingCode, string>,
-	/** Codes that mean something milder when they are merely a note. */
-	notes: {
-		'constant-channel': {
-			badge: 'fixed sign',
-			advice:
-				'Nothing to repair. When pruning or quantizing: what follows does nothing to these channels, or gets a constant from them.',
-		},
-		'never-updated': {
-			badge: 'mean 0, variance 1',
-			advice:
-				'Nothing to repair where a converter did it on purpose; otherwise export again from the trained checkpoint.',
-		},
-	} as Readonly<Partial<Record<FindingCode, { readonly badge: string; readonly advice: string }>>>,
-	advice: {
-		'non-finite':
-			'Look at the training run: one such value makes the whole channel unusable. Re-export from an earlier checkpoint.',
-		'negative-variance':
-			'A variance cannot be negative. The file was probably rewritten by a tool, or its tensors were swapped: compare with the original.',
-		'zero-variance': 'The channel never varied in training. Check that its input is not cut off or masked.',
-		'never-updated':
-			'Were the weights exported before training, or was the layer frozen? Export again from the trained checkpoint.',
-		'dead-channel': 'Nothing of the input passes. Candidates for pruning, together with the filters that feed them.',
-		'constant-channel':
-			'Nothing of these channels gets past the ReLU. Candidates for pruning, together with the filters that feed them.',
-		'epsilon-dominated':
-			'Epsilon, not the data, sets the scale here. A conversion that uses another epsilon changes the result most in these channels.',
-		'exploding-scale':
-			'Outliers like this break per-tensor int8. Quantize per channel, or equalise the layer’s channels first.',
-		'training-mode':
-			'The layer normalises with the statistics of each batch. Export in inference mode unless that is intended.',
-		'per-activation':
-			'spatial=0 keeps a statistic for each position. Most converters and runtimes refuse or misread it.',
-		'statistics-drift':
-			'The running statistics do not fit this input. With real data: recalibrate, or check the preprocessing. With random input it only says that noise is not your data.',
-		'recompute-mismatch':
-			'The runtime’s result lies outside what rounding explains. Run again, then try without graph optimizations.',
-		'runtime-fusion-mismatch':
-			'Correct without graph optimizations, wrong with them. Lower the optimization level, or update the runtime.',
-		'unused-by-runtime': 'No output of the model depends on it.',
-	} satisfies Record<FindingCode, string>,
 	detail: {
 		label: (name: string) => `Layer ${name}`,
 		position: (index: number, all: number) => `Layer ${formatInteger(index)} of ${formatInteger(all)}`,
@@ -275,26 +212,6 @@ export const strings = {
 	fold: {
 		into: (node: string) => `Folds into ${node}: its weights can take over this layer exactly, up to rounding.`,
 		not: 'Cannot be folded: ',
-		reasons: {
-			'several-consumers': 'the convolution’s output is used elsewhere too',
-			'graph-output': 'the convolution’s output is an output of the graph',
-			'training-mode': 'the layer is in training mode',
-			'per-activation': 'it keeps a statistic for each activation',
-			'dynamic-parameter': 'a parameter is not a constant',
-			'invalid-variance': 'a value is not finite, or variance + epsilon is not positive',
-			'no-linear-operator': 'no linear operator stands in front of it',
-			'operator-between': 'another operator stands between it and the one that could take it in',
-			'padded-forward-fold': 'the convolution after it pads its input',
-			'shared-weight': 'the weight is shared with another node (foldable with a copy of it)',
-			'mixed-types': 'the data types differ',
-			rank: 'the rank is not supported',
-			'parameter-shape': 'the parameters are not one value for each channel of the convolution',
-			overridable: 'a constant is only the default of a graph input, which a caller may feed',
-			'cyclic-graph': 'the graph has a cycle',
-			'bias-shape': 'the bias is not one value for each channel',
-			'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
-			'inside-function': 'it stands in a model-local function, which other calls share',
-		} as Readonly<Record<string, string>>,
 	},
 	channel: {
 		name: (channel: number) => `channel ${formatInteger(channel)}`,

@@ -1,4 +1,5 @@
-import type { Normalization, Recompute, Severity } from '../../core/report/types.js';
+import type { Severity } from '../../core/report/severity.js';
+import type { Normalization, Recompute } from '../../core/report/types.js';
 import { type ElementBuilder, svgElement } from './dom.js';
 
 /** Small 16 px outlines in the style of VS Code's own; each has a shape of its own, colour only supports it. */

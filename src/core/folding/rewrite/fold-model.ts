@@ -2,6 +2,7 @@ import { findLayers } from '../../batchnorm/find.js';
 import type { Model } from '../../onnx/model.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import type { Edit } from '../../onnx/write/edit.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import type { FoldedLayer, KeptLayer } from '../../report/fold-result.js';
 import { layerParameters, sum } from '../diagnosis/observed/fold-case.js';
 import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
@@ -10,7 +11,6 @@ import type { OperatorWeights } from '../operators/weights.js';
 import { type FoldStep, foldSteps } from '../targets/fold-steps.js';
 import { foldForward } from '../targets/forward.js';
 import { type FoldNetwork, readFoldNetwork } from '../targets/network.js';
-import type { FoldReason } from '../targets/reasons.js';
 import type { FoldTarget } from '../targets/target.js';
 import { FoldEditor } from './fold-editor.js';
 

@@ -2,11 +2,12 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isDefault } from '../../onnx/graph/constants.js';
 import { bodies } from '../../onnx/graph/scope.js';
 import type { Graph } from '../../onnx/model.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import { hasOwnBias, isQuantized, type LinearOperator } from '../operators/linear.js';
 import { canFoldForward, forwardOperator, forwardReasons } from './forward.js';
 import type { FoldNetwork } from './network.js';
 import { wayReasons } from './path-reasons.js';
-import { type FoldReason, operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
+import { operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
 import type { FoldTarget } from './target.js';
 
 /** A layer that folds: back into the operator in front of it, or forward into the one behind. */

@@ -1,9 +1,9 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { OnnxError } from '../../onnx/errors.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import { hasSharedWeight } from '../operators/linear.js';
 import { foldSteps } from './fold-steps.js';
 import { type LayeredModel, readFoldNetwork } from './network.js';
-import type { FoldReason } from './reasons.js';
 
 export interface Foldability {
 	/** Name of the node that takes the layer in, its output's name where it has none; null: not foldable. */

@@ -2,12 +2,13 @@ import { affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import { type FoldParameters, type ForwardLayouts, forwardBias, scaleRows } from '../operators/expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
 import { type OperatorWeights, weightLayout } from '../operators/weights.js';
 import type { FoldNetwork } from './network.js';
-import { type FoldReason, linearMap } from './reasons.js';
+import { linearMap } from './reasons.js';
 
 /**
  * The operator that a layer can be folded forward into: the only reader of its output, which nobody else sees.

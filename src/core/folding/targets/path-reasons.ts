@@ -1,6 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Node } from '../../onnx/model.js';
-import type { FoldReason } from './reasons.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import type { FoldTarget } from './target.js';
 import { MOVING } from './walk-path.js';
 

@@ -4,38 +4,12 @@ import { PARAMETER_NAMES, parameterValues } from '../../batchnorm/parameters.js'
 import { isConstant, isDefault } from '../../onnx/graph/constants.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
+import type { FoldReason } from '../../report/fold-reasons.js';
 import { channelCount } from '../operators/layout.js';
 import { linearOperator, recordOf } from '../operators/linear.js';
 import { isPerChannel, weightLayout } from '../operators/weights.js';
 import { hasCycle } from './cycle.js';
 import { layerNodes } from './layer-nodes.js';
-
-/** Why a layer cannot be folded into the linear operator in front of it (or, failing that, behind it). */
-export type FoldReason =
-	| 'several-consumers'
-	| 'graph-output'
-	| 'training-mode'
-	| 'per-activation'
-	| 'dynamic-parameter'
-	| 'invalid-variance'
-	| 'no-linear-operator'
-	| 'operator-between'
-	| 'padded-forward-fold'
-	/** No obstacle: the weight serves another node too and has to be copied. */
-	| 'shared-weight'
-	| 'mixed-types'
-	| 'rank'
-	/** Parameters that are not of the shape [C], or not as many as the operator has output channels: an invalid model. */
-	| 'parameter-shape'
-	/** The nodes wait for each other: an invalid model. */
-	| 'cyclic-graph'
-	/** A bias with one value an output element, or an example, cannot be scaled channel by channel. */
-	| 'bias-shape'
-	| 'zero-alpha'
-	/** A constant is only the default of a graph input: a caller who feeds another value means that one. */
-	| 'overridable'
-	/** Calls of a function share its nodes. */
-	| 'inside-function';
 
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Nodes looked at behind a layer to tell "another operator between" from "nothing linear in front". */

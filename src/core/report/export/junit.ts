@@ -1,12 +1,12 @@
 import { escapeMarkup, shorten, visible } from '../../text/names.js';
-import type { Finding, LayerReport, Report, Severity } from '../types.js';
+import { type Severity, severityRank } from '../severity.js';
+import type { Finding, LayerReport, Report } from '../types.js';
 
 export interface JunitOptions {
 	/** Least severity of a finding that fails its layer. */
 	readonly failOn: Severity | 'never';
 }
 
-const SEVERITIES: readonly Severity[] = ['info', 'warning', 'error'];
 const MAX_NAME = 300;
 const MAX_MESSAGE = 2000;
 
@@ -20,8 +20,7 @@ interface Case {
  * `failOn` on, skipped where it could not be recomputed and nothing else is wrong; and one for the model as a whole.
  */
 export function toJunit(report: Report, { failOn }: JunitOptions): string {
-	const fails = ({ severity }: Finding) =>
-		failOn !== 'never' && SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(failOn);
+	const fails = ({ severity }: Finding) => failOn !== 'never' && severityRank(severity) >= severityRank(failOn);
 	const cases = [modelCase(report, fails), ...report.layers.map((layer, index) => layerCase(layer, index, fails))];
 	const count = (outcome: Case['outcome']) => cases.filter((one) => one.outcome === outcome).length;
 	const seconds = (report.run.milliseconds.total ?? 0) / 1000;

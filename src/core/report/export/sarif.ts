@@ -1,7 +1,8 @@
 import { shorten, visible } from '../../text/names.js';
+import { FINDING_CODES, FINDINGS } from '../findings.js';
 import type { JsonObject } from '../json.js';
-import type { Finding, Report, Severity } from '../types.js';
-import { RULE_CODES, RULES } from './rules.js';
+import type { Severity } from '../severity.js';
+import type { Finding, Report } from '../types.js';
 
 export interface SarifOptions {
 	/** The model as a URI reference; relative ones are resolved against the checkout by CI systems. */
@@ -32,9 +33,14 @@ function driver(version: string): JsonObject {
 	return {
 		name: 'BatchNorm Lens',
 		semanticVersion: version,
-		rules: RULE_CODES.map((id) => {
-			const { title, help } = RULES[id];
-			return { id, shortDescription: { text: `${title}.` }, fullDescription: { text: help }, help: { text: help } };
+		rules: FINDING_CODES.map((id) => {
+			const { title, help, advice } = FINDINGS[id];
+			return {
+				id,
+				shortDescription: { text: `${title}.` },
+				fullDescription: { text: help },
+				help: { text: `${help} ${advice}` },
+			};
 		}),
 	};
 }
@@ -55,7 +61,7 @@ function result({ code, severity, channels, message }: Finding, layer: string, u
 	const physicalLocation = { artifactLocation: { uri }, region: { startLine: 1 } };
 	return {
 		ruleId: code,
-		ruleIndex: RULE_CODES.indexOf(code),
+		ruleIndex: FINDING_CODES.indexOf(code),
 		level: LEVELS[severity],
 		message: { text: escapeMessage(`${name === '' ? '' : `${name}: `}${plain(message, MAX_MESSAGE)}`) },
 		locations: [{ physicalLocation, ...logical }],

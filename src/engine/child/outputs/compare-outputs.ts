@@ -1,5 +1,6 @@
 import type { Comparison, OutputComparison } from '../../../core/report/comparison.js';
-import type { CompareOptions, Stage } from '../../../protocol/host-engine.js';
+import type { Stage } from '../../../core/report/stages.js';
+import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
 import { type Feeds, planInputs } from '../inputs/inputs.js';
 import { loadModel } from '../model/load-model.js';

@@ -1,8 +1,9 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../../core/report/run-choices.js';
+import type { Stage as Progress } from '../../../core/report/stages.js';
 import type { RunInput } from '../../../core/report/types.js';
 import type { Kernel } from '../../../kernel/types.js';
-import type { InspectOptions, Stage as Progress } from '../../../protocol/host-engine.js';
+import type { InspectOptions } from '../../../protocol/host-engine.js';
 import type { LayerChecker } from '../check/layer-checker.js';
 import { symbolsOf } from '../inputs/dimensions.js';
 import { type Feeds, type InputPlan, planInputs } from '../inputs/inputs.js';

@@ -1,7 +1,7 @@
+import { findingWords } from '../../../core/report/findings.js';
 import type { LayerReport } from '../../../core/report/types.js';
 import type { PointData } from '../../plots/plotly.js';
 import { layerFacts } from '../../shared/layer-facts.js';
-import { badge } from '../../text/finding-words.js';
 import { strings } from '../../text/strings.js';
 
 /** What the pointer reads about a channel; its rows are shared by all traces of a figure. */
@@ -27,7 +27,7 @@ export function channelHover(layer: LayerReport, values: readonly HoverValue[]):
 		template: `${channel}${lines.join('')}%{customdata[${values.length + 1}]}<extra></extra>`,
 		rows: Array.from({ length: size }, (_, c): PointData => {
 			const found = flags.get(c) ?? [];
-			const names = found.map((finding) => `<br>${badge(finding)}`).join('');
+			const names = found.map((finding) => `<br>${findingWords(finding).badge}`).join('');
 			return [c, ...values.map((series) => series.values[c] ?? Number.NaN), names];
 		}),
 	};

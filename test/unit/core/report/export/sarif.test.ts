@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Ajv } from 'ajv';
-import { RULE_CODES } from '../../../../../src/core/report/export/rules.js';
 import { toSarif } from '../../../../../src/core/report/export/sarif.js';
+import { FINDING_CODES } from '../../../../../src/core/report/findings.js';
 import type { Report } from '../../../../../src/core/report/types.js';
 import { root } from '../../../../workbench/paths.mjs';
 import { DANGEROUS, hostileReport } from '../../../support/hostile.js';
@@ -66,10 +66,10 @@ test('a rule for each code, a result for each finding', () => {
 	);
 	assert.deepEqual(
 		tool.driver.rules.map(({ id }) => id),
-		RULE_CODES,
+		FINDING_CODES,
 	);
 	assert.deepEqual(
-		results.map(({ ruleId, ruleIndex, level, message }) => [ruleId, RULE_CODES[ruleIndex], level, message.text]),
+		results.map(({ ruleId, ruleIndex, level, message }) => [ruleId, FINDING_CODES[ruleIndex], level, message.text]),
 		[
 			['recompute-mismatch', 'recompute-mismatch', 'error', 'All differ.'],
 			['dead-channel', 'dead-channel', 'warning', 'features.1: Channel 1 is dead.'],

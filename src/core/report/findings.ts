@@ -1,0 +1,189 @@
+/** Words of one finding for every surface: page, tree, Problems, terminal, exports. */
+export interface FindingWords {
+	/** Title of the rule, a few words: "Dead channel". */
+	readonly title: string;
+	/** Two or three words for tables and plots: "dead". */
+	readonly badge: string;
+	/**
+	 * Predicate of the summary's clause about one layer and about several: "1 layer has dead channels", "3 layers have …".
+	 * Absent if the summary leaves the finding out.
+	 */
+	readonly clause?: readonly [one: string, several: string];
+	/** Meaning and consequence, one or two sentences. */
+	readonly help: string;
+	/** Next step, one or two sentences. */
+	readonly advice: string;
+}
+
+interface FindingEntry extends FindingWords {
+	/** Words of special meanings, where they differ from the entry's. */
+	readonly meanings?: Readonly<Record<string, Partial<FindingWords>>>;
+	/** True if only a run of the model can find it. */
+	readonly needsRun?: true;
+}
+
+/**
+ * Catalogue of findings. The order is that of sentences, the gravest first. To add a finding, add its entry here, its code
+ * to schema.json, and the rule that reports it; every surface reads its words from here.
+ */
+export const FINDINGS = {
+	'recompute-mismatch': {
+		title: 'The runtime computes something else',
+		badge: 'wrong result',
+		help: 'The output of the runtime differs from the float64 recomputation by more than rounding.',
+		advice: 'Run again, then try without graph optimizations. Report it to the runtime with this model.',
+		needsRun: true,
+	},
+	'non-finite': {
+		title: 'Values that are NaN or infinite',
+		badge: 'not finite',
+		clause: ['has values that are NaN or infinite', 'have values that are NaN or infinite'],
+		help: 'The channel outputs NaN or infinity for every input. Look for divergence in training or an overflow in conversion.',
+		advice:
+			'Look at the training run: one such value makes the whole channel unusable. Export again from an earlier checkpoint.',
+	},
+	'negative-variance': {
+		title: 'Negative running variance',
+		badge: 'variance < 0',
+		clause: ['has a negative variance', 'have a negative variance'],
+		help: 'No data has a negative variance: the file was damaged or parameters were swapped in conversion.',
+		advice: 'Compare with the original: a tool probably rewrote the file or swapped its tensors.',
+	},
+	'zero-variance': {
+		title: 'Running variance of zero',
+		badge: 'variance 0',
+		clause: ['has channels of zero variance', 'have channels of zero variance'],
+		help: 'The channel was constant in training: scale is gamma / sqrt(epsilon), so any change of its input is magnified.',
+		advice: 'Check that the input of the channel is not cut off or masked.',
+	},
+	'runtime-fusion-mismatch': {
+		title: 'A fusion of the runtime changes the result',
+		badge: 'wrong fusion',
+		clause: [
+			'is computed wrongly with the default optimizations of the runtime',
+			'are computed wrongly with the default optimizations of the runtime',
+		],
+		help: 'With its graph optimizations the runtime computes something else than without them.',
+		advice: 'Lower the optimization level, or update the runtime.',
+		needsRun: true,
+	},
+	'training-mode': {
+		title: 'Layer in training mode',
+		badge: 'training mode',
+		clause: ['is in training mode', 'are in training mode'],
+		help: 'It normalizes with the statistics of the batch, so each result depends on the rest of its batch.',
+		advice: 'Export in inference mode unless training mode is intended.',
+	},
+	'never-updated': {
+		title: 'Statistics that were never trained',
+		badge: 'never updated',
+		clause: ['was never trained', 'were never trained'],
+		help: 'Running mean 0 and variance 1 are the initial values of a layer. Load the trained weights, or run in training mode before exporting.',
+		advice:
+			'Export again from the trained checkpoint. The weights were exported before training, or the layer was frozen.',
+		meanings: {
+			/** Mean 0 and variance 1, but trained gamma or beta. */
+			'identity-statistics': {
+				title: 'Running mean 0 and variance 1',
+				badge: 'mean 0, variance 1',
+				advice:
+					'No repair is needed if a converter did it on purpose. Otherwise export again from the trained checkpoint.',
+			},
+		},
+	},
+	'statistics-drift': {
+		title: 'Running statistics that do not fit the data',
+		badge: 'drift',
+		clause: ['does not fit the data', 'do not fit the data'],
+		help: 'The given input differs from the training data in its statistics.',
+		advice: 'Check the preprocessing of the input, or compute the running statistics again from your data.',
+		needsRun: true,
+	},
+	'exploding-scale': {
+		title: 'Exploding scale',
+		badge: 'exploding',
+		clause: ['has exploding scales', 'have exploding scales'],
+		help: 'The scale is far above that of the other channels: folded weights lose accuracy when they are quantized per tensor.',
+		advice: 'Quantize per channel, or equalize the channels of the layer first.',
+	},
+	'dead-channel': {
+		title: 'Dead channel',
+		badge: 'dead',
+		clause: ['has dead channels', 'have dead channels'],
+		help: 'Gamma is about 0, so the channel outputs beta for every input. It can be pruned.',
+		advice: 'Prune these channels together with the filters that feed them.',
+	},
+	'constant-channel': {
+		title: 'Channel that is always 0 behind the ReLU',
+		badge: 'always 0',
+		clause: ['has channels that are always 0', 'have channels that are always 0'],
+		help: 'The ReLU behind the layer outputs 0 for every usual input. The channel can be pruned.',
+		advice: 'Prune these channels together with the filters that feed them: the ReLU passes none of their values.',
+		meanings: {
+			'gamma-zero': {
+				title: 'Constant channel: gamma is about 0',
+				badge: 'constant',
+				clause: ['has constant channels', 'have constant channels'],
+				help: 'Gamma is about 0 and beta is not, so the channel outputs the constant beta.',
+				advice: 'No repair is needed. When pruning, move the constant into the bias of the next operator.',
+			},
+			'never-cut': {
+				title: 'Channel that the ReLU never cuts',
+				badge: 'never cut',
+				clause: ['has channels that the ReLU never cuts', 'have channels that the ReLU never cuts'],
+				help: 'The ReLU behind the layer changes no usual value of the channel.',
+				advice: 'No repair is needed. The ReLU can be dropped for these channels.',
+			},
+		},
+	},
+	'unused-by-runtime': {
+		title: 'Not used by the runtime',
+		badge: 'unused',
+		clause: ['is not used by the runtime', 'are not used by the runtime'],
+		help: 'No output of the model depends on the layer.',
+		advice: 'Remove the layer, or make its result an output of the graph if it is wanted.',
+	},
+	'epsilon-dominated': {
+		title: 'Variance below epsilon',
+		badge: 'ε dominates',
+		help: 'Epsilon, not the data, sets the scale of the channel: a tool with another epsilon computes another result.',
+		advice: 'Make sure that every conversion keeps epsilon. Another epsilon changes the result most in these channels.',
+	},
+	'per-activation': {
+		title: 'One mean and variance for each activation',
+		badge: 'per activation',
+		help: 'The layer does not normalize over the spatial axes (spatial=0, or a flattened input): most runtimes cannot do that, and it cannot fold.',
+		advice: 'Check that the target runtime supports spatial=0. Most converters refuse or misread it.',
+	},
+} as const satisfies Readonly<Record<string, FindingEntry>>;
+
+export type FindingCode = keyof typeof FINDINGS;
+
+/** Special meanings of codes that have several, for example of constant-channel: a channel that the ReLU never cuts. */
+export const FINDING_MEANINGS = ['identity-statistics', 'gamma-zero', 'never-cut'] as const;
+
+export type FindingMeaning = (typeof FINDING_MEANINGS)[number];
+
+export interface FindingKey {
+	readonly code: FindingCode;
+	/** Absent for the usual meaning of the code. */
+	readonly meaning?: FindingMeaning;
+}
+
+/** All codes, in the order of sentences. */
+export const FINDING_CODES = Object.keys(FINDINGS) as readonly FindingCode[];
+
+/** Returns the words for a finding, those of its special meaning first. A code of a later version gets its code as words. */
+export function findingWords({ code, meaning }: FindingKey): FindingWords {
+	const entry: FindingEntry | undefined = FINDINGS[code];
+	if (entry === undefined) {
+		return { title: code, badge: code, help: '', advice: '' };
+	}
+	return { ...entry, ...(meaning && entry.meanings?.[meaning]) };
+}
+
+/** True if only a run of the model can report this code. */
+export function needsRun(code: FindingCode): boolean {
+	const entry: FindingEntry = FINDINGS[code];
+	return entry.needsRun === true;
+}
