@@ -8,7 +8,8 @@ import { type Inflate, ZipArchive } from './zip/archive.js';
 
 /** Format of a file, decided by its content. */
 export type DetectedFormat =
-	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch' | 'torchscript' | 'pytorch-legacy' | 'hdf5' | 'keras' }
+	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'hdf5' | 'keras' }
+	| { readonly kind: 'pytorch' | 'torchscript'; readonly archive: ZipArchive }
 	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
 	| { readonly kind: 'other'; readonly is: string };
 
@@ -86,7 +87,7 @@ function describeOther(head: Uint8Array, latin1: string): DetectedFormat {
 function detectZip(archive: ZipArchive): DetectedFormat {
 	const pickle = findPickle(archive.names);
 	if (pickle) {
-		return { kind: pickle.script ? 'torchscript' : 'pytorch' };
+		return { kind: pickle.script ? 'torchscript' : 'pytorch', archive };
 	}
 	if (archive.has('config.json') && archive.has('model.weights.h5')) {
 		return { kind: 'keras' };

@@ -17,14 +17,16 @@ export interface CheckpointLimits {
 	readonly zipEntries: number;
 	/** Bytes of a zip's central directory: about 80 an entry. */
 	readonly zipDirectoryBytes: number;
-	/** Bytes of one pickle. A tensor takes about 150, so this is enough for 400,000. */
+	/** Bytes of one pickle. A tensor takes about 150. */
 	readonly pickleBytes: number;
 	/** Opcodes of one pickle. A tensor takes about 40. */
 	readonly pickleOperations: number;
-	/** Lists, tuples, dictionaries and objects of one pickle, about 60 bytes each. A tensor takes about 7. */
+	/** References to containers, objects and texts in one pickle, about 60 bytes each. A tensor takes about 15. */
 	readonly pickleRecords: number;
 	/** Entries of a pickle's memo. A tensor takes about 9. */
 	readonly pickleMemo: number;
+	/** Values on a pickle's stack. Python writes at most 1,000 items of a list at a time, PyTorch's C++ code all of them. */
+	readonly pickleStack: number;
 	/** Marks on a pickle's stack at the same time: containers inside containers. */
 	readonly pickleMarks: number;
 	/** Bytes of one integer. Python's own are unlimited, and text for them takes quadratic time. */
@@ -37,16 +39,17 @@ export interface CheckpointLimits {
 
 export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
 	headerBytes: 100_000_000,
-	tensors: 400_000,
+	tensors: 200_000,
 	nameBytes: 65_536,
 	rank: 64,
 	tensorBytes: 2 ** 31 - 1,
 	zipEntries: 500_000,
 	zipDirectoryBytes: 2 ** 26,
-	pickleBytes: 2 ** 26,
-	pickleOperations: 20_000_000,
-	pickleRecords: 3_000_000,
-	pickleMemo: 4_000_000,
+	pickleBytes: 2 ** 25,
+	pickleOperations: 10_000_000,
+	pickleRecords: 4_000_000,
+	pickleMemo: 2_000_000,
+	pickleStack: 1_000_000,
 	pickleMarks: 10_000,
 	integerBytes: 256,
 	treeDepth: 100,

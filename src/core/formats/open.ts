@@ -2,13 +2,18 @@ import type { ByteSource } from '../onnx/source.js';
 import type { Checkpoint } from './checkpoint.js';
 import { detectFormat } from './detect.js';
 import { CheckpointError } from './errors.js';
-import type { CheckpointLimits } from './limits.js';
+import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from './limits.js';
+import { readLegacyCheckpoint } from './pytorch/legacy-container.js';
+import type { PytorchOptions } from './pytorch/read.js';
+import { readZipCheckpoint } from './pytorch/zip-container.js';
 import { readSafetensors } from './safetensors/read.js';
 import type { Inflate } from './zip/archive.js';
 
 export interface OpenOptions {
 	readonly inflate: Inflate;
 	readonly limits?: Partial<CheckpointLimits>;
+	/** Keys that lead to the part of a PyTorch file to read, for example ["ema"]; undefined chooses it. */
+	readonly part?: readonly string[];
 }
 
 /**
@@ -28,9 +33,16 @@ export async function openCheckpoint(source: ByteSource, options: OpenOptions): 
 			throw unreadable(source, 'an ONNX model, not a checkpoint');
 		case 'other':
 			throw unreadable(source, format.is);
-		default:
-			throw unreadable(source, 'a PyTorch checkpoint');
+		case 'pytorch':
+		case 'torchscript':
+			return readZipCheckpoint(source, format.archive, pytorchOptions(options));
+		case 'pytorch-legacy':
+			return readLegacyCheckpoint(source, pytorchOptions(options));
 	}
+}
+
+function pytorchOptions({ limits, part }: OpenOptions): PytorchOptions {
+	return { limits: { ...DEFAULT_CHECKPOINT_LIMITS, ...limits }, ...(part && { part }) };
 }
 
 /** @param is the end of a sentence "NAME is …" */
