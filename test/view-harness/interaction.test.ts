@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { parseWebviewMessage } from '../../src/host/model/webview-message.js';
+import { parsePageMessage } from '../../src/host/shared/page-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
 import { THEMES, type ThemeName } from './themes.js';
 
@@ -310,6 +310,6 @@ describe('images', () => {
 			const saved = (await received()).find((message) => message.type === 'save-image');
 			assert.ok(saved?.type === 'save-image');
 			assert.match(saved.name, /gamma-beta$/);
-			assert.ok(parseWebviewMessage({ ...saved, png: Uint8Array.from(Object.values(saved.png)) }));
+			assert.ok(parsePageMessage({ ...saved, png: Uint8Array.from(Object.values(saved.png)) }));
 		}));
 });

@@ -3,6 +3,8 @@ import type { RequestHooks } from '../../engine/client.js';
 import type { HostToComparison } from '../../protocol/host-comparison.js';
 import { describeError } from '../shared/describe-error.js';
 
+type Progress = Extract<HostToComparison, { type: 'progress' }>['progress'];
+
 /** What a comparison needs of its surroundings. */
 export interface ComparisonPorts {
 	/** @param swapped the roles of the two models are exchanged */
@@ -12,109 +14,109 @@ export interface ComparisonPorts {
 
 /** One pair of models: what is known of it, and what is under way. Knows no page; any number may listen. */
 export class ComparisonSession {
-	private readonly ports: ComparisonPorts;
-	private readonly listeners = new Set<(message: HostToComparison) => void>();
-	private known: Comparison | undefined;
-	private failure: string | undefined;
-	private progress: Extract<HostToComparison, { type: 'progress' }>['progress'] = null;
-	private abort: AbortController | undefined;
-	private exchanged = false;
+	readonly #ports: ComparisonPorts;
+	readonly #listeners = new Set<(message: HostToComparison) => void>();
+	#comparison: Comparison | undefined;
+	#problem: string | undefined;
+	#progress: Progress = null;
+	#abort: AbortController | undefined;
+	#swapped = false;
 
 	constructor(ports: ComparisonPorts) {
-		this.ports = ports;
+		this.#ports = ports;
 	}
 
 	get comparison(): Comparison | undefined {
-		return this.known;
+		return this.#comparison;
 	}
 
 	/** Why there is no comparison, or only an old one. */
 	get problem(): string | undefined {
-		return this.failure;
+		return this.#problem;
 	}
 
 	/** The roles of the two models are exchanged. */
 	get swapped(): boolean {
-		return this.exchanged;
+		return this.#swapped;
 	}
 
 	get running(): boolean {
-		return this.abort !== undefined;
+		return this.#abort !== undefined;
 	}
 
 	onMessage(listener: (message: HostToComparison) => void): () => void {
-		this.listeners.add(listener);
-		return () => this.listeners.delete(listener);
+		this.#listeners.add(listener);
+		return () => this.#listeners.delete(listener);
 	}
 
 	/** All that a page needs that begins to listen now. */
 	snapshot(): HostToComparison[] {
 		return [
-			...(this.known ? [{ type: 'comparison', comparison: this.known } as const] : []),
-			...(this.failure === undefined ? [] : [{ type: 'failure', message: this.failure } as const]),
-			...(this.progress ? [{ type: 'progress', progress: this.progress } as const] : []),
+			...(this.#comparison ? [{ type: 'comparison', comparison: this.#comparison } as const] : []),
+			...(this.#problem === undefined ? [] : [{ type: 'failure', message: this.#problem } as const]),
+			...(this.#progress ? [{ type: 'progress', progress: this.#progress } as const] : []),
 		];
 	}
 
 	/** Compares, instead of whatever is under way. Never rejects: a failure is a message. */
 	async run(order: 'same' | 'swapped' = 'same'): Promise<void> {
-		this.abort?.abort();
+		this.#abort?.abort();
 		const abort = new AbortController();
-		this.abort = abort;
-		this.exchanged = order === 'swapped' ? !this.exchanged : this.exchanged;
-		this.failure = undefined;
-		this.setProgress({ stage: 'opening', done: 0, total: 1 });
+		this.#abort = abort;
+		this.#swapped = order === 'swapped' ? !this.#swapped : this.#swapped;
+		this.#problem = undefined;
+		this.#setProgress({ stage: 'opening', done: 0, total: 1 });
 		const onEvent: RequestHooks['onEvent'] = (event) => {
-			if (event.type === 'progress' && this.abort === abort) {
-				this.setProgress({ stage: event.stage, done: event.done, total: event.total });
+			if (event.type === 'progress' && this.#abort === abort) {
+				this.#setProgress({ stage: event.stage, done: event.done, total: event.total });
 			}
 		};
 		try {
-			const comparison = await this.ports.compare(this.exchanged, { signal: abort.signal, onEvent });
-			if (this.abort === abort) {
-				this.known = comparison;
-				this.tell({ type: 'comparison', comparison });
+			const comparison = await this.#ports.compare(this.#swapped, { signal: abort.signal, onEvent });
+			if (this.#abort === abort) {
+				this.#comparison = comparison;
+				this.#emit({ type: 'comparison', comparison });
 			}
 		} catch (error) {
-			if (this.abort === abort) {
-				this.failure = describeError(error);
-				this.ports.log(this.failure);
-				this.tell({ type: 'failure', message: this.failure });
+			if (this.#abort === abort) {
+				this.#problem = describeError(error);
+				this.#ports.log(this.#problem);
+				this.#emit({ type: 'failure', message: this.#problem });
 			}
 		} finally {
-			if (this.abort === abort) {
-				this.abort = undefined;
-				this.setProgress(null);
+			if (this.#abort === abort) {
+				this.#abort = undefined;
+				this.#setProgress(null);
 			}
 		}
 	}
 
 	/** There is nothing to compare any more, for a reason from outside; what is under way ends. */
 	fail(message: string): void {
-		this.abort?.abort();
-		this.abort = undefined;
-		this.failure = message;
-		this.tell({ type: 'failure', message });
-		this.setProgress(null);
+		this.#abort?.abort();
+		this.#abort = undefined;
+		this.#problem = message;
+		this.#emit({ type: 'failure', message });
+		this.#setProgress(null);
 	}
 
 	cancel(): void {
-		this.abort?.abort();
+		this.#abort?.abort();
 	}
 
 	dispose(): void {
-		this.listeners.clear();
-		this.abort?.abort();
-		this.abort = undefined;
+		this.#listeners.clear();
+		this.#abort?.abort();
+		this.#abort = undefined;
 	}
 
-	private setProgress(progress: typeof this.progress): void {
-		this.progress = progress;
-		this.tell({ type: 'progress', progress });
+	#setProgress(progress: Progress): void {
+		this.#progress = progress;
+		this.#emit({ type: 'progress', progress });
 	}
 
-	private tell(message: HostToComparison): void {
-		for (const listener of this.listeners) {
+	#emit(message: HostToComparison): void {
+		for (const listener of this.#listeners) {
 			listener(message);
 		}
 	}

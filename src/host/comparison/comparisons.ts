@@ -8,19 +8,19 @@ export const COMPARISON_VIEW_TYPE = 'batchnormLens.comparison';
 
 /** The comparisons that are open, each in a tab of its own, and those that the last window left open. */
 export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Disposable {
-	private readonly services: HostServices;
-	private readonly extension: vscode.Uri;
-	private readonly open = new Map<vscode.WebviewPanel, OpenComparison>();
-	private readonly registration: vscode.Disposable;
+	readonly #services: HostServices;
+	readonly #extension: vscode.Uri;
+	readonly #open = new Map<vscode.WebviewPanel, OpenComparison>();
+	readonly #registration: vscode.Disposable;
 
 	constructor(services: HostServices, extension: vscode.Uri) {
-		this.services = services;
-		this.extension = extension;
-		this.registration = vscode.window.registerWebviewPanelSerializer(COMPARISON_VIEW_TYPE, this);
+		this.#services = services;
+		this.#extension = extension;
+		this.#registration = vscode.window.registerWebviewPanelSerializer(COMPARISON_VIEW_TYPE, this);
 	}
 
 	get sessions(): readonly ComparisonSession[] {
-		return Array.from(this.open.values(), ({ session }) => session);
+		return Array.from(this.#open.values(), ({ session }) => session);
 	}
 
 	/** Opens a tab and compares; resolves when there is something to see in it. */
@@ -29,7 +29,7 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		const panel = vscode.window.createWebviewPanel(COMPARISON_VIEW_TYPE, title, vscode.ViewColumn.Active, {
 			enableFindWidget: true,
 		});
-		await this.fill(panel, pair);
+		await this.#fill(panel, pair);
 	}
 
 	/** Fills a tab of the last window again: the files are compared as they are now, the page keeps what was chosen. */
@@ -42,21 +42,21 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		}
 		const pair = { original: vscode.Uri.parse(stored.original), deployed: vscode.Uri.parse(stored.deployed) };
 		// Not awaited: the tab counts as restored as soon as its page can be told of the comparison.
-		void this.fill(panel, pair);
+		void this.#fill(panel, pair);
 	}
 
 	dispose(): void {
-		this.registration.dispose();
-		for (const panel of [...this.open.keys()]) {
+		this.#registration.dispose();
+		for (const panel of [...this.#open.keys()]) {
 			panel.dispose();
 		}
 	}
 
-	private fill(panel: vscode.WebviewPanel, pair: ModelPair): Promise<void> {
-		const comparison = new OpenComparison({ panel, pair, services: this.services, extension: this.extension });
-		this.open.set(panel, comparison);
+	#fill(panel: vscode.WebviewPanel, pair: ModelPair): Promise<void> {
+		const comparison = new OpenComparison({ panel, pair, services: this.#services, extension: this.#extension });
+		this.#open.set(panel, comparison);
 		panel.onDidDispose(() => {
-			this.open.delete(panel);
+			this.#open.delete(panel);
 			comparison.dispose();
 		});
 		return comparison.start();

@@ -20,16 +20,16 @@ export interface OpenComparisonOptions {
 /** One pair of models in a tab of its own: compared when it is opened, and again when either file changes. */
 export class OpenComparison implements vscode.Disposable {
 	readonly session: ComparisonSession;
-	private readonly options: OpenComparisonOptions;
-	private readonly watched: readonly { readonly uri: vscode.Uri; readonly watcher: ModelWatcher }[];
-	private readonly disposables: readonly vscode.Disposable[];
+	readonly #options: OpenComparisonOptions;
+	readonly #watched: readonly { readonly uri: vscode.Uri; readonly watcher: ModelWatcher }[];
+	readonly #disposables: readonly vscode.Disposable[];
 
 	constructor(options: OpenComparisonOptions) {
-		this.options = options;
+		this.#options = options;
 		const { panel, pair, services, extension } = options;
 		const { log } = services;
 		this.session = new ComparisonSession({
-			compare: (swapped, hooks) => this.compare(swapped ? exchanged(pair) : pair, hooks),
+			compare: (swapped, hooks) => this.#compare(swapped ? exchanged(pair) : pair, hooks),
 			log: (line) => log.error(line),
 		});
 		const page = new ComparisonPanel({
@@ -39,30 +39,30 @@ export class OpenComparison implements vscode.Disposable {
 			pair: (swapped) => (swapped ? exchanged(pair) : pair),
 			log,
 		});
-		this.watched = [pair.original, pair.deployed].map((uri) => ({
+		this.#watched = [pair.original, pair.deployed].map((uri) => ({
 			uri,
-			watcher: new ModelWatcher(uri, (change) => this.fileChanged(uri, change)),
+			watcher: new ModelWatcher(uri, (change) => this.#fileChanged(uri, change)),
 		}));
-		this.disposables = [
+		this.#disposables = [
 			page,
 			this.session,
-			...this.watched.map(({ watcher }) => watcher),
+			...this.#watched.map(({ watcher }) => watcher),
 			vscode.workspace.onDidGrantWorkspaceTrust(() => void this.start()),
 		];
 	}
 
 	/** Compares the files as they are now. Never rejects. */
 	async start(): Promise<void> {
-		await Promise.all(this.watched.map(({ watcher }) => watcher.remember()));
-		await Promise.all([this.session.run(), this.watchExternalFiles()]);
+		await Promise.all(this.#watched.map(({ watcher }) => watcher.remember()));
+		await Promise.all([this.session.run(), this.#watchExternalFiles()]);
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	private async watchExternalFiles(): Promise<void> {
-		for (const { uri, watcher } of this.watched) {
+	async #watchExternalFiles(): Promise<void> {
+		for (const { uri, watcher } of this.#watched) {
 			const model = await loadModel(uri).catch(() => undefined);
 			// A file that cannot be read has none, and the comparison says why.
 			await watcher.setExternalFiles(model?.externalFiles ?? []);
@@ -70,16 +70,16 @@ export class OpenComparison implements vscode.Disposable {
 	}
 
 	/** Running hands the files to native code: only with the user's trust in where they come from. */
-	private async compare({ original, deployed }: ModelPair, hooks: RequestHooks): Promise<Comparison> {
+	async #compare({ original, deployed }: ModelPair, hooks: RequestHooks): Promise<Comparison> {
 		const { batch, seed } = readSettings(original);
 		const run = vscode.workspace.isTrusted;
 		const models = { original: await locateModel(original), deployed: await locateModel(deployed) };
-		const comparison = await this.options.services.engine.compare(models, { run, batch, seed }, hooks);
+		const comparison = await this.#options.services.engine.compare(models, { run, batch, seed }, hooks);
 		const reason = vscode.l10n.t('The models were not run because this workspace is not trusted.');
 		return run ? comparison : { ...comparison, outputs: { status: 'skipped', reason } };
 	}
 
-	private fileChanged(uri: vscode.Uri, change: 'changed' | 'deleted'): void {
+	#fileChanged(uri: vscode.Uri, change: 'changed' | 'deleted'): void {
 		if (change === 'changed') {
 			void this.start();
 		} else {

@@ -8,52 +8,52 @@ const INTERVAL_MILLISECONDS = 100;
 
 /** Sends a page its messages, those of a run in batches, without what has been overtaken before it was sent. */
 export class MessageQueue {
-	private readonly post: (message: HostToWebview) => PromiseLike<unknown>;
-	private waiting: readonly HostToWebview[] = [];
-	private timer: NodeJS.Timeout | undefined;
+	readonly #post: (message: HostToWebview) => PromiseLike<unknown>;
+	#waiting: readonly HostToWebview[] = [];
+	#timer: NodeJS.Timeout | undefined;
 	/** The batch on its way: the next one waits for it, so that a page slower than the engine is not flooded. */
-	private sending: object | undefined;
-	private urgent = false;
+	#sending: object | undefined;
+	#urgent = false;
 
 	/** @param post may reject, and may never settle once {@link clear} was called. */
 	constructor(post: (message: HostToWebview) => PromiseLike<unknown>) {
-		this.post = post;
+		this.#post = post;
 	}
 
 	push(message: HostToWebview): void {
-		this.waiting = [...this.waiting.filter((earlier) => !overtakes(message, earlier)), message];
-		this.urgent ||= message.type !== 'layer' && message.type !== 'progress';
-		this.proceed();
+		this.#waiting = [...this.#waiting.filter((earlier) => !overtakes(message, earlier)), message];
+		this.#urgent ||= message.type !== 'layer' && message.type !== 'progress';
+		this.#proceed();
 	}
 
 	/** Forgets what was not sent: the page is gone, or asks for everything anew. */
 	clear(): void {
-		clearTimeout(this.timer);
-		this.timer = undefined;
-		this.waiting = [];
-		this.sending = undefined;
-		this.urgent = false;
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.#waiting = [];
+		this.#sending = undefined;
+		this.#urgent = false;
 	}
 
-	private proceed(): void {
-		if (this.sending || this.waiting.length === 0) {
+	#proceed(): void {
+		if (this.#sending || this.#waiting.length === 0) {
 			return;
 		}
-		if (this.urgent) {
-			this.send();
+		if (this.#urgent) {
+			this.#send();
 		} else {
-			this.timer ??= setTimeout(() => this.send(), INTERVAL_MILLISECONDS);
+			this.#timer ??= setTimeout(() => this.#send(), INTERVAL_MILLISECONDS);
 		}
 	}
 
-	private send(): void {
-		const batch = this.waiting;
+	#send(): void {
+		const batch = this.#waiting;
 		this.clear();
-		this.sending = batch;
-		Promise.allSettled(batch.map((message) => this.post(message))).then(() => {
-			if (this.sending === batch) {
-				this.sending = undefined;
-				this.proceed();
+		this.#sending = batch;
+		Promise.allSettled(batch.map((message) => this.#post(message))).then(() => {
+			if (this.#sending === batch) {
+				this.#sending = undefined;
+				this.#proceed();
 			}
 		});
 	}

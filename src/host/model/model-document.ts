@@ -32,22 +32,22 @@ const TABLE_PATIENCE_MILLISECONDS = 800;
 export class ModelDocument implements vscode.CustomDocument {
 	readonly uri: vscode.Uri;
 	readonly session: ModelSession;
-	private readonly disposed = new vscode.EventEmitter<void>();
-	readonly onDidDispose = this.disposed.event;
+	readonly #disposed = new vscode.EventEmitter<void>();
+	readonly onDidDispose = this.#disposed.event;
 	/** To be called when a page has the table on screen. */
 	readonly tableShown: () => void;
-	private readonly firstTable: Promise<void>;
-	private readonly watcher: ModelWatcher;
-	private readonly disposables: vscode.Disposable[];
-	private readonly services: ModelServices;
-	private closed = false;
+	readonly #firstTable: Promise<void>;
+	readonly #watcher: ModelWatcher;
+	readonly #disposables: vscode.Disposable[];
+	readonly #services: ModelServices;
+	#closed = false;
 
 	constructor(uri: vscode.Uri, services: ModelServices) {
 		const { engine, log, memory } = services;
 		this.uri = uri;
-		this.services = services;
+		this.#services = services;
 		let tableShown = () => {};
-		this.firstTable = new Promise((resolve) => {
+		this.#firstTable = new Promise((resolve) => {
 			const timer = setTimeout(resolve, TABLE_PATIENCE_MILLISECONDS);
 			tableShown = () => {
 				clearTimeout(timer);
@@ -63,12 +63,12 @@ export class ModelDocument implements vscode.CustomDocument {
 			log: (line: string) => log.error(line),
 		};
 		this.session = new ModelSession(ports, memory.get(uri.toString()));
-		this.watcher = new ModelWatcher(uri, (change) => this.fileChanged(change));
-		this.disposables = [
-			this.watcher,
+		this.#watcher = new ModelWatcher(uri, (change) => this.#fileChanged(change));
+		this.#disposables = [
+			this.#watcher,
 			vscode.workspace.onDidGrantWorkspaceTrust(() => {
 				this.session.showForm();
-				this.runIfWanted();
+				this.#runIfWanted();
 			}),
 			vscode.workspace.onDidChangeConfiguration((event) => {
 				if (READ_SETTINGS.some((name) => event.affectsConfiguration(`batchnormLens.${name}`, uri))) {
@@ -81,12 +81,12 @@ export class ModelDocument implements vscode.CustomDocument {
 
 	/** Shows the structure and, where settings and trust allow, runs the model. Never rejects. */
 	async open(): Promise<void> {
-		await this.watcher.remember();
+		await this.#watcher.remember();
 		if (await this.session.load()) {
-			await this.watcher.setExternalFiles(this.session.model?.externalFiles ?? []);
-			await this.firstTable;
-			if (!this.closed && !this.session.running) {
-				this.runIfWanted();
+			await this.#watcher.setExternalFiles(this.session.model?.externalFiles ?? []);
+			await this.#firstTable;
+			if (!this.#closed && !this.session.running) {
+				this.#runIfWanted();
 			}
 		}
 	}
@@ -94,7 +94,7 @@ export class ModelDocument implements vscode.CustomDocument {
 	/** Plans the runs to come, and remembers it for the next time that the model is opened. */
 	async plan(plan: RunPlan): Promise<void> {
 		this.session.plan = plan;
-		await this.services.memory.set(this.uri.toString(), plan);
+		await this.#services.memory.set(this.uri.toString(), plan);
 	}
 
 	/** Runs the model as planned; one that could not be read is tried again first. */
@@ -105,15 +105,15 @@ export class ModelDocument implements vscode.CustomDocument {
 	}
 
 	dispose(): void {
-		this.closed = true;
+		this.#closed = true;
 		this.tableShown();
 		this.session.dispose();
-		vscode.Disposable.from(...this.disposables).dispose();
-		this.disposed.fire();
-		this.disposed.dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
+		this.#disposed.fire();
+		this.#disposed.dispose();
 	}
 
-	private runIfWanted(): void {
+	#runIfWanted(): void {
 		if (readSettings(this.uri).runOnOpen) {
 			void this.session.run();
 		} else {
@@ -121,7 +121,7 @@ export class ModelDocument implements vscode.CustomDocument {
 		}
 	}
 
-	private fileChanged(change: 'changed' | 'deleted'): void {
+	#fileChanged(change: 'changed' | 'deleted'): void {
 		if (change === 'changed') {
 			void this.open();
 		} else {

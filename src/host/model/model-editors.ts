@@ -16,29 +16,29 @@ interface ShownModel {
 
 /** The custom editor for models, and the models it has open. */
 export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDocument>, vscode.Disposable {
-	private readonly services: ModelServices;
-	private readonly extension: vscode.Uri;
-	private readonly open = new Set<ModelDocument>();
-	private readonly opened = new vscode.EventEmitter<ModelDocument>();
+	readonly #services: ModelServices;
+	readonly #extension: vscode.Uri;
+	readonly #open = new Set<ModelDocument>();
+	readonly #opened = new vscode.EventEmitter<ModelDocument>();
 	/** Fires when a model was opened, before its file is read. */
-	readonly onDidOpen = this.opened.event;
-	private readonly activated = new vscode.EventEmitter<void>();
+	readonly onDidOpen = this.#opened.event;
+	readonly #activated = new vscode.EventEmitter<void>();
 	/** Fires when {@link activeDocument} may have changed. */
-	readonly onDidChangeActive = this.activated.event;
-	private readonly chosen = new vscode.EventEmitter<ModelDocument>();
+	readonly onDidChangeActive = this.#activated.event;
+	readonly #chosen = new vscode.EventEmitter<ModelDocument>();
 	/** Fires when another layer was opened on a page of the model, or none is any more. */
-	readonly onDidChooseLayer = this.chosen.event;
-	private readonly registration: vscode.Disposable;
+	readonly onDidChooseLayer = this.#chosen.event;
+	readonly #registration: vscode.Disposable;
 	/** What {@link RUNNING_CONTEXT} is set to. */
-	private runningShown = false;
+	#runningShown = false;
 	/** The tab that is looked at; one document may have several. */
-	private active: ShownModel | undefined;
-	private readonly shown = new Map<vscode.WebviewPanel, ShownModel>();
+	#active: ShownModel | undefined;
+	readonly #shown = new Map<vscode.WebviewPanel, ShownModel>();
 
 	constructor(services: ModelServices, extension: vscode.Uri) {
-		this.services = services;
-		this.extension = extension;
-		this.registration = vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {
+		this.#services = services;
+		this.#extension = extension;
+		this.#registration = vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {
 			supportsMultipleEditorsPerDocument: true,
 			webviewOptions: { enableFindWidget: true },
 		});
@@ -46,43 +46,43 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 
 	/** The model in the active tab. */
 	get activeDocument(): ModelDocument | undefined {
-		return this.active?.document;
+		return this.#active?.document;
 	}
 
 	get documents(): Iterable<ModelDocument> {
-		return this.open;
+		return this.#open;
 	}
 
 	openCustomDocument(uri: vscode.Uri): ModelDocument {
-		const document = new ModelDocument(uri, this.services);
-		this.open.add(document);
+		const document = new ModelDocument(uri, this.#services);
+		this.#open.add(document);
 		const unsubscribe = document.session.onMessage(({ type }) => {
-			if (type === 'progress' && document === this.active?.document) {
-				this.updateContext();
+			if (type === 'progress' && document === this.#active?.document) {
+				this.#updateContext();
 			}
 		});
 		document.onDidDispose(() => {
 			unsubscribe();
-			this.open.delete(document);
+			this.#open.delete(document);
 		});
-		this.opened.fire(document);
+		this.#opened.fire(document);
 		// Not awaited: the tab opens at once, and a file that cannot be read is a page that says so.
 		void document.open();
 		return document;
 	}
 
 	resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
-		const page = new ModelPanel(panel, document, this.extension, this.services.log);
+		const page = new ModelPanel(panel, document, this.#extension, this.#services.log);
 		const shown = { panel, document, page };
-		this.shown.set(panel, shown);
-		const update = () => this.setActive(shown, panel.active);
+		this.#shown.set(panel, shown);
+		const update = () => this.#setActive(shown, panel.active);
 		const viewState = panel.onDidChangeViewState(update);
-		page.onDidChoose(() => this.chosen.fire(document));
+		page.onDidChoose(() => this.#chosen.fire(document));
 		panel.onDidDispose(() => {
 			viewState.dispose();
 			page.dispose();
-			this.shown.delete(panel);
-			this.setActive(shown, false);
+			this.#shown.delete(panel);
+			this.#setActive(shown, false);
 		});
 		update();
 	}
@@ -90,45 +90,45 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 	/** Brings a model's tab to the front, opening it where there is none, and the layer into view. */
 	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
 		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
-		this.pageOf(uri)?.select(layer);
+		this.#pageOf(uri)?.select(layer);
 	}
 
 	/** The layer that is open on a model's page, by its place in the report. */
 	chosenLayer({ uri }: ModelDocument): number | null {
-		return this.pageOf(uri)?.chosen ?? null;
+		return this.#pageOf(uri)?.chosen ?? null;
 	}
 
 	dispose(): void {
-		this.registration.dispose();
-		this.opened.dispose();
-		this.activated.dispose();
-		this.chosen.dispose();
-		for (const document of this.open) {
+		this.#registration.dispose();
+		this.#opened.dispose();
+		this.#activated.dispose();
+		this.#chosen.dispose();
+		for (const document of this.#open) {
 			document.dispose();
 		}
 	}
 
 	/** Of several tabs the one that is looked at, else the newest. */
-	private pageOf(uri: vscode.Uri): ModelPanel | undefined {
-		const tabs = [...this.shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
+	#pageOf(uri: vscode.Uri): ModelPanel | undefined {
+		const tabs = [...this.#shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
 		return (tabs.find(({ panel }) => panel.active) ?? tabs.at(-1))?.page;
 	}
 
-	private setActive(shown: ShownModel, active: boolean): void {
+	#setActive(shown: ShownModel, active: boolean): void {
 		if (active) {
-			this.active = shown;
-		} else if (this.active === shown) {
-			this.active = undefined;
+			this.#active = shown;
+		} else if (this.#active === shown) {
+			this.#active = undefined;
 		}
-		this.updateContext();
-		this.activated.fire();
+		this.#updateContext();
+		this.#activated.fire();
 	}
 
 	/** Only changes are told: a run reports its progress many times a second, and each call goes to the window. */
-	private updateContext(): void {
+	#updateContext(): void {
 		const running = this.activeDocument?.session.running ?? false;
-		if (running !== this.runningShown) {
-			this.runningShown = running;
+		if (running !== this.#runningShown) {
+			this.#runningShown = running;
 			void vscode.commands.executeCommand('setContext', RUNNING_CONTEXT, running);
 		}
 	}

@@ -1,35 +1,24 @@
-import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { WebviewToHost } from '../../protocol/host-webview.js';
-import { pack } from '../../protocol/packing.js';
-import { plotlyMessage } from '../shared/plotly-script.js';
-import { reportErrors } from '../shared/report-errors.js';
-import { pageHtml } from '../shared/webview-html.js';
+import type { HostToWebview, WebviewToHost } from '../../protocol/host-webview.js';
+import { WebviewPage } from '../shared/webview-page.js';
 import { pickFiles, pickInputFiles } from './input-files.js';
 import { MessageQueue } from './message-queue.js';
 import type { ModelDocument } from './model-document.js';
+import { type ModelPageMessage, parseModelMessage } from './model-message.js';
 import { withFiles } from './run-plan.js';
-import { imageFileName, parseWebviewMessage } from './webview-message.js';
 
-const STYLES = ['theme.css', 'page.css', 'plotly.css'];
-
-/** Connects one webview to its document: pushes every change to a page that listens, does what the page asks for. */
+/** Connects the page in a tab to a model: sends the page every change and does what it requests. */
 export class ModelPanel implements vscode.Disposable {
-	private readonly panel: vscode.WebviewPanel;
-	private readonly document: ModelDocument;
-	private readonly log: vscode.LogOutputChannel;
-	/** The extension's folder. */
-	private readonly extension: vscode.Uri;
-	private readonly queue: MessageQueue;
-	private readonly disposables: vscode.Disposable[] = [];
-	private readonly chosenEmitter = new vscode.EventEmitter<void>();
-	/** Fires when {@link chosen} is another layer, or none. */
-	readonly onDidChoose = this.chosenEmitter.event;
-	private chosenIndex: number | null = null;
-	/** A layer to show as soon as the page listens. */
-	private wanted: string | undefined;
-	/** False until the page says that it is ready, and again while it is hidden: then there is no page at all. */
-	private listening = false;
+	readonly #document: ModelDocument;
+	readonly #page: WebviewPage<HostToWebview, ModelPageMessage>;
+	readonly #queue: MessageQueue;
+	readonly #disposables: readonly vscode.Disposable[];
+	readonly #chosenEmitter = new vscode.EventEmitter<void>();
+	/** Fires when {@link chosen} changes. */
+	readonly onDidChoose = this.#chosenEmitter.event;
+	#chosenIndex: number | null = null;
+	/** Name of the layer to open as soon as the page listens. */
+	#layerToSelect: string | undefined;
 
 	constructor(
 		panel: vscode.WebviewPanel,
@@ -37,95 +26,72 @@ export class ModelPanel implements vscode.Disposable {
 		extension: vscode.Uri,
 		log: vscode.LogOutputChannel,
 	) {
-		this.panel = panel;
-		this.document = document;
-		this.log = log;
-		this.extension = extension;
-		this.queue = new MessageQueue(async (message) => panel.webview.postMessage(pack(message)));
-		const unsubscribe = document.session.onMessage((message) => this.listening && this.queue.push(message));
-		this.disposables.push(
-			this.chosenEmitter,
+		this.#document = document;
+		this.#page = new WebviewPage({
+			panel,
+			extension,
+			log,
+			script: 'webview.js',
+			styles: ['theme.css', 'page.css', 'plotly.css'],
+			title: vscode.workspace.asRelativePath(document.uri),
+			model: () => document.uri,
+			parse: parseModelMessage,
+			handle: (message) => this.#handle(message),
+			onReady: () => this.#sendState(),
+			onHidden: () => this.#queue.clear(),
+			onMark: (name) => name === 'table' && document.tableShown(),
+			cancel: () => document.session.cancel(),
+		});
+		this.#queue = new MessageQueue((message) => this.#page.post(message));
+		const unsubscribe = document.session.onMessage((message) => this.#page.isListening && this.#queue.push(message));
+		this.#disposables = [
+			this.#page,
+			this.#chosenEmitter,
 			{ dispose: unsubscribe },
-			{ dispose: () => this.queue.clear() },
-			panel.onDidChangeViewState(() => {
-				if (!panel.visible) {
-					this.listening = false;
-					this.queue.clear();
-				}
-			}),
-			panel.webview.onDidReceiveMessage((value) => this.receive(value)),
-		);
-		this.fill();
+			{ dispose: () => this.#queue.clear() },
+		];
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	/** The layer that is open on the page, by its place in the report; a page that is hidden has it still. */
+	/** Index in the report of the layer that is open on the page; kept while the page is hidden. */
 	get chosen(): number | null {
-		return this.chosenIndex;
+		return this.#chosenIndex;
 	}
 
-	/** Opens a layer on the page, now or once there is a page. */
+	/** Opens a layer on the page, as soon as the page listens. */
 	select(layer: string): void {
-		if (this.listening) {
-			this.queue.push({ type: 'select', layer });
+		if (this.#page.isListening) {
+			this.#queue.push({ type: 'select', layer });
 		} else {
-			this.wanted = layer;
+			this.#layerToSelect = layer;
 		}
 	}
 
-	private fill(): void {
-		const { extension } = this;
-		const { webview } = this.panel;
-		const dist = vscode.Uri.joinPath(extension, 'dist');
-		const media = vscode.Uri.joinPath(extension, 'media');
-		const resource = (folder: vscode.Uri, name: string) =>
-			webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
-		webview.options = { enableScripts: true, localResourceRoots: [dist, media] };
-		webview.html = pageHtml({
-			cspSource: webview.cspSource,
-			nonce: randomBytes(18).toString('base64'),
-			script: resource(dist, 'webview.js'),
-			styles: STYLES.map((name) => resource(media, name)),
-			title: vscode.workspace.asRelativePath(this.document.uri),
-		});
-	}
-
-	private receive(value: unknown): void {
-		const message = parseWebviewMessage(value);
-		if (message) {
-			reportErrors(this.log, () => this.handle(message));
-		} else {
-			this.log.warn('A page sent a message that is not part of the protocol; it was ignored.');
+	#sendState(): void {
+		this.#queue.clear();
+		for (const message of this.#document.session.snapshot()) {
+			this.#queue.push(message);
+		}
+		if (this.#layerToSelect !== undefined) {
+			this.#queue.push({ type: 'select', layer: this.#layerToSelect });
+			this.#layerToSelect = undefined;
 		}
 	}
 
-	private async handle(message: WebviewToHost): Promise<void> {
-		const { document, log } = this;
+	async #handle(message: ModelPageMessage): Promise<void> {
+		const document = this.#document;
 		switch (message.type) {
-			case 'ready':
-				this.listening = true;
-				this.queue.clear();
-				for (const known of document.session.snapshot()) {
-					this.queue.push(known);
-				}
-				if (this.wanted !== undefined) {
-					this.queue.push({ type: 'select', layer: this.wanted });
-					this.wanted = undefined;
-				}
-				return;
-			case 'cancel':
-				return document.session.cancel();
 			case 'run':
 				if (message.choices) {
 					await document.plan({ ...document.session.plan, choices: message.choices });
 				}
 				return document.run();
 			case 'layer-chosen':
-				this.chosenIndex = message.index;
-				return this.chosenEmitter.fire();
+				this.#chosenIndex = message.index;
+				return this.#chosenEmitter.fire();
 			case 'choose-files':
 				return chooseFiles(document, message);
 			case 'manage-trust':
@@ -134,27 +100,13 @@ export class ModelPanel implements vscode.Disposable {
 			case 'compare':
 				await vscode.commands.executeCommand('batchnormLens.compare', document.uri);
 				return;
-			case 'save-image':
-				return saveImage(document.uri, message);
-			case 'get-plotly':
-				await this.panel.webview.postMessage(pack(await plotlyMessage(this.extension, log)));
-				return;
-			case 'show-log':
-				return log.show();
-			case 'error':
-				return log.error(`The page of ${document.uri.toString(true)} failed: ${message.message}`);
-			case 'mark':
-				if (message.name === 'table') {
-					document.tableShown();
-				}
-				return log.info(`${message.name} shown ${Math.round(message.milliseconds)} ms after the page began to load`);
 			default:
 				message satisfies never;
 		}
 	}
 }
 
-/** Runs on files that the user picks; nothing happens when nothing is picked. */
+/** Runs the model on files that the user picks. Does nothing if the user cancels. */
 export async function runWithInput(document: ModelDocument): Promise<void> {
 	const { session } = document;
 	const names = session.model?.inputs.map(({ name }) => name) ?? [];
@@ -165,7 +117,7 @@ export async function runWithInput(document: ModelDocument): Promise<void> {
 	}
 }
 
-/** What an input is fed in the runs to come; none is started, since there may be more to choose. */
+/** Lets the user choose the values of an input for later runs. Starts no run, because the user may choose more. */
 async function chooseFiles(
 	document: ModelDocument,
 	{ input, from }: Extract<WebviewToHost, { type: 'choose-files' }>,
@@ -177,20 +129,5 @@ async function chooseFiles(
 	const paths = from === 'random' ? [] : await pickFiles(document.uri, input, from);
 	if (paths) {
 		await document.plan(withFiles(session.plan, input, paths));
-	}
-}
-
-/** Lets the user say where a picture goes; offered beside the model. */
-export async function saveImage(
-	model: vscode.Uri,
-	{ name, png, svg }: Extract<WebviewToHost, { type: 'save-image' }>,
-): Promise<void> {
-	const target = await vscode.window.showSaveDialog({
-		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),
-		filters: { [vscode.l10n.t('PNG image')]: ['png'], [vscode.l10n.t('SVG drawing')]: ['svg'] },
-	});
-	if (target) {
-		const content = /\.svg$/i.test(target.path) ? new TextEncoder().encode(svg) : png;
-		await vscode.workspace.fs.writeFile(target, content);
 	}
 }

@@ -37,71 +37,71 @@ type Progress = Extract<HostToWebview, { type: 'progress' }>['progress'];
  * Every change is announced as the message that pages need; {@link snapshot} serves a page that comes later.
  */
 export class ModelSession {
-	private readonly ports: SessionPorts;
-	private readonly listeners = new Set<(message: HostToWebview) => void>();
-	private loaded: LoadedModel | undefined;
-	private shown: Report | undefined;
-	private failure: string | undefined;
-	private progress: Progress = null;
-	private current: AbortController | undefined;
-	private planned: RunPlan;
+	readonly #ports: SessionPorts;
+	readonly #listeners = new Set<(message: HostToWebview) => void>();
+	#loaded: LoadedModel | undefined;
+	#report: Report | undefined;
+	#problem: string | undefined;
+	#progress: Progress = null;
+	#run: AbortController | undefined;
+	#plan: RunPlan;
 	/** Counts loads, so that a slow one cannot overwrite what came after it. */
-	private generation = 0;
-	private disposed = false;
+	#generation = 0;
+	#disposed = false;
 
 	/** @param plan of an earlier time. */
 	constructor(ports: SessionPorts, plan: RunPlan = NO_PLAN) {
-		this.ports = ports;
-		this.planned = plan;
+		this.#ports = ports;
+		this.#plan = plan;
 	}
 
 	get report(): Report | undefined {
-		return this.shown;
+		return this.#report;
 	}
 
 	get model(): LoadedModel | undefined {
-		return this.loaded;
+		return this.#loaded;
 	}
 
 	/** How every run from now on is made. */
 	get plan(): RunPlan {
-		return this.planned;
+		return this.#plan;
 	}
 
 	set plan(plan: RunPlan) {
-		this.planned = plan;
+		this.#plan = plan;
 		this.showForm();
 	}
 
 	/** What is wrong with the file, when something is. */
 	get problem(): string | undefined {
-		return this.failure;
+		return this.#problem;
 	}
 
 	get running(): boolean {
-		return this.current !== undefined;
+		return this.#run !== undefined;
 	}
 
 	/** @returns a function that ends the subscription. */
 	onMessage(listener: (message: HostToWebview) => void): () => void {
-		this.listeners.add(listener);
-		return () => this.listeners.delete(listener);
+		this.#listeners.add(listener);
+		return () => this.#listeners.delete(listener);
 	}
 
 	/** Everything a page needs that starts to listen now. */
 	snapshot(): HostToWebview[] {
 		const messages: HostToWebview[] = [];
-		if (this.shown) {
-			messages.push({ type: 'report', report: this.shown });
+		if (this.#report) {
+			messages.push({ type: 'report', report: this.#report });
 		}
-		if (this.loaded) {
-			messages.push(this.formOf(this.loaded));
+		if (this.#loaded) {
+			messages.push(this.#createForm(this.#loaded));
 		}
-		if (this.failure !== undefined) {
-			messages.push({ type: 'failure', message: this.failure });
+		if (this.#problem !== undefined) {
+			messages.push({ type: 'failure', message: this.#problem });
 		}
-		if (this.progress) {
-			messages.push({ type: 'progress', progress: this.progress });
+		if (this.#progress) {
+			messages.push({ type: 'progress', progress: this.#progress });
 		}
 		return messages;
 	}
@@ -112,23 +112,23 @@ export class ModelSession {
 	 * @returns true when the structure is now shown.
 	 */
 	async load(): Promise<boolean> {
-		if (this.disposed) {
+		if (this.#disposed) {
 			return false;
 		}
-		this.stop();
-		this.generation += 1;
-		const { generation } = this;
+		this.#stop();
+		this.#generation += 1;
+		const generation = this.#generation;
 		try {
-			const loaded = await this.ports.load();
-			if (generation === this.generation) {
-				this.loaded = loaded;
-				this.recover();
-				this.show(loaded.report);
+			const loaded = await this.#ports.load();
+			if (generation === this.#generation) {
+				this.#loaded = loaded;
+				this.#recover();
+				this.#show(loaded.report);
 				this.showForm();
 				return true;
 			}
 		} catch (error) {
-			if (generation === this.generation) {
+			if (generation === this.#generation) {
 				this.fail(describeError(error));
 			}
 		}
@@ -137,18 +137,19 @@ export class ModelSession {
 
 	/** The file itself is the problem (deleted, invalid): the page keeps what it shows, under a banner. */
 	fail(message: string): void {
-		this.stop();
-		this.generation += 1;
-		this.failure = message;
+		this.#stop();
+		this.#generation += 1;
+		this.#problem = message;
 		this.skip(message);
-		this.emit({ type: 'failure', message });
+		this.#emit({ type: 'failure', message });
 	}
 
 	/** Runs the model as planned, ending the run before it. Never rejects: how it ended is in the report's `run`. */
 	async run(): Promise<void> {
-		this.stop();
-		const { loaded, ports } = this;
-		if (!loaded || this.failure !== undefined || this.disposed) {
+		this.#stop();
+		const loaded = this.#loaded;
+		const ports = this.#ports;
+		if (!loaded || this.#problem !== undefined || this.#disposed) {
 			return;
 		}
 		const refusal =
@@ -156,80 +157,80 @@ export class ModelSession {
 				? 'The model has no BatchNormalization layer, so there is nothing to run it for.'
 				: ports.refusal();
 		if (refusal !== undefined) {
-			this.show(loaded.report);
+			this.#show(loaded.report);
 			this.skip(refusal);
 			return;
 		}
 		const abort = new AbortController();
-		this.current = abort;
-		if (this.shown !== loaded.report) {
-			this.show(loaded.report);
+		this.#run = abort;
+		if (this.#report !== loaded.report) {
+			this.#show(loaded.report);
 		}
-		this.setProgress({ stage: 'opening', done: 0, total: 1 });
+		this.#setProgress({ stage: 'opening', done: 0, total: 1 });
 		try {
-			const onEvent = (event: EngineProgress) => this.follow(abort, event);
-			const plan = fitPlan(this.planned, loaded.inputs);
+			const onEvent = (event: EngineProgress) => this.#follow(abort, event);
+			const plan = fitPlan(this.#plan, loaded.inputs);
 			const report = await ports.inspect(plan, { signal: abort.signal, onEvent });
-			if (this.finish(abort)) {
-				this.show(report);
+			if (this.#finish(abort)) {
+				this.#show(report);
 			}
 		} catch (error) {
-			if (this.finish(abort)) {
+			if (this.#finish(abort)) {
 				const reason = describeError(error);
 				ports.log(error instanceof EngineError ? `${error.code}: ${reason}` : reason);
-				this.end('failed', reason);
+				this.#end('failed', reason);
 			}
 		}
 	}
 
 	/** Ends the run under way, if any; what it has found so far stays. */
 	cancel(): void {
-		if (this.stop()) {
+		if (this.#stop()) {
 			this.skip('The run was cancelled.');
 		}
 	}
 
 	/** Announces the form anew: after a change of the plan, of the settings or of trust. */
 	showForm(): void {
-		if (this.loaded && !this.disposed) {
-			this.emit(this.formOf(this.loaded));
+		if (this.#loaded && !this.#disposed) {
+			this.#emit(this.#createForm(this.#loaded));
 		}
 	}
 
 	/** Says why the layers that still wait for a verdict will not get one. */
 	skip(reason: string): void {
-		if (this.shown?.run.status === 'pending') {
-			this.end('skipped', reason);
+		if (this.#report?.run.status === 'pending') {
+			this.#end('skipped', reason);
 		}
 	}
 
 	/** Ends the run under way, and says so: who shows its progress outside the page has to take it away. */
 	dispose(): void {
-		this.stop();
-		this.listeners.clear();
-		this.generation += 1;
-		this.disposed = true;
+		this.#stop();
+		this.#listeners.clear();
+		this.#generation += 1;
+		this.#disposed = true;
 	}
 
-	private follow(run: AbortController, event: EngineProgress): void {
-		if (this.current !== run || !this.shown) {
+	#follow(run: AbortController, event: EngineProgress): void {
+		if (this.#run !== run || !this.#report) {
 			return;
 		}
 		switch (event.type) {
 			case 'progress':
-				this.setProgress({ stage: event.stage, done: event.done, total: event.total });
+				this.#setProgress({ stage: event.stage, done: event.done, total: event.total });
 				return;
 			case 'layer': {
-				const report = withLayer(this.shown, event.index, event.layer);
+				const report = withLayer(this.#report, event.index, event.layer);
 				if (report) {
-					this.shown = report;
-					this.emit({ type: 'layer', index: event.index, layer: event.layer });
+					this.#report = report;
+					this.#emit({ type: 'layer', index: event.index, layer: event.layer });
 				}
 				return;
 			}
 			case 'run':
-				this.shown = withRun(this.shown, event.run);
-				this.emit({ type: 'run', run: event.run });
+				this.#report = withRun(this.#report, event.run);
+				this.#emit({ type: 'run', run: event.run });
 				return;
 			case 'structure':
 				// The page has it already: the host reads the structure itself, before the engine is up.
@@ -240,61 +241,61 @@ export class ModelSession {
 	}
 
 	/** @returns false when this run is no longer the one under way. */
-	private finish(run: AbortController): boolean {
-		if (this.current !== run) {
+	#finish(run: AbortController): boolean {
+		if (this.#run !== run) {
 			return false;
 		}
-		this.current = undefined;
-		this.setProgress(null);
+		this.#run = undefined;
+		this.#setProgress(null);
 		return true;
 	}
 
 	/** @returns true when a run was under way. */
-	private stop(): boolean {
-		const { current } = this;
-		if (!current) {
+	#stop(): boolean {
+		const run = this.#run;
+		if (!run) {
 			return false;
 		}
-		this.finish(current);
-		current.abort();
+		this.#finish(run);
+		run.abort();
 		return true;
 	}
 
-	private end(status: 'failed' | 'skipped', reason: string): void {
-		if (this.shown) {
-			const run: RunSummary = { ...this.shown.run, status, reason };
-			this.show(withoutResults(withRun(this.shown, run), reason));
+	#end(status: 'failed' | 'skipped', reason: string): void {
+		if (this.#report) {
+			const run: RunSummary = { ...this.#report.run, status, reason };
+			this.#show(withoutResults(withRun(this.#report, run), reason));
 		}
 	}
 
-	private show(report: Report): void {
-		this.shown = report;
-		this.emit({ type: 'report', report });
+	#show(report: Report): void {
+		this.#report = report;
+		this.#emit({ type: 'report', report });
 	}
 
-	private formOf({ inputs }: LoadedModel): HostToWebview {
-		const { ports } = this;
-		const form = runForm(this.planned, inputs, {
+	#createForm({ inputs }: LoadedModel): HostToWebview {
+		const ports = this.#ports;
+		const form = runForm(this.#plan, inputs, {
 			defaults: ports.defaults(),
 			trusted: ports.refusal() === undefined,
 		});
 		return { type: 'form', form };
 	}
 
-	private recover(): void {
-		if (this.failure !== undefined) {
-			this.failure = undefined;
-			this.emit({ type: 'recovered' });
+	#recover(): void {
+		if (this.#problem !== undefined) {
+			this.#problem = undefined;
+			this.#emit({ type: 'recovered' });
 		}
 	}
 
-	private setProgress(progress: Progress): void {
-		this.progress = progress;
-		this.emit({ type: 'progress', progress });
+	#setProgress(progress: Progress): void {
+		this.#progress = progress;
+		this.#emit({ type: 'progress', progress });
 	}
 
-	private emit(message: HostToWebview): void {
-		for (const listener of this.listeners) {
+	#emit(message: HostToWebview): void {
+		for (const listener of this.#listeners) {
 			listener(message);
 		}
 	}

@@ -10,54 +10,54 @@ const LOOK_MILLISECONDS = 3000;
 
 /** Tells when a model, or a file beside it that holds its external data, was really changed or deleted. */
 export class ModelWatcher implements vscode.Disposable {
-	private readonly folder: vscode.Uri;
-	private readonly model: vscode.Uri;
-	private readonly detector: ChangeDetector;
-	private readonly disposables: vscode.Disposable[];
-	private externalFiles: readonly vscode.Uri[] = [];
+	readonly #folder: vscode.Uri;
+	readonly #model: vscode.Uri;
+	readonly #detector: ChangeDetector;
+	readonly #disposables: vscode.Disposable[];
+	#externalFiles: readonly vscode.Uri[] = [];
 
 	constructor(model: vscode.Uri, onChange: (change: 'changed' | 'deleted') => void) {
-		this.model = model;
-		this.folder = vscode.Uri.joinPath(model, '..');
-		this.detector = new ChangeDetector({ describe: () => this.describe(), onChange });
+		this.#model = model;
+		this.#folder = vscode.Uri.joinPath(model, '..');
+		this.#detector = new ChangeDetector({ describe: () => this.#describe(), onChange });
 		// The whole folder, and not the file's name: a name is no glob pattern, it may hold brackets and braces.
-		const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(this.folder, '*'));
-		const poke = (uri: vscode.Uri) => this.watches(uri) && this.detector.poke();
-		this.disposables = [
+		const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(this.#folder, '*'));
+		const poke = (uri: vscode.Uri) => this.#watches(uri) && this.#detector.poke();
+		this.#disposables = [
 			watcher,
 			watcher.onDidChange(poke),
 			watcher.onDidCreate(poke),
 			watcher.onDidDelete(poke),
-			this.detector,
+			this.#detector,
 		];
 		if (model.scheme === 'file') {
-			const looks = setInterval(() => this.detector.poke(), LOOK_MILLISECONDS);
-			this.disposables.push({ dispose: () => clearInterval(looks) });
+			const looks = setInterval(() => this.#detector.poke(), LOOK_MILLISECONDS);
+			this.#disposables.push({ dispose: () => clearInterval(looks) });
 		}
 	}
 
 	/** Takes the files as they are now as known; see {@link ChangeDetector.remember}. */
 	remember(): Promise<void> {
-		return this.detector.remember();
+		return this.#detector.remember();
 	}
 
 	/** @param names in the model's folder. */
 	async setExternalFiles(names: readonly string[]): Promise<void> {
-		this.externalFiles = names.map((name) => vscode.Uri.joinPath(this.folder, name));
-		await this.detector.extend();
+		this.#externalFiles = names.map((name) => vscode.Uri.joinPath(this.#folder, name));
+		await this.#detector.extend();
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	private watches(uri: vscode.Uri): boolean {
+	#watches(uri: vscode.Uri): boolean {
 		const key = uri.toString();
-		return key === this.model.toString() || this.externalFiles.some((file) => file.toString() === key);
+		return key === this.#model.toString() || this.#externalFiles.some((file) => file.toString() === key);
 	}
 
-	private describe(): Promise<(string | undefined)[]> {
-		return Promise.all([this.model, ...this.externalFiles].map(describeFile));
+	#describe(): Promise<(string | undefined)[]> {
+		return Promise.all([this.#model, ...this.#externalFiles].map(describeFile));
 	}
 }
 

@@ -13,20 +13,20 @@ const MAX_CACHED = 16;
 
 /** Answers the renderer's requests to inspect the model that an output names. */
 export class NotebookInspector implements vscode.Disposable {
-	private readonly services: HostServices;
-	private readonly messaging: vscode.NotebookRendererMessaging;
-	private readonly subscription: vscode.Disposable;
-	private readonly abort = new AbortController();
+	readonly #services: HostServices;
+	readonly #messaging: vscode.NotebookRendererMessaging;
+	readonly #subscription: vscode.Disposable;
+	readonly #abort = new AbortController();
 	/** File and its state -> what came or will come of inspecting it; oldest first. */
-	private readonly cache = new Map<string, Promise<JsonObject>>();
+	readonly #cache = new Map<string, Promise<JsonObject>>();
 
 	constructor(services: HostServices, messaging: vscode.NotebookRendererMessaging) {
-		this.services = services;
-		this.messaging = messaging;
-		this.subscription = messaging.onDidReceiveMessage(({ editor, message }) => {
+		this.#services = services;
+		this.#messaging = messaging;
+		this.#subscription = messaging.onDidReceiveMessage(({ editor, message }) => {
 			const request = parseNotebookMessage(message);
 			if (request) {
-				void this.answer(editor, request);
+				void this.#answer(editor, request);
 			} else {
 				services.log.warn('A notebook output sent a message that is not part of the protocol; it was ignored.');
 			}
@@ -34,50 +34,50 @@ export class NotebookInspector implements vscode.Disposable {
 	}
 
 	dispose(): void {
-		this.subscription.dispose();
-		this.abort.abort();
+		this.#subscription.dispose();
+		this.#abort.abort();
 	}
 
-	private async answer(editor: vscode.NotebookEditor, { id, path }: NotebookToHost): Promise<void> {
-		const answer = await this.inspect(editor.notebook, path).then(
+	async #answer(editor: vscode.NotebookEditor, { id, path }: NotebookToHost): Promise<void> {
+		const answer = await this.#inspect(editor.notebook, path).then(
 			(report): HostToNotebook => ({ type: 'report', id, report }),
 			(error: unknown): HostToNotebook => ({ type: 'failure', id, message: describeError(error) }),
 		);
 		// A rejection means that the editor is gone.
-		this.messaging.postMessage(answer, editor).then(undefined, () => {});
+		this.#messaging.postMessage(answer, editor).then(undefined, () => {});
 	}
 
-	private async inspect(notebook: vscode.NotebookDocument, path: string): Promise<JsonObject> {
+	async #inspect(notebook: vscode.NotebookDocument, path: string): Promise<JsonObject> {
 		const uri = resolvePath(notebook, path);
 		const refusal = trustRefusal();
 		const stat = await vscode.workspace.fs.stat(uri).then(undefined, () => undefined);
 		// Without a state to compare nothing is kept; reading the file will say what is wrong with it.
 		const key = stat && [uri.toString(), stat.mtime, stat.size, refusal ?? ''].join('\n');
-		const cached = key === undefined ? undefined : this.cache.get(key);
+		const cached = key === undefined ? undefined : this.#cache.get(key);
 		if (cached) {
 			return cached;
 		}
-		const report = this.inspectFile(uri, refusal);
+		const report = this.#inspectFile(uri, refusal);
 		if (key !== undefined) {
-			this.remember(key, report);
+			this.#remember(key, report);
 		}
 		return report;
 	}
 
-	private async inspectFile(uri: vscode.Uri, refusal: string | undefined): Promise<JsonObject> {
+	async #inspectFile(uri: vscode.Uri, refusal: string | undefined): Promise<JsonObject> {
 		if (refusal === undefined) {
-			return encodeReport(await inspectModel(this.services.engine, uri, NO_PLAN, { signal: this.abort.signal }));
+			return encodeReport(await inspectModel(this.#services.engine, uri, NO_PLAN, { signal: this.#abort.signal }));
 		}
 		const { report } = await loadModel(uri);
 		const run = { ...report.run, status: 'skipped', reason: refusal } as const;
 		return encodeReport(withoutResults(withRun(report, run), refusal));
 	}
 
-	private remember(key: string, report: Promise<JsonObject>): void {
-		this.cache.set(key, report);
-		report.catch(() => this.cache.delete(key));
-		for (const oldest of [...this.cache.keys()].slice(0, -MAX_CACHED)) {
-			this.cache.delete(oldest);
+	#remember(key: string, report: Promise<JsonObject>): void {
+		this.#cache.set(key, report);
+		report.catch(() => this.#cache.delete(key));
+		for (const oldest of [...this.#cache.keys()].slice(0, -MAX_CACHED)) {
+			this.#cache.delete(oldest);
 		}
 	}
 }

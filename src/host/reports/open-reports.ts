@@ -11,35 +11,35 @@ const OPEN_CONTEXT = 'batchnormLens.modelOpen';
 /** The reports of the open models, for what shows them outside of their pages. */
 export class OpenReports implements vscode.Disposable {
 	readonly editors: ModelEditors;
-	private readonly changed = new vscode.EventEmitter<ModelDocument>();
+	readonly #changed = new vscode.EventEmitter<ModelDocument>();
 	/** The report of a model has changed; several changes in a row are told once. */
-	readonly onDidChange = this.changed.event;
-	private readonly closed = new vscode.EventEmitter<ModelDocument>();
-	readonly onDidClose = this.closed.event;
-	private readonly switched = new vscode.EventEmitter<void>();
+	readonly onDidChange = this.#changed.event;
+	readonly #closed = new vscode.EventEmitter<ModelDocument>();
+	readonly onDidClose = this.#closed.event;
+	readonly #switched = new vscode.EventEmitter<void>();
 	/** {@link current} is another one, or none. */
-	readonly onDidSwitch = this.switched.event;
-	private readonly timers = new Map<ModelDocument, NodeJS.Timeout>();
-	private readonly disposables: vscode.Disposable[];
+	readonly onDidSwitch = this.#switched.event;
+	readonly #timers = new Map<ModelDocument, NodeJS.Timeout>();
+	readonly #disposables: vscode.Disposable[];
 	/** Models in the order in which they were looked at, the last one last. */
-	private readonly seen = new Set<ModelDocument>();
+	readonly #byLastActive = new Set<ModelDocument>();
 	/** What {@link current} was when {@link onDidSwitch} was told last. */
-	private told: ModelDocument | undefined;
+	#lastCurrent: ModelDocument | undefined;
 
 	constructor(editors: ModelEditors) {
 		this.editors = editors;
-		this.disposables = [
-			editors.onDidOpen((document) => this.follow(document)),
-			editors.onDidChangeActive(() => this.updateCurrent()),
-			this.changed,
-			this.closed,
-			this.switched,
+		this.#disposables = [
+			editors.onDidOpen((document) => this.#follow(document)),
+			editors.onDidChangeActive(() => this.#updateCurrent()),
+			this.#changed,
+			this.#closed,
+			this.#switched,
 		];
 	}
 
 	/** The model in the active tab, or the last one there that is still open: its report may be looked at beside it. */
 	get current(): ModelDocument | undefined {
-		return [...this.seen].at(-1);
+		return [...this.#byLastActive].at(-1);
 	}
 
 	find(uri: vscode.Uri): ModelDocument | undefined {
@@ -47,53 +47,53 @@ export class OpenReports implements vscode.Disposable {
 	}
 
 	dispose(): void {
-		for (const timer of this.timers.values()) {
+		for (const timer of this.#timers.values()) {
 			clearTimeout(timer);
 		}
-		this.timers.clear();
-		vscode.Disposable.from(...this.disposables).dispose();
+		this.#timers.clear();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	private follow(document: ModelDocument): void {
+	#follow(document: ModelDocument): void {
 		const unsubscribe = document.session.onMessage(({ type }) => {
 			if (type !== 'progress') {
-				this.schedule(document);
+				this.#schedule(document);
 			}
 		});
 		document.onDidDispose(() => {
 			unsubscribe();
-			clearTimeout(this.timers.get(document));
-			this.timers.delete(document);
-			this.closed.fire(document);
-			this.seen.delete(document);
-			this.updateCurrent();
+			clearTimeout(this.#timers.get(document));
+			this.#timers.delete(document);
+			this.#closed.fire(document);
+			this.#byLastActive.delete(document);
+			this.#updateCurrent();
 		});
-		this.seen.add(document);
-		this.updateCurrent();
+		this.#byLastActive.add(document);
+		this.#updateCurrent();
 	}
 
-	private schedule(document: ModelDocument): void {
-		if (!this.timers.has(document)) {
+	#schedule(document: ModelDocument): void {
+		if (!this.#timers.has(document)) {
 			const tell = () => {
-				this.timers.delete(document);
-				this.changed.fire(document);
+				this.#timers.delete(document);
+				this.#changed.fire(document);
 			};
-			this.timers.set(document, setTimeout(tell, REST_MILLISECONDS));
+			this.#timers.set(document, setTimeout(tell, REST_MILLISECONDS));
 		}
 	}
 
-	private updateCurrent(): void {
-		const before = this.told;
+	#updateCurrent(): void {
+		const before = this.#lastCurrent;
 		const { activeDocument } = this.editors;
 		if (activeDocument) {
-			this.seen.delete(activeDocument);
-			this.seen.add(activeDocument);
+			this.#byLastActive.delete(activeDocument);
+			this.#byLastActive.add(activeDocument);
 		}
-		this.told = this.current;
+		this.#lastCurrent = this.current;
 		// Every change of the focus leads here, and a list that is made anew under the pointer swallows the click.
-		if (this.told !== before) {
-			void vscode.commands.executeCommand('setContext', OPEN_CONTEXT, this.seen.size > 0);
-			this.switched.fire();
+		if (this.#lastCurrent !== before) {
+			void vscode.commands.executeCommand('setContext', OPEN_CONTEXT, this.#byLastActive.size > 0);
+			this.#switched.fire();
 		}
 	}
 }

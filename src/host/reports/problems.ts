@@ -16,31 +16,31 @@ const WHOLE_FILE = new vscode.Range(0, 0, 0, 0);
 
 /** Puts the findings of open models into the Problems panel. */
 export class Problems implements vscode.Disposable {
-	private readonly diagnostics = vscode.languages.createDiagnosticCollection('batchnorm-lens');
-	private readonly disposables: vscode.Disposable[];
+	readonly #diagnostics = vscode.languages.createDiagnosticCollection('batchnorm-lens');
+	readonly #disposables: vscode.Disposable[];
 
 	constructor(reports: OpenReports) {
-		this.disposables = [
-			reports.onDidChange((document) => this.update(document)),
-			reports.onDidClose(({ uri }) => this.diagnostics.delete(uri)),
+		this.#disposables = [
+			reports.onDidChange((document) => this.#update(document)),
+			reports.onDidClose(({ uri }) => this.#diagnostics.delete(uri)),
 			vscode.workspace.onDidChangeConfiguration((event) => {
 				if (event.affectsConfiguration('batchnormLens.problems')) {
 					for (const document of reports.editors.documents) {
-						this.update(document);
+						this.#update(document);
 					}
 				}
 			}),
-			this.diagnostics,
+			this.#diagnostics,
 		];
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	private update({ uri, session }: ModelDocument): void {
+	#update({ uri, session }: ModelDocument): void {
 		const problems = session.report && readSettings(uri).problems ? problemsOf(session.report) : [];
-		this.diagnostics.set(
+		this.#diagnostics.set(
 			uri,
 			problems.map((problem) => diagnostic(uri, problem)),
 		);

@@ -8,23 +8,23 @@ export const REPORT_SCHEME = 'batchnorm-lens-report';
 
 /** The report of an open model as a read-only document: for screen readers, searching, copying and comparing. */
 export class ReportText implements vscode.TextDocumentContentProvider, vscode.Disposable {
-	private readonly reports: OpenReports;
-	private readonly changed = new vscode.EventEmitter<vscode.Uri>();
-	readonly onDidChange = this.changed.event;
-	private readonly disposables: vscode.Disposable[];
+	readonly #reports: OpenReports;
+	readonly #changed = new vscode.EventEmitter<vscode.Uri>();
+	readonly onDidChange = this.#changed.event;
+	readonly #disposables: vscode.Disposable[];
 
 	constructor(reports: OpenReports) {
-		this.reports = reports;
-		this.disposables = [
-			reports.onDidChange(({ uri }) => this.changed.fire(textUri(uri))),
+		this.#reports = reports;
+		this.#disposables = [
+			reports.onDidChange(({ uri }) => this.#changed.fire(textUri(uri))),
 			vscode.workspace.registerTextDocumentContentProvider(REPORT_SCHEME, this),
-			this.changed,
+			this.#changed,
 		];
 	}
 
 	provideTextDocumentContent(uri: vscode.Uri): string {
 		const model = vscode.Uri.parse(uri.query);
-		const session = this.reports.find(model)?.session;
+		const session = this.#reports.find(model)?.session;
 		if (session?.report) {
 			return toMarkdown(session.report);
 		}
@@ -39,7 +39,7 @@ export class ReportText implements vscode.TextDocumentContentProvider, vscode.Di
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 }
 

@@ -22,45 +22,45 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 };
 
 /** A view that has just come into sight takes no selection for a moment: it is there before its tree is. */
-const MOST_ATTEMPTS = 10;
+const MAX_ATTEMPTS = 10;
 const ATTEMPT_MILLISECONDS = 100;
 
 /** The layers of the current model in the explorer's side bar: a click leads to the layer on its page, and a layer opened there is selected here. */
 export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
-	private readonly reports: OpenReports;
-	private readonly changed = new vscode.EventEmitter<LayerNode[] | undefined>();
-	readonly onDidChangeTreeData = this.changed.event;
+	readonly #reports: OpenReports;
+	readonly #changed = new vscode.EventEmitter<LayerNode[] | undefined>();
+	readonly onDidChangeTreeData = this.#changed.event;
 	readonly view: vscode.TreeView<LayerNode>;
-	private readonly disposables: vscode.Disposable[];
+	readonly #disposables: vscode.Disposable[];
 	/** One object a layer: to reveal one that it does not know, VS Code makes all rows anew, and clicks on the old ones fail. */
-	private readonly nodes = new WeakMap<ModelDocument, LayerNode[]>();
+	readonly #nodes = new WeakMap<ModelDocument, LayerNode[]>();
 	/** The rows that VS Code has asked for; undefined: none, or they are about to be made anew. */
-	private listed: readonly LayerNode[] | undefined;
+	#listed: readonly LayerNode[] | undefined;
 	/** What each row said when it was asked for. */
-	private readonly said = new WeakMap<LayerNode, string>();
+	readonly #sentRows = new WeakMap<LayerNode, string>();
 
 	constructor(reports: OpenReports) {
-		this.reports = reports;
+		this.#reports = reports;
 		this.view = vscode.window.createTreeView('batchnormLens.layers', { treeDataProvider: this });
-		this.disposables = [
+		this.#disposables = [
 			this.view,
-			this.changed,
-			reports.onDidSwitch(() => this.update()),
-			reports.onDidChange((document) => document === reports.current && this.update()),
-			reports.editors.onDidChangeActive(() => void this.follow()),
-			reports.editors.onDidChooseLayer((document) => document === reports.current && void this.follow()),
-			this.view.onDidChangeVisibility(() => void this.follow()),
+			this.#changed,
+			reports.onDidSwitch(() => this.#update()),
+			reports.onDidChange((document) => document === reports.current && this.#update()),
+			reports.editors.onDidChangeActive(() => void this.#follow()),
+			reports.editors.onDidChooseLayer((document) => document === reports.current && void this.#follow()),
+			this.view.onDidChangeVisibility(() => void this.#follow()),
 		];
 	}
 
 	getChildren(node?: LayerNode): LayerNode[] {
-		const document = this.reports.current;
+		const document = this.#reports.current;
 		const layers = document?.session.report?.layers ?? [];
 		if (node || !document) {
 			return [];
 		}
-		const nodes = layers.map((_, index) => this.nodeOf(document, index));
-		this.listed = nodes;
+		const nodes = layers.map((_, index) => this.#nodeOf(document, index));
+		this.#listed = nodes;
 		return nodes;
 	}
 
@@ -77,7 +77,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			return new vscode.TreeItem('');
 		}
 		const row = treeRow(layer);
-		this.said.set(node, JSON.stringify(row));
+		this.#sentRows.set(node, JSON.stringify(row));
 		const item = new vscode.TreeItem(row.label);
 		item.id = `${index} ${document.uri.toString()}`;
 		item.description = row.description;
@@ -92,11 +92,11 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	}
 
 	dispose(): void {
-		vscode.Disposable.from(...this.disposables).dispose();
+		vscode.Disposable.from(...this.#disposables).dispose();
 	}
 
-	private update(): void {
-		const document = this.reports.current;
+	#update(): void {
+		const document = this.#reports.current;
 		const report = document?.session.report;
 		const found =
 			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
@@ -105,36 +105,38 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
-		this.refresh(document);
-		void this.follow();
+		this.#refresh(document);
+		void this.#follow();
 	}
 
 	/**
 	 * Makes only those rows anew that say something else: a click that falls between a row and its successor ends at
 	 * "Actual command not found", and a run changes rows many times a second.
 	 */
-	private refresh(document: ModelDocument | undefined): void {
+	#refresh(document: ModelDocument | undefined): void {
 		const layers = document?.session.report?.layers ?? [];
-		const { listed = [] } = this;
+		const listed = this.#listed ?? [];
 		if (listed.length === 0 || listed.length !== layers.length || listed[0]?.document !== document) {
-			this.listed = undefined;
-			this.changed.fire(undefined);
+			this.#listed = undefined;
+			this.#changed.fire(undefined);
 			return;
 		}
-		const changed = listed.filter((node, i) => layers[i] && this.said.get(node) !== JSON.stringify(treeRow(layers[i])));
+		const changed = listed.filter(
+			(node, i) => layers[i] && this.#sentRows.get(node) !== JSON.stringify(treeRow(layers[i])),
+		);
 		if (changed.length > 0) {
-			this.changed.fire(changed);
+			this.#changed.fire(changed);
 		}
 	}
 
 	/** Selects the layer that is open on the page, without taking the focus. */
-	private async follow(): Promise<void> {
-		for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-			const node = this.unselected();
+	async #follow(): Promise<void> {
+		for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+			const node = this.#nodeToSelect();
 			if (!node) {
 				return;
 			}
-			if (this.listed) {
+			if (this.#listed) {
 				// It rejects when the tree changed meanwhile; the change leads here again.
 				await this.view.reveal(node, { select: true, focus: false }).then(undefined, () => undefined);
 			}
@@ -143,19 +145,19 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	}
 
 	/** The layer that is to be selected; a tree out of sight is left there, since revealing would open its view. */
-	private unselected(): LayerNode | undefined {
-		const document = this.reports.current;
-		const index = document ? this.reports.editors.chosenLayer(document) : null;
+	#nodeToSelect(): LayerNode | undefined {
+		const document = this.#reports.current;
+		const index = document ? this.#reports.editors.chosenLayer(document) : null;
 		if (!this.view.visible || !document || index === null || !document.session.report?.layers[index]) {
 			return undefined;
 		}
-		const node = this.nodeOf(document, index);
+		const node = this.#nodeOf(document, index);
 		return this.view.selection[0] === node ? undefined : node;
 	}
 
-	private nodeOf(document: ModelDocument, index: number): LayerNode {
-		const nodes = this.nodes.get(document) ?? [];
-		this.nodes.set(document, nodes);
+	#nodeOf(document: ModelDocument, index: number): LayerNode {
+		const nodes = this.#nodes.get(document) ?? [];
+		this.#nodes.set(document, nodes);
 		nodes[index] ??= { document, index };
 		return nodes[index];
 	}

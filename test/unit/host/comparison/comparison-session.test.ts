@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Comparison } from '../../../../src/core/report/comparison.js';
 import type { RequestHooks } from '../../../../src/engine/client.js';
-import { parseComparisonMessage } from '../../../../src/host/comparison/comparison-message.js';
 import { ComparisonSession } from '../../../../src/host/comparison/comparison-session.js';
 import type { HostToComparison } from '../../../../src/protocol/host-comparison.js';
 import { comparedLayer, sampleComparison } from '../../support/sample-comparison.js';
@@ -112,28 +111,4 @@ test('cancelling is told; a session that is let go says nothing', async () => {
 	made.dispose();
 	await disposed;
 	assert.deepEqual(types(messages.slice(count)), ['progress']);
-});
-
-test('every message of the protocol is understood, nothing else is', () => {
-	for (const message of [
-		{ type: 'ready' },
-		{ type: 'cancel' },
-		{ type: 'show-log' },
-		{ type: 'compare', order: 'same' },
-		{ type: 'compare', order: 'swapped' },
-		{ type: 'error', message: 'x' },
-		{ type: 'mark', name: 'plots', milliseconds: 3 },
-	]) {
-		assert.deepEqual(parseComparisonMessage({ ...message, extra: 1 }), message);
-	}
-	for (const message of [
-		null,
-		'ready',
-		{ type: 'compare' },
-		{ type: 'compare', order: '../x' },
-		{ type: 'run', input: 'random' },
-		{ type: 'mark', name: 'verdicts', milliseconds: 3 },
-	]) {
-		assert.equal(parseComparisonMessage(message), undefined);
-	}
 });

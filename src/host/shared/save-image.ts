@@ -1,0 +1,18 @@
+import * as vscode from 'vscode';
+import { imageFileName } from './image-file.js';
+import type { PageMessage } from './page-message.js';
+
+/** Lets the user choose a file for an image, by default beside the model, and writes it as PNG or SVG. */
+export async function saveImage(
+	model: vscode.Uri,
+	{ name, png, svg }: Extract<PageMessage, { type: 'save-image' }>,
+): Promise<void> {
+	const target = await vscode.window.showSaveDialog({
+		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),
+		filters: { [vscode.l10n.t('PNG image')]: ['png'], [vscode.l10n.t('SVG drawing')]: ['svg'] },
+	});
+	if (target) {
+		const content = /\.svg$/i.test(target.path) ? new TextEncoder().encode(svg) : png;
+		await vscode.workspace.fs.writeFile(target, content);
+	}
+}

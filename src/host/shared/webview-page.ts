@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import { pack } from '../../protocol/packing.js';
+import { type PageMessage, parsePageMessage } from './page-message.js';
+import { plotlyMessage } from './plotly-script.js';
+import { reportErrors } from './report-errors.js';
+import { saveImage } from './save-image.js';
+import { pageHtml } from './webview-html.js';
+
+/** @template Own Messages that only this kind of page sends. */
+export interface WebviewPageOptions<Own> {
+	readonly panel: vscode.WebviewPanel;
+	/** The extension's folder. */
+	readonly extension: vscode.Uri;
+	readonly log: vscode.LogOutputChannel;
+	/** Name of the bundle in dist/. */
+	readonly script: string;
+	/** Names of the style sheets in media/. */
+	readonly styles: readonly string[];
+	/** Title for assistive technology. */
+	readonly title: string;
+	/** Model whose folder is offered for images. */
+	readonly model: () => vscode.Uri;
+	/** Parses a message of this kind of page. Returns undefined for every other value. */
+	readonly parse: (value: unknown) => Own | undefined;
+	/** Handles a message of this kind of page. A rejection is shown to the user. */
+	readonly handle: (message: Own) => unknown;
+	/** Sends the page its whole state. Called each time that a page begins to listen. */
+	readonly onReady: () => void;
+	/** Called when the page is hidden. VS Code discards a hidden page. */
+	readonly onHidden?: () => void;
+	readonly onMark?: (name: Extract<PageMessage, { type: 'mark' }>['name']) => void;
+	readonly cancel: () => void;
+}
+
+/** A page in a webview. Handles the messages that both kinds of page send and passes the others on. */
+export class WebviewPage<Sent, Own> implements vscode.Disposable {
+	readonly #options: WebviewPageOptions<Own>;
+	readonly #disposables: readonly vscode.Disposable[];
+	#isListening = false;
+
+	constructor(options: WebviewPageOptions<Own>) {
+		this.#options = options;
+		const { panel, onHidden } = options;
+		this.#disposables = [
+			panel.onDidChangeViewState(() => {
+				if (!panel.visible) {
+					this.#isListening = false;
+					onHidden?.();
+				}
+			}),
+			panel.webview.onDidReceiveMessage((value) => this.#receive(value)),
+		];
+		this.#load();
+	}
+
+	/** True from the page's message `ready` until the page is hidden. */
+	get isListening(): boolean {
+		return this.#isListening;
+	}
+
+	/** Sends a message; resolves when it has arrived. Never rejects. */
+	async post(message: Sent | Awaited<ReturnType<typeof plotlyMessage>>): Promise<void> {
+		// A rejection means that the page was closed.
+		await this.#options.panel.webview.postMessage(pack(message)).then(undefined, () => {});
+	}
+
+	dispose(): void {
+		vscode.Disposable.from(...this.#disposables).dispose();
+	}
+
+	#load(): void {
+		const { panel, extension, script, styles, title } = this.#options;
+		const { webview } = panel;
+		const dist = vscode.Uri.joinPath(extension, 'dist');
+		const media = vscode.Uri.joinPath(extension, 'media');
+		const resource = (folder: vscode.Uri, name: string) =>
+			webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
+		webview.options = { enableScripts: true, localResourceRoots: [dist, media] };
+		webview.html = pageHtml({
+			cspSource: webview.cspSource,
+			nonce: randomBytes(18).toString('base64'),
+			script: resource(dist, script),
+			styles: styles.map((name) => resource(media, name)),
+			title,
+		});
+	}
+
+	#receive(value: unknown): void {
+		const { log, parse, handle } = this.#options;
+		const shared = parsePageMessage(value);
+		const own = shared ? undefined : parse(value);
+		if (shared) {
+			reportErrors(log, () => this.#handle(shared));
+		} else if (own !== undefined) {
+			reportErrors(log, () => handle(own));
+		} else {
+			log.warn('A page sent a message that is not part of the protocol; it was ignored.');
+		}
+	}
+
+	async #handle(message: PageMessage): Promise<void> {
+		const { extension, log, title, model, onReady, onMark, cancel } = this.#options;
+		switch (message.type) {
+			case 'ready':
+				this.#isListening = true;
+				return onReady();
+			case 'cancel':
+				return cancel();
+			case 'save-image':
+				return saveImage(model(), message);
+			case 'get-plotly':
+				return this.post(await plotlyMessage(extension, log));
+			case 'show-log':
+				return log.show();
+			case 'error':
+				return log.error(`The page of ${title} failed: ${message.message}`);
+			case 'mark':
+				onMark?.(message.name);
+				return log.info(`${message.name} shown ${Math.round(message.milliseconds)} ms after the page began to load`);
+			default:
+				message satisfies never;
+		}
+	}
+}
