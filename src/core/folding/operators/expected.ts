@@ -3,7 +3,9 @@ import { FLOAT_FORMATS, type FloatType, roundTo } from '../../numbers/float-form
 import type { LayerParameters } from '../../report/types.js';
 import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
 
-/** A linear operator's constants: y = weight * x + bias, one row of `weight` and one `bias` an output channel. */
+/**
+ * Constants of a linear operator: y = weight * x + bias, with one row of `weight` and one `bias` per output channel.
+ */
 export interface LinearWeights {
 	/** In the tensor's own order; Gemm's alpha multiplied in. */
 	readonly weight: Float32Array | Float64Array;
@@ -13,8 +15,8 @@ export interface LinearWeights {
 }
 
 /**
- * BN parameters spread over the rows of the weight they are folded into: all of the same length. Usually the parameters
- * themselves; where a Reshape splits a channel over several rows, each row has its channel's values.
+ * BN parameters spread over the rows of the weight that they fold into, all arrays of shape (rows). Usually row and
+ * channel are the same; if a Reshape splits a channel over several rows, each row holds its channel's values.
  */
 export interface FoldParameters extends LayerParameters {
 	readonly epsilon: number;
@@ -35,7 +37,7 @@ export function gatherParameters(parameters: FoldParameters, rows: ArrayLike<num
 	};
 }
 
-/** What a right fold makes of an operator, in float64 and not yet rounded. */
+/** Constants that a correct fold gives an operator, in float64 before rounding. */
 export interface ExpectedFold {
 	/** s = gamma / sqrt(variance + epsilon): row c of the weight is multiplied by scale[c]. */
 	readonly scale: Float64Array;
@@ -70,7 +72,7 @@ export function scaleRows(
 	return result;
 }
 
-/** Input and output channels of an operator that a BN in front is folded into: two layouts of one weight tensor. */
+/** Row layouts of one weight tensor over its input and over its output channels. */
 export interface ForwardLayouts {
 	readonly input: ChannelLayout;
 	readonly output: ChannelLayout;
@@ -144,7 +146,8 @@ export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored)
 	const rounding = stored === arithmetic ? 0 : last.unitRoundoff;
 	return {
 		weightRelative: compounded(WEIGHT_ROUNDINGS, u) + rounding,
-		// One subnormal of the arithmetic for W s', W times another for s' itself: weights above 1 are rare and s' far from 0.
+		// Allows one subnormal of the arithmetic for W s', and W subnormals for s' itself: weights above 1 are rare, and s'
+		// is far from 0.
 		weightAbsolute: 2 * tiny + (rounding && last.tiny / 2),
 		biasTerms: compounded(BIAS_ROUNDINGS, u),
 		biasBeta: compounded(BETA_ROUNDINGS, u),

@@ -26,7 +26,7 @@ export function channelCount(layout: ChannelLayout): number {
 	return layout.groups * layout.perGroup;
 }
 
-/** Elements in one channel's row. */
+/** Returns the number of elements in one channel's row. */
 export function rowLength(layout: ChannelLayout): number {
 	return layout.outer * layout.inner;
 }
@@ -35,7 +35,7 @@ export function elementCount(layout: ChannelLayout): number {
 	return channelCount(layout) * rowLength(layout);
 }
 
-/** One channel an index of `axis`; `dims` is the weight's shape. */
+/** Returns the layout with one channel per index of `axis`; `dims` is the weight's shape. */
 export function alongAxis(dims: readonly number[], axis: number): ChannelLayout {
 	return {
 		groups: 1,
@@ -45,7 +45,10 @@ export function alongAxis(dims: readonly number[], axis: number): ChannelLayout 
 	};
 }
 
-/** Axis 1 within each group of axis 0: output channels of a ConvTranspose, input channels of a grouped Conv. */
+/**
+ * Returns the layout over axis 1 within each group of axis 0: output channels of a ConvTranspose, or input channels of
+ * a grouped Conv.
+ */
 export function alongGroupedAxis(dims: readonly number[], groups: number): ChannelLayout {
 	return {
 		groups,
@@ -60,7 +63,7 @@ export function sameLayout(a: ChannelLayout, b: ChannelLayout): boolean {
 }
 
 /**
- * Calls `visit` for every run of elements that are contiguous in memory and of one channel, in memory order.
+ * Calls `visit` for every run of contiguous elements of one channel, in memory order.
  * @param visit channel, index of the run's first element, position of that element in the channel's row.
  */
 export function forEachRun(
@@ -87,7 +90,10 @@ export function channelOfElements(layout: ChannelLayout): Int32Array {
 	return channels;
 }
 
-/** The same rows in another layout: element (c, position) keeps its value. Both layouts have the same channels and row length. */
+/**
+ * Copies rows into another layout: element (channel, position) keeps its value. Both layouts have the same channels and
+ * row length.
+ */
 export function relayout(
 	data: Float32Array | Float64Array,
 	from: ChannelLayout,

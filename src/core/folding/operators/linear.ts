@@ -4,18 +4,18 @@ import type { Node, TensorRecord } from '../../onnx/model.js';
 
 export type LinearKind = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
 
-/** Where a linear operator keeps its constants: positions among the node's inputs. */
+/** Positions of a linear operator's constants among the node's inputs. */
 interface Slots {
 	readonly kind: LinearKind;
 	readonly weight: number;
 	readonly bias: number;
-	/** Scale and zero point of a weight that the operator takes quantized, and the scale of its input. */
+	/** Inputs that hold scale and zero point of a quantized weight, and the scale of the operator's input. */
 	readonly quantization?: { readonly scale: number; readonly zeroPoint: number; readonly inputScale: number };
 }
 
 const FLOAT = (kind: LinearKind): Slots => ({ kind, weight: 1, bias: 2 });
 
-/** "domain:operator" -> what it is. The runtime's own fusions only add an activation. */
+/** "domain:operator" -> positions of its constants. The runtime's own fused operators only add an activation. */
 const OPERATORS: ReadonlyMap<string, Slots> = new Map([
 	[':Conv', FLOAT('Conv')],
 	[':ConvTranspose', FLOAT('ConvTranspose')],
@@ -26,7 +26,7 @@ const OPERATORS: ReadonlyMap<string, Slots> = new Map([
 	[':QLinearConv', { kind: 'Conv', weight: 3, bias: 8, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } }],
 ]);
 
-/** A node that multiplies its input by a weight, as far as the structure tells; nothing is read. */
+/** A node that multiplies its input by a weight, as the graph's structure shows it. No constant is read. */
 export interface LinearOperator {
 	/** Position among the model's linear operators, in graph order. */
 	readonly index: number;
@@ -43,7 +43,7 @@ export interface LinearOperator {
 		readonly zeroPoint: string;
 		readonly inputScale: string;
 	};
-	/** Of Conv and ConvTranspose; 1 otherwise. */
+	/** Number of groups of Conv and ConvTranspose; 1 otherwise. */
 	readonly group: number;
 	readonly transB: boolean;
 	/** Gemm's factors on the product and on the bias. */
@@ -86,12 +86,12 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 	};
 }
 
-/** Whether a bias can be an input of the operator. */
+/** True if a bias can be an input of the operator. */
 export function hasOwnBias({ kind, beta }: LinearOperator): boolean {
 	return kind !== 'MatMul' && beta !== 0;
 }
 
-/** Whether another node reads an operator's weight, too, so that a fold has to copy it. */
+/** True if another node also reads the operator's weight, so that a fold has to copy it. */
 export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
 	return scope.lookup(weight).kind === 'initializer' && scope.consumers(weight).length > 1;
 }
@@ -109,7 +109,7 @@ export function isQuantized({ scope, weight, quantization }: LinearOperator): bo
 	return false;
 }
 
-/** The tensor in the file that a name is, handed on by Identity at most; undefined for anything computed. */
+/** Returns the tensor of the file behind a name, directly or through Identity; undefined for a computed tensor. */
 export function recordOf(scope: Scope, name: string): TensorRecord | undefined {
 	let at = { scope, name };
 	for (let step = 0; step < MAX_IDENTITIES; step++) {

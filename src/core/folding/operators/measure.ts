@@ -3,11 +3,11 @@ import { type ChannelLayout, channelCount } from './layout.js';
 
 /** Found weights against `scale * original`. */
 export interface RowErrors {
-	/** Of each row: least-squares ratio <found, original> / <original, original>; NaN for a zero row. */
+	/** Per row: least-squares ratio <deployed, original> / <original, original>; NaN for a zero row. */
 	readonly ratio: Float64Array;
-	/** Of each row: |found - ratio * original| / |found|; 0 when both are zero, NaN when only the original is. */
+	/** Per row: |deployed - ratio * original| / |deployed|; 0 if both are zero, NaN if only the original is. */
 	readonly residual: Float64Array;
-	/** Of each row: largest error divided by what is allowed for its element; Infinity for a NaN. Above 1 is a mismatch. */
+	/** Per row: largest error over the error allowed for its element; Infinity for a NaN. Above 1 is a mismatch. */
 	readonly boundRatio: Float64Array;
 	readonly maxAbs: number;
 	/** Relative to the expected element; elements expected to be 0 take no part. */
@@ -21,7 +21,7 @@ export interface RowErrors {
 export interface MeasureOptions {
 	readonly found: Float32Array | Float64Array;
 	readonly original: Float32Array | Float64Array;
-	/** Of both tensors. */
+	/** Layout of both tensors. */
 	readonly layout: ChannelLayout;
 	/** s of each row. */
 	readonly scale: Float64Array;
@@ -50,9 +50,9 @@ interface Pass extends MeasureOptions, RowSums {
 }
 
 /**
- * One pass over both tensors, at memory speed for float32: for a right fold of a 100 MB model this is the whole cost.
- * Sums are taken of the difference to the expected row, not of the found row, so that the residual of a nearly right row
- * does not drown in cancellation.
+ * Measures all rows in one pass over both tensors, at memory speed for float32. For a correct fold of a 100 MB model
+ * this is the whole cost. Sums use the difference to the expected row instead of the deployed row, so that cancellation
+ * does not hide the residual of an almost correct row.
  */
 export function measureRows(options: MeasureOptions): RowErrors {
 	const { layout, scale, relative, absolute } = options;
@@ -80,7 +80,7 @@ export function measureRows(options: MeasureOptions): RowErrors {
 	};
 }
 
-/** The found row is scale * w + d, so its square is dd + 2 s dw + s^2 ww, and dd - dw^2 / ww is orthogonal to w. */
+/** The deployed row is scale * w + d, so its square is dd + 2 s dw + s^2 ww, and dd - dw^2 / ww is orthogonal to w. */
 function residualOf({ ww, dw, dd }: RowSums, scale: number, row: number): number {
 	if (ww[row] === 0) {
 		return dd[row] === 0 ? 0 : Number.NaN;
@@ -91,8 +91,8 @@ function residualOf({ ww, dw, dd }: RowSums, scale: number, row: number): number
 }
 
 /**
- * The maxima are kept by comparing products: while an error stays below the least of them relative to its element, none of
- * them changes, and no division and no ULP is computed. Comparisons are written so that a NaN takes the slow branch.
+ * Keeps the maxima by comparing products. An error below the smallest of them, relative to its element, changes no
+ * maximum, so neither a division nor an ulp is computed. A NaN takes the slow branch.
  */
 function measureRun(pass: Pass, row: number, start: number): void {
 	const { found, original, dtype } = pass;
@@ -131,8 +131,8 @@ function measureRun(pass: Pass, row: number, start: number): void {
 }
 
 /**
- * An error up to this share of its element raises no maximum but, perhaps, the largest absolute one. The hair's breadth on
- * top keeps errors that are all the same, as those of constant weights are, from being records one after the other.
+ * Returns the share of its element up to which an error raises no maximum except, perhaps, the largest absolute error.
+ * The tiny margin keeps equal errors, as constant weights give, from all counting as new maxima.
  */
 function leastRatio({ maxRel, maxUlp, leastUlp, boundRatio, relative }: Pass, row: number): number {
 	return Math.min(maxRel, maxUlp * leastUlp, boundRatio[row] * relative) * (1 + HAIR);

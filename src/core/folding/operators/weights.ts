@@ -14,7 +14,7 @@ import { type LinearOperator, recordOf } from './linear.js';
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
 	readonly dims: readonly number[];
-	/** Element type in which the weights are kept; float32 for quantized ones, whose product with the scale is meant. */
+	/** Element type of the stored weights; float32 for quantized weights, whose product with the scale counts. */
 	readonly stored: FloatType;
 }
 
@@ -44,11 +44,11 @@ export function weightLayout(
 	return alongAxis(dims, transB ? 0 : dims.length - 1);
 }
 
-/** Reads the constants of one model's linear operators. */
+/** Reads the constants of a model's linear operators. */
 export class WeightReader {
 	readonly #access: TensorAccess;
 	readonly #shapes = new ShapeInference();
-	/** Constant expressions, which are costly to evaluate again; tensors of the file are read anew. */
+	/** Results of constant expressions, which are costly to evaluate. Tensors of the file are read again instead. */
 	readonly #expressions = new Map<string, Promise<Tensor | undefined>>();
 
 	constructor(access: TensorAccess) {
@@ -56,8 +56,8 @@ export class WeightReader {
 	}
 
 	/**
-	 * Shape of an operator's weight, undefined when it is no constant or does not fit. A constant expression is evaluated
-	 * for it only where the structure does not tell.
+	 * Returns the shape of an operator's weight; undefined if it is not constant or does not fit. Evaluates a constant
+	 * expression only if the structure does not give the shape.
 	 */
 	async dims({ scope, weight }: LinearOperator): Promise<readonly number[] | undefined> {
 		const dims = recordOf(scope, weight)?.dims ?? this.#inferred(scope, weight);
@@ -65,13 +65,16 @@ export class WeightReader {
 		return known && known.length > 0 ? known : undefined;
 	}
 
-	/** Of a weight that is transposed or dequantized, say: as large as the weight itself, and read to be used only. */
+	/**
+	 * Returns the shape of a transposed or dequantized weight. Evaluating it would cost as much memory as the weight
+	 * itself.
+	 */
 	#inferred(scope: Scope, name: string): readonly number[] | undefined {
 		const { shape } = isConstant(scope, name) ? this.#shapes.of(scope, name) : { shape: undefined };
 		return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
 	}
 
-	/** Whether an operator's bias, if it has one, is a constant with one value an output channel or one for all. */
+	/** True if the operator has no bias, or a constant bias with one value per output channel or one value for all. */
 	async hasFittingBias(operator: LinearOperator): Promise<boolean> {
 		const { scope, bias } = operator;
 		const dims = await this.dims(operator);
@@ -83,7 +86,7 @@ export class WeightReader {
 		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
-	/** The whole weight and bias; undefined when they are not constant, or a sentence when they cannot be read. */
+	/** Reads the whole weight and bias. Undefined if they are not constant, a sentence if they cannot be read. */
 	async read(operator: LinearOperator): Promise<OperatorWeights | string> {
 		const { scope } = operator;
 		try {
@@ -105,8 +108,8 @@ export class WeightReader {
 	}
 
 	/**
-	 * Elements from the start of the weight, at least `count` of them or all: enough to recognise it by, without reading
-	 * a large tensor twice. Undefined where that cannot be had.
+	 * Reads at least `count` elements from the start of the weight, or all of them: enough to recognize it without
+	 * reading a large tensor twice. Undefined if unavailable.
 	 */
 	async sample(operator: LinearOperator, count: number): Promise<Float32Array | Float64Array | undefined> {
 		const record = recordOf(operator.scope, operator.weight);
@@ -116,14 +119,14 @@ export class WeightReader {
 			return tensor?.data;
 		} catch (error) {
 			if (error instanceof OnnxError) {
-				// Whoever reads the whole tensor is told why it cannot be had.
+				// The caller that reads the whole tensor gets the reason.
 				return undefined;
 			}
 			throw error;
 		}
 	}
 
-	/** A constant with one value a channel, or one for all; undefined where it is none. */
+	/** Returns a constant with one value per channel, or one value for all; undefined if there is none. */
 	async perChannel(
 		scope: Scope,
 		name: string,
@@ -191,13 +194,13 @@ export class WeightReader {
 		return tensor;
 	}
 
-	/** A resolver for each expression: its limits are meant for the small parameters of a whole model. */
+	/** Creates a resolver for each expression, because its limits are meant for the small parameters of a whole model. */
 	async #evaluate(scope: Scope, name: string): Promise<Tensor | undefined> {
 		return (await new ConstantResolver(this.#access).resolve(scope, name)).tensor ?? undefined;
 	}
 }
 
-/** Whether a shape is one value a channel, along the channels' axis, or one value in all, and adds no dimension. */
+/** True if a shape holds one value per channel, along the channel axis, or a single value, and adds no dimension. */
 export function isPerChannel(
 	dims: readonly number[],
 	channels: number,
@@ -222,7 +225,7 @@ function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 		: { ...head, storage: { ...storage, length: bytes } };
 }
 
-/** What a broken tensor says about itself. @throws whatever is not about one tensor */
+/** Returns the message of the error that a broken tensor caused. @throws whatever is not about one tensor */
 function sentenceOf(error: unknown): string {
 	if (error instanceof OnnxError) {
 		return error.message;

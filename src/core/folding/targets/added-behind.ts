@@ -5,13 +5,13 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { WeightReader } from '../operators/weights.js';
 import { addend, MOVING } from './walk-path.js';
 
-/** Nodes looked at behind an operator for the one that adds: three or four in practice. */
+/** Maximum number of nodes searched behind an operator for an Add; three or four are usual. */
 const MAX_PATH = 32;
 
 /**
- * What may count as bias besides a deployed operator's own, one value an output channel: nothing, or the constant that an
- * Add behind it adds or a Sub takes away, where `rows` lead each output channel through reshapes to. Only where the operator has no bias can
- * that be part of a fold; a separate Add is somebody else's otherwise.
+ * Finds a bias behind a deployed operator that has none itself: the constant that an Add adds or a Sub subtracts, one
+ * value per output channel. `rows` leads each output channel through reshapes to its place. Behind an operator with a
+ * bias, an Add is not part of a fold.
  */
 export async function addedBehind(
 	operator: LinearOperator,
@@ -41,7 +41,7 @@ export async function addedBehind(
 	return constant ? [signed(Float64Array.from(rows, (channel) => constant[channel])), null] : [null];
 }
 
-/** -1 for a Sub that takes a constant away, 1 for an Add; undefined for anything else. */
+/** Returns 1 for an Add, -1 for a Sub of a constant, and undefined for other nodes. */
 function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefined {
 	if (opType === 'Sub') {
 		return isConstant(scope, inputs[1] ?? '') && !isConstant(scope, inputs[0] ?? '') ? -1 : undefined;

@@ -1,9 +1,9 @@
 import type { Dimension } from '../../onnx/model.js';
 
 /**
- * Follows an operator's output channels through operators that only move elements: which channel of the tensor at the end
- * does each of them land in? A tensor's axes are lists of atoms, the pieces that reshapes have cut the original axes into,
- * in row-major order; an atom that comes from the channel axis remembers the stride it had there.
+ * Follows an operator's output channels through operators that only move elements, to find the channel of the last
+ * tensor that each of them reaches. A tensor's axes are lists of atoms: the pieces into which reshapes cut the original
+ * axes, in row-major order. An atom of the channel axis remembers its stride there.
  */
 export interface Atom {
 	/** undefined: unknown, as batch and image sizes often are. */
@@ -54,13 +54,14 @@ export function flattenAxes(axes: readonly Axis[], axis: number): Axis[] {
 }
 
 /**
- * Reshape: dimensions of known size are matched with atoms from the right, cutting atoms where needed, and what the first
- * unknown stops is matched from the left; the one dimension in the middle takes the rest, of which there may be more where
- * it holds no channels.
+ * Applies a Reshape. Matches dimensions of known size with atoms from the right, cutting atoms where needed, and the
+ * rest from the left up to the first unknown one. The single dimension between takes the remaining atoms; there may be
+ * several such dimensions if they hold no channels.
  * @param target as the operator takes it: 0 keeps the dimension, -1 is worked out.
  */
 export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): Axis[] | undefined {
-	// A kept dimension of known size is that size; of unknown size it is matched as a whole, from the left.
+	// A kept dimension of known size has that size. A kept dimension of unknown size is matched as a whole, from the
+	// left.
 	const wanted = target.map((size, axis) => (size === 0 ? sizeOf(axes[axis] ?? []) : size));
 	const atoms = axes.flat();
 	const result = new Array<Axis | undefined>(target.length).fill(undefined);
@@ -100,7 +101,7 @@ export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): A
 	return isComplete && result.every((axis) => axis !== undefined) ? result : undefined;
 }
 
-/** Axes cut from atoms of unknown size: whichever way that goes, as long as there are no channels in them. */
+/** Returns axes cut from atoms of unknown size. The cut does not matter, because these atoms hold no channels. */
 function withoutChannels(atoms: Axis, wanted: readonly (number | undefined)[]): Axis[] | undefined {
 	const axes = wanted.map((size): Axis => [{ size: size !== undefined && size >= 0 ? size : undefined, stride: 0 }]);
 	const [given, taken] = [sizeOf(atoms), sizeOf(axes.flat())];
@@ -108,7 +109,7 @@ function withoutChannels(atoms: Axis, wanted: readonly (number | undefined)[]): 
 	return fits && atoms.every(({ stride }) => stride === 0) ? axes : undefined;
 }
 
-/** The product of an axis's atoms; undefined when one is unknown. */
+/** Returns the product of an axis's atoms; undefined if one is unknown. */
 function sizeOf(axis: Axis): number | undefined {
 	return axis.reduce<number | undefined>(
 		(product, { size }) => (product === undefined || size === undefined ? undefined : product * size),
@@ -147,7 +148,7 @@ function takeFromLeft(atoms: Atom[], size: number): Axis | undefined {
 	return taken;
 }
 
-/** Cuts `size` elements off the right end of the list; leaves it untouched when they do not come out even. */
+/** Takes `size` elements off the right end of the list. Leaves the list unchanged if the atoms do not divide evenly. */
 function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
 	const rest = [...atoms];
 	const taken: Atom[] = [];
@@ -172,8 +173,8 @@ function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
 }
 
 /**
- * The channel of axis 1 that each of the operator's `channels` output channels lands in; undefined when axis 1 also runs
- * over something else, so that no channel has one scale.
+ * Returns the channel of axis 1 that each of the operator's `channels` output channels reaches. Undefined if axis 1
+ * also runs over other elements, so that no channel has a single scale.
  */
 export function channelsOfAxis(axis: Axis, channels: number): Int32Array | undefined {
 	const pieces = axis.filter(({ size }) => size !== 1);

@@ -4,17 +4,17 @@ import type { Graph, Node } from '../../onnx/model.js';
 /** Asked for every layer of a graph, answered once. */
 const KNOWN = new WeakMap<Graph, boolean>();
 
-/** Whether some nodes of this scope's graph wait for each other, which no runtime can execute. */
+/** True if nodes of this scope's graph depend on each other in a circle, which no runtime can execute. */
 export function hasCycle(scope: Scope): boolean {
 	const known = KNOWN.get(scope.graph) ?? findCycle(scope);
 	KNOWN.set(scope.graph, known);
 	return known;
 }
 
-/** Kahn's topological sort: what is left over stands on a cycle or behind one. */
+/** Applies Kahn's topological sort: the nodes left over stand on a cycle or behind it. */
 function findCycle(scope: Scope): boolean {
 	const waiting = new Map<Node, number>(scope.graph.nodes.map((node) => [node, 0]));
-	// A tensor that two nodes write is invalid too, but it is the first of them that counts.
+	// A tensor with two writers is invalid, too; the first writer counts.
 	const readers = (node: Node) =>
 		node.outputs.filter((name) => scope.producer(name) === node).flatMap((name) => scope.consumers(name));
 	for (const node of scope.graph.nodes) {

@@ -10,7 +10,7 @@ import { wayReasons } from './path-reasons.js';
 import { operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
 import type { FoldTarget } from './target.js';
 
-/** A layer that folds: back into the operator in front of it, or forward into the one behind. */
+/** A layer that folds, either back into the operator in front of it or forward into the operator behind it. */
 export interface FoldStep {
 	readonly layer: BatchNormLayer;
 	readonly operator: LinearOperator;
@@ -19,8 +19,8 @@ export interface FoldStep {
 }
 
 /**
- * Where each layer of a network folds, or why nowhere; in the order of its layers. Told from the structure: what is said
- * to fold does fold, as long as its weights can be read.
+ * Finds the fold of each layer of a network, or the reasons against it, in layer order. Uses the structure alone: a
+ * layer with a fold does fold, provided that its weights can be read.
  */
 export async function foldSteps(network: FoldNetwork): Promise<(FoldStep | FoldReason[])[]> {
 	const chooser = new StepChooser(network);
@@ -70,7 +70,7 @@ class StepChooser {
 		return reasons.size > 0 ? [...reasons] : { layer, operator, target };
 	}
 
-	/** What stands in the way from the operator to a layer. */
+	/** Returns the obstacles between the operator and a layer. */
 	async #wayReasons(layer: BatchNormLayer, target: FoldTarget): Promise<readonly FoldReason[]> {
 		const { operator, earlier, path } = target;
 		if (operator.scope.path !== layer.scope.path) {
@@ -88,12 +88,12 @@ class StepChooser {
 			return ['operator-between'];
 		}
 		const rest = path.slice(before.target.path.length);
-		// Without a place for a bias it is added where the layers were: nothing may stand between them.
+		// If the operator has no place for a bias, an Add takes the layers' place, so no node may stand between them.
 		const isAdjoining = rest.length === 0 || holdsBias(target);
 		return isAdjoining ? wayReasons(layer, { from: previous.node, path: rest }) : ['operator-between'];
 	}
 
-	/** What an operator's constants have against a fold; a weight that has to be copied is no obstacle. */
+	/** Returns the reasons in an operator's constants against a fold. A weight that must be copied is no obstacle. */
 	async #constantReasons(layer: BatchNormLayer, operator: LinearOperator): Promise<FoldReason[]> {
 		const reasons = operatorReasons(layer, operator.node).filter((reason) => reason !== 'shared-weight');
 		if (isQuantized(operator)) {
@@ -105,7 +105,7 @@ class StepChooser {
 		return reasons;
 	}
 
-	/** Nothing linear in front: an operator behind the layer, and nothing else, can take it in. */
+	/** Without a linear operator in front, only an operator behind the layer can take it in. */
 	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
 		const { layers, operators, weights } = this.#network;
 		const reasons = new Set([...ownReasons(layer), ...reasonsInFront(layer)]);
@@ -113,7 +113,7 @@ class StepChooser {
 		const operator = index === undefined ? undefined : operators[index];
 		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
 		if (!operator || !canFoldForward(operator)) {
-			// Nothing is wrong with what was looked at; how the channels lie was not to be found out.
+			// The checks found no obstacle, but the position of the channels is unknown.
 			return reasons.size > 0 ? [...reasons] : ['rank'];
 		}
 		const against = [
@@ -127,12 +127,14 @@ class StepChooser {
 	}
 }
 
-/** The main graph and the bodies inside it; what stands in a function belongs to all of its calls. */
+/**
+ * Lists the main graph and its bodies. Nodes of a function belong to all calls of the function, so they are left out.
+ */
 function graphsOf(graph: Graph): Graph[] {
 	return [graph, ...graph.nodes.flatMap((node) => bodies(node).flatMap((body) => graphsOf(body.graph)))];
 }
 
-/** Whether a bias has a place in front of the layer: an input of the operator, or a constant that an Add adds. */
+/** True if a bias has a place in front of the layer: an input of the operator, or the constant of an Add. */
 function holdsBias({ operator, path }: FoldTarget): boolean {
 	return hasOwnBias(operator) || path.some(({ node }) => node.opType === 'Add');
 }

@@ -6,13 +6,16 @@ import { foldSteps } from './fold-steps.js';
 import { type LayeredModel, readFoldNetwork } from './network.js';
 
 export interface Foldability {
-	/** Name of the node that takes the layer in, its output's name where it has none; null: not foldable. */
+	/**
+	 * Name of the node that takes the layer in, or the name of its output if it has none; null if the layer is not
+	 * foldable.
+	 */
 	readonly into: string | null;
 	/** Every obstacle found; with `into`, at most `shared-weight`. */
 	readonly reasons: readonly FoldReason[];
 }
 
-/** What `planFold` would do with each layer of a model, without reading the weights. */
+/** Predicts the result of `planFold` for each layer of a model, in layer order, without reading the weights. */
 export async function foldability(model: LayeredModel): Promise<readonly Foldability[]> {
 	const unreadable = new Set<BatchNormLayer>();
 	const network = await readFoldNetwork(model, (layer, error) => {

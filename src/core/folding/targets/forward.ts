@@ -11,7 +11,7 @@ import type { FoldNetwork } from './network.js';
 import { linearMap } from './reasons.js';
 
 /**
- * The operator that a layer can be folded forward into: the only reader of its output, which nobody else sees.
+ * Returns the operator that a layer can be folded forward into: the only reader of the layer's output.
  * @returns its index, undefined when there is none.
  */
 export function forwardOperator(network: FoldNetwork, layer: number): number | undefined {
@@ -23,14 +23,17 @@ export function forwardOperator(network: FoldNetwork, layer: number): number | u
 	return network.operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path)?.index;
 }
 
-/** Whether this kind of operator can take in a layer in front of it: its bias has a place, its input's channels are known. */
+/**
+ * True if this kind of operator can take in a layer in front of it: it has a place for a bias, and its input channels
+ * are known.
+ */
 export function canFoldForward(operator: LinearOperator): boolean {
 	const { kind, node, scope } = operator;
 	const isTurned = (scope.attribute(node, 'transA')?.i ?? 0) !== 0;
 	return node.domain === '' && hasOwnBias(operator) && (kind === 'Conv' || (kind === 'Gemm' && !isTurned));
 }
 
-/** What is against folding a layer into the operator behind it, apart from that one's own constants. */
+/** Returns the reasons against folding a layer into the operator behind it, apart from that operator's constants. */
 export function forwardReasons(
 	layer: BatchNormLayer,
 	operator: LinearOperator,
@@ -47,7 +50,10 @@ export function forwardReasons(
 	];
 }
 
-/** Padding adds zeros behind the layer, where its shift would have to be: the fold would be wrong at the border. */
+/**
+ * True if the node pads its input. Padding adds zeros behind the layer instead of its shift, so the fold would be wrong
+ * at the border.
+ */
 function isPadded(scope: Scope, node: Node): boolean {
 	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
 	const pads = scope.attribute(node, 'pads')?.ints ?? [];
@@ -77,7 +83,7 @@ export interface ForwardFold {
 	readonly isPadded: boolean;
 }
 
-/** What an operator becomes with a layer folded forward into it; undefined where the channels do not fit. */
+/** Returns an operator's constants with a layer folded forward into it; undefined if the channels do not fit. */
 export function foldForward(
 	operator: LinearOperator,
 	weights: OperatorWeights,

@@ -2,7 +2,10 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Node } from '../../onnx/model.js';
 
-/** The nodes that make up a layer, the last one first: one, or for a decomposed layer the chain back to its input. */
+/**
+ * Returns the nodes of a layer, the last node first: a single node, or the chain of a decomposed layer back to its
+ * input.
+ */
 export function layerNodes({ kind, scope, node, input }: BatchNormLayer): Node[] {
 	const nodes: Node[] = [];
 	for (let at: Node | undefined = node; at; ) {

@@ -4,19 +4,22 @@ import type { Node } from '../../onnx/model.js';
 import type { FoldParameters } from '../operators/expected.js';
 import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
 
-/** A layer together with per-channel arithmetic behind it, as one layer. */
+/** A layer together with the per-channel arithmetic behind it, as a single layer. */
 export interface ExtendedLayer {
 	readonly parameters: FoldParameters;
 	/** The operators taken in, in their order. */
 	readonly operators: readonly string[];
 }
 
-/** Caffe keeps gamma and beta in a Scale layer behind its BatchNorm: a Mul and an Add. */
+/**
+ * Maximum number of Mul and Add nodes taken in. Caffe keeps gamma and beta in a Scale layer behind its BatchNorm: a Mul
+ * and an Add.
+ */
 const LONGEST = 4;
 
 /**
- * A layer with one, two … of the Mul and Add behind it taken in: fusions go on to merge these into the operator that has
- * taken the layer in. m (s x + t) + a is a layer with gamma m and beta t' = m beta + a.
+ * Extends a layer by the Mul and Add nodes behind it, one after the other, because fusions merge these into the same
+ * operator. m (s x + t) + a is a layer with gamma m and beta t' = m beta + a.
  */
 export async function extendedLayers(
 	layer: BatchNormLayer,
@@ -47,7 +50,7 @@ export async function extendedLayers(
 	return found;
 }
 
-/** The constant operand of a Mul or Add, or the right-hand one of a Div or Sub. */
+/** Returns the constant operand of a Mul or Add, or the right operand of a Div or Sub. */
 function constantOf({ opType, domain, inputs }: Node, isFixed: (name: string) => boolean): string | undefined {
 	if (domain !== '') {
 		return undefined;

@@ -9,16 +9,18 @@ import { WeightReader } from '../operators/weights.js';
 import { type FoldTarget, findTarget } from './target.js';
 import { Upstream } from './upstream.js';
 
-/** A model as folding sees it: linear operators and normalization layers, and what feeds what. */
+/** Linear operators and normalization layers of a model, with their order of data flow. */
 export interface Network {
 	readonly model: Model;
 	readonly weights: WeightReader;
 	/** In graph order, like `layers`. */
 	readonly operators: readonly LinearOperator[];
 	readonly layers: readonly BatchNormLayer[];
-	/** The operator in front of each layer that has one; same order as `layers`. */
+	/** Fold target in front of each layer, in layer order; undefined if there is none. */
 	readonly targets: readonly (FoldTarget | undefined)[];
-	/** Linear operators right in front of each operator, with anything but linear operators between. */
+	/**
+	 * For each operator, the indices of the linear operators directly in front of it, with only other node types between.
+	 */
 	readonly before: readonly ReadonlySet<number>[];
 	/** The same, in front of each layer. */
 	readonly beforeLayer: readonly ReadonlySet<number>[];
@@ -26,7 +28,7 @@ export interface Network {
 	readonly afterLayer: readonly ReadonlySet<number>[];
 }
 
-/** What tells where layers fold. */
+/** Parts of a network that decide where layers fold. */
 export type FoldNetwork = Pick<Network, 'model' | 'weights' | 'operators' | 'layers' | 'targets'>;
 
 /** A model with its layers, as `findLayers` finds them. */
@@ -88,12 +90,12 @@ function findOperators(model: Model): LinearOperator[] {
 	return operators;
 }
 
-/** A node of one call of a function is another place than that of another call. */
+/** Identifies a node in one call of a function. The same node in another call gets another key. */
 function placeKey({ scope, node }: Place): string {
 	return `${scope.path}\0${node.index}`;
 }
 
-/** For each layer the operators that its output reaches first. */
+/** Returns, for each layer, the operators that its output reaches first. */
 function operatorsAfter(
 	layers: readonly BatchNormLayer[],
 	operators: readonly LinearOperator[],

@@ -5,8 +5,8 @@ import type { FoldTarget } from './target.js';
 import { MOVING } from './walk-path.js';
 
 /**
- * What keeps a layer whose channels were followed to an operator from being folded into it: something else than moves
- * and additions on the way, or a tensor on the way that somebody else sees.
+ * Returns the obstacles between an operator and a layer whose channels were traced to it: a node that does more than
+ * move or add, or a tensor that another node reads.
  * @param from the operator, or the layer folded into it that this one follows; `path` leads from there on.
  */
 export function wayReasons(

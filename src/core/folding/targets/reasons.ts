@@ -12,10 +12,10 @@ import { hasCycle } from './cycle.js';
 import { layerNodes } from './layer-nodes.js';
 
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
-/** Nodes looked at behind a layer to tell "another operator between" from "nothing linear in front". */
+/** Maximum number of nodes searched to distinguish "another operator between" from "no linear operator in front". */
 const MAX_SEARCH = 64;
 
-/** What is wrong with the layer itself. */
+/** Returns the obstacles that lie in the layer itself. */
 export function ownReasons(layer: BatchNormLayer): FoldReason[] {
 	const reasons: FoldReason[] = hasCycle(layer.scope) ? ['cyclic-graph'] : [];
 	if (hasMisshapenParameters(layer)) {
@@ -43,7 +43,7 @@ export function ownReasons(layer: BatchNormLayer): FoldReason[] {
 	return reasons;
 }
 
-/** Whether the four parameters of a BatchNormalization, as far as they are known, are anything but [C]. */
+/** True if any known parameter of a BatchNormalization has a shape other than [C]. */
 export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
 	const known = PARAMETER_NAMES.map((name) => layer[name]).filter(({ values }) => values !== null);
 	const isOfChannels = layer.kind === 'batchnorm' && layer.axes === 'channel';
@@ -60,14 +60,16 @@ export function linearMap(layer: BatchNormLayer): Affine | undefined {
 	return affine(gamma, beta, mean, variance, layer.epsilon);
 }
 
-/** The linear operator that would take the layer in, and the nodes of the chain from it to the layer. */
+/** The linear operator that would take the layer in, with the nodes of the chain from it to the layer. */
 interface Linear {
 	readonly node: Node;
-	/** The chain's last tensor is the layer's X; every tensor on the way must belong to it alone. */
+	/**
+	 * Tensors of the chain; the last is the layer's X. Every tensor of the chain must have this chain as its only reader.
+	 */
 	readonly tensors: readonly string[];
 }
 
-/** The source itself, or a MatMul whose bias is a separate Add of a constant. */
+/** Returns the source itself, or a MatMul with its bias in an Add of a constant. */
 function linearInFront(scope: Scope, source: Node): Linear | undefined {
 	const output = source.outputs[0] ?? '';
 	if (LINEAR.has(source.opType) && source.domain === '') {
@@ -86,8 +88,8 @@ function linearInFront(scope: Scope, source: Node): Linear | undefined {
 }
 
 /**
- * Why a layer whose channels could not be followed to a linear operator has none to be folded into: seen from the one
- * node in front, and where that is linear all that is wrong between the two.
+ * Explains why no linear operator can take in a layer whose channels could not be traced. Looks at the node in front
+ * and, if that is linear, lists every obstacle between the two.
  */
 export function reasonsInFront(layer: BatchNormLayer): FoldReason[] {
 	const { source, scope } = layer;
@@ -130,7 +132,7 @@ function outputChannels(scope: Scope, node: Node): number | undefined {
 	return layout && channelCount(layout);
 }
 
-/** What an operator's own constants have against a fold. */
+/** Returns the reasons in an operator's own constants against a fold. */
 export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
 	const weight = node.inputs[1] ?? '';
 	const bias = node.inputs[2] ?? '';
@@ -143,7 +145,7 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 		reasons.push('overridable');
 	}
 	if (node.opType === 'Gemm' && scope.attribute(node, 'alpha')?.f === 0) {
-		// Whatever the weight is, the product is 0: no weight could take up a scale.
+		// With alpha 0 the product is 0 for every weight, so no weight could take up a scale.
 		reasons.push('zero-alpha');
 	}
 	if (kind === 'batchnorm' && gamma.dtype !== dtype && gamma.dtype !== 'undefined' && dtype !== 'unknown') {
@@ -155,7 +157,7 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 	return reasons;
 }
 
-/** Whether some linear operator stands further in front, with another operator between. */
+/** True if a linear operator stands further in front, behind another operator. */
 function linearBehind(scope: Scope, source: Node): boolean {
 	const queue: Node[] = [source];
 	const seen = new Set(queue);

@@ -18,7 +18,7 @@ export interface FoldTarget {
 	readonly earlier: readonly EarlierLayer[];
 	/** Nodes between the two that only move elements or add a constant, from the operator on. */
 	readonly path: readonly Place[];
-	/** Constant added right in front of the layer, behind earlier ones: a bias kept outside, one value an output channel. */
+	/** Constant added directly in front of the layer, one value per output channel: a bias outside the operator. */
 	readonly added: Float64Array | null;
 	/** The layer's channel for each output channel. */
 	readonly rows: Int32Array;
@@ -27,13 +27,16 @@ export interface FoldTarget {
 /** A layer between an operator and another layer. */
 export interface EarlierLayer {
 	readonly layer: BatchNormLayer;
-	/** Its channel for each output channel of the operator; undefined where its channels are none of these. */
+	/**
+	 * Channel of the layer for each output channel of the operator, shape (output channels); undefined for a layer on
+	 * other channels.
+	 */
 	readonly rows: Int32Array | undefined;
 	/** Constant added right in front of it, as in {@link FoldTarget}. */
 	readonly added: Float64Array | null;
 }
 
-/** What finding targets shares between the layers of one model. */
+/** State that the search for targets shares between the layers of a model. */
 export interface TargetContext {
 	readonly operators: (place: Place) => LinearOperator | undefined;
 	readonly layers: (place: Place) => BatchNormLayer | undefined;
@@ -46,7 +49,9 @@ const HANDING_ON: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout', 
 /** Nodes between an operator and its layer: three or four in practice. */
 const MAX_PATH = 32;
 
-/** Walks back from a layer's input to the linear operator it can be folded into; undefined when there is none. */
+/**
+ * Walks back from a layer's input to the linear operator that the layer can be folded into. Undefined if there is none.
+ */
 export async function findTarget(layer: BatchNormLayer, context: TargetContext): Promise<FoldTarget | undefined> {
 	if (hasCycle(layer.scope) || hasMisshapenParameters(layer)) {
 		return undefined;
@@ -96,7 +101,7 @@ function dataInput({ scope, node }: Place): number | undefined {
 	return constant < 0 ? undefined : 1 - constant;
 }
 
-/** A layer on the way to another one, and how many nodes of the path come behind it. */
+/** A layer between the operator and a later layer, and the number of path nodes behind it. */
 interface Between {
 	readonly layer: BatchNormLayer;
 	readonly nodesBehind: number;
@@ -148,12 +153,14 @@ function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null
 	);
 }
 
-/** Whether the rows lead to the channels from 0 on, to each of them and to no other. */
+/** True if the rows reach every channel from 0 on, and no other. */
 function reachesAll(rows: Int32Array, channels: number): boolean {
 	return rows.every((channel) => channel < channels) && new Set(rows).size === channels;
 }
 
-/** Shape of the operator's output; unknown sizes are undefined. Without any hint a product has two dimensions. */
+/**
+ * Returns the shape of the operator's output; unknown sizes are undefined. Without a hint a product has two dimensions.
+ */
 function outputShape(
 	{ operator, layer, path }: Trail,
 	shapes: ShapeInference,
@@ -170,7 +177,10 @@ function outputShape(
 	return isDirect ? (layer.inputShape ?? [undefined, undefined]) : undefined;
 }
 
-/** A target as if only some of the layers on the way were there: what is added in front of the others is added behind. */
+/**
+ * Returns a target with only some of the layers on its path. A constant added in front of a removed layer counts as
+ * added behind it.
+ */
 export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) => boolean): FoldTarget {
 	const earlier: EarlierLayer[] = [];
 	let pending: Float64Array | null = null;
@@ -184,12 +194,12 @@ export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) 
 	return { ...target, earlier, added: sumOf([pending, target.added]) };
 }
 
-/** Whether a layer stands on another one's way from their operator. */
+/** True if a layer stands between another layer and its operator. */
 export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined): boolean {
 	return target?.earlier.some((earlier) => earlier.layer === layer) ?? false;
 }
 
-/** An operator as the target of something that acts on its output channels one by one. */
+/** Returns an operator as the target of a function that acts on its output channels separately. */
 export function directTarget(operator: LinearOperator, layout: ChannelLayout): FoldTarget {
 	const rows = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
 	return { operator, earlier: [], path: [], added: null, rows };

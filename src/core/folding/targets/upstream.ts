@@ -10,11 +10,11 @@ interface Task {
 
 const NOTHING: ReadonlySet<number> = new Set();
 
-/** The nearest marked nodes upstream of a tensor: through anything else, into function calls and bodies. */
+/** Finds the nearest marked nodes upstream of a tensor, through other nodes, function calls and bodies. */
 export class Upstream {
 	readonly #marked: (place: Place) => number | undefined;
 	readonly #known = new Map<string, ReadonlySet<number>>();
-	/** By path: an index of a scope's names is worth keeping. */
+	/** Scopes by path. The index of a scope's names is costly to build. */
 	readonly #scopes = new Map<string, Scope>();
 
 	/** @param marked the number that a marked node is reported by; undefined: look further upstream. */
@@ -69,12 +69,12 @@ export class Upstream {
 		return { key, inputs: this.#sources(definition, name) };
 	}
 
-	/** The tensors that one output of a node is made from. */
+	/** Returns the tensors that one output of a node depends on. */
 	#sources({ scope, node }: Place, name: string): Task['inputs'] {
 		const step = label(node);
 		const call = this.#inner(scope, step, () => scope.ofCall(node, step));
 		if (call) {
-			// A tensor that came in as a function's input has another name here: any of the outputs, then.
+			// A tensor that entered through a function's input has another name here, so any output counts.
 			const at = node.outputs.indexOf(name);
 			const outputs = at < 0 ? call.graph.outputs : call.graph.outputs.slice(at, at + 1);
 			return outputs.map((output) => ({ scope: call, name: output.name }));
@@ -97,7 +97,7 @@ export class Upstream {
 	}
 }
 
-/** As paths of scopes name a node. */
+/** Names a node as the paths of scopes do. */
 function label(node: Node): string {
 	return node.name || `${node.opType}_${node.index}`;
 }

@@ -14,7 +14,7 @@ interface Channels extends BroadcastPartner {
 interface Walked {
 	/** In front of each node, and at the end. */
 	readonly axes: readonly (readonly Axis[])[];
-	/** What each node adds to every channel; null: nothing. */
+	/** Value that each node adds to every channel, shape (channels); null if it adds none. */
 	readonly additions: readonly (Float64Array | null)[];
 }
 
@@ -44,7 +44,7 @@ export async function walkPath(
 	return { axes, additions };
 }
 
-/** What an Add adds to each channel; undefined where that is no constant of one value a channel. */
+/** Returns the value that an Add adds to each channel; undefined unless it is a constant with one value per channel. */
 export async function addend(
 	{ scope, node }: Place,
 	{ channels, ...against }: Channels,

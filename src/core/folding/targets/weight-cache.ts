@@ -2,12 +2,12 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from './network.js';
 
-/** The operator at work and the one that is read ahead. */
+/** Number of operators kept: the current one and the one read ahead. */
 const KEPT = 2;
 
 /**
- * Reads a model's weights operator by operator and keeps two: neighbouring layers share one, distant ones hardly do, and
- * a whole model need not fit into memory. Asking for an operator before it is needed reads it meanwhile.
+ * Reads a model's weights operator by operator and keeps two of them. Neighboring layers often share an operator,
+ * distant ones hardly do, and a whole model may exceed the memory. A request ahead of time starts the reading.
  */
 export class WeightCache {
 	readonly #network: Network;
@@ -17,7 +17,7 @@ export class WeightCache {
 		this.#network = network;
 	}
 
-	/** The constants, or in one sentence why there are none. */
+	/** Returns the constants, or one sentence why they are unknown. */
 	read(operator: LinearOperator): Promise<OperatorWeights | string> {
 		const weights = this.#known.get(operator) ?? this.#network.weights.read(operator);
 		this.#known.delete(operator);
