@@ -1,152 +1,136 @@
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
-import type { Stage } from '../../core/report/stages.js';
-import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
-import type { Kernel } from '../../kernel/types.js';
+import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
 import { inlineFunctions } from './model/inline-functions.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
 import { checkOptimized } from './optimized/check-optimized.js';
-import { type Execution, execute } from './run/execute.js';
+import { CaptureMemory } from './run/capture-memory.js';
+import { type ExecuteContext, type Execution, execute } from './run/execute.js';
 import { type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
 /**
- * Inspects a model end to end: structure, then a run, then each layer recomputed and compared.
+ * Inspects a model: reports the structure, runs the model, and recomputes and compares each layer.
  *
- * A run that fails (the runtime refuses the model, an input does not fit) leaves the structure as the result, with
- * `run.status` "failed" and the reason.
- * @throws {OnnxError} when the file cannot be read as a model.
+ * If the run fails (the runtime refuses the model, an input does not fit), the result is the structure, with `run.status`
+ * "failed" and the reason.
+ * @throws {OnnxError} if the file cannot be read as a model.
  */
 export async function inspect(location: ModelLocation, options: InspectOptions, ports: TaskPorts): Promise<Report> {
 	const start = performance.now();
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
-	const open = await openModel(location);
+	const model = await openModel(location);
 	try {
-		const structure = await structureReport(open, options.thresholds && { thresholds: options.thresholds });
+		const structure = await structureReport(model, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
-		if (!options.run || open.layers.length === 0) {
+		if (!options.run || model.layers.length === 0) {
 			const reason = options.run ? 'The model has no BatchNormalization to check.' : 'Running was switched off.';
-			return withoutRun(structure, reason);
+			return skipRun(structure, reason);
 		}
-		return await new Inspection(structure, open, options, ports).run(start);
+		return await runAndCheck(structure, model, { options, ports, start });
 	} finally {
-		await open.close();
+		await model.close();
 	}
 }
 
-/** The second half of an inspection: what a run adds to the structure. */
-class Inspection {
-	readonly #structure: Report;
-	readonly #open: OpenedModel;
-	readonly #options: InspectOptions;
-	readonly #ports: TaskPorts;
+interface Inspection {
+	readonly options: InspectOptions;
+	readonly ports: TaskPorts;
+	/** Time when the inspection began, in ms. */
+	readonly start: number;
+}
 
-	constructor(structure: Report, open: OpenedModel, options: InspectOptions, ports: TaskPorts) {
-		this.#structure = structure;
-		this.#open = open;
-		this.#options = options;
-		this.#ports = ports;
-	}
-
-	async run(start: number): Promise<Report> {
-		const opened = performance.now();
-		const kernel = await this.#ports.kernel();
-		const runnable = (await inlineFunctions(this.#open)) ?? this.#open;
-		const setup = { structure: this.#structure, layers: runnable.layers, kernel, options: this.#options };
-		const checker = new LayerChecker(setup);
-		let runtime: Runtime | undefined;
-		try {
-			if (this.#options.saveOutputs !== undefined) {
-				// What cannot be written is told before the model has run.
-				await makeFolder(this.#options.saveOutputs);
-			}
-			runtime = this.#ports.runtime();
-			const execution = await this.#execute(runnable, { runtime, kernel, checker });
-			const { model, remarks, compare } = await this.#compareOptimized(
-				runnable,
-				{ runtime, kernel, checker },
-				execution,
-			);
-			const times = { open: opened - start, ...execution.milliseconds, ...compare, total: performance.now() - start };
-			const run: RunSummary = {
-				status: 'ok',
-				...(remarks.length > 0 && { reason: remarks.join(' ') }),
-				runtime: runtime.version,
-				inputs: execution.inputs,
-				milliseconds: times,
-			};
-			this.#ports.emit({ type: 'run', run });
-			return { ...this.#structure, layers: this.#layers(checker), run, findings: model };
-		} catch (error) {
-			if (!(error instanceof RuntimeError || error instanceof InputError)) {
-				throw error;
-			}
-			const failedAt = error instanceof InputError && asksForInput(this.#options) ? 'input' : 'model';
-			const failure = { status: 'failed', reason: error.message, failedAt, runtime: runtime?.version ?? '' } as const;
-			const layers = this.#layers(checker, 'Not checked: the run failed.');
-			return { ...this.#structure, layers, run: { inputs: [], milliseconds: {}, ...failure } };
+/** Adds to the structure what a run shows. */
+async function runAndCheck(
+	structure: Report,
+	opened: OpenedModel,
+	{ options, ports, start }: Inspection,
+): Promise<Report> {
+	const openedAt = performance.now();
+	const kernel = await ports.kernel();
+	const model = (await inlineFunctions(opened)) ?? opened;
+	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options });
+	const reportLayers = (notReached?: string): LayerReport[] =>
+		structure.layers.map((_, index) => checker.report(index, notReached));
+	let runtime: Runtime | undefined;
+	try {
+		if (options.saveOutputs !== undefined) {
+			// Before the run, so that a folder that cannot be made is reported at once.
+			await makeFolder(options.saveOutputs);
 		}
-	}
-
-	#execute(open: OpenedModel, ports: { runtime: Runtime; kernel: Kernel; checker: LayerChecker }): Promise<Execution> {
-		const progress = (stage: Stage, done = 0, total = 1) => this.#progress(stage, done, total);
-		const onLayer = (index: number) => this.#emitLayer(ports.checker, index);
-		return execute(open, this.#options, { ...ports, progress, onLayer });
-	}
-
-	/** After the verdicts, which are what a person waits for. */
-	async #compareOptimized(
-		open: OpenedModel,
-		{ runtime, kernel, checker }: { runtime: Runtime; kernel: Kernel; checker: LayerChecker },
-		execution: Execution,
-	) {
-		const { compareOptimized = true, memoryBudget: budget = DEFAULT_MEMORY_BUDGET, temporary } = this.#options;
-		const remarks = execution.remark === undefined ? [] : [execution.remark];
-		if (!compareOptimized || execution.partial || execution.level !== 'disabled') {
-			return { model: [], remarks, compare: {} };
+		runtime = ports.runtime();
+		const context = { runtime, memory: new CaptureMemory(kernel), checker, emit: ports.emit };
+		const execution = await execute(model, options, context);
+		const optimized = await compareOptimized(model, execution, { options, context });
+		const remarks = [execution.remark, optimized.remark].filter((text) => text !== undefined);
+		const run: RunSummary = {
+			status: 'ok',
+			...(remarks.length > 0 && { reason: remarks.join(' ') }),
+			runtime: runtime.version,
+			inputs: execution.inputs,
+			milliseconds: {
+				open: openedAt - start,
+				...execution.milliseconds,
+				...optimized.milliseconds,
+				total: performance.now() - start,
+			},
+		};
+		ports.emit({ type: 'run', run });
+		return { ...structure, layers: reportLayers(), run, findings: optimized.findings };
+	} catch (error) {
+		if (!(error instanceof RuntimeError || error instanceof InputError)) {
+			throw error;
 		}
-		const start = performance.now();
-		this.#progress('comparing', 0, 1);
-		const { outputs, feeds } = execution;
-		const check = await checkOptimized(open, runtime, {
-			outputs,
-			feeds: feeds.tensors,
-			memory: { kernel, budget },
-			temporary,
-		});
-		for (const [index, finding] of check.layers) {
-			checker.addFusionFinding(index, finding);
-		}
-		for (const index of checker.takeChanged('ever')) {
-			this.#emitLayer(checker, index);
-		}
-		const compare = { compare: performance.now() - start };
-		return { model: check.model, remarks: [...remarks, ...(check.remark ? [check.remark] : [])], compare };
-	}
-
-	#layers(checker: LayerChecker, unknown?: string): LayerReport[] {
-		return this.#structure.layers.map((_, index) => checker.report(index, unknown));
-	}
-
-	#emitLayer(checker: LayerChecker, index: number): void {
-		this.#ports.emit({ type: 'layer', index, layer: checker.report(index) });
-	}
-
-	#progress(stage: Stage, done: number, total: number): void {
-		this.#ports.emit({ type: 'progress', stage, done, total });
+		const failedAt = error instanceof InputError && hasInputOptions(options) ? 'input' : 'model';
+		const failure = { status: 'failed', reason: error.message, failedAt, runtime: runtime?.version ?? '' } as const;
+		const layers = reportLayers('Not checked: the run failed.');
+		return { ...structure, layers, run: { inputs: [], milliseconds: {}, ...failure } };
 	}
 }
 
-/** Whether anything of what the model is fed, and of where its outputs go, was said rather than left to the defaults. */
-function asksForInput({ inputs, dimensions = {}, batch, saveOutputs }: InspectOptions): boolean {
+interface OptimizedResult {
+	/** Findings that no single layer explains. */
+	readonly findings: readonly Finding[];
+	readonly milliseconds: Readonly<Record<string, number>>;
+	readonly remark?: string;
+}
+
+/** Compares with the runtime's default optimizations. Comes after the verdicts, which a person waits for. */
+async function compareOptimized(
+	model: OpenedModel,
+	execution: Execution,
+	{ options, context }: { readonly options: InspectOptions; readonly context: ExecuteContext },
+): Promise<OptimizedResult> {
+	const { compareOptimized: isWanted = true, memoryBudget: budget = DEFAULT_MEMORY_BUDGET, temporary } = options;
+	if (!isWanted || execution.partial || execution.level !== 'disabled') {
+		return { findings: [], milliseconds: {} };
+	}
+	const { runtime, memory, checker, emit } = context;
+	const start = performance.now();
+	emit({ type: 'progress', stage: 'comparing', done: 0, total: 1 });
+	const { outputs, feeds } = execution;
+	const run = { outputs, feeds: feeds.tensors };
+	const check = await checkOptimized(model, runtime, { ...run, memory, budget, temporary });
+	for (const [index, finding] of check.layers) {
+		checker.addFusionFinding(index, finding);
+	}
+	for (const index of checker.takeChanged('ever')) {
+		emit({ type: 'layer', index, layer: checker.report(index) });
+	}
+	const milliseconds = { compare: performance.now() - start };
+	return { findings: check.model, milliseconds, ...(check.remark !== undefined && { remark: check.remark }) };
+}
+
+/** Returns true if an option sets the model's input, or a folder for its outputs, so that a failure may be due to it. */
+function hasInputOptions({ inputs, dimensions = {}, batch, saveOutputs }: InspectOptions): boolean {
 	return inputs.length > 0 || Object.keys(dimensions).length > 0 || batch !== 1 || saveOutputs !== undefined;
 }
 
-function withoutRun(structure: Report, reason: string): Report {
+function skipRun(structure: Report, reason: string): Report {
 	const recompute = { status: 'skipped', reason: 'Not checked: the model was not run.' } as const;
 	return {
 		...structure,

@@ -5,13 +5,15 @@ import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
 import type { TaskPorts } from '../../../src/engine/child/task-ports.js';
 import { createKernel } from '../../../src/kernel/index.js';
 import type { InspectOptions, ModelLocation } from '../../../src/protocol/host-engine.js';
+import { poisoningKernel } from './poisoning-kernel.js';
 
 export const runtime = loadRuntime();
 
 let kernel: ReturnType<typeof createKernel> | undefined;
 
+/** Returns a kernel for all tests of a file, which shows reads of memory after its use. */
 export function sharedKernel(): ReturnType<typeof createKernel> {
-	kernel ??= createKernel();
+	kernel ??= createKernel().then(poisoningKernel);
 	return kernel;
 }
 
@@ -36,14 +38,14 @@ export async function inspectModel(
 	return { report, events };
 }
 
-/** What is told of a layer last is all there is to say of it in the end. */
+/** Checks that the last report sent for each layer is that of the whole run. */
 function checkLast({ layers }: Report, events: readonly InspectEvent[]): void {
 	for (const [index, layer] of layers.entries()) {
 		const last = events.findLast((event) => event.type === 'layer' && event.index === index);
 		if (last?.type === 'layer') {
 			assert.deepEqual(last.layer, layer);
 		} else {
-			assert.equal(layer.recompute.status, 'skipped', `${layer.name} was never told of`);
+			assert.equal(layer.recompute.status, 'skipped', `no report of ${layer.name} was sent`);
 		}
 	}
 }

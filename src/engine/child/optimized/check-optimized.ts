@@ -6,61 +6,63 @@ import { shortNumber } from '../../../core/text/numbers.js';
 import { loadBytes, outputsTail } from '../model/load-model.js';
 import { readWithTail } from '../model/model-bytes.js';
 import { type OpenedModel, openModel } from '../model/opened-model.js';
-import { borrowRoom, type LoadPorts } from '../run/memory-plan.js';
+import type { CaptureMemory } from '../run/capture-memory.js';
 import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 import { compareFused, type FusedDifference, linearInFront } from './fused-behavior.js';
 import { FusedWeights } from './fused-weights.js';
 import { DefaultLevel, type Disagreement } from './optimized-runs.js';
 
-/** What the runtime makes of a model at the level at which everybody else runs it. */
+/** Result of comparing a model at the runtime's default optimization level with the model as written. */
 export interface OptimizedCheck {
-	/** By layer. */
+	/** Layer index -> finding. */
 	readonly layers: ReadonlyMap<number, Finding>;
-	/** What cannot be put down to one layer. */
+	/** Findings that no single layer explains. */
 	readonly model: readonly Finding[];
 	/** What the user should know about the comparison: one sentence. */
 	readonly remark?: string;
 }
 
 export interface OptimizedOptions {
-	/** One run's inputs. */
+	/** Inputs of one run. */
 	readonly feeds: Tensors;
-	/** The model's outputs of that run, unoptimized; empty where they were not kept. */
+	/** Outputs of the unoptimized model in that run; empty if they were not kept. */
 	readonly outputs: Tensors;
-	/** Where the model's bytes can be meanwhile; nobody else may use the kernel. */
-	readonly memory: LoadPorts;
-	/** A file that may be written and is removed again; undefined: none. */
+	/** Lends memory for the bytes of the model, during the whole check. */
+	readonly memory: CaptureMemory;
+	/** Bytes that captured tensors may take at a time. */
+	readonly budget: number;
+	/** Path of a file to write and remove again; undefined: write none. */
 	readonly temporary: string | undefined;
 }
 
-/** What merges a normalization into the operator in front of it, by that operator; switched off by these names. */
+/** Operator type -> name of the runtime's optimizer that merges a normalization into such an operator in front of it. */
 const OPTIMIZERS: Readonly<Record<string, string>> = {
 	Conv: 'ConvBNFusion',
 	MatMul: 'MatMul_BatchNormalization_Fusion',
 };
-/** Constants that are equal become one: wrong where training mode overwrites one of them. */
+/** Optimizer that merges equal constants, which is wrong if training mode overwrites one of them. */
 const TRAINING_OPTIMIZER = 'ConstantSharing';
 
 /**
- * Compares the model at the runtime's default level with the model as written: its outputs, and layer by layer what the
- * runtime has fused. The weights that a fusion writes are held against our own fold; where that does not say that they
- * are right, the fused nodes are run against those that they replace, which decides.
- * @throws {OnnxError} `io` when the file was changed meanwhile
+ * Compares the model at the runtime's default level with the model as written: its outputs, and each layer that the runtime
+ * has fused. The weights of a fusion are compared with our own fold first. If they differ, the fused nodes are run against
+ * the nodes that they replace, and that decides.
+ * @throws {OnnxError} `io` if the file was changed meanwhile.
  */
 export async function checkOptimized(
 	model: OpenedModel,
 	runtime: Runtime,
-	{ feeds, outputs, memory, temporary }: OptimizedOptions,
+	{ feeds, outputs, memory, budget, temporary }: OptimizedOptions,
 ): Promise<OptimizedCheck> {
 	const nothing = { layers: new Map<number, Finding>(), model: [] };
-	// With the layers' outputs kept as outputs, which their fusions do not mind, each has a tensor to look at afterwards.
+	// Layers' outputs become outputs of the model, so that each layer has a tensor to compare. Fusions still happen.
 	const layers = model.layers.filter(({ graphPath }) => graphPath === '').map(({ output }) => output);
 	const tail = outputsTail(model, layers);
-	const room = borrowRoom({ model: model.source.size + tail.length, tensors: 0 }, memory);
-	const bytes = await readWithTail(model.source, tail, room.model);
-	const level = new DefaultLevel(model, bytes.subarray(0, model.source.size), runtime, feeds);
+	const lent = memory.lend({ model: model.source.size + tail.length, tensors: 0 }, budget);
 	try {
+		const bytes = await readWithTail(model.source, tail, lent.model);
+		const level = new DefaultLevel(model, bytes.subarray(0, model.source.size), runtime, feeds);
 		const expected = outputs.size > 0 ? outputs : await level.unoptimized();
 		const found = await level.optimized();
 		const disagreement = await level.disagreement(expected, found);
@@ -79,6 +81,8 @@ export async function checkOptimized(
 			return { ...nothing, remark: `Not compared with the runtime's default optimizations: ${error.detail}` };
 		}
 		throw error;
+	} finally {
+		memory.release();
 	}
 }
 
@@ -89,11 +93,11 @@ interface WrongFusion {
 	readonly index: number;
 	readonly channels: number;
 	readonly difference: FusedDifference;
-	/** The operator that the layer was merged into, as the file has it. */
+	/** Operator of the file that the layer was merged into. */
 	readonly into: Node | undefined;
 }
 
-/** Layers whose fused nodes compute something else than the nodes that they replace. */
+/** Returns the layers whose fused nodes compute other values than the nodes that they replace. */
 async function wronglyFused(
 	model: OpenedModel,
 	runtime: Runtime,
@@ -121,7 +125,7 @@ async function wronglyFused(
 	}
 }
 
-/** The model as the runtime rewrites it; undefined where it cannot be written, for example beyond protobuf's 2 GB. */
+/** Returns the model as the runtime rewrites it; undefined if it cannot be written, for example beyond protobuf's 2 GB. */
 async function optimize(
 	model: OpenedModel,
 	bytes: Uint8Array,
@@ -175,7 +179,7 @@ function wayAround(optimizers: readonly string[], repaired: boolean): string {
 	return `The way around it is to switch off ${optimizers.join(' and ')} (in Python: disabled_optimizers=[${list}])${effect}.`;
 }
 
-/** The outputs differ, and no layer was found to blame. */
+/** Explains outputs that differ although no fused layer is wrong: by switching off optimizers. */
 async function unexplained(
 	model: OpenedModel,
 	level: DefaultLevel,

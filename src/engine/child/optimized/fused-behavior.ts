@@ -11,7 +11,7 @@ import type { Runtime } from '../runtime/runtime.js';
 import { numbersOf } from '../tensors/numbers.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 
-/** One layer with the operator in front of it, before and after the runtime merged them, on the same input. */
+/** Difference between a layer with the operator in front of it, and the operator that the runtime merged them into. */
 export interface FusedDifference {
 	readonly maxAbs: number;
 	readonly bound: number;
@@ -22,10 +22,10 @@ export interface FusedDifference {
 }
 
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
-/** Nodes looked at between a layer and the operator in front of it. */
+/** Maximum number of nodes between a layer and the operator in front of it. */
 const MAX_NODES = 16;
 
-/** The linear operators right in front of a layer, whatever stands between. */
+/** Returns the nearest linear operators in front of a layer, past other operators. */
 export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 	const found = new Set<Node>();
 	const queue = [input];
@@ -42,8 +42,8 @@ export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 
 /**
  * Runs the nodes from the input of the linear operator to the layer's output twice, unoptimized: as the file has them,
- * and as the runtime has rewritten them. Whatever it has made of them shows, however it got there.
- * @returns undefined when the rewritten model has no such tensors, or gives no finite numbers to compare
+ * and as the runtime has rewritten them.
+ * @returns undefined if the rewritten model has no such tensors, or gives no finite numbers to compare
  * @throws {RuntimeError | OnnxError}
  */
 export async function compareFused(
@@ -72,7 +72,7 @@ export async function compareFused(
 	return problem === undefined ? { maxAbs, bound, ratio, channels: channelsBeyond(expected, found, bound) } : undefined;
 }
 
-/** Tensors of a model from given ones, unoptimized. */
+/** Computes tensors of a model from known ones, unoptimized. */
 async function compute(
 	model: OpenedModel,
 	net: NodeNet,

@@ -10,18 +10,18 @@ import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Node } from '../../../core/onnx/model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 
-/** What became of one layer in the model as the runtime has optimized it. */
+/** State of one layer in the model that the runtime has optimized. */
 export type Fused =
-	/** Still there, or gone without a tensor of its own to look at. */
+	/** Not merged, or merged without a tensor of its own to compare. */
 	| { readonly kind: 'none' }
-	/** Merged into `operator` with the values that a right fold has. */
+	/** Merged into `operator` with the values of a correct fold. */
 	| { readonly kind: 'right'; readonly operator: Node }
 	/** Merged with other values, or into something whose values cannot be told from the weights alone. */
 	| { readonly kind: 'doubtful'; readonly operator: Node };
 
 /**
- * Holds the parameters that the runtime has fused against our own fold, layer by layer, by the names that its fusions
- * keep: the fused operator takes the layer's output name, or keeps its own where something stands between.
+ * Compares the parameters that the runtime has fused with our own fold. Finds fused operators by name: one takes the
+ * layer's output name, or keeps its own if an operator stands between.
  */
 export class FusedWeights {
 	readonly #own: Network;
@@ -60,7 +60,7 @@ export class FusedWeights {
 		return { kind: (await this.#isRight(index, operator)) ? 'right' : 'doubtful', operator: operator.node };
 	}
 
-	/** The linear operator in the optimized model that the layer went into. */
+	/** Returns the linear operator of the optimized model that the layer was merged into. */
 	#operatorOf(index: number, layer: BatchNormLayer): LinearOperator | undefined {
 		const target = this.#own.targets[index];
 		return this.#operators.get(layer.output) ?? (target && this.#operators.get(target.operator.output));
@@ -82,10 +82,10 @@ export class FusedWeights {
 	}
 }
 
-/** Elements of each row that are looked at: a fusion treats all of a row alike, and reading them costs more than this. */
+/** Number of elements compared in each row. A fusion treats a whole row alike. */
 const SAMPLES = 16;
 
-/** Whether bias and weights are those of a right fold, to within the rounding of the type that they are stored in. */
+/** Compares bias and weights with those of a correct fold, up to the rounding of the type that they are stored in. */
 function isRightFold({ original, found, parameters, stored }: FoldCase): boolean {
 	const { scale, bias } = expectedFold(original.bias, parameters);
 	const tolerance = foldTolerance(stored);
@@ -108,7 +108,7 @@ function isRightFold({ original, found, parameters, stored }: FoldCase): boolean
 	return isRight;
 }
 
-/** Where there is no finite right value, what the runtime makes of it shows in its outputs. */
+/** Accepts a correct value that is not finite if the runtime stores the same one. */
 function isNear(found: number, expected: number, allowed: number): boolean {
 	return Math.abs(found - expected) <= allowed || Object.is(found, Math.fround(expected));
 }

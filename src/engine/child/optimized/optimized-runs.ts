@@ -8,12 +8,12 @@ import { fetchable, type Runtime } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 
 /**
- * Share of an output's largest value below which two runs are taken to agree without asking how far rounding goes in this
- * network: a fold along the wrong axis, or of the wrong values, moves outputs by many times that.
+ * Share of an output's largest value up to which two runs agree without a measurement of rounding in this network. A fold
+ * along the wrong axis, or of wrong values, moves outputs by many times that.
  */
 const PLAIN_AGREEMENT = 1e-4;
 
-/** Outputs that differ by more than rounding: the worst of them. */
+/** The output that differs most beyond rounding. */
 export interface Disagreement {
 	readonly output: string;
 	readonly maxAbs: number;
@@ -21,7 +21,7 @@ export interface Disagreement {
 	readonly bound: number;
 }
 
-/** One model on one input at the runtime's levels: unoptimized, and as everybody else runs it. */
+/** Runs one model on one input, unoptimized and at the runtime's default level. */
 export class DefaultLevel {
 	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
@@ -64,9 +64,9 @@ export class DefaultLevel {
 	}
 
 	/**
-	 * Where two runs differ by more than rounding; outputs that are no finite floats are not looked at.
+	 * Finds the output that differs most beyond rounding. Outputs that are not finite floats are not compared.
 	 * @param expected of an unoptimized run
-	 * @returns "random" when another such run differs, too
+	 * @returns "random" if another unoptimized run differs, too
 	 */
 	async disagreement(expected: Tensors, found: Tensors): Promise<Disagreement | 'random' | undefined> {
 		if (this.#far(expected, found).length === 0) {
@@ -86,7 +86,7 @@ export class DefaultLevel {
 		return beyond.sort((a, b) => b.ratio - a.ratio)[0];
 	}
 
-	/** Differences that are too large to be passed over without a thought. */
+	/** Returns the differences above PLAIN_AGREEMENT. */
 	#far(expected: Tensors, found: Tensors, probes?: Probes) {
 		return this.#differing(expected, found, probes).filter(({ maxRel }) => maxRel > PLAIN_AGREEMENT);
 	}

@@ -10,54 +10,53 @@ import type { OpenedModel } from '../model/opened-model.js';
 import { loadPart } from '../model/partial-session.js';
 import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
-import type { Known } from './capture.js';
-import type { ModelRun, RunPorts } from './model-run.js';
 import { findReach } from './obstacles.js';
 import { PartialRun } from './partial-run.js';
+import type { Known, Run, RunContext, RunEvents } from './run-events.js';
 import { WholeRun } from './whole-run.js';
 
-/** A layer by its number in the whole model. */
+/** A layer with its index in the model around. */
 export interface NumberedLayer {
 	readonly index: number;
 	readonly layer: BatchNormLayer;
 }
 
-/** What runs the bodies within a graph. */
-export type InnerRun = Pick<ModelRun, 'run' | 'dispose'>;
-
 export interface BodyParts {
-	/** The model that the body is in. */
+	/** The model that contains the body. */
 	readonly outer: OpenedModel;
-	/** The body as its layers know it, and as it is in the file of `outer`: the same node for node. */
+	/** The body as its layers refer to it. */
 	readonly graph: Graph;
+	/** The body in the file of `outer`: the same nodes in the same order. */
 	readonly located: Graph;
-	/** Those in it, and in bodies within. */
+	/** Layers in the body, and in bodies inside it. Their position here is their index in the body's own model. */
 	readonly layers: readonly NumberedLayer[];
-	/** For the bodies within. */
-	readonly inside: (open: OpenedModel, graph: Graph) => InnerRun;
+	/** Makes the run of the bodies inside. */
+	readonly inside: (model: OpenedModel, graph: Graph) => Run;
 }
 
-/** A body made a model of its own, for tensors of one size around it. */
+/** A body made into a model, for tensors of certain types and sizes around it. */
 interface BodyModel {
+	/** Types and sizes of those tensors. */
 	readonly key: string;
-	readonly open: OpenedModel;
+	readonly model: OpenedModel;
 	readonly whole: WholeRun;
-	readonly inner: InnerRun;
+	/** Runs the bodies inside. */
+	readonly inner: Run;
 }
 
 /**
- * Runs one body of an If, Loop or Scan as a model of its own, given the tensors that it finds around it: the runtime makes
- * nothing inside a body an output, but computes the same from the same there and here.
+ * Runs one body of an If, Loop or Scan as a model of its own. The runtime does not return tensors from inside a body, but
+ * it computes the same values from the same inputs if the body is a model.
  */
 export class BodyRun {
-	/** Tensors of the graph around it that it uses, beside initializers. */
+	/** Tensors of the graph around the body that it uses, without initializers. */
 	readonly captured: readonly string[];
 	readonly layers: readonly NumberedLayer[];
 	readonly graph: Graph;
 	readonly #parts: BodyParts;
 	readonly #runtime: Runtime;
 	readonly #constants: readonly TensorRecord[];
-	#model: BodyModel | undefined;
+	#body: BodyModel | undefined;
 
 	constructor(parts: BodyParts, runtime: Runtime) {
 		this.#parts = parts;
@@ -71,54 +70,61 @@ export class BodyRun {
 	}
 
 	/**
-	 * Runs it once, for the layers in it.
-	 * @param tensors what it captures, and its own inputs
-	 * @throws {RuntimeError} when it does not run by itself, not even in part
+	 * Runs the body once. Layer indices of the events are those of the model around.
+	 * @param tensors that the body captures, and its own inputs
+	 * @throws {RuntimeError} if the body does not run by itself, not even in part.
 	 */
-	async run(tensors: Tensors, ports: RunPorts): Promise<void> {
-		const { open, whole, inner } = await this.#load(tensors);
+	async *run(tensors: Tensors, context: RunContext): RunEvents {
+		for await (const event of this.#runModel(tensors, context)) {
+			if (event.type === 'layers') {
+				const layers = event.layers.map((layer) => ({ ...layer, index: this.layers[layer.index].index }));
+				yield { ...event, layers };
+			} else {
+				yield { ...event, index: this.layers[event.index].index };
+			}
+		}
+	}
+
+	/** Runs the body's own model, whose layer indices the events have. */
+	async *#runModel(tensors: Tensors, context: RunContext): RunEvents {
+		const { model, whole, inner } = await this.#load(tensors);
 		const known = { tensors: this.#given(tensors), symbols: new Map<string, number>() };
-		const own: RunPorts = {
-			...ports,
-			check: (place, captured, alone) => ports.check(this.layers[place].index, captured, alone),
-			unreached: (place, reason, cause) => ports.unreached(this.layers[place].index, reason, cause),
-			remark: (place, text) => ports.remark(this.layers[place].index, text),
-		};
-		if (open.layers.some(({ graphPath }) => graphPath === '')) {
-			await whole.run(known, own).catch((refusal) => this.#runPart(open, { known, ports: own, refusal }));
+		if (model.layers.some(({ graphPath }) => graphPath === '')) {
+			try {
+				yield* whole.run(known, context);
+			} catch (error) {
+				if (!(error instanceof RuntimeError)) {
+					throw error;
+				}
+				yield* this.#runInPart(model, known, { context, refusal: error });
+			}
 		}
-		await inner.run(known, own);
+		yield* inner.run(known, context);
 	}
 
-	async #runPart(
-		open: OpenedModel,
-		{ known, ports, refusal }: { readonly known: Known; readonly ports: RunPorts; readonly refusal: unknown },
-	): Promise<void> {
-		if (!(refusal instanceof RuntimeError)) {
-			throw refusal;
+	async *#runInPart(
+		model: OpenedModel,
+		known: Known,
+		{ context, refusal }: { readonly context: RunContext; readonly refusal: RuntimeError },
+	): RunEvents {
+		const reach = await findReach(model, this.#runtime, { refusal });
+		const part = new PartialRun(model, this.#runtime, reach, refusal.message);
+		for (const [index, reason] of part.unreached) {
+			yield { type: 'unreached', index, why: { reason } };
 		}
-		const part = new PartialRun(
-			open,
-			this.#runtime,
-			await findReach(open, this.#runtime, { refusal }),
-			refusal.message,
-		);
-		for (const [place, reason] of part.unreached) {
-			ports.unreached(place, reason);
-		}
-		await part.run(known, ports);
+		yield* part.run(known, context);
 	}
 
-	/** What one execution of the body makes of these of its tensors. @throws {RuntimeError} */
+	/** Computes tensors of one execution of the body. @throws {RuntimeError} */
 	async compute(names: readonly string[], tensors: Tensors): Promise<Tensors> {
 		const given = this.#given(tensors);
-		const { open } = await this.#load(tensors);
+		const { model } = await this.#load(tensors);
 		const wanted = names.filter((name) => name !== '' && !given.has(name));
 		if (wanted.length === 0) {
 			return given;
 		}
-		const nodes = new NodeNet(open.model.graph).ancestors(wanted, new Set(given.keys()));
-		const session = await loadPart(open, { nodes, outputs: wanted, given }, this.#runtime);
+		const nodes = new NodeNet(model.model.graph).ancestors(wanted, new Set(given.keys()));
+		const session = await loadPart(model, { nodes, outputs: wanted, given }, this.#runtime);
 		try {
 			return new Map([...given, ...(await session.run(given))]);
 		} finally {
@@ -127,11 +133,12 @@ export class BodyRun {
 	}
 
 	async dispose(): Promise<void> {
-		await this.#model?.whole.dispose();
-		await this.#model?.inner.dispose();
-		this.#model = undefined;
+		await this.#body?.whole.dispose();
+		await this.#body?.inner.dispose();
+		this.#body = undefined;
 	}
 
+	/** Returns the tensors that the body uses. */
 	#given(tensors: Tensors): Map<string, RuntimeTensor> {
 		const names = [...this.graph.inputs.map(({ name }) => name), ...this.captured];
 		return new Map(
@@ -142,7 +149,7 @@ export class BodyRun {
 		);
 	}
 
-	/** Made once for tensors of the same types and sizes: most runs of one model have them. */
+	/** Makes the body's model, or takes the last one if tensors have the same types and sizes, as in most runs. */
 	async #load(tensors: Tensors): Promise<BodyModel> {
 		const given = this.#given(tensors);
 		const missing = this.graph.inputs.find(({ name }) => !given.has(name));
@@ -150,28 +157,30 @@ export class BodyRun {
 			throw new RuntimeError(`Its input "${missing.name}" gets no value.`);
 		}
 		const key = JSON.stringify([...given].map(([name, { type, dims }]) => [name, type, dims]));
-		if (this.#model?.key === key) {
-			return this.#model;
+		if (this.#body?.key === key) {
+			return this.#body;
 		}
 		await this.dispose();
-		const { outer, located, inside } = this.#parts;
+		const model = await this.#makeModel(given);
+		const inner = this.#parts.inside(model, this.graph);
+		this.#body = { key, model, whole: new WholeRun(model, this.#runtime), inner };
+		return this.#body;
+	}
+
+	async #makeModel(given: Tensors): Promise<OpenedModel> {
+		const { outer, located } = this.#parts;
 		const bytes = await bodyAsModel(outer.model, outer.source, located, {
 			inputs: [...given].map(([name, { type, dims }]) => ({ name, dataType: typeCode(type as DataTypeName), dims })),
 			initializers: this.#constants,
 		});
 		const source = memorySource(bytes, outer.source.name);
 		const model = await readModel(source);
-		const open: OpenedModel = {
-			...{ model, source, folder: outer.folder, layers: this.#rebased(model.graph) },
-			access: { ...outer.access, source },
-			close: async () => {},
-		};
-		this.#model = { key, open, whole: new WholeRun(open, this.#runtime), inner: inside(open, this.graph) };
-		return this.#model;
+		const access = { ...outer.access, source };
+		return { model, layers: this.#rebase(model.graph), access, source, folder: outer.folder, close: async () => {} };
 	}
 
-	/** Those of the body itself as layers of a main graph. */
-	#rebased({ nodes }: Graph): BatchNormLayer[] {
+	/** Returns the layers as those of a main graph made from the body. */
+	#rebase({ nodes }: Graph): BatchNormLayer[] {
 		return this.layers.map(({ layer }) =>
 			layer.scope.graph === this.graph ? { ...layer, graphPath: '', node: nodes[layer.node.index] } : layer,
 		);

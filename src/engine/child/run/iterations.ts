@@ -3,30 +3,34 @@ import type { Graph, Node } from '../../../core/onnx/model.js';
 import type { RuntimeTensor, TensorData, Tensors } from '../tensors/tensor.js';
 
 /**
- * Iterations of one Loop or Scan that are run by themselves: enough to see what its layers compute, and a recurrent
- * network over thousands of steps still ends.
+ * Maximum number of iterations of one Loop or Scan to run. Enough to check its layers, and a recurrent network over
+ * thousands of steps still ends.
  */
 export const MAX_ITERATIONS = 16;
 
-/** What one iteration of a body is given, by the names of its formal inputs. */
+/** Values of a body's formal inputs for one iteration, by name. */
 export type IterationInputs = ReadonlyMap<string, RuntimeTensor>;
 
 /** The iterations of one execution of a Loop or Scan. */
 export interface Iterations {
-	/** Outputs of the body that the next iteration depends on, in the order of what they become. */
+	/** Outputs of the body that the next iteration takes, in the order of the inputs that they become. */
 	readonly carried: readonly string[];
-	/** Whether there is a first iteration, and what it is given. */
+	/** Returns the inputs of the first iteration; undefined if there is none. */
 	first(): IterationInputs | undefined;
-	/** @param carried what the iteration `number` - 1 has made of the tensors of that name */
+	/**
+	 * Returns the inputs of an iteration; undefined if there are no more.
+	 * @param carried outputs of the iteration `number` - 1, by name
+	 */
 	next(number: number, carried: Tensors): IterationInputs | undefined;
 }
 
-/** One-element tensors as the operators take them: of rank 0, or of rank 1. */
+/** Returns the value of a one-element tensor, which may have rank 0 or 1. */
 const firstElement = (tensor: RuntimeTensor | undefined) => tensor?.data[0];
 
 /**
- * ONNX Loop: inputs M, condition, carried values; the body's inputs are iteration number, condition, carried values, its
- * outputs condition, carried values, what is collected. M and condition may be left out: no bound, true.
+ * Returns the iterations of an ONNX Loop. Inputs: M, condition, carried values. Inputs of the body: iteration number,
+ * condition, carried values; outputs: condition, carried values, collected values. Without M there is no bound; without a
+ * condition it is true.
  * @param tensors the node's inputs, by name
  */
 export function loopIterations({ inputs }: Node, body: Graph, tensors: Tensors): Iterations {
@@ -63,8 +67,8 @@ export function loopIterations({ inputs }: Node, body: Graph, tensors: Tensors):
 }
 
 /**
- * ONNX Scan from opset 9 on: inputs are the states, then `num_scan_inputs` tensors of which every iteration takes a slice;
- * the body's outputs are the states, then what is collected.
+ * Returns the iterations of an ONNX Scan from opset 9 on. Inputs: states, then `num_scan_inputs` tensors of which every
+ * iteration takes a slice. Outputs of the body: states, then collected values.
  * @param tensors the node's inputs, by name
  */
 export function scanIterations({ inputs, attributes }: Node, body: Graph, tensors: Tensors): Iterations {
@@ -109,7 +113,7 @@ function named(entries: readonly (readonly [string | undefined, RuntimeTensor | 
 	return new Map(entries.flatMap(([name, tensor]) => (name !== undefined && tensor ? [[name, tensor] as const] : [])));
 }
 
-/** The slice at one index of an axis, without that axis. */
+/** Returns the slice at one index of an axis, without that axis. */
 function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
 	const outer = product(dims.slice(0, axis));
 	const inner = product(dims.slice(axis + 1));

@@ -10,54 +10,51 @@ import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 import { type Obstacle, type Reach, reachOf } from './reach.js';
 
-/** What of a model that does not load as a whole can still be run. */
+/** How far the layers of a model can be computed that does not load as a whole. */
 export interface PartialReach {
 	readonly net: NodeNet;
 	readonly layers: ReadonlyMap<BatchNormLayer, Reach>;
-	/** Nodes that it cannot run. */
+	/** Nodes that the runtime cannot run. */
 	readonly obstacles: ReadonlyMap<Node, Obstacle>;
 }
 
-/**
- * Nodes refused for reasons of their own that are looked for. A model with more is one that the runtime does not know
- * the half of: what lies behind the last of them stays unchecked.
- */
+/** Maximum number of different obstacles to search for. Nodes behind the last one count as obstacles, too. */
 const MAX_OBSTACLES = 16;
 
 export interface ReachQuestion {
-	/** Why the whole model was refused: thrown again where the reason is no node of it. */
+	/** Error about the whole model; thrown again if no node is the reason. */
 	readonly refusal: unknown;
-	/** Inputs that get no value. */
+	/** Names of inputs that get no value. */
 	readonly unfed?: ReadonlySet<string>;
-	/** Values of the others. With them parts are run as well, which finds the nodes that load and do not run. */
+	/** Values of the other inputs. With them parts are run as well, which finds nodes that load but do not run. */
 	readonly feeds?: ReadonlyMap<string, RuntimeTensor>;
 }
 
 /**
- * Finds the nodes that keep the runtime from loading a model, and with them how far each layer can be taken. Found by
- * trying, with ever smaller parts of the graph: the runtime's messages do not always name the node, and a later version
- * may well run what this one does not.
+ * Finds the nodes that keep the runtime from loading a model, and how far each layer can be computed without them. Tries
+ * ever smaller parts of the graph, since the runtime's messages do not always name the node.
+ * @throws the refusal if no node is the reason.
  */
 export async function findReach(
-	open: OpenedModel,
+	model: OpenedModel,
 	runtime: Runtime,
 	{ refusal, unfed = new Set(), feeds }: ReachQuestion,
 ): Promise<PartialReach> {
-	const net = new NodeNet(open.model.graph);
-	const required = requiredInputs(open.model).filter(({ name }) => !unfed.has(name));
+	const net = new NodeNet(model.model.graph);
+	const required = requiredInputs(model.model).filter(({ name }) => !unfed.has(name));
 	const inputs = new Map(required.map(({ name, type }) => [name, { type }]));
 	const loads = (nodes: readonly Node[], given: ReadonlyMap<string, GivenTensor>) =>
-		tryPart(open, { nodes, outputs: sinks(nodes, net), given }, runtime, feeds);
+		tryPart(model, { nodes, outputs: sinks(nodes, net), given }, runtime, feeds);
 	const [someInput] = inputs.keys();
-	if (someInput === undefined || (await tryPart(open, inputOnly(someInput, inputs), runtime)) !== undefined) {
+	if (someInput === undefined || (await tryPart(model, inputOnly(someInput, inputs), runtime)) !== undefined) {
 		throw refusal;
 	}
 	const obstacles = new Map<Node, Obstacle>();
 	for (let searches = 1; ; searches++) {
-		const layers = reachOf(net, open.layers, obstacles, unfed);
-		// What is computed from layers that are recomputed here has no values yet: it can be loaded, but not run.
+		const layers = reachOf(net, model.layers, obstacles, unfed);
+		// Nodes behind recomputed layers can be loaded, but not run, since their inputs have no values yet.
 		const given = new Map([...inputs, ...(feeds ? [] : recomputed(layers, net))]);
-		const targets = targetsOf(feeds ? atOnce(layers) : layers);
+		const targets = targetsOf(feeds ? inFirstPass(layers) : layers);
 		const nodes = net.ancestors(targets, new Set(given.keys()));
 		const obstacle = nodes.length > 0 ? await firstRefused(nodes, (prefix) => loads(prefix, given)) : undefined;
 		if (!obstacle) {
@@ -65,7 +62,7 @@ export async function findReach(
 		}
 		const { node: first, detail } = obstacle;
 		const behind = searches < MAX_OBSTACLES ? [] : nodes.slice(nodes.indexOf(first));
-		for (const node of alike(obstacle, open.layers)) {
+		for (const node of alike(obstacle, model.layers)) {
 			obstacles.set(node, { node, detail });
 		}
 		for (const node of behind) {
@@ -74,12 +71,12 @@ export async function findReach(
 	}
 }
 
-/** Layers that need no layer recomputed in front of them. */
-function atOnce(layers: ReadonlyMap<BatchNormLayer, Reach>): ReadonlyMap<BatchNormLayer, Reach> {
-	return new Map([...layers].filter(([, reach]) => reach.kind !== 'blocked' && reach.stage === 0));
+/** Returns the layers of the first pass. */
+function inFirstPass(layers: ReadonlyMap<BatchNormLayer, Reach>): ReadonlyMap<BatchNormLayer, Reach> {
+	return new Map([...layers].filter(([, reach]) => reach.kind !== 'blocked' && reach.pass === 0));
 }
 
-/** Tensors that the runtime is to compute for the layers. */
+/** Returns the tensors that the runtime has to compute for the layers. */
 function targetsOf(layers: ReadonlyMap<BatchNormLayer, Reach>): string[] {
 	return [...layers].flatMap(([layer, { kind }]) =>
 		kind === 'blocked'
@@ -96,26 +93,26 @@ function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>, net: NodeNet): (
 	);
 }
 
-/** The least of a model that loads when nothing but its nodes is the matter. */
+/** Returns the smallest part of a model: one input. If it does not load, the nodes are not the reason. */
 function inputOnly(name: string, given: ReadonlyMap<string, GivenTensor>): Part {
 	return { nodes: [], outputs: [], shapes: [name], given };
 }
 
-/** Tensors that the nodes write and none of them reads. */
+/** Returns the tensors that the nodes write and none of them reads. */
 function sinks(nodes: readonly Node[], net: NodeNet): string[] {
 	const read = new Set(nodes.flatMap((node) => [...net.reads(node)]));
 	return nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '' && !read.has(name)));
 }
 
-/** Why the runtime refuses a part, in its own words; undefined when it does not. */
+/** Loads a part, and runs it if there are feeds. @returns the runtime's message if it fails */
 async function tryPart(
-	open: OpenedModel,
+	model: OpenedModel,
 	part: Part,
 	runtime: Runtime,
 	feeds?: ReadonlyMap<string, RuntimeTensor>,
 ): Promise<string | undefined> {
 	try {
-		const session = await loadPart(open, part, runtime);
+		const session = await loadPart(model, part, runtime);
 		try {
 			await (feeds && session.run(feeds));
 		} finally {
@@ -126,12 +123,12 @@ async function tryPart(
 		if (!(error instanceof RuntimeError)) {
 			throw error;
 		}
-		// Loaded, but for an output that cannot be handed out as it is: bfloat16 where nothing declares it.
+		// The part loads; only one of its outputs, an undeclared bfloat16, cannot be returned.
 		return error.detail.startsWith('Unsupported data type') ? undefined : error.detail;
 	}
 }
 
-/** The first node with which the runtime refuses what it took without. */
+/** Returns the first node that makes the runtime refuse a list of nodes, by bisection. */
 async function firstRefused(
 	nodes: readonly Node[],
 	loads: (prefix: readonly Node[]) => Promise<string | undefined>,
@@ -152,7 +149,7 @@ async function firstRefused(
 	return detail === undefined ? undefined : { node: nodes[bad - 1], detail };
 }
 
-/** A normalization without a kernel: all others of its opset and type have none either. */
+/** Returns all nodes with the same obstacle. A missing kernel affects all normalizations of one opset and type. */
 function alike({ node, detail }: Obstacle, layers: readonly BatchNormLayer[]): Node[] {
 	const layer = layers.find((candidate) => candidate.node === node);
 	if (!layer || !isMissingKernel(detail)) {

@@ -3,43 +3,47 @@ import type { OpenedModel } from '../model/opened-model.js';
 import type { Part } from '../model/partial-model.js';
 import { loadPart } from '../model/partial-session.js';
 import type { OptimizationLevel, Runtime } from '../runtime/runtime.js';
-import type { RuntimeTensor } from '../tensors/tensor.js';
-import { type Known, runStage, type Stage } from './capture.js';
-import type { LayerTensors } from './capture-groups.js';
-import type { ModelRun, RunPorts } from './model-run.js';
+import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
+import { type CaptureSource, capture } from './capture.js';
+import type { Capture } from './capture-plan.js';
 import { isMissingKernel, type PartialReach } from './obstacles.js';
 import type { Obstacle, UnfedInput } from './reach.js';
+import type { CapturedLayer, Known, ModelRun, RunContext, RunEvents } from './run-events.js';
 import { bfloat16Tensors, checkedTensors, inputTensors } from './tensors-wanted.js';
 import { insideReason } from './whole-run.js';
 
-interface PlannedLayer extends LayerTensors {
-	readonly stage: number;
-	/** Why there is no output to compare with. */
-	readonly alone?: string;
+/** A layer that a pass reaches. */
+interface PlannedLayer {
+	/** Layer index. */
+	readonly index: number;
+	readonly pass: number;
+	readonly tensors: readonly string[];
+	/** Why the runtime cannot compute the output; undefined: it can. */
+	readonly aloneReason?: string;
 }
 
 /**
- * Runs what the runtime takes of a model that it does not take as a whole: the nodes in front of the layers. Where a
- * layer itself is what it has no kernel for, the layer's output is computed here and given to the run of the next stage.
+ * Runs the nodes in front of the layers, for a model that the runtime does not take as a whole. Outputs of layers that the
+ * runtime has no kernel for are recomputed by the caller and given to the next pass.
  */
 export class PartialRun implements ModelRun {
 	readonly level: OptimizationLevel = 'disabled';
 	readonly unreached = new Map<number, string>();
 	readonly remark: string;
-	readonly #open: OpenedModel;
+	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #reach: PartialReach;
 	readonly #layers: PlannedLayer[] = [];
 	readonly #isNarrow: (name: string) => boolean;
 
-	/** @param refusal the runtime's words about the whole model */
-	constructor(open: OpenedModel, runtime: Runtime, reach: PartialReach, refusal: string) {
-		this.#open = open;
+	/** @param refusal the runtime's message about the whole model */
+	constructor(model: OpenedModel, runtime: Runtime, reach: PartialReach, refusal: string) {
+		this.#model = model;
 		this.#runtime = runtime;
 		this.#reach = reach;
-		this.#isNarrow = bfloat16Tensors(open.layers);
+		this.#isNarrow = bfloat16Tensors(model.layers);
 		this.remark = `${refusal.replace(/\.$/, '')}; what stands in front of the layers was run without the rest.`;
-		for (const [index, layer] of open.layers.entries()) {
+		for (const [index, layer] of model.layers.entries()) {
 			this.#plan(index, layer);
 		}
 	}
@@ -51,33 +55,29 @@ export class PartialRun implements ModelRun {
 		} else if (reach.kind === 'blocked') {
 			this.unreached.set(index, blockedReason(reach.obstacle));
 		} else if (reach.kind === 'alone') {
-			const alone = aloneReason(layer, reach.obstacle);
-			this.#layers.push({ index, stage: reach.stage, tensors: inputTensors(layer), alone });
+			const aloneReason = explainAlone(layer, reach.obstacle);
+			this.#layers.push({ index, pass: reach.pass, tensors: inputTensors(layer), aloneReason });
 		} else {
-			this.#layers.push({ index, stage: reach.stage, tensors: checkedTensors(layer) });
+			this.#layers.push({ index, pass: reach.pass, tensors: checkedTensors(layer) });
 		}
 	}
 
-	/** Whether there is anything to run. */
+	/** True if there is a layer to run for. */
 	get reachesAny(): boolean {
 		return this.#layers.length > 0;
 	}
 
-	async run({ tensors, symbols }: Known, ports: RunPorts): Promise<void> {
-		const known = new Map(tensors);
-		const last = Math.max(0, ...this.#layers.map(({ stage }) => stage));
-		for (let number = 0; number <= last; number++) {
-			const layers = this.#layers.filter(({ stage }) => stage === number);
+	async *run({ tensors: inputs, symbols }: Known, context: RunContext): RunEvents {
+		const known = new Map(inputs);
+		const last = Math.max(0, ...this.#layers.map(({ pass }) => pass));
+		for (let pass = 0; pass <= last; pass++) {
 			const recomputed = new Map<string, RuntimeTensor>();
-			const check = async (index: number, captured: ReadonlyMap<string, RuntimeTensor>) => {
-				const alone = layers.find((layer) => layer.index === index)?.alone;
-				const prepared = await ports.check(index, captured, alone);
-				if (prepared && alone !== undefined) {
-					recomputed.set(this.#open.layers[index].output, ports.recompute(prepared));
-				}
-			};
-			const computable = layers.filter((layer) => this.#isComputable(layer, known));
-			await runStage(this.#stage(computable, known), { tensors: known, symbols }, { ...ports, check });
+			const layers = this.#layers.filter((layer) => layer.pass === pass && this.#isComputable(layer, known));
+			const captures = layers.map((layer) => this.#capture(layer, recomputed));
+			const source = this.#source(layers, known);
+			for await (const { consumers, tensors } of capture(source, captures, { tensors: known, symbols }, context)) {
+				yield { type: 'layers', layers: consumers, tensors };
+			}
 			for (const [name, tensor] of recomputed) {
 				known.set(name, tensor);
 			}
@@ -86,26 +86,39 @@ export class PartialRun implements ModelRun {
 
 	async dispose(): Promise<void> {}
 
-	/** False where a layer in front could not be recomputed after all. */
-	#isComputable({ tensors }: PlannedLayer, known: ReadonlyMap<string, RuntimeTensor>): boolean {
+	/** @param recomputed receives the layer's output if the runtime cannot compute it */
+	#capture(
+		{ index, tensors, aloneReason }: PlannedLayer,
+		recomputed: Map<string, RuntimeTensor>,
+	): Capture<CapturedLayer> {
+		if (aloneReason === undefined) {
+			return { consumer: { index }, tensors };
+		}
+		const provideOutput = (output: RuntimeTensor) => {
+			recomputed.set(this.#model.layers[index].output, output);
+		};
+		return { consumer: { index, alone: { reason: aloneReason, provideOutput } }, tensors };
+	}
+
+	/** Returns false if a layer in front could not be recomputed after all. */
+	#isComputable({ tensors }: PlannedLayer, known: Tensors): boolean {
 		const { net, obstacles } = this.#reach;
 		return !net.ancestors(tensors, new Set(known.keys())).some((node) => obstacles.has(node));
 	}
 
-	#stage(layers: readonly PlannedLayer[], known: ReadonlyMap<string, RuntimeTensor>): Stage {
+	#source(layers: readonly PlannedLayer[], known: Tensors): CaptureSource {
 		const given = new Map([...known].map(([name, { type, dims }]) => [name, { type, dims }]));
-		const open = (part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]) => {
+		const load = (part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]) => {
 			const nodes = this.#reach.net.ancestors(names, new Set(given.keys()));
 			const whole = { ...part, nodes, given, isNarrow: this.#isNarrow };
-			return loadPart(this.#open, whole, this.#runtime, { frugal: true });
+			return loadPart(this.#model, whole, this.#runtime, { frugal: true });
 		};
 		return {
-			layers,
-			asIs: layers.some(({ index }) => this.#open.layers[index].mode === 'training'),
-			open: (names) => open({ outputs: names }, names),
-			close: (session) => session.release(),
-			openPart: (names) => open({ outputs: names }, names),
-			openShapes: (names) => open({ outputs: [], shapes: names }, names),
+			usesRuntimeMemory: layers.some(({ index }) => this.#model.layers[index].mode === 'training'),
+			load: (names) => load({ outputs: names }, names),
+			finish: (session) => session.release(),
+			loadPart: (names) => load({ outputs: names }, names),
+			loadShapes: (names) => load({ outputs: [], shapes: names }, names),
 		};
 	}
 }
@@ -119,12 +132,12 @@ function blockedReason(obstacle: Obstacle | UnfedInput | undefined): string {
 	}
 	const { opType, name, domain, outputs } = obstacle.node;
 	const operator = `${opType} "${name || outputs[0] || ''}"`;
-	// What another domain's operator lacks is a kernel; of one that every runtime knows the reason has to be told.
+	// An operator of another domain lacks a kernel. A standard operator has one, so its reason is given.
 	const why = domain === '' ? ` (${obstacle.detail.replace(/\.$/, '')})` : '';
 	return `Not checked: the layer's input depends on ${operator}${domain === '' ? '' : ` of domain ${domain}`}, which onnxruntime cannot run${why}.`;
 }
 
-function aloneReason(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): string {
+function explainAlone(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): string {
 	if ('input' in obstacle) {
 		return blockedReason(obstacle);
 	}
@@ -139,7 +152,7 @@ function aloneReason(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): st
 	return `onnxruntime ${what}; the layer was recomputed here, but there is nothing to compare it with.`;
 }
 
-/** What a kernel is looked up by, as far as it is unusual: the types where the parameters have another one than x. */
+/** Describes the types that a kernel is looked up by: those of the parameters only if they differ from x. */
 function kernelTypes({ opset, dtype, gamma, beta, mean, variance }: BatchNormLayer): string {
 	const types = Object.entries({ gamma, beta, mean, variance }).map(([name, parameter]) => [name, parameter.dtype]);
 	const others = types.filter(([, type]) => type !== dtype && type !== 'undefined' && type !== 'unknown');

@@ -3,14 +3,14 @@ import { ShapeInference } from '../../../core/onnx/graph/infer.js';
 import { typeCode } from '../../../core/onnx/types.js';
 import { runTimeParameters } from '../model/run-time-parameters.js';
 
-/** What recomputing a layer takes from a run: x, and the parameters that only a run knows. */
+/** Returns the tensors that recomputing a layer needs from a run: x, and the parameters that only a run determines. */
 export function inputTensors(layer: BatchNormLayer): string[] {
 	return existing(layer, [layer.input, ...runTimeParameters(layer).map(({ name }) => name)]);
 }
 
 /**
- * What checking a layer takes: the same, y, and the statistics that training mode puts out. Statistics that the model
- * keeps to itself stay there: the runtime writes those over its constants, and would not if they were asked for.
+ * Returns the tensors that checking a layer needs: its inputs, y, and the statistics that training mode outputs. Only
+ * statistics that are outputs of the model: the runtime writes others over its constants, but not if they are fetched.
  */
 export function checkedTensors(layer: BatchNormLayer): string[] {
 	const statistics = layer.kind === 'batchnorm' && layer.mode === 'training' ? layer.node.outputs.slice(1) : [];
@@ -18,12 +18,12 @@ export function checkedTensors(layer: BatchNormLayer): string[] {
 	return existing(layer, [...inputTensors(layer), ...outputs]);
 }
 
-/** Asked for what nothing writes, the runtime would speak of that, and not of what is wrong with the model. */
+/** Leaves out names that nothing writes: the runtime would complain about them instead of the model's real fault. */
 function existing({ scope }: BatchNormLayer, names: readonly string[]): string[] {
 	return [...new Set(names)].filter((name) => scope.lookup(name).kind !== 'none');
 }
 
-/** Tells the tensors around these layers that are bfloat16, as far as the file tells. */
+/** Returns a test for tensors of the main graph that are bfloat16 by their declared or inferred type. */
 export function bfloat16Tensors(layers: readonly BatchNormLayer[]): (name: string) => boolean {
 	const shapes = new ShapeInference();
 	const scope = layers.find(({ graphPath }) => graphPath === '')?.scope;

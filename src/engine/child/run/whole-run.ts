@@ -1,4 +1,4 @@
-import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
+import { loadBytes, outputsTail } from '../model/load-model.js';
 import { readWithTail } from '../model/model-bytes.js';
 import { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
@@ -7,41 +7,38 @@ import { loadPart, type PartSession } from '../model/partial-session.js';
 import { requiredInputs } from '../model/required-inputs.js';
 import { makePages } from '../runtime/prefault.js';
 import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession } from '../runtime/runtime.js';
-import type { RuntimeTensor } from '../tensors/tensor.js';
-import { type Known, runStage, type Stage } from './capture.js';
-import { borrowRoom, expectedBytes, type LoadPorts } from './memory-plan.js';
-import type { ModelRun, RunPorts } from './model-run.js';
+import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
+import { type CaptureSource, capture } from './capture.js';
+import type { Capture } from './capture-plan.js';
+import { expectedBytes } from './expected-bytes.js';
+import type { CapturedLayer, Known, ModelRun, RunContext, RunEvents } from './run-events.js';
 import { checkedTensors } from './tensors-wanted.js';
 
-/**
- * Unoptimized first: every BatchNormalization then runs as written, and creating the session is four times as fast.
- * The other levels serve models that load only with some of their operators fused.
- */
-const LEVELS: readonly OptimizationLevel[] = ['disabled', 'basic', 'extended', 'all'];
-
-/** Runs the whole model with every tensor that the checks need made a graph output. */
-export class WholeRun implements ModelRun, Stage {
+/** Runs the whole model, with every tensor that the checks need made a graph output. */
+export class WholeRun implements ModelRun, CaptureSource {
 	level: OptimizationLevel = 'disabled';
 	readonly unreached = new Map<number, string>();
-	readonly layers: Stage['layers'];
-	/** The model's own outputs in the first run; empty where capturing took several runs. */
+	/** The model's own outputs in the first run; empty if capturing took several runs. */
 	readonly outputs = new Map<string, RuntimeTensor>();
-	/** Training mode writes running statistics back into a session's constants: its memory is left as the runtime plans it. */
-	readonly asIs: boolean;
-	readonly #open: OpenedModel;
+	/** Training mode overwrites the session's constants, which works only if the runtime plans the memory itself. */
+	readonly usesRuntimeMemory: boolean;
+	/** Of the layers of the main graph. */
+	readonly #captures: readonly Capture<CapturedLayer>[];
+	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
 	readonly #given: Part['given'];
 	#net: NodeNet | undefined;
-	#kept: PartSession | undefined;
+	/** Session for the next run. */
+	#session: PartSession | undefined;
 
-	constructor(open: OpenedModel, runtime: Runtime) {
-		this.#open = open;
+	constructor(model: OpenedModel, runtime: Runtime) {
+		this.#model = model;
 		this.#runtime = runtime;
-		this.asIs = open.layers.some(({ mode }) => mode === 'training');
-		this.#given = new Map(requiredInputs(open.model).map(({ name, type }) => [name, { type }]));
-		this.layers = open.layers.flatMap((layer, index) => {
+		this.usesRuntimeMemory = model.layers.some(({ mode }) => mode === 'training');
+		this.#given = new Map(requiredInputs(model.model).map(({ name, type }) => [name, { type }]));
+		this.#captures = model.layers.flatMap((layer, index) => {
 			if (layer.graphPath === '') {
-				return [{ index, tensors: checkedTensors(layer) }];
+				return [{ consumer: { index }, tensors: checkedTensors(layer) }];
 			}
 			this.unreached.set(index, insideReason(layer.graphPath));
 			return [];
@@ -54,78 +51,74 @@ export class WholeRun implements ModelRun, Stage {
 			: `The model loads only with the runtime's optimizations at level "${this.level}".`;
 	}
 
-	async run(known: Known, ports: RunPorts): Promise<void> {
-		const check = async (index: number, tensors: ReadonlyMap<string, RuntimeTensor>) => {
-			await ports.check(index, tensors);
-		};
-		await runStage(this, known, { ...ports, check });
-		if (this.layers.length === 0) {
-			await this.#runPlain(known, ports);
+	async *run(known: Known, context: RunContext): RunEvents {
+		for await (const { consumers, tensors } of capture(this, this.#captures, known, context)) {
+			yield { type: 'layers', layers: consumers, tensors };
+		}
+		if (this.#captures.length === 0) {
+			await this.#runWithoutCaptures(known, context);
 		}
 	}
 
-	/** All layers are in bodies: whether the model runs on this input shows here, and only here. */
-	async #runPlain(known: Known, ports: RunPorts): Promise<void> {
-		const { timed } = ports;
-		const session = await timed('create', () => this.open([], known, ports));
+	/** Runs a model whose layers are all in bodies: only this shows whether it runs on these inputs. */
+	async #runWithoutCaptures(known: Known, context: RunContext): Promise<void> {
+		const { watch } = context;
+		const session = await watch.time('create', () => this.load([], known, context));
 		try {
-			await timed('run', () => session.run(known.tensors));
+			await watch.time('run', () => session.run(known.tensors));
 		} catch (error) {
 			await session.release();
 			throw error;
 		}
-		await this.close(session);
+		await this.finish(session);
 	}
 
 	async dispose(): Promise<void> {
-		await this.#kept?.release();
+		await this.#session?.release();
 	}
 
-	async open(names: readonly string[], known: Known, ports: LoadPorts): Promise<PartSession> {
-		const kept = this.#kept;
-		this.#kept = undefined;
-		return kept ?? this.#load(names, known, ports);
+	async load(names: readonly string[], known: Known, context: RunContext): Promise<PartSession> {
+		const session = this.#session;
+		this.#session = undefined;
+		return session ?? this.#load(names, known, context);
 	}
 
-	async close(session: PartSession): Promise<void> {
-		if (this.asIs) {
-			// What one run has left in it the next must not see.
+	async finish(session: PartSession): Promise<void> {
+		if (this.usesRuntimeMemory) {
+			// A training-mode run has overwritten the session's constants, so the session must not be used again.
 			await session.release();
 		} else {
-			this.#kept = session;
+			this.#session = session;
 		}
 	}
 
-	openPart(names: readonly string[]): Promise<PartSession> {
-		// What a group leaves free the next may need.
-		return this.#part({ outputs: names }, names, true);
+	loadPart(names: readonly string[]): Promise<PartSession> {
+		return this.#loadPart({ outputs: names }, names);
 	}
 
-	openShapes(names: readonly string[]): Promise<PartSession> {
-		return this.#part({ outputs: [], shapes: names }, names, true);
+	loadShapes(names: readonly string[]): Promise<PartSession> {
+		return this.#loadPart({ outputs: [], shapes: names }, names);
 	}
 
-	#part(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[], frugal: boolean): Promise<PartSession> {
-		this.#net ??= new NodeNet(this.#open.model.graph);
+	#loadPart(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]): Promise<PartSession> {
+		this.#net ??= new NodeNet(this.#model.model.graph);
 		const nodes = this.#net.ancestors(names, new Set(this.#given.keys()));
-		return loadPart(this.#open, { ...part, nodes, given: this.#given }, this.#runtime, {
+		// Frugal, since the next group may need the memory that this one frees.
+		return loadPart(this.#model, { ...part, nodes, given: this.#given }, this.#runtime, {
 			levels: [this.level],
-			frugal,
+			frugal: true,
 		});
 	}
 
-	async #load(names: readonly string[], known: Known, ports: LoadPorts): Promise<PartSession> {
-		const { model, source, folder } = this.#open;
-		const tail = appendGraphOutputs(names, model.graph.outputs);
-		const tensors = this.asIs ? 0 : expectedBytes(model, names, known);
-		const room = borrowRoom({ model: source.size + tail.length, tensors }, ports);
-		const pages = makePages(room.ahead);
+	async #load(names: readonly string[], known: Known, { memory, budget }: RunContext): Promise<PartSession> {
+		const { model, source } = this.#model;
+		const tail = outputsTail(this.#model, names);
+		const tensors = this.usesRuntimeMemory ? 0 : expectedBytes(model, names, known);
+		const lent = memory.lend({ model: source.size + tail.length, tensors }, budget);
+		const pages = makePages(lent.rest);
 		let session: RuntimeSession;
 		try {
-			session = await this.#runtime.createSession(await readWithTail(source, tail, room.model), {
-				levels: LEVELS,
-				...(folder === undefined ? {} : { externalDataFolder: folder }),
-			});
+			session = await loadBytes(this.#model, await readWithTail(source, tail, lent.model), this.#runtime);
 		} finally {
 			await pages;
 		}
@@ -137,31 +130,30 @@ export class WholeRun implements ModelRun, Stage {
 		return {
 			level: session.level,
 			outputs: session.outputs,
-			run: (known, into) => this.#capture(session, [...new Set([...names, ...own])], known, into),
+			run: async (inputs, targets) => {
+				const tensors = await session.run(inputs, [...new Set([...names, ...own])], targets);
+				this.#keepOutputs(tensors, targets);
+				return tensors;
+			},
 			release: () => session.release(),
 		};
 	}
 
-	async #capture(
-		session: RuntimeSession,
-		fetch: readonly string[],
-		known: ReadonlyMap<string, RuntimeTensor>,
-		into: ReadonlyMap<string, RuntimeTensor> | undefined,
-	): Promise<Map<string, RuntimeTensor>> {
-		const tensors = await session.run(known, fetch, into);
-		if (this.outputs.size === 0) {
-			for (const { name } of this.#open.model.graph.outputs) {
-				const tensor = tensors.get(name);
-				if (tensor) {
-					// The kernel's memory is used again.
-					this.outputs.set(name, into?.has(name) ? { ...tensor, data: tensor.data.slice() } : tensor);
-				}
+	/** Keeps the model's own outputs. @param targets tensors in the capture memory, of which copies are kept */
+	#keepOutputs(tensors: Tensors, targets: Tensors | undefined): void {
+		if (this.outputs.size > 0) {
+			return;
+		}
+		for (const { name } of this.#model.model.graph.outputs) {
+			const tensor = tensors.get(name);
+			if (tensor) {
+				this.outputs.set(name, targets?.has(name) ? { ...tensor, data: tensor.data.slice() } : tensor);
 			}
 		}
-		return tensors;
 	}
 }
 
+/** Returns the reason why a layer in a body is not checked. @param path of the body */
 export function insideReason(path: string): string {
 	return `Not checked: the layer is inside ${path}, where the runtime gives no access to tensors.`;
 }

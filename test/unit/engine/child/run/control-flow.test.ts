@@ -448,7 +448,7 @@ test('what a body takes from around it may be no tensor: its layers say so, othe
 	);
 	assert.equal(
 		report.layers[0].recompute.reason,
-		'Not checked: the layer is inside choice/then_branch, and what that takes from the graph around it cannot be had: "list" is a sequence or an optional value, not a tensor.',
+		'Not checked: the layer is inside choice/then_branch, and the tensors that it uses from the graph around it cannot be computed: "list" is a sequence or an optional value, not a tensor.',
 	);
 });
 

@@ -1,4 +1,4 @@
-/** Sizes that are told before a model is loaded, held against what onnxruntime makes of the same model. */
+/** Compares sizes predicted before a model is loaded with those that onnxruntime computes. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -6,12 +6,10 @@ import { ShapeInference } from '../../../../../src/core/onnx/graph/infer.js';
 import { Scope } from '../../../../../src/core/onnx/graph/scope.js';
 import { appendGraphOutputs } from '../../../../../src/core/onnx/write/outputs.js';
 import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
-import { borrowRoom, expectedBytes } from '../../../../../src/engine/child/run/memory-plan.js';
+import { expectedBytes } from '../../../../../src/engine/child/run/expected-bytes.js';
 import { checkedTensors } from '../../../../../src/engine/child/run/tensors-wanted.js';
-import { makePages } from '../../../../../src/engine/child/runtime/prefault.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
-import { runtime, sharedKernel } from '../../../support/inspect.js';
+import { runtime } from '../../../support/inspect.js';
 import { buildModel, type NodeSpec } from '../../../support/model-builder.js';
 import { mobileNetV2 } from '../../../support/networks.js';
 import { openBytes } from '../../../support/open.js';
@@ -33,7 +31,7 @@ async function shapesByRuntime(bytes: Uint8Array, names: readonly string[], dims
 	}
 }
 
-test('all that a network of convolutions captures is expected, to the byte', async () => {
+test('the bytes that a network of convolutions captures are predicted exactly', async () => {
 	for (const bytes of [
 		mobileNetV2(64),
 		...['preact', 'generator', 'plain_cnn', 'conv3d'].map((name) => readFileSync(`test/fixtures/models/${name}.onnx`)),
@@ -48,7 +46,7 @@ test('all that a network of convolutions captures is expected, to the byte', asy
 			tensors: new Map([[input.name, { type: 'float32', dims, data: new Float32Array() }]]),
 		};
 		const expected = expectedBytes(model, names, { ...fed, symbols: new Map() });
-		// What a Resize makes of its input is not worked out.
+		// The output size of a Resize is not inferred.
 		const some = model.graph.nodes.some(({ opType }) => opType === 'Resize');
 		assert.ok(
 			some ? expected > 0 && expected < total : expected === total,
@@ -105,40 +103,4 @@ test('spatial sizes are those of the runtime, or unknown', async () => {
 		}
 	}
 	assert.ok(known.right > 200 && known.unknown > 5, JSON.stringify(known));
-});
-
-test('a model gets room in the memory of the kernel where its tensors will need it, or where it is small', async () => {
-	const kernel = await sharedKernel();
-	const room = (model: number, tensors: number, budget: number) => borrowRoom({ model, tensors }, { kernel, budget });
-	const sizes = ({ model, ahead }: ReturnType<typeof room>) => [model?.length, ahead.length];
-	assert.deepEqual(sizes(room(1000, 3000, 1e6)), [1000, 2000]);
-	assert.deepEqual(sizes(room(3000, 1000, 1e6)), [3000, 0], 'small beside the budget');
-	assert.deepEqual(sizes(room(3000, 1000, 4000)), [undefined, 1000], 'neither');
-	assert.deepEqual(sizes(room(3000, 4000, 4000)), [undefined, 0], 'too many tensors to capture at once');
-	assert.deepEqual(sizes(room(2 ** 33, 2 ** 33, 2 ** 40)), [undefined, 0], 'more than there is');
-	const scalar = await createKernel({ simd: false });
-	assert.deepEqual(sizes(borrowRoom({ model: 10, tensors: 10 }, { kernel: scalar, budget: 1e6 })), [undefined, 0]);
-	const { model, ahead } = room(1000, 3000, 1e6);
-	assert.equal(model?.buffer, ahead.buffer);
-	assert.equal(ahead.byteOffset, (model?.byteOffset ?? 0) + 1000);
-});
-
-test('pages that were made ahead are not made again by who writes', {
-	skip: process.platform !== 'linux',
-}, async () => {
-	const faults = () => process.resourceUsage().minorPageFault;
-	const pages = 8192;
-	const write = (memory: Uint8Array) => {
-		const before = faults();
-		for (let at = 0; at < memory.length; at += 4096) {
-			memory[at] = 1;
-		}
-		return faults() - before;
-	};
-	const fresh = async () => (await createKernel()).borrow(pages * 4096);
-	assert.ok(write(await fresh()) > pages / 2, 'the system makes pages when they are written to');
-	const made = await fresh();
-	await makePages(made);
-	assert.ok(write(made) < pages / 20);
-	await makePages(new Uint8Array(0));
 });

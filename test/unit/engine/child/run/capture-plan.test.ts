@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { capturingBytes, divide, type LayerTensors } from '../../../../../src/engine/child/run/capture-groups.js';
+import { type Capture, capturingBytes, planGroups } from '../../../../../src/engine/child/run/capture-plan.js';
 
 /** Layers in a row, each of which shares a tensor with the next now and then. */
 const layers = fc
@@ -10,8 +10,8 @@ const layers = fc
 	})
 	.map((list) =>
 		list.map(
-			({ tensors }, index): LayerTensors => ({
-				index,
+			({ tensors }, index): Capture<number> => ({
+				consumer: index,
 				tensors: [...new Set(tensors.map((offset) => `t${index * 2 + offset}`))],
 			}),
 		),
@@ -22,11 +22,11 @@ test('every layer is in one group, in order, and no group of several layers is l
 	fc.assert(
 		fc.property(layers, sizes, fc.integer({ min: 0, max: 2000 }), (list, numbers, budget) => {
 			const bytes = new Map(numbers.map((size, index) => [`t${index}`, size]));
-			const groups = divide(list, bytes, budget);
+			const groups = planGroups(list, bytes, budget);
 			assert.deepEqual(groups.flat(), list);
 			const all = list.flatMap(({ tensors }) => tensors.map((name) => bytes.get(name) ?? 0));
 			const largest = Math.max(0, ...all);
-			const need = (group: readonly LayerTensors[]) =>
+			const need = (group: readonly Capture<number>[]) =>
 				capturingBytes(
 					[...new Set(group.flatMap(({ tensors }) => tensors))].reduce((sum, name) => sum + (bytes.get(name) ?? 0), 0),
 				) +

@@ -1,0 +1,126 @@
+import type { Node } from '../../../core/onnx/model.js';
+import { RuntimeError } from '../runtime/runtime.js';
+import type { Tensors } from '../tensors/tensor.js';
+import type { BodyRun } from './body-run.js';
+import { type Iterations, loopIterations, MAX_ITERATIONS, scanIterations } from './iterations.js';
+import type { RunContext, RunEvents } from './run-events.js';
+import { insideReason } from './whole-run.js';
+
+/** A node with layers in its bodies: an If, Loop or Scan. */
+export interface BodyOwner {
+	readonly node: Node;
+	/** Bodies that contain layers. */
+	readonly bodies: readonly { readonly attribute: string; readonly run: BodyRun }[];
+	/** Tensors of the graph around the node that its bodies need. */
+	readonly tensors: readonly string[];
+}
+
+/** Scan nodes of earlier opsets have a batch dimension and sequence lengths. */
+const SCAN_OPSET = 9;
+
+/**
+ * Runs the bodies of a node as often as the runtime runs them in the whole model.
+ * @param tensors of the graph around the node
+ * @throws {RuntimeError} if a body does not run by itself.
+ */
+export async function* runBodies(owner: BodyOwner, tensors: Tensors, context: RunContext): RunEvents {
+	const { node } = owner;
+	const [body] = owner.bodies;
+	const { opset } = body.run.layers[0].layer;
+	if (node.domain === '' && node.opType === 'If') {
+		yield* runBranches(owner, tensors, context);
+	} else if (node.domain === '' && node.opType === 'Loop') {
+		const iterations = loopIterations(node, body.run.graph, tensors);
+		yield* runIterations(owner, tensors, { context, iterations });
+	} else if (node.domain === '' && node.opType === 'Scan' && opset >= SCAN_OPSET) {
+		const iterations = scanIterations(node, body.run.graph, tensors);
+		yield* runIterations(owner, tensors, { context, iterations });
+	} else {
+		yield* missLayers(owner, insideReason);
+	}
+}
+
+/** Yields that no layer of an owner is reached. @param reason makes the sentence from the path of the layer's graph */
+export async function* missLayers({ bodies }: Pick<BodyOwner, 'bodies'>, reason: (path: string) => string): RunEvents {
+	for (const { index, layer } of bodies.flatMap(({ run }) => run.layers)) {
+		yield { type: 'unreached', index, why: { reason: reason(layer.graphPath) } };
+	}
+}
+
+async function* runBranches({ node, bodies: branches }: BodyOwner, tensors: Tensors, context: RunContext): RunEvents {
+	const condition = Boolean(tensors.get(node.inputs[0] ?? '')?.data[0]);
+	for (const { attribute, run } of branches) {
+		if (attribute === (condition ? 'then_branch' : 'else_branch')) {
+			yield* run.run(tensors, context);
+		} else {
+			const why = `on this input condition "${node.inputs[0] ?? ''}" is ${condition}, so ${attribute} does not run`;
+			yield* missNotTaken(run, why);
+		}
+	}
+}
+
+async function* missNotTaken({ layers }: BodyRun, why: string): RunEvents {
+	for (const { index } of layers) {
+		yield { type: 'unreached', index, why: { reason: `Not checked: ${why}.`, cause: 'not-taken' } };
+	}
+}
+
+/** Runs the iterations one after the other, up to MAX_ITERATIONS. */
+async function* runIterations(
+	{ node, bodies: [{ run }] }: BodyOwner,
+	tensors: Tensors,
+	{ context, iterations }: { readonly context: RunContext; readonly iterations: Iterations },
+): RunEvents {
+	/** Layer index -> iterations that reached the layer. An inner body may run it several times in one, or not at all. */
+	const reached = new Map<number, Set<number>>();
+	let count = 0;
+	let inputs = iterations.first();
+	let refusal: RuntimeError | undefined;
+	while (inputs && !refusal && count < MAX_ITERATIONS) {
+		try {
+			const given: Tensors = new Map([...tensors, ...inputs]);
+			for await (const event of run.run(given, context)) {
+				for (const { index } of event.type === 'layers' ? event.layers : []) {
+					reached.set(index, (reached.get(index) ?? new Set()).add(count));
+				}
+				yield event;
+			}
+			count += 1;
+			inputs = iterations.next(count, await run.compute(iterations.carried, given));
+		} catch (error) {
+			if (!(error instanceof RuntimeError) || count === 0) {
+				throw error;
+			}
+			refusal = error;
+		}
+	}
+	if (count === 0) {
+		yield* missNotTaken(run, `${title(node)} does not run a single iteration for this input`);
+		return;
+	}
+	const rest = refusal ? `; the next does not run by itself: ${refusal.detail}` : inputs ? ', which has more.' : '.';
+	for (const { index } of run.layers) {
+		const times = reached.get(index)?.size ?? 0;
+		if (times > 0) {
+			const text = `Checked in ${extent(times, count, rest !== '.')} of ${title(node)}${rest}`;
+			yield { type: 'remark', index, text };
+		}
+	}
+}
+
+/** Returns how many of a node's iterations were checked: "all 5 iterations", "2 of the first 16 iterations". */
+function extent(times: number, count: number, isCut: boolean): string {
+	const some = times === count ? '' : `${times} of `;
+	if (isCut) {
+		return count === 1 ? 'the first iteration' : `${some}the first ${count} iterations`;
+	}
+	return count === 1
+		? 'the only iteration'
+		: times === count
+			? `all ${count} iterations`
+			: `${some}the ${count} iterations`;
+}
+
+function title({ opType, name, outputs }: Node): string {
+	return `${opType} "${name || outputs.find((output) => output !== '') || ''}"`;
+}
