@@ -11,6 +11,7 @@ import { encodeTensor } from '../../src/core/onnx/write/encode.js';
 import { openFile } from '../../src/platform/file-source.js';
 import { buildModel, type GraphSpec, type NodeSpec, type TensorSpec } from '../unit/support/model-builder.js';
 import { resNet50 } from '../unit/support/networks.js';
+import { benchOpenCheckpoint, type OpenCheckpointCost } from './open-checkpoint.js';
 
 /**
  * Opens per file. The fastest counts, because other load only adds time. The files are in the page cache, so the reader
@@ -18,7 +19,7 @@ import { resNet50 } from '../unit/support/networks.js';
  */
 const REPEATS = 25;
 
-export interface OpenCost {
+export interface OpenCost extends OpenCheckpointCost {
 	/** Of 102 MB. */
 	readonly resnet50Ms: number;
 	readonly resnet50BytesRead: number;
@@ -48,6 +49,7 @@ export async function benchOpen(): Promise<OpenCost> {
 			largeOverSmall: largeMs / smallMs,
 			nodes5000Ms,
 			peakMb,
+			...(await benchOpenCheckpoint()),
 		};
 	} finally {
 		await rm(folder, { recursive: true });

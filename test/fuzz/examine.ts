@@ -5,6 +5,8 @@ import { readModel } from '../../src/core/onnx/read/reader.js';
 import { type ByteSource, type ExternalFiles, memorySource } from '../../src/core/onnx/source.js';
 import { readTensor } from '../../src/core/onnx/tensor/tensor.js';
 import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/write/edit.js';
+import { mutateCheckpoint } from './checkpoint-seeds.js';
+import { useCheckpoint } from './examine-checkpoint.js';
 import { mutate } from './mutate.js';
 import { Random } from './random.js';
 import { seedModels } from './seeds.js';
@@ -16,10 +18,10 @@ const EXTERNAL: ExternalFiles = { open: async (location) => memorySource(new Uin
 
 const SEEDS = seedModels();
 
-/** Returns the bytes of one mutation, which depend on seed and index alone. */
+/** Returns the bytes of one mutation, which depend on seed and index alone: of a model, or of a checkpoint if odd. */
 export function mutant(seed: number, index: number): Uint8Array {
 	const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
-	return mutate(random.pick(SEEDS), random.pick(SEEDS), random);
+	return index % 2 === 0 ? mutate(random.pick(SEEDS), random.pick(SEEDS), random) : mutateCheckpoint(random);
 }
 
 /** @returns what went wrong with these bytes, or undefined: they gave a model or a typed error, in time */
@@ -27,6 +29,7 @@ export async function examine(bytes: Uint8Array): Promise<string | undefined> {
 	const start = process.cpuUsage();
 	try {
 		await use(memorySource(bytes, 'model.onnx'));
+		await useCheckpoint(bytes);
 	} catch (error) {
 		return error instanceof Error ? (error.stack ?? error.message) : String(error);
 	}

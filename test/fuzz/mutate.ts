@@ -63,7 +63,8 @@ const BYTE_MUTATIONS: readonly [ByteMutation, ...ByteMutation[]] = [
 	},
 ];
 
-function mutateBytes(bytes: Uint8Array, other: Uint8Array, random: Random): Uint8Array {
+/** Returns one mutation of any bytes. */
+export function mutateBytes(bytes: Uint8Array, other: Uint8Array, random: Random): Uint8Array {
 	return random.pick(BYTE_MUTATIONS)(bytes, other, random);
 }
 

@@ -36,6 +36,8 @@ const OTHERS: readonly { readonly bytes: string; readonly at: number; readonly i
 
 const OPENVINO =
 	'an OpenVINO model, whose converter has folded batch normalization: open the ONNX or PyTorch model that it was made from';
+const PICKLE =
+	'a Python pickle that torch.save did not write: load it in Python and save the state_dict with torch.save';
 const CORE_ML = 'a Core ML model, which cannot be read here: open the PyTorch or ONNX model that it was made from';
 
 /**
@@ -77,6 +79,9 @@ function describeOther(head: Uint8Array, latin1: string): DetectedFormat {
 	if (isCoreMl(head)) {
 		return { kind: 'other', is: CORE_ML };
 	}
+	if (isPickle(head)) {
+		return { kind: 'other', is: PICKLE };
+	}
 	const is = describeOtherFormat(head);
 	if (is === undefined && isOnnx(head)) {
 		return { kind: 'onnx' };
@@ -115,6 +120,11 @@ function isSafetensors(head: Uint8Array, size: number): boolean {
 	const length = Number(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true));
 	const text = String.fromCharCode(...head.subarray(8, 40)).trimStart();
 	return length >= 2 && (length <= size - 8 ? text.startsWith('{') : length < 2 ** 40 && /^\{\s*"/.test(text));
+}
+
+/** A pickle begins with its protocol; protocols 0 and 1 do not. */
+function isPickle([first, protocol = 0]: Uint8Array): boolean {
+	return first === 0x80 && protocol >= 2 && protocol <= 5;
 }
 
 /** Core ML: field 1 is a version, field 2 a message whose first field is a message; ONNX has a text there. */

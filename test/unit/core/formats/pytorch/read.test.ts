@@ -73,6 +73,37 @@ for (const [name, forms] of FIXTURES) {
 	}
 }
 
+for (const form of ['p5.pth', 'ultra.pt', 'script.pt', 'views.pth']) {
+	test(`block.${form} has the values that PyTorch loads`, async () => {
+		const { tensors, unreadable } = await openBytes(checkpointBytes(`block.${form}`));
+		const loaded: Record<string, Record<string, number[]>> = JSON.parse(
+			Buffer.from(checkpointBytes('block.values.json')).toString(),
+		);
+		assert.deepEqual(unreadable, []);
+		const found = await Promise.all(tensors.map(async (item) => [item.name, await values(item)]));
+		assert.deepEqual(Object.fromEntries(found), loaded[form]);
+		assert.deepEqual(found.map(([name]) => name).sort(), Object.keys(loaded[form] ?? {}).sort());
+	});
+}
+
+test('a tree of modules knows which normalizations are BatchNorm, and its transposed convolutions', async () => {
+	for (const form of ['ultra.pt', 'script.pt']) {
+		const { layers, withoutStatistics, notes } = await openBytes(checkpointBytes(`block.${form}`));
+		assert.deepEqual(
+			layers.map(({ name, epsilon, gamma, front: [first] }) => [
+				...[name, epsilon, gamma?.name, first?.weight.name],
+				...[first?.outputAxis, first?.groups],
+			]),
+			[
+				['bn', 1e-3, 'bn.weight', 'conv.weight', 0, undefined],
+				['norm', 1e-5, undefined, 'up.weight', 1, 2],
+			],
+		);
+		assert.deepEqual(withoutStatistics, [{ name: 'nostat', certain: true }]);
+		assert.match(notes[0] ?? '', /"inst" is an InstanceNorm2d/);
+	}
+});
+
 /** @param rounding largest relative difference; float16's subnormal numbers have a step of 2^-24 */
 function checkValues(found: LayerValues, expected: LayerValues | undefined, rounding: number): void {
 	for (const key of ['gamma', 'beta', 'mean', 'variance'] as const) {
