@@ -2,7 +2,7 @@ import { shortNumber } from '../../text/numbers.js';
 import type { Deviation } from '../diagnosis/observed/deviation.js';
 import { KNOWN_EPSILONS } from '../diagnosis/observed/deviation.js';
 
-/** What a sentence about a deviation needs besides the deviation itself. */
+/** Facts that a sentence about a deviation needs besides the deviation itself. */
 export interface ClauseContext {
 	/** The epsilon that the file states. */
 	readonly epsilon: number;
@@ -10,7 +10,7 @@ export interface ClauseContext {
 	readonly operator: string;
 }
 
-/** What the account as a whole says about the bias. */
+/** Findings about the bias in the explanation as a whole. */
 export interface BiasContext {
 	/** The bias shows the mean multiplied by the factor on the variance. */
 	readonly isMeanScaled: boolean;
@@ -22,13 +22,13 @@ type Clause = (values: Deviation['values'], context: ClauseContext & BiasContext
 
 const numeric = (value: unknown): string => (typeof value === 'number' ? shortNumber(value) : String(value));
 
-/** "1e-3, the default of Keras …" where the value is a well-known one. */
+/** Returns "0.001, the default of Keras …" if the value is a framework's default. */
 function epsilonWords(value: unknown): string {
 	const known = KNOWN_EPSILONS.find(([epsilon]) => Math.fround(epsilon) === Math.fround(Number(value)));
 	return known ? `${numeric(value)}, ${known[1]}` : numeric(value);
 }
 
-/** For each cause what the numbers say, as a clause that can stand alone or be joined to others. */
+/** For each cause, the clause that states its numbers. A clause stands alone or is joined to others. */
 const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'wrong-epsilon': ({ epsilon }, context) =>
 		`the weights fit epsilon ${epsilonWords(epsilon)}; the file says ${shortNumber(context.epsilon)}`,

@@ -20,7 +20,7 @@ interface Finding {
 	readonly into: LinearOperator | null;
 }
 
-/** Judges the original's layers one by one. */
+/** Judges the layers of the original, a call per layer. */
 export class LayerComparer {
 	readonly #models: MatchedNetworks;
 	readonly #partners: PartnerReader;
@@ -48,12 +48,15 @@ export class LayerComparer {
 		return { name: layer.name, ...verdict, perChannel, into: into && describeOperator(into) };
 	}
 
-	/** Kept, or in front of nothing that matters: an operator before it has a partner that took it in. */
+	/** True if the layer was kept, or the operator before it has a deployed counterpart that took it in. */
 	#wentBackward(index: number): boolean {
 		return this.#models.kept.has(index) || this.#partners.inFront(index) !== undefined;
 	}
 
-	/** Where a layer folds; of the layers before it only those count that are gone, since the others are still there. */
+	/**
+	 * Returns the fold target of a layer. Of the layers before it only the removed ones count, because the rest are
+	 * still there.
+	 */
 	#target(index: number): FoldTarget | undefined {
 		const { own, kept } = this.#models;
 		const target = own.targets[index];
@@ -68,7 +71,7 @@ export class LayerComparer {
 		const keptAs = kept.get(index);
 		if (keptAs !== undefined) {
 			const verdict = await this.#kept(index, keptAs, judgeKept(layer, other.layers[keptAs]));
-			// Scale and shift behind the operator may have stood behind the layer, which is folded, all along.
+			// A scale and shift behind the operator may have stood behind the folded layer from the beginning.
 			const isChain = verdict.status === 'mismatch' && other.layers[keptAs].kind === 'decomposed';
 			const folded = isChain && partners ? await this.#folded(index, partners) : verdict;
 			return { verdict: folded.status === 'match' ? folded : verdict, into };
@@ -82,7 +85,7 @@ export class LayerComparer {
 			: this.#foldedForward(index, parameters);
 	}
 
-	/** Layers one behind the other fold into one operator together; where that went wrong, they are told apart. */
+	/** Judges consecutive layers that fold into an operator together, and separates them if the fold is wrong. */
 	async #foldedTogether(index: number, partners: Partners): Promise<Verdict> {
 		const { own, other } = this.#models;
 		const last = this.#lastOnOperator(index);
@@ -97,7 +100,7 @@ export class LayerComparer {
 		return withPairing(verdicts.get(own.layers[index]) ?? whole, partners.pair);
 	}
 
-	/** The layers that went into an operator together, the last one with those before it that are gone, too. */
+	/** Returns the layers that went into an operator together: the last one and the removed layers before it. */
 	#chain(last: number): readonly ChainLayer[] {
 		const { own } = this.#models;
 		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), own.layers[last]];
@@ -109,7 +112,7 @@ export class LayerComparer {
 		return chain.length === layers.length ? chain : [];
 	}
 
-	/** The last of the layers that fold into one operator: only its weights can be compared. */
+	/** Returns the last layer that folds into an operator. Only its weights can be compared. */
 	#lastOnOperator(index: number): number {
 		const { own, kept } = this.#models;
 		const layer = own.layers[index];
@@ -136,7 +139,10 @@ export class LayerComparer {
 		return withPairing(judgeReadings(readings, target), partners.pair);
 	}
 
-	/** The operator's own weights, and with the layer in front folded forward into them where there may be one. */
+	/**
+	 * Returns the operator's original weights, and a variant with the layer in front folded forward into them if there
+	 * may be one.
+	 */
 	#originals({ own, original }: ReadPartners): readonly ReadPartners['original'][] {
 		const index = this.#forward.get(own.index);
 		const parameters = index === undefined ? '' : layerParameters(this.#models.own.layers[index]);
@@ -144,7 +150,7 @@ export class LayerComparer {
 		return forward ? [original, forward.weights] : [original];
 	}
 
-	/** A layer that stayed must have the operator in front of it unchanged, but for a layer folded forward into it. */
+	/** Judges a kept layer. The operator in front of it must be unchanged, except for a layer folded forward into it. */
 	async #kept(index: number, keptAs: number, verdict: Verdict): Promise<Verdict> {
 		const { own, other } = this.#models;
 		const target = this.#target(index);
@@ -193,7 +199,7 @@ export class LayerComparer {
 		const { own, kept } = this.#models;
 		const behind = own.targets.findIndex((target, index) => target?.operator === weights.own && !kept.has(index));
 		if (behind >= 0) {
-			// Layers behind the operator went into the same weights: the comparison of the last one answers for all.
+			// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
 			return this.#folded(this.#lastOnOperator(behind), weights);
 		}
 		const target = directTarget(weights.own, forward.weights.layout);

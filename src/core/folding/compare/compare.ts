@@ -33,9 +33,9 @@ export class CompareCancelled extends Error {
 }
 
 /**
- * Compares a model with what was deployed of it: for every BatchNormalization of the original, whether its parameters
- * arrived in the deployed weights, and if not, what went wrong. Weights are read pair by pair and let go, so that memory
- * holds two tensors at a time; nothing is run.
+ * Compares a model with its deployed form. For every BatchNormalization of the original, decides whether its parameters
+ * arrived in the deployed weights, and otherwise finds the cause. Reads weights pair by pair, so memory holds two
+ * tensors at a time. Runs no model.
  * @throws {OnnxError} `io` when a file cannot be read any more, `limit` when its function calls multiply without end.
  * @throws {CompareCancelled}
  */
@@ -67,13 +67,13 @@ export async function compareModels(
 	};
 }
 
-/** Domain of operators whose weights onnxruntime has cut into blocks as wide as the processor's vectors. */
+/** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */
 const BLOCKED_LAYOUT = 'com.microsoft.nchwc';
 
-/** Fewer pairs than this share of the operators: two networks that have nothing to do with each other. */
+/** Share of paired operators below which two networks count as unrelated. */
 const LEAST_COMMON = 0.3;
 
-/** What a person should know about the pair before looking at layers. */
+/** Returns notes about the pair that a person should read before the layers. */
 function notesOn(own: Network, other: Network, pairing: Pairing, layers: readonly LayerComparison[]): string[] {
 	const notes: string[] = [];
 	if (own.layers.length === 0) {

@@ -6,7 +6,7 @@ import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import { RowState } from '../diagnosis/observed/ratios.js';
 import { type BiasContext, type ClauseContext, clause } from './clauses.js';
 
-/** How far the largest error stays below what is allowed, or goes beyond. */
+/** Largest error as a share of the allowed error, below or above 1. */
 export interface Measured {
 	readonly maxAbs: number;
 	readonly maxRel: number;
@@ -21,7 +21,7 @@ const ROUNDINGS = {
 	'quantized-int8': 'quantized to 8 bits',
 } as const;
 
-/** One sentence for a fold that is right. */
+/** Returns a sentence for a correct fold. */
 export function matchEvidence(
 	channels: number,
 	unidentified: number,
@@ -35,7 +35,7 @@ export function matchEvidence(
 	return `The fold of all ${count(channels, 'channel')} arrived${how}: ${error}${rest}.`;
 }
 
-/** One sentence with the numbers for a fold that is not right, or right only after rounding. */
+/** Returns a sentence with the numbers for a wrong fold, or for a fold that is correct only after rounding. */
 export function mismatchEvidence(
 	fold: FoldCase,
 	diagnosis: Diagnosis,
@@ -109,7 +109,7 @@ function unknownEvidence(
 	}
 }
 
-/** Zero rows have no direction, and nothing is said of it. */
+/** Returns no words for rows of zeros, which have no direction. */
 function cosineWords(cosine: number | undefined): string {
 	return cosine === undefined || Number.isNaN(cosine) ? '' : ` (median |cosine| ${shortNumber(cosine)})`;
 }
@@ -126,7 +126,7 @@ function describeUnexplained({ ratios, scale }: Explanation, unexplained: readon
 		: `the bias of ${listChannels(unexplained)} differs, the weights do not`;
 }
 
-/** Largest relative distance between the ratios found and those that the explanation predicts. */
+/** Returns the largest relative distance between the measured ratios and the ratios that the explanation predicts. */
 function agreementOf({ ratios, scale, explained }: Explanation): number {
 	let worst = 0;
 	for (let row = 0; row < scale.length; row++) {

@@ -8,19 +8,19 @@ import type { Verdict } from './judge-fold.js';
 import { isRight, judgeWeights, noLayer, type Reading } from './judge-reading.js';
 import { arrivedWith, cannotTellApart, leftOut } from './placement-verdicts.js';
 
-/** One of several layers that went into an operator together. */
+/** A layer of several that went into an operator together. */
 export interface ChainLayer {
 	readonly layer: BatchNormLayer;
-	/** With those of the chain in front of it as earlier layers. */
+	/** Fold target, with the layers of the chain in front of it as earlier layers. */
 	readonly target: FoldTarget;
 	readonly parameters: FoldParameters;
 }
 
 interface ChainEvidence {
 	readonly weights: ReadPartners;
-	/** What may count as bias besides the deployed operator's own. */
+	/** Constants that count as bias in addition to the deployed operator's own. */
 	readonly added: readonly (Float64Array | null)[];
-	/** The verdict on all of them: a mismatch, explained as if the last one alone were to blame. */
+	/** Verdict on the whole chain: a mismatch, explained as if only the last layer were wrong. */
 	readonly whole: Verdict;
 }
 
@@ -28,8 +28,8 @@ interface ChainEvidence {
 const LONGEST = 4;
 
 /**
- * Tells layers apart that went into one operator together and did not all arrive: some may be there and others left out,
- * or one alone may have been folded wrongly. What neither explains is said of all of them.
+ * Separates layers that went into an operator together and did not all arrive. Some may have arrived and others not,
+ * or exactly one was folded wrongly. If neither explains the weights, the verdict covers all layers.
  */
 export function judgeChain(
 	chain: readonly ChainLayer[],
@@ -38,7 +38,7 @@ export function judgeChain(
 	return selected(chain, evidence) ?? blamed(chain, evidence) ?? together(chain, evidence);
 }
 
-/** Some layers folded rightly, the others not at all. */
+/** Explains the weights as the correct fold of some layers, with the rest missing. */
 function selected(chain: readonly ChainLayer[], { weights, added, whole }: ChainEvidence) {
 	for (const isThere of selections(chain.length)) {
 		const selection = select(chain, isThere);
@@ -56,7 +56,10 @@ function selected(chain: readonly ChainLayer[], { weights, added, whole }: Chain
 	return undefined;
 }
 
-/** Every choice of some of the layers, from all but one to none; of choices of one size beginnings first. */
+/**
+ * Lists every selection of layers, from all but one down to none. Among selections of one size, beginnings of the chain
+ * come first.
+ */
 function selections(count: number): boolean[][] {
 	const choices = Array.from({ length: count }, (_, size) => Array.from({ length: count }, (_, at) => at < size));
 	if (count <= LONGEST) {
@@ -68,7 +71,7 @@ function selections(count: number): boolean[][] {
 	return choices.sort((a, b) => size(b) - size(a));
 }
 
-/** The fold of some of a chain's layers; what is added in front of the others stays. */
+/** Returns the fold of some of a chain's layers. Additions in front of the other layers stay. */
 function select(chain: readonly ChainLayer[], isThere: readonly boolean[]) {
 	const { target } = chain[chain.length - 1];
 	const steps: EarlierLayer[] = [];
@@ -86,12 +89,12 @@ function select(chain: readonly ChainLayer[], isThere: readonly boolean[]) {
 		const parameters = noLayer(target.rows);
 		return { target: { ...target, earlier: [], added: pending }, parameters, withoutLayer: true };
 	}
-	// What is added behind the last one is no part of a fold.
+	// An addition behind the last layer is not part of a fold.
 	const { rows, added } = last;
 	return pending ? undefined : { target: { ...target, earlier: steps.slice(0, -1), added, rows }, parameters };
 }
 
-/** One layer folded wrongly in a way of the catalogue, the others rightly. */
+/** Explains the weights by exactly a layer with a catalogued fold error, with the rest correct. */
 function blamed(chain: readonly ChainLayer[], { weights, added, whole }: ChainEvidence) {
 	const accused = chain.map(({ target, parameters }, index) => {
 		if (index === chain.length - 1) {
@@ -113,12 +116,12 @@ function blamed(chain: readonly ChainLayer[], { weights, added, whole }: ChainEv
 	return new Map(chain.map(({ layer }) => [layer, layer === guilty.layer ? best : right]));
 }
 
-/** By what the layer is known to have gone through; other statistics would explain anything. */
+/** True for a catalogued cause. Excludes stale-statistics, which can explain any weights. */
 function isExplained({ status, cause }: Verdict): boolean {
 	return status === 'mismatch' && cause !== null && cause !== 'unknown' && cause !== 'stale-statistics';
 }
 
-/** A deployed operator as it was before the last layers went into it; undefined where one of them left nothing. */
+/** Returns a deployed operator as it was before the last layers went into it; undefined if a layer set it to zero. */
 function undo(found: ReadPartners['found'], foundAdded: Float64Array | null, later: readonly ChainLayer[]) {
 	let weight: Float32Array | Float64Array = Float64Array.from(found.weight);
 	let bias = sum(found.bias, foundAdded) ?? new Float64Array(channelCount(found.layout));

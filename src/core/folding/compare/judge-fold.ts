@@ -11,7 +11,7 @@ import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
 import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
 
-/** The comparison of one layer but for its name and place. */
+/** Comparison of a layer without its name and place. */
 export type Verdict = Omit<LayerComparison, 'name' | 'into'>;
 
 /** Found against expected, over weights and bias. */
@@ -21,17 +21,17 @@ interface Measurement extends Measured {
 	readonly biasError: Float64Array;
 	readonly biasBound: Float64Array;
 	readonly maxUlp: number;
-	/** Of each row: the larger of its weights' and its bias's error, each divided by its own bound. */
+	/** Per row: the larger of its weights' and its bias's error, each divided by its own bound. */
 	readonly ratios: Float64Array;
 }
 
-/** Whether the fold is right to within float32's (or the stored type's) own rounding; nothing is asked why. */
+/** True if the fold is correct to within rounding of float32 or of the stored type. Searches no cause. */
 export function hasArrived(fold: FoldCase): boolean {
 	const expected = expectedFold(fold.original.bias, fold.parameters);
 	return measure(fold, expected, strictestPrecision(fold.original.layout, fold.stored)).boundRatio <= 1;
 }
 
-/** Judges one fold: compares, and where the numbers do not agree within rounding, says why. */
+/** Judges one fold: compares the values and, if they differ by more than rounding, finds the cause. */
 export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 	const expected = expectedFold(fold.original.bias, fold.parameters);
 	const invalid = rowsWhere(
@@ -134,7 +134,10 @@ function measure(
 	};
 }
 
-/** What a bias is summed up from: its error is relative to that, not to a sum that may cancel to nearly 0. */
+/**
+ * Returns the magnitude of a bias's largest term. The error is relative to the terms, not to their sum, which may
+ * cancel to almost 0.
+ */
 function largestTerm({ original, parameters }: FoldCase, { scale }: ExpectedFold, row: number): number {
 	const terms = [(original.bias?.[row] ?? 0) * scale[row], parameters.mean[row] * scale[row], parameters.beta[row]];
 	return Math.max(...terms.map(Math.abs), Number.MIN_VALUE);
@@ -151,7 +154,7 @@ function rowsWhere(values: Float64Array, test: (value: number, row: number) => b
 	return Array.from(values.keys()).filter((row) => test(values[row], row));
 }
 
-/** Rows whose weights say nothing about the scale: gamma is 0, or the original row is. */
+/** Returns the rows whose weights cannot show the scale: gamma or the original row is 0. */
 function unidentifiedRows({ expected, weights }: Measurement): number[] {
 	return rowsWhere(expected.scale, (scale, row) => scale === 0 || Number.isNaN(weights.ratio[row]));
 }

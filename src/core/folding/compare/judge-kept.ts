@@ -10,7 +10,10 @@ import type { FoldParameters } from '../operators/expected.js';
 import { alongAxis } from '../operators/layout.js';
 import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
 
-/** Largest relative difference between the parameters of two layers, epsilon included; undefined where one has none. */
+/**
+ * Returns the largest relative difference between the parameters of two layers, epsilon included; undefined if either
+ * lacks one.
+ */
 export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
 	const [own, found] = [layerParameters(layer), layerParameters(other)];
 	if (typeof own === 'string' || typeof found === 'string' || own.gamma.length !== found.gamma.length) {
@@ -31,8 +34,8 @@ function distance(a: Float64Array, b: Float64Array): number {
 }
 
 /**
- * Judges a layer that is still a layer in the deployed model: parameter by parameter, and where these differ, whether
- * scale and shift are the same all the same. What differs is diagnosed like a fold into weights that are all 1.
+ * Judges a layer that is still a layer in the deployed model. Compares parameter by parameter and, if they differ,
+ * scale and shift. Diagnoses a difference like a fold into weights that are all 1.
  */
 export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict {
 	const [own, found] = [layerParameters(layer), layerParameters(other)];
@@ -68,8 +71,8 @@ export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict
 }
 
 /**
- * A layer whose parameters differ says so itself. A formula is named beside them where it explains what differs: gamma and
- * beta alone show no mistake of the statistics, and statistics alone are others, whatever made them so.
+ * States which parameters differ. Adds a formula if it explains the difference: gamma and beta alone reveal no error in
+ * the statistics, and changed statistics have no formula.
  */
 function withParameters(verdict: Verdict, changes: readonly ParameterChange[], name: string): Verdict {
 	const lead = `The layer is still there as ${name}, with other parameters: ${changes.map(changeWords).join(', ')}.`;
@@ -103,12 +106,12 @@ function withParameters(verdict: Verdict, changes: readonly ParameterChange[], n
 
 /** Mistakes that only gamma or beta show. */
 const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped'];
-/** Other statistics are seen, not inferred; that they are older ones is not. */
+/** Maximum confidence for changed statistics. The change is measured, but it is unknown whether they are older. */
 const MOST_CONFIDENT = 0.95;
 
 interface ParameterChange {
 	readonly name: keyof FoldParameters;
-	/** How many channels differ, of how many. */
+	/** Number of channels that differ. */
 	readonly channels: number;
 	readonly of: number;
 	/** Largest relative difference; NaN where a value is. */
@@ -144,7 +147,10 @@ function changeWords({ name, channels, of, largest, before, after }: ParameterCh
 	return `${name} differs in ${channels} of ${count(of, 'channel')}, ${size}`;
 }
 
-/** Equal parameters are equal: the comparison of scales in float64 with their float32 rounding is no error of theirs. */
+/**
+ * Equal parameters have no error. The float64 comparison of scales with their float32 rounding must not show up as an
+ * error.
+ */
 function withoutError(verdict: Verdict): Verdict {
 	const { perChannel, bound } = verdict;
 	const zero = new Float64Array(perChannel.biasError.length);
@@ -159,7 +165,7 @@ function withoutError(verdict: Verdict): Verdict {
 	};
 }
 
-/** x * scale + shift as an operator with one weight a channel. */
+/** Returns x * scale + shift as an operator with a weight per channel. */
 function asFold(own: FoldParameters, found: FoldParameters, stored: FloatType) {
 	const channels = own.gamma.length;
 	const layout = alongAxis([channels, 1], 0);
@@ -184,7 +190,10 @@ function storedType(layer: BatchNormLayer): FloatType {
 	return types.length > 0 ? types.reduce(narrower) : 'float32';
 }
 
-/** Whether every parameter is the original's, or the original's rounded to the type it is stored in. */
+/**
+ * Returns the type to which every parameter was rounded; undefined if a parameter is neither the original's nor its
+ * rounding.
+ */
 function roundingOf(
 	own: FoldParameters,
 	found: FoldParameters,
@@ -194,7 +203,7 @@ function roundingOf(
 		PARAMETER_NAMES.every((name) => {
 			const { dtype } = other[name];
 			const rounded = (value: number) => (isFloatType(dtype) ? round(value, dtype) : value);
-			// Adding 0 makes one of the two zeros; NaN is itself.
+			// Adding 0 makes +0 and -0 equal; Object.is makes NaN equal to itself.
 			return own[name].every((value, channel) => Object.is(rounded(value) + 0, found[name][channel] + 0));
 		});
 	if (own.epsilon !== found.epsilon) {

@@ -6,14 +6,14 @@ import type { FoldTarget } from '../targets/target.js';
 import { cannotTell, hasArrived, judgeFold, type Verdict } from './judge-fold.js';
 import { withOperators } from './placement-verdicts.js';
 
-/** One way to understand what is compared with what. */
+/** One assignment of the deployed values to the expected ones. */
 export type Reading = ReadPartners &
 	Pick<FoldInputs, 'foundAdded' | 'parameters' | 'withoutLayer'> &
 	Pick<ExtendedLayer, 'operators'>;
 
 /**
- * Of several readings of one fold the first that is right, else the first: the natural one. Another takes its place only
- * where it explains what that one cannot.
+ * Returns the verdict of the first reading that is correct, else of the first reading, which is the natural one.
+ * Another wrong reading replaces it only by explaining more.
  */
 export function judgeReadings(readings: readonly Reading[], target: FoldTarget): Verdict {
 	const [natural, ...others] = readings;
@@ -46,7 +46,7 @@ export function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
 	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
 }
 
-/** The parameters of a layer that changes nothing, for `rows` of an operator. */
+/** Returns the parameters of a layer without effect, for `rows` of an operator. */
 export function noLayer(rows: Int32Array): FoldParameters {
 	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
 	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];

@@ -6,9 +6,9 @@ import { isBetween } from '../targets/target.js';
 import { parameterDistance } from './judge-kept.js';
 
 /**
- * Which layers of the original are still layers in the deployed model: original index -> deployed index. A layer behind a
- * paired operator stays behind its partner; for the others the operators around them, the channels and the parameters
- * decide, the best first.
+ * Finds the layers of the original that are still layers in the deployed model: original index -> deployed index. A
+ * layer behind a paired operator stays behind its partner. For the rest the surrounding operators, the channels and
+ * the parameters decide, the best match first.
  */
 export function pairLayers(original: Network, deployed: Network, pairing: Pairing): Map<number, number> {
 	const kept = new Map<number, number>();
@@ -53,7 +53,7 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 	const partner = own && pairing.byOriginal.get(own.operator.index)?.deployed;
 	const otherPartner = other && pairing.byDeployed.get(other.operator.index)?.original;
 	if (own && other && (partner !== undefined || otherPartner !== undefined)) {
-		// A fold takes the layers next to the operator: those that stay are the last ones.
+		// A fold takes the layers next to the operator, so the kept layers are the last ones.
 		return other.operator.index === partner
 			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
 			: undefined;
@@ -64,9 +64,10 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 		return undefined;
 	}
 	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
-	// Behind an operator in one model, and in the other it was not to be found out: only where all around them is the same.
+	// If only a model shows the operator in front, all surroundings must agree.
 	const isDoubtful = (partner !== undefined || otherPartner !== undefined) && !isSame;
-	// That nothing comes before, or after, either of them says little where the operators on the other side are no pairs.
+	// The absence of operators before or behind both layers is weak evidence if the operators on the other side are not
+	// paired.
 	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
 	if ((isDoubtful && (other || before + after < 2)) || !(isPlaced || isSame)) {
 		return undefined;
@@ -80,7 +81,7 @@ function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
 	return distance !== undefined && distance <= FLOAT_FORMATS.bfloat16.unitRoundoff;
 }
 
-/** How many layers follow this one on its way from the same operator. */
+/** Returns the number of layers that follow this layer on the path from the same operator. */
 function layersBehind({ layers, targets }: Network, index: number): number {
 	return targets.filter((target) => isBetween(layers[index], target)).length;
 }

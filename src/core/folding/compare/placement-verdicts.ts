@@ -2,9 +2,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 
-/** Verdicts that the place of a layer changes: what the weights alone cannot say. */
-
-/** The weights carry the fold, and the layer is still behind them: it acts twice. */
+/** Verdict for weights that contain the layer while the layer is still behind them, so that it acts twice. */
 export function foldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
 	return {
 		...folded,
@@ -16,7 +14,10 @@ export function foldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
 	};
 }
 
-/** The weights are right for the interior, but padding puts zeros where the layer's shift would have been. */
+/**
+ * Verdict for weights that are correct inside, but wrong at the border, because padding adds zeros instead of the
+ * layer's shift.
+ */
 export function paddedForward(verdict: Verdict, into: LinearOperator): Verdict {
 	return {
 		...verdict,
@@ -40,7 +41,7 @@ export function vanished(verdict: Verdict, into: LinearOperator): Verdict {
 	};
 }
 
-/** Of layers that fold into one operator the named ones arrived, and this one did not. */
+/** Verdict for a layer missing from an operator that the named layers were folded into. */
 export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
 	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
 	return {
@@ -53,7 +54,7 @@ export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonl
 	};
 }
 
-/** Of layers that fold into one operator another one explains all that is wrong. */
+/** Verdict for a correct layer whose neighbor in the same operator explains the whole error. */
 export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
 	return {
 		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),
@@ -63,7 +64,7 @@ export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilt
 	};
 }
 
-/** Of layers that fold into one operator nothing tells which is wrong. */
+/** Verdict for layers in an operator if the wrong layer cannot be identified. */
 export function cannotTellApart(verdict: Verdict, names: readonly string[]): Verdict {
 	return { ...verdict, evidence: `${listed(names)} went into one operator, which is wrong. ${verdict.evidence}` };
 }
@@ -90,8 +91,8 @@ export function withOperators(verdict: Verdict, operators: readonly string[]): V
 }
 
 /**
- * A pair that could as well be another one proves nothing by not fitting: then the pairing is what is in doubt, and not
- * the fold.
+ * Lowers the confidence of a mismatch if the operator could as well be paired with another one, because then the
+ * pairing is in doubt and not the fold.
  */
 export function withPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
 	const { similarity } = verdict.details;

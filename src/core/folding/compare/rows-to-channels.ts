@@ -2,8 +2,8 @@ import type { ChannelComparison } from '../../report/comparison.js';
 import type { ChannelValues } from '../../report/types.js';
 
 /**
- * From rows to the layer's channels: where a Reshape splits a channel over several rows, the channel shows the ratio of
- * the row that fits worst and the largest errors.
+ * Converts rows to the layer's channels. If a Reshape splits a channel over several rows, the channel shows the ratio
+ * of its worst row and the largest errors.
  */
 export function perChannelOf(rowwise: ChannelComparison, rows: Int32Array, channels: number): ChannelComparison {
 	const isIdentity = rows.length === channels && rows.every((channel, row) => channel === row);
@@ -25,7 +25,7 @@ export function perChannelOf(rowwise: ChannelComparison, rows: Int32Array, chann
 	};
 }
 
-/** For each channel its row with the largest error relative to what is allowed; -1 for a channel without rows. */
+/** Returns, for each channel, its row with the largest error relative to the bound; -1 for a channel without rows. */
 function worstRows({ boundRatio }: ChannelComparison, rows: Int32Array, channels: number): Int32Array {
 	const worst = new Int32Array(channels).fill(-1);
 	rows.forEach((channel, row) => {

@@ -10,16 +10,16 @@ import { countMultiples, RowState } from './observed/ratios.js';
 import { compareRows, type RowSimilarity } from './observed/similarity.js';
 import { readStatistics, type StatisticsReading } from './observed/stale-statistics.js';
 
-/** What was concluded about one fold that is not simply right. */
+/** Conclusion about a fold that is not simply correct. */
 export interface Diagnosis {
 	readonly status: 'match' | 'mismatch';
-	/** Every cause found, the largest effect first; `unknown` has no deviation, or one that says what it comes to. */
+	/** Causes found, the largest effect first. `unknown` has no deviation, or one that states only its effect. */
 	readonly causes: readonly CauseCode[];
 	readonly deviations: readonly Deviation[];
 	/** 0 for `unknown`. */
 	readonly confidence: number;
 	readonly alternatives: readonly AlternativeExplanation[];
-	/** The account behind the conclusion; for `unknown` the nearest one, which explains too little. */
+	/** Explanation behind the conclusion. For `unknown` the nearest one, which explains too little. */
 	readonly explanation: Explanation;
 	/** Rows that the account leaves unexplained, ascending. */
 	readonly unexplained: readonly number[];
@@ -29,17 +29,20 @@ export interface Diagnosis {
 	readonly statistics?: StatisticsReading;
 }
 
-/** A cause is named when it explains at least this share of the rows that are not right anyway. */
+/** Smallest share of the wrong rows that a named cause must explain. */
 const LEAST_EXPLAINED = 0.5;
-/** The most that is ever claimed: the catalogue may lack what really happened. */
+/** Maximum confidence, because the catalogue may lack the real cause. */
 const MOST_CONFIDENT = 0.99;
 /** The most that is claimed while some rows stay unexplained. */
 const MOST_CONFIDENT_IN_PART = 0.85;
-/** The most that is claimed of one explanation while another, of no more causes, fits every row as well. */
+/** Maximum confidence while another explanation of no more causes fits every row as well. */
 const MOST_CONFIDENT_WITH_RIVAL = 0.9;
-/** The most that is claimed while the right weights, multiplied by a constant, are about as good an account. */
+/** Maximum confidence while the right weights times a constant are almost as good an explanation. */
 const MOST_CONFIDENT_BESIDE_FACTOR = 0.5;
-/** Explanations this much longer than the best (in bits: a hundredth as likely) are not worth mentioning. */
+/**
+ * Explanations longer than the best by this much, in bits, are not mentioned. 7 bits make one a hundred times less
+ * likely.
+ */
 const MENTIONED = 7;
 
 /** Concludes what happened from the accounts that {@link explanations} ranks. */
@@ -59,7 +62,7 @@ export function diagnose(fold: FoldCase): Diagnosis {
 	return withoutFormula(fold, nearest, wrong);
 }
 
-/** Rows that no reading of "nothing is wrong" explains. */
+/** Returns the rows that no variant of "nothing is wrong" explains. */
 function wrongRows(right: readonly Explanation[]): number[] {
 	return Array.from(right[0].explained.keys()).filter((row) => right.every(({ explained }) => explained[row] === 0));
 }
@@ -74,7 +77,7 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	const posterior = (bits: number) => 2 ** (best.bits - bits) / total;
 	const others = rivals.filter((rival) => kind(rival) !== kind(best) && rival.deviations.length > 0);
 	const aliases = aliasesOf(fold, best.deviations);
-	// Coarse rounding leaves room for two causes that a finer one would tell from two others.
+	// Coarse rounding admits pairs of causes that finer rounding would distinguish.
 	const isCoarse = best.precision.cause !== null && best.deviations.length > 1;
 	const isRivalled = isCoarse || aliases.length > 0 || others.some((rival) => isAsGood(rival, best));
 	const known = new Set(others.map(kind));
@@ -98,7 +101,7 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
 }
 
-/** A constant on the weights: what it comes to is known, its cause is not. */
+/** True for a constant factor on the weights, the effect of which is known but not the cause. */
 const isUnknown = ({ deviations }: Explanation): boolean => deviations.some(({ code }) => code === 'unknown');
 
 function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
@@ -109,12 +112,12 @@ function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
 }
 
-/** A simpler explanation may miss one row in so many, which a value at the edge of its rounding can do. */
+/** A simpler explanation may miss a row in this many, because a value may lie at the edge of its rounding. */
 const ROWS_PER_MISS = 8;
 
 /**
- * Whether one explains all that the other does with no more causes, or nearly all with fewer: then only the bits of a
- * parameter, or of a row at the edge, speak against it.
+ * True if a rival explains every row that the best does with no more causes, or almost every row with fewer. Then only
+ * the bits of a parameter, or of a row at the edge, separate the two.
  */
 function isAsGood(rival: Explanation, best: Explanation): boolean {
 	const { length: causes } = best.deviations;
@@ -145,7 +148,7 @@ function causesOf(fold: FoldCase, explanation: Explanation): CauseCode[] {
 	return [...new Set<CauseCode>(rounding ? [...codes, rounding] : codes)];
 }
 
-/** The deviations, those of the bias first where they change the result more than those of the scale. */
+/** Orders the deviations. Those of the bias come first if they change the result more than those of the scale. */
 function byEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[] {
 	const { deviations, biasDeviations, arrangement, scale, bias } = explanation;
 	const others = deviations.filter((deviation) => !biasDeviations.includes(deviation));

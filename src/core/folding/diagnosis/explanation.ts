@@ -10,30 +10,32 @@ import type { FoundPrecision } from './observed/precision.js';
 import type { RowRatios } from './observed/ratios.js';
 import { bestFit, otherSettings, rightSettings, type Setting } from './settings.js';
 
-/** A complete account of how the found weights came about: from it they can be computed again. */
+/** A complete explanation of the deployed weights, from which they can be computed again. */
 export interface Explanation {
 	readonly deviations: readonly Deviation[];
-	/** Of `deviations`: those that concern the bias only. */
+	/** Subset of `deviations` that concern the bias only. */
 	readonly biasDeviations: readonly Deviation[];
 	/** Description length of deviations and unexplained rows. */
 	readonly bits: number;
 	readonly arrangement: Arrangement;
 	readonly precision: FoundPrecision;
-	/** What each row (of the arrangement's layout) was multiplied by, according to this account. */
+	/** Factor of each row, in the rows of the arrangement's layout, according to this explanation. */
 	readonly scale: Float64Array;
 	/** The bias of each row, according to this account. */
 	readonly bias: Float64Array;
-	/** What that bias was worked out with; undefined for a bias that is no sum of the usual terms. */
+	/** Terms from which the bias was computed; undefined for a bias that is no sum of the usual terms. */
 	readonly biasFollows?: BiasSource;
 	readonly ratios: RowRatios;
-	/** Rows whose weights and bias both come out, within rounding. */
+	/** Per row: 1 if weights and bias are explained to within rounding. */
 	readonly explained: Uint8Array;
 }
 
-/** Below this share of multiples only "nothing is wrong" is accounted for. */
+/** Share of multiples below which only "nothing is wrong" is considered. */
 const HOPELESS = 0.25;
 
-/** All accounts worth comparing, the shortest first. The first one without deviations is "nothing is wrong". */
+/**
+ * Returns the explanations worth comparing, the shortest first. The first one without deviations is "nothing is wrong".
+ */
 export function explanations(fold: FoldCase): readonly Explanation[] {
 	const right = rightSettings(fold);
 	const explain = (settings: readonly Setting[], most: 1 | 2) =>
@@ -51,9 +53,9 @@ export function explanations(fold: FoldCase): readonly Explanation[] {
 	return found.filter(({ deviations }, index) => index < KEPT || deviations.length === 0);
 }
 
-/** "Nothing is wrong" stays in the list however little it explains. */
+/** Maximum number of explanations. "Nothing is wrong" always stays. */
 const KEPT = 64;
-/** Two deviations without anything fitted: nothing else explains every row in fewer bits. */
+/** Length of two deviations without a fitted parameter, in bits. No other explanation of every row is shorter. */
 const SETTLED_BITS = 2 * CAUSE_BITS;
 
 /** Something explains every row, however long it takes. */
@@ -72,9 +74,9 @@ interface Sketch {
 	readonly bits: number;
 }
 
-/** An account longer than the shortest by this much is neither the answer nor a rival to mention (bits). */
+/** Explanations longer than the shortest by this much, in bits, are neither the answer nor a rival. */
 const MARGIN = 24;
-/** Accounts worked out of one setting. */
+/** Maximum number of explanations worked out for one setting. */
 const WORKED_OUT = 16;
 
 function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanation[] {
@@ -82,7 +84,7 @@ function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanat
 	const parameters = arrangement.scaleOf ? gatherParameters(fold.parameters, arrangement.scaleOf) : fold.parameters;
 	const problem = scaleProblem(parameters, setting.ratios);
 	const bias = biasProblem(fold, setting);
-	// Where hardly a row is a multiple of its original, formulas have nothing to go by.
+	// Formulas need rows that are multiples of their originals.
 	const hypotheses =
 		setting.fit < HOPELESS
 			? [nothingWrong(problem)]
@@ -92,7 +94,7 @@ function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanat
 	const sketches: Sketch[] = [];
 	let limit = Number.POSITIVE_INFINITY;
 	for (const hypothesis of hypotheses) {
-		// Sorted by length: what the scale alone makes too long no bias makes shorter.
+		// Hypotheses are sorted by length, and a bias never shortens one.
 		if (hypothesis.bits > limit && hypothesis.deviations.length > 0) {
 			continue;
 		}

@@ -6,7 +6,7 @@ import { permutedChannels } from './observed/permutation.js';
 import { type FoundPrecision, foundPrecisions } from './observed/precision.js';
 import { countMultiples, type RowRatios, rowRatios } from './observed/ratios.js';
 
-/** One reading of the found weights: how they are arranged and how they were rounded. */
+/** An assumption about the deployed weights: their arrangement and their rounding. */
 export interface Setting {
 	readonly arrangement: Arrangement;
 	readonly precision: FoundPrecision;
@@ -28,19 +28,19 @@ export function rightSettings(fold: FoldCase): readonly Setting[] {
 }
 
 /**
- * Rows or parameters in another order, or scaled along another axis, as far as the rows allow it.
+ * Returns settings with rows or parameters in another order, or scaled along another axis, if the rows allow them.
  * @param isExplained every row is explained with the parameters in their order: no other order could be as short.
  */
 export function otherSettings(fold: FoldCase, right: readonly Setting[], isExplained: boolean): readonly Setting[] {
 	return [...rearranged(fold, right), ...(isExplained ? [] : reordered(fold, bestFit(right)))];
 }
 
-/** The first of those under which most rows are multiples. */
+/** Returns the first of the settings under which most rows are multiples. */
 export function bestFit(settings: readonly Setting[]): Setting {
 	return settings.reduce((a, b) => (b.fit > a.fit ? b : a));
 }
 
-/** A loose reading of the rounding would hide what a strict one that fits all rows shows. */
+/** A loose rounding would hide errors that a strict one, which fits all rows, shows. */
 function isWarranted({ original }: FoldCase, { loose, cause }: FoundPrecision, read: readonly Setting[]): boolean {
 	if (!loose) {
 		return true;

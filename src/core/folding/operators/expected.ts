@@ -4,7 +4,7 @@ import type { LayerParameters } from '../../report/types.js';
 import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
 
 /**
- * Constants of a linear operator: y = weight * x + bias, with one row of `weight` and one `bias` per output channel.
+ * Constants of a linear operator: y = weight * x + bias, with a row of `weight` and one `bias` per output channel.
  */
 export interface LinearWeights {
 	/** In the tensor's own order; Gemm's alpha multiplied in. */
@@ -72,7 +72,7 @@ export function scaleRows(
 	return result;
 }
 
-/** Row layouts of one weight tensor over its input and over its output channels. */
+/** Row layouts of a weight tensor over its input and over its output channels. */
 export interface ForwardLayouts {
 	readonly input: ChannelLayout;
 	readonly output: ChannelLayout;

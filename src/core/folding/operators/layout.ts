@@ -1,6 +1,6 @@
 import { product } from '../../numbers/arrays.js';
 /**
- * How a weight tensor divides into one row an output channel. Element
+ * How a weight tensor divides into a row an output channel. Element
  *
  *     ((g * outer + i) * perGroup + j) * inner + k
  *
@@ -26,7 +26,7 @@ export function channelCount(layout: ChannelLayout): number {
 	return layout.groups * layout.perGroup;
 }
 
-/** Returns the number of elements in one channel's row. */
+/** Returns the number of elements in a channel's row. */
 export function rowLength(layout: ChannelLayout): number {
 	return layout.outer * layout.inner;
 }
@@ -35,7 +35,7 @@ export function elementCount(layout: ChannelLayout): number {
 	return channelCount(layout) * rowLength(layout);
 }
 
-/** Returns the layout with one channel per index of `axis`; `dims` is the weight's shape. */
+/** Returns the layout with a channel per index of `axis`; `dims` is the weight's shape. */
 export function alongAxis(dims: readonly number[], axis: number): ChannelLayout {
 	return {
 		groups: 1,
@@ -63,7 +63,7 @@ export function sameLayout(a: ChannelLayout, b: ChannelLayout): boolean {
 }
 
 /**
- * Calls `visit` for every run of contiguous elements of one channel, in memory order.
+ * Calls `visit` for every run of contiguous elements of a channel, in memory order.
  * @param visit channel, index of the run's first element, position of that element in the channel's row.
  */
 export function forEachRun(

@@ -74,7 +74,7 @@ export class WeightReader {
 		return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
 	}
 
-	/** True if the operator has no bias, or a constant bias with one value per output channel or one value for all. */
+	/** True if the operator has no bias, or a constant bias with a value per output channel or a value for all. */
 	async hasFittingBias(operator: LinearOperator): Promise<boolean> {
 		const { scope, bias } = operator;
 		const dims = await this.dims(operator);
@@ -126,7 +126,7 @@ export class WeightReader {
 		}
 	}
 
-	/** Returns a constant with one value per channel, or one value for all; undefined if there is none. */
+	/** Returns a constant with a value per channel, or a value for all; undefined if there is none. */
 	async perChannel(
 		scope: Scope,
 		name: string,
@@ -200,7 +200,7 @@ export class WeightReader {
 	}
 }
 
-/** True if a shape holds one value per channel, along the channel axis, or a single value, and adds no dimension. */
+/** True if a shape holds a value per channel, along the channel axis, or a single value, and adds no dimension. */
 export function isPerChannel(
 	dims: readonly number[],
 	channels: number,
@@ -225,7 +225,7 @@ function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 		: { ...head, storage: { ...storage, length: bytes } };
 }
 
-/** Returns the message of the error that a broken tensor caused. @throws whatever is not about one tensor */
+/** Returns the message of the error that a broken tensor caused. @throws whatever is not about a tensor */
 function sentenceOf(error: unknown): string {
 	if (error instanceof OnnxError) {
 		return error.message;

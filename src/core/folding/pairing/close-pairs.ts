@@ -8,18 +8,18 @@ export interface ClosePair {
 	readonly fit: number;
 }
 
-/** Rows asked: one is enough unless it is among the few that do not fit. */
+/** Number of rows searched per weight. A single row would do unless it is among the few that do not fit. */
 const ROWS = 5;
 /**
- * Projections of each row. Rows of some dozen elements that have nothing to do with each other agree in two of three,
- * where |cos| 0.99 is asked, and so in all of them hardly ever.
+ * Number of projections per row. Unrelated rows of a few dozen elements agree in two of three projections at |cos|
+ * 0.99, but hardly ever in all of them.
  */
 const PROJECTIONS = 24;
 
 /**
- * The pairs of two lists of weights that fit at least as well as asked, found without going through all pairs: rows that
- * point nearly the same way have nearly the same projections on whatever vector, and these can be sorted. Half of the rows
- * fit where the median does; a pair of which none of the rows asked does is missed.
+ * Finds pairs of weights that fit at least as well as required, without trying all pairs. Rows of almost the same
+ * direction have almost the same projections on any vector, and projections can be sorted. Half of the rows fit where
+ * the median does; a pair is missed if none of its searched rows fits.
  * @param least |cos| that counts as the same direction, close to 1
  */
 export function closePairs(
@@ -27,7 +27,7 @@ export function closePairs(
 	b: readonly (Directions | undefined)[],
 	least: number,
 ): ClosePair[] {
-	// Two unit vectors at this cosine are so far apart; so are, at most, their projections on a third.
+	// Largest distance of two unit vectors at this cosine, which also limits the distance of their projections.
 	const reach = Math.sqrt(2 - 2 * least);
 	const pairs = new Map<string, readonly [number, number]>();
 	const rows = a.find((weight) => weight)?.usable.length ?? 0;
@@ -79,7 +79,7 @@ function projections(weights: readonly (Directions | undefined)[], row: number):
 	});
 }
 
-/** Of length 1, with signs and sizes that no weight follows. */
+/** Returns a vector of length 1 with signs and sizes unrelated to any weight. */
 function vectorOf(number: number, length: number): Float64Array {
 	const vector = new Float64Array(length).map((_, index) => Math.sin(1 + (number + 1) * 12.9898 * (index + 1) ** 1.5));
 	const size = Math.sqrt(product(vector, vector));
@@ -94,7 +94,7 @@ function product(a: Float64Array, b: Float64Array): number {
 	return sum;
 }
 
-/** Position of the first whose first projection is at least this large. */
+/** Returns the index of the first element with a first projection of at least `least`. */
 function firstFrom(sorted: readonly Projected[], least: number): number {
 	let [low, high] = [0, sorted.length];
 	while (low < high) {

@@ -2,7 +2,7 @@ import { channelCount, rowLength } from '../operators/layout.js';
 import { weightLayout } from '../operators/weights.js';
 import type { Network } from '../targets/network.js';
 
-/** What an operator is, apart from its weights: operators that differ in it are never a pair. */
+/** Description of an operator apart from its weights. Operators with different signatures never form a pair. */
 export type Signature = string;
 
 /** Rounds of refinement: operators further away than this make no difference any more. */
@@ -10,13 +10,14 @@ const ROUNDS = 32;
 
 /** Positions of a model's operators in their graph, at growing radius. */
 export interface Positions {
-	/** colours[r][i]: equal for operators whose surroundings up to r operators away look the same. */
-	readonly colours: readonly (readonly number[])[];
+	/** colors[r][i] is equal for operators whose surroundings look the same up to r operators away. */
+	readonly colors: readonly (readonly number[])[];
 }
 
 /**
- * Shape of the computation, without names: output channels, row length, kernel, group, strides and dilations. Pads are
- * left out, since simplifiers merge Pad nodes into them; a Gemm and a MatMul of one shape are the same thing.
+ * Computes the shape of each operator's computation, without names: output channels, row length, kernel, group, strides
+ * and dilations. Pads are left out, because simplifiers merge Pad nodes into them. A Gemm and a MatMul of a shape are
+ * equal.
  */
 export async function signatures({ operators, weights }: Network): Promise<(Signature | undefined)[]> {
 	const result: (Signature | undefined)[] = [];
@@ -44,32 +45,32 @@ export async function signatures({ operators, weights }: Network): Promise<(Sign
 }
 
 /**
- * Colour refinement (Weisfeiler and Leman) over both models at once, so that a colour means the same in each: at first an
- * operator's signature, then what it is together with what stands before and behind it.
+ * Refines colors (Weisfeiler and Leman) over both models at once, so that a color means the same in each. Starts with
+ * an operator's signature, then combines it with the colors before and behind it.
  */
 export function positionsOf(
 	networks: readonly Network[],
 	given: readonly (readonly (Signature | undefined)[])[],
 ): Positions[] {
 	const behind = networks.map(operatorsBehind);
-	let colours = number(given.map((signatures) => signatures.map((signature) => signature ?? 'unreadable')));
-	const rounds = colours.map((own) => [own]);
+	let colors = number(given.map((signatures) => signatures.map((signature) => signature ?? 'unreadable')));
+	const rounds = colors.map((own) => [own]);
 	for (let round = 0; round < ROUNDS; round++) {
 		const words = networks.map(({ before }, which) =>
-			colours[which].map((colour, operator) => {
+			colors[which].map((color, operator) => {
 				const around = (others: Iterable<number>) =>
-					Array.from(others, (other) => colours[which][other])
+					Array.from(others, (other) => colors[which][other])
 						.sort()
 						.join(' ');
-				return `${colour}|${around(before[operator])}|${around(behind[which][operator])}`;
+				return `${color}|${around(before[operator])}|${around(behind[which][operator])}`;
 			}),
 		);
-		colours = number(words);
-		colours.forEach((own, which) => {
+		colors = number(words);
+		colors.forEach((own, which) => {
 			rounds[which].push(own);
 		});
 	}
-	return rounds.map((own) => ({ colours: own }));
+	return rounds.map((own) => ({ colors: own }));
 }
 
 /** Small numbers for words, shared between the lists. */
@@ -94,13 +95,17 @@ function operatorsBehind({ before }: Network): Set<number>[] {
 	return behind;
 }
 
-/** How far around two operators look the same: -1 when not even they do, up to {@link ROUNDS}. */
+/**
+ * Returns the largest radius up to which the surroundings of two operators look the same; -1 if the operators
+ * themselves differ, {@link ROUNDS} at most.
+ */
 export function commonRadius(a: Positions, i: number, b: Positions, j: number): number {
-	// What looks the same at one radius does so at every smaller one: a colour is made from the one before.
-	let [same, different] = [-1, a.colours.length];
+	// Equal colors at one radius imply equal colors at every smaller radius, because each color is made from the one
+	// before.
+	let [same, different] = [-1, a.colors.length];
 	while (different - same > 1) {
 		const middle = (same + different) >> 1;
-		if (a.colours[middle][i] === b.colours[middle][j]) {
+		if (a.colors[middle][i] === b.colors[middle][j]) {
 			same = middle;
 		} else {
 			different = middle;

@@ -5,24 +5,24 @@ import { type ClosePair, closePairs } from './close-pairs.js';
 import { commonRadius, type Positions, positionsOf, type Signature, signatures } from './neighborhood.js';
 import { canFit, type Directions, directionsOf, fitOf, sampleLength, tellsApart } from './row-directions.js';
 
-/** An original operator and the deployed one that took its place. */
+/** An original operator and the deployed operator that replaced it. */
 export interface OperatorPair {
 	readonly original: number;
 	readonly deployed: number;
-	/** |cos| between the beginnings of their rows; undefined: cannot be told. */
+	/** Median |cos| between the beginnings of their rows; undefined if unknown. */
 	readonly fit: number | undefined;
-	/** How far around them the graphs look the same, in operators. */
+	/** Radius, in operators, up to which the graphs around them look the same. */
 	readonly radius: number;
 	/** Other deployed operators that fit as well in every respect but their order. */
 	readonly rivals: number;
 }
 
 export interface Pairing {
-	/** By original operator. */
+	/** Pairs by index of the original operator. */
 	readonly byOriginal: ReadonlyMap<number, OperatorPair>;
-	/** By deployed operator. */
+	/** Pairs by index of the deployed operator. */
 	readonly byDeployed: ReadonlyMap<number, OperatorPair>;
-	/** Original operators that some deployed one has the shape of. */
+	/** Number of original operators that have the shape of a deployed operator. */
 	readonly comparable: number;
 }
 
@@ -30,7 +30,10 @@ export interface Pairing {
 const EXACT_WEIGHTS = 1 - 1e-6;
 /** The same after rounding to 8 bits, or after a little more training. */
 const SAME_WEIGHTS = 0.99;
-/** Random rows of a few dozen elements stay far below this, retrained or noisy ones far above. */
+/**
+ * Fit above which weights count as related. Random rows of a few dozen elements stay far below, retrained or noisy rows
+ * far above.
+ */
 const RELATED_WEIGHTS = 0.7;
 
 const EXACT_GRADE = 3;
@@ -40,7 +43,10 @@ interface Candidate {
 	readonly original: number;
 	readonly deployed: number;
 	readonly fit: number | undefined;
-	/** 3 and 2: the same weights, exactly or nearly; 1: related, or nothing can be said; 0: other weights. */
+	/**
+	 * Quality of the pair. 3 and 2: the same weights, exactly or nearly; 1: related weights, or unknown; 0: other
+	 * weights.
+	 */
 	readonly grade: number;
 	readonly radius: number;
 	/** Distance between their ranks among operators of this signature. */
@@ -48,9 +54,9 @@ interface Candidate {
 }
 
 /**
- * Pairs the linear operators of two models. Names do not matter, since exporters renumber them; order alone does not,
- * since optimizers reorder branches. Only operators of one shape can be a pair; among these weights that are multiples of
- * each other decide, then the surroundings in the graph, then the order.
+ * Pairs the linear operators of two models. Names do not count, because exporters renumber them. Order alone does not
+ * count, because optimizers reorder branches. Only operators of a shape form a pair; among these, weights that are
+ * multiples of each other decide, then the surroundings in the graph, then the order.
  */
 export async function pairOperators(original: Network, deployed: Network): Promise<Pairing> {
 	const given = [await signatures(original), await signatures(deployed)];
@@ -95,11 +101,11 @@ interface Models {
 	readonly other: Positions;
 }
 
-/** The same weights first; what is left has all of what is left to choose from. */
+/** Pairs operators with the same weights first, so that the remaining operators choose among the remaining partners. */
 async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> {
 	const { originals, deployeds } = group;
 	if (originals.length === 1 && deployeds.length === 1) {
-		// A single pair of this shape needs no fit to be found, and reading it twice is saved.
+		// A single pair of this shape needs no fit, which saves reading its weights twice.
 		return assign([candidateOf({ a: 0, b: 0, fit: undefined }, undefined, group, models)]);
 	}
 	const [a, b] = await samplesOf(group, models);
@@ -119,7 +125,9 @@ async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> 
 	return pairs;
 }
 
-/** Samples of the weights of each operator of a group: undefined where there is none, null where it has its partner. */
+/**
+ * Samples of the weights of a group's operators: undefined without a sample, null once the operator has its partner.
+ */
 interface Free {
 	readonly a: readonly (Sample | undefined | null)[];
 	readonly b: readonly (Sample | undefined | null)[];
@@ -137,7 +145,7 @@ function everyPair({ a, b }: Free): FittingPair[] {
 	);
 }
 
-/** Of samples whose elements at the same positions belong together: nearly always all. */
+/** True for samples with corresponding elements at the same positions, which is the usual case. */
 function comparable({ a, b }: Free) {
 	const like = [...a, ...b].find((sample) => sample);
 	const directions = (samples: Free['a']) =>
@@ -175,18 +183,21 @@ function gradeOf(fit: number | undefined, layout: ChannelLayout | undefined): nu
 	return fit >= SAME_WEIGHTS ? SAME_GRADE : fit >= RELATED_WEIGHTS ? 1 : 0;
 }
 
-/** Matrices of which one may be stored transposed are read whole up to this. */
+/** Maximum number of elements up to which a matrix that may be stored transposed is read whole. */
 const WHOLE = 1 << 22;
 
 interface Sample {
 	readonly directions: Directions;
-	/** Of the tensor. */
+	/** Layout of the whole tensor. */
 	readonly layout: ChannelLayout;
-	/** The whole tensor, its rows one after the other, whichever way it is stored. */
+	/** True if the sample is the whole tensor, row by row, in either orientation. */
 	readonly isWhole: boolean;
 }
 
-/** Beginnings of the weights of both models' operators; whole ones where they are not all stored one way. */
+/**
+ * Reads the beginnings of the weights of both models' operators, or the whole weights if they are not all stored in one
+ * orientation.
+ */
 async function samplesOf({ originals, deployeds }: Group, { original, deployed }: Models) {
 	const a = await layoutsOf(original, originals);
 	const b = await layoutsOf(deployed, deployeds);
@@ -226,7 +237,7 @@ function sampleFit(a: Sample | undefined, b: Sample | undefined): number | undef
 	return a && b && areComparable(a, b) ? fitOf(a.directions, b.directions) : undefined;
 }
 
-/** Whether elements at the same positions of two samples belong together. */
+/** True if elements at the same positions of two samples correspond. */
 function areComparable(a: Sample, b: Sample): boolean {
 	return a.isWhole ? b.isWhole : !b.isWhole && sameLayout(a.layout, b.layout);
 }

@@ -4,7 +4,7 @@ import type { Network } from '../targets/network.js';
 import { WeightCache } from '../targets/weight-cache.js';
 import type { OperatorPair, Pairing } from './pairing.js';
 
-/** Two models with all that is known about which part of one became which part of the other. */
+/** Two models with the pairs of operators and layers found between them. */
 export interface MatchedNetworks {
 	readonly own: Network;
 	readonly other: Network;
@@ -52,12 +52,12 @@ export class PartnerReader {
 		return operator && this.of(operator.index);
 	}
 
-	/** The layer that comes next: its weights are read while those of the current one are compared. */
+	/** Announces the next layer, so that its weights are read while the current ones are compared. */
 	expect(layer: number): void {
 		this.#next = this.inFront(layer);
 	}
 
-	/** Both operators' constants, or in one sentence why there are none. */
+	/** Reads the constants of both operators, or returns a sentence why they are unknown. */
 	async read(partners: Partners): Promise<ReadPartners | string> {
 		const original = await this.#original.read(partners.own);
 		const found = await this.#deployed.read(partners.into);

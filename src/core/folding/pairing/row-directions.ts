@@ -4,20 +4,20 @@ import { type ChannelLayout, channelCount, rowLength } from '../operators/layout
 export interface Directions {
 	/** Row after row. */
 	readonly values: Float64Array;
-	/** Where each row begins in `values`, and where the last one ends. */
+	/** Index in `values` at which each row begins, and the end of the last row. Length: rows + 1. */
 	readonly starts: Int32Array;
-	/** 1 for rows that have a direction: more than one element, not all of them 0, all finite. */
+	/** Per row: 1 if the row has a direction, that is, more than an element, all finite, not all 0. */
 	readonly usable: Uint8Array;
 }
 
 /** A single element has no direction. */
 const LEAST_ELEMENTS = 2;
-/** With fewer elements, rows that have nothing to do with each other point nearly the same way too often. */
+/** Minimum row length. Unrelated shorter rows point in almost the same direction too often. */
 const ENOUGH_ELEMENTS = 8;
 /** Elements that a sample of a few long rows should have. */
 const SAMPLE = 1024;
 
-/** Elements from the start of the tensor that hold at least a few elements of some rows. */
+/** Returns the number of elements from the start of the tensor that hold at least a few elements of some rows. */
 export function sampleLength(layout: ChannelLayout): number {
 	if (layout.inner >= ENOUGH_ELEMENTS) {
 		return SAMPLE;
@@ -27,12 +27,12 @@ export function sampleLength(layout: ChannelLayout): number {
 	return Math.max(SAMPLE, Math.min(steps, layout.outer) * layout.perGroup * layout.inner);
 }
 
-/** Rows of one element always point the same way. */
+/** False for rows of an element, which always have the same direction. */
 export function canFit(layout: ChannelLayout): boolean {
 	return rowLength(layout) >= LEAST_ELEMENTS;
 }
 
-/** Whether rows that fit less than exactly say anything: of a few elements, any two do. */
+/** True if rows that fit less than exactly are informative. Any two rows of a few elements fit somewhat. */
 export function tellsApart(layout: ChannelLayout): boolean {
 	return rowLength(layout) >= ENOUGH_ELEMENTS;
 }
@@ -72,8 +72,8 @@ function normalize(row: Float64Array): boolean {
 }
 
 /**
- * How much two weights of one layout look like multiples of each other row by row, between 0 and 1: the median over the
- * rows of |cos|. Undefined where no row has a direction in both.
+ * Returns how far two weights of a layout are multiples of each other row by row, from 0 to 1: the median |cos| over
+ * the rows. Undefined if no row has a direction in both.
  */
 export function fitOf(a: Directions, b: Directions): number | undefined {
 	const { starts, usable } = a;
@@ -88,7 +88,10 @@ export function fitOf(a: Directions, b: Directions): number | undefined {
 	return count > 0 ? sorted[count >> 1] : undefined;
 }
 
-/** Of the elements from `start` to before `end`; in four sums, of which none has to wait for another. */
+/**
+ * Returns the dot product of the elements from `start` up to `end`. Four independent sums keep the processor's pipeline
+ * full.
+ */
 function dot(a: Float64Array, b: Float64Array, start: number, end: number): number {
 	let [s0, s1, s2, s3] = [0, 0, 0, 0];
 	let index = start;

@@ -10,7 +10,7 @@ import { layerNodes } from '../targets/layer-nodes.js';
 import type { FoldTarget } from '../targets/target.js';
 import { GraphEditor } from './graph-editor.js';
 
-/** An operator with the constants that it is to have, effective ones: Gemm's alpha and beta multiplied in. */
+/** An operator with its new effective constants: Gemm's alpha and beta are multiplied in. */
 export interface FoldedOperator {
 	readonly operator: LinearOperator;
 	readonly weights: OperatorWeights;
@@ -73,7 +73,10 @@ export class FoldEditor {
 		return this.#graphs.finish();
 	}
 
-	/** Where the bias goes: the operator's own, a constant that an Add behind it adds, or an Add in the last layer's place. */
+	/**
+	 * Chooses the place of the bias: the operator's own input, the constant of an Add behind it, or a new Add in place of
+	 * the last layer.
+	 */
 	#biasPlace(operator: LinearOperator, back: readonly FoldStep[]): BiasPlace {
 		const [first] = back;
 		const target = first?.target;
@@ -100,8 +103,8 @@ export class FoldEditor {
 	}
 
 	/**
-	 * The last node in front writes what the layer wrote; the layer's nodes go, and so does what was added on the way,
-	 * which is in the bias now, but for the Add that holds it.
+	 * Connects the last node in front to the readers of the layer. Removes the layer's nodes and the additions on the
+	 * way, which the bias contains now, except for the Add that holds the bias.
 	 */
 	#bypass(layer: BatchNormLayer, { path }: FoldTarget, way: Way, holder: Node | undefined): Way {
 		const { scope } = layer;
@@ -131,7 +134,7 @@ export class FoldEditor {
 	}
 }
 
-/** Where the layers folded so far have led: the node that writes what the last of them wrote, and the path up to there. */
+/** Result of the layers folded so far: the node that writes the last layer's output, and the path up to it. */
 interface Way {
 	readonly writer: Node;
 	readonly passed: number;
@@ -144,13 +147,13 @@ type BiasPlace =
 			readonly kind: 'instead';
 			/** The last of the layers, which the Add replaces. */
 			readonly layer: BatchNormLayer;
-			/** Of the first of them. */
+			/** Input of the first layer. */
 			readonly input: string;
 			readonly target: FoldTarget;
 			readonly shape: readonly number[];
 	  };
 
-/** From rows to channels: without a bias of the operator all rows of a channel have the same. */
+/** Converts rows to channels. If the operator has no bias, all rows of a channel have the same value. */
 function byChannel(bias: Float64Array, rows: Int32Array, channels: number): Float64Array {
 	const result = new Float64Array(channels);
 	rows.forEach((channel, row) => {

@@ -16,7 +16,7 @@ import { FoldEditor } from './fold-editor.js';
 
 /** The changes to a model file that fold its layers. */
 export interface FoldPlan {
-	/** For `planEdits` and `renderEdits` of core/onnx/edit.ts; every byte they do not touch stays. */
+	/** Edits for `planEdits` and `renderEdits` of core/onnx/write/edit.ts. All other bytes of the file stay. */
 	readonly edits: readonly Edit[];
 	/** Together every layer of the model, each list in graph order. */
 	readonly folded: readonly FoldedLayer[];
@@ -24,10 +24,10 @@ export interface FoldPlan {
 }
 
 /**
- * Plans the fold of every layer that can be folded exactly: into the linear operator in front (through reshapes and
- * transposes that keep its channels apart), or else into an unpadded convolution behind. Computed in float64 and rounded
- * once to the weight's own type. A weight that serves another node too is copied; what nothing uses any more is removed;
- * operator sets, metadata and everything else keep their bytes.
+ * Plans the fold of every layer that folds exactly: into the linear operator in front, through reshapes and transposes
+ * that keep channels apart, or else into an unpadded convolution behind. Computes in float64 and rounds once to the
+ * weight's type. Copies a weight that another node also reads, and removes values that lose their last reader. Operator
+ * sets, metadata and the rest keep their bytes.
  * @throws {OnnxError} when the file cannot be read any more.
  */
 export async function planFold(model: Model, access: TensorAccess): Promise<FoldPlan> {
@@ -62,7 +62,7 @@ export async function planFold(model: Model, access: TensorAccess): Promise<Fold
 /** In front of all that stand behind the operator. */
 const FORWARD = -1;
 
-/** Layers that go into one operator, the one in front of it first: the order in which they act. */
+/** Groups layers by the operator that they fold into, in the order in which they act. */
 function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[] {
 	const groups = new Map<LinearOperator, FoldStep[]>();
 	for (const step of steps) {
@@ -74,7 +74,7 @@ function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[
 	return Array.from(groups.values(), (group) => group.toSorted((a, b) => position(a) - position(b)));
 }
 
-/** Folds the layers of one operator; @returns why it cannot be done, which shows only when the weights are read. */
+/** Folds the layers of an operator. @returns why it cannot be done, which shows only when the weights are read. */
 async function foldGroup(
 	network: FoldNetwork,
 	steps: readonly FoldStep[],

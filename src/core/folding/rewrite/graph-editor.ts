@@ -14,13 +14,13 @@ export interface TensorValues {
 	readonly values: Float64Array;
 }
 
-/** Collects changes to a model's graphs and turns them into edits of its file; nothing is changed in memory. */
+/** Collects changes to a model's graphs and turns them into edits of its file. The model in memory stays unchanged. */
 export class GraphEditor {
 	readonly #source: ByteSource;
 	readonly #names: Set<string>;
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
-	/** Each with the place where it was. */
+	/** Removed nodes with their former scope. */
 	readonly #removed = new Map<Node, Scope>();
 	/** Names that other nodes write now; by {@link keyOf}. */
 	readonly #written = new Set<string>();
@@ -37,7 +37,7 @@ export class GraphEditor {
 		this.#names = new Set(namesOf(model.graph));
 	}
 
-	/** Replaces the values behind one input of a node: in place where nobody else reads them, else by a copy. */
+	/** Replaces the value behind one input of a node: in place if the node is its only reader, else by a copy. */
 	setInput(scope: Scope, node: Node, input: number, tensor: TensorValues): void {
 		const name = this.inputsOf(node)[input] ?? '';
 		const record = scope.graph.initializers.get(name);
@@ -76,7 +76,7 @@ export class GraphEditor {
 		this.#readAnew.add(keyOf(scope, tensor));
 	}
 
-	/** Lets a node write its first output under another name; nothing may read the old one any more. */
+	/** Renames a node's first output. No node may still read the old name. */
 	rename(scope: Scope, node: Node, output: string): void {
 		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
 		this.#written.add(keyOf(scope, output));
@@ -88,7 +88,7 @@ export class GraphEditor {
 		return this.#changes.get(node)?.inputs ?? node.inputs;
 	}
 
-	/** Removes a node; what it alone read goes with it. */
+	/** Removes a node together with the values that only it reads. */
 	remove(scope: Scope, node: Node): void {
 		this.#removed.set(node, scope);
 		for (const input of node.inputs) {
@@ -96,7 +96,7 @@ export class GraphEditor {
 		}
 	}
 
-	/** Puts another node in the place of one. */
+	/** Replaces a node by another. */
 	substitute(scope: Scope, node: Node, opType: string, inputs: readonly string[]): void {
 		const message = encodeNode({ opType, name: node.name, inputs, outputs: [node.outputs[0] ?? ''] });
 		this.#edits.push(addToGraph(scope.graph, 'node', message, node));
@@ -144,21 +144,21 @@ export class GraphEditor {
 				this.#edits.push(removeMessage(record));
 				this.#removeDeclarations(scope, name);
 			} else if (producer && !this.#removed.has(producer) && this.#isUnused(scope, producer)) {
-				// Grows the list that is walked: what the node read may be an orphan now.
+				// Extends the list while it is walked, because the node's inputs may have lost their last reader.
 				this.remove(scope, producer);
 				this.#removeOutputs(scope, producer);
 			}
 		}
 	}
 
-	/** What was said of the tensors that a removed node wrote, but for those that another node writes now. */
+	/** Removes the declarations of tensors that a removed node wrote, unless another node writes them now. */
 	#removeOutputs(scope: Scope, { outputs }: Node): void {
 		for (const name of outputs.filter((output) => output !== '' && !this.#written.has(keyOf(scope, output)))) {
 			this.#removeDeclarations(scope, name);
 		}
 	}
 
-	/** IR version 3 lists initializers as inputs too; without its default the input would have to be fed. */
+	/** IR version 3 also lists initializers as inputs. Without its default a caller would have to feed the input. */
 	#removeDeclarations(scope: Scope, name: string): void {
 		const { graph } = scope;
 		const declared = [graph.inputs.find((input) => input.name === name), graph.valueInfo.get(name)];
@@ -171,7 +171,10 @@ export class GraphEditor {
 		this.dropAnnotations(scope, name);
 	}
 
-	/** Takes back what a quantizer said of a tensor whose values change, and what was kept for that alone. */
+	/**
+	 * Removes a quantizer's annotation of a tensor whose values change, and the values that only the annotation refers
+	 * to.
+	 */
 	dropAnnotations(scope: Scope, name: string): void {
 		for (const annotation of annotationsOf(scope).filter((other) => other.name === name && !this.#dropped.has(other))) {
 			this.#dropped.add(annotation);
@@ -211,7 +214,7 @@ export class GraphEditor {
 
 const annotationsOf = ({ graph }: Scope): readonly TensorAnnotation[] => graph.annotations ?? [];
 
-/** Whether an annotation of another tensor refers to this one. */
+/** True if an annotation of another tensor refers to this tensor. */
 const namesTensor = ({ values }: TensorAnnotation, name: string): boolean => [...values.values()].includes(name);
 
 /** No name has a NUL in it. */

@@ -90,7 +90,7 @@ function findOperators(model: Model): LinearOperator[] {
 	return operators;
 }
 
-/** Identifies a node in one call of a function. The same node in another call gets another key. */
+/** Identifies a node in a call of a function. The same node in another call gets another key. */
 function placeKey({ scope, node }: Place): string {
 	return `${scope.path}\0${node.index}`;
 }

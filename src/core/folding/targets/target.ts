@@ -18,7 +18,7 @@ export interface FoldTarget {
 	readonly earlier: readonly EarlierLayer[];
 	/** Nodes between the two that only move elements or add a constant, from the operator on. */
 	readonly path: readonly Place[];
-	/** Constant added directly in front of the layer, one value per output channel: a bias outside the operator. */
+	/** Constant added directly in front of the layer, a value per output channel: a bias outside the operator. */
 	readonly added: Float64Array | null;
 	/** The layer's channel for each output channel. */
 	readonly rows: Int32Array;

@@ -44,7 +44,7 @@ export async function walkPath(
 	return { axes, additions };
 }
 
-/** Returns the value that an Add adds to each channel; undefined unless it is a constant with one value per channel. */
+/** Returns the value that an Add adds to each channel; undefined unless it is a constant with a value per channel. */
 export async function addend(
 	{ scope, node }: Place,
 	{ channels, ...against }: Channels,

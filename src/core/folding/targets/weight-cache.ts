@@ -17,7 +17,7 @@ export class WeightCache {
 		this.#network = network;
 	}
 
-	/** Returns the constants, or one sentence why they are unknown. */
+	/** Returns the constants, or a sentence why they are unknown. */
 	read(operator: LinearOperator): Promise<OperatorWeights | string> {
 		const weights = this.#known.get(operator) ?? this.#network.weights.read(operator);
 		this.#known.delete(operator);

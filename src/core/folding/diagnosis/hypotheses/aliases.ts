@@ -3,16 +3,17 @@ import type { Deviation } from '../observed/deviation.js';
 import type { FoldCase } from '../observed/fold-case.js';
 import { NEAR_ONE } from '../observed/variance-factor.js';
 
-/** Causes that come to exactly what other causes come to, so that no weights can tell them apart. */
+/** Causes with exactly the same effect as other causes, so that weights cannot distinguish them. */
 interface Alias {
 	readonly of: readonly CauseCode[];
 	readonly same: readonly CauseCode[];
-	/** Where the two do not come to the same for every layer: whether they do for this one. */
+	/** For causes that agree in some layers only: true if they agree in this one. */
 	readonly holds?: (fold: FoldCase, deviations: readonly Deviation[]) => boolean;
 }
 
 const ALIASES: readonly Alias[] = [
-	// gamma / (sqrt(variance) + epsilon) is the fold without its root, of a standard deviation taken for the variance.
+	// gamma / (sqrt(variance) + epsilon) equals the fold without its root, with a standard deviation in place of the
+	// variance.
 	{ of: ['epsilon-outside-sqrt'], same: ['missing-sqrt', 'std-as-variance'] },
 	// A lower limit below every variance is no epsilon at all.
 	{ of: ['wrong-epsilon'], same: ['epsilon-clamped'], holds: isLimitUnreached },
@@ -21,11 +22,11 @@ const ALIASES: readonly Alias[] = [
 	// A variance of 1 without epsilon is none.
 	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'wrong-epsilon'] },
 	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'epsilon-clamped'] },
-	// With the mean right a factor near 1 is what a correction for the sample size makes, if not to the last digit.
+	// With a correct mean, a factor near 1 may also be a correction for the sample size, to almost all digits.
 	{ of: ['variance-scale-factor'], same: ['unbiased-variance'], holds: isCorrection },
 ];
 
-/** Other causes that the same weights would follow from; those among `deviations` that are not concerned stay. */
+/** Returns other causes with the same effect on the weights. Unaffected members of `deviations` stay. */
 export function aliasesOf(fold: FoldCase, deviations: readonly Deviation[]): readonly (readonly CauseCode[])[] {
 	const codes: readonly CauseCode[] = deviations.map(({ code }) => code);
 	return ALIASES.filter(

@@ -2,7 +2,10 @@ import { biasBounds, type FoldParameters, type FoldTolerance } from '../../opera
 import { type Deviation, deviation, totalBits, VARIANT_BITS } from '../observed/deviation.js';
 import type { ScaleHypothesis } from './scale-problem.js';
 
-/** The bias found, and what it should follow from: one entry a row, in the order of the found rows. */
+/**
+ * The deployed bias and the values that it should follow from, arrays of shape (rows) in the order of the deployed
+ * rows.
+ */
 export interface BiasProblem {
 	readonly parameters: FoldParameters;
 	/** The original operator's bias. */
@@ -14,7 +17,7 @@ export interface BiasProblem {
 	readonly tolerance: FoldTolerance;
 	/** Bits that explaining a row is worth. */
 	readonly weight: Float64Array;
-	/** Gemm's beta in either model, where it is not 1: the bias may have been multiplied by it once more. */
+	/** Gemm's beta of either model, if not 1. The bias may have been multiplied by it once more. */
 	readonly gemmBetas: readonly number[];
 }
 
@@ -24,19 +27,19 @@ export interface BiasHypothesis {
 	readonly bits: number;
 	/** The bias that it predicts for a row. */
 	readonly predict: (row: number) => number;
-	/** Whether a row's bias is as predicted, within rounding. */
+	/** True if a row's bias is as predicted, to within rounding. */
 	readonly explains: (row: number) => boolean;
 	readonly follows?: BiasSource;
 }
 
-/** What the terms of a bias were worked out with. */
+/** Terms from which a bias was computed. */
 export interface BiasSource {
-	/** The right scale, where the weights have another one. */
+	/** True if the bias uses the right scale although the weights have another one. */
 	readonly isRightScale: boolean;
 	readonly meanFactor: number;
 }
 
-/** What a tool may make of one of the three terms of the bias: a factor for each row, given the scale used. */
+/** A form that a tool may give one of the three terms of the bias: a factor per row, for the scale used. */
 interface TermVariant {
 	readonly code: Deviation['code'] | null;
 	readonly factor: (scale: number, meanFactor: number) => number;
@@ -60,7 +63,7 @@ const OPERATOR_TERMS: readonly TermVariant[] = [
 	{ code: 'conv-bias-unscaled', factor: () => 1 },
 ];
 
-/** A formula for the bias, not yet worked out for every row: hundreds are weighed and a handful kept. */
+/** A formula for the bias that is not evaluated for every row yet. Hundreds are weighed and a handful kept. */
 interface Candidate {
 	readonly deviations: readonly Deviation[];
 	/** Description length without the rows. */
@@ -72,8 +75,8 @@ interface Candidate {
 }
 
 /**
- * The bias hypotheses for one scale hypothesis, best first; at most a handful, and none as long as `limit` but the one
- * that nothing is wrong.
+ * Returns the bias hypotheses for a scale hypothesis, the best first, at most a handful. All are shorter than `limit`
+ * except "nothing is wrong".
  * @param scale what the scale hypothesis predicts for each row
  */
 export function searchBias(
@@ -114,7 +117,7 @@ interface Described {
 	readonly bits: number;
 }
 
-/** The candidates with the shortest descriptions; of the others not every row is looked at. */
+/** Returns the candidates with the shortest descriptions. The search does not look at every row of the rest. */
 function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: number): readonly Described[] {
 	let best: Described[] = [];
 	for (const candidate of candidates) {
@@ -124,7 +127,7 @@ function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: 
 			best = [...best, { candidate, bits }].sort((a, b) => a.bits - b.bits).slice(0, KEPT);
 		}
 	}
-	// "Nothing is wrong" stays, however little it explains: others are measured by it.
+	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.
 	const plain = candidates.find(({ deviations }) => deviations.length === 0);
 	const isKept = plain === undefined || best.some(({ candidate }) => candidate === plain);
 	return isKept ? best : [...best, { candidate: plain, bits: describe(problem, plain, Number.POSITIVE_INFINITY) }];
@@ -138,8 +141,8 @@ interface ScaleChoice extends BiasSource {
 }
 
 /**
- * The bias may have been folded with the weights' scale or with the right one, and with the wrong mean that goes with a
- * wrong variance or with the right one; one of each is the natural choice.
+ * Returns the choices of scale and mean. The bias may use the weights' scale or the right one, and the mean of a wrong
+ * variance or the right one. One choice is the natural one.
  */
 function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64Array): ScaleChoice[] {
 	const { right, tolerance, bias, parameters } = problem;
@@ -162,7 +165,7 @@ function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64A
 	];
 }
 
-/** A bias that was folded otherwise than the weights: as unlikely as another cause, and a little more. */
+/** Cost in bits of a bias folded in another way than the weights: slightly more than a cause. */
 const UNNATURAL_BITS = 10;
 
 function fromTerms(
@@ -219,7 +222,7 @@ function foldedTwice({ parameters, bias, tolerance }: BiasProblem, scale: Float6
 	};
 }
 
-/** Scale and shift were kept as a BN with mean 0 and variance 1, and only the scale met the second epsilon. */
+/** Scale and shift kept as a BN with mean 0 and variance 1, of which only the scale met the second epsilon. */
 function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: Float64Array): Candidate {
 	const { beta, mean } = parameters;
 	const bound = biasBounds(tolerance, bias, parameters, scale);
@@ -234,7 +237,7 @@ function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: F
 const isMet = ({ found }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
 	Math.abs(found[row] - predict(row)) <= bound(row);
 
-/** Description length: the deviations and the rows left unexplained; at `limit` it is long enough to stop. */
+/** Returns the description length in bits: deviations plus unexplained rows. Stops at `limit`. */
 function describe(problem: BiasProblem, candidate: Candidate, limit: number): number {
 	let bits = totalBits(candidate.deviations) + candidate.bits;
 	for (let row = 0; row < problem.found.length && bits < limit; row++) {

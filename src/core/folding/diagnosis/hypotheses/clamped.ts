@@ -7,7 +7,7 @@ import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scal
 
 /** Scales of the form numerator / sqrt(max(variance, limit)): epsilon as a lower limit, which is linear in nothing. */
 
-/** A limit, and what choosing it means beyond the clamping. */
+/** A limit for the variance, with the deviations that its choice implies besides the clamping. */
 export type Limit = readonly [limit: number, wrong: readonly Deviation[]];
 
 /** Without a variance below the limit this is epsilon 0, and must not win over it. */
@@ -15,7 +15,7 @@ export function clampedDeviation(): Deviation {
 	return deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
 }
 
-/** The file's epsilon as the limit, and the well-known others. */
+/** Returns the file's epsilon as the limit, and the defaults of frameworks. */
 export function knownLimits(own: number): Limit[] {
 	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(own));
 	return [
@@ -24,7 +24,7 @@ export function knownLimits(own: number): Limit[] {
 	];
 }
 
-/** The limit that most of those rows agree on whose scale is that of a larger variance than their own. */
+/** Returns the limit on which most rows agree, among rows with the scale of a larger variance than their own. */
 export function fittedLimits(
 	problem: ScaleProblem,
 	numerator: Multiplier['of'],
@@ -35,7 +35,7 @@ export function fittedLimits(
 	return agreed ? [[(agreed.low + agreed.high) / 2, [fittedEpsilon(agreed.low, agreed.high)]]] : [];
 }
 
-/** The file's epsilon as the limit of k * variance: rows above it tell k. */
+/** Fits k with the file's epsilon as the limit of k * variance. Rows above the limit determine k. */
 export function factorsUnderLimit(problem: ScaleProblem, numerator: Multiplier['of']): ScaleHypothesis[] {
 	const { variance, epsilon } = problem.parameters;
 	const { low, high, weight } = usedVariances(problem, numerator, (used) => used > epsilon);
@@ -57,7 +57,7 @@ export function factorsUnderLimit(problem: ScaleProblem, numerator: Multiplier['
 	);
 }
 
-/** For each row the variance that its ratio was made with, (numerator / ratio)^2; empty for rows that are not kept. */
+/** Returns, per row, the variance behind its ratio, (numerator / ratio)^2; empty for rows that are not kept. */
 function usedVariances(
 	problem: ScaleProblem,
 	numerator: Multiplier['of'],

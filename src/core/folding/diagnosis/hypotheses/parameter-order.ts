@@ -34,7 +34,10 @@ export function parameterOrders(fold: FoldCase, ratios: RowRatios): Arrangement[
 	return [];
 }
 
-/** Scales whose values may have been dealt out in another order: by what nearly fits, then by every formula. */
+/**
+ * Yields scales whose values may have been applied in another order: first the scales that almost fit, then every
+ * formula.
+ */
 function* candidateScales(parameters: FoldParameters, ratios: RowRatios): Generator<Float64Array> {
 	const { gamma, variance, epsilon } = parameters;
 	yield expectedFold(null, parameters).scale;

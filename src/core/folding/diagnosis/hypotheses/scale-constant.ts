@@ -4,9 +4,9 @@ import { mostAgreed } from '../observed/intervals.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
 /**
- * The right weights times one constant, with the right bias: a scaling of the input that went into the first operator, for
- * instance. No mistake of folding leaves it. Without this reading a factor on the variance and an epsilon that is larger by
- * the same factor would be fitted to it, which come to the same.
+ * Explains the weights as the right ones times a constant, with the right bias, for example because the input of the
+ * first operator was scaled. No error of folding has this effect. Without this hypothesis, a factor on the variance
+ * with an epsilon larger by the same factor would fit, which is equivalent.
  */
 export function constantFactor(problem: ScaleProblem): ScaleHypothesis[] {
 	const { parameters, ratios, weight } = problem;
@@ -21,7 +21,7 @@ export function constantFactor(problem: ScaleProblem): ScaleHypothesis[] {
 	if (!agreed || (agreed.low <= 1 && 1 <= agreed.high) || agreed.low * agreed.high <= 0) {
 		return [];
 	}
-	// Where the bias tells nothing, a factor on the variance is the likelier of the two.
+	// If the bias is uninformative, a factor on the variance is likelier.
 	const factor = (agreed.low + agreed.high) / 2;
 	const right = (gamma: number, variance: number) => gamma / Math.sqrt(variance + parameters.epsilon);
 	return [

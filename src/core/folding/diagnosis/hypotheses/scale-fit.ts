@@ -10,7 +10,7 @@ export interface CandidateLaw {
 	readonly deviations: readonly Deviation[];
 }
 
-/** The law's y of every row as intervals, transformed as a fit of epsilon or of the factor needs it. */
+/** Returns the law's y of every row as intervals, transformed for a fit of epsilon or of the factor. */
 export function lawIntervals(
 	{ parameters, ratios, weight }: ScaleProblem,
 	law: ScaleLaw,
@@ -29,7 +29,7 @@ export function lawIntervals(
 	return { low, high, weight };
 }
 
-/** Half of what a fitted parameter's range makes of the scale. */
+/** Returns half of the range of scales that a fitted parameter's range allows. */
 function halfSpread(
 	scale: (gamma: number, variance: number, parameter: number) => number,
 	{ low, high }: Pick<Agreement, 'low' | 'high'>,
@@ -44,7 +44,10 @@ export function withOwnEpsilon(problem: ScaleProblem, { law, deviations }: Candi
 	return scaleHypothesis(problem, deviations, (gamma, variance) => lawScale(law, gamma, variance, 1, own), { bias });
 }
 
-/** The law with another epsilon: the well-known ones, and the one on which most rows agree. */
+/**
+ * Explains the scale by the law with another epsilon: the defaults of frameworks, and the value on which most rows
+ * agree.
+ */
 export function withOtherEpsilon(problem: ScaleProblem, { law, deviations }: CandidateLaw): ScaleHypothesis[] {
 	const own = problem.parameters.epsilon;
 	const intervals = lawIntervals(problem, law, (y, base) => y - base);
@@ -88,23 +91,26 @@ function otherEpsilons(agreed: Agreement, own: number): OtherEpsilon[] {
 	return [...known, { cause: fittedEpsilon(low, agreed.high), epsilon, isFitted: true }];
 }
 
-/** An epsilon somewhere between two values: only as many digits as the rows tell have to be stated. */
+/** Returns an epsilon between two values. Only the digits that the rows determine cost bits. */
 export function fittedEpsilon(low: number, high: number): Deviation {
 	const bits = Math.min(MAGNITUDE_BITS + Math.max(Math.log2(high / (high - low)), 0), PARAMETER_BITS);
 	return deviation('wrong-epsilon', bits, { epsilon: (low + high) / 2 });
 }
 
-/** Which power of two an epsilon lies next to: one of some thirty. */
+/** Bits for the power of two next to an epsilon: one of about thirty. */
 const MAGNITUDE_BITS = 5;
 
-/** The law on k * variance: Bessel's correction, or a moving-average factor that scales the mean as well. */
+/**
+ * Explains the scale by the law on k * variance: Bessel's correction, or a moving-average factor that also scales the
+ * mean.
+ */
 export function withFactor(
 	problem: ScaleProblem,
 	{ law, deviations }: CandidateLaw,
 	alsoEpsilon: boolean,
 ): ScaleHypothesis[] {
 	if (law.statistic.meanFactor === 0) {
-		// Nothing of the variance is left to be scaled.
+		// This statistic does not use the variance, so there is no factor on it.
 		return [];
 	}
 	const own = problem.parameters.epsilon;

@@ -12,7 +12,7 @@ import type { Deviation } from '../observed/deviation.js';
 type Code = Deviation['code'];
 
 export interface Formula {
-	/** null: the right one. */
+	/** Cause that the entry stands for; null for the correct one. */
 	readonly code: Code | null;
 	readonly exponent: number;
 	readonly base: (variance: number) => number;
@@ -41,7 +41,7 @@ export const FORMULAS: readonly Formula[] = [
 	linear('std-as-variance', 4),
 ];
 
-/** What stands where the variance belongs. */
+/** Quantity in place of the variance. */
 export interface Statistic {
 	readonly code: Code | null;
 	readonly of: (variance: number) => number;
@@ -56,7 +56,7 @@ export const STATISTICS: readonly Statistic[] = [
 	{ code: 'initial-statistics', of: () => 1, meanFactor: 0 },
 ];
 
-/** What stands where gamma belongs. */
+/** Quantity in place of gamma. */
 export interface Multiplier {
 	readonly code: Code | null;
 	readonly of: (gamma: number) => number;
@@ -68,15 +68,15 @@ export const MULTIPLIERS: readonly Multiplier[] = [
 	{ code: 'gamma-dropped', of: () => 1 },
 ];
 
-/** One way through the three tables. */
+/** A combination of an entry from each of the three tables. */
 export interface ScaleLaw {
 	readonly formula: Formula;
 	readonly statistic: Statistic;
-	/** Gamma, with whatever constant the scale is multiplied by afterwards. */
+	/** Gamma times the constant by which the scale is multiplied afterwards. */
 	readonly numerator: (gamma: number) => number;
 }
 
-/** base(statistic(variance)): what k and epsilon are the slope and intercept for. */
+/** Returns base(statistic(variance)), for which k is the slope and epsilon the intercept. */
 export function lawBase({ formula, statistic }: ScaleLaw, variance: number): number {
 	return formula.base(statistic.of(variance));
 }
@@ -89,8 +89,8 @@ export function lawScale(law: ScaleLaw, gamma: number, variance: number, k: numb
 }
 
 /**
- * The values of y that an interval of ratios allows; undefined where the ratio's sign contradicts the numerator's, or
- * the interval contains 0 and so bounds nothing.
+ * Returns the values of y that an interval of ratios allows. Undefined if the ratio's sign contradicts the numerator's,
+ * or if the interval contains 0 and so sets no limit.
  */
 export function lawInterval(
 	law: ScaleLaw,

@@ -6,8 +6,8 @@ import { lawBase, lawScale } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
 /**
- * The law on k * variance with an epsilon that is not well known either: a line through y over the base. Two fitted
- * parameters, which only many rows can pay for; or one, where the line is that of an epsilon applied twice.
+ * Explains the scale by the law on k * variance with an unusual epsilon: a line through y over the base. The line has
+ * two fitted parameters, which need many rows, or one parameter if an epsilon was applied twice.
  */
 export function withFactorAndEpsilon(problem: ScaleProblem, { law, deviations }: CandidateLaw): ScaleHypothesis[] {
 	const base = problem.parameters.variance.map((variance) => lawBase(law, variance));
@@ -47,7 +47,7 @@ export function withFactorAndEpsilon(problem: ScaleProblem, { law, deviations }:
 
 /** Relative error granted to a factor that was fitted together with an epsilon. */
 const FIT_ERROR = 1e-6;
-/** How well the slope must agree with the epsilon that the intercept gives. */
+/** Allowed relative difference between the slope and the epsilon that the intercept gives. */
 const SLOPE_ERROR = 1e-5;
 const FIT_ROUNDS = 4;
 
@@ -56,7 +56,7 @@ interface Line {
 	readonly intercept: number;
 }
 
-/** Robust: a line through all rows, through the half nearest to it, then through all that agree with it. */
+/** Fits a line robustly: through all rows, then through the nearer half, then through all rows that agree with it. */
 function fitLine(base: Float64Array, intervals: WeightedIntervals): Line | undefined {
 	const { low, high } = intervals;
 	const usable = Array.from(base.keys()).filter((row) => low[row] < high[row]);

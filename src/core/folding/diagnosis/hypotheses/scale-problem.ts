@@ -2,15 +2,15 @@ import { expectedFold, type FoldParameters } from '../../operators/expected.js';
 import { type Deviation, MAX_BITS, totalBits } from '../observed/deviation.js';
 import { type RowRatios, RowState } from '../observed/ratios.js';
 
-/** The ratios found, and the parameters they should follow from: one entry a row. */
+/** Measured ratios and the parameters that they should follow from, arrays of shape (rows). */
 export interface ScaleProblem {
 	readonly parameters: FoldParameters;
 	readonly ratios: RowRatios;
-	/** Bits that explaining a row is worth; 0 for a row that says nothing. */
+	/** Bits gained by explaining each row, shape (rows); 0 for an uninformative row. */
 	readonly weight: Float64Array;
 }
 
-/** Bits that a row is worth when no factor fits it: about those of a ratio in float32. */
+/** Bits of a row without a factor: about as many as a float32 ratio has. */
 const DISTORTED_BITS = 24;
 
 export function scaleProblem(parameters: FoldParameters, ratios: RowRatios): ScaleProblem {
@@ -18,7 +18,9 @@ export function scaleProblem(parameters: FoldParameters, ratios: RowRatios): Sca
 	return { parameters, ratios, weight: ratioWeights(ratios, right) };
 }
 
-/** Bits that each row's ratio is worth: what it takes to state it, relative to the larger of itself and what it should be. */
+/**
+ * Returns the bits of each row's ratio: the cost of stating it relative to the larger of itself and its right value.
+ */
 function ratioWeights({ low, high, state }: RowRatios, right: Float64Array): Float64Array {
 	return low.map((from, row) => {
 		if (state[row] !== RowState.multiple) {
@@ -37,16 +39,18 @@ export interface ScaleHypothesis {
 	readonly bits: number;
 	/** Predicted scale of a row that has these parameters. */
 	readonly predict: (gamma: number, variance: number) => number;
-	/** Where a parameter was fitted: half of what the prediction moves by over the values that fit as well. */
+	/** For a fitted parameter: half of the range of predictions over the values that fit equally well. */
 	readonly uncertainty?: (gamma: number, variance: number) => number;
-	/** How the bias follows when nothing else went wrong; the scale once and (b - meanFactor * mean) * scale + beta. */
+	/**
+	 * Rule for the bias if it has no error of its own: the scale, used once, and (b - meanFactor * mean) * scale + beta.
+	 */
 	readonly bias: BiasRule;
 }
 
 export interface BiasRule {
 	/** Factor on the mean: not 1 where the statistics themselves were wrong. */
 	readonly meanFactor: number;
-	/** Folded with the right scale, not with this one. */
+	/** True if the bias was folded with the right scale instead of this one. */
 	readonly foldedRight?: boolean;
 	/** The scale is a square: s (b' - mean) + beta with b' = (b - mean) s + beta. */
 	readonly twice?: boolean;
@@ -57,8 +61,8 @@ export function predictScale({ predict }: ScaleHypothesis, { gamma, variance }: 
 }
 
 /**
- * Whether a row's ratio can be `scale`. The slack is for the roundings of a formula with an operation or two more than the
- * right one, which are of float32 at the coarsest; it is no allowance for a narrower type's rounding.
+ * True if a row's ratio can be `scale`. The margin covers one or two more float32 roundings than the right formula has.
+ * It does not cover the rounding of a narrower type.
  */
 export function isRatio({ low, high, relative }: RowRatios, row: number, scale: number): boolean {
 	const slack = Math.abs(scale) * Math.min(relative / 4, SLACK);

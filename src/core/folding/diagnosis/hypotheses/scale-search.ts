@@ -14,9 +14,9 @@ const KEPT = 24;
 const SAMPLE = 128;
 
 /**
- * The scale hypotheses with up to `most` deviations that describe the ratios in the fewest bits, best first. Two are a
- * matter of hundreds of formulas, so callers ask for one first; three would explain anything. In a wide layer formulas
- * are sought on some of the rows, and the best of them judged on all.
+ * Returns the scale hypotheses with up to `most` deviations that describe the ratios in the fewest bits, the best
+ * first. Two deviations mean hundreds of formulas, so callers try one first; three would explain any ratios. In a wide
+ * layer the search uses a sample of rows and judges the best formulas on all rows.
  */
 export function searchScale(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesis[] {
 	const rows = sampleRows(problem);
@@ -41,11 +41,11 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 		}),
 	];
 	const best = found.sort((a, b) => a.bits - b.bits).slice(0, KEPT);
-	// "Nothing is wrong" stays, however little it explains: others are measured by it.
+	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.
 	return best.some(({ deviations }) => deviations.length === 0) ? best : [...best, nothingWrong(problem)];
 }
 
-/** The rows with the smallest variances, which show an epsilon, and others spread over the layer. */
+/** Returns the rows with the smallest variances, which reveal an epsilon, and rows spread over the layer. */
 function sampleRows({ parameters, weight }: ScaleProblem): readonly number[] {
 	const rows = Array.from(weight.keys());
 	if (rows.length <= SAMPLE) {
@@ -101,13 +101,13 @@ interface Numerator {
 	readonly deviations: readonly Deviation[];
 }
 
-/** What may stand in the numerator: gamma or what was made of it, and the constant that a second epsilon leaves. */
+/** Lists the possible numerators: gamma or a wrong form of it, times the constant that a second epsilon leaves. */
 function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
 	const { gamma, epsilon } = parameters;
 	const useful = MULTIPLIERS.filter(({ code, of }) => code === null || gamma.some((value) => of(value) !== value));
-	// A second deviation may be another epsilon, which is then the one that was applied again.
+	// A second deviation may be another epsilon, which was then applied again.
 	const others = most > 1 ? KNOWN_EPSILONS.map(([known]) => known).filter((known) => known > 0) : [1e-3, 1e-5];
-	// A smaller one is no different from rounding.
+	// The effect of a smaller epsilon disappears in rounding.
 	const repeated = [...new Set([epsilon, ...others.map(Math.fround)])].filter((value) => value >= SMALLEST_REPEATED);
 	return useful.flatMap(({ code, of }) => {
 		const own = code ? [deviation(code)] : [];
@@ -136,7 +136,7 @@ function laws(numerator: Numerator, most: number): CandidateLaw[] {
 	});
 }
 
-/** Formulas that are not linear in anything. */
+/** Lists formulas that are not linear in a parameter. */
 function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, most: number): ScaleHypothesis[] {
 	const own = problem.parameters.epsilon;
 	const found: ScaleHypothesis[] = [];
@@ -167,7 +167,7 @@ function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, mos
 /** From here on a float16 is rounded to infinity. */
 const FLOAT16_OVERFLOW = 65520;
 
-/** The weights carry the square of some scale: of its root, with gamma's sign, the same laws are asked for. */
+/** The weights carry the square of a scale. Its root, with the sign of gamma, must follow the same laws. */
 function foldedTwice(problem: ScaleProblem, most: number): ScaleHypothesis[] {
 	const { parameters, weight } = problem;
 	const once = { ...problem, ratios: rootOf(problem.ratios, parameters.gamma) };

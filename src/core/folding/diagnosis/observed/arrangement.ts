@@ -12,18 +12,18 @@ import { CAUSE_BITS, type Deviation, VARIANT_BITS } from './deviation.js';
 export interface Arrangement {
 	/** null: as it should be. */
 	readonly deviation: Deviation | null;
-	/** What one scale applies to: the output channels, or by mistake something else. */
+	/** Elements that share a scale: the output channels or, by mistake, another division of the weight. */
 	readonly layout: ChannelLayout;
 	/** Original row behind each found row; its own when absent. */
 	readonly source?: Int32Array;
-	/** Channel whose parameters scale each row; its own when absent. */
+	/** Channel whose parameters scale each row, shape (rows); the row's own channel if absent. */
 	readonly scaleOf?: Int32Array;
-	/** Channel whose parameters, and operator's bias, make each row's bias; its own when absent. */
+	/** Channel whose parameters and operator bias make each row's bias, shape (rows); the row's own channel if absent. */
 	readonly shiftOf?: Int32Array;
 	readonly operatorBiasOf?: Int32Array;
 }
 
-/** Along which axis, and in which order, weights may have been scaled instead of along the output channels. */
+/** Lists the axes and orders along which weights may have been scaled instead of the output channels. */
 export function wrongAxes(dims: readonly number[], right: ChannelLayout): readonly Arrangement[] {
 	const channels = channelCount(right);
 	const candidates: [ChannelLayout, Readonly<Record<string, number | string>>][] = [];
@@ -55,8 +55,8 @@ export function wrongAxes(dims: readonly number[], right: ChannelLayout): readon
 }
 
 /**
- * Parameters taken in an order that groups suggest: scaling axis 1 of a grouped weight by the first channels only, or
- * counting channels across the groups instead of within them. Rows stay multiples of the original ones.
+ * Lists wrong orders of parameters that groups suggest: scaling axis 1 of a grouped weight by the first channels only,
+ * or counting channels across the groups instead of within them. Rows stay multiples of the originals.
  */
 export function wrongGroupOrders(layout: ChannelLayout, groups: readonly number[]): readonly Arrangement[] {
 	const channels = channelCount(layout);
@@ -95,7 +95,7 @@ export function movedChannels(permutation: Int32Array): number[] {
 	return Array.from(permutation.keys()).filter((channel) => permutation[channel] !== channel);
 }
 
-/** How many channels to list in details: enough to see the pattern. */
+/** Maximum number of channels listed in details: enough to show a pattern. */
 const LISTED = 512;
 
 export function permutationDeviation(

@@ -2,14 +2,14 @@ import type { CauseCode } from '../../../report/causes.js';
 import type { JsonValue } from '../../../report/json.js';
 
 /**
- * One thing that a hypothesis says went wrong. Hypotheses are ranked by description length: the bits it takes to state
- * the deviations plus, for every channel that they leave unexplained, the bits of its value. So a simple explanation wins
- * over a flexible one that fits no better, and a parameter that had to be fitted must earn its digits.
+ * An error that a hypothesis assumes. Hypotheses are ranked by description length: the bits that state the deviations
+ * plus, for every unexplained channel, the bits of its value. So a simple explanation beats a flexible one that fits no
+ * better, and a fitted parameter must pay for its digits.
  */
 export interface Deviation {
-	/** `unknown`: what it comes to is known, how it came about is not. */
+	/** Cause of the deviation. `unknown`: the effect is known, the cause is not. */
 	readonly code: Exclude<CauseCode, 'not-identifiable'>;
-	/** What it takes to state it, its parameters included. */
+	/** Bits that state the deviation, its parameters included. */
 	readonly bits: number;
 	/** The parameters, for details and evidence: the epsilon that fits, a factor, a permutation. */
 	readonly values: Readonly<Record<string, JsonValue>>;
@@ -18,13 +18,13 @@ export interface Deviation {
 /** No number is known better than this, however narrow the interval it was found in. */
 export const MAX_BITS = 40;
 
-/** One of some thirty causes, and the prior odds against anything being wrong at all. */
+/** Cost of a cause, in bits: one of about thirty, times the prior odds against any error. */
 export const CAUSE_BITS = 8;
 /** A parameter fitted to the data: about the precision of a float32 ratio. */
 export const PARAMETER_BITS = 22;
 /** A parameter with a well-known value. */
 export const KNOWN_VALUE_BITS = 4;
-/** A variant of one cause that differs in a detail (epsilon left out of a wrong formula, say). */
+/** Cost of a variant of a cause that differs in a detail, for example epsilon left out of a wrong formula, in bits. */
 export const VARIANT_BITS = 3;
 
 export function deviation(code: Deviation['code'], extraBits = 0, values: Deviation['values'] = {}): Deviation {
@@ -35,7 +35,7 @@ export function totalBits(deviations: readonly Deviation[]): number {
 	return deviations.reduce((sum, { bits }) => sum + bits, 0);
 }
 
-/** Values of epsilon that frameworks use, and whose they are; matched within rounding only. */
+/** Default values of epsilon with the names of their frameworks. They match to within rounding only. */
 export const KNOWN_EPSILONS: readonly (readonly [number, string])[] = [
 	[1e-3, 'the default of Keras, TensorFlow and MXNet'],
 	[1e-5, 'the default of PyTorch, ONNX, Paddle and MindSpore'],

@@ -13,11 +13,14 @@ import type { LinearOperator } from '../../operators/linear.js';
 import type { OperatorWeights } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
 
-/** One layer's fold, as found and as it should follow. Both weights are in the same layout. */
+/**
+ * One layer's fold: the deployed constants and the values that they should follow from. Both weights have the same
+ * layout.
+ */
 export interface FoldCase {
 	readonly original: LinearWeights;
 	readonly found: LinearWeights;
-	/** One entry a row. */
+	/** Parameters of the layer, arrays of shape (rows). */
 	readonly parameters: FoldParameters;
 	/** Shape of the weight tensor: where a scale could have been applied by mistake. */
 	readonly dims: readonly number[];
@@ -28,11 +31,11 @@ export interface FoldCase {
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
 	readonly gemmBetas: readonly number[];
-	/** There is no layer: the weights should be the original ones, and formulas of folding have nothing to say. */
+	/** True without a layer: the weights should be the original ones, and no folding formula applies. */
 	readonly withoutLayer?: boolean;
 }
 
-/** A layer's parameters as folding needs them: separate where they can be had, else a plain scale and shift. */
+/** Returns a layer's parameters for folding: separate if they are known, else as a plain scale and shift. */
 export function layerParameters(layer: BatchNormLayer): FoldParameters | string {
 	const resolved = parameterValues(layer);
 	if (resolved.ok) {
@@ -41,7 +44,7 @@ export function layerParameters(layer: BatchNormLayer): FoldParameters | string 
 	if (!layer.affine) {
 		return resolved.reason;
 	}
-	// A decomposed layer whose constants cannot be told apart: x * scale + shift is a BN with mean 0 and variance 1.
+	// The constants of this decomposed layer cannot be separated. x * scale + shift is a BN with mean 0 and variance 1.
 	const { scale, shift } = layer.affine;
 	const zero = new Float64Array(scale.length);
 	return { gamma: scale, beta: shift, mean: zero, variance: new Float64Array(scale.length).fill(1), epsilon: 0 };
@@ -49,7 +52,7 @@ export function layerParameters(layer: BatchNormLayer): FoldParameters | string 
 
 export interface FoldInputs {
 	readonly target: FoldTarget;
-	/** Of the layer, by channel. */
+	/** Parameters of the layer, arrays of shape (channels). */
 	readonly parameters: FoldParameters;
 	readonly original: OperatorWeights;
 	readonly found: OperatorWeights;
@@ -59,7 +62,10 @@ export interface FoldInputs {
 	readonly withoutLayer?: boolean;
 }
 
-/** Brings both operators' constants and the layer's parameters to one layout, one entry a row; a sentence when they do not fit. */
+/**
+ * Converts both operators' constants and the layer's parameters to a layout, arrays of shape (rows). Returns a
+ * sentence if they do not fit.
+ */
 export function foldCase(inputs: FoldInputs): FoldCase | string {
 	const { target, parameters, found, foundOperator } = inputs;
 	const { layout } = inputs.original;
@@ -87,7 +93,7 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 	};
 }
 
-/** Layers between the operator and this one were folded before it: what they make of the weights is the original here. */
+/** Folds the layers between the operator and this layer first. Their result is the original here. */
 function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): OperatorWeights | string {
 	let result = weights;
 	for (const { layer, rows, added: before } of earlier) {
@@ -102,7 +108,7 @@ function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): 
 	return { ...result, bias: sum(result.bias, added) };
 }
 
-/** Of two biases, null being none. */
+/** Returns the sum of two biases, either of which may be null for none. */
 export function sum(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
 	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
 }

@@ -1,4 +1,4 @@
-/** A set of intervals [low[i], high[i]], each with the weight of its evidence; empty where low > high. */
+/** Intervals [low[i], high[i]], each with the weight of its evidence; empty where low > high. */
 export interface WeightedIntervals {
 	readonly low: Float64Array;
 	readonly high: Float64Array;
@@ -13,8 +13,8 @@ export interface Agreement {
 }
 
 /**
- * Where most intervals overlap, by weight: a robust fit, since outliers (an edited channel) simply do not take part.
- * Sweeps over the sorted ends, O(n log n). Undefined without any interval.
+ * Returns the range where most intervals overlap, by weight. This fit is robust, because outliers (an edited channel)
+ * do not take part. Sweeps over the sorted ends in O(n log n). Undefined without an interval.
  */
 export function mostAgreed({ low, high, weight }: WeightedIntervals): Agreement | undefined {
 	const starts = Array.from(low.keys()).filter((index) => low[index] <= high[index]);

@@ -3,21 +3,24 @@ import { runStart } from './ratios.js';
 
 /** Quantization found in float weights: every value is a whole number of steps. */
 export interface Lattice {
-	/** Distance between neighbouring values, one a row. */
+	/** Distance between neighboring values, shape (rows). */
 	readonly steps: Float64Array;
 	readonly perTensor: boolean;
 }
 
-/** An 8-bit type has this many values, and so no tensor (or row) quantized to it has more. */
+/** Number of values of an 8-bit type: the maximum in a tensor (or row) that was quantized to it. */
 const MAX_LEVELS = 256;
-/** How far from a whole number a quotient may be: float32 rounding of a product with up to 255 steps, with a margin. */
+/**
+ * Allowed distance of a quotient from a whole number: float32 rounding of a product with up to 255 steps, with a
+ * margin.
+ */
 const TOLERANCE = 1e-4;
 /** Fewer different values are multiples of some step by accident. */
 const MIN_ROW = 4;
 
 /**
- * Finds the steps of weights that went through 8-bit quantization and back, with one step for the tensor or one for each
- * output channel; undefined when they did not. Zero points make no difference: 0 itself is always on the lattice.
+ * Finds the steps of weights that were quantized to 8 bits and back, with a step for the tensor or one per output
+ * channel. Undefined for other weights. Zero points make no difference, because 0 is always on the lattice.
  */
 export function quantizationLattice(found: Float32Array | Float64Array, layout: ChannelLayout): Lattice | undefined {
 	const rows = channelCount(layout);
@@ -41,7 +44,7 @@ export function quantizationLattice(found: Float32Array | Float64Array, layout: 
 		telling += magnitudes.length >= MIN_ROW ? 1 : 0;
 		filled += magnitudes.length > 0 ? 1 : 0;
 	}
-	// Rows of one or two different values (constant or binary weights) are on a lattice by themselves.
+	// Rows of one or two distinct values (constant or binary weights) always lie on a lattice.
 	return telling >= filled / 2 && telling > 0 ? { steps, perTensor: false } : undefined;
 }
 
@@ -58,7 +61,7 @@ function rowOf(found: Float32Array | Float64Array, layout: ChannelLayout, row: n
 	return values;
 }
 
-/** The distinct non-zero magnitudes, ascending; undefined when there are more values than 8 bits can tell apart. */
+/** Returns the distinct non-zero magnitudes, ascending; undefined if there are more than 8 bits can represent. */
 function distinctMagnitudes(values: Float32Array | Float64Array): number[] | undefined {
 	const seen = new Set<number>();
 	for (const value of values) {
@@ -75,7 +78,7 @@ function distinctMagnitudes(values: Float32Array | Float64Array): number[] | und
 	return [...seen].sort((a, b) => a - b);
 }
 
-/** The largest step of which every magnitude is a whole multiple, up to 255 of them; 0 for a row of zeros. */
+/** Returns the largest step that divides every magnitude into at most 255 whole parts; 0 for a row of zeros. */
 function latticeStep(magnitudes: readonly number[]): number | undefined {
 	const largest = magnitudes.at(-1) ?? 0;
 	if (largest === 0) {

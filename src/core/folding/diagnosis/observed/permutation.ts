@@ -4,9 +4,9 @@ import { VARIANT_BITS } from './deviation.js';
 import { hasDirection, type RatioOptions, type RowRatios, RowState, ratioInterval, runStart } from './ratios.js';
 
 /**
- * Finds found rows that are multiples of another channel's original row: output channels in another order. A row's
- * direction is summed up in two numbers, so that candidates are looked up in a sorted list and only those few compared
- * element by element: O(elements), not O(channels * elements).
+ * Finds deployed rows that are multiples of another channel's original row: output channels in another order. Two
+ * numbers summarize a row's direction, so that candidates come from a sorted list and only a few are compared element
+ * by element: O(elements), not O(channels * elements).
  */
 export function permutedChannels(options: RatioOptions, ratios: RowRatios): readonly Arrangement[] {
 	if (!hasDirection(options.layout)) {
@@ -18,7 +18,7 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	}
 	const source = sourcesOf(options, distorted);
 	const moved = movedChannels(source);
-	// A permutation only moves rows among themselves; anything else is another kind of damage.
+	// A permutation only exchanges rows. Any other mapping is another kind of damage.
 	const targets = new Set(moved.map((row) => source[row]));
 	if (moved.length < 2 || targets.size !== moved.length || moved.some((row) => !targets.has(row))) {
 		return [];
@@ -35,7 +35,7 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	];
 }
 
-/** The original row behind each found row: for the rows asked about that have exactly such a row, else their own. */
+/** Returns the original row behind each deployed row: for the given rows with exactly one such row, else their own. */
 function sourcesOf(options: RatioOptions, rows: readonly number[]): Int32Array {
 	const { layout, found, original } = options;
 	const source = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
@@ -65,7 +65,10 @@ function isMultiple(options: RatioOptions, row: number, candidate: number): bool
 	return low <= high;
 }
 
-/** Two sums over each row with pseudo-random signs, relative to the row's length; their sign is dropped with the row's. */
+/**
+ * Returns two sums over each row with pseudo-random signs, relative to the row's length and independent of the row's
+ * sign.
+ */
 function fingerprints(weight: Float32Array | Float64Array, layout: ChannelLayout): [Float64Array, Float64Array] {
 	const rows = channelCount(layout);
 	const sums: [Float64Array, Float64Array] = [new Float64Array(rows), new Float64Array(rows)];
@@ -90,7 +93,7 @@ function hash(position: number): number {
 	return (h ^ (h >>> 16)) >>> 7;
 }
 
-/** How far rounding can move a fingerprint: every element by its allowance, relative to the row's length. */
+/** Returns how far rounding can move a fingerprint: every element by its allowance, relative to the row's length. */
 function fingerprintTolerance({ layout, found, relative, absolute }: RatioOptions, row: number): number {
 	let square = 0;
 	let sum = 0;
@@ -120,18 +123,18 @@ function lowerBound(sorted: ArrayLike<number>, value: number): number {
 	return low;
 }
 
-/** What a permutation of parameters is judged by. */
+/** Values that decide about a permutation of parameters. */
 export interface ParameterMatch {
 	readonly ratios: RowRatios;
 	/** Scale of each channel by some formula. */
 	readonly scale: Float64Array;
-	/** Found bias minus the one that row `row` would have with the parameters of `channel`. */
+	/** Returns the deployed bias minus the bias that row `row` would have with the parameters of `channel`. */
 	readonly biasError: (row: number, channel: number) => number;
 }
 
 /**
- * The channel whose scale each row was multiplied by, when that is a permutation: every informative row finds a channel of
- * its own. Where several channels have nearly the same scale the bias decides.
+ * Returns the channel whose scale each row was multiplied by, if every informative row has a channel of its own. Among
+ * channels with almost the same scale the bias decides.
  */
 export function permutedParameters({ ratios, scale, biasError }: ParameterMatch): Int32Array | undefined {
 	const sorted = scale.toSorted();
@@ -152,7 +155,7 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 		return best !== undefined;
 	};
 	const lists = Array.from(scale.keys(), (row) => candidatesOf(ratios, row, order, sorted));
-	// Rows with the fewest candidates first: they leave the others no wrong choice.
+	// Starts with the rows that have the fewest candidates, so that no row takes another's only channel.
 	const rows = Array.from(lists.keys()).sort((a, b) => lists[a].length - lists[b].length);
 	let failures = 0;
 	for (const row of rows) {
@@ -169,10 +172,10 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 	return result.includes(-1) ? undefined : result;
 }
 
-/** One row in so many may find no channel. */
+/** One row in this many may lack a channel. */
 const FAILURES = 16;
 
-/** Rows whose ratio is no channel's scale, up to one more than `most`: by far most formulas fail here. */
+/** Counts rows whose ratio is no channel's scale, up to `most` + 1. Most formulas fail here. */
 function countStrangers(ratios: RowRatios, sorted: Float64Array, most: number): number {
 	let count = 0;
 	for (let row = 0; row < ratios.low.length && count <= most; row++) {
@@ -188,7 +191,7 @@ function candidatesOf(ratios: RowRatios, row: number, order: readonly number[], 
 	return ratios.state[row] === RowState.multiple ? order.slice(...candidateRange(ratios, row, sorted)) : [];
 }
 
-/** Where in the sorted scales those begin and end that a row's ratio can be. */
+/** Returns the range of the sorted scales that a row's ratio can equal. */
 function candidateRange({ low, high }: RowRatios, row: number, sorted: Float64Array): [number, number] {
 	const slack = 4 * Number.EPSILON * Math.abs(high[row]);
 	const first = lowerBound(sorted, low[row] - slack);

@@ -3,17 +3,17 @@ import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
 import { type ChannelLayout, channelCount } from '../../operators/layout.js';
 import { type Lattice, quantizationLattice } from './lattice.js';
 
-/** A reading of how the found weights were rounded, and what error it therefore allows. */
+/** A possible rounding of the deployed weights, and the error that it allows. */
 export interface FoundPrecision {
 	/** null: folded and stored in the weights' own type. */
 	readonly cause: 'rounding-fp16' | 'rounding-bf16' | 'quantized-int8' | null;
 	readonly tolerance: FoldTolerance;
-	/** Allowed absolute error of each row's weights: half a quantization step, or next to nothing. */
+	/** Allowed absolute error of each row's weights, shape (rows): half a quantization step, or almost 0. */
 	readonly absolute: Float64Array;
 	readonly lattice?: Lattice;
 	/**
-	 * More was rounded than the result. Only rows that are no multiples otherwise show that, or weights that were numbers of
-	 * the narrow type from the start: `type`, absent for quantization.
+	 * Set if intermediate results were rounded, too. Only rows that are otherwise no multiples show that, or weights that
+	 * were numbers of the narrow type from the beginning. `type` is absent for quantization.
 	 */
 	readonly loose?: { readonly type?: FloatType };
 }
@@ -27,8 +27,8 @@ const ROUNDINGS = [
 ] as const;
 
 /**
- * The readings that the found values admit, the strictest first: the fold rounded once to a narrower type; the same type
- * used for the whole computation; the stored type itself.
+ * Returns the roundings that the deployed values admit, the strictest first: the fold rounded once to a narrower type,
+ * the whole computation in that type, the stored type itself.
  * @param stored element type of the found weight tensor.
  * @param source element type of the original weight tensor: a type as narrow as that is nothing to remark on.
  */
@@ -54,7 +54,7 @@ export function foundPrecisions(
 	return lattice ? [native, ...fromLattice(lattice, native.tolerance)] : [native];
 }
 
-/** What a right fold has to keep to that was done in float32 at least and stored as `stored`. */
+/** Returns the rounding of a correct fold computed in float32 or better and stored as `stored`. */
 export function strictestPrecision(layout: ChannelLayout, stored: FloatType): FoundPrecision {
 	return evenly(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
 }
@@ -66,7 +66,10 @@ function evenly(layout: ChannelLayout, tolerance: FoldTolerance, cause: FoundPre
 const isWider = (stored: FloatType, type: FloatType): boolean =>
 	stored === 'float64' || (stored === 'float32' && type !== 'float32');
 
-/** Rounded to the nearest step; or truncated, or clipped at the end of the range: a whole step. */
+/**
+ * Allows half a step for rounding to the nearest value, or a whole step for truncation and for clipping at the end of
+ * the range.
+ */
 function fromLattice(lattice: Lattice, tolerance: FoldTolerance): FoundPrecision[] {
 	return [0.5, 1].map((steps) => ({
 		cause: 'quantized-int8' as const,

@@ -1,8 +1,8 @@
 import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
 
-/** What a row of found weights says about the factor it was multiplied by. */
+/** Information that a row of deployed weights gives about its factor. */
 export const RowState = {
-	/** The found row is a multiple of the original one, within rounding. */
+	/** The deployed row is a multiple of the original row, to within rounding. */
 	multiple: 0,
 	/** Both rows are zero: any factor fits. */
 	empty: 1,
@@ -11,9 +11,9 @@ export const RowState = {
 } as const;
 
 /**
- * For each row the interval of factors r for which every element obeys |found - r w| <= relative |r w| + absolute. An
- * interval, not an estimate: a hypothesis that predicts the factor is then simply inside or outside, and how much an
- * agreement proves follows from the width.
+ * For each row, the interval of factors r for which every element satisfies |deployed - r w| <= relative |r w| +
+ * absolute. Intervals replace estimates: a hypothesis that predicts the factor is inside or outside, and the width
+ * shows how much an agreement proves.
  */
 export interface RowRatios {
 	readonly low: Float64Array;
@@ -28,7 +28,7 @@ export interface RatioOptions {
 	readonly original: Float32Array | Float64Array;
 	readonly layout: ChannelLayout;
 	readonly relative: number;
-	/** One a row. */
+	/** Allowed absolute error, shape (rows). */
 	readonly absolute: Float64Array;
 	/** Row of the original that each found row is compared with; its own by default. */
 	readonly source?: Int32Array;
@@ -88,7 +88,7 @@ export function ratioInterval(options: RatioOptions, row: number, source: number
 	return [low, high];
 }
 
-/** Rows that are multiples, rows that say anything at all. */
+/** Counts rows that are multiples, and rows that are informative. */
 export function countMultiples({ state }: Pick<RowRatios, 'state'>): {
 	readonly multiples: number;
 	readonly informative: number;
@@ -102,7 +102,7 @@ export function countMultiples({ state }: Pick<RowRatios, 'state'>): {
 	return { multiples, informative };
 }
 
-/** Cosine of the angle between a found row and an original one; NaN when either is zero. */
+/** Returns the cosine of the angle between a deployed row and an original row; NaN if either is zero. */
 export function rowCosine(
 	{ found, original, layout }: Pick<RatioOptions, 'found' | 'original' | 'layout'>,
 	row: number,
@@ -125,7 +125,7 @@ export function rowCosine(
 	return fw / Math.sqrt(ff * ww);
 }
 
-/** Rows in which the ratio proves something need more than one element. */
+/** True if rows have more than an element. A ratio of single elements proves nothing. */
 export function hasDirection(layout: ChannelLayout): boolean {
 	return rowLength(layout) > 1;
 }

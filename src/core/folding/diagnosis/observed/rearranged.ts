@@ -7,19 +7,19 @@ import { runStart } from './ratios.js';
 const SAMPLE = 16;
 /** Cosine from which two rows are the same but for rounding, to 8 bits included. */
 const SAME = 0.98;
-/** Kernel axes in words, from the last one backwards. */
+/** Names of kernel axes, from the last one backwards. */
 const AXES = ['width', 'height', 'depth'];
 
-/** An order of the elements within a row: element `order[p]` of the original stands at position p. */
+/** An order of the elements within a row: position p holds element `order[p]` of the original. */
 interface Order {
 	readonly words: string;
 	readonly order: Int32Array;
 }
 
 /**
- * In which other order the elements within the rows are the original ones, in words that follow "with": the kernel
- * flipped or transposed, the input channels in another order. A few rows and a dozen of orders are tried, however large the
- * weight is. Undefined where none fits.
+ * Finds the order in which the elements within the rows are the original ones, in words that follow "with": the kernel
+ * flipped or transposed, or the input channels in another order. Tries a few rows and about a dozen orders, independent
+ * of the weight's size. Undefined if none fits.
  */
 export function rearrangement(fold: FoldCase): string | undefined {
 	const { layout } = fold.original;
@@ -60,7 +60,7 @@ function unitRow(weight: Float32Array | Float64Array, layout: ChannelLayout, row
 	return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** |cos| between a found row and the original one with its elements in that order. */
+/** Returns |cos| between a deployed row and the original row with its elements in that order. */
 function cosine({ found, original }: RowPair, order: Int32Array): number {
 	return Math.abs(found.reduce((sum, value, position) => sum + value * original[order[position]], 0));
 }
@@ -138,7 +138,7 @@ function inputOrders(rows: readonly RowPair[], length: number, kernel: readonly 
 	];
 }
 
-/** Input channels sorted by a weighted sum of their magnitudes, which a row's factor does not change. */
+/** Returns the input channels sorted by a weighted sum of their magnitudes, which a row's factor does not change. */
 function rankOfInputs(rows: readonly Float64Array[], inputs: number): number[] {
 	const sums = new Float64Array(inputs);
 	rows.forEach((row, index) => {

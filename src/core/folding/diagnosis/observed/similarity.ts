@@ -11,27 +11,27 @@ export type SimilarityKind =
 	| 'rearranged'
 	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
 	| 'altered'
-	/** Single rows were changed, the others are multiples of the originals. */
+	/** Some rows were changed; the rest are multiples of the originals. */
 	| 'edited'
-	/** Every deployed weight is 0, and not every original one. */
+	/** Every deployed weight is 0, but not every original one. */
 	| 'zero-weights'
-	/** Rows of one element have no direction. */
+	/** Rows of an element have no direction. */
 	| 'no-direction';
 
-/** How much the found rows look like the original ones when no formula connects them. */
+/** Similarity of deployed and original rows that no formula connects. */
 export interface RowSimilarity {
 	readonly kind: SimilarityKind;
-	/** Median over the rows of |cos(found row, original row)|; NaN where every row of either is zero. */
+	/** Median over the rows of |cos(deployed row, original row)|; NaN if every row of either is zero. */
 	readonly cosine: number;
 	/** Rows that are no multiple of their original, ascending. */
 	readonly distorted: readonly number[];
-	/** Of `rearranged`: how, in words that follow "with". */
+	/** Order of the elements for `rearranged`, in words that follow "with". */
 	readonly order?: string;
 }
 
 /**
- * Below this the rows are others: random rows of 9 elements have a median of 0.24, depthwise filters of two training runs
- * (all of them blurs and edges) up to 0.8, while pruning half of a row or a tenth of noise leaves more.
+ * Median |cos| below which the weights count as unrelated. Random rows of 9 elements have 0.24, depthwise filters of
+ * two training runs (all blurs and edges) up to 0.8. Pruning half of a row or adding a tenth of noise leaves more.
  */
 const RELATED = 0.85;
 /** With fewer distorted rows than this share, single rows were edited. */
@@ -49,7 +49,7 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 		return { kind: 'no-direction', cosine, distorted };
 	}
 	if (Number.isNaN(cosine)) {
-		// No row of one of the two has a direction. Zeros are right where gamma is 0: then the bias is what differs.
+		// Neither weight has a row with a direction. Zeros are correct if gamma is 0; then the bias differs.
 		const isZero = fold.found.weight.every((value) => value === 0);
 		const isRight = isZero && fold.parameters.gamma.every((value) => value === 0);
 		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';

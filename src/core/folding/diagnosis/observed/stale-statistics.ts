@@ -12,15 +12,17 @@ export interface StatisticsReading {
 	readonly rows: number;
 }
 
-/** Training moves statistics by less than this: a factor of e^2 in the variance, two standard deviations in the mean. */
+/**
+ * Limit for changes of statistics by training: a factor of e^2 in the variance, two standard deviations in the mean.
+ */
 const PLAUSIBLE = 2;
-/** Below this spread one factor would explain the variances, and a formula would have been found. */
+/** Spread of the variances below which a factor, and so a formula, would explain them. */
 const LEAST_SPREAD = 1e-3;
 
 /**
- * Solves each row for the statistics it was folded with: variance = (gamma / r)^2 - epsilon, mean = b + (beta - b') / r.
- * There is always a solution, so this explains everything and proves little: it counts only when the solved variances
- * are positive and both statistics lie about those in the file, as statistics of another moment of training would.
+ * Solves each row for the statistics of its fold: variance = (gamma / r)^2 - epsilon, mean = b + (beta - b') / r. A
+ * solution always exists, so this explains any weights and proves little. It counts only if the variances are positive
+ * and both statistics scatter about the file's values, as at another moment of training.
  */
 export function readStatistics(fold: FoldCase, ratios: RowRatios): StatisticsReading | undefined {
 	const { gamma, beta, mean, variance, epsilon } = fold.parameters;

@@ -8,8 +8,8 @@ const EPSILONS: readonly [number, number] = [Math.log(1e-12), 0];
 const STEPS = 60;
 
 /**
- * The scales with one factor on the variance, and those with one other epsilon, under which the found ratios are a
- * reordering of them: the product of all scales does not depend on their order, and falls as either grows.
+ * Returns the scales with a factor on the variance, and with another epsilon, that are a reordering of the measured
+ * ratios. The product of all scales does not depend on their order, and decreases with either parameter.
  */
 export function unorderedFits(parameters: FoldParameters, { low, high, state }: RowRatios): readonly Float64Array[] {
 	const { gamma, variance, epsilon } = parameters;
@@ -32,7 +32,7 @@ export function unorderedFits(parameters: FoldParameters, { low, high, state }: 
 	];
 }
 
-/** Where a falling function is 0, by bisection; undefined when it is not within the bounds. */
+/** Returns the root of a decreasing function by bisection; undefined outside the bounds. */
 function fallingRoot(of: (x: number) => number, from: number, to: number): number | undefined {
 	if (!(of(from) >= 0 && of(to) <= 0)) {
 		return undefined;

@@ -1,20 +1,23 @@
 import { type Deviation, deviation, PARAMETER_BITS, VARIANT_BITS } from './deviation.js';
 
-/** One meaning of a factor on the variance. */
+/** An interpretation of a factor on the variance. */
 export interface FactorReading {
 	readonly cause: Deviation;
 	readonly k: number;
 	readonly meanFactor: number;
 }
 
-/** A factor on the variance as near to 1 as this is a correction for the sample size rather than a moving average's. */
+/**
+ * Distance from 1 up to which a factor on the variance counts as a correction for the sample size, not as a moving
+ * average's.
+ */
 export const NEAR_ONE = 0.05;
 
-/** What a factor between `low` and `high` on the variance can mean. */
+/** Returns the possible interpretations of a factor between `low` and `high` on the variance. */
 export function readFactor(low: number, high: number): FactorReading[] {
 	const factor = (low + high) / 2;
 	const alone = { factor, mean: 'right' };
-	// Moving averages leave factors of hundreds, or their inverses; near 1 a correction of the variance is likelier.
+	// Moving averages leave factors of hundreds, or their inverses. Near 1 a correction of the variance is likelier.
 	const bits = PARAMETER_BITS + (Math.abs(factor - 1) < NEAR_ONE ? 2 * VARIANT_BITS : 0);
 	const readings = [
 		{ cause: deviation('variance-scale-factor', bits, { factor }), k: factor, meanFactor: factor },
@@ -27,7 +30,7 @@ export function readFactor(low: number, high: number): FactorReading[] {
 	const nearest = Math.round(samplesOf(factor));
 	const samples = least <= nearest && nearest <= most ? nearest : Math.ceil(least);
 	if (samples >= 2 && samples <= most) {
-		// A small m is a strong statement; a large one is less likely than any other fitted parameter.
+		// A small m is a strong statement. A large m costs as much as any other fitted parameter.
 		const bits = Math.min(PARAMETER_BITS + VARIANT_BITS, 2 * Math.log2(samples));
 		const k = inverse ? (samples - 1) / samples : samples / (samples - 1);
 		readings.push({ cause: deviation('unbiased-variance', bits, { samples, inverse }), k, meanFactor: 1 });
