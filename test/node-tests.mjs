@@ -6,6 +6,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
+// node:test starts the process of each file with the options of this one. Stacks then name the .ts files.
+if (!process.execArgv.includes('--enable-source-maps')) {
+	process.execArgv.push('--enable-source-maps');
+}
+
 /** @typedef {{ readonly passed: number, readonly failed: number }} Counts */
 
 /**

@@ -7,6 +7,8 @@ import Mocha from 'mocha';
  * an exit code to the runner.
  */
 export async function run(): Promise<void> {
+	// Stacks then name the .ts files. Takes effect for modules that are loaded from now on.
+	process.setSourceMapsEnabled(true);
 	const mocha = new Mocha({ ui: 'bdd', timeout: 60_000, reporter: Mocha.reporters.Base });
 	const word = process.env.BATCHNORM_LENS_TESTS ?? '';
 	const files = readdirSync(__dirname).filter((name) => name.endsWith('.test.cjs') && name.includes(word));

@@ -44,7 +44,7 @@ test('the types are those of the oldest VS Code and Node that the extension allo
 
 test('few scripts, and each runs a file that is there', () => {
 	const scripts = Object.entries<string>(manifest.scripts);
-	assert.ok(scripts.length <= 10, `${scripts.length} scripts`);
+	assert.ok(scripts.length <= 11, `${scripts.length} scripts`);
 	for (const [name, command] of scripts) {
 		const file = /^node (\S+)/.exec(command)?.[1];
 		assert.ok(!file || file.startsWith('dist/') || readFileSync(path.join(root, file)).length > 0, name);
