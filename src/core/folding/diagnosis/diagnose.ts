@@ -112,7 +112,7 @@ function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
 }
 
-/** A simpler explanation may miss a row in this many, because a value may lie at the edge of its rounding. */
+/** A simpler explanation may miss one row in this many, because a value may lie at the edge of its rounding. */
 const ROWS_PER_MISS = 8;
 
 /**

@@ -16,7 +16,7 @@ export interface Positions {
 
 /**
  * Computes the shape of each operator's computation, without names: output channels, row length, kernel, group, strides
- * and dilations. Pads are left out, because simplifiers merge Pad nodes into them. A Gemm and a MatMul of a shape are
+ * and dilations. Pads are left out, because simplifiers merge Pad nodes into them. A Gemm and a MatMul of the same shape are
  * equal.
  */
 export async function signatures({ operators, weights }: Network): Promise<(Signature | undefined)[]> {

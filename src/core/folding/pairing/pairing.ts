@@ -55,7 +55,7 @@ interface Candidate {
 
 /**
  * Pairs the linear operators of two models. Names do not count, because exporters renumber them. Order alone does not
- * count, because optimizers reorder branches. Only operators of a shape form a pair; among these, weights that are
+ * count, because optimizers reorder branches. Only operators of the same shape form a pair; among these, weights that are
  * multiples of each other decide, then the surroundings in the graph, then the order.
  */
 export async function pairOperators(original: Network, deployed: Network): Promise<Pairing> {

@@ -72,7 +72,7 @@ function normalize(row: Float64Array): boolean {
 }
 
 /**
- * Returns how far two weights of a layout are multiples of each other row by row, from 0 to 1: the median |cos| over
+ * Returns how far two weights of the same layout are multiples of each other row by row, from 0 to 1: the median |cos| over
  * the rows. Undefined if no row has a direction in both.
  */
 export function fitOf(a: Directions, b: Directions): number | undefined {
