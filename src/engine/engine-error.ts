@@ -1,4 +1,4 @@
-/** Why a request has no report. The message is one sentence for the user; callers branch on the code. */
+/** Failure of a request. The message is one sentence for the user; callers branch on the code. */
 export class EngineError extends Error {
 	override readonly name = 'EngineError';
 	/** An OnnxErrorCode, or "cancelled", "crashed", "input", "internal". */

@@ -1,4 +1,4 @@
-/** How a child process ended, as Node's `exit` event tells it. */
+/** Arguments of the `exit` event of a child process. */
 export interface ProcessExit {
 	readonly code: number | null;
 	readonly signal: string | null;
@@ -13,7 +13,7 @@ const FAULTS = {
 	library: 'a system library that the native runtime needs is missing',
 } as const;
 
-/** POSIX: the signal, or 128 + its number when a shell or container reports it as an exit code. */
+/** POSIX signals. A shell or container reports signal n as exit code 128 + n. */
 const SIGNALS: Readonly<Record<string, { readonly number: number; readonly fault: keyof typeof FAULTS }>> = {
 	SIGSEGV: { number: 11, fault: 'memory' },
 	SIGBUS: { number: 7, fault: 'memory' },
@@ -23,18 +23,18 @@ const SIGNALS: Readonly<Record<string, { readonly number: number; readonly fault
 	SIGKILL: { number: 9, fault: 'killed' },
 };
 
-/** Windows has no signals: the exit code is the NTSTATUS of the exception. */
+/** Windows has no signals; the exit code is the NTSTATUS of the exception. */
 const WINDOWS_STATUS: Readonly<Record<number, keyof typeof FAULTS>> = {
 	3221225477: 'memory', // 0xC0000005 STATUS_ACCESS_VIOLATION
 	3221225725: 'memory', // 0xC00000FD STATUS_STACK_OVERFLOW
-	3221226505: 'abort', // 0xC0000409 STATUS_STACK_BUFFER_OVERRUN, what abort() raises
+	3221226505: 'abort', // 0xC0000409 STATUS_STACK_BUFFER_OVERRUN, raised by abort()
 	3221225620: 'arithmetic', // 0xC0000094 STATUS_INTEGER_DIVIDE_BY_ZERO
 	3221225501: 'instruction', // 0xC000001D STATUS_ILLEGAL_INSTRUCTION
 	3221225495: 'killed', // 0xC0000017 STATUS_NO_MEMORY
 	3221225781: 'library', // 0xC0000135 STATUS_DLL_NOT_FOUND
 };
 
-/** Completes the sentence "The engine stopped while inspecting …: ". */
+/** Returns the reason that completes the sentence "The engine stopped while inspecting …: ". */
 export function explainExit({ code, signal }: ProcessExit): string {
 	const name = signal ?? Object.keys(SIGNALS).find((key) => code !== null && SIGNALS[key]?.number === code - 128);
 	const fault = name === undefined ? undefined : SIGNALS[name]?.fault;

@@ -3,20 +3,20 @@ import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { capitalize, messageOf } from '../core/text/sentences.js';
-import type { EngineEvent, EngineRequest, EngineTask, EngineTasks, TaskRequest } from '../protocol/host-engine.js';
+import type { EngineEvent, EngineRequest, EngineTask, EngineTasks } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
 import { explainExit } from './exit.js';
 
 export interface ProcessOptions {
 	/** Absolute path of the engine's bundle, dist/engine/main.js. */
 	readonly entry: string;
-	/** Receives, line by line, what the engine and its native runtime print, and what the client notices. */
+	/** Receives each line that the engine and its native runtime print, and the client's own remarks. */
 	readonly onLog?: (line: string) => void;
-	/** Program that runs `entry`; default: the one that runs the parent. */
+	/** Program that runs `entry`. Default: the parent's program. */
 	readonly execPath?: string;
 }
 
-/** What arrives before a request is settled; `result` and `failure` become its outcome. */
+/** Events before a request settles. */
 export type EngineProgress = Exclude<EngineEvent, { type: 'result' | 'failure' }>;
 
 export interface RequestHooks {
@@ -24,75 +24,75 @@ export interface RequestHooks {
 	readonly onEvent?: (event: EngineProgress) => void;
 }
 
-/** How long a process that can no longer answer may take to end by itself, which tells more about the reason. */
+/** Time that a disconnected process gets to end by itself, in ms. Its exit code explains the reason better. */
 const EXIT_MILLISECONDS = 1000;
 
 type Result<T extends EngineTask> = EngineTasks[T]['result'];
 type Outcome<T extends EngineTask> = { readonly result: Result<T> } | { readonly error: EngineError };
 
-/** How a task is told of: "The engine stopped while inspecting a.onnx". */
+/** Verb of each task, as in "The engine stopped while inspecting a.onnx". */
 const DOING: Readonly<Record<EngineTask, string>> = {
 	inspect: 'inspecting',
 	compare: 'comparing',
 	fold: 'folding',
 };
 
-/** One request and the process that works on it. */
+/** One request and its process. */
 export class RequestProcess<T extends EngineTask = EngineTask> {
-	/** @throws {EngineError} as a rejection, whatever went wrong. */
+	/** @throws {EngineError} every rejection. */
 	readonly result: Promise<Result<T>>;
-	private readonly request: TaskRequest;
-	private readonly hooks: RequestHooks;
-	private readonly subject: string;
-	private settle: (outcome: Outcome<T>) => void = () => {};
-	private child: ChildProcess | undefined;
-	private log: (line: string) => void = () => {};
-	private settled = false;
+	readonly #request: EngineRequest;
+	readonly #hooks: RequestHooks;
+	readonly #subject: string;
+	#settle: (outcome: Outcome<T>) => void = () => {};
+	#child: ChildProcess | undefined;
+	#log: (line: string) => void = () => {};
+	#settled = false;
 
-	constructor(request: TaskRequest & { readonly type: T }, hooks: RequestHooks) {
-		this.request = request;
-		this.hooks = hooks;
-		this.subject = subjectOf(request);
+	constructor(request: EngineRequest & { readonly type: T }, hooks: RequestHooks) {
+		this.#request = request;
+		this.#hooks = hooks;
+		this.#subject = subjectOf(request);
 		this.result = new Promise((resolve, reject) => {
-			this.settle = (outcome) => ('result' in outcome ? resolve(outcome.result) : reject(outcome.error));
+			this.#settle = (outcome) => ('result' in outcome ? resolve(outcome.result) : reject(outcome.error));
 		});
 	}
 
-	/** @param ended is called once, when the process is gone. */
+	/** @param ended called once, after the process has ended */
 	start(options: ProcessOptions, ended: () => void): void {
-		this.log = options.onLog ?? this.log;
+		this.#log = options.onLog ?? this.#log;
 		try {
-			const child = startProcess(options, this.request);
-			this.child = child;
-			this.listen(child, ended);
-			// A send that fails is followed by the process's end, which settles the request.
-			child.send(this.request satisfies EngineRequest, () => {});
+			const child = startProcess(options, this.#request);
+			this.#child = child;
+			this.#listen(child, ended);
+			// After a failed send the process ends, which settles the request.
+			child.send(this.#request, () => {});
 		} catch (error) {
-			this.fail('internal', `The engine could not be started for ${this.subject}: ${messageOf(error)}`);
-			// A process that was started has been killed by `fail` and reports its end itself.
-			if (!this.child) {
+			this.#fail('internal', `The engine could not be started for ${this.#subject}: ${messageOf(error)}`);
+			// If a process was started, `fail` has killed it, and its exit calls `ended`.
+			if (!this.#child) {
 				queueMicrotask(ended);
 			}
 		}
 	}
 
 	cancel(): void {
-		this.fail('cancelled', `${capitalize(DOING[this.request.type])} ${this.subject} was cancelled.`);
+		this.#fail('cancelled', `${capitalize(DOING[this.#request.type])} ${this.#subject} was cancelled.`);
 	}
 
-	private listen(child: ChildProcess, ended: () => void): void {
-		const doing = `${DOING[this.request.type]} ${this.subject}`;
+	#listen(child: ChildProcess, ended: () => void): void {
+		const doing = `${DOING[this.#request.type]} ${this.#subject}`;
 		for (const stream of [child.stdout, child.stderr]) {
-			forEachLine(stream, this.log);
+			forEachLine(stream, this.#log);
 		}
-		child.on('message', (value) => this.receive(value));
+		child.on('message', (value) => this.#receive(value));
 		child.once('exit', (code, signal) => {
 			const finish = () => {
-				this.fail('crashed', `The engine stopped while ${doing}: ${explainExit({ code, signal })}.`);
-				// A process that is killed cannot clean up.
-				removeTemporary(this.request, this.log).finally(ended);
+				this.#fail('crashed', `The engine stopped while ${doing}: ${explainExit({ code, signal })}.`);
+				// A killed process cannot remove its own file.
+				removeTemporary(this.#request, this.#log).finally(ended);
 			};
-			// Messages may still be in the pipe when the process is gone: "disconnect" comes after the last of them.
+			// Messages may still be in the pipe after the exit; "disconnect" follows the last message.
 			if (child.connected) {
 				child.once('disconnect', finish);
 			} else {
@@ -101,88 +101,88 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		});
 		child.once('disconnect', () => {
 			const text = `The engine stopped answering while ${doing}.`;
-			setTimeout(() => this.fail('crashed', text), EXIT_MILLISECONDS).unref();
+			setTimeout(() => this.#fail('crashed', text), EXIT_MILLISECONDS).unref();
 		});
 		child.on('error', (error) => {
-			// Without a pid nothing was started, and no "exit" will come.
+			// Without a pid no process was started, and no "exit" event follows.
 			if (child.pid === undefined) {
-				this.fail('crashed', `The engine could not be started for ${this.subject}: ${error.message}`);
+				this.#fail('crashed', `The engine could not be started for ${this.#subject}: ${error.message}`);
 				ended();
 			} else {
-				this.log(`engine process ${child.pid}: ${error.message}`);
+				this.#log(`engine process ${child.pid}: ${error.message}`);
 			}
 		});
 	}
 
-	private receive(value: unknown): void {
-		if (this.settled) {
+	#receive(value: unknown): void {
+		if (this.#settled) {
 			return;
 		}
-		const event = asEvent(value, this.request.id);
+		const event = asEvent(value, this.#request.id);
 		if (!event) {
-			this.log(`engine process ${this.child?.pid}: ignored a message that is not part of the protocol`);
+			this.#log(`engine process ${this.#child?.pid}: ignored a message that is not part of the protocol`);
 		} else if (event.type === 'result') {
-			// The process was started for this one task: what it answers is that task's result.
-			this.finish({ result: event.result as Result<T> });
+			// The process runs only this task, so its result has the type of this task.
+			this.#finish({ result: event.result as Result<T> });
 		} else if (event.type === 'failure') {
-			this.fail(event.failure.code, event.failure.message);
+			this.#fail(event.failure.code, event.failure.message);
 		} else {
-			this.notify(event);
+			this.#notify(event);
 		}
 	}
 
-	private notify(event: EngineProgress): void {
+	#notify(event: EngineProgress): void {
 		try {
-			this.hooks.onEvent?.(event);
+			this.#hooks.onEvent?.(event);
 		} catch (error) {
-			this.fail('internal', `The progress of ${this.subject} could not be shown: ${messageOf(error)}`);
+			this.#fail('internal', `The progress of ${this.#subject} could not be shown: ${messageOf(error)}`);
 		}
 	}
 
-	private fail(code: string, text: string): void {
-		this.finish({ error: new EngineError(code, text) });
+	#fail(code: string, text: string): void {
+		this.#finish({ error: new EngineError(code, text) });
 	}
 
-	/** Settles the request once and ends the process: it holds nothing that outlives its one request. */
-	private finish(outcome: Outcome<T>): void {
-		if (this.settled) {
+	/** Settles the request once and kills the process, which serves no other request. */
+	#finish(outcome: Outcome<T>): void {
+		if (this.#settled) {
 			return;
 		}
-		this.settled = true;
-		this.settle(outcome);
-		this.child?.kill('SIGKILL');
+		this.#settled = true;
+		this.#settle(outcome);
+		this.#child?.kill('SIGKILL');
 	}
 }
 
 /**
- * Keeps glibc from holding on to large blocks that were freed, which it does for speed: a budget that somebody chose is
- * to be kept, and 25 % of a small one is soon gone that way. Loading a 100 MB model takes a quarter longer so.
+ * Makes glibc return large freed blocks to the system, for requests with a memory budget. Kept blocks would exceed a
+ * small budget by 25 %. Loading a 100 MB model takes a quarter longer with this setting.
  */
 const LEAN_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(4 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(32 * 2 ** 20) };
 
 /**
- * Otherwise glibc keeps up to 256 MiB of what was freed for later blocks, in place of mapping each large one anew:
- * making fresh pages takes a good part of the time that loading and running a model does.
+ * Makes glibc keep up to 256 MiB of freed memory for later blocks, instead of mapping each large block anew. Creating
+ * fresh pages takes a large share of the time to load and run a model.
  */
 const FAST_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(256 * 2 ** 20) };
 
-function startProcess({ entry, execPath }: ProcessOptions, { options }: TaskRequest): ChildProcess {
+function startProcess({ entry, execPath }: ProcessOptions, { options }: EngineRequest): ChildProcess {
 	const isLean = 'memoryBudget' in options && options.memoryBudget !== undefined;
 	const env: NodeJS.ProcessEnv = {
 		...process.env,
 		// The extension host's program is Electron on a desktop.
 		ELECTRON_RUN_AS_NODE: '1',
 		ELECTRON_NO_ASAR: '1',
-		// Has to be in the environment before the native library is loaded; nothing else switches its telemetry off.
+		// The native library reads it when it is loaded. There is no other switch for its telemetry.
 		ORT_DISABLE_TELEMETRY: '1',
 		...(isLean ? LEAN_MEMORY : FAST_MEMORY),
 	};
-	// Options meant for the parent (an inspector's port, a loader) would break or slow the child.
+	// The parent's options (an inspector's port, a loader) would break or slow the child.
 	delete env.NODE_OPTIONS;
 	return fork(entry, [], {
 		env,
 		execArgv: [],
-		// Typed arrays arrive as typed arrays, and about 14 times faster than as JSON.
+		// Keeps typed arrays, and sends them about 14 times faster than JSON.
 		serialization: 'advanced',
 		stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
 		...(execPath === undefined ? {} : { execPath }),
@@ -204,7 +204,7 @@ const EVENT_TYPES: Readonly<Record<EngineEvent['type'], true>> = {
 	failure: true,
 };
 
-/** The engine is our own code: this guards against libraries that write to the channel, not against an attacker. */
+/** Parses an event. Libraries in the engine may write to the channel; the engine itself is trusted code. */
 function asEvent(value: unknown, id: number): EngineEvent | undefined {
 	const event = value as Partial<EngineEvent> | null | undefined;
 	const known = typeof event?.type === 'string' && Object.hasOwn(EVENT_TYPES, event.type) && event.id === id;
@@ -215,7 +215,7 @@ function asEvent(value: unknown, id: number): EngineEvent | undefined {
 	return complete ? (event as EngineEvent) : undefined;
 }
 
-async function removeTemporary({ options }: TaskRequest, log: (line: string) => void): Promise<void> {
+async function removeTemporary({ options }: EngineRequest, log: (line: string) => void): Promise<void> {
 	const file = 'temporary' in options ? options.temporary : undefined;
 	if (file !== undefined) {
 		await rm(file, { force: true, maxRetries: 5 }).catch((error) =>
@@ -224,6 +224,6 @@ async function removeTemporary({ options }: TaskRequest, log: (line: string) => 
 	}
 }
 
-function subjectOf(request: TaskRequest): string {
+function subjectOf(request: EngineRequest): string {
 	return request.type === 'compare' ? `${request.original.path} with ${request.deployed.path}` : request.model.path;
 }

@@ -6,12 +6,12 @@ import { checkExternalLocation } from '../core/onnx/location.js';
 import type { ByteSource, ExternalFiles } from '../core/onnx/source.js';
 import { openFile, reasonOf } from './file-source.js';
 
-/** Between the check of a path and its use, a link must not take its place. Windows has no such flag. */
+/** Refuses a link that replaces the file between the check of its path and the read. Windows has no such flag. */
 const READ_NO_LINK = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 
 /**
- * The external data files beside a model in `folder`. No file stays open: each read opens and closes it, so nobody has
- * to remember to close anything, and one read is all a tensor needs.
+ * Opens the external data files beside a model in `folder`. Each read opens and closes its file, so no file needs to be
+ * closed later. A tensor takes one read.
  */
 export function externalFiles(folder: string): ExternalFiles {
 	return {
@@ -23,7 +23,7 @@ export function externalFiles(folder: string): ExternalFiles {
 	};
 }
 
-/** The path with all symbolic links followed, which has to be in the folder still. */
+/** Returns the path with all symbolic links resolved. @throws {OnnxError} if it is outside of the folder */
 async function resolveInside(folder: string, location: string): Promise<string> {
 	const paths = [realpath(folder), realpath(path.resolve(folder, location))] as const;
 	const [root, file] = await Promise.all(paths).catch((error) => cannotOpen(location, error));
@@ -34,7 +34,7 @@ async function resolveInside(folder: string, location: string): Promise<string> 
 	return file;
 }
 
-/** Looked at before it is opened: opening a pipe would wait for a writer. */
+/** Checks the kind of file before it is opened, because opening a pipe would wait for a writer. */
 async function sizeOf(file: string, location: string): Promise<number> {
 	const stats = await stat(file).catch((error) => cannotOpen(location, error));
 	if (!stats.isFile()) {

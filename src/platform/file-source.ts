@@ -4,21 +4,21 @@ import { OnnxError } from '../core/onnx/errors.js';
 import type { ByteSource } from '../core/onnx/source.js';
 import { messageOf } from '../core/text/sentences.js';
 
-/** A file on disk, open until it is closed: the bytes stay those of one file even when another takes its name. */
+/** An open file on disk. Reads keep returning its bytes even when another file takes its name. */
 export interface FileSource extends ByteSource {
 	close(): Promise<void>;
 }
 
 /**
  * Opens a regular file for positional reads.
- * @param flags of open(2) beside the default of reading only
+ * @param flags of open(2); default: read only
  * @throws {OnnxError} `io` with the reason in words
  */
 export async function openFile(path: string, flags: string | number = 'r'): Promise<FileSource> {
 	const cannotOpen = (error: unknown): never => {
 		throw new OnnxError('io', `${path} cannot be opened: ${reasonOf(error)}.`);
 	};
-	// Before it is opened: opening a pipe would wait for a writer.
+	// Checked before it is opened, because opening a pipe would wait for a writer.
 	requireRegular(await stat(path).catch(cannotOpen), path);
 	const handle = await open(path, flags).catch(cannotOpen);
 	try {
@@ -27,7 +27,7 @@ export async function openFile(path: string, flags: string | number = 'r'): Prom
 		return {
 			name: path,
 			size: stats.size,
-			// A buffer of its own for every read, since several may be under way at once.
+			// Every read has its own buffer, because several reads may run at once.
 			read: async (offset, length) => {
 				const buffer = Buffer.allocUnsafe(length);
 				await fill(buffer, offset, handle, path);
@@ -51,7 +51,7 @@ function requireRegular(stats: Stats, path: string): void {
 	}
 }
 
-/** Reads as many bytes as the buffer has. */
+/** Fills the whole buffer from `offset` of the file on. */
 async function fill(buffer: Uint8Array, offset: number, handle: FileHandle, path: string): Promise<void> {
 	for (let done = 0; done < buffer.length; ) {
 		const { bytesRead } = await handle
@@ -78,7 +78,7 @@ const REASONS: Readonly<Record<string, string>> = {
 	EIO: 'the disk reports an error',
 };
 
-/** What an error of the file system means, as the end of a sentence. */
+/** Returns the reason of a file system error, to end a sentence with. */
 export function reasonOf(error: unknown): string {
 	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
 	return REASONS[code] ?? messageOf(error);

@@ -7,8 +7,8 @@ import type { PageParts } from '../core/report/export/html.js';
 const STYLES = ['theme.css', 'page.css', 'plotly.css'];
 
 /**
- * Reads what a page that stands by itself is made of, about 2 MB.
- * @param dist the folder of the bundles; media/ is beside it.
+ * Reads the scripts and styles of a standalone page, about 2 MB.
+ * @param dist folder of the bundles; media/ is beside it.
  */
 export async function readPageParts(dist: string): Promise<PageParts> {
 	const media = path.join(dist, '..', 'media');
@@ -17,7 +17,7 @@ export async function readPageParts(dist: string): Promise<PageParts> {
 		readFile(path.join(dist, 'plotly.min.js'), 'utf8'),
 		...STYLES.map((name) => readFile(path.join(media, name), 'utf8')),
 	]);
-	// A development build names its source map, which is not in the page.
+	// A development build refers to its source map, which a standalone page does not have.
 	const script = bundle.replace(/^\/\/# sourceMappingURL=.*$/m, '');
 	const style = styles.join('\n');
 	return {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { reasonOf } from './file-source.js';
 
-/** Why a file cannot be written, as the end of a sentence: what does not exist is then the folder, not the file. */
+/** Returns the reason why a file cannot be written, to end a sentence with. ENOENT means that its folder is missing. */
 export function writeReason(file: string, error: unknown): string {
 	const code = error instanceof Error && 'code' in error ? error.code : undefined;
 	switch (code) {

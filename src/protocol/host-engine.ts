@@ -8,15 +8,15 @@ import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 /** Messages between a parent (extension host or command line) and the engine's child process. */
 
 export interface ModelLocation {
-	/** Absolute path, or what to call the model when `bytes` carries it. */
+	/** Absolute path. With `bytes`, only the name of the model in messages. */
 	readonly path: string;
-	/** The whole model, for file systems that the child cannot reach. External data is then unavailable. */
+	/** The whole model, from a file system that the child cannot reach. External data is then unavailable. */
 	readonly bytes?: Uint8Array;
 }
 
 /**
- * A file to feed to a model input, or a folder of them; `input` undefined: the model's only input. Several files for one
- * input are its samples: run in batches of the size that the input declares, or of `InspectOptions.batch`.
+ * A file, or a folder of files, for a model input. `input` undefined means the model's only input. Several files for one
+ * input are its samples. They run in batches of the size that the input declares, or of `InspectOptions.batch`.
  */
 export interface InputFile {
 	readonly input: string | undefined;
@@ -29,29 +29,29 @@ export interface InspectOptions {
 	readonly inputs: readonly InputFile[];
 	/** Value for an unknown first dimension. */
 	readonly batch: number;
-	/** Sizes of other unknown dimensions, by symbol ("height") or by place ("input:2"). */
+	/** Sizes of other unknown dimensions, by symbol ("height") or by input and axis ("input:2"). */
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly seed: number;
-	/** Distribution of made-up floating inputs: standard normal (default), or uniform between 0 and 1. */
+	/** Distribution of random floating inputs: standard normal (default), or uniform between 0 and 1. */
 	readonly random?: Distribution;
-	/** Of image files; default "imagenet" for three channels, else "0..1"; integers inputs take the pixels as they are. */
+	/** Scaling of image files. Default: "imagenet" for three channels, else "0..1". Integer inputs take unscaled pixels. */
 	readonly normalize?: Normalization;
-	/** Bytes of captured tensors to hold at a time; default 512 MB. Beyond it the model is run several times. */
+	/** Maximum bytes of tensors captured in one run; default 512 MB. A model that needs more runs several times. */
 	readonly memoryBudget?: number;
-	/** Limits of the health findings that differ from the defaults. */
+	/** Limits of the health findings; each missing limit has its default. */
 	readonly thresholds?: StructureOptions['thresholds'];
-	/** Limits of the finding `statistics-drift` that differ from the defaults (core/batchnorm/drift.ts). */
+	/** Limits of the finding `statistics-drift`; defaults are in core/batchnorm/drift.ts. */
 	readonly drift?: { readonly least?: number; readonly standardErrors?: number };
-	/** Folder to write each layer's recomputed output to, as <index>.npy; of several runs, as <run>/<index>.npy. */
+	/** Folder for each layer's recomputed output: <layer index>.npy, or <run>/<layer index>.npy for several runs. */
 	readonly saveOutputs?: string;
-	/** false: nothing is compared with what the runtime computes at its default level of optimization. */
+	/** false: skips the comparison with the outputs at the runtime's default optimization level. */
 	readonly compareOptimized?: boolean;
-	/** A file that the engine may write and removes; the parent sees to it when the engine cannot. */
+	/** Path of a scratch file. The engine removes it; the parent does if the engine was killed. */
 	readonly temporary?: string;
 }
 
 export interface CompareOptions {
-	/** false: the files are compared, nothing is run. */
+	/** false: compares the parameters only, without running the models. */
 	readonly run: boolean;
 	/** Value for an unknown first dimension. */
 	readonly batch: number;
@@ -61,14 +61,14 @@ export interface CompareOptions {
 export interface FoldOptions {
 	/** Absolute path of the file to write; never that of the model itself. */
 	readonly output: string;
-	/** Where it is written and verified first, in the same folder. The parent removes it when the task fails. */
+	/** Path where the file is written and verified first, in the same folder. The parent removes it if the task fails. */
 	readonly temporary: string;
-	/** Value for an unknown first dimension of the run that verifies what was written. */
+	/** Value for an unknown first dimension of the run that verifies the written model. */
 	readonly batch: number;
 	readonly seed: number;
 }
 
-/** Something to do: what the parent says, and what it gets. */
+/** Request and result type of each task. */
 export interface EngineTasks {
 	readonly inspect: {
 		readonly request: { readonly model: ModelLocation; readonly options: InspectOptions };
@@ -90,33 +90,32 @@ export interface EngineTasks {
 
 export type EngineTask = keyof EngineTasks;
 
-export type TaskRequest = {
+export type EngineRequest = {
 	[T in EngineTask]: { readonly type: T; readonly id: number } & EngineTasks[T]['request'];
 }[EngineTask];
 
-export type EngineRequest = TaskRequest | { readonly type: 'shutdown' };
-
 export interface EngineFailure {
-	/** One sentence: what, which file, why. */
+	/** One sentence that names the failure, the file and the reason. */
 	readonly message: string;
 	/** An OnnxErrorCode, or "cancelled", "crashed", "input", "internal". */
 	readonly code: string;
 }
 
-/** Everything with an id belongs to the request of that id; exactly one of `result` and `failure` ends it. */
+/** Events of the request with that id. Exactly one `result` or `failure` ends it. */
 export type EngineEvent =
 	| {
 			readonly type: 'progress';
 			readonly id: number;
 			readonly stage: Stage;
+			/** Layers done of `total`, or 0 of 1 for a stage that cannot be counted. */
 			readonly done: number;
 			readonly total: number;
 	  }
-	/** The structure, before anything is run; `run.status` is "pending". */
+	/** The structure, before the model runs; `run.status` is "pending". */
 	| { readonly type: 'structure'; readonly id: number; readonly report: Report }
-	/** The layer at `index` is complete. */
+	/** Report of one layer, complete for the runs so far. `index`: of the layer in the report. */
 	| { readonly type: 'layer'; readonly id: number; readonly index: number; readonly layer: LayerReport }
 	| { readonly type: 'run'; readonly id: number; readonly run: RunSummary }
-	/** What the task gives, by {@link EngineTasks}. */
+	/** Result of the task, typed by {@link EngineTasks}. */
 	| { readonly type: 'result'; readonly id: number; readonly result: EngineTasks[EngineTask]['result'] }
 	| { readonly type: 'failure'; readonly id: number; readonly failure: EngineFailure };

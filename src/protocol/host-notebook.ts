@@ -1,4 +1,4 @@
-/** Messages between the notebook renderer and the extension (only the `model` payload needs them). */
+/** Messages between the notebook renderer and the extension. Only an output that names a model file uses them. */
 export type NotebookToHost = { readonly type: 'inspect'; readonly id: string; readonly path: string };
 export type HostToNotebook =
 	| { readonly type: 'report'; readonly id: string; readonly report: unknown }

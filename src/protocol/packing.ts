@@ -1,17 +1,17 @@
 /**
- * Makes a message safe for VS Code's channel to a webview, which speaks JSON and carries typed arrays beside it. Two of
- * its traps are avoided here. NaN and the infinities would arrive as null: they become tagged objects. And only about 250
- * arrays arrive: VS Code 1.100 counts a call's arguments, buffers among them, in one byte, and what is beyond is silently
- * lost (a report of 52 layers has 300 arrays). So the elements of every Float64Array travel in a single one.
+ * A message packed for VS Code's channel to a webview, which sends JSON and typed arrays beside it. Packing avoids two
+ * losses. NaN and the infinities would arrive as null, so they become tagged objects. Only about 250 arrays arrive, because
+ * VS Code 1.100 counts a call's arguments, buffers included, in one byte and silently drops the rest. A report of 52
+ * layers has 300 arrays. So the elements of all Float64Arrays travel in one array.
  */
 export interface Packed {
-	/** The message, with tags in place of non-finite numbers and of Float64Arrays. */
+	/** The message, with tagged objects in place of non-finite numbers and Float64Arrays. */
 	readonly body: unknown;
-	/** The elements of all Float64Arrays, one after the other. */
+	/** Elements of all Float64Arrays, concatenated. A tag holds its array's start and end index. */
 	readonly numbers: Float64Array;
 }
 
-/** A model's own strings are never object keys here, so that these cannot be confused with anything from a file. */
+/** Keys of tagged objects. Strings of a model file are never object keys here, so they cannot be mistaken for tags. */
 const NON_FINITE = '$nonFinite';
 const ARRAY = '$array';
 
@@ -40,7 +40,7 @@ export function pack(message: unknown): Packed {
 	return { body, numbers };
 }
 
-/** Undoes {@link pack}; the caller names the type it expects from the other side. The arrays are views of one buffer. */
+/** Undoes {@link pack}. `T` is the type that the sender packed. The arrays returned are views of one buffer. */
 export function unpack<T>({ body, numbers }: Packed): T {
 	const restore = (value: unknown): unknown => {
 		if (typeof value === 'object' && value !== null) {

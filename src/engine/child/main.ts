@@ -3,14 +3,7 @@ import { OnnxError } from '../../core/onnx/errors.js';
 import { messageOf } from '../../core/text/sentences.js';
 import { createKernel } from '../../kernel/index.js';
 import type { Kernel } from '../../kernel/types.js';
-import type {
-	EngineEvent,
-	EngineFailure,
-	EngineRequest,
-	EngineTask,
-	EngineTasks,
-	TaskRequest,
-} from '../../protocol/host-engine.js';
+import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks } from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
 import { fold } from './fold.js';
 import { inspect } from './inspect.js';
@@ -41,10 +34,6 @@ const ports = {
 };
 
 async function handle(request: EngineRequest): Promise<void> {
-	if (request.type === 'shutdown') {
-		process.disconnect();
-		return;
-	}
 	const { id, options } = request;
 	underWay += 1;
 	temporary = 'temporary' in options ? options.temporary : undefined;
@@ -57,7 +46,7 @@ async function handle(request: EngineRequest): Promise<void> {
 	}
 }
 
-function perform(request: TaskRequest): Promise<EngineTasks[EngineTask]['result']> {
+function perform(request: EngineRequest): Promise<EngineTasks[EngineTask]['result']> {
 	const emit: TaskPorts['emit'] = (event) => send({ ...event, id: request.id });
 	switch (request.type) {
 		case 'inspect':
@@ -69,7 +58,7 @@ function perform(request: TaskRequest): Promise<EngineTasks[EngineTask]['result'
 	}
 }
 
-function explain(error: unknown, request: TaskRequest): EngineFailure {
+function explain(error: unknown, request: EngineRequest): EngineFailure {
 	if (error instanceof OnnxError) {
 		return { code: error.code, message: error.message };
 	}
@@ -84,7 +73,7 @@ function explain(error: unknown, request: TaskRequest): EngineFailure {
 }
 
 /** What did not come about, for errors that are ours. */
-function undone(request: TaskRequest): string {
+function undone(request: EngineRequest): string {
 	switch (request.type) {
 		case 'inspect':
 			return `${request.model.path} could not be inspected`;

@@ -1,9 +1,10 @@
 import { parseRunChoices } from '../../core/report/run-choices.js';
 import type { WebviewToHost } from '../../protocol/host-webview.js';
-import { asRecord, isText, type PageMessage } from '../shared/page-message.js';
+import type { PageToHost } from '../../protocol/page.js';
+import { asRecord, isText } from '../shared/page-message.js';
 
 /** Messages that only the page of a model sends. */
-export type ModelPageMessage = Exclude<WebviewToHost, PageMessage>;
+export type ModelPageMessage = Exclude<WebviewToHost, PageToHost>;
 
 /**
  * Parses a message that only the page of a model sends.

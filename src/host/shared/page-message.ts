@@ -1,11 +1,5 @@
-import type { WebviewToHost } from '../../protocol/host-webview.js';
+import type { PageToHost } from '../../protocol/page.js';
 import { isPng, isSvg } from './image-file.js';
-
-/** Messages that the page of a model and the page of a comparison both send. */
-export type PageMessage = Extract<
-	WebviewToHost,
-	{ type: 'ready' | 'cancel' | 'get-plotly' | 'show-log' | 'error' | 'save-image' | 'mark' }
->;
 
 /** Longest text taken from a page, in characters. It ends up in a log or a file name. */
 const MAX_TEXT = 2000;
@@ -14,7 +8,7 @@ const MAX_TEXT = 2000;
  * Parses a message that both kinds of page send. Pages show strings of untrusted files, so a message may have any shape.
  * @returns undefined for every other value.
  */
-export function parsePageMessage(value: unknown): PageMessage | undefined {
+export function parsePageMessage(value: unknown): PageToHost | undefined {
 	const message = asRecord(value);
 	switch (message.type) {
 		case 'ready':
@@ -35,7 +29,7 @@ export function parsePageMessage(value: unknown): PageMessage | undefined {
 	}
 }
 
-function parseMark({ name, milliseconds }: Record<string, unknown>): PageMessage | undefined {
+function parseMark({ name, milliseconds }: Record<string, unknown>): PageToHost | undefined {
 	const known = name === 'table' || name === 'verdicts' || name === 'plots';
 	return known && typeof milliseconds === 'number' && Number.isFinite(milliseconds)
 		? { type: 'mark', name, milliseconds }

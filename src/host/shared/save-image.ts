@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
+import type { PageToHost } from '../../protocol/page.js';
 import { imageFileName } from './image-file.js';
-import type { PageMessage } from './page-message.js';
 
 /** Lets the user choose a file for an image, by default beside the model, and writes it as PNG or SVG. */
 export async function saveImage(
 	model: vscode.Uri,
-	{ name, png, svg }: Extract<PageMessage, { type: 'save-image' }>,
+	{ name, png, svg }: Extract<PageToHost, { type: 'save-image' }>,
 ): Promise<void> {
 	const target = await vscode.window.showSaveDialog({
 		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { pack } from '../../protocol/packing.js';
-import { type PageMessage, parsePageMessage } from './page-message.js';
+import type { PageToHost } from '../../protocol/page.js';
+import { parsePageMessage } from './page-message.js';
 import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
 import { saveImage } from './save-image.js';
@@ -29,7 +30,7 @@ export interface WebviewPageOptions<Own> {
 	readonly onReady: () => void;
 	/** Called when the page is hidden. VS Code discards a hidden page. */
 	readonly onHidden?: () => void;
-	readonly onMark?: (name: Extract<PageMessage, { type: 'mark' }>['name']) => void;
+	readonly onMark?: (name: Extract<PageToHost, { type: 'mark' }>['name']) => void;
 	readonly cancel: () => void;
 }
 
@@ -99,7 +100,7 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 		}
 	}
 
-	async #handle(message: PageMessage): Promise<void> {
+	async #handle(message: PageToHost): Promise<void> {
 		const { extension, log, title, model, onReady, onMark, cancel } = this.#options;
 		switch (message.type) {
 			case 'ready':
