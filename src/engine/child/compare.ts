@@ -67,7 +67,7 @@ function distinctNames(a: string, b: string): readonly [string, string] {
 	return nameA === nameB ? [a, b] : [nameA, nameB];
 }
 
-/** Compares what the models compute. A run that fails is skipped with the reason, so the comparison of the files remains. */
+/** Compares the models' outputs. Returns the reason if a run fails, so that the comparison of the files remains. */
 async function tryOutputs(pair: ModelPair, options: CompareOptions, ports: ComparePorts): Promise<OutputComparison> {
 	if (!options.run) {
 		return { status: 'skipped', reason: 'Running was switched off.' };

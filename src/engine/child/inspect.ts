@@ -44,7 +44,7 @@ interface Inspection {
 	readonly start: number;
 }
 
-/** Adds to the structure what a run shows. */
+/** Runs the model and adds the results to the structure. */
 async function runAndCheck(
 	structure: Report,
 	opened: OpenedModel,

@@ -11,15 +11,15 @@ import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
-/** The engine's process: takes requests from its parent, answers each with events that end in one result or failure. */
+/** Entry of the engine's process. Answers each request of the parent with events; the last is a result or a failure. */
 
 let runtime: Runtime | undefined;
 let kernel: Promise<Kernel> | undefined;
 
-/** What would be left of the request under way if this process ended now and its parent were gone. */
+/** Temporary file of the request under way, which this process removes if its parent ends. */
 let temporary: string | undefined;
 
-/** Requests without an answer. */
+/** Number of requests without an answer. */
 let underWay = 0;
 
 const ports = {
@@ -72,7 +72,7 @@ function explain(error: unknown, request: EngineRequest): EngineFailure {
 	};
 }
 
-/** What did not come about, for errors that are ours. */
+/** Returns the task that failed, for messages about errors of our own. */
 function undone(request: EngineRequest): string {
 	switch (request.type) {
 		case 'inspect':
@@ -85,18 +85,18 @@ function undone(request: EngineRequest): string {
 }
 
 function send(event: EngineEvent): void {
-	// The parent may be gone: then there is nobody to tell, and `disconnect` ends this process.
+	// An error here means that the parent has ended; `disconnect` then ends this process, too.
 	process.send?.(event, undefined, undefined, () => {});
 }
 
 process.on('message', (request: EngineRequest) => void handle(request));
-// However the parent ends (crash included), this process must not outlive it.
+// This process must not outlive its parent, even if the parent crashes.
 process.on('disconnect', () => {
 	if (temporary !== undefined) {
 		rmSync(temporary, { force: true });
 	}
 	if (underWay > 0) {
-		// Leaving in good order waits for every read under way, and a file system that hangs never answers one.
+		// A normal exit waits for all reads under way, which never end in a file system that hangs.
 		process.kill(process.pid, 'SIGKILL');
 	}
 	process.exit(0);

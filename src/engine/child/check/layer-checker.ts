@@ -50,8 +50,8 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Forgets all runs so far: the model is run anew.
-	 * @param unreached layer index -> reason why the layer will not be reached, in one sentence
+	 * Forgets all runs so far, before the model runs again from the start.
+	 * @param unreached layer index -> sentence why the layer will not be reached
 	 */
 	restart(feeds: Pick<Feeds, 'fromFiles' | 'madeUp'>, unreached: ReadonlyMap<number, string>): void {
 		this.#judgesDrift = feeds.fromFiles;
@@ -80,7 +80,7 @@ export class LayerChecker {
 		this.#change(index).missed = why;
 	}
 
-	/** @param text one sentence to stand beside the layer's verdict */
+	/** @param text a sentence to stand beside the layer's verdict */
 	remark(index: number, text: string): void {
 		this.#change(index).remarks.add(text);
 	}
@@ -91,8 +91,8 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Recomputes one layer from its tensors and compares the runtime's output.
-	 * @param aloneReason why the runtime has no output to compare with, in one sentence; undefined if it has
+	 * Recomputes a layer from its tensors and compares the runtime's output.
+	 * @param aloneReason sentence why the runtime has no output to compare with; undefined if it has
 	 * @returns the layer's data and numbers; undefined if it cannot be recomputed
 	 */
 	check(index: number, tensors: Tensors, aloneReason?: string): PreparedLayer | undefined {
@@ -177,8 +177,8 @@ export class LayerChecker {
 
 	/**
 	 * Writes a layer's recomputed output as float32 or float64 if the options ask for it. Only the first call for a layer
-	 * in one run writes.
-	 * @param folder of the run, for several runs; '' for one
+	 * in a run writes.
+	 * @param folder name of the run's folder if there are several runs; '' if not
 	 * @throws {InputError} if the file cannot be written.
 	 */
 	async save(index: number, prepared: PreparedLayer, folder: string): Promise<void> {
@@ -193,7 +193,7 @@ export class LayerChecker {
 		await saveOutput(path.join(saveOutputs, folder), index, output);
 	}
 
-	/** Returns the layer's report as known now. @param notReached reason for a layer without results: one sentence */
+	/** Returns the layer's report as known now. @param notReached sentence for a layer without results */
 	report(index: number, notReached = 'Not checked: the run did not get to this layer.'): LayerReport {
 		const { thresholds, drift } = this.#setup.options;
 		return reportLayer(this.#states[index], notReached, {

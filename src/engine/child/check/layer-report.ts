@@ -7,13 +7,13 @@ import type { LayerResults, LayerState } from './layer-state.js';
 import { badChannels, batchStatistics, judge } from './verify-layer.js';
 
 export interface ReportOptions extends Pick<InspectOptions, 'thresholds' | 'drift'> {
-	/** False for random input, whose statistics say nothing about the data behind the running statistics. */
+	/** False for random input, whose statistics are unrelated to the data behind the running statistics. */
 	readonly judgesDrift: boolean;
 }
 
 /**
  * Returns a layer's report after the runs so far.
- * @param notReached reason to give if no run has reached the layer: one sentence
+ * @param notReached sentence for a layer that no run has reached
  */
 export function reportLayer(state: LayerState, notReached: string, options: ReportOptions): LayerReport {
 	const report = reportResults(state, notReached, options);

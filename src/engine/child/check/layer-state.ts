@@ -6,7 +6,7 @@ import type { FloatData, Moments, VerifyResult } from '../../../kernel/types.js'
 import type { PreparedLayer } from './prepare-layer.js';
 import { mergeResults } from './verify-layer.js';
 
-/** Results of one layer over all runs so far. */
+/** Results of a layer over all runs so far. */
 export interface LayerResults {
 	/** Of the first run. */
 	readonly prepared: Pick<PreparedLayer, 'type' | 'shape' | 'reported'>;
@@ -20,9 +20,9 @@ export interface LayerResults {
 	readonly normalization?: Normalization;
 	/** Errors of the runtime's output; undefined if the runtime gives none. */
 	readonly errors?: VerifyResult;
-	/** A fault that `errors` does not show: one sentence. */
+	/** Sentence about a fault that `errors` does not show. */
 	readonly mismatch?: string;
-	/** Why there is no verdict: one sentence. */
+	/** Sentence: why there is no verdict. */
 	readonly skipped?: string;
 }
 
@@ -35,7 +35,7 @@ export interface FirstRun {
 	readonly moments: Moments;
 }
 
-/** All that an inspection knows about one layer beside the structure of the model. */
+/** State of a layer during an inspection. */
 export interface LayerState {
 	readonly layer: BatchNormLayer;
 	/** Report of the structure, before any run. */
@@ -47,17 +47,17 @@ export interface LayerState {
 	unjudged?: FirstRun;
 	/** Why a run did not reach the layer. Counts only while no run has. */
 	missed?: Pick<Recompute, 'reason' | 'cause'>;
-	/** Sentences to stand beside the verdict; different runs may add different ones. */
+	/** Sentences to stand beside the verdict. */
 	readonly remarks: Set<string>;
 	/** Finding about the operator that the runtime merged the layer into. */
 	fusionFinding?: Finding;
 	/** Number of the last run that changed the layer's report; undefined once the changed report was sent. */
 	changedIn?: number;
-	/** Number of the last run whose output was saved. A layer may run several times in one run; its first output counts. */
+	/** Number of the last run whose output was saved. A layer may run several times in a run; the first output is saved. */
 	savedIn?: number;
 }
 
-/** Joins the results of an earlier run with those of a later one. */
+/** Joins the results of an earlier run (`a`) and a later run (`b`). */
 export function mergeRuns(a: LayerResults, b: LayerResults): LayerResults {
 	const channels = a.moments.count.length;
 	if (channels !== b.moments.count.length) {

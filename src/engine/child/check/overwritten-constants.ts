@@ -7,8 +7,8 @@ import { badChannels, verifyLayer } from './verify-layer.js';
 
 /**
  * Explains a wrong output of a training-mode layer by shared tensors: the runtime writes the new running statistics over
- * the old ones before it computes y, and uses them as gamma or beta if the file has one tensor for both.
- * @returns one sentence if y is exactly the result of that; undefined otherwise
+ * the old ones before it computes y, and uses them as gamma or beta if the file has a single tensor for both.
+ * @returns a sentence if y is exactly the result of that; undefined otherwise
  */
 export function explainOverwritten(
 	layer: BatchNormLayer,

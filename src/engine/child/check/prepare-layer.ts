@@ -17,7 +17,7 @@ export interface PreparedLayer {
 	readonly type: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
-	/** True: one scale and shift per activation (C * inner of them); false: one per channel. */
+	/** True: a scale and shift per activation (C * inner); false: per channel (C). */
 	readonly perActivation: boolean;
 	/** y = scale * x + shift. Length C, or C * inner if `perActivation`. */
 	readonly scale: Float64Array;

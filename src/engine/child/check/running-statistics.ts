@@ -11,7 +11,7 @@ export interface Statistics {
 }
 
 /**
- * How a new running value is computed. ONNX: `momentum` weighs the old value, and the batch's variance is the biased one
+ * How a new running value is computed. ONNX: `momentum` weighs the old value, and the batch's variance is biased
  * (BatchNormalization, opset 14). Frameworks differ in both, and exporters do not always convert.
  */
 interface Convention {

@@ -7,7 +7,7 @@ import type { RuntimeTensor } from '../tensors/tensor.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
 /**
- * Compares the runtime's output with the exact one.
+ * Compares the runtime's output with the exact result.
  * @returns the reason, a clause, if the output has not the type and size of the input
  */
 export function verifyLayer(
@@ -34,7 +34,7 @@ export function verifyLayer(
 	return success(kernel.verify(request));
 }
 
-/** Joins the results of two runs of one layer: the worst of errors and bounds, and the moments of both. */
+/** Joins the results of two runs of a layer: the larger errors and bounds, and the moments of both. */
 export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 	const worse = (one: Float64Array, other: Float64Array) => one.map((value, c) => Math.max(value, other[c]));
 	const sum = (one: Float64Array, other: Float64Array) => one.map((value, c) => value + other[c]);

@@ -11,7 +11,7 @@ import { writeReason } from '../../../platform/write-reason.js';
 import { InputError } from '../tensors/errors.js';
 import type { OpenedModel } from './opened-model.js';
 
-/** @throws {InputError} when what is to be written would take the place of the model's external data. */
+/** @throws {InputError} if `output` is a file that holds the model's external data. */
 export async function refuseExternalFile({ model, folder }: OpenedModel, output: string): Promise<void> {
 	const known = folder === undefined ? [] : [...externalData(model.graph).keys()];
 	const written = await stat(output).catch(() => undefined);
@@ -25,10 +25,10 @@ export async function refuseExternalFile({ model, folder }: OpenedModel, output:
 }
 
 /**
- * A model that is written to another folder takes along the files that hold its external data, since their names are
- * relative to it. Files that are there already stay as they are.
- * @returns what was copied
- * @throws {InputError} when another file of that name stands in the way.
+ * Copies the files that hold a model's external data to another folder, since their names are relative to the model.
+ * Identical files in that folder stay as they are.
+ * @returns paths of the copies
+ * @throws {InputError} if the folder has a different file of that name.
  */
 export async function copyExternalFiles({ model, folder }: OpenedModel, target: string): Promise<string[]> {
 	if (folder === undefined || (await realpath(folder)) === (await realpath(target).catch(() => target))) {
@@ -56,10 +56,10 @@ export async function copyExternalFiles({ model, folder }: OpenedModel, target: 
 }
 
 async function haveSameBytes(a: string, b: string): Promise<boolean> {
-	const [own, other] = [createReadStream(a), createReadStream(b)];
+	const [first, second] = [createReadStream(a), createReadStream(b)];
 	try {
-		const chunks = other[Symbol.asyncIterator]();
-		for await (const chunk of own) {
+		const chunks = second[Symbol.asyncIterator]();
+		for await (const chunk of first) {
 			const { value } = await chunks.next();
 			if (!(value instanceof Buffer && value.equals(chunk))) {
 				return false;
@@ -67,15 +67,14 @@ async function haveSameBytes(a: string, b: string): Promise<boolean> {
 		}
 		return true;
 	} finally {
-		own.destroy();
-		other.destroy();
+		first.destroy();
+		second.destroy();
 	}
 }
 
 /**
- * A model without all of its external data is neither folded nor compared: what is missing there is missing from its
- * weights.
- * @throws {OnnxError} `external-data` that names the model and the file.
+ * Checks that all external data of a model exist; folding and comparing need all weights.
+ * @throws {OnnxError} `external-data`, naming the model and the file.
  */
 export async function requireExternalFiles({ model, access }: OpenedModel): Promise<void> {
 	for (const [location, end] of externalData(model.graph)) {
@@ -89,14 +88,14 @@ export async function requireExternalFiles({ model, access }: OpenedModel): Prom
 	}
 }
 
-/** Each file that holds data of a graph, and where in it the last of them end. */
+/** Returns the files that hold data of a graph: location -> end of the last data in the file, in bytes. */
 function externalData(graph: Graph, found = new Map<string, number>()): ReadonlyMap<string, number> {
 	const add = (tensor: TensorRecord | undefined) => {
 		if (tensor?.storage.kind === 'external') {
 			const { location, offset, length } = tensor.storage;
 			const elements = product(tensor.dims);
 			const end = offset + (length ?? Math.ceil((elements * elementBits(tensor.dataType)) / 8));
-			// What is no number is told when the tensor is read.
+			// Reading the tensor reports an end that is not a number.
 			found.set(location, Math.max(found.get(location) ?? 0, Number.isSafeInteger(end) ? end : 0));
 		}
 	};

@@ -8,12 +8,12 @@ import { renameTensors } from '../../../core/onnx/write/rename.js';
 import { type OpenedModel, openModel } from './opened-model.js';
 
 /**
- * The same model with the calls of model-local functions replaced by the nodes of their bodies, so that the tensors around
- * the layers in them can be reached: what runtimes do themselves when they load it. Layers keep their number and order.
- * A call stays where its function's nodes would mean something else there: where it brings another operator set, or its
- * subgraphs refer to attributes of the call.
- * @returns undefined where no layer is in a function, or no call can be replaced
- * @throws {OnnxError} `io` when the file was changed since it was read
+ * Replaces calls of model-local functions by the nodes of their bodies, as runtimes do when they load a model, so that the
+ * tensors around the layers in functions can be captured. Layers keep their number and order. A call stays if the nodes
+ * would have another meaning in its place: if the function has another operator set, or its subgraphs refer to attributes
+ * of the call.
+ * @returns undefined if no layer is in a function, or no call can be replaced
+ * @throws {OnnxError} `io` if the file was changed since it was read.
  */
 export async function inlineFunctions(file: OpenedModel): Promise<OpenedModel | undefined> {
 	const { model, source, folder, layers } = file;
@@ -28,7 +28,7 @@ export async function inlineFunctions(file: OpenedModel): Promise<OpenedModel | 
 	}
 	const bytes = await editedBytes(await planEdits(source, edits), source);
 	const inlined = await openModel({ path: source.name, bytes });
-	// External data stay where they were: beside the file that this one is made of.
+	// External data stay beside the original file.
 	const access = { ...file.access, source: inlined.source };
 	const isSame =
 		inlined.layers.length === layers.length && layers.every(({ kind }, i) => kind === inlined.layers[i].kind);
@@ -49,7 +49,7 @@ class Inliner {
 		this.#main = main;
 	}
 
-	/** What makes of a graph, and of the bodies in it, the same with fewer calls. */
+	/** Returns the edits that replace calls in a graph and in its bodies. */
 	async edits(scope: Scope): Promise<Edit[]> {
 		const edits: Edit[] = [];
 		for (const node of scope.graph.nodes) {
@@ -65,9 +65,8 @@ class Inliner {
 	}
 
 	/**
-	 * The nodes that a call stands for, under names of the main graph; undefined when the node is no call, or one that has to
-	 * stay.
-	 * @param outer names of the scope that the node is in, as the main graph has them
+	 * Returns the nodes that replace a call, under names of the main graph; undefined if the node is no call, or has to stay.
+	 * @param outer maps names of the node's scope to names of the main graph
 	 */
 	async nodesOf(scope: Scope, node: Node, outer: Rename): Promise<MessageBytes[] | undefined> {
 		this.#calls += 1;
@@ -94,7 +93,7 @@ class Inliner {
 		return call.graph.outputs.every(({ name }) => written.has(name)) ? messages : undefined;
 	}
 
-	/** Formal inputs and outputs are the caller's; what the body makes for itself gets a name of its own. */
+	/** Returns the mapping of a function's names: formal inputs and outputs to the caller's, others to unique names. */
 	#renaming(call: Scope, node: Node, { outer, prefix }: { outer: Rename; prefix: string }): Rename {
 		const { inputs = [] } =
 			this.#model.functions.find(
@@ -107,7 +106,7 @@ class Inliner {
 		return (name) => (name === '' ? '' : (actual.get(name) ?? prefix + name));
 	}
 
-	/** Whether a node means the same in the main graph when its tensors are renamed. */
+	/** Returns true if a node has the same meaning in the main graph after renaming its tensors. */
 	#isPlain(call: Scope, node: Node): boolean {
 		const inner = bodies(node).flatMap(({ graph }) => graph.nodes);
 		const refers = ({ attributes }: Node) => [...attributes.values()].some(({ refAttrName }) => refAttrName);
@@ -118,16 +117,16 @@ class Inliner {
 	}
 
 	/**
-	 * A node's attributes where some of them stand for those of the call: with their values, or without those that the call
-	 * leaves out. undefined: it has none of these.
+	 * Returns a node's attributes with references to attributes of the call resolved; unset ones are left out.
+	 * @returns undefined if the node has no references; "impossible" if a value cannot be encoded
 	 */
 	async #attributes(call: Scope, node: Node): Promise<Uint8Array[] | 'impossible' | undefined> {
-		const own = [...node.attributes.values()];
-		if (own.every(({ refAttrName }) => !refAttrName)) {
+		const attributes = [...node.attributes.values()];
+		if (attributes.every(({ refAttrName }) => !refAttrName)) {
 			return undefined;
 		}
 		const messages: Uint8Array[] = [];
-		for (const { name } of own) {
+		for (const { name } of attributes) {
 			const value = call.attribute(node, name);
 			const message = value && encodeAttribute(name, value, value.t && (await this.#read(value.t.span)));
 			if (value && !message) {
@@ -142,7 +141,7 @@ class Inliner {
 		return Uint8Array.from(await this.#source.read(offset, length));
 	}
 
-	/** No two nodes may have one name, which all calls of a function would have. */
+	/** Returns a node with unique names, since all calls of a function would repeat its node names. */
 	async #renamed(
 		node: Node,
 		{ rename, prefix, attributes }: { rename: Rename; prefix: string; attributes: Uint8Array[] | undefined },

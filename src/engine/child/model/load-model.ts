@@ -24,7 +24,7 @@ export async function loadModel(
 	return loadBytes(model, await readWithTail(model.source, outputsTail(model, outputs)), runtime, options);
 }
 
-/** Returns the bytes to put after those of a model to make tensors outputs. @param names tensors of the main graph */
+/** Returns bytes that, appended to a model, make tensors outputs. @param names tensors of the main graph */
 export function outputsTail({ model }: OpenedModel, names: readonly string[]): Uint8Array {
 	return appendGraphOutputs(names, model.graph.outputs);
 }

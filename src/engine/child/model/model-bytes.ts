@@ -1,14 +1,14 @@
 import type { ByteSource } from '../../../core/onnx/source.js';
 
-/** Bytes asked for at once: small enough to stay in the cache between the read and the copy. */
+/** Bytes per read. Small enough to stay in the cache between the read and the copy. */
 const CHUNK = 2 ** 20;
 
-/** Bytes of each of several reads at a time, whose threads share the work of making fresh pages. */
+/** Bytes per parallel read. The threads of several reads share the work of faulting in fresh pages. */
 const SHARE = 4 * CHUNK;
 
 /**
- * A model's bytes with `tail` after them, in one piece: protobuf merges the two messages.
- * @param bytes where to, if not into an allocation of its own: as long as both together
+ * Reads a model's bytes and appends `tail`; protobuf merges the two messages.
+ * @param bytes receives both; as long as both together
  */
 export async function readWithTail(
 	source: ByteSource,
@@ -21,7 +21,7 @@ export async function readWithTail(
 		for (let offset = 0; offset < source.size; offset += SHARE) {
 			reads.push(source.readInto(bytes.subarray(offset, Math.min(offset + SHARE, source.size)), offset));
 		}
-		// All of them to their ends, and of several failures the first in the file: the others follow from it.
+		// Wait for all reads, then throw the failure that is first in the file, since it causes the later failures.
 		const failure = (await Promise.allSettled(reads)).find(({ status }) => status === 'rejected');
 		if (failure?.status === 'rejected') {
 			throw failure.reason;

@@ -1,7 +1,7 @@
 import { bodies, type Scope } from '../../../core/onnx/graph/scope.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
 
-/** Names that a node reads, those that its bodies mention included: more than it needs at worst, never less. */
+/** Returns the names that a node and its bodies read. May contain names local to a body. */
 export function namesRead(node: Node): Set<string> {
 	const names = new Set(node.inputs);
 	for (const { graph } of bodies(node)) {
@@ -19,8 +19,8 @@ export function namesRead(node: Node): Set<string> {
 }
 
 /**
- * Whether any of these tensors is, or is computed from, one of `inputs`. What a Loop or Scan hands to its body may be
- * computed from all of them.
+ * Returns true if a tensor is among `inputs`, or may be computed from them. Inputs of a Loop or Scan body may be computed
+ * from all of them.
  */
 export function dependsOn(names: readonly string[], inputs: ReadonlySet<string>, scope: Scope): boolean {
 	const queue = names.map((name) => ({ name, scope }));
@@ -40,9 +40,9 @@ export function dependsOn(names: readonly string[], inputs: ReadonlySet<string>,
 	return false;
 }
 
-/** The main graph as a net of nodes: who writes what, and in which order everything can be computed. */
+/** Writers and readers of the tensors of a main graph, and an order in which its nodes can run. */
 export class NodeNet {
-	/** Every node behind those that it reads from; nodes on a cycle are left out. */
+	/** Each node follows the writers of its inputs. Without nodes on a cycle. */
 	readonly order: readonly Node[];
 	readonly #graph: Graph;
 	readonly #writers: ReadonlyMap<string, Node>;
@@ -65,8 +65,8 @@ export class NodeNet {
 	}
 
 	/**
-	 * The nodes that computing `targets` takes, in an order in which they can be run.
-	 * @param given tensors that are there already: nothing in front of them is needed
+	 * Returns the nodes that compute `targets`, in an order in which they can run.
+	 * @param given known tensors, whose writers are not needed
 	 */
 	ancestors(targets: Iterable<string>, given: ReadonlySet<string>): Node[] {
 		const needed = new Set<Node>();
@@ -81,13 +81,13 @@ export class NodeNet {
 		return this.order.filter((node) => needed.has(node));
 	}
 
-	/** Kahn's algorithm: files are not always sorted, and networks are deeper than the language's stack. */
+	/** Sorts by Kahn's algorithm, since files may be unsorted and networks are too deep for recursion. */
 	#sort(): Node[] {
 		const waiting = new Map<Node, number>();
 		const readers = new Map<Node, Node[]>();
 		for (const node of this.#graph.nodes) {
 			const before = new Set([...this.reads(node)].flatMap((name) => this.#writers.get(name) ?? []));
-			// A body may use a name of its own that its node happens to write.
+			// A name inside a body may equal that of an output of its node.
 			before.delete(node);
 			waiting.set(node, before.size);
 			for (const writer of before) {

@@ -16,33 +16,33 @@ import { namesRead } from './node-net.js';
 /** A tensor that a part of a model is given. */
 export interface GivenTensor {
 	readonly type: string;
-	/** undefined: not known yet. */
+	/** undefined: unknown. */
 	readonly dims?: readonly number[];
 }
 
-/** A part of a model's main graph, to be run by itself. */
+/** A part of a model's main graph that runs by itself. */
 export interface Part {
-	/** Nodes to keep: all that they read is written by one of them, given, or an initializer. */
+	/** Nodes to keep. Each of their inputs is written by a kept node, given, or an initializer. */
 	readonly nodes: readonly Node[];
 	/** Tensors to make outputs. */
 	readonly outputs: readonly string[];
-	/** Tensors of which only the shape is wanted; it comes under its {@link shapeName}. */
+	/** Tensors whose shape becomes an output, under its {@link shapeName}. */
 	readonly shapes?: readonly string[];
-	/** Tensors that become inputs, by name, inputs of the model among them; those that nothing reads are left out. */
+	/** Tensors that become inputs, by name, including inputs of the model. Unread tensors are left out. */
 	readonly given: ReadonlyMap<string, GivenTensor>;
-	/** Whether an output is of a type that the runtime computes with but does not hand out: bfloat16. */
+	/** Returns true for bfloat16 outputs, which the runtime computes but does not return. */
 	readonly isNarrow?: (name: string) => boolean;
 }
 
-/** Made-up names end in what no exporter writes. */
+/** Name of the output that holds a tensor's shape. Exporters do not use such names. */
 export const shapeName = (name: string): string => `${name}//shape`;
-/** A bfloat16 tensor goes in and out as float32, which holds it exactly, under this name. */
+/** Name under which a bfloat16 tensor is passed as float32, which holds it exactly. */
 export const widenedName = (name: string): string => `${name}//float32`;
 
 /**
- * The bytes of a model that computes just this part: nodes, initializers, inputs and outputs that it does not need are
- * left out, everything else is the file's own bytes.
- * @throws {OnnxError} `io` when the file was changed since it was read
+ * Returns the bytes of a model that computes only a part. Leaves out nodes, initializers, inputs and outputs that the part
+ * does not need, and keeps all other bytes of the file.
+ * @throws {OnnxError} `io` if the file was changed since it was read.
  */
 export async function partBytes(graph: Graph, source: ByteSource, part: Part): Promise<Uint8Array> {
 	const { nodes, outputs, shapes = [], isNarrow = () => false } = part;
@@ -66,9 +66,9 @@ function removals(graph: Graph, part: Part, used: ReadonlySet<string>): Edit[] {
 		...graph.nodes.filter((node) => !kept.has(node)),
 		...[...graph.initializers.values()].filter(({ name }) => !used.has(name)),
 		...graph.inputs.filter(({ name }) => !used.has(name)),
-		// The outputs wanted are added again, without a type: the runtime works it out.
+		// Wanted outputs are added again without a type, which the runtime infers.
 		...graph.outputs,
-		// What a file says about a tensor in the middle it must not say about an input.
+		// An input must not have a value_info entry as well.
 		...[...graph.valueInfo.values()].filter(({ name, span }) => span && part.given.has(name)),
 	];
 	return unused.map(removeMessage);

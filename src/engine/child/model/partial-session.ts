@@ -6,14 +6,15 @@ import { namesRead } from './node-net.js';
 import type { OpenedModel } from './opened-model.js';
 import { type Part, partBytes, shapeName, widenedName } from './partial-model.js';
 
-/** A part of a model, loaded. */
+/** A loaded part of a model. */
 export interface PartSession {
 	readonly level: OptimizationLevel;
-	/** As far as the runtime has worked them out; bfloat16 ones under the name and type that they go out with. */
+	/** Types and shapes inferred by the runtime. A bfloat16 output has its {@link widenedName} and type float32. */
 	readonly outputs: readonly RuntimeValue[];
 	/**
-	 * Computes the part's outputs, and the shapes it was asked for (as one-dimensional tensors under their `shapeName`).
-	 * @param known at least the tensors that the part is given
+	 * Computes the part's outputs, and its shapes as one-dimensional tensors under their {@link shapeName}.
+	 * @param known contains at least the tensors that the part is given
+	 * @param into tensors by name of an output, for the runtime to write to
 	 * @throws {RuntimeError}
 	 */
 	run(
@@ -25,7 +26,7 @@ export interface PartSession {
 
 /**
  * Loads a part of the model, unoptimized.
- * @throws {RuntimeError} when the runtime refuses it
+ * @throws {RuntimeError} if the runtime refuses it.
  */
 export async function loadPart(
 	model: OpenedModel,
@@ -84,7 +85,7 @@ function widened({ dims, data }: RuntimeTensor): RuntimeTensor {
 	};
 }
 
-/** Exact: the values were bfloat16 before they were widened. */
+/** Returns a tensor as bfloat16. Exact, since the values were bfloat16 before they were widened. */
 function narrowed({ dims, data }: RuntimeTensor): RuntimeTensor {
 	return { type: 'bfloat16', dims, data: Uint16Array.from(data as Float32Array, (value) => toHalf(value, 'bfloat16')) };
 }

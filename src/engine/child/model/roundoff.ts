@@ -3,7 +3,7 @@ import { typeName } from '../../../core/onnx/types.js';
 import type { Comparison } from '../../../core/report/comparison.js';
 import type { OpenedModel } from './opened-model.js';
 
-/** Unit roundoff of the coarsest floating type that either model keeps or was rounded to. */
+/** Returns the unit roundoff of the coarsest floating type that a model stores, or was rounded to. */
 export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick<Comparison, 'layers'>): number {
 	const types = new Set<string>();
 	for (const { model } of files) {
@@ -22,7 +22,7 @@ export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick
 
 const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;
 
-/** Whether activations are rounded to integers on their way, or weights kept in them. */
+/** Returns true if a model rounds activations to integers, or stores weights as integers. */
 export function computesInIntegers({ model }: OpenedModel): boolean {
 	return model.graph.nodes.some(({ opType }) => INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear');
 }

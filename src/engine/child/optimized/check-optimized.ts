@@ -19,12 +19,12 @@ export interface OptimizedCheck {
 	readonly layers: ReadonlyMap<number, Finding>;
 	/** Findings that no single layer explains. */
 	readonly model: readonly Finding[];
-	/** What the user should know about the comparison: one sentence. */
+	/** A sentence for the user about the comparison. */
 	readonly remark?: string;
 }
 
 export interface OptimizedOptions {
-	/** Inputs of one run. */
+	/** Inputs of a run. */
 	readonly feeds: Tensors;
 	/** Outputs of the unoptimized model in that run; empty if they were not kept. */
 	readonly outputs: Tensors;

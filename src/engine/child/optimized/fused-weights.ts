@@ -10,18 +10,18 @@ import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Node } from '../../../core/onnx/model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 
-/** State of one layer in the model that the runtime has optimized. */
+/** State of a layer in the model that the runtime has optimized. */
 export type Fused =
 	/** Not merged, or merged without a tensor of its own to compare. */
 	| { readonly kind: 'none' }
 	/** Merged into `operator` with the values of a correct fold. */
 	| { readonly kind: 'right'; readonly operator: Node }
-	/** Merged with other values, or into something whose values cannot be told from the weights alone. */
+	/** Merged with other values, or into an operator whose weights do not show the values. */
 	| { readonly kind: 'doubtful'; readonly operator: Node };
 
 /**
- * Compares the parameters that the runtime has fused with our own fold. Finds fused operators by name: one takes the
- * layer's output name, or keeps its own if an operator stands between.
+ * Compares the parameters that the runtime has fused with our own fold. Finds fused operators by name: they take the
+ * layer's output name, or keep their own if an operator stands between.
  */
 export class FusedWeights {
 	readonly #own: Network;

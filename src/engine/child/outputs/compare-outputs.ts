@@ -27,7 +27,7 @@ export interface ModelPair {
 	readonly comparison: Comparison;
 }
 
-/** The deployed model does not run where the original does; the message is one sentence. */
+/** The deployed model does not run where the original does; the message is a sentence. */
 export class DeployedRunError extends RuntimeError {}
 
 /**
@@ -36,8 +36,8 @@ export class DeployedRunError extends RuntimeError {}
  * A bound derived layer by layer grows beyond use over a whole network. Instead, the effect of rounding in *this* network
  * on *this* input is measured (J. Vignes, "Discrete stochastic arithmetic for validating results of numerical software",
  * 2004): the original runs again on inputs that differ by a few units roundoff. A fold rounds every weight once more, so it
- * may move the outputs by a small multiple of what those runs show.
- * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed one does not.
+ * may move the outputs by a small multiple of the change in these runs.
+ * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed model does not.
  */
 export async function compareOutputs(
 	pair: ModelPair,

@@ -4,7 +4,7 @@ import type { RuntimeTensor } from '../tensors/tensor.js';
 /**
  * Allowed multiple of the change that probes show. A fold rounds each weight and bias once more (about one unit roundoff,
  * in every layer). A probe perturbs the inputs only; the runs' own rounding adds to that. Measured over eight networks,
- * PyTorch's folds and ours moved the outputs by 0.2 to 2.7 times what the probes did.
+ * PyTorch's folds and ours moved the outputs by 0.2 to 2.7 times as much as the probes.
  */
 const SAFETY = 16;
 
@@ -17,7 +17,7 @@ export interface Difference {
 	readonly bound: number;
 	/** maxAbs / bound: above 1 is more than rounding. */
 	readonly ratio: number;
-	/** Why there are no numbers: 'not-finite', or one sentence. */
+	/** Reason for missing numbers: 'not-finite', or a sentence. */
 	readonly problem?: string;
 }
 
@@ -29,7 +29,7 @@ export interface Rounding {
 	readonly unitRoundoff: number;
 }
 
-/** Returns the largest distance between two tensors; infinite for different sizes, or where only one is finite. */
+/** Returns the largest distance between two tensors; infinite for different sizes, or if only one value is finite. */
 export function spreadOf(a: RuntimeTensor | undefined, b: RuntimeTensor | undefined): number {
 	const [x, y] = [a && numbersOf(a), b && numbersOf(b)];
 	if (!x || !y || x.length !== y.length) {

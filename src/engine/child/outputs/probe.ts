@@ -15,7 +15,7 @@ const PERTURBATION = 4;
 /**
  * Measures how far rounding moves tensors: runs a model again on inputs perturbed by a few units roundoff.
  * @param run runs the model on inputs
- * @param tensors what it computes from `feeds`
+ * @param tensors computed by the model from `feeds`
  */
 export async function probeRounding(
 	run: (feeds: Tensors) => Promise<Tensors>,

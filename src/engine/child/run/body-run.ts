@@ -36,7 +36,7 @@ export interface BodyParts {
 
 /** A body made into a model, for tensors of certain types and sizes around it. */
 interface BodyModel {
-	/** Types and sizes of those tensors. */
+	/** Types and sizes of the tensors around the body. */
 	readonly key: string;
 	readonly model: OpenedModel;
 	readonly whole: WholeRun;
@@ -149,7 +149,7 @@ export class BodyRun {
 		);
 	}
 
-	/** Makes the body's model, or takes the last one if tensors have the same types and sizes, as in most runs. */
+	/** Returns the body's model. Reuses the last model if the tensors have the same types and sizes, as in most runs. */
 	async #load(tensors: Tensors): Promise<BodyModel> {
 		const given = this.#given(tensors);
 		const missing = this.graph.inputs.find(({ name }) => !given.has(name));

@@ -8,7 +8,7 @@ import { capturingBytes } from './capture-plan.js';
 export interface LentMemory {
 	/** For the bytes of the model; undefined: allocate them elsewhere. The runtime needs them only while it loads. */
 	readonly model: Uint8Array | undefined;
-	/** The rest, where captured tensors will be. */
+	/** Memory behind the model, where captured tensors will be. */
 	readonly rest: Uint8Array;
 }
 
@@ -24,8 +24,8 @@ const SMALL = 1 / 4;
 const ALIGNMENT = 16;
 
 /**
- * Owns the kernel's memory, which has one use at a time: the bytes of a model that is being loaded, or the tensors of one
- * group of captures. The kernel works on tensors in this memory without copying them.
+ * Owns the kernel's memory, which has a single use at a time: the bytes of a model while it loads, or the tensors of a group
+ * of captures. The kernel works on tensors in this memory without copying them.
  *
  * `lend`, `allocate` and `release` end the previous use: views from before must not be read or written any more. Whoever
  * needs values longer copies them. No other code may reset the kernel's memory or allocate in it.

@@ -1,4 +1,4 @@
-/** Tensors that one consumer needs, for example a layer or an If node. */
+/** Tensors that a consumer needs, for example a layer or an If node. */
 export interface Capture<Consumer> {
 	readonly consumer: Consumer;
 	/** Names of tensors of the main graph. */

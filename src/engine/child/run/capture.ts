@@ -31,8 +31,8 @@ export interface CapturedGroup<Consumer> {
 type Sizes = ReadonlyMap<string, TensorSize>;
 
 /**
- * Captures tensors and yields each consumer with those that it needs, in order: all consumers at once if their tensors fit
- * in the budget, else one group after the other.
+ * Captures tensors and yields the consumers with the tensors that they need, in order. Yields all consumers at once if
+ * their tensors fit in the budget, else group after group.
  * @throws {RuntimeError} if the runtime cannot compute the tensors.
  */
 export async function* capture<Consumer>(
@@ -107,7 +107,7 @@ async function findSizes(
 	return sizes;
 }
 
-/** Captures one group with a session of its own. */
+/** Captures a group with a session of its own. */
 async function* captureInPart<Consumer>(group: readonly Capture<Consumer>[], sizes: Sizes, run: CaptureRun) {
 	const names = missingTensors(group, run.known.tensors);
 	const groupSizes = new Map([...sizes].filter(([name]) => names.includes(name)));
@@ -157,7 +157,7 @@ async function runInto(session: PartSession, inputs: Tensors, targets: Tensors):
 		if (targets.size === 0 || !(error instanceof RuntimeError)) {
 			throw error;
 		}
-		// A shape may differ from the inferred one. The runtime then allocates the outputs itself.
+		// A shape may differ from the inferred shape. The runtime then allocates the outputs itself.
 		return session.run(inputs);
 	}
 }

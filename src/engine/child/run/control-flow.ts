@@ -40,7 +40,7 @@ export class ControlFlow implements Run {
 		}
 		const started = new Set<BodyOwner>();
 		const refusal = yield* this.#runOwners(this.#owners, known, { context, started });
-		// The tensors of one owner cannot be computed. Those of the others perhaps can, each by itself.
+		// The tensors of an owner cannot be computed. Try the other owners separately.
 		for (const owner of refusal ? this.#owners.filter((each) => !started.has(each)) : []) {
 			const ownRefusal = yield* this.#runOwners([owner], known, { context, started });
 			if (ownRefusal) {
@@ -143,7 +143,7 @@ function lacking({ detail }: RuntimeError): string {
 	return `and the tensors that it uses from the graph around it cannot be computed: ${detail}`;
 }
 
-/** @throws {RuntimeError} if one of a session's outputs is a sequence or an optional value */
+/** @throws {RuntimeError} if an output of a session is a sequence or an optional value */
 async function requireTensors(session: PartSession): Promise<PartSession> {
 	const other = session.outputs.find(({ type }) => type === NO_TENSOR);
 	if (other) {

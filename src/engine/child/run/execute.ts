@@ -28,7 +28,7 @@ export interface Execution {
 	readonly level: OptimizationLevel;
 	/** True if only a part of the model could be run. */
 	readonly partial: boolean;
-	/** What the user should know about the run: one sentence. */
+	/** A sentence for the user about the run. */
 	readonly remark: string | undefined;
 	/** The model's own outputs in the first run; empty if the model did not run whole and at once. */
 	readonly outputs: Tensors;
@@ -47,7 +47,7 @@ export interface ExecuteContext {
 
 /**
  * Runs the model, or the largest part that the runtime takes, and has every layer checked.
- * @throws {RuntimeError | InputError | OnnxError} one sentence about the runtime or the input.
+ * @throws {RuntimeError | InputError | OnnxError} a sentence about the runtime or the input.
  */
 export async function execute(
 	model: OpenedModel,

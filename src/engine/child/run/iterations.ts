@@ -3,15 +3,15 @@ import type { Graph, Node } from '../../../core/onnx/model.js';
 import type { RuntimeTensor, TensorData, Tensors } from '../tensors/tensor.js';
 
 /**
- * Maximum number of iterations of one Loop or Scan to run. Enough to check its layers, and a recurrent network over
+ * Maximum number of iterations of a Loop or Scan to run. Enough to check its layers, and a recurrent network over
  * thousands of steps still ends.
  */
 export const MAX_ITERATIONS = 16;
 
-/** Values of a body's formal inputs for one iteration, by name. */
+/** Values of a body's formal inputs for an iteration, by name. */
 export type IterationInputs = ReadonlyMap<string, RuntimeTensor>;
 
-/** The iterations of one execution of a Loop or Scan. */
+/** Iterations of an execution of a Loop or Scan. */
 export interface Iterations {
 	/** Outputs of the body that the next iteration takes, in the order of the inputs that they become. */
 	readonly carried: readonly string[];

@@ -18,7 +18,7 @@ export interface PartialReach {
 	readonly obstacles: ReadonlyMap<Node, Obstacle>;
 }
 
-/** Maximum number of different obstacles to search for. Nodes behind the last one count as obstacles, too. */
+/** Maximum number of different obstacles to search for. Nodes behind the last of them count as obstacles, too. */
 const MAX_OBSTACLES = 16;
 
 export interface ReachQuestion {
@@ -26,7 +26,7 @@ export interface ReachQuestion {
 	readonly refusal: unknown;
 	/** Names of inputs that get no value. */
 	readonly unfed?: ReadonlySet<string>;
-	/** Values of the other inputs. With them parts are run as well, which finds nodes that load but do not run. */
+	/** Values of the other inputs. If present, parts are also run, which finds nodes that load but do not run. */
 	readonly feeds?: ReadonlyMap<string, RuntimeTensor>;
 }
 
@@ -93,7 +93,7 @@ function recomputed(layers: ReadonlyMap<BatchNormLayer, Reach>, net: NodeNet): (
 	);
 }
 
-/** Returns the smallest part of a model: one input. If it does not load, the nodes are not the reason. */
+/** Returns the smallest part of a model: an input. If it does not load, the nodes are not the reason. */
 function inputOnly(name: string, given: ReadonlyMap<string, GivenTensor>): Part {
 	return { nodes: [], outputs: [], shapes: [name], given };
 }
@@ -123,7 +123,7 @@ async function tryPart(
 		if (!(error instanceof RuntimeError)) {
 			throw error;
 		}
-		// The part loads; only one of its outputs, an undeclared bfloat16, cannot be returned.
+		// The part loads, but an output of undeclared type bfloat16 cannot be returned.
 		return error.detail.startsWith('Unsupported data type') ? undefined : error.detail;
 	}
 }
@@ -149,7 +149,7 @@ async function firstRefused(
 	return detail === undefined ? undefined : { node: nodes[bad - 1], detail };
 }
 
-/** Returns all nodes with the same obstacle. A missing kernel affects all normalizations of one opset and type. */
+/** Returns all nodes with the same obstacle. A missing kernel affects all normalizations of the same opset and type. */
 function alike({ node, detail }: Obstacle, layers: readonly BatchNormLayer[]): Node[] {
 	const layer = layers.find((candidate) => candidate.node === node);
 	if (!layer || !isMissingKernel(detail)) {

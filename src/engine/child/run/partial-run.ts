@@ -132,7 +132,7 @@ function blockedReason(obstacle: Obstacle | UnfedInput | undefined): string {
 	}
 	const { opType, name, domain, outputs } = obstacle.node;
 	const operator = `${opType} "${name || outputs[0] || ''}"`;
-	// An operator of another domain lacks a kernel. A standard operator has one, so its reason is given.
+	// Operators of other domains lack a kernel. Standard operators have a kernel, so the message gives their reason.
 	const why = domain === '' ? ` (${obstacle.detail.replace(/\.$/, '')})` : '';
 	return `Not checked: the layer's input depends on ${operator}${domain === '' ? '' : ` of domain ${domain}`}, which onnxruntime cannot run${why}.`;
 }
@@ -152,7 +152,7 @@ function explainAlone(layer: BatchNormLayer, obstacle: Obstacle | UnfedInput): s
 	return `onnxruntime ${what}; the layer was recomputed here, but there is nothing to compare it with.`;
 }
 
-/** Describes the types that a kernel is looked up by: those of the parameters only if they differ from x. */
+/** Describes the types that a kernel is looked up by. Names the parameters' types only if they differ from x. */
 function kernelTypes({ opset, dtype, gamma, beta, mean, variance }: BatchNormLayer): string {
 	const types = Object.entries({ gamma, beta, mean, variance }).map(([name, parameter]) => [name, parameter.dtype]);
 	const others = types.filter(([, type]) => type !== dtype && type !== 'undefined' && type !== 'unknown');

@@ -71,7 +71,7 @@ async function* runIterations(
 	tensors: Tensors,
 	{ context, iterations }: { readonly context: RunContext; readonly iterations: Iterations },
 ): RunEvents {
-	/** Layer index -> iterations that reached the layer. An inner body may run it several times in one, or not at all. */
+	/** Layer index -> iterations that reached the layer. A body inside may run it several times an iteration, or never. */
 	const reached = new Map<number, Set<number>>();
 	let count = 0;
 	let inputs = iterations.first();

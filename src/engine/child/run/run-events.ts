@@ -44,7 +44,7 @@ export interface CapturedLayer {
 
 /** A layer whose output only a recomputation gives. */
 export interface AloneLayer {
-	/** Why the runtime cannot compute the output: one sentence. */
+	/** Sentence: why the runtime cannot compute the output. */
 	readonly reason: string;
 	/** Gives the recomputed output, in the type of the input, to the rest of the run. */
 	readonly provideOutput: (output: RuntimeTensor) => void;
@@ -60,7 +60,7 @@ export interface Run {
 	 * @throws {RuntimeError}
 	 */
 	run(known: Known, context: RunContext): RunEvents;
-	/** Releases all that is kept from one run to the next. */
+	/** Releases sessions that are kept between runs. */
 	dispose(): Promise<void>;
 }
 
@@ -68,8 +68,8 @@ export interface Run {
 export interface ModelRun extends Run {
 	/** Level at which the runtime took the model. */
 	readonly level: OptimizationLevel;
-	/** Layer index -> reason why the run does not reach the layer, in one sentence. */
+	/** Layer index -> sentence why the run does not reach the layer. */
 	readonly unreached: ReadonlyMap<number, string>;
-	/** What the user should know about the way it ran: one sentence. */
+	/** A sentence for the user about the way the model ran. */
 	readonly remark: string | undefined;
 }

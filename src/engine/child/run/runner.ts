@@ -49,7 +49,7 @@ export class Runner {
 	}
 
 	/**
-	 * Handles all events of one run. Reports of layers are sent during the last run only, since a later run changes them.
+	 * Handles all events of a run. Reports of layers are sent during the last run only, since a later run changes them.
 	 * They are sent before the run goes on, because the runtime may crash the process.
 	 * @param number of the run, from 0
 	 */

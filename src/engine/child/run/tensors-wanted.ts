@@ -18,7 +18,7 @@ export function checkedTensors(layer: BatchNormLayer): string[] {
 	return existing(layer, [...inputTensors(layer), ...outputs]);
 }
 
-/** Leaves out names that nothing writes: the runtime would complain about them instead of the model's real fault. */
+/** Leaves out names without a writer: the runtime would complain about them instead of the model's real fault. */
 function existing({ scope }: BatchNormLayer, names: readonly string[]): string[] {
 	return [...new Set(names)].filter((name) => scope.lookup(name).kind !== 'none');
 }

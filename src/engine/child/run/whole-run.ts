@@ -103,7 +103,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	#loadPart(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]): Promise<PartSession> {
 		this.#net ??= new NodeNet(this.#model.model.graph);
 		const nodes = this.#net.ancestors(names, new Set(this.#given.keys()));
-		// Frugal, since the next group may need the memory that this one frees.
+		// Frugal, since the next group may need the memory that this group frees.
 		return loadPart(this.#model, { ...part, nodes, given: this.#given }, this.#runtime, {
 			levels: [this.level],
 			frugal: true,
