@@ -5,7 +5,7 @@
 export interface CheckpointLimits {
 	/** Bytes of a safetensors header. The reference implementation's own limit. */
 	readonly headerBytes: number;
-	/** Tensors of one file. Mixtures of experts have 100,000. */
+	/** Tensors of one file, and entries of its metadata. Mixtures of experts have 100,000. */
 	readonly tensors: number;
 	/** Bytes of one name. Paths of nested modules reach a few hundred. */
 	readonly nameBytes: number;
@@ -29,7 +29,7 @@ export interface CheckpointLimits {
 	readonly pickleStack: number;
 	/** Marks on a pickle's stack at the same time: containers inside containers. */
 	readonly pickleMarks: number;
-	/** Bytes of one integer. Python's own are unlimited, and text for them takes quadratic time. */
+	/** Bytes of one integer. Python's own are unlimited; the largest in checkpoints are states of random generators. */
 	readonly integerBytes: number;
 	/** Containers between the root of a checkpoint and a tensor. Module trees reach about 20. */
 	readonly treeDepth: number;
@@ -51,7 +51,7 @@ export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
 	pickleMemo: 2_000_000,
 	pickleStack: 1_000_000,
 	pickleMarks: 10_000,
-	integerBytes: 256,
+	integerBytes: 64,
 	treeDepth: 100,
 	codeBytes: 2 ** 20,
 };

@@ -1,3 +1,4 @@
+import { product } from '../numbers/arrays.js';
 import type { DataTypeName, Tensor } from '../onnx/model.js';
 import { decodeElements } from '../onnx/tensor/tensor.js';
 import { byteLength, elementBits, typeCode } from '../onnx/types.js';
@@ -125,7 +126,7 @@ export async function readTensorValues(
 /** Returns the product of the dimensions: 1 for a scalar. Unsafe integers mean that the product overflows. */
 export function elementCount(dims: readonly number[]): number {
 	// 0 first, because Infinity * 0 is NaN.
-	return dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
+	return dims.includes(0) ? 0 : product(dims);
 }
 
 /** Returns the largest element index of a view, counted from its first element. `strides`: elements, one an axis. */

@@ -22,6 +22,9 @@ const LEAVES = {
 /** Last segment of a module's name that suggests a batch normalization. */
 const LAYER_NAME = /(^|_)bn\d*$|batch_?norm/i;
 
+/** Sentences about modules that are not read as layers. */
+const MAX_LEFT_OUT = 5;
+
 /** One module: its tensors by the last segment of their names. */
 type Members = Map<string, CheckpointTensor>;
 
@@ -29,12 +32,12 @@ type Members = Map<string, CheckpointTensor>;
 export function findLayers(named: NamedTensors): FoundLayers {
 	const members = groupByModule(named.tensors);
 	const modules = new Map(named.modules.map((module) => [module.name, module]));
-	const notes: string[] = [];
+	const leftOut: string[] = [];
 	const bare: Omit<CheckpointLayer, 'front'>[] = [];
 	for (const [name, leaves] of members) {
 		const layer = readLayer(name, leaves, modules.get(name));
 		if (typeof layer === 'string') {
-			notes.push(layer);
+			leftOut.push(layer);
 		} else if (layer) {
 			bare.push(layer);
 		}
@@ -44,7 +47,7 @@ export function findLayers(named: NamedTensors): FoundLayers {
 	return {
 		layers,
 		withoutStatistics: findWithoutStatistics(members, modules),
-		notes: [...notes, ...describeUnreadable(named.unreadable), ...describeUnknown(layers, named)],
+		notes: [...describeLeftOut(leftOut), ...describeUnreadable(named.unreadable), ...describeUnknown(layers, named)],
 	};
 }
 
@@ -122,6 +125,11 @@ function findWithoutStatistics(
 
 function lacksMean(members: Members = new Map()): boolean {
 	return pick(members, LEAVES.mean) === undefined;
+}
+
+function describeLeftOut(sentences: readonly string[]): readonly string[] {
+	const more = sentences.length - MAX_LEFT_OUT;
+	return more > 0 ? [...sentences.slice(0, MAX_LEFT_OUT), `${more} more modules were left out.`] : sentences;
 }
 
 function describeUnreadable(unreadable: readonly UnreadableTensor[]): readonly string[] {

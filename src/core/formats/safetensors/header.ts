@@ -61,10 +61,7 @@ class HeaderParser {
 				return;
 			}
 			entries.push(this.#entry(name));
-			if (entries.length > this.#context.limits.tensors) {
-				const limit = this.#context.limits.tensors;
-				throw new CheckpointError('limit', `${this.#context.path} has more than ${limit} tensors (tensors).`);
-			}
+			this.#checkCount(entries.length);
 		});
 		this.#space();
 		// The format pads the header with spaces; some writers use zeros.
@@ -79,8 +76,18 @@ class HeaderParser {
 
 	#metadata(): ReadonlyMap<string, string> {
 		const metadata = new Map<string, string>();
-		this.#object((key) => metadata.set(key, this.#string()));
+		this.#object((key) => {
+			metadata.set(key, this.#string());
+			this.#checkCount(metadata.size);
+		});
 		return metadata;
+	}
+
+	#checkCount(count: number): void {
+		const { path, limits } = this.#context;
+		if (count > limits.tensors) {
+			throw new CheckpointError('limit', `${path} has a header of more than ${limits.tensors} entries (tensors).`);
+		}
 	}
 
 	#entry(name: string): HeaderEntry {

@@ -59,6 +59,16 @@ test('a layer whose shapes disagree is left out and named', () => {
 	);
 });
 
+test('of many modules that are left out the first ones are named', () => {
+	const tensors = Array.from({ length: 9 }, (_, index) => [
+		tensor(`${index}.running_mean`, 4),
+		tensor(`${index}.running_var`, 5),
+	]).flat();
+	const { notes } = find(tensors);
+	assert.equal(notes.length, 6);
+	assert.equal(notes.at(-1), '4 more modules were left out.');
+});
+
 test('the nearest earlier weight with fitting channels comes first', () => {
 	const tensors = [
 		tensor('0.weight', 8, 3, 3, 3),

@@ -141,6 +141,8 @@ for (const [title, bytes, code, message] of BROKEN) {
 test('limits of tensors and names are named', async () => {
 	const bytes = safetensorsOf({ one: [1], two: [2] });
 	await assert.rejects(openBytes(bytes, { tensors: 1 }), checkpointError('limit', /tensors/));
+	const metadata = text('{"__metadata__":{"a":"","b":"","c":""}}');
+	await assert.rejects(openBytes(metadata, { tensors: 2 }), checkpointError('limit', /tensors/));
 	await assert.rejects(openBytes(bytes, { nameBytes: 2 }), checkpointError('limit', /nameBytes/));
 });
 
