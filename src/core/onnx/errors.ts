@@ -1,4 +1,4 @@
-/** What kind of thing went wrong; callers branch on this, never on the message. */
+/** Kind of a failure. Callers branch on this code, never on the message. */
 export type OnnxErrorCode =
 	/** The source could not be read: vanished, shrank, no permission, a directory. */
 	| 'io'
@@ -19,11 +19,11 @@ export type OnnxErrorCode =
 	/** Understood but not supported: sparse initializers, string tensors, newer types. */
 	| 'unsupported';
 
-/** Every failure of reading a model. The message is one sentence that a user can act on. */
+/** Failure of reading a model. The message is a sentence that a user can act on. */
 export class OnnxError extends Error {
 	override readonly name = 'OnnxError';
 	readonly code: OnnxErrorCode;
-	/** Byte offset in the file where reading failed, when there is one. */
+	/** Byte offset in the file at which reading failed; undefined if the failure has no place. */
 	readonly offset: number | undefined;
 
 	constructor(code: OnnxErrorCode, message: string, offset?: number) {

@@ -1,5 +1,5 @@
 /**
- * What a model may ask of the reader. Every bound is far above the largest real models that were looked at, and low
+ * Resources that a model may demand from the reader. Every bound is far above the largest real models seen, and low
  * enough that a hostile file costs a refusal instead of the machine's memory.
  */
 export interface Limits {
@@ -7,18 +7,21 @@ export interface Limits {
 	readonly nesting: number;
 	/** Nodes in all graphs and functions together, about 300 bytes each in memory. Unrolled language models have 100,000. */
 	readonly nodes: number;
-	/** Messages and list entries of any kind kept in memory: bounds what a flood of two-byte records can allocate. */
+	/**
+	 * Maximum number of messages and list entries kept in memory, which bounds the allocations of a flood of two-byte
+	 * records.
+	 */
 	readonly records: number;
-	/** Bytes of one name. The longest seen are a few hundred: paths of nested modules. */
+	/** Maximum length of a name, in bytes. The longest seen, paths of nested modules, have a few hundred. */
 	readonly nameBytes: number;
 	/**
-	 * Bytes of one attribute or metadata value. Longer ones (compiled engines in a string, tree ensembles, label lists)
-	 * are legal: they stay in the file, marked `omitted`.
+	 * Maximum length of an attribute or metadata value, in bytes. Longer values (compiled engines in a string, tree
+	 * ensembles, label lists) are legal: they stay in the file, marked `omitted`.
 	 */
 	readonly valueBytes: number;
 	/** Dimensions of a tensor. NumPy stops at 64, runtimes far earlier. */
 	readonly rank: number;
-	/** Bytes of one tensor read into memory: the largest that fits one protobuf message. */
+	/** Maximum size of a tensor read into memory, in bytes: the largest that fits a protobuf message. */
 	readonly tensorBytes: number;
 }
 

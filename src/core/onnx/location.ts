@@ -1,9 +1,9 @@
 import { OnnxError } from './errors.js';
 
 /**
- * Refuses an external data location that could lead out of the model's folder: the string comes from the file, and a
- * model must not make a reader open /etc/passwd. Rules of the ONNX specification: a relative path without "..".
- * Symbolic links are for whoever opens the file: only the file system knows them.
+ * Refuses an external data location that could lead out of the model's folder, because the file could name /etc/passwd.
+ * Follows the ONNX specification: a relative path without "..". The code that opens the file checks symbolic links,
+ * which only the file system knows.
  * @throws {OnnxError} `external-data`
  */
 export function checkExternalLocation(location: string): void {
@@ -20,7 +20,7 @@ function whyUnsafe(location: string): string | undefined {
 	if (location.includes('\0')) {
 		return 'it contains a zero byte';
 	}
-	// Backslash and drive letter count on every system, so that a model is as safe on Windows as it was elsewhere.
+	// Checks backslash and drive letter on every system, so that a model is equally safe on Windows.
 	if (/^[/\\]|^[a-z]:/i.test(location)) {
 		return 'it is not relative to the model';
 	}

@@ -43,11 +43,11 @@ export type DataTypeName =
 	| 'int2'
 	| 'unknown';
 
-/** Where a tensor's elements are. */
+/** Place of a tensor's elements. */
 export type TensorStorage =
 	/** TensorProto.raw_data: little-endian elements at this span of the model file. */
 	| { readonly kind: 'raw'; readonly span: ByteSpan }
-	/** One of the typed repeated fields (float_data …), packed or not, in file order. */
+	/** A typed repeated field (float_data …), packed or not, in file order. */
 	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
 	/** TensorProto.external_data. `length` undefined: as many bytes as dims and type say. */
 	| {
@@ -59,7 +59,7 @@ export type TensorStorage =
 	/** No data field at all: legal only for tensors with no elements. */
 	| { readonly kind: 'none' };
 
-/** A piece of a typed field: the payload of one packed record, or a run of unpacked elements with their tags. */
+/** A piece of a typed field: the payload of a packed record, or a run of unpacked elements with their tags. */
 export interface TypedChunk {
 	readonly span: ByteSpan;
 	readonly packed: boolean;
@@ -69,16 +69,16 @@ export interface TypedChunk {
 export interface TensorRecord {
 	readonly name: string;
 	readonly dataType: DataTypeCode;
-	/** As in the file: unchecked, may be negative or absurd. tensor.ts checks before it reads. */
+	/** Dimensions as in the file, not checked: they may be negative or absurd. tensor.ts checks them before it reads. */
 	readonly dims: readonly number[];
 	readonly storage: TensorStorage;
-	/** The whole TensorProto message (without its tag and length) in the model file; edits are anchored here. */
+	/** Span of the whole TensorProto message in the model file, without its tag and length. Edits are anchored here. */
 	readonly span: ByteSpan;
 	/** Holds only a part of a larger tensor (TensorProto.segment): never in use, not readable. */
 	readonly segmented?: true;
 }
 
-/** AttributeProto: one of its value fields is set. */
+/** AttributeProto with one of its value fields set. */
 export interface Attribute {
 	readonly name: string;
 	readonly f?: number;
@@ -92,7 +92,7 @@ export interface Attribute {
 	readonly strings?: readonly Uint8Array[];
 	readonly tensors?: readonly TensorRecord[];
 	readonly graphs?: readonly Graph[];
-	/** Inside a function body: the attribute of the call that this one stands for. */
+	/** Inside a function body: name of the call's attribute that this attribute stands for. */
 	readonly refAttrName?: string;
 	/** A sparse tensor: known to be there, not readable. */
 	readonly sparse?: true;
@@ -103,7 +103,7 @@ export interface Attribute {
 export interface Node {
 	/** Position in its graph's node list. */
 	readonly index: number;
-	/** As in the file; often empty, not always unique. */
+	/** Name as in the file; often empty, not always unique. */
 	readonly name: string;
 	readonly opType: string;
 	/** '' is the default ONNX domain ("ai.onnx" is normalised to ''). */
@@ -117,7 +117,7 @@ export interface Node {
 	readonly span: ByteSpan;
 }
 
-/** One dimension of a declared shape: a number, a symbol, or unknown. */
+/** A dimension of a declared shape: a number, a symbol, or unknown. */
 export type Dimension = number | string | undefined;
 
 export interface ValueInfo {
@@ -130,11 +130,11 @@ export interface ValueInfo {
 	readonly span?: ByteSpan;
 }
 
-/** TensorAnnotation: what a quantizer says of a tensor, such as its scale and zero point. */
+/** TensorAnnotation: a quantizer's facts about a tensor, such as its scale and zero point. */
 export interface TensorAnnotation {
 	/** Name of the tensor. */
 	readonly name: string;
-	/** What is said -> name of the tensor that says it. */
+	/** Kind of fact -> name of the tensor that holds it. */
 	readonly values: ReadonlyMap<string, string>;
 	/** The whole TensorAnnotation message in the model file. */
 	readonly span: ByteSpan;
@@ -171,7 +171,7 @@ export interface FunctionDefinition {
 }
 
 export interface Model {
-	/** What to call the file in messages. */
+	/** Name of the file in messages. */
 	readonly path: string;
 	readonly bytes: number;
 	readonly irVersion: number;
@@ -182,15 +182,18 @@ export interface Model {
 	readonly metadata: ReadonlyMap<string, string>;
 	readonly graph: Graph;
 	readonly functions: readonly FunctionDefinition[];
-	/** One sentence each for what is wrong with the file but did not keep it from being read. */
+	/** Sentences about defects of the file that did not prevent reading it. */
 	readonly warnings?: readonly string[];
 }
 
-/** A tensor in hand: elements decoded to an array that can hold every value of the type exactly. */
+/** A tensor in memory. Its array can hold every value of the element type exactly. */
 export interface Tensor {
 	readonly dataType: DataTypeCode;
 	readonly dims: readonly number[];
-	/** float32, float16 and bfloat16 as Float32Array or Float64Array; float64 and integers up to 32 bits as Float64Array;
-	 * 64-bit integers as Float64Array when all are safe integers, else the reader throws `unsupported`. Row-major. */
+	/**
+	 * Elements, row-major. float32, float16 and bfloat16 as Float32Array or Float64Array; float64 and integers up to 32
+	 * bits as Float64Array; 64-bit integers as Float64Array if all are safe integers, else the reader throws
+	 * `unsupported`.
+	 */
 	readonly data: Float32Array | Float64Array;
 }

@@ -1,11 +1,14 @@
 import type { Node } from './model.js';
 
-/** Where a value comes from, in the terms that are shown to the user. */
+/** Origin of a value, in terms for users. */
 export type Origin =
 	| {
 			readonly kind: 'initializer';
 			readonly name: string;
-			/** IR 3 lists initializers as inputs too; later it makes the value a default that a caller may replace. */
+			/**
+			 * True if the initializer is also listed as an input. IR 3 lists all of them; later versions make it a default
+			 * that a caller may replace.
+			 */
 			readonly alsoInput: boolean;
 			/** Identity, Cast … passed on the way, outermost first. */
 			readonly through: readonly string[];
@@ -26,7 +29,7 @@ export function runtimeOrigin(node: Node): Origin {
 	return { kind: 'runtime', node: node.name, operator: node.opType };
 }
 
-/** Where the result of an operator on constants comes from. */
+/** Returns the origin of the result of an operator on constants. */
 export function expressionOrigin(operator: string, inputs: readonly Origin[]): Origin {
 	const [first] = inputs;
 	if (PASSING.has(operator) && (first?.kind === 'initializer' || first?.kind === 'constant')) {

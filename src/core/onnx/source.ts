@@ -1,19 +1,18 @@
 import { OnnxError } from './errors.js';
 
 /**
- * Where a model's bytes come from: the only thing the reader asks of the outside world.
- *
- * Adapters live with their environment (a file descriptor in the engine and the command line, a whole-file read for
- * VS Code's virtual file systems in the host); {@link memorySource} serves tests and bytes already in hand.
+ * Port for a model's bytes: the reader's only access to its environment. Adapters live with their environment (a file
+ * descriptor in engine and command line, a whole-file read for VS Code's virtual file systems in the host). {@link
+ * memorySource} serves tests and bytes in memory.
  */
 export interface ByteSource {
-	/** What to call it in messages: a path or a URI. */
+	/** Name of the source in messages: a path or a URI. */
 	readonly name: string;
 	/** Length in bytes when it was opened. */
 	readonly size: number;
 	/**
-	 * Reads exactly `length` bytes at `offset`. The result may be a view that is only valid until the next read:
-	 * whoever keeps bytes copies them.
+	 * Reads exactly `length` bytes at `offset`. The result may be a view that is valid until the next read only, so
+	 * callers copy the bytes that they keep.
 	 * @throws {OnnxError} `io` when fewer bytes are there (the file shrank, vanished or cannot be read).
 	 */
 	read(offset: number, length: number): Promise<Uint8Array>;
@@ -21,7 +20,7 @@ export interface ByteSource {
 	readInto?(target: Uint8Array, offset: number): Promise<void>;
 }
 
-/** Opens the files beside a model that hold its external data; `location` has been checked to stay in the folder. */
+/** Opens external data files beside a model. `location` has been checked to stay in the folder. */
 export interface ExternalFiles {
 	/** @throws {OnnxError} `external-data` when the file is missing, is not a regular file, or leads out of the folder. */
 	open(location: string): Promise<ByteSource>;

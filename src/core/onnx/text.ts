@@ -1,17 +1,17 @@
 /**
- * Names as they are in the file. Some writers put other encodings than UTF-8 into name fields, and runtimes compare the
- * bytes: two names must stay two names here. Bytes that are no UTF-8 become lone surrogates U+DC80 … U+DCFF, which valid
- * UTF-8 never yields (the `surrogateescape` of PEP 383), so that {@link encodeText} restores the bytes exactly.
+ * Decodes names as they are in the file. Some writers use other encodings than UTF-8 in name fields, and runtimes
+ * compare bytes, so two names must stay distinct here. Invalid bytes become lone surrogates U+DC80 … U+DCFF, which
+ * valid UTF-8 never yields (the `surrogateescape` of PEP 383), so that {@link encodeText} restores the bytes exactly.
  */
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** What the platform's decoder puts in place of invalid bytes; a valid name may contain it, too. */
+/** Replacement character of the platform's decoder. A valid name may contain it, too. */
 const REPLACEMENT = '\ufffd';
 const ESCAPED = /[\udc80-\udcff]/u;
 
-/** Up to this length building a string by hand beats a view of the bytes and the call into the platform's decoder. */
+/** Length in bytes up to which building a string by hand is faster than calling the platform's decoder. */
 const SHORT = 24;
 
 /** The text in `bytes`, or in a part of them. */
@@ -60,7 +60,7 @@ function decodeEscaped(bytes: Uint8Array): string {
 		const length = sequenceLength(bytes, at);
 		codes.push(length > 0 ? codePoint(bytes, at, length) : 0xdc00 | (bytes[at] ?? 0));
 		at += Math.max(1, length);
-		// Arguments of one call are limited, and adding characters one by one is slow.
+		// The number of arguments is limited, and adding single characters is slow.
 		if (codes.length === 4096 || at >= bytes.length) {
 			text += String.fromCodePoint(...codes);
 			codes = [];
@@ -70,8 +70,8 @@ function decodeEscaped(bytes: Uint8Array): string {
 }
 
 /**
- * Length of the valid UTF-8 sequence at `at`, or 0 (Unicode Standard, table 3-7). An exception of a strict decoder for
- * every invalid byte would be simpler, and a hundred times slower.
+ * Returns the length of the valid UTF-8 sequence at `at`, or 0 (Unicode Standard, table 3-7). Catching an exception of
+ * a strict decoder per invalid byte would be simpler, and a hundred times slower.
  */
 function sequenceLength(bytes: Uint8Array, at: number): number {
 	const lead = bytes[at] ?? 0;
@@ -79,7 +79,7 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 		return 1;
 	}
 	const second = bytes[at + 1] ?? 0;
-	// Shortest form only, no surrogates, nothing beyond U+10FFFF.
+	// Accepts the shortest form only, no surrogates, and no code point beyond U+10FFFF.
 	const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
 	const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
 	if (lead < 0xc2 || lead > 0xf4 || second < low || second > high) {

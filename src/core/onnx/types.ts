@@ -2,9 +2,9 @@ import type { DataTypeCode, DataTypeName } from './model.js';
 
 interface ElementType {
 	readonly name: DataTypeName;
-	/** Bits of one element in raw_data; 0 when elements have no fixed size. */
+	/** Bits of an element in raw_data; 0 if elements have no fixed size. */
 	readonly bits: number;
-	/** Number of the typed field of TensorProto that may hold the elements in place of raw_data. */
+	/** Number of TensorProto's typed field that may hold the elements instead of raw_data. */
 	readonly field: number;
 }
 
@@ -55,12 +55,12 @@ export function typeCode(name: DataTypeName): DataTypeCode {
 	return CODES.get(name) ?? 0;
 }
 
-/** Bits of one element in raw_data: 4 for the types that are stored two to a byte, 0 for strings and unknown types. */
+/** Returns the bits of an element in raw_data: 4 for types stored two to a byte, 0 for strings and unknown types. */
 export function elementBits(code: DataTypeCode): number {
 	return elementType(code).bits;
 }
 
-/** Number of the TensorProto field that holds elements of this type when raw_data does not; 0 for unknown types. */
+/** Returns the number of TensorProto's typed field for this type; 0 for unknown types. */
 export function typedField(code: DataTypeCode): number {
 	return elementType(code).field;
 }

@@ -12,9 +12,9 @@ export interface LoadedBytes {
 	readonly start: number;
 }
 
-/** Decodes numbers. The varint read last stays in two halves, since most are small and only few need 64 bits. */
+/** Decodes numbers. Keeps the last varint in two halves, because most are small and few need 64 bits. */
 export class WireReader {
-	/** Where the varint read last ended. */
+	/** Offset behind the last varint. */
 	after = 0;
 	/** Its bits 0 to 31 and 32 to 63, both unsigned. */
 	low = 0;

@@ -3,12 +3,12 @@ import type { Attribute, DataTypeCode, DataTypeName, Tensor } from '../model.js'
 import { typeCode } from '../types.js';
 import { axisWithin, broadcastShape, broadcastTo, roundingOf } from './constant-tensors.js';
 
-/** One operator applied to constants. */
+/** An operator with constant inputs. */
 export interface OperatorCall {
 	/** undefined where the node leaves an optional input out. */
 	readonly inputs: readonly (Tensor | undefined)[];
 	readonly attribute: (name: string) => Attribute | undefined;
-	/** The tensor in the attribute `value`, where there is one. */
+	/** Tensor in the attribute `value`, if present. */
 	readonly value?: Tensor;
 	readonly opset: number;
 }
@@ -33,8 +33,9 @@ function unary(operation: (x: number) => number): Operator {
 }
 
 /**
- * Evaluated in float64 and rounded once to the tensor's type, which for + - * / and sqrt of float32 and narrower types
- * is the correctly rounded result (53 >= 2 * 24 + 2 bits), what a runtime's constant folding gives.
+ * Applies an operation in float64 and rounds the result once to the tensor's type. For + - * / and sqrt of float32 and
+ * narrower types this is the correctly rounded result (53 >= 2 * 24 + 2 bits), as a runtime's constant folding gives
+ * it.
  */
 function binary(operation: (a: number, b: number) => number): Operator {
 	return (call) => {
@@ -49,7 +50,10 @@ function binary(operation: (a: number, b: number) => number): Operator {
 	};
 }
 
-/** Before opset 7 the attribute `axis` said where the dimensions of B stand in A: trailing ones put them there. */
+/**
+ * Before opset 7 the attribute `axis` gives the position of B's dimensions in A. Trailing dimensions of size 1 put them
+ * there.
+ */
 function alignLegacy(call: OperatorCall, b: Tensor, rank: number): Tensor {
 	const axis = call.attribute('axis')?.i;
 	if (call.opset >= 7 || axis === undefined) {
@@ -65,7 +69,7 @@ export function castTo(tensor: Tensor, dataType: DataTypeCode): Tensor {
 	return { dims: tensor.dims, dataType, data: Float64Array.from(tensor.data, roundingOf(dataType)) };
 }
 
-/** How Cast named types before opset 6. */
+/** Type names of Cast before opset 6. */
 const LEGACY_NAMES: Readonly<Record<string, DataTypeName>> = {
 	FLOAT: 'float32',
 	FLOAT16: 'float16',

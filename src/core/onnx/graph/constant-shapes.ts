@@ -5,7 +5,9 @@ import { typeCode } from '../types.js';
 import { type Operator, type OperatorCall, required } from './constant-arithmetic.js';
 import { axisWithin, broadcastShape, broadcastTo, elementCount, gatherStrided, stridesOf } from './constant-tensors.js';
 
-/** Integers from the attribute of older opsets, else from the input of newer ones; undefined where neither is there. */
+/**
+ * Returns integers from the attribute of older opsets, else from the input of newer ones; undefined if neither exists.
+ */
 function integers(call: OperatorCall, attribute: string, input: number): number[] | undefined {
 	const tensor = call.inputs[input];
 	const ints = call.attribute(attribute)?.ints;
@@ -23,7 +25,7 @@ function withDims(tensor: Tensor, dims: readonly number[]): Tensor {
 	return { ...tensor, dims };
 }
 
-/** 0 copies the dimension (unless allowzero), one -1 is inferred. */
+/** A 0 copies the dimension (unless allowzero is set), a single -1 is inferred. */
 const reshape: Operator = (call) => {
 	const x = required(call, 0);
 	const keepZero = (call.attribute('allowzero')?.i ?? 0) !== 0;
@@ -108,7 +110,10 @@ const concat: Operator = (call) => {
 	return { dataType: first.dataType, dims, data };
 };
 
-/** Slice-1 has attributes, Slice-10 and later inputs; out-of-range starts and ends are clamped as the operator says. */
+/**
+ * Slice-1 has attributes, Slice-10 and later have inputs. Starts and ends outside the range are clamped as the operator
+ * specifies.
+ */
 const slice: Operator = (call) => {
 	const x = required(call, 0);
 	const starts = integers(call, 'starts', 1) ?? [];

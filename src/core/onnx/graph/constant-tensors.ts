@@ -6,12 +6,12 @@ import { typeName } from '../types.js';
 /** Shape arithmetic and rounding that the operators on constants share. */
 
 /**
- * Most elements that one step of a constant expression may make: 4 million is a weight of a large layer, far above any
- * normalization's parameters, and 32 MB in memory.
+ * Maximum number of elements that a step of a constant expression may make. 4 million, or 32 MB, is the weight of a
+ * large layer, far above any normalization's parameters.
  */
 export const MAX_ELEMENTS = 1 << 22;
 
-/** Most dimensions: a shape computed from a constant could have millions. No runtime goes beyond a few dozen. */
+/** Maximum rank. A shape computed from a constant could have millions of dimensions; runtimes support a few dozen. */
 const MAX_RANK = 64;
 
 /** Number of elements. @throws {OnnxError} `limit` above the limits, `bad-tensor` for a negative dimension. */
@@ -42,7 +42,9 @@ export function stridesOf(dims: readonly number[]): number[] {
 	return strides;
 }
 
-/** The elements of `tensor` at `offset` + the sum of index * stride, for every index below `dims`, row-major. */
+/**
+ * Returns the elements of `tensor` at `offset` + the sum of index * stride, for every index below `dims`, row-major.
+ */
 export function gatherStrided(
 	tensor: Tensor,
 	view: { readonly dims: readonly number[]; readonly strides: readonly number[]; readonly offset?: number },
@@ -99,20 +101,23 @@ export function axisWithin(axis: number, rank: number): number {
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** Nearest multiple of the spacing that a binary format with `digits` significant bits has at `value`, ties to even. */
+/**
+ * Rounds to the nearest multiple of the spacing at `value` in a binary format with `digits` significant bits, ties to
+ * even.
+ */
 function roundToDigits(value: number, digits: number, leastExponent: number, max: number): number {
 	if (!Number.isFinite(value) || value === 0) {
 		return value;
 	}
 	scratch.setFloat64(0, value);
 	const exponent = Math.max(((scratch.getUint16(0) >> 4) & 0x7ff) - 1023, leastExponent);
-	// Adding 1.5 * 2^52 spacings leaves no bits below one spacing: the addition itself rounds to nearest even.
+	// Adding 1.5 * 2^52 spacings leaves no bits below a spacing, so the addition itself rounds to nearest, ties to even.
 	const magic = 1.5 * 2 ** (52 + exponent - digits + 1);
 	const rounded = value + magic - magic;
 	return Math.abs(rounded) > max ? Math.sign(value) * Number.POSITIVE_INFINITY : rounded;
 }
 
-/** The value that a tensor of this type holds when `value` is stored in it; integers truncate. */
+/** Returns the value that a tensor of this type holds when it stores `value`. Integers truncate. */
 type Rounding = (value: number) => number;
 
 const ROUNDING: Readonly<Partial<Record<string, Rounding>>> = {

@@ -13,30 +13,35 @@ export interface Constant {
 	readonly origin: Origin;
 	/** null: not constant, or not readable (then `problem` says why). */
 	readonly tensor: Tensor | null;
-	/** As the file says, also where the elements cannot be read; 0 and [] where it does not. */
+	/** Type as in the file, also for unreadable elements; 0 and [] if the file states none. */
 	readonly dataType: DataTypeCode;
 	readonly dims: readonly number[];
-	/** One sentence: why a value that should be constant could not be had. */
+	/** Sentence that explains why a value that should be constant is unavailable. */
 	readonly problem?: string;
 }
 
-/** Longest chain of nodes behind one value. Exporters leave fewer than ten. */
+/** Maximum length of the chain of nodes behind a value. Exporters leave fewer than ten. */
 const MAX_DEPTH = 100;
-/** Nodes looked at for one model: a network of 1,000 normalizations needs under 50,000. */
+/** Maximum number of nodes searched per model. A network of 1,000 normalizations needs under 50,000. */
 const MAX_STEPS = 500_000;
-/** Elements read and evaluated for one model, 128 MB as float64: parameters of a large network are under a million. */
+/**
+ * Maximum number of elements read and evaluated per model: 128 MB as float64. Parameters of a large network are under a
+ * million.
+ */
 const MAX_TOTAL_ELEMENTS = 1 << 24;
 
 const OPERATORS: ReadonlyMap<string, Operator> = new Map([...ARITHMETIC, ...SHAPES]);
-/** Nodes looked at to tell whether one value is constant: expressions of weights have a handful. */
+/** Maximum number of nodes searched to decide if a value is constant. Expressions of weights have a handful. */
 const MAX_EXPRESSION = 64;
 
-/** Whether {@link ConstantResolver} would find a constant behind a name: told from the structure, nothing is read. */
+/**
+ * True if {@link ConstantResolver} would find a constant behind a name. Uses the structure alone and reads no tensor.
+ */
 export function isConstant(scope: Scope, name: string): boolean {
 	return initializersBehind(scope, name) !== undefined;
 }
 
-/** Whether a constant is only a default, of a graph input that the caller may feed. */
+/** True if a constant is only the default of a graph input that the caller may feed. */
 export function isDefault(scope: Scope, name: string): boolean {
 	return scope.isOverridable && (initializersBehind(scope, name)?.some(({ alsoInput }) => alsoInput) ?? false);
 }
@@ -67,8 +72,8 @@ function initializersBehind(scope: Scope, name: string): Initializer[] | undefin
 }
 
 /**
- * Finds the constant behind a tensor name, evaluating the small constant expressions that exporters and optimizers leave
- * in a graph. One resolver serves one model: it remembers what it has evaluated, and its limits are for all of it.
+ * Finds the constant behind a tensor name, and evaluates small constant expressions that exporters and optimizers leave
+ * in a graph. A resolver serves a single model: it remembers its results, and its limits cover all of them.
  */
 export class ConstantResolver {
 	readonly #access: TensorAccess;
@@ -82,7 +87,7 @@ export class ConstantResolver {
 	}
 
 	/**
-	 * What `name`, as seen from `scope`, is. Never throws for anything the file contains: a broken, unsupported or too
+	 * Resolves `name` as seen from `scope`. Never throws because of the file's content: a broken, unsupported or too
 	 * large constant is an answer with a `problem`.
 	 * @throws {OnnxError} `io` when the model file itself cannot be read any more.
 	 */
@@ -135,7 +140,7 @@ export class ConstantResolver {
 		}
 	}
 
-	/** Refuses before anything is read; what was refused costs nothing. @throws {OnnxError} `limit` */
+	/** Refuses before reading, so that a refused tensor costs no memory. @throws {OnnxError} `limit` */
 	#spend(elements: number, name: string): void {
 		if (elements > MAX_ELEMENTS || this.#elements + elements > MAX_TOTAL_ELEMENTS) {
 			const bound = elements > MAX_ELEMENTS ? `${MAX_ELEMENTS}` : `${MAX_TOTAL_ELEMENTS} for one model`;
@@ -151,7 +156,7 @@ export class ConstantResolver {
 		if (known) {
 			return known;
 		}
-		// Finished values only: a promise kept here would wait for itself in a graph with a cycle.
+		// Caches finished values only. A cached promise would wait for itself in a graph with a cycle.
 		const constant = await this.#node(scope, node, name, depth);
 		values.set(name, constant);
 		return constant;
@@ -189,16 +194,17 @@ export class ConstantResolver {
 	}
 
 	async #expression(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
-		// An operator with no inputs makes numbers (RandomNormal), one with a body is a program: both run-time values.
+		// An operator without inputs generates numbers (RandomNormal), and an operator with a body is a program. Both give
+		// run-time values.
 		if (node.inputs.length === 0 || bodies(node).length > 0 || node.domain !== '') {
 			return unknown(scope, name, runtimeOrigin(node));
 		}
 		const inputs: (Constant | undefined)[] = [];
 		for (const [index, input] of node.inputs.entries()) {
-			// One after the other, so that a value used twice is evaluated once.
+			// Resolves inputs in sequence, so that a value used twice is evaluated once.
 			const constant = input === '' ? undefined : await this.#resolve(scope, input, depth + 1);
 			if (constant?.tensor === null && node.opType === 'CastLike' && index === 1 && constant.dataType !== 0) {
-				// Only the type of the second input counts: most often it is the data's, which is no constant.
+				// Only the type of the second input counts. Most often it is the data's type, and the data are not constant.
 				inputs.push({ ...constant, tensor: { dataType: constant.dataType, dims: [0], data: new Float64Array(0) } });
 			} else if (constant?.tensor === null) {
 				const origin = PASSING.has(node.opType) ? constant.origin : runtimeOrigin(node);
@@ -252,7 +258,7 @@ function unknown(scope: Scope, name: string, origin: Origin, problem?: string): 
 	};
 }
 
-/** The message of a failure that concerns this value only; anything else is thrown on. */
+/** Returns the message of a failure that concerns this value only. Rethrows any other error. */
 function problemOf(error: unknown, external: boolean): string {
 	if (error instanceof OnnxError && (external || error.code !== 'io')) {
 		return error.message;

@@ -2,7 +2,7 @@ import type { DataTypeCode, Dimension, Node } from '../model.js';
 import type { Scope } from './scope.js';
 import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
 
-/** What can be said about a tensor without running anything. */
+/** Facts about a tensor that are known without a run. */
 export interface InferredValue {
 	/** 0: unknown. */
 	readonly dataType: DataTypeCode;
@@ -12,19 +12,24 @@ export interface InferredValue {
 
 interface Known {
 	readonly value: InferredValue;
-	/** With a longer chain more might be told; Infinity: nothing was cut off. */
+	/**
+	 * Length of chain at which the search stopped, because a longer chain might show more; Infinity if it was complete.
+	 */
 	readonly chain: number;
 }
 
-/** Longest chain of nodes followed at once: a declared type or a convolution is rarely more than a block away. */
+/**
+ * Maximum length of the chain of nodes followed at once. A declared type or a convolution is rarely more than a block
+ * away.
+ */
 const MAX_CHAIN = 64;
 
-/** Ranks beyond this are not worked out: a declared shape of the list of dimensions can say anything. */
+/** Maximum rank of inferred shapes, because the declared shape of a list of dimensions can be any number. */
 const MAX_RANK = 64;
 
 const NOTHING: InferredValue = { dataType: 0, shape: undefined };
 
-/** Operators whose (first) output has the shape and type of their first input. */
+/** Operators with the same type and shape in their first output as in their first input. */
 const UNCHANGED: ReadonlySet<string> = new Set([
 	...['BatchNormalization', 'InstanceNormalization', 'LRN', 'Dropout', 'Identity', 'Softmax', 'LogSoftmax'],
 	...['Relu', 'LeakyRelu', 'PRelu', 'Elu', 'Selu', 'Celu', 'Gelu', 'Sigmoid', 'HardSigmoid', 'HardSwish', 'Mish'],
@@ -49,22 +54,22 @@ const POOLING: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'LpPool'
 const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
 /** Operators that keep the type and the rank of their first input. */
 const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
-/** Operators that leave only the rank to be told, from how many axes or dimensions they are given. */
+/** Operators for which only the rank is known, from the number of axes or dimensions in an input. */
 const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
-/** Operators with a weight, which tells the channels. */
+/** Operators with a weight, which shows the number of channels. */
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Element-wise operators of two inputs that broadcast. */
 const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean']);
 
 /**
- * Types and shapes of tensors as far as the file tells: the declaration (exporters often leave those of intermediate
- * tensors out), else from the operator that writes the tensor. Not a full shape inference: enough to know the rank, the
- * channels and the element type in front of a normalization, and what a convolutional network makes of an image's size.
- * One instance serves one model and remembers: in a residual network the ways back from a tensor double at every addition.
+ * Infers types and shapes of tensors: from the declaration, which exporters often leave out for intermediate tensors,
+ * else from the operator that writes the tensor. Not a full shape inference. It finds the rank, the channels and the
+ * element type in front of a normalization, and the spatial sizes in a convolutional network. An instance serves a
+ * single model and caches, because in a residual network the number of paths doubles at every addition.
  */
 export class ShapeInference {
 	readonly #known = new Map<Scope, Map<string, Known>>();
-	/** Whether what is being worked out came to the end of a chain somewhere. */
+	/** True if the current search reached the maximum length of a chain. */
 	#isCut = false;
 	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
 
@@ -85,7 +90,7 @@ export class ShapeInference {
 			this.#isCut ||= known?.chain !== Number.POSITIVE_INFINITY;
 			return known?.value ?? NOTHING;
 		}
-		// Stands in for itself while it is worked out, which ends the search in a graph with a cycle.
+		// Stands in for the value while it is inferred, which ends the search in a graph with a cycle.
 		values.set(name, { value: NOTHING, chain: Number.POSITIVE_INFINITY });
 		const before = this.#isCut;
 		this.#isCut = false;
@@ -101,7 +106,7 @@ export class ShapeInference {
 		if (fed) {
 			return { dataType: declared?.dataType ?? 0, shape: fed.dims };
 		}
-		// Exporters give every dimension that they leave open a symbol of its own: what is fed may tell it.
+		// Exporters give every open dimension a symbol of its own; the fed sizes may resolve it.
 		const isOpen = this.#fed.size > 0 && declared?.shape?.some((dimension) => typeof dimension !== 'number');
 		if (declared?.shape && declared.dataType !== 0 && !isOpen) {
 			return declared;
@@ -171,7 +176,7 @@ export class ShapeInference {
 	}
 }
 
-/** A declared shape with what it leaves open from another. */
+/** Returns a declared shape with its open dimensions filled from another shape. */
 function filledUp(declared: InferredValue['shape'], other: InferredValue['shape']): InferredValue['shape'] {
 	if (!declared || declared.length !== other?.length) {
 		return declared ?? other;
@@ -186,7 +191,10 @@ function unknownDimensions(rank: number | undefined): Dimension[] | undefined {
 	return rank === undefined || rank < 0 || rank > MAX_RANK ? undefined : new Array<Dimension>(rank).fill(undefined);
 }
 
-/** `list` is the tensor of axes or dimensions, an input since opset 13 (Reshape: 5): its length tells, not its values. */
+/**
+ * Returns the rank behind a reshaping operator. `list` is the tensor of axes or dimensions, an input since opset 13
+ * (Reshape: 5); its length counts, not its values.
+ */
 function rankAfter(scope: Scope, node: Node, x: InferredValue, list: InferredValue): number | undefined {
 	const given = scope.attribute(node, node.opType === 'Reshape' ? 'shape' : 'axes')?.ints?.length ?? list.shape?.[0];
 	if (typeof given !== 'number' || (node.opType !== 'Reshape' && !x.shape)) {
@@ -236,7 +244,7 @@ function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: Inferre
 	}
 	const group = scope.attribute(node, 'group')?.i ?? 1;
 	const kernel = shape.slice(2);
-	// Of another rank than the weight it is not what the operator gets.
+	// A shape of another rank than the weight's cannot be the operator's input.
 	const sizes = x.shape?.length === shape.length ? x.shape.slice(2) : kernel.map(() => undefined);
 	switch (node.opType) {
 		case 'Conv':

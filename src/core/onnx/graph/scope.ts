@@ -1,10 +1,10 @@
 import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, ValueInfo } from '../model.js';
 
-/** What a tensor name means at some place of a model. */
+/** Meaning of a tensor name at a place of a model. */
 export type Definition =
 	| { readonly kind: 'initializer'; readonly record: TensorRecord; readonly alsoInput: boolean }
 	| { readonly kind: 'sparse-initializer' }
-	/** Written by `node`, whose own names mean what they mean in `scope`. */
+	/** Written by `node`, whose own input names belong to `scope`. */
 	| { readonly kind: 'node'; readonly node: Node; readonly scope: Scope }
 	/** An input of the main graph (`owner` undefined), or of the body that `owner`, a Loop or Scan, runs. */
 	| { readonly kind: 'input'; readonly owner: Node | undefined }
@@ -24,13 +24,13 @@ interface ScopeParts {
 	/** Bodies and calls around this place; 0 for the main graph. */
 	readonly depth: number;
 	readonly graph: Graph;
-	/** Enclosing scope whose names a body may use; a function body has none. */
+	/** Enclosing scope with names that a body may use. A function body has none. */
 	readonly parent?: Scope;
 	readonly owner?: Node;
 	readonly call?: FunctionCall;
 }
 
-/** A model-local function, and its body in the form that graphs have: made once for all its calls. */
+/** A model-local function with its body in the form of a graph, built once for all calls. */
 interface FunctionBody {
 	readonly definition: FunctionDefinition;
 	readonly graph: Graph;
@@ -43,8 +43,8 @@ interface FunctionCall {
 }
 
 /**
- * One place where names have a meaning: the main graph, one body of an If, Loop or Scan, or one call of a model-local
- * function. Names are looked up here first, then outwards: a body sees the names of the graph around it, the formal
+ * A place where names have a meaning: the main graph, a body of an If, Loop or Scan, or a call of a model-local
+ * function. Names are looked up here first, then outwards: a body sees the names of the graph around it, and the formal
  * inputs of a function stand for the caller's tensors (ONNX IR specification, "Names Within a Graph" and "Functions").
  */
 export class Scope {
@@ -71,7 +71,7 @@ export class Scope {
 		return new Scope({ model, functions, path: '', depth: 0, graph: model.graph });
 	}
 
-	/** The scope of a body graph of `owner`, a node of this scope; `step` names it in the path. */
+	/** Returns the scope of a body graph of `owner`, a node of this scope. `step` names it in the path. */
 	ofBody(owner: Node, body: Graph, step: string): Scope {
 		return new Scope({ ...this.#inner(step), graph: body, parent: this, owner });
 	}
@@ -93,7 +93,7 @@ export class Scope {
 		return { model, functions, path: path === '' ? step : `${path}/${step}`, depth: depth + 1 };
 	}
 
-	/** Whether a caller may feed something else than an initializer that is listed among the inputs: from IR version 4 on. */
+	/** True if a caller may override an initializer that is listed among the inputs: from IR version 4 on. */
 	get isOverridable(): boolean {
 		return this.#parts.model.irVersion >= 4;
 	}
@@ -114,7 +114,7 @@ export class Scope {
 		return name === '' ? undefined : this.#producers.get(name);
 	}
 
-	/** Nodes of this very scope that read `name`, each once; a node whose body reads it counts. */
+	/** Returns the nodes of this scope that read `name`, each once. A node counts if its body reads the name. */
 	consumers(name: string): readonly Node[] {
 		this.#consumers ??= indexConsumers(this.graph.nodes);
 		return name === '' ? [] : (this.#consumers.get(name) ?? []);
@@ -124,7 +124,7 @@ export class Scope {
 		return this.graph.outputs.some((output) => output.name === name);
 	}
 
-	/** What `name` is, looked up outwards. */
+	/** Returns the meaning of `name`, looked up outwards. */
 	lookup(name: string): Definition {
 		const { parent, owner, call } = this.#parts;
 		if (name === '') {
@@ -174,7 +174,10 @@ export class Scope {
 		return actual ? actual.scope.declared(actual.name) : this.#parts.parent?.declared(name);
 	}
 
-	/** An attribute of a node of this scope; inside a function a reference stands for the caller's, or its default. */
+	/**
+	 * Returns an attribute of a node of this scope. Inside a function a reference stands for the caller's attribute or
+	 * its default.
+	 */
 	attribute(node: Node, name: string): Attribute | undefined {
 		return this.#dereference(node.attributes.get(name));
 	}
@@ -212,7 +215,9 @@ function graphOf(definition: FunctionDefinition): Graph {
 	};
 }
 
-/** The bodies of a node, with the name of the attribute that holds each (numbered where it holds several). */
+/**
+ * Returns the bodies of a node with the name of the attribute that holds each, numbered if an attribute holds several.
+ */
 export function bodies(node: Node): { readonly attribute: string; readonly graph: Graph }[] {
 	return [...node.attributes.values()].flatMap((attribute) => [
 		...(attribute.g ? [{ attribute: attribute.name, graph: attribute.g }] : []),

@@ -10,14 +10,14 @@ export interface Place {
 /** Bodies and calls inside each other. Function calls that form a cycle end here. */
 const MAX_DEPTH = 100;
 /**
- * Nodes inside calls, each call counted anew: functions that call each other twice over double with every level. Exporters
- * that write every framework operator as a function reach tens of thousands.
+ * Maximum number of nodes inside calls, counted per call, because functions that call each other twice double with
+ * every level. Exporters that write every framework operator as a function reach tens of thousands.
  */
 const MAX_CALLED_NODES = 50_000;
 
 /**
- * Every node of a model in graph order: the file's order, with the nodes of a body or of a called function at the place
- * of the node that runs them (before that node itself). A function's nodes come once for each call.
+ * Yields every node of a model in the file's order. Nodes of a body or of a called function come directly before the
+ * node that runs them, once per call.
  * @throws {OnnxError} `limit` when calls nest or multiply beyond the limits.
  */
 export function* nodesInOrder(model: Model): Generator<Place, void> {
@@ -48,7 +48,7 @@ function* visit(scope: Scope, budget: { called: number }): Generator<Place, void
 	}
 }
 
-/** What a path calls a node. */
+/** Returns the name of a node in a path. */
 function label(node: Node): string {
 	return node.name || `${node.opType}_${node.index}`;
 }

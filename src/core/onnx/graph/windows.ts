@@ -1,7 +1,7 @@
 import type { Dimension, Node } from '../model.js';
 import type { Scope } from './scope.js';
 
-/** What moves a window over the spatial axes: attributes of Conv, ConvTranspose and the pooling operators, per axis. */
+/** Attributes, per spatial axis, that move the window of a Conv, ConvTranspose or pooling operator. */
 interface Windows {
 	/** Kernel size with its dilation: (kernel - 1) * dilation + 1. */
 	readonly extent: readonly Dimension[];
@@ -10,13 +10,14 @@ interface Windows {
 	readonly pads: readonly number[];
 	/** SAME_UPPER and SAME_LOWER: pads follow from the sizes. */
 	readonly same: boolean;
-	/** Nothing that makes sense, or nothing that runtimes agree on. */
+	/** True if the attributes make no sense, or if runtimes disagree about them. */
 	readonly uncertain: boolean;
 }
 
 /**
- * Spatial sizes after a convolution or a pooling, from those before it; undefined where they are not certain. Formulas:
- * the operators' specification. Runtimes do not agree on rounding up (`ceil_mode`), nor on automatic pads of dilated windows.
+ * Returns the spatial sizes behind a convolution or a pooling; undefined if they are uncertain. Formulas: the
+ * operators' specification. Runtimes disagree about rounding up (`ceil_mode`) and about automatic pads of dilated
+ * windows.
  * @param kernel spatial sizes of the weight, for where the operator does not state them
  */
 export function slideWindows(
@@ -36,7 +37,7 @@ export function slideWindows(
 			return sizeOrUnknown(Math.ceil(size / stride));
 		}
 		const steps = (size + pads[axis] - window) / stride;
-		// Below 0: the window is larger than what it moves over.
+		// Below 0: the window is larger than its input.
 		const isCertain = steps >= 0 && !(roundsUp && !Number.isInteger(steps));
 		return isCertain ? sizeOrUnknown(Math.floor(steps) + 1) : undefined;
 	});
@@ -86,10 +87,10 @@ function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dime
 	};
 }
 
-/** One more than "SAME_UPPER" has: a hostile file may have any number of them. */
+/** A letter more than "SAME_UPPER" has, because a hostile file may hold any number of letters. */
 const MOST_LETTERS = 11;
 
-/** Attributes of a broken file lead to anything. */
+/** Returns an unknown dimension for a size that attributes of a broken file led to. */
 export function sizeOrUnknown(size: number): Dimension {
 	return Number.isSafeInteger(size) && size >= 0 ? size : undefined;
 }

@@ -5,20 +5,20 @@ import { LONGEST_VARINT, WIRE, type WireReader } from '../wire.js';
 /** The longest a field's tag and length can be. */
 export const LONGEST_HEADER = 2 * LONGEST_VARINT;
 
-/** One field of any message, located without knowing what it means. */
+/** A located field of a message of any type. */
 export interface ScannedField {
 	readonly number: number;
-	/** A tag is one byte below field 16, more above or where the writer wasted some. */
+	/** Span of the tag: a byte below field 16, more above or if the writer wasted some. */
 	readonly tag: ByteSpan;
 	/** Without tag and length. */
 	readonly payload: ByteSpan;
-	/** Where the next field begins. */
+	/** Offset of the next field. */
 	readonly end: number;
 	readonly delimited: boolean;
 }
 
 /**
- * Locates the field at `position` of a message that ends at `end`; its header must be loaded.
+ * Locates the field at `position` of a message that ends at `end`. The field's header must be loaded.
  * @throws {OnnxError} `malformed`
  */
 export function scanField(wire: WireReader, position: number, end: number): ScannedField {

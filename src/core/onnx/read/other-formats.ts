@@ -1,8 +1,8 @@
 import { decodeText } from '../text.js';
 
 /**
- * Starts of files that people open by mistake, and what to tell them. `at` is the offset of the signature, default 0.
- * The zeros in some are the upper bytes of a size: an ONNX file may have the letters there, as its producer's name.
+ * Signatures of files that people open by mistake, with advice. `at` is the offset of the signature, default 0. Zeros
+ * in a signature are the upper bytes of a size: an ONNX file may have the letters there, as its producer's name.
  */
 const SIGNATURES: readonly { readonly bytes: string; readonly at?: number; readonly is: string }[] = [
 	{

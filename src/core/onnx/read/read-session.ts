@@ -1,14 +1,14 @@
 import { OnnxError, type OnnxErrorCode } from '../errors.js';
 import type { Limits } from '../limits.js';
 
-/** How many warnings are kept: enough to see the pattern. */
+/** Maximum number of warnings kept: enough to show a pattern. */
 const WARNINGS = 20;
 
-/** What one reading of a model keeps count of. */
+/** Counters and warnings of a single reading of a model. */
 export class ReadSession {
-	/** Things that are wrong with the model but did not keep it from being read. */
+	/** Defects of the model that did not prevent reading it. */
 	readonly warnings: string[] = [];
-	/** Where the field that is being read begins. */
+	/** Offset of the current field. */
 	offset = 0;
 	#nodes = 0;
 	#records = 0;

@@ -1,13 +1,19 @@
 import type { ByteSource } from '../source.js';
 
-/** The head of a file usually holds its node list: one read gets most of a small model. */
+/**
+ * Size of the first read, in bytes. The head of a file usually holds its node list, so this read covers most of a small
+ * model.
+ */
 const FIRST = 32 * 1024;
 /**
- * After a jump over tensor data only the header of the next field is wanted, a hundred bytes or so. Measured on
+ * Size of a read behind skipped tensor data, in bytes: the header of the next field has about a hundred. Measured on
  * ResNet-50 (267 initializers): 1 kB here reads 0.3 MB of 102 MB, 64 kB reads 13 MB.
  */
 const AFTER_JUMP = 1024;
-/** Shorter gaps (doc strings, small tensors) are no jump: a read for each would cost more than the bytes between. */
+/**
+ * Maximum gap that is read instead of skipped, in bytes. A separate read behind every doc string or small tensor would
+ * cost more.
+ */
 const SMALL_GAP = 1024;
 const LARGEST = 64 * 1024;
 
@@ -25,8 +31,8 @@ export class ReadWindow {
 	}
 
 	/**
-	 * Makes at least `need` bytes from `offset` on available. Scanning on without a jump doubles the window, a jump makes
-	 * it small again: structure is read in few large pieces, and next to nothing of the data between is.
+	 * Makes at least `need` bytes from `offset` on available. Scanning on doubles the window and a jump makes it small
+	 * again, so that structure is read in a few large pieces and tensor data almost not at all.
 	 */
 	async load(offset: number, need: number): Promise<void> {
 		if (this.bytes.length > 0) {
@@ -34,7 +40,7 @@ export class ReadWindow {
 		}
 		const length = Math.min(Math.max(need, this.#size), this.#source.size - offset);
 		const { buffer, byteOffset } = await this.#source.read(offset, length);
-		// A plain array: taking a piece of Node's Buffer, which is one too, costs four times as much.
+		// Copies into a plain array, because slicing Node's Buffer costs four times as much.
 		this.bytes = new Uint8Array(buffer, byteOffset, length);
 		this.start = offset;
 		this.end = offset + length;

@@ -10,11 +10,9 @@ import { closeTensor, openTensor, TENSOR } from './schema-tensor.js';
 import { Walker } from './walk.js';
 
 /**
- * Reads the structure of an ONNX model: everything but the elements of tensors, which are only located. What is read
- * is about as much as the model would weigh without its weights.
- *
- * Fields that are not known are skipped, messages that come in pieces are merged, and oddities that runtimes accept are
- * accepted, with a word in `warnings`.
+ * Reads the structure of an ONNX model: everything except tensor elements, which are only located. Reads about as many
+ * bytes as the model has without its weights. Skips unknown fields, merges split messages, and accepts oddities that
+ * runtimes accept, with a warning.
  * @throws {OnnxError} `empty`, `not-onnx`, `truncated`, `malformed`, `limit`, or `io` from the source
  */
 export async function readModel(source: ByteSource, limits: Partial<Limits> = {}): Promise<Model> {
@@ -50,7 +48,10 @@ export async function readTensorProto(source: ByteSource, limits: Partial<Limits
 	return closeTensor(draft);
 }
 
-/** No graph was found before the first error: these bytes are something else. A file cut short keeps its own message. */
+/**
+ * True if no graph was found before the first error, so that the file is of another format. A truncated file keeps its
+ * own message.
+ */
 function isForeign(error: unknown, { graph, irVersion }: ModelDraft): error is OnnxError {
 	const wasCut = error instanceof OnnxError && error.code === 'truncated' && irVersion > 0;
 	return error instanceof OnnxError && error.code !== 'io' && graph === undefined && !wasCut;
@@ -66,7 +67,7 @@ function finish(draft: ModelDraft, { name, size }: ByteSource, session: ReadSess
 		throw new OnnxError('not-onnx', `${name} is not an ONNX model: it has no graph.`);
 	}
 	if (!rest.opsetImports.has('') && rest.irVersion < 3) {
-		// Before IR version 3 there was only one operator set, and no field to name it.
+		// Before IR version 3 there was a single operator set and no field for it.
 		rest.opsetImports.set('', 1);
 	}
 	return { path: name, bytes: size, ...rest, graph, warnings: session.warnings };

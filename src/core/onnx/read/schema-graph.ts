@@ -32,7 +32,7 @@ interface NodeDraft extends Node {
 	attributes: Map<string, Attribute>;
 }
 
-/** Values are those of {@link Attribute}; single messages are merged when they come in pieces. */
+/** Values are those of {@link Attribute}. Split messages are merged. */
 interface AttributeDraft {
 	name: string;
 	/** AttributeProto.AttributeType: says which value is zero where a proto3 writer left it out. */
@@ -222,7 +222,7 @@ function omit(attribute: AttributeDraft): void {
 	attribute.omitted = true;
 }
 
-/** Of a sparse tensor only the name is known, which is that of its values. */
+/** Only the name of a sparse tensor is read, which is the name of its values. */
 const SPARSE_TENSOR: Shape<GraphDraft | undefined> = {
 	name: 'SparseTensorProto',
 	fields: {

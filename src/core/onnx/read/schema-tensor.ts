@@ -21,9 +21,9 @@ export interface TensorDraft {
 	name: string;
 	dataType: DataTypeCode;
 	readonly dims: number[];
-	/** The last one wins, as protobuf has it. */
+	/** The last raw_data counts, as protobuf specifies. */
 	raw: ByteSpan | undefined;
-	/** By field number; only the one that belongs to the data type counts. */
+	/** Typed fields by field number. Only the field of the data type counts. */
 	typed?: Map<number, TypedChunk[]>;
 	external?: Map<string, string>;
 	isExternal: boolean;
@@ -59,7 +59,7 @@ function storageOf({ dataType, raw, typed, external, isExternal }: TensorDraft):
 			length: length === undefined ? undefined : Number(length),
 		};
 	}
-	// An empty raw_data beside a typed field is left by writers that set every field: it says nothing.
+	// Writers that set every field leave an empty raw_data beside a typed field; ignore it.
 	if (typed && !raw?.length) {
 		const own = typedField(dataType);
 		const [field, chunks] = [...typed].find(([number]) => number === own) ?? [...typed][0] ?? [own, []];
@@ -69,7 +69,8 @@ function storageOf({ dataType, raw, typed, external, isExternal }: TensorDraft):
 }
 
 /**
- * Consecutive unpacked elements become one chunk: a chunk each would cost twenty times the bytes in the file.
+ * Joins consecutive unpacked elements into a chunk, because a chunk per element would cost twenty times its bytes in
+ * the file.
  * @returns true when a chunk was added
  */
 function addChunk(chunks: TypedChunk[], { record, payload, delimited }: FieldPlace): boolean {
@@ -153,7 +154,7 @@ interface EntryDraft {
 	value: string;
 }
 
-/** Of external data and of metadata. A value too long to keep is left empty. */
+/** Entry of external data and of metadata. A value that is too long stays empty. */
 const ENTRY: Shape<EntryDraft> = {
 	name: 'StringStringEntryProto',
 	fields: {

@@ -1,7 +1,7 @@
 import type { ByteSpan } from '../model.js';
 import type { ReadSession } from './read-session.js';
 
-/** A field whose bytes are only located. */
+/** Place of a field that stays in the file. */
 export interface FieldPlace {
 	/** From the tag on, and up to the next field. */
 	readonly record: ByteSpan;
@@ -11,7 +11,7 @@ export interface FieldPlace {
 	readonly delimited: boolean;
 }
 
-/** A message that is entered: what to read its fields into. */
+/** An entered message with the target of its fields. */
 export interface Opened {
 	readonly shape: Shape<unknown>;
 	readonly target: unknown;
@@ -19,8 +19,8 @@ export interface Opened {
 }
 
 /**
- * How one field is read into the target of its message. `put` and `open` are methods so that a shape of a known target
- * can be held as a shape of an unknown one: the walker keeps each target beside the shape that belongs to it.
+ * Reader of a field into the target of its message. `put` and `open` are methods so that a shape of a known target can
+ * be held as a shape of an unknown target: the walker keeps each target beside its shape.
  */
 export type Field<T> = IntegerField<T> | FloatField<T> | NameField<T> | BytesField<T> | PlaceField<T> | MessageField<T>;
 
@@ -56,7 +56,7 @@ interface BytesField<T> {
 interface PlaceField<T> {
 	readonly kind: 'place';
 	readonly name: string;
-	/** Wire type of one element of a repeated number, which may come unpacked. */
+	/** Wire type of an element of a repeated number, which may come unpacked. */
 	readonly element: number | undefined;
 	put(target: T, place: FieldPlace, session: ReadSession): void;
 }
@@ -68,9 +68,9 @@ export interface MessageField<T> {
 }
 
 export interface Shape<T> {
-	/** As in onnx.proto, for messages. */
+	/** Name of the message in onnx.proto. */
 	readonly name: string;
-	/** By field number; what is not listed is skipped. */
+	/** Fields by number. Unlisted fields are skipped. */
 	readonly fields: Readonly<Record<number, Field<T>>>;
 }
 
@@ -79,7 +79,10 @@ export function integer<T>(name: string, put: IntegerField<T>['put']): Field<T> 
 	return { kind: 'integer', name, list: false, put };
 }
 
-/** `omit` is called in place of `put` for a packed list longer than a value may be; without it such a list is refused. */
+/**
+ * Describes a list of integers. A packed list longer than a value may be calls `omit` instead of `put`, or is refused
+ * without it.
+ */
 export function integers<T>(name: string, put: IntegerField<T>['put'], omit?: (target: T) => void): Field<T> {
 	return { kind: 'integer', name, list: true, put, ...(omit && { omit }) };
 }
@@ -97,17 +100,22 @@ export function name<T>(title: string, put: NameField<T>['put']): Field<T> {
 	return { kind: 'name', name: title, put };
 }
 
-/** Bytes or text worth keeping; only valid during the call, undefined when longer than a value may be. */
+/**
+ * Describes bytes or text. The value is only valid during the call, and undefined if it is longer than a value may be.
+ */
 export function bytes<T>(title: string, put: BytesField<T>['put']): Field<T> {
 	return { kind: 'bytes', name: title, put };
 }
 
-/** A field that stays in the file: bytes, or numbers of the wire type `element`, packed or not. */
+/** Describes a field that stays in the file: bytes, or numbers of the wire type `element`, packed or not. */
 export function place<T>(title: string, put: PlaceField<T>['put'], element?: number): Field<T> {
 	return { kind: 'place', name: title, element, put };
 }
 
-/** `open` makes a target, or hands back one to merge into: protobuf's rule for a repeated message that should be single. */
+/**
+ * Describes a message. `open` makes a target, or returns an existing one to merge into: protobuf's rule for a repeated
+ * message that should be single.
+ */
 export function message<T>(title: string, open: MessageField<T>['open']): Field<T> {
 	return { kind: 'message', name: title, open };
 }

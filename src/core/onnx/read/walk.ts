@@ -13,11 +13,11 @@ interface Frame {
 }
 
 /**
- * Walks a protobuf message depth first with a stack of its own, so that nesting costs no call stack, and stops only
- * where bytes are missing, so that all that is in the window is parsed without a promise.
+ * Walks a protobuf message depth first with a stack of its own, so that nesting uses no call stack. Stops only for
+ * missing bytes, so that the window's content is parsed without a promise.
  */
 export class Walker {
-	/** Where the next field begins. */
+	/** Offset of the next field. */
 	#position = 0;
 	readonly #window: ReadWindow;
 	readonly #session: ReadSession;
@@ -65,7 +65,7 @@ export class Walker {
 		return this.#position >= this.#window.start && this.#position + length <= this.#window.end;
 	}
 
-	/** Reads the field at the position and moves behind it, or returns the number of bytes it needs. */
+	/** Reads the field at the position and moves behind it, or returns the number of bytes that it needs. */
 	#field(): number {
 		this.#session.offset = this.#position;
 		this.#wire.varint(this.#position, this.#frame.end);
@@ -147,7 +147,7 @@ export class Walker {
 		this.#position = payload.offset;
 	}
 
-	/** Tells the target when a value is too long to keep; refuses it when the target cannot do without. */
+	/** Tells the target of a value that is too long to keep, or refuses it if the target needs it. */
 	#staysInFile(field: Field<unknown>, length: number): boolean {
 		const limit = field.kind === 'name' ? 'nameBytes' : 'valueBytes';
 		if (length <= this.#session.limits[limit]) {

@@ -7,27 +7,30 @@ import type { ByteSource, ExternalFiles } from '../source.js';
 import { byteLength, elementBits, typeName } from '../types.js';
 import { typedToRaw } from './typed-data.js';
 
-/** Where a tensor's bytes are to be had. */
+/** Access to a tensor's bytes. */
 export interface TensorAccess {
 	/** The file that the record was read from. */
 	readonly source: ByteSource;
 	/** The files beside it; without them external data is an error. */
 	readonly external?: ExternalFiles;
-	/** What to call the tensor in messages, where its own name is empty or unhelpful. */
+	/** Name of the tensor in messages, if its own is empty or unhelpful. */
 	readonly name?: string;
 	readonly limits?: Partial<Limits>;
 }
 
-/** The bytes of a tensor in the layout of raw_data, whatever form they have in the file. */
+/** Bytes of a tensor in the layout of raw_data, independent of their form in the file. */
 export interface RawTensor {
 	readonly dataType: DataTypeCode;
 	readonly dims: readonly number[];
-	/** Little-endian, row-major, types below a byte packed with the first element in the low bits; the caller's own. */
+	/**
+	 * Little-endian, row-major; types below a byte are packed with the first element in the low bits. The caller owns the
+	 * array.
+	 */
 	readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * Reads a tensor's bytes exactly as they are, in one positional read.
+ * Reads a tensor's bytes unchanged, in a single positional read.
  * @throws {OnnxError} `bad-tensor` when dims, type and data disagree; `external-data`; `unsupported` for strings and
  * types newer than this reader; `limit`; `io`
  */
@@ -61,7 +64,7 @@ export function elementCount(dims: readonly number[], title: string): number {
 	if (negative !== undefined) {
 		throw new OnnxError('bad-tensor', `${title} has the negative dimension ${negative} in [${dims.join(', ')}].`);
 	}
-	// 0 first: [2^62, 4, 0] has no elements, whatever the rest multiplies to.
+	// Checks for 0 first: [2^62, 4, 0] has no elements, although the product overflows.
 	const count = dims.includes(0) ? 0 : product(dims);
 	if (!Number.isSafeInteger(count)) {
 		throw new OnnxError('bad-tensor', `${title} has dimensions [${dims.join(', ')}], whose product overflows.`);
@@ -139,7 +142,7 @@ function checkLength(found: number, { length, count, dataType, title }: Expected
 	}
 }
 
-/** Sources may hand out a view that the next read overwrites; a copy is aligned for any element type, too. */
+/** Copies a view that the next read may overwrite. A copy is also aligned for any element type. */
 function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 	return new Uint8Array(bytes);
 }

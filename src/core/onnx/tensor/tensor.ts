@@ -8,7 +8,7 @@ import { type RawTensor, readRawTensor, type TensorAccess, titleOf } from './raw
 export { type RawTensor, readRawTensor, type TensorAccess } from './raw-tensor.js';
 
 /**
- * Reads a tensor's elements, in one positional read.
+ * Reads a tensor's elements, in a single positional read.
  * @returns every value exactly: float32 and narrower floats as Float32Array, float64 and integers as Float64Array
  * @throws {OnnxError} `bad-tensor`, `external-data`, `limit`, `io`, or `unsupported` for strings, complex numbers and
  * 64-bit integers beyond 2^53
@@ -19,7 +19,7 @@ export async function readTensor(record: TensorRecord, access: TensorAccess): Pr
 }
 
 /**
- * Decodes bytes in the layout of raw_data; `bytes` begins its buffer and may become the result's memory.
+ * Decodes bytes in the layout of raw_data. `bytes` begins its buffer and may become the result's memory.
  * @param title subject of the error's sentence
  * @throws {OnnxError} `unsupported`
  */
@@ -83,7 +83,7 @@ function unpackCodes(bytes: Uint8Array<ArrayBuffer>, bits: number, dims: readonl
 	return bits === 8 ? bytes : unpack(bytes, bits, dims);
 }
 
-/** Types below a byte: the first element is in the low bits. The last byte may be padded. */
+/** Unpacks types below a byte. The first element is in the low bits, and the last byte may be padded. */
 function unpack(bytes: Uint8Array, bits: number, dims: readonly number[]): Uint8Array {
 	const count = product(dims);
 	const perByte = 8 / bits;

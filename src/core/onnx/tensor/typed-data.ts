@@ -10,16 +10,16 @@ const FIXED_BYTES: Readonly<Record<number, number>> = { 4: 4, 10: 8 };
 interface Expected {
 	readonly dataType: DataTypeCode;
 	readonly count: number;
-	/** Of the result, in bytes. */
+	/** Length of the result, in bytes. */
 	readonly length: number;
 	readonly title: string;
 	readonly source: ByteSource;
 }
 
 /**
- * Reads float_data, int32_data, int64_data, double_data or uint64_data, in one read, into the layout of raw_data.
- * int32_data holds small integers by value, 16-bit and 8-bit floats by bit pattern, and types below a byte as the bytes
- * they are packed into (onnx.proto, TensorProto.int32_data).
+ * Reads float_data, int32_data, int64_data, double_data or uint64_data into the layout of raw_data, in a single read.
+ * int32_data holds small integers by value, 16-bit and 8-bit floats by bit pattern, and types below a byte as packed
+ * bytes (onnx.proto, TensorProto.int32_data).
  * @throws {OnnxError} `bad-tensor` when the field does not belong to the type or the number of entries is wrong
  */
 export async function typedToRaw(
@@ -34,7 +34,7 @@ export async function typedToRaw(
 	}
 	const fixed = FIXED_BYTES[field] ?? 0;
 	const stride = fixed || Math.max(elementBits(dataType), 8) / 8;
-	// A varint takes a byte at least: dims that ask for more than there can be must not get the memory first.
+	// A varint has at least a byte, so dims that ask for more elements than bytes are refused before any allocation.
 	const found = chunks.reduce((total, { span }) => total + span.length, 0);
 	const most = fixed > 0 ? found : found * stride;
 	if (length > most) {
@@ -82,7 +82,7 @@ function copyChunk({ span, packed }: TypedChunk, { fixed, bytes, start, wire, ou
 	}
 }
 
-/** Fills the bytes of a tensor from front to back, and holds the number of entries to what dims and type say. */
+/** Fills the bytes of a tensor from front to back, and checks the number of entries against dims and type. */
 class RawWriter {
 	readonly #view: DataView<ArrayBuffer>;
 	readonly #stride: number;

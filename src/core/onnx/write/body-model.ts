@@ -3,7 +3,7 @@ import type { ByteSource } from '../source.js';
 import { addToGraph, type Edit, editedBytes, planEdits, planMessage, removeMessage, replaceMessage } from './edit.js';
 import { encodeValueInfo } from './encode.js';
 
-/** What a body finds around it when it runs. */
+/** Values around a body when it runs. */
 export interface Surroundings {
 	/** Its own inputs and the outer tensors that it uses, with the sizes that they have. */
 	readonly inputs: readonly {
@@ -16,8 +16,8 @@ export interface Surroundings {
 }
 
 /**
- * The bytes of a model whose main graph is the body of an If, Loop or Scan: its nodes as they are, what they use of the
- * graphs around them as inputs and initializers. Operator sets and functions are the model's own.
+ * Returns the bytes of a model whose main graph is the body of an If, Loop or Scan. The nodes stay unchanged; tensors
+ * of the surrounding graphs become inputs and initializers. Operator sets and functions are the model's.
  * @throws {OnnxError} `io` when the file was changed since it was read; `limit`
  */
 export async function bodyAsModel(

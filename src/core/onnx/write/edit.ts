@@ -15,9 +15,9 @@ export interface Located {
 const GRAPH_FIELDS = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const;
 export type GraphField = keyof typeof GRAPH_FIELDS;
 
-/** One change of a model file, anchored at the bytes of a message; made by the functions below. */
+/** A change of a model file, anchored at the bytes of a message. The functions below make it. */
 export interface Edit {
-	/** The message that is replaced or removed, before which, or at the end of which, something is inserted. */
+	/** Span of the message to replace or remove, or of the message before or in which to insert. */
 	readonly at: ByteSpan;
 	readonly kind: 'replace' | 'remove' | 'before' | 'append';
 	/** The new message, for insertions with the number of its field. */
@@ -33,7 +33,7 @@ export function removeMessage(record: Located): Edit {
 	return { kind: 'remove', at: spanOf(record), message: [], field: 0 };
 }
 
-/** Adds a message to a graph: at its end, or right before one of its nodes. */
+/** Adds a message to a graph: at its end, or directly before a node. */
 export function addToGraph(graph: Graph, field: GraphField, message: MessageBytes, before?: Located): Edit {
 	const at = before ? spanOf(before) : spanOf({ span: graph.spans?.at(-1) });
 	return { kind: before ? 'before' : 'append', at, message, field: GRAPH_FIELDS[field] };
@@ -49,7 +49,7 @@ function spanOf({ span }: Located): ByteSpan {
 /** A file to be written: stretches of the original and new bytes, in order. */
 export interface EditPlan {
 	readonly pieces: readonly (ByteSpan | Uint8Array)[];
-	/** Of the result, in bytes. */
+	/** Length of the result, in bytes. */
 	readonly length: number;
 }
 
@@ -60,8 +60,8 @@ const LARGEST_MODEL = 2 ** 31 - 1;
 const COPY_BYTES = 1024 * 1024;
 
 /**
- * Works out the model file that differs from `source` only by `edits`: lengths of the messages around them are
- * recomputed, every other byte is taken over. Without edits the result is the file itself.
+ * Plans the model file that differs from `source` only by `edits`. Recomputes the lengths of surrounding messages and
+ * keeps every other byte. Without edits the result is the file itself.
  * @param source the file that was read, unchanged since
  * @throws {OnnxError} `io` when the messages are not where they were; `limit` when the result would be too large
  */
@@ -75,7 +75,7 @@ export async function planEdits(source: ByteSource, edits: readonly Edit[]): Pro
 }
 
 /**
- * The same for one message of the file by itself: its content with the edits made that lie in it.
+ * Plans the content of a single message of the file, with the edits inside it.
  * @throws {OnnxError} `io` when the messages are not where they were
  */
 export async function planMessage(source: ByteSource, message: ByteSpan, edits: readonly Edit[]): Promise<EditPlan> {
@@ -85,7 +85,7 @@ export async function planMessage(source: ByteSource, message: ByteSpan, edits: 
 	return { pieces, length: totalLength(pieces) };
 }
 
-/** The bytes of a planned file in one piece, with `tail` after them. */
+/** Returns the bytes of a planned file in one array, with `tail` behind them. */
 export async function editedBytes(
 	plan: EditPlan,
 	source: ByteSource,
@@ -101,7 +101,7 @@ export async function editedBytes(
 	return bytes;
 }
 
-/** The bytes of a planned file in chunks of at most 1 MB, reading `source` along the way. */
+/** Yields the bytes of a planned file in chunks of at most 1 MB, and reads `source` along the way. */
 export async function* renderEdits(plan: EditPlan, source: ByteSource): AsyncGenerator<Uint8Array> {
 	for (const piece of plan.pieces) {
 		if (piece instanceof Uint8Array) {

@@ -3,8 +3,8 @@ import type { DataTypeCode } from '../model.js';
 import { typeName } from '../types.js';
 
 /**
- * Encodes numbers as raw_data of a floating-point type, each rounded once to the nearest value, ties to even (IEEE 754).
- * Rounding to float32 on the way to a 16-bit type would round twice.
+ * Encodes numbers as raw_data of a floating-point type, each rounded once to nearest, ties to even (IEEE 754). Rounding
+ * to float32 on the way to a 16-bit type would round twice.
  * @returns undefined for types that are not float32, float64, float16 or bfloat16
  */
 export function encodeElements(dataType: DataTypeCode, values: ArrayLike<number>): Uint8Array<ArrayBuffer> | undefined {

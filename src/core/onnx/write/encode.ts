@@ -6,7 +6,7 @@ import type { RawTensor } from '../tensor/raw-tensor.js';
 import { encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
 
-/** A message in pieces, so that the bytes of a large tensor are not copied to put a header in front of them. */
+/** A message in pieces, so that a header can be put in front of a large tensor without copying it. */
 export type MessageBytes = readonly Uint8Array[];
 
 /** Bytes of a TensorProto with raw_data. */
@@ -26,7 +26,7 @@ export interface NodeParts {
 	readonly name: string;
 	readonly inputs: readonly string[];
 	readonly outputs: readonly string[];
-	/** Attributes that are integers; others are not written. */
+	/** Integer attributes. Attributes of other types are not written. */
 	readonly integers?: Readonly<Record<string, number>>;
 }
 
@@ -74,15 +74,15 @@ export function encodeValueInfo(
 	return [writer.join().join().finish()];
 }
 
-/** What of a node is to be another; what is left out stays as it is. */
+/** Changed parts of a node. Missing parts stay unchanged. */
 export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>> & {
 	/** AttributeProto messages in place of all that the node has. */
 	readonly attributes?: readonly Uint8Array[];
 };
 
 /**
- * A NodeProto with other inputs, outputs, name or attributes. All its other fields (doc string, what is not known here)
- * keep their bytes and their order.
+ * Rewrites a NodeProto with other inputs, outputs, name or attributes. All other fields (doc string, unknown fields)
+ * keep their bytes and order.
  * @param message the node's message, without tag and length
  * @throws {OnnxError} `malformed`
  */

@@ -8,9 +8,9 @@ const GRAPH_OUTPUT = 12;
 const VALUE_NAME = 1;
 
 /**
- * The bytes which, put behind a model file's own, make these tensors of the main graph outputs as well: a few bytes a
- * name. protobuf merges a message that comes in pieces, so a model does not have to be rewritten to look inside it.
- * Runtimes work out the types themselves. Subgraphs and functions cannot be reached this way.
+ * Returns bytes which, appended to a model file, make tensors of the main graph outputs as well: a few bytes per name.
+ * protobuf merges split messages, so the model itself is not rewritten. Runtimes infer the types. Subgraphs and
+ * functions cannot be reached this way.
  * @param existing outputs that the graph has already: naming one twice would make the model invalid
  */
 export function appendGraphOutputs(names: readonly string[], existing: readonly ValueInfo[] = []): Uint8Array {

@@ -4,7 +4,7 @@ import { scanField } from '../read/field-scan.js';
 import { decodeText, encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
 
-/** Where a message has names of tensors: in fields of its own, and in messages inside it. */
+/** Fields of a message that hold names of tensors, and its messages that do. */
 type NamesOf = () => Readonly<Record<number, 'name' | NamesOf>>;
 
 const NODE: NamesOf = () => ({ 1: 'name', 2: 'name', 5: ATTRIBUTE });
@@ -15,7 +15,7 @@ const VALUE: NamesOf = () => ({ 1: 'name' });
 const SPARSE: NamesOf = () => ({ 1: TENSOR });
 
 /**
- * A NodeProto with other names for its tensors, those in its bodies included; every other byte is as it was.
+ * Returns a NodeProto with renamed tensors, including tensors in its bodies. Every other byte stays.
  * @param message the node's message, without tag and length
  * @throws {OnnxError} `malformed`
  */
