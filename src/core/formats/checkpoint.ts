@@ -18,7 +18,7 @@ export type Setting = number | boolean | string | readonly number[];
 export interface FrontCandidate {
 	readonly weight: CheckpointTensor;
 	readonly bias: CheckpointTensor | undefined;
-	/** Axis of the weight whose size is the number of output channels (divided by `groups` if transposed). */
+	/** Axis of the output channels in the weight; a transposed convolution has channels / groups there. */
 	readonly outputAxis: 0 | 1;
 	/** Groups of a transposed convolution, derived from the shapes; undefined if the output axis is 0. */
 	readonly groups: number | undefined;

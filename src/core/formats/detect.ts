@@ -13,7 +13,7 @@ export type DetectedFormat =
 	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
 	| { readonly kind: 'other'; readonly is: string };
 
-/** Bytes that suffice to tell the formats apart; a zip archive needs its directory, too. */
+/** Bytes read to recognize a format. A zip archive needs its directory as well. */
 const HEAD_BYTES = 512;
 
 const ZIP = 'PK\x03\x04';
@@ -39,6 +39,19 @@ const OPENVINO =
 const PICKLE =
 	'a Python pickle that torch.save did not write: load it in Python and save the state_dict with torch.save';
 const CORE_ML = 'a Core ML model, which cannot be read here: open the PyTorch or ONNX model that it was made from';
+
+/** Zip archives without a reader, by the name of an entry. */
+const ARCHIVES: readonly { readonly entry: RegExp; readonly is: string }[] = [
+	{
+		entry: /(^|\/)(archive_format|serialized_exported_program\.json)$/,
+		is: 'a program of torch.export, which cannot be read here: save the state_dict of the model with torch.save',
+	},
+	{
+		entry: /(^|\/)(model\.json|attributes\.pkl)$/,
+		is: 'a TorchScript file of a version before 1.4: load and save it with a newer PyTorch first',
+	},
+	{ entry: /\.npy$/, is: 'an archive of NumPy arrays, not a model' },
+];
 
 /**
  * Decides the format of a file by its content; the name plays no part.
@@ -97,18 +110,10 @@ function detectZip(archive: ZipArchive): DetectedFormat {
 	if (archive.has('config.json') && archive.has('model.weights.h5')) {
 		return { kind: 'keras' };
 	}
-	if (archive.names.some((name) => name.endsWith('model.json') || name.endsWith('attributes.pkl'))) {
-		return {
-			kind: 'other',
-			is: 'a TorchScript file of a version before 1.4: load and save it with a newer PyTorch first',
-		};
-	}
-	if (archive.names.some((name) => name.endsWith('.npy'))) {
-		return { kind: 'other', is: 'an archive of NumPy arrays, not a model' };
-	}
+	const is = ARCHIVES.find(({ entry }) => archive.names.some((name) => entry.test(name)))?.is;
 	return {
 		kind: 'other',
-		is: 'a zip archive without a model that can be read here: unpack it and open the model in it',
+		is: is ?? 'a zip archive without a model that can be read here: unpack it and open its model',
 	};
 }
 

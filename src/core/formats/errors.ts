@@ -15,7 +15,7 @@ export type CheckpointErrorCode =
 	/** A well-formed file without a tensor. */
 	| 'no-tensors';
 
-/** Failure of reading a checkpoint. The message is one sentence: the problem, its place, the next step. */
+/** Failure of reading a checkpoint. The message is a sentence: the problem, its place, the next step. */
 export class CheckpointError extends Error {
 	override readonly name = 'CheckpointError';
 	readonly code: CheckpointErrorCode;

@@ -5,23 +5,23 @@
 export interface CheckpointLimits {
 	/** Bytes of a safetensors header. The reference implementation's own limit. */
 	readonly headerBytes: number;
-	/** Tensors of one file, and entries of its metadata. Mixtures of experts have 100,000. */
+	/** Tensors of a file, and entries of its metadata. Mixtures of experts have 100,000. */
 	readonly tensors: number;
-	/** Bytes of one name. Paths of nested modules reach a few hundred. */
+	/** Bytes of a name. Paths of nested modules reach a few hundred. */
 	readonly nameBytes: number;
 	/** Dimensions of a tensor. PyTorch stops at 64. */
 	readonly rank: number;
-	/** Bytes of one tensor in memory, and of the part of a storage that its strides span. */
+	/** Bytes of a tensor in memory, and of the part of a storage that its strides span. */
 	readonly tensorBytes: number;
-	/** Entries of a zip archive: one a storage. */
+	/** Entries of a zip archive. Each storage is an entry. */
 	readonly zipEntries: number;
 	/** Bytes of a zip's central directory: about 80 an entry. */
 	readonly zipDirectoryBytes: number;
-	/** Bytes of one pickle. A tensor takes about 150. */
+	/** Bytes of a pickle. A tensor takes about 150. */
 	readonly pickleBytes: number;
-	/** Opcodes of one pickle. A tensor takes about 40. */
+	/** Opcodes of a pickle. A tensor takes about 40. */
 	readonly pickleOperations: number;
-	/** References to containers, objects and texts in one pickle, about 60 bytes each. A tensor takes about 15. */
+	/** References to containers, objects and texts in a pickle, about 60 bytes each. A tensor takes about 15. */
 	readonly pickleRecords: number;
 	/** Entries of a pickle's memo. A tensor takes about 9. */
 	readonly pickleMemo: number;
@@ -29,7 +29,7 @@ export interface CheckpointLimits {
 	readonly pickleStack: number;
 	/** Marks on a pickle's stack at the same time: containers inside containers. */
 	readonly pickleMarks: number;
-	/** Bytes of one integer. Python's own are unlimited; the largest in checkpoints are states of random generators. */
+	/** Bytes of an integer. Python's own are unlimited; the largest in checkpoints are states of random generators. */
 	readonly integerBytes: number;
 	/** Containers between the root of a checkpoint and a tensor. Module trees reach about 20. */
 	readonly treeDepth: number;

@@ -17,7 +17,7 @@ export interface OpenOptions {
 }
 
 /**
- * Reads the structure of a checkpoint of any format; values of tensors stay in the file, nothing is executed.
+ * Reads the structure of a checkpoint of any format. Values of tensors stay in the file, and no code in it is executed.
  * @throws {CheckpointError} for a file that is not a readable checkpoint
  * @throws {OnnxError} `io` from the source
  */

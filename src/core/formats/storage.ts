@@ -1,6 +1,6 @@
 import type { ByteSource } from '../onnx/source.js';
 
-/** Bytes that one or more tensors view. Nothing is read before `read` is called. */
+/** Bytes that tensors view. They stay in the file until `read` is called. */
 export interface Storage {
 	/** Length in bytes, as the container declares it. */
 	readonly bytes: number;

@@ -33,9 +33,9 @@ export interface ViewDescription {
 	readonly dtype: DataTypeName;
 	readonly dims: readonly number[];
 	readonly storage: Storage;
-	/** In elements, from the first one of the storage. */
+	/** In elements, from the start of the storage. */
 	readonly offset: number;
-	/** In elements, one an axis. */
+	/** In elements, by axis. */
 	readonly strides: readonly number[];
 }
 
@@ -129,7 +129,7 @@ export function elementCount(dims: readonly number[]): number {
 	return dims.includes(0) ? 0 : product(dims);
 }
 
-/** Returns the largest element index of a view, counted from its first element. `strides`: elements, one an axis. */
+/** Returns the largest element index of a view, counted from its first element. `strides`: in elements, by axis. */
 export function lastIndex(dims: readonly number[], strides: readonly number[]): number {
 	return dims.reduce((sum, dim, axis) => sum + (dim - 1) * (strides[axis] ?? 0), 0);
 }
@@ -159,7 +159,7 @@ function checkSize(bytes: number, { name }: CheckpointTensor, limit: number): vo
 interface Gathering {
 	readonly dims: readonly number[];
 	readonly strides: readonly number[];
-	/** Bytes of one element. */
+	/** Bytes of an element. */
 	readonly size: number;
 	/** Bytes of the result. */
 	readonly length: number;

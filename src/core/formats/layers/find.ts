@@ -1,3 +1,4 @@
+import { failure, type Result, success } from '../../result.js';
 import type { CheckpointLayer, CheckpointModule, LayerWithoutStatistics, NamedTensors } from '../checkpoint.js';
 import type { CheckpointTensor, UnreadableTensor } from '../tensor.js';
 import { createFrontFinder } from './front.js';
@@ -25,7 +26,7 @@ const LAYER_NAME = /(^|_)bn\d*$|batch_?norm/i;
 /** Sentences about modules that are not read as layers. */
 const MAX_LEFT_OUT = 5;
 
-/** One module: its tensors by the last segment of their names. */
+/** Tensors of a module by the last segment of their names. */
 type Members = Map<string, CheckpointTensor>;
 
 /** Finds the batch normalizations among named tensors: modules with a running mean and a running variance. */
@@ -36,10 +37,10 @@ export function findLayers(named: NamedTensors): FoundLayers {
 	const bare: Omit<CheckpointLayer, 'front'>[] = [];
 	for (const [name, leaves] of members) {
 		const layer = readLayer(name, leaves, modules.get(name));
-		if (typeof layer === 'string') {
-			leftOut.push(layer);
+		if (layer?.ok) {
+			bare.push(layer.value);
 		} else if (layer) {
-			bare.push(layer);
+			leftOut.push(`"${name}" was left out, because ${layer.reason}.`);
 		}
 	}
 	const findFront = createFrontFinder(named, bare, modules);
@@ -71,19 +72,19 @@ function pick(members: Members, names: readonly string[]): CheckpointTensor | un
 	return undefined;
 }
 
-/** Returns the layer, a sentence that says why the module is not read as one, or undefined if it has no statistics. */
+/** Returns the layer, or why the module is left out; undefined for a module without statistics. */
 function readLayer(
 	name: string,
 	members: Members,
 	module: CheckpointModule | undefined,
-): Omit<CheckpointLayer, 'front'> | string | undefined {
+): Result<Omit<CheckpointLayer, 'front'>> | undefined {
 	const mean = pick(members, LEAVES.mean);
 	const variance = pick(members, LEAVES.variance);
 	if (!mean || !variance) {
 		return undefined;
 	}
 	if (module?.className.includes('InstanceNorm')) {
-		return `"${name}" is an ${module.className}, not a batch normalization, and was left out.`;
+		return failure(`it is an ${module.className}, not a batch normalization`);
 	}
 	const gamma = pick(members, LEAVES.gamma);
 	const beta = pick(members, LEAVES.beta);
@@ -93,10 +94,10 @@ function readLayer(
 	);
 	if (odd) {
 		const shapes = `"${odd.name}" has shape [${odd.dims.join(', ')}] beside a mean of shape [${mean.dims.join(', ')}]`;
-		return `"${name}" was left out, because ${shapes}.`;
+		return failure(shapes);
 	}
 	const epsilon = module?.settings.get('eps');
-	return {
+	return success({
 		name,
 		channels,
 		gamma,
@@ -106,7 +107,7 @@ function readLayer(
 		batchesTracked: pick(members, LEAVES.batchesTracked),
 		epsilon: typeof epsilon === 'number' ? epsilon : undefined,
 		className: module?.className,
-	};
+	});
 }
 
 function findWithoutStatistics(

@@ -17,7 +17,7 @@ interface Weight {
 	readonly module: string;
 	/** Position among all tensors. */
 	readonly position: number;
-	/** Layers whose statistics come earlier. */
+	/** Layers with statistics at earlier positions. */
 	readonly layersBefore: number;
 }
 
@@ -76,7 +76,7 @@ function listWeights(
 	return weights;
 }
 
-/** Returns weights near a position: earlier ones, the nearest first; later ones as well if the order is by name. */
+/** Returns weights near a position: earlier weights, the nearest first; then later weights if the order is by name. */
 function nearWeights(weights: readonly Weight[], position: number, order: NamedTensors['order']): readonly Weight[] {
 	const split = firstAfter(weights, position);
 	const earlier = weights.slice(Math.max(0, split - MAX_WEIGHTS), split).reverse();

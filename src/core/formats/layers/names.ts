@@ -93,7 +93,7 @@ function compareDigits(a: string, b: string): number {
 	return x.length - y.length || (x < y ? -1 : x > y ? 1 : 0);
 }
 
-/** Sorts a module's own parts before modules whose names it begins. */
+/** Sorts "a.b" before "a2": the parts of a module come before modules with longer names. */
 function rank(code: number): number {
 	return code === 0x2e ? -1 : code;
 }

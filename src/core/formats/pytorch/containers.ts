@@ -14,7 +14,7 @@ const NO_ENTRIES: Entries = new Map();
 
 const DICTIONARIES = new Set(['OrderedDict', 'defaultdict', 'Counter']);
 
-/** Returns the entries of a dictionary or of an object that behaves as one; undefined for other values. */
+/** Returns the entries of a dictionary or of an object like OrderedDict; undefined for other values. */
 export function entriesOf(value: PickleValue | undefined): Entries | undefined {
 	if (value instanceof PickleDict) {
 		return value.entries;
@@ -65,12 +65,12 @@ export function numbersOf(value: PickleValue | undefined): readonly number[] | u
 	return short && items.every((item) => typeof item === 'number') ? items : undefined;
 }
 
-/** torch.Size is pickled as a call with one tuple. */
+/** torch.Size is pickled as a call with a tuple. */
 function sizeOf(object: PickleObject): readonly PickleValue[] | undefined {
 	return classOf(object)?.name === 'Size' ? itemsOf(object.args[0]) : undefined;
 }
 
-/** Entries by the list of pairs that they were made of, because many objects may share one list. */
+/** Entries by the list of pairs behind them. Many objects may share a list. */
 const pairs = new WeakMap<object, Entries>();
 
 function pairsOf(value: PickleValue | undefined): Entries {

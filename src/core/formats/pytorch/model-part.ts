@@ -25,12 +25,12 @@ interface Candidate extends ModelPart {
 	readonly values: NamedValues;
 }
 
-/** Parts listed beside the chosen one. Optimizers hold a dictionary of tensors for every parameter. */
+/** Rival parts that are listed. Optimizers hold a dictionary of tensors for every parameter. */
 const MAX_OTHERS = 20;
 
 const STATISTICS = /(^|\.)(running_mean|moving_mean)$/;
 
-/** Keys under which averaged weights are kept: the ones that training scripts evaluate and export. */
+/** Keys of averaged weights, which training scripts evaluate and export. */
 const AVERAGED = /(^|_)ema(_|$)/i;
 
 /**
@@ -64,7 +64,7 @@ interface Visit {
 	readonly path: readonly string[];
 }
 
-/** Visits every container once, level by level, so that cycles and repeated containers cost nothing. */
+/** Visits every container once, level by level, so that cycles and repeated containers end. */
 function findCandidates(root: PickleValue, context: Context): readonly Candidate[] {
 	const candidates: Candidate[] = [];
 	const seen = new Set<PickleValue>([root]);
@@ -127,7 +127,7 @@ function isAveraged({ path }: Candidate): boolean {
 	return path.some((key) => AVERAGED.test(key));
 }
 
-/** Parts without BN layers are worth a mention only if the chosen one has none either. */
+/** Returns true for a part worth a mention. Parts without BN layers are rivals only of a part without BN layers. */
 function isRival(candidate: Candidate, chosen: Candidate): boolean {
 	return candidate.layers > 0 || (chosen.layers === 0 && candidate.tensors > 1);
 }

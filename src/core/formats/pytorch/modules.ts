@@ -5,7 +5,7 @@ import { attributesOf, classOf, type Entries, entriesOf, numbersOf } from './con
 import { PickleObject, type PickleValue } from './pickle/values.js';
 import type { TensorReader } from './rebuild.js';
 
-/** Tensors of one part of a file by name, still as values of the pickle, and the modules around them. */
+/** Tensors of a part of a file by name, still as values of the pickle, and the modules around them. */
 export interface NamedValues {
 	readonly tensors: ReadonlyMap<string, PickleObject>;
 	readonly modules: readonly CheckpointModule[];
@@ -20,7 +20,7 @@ const SETTINGS = new Set([
 	...['output_padding', 'padding_mode', 'in_features', 'out_features'],
 ]);
 
-/** Numbers in a list that is kept as a setting: one an axis. */
+/** Length of a list that is kept as a setting, for example a stride by axis. */
 const MAX_SETTING_LENGTH = 8;
 
 export interface CollectContext {
@@ -65,7 +65,7 @@ export function isScriptModule(value: PickleValue): value is PickleObject {
 	return value instanceof PickleObject && classOf(value)?.module.startsWith('__torch__') === true;
 }
 
-/** Returns the tensors of a dictionary whose keys are their names. */
+/** Returns the tensors of a dictionary that maps names to tensors. */
 export function collectStateDict(entries: Entries, { reader, work }: CollectContext): NamedValues {
 	work.spend(entries.size);
 	const tensors = new Map<string, PickleObject>();
@@ -93,7 +93,7 @@ class ModuleCollector {
 	readonly #tensors = new Map<string, PickleObject>();
 	readonly #modules: CheckpointModule[] = [];
 	readonly #classes = new Map<string, string>();
-	/** Modules still to be visited, the next one last. */
+	/** Modules still to be visited, in reverse order. */
 	readonly #pending: Visit[] = [];
 
 	constructor(context: CollectContext) {

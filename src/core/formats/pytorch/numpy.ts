@@ -22,7 +22,7 @@ const TYPES: Readonly<Record<string, DataTypeName>> = {
 };
 
 /**
- * Reads a pickled NumPy array, whose elements are inside the pickle.
+ * Reads a pickled NumPy array. Its elements are inside the pickle.
  * @returns undefined if the object is not an array
  */
 export function readArray(object: PickleObject): Result<Omit<ViewDescription, 'name'>> | undefined {

@@ -25,7 +25,7 @@ export interface PytorchOptions {
 	readonly part?: readonly string[];
 }
 
-/** Builds the checkpoint of a pickle, whatever container it came in. @throws {CheckpointError} `no-tensors`, `limit` */
+/** Builds the checkpoint of a pickle from any container. @throws {CheckpointError} `no-tensors`, `limit` */
 export async function buildCheckpoint(
 	source: ByteSource,
 	{ format, root, storages, complete }: OpenedPickle,

@@ -16,7 +16,7 @@ export interface StorageFinder {
 /** Functions that take (storage, offset, size, stride, …). */
 const FROM_STORAGE = new Set(['_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3']);
 
-/** Functions and classes whose first argument is the tensor itself. */
+/** Functions and classes with the tensor itself as their first argument. */
 const WRAPPERS = new Set([
 	'_rebuild_parameter',
 	'_rebuild_parameter_with_state',

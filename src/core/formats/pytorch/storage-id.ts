@@ -7,9 +7,9 @@ import { type PersistentId, PickleGlobal } from './pickle/values.js';
 /** A storage as the pickle refers to it. */
 export interface StorageId {
 	readonly key: string;
-	/** Element type; undefined for quantized storages and for UntypedStorage, whose elements are bytes. */
+	/** Element type; undefined for quantized storages and for UntypedStorage, which counts bytes. */
 	readonly dtype: DataTypeName | undefined;
-	/** Bytes of one element. */
+	/** Bytes of an element. */
 	readonly elementBytes: number;
 	/** Bytes of the whole storage. */
 	readonly bytes: number;

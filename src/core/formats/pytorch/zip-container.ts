@@ -15,7 +15,7 @@ import { addScriptEpsilon } from './script-epsilon.js';
 const MAX_WORD_BYTES = 64;
 
 /**
- * Reads an archive of torch.save (since version 1.6) or torch.jit.save: "data.pkl" and one entry a storage.
+ * Reads an archive of torch.save (since version 1.6) or torch.jit.save: "data.pkl", and an entry for each storage.
  * @throws {CheckpointError}
  */
 export async function readZipCheckpoint(

@@ -18,7 +18,7 @@ const STORED = 0;
 const DEFLATED = 8;
 const ENCRYPTED = 1;
 
-/** A zip archive whose entries are read on demand. */
+/** A zip archive. Entries are read on demand. */
 export class ZipArchive {
 	readonly #source: ByteSource;
 	readonly #inflate: Inflate;

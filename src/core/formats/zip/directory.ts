@@ -91,7 +91,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
 	return { count, offset, length };
 }
 
-/** Finds the last end record whose comment ends with the file; a comment may contain the signature as well. */
+/** Finds the end record with a comment that ends with the file, because a comment may contain the signature as well. */
 function findEnd(tail: DataView): number | undefined {
 	for (let at = tail.byteLength - END_BYTES; at >= 0; at--) {
 		if (tail.getUint32(at, true) === END && at + END_BYTES + tail.getUint16(at + 20, true) === tail.byteLength) {

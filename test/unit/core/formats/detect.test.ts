@@ -43,6 +43,11 @@ const OTHERS: readonly [string, Uint8Array, RegExp][] = [
 	['Core ML', concat([0x08, 0x05, 0x12, 0x90, 0x02, 0x0a, 0x10], new Uint8Array(40)), /Core ML/],
 	['a NumPy archive', buildZip({ entries: [{ name: 'arr_0.npy' }] }), /NumPy/],
 	['old TorchScript', buildZip({ entries: [{ name: 'x/model.json' }] }), /TorchScript/],
+	[
+		'a torch.export program',
+		buildZip({ entries: [{ name: 'm/archive_format' }, { name: 'm/models/model.json' }] }),
+		/torch\.export/,
+	],
 	['another zip', buildZip({ entries: [{ name: 'readme.txt' }] }), /zip archive/],
 	['an empty zip', buildZip({ entries: [] }), /zip archive/],
 	['another pickle', concat([0x80, 4, 0x95], little(20, 8), new Uint8Array(40)), /pickle/],

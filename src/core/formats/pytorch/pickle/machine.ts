@@ -17,7 +17,7 @@ const STOP = 0x2e;
 const MAX_PROTOCOL = 5;
 
 /**
- * Reads one pickle of protocol 0 to 5 as data. Classes and functions stay names, calls become records.
+ * Reads a pickle of protocol 0 to 5 as data. Classes and functions stay names, calls become records.
  * Format: CPython's Lib/pickletools.py.
  * @throws {CheckpointError} `truncated` if the bytes end before STOP; `malformed`, `limit` or `unsupported`
  */

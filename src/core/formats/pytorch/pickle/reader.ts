@@ -45,7 +45,7 @@ export class PickleReader {
 		return this.#view.getFloat64(this.#take(8), false);
 	}
 
-	/** Reads a length of 8 bytes; one beyond 2^53 is longer than any file. */
+	/** Reads a length of 8 bytes. Lengths beyond 2^53 are rounded, but longer than any file. */
 	length64(): number {
 		return Number(this.#view.getBigUint64(this.#take(8), true));
 	}

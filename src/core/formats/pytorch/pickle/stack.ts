@@ -95,7 +95,7 @@ export class PickleStack {
 		}
 	}
 
-	/** Remembers the topmost value under an index, or under the next free one. */
+	/** Remembers the topmost value under an index, by default the next free index. */
 	memoize(index = this.#memoized): void {
 		if (index >= this.#limits.pickleMemo) {
 			throw this.#limit('a larger memo', 'pickleMemo');
