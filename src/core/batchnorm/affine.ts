@@ -7,10 +7,9 @@ export interface Affine {
 }
 
 /**
- * Effective scale and shift in float64 (arXiv 1502.03167, algorithm 2, line 11; ONNX BatchNormalization).
- *
- * All arrays have the same length: C, or C * D1 * … * Dn for a per-activation layer. IEEE rules carry through: a
- * negative variance + epsilon gives NaN, a zero one an infinity, as the runtime would compute.
+ * Computes effective scale and shift in float64 (arXiv 1502.03167, algorithm 2, line 11; ONNX BatchNormalization). All
+ * arrays have the same length: C, or C * D1 * … * Dn for a per-activation layer. IEEE rules apply: a negative variance
+ * + epsilon gives NaN and a zero sum an infinity, as in the runtime.
  * @throws {RangeError} when the lengths differ: a caller's mistake, never a property of a file.
  */
 export function affine(
@@ -36,9 +35,9 @@ export function affine(
 }
 
 /**
- * Scale and shift as onnxruntime's CPU kernel computes them (batch_norm.h), every step rounded to float32: with them its
- * output is round(round(x * scale) + shift) to the last bit wherever neither the compiler fused the two steps nor the
- * processor approximates square roots. Lengths as for {@link affine}.
+ * Computes scale and shift as onnxruntime's CPU kernel does (batch_norm.h), with every step rounded to float32. The
+ * kernel's output is then round(round(x * scale) + shift) to the last bit, unless the compiler fused the two steps or
+ * the processor approximates square roots. Lengths as for {@link affine}.
  */
 export function runtimeAffine(
 	gamma: ArrayLike<number>,

@@ -39,8 +39,10 @@ import { type Affine, affine } from './affine.js';
 export interface RoundingBound {
 	/** |y_runtime - y_reference| <= slope[c] * |x| + offset[c] for every element x of channel c. */
 	readonly slope: Float64Array;
-	/** Infinity (and the slope 0, so that x = 0 makes no NaN) where scale or shift is not finite in the arithmetic type: no
-	 * bound exists, compare the kind (NaN, infinity, sign) instead. */
+	/**
+	 * Infinity (with slope 0, so that x = 0 gives no NaN) if scale or shift is not finite in the arithmetic type. No
+	 * bound exists then; compare the kind (NaN, infinity, sign) instead.
+	 */
 	readonly offset: Float64Array;
 }
 
@@ -53,7 +55,7 @@ function compounded(factors: number, u: number): number {
 	return ku < 1 ? ku / (1 - ku) : Number.POSITIVE_INFINITY;
 }
 
-/** Magnitudes that a bound depends on, one of each a channel. */
+/** Magnitudes that a bound depends on, arrays of shape (channels). */
 interface Magnitudes {
 	/** 0 where no separate gamma takes part. */
 	readonly gamma: Float64Array;
@@ -62,9 +64,9 @@ interface Magnitudes {
 	readonly mean: Float64Array;
 }
 
-/*
- * Loops over arrays, without an object a channel: a model has layers for milliseconds only, in which V8 optimises little,
- * and some ten thousand channels.
+/**
+ * Loops over arrays without an object per channel. A model has layers for milliseconds only, too short for V8 to
+ * optimize, and some ten thousand channels.
  */
 
 function magnitudesOf({ gamma, scale, shift, mean }: AffineParameters): Magnitudes {
@@ -94,7 +96,7 @@ function addArithmeticErrors({ slope, offset }: RoundingBound, channels: Magnitu
 	}
 }
 
-/** What a last rounding to a narrower type makes of errors. */
+/** Adds the last rounding to a narrower type. */
 function narrow({ slope, offset }: RoundingBound, { scale, shift }: Magnitudes, format: FloatFormat): void {
 	const { unitRoundoff: u, tiny } = format;
 	for (let c = 0; c < slope.length; c++) {
@@ -133,8 +135,8 @@ function affineOf({ gamma, beta, mean, variance, epsilon }: BoundParameters): Af
 }
 
 /**
- * The bound of an inference-mode layer whose data, and so the output, are of `dtype`; the last argument is what follows from
- * the first, where it is known already.
+ * Returns the bound of an inference-mode layer with data and output of `dtype`. The last argument follows from the
+ * first and saves computing it again.
  */
 export function inferenceBound(
 	parameters: BoundParameters,
@@ -149,7 +151,7 @@ export function inferenceBound(
 export interface AffineParameters {
 	readonly scale: ArrayLike<number>;
 	readonly shift: ArrayLike<number>;
-	/** Both left out where a decomposed layer's constants cannot be told apart: it computes x * s + t only. */
+	/** Gamma and beta are absent if a decomposed layer's constants cannot be separated: it computes x * s + t only. */
 	readonly gamma?: ArrayLike<number>;
 	readonly mean?: ArrayLike<number>;
 }
@@ -218,7 +220,7 @@ export function trainingBound(parameters: BoundParameters, batch: BatchShape, dt
 	return bound;
 }
 
-/** rho: how much 1 / sqrt(v) can change, relatively, when v is off by `error` and never below `floor`. */
+/** rho: largest relative change of 1 / sqrt(v) for a v that is off by `error` and at least `floor`. */
 function scaleChange(v: number, error: number, floor: number): number {
 	const growth = Math.sqrt(v / Math.max(v - error, floor)) - 1;
 	const shrinkage = 1 - Math.sqrt(v / (v + error));

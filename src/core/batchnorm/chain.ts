@@ -3,7 +3,7 @@ import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Dimension, Node } from '../onnx/model.js';
 import type { LayerContext } from './place.js';
 
-/** One element-wise step y = x op constant, with one value of the constant for each channel. */
+/** An element-wise step y = x op constant, with a value of the constant per channel. */
 export interface Step {
 	readonly op: string;
 	/** Name of the tensor that the step works on. */
@@ -45,7 +45,7 @@ export async function matchChain(scope: Scope, node: Node, context: LayerContext
 	return last.op === 'Mul' ? { centre: undefined, scales: [last], shift, x: last.x } : undefined;
 }
 
-/** The step that makes this one's x, if nothing else reads it. */
+/** Returns the step that computes this step's x, if no other node reads x. */
 async function previous(scope: Scope, step: Step, context: LayerContext): Promise<Step | undefined> {
 	const node = scope.producer(step.x);
 	const alone = scope.consumers(step.x).length === 1 && !scope.isOutput(step.x);
@@ -71,7 +71,10 @@ async function stepOf(scope: Scope, node: Node, context: LayerContext): Promise<
 	return undefined;
 }
 
-/** Shape of a tensor that may be constant; evaluated only where the structure does not tell it. */
+/**
+ * Returns the shape of a tensor that may be constant. Evaluates the tensor only if the structure does not give the
+ * shape.
+ */
 async function constantShape(
 	scope: Scope,
 	name: string,
@@ -85,9 +88,12 @@ async function constantShape(
 	return tensor?.dims;
 }
 
-/** Whether a shape, broadcast against data of `rank`, has more than one element along axis 1 and none elsewhere. */
+/**
+ * True if a shape, broadcast against data of `rank`, has more than one element along axis 1 and a single element along
+ * all other axes.
+ */
 function isPerChannel(dims: readonly Dimension[], rank: number | undefined, axis: number | undefined): boolean {
-	// Without a known rank only a full shape (1, C, 1 …) tells which axis is meant.
+	// Without a known rank only a full shape (1, C, 1 …) shows which axis is meant.
 	const full = rank ?? (dims.length > 2 && dims[0] === 1 ? dims.length : undefined);
 	if (full === undefined || full < 2 || dims.length > full) {
 		return false;

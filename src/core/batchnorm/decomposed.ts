@@ -5,12 +5,15 @@ import type { BatchNormLayer, Parameter } from './layer.js';
 import { type LayerContext, placeOf } from './place.js';
 import { separate } from './separate.js';
 
-/** Layers that end in a per-channel scale and shift of their own, which are theirs and no batch normalization. */
+/**
+ * Operators that end in a per-channel scale and shift of their own. These belong to them and are no batch
+ * normalization.
+ */
 const NORMALIZATIONS: ReadonlySet<string> = new Set([
 	...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization'],
 	...['MeanVarianceNormalization', 'LpNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization', 'LRN'],
 ]);
-/** Pixels have up to four channels: scale and shift on an input with so few is how images are prepared. */
+/** Maximum number of channels of an image. Scale and shift on such an input prepare the image. */
 const IMAGE_CHANNELS = 4;
 
 /**
@@ -58,7 +61,7 @@ export async function findDecomposed(
 	};
 }
 
-/** Whether scale and shift on this tensor are more likely something else than a batch normalization. */
+/** True if scale and shift on this tensor are more likely ordinary arithmetic than a batch normalization. */
 function isOrdinary(scope: Scope, name: string, channels: number): boolean {
 	let definition = scope.lookup(name);
 	if (definition.kind !== 'node') {

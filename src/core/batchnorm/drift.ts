@@ -3,7 +3,7 @@ import type { Finding, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels } from '../text/sentences.js';
 
-/** A layer's running statistics and those of the batch that was run through it. */
+/** A layer's running statistics and the statistics of a batch that was run through it. */
 export interface DriftSubject {
 	readonly parameters: Pick<LayerParameters, 'mean' | 'variance'>;
 	/** Per channel over (N, spatial), variance biased. */
@@ -14,16 +14,21 @@ export interface DriftSubject {
 }
 
 export interface DriftThresholds {
-	/** Smallest drift worth a word, in running standard deviations (of the mean) or as half a log ratio (of the variance):
-	 * 0.25 moves an activation by a quarter of its usual range. */
+	/**
+	 * Smallest drift that is reported, in running standard deviations (of the mean) or as half a log ratio (of the
+	 * variance). 0.25 moves an activation by a quarter of its usual range.
+	 */
 	readonly least: number;
-	/** Standard errors of N images beyond which a single channel is looked at: 4, about 6 in 100,000 of normal data. */
+	/**
+	 * Standard errors of N images beyond which a single channel is reported. 4 corresponds to about 6 in 100,000 of
+	 * normal data.
+	 */
 	readonly standardErrors: number;
 }
 
 export const DEFAULT_DRIFT_THRESHOLDS: DriftThresholds = { least: 0.25, standardErrors: 4 };
 
-/** How far the batch lies from the running statistics, channel by channel, each with the sign of the change. */
+/** Distance of the batch from the running statistics, with the sign of the change. Arrays of shape (channels). */
 export interface Drift {
 	/** (batch mean - mean) / sqrt(variance + epsilon): in running standard deviations. */
 	readonly shift: Float64Array;
@@ -31,7 +36,7 @@ export interface Drift {
 	readonly spread: Float64Array;
 }
 
-/** Epsilon keeps channels small whose variance it rules. */
+/** Epsilon keeps the drift small in channels whose variance it dominates. */
 export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'images'>): Drift {
 	const running = (c: number) => parameters.variance[c] + epsilon;
 	return {
@@ -41,38 +46,44 @@ export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'imag
 }
 
 /**
- * One standard error of either for normal data, by chance alone. The noise is that of N images, not of N * H * W pixels:
- * pixels of one image are correlated, and an image is the independent sample. One image says nothing about the variance.
+ * Returns the standard error of each measure for normal data. The noise is that of N images, not of N * H * W pixels:
+ * pixels of an image are correlated, and the image is the independent sample. A single image shows nothing about the
+ * variance.
  */
 export function samplingNoise(images: number): { readonly shift: number; readonly spread: number } {
 	return { shift: 1 / Math.sqrt(images), spread: 1 / Math.sqrt(2 * (images - 1)) };
 }
 
 /**
- * A single image may lie this many standard deviations off: what max(z - 1, 0) of a normal z does once in 100,000. By
- * that much over N it takes the mean along.
+ * Deviation that a single image may reach, in standard deviations: max(z - 1, 0) of a normal z reaches it once in
+ * 100,000. It moves the mean by this much over N.
  */
 const OUTLIER = 12;
 
-/** Kurtosis of an image's share in the variance that is allowed for: channels that one image in 50 turns on have it. */
+/** Allowed kurtosis of an image's share in the variance: a channel that is active in one image of 50 has it. */
 const KURTOSIS = 50;
 
-/** Fewer images tell nothing about a channel's variance: below the first not that it grew, below the second (where none
- * of the rare images that carry it need be among them) not that it shrank. */
+/**
+ * Minimum number of images for a statement about a channel's variance. Fewer than `grown` cannot show growth. Fewer
+ * than `shrunk` cannot show shrinkage, because the rare images that carry the variance may be missing.
+ */
 const LEAST_IMAGES = { grown: 32, shrunk: 1024 };
 
 /** The same of half of a layer's channels at once. */
 const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
 
-/** Shares of the standard errors that half of the channels have to be off by: chance rarely takes so many along. */
+/**
+ * Share of the standard errors that half of the channels must exceed. Chance rarely moves so many channels in one
+ * direction.
+ */
 const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
 
 /** Channels of which a median says something. */
 const LEAST_CHANNELS = 4;
 
 /**
- * What chance may do to a channel whose data have heavy tails, as the activations of networks do: few images then carry
- * most of mean and variance. Infinity where that many images tell nothing.
+ * Returns the drift that chance may cause in a channel with heavy-tailed data, such as activations of networks, where
+ * few images carry most of mean and variance. Infinity if the number of images is too small to show drift.
  */
 export function chanceLimits(
 	images: number,
@@ -83,14 +94,14 @@ export function chanceLimits(
 	return { shift, spread: images < LEAST_IMAGES.grown ? Number.POSITIVE_INFINITY : Math.log1p(relative) / 2 };
 }
 
-/** What a channel has to be off by to be told. */
+/** Drift that a channel must exceed to be reported. */
 interface Limits {
 	readonly shift: number;
 	readonly grown: number;
 	readonly shrunk: number;
 }
 
-/** For a channel by itself: {@link chanceLimits}, and beyond the scatter of the layer's other channels. */
+/** Returns the limits for a single channel: {@link chanceLimits}, and the scatter of the layer's other channels. */
 function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
 	const chance = chanceLimits(images, standardErrors);
 	const limit = Math.max(least, chance.spread, standardErrors * scatter(spread));
@@ -102,8 +113,8 @@ function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors 
 }
 
 /**
- * Where half of the channels or more are off the same way, less is needed of each. A median is not moved by what heavy
- * tails do: they make the variance of a few channels larger and that of most smaller.
+ * Returns the lower limits that apply if at least half of the channels drift in one direction. Heavy tails do not move
+ * a median: they increase the variance of a few channels and decrease that of most.
  */
 function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
 	const never = Number.POSITIVE_INFINITY;
@@ -121,7 +132,7 @@ function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: D
 	};
 }
 
-/** Of the finite values; 0 of none. */
+/** Returns the median of the finite values; 0 if there are none. */
 function signedMedian(values: Float64Array): number {
 	const sorted = values.filter(Number.isFinite).sort();
 	return sorted[sorted.length >> 1] ?? 0;
@@ -134,7 +145,7 @@ function scatter(values: Float64Array): number {
 	return finite.length < LEAST_CHANNELS ? 0 : 1.4826 * medianMagnitude(finite.map((value) => value - middle));
 }
 
-/** Whether the running statistics fit the data: {@link driftOf} against what chance does to that many images. */
+/** Reports drift: {@link driftOf} beyond the drift that chance causes with that many images. */
 export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIFT_THRESHOLDS): Finding[] {
 	const { batch, images } = subject;
 	const drift = driftOf(subject);

@@ -17,11 +17,10 @@ const DEFAULT_EPSILON = Math.fround(1e-5);
 const DEFAULT_MOMENTUM = Math.fround(0.9);
 
 /**
- * Every normalization layer of a model in graph order: BatchNormalization of any opset, and chains of elementary
- * operators that amount to one (kind "decomposed"), in the main graph, in bodies of If, Loop and Scan, and in
- * model-local functions, there once for each call.
- *
- * Reads the parameters, and nothing else, from `access`. A parameter that cannot be had is part of the answer.
+ * Finds every normalization layer of a model, in graph order: BatchNormalization of any opset, and equivalent chains of
+ * elementary operators (kind "decomposed"). Searches the main graph, the bodies of If, Loop and Scan, and model-local
+ * functions, there once per call. Reads only the parameters from `access`. A parameter that cannot be read is part of
+ * the answer.
  * @throws {OnnxError} `limit` when function calls multiply without end, `io` when the file cannot be read any more.
  */
 export async function findLayers(model: Model, access: TensorAccess): Promise<BatchNormLayer[]> {
@@ -66,8 +65,8 @@ async function readLayer(scope: Scope, node: Node, context: LayerContext): Promi
 }
 
 /**
- * Whether the node normalizes with the batch's own statistics. Opset 14 says so with training_mode; from 7 to 13 a node
- * with more than one output was a training node; before that, is_test (0 by default) said it was not.
+ * Returns "training" if the node normalizes with the batch's statistics. Opset 14 states it as training_mode; from 7 to
+ * 13 a node with more than one output trains; before that, is_test (0 by default) switches training off.
  */
 function readMode(scope: Scope, node: Node): BatchNormLayer['mode'] {
 	const opset = scope.opset();
@@ -80,12 +79,12 @@ function readMode(scope: Scope, node: Node): BatchNormLayer['mode'] {
 	return training ? 'training' : 'inference';
 }
 
-/** Up to opset 8, spatial = 0 asked for statistics of every activation (c, h, w) instead of every channel. */
+/** Up to opset 8, spatial = 0 requests statistics per activation (c, h, w) instead of per channel. */
 function readAxes(scope: Scope, node: Node): BatchNormLayer['axes'] {
 	return scope.opset() < 9 && scope.attribute(node, 'spatial')?.i === 0 ? 'activation' : 'channel';
 }
 
-/** C: from the parameters, which have it as their first (in channel mode: only) dimension, else from X's axis 1. */
+/** Returns C from the parameters' first (in channel mode: only) dimension, else from axis 1 of X. */
 function countChannels(parameters: readonly Parameter[], axes: BatchNormLayer['axes'], axis1: unknown): number {
 	const known = parameters.find((parameter) => parameter.values || parameter.dims.length > 0);
 	if (known && (axes === 'channel' || known.dims.length > 1)) {
@@ -95,7 +94,7 @@ function countChannels(parameters: readonly Parameter[], axes: BatchNormLayer['a
 	return typeof axis1 === 'number' ? axis1 : (known?.dims[0] ?? 0);
 }
 
-/** Where nothing says what X is: up to opset 14 the parameters have its type, later they nearly always do. */
+/** Returns the parameters' type if the type of X is unknown. Up to opset 14 they are the same, later almost always. */
 function dtypeOf(parameters: readonly Parameter[]): Parameter['dtype'] {
 	return parameters.find((parameter) => parameter.dtype !== 'undefined')?.dtype ?? 'unknown';
 }

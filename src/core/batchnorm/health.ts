@@ -5,19 +5,22 @@ import { shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
 
-/** When a channel is worth a word. Units are chosen so that the defaults hold for networks of any scale. */
+/** Thresholds of findings. Their units are chosen so that the defaults hold for networks of any scale. */
 export interface HealthThresholds {
 	/**
-	 * abs(gamma) below this share of the layer's median is "about 0": 1 %, because a channel a hundred times quieter than
-	 * its neighbours is lost in their rounding once the layer is quantized to 8 bits. There is no absolute number: people
-	 * prune by percentile.
+	 * abs(gamma) below this share of the layer's median counts as about 0. Default 1 %: a channel a hundred times quieter
+	 * than its neighbors disappears in their rounding once the layer is quantized to 8 bits. No absolute number exists;
+	 * people prune by percentile.
 	 */
 	readonly deadShare: number;
 	/** Standard deviations that a normalized value is assumed to stay within: 3, as data-free quantization assumes. */
 	readonly sigmas: number;
 	/** variance / epsilon below this: epsilon sets the scale. 1, where both weigh the same. */
 	readonly epsilonRatio: number;
-	/** abs(scale) above this many times the layer's median: 100 leaves the others about one step of an 8-bit range. */
+	/**
+	 * abs(scale) above this many times the layer's median is reported. 100 leaves the other channels about one step of an
+	 * 8-bit range.
+	 */
 	readonly explodingFactor: number;
 }
 
@@ -28,19 +31,19 @@ export const DEFAULT_THRESHOLDS: HealthThresholds = {
 	explodingFactor: 100,
 };
 
-/** What the findings look at. */
+/** Properties of a layer that findings are derived from. */
 export interface HealthSubject {
 	readonly parameters: LayerParameters | null;
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
-	/** Every reader of the layer's output is a ReLU, or cuts at 0 like one. */
+	/** True if every reader of the layer's output is a ReLU, or cuts at 0 like a ReLU. */
 	readonly feedsRelu: boolean;
 	/** A Reshape stands in front of the layer: how instance normalization is written with this operator. */
 	readonly afterReshape: boolean;
 }
 
-/** One layer's parameters, its linear map, and what to hold them against. */
+/** A layer's parameters with its effective scale and the thresholds. */
 interface Examined extends LayerParameters {
 	readonly scale: Float64Array;
 	readonly epsilon: number;
@@ -164,10 +167,10 @@ function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): F
 	];
 }
 
-/** Channels that say nothing: gamma about 0, or always cut off (or never touched) by the ReLU behind the layer. */
+/** Reports channels without information: gamma about 0, or always cut (or never cut) by the ReLU behind the layer. */
 function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Finding[] {
 	const total = gamma.length;
-	// Pruning sets most gammas of some layers to 0: the median of the others tells what is usual.
+	// Pruning sets most gammas of some layers to 0, so the median of the rest is the usual size.
 	const floor = thresholds.deadShare * medianMagnitude(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
 	const still = (c: number) => gamma[c] === 0 || Math.abs(gamma[c]) < floor;
 	const dead = where(beta, (value, c) => still(c) && Math.abs(value) <= floor);

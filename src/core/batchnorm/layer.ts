@@ -3,7 +3,7 @@ import type { Attribute, DataTypeName, Dimension, Graph, Node, TensorRecord } fr
 import type { Origin } from '../onnx/origin.js';
 import type { Affine } from './affine.js';
 
-/** Where one parameter comes from; shown to the user for every parameter. */
+/** Origin of a parameter, shown to the user. */
 export type ParameterOrigin = Origin;
 
 export interface Parameter {
@@ -14,19 +14,19 @@ export interface Parameter {
 	readonly values: Float64Array | null;
 	readonly dims: readonly number[];
 	readonly dtype: DataTypeName;
-	/** One sentence when `values` is null and it is not simply a run-time value. */
+	/** Sentence that explains why `values` is null, unless it is a run-time value. */
 	readonly problem?: string;
 }
 
-/** A BatchNormalization (or its decomposed equivalent) as found in a model, before anything is run. */
+/** A BatchNormalization, or its decomposed equivalent, as found in a model before a run. */
 export interface BatchNormLayer {
-	/** Unique display name: the node's, else one made from its output or position. */
+	/** Unique display name: the node's name, else a name made from its output or position. */
 	readonly name: string;
-	/** '' for the main graph, else path of the subgraph or function call, for example "If_3/then_branch". */
+	/** '' for the main graph, else the path of the subgraph or function call, for example "If_3/then_branch". */
 	readonly graphPath: string;
 	readonly kind: 'batchnorm' | 'decomposed';
 	readonly graph: Pick<Graph, 'nodes'>;
-	/** Where the node's names mean something. */
+	/** Scope of the node's names. */
 	readonly scope: Scope;
 	/** The BatchNormalization, or the last node of a decomposed layer's chain. */
 	readonly node: Node;
@@ -39,22 +39,22 @@ export interface BatchNormLayer {
 	readonly momentum: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
-	/** Channels C; 0 when nothing in the file tells. */
+	/** Number of channels C; 0 if the file does not show it. */
 	readonly channels: number;
 	readonly gamma: Parameter;
 	readonly beta: Parameter;
 	readonly mean: Parameter;
 	readonly variance: Parameter;
-	/** Element type of X where the file tells it. */
+	/** Element type of X, if the file shows it. */
 	readonly dtype: DataTypeName;
 	readonly inputShape: readonly Dimension[] | undefined;
-	/** A decomposed layer's scale and shift, where gamma, beta, mean and variance cannot be told apart. */
+	/** Scale and shift of a decomposed layer whose gamma, beta, mean and variance cannot be separated. */
 	readonly affine?: Affine;
-	/** The node that writes X, which may stand in a graph around this one; null when X is a graph input. */
+	/** Node that writes X, possibly in a graph around this one; null if X is a graph input. */
 	readonly source: Node | null;
 	/** Nodes that read Y. */
 	readonly consumers: readonly Node[];
-	/** Every reader of Y cuts off what is below 0: Relu, or Clip from 0 on. */
+	/** True if every reader of Y cuts values below 0: Relu, or Clip from 0 on. */
 	readonly rectified?: boolean;
 	/** True when Y is an output of its graph. */
 	readonly isGraphOutput: boolean;

@@ -1,12 +1,12 @@
-/** What a layer can be called: its node's own name and the way to the graph that it stands in. */
+/** Sources of a layer's name: its node's name, and the path of the graph that contains it. */
 interface Named {
 	readonly own: string;
 	readonly path: string;
 }
 
 /**
- * Unique display names, stable as long as the file does not change: a node's own name where no other layer has it, else
- * with its path, else with a number.
+ * Returns unique display names, stable as long as the file does not change: a node's name if it is unique, else with
+ * its path, else with a number.
  */
 export function uniqueNames(layers: readonly Named[]): string[] {
 	const uses = new Map<string, number>();
@@ -19,7 +19,7 @@ export function uniqueNames(layers: readonly Named[]): string[] {
 		const base = path !== '' && (uses.get(own) ?? 0) > 1 ? `${path}/${own}` : own;
 		let name = base;
 		for (let number = counters.get(base) ?? 2; taken.has(name) || (name !== own && uses.has(name)); number++) {
-			// A made-up name never takes one that a node has of its own.
+			// A generated name never equals the name of a node.
 			name = `${base} (${number})`;
 			counters.set(base, number + 1);
 		}

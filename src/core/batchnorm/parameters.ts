@@ -12,12 +12,12 @@ export const PARAMETER_NAMES = ['gamma', 'beta', 'mean', 'variance'] as const;
 export type ParameterName = (typeof PARAMETER_NAMES)[number];
 
 /**
- * Parameter values kept for all layers of one model, 128 MB: a tiny file can name one large tensor in every layer.
- * Networks have under a million.
+ * Maximum number of parameter values kept per model, 128 MB, because a tiny file can name a large tensor in every
+ * layer. Networks have under a million.
  */
 const MAX_VALUES = 1 << 24;
 
-/** Resolves the parameters of one model's layers. */
+/** Resolves the parameters of a model's layers. */
 export class ParameterReader {
 	readonly #constants: ConstantResolver;
 	/** Layers that share a tensor share its values. */
@@ -49,7 +49,7 @@ export class ParameterReader {
 	}
 }
 
-/** Returns the values of all four parameters, or one sentence why they are unknown. */
+/** Returns the values of all four parameters, or a sentence that explains why they are unknown. */
 export function parameterValues(layer: Pick<BatchNormLayer, ParameterName>): Result<LayerParameters> {
 	const { gamma, beta, mean, variance } = layer;
 	if (gamma.values && beta.values && mean.values && variance.values) {
@@ -78,7 +78,7 @@ function runTimeWords(origin: ParameterOrigin): string {
 	return origin.kind === 'runtime' ? `computed by ${origin.operator}` : 'an input of the graph';
 }
 
-/** Where the parameters come from, in words: one phrase where all four agree, else one for each kind. */
+/** Describes the origin of the parameters: a single phrase if all four agree, else a phrase per kind. */
 export function describeOrigins(layer: Pick<BatchNormLayer, ParameterName>): string {
 	const groups = new Map<string, string[]>();
 	for (const name of PARAMETER_NAMES) {

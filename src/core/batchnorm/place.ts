@@ -6,14 +6,14 @@ import { typeName } from '../onnx/types.js';
 import type { BatchNormLayer } from './layer.js';
 import type { ParameterReader } from './parameters.js';
 
-/** What finding layers shares between those of one model. */
+/** State that the search shares between the layers of a model. */
 export interface LayerContext {
 	readonly constants: ConstantResolver;
 	readonly parameters: ParameterReader;
 	readonly shapes: ShapeInference;
 }
 
-/** What a layer of either kind knows from where it stands: `node` writes its output, `input` is its X. */
+/** Describes a layer's surroundings in the graph. `node` writes its output, and `input` is its X. */
 export function placeOf(scope: Scope, node: Node, input: string, shapes: ShapeInference) {
 	const output = node.outputs[0] ?? '';
 	const definition = scope.lookup(input);
@@ -35,7 +35,7 @@ export function placeOf(scope: Scope, node: Node, input: string, shapes: ShapeIn
 	};
 }
 
-/** Of two descriptions of one shape the one with more fixed dimensions. */
+/** Returns the description of a shape with more fixed dimensions. */
 function moreKnown(a: BatchNormLayer['inputShape'], b: BatchNormLayer['inputShape']): BatchNormLayer['inputShape'] {
 	const fixed = (shape: BatchNormLayer['inputShape']) => shape?.filter((dim) => typeof dim === 'number').length ?? -1;
 	return fixed(b) > fixed(a) ? b : a;

@@ -2,8 +2,8 @@ import type { ConstantResolver } from '../onnx/graph/constants.js';
 import type { BatchNormLayer } from './layer.js';
 
 /**
- * Whether nothing below 0 gets past a layer's readers: every one of them is a Relu, or a Clip from 0 on (ReLU6, as
- * exporters write it).
+ * True if a layer's readers pass no value below 0: every reader is a Relu, or a Clip from 0 on (ReLU6, as exporters
+ * write it).
  * @throws {OnnxError} `io`
  */
 export async function isRectified(

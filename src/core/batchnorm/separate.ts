@@ -5,7 +5,7 @@ import type { BatchNormLayer, Parameter } from './layer.js';
 import type { LayerContext } from './place.js';
 import { type SplitDeviation, type SplitScale, splitDeviation, splitScale, splitShift } from './split-scale.js';
 
-/** What a decomposed layer is made of, as far as its constants tell. */
+/** Parameters of a decomposed layer, as far as its constants show them. */
 type Parts = Pick<BatchNormLayer, 'gamma' | 'beta' | 'mean' | 'variance' | 'epsilon' | 'affine'>;
 
 export interface Separated {
@@ -25,8 +25,8 @@ const NOT_SEPARABLE =
 	'The layer is written as elementary operators with folded constants: its scale and shift are known, but gamma, beta, mean and variance cannot be told apart.';
 
 /**
- * gamma, beta, mean, variance and epsilon of a chain whose constants are still expressions of them; else scale and shift
- * alone, with what else is known (the mean of a chain that begins with x - mean).
+ * Separates gamma, beta, mean, variance and epsilon of a chain whose constants are still expressions of them. Otherwise
+ * returns scale and shift with the known parameters (the mean of a chain that begins with x - mean).
  */
 export async function separate(
 	scope: Scope,

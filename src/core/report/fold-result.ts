@@ -22,12 +22,12 @@ export interface FoldResult {
 	readonly version: typeof FOLD_VERSION;
 	/** The model that was read. */
 	readonly model: string;
-	/** The file that was written; null: nothing could be folded, and nothing was written. */
+	/** The written file; null if no layer could be folded and no file was written. */
 	readonly written: { readonly path: string; readonly bytes: number } | null;
 	/** Together every layer of the model, each list in graph order. */
 	readonly folded: readonly FoldedLayer[];
 	readonly kept: readonly KeptLayer[];
-	/** Both models run on the same input. A mismatch is never the result: such a file is not written. */
+	/** Comparison of both models' outputs on the same input. Never a mismatch, because such a file is not written. */
 	readonly outputs: OutputComparison;
 }
 

@@ -34,14 +34,14 @@ export { ReportError } from './decode.js';
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 export type JsonObject = { readonly [key: string]: JsonValue };
 
-/** Layers in one report: the largest published networks have under a thousand. */
+/** Maximum number of layers in a report. The largest published networks have under a thousand. */
 const MAX_LAYERS = 20_000;
-/** Findings of one layer, inputs of one run and the like: a handful in practice. */
+/** Maximum number of findings of a layer, inputs of a run, and similar lists. A handful is usual. */
 const MAX_ENTRIES = 1_000;
 
 /**
- * The report as plain JSON: typed arrays become arrays, NaN and infinities the strings "NaN", "Infinity", "-Infinity",
- * absent fields stay absent. `JSON.stringify` of the result loses nothing but the sign of a zero.
+ * Encodes a report as plain JSON. Typed arrays become arrays; NaN and infinities become the strings "NaN", "Infinity",
+ * "-Infinity"; absent fields stay absent. `JSON.stringify` of the result loses only the sign of a zero.
  */
 export function encodeReport(report: Report): JsonObject {
 	return encodeObject(report);
@@ -175,8 +175,8 @@ const body = record<Report>({
 });
 
 /**
- * Reads a report that came as JSON (already parsed) from a file, a notebook or another process. Unknown fields are
- * ignored; everything known is checked, including that the arrays of a layer fit each other.
+ * Parses a report from JSON that came from a file, a notebook or another process. Ignores unknown fields and checks all
+ * known ones, including that the arrays of a layer have matching lengths.
  * @param path where `value` sits in a larger document, for messages.
  * @throws {ReportError}
  */

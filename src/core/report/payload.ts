@@ -2,7 +2,7 @@ import { fail, isObject, list, nullable, oneOf, optional, ReportError, real, rec
 import { parseReport } from './json.js';
 import type { Report } from './types.js';
 
-/** A layer as a framework holds it. `gamma` and `beta` are null or absent where it learns none (affine=False). */
+/** A layer as a framework holds it. `gamma` and `beta` are null or absent without learned values (affine=False). */
 export interface ParameterLayer {
 	readonly name: string;
 	readonly gamma?: Float64Array | null;
@@ -10,20 +10,20 @@ export interface ParameterLayer {
 	readonly mean: Float64Array;
 	readonly variance: Float64Array;
 	readonly epsilon: number;
-	/** Of no effect at inference. */
+	/** Has no effect at inference. */
 	readonly momentum?: number;
 }
 
-/** What a notebook output of our MIME type can hold. */
+/** Content of a notebook output of our MIME type. */
 export type Payload =
 	| { readonly kind: 'report'; readonly report: Report }
-	/** Checked to be an object; whoever draws a comparison parses it. */
+	/** Checked to be an object only. The code that draws the comparison parses it. */
 	| { readonly kind: 'comparison'; readonly comparison: Readonly<Record<string, unknown>> }
 	| { readonly kind: 'parameters'; readonly layers: readonly ParameterLayer[] }
 	/** Absolute, or relative to the notebook. */
 	| { readonly kind: 'model'; readonly path: string };
 
-/** Layers of one payload: as many as a report may have. */
+/** Maximum number of layers in a payload, as in a report. */
 const MAX_LAYERS = 20_000;
 
 const kind = record({ kind: oneOf('report', 'comparison', 'parameters', 'model') });

@@ -3,23 +3,23 @@
  * remembers it, the engine follows it.
  */
 
-/** By what is usual; "0..1" is mean 0 and deviation 1, "none" leaves 0 to 255. */
+/** Presets of mean and standard deviation. "0..1" is mean 0 and deviation 1, "none" leaves 0 to 255. */
 export const NORMALIZATION_PRESETS = ['imagenet', '0..1', '-1..1', 'none'] as const;
 
-/** A mean and a standard deviation for each channel (or one for all), in units of a pixel's full scale. */
+/** Mean and standard deviation for each channel (or a single pair for all), in units of a pixel's full scale. */
 export interface FreeNormalization {
 	readonly mean: readonly number[];
 	readonly deviation: readonly number[];
 }
 
-/** How the pixels of an image become numbers. */
+/** Conversion of an image's pixels to numbers. */
 export type Normalization = (typeof NORMALIZATION_PRESETS)[number] | FreeNormalization;
 
-/** Of made-up floating values: standard normal, or uniform between 0 and 1. */
+/** Distributions of random floating-point values: standard normal, or uniform between 0 and 1. */
 export const DISTRIBUTIONS = ['normal', 'uniform'] as const;
 export type Distribution = (typeof DISTRIBUTIONS)[number];
 
-/** What is absent is left to settings and defaults. */
+/** Choices for a run. Settings and defaults apply to absent fields. */
 export interface RunChoices {
 	/** Value for an unknown first dimension. */
 	readonly batch?: number;
@@ -36,11 +36,11 @@ export interface RunChoices {
 export interface RunnableInput {
 	readonly name: string;
 	readonly dtype: string;
-	/** A symbol, or '' where nothing is stated; undefined: rank unknown. */
+	/** Shape with a number, a symbol, or '' for an unstated size; undefined if the rank is unknown. */
 	readonly shape: readonly (number | string)[] | undefined;
 }
 
-/** How a model is run, and what can be chosen about it: what a form shows. */
+/** Content of the run options: current choices and available inputs. */
 export interface RunForm {
 	readonly inputs: readonly (RunnableInput & {
 		/** Paths of files and folders; none: seeded random values. */
@@ -49,9 +49,9 @@ export interface RunForm {
 	/** Names of the sizes that the model leaves open, beside the batch. */
 	readonly dimensions: readonly string[];
 	readonly choices: RunChoices;
-	/** From the settings, for what is not chosen; the budget in megabytes. */
+	/** Settings that apply to absent choices. The budget is in megabytes. */
 	readonly defaults: { readonly batch: number; readonly seed: number; readonly memoryBudget: number };
-	/** false: models are not run in this workspace until the user says that it can be trusted. */
+	/** False in an untrusted workspace, where models are not run. */
 	readonly trusted: boolean;
 }
 
@@ -60,15 +60,14 @@ export const RUN_LIMITS = { batch: 2 ** 20, size: 2 ** 31 - 1, seed: 2 ** 32 - 1
 
 export const MEGABYTE = 2 ** 20;
 
-/** Bytes of captured tensors held at a time, unless somebody says otherwise. */
+/** Default limit for captured tensors held at a time, in bytes. */
 export const DEFAULT_MEMORY_BUDGET = 512 * MEGABYTE;
 
 /** Far more than a model has inputs and axes, and than a pixel has channels. */
 const MOST = { dimensions: 1000, nameLength: 2000, channels: 64 } as const;
 
 /**
- * The sizes that a run may be told beside the batch, by the names that it knows them by: the symbol, or the place of
- * an axis without one.
+ * Returns the open sizes of a run other than the batch, by name: the symbol, or the place of an axis without a symbol.
  */
 export function openDimensions(inputs: readonly RunnableInput[]): string[] {
 	const names = inputs.flatMap(({ name, shape = [] }) =>
@@ -81,7 +80,7 @@ export function openDimensions(inputs: readonly RunnableInput[]): string[] {
 
 const isKnown = (size: number | string): boolean => typeof size === 'number' && size >= 0;
 
-/** Reads a preset, or MEAN/DEVIATION with one or three numbers each ("0.5,0.5,0.5/0.2"); undefined for anything else. */
+/** Parses a preset, or MEAN/DEVIATION with one or three numbers each ("0.5,0.5,0.5/0.2"); undefined for other text. */
 export function parseNormalization(text: string): Normalization | undefined {
 	const preset = NORMALIZATION_PRESETS.find((known) => known === text);
 	if (preset !== undefined) {
@@ -92,14 +91,14 @@ export function parseNormalization(text: string): Normalization | undefined {
 	return fits(mean) && fits(deviation) && rest.length === 0 && !deviation.includes(0) ? { mean, deviation } : undefined;
 }
 
-/** Comma-separated; empty when one of them is none. */
+/** Parses comma-separated numbers; returns an empty list if a part is no number. */
 function parseNumbers(text: string): readonly number[] {
 	const numbers = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
 	return numbers.every(Number.isFinite) ? numbers : [];
 }
 
 /**
- * Reads choices that come from a page or from storage, where another version or anyone may have written them.
+ * Parses choices from a page or from storage, which may come from another version or from anyone.
  * @returns undefined when any part of it is not what it must be.
  */
 export function parseRunChoices(value: unknown): RunChoices | undefined {
@@ -118,7 +117,7 @@ export function parseRunChoices(value: unknown): RunChoices | undefined {
 	return Object.values(choices).includes(undefined) ? undefined : (choices as RunChoices);
 }
 
-/** Nothing for what is absent; undefined under its name for what cannot be read. */
+/** Returns no field for an absent value, and undefined under its name for an unreadable one. */
 function optional<T>(name: string, value: unknown, parse: (value: unknown) => T | undefined) {
 	return value === undefined ? {} : { [name]: parse(value) };
 }

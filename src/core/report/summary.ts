@@ -7,8 +7,8 @@ const MAX_NAMED = 3;
 const MAX_FINDINGS = 5;
 
 /**
- * The answer at the top: how many layers, whether the runtime computes what the file says, what stands out. One sentence,
- * its parts separated by semicolons, true at every stage of an inspection.
+ * Returns the answer at the top of every surface: number of layers, correctness of the runtime, findings. A single
+ * sentence with parts separated by semicolons, true at every stage of an inspection.
  */
 export function answer(report: Report): string {
 	const { layers } = report;
@@ -24,7 +24,7 @@ function verdict({ layers, run }: Report): string {
 		layers.filter((layer) => layer.recompute.status === status);
 	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];
 	const checked = matching.length + wrong.length;
-	// Before all else: a run that ends early takes nothing of what it has found.
+	// Comes first, because a run that ends early does not change its results.
 	if (wrong.length > 0) {
 		const still = pending.length > 0 ? ' so far' : '';
 		return `${wrong.length} of ${checked} recomputed${still} differ${wrong.length === 1 ? 's' : ''} from what the runtime computed (${named(wrong)})`;
@@ -60,8 +60,8 @@ const NORMALIZED_WITH: Readonly<Record<Exclude<Normalization['verdict'], 'cannot
 };
 
 /**
- * By which method the layers' outputs were made, judged by the data alone: a sentence or two, '' where none was judged.
- * Where the data cannot tell, the first reason follows.
+ * Returns a sentence or two about the method behind the layers' outputs, judged by the data alone; '' if none was
+ * judged. An undecided layer adds the first reason.
  */
 export function normalizationLine({ layers }: Report): string {
 	const judged = layers.flatMap(({ normalization }) => normalization ?? []);
@@ -87,7 +87,7 @@ function named(layers: readonly LayerReport[]): string {
 	return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** Warnings and errors only: what is merely worth knowing stands in the table. A mismatch is part of the verdict. */
+/** Returns clauses for warnings and errors. Notes stand in the table only, and a mismatch is part of the verdict. */
 function findingClauses(layers: readonly LayerReport[]): string[] {
 	const clauses = FINDING_CODES.flatMap((code) => {
 		const { clause } = findingWords({ code });

@@ -2,8 +2,9 @@ import type { FindingKey } from './findings.js';
 import type { Severity } from './severity.js';
 
 /**
- * The report: what every surface (page, notebook, terminal, CI) speaks. Its JSON form is fixed by contract; in memory,
- * per-channel numbers are Float64Array and non-finite scalars are numbers. json.ts converts, strictly both ways.
+ * The report: the data behind every surface (page, notebook, terminal, CI). Its JSON form is fixed by contract. In
+ * memory, per-channel numbers are Float64Array and non-finite scalars are numbers. json.ts converts strictly in both
+ * directions.
  */
 
 export const REPORT_FORMAT = 'batchnorm-lens.report';
@@ -16,7 +17,7 @@ export interface Finding extends FindingKey {
 	 * finding concerns the whole layer.
 	 */
 	readonly channels: readonly number[];
-	/** One sentence for users, with the numbers. */
+	/** Sentence for users, with the numbers. */
 	readonly message: string;
 }
 
@@ -45,20 +46,23 @@ export interface LayerParameters {
 
 export interface Recompute {
 	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
-	/** Why it was skipped, or what differs: one sentence. */
+	/** Sentence: the reason for skipping, or the difference found. */
 	readonly reason?: string;
-	/** Skipped because the run led past the layer, by another branch or no iteration: there was nothing to check. */
+	/**
+	 * Set if the run did not reach the layer, because of another branch or no iteration, so that no check was possible.
+	 */
 	readonly cause?: 'not-taken';
 	/**
-	 * The most that any element of the runtime's output is off by. The largest difference itself where something is above its
-	 * bound; otherwise an upper limit, above it by a few units in the last place of scale * x or shift at most (VerifyResult in kernel/types.ts).
+	 * Largest error of any element of the runtime's output. If an element exceeds its bound, this is the largest
+	 * difference itself. Otherwise it is an upper limit, at most a few units in the last place of scale * x or shift
+	 * above the largest difference (VerifyResult in kernel/types.ts).
 	 */
 	readonly maxAbs?: number;
 	/** Largest difference relative to the recomputed value of the same element. */
 	readonly maxRel?: number;
 	/** Largest difference in units in the last place of the output's dtype, at the recomputed value. */
 	readonly maxUlp?: number;
-	/** True: every output is, to the last bit, what float32 arithmetic makes of scale and shift in float32. */
+	/** True if every output equals, to the last bit, the result of float32 arithmetic with scale and shift in float32. */
 	readonly bitExact?: true;
 	/** The rounding error that dtype and operation allow: the largest of the per-element bounds. */
 	readonly bound?: number;
@@ -80,44 +84,49 @@ export interface BatchStatistics {
 	readonly mean: ChannelValues;
 	/** Biased: divided by `count`. */
 	readonly variance: ChannelValues;
-	/** Of the `count` values, how many are NaN or infinite and left out of mean and variance; absent where none are. */
+	/**
+	 * Per channel: number of NaN and infinite values among the `count` values, which mean and variance leave out. Absent
+	 * if there are none.
+	 */
 	readonly nonFinite?: ChannelValues;
 }
 
 /**
- * What a normalization takes its mean and variance over: `location` N and C, `activation` N, `channel` N and the spatial
- * axes (methods 1, 2 and 3), all of the batch itself; `running`: stored statistics instead.
+ * Axes of a normalization's mean and variance: `location` N and C, `activation` N, `channel` N and the spatial axes
+ * (methods 1, 2 and 3), all of the batch; `running`: stored statistics instead.
  */
 export type NormalizationMethod = 'location' | 'activation' | 'channel' | 'running';
 
-/** Which method turned the layer's input into its output, judged by the tensors of the (first) run alone. */
+/** Method that turned the layer's input into its output, judged by the tensors of the (first) run alone. */
 export interface Normalization {
 	/** `none`: no method explains the output. */
 	readonly verdict: NormalizationMethod | 'none' | 'cannot-tell';
-	/** Why it cannot be told: one sentence. */
+	/** Sentence that explains why the method is unknown. */
 	readonly reason?: string;
 	/** Every method that was asked about, in the order of their numbers, `running` last. */
 	readonly methods: readonly {
 		readonly method: NormalizationMethod;
-		/** How many means, and variances, it has. */
+		/** Number of means, and of variances. */
 		readonly statistics: number;
 		/** m': values of the batch behind each of them; absent for `running`. */
 		readonly effectiveBatch?: number;
-		/** Deviation of the output from this method's, as a share of the output's standard deviation within channels. */
+		/**
+		 * Deviation of the output from this method's output, as a share of the output's standard deviation within channels.
+		 */
 		readonly residual?: number;
 	}[];
 	/** Residual that rounding alone may leave. */
 	readonly tolerance?: number;
-	/** How many times larger the best other residual is than the verdict's, or than the tolerance if that is larger. */
+	/** Ratio of the best other residual to the verdict's, or to the tolerance if that is larger. */
 	readonly margin?: number;
-	/** How many values of the output were judged. */
+	/** Number of output values that were judged. */
 	readonly values: number;
 }
 
 export interface LayerReport {
 	/** Unique within the report, stable between runs on the same file. */
 	readonly name: string;
-	/** '' for the main graph, else the path to the subgraph or function, for example "If_3/then_branch". */
+	/** '' for the main graph, else the path of the subgraph or function, for example "If_3/then_branch". */
 	readonly graph: string;
 	/** Name of the tensor that the layer writes. */
 	readonly output: string;
@@ -125,7 +134,7 @@ export interface LayerReport {
 	/** Element type of the data, "unknown" where the file does not say. */
 	readonly dtype: string;
 	readonly opset: number;
-	/** 0 where a decomposed layer's variance and epsilon cannot be told apart. */
+	/** 0 if a decomposed layer's variance and epsilon cannot be separated. */
 	readonly epsilon: number;
 	/** Weight of the old value (ONNX convention); 0 where there is none or it is not known. */
 	readonly momentum: number;
@@ -135,14 +144,17 @@ export interface LayerReport {
 	readonly kind?: 'batchnorm' | 'decomposed';
 	/** The node that feeds the layer; null: a graph input. */
 	readonly source: { readonly op: string; readonly name: string } | null;
-	/** Where the parameters come from, in words: "initializer", "Constant node", "graph input" … */
+	/** Origin of the parameters in words: "initializer", "Constant node", "graph input" … */
 	readonly parametersFrom?: string;
 	/** null when they are not constant, or cannot be read: `parametersReason` says which. */
 	readonly parameters: LayerParameters | null;
 	readonly parametersReason?: string;
 	/** s = gamma / sqrt(variance + epsilon), t = beta - mean * s. */
 	readonly affine: { readonly scale: ChannelValues; readonly shift: ChannelValues } | null;
-	/** Shape of the layer's input, for example [1, 32, 112, 112]: that of the run, or what the file fixes where nothing has run. */
+	/**
+	 * Shape of the layer's input, for example [1, 32, 112, 112]: from the run, or before a run from the file if it fixes
+	 * all sizes.
+	 */
 	readonly inputShape?: readonly number[];
 	readonly recompute: Recompute;
 	readonly batch: BatchStatistics | null;
@@ -163,7 +175,7 @@ export interface RunInput {
 export interface RunSummary {
 	readonly status: 'ok' | 'failed' | 'skipped' | 'pending';
 	readonly reason?: string;
-	/** Of a failed run, whether files or sizes that the user gave were the matter ("input"), or model or runtime ("model"). */
+	/** Cause of a failed run: files or sizes that the user gave ("input"), or model or runtime ("model"). */
 	readonly failedAt?: 'input' | 'model';
 	/** "onnxruntime-node 1.30.0"; '' when it never loaded. */
 	readonly runtime: string;
@@ -179,6 +191,6 @@ export interface Report {
 	/** In graph order, subgraphs included. */
 	readonly layers: readonly LayerReport[];
 	readonly run: RunSummary;
-	/** What concerns the model as a whole. */
+	/** Findings about the model as a whole. */
 	readonly findings: readonly Finding[];
 }

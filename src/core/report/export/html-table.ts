@@ -8,7 +8,7 @@ const MAX_ANSWER = 1000;
 
 const COLUMNS = ['#', 'Layer', 'C', 'Epsilon', 'Running variance', 'Scale', 'Recomputed', 'Findings'];
 
-/** Answer and layers as plain HTML, without scripts and styles: what sites show that know nothing of our outputs. */
+/** Renders answer and layers as plain HTML without scripts and styles, for sites that do not know our outputs. */
 export function toHtmlTable(report: Report): string {
 	const head = COLUMNS.map((title) => `<th>${title}</th>`).join('');
 	const rows = report.layers.map((layer, index) => `<tr>${cells(layer, index).map(cell).join('')}</tr>`);

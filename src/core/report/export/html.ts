@@ -3,14 +3,17 @@ import { encodeReport } from '../json.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';
 
-/** What a page needs to be whole by itself. */
+/** Parts that make an exported page self-contained. */
 export interface PageParts {
 	/** The bundle of src/standalone. */
 	readonly script: string;
 	readonly style: string;
-	/** plotly.js, compressed by gzip, in base64: a third of the plain script, and free of anything that ends an element. */
+	/**
+	 * plotly.js, compressed by gzip, in base64: a third of the plain script's size, and without characters that could end
+	 * an element.
+	 */
 	readonly plotly: string;
-	/** What the content security policy lets run and apply: "sha256-…" of `script` and of plotly.js. */
+	/** Scripts that the content security policy allows: "sha256-…" of `script` and of plotly.js. */
 	readonly scriptHashes: readonly string[];
 	/** "sha256-…" of `style`. */
 	readonly styleHash: string;
@@ -19,8 +22,8 @@ export interface PageParts {
 const MAX_TITLE = 120;
 
 /**
- * The page of a report as one file that a browser opens from disk. Its policy allows the two scripts by their hashes and
- * nothing else, no connection at all: a name that found its way into the markup would still do nothing.
+ * Renders a report as a single HTML file that a browser opens from disk. Its policy allows only the two scripts, by
+ * their hashes, and no connection, so that a name in the markup could not act.
  */
 export function toHtml(report: Report, parts: PageParts): string {
 	const { script, style, plotly, scriptHashes, styleHash } = parts;

@@ -8,7 +8,7 @@ import { type SarifOptions, toSarif } from './sarif.js';
 
 export type ExportFormat = 'json' | 'csv' | 'markdown' | 'sarif' | 'junit' | 'html';
 
-/** Each format's file name ending, without the dot. */
+/** File name extension of each format, without the dot. */
 export const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
 	html: 'html',
 	markdown: 'md',
@@ -20,13 +20,13 @@ export const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
 
 export const FORMATS = Object.keys(EXTENSIONS) as readonly ExportFormat[];
 
-/** What single formats need beside the report. */
+/** Options of individual formats. */
 export interface ExportOptions extends SarifOptions, JunitOptions {
 	/** Asked only for a page: it reads megabytes. */
 	pageParts(): Promise<PageParts>;
 }
 
-/** The report in a format, as the text of a file. Rejects only with what `pageParts` rejects with. */
+/** Renders the report in a format, as the text of a file. Rejects only if `pageParts` rejects. */
 export async function exportReport(report: Report, format: ExportFormat, options: ExportOptions): Promise<string> {
 	switch (format) {
 		case 'json':

@@ -16,8 +16,8 @@ interface Case {
 }
 
 /**
- * The layers as JUnit XML, the dialect that CI systems agree on: one testcase a layer, failed by its findings from
- * `failOn` on, skipped where it could not be recomputed and nothing else is wrong; and one for the model as a whole.
+ * Renders the layers as JUnit XML in the dialect common to CI systems: a testcase per layer, failed by findings from
+ * `failOn` on, skipped if it could not be recomputed and has no finding; and a testcase for the model as a whole.
  */
 export function toJunit(report: Report, { failOn }: JunitOptions): string {
 	const fails = ({ severity }: Finding) => failOn !== 'never' && severityRank(severity) >= severityRank(failOn);
@@ -49,7 +49,7 @@ function modelCase({ run, findings }: Report, fails: (finding: Finding) => boole
 function layerCase(layer: LayerReport, index: number, fails: (finding: Finding) => boolean): Case {
 	const { recompute, findings } = layer;
 	const reason = recompute.status === 'skipped' ? (recompute.reason ?? 'It was not recomputed.') : undefined;
-	// The index keeps cases apart whose names were shortened to the same.
+	// The index distinguishes cases whose shortened names are equal.
 	return testcase('layers', `${index} ${layer.name}`, {
 		failed: findings.filter(fails),
 		noted: findings.filter((one) => !fails(one)),
@@ -60,7 +60,7 @@ function layerCase(layer: LayerReport, index: number, fails: (finding: Finding) 
 interface Outcome {
 	readonly failed: readonly Finding[];
 	readonly noted: readonly Finding[];
-	/** Why it was not checked. */
+	/** Reason for a skipped check. */
 	readonly reason: string | undefined;
 }
 

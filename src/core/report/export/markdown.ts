@@ -19,13 +19,15 @@ const COLUMNS = [
 	'Bound',
 ];
 
-/** The report as GitHub-flavoured Markdown that is also readable as it is: answer, table of layers, findings, run. */
+/**
+ * Renders the report as GitHub-flavored Markdown that is also readable as text: answer, table of layers, findings, run.
+ */
 export function toMarkdown(report: Report): string {
 	const { head, layers, details } = markdownParts(report);
 	return `${[head, layers, details].filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-/** The same in parts, for where something else goes in between; '' for what there is nothing to say about. */
+/** Renders the same in parts, so that other content can stand between them; '' for an empty part. */
 export function markdownParts(report: Report): {
 	readonly head: string;
 	readonly layers: string;
@@ -86,7 +88,7 @@ function findingLine({ severity, code: rule, message }: Finding, layer: string):
 	return `- ${weight} ${code(rule)}: ${layer === '' ? '' : `${code(layer)}: `}${prose(message)}`;
 }
 
-/** Why layers of this verdict have it, each reason once, with how many layers it concerns. */
+/** Lists the reasons of layers with this verdict, each reason once, with the number of layers. */
 function reasonsOf(verdict: Recompute['status'], title: string, layers: readonly LayerReport[]): string[] {
 	const reasons = new Map<string, number>();
 	for (const { recompute } of layers) {
@@ -109,8 +111,8 @@ function runLine({ run }: Report): string {
 }
 
 /**
- * A string of the model: inside of a code span nothing is markup, HTML or a link. What could end the span or the table's
- * cell is written as \uXXXX.
+ * Formats a string of the model as a code span, in which markup, HTML and links are inactive. Characters that could end
+ * the span or the table's cell become \uXXXX.
  */
 function code(text: string): string {
 	const safe = visible(shorten(text, MAX_NAME)).replace(/[`|]/g, escapeUnicode);
@@ -122,8 +124,8 @@ function escapeUnicode(character: string): string {
 }
 
 /**
- * A sentence of ours that quotes the model. Words that a renderer could take for an address (also without a scheme:
- * example.com) become code, all other punctuation that Markdown knows is escaped.
+ * Formats a sentence of ours that quotes the model. Words that a renderer could take for an address (also without a
+ * scheme: example.com) become code, and all other punctuation of Markdown is escaped.
  */
 function prose(text: string): string {
 	return visible(shorten(text, MAX_SENTENCE))

@@ -6,10 +6,12 @@ import type { LayerReport, Report } from '../types.js';
 import { toHtmlTable } from './html-table.js';
 import { markdownParts } from './markdown.js';
 
-/** Notebooks are kept in version control and opened whole: characters of JSON that an output may have. */
+/**
+ * Maximum length of an output, in characters of JSON, because notebooks are kept in version control and opened whole.
+ */
 const MAX_OUTPUT = 2_000_000;
 
-/** What is left out of an output that would be too large, the least missed first. */
+/** Parts left out of an output that would be too large, the least important first. */
 const REDUCTIONS: readonly { readonly what: string; readonly apply: (layer: LayerReport) => LayerReport }[] = [
 	{
 		what: 'the recompute error of each channel',
@@ -24,9 +26,9 @@ const REDUCTIONS: readonly { readonly what: string; readonly apply: (layer: Laye
 ];
 
 /**
- * A notebook (nbformat 4.5, as text) that holds the report: the answer, an output that the renderer draws, with a table
- * beside it for sites that show notebooks without it, and what was found. Numbers have nine digits, enough to tell any two
- * float32 apart.
+ * Renders the report as a notebook (nbformat 4.5, as text): the answer, an output that the renderer draws with a table
+ * beside it for sites without the renderer, and the findings. Numbers have nine digits, enough to distinguish any two
+ * float32 values.
  */
 export function toNotebook(report: Report): string {
 	const { payload, omitted } = fit(report);
@@ -71,7 +73,7 @@ function fit(report: Report): { readonly payload: JsonObject; readonly omitted: 
 			return { payload: JSON.parse(json), omitted };
 		}
 	}
-	// Thousands of layers: what is left cannot be made smaller, and a table of them is still there.
+	// With thousands of layers the output cannot be reduced further; the table of layers remains.
 	return { payload: JSON.parse(JSON.stringify({ kind: 'report', report: encodeReport(shown) }, nineDigits)), omitted };
 }
 

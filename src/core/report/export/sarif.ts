@@ -5,7 +5,7 @@ import type { Severity } from '../severity.js';
 import type { Finding, Report } from '../types.js';
 
 export interface SarifOptions {
-	/** The model as a URI reference; relative ones are resolved against the checkout by CI systems. */
+	/** The model as a URI reference. CI systems resolve relative references against the checkout. */
 	readonly uri: string;
 	/** Version of this program, "1.2.3". */
 	readonly version: string;
@@ -16,7 +16,7 @@ const LEVELS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'w
 const MAX_NAME = 300;
 const MAX_MESSAGE = 2000;
 
-/** The findings as SARIF 2.1.0 (OASIS): one run, a rule for each code, a result for each finding. */
+/** Renders the findings as SARIF 2.1.0 (OASIS): a single run, a rule per code, a result per finding. */
 export function toSarif(report: Report, { uri, version }: SarifOptions): JsonObject {
 	const results = [
 		...report.findings.map((finding) => result(finding, '', uri)),
@@ -45,7 +45,7 @@ function driver(version: string): JsonObject {
 	};
 }
 
-/** A model that the runtime refuses still has its findings from the file; that it was not checked must not be silent. */
+/** A model that the runtime refuses still has findings from the file, so the missing check must be visible. */
 function invocation({ run }: Report): JsonObject {
 	if (run.status !== 'failed') {
 		return { executionSuccessful: true };
@@ -57,7 +57,7 @@ function invocation({ run }: Report): JsonObject {
 function result({ code, severity, channels, message }: Finding, layer: string, uri: string): JsonObject {
 	const name = plain(layer, MAX_NAME);
 	const logical: JsonObject = name === '' ? {} : { logicalLocations: [{ name, kind: 'layer' }] };
-	// A binary file has no lines, yet GitHub shows only what names one.
+	// A binary file has no lines, but GitHub shows only results with a line.
 	const physicalLocation = { artifactLocation: { uri }, region: { startLine: 1 } };
 	return {
 		ruleId: code,
@@ -65,7 +65,7 @@ function result({ code, severity, channels, message }: Finding, layer: string, u
 		level: LEVELS[severity],
 		message: { text: escapeMessage(`${name === '' ? '' : `${name}: `}${plain(message, MAX_MESSAGE)}`) },
 		locations: [{ physicalLocation, ...logical }],
-		// All results are on line 1: without a fingerprint of its own GitHub takes those of one rule for the same.
+		// All results are on line 1. Without fingerprints GitHub would merge the results of a rule.
 		partialFingerprints: { primaryLocationLineHash: `${fingerprint(`${code}\n${layer}`)}:1` },
 		properties: { channels },
 	};
