@@ -1,7 +1,7 @@
 import type { LayerReport, Report } from '../core/report/types.js';
 import type { EngineProgress } from '../engine/client.js';
 
-/** What an inspection has told so far: there is a report to show, too, when the runtime takes the engine down with it. */
+/** Collects an inspection's events, so that a report exists even if the runtime crashes the engine. */
 export class CollectedReport {
 	#structure: Report | undefined;
 	readonly #layers = new Map<number, LayerReport>();
@@ -14,7 +14,7 @@ export class CollectedReport {
 		}
 	}
 
-	/** The report of a run that ended so: one sentence; undefined where the model was not even read. */
+	/** Returns the report of a run that ended for this reason, a sentence; undefined if the model was not read. */
 	ended(reason: string): Report | undefined {
 		const recompute = { status: 'skipped', reason: 'Not checked: the run failed.' } as const;
 		return (

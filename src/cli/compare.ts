@@ -61,12 +61,12 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 	};
 }
 
-/** Two networks that have nothing to do with each other: no verdict is no success. */
+/** True for two unrelated networks, for which the missing verdict is a failure. */
 function isForeign({ layers }: Comparison): boolean {
 	return layers.length > 0 && layers.every(({ status }) => status === 'unmatched');
 }
 
-/** Layers decide, and the outputs do: a network whose layers all arrived may be broken elsewhere. */
+/** True if a layer or an output mismatches. A network with correct layers may be broken elsewhere. */
 export function hasMismatch({ summary, outputs }: Comparison): boolean {
 	return summary.mismatch > 0 || outputs?.status === 'mismatch';
 }

@@ -1,2 +1,2 @@
-/** Exit status of what could not be done: CI relies on it. */
+/** Exit status of a failed command. CI relies on it. */
 export const EXIT_FAILED = 2;

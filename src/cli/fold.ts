@@ -63,7 +63,7 @@ export function parseFoldArguments(argv: readonly string[]): FoldArguments {
 	};
 }
 
-/** What was folded, why the rest was not, and how the file was verified. */
+/** Renders the folded layers, the reasons for the rest, and the verification of the file. */
 export function renderFold({ model, written, folded, kept, outputs }: FoldResult): string {
 	const all = folded.length + kept.length;
 	if (all === 0) {

@@ -21,15 +21,15 @@ export interface NamedReport {
 	readonly report: Report;
 }
 
-/** Reports that cannot be merged; the message is one sentence that names the files. */
+/** Reports that cannot be merged. The message is a sentence that names the files. */
 export class MergeError extends Error {
 	override readonly name = 'MergeError';
 }
 
 /**
- * One report of several runs of one model on parts of the data. Count, mean and variance of each layer's input are those
- * of all parts together, exactly (Chan, Golub, LeVeque 1979): up to the rounding of float64 it does not matter how the
- * data were divided. The verdict on a layer is the worst of the parts; whether its statistics have drifted is judged anew.
+ * Merges reports of a model's runs on parts of the data. Count, mean and variance of each layer's input are those of
+ * all parts together, exactly (Chan, Golub, LeVeque 1979): up to rounding of float64 the division of the data does not
+ * matter. The verdict on a layer is the worst of the parts. Drift is judged again on the merged statistics.
  * @param reports at least one
  * @throws {MergeError} when they are not of the same model.
  */
@@ -62,7 +62,8 @@ export function mergeReports(reports: readonly NamedReport[]): Report {
 }
 
 /**
- * Which reports lack statistics that another one has, in a sentence each: what is merged is then not of all the data.
+ * Returns a sentence for each report that lacks statistics which another one has, because the result then does not
+ * cover all data.
  */
 export function missingStatistics(reports: readonly NamedReport[]): string[] {
 	const isKnown = reports[0].report.layers.map((_, index) =>
@@ -78,7 +79,7 @@ export function missingStatistics(reports: readonly NamedReport[]): string[] {
 	});
 }
 
-/** Made-up input says nothing about anybody's data. */
+/** Random input shows nothing about the user's data. */
 function isFromFile({ from }: RunInput): boolean {
 	return !from.startsWith('random ');
 }
@@ -95,7 +96,7 @@ function mergeLayer(parts: readonly LayerReport[], onFiles: boolean): LayerRepor
 		recompute: mergeVerdicts(parts.map(({ recompute }) => recompute)),
 		batch,
 	};
-	// What is not finite in the data is a warning, in the parameters an error.
+	// Values that are not finite are a warning in data and an error in parameters.
 	const isOfData = ({ code, severity }: Finding) => code === 'non-finite' && severity === 'warning';
 	const own = first.findings.filter((finding) => !needsRun(finding.code) && !isOfData(finding));
 	const data = dataHealth(batch?.count ?? 0, batch?.nonFinite);
@@ -144,7 +145,7 @@ function momentsOf({ count, mean, variance, nonFinite }: BatchStatistics): Momen
 	};
 }
 
-/** N of all parts, where they agree in everything else. */
+/** Returns the shape with the N of all parts, if they agree in every other size. */
 function mergeShapes(shapes: readonly (readonly number[] | undefined)[]): readonly number[] | undefined {
 	const [first] = shapes;
 	const inner = (shape: readonly number[] | undefined) => shape?.slice(1).join();
@@ -154,7 +155,10 @@ function mergeShapes(shapes: readonly (readonly number[] | undefined)[]): readon
 	return [shapes.reduce((total, shape) => total + (shape?.[0] ?? 0), 0), ...first.slice(1)];
 }
 
-/** A mismatch anywhere is one; a part that was not checked leaves the layer unchecked, one that led past it does not. */
+/**
+ * A mismatch in any part is a mismatch. A part that was not checked leaves the layer unchecked, unless its run did not
+ * reach the layer.
+ */
 function mergeVerdicts(all: readonly Recompute[]): Recompute {
 	const through = all.filter(({ cause }) => cause !== 'not-taken');
 	const parts = through.length > 0 ? through : all;

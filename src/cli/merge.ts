@@ -9,7 +9,7 @@ import { MergeError, mergeReports, missingStatistics, type NamedReport } from '.
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { UsageError } from './usage.js';
 
-/** `batchnorm-lens merge`: prints one report of several; resolves to the exit code. */
+/** Runs `batchnorm-lens merge`: prints several reports as a single one. Resolves to the exit code. */
 export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	const { files, output, failOn } = parseMergeArguments(argv);
 	const reports: NamedReport[] = [];
@@ -47,7 +47,7 @@ export function parseMergeArguments(argv: readonly string[]): MergeArguments {
 	return { files, output: parseOutputOptions(values), failOn: parseFailOn(values['fail-on']) };
 }
 
-/** UTF-8, or the UTF-16 that Windows PowerShell writes when output is redirected; a byte order mark is no part of it. */
+/** Decodes UTF-8, or the UTF-16 that Windows PowerShell writes for redirected output. Drops a byte order mark. */
 function decodeText(bytes: Uint8Array): string {
 	const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
 	return new TextDecoder(isUtf16 ? 'utf-16le' : 'utf-8').decode(bytes);

@@ -12,7 +12,7 @@ import { UsageError } from './usage.js';
 /** "text": tables for people. */
 export type OutputFormat = ExportFormat | 'text';
 
-/** How the report leaves: `--format`, `--json` for short, and `-o`. */
+/** Options for the output: `--format`, `--json` for short, and `-o`. */
 export interface OutputOptions {
 	readonly format: OutputFormat;
 	/** undefined: standard output. */
@@ -33,7 +33,7 @@ export function parseOutputOptions(values: { json?: boolean; format?: string; ou
 	return { format: format as OutputFormat, file };
 }
 
-/** The report was made, but could not be written; the message is one sentence. */
+/** The report could not be written. The message is a sentence. */
 export class OutputError extends Error {
 	override readonly name = 'OutputError';
 }
@@ -64,13 +64,16 @@ async function exported(report: Report, format: ExportFormat, junit: JunitOption
 	});
 }
 
-/** Of this program. */
+/** Returns the version of this program. */
 export async function ownVersion(): Promise<string> {
 	const { version } = JSON.parse(await readFile(path.join(__dirname, '..', 'package.json'), 'utf8'));
 	return version;
 }
 
-/** Below the working directory as a relative reference: CI systems start in the checkout and resolve it against that. */
+/**
+ * Returns a relative reference for a file below the working directory, because CI systems resolve it against the
+ * checkout.
+ */
 function uriReference(file: string): string {
 	const relative = path.relative(process.cwd(), file);
 	return relative.startsWith('..') || path.isAbsolute(relative)

@@ -7,7 +7,7 @@ export interface TerminalProgress {
 	readonly clear: () => void;
 }
 
-/** One line that is overwritten, and only on a terminal: logs and pipes get nothing. */
+/** Shows a line that is overwritten, on terminals only. Logs and pipes stay clean. */
 export function terminalProgress(stream: WriteStream): TerminalProgress {
 	let shown = false;
 	const clear = () => {

@@ -6,7 +6,7 @@ import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatNumber } from '../core/text/numbers.js';
 import { type Column, formatTable } from './text.js';
 
-/** Where the text goes: colour only for a terminal that wants it (https://no-color.org). */
+/** Destination of the text. Colors only for a terminal that wants them (https://no-color.org). */
 export interface Destination {
 	readonly isTTY?: boolean;
 }
@@ -24,7 +24,7 @@ const COLUMNS: readonly Column[] = [
 
 const MAX_NAME = 44;
 
-/** The comparison for people: answer, table, what is wrong with the evidence and what to do, and what was run. */
+/** Renders a comparison as text: answer, table, wrong layers with evidence and advice, and the run. */
 export function renderComparison(comparison: Comparison, destination: Destination): string {
 	const colour = destination.isTTY === true && process.env.NO_COLOR === undefined;
 	const { layers, outputs } = comparison;
@@ -59,7 +59,7 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 	];
 }
 
-/** Layers with one cause that are explained one by one; of more of them only the first is. */
+/** Maximum number of layers per cause that are explained separately. Of more layers only the first is. */
 const MAX_EXPLAINED = 3;
 
 function explanations(layers: readonly LayerComparison[]): string {
@@ -75,7 +75,7 @@ function explanations(layers: readonly LayerComparison[]): string {
 	return explained.join('\n\n');
 }
 
-/** Why a layer is as it is, of how many more the same can be said, and what to do about it. */
+/** Explains a layer with the number of equal layers and the advice. */
 function explain(layer: LayerComparison, more: number): string {
 	const { name, evidence, causes, alternatives } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);

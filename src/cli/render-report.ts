@@ -5,7 +5,7 @@ import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatBytes, formatNumber, formatRange } from '../core/text/numbers.js';
 import { type Column, formatTable } from './text.js';
 
-/** Where the text goes: colour only for a terminal that wants it (https://no-color.org). */
+/** Destination of the text. Colors only for a terminal that wants them (https://no-color.org). */
 export interface Destination {
 	readonly isTTY?: boolean;
 }
@@ -25,7 +25,7 @@ const COLUMNS: readonly Column[] = [
 
 const MAX_NAME = 44;
 
-/** The report for people: answer, table, findings, and what was run. */
+/** Renders a report as text: answer, table, findings, and the run. */
 export function renderReport(report: Report, destination: Destination): string {
 	const colour = destination.isTTY === true && process.env.NO_COLOR === undefined;
 	const { model } = report;
@@ -48,7 +48,7 @@ export function renderReport(report: Report, destination: Destination): string {
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-/** The table of layers; a last column names what is unusual about a layer, where anything is. */
+/** Renders the table of layers. A last column appears if a layer is unusual. */
 function renderLayers(layers: readonly LayerReport[]): string {
 	const forms = layers.map(unusualForm);
 	if (forms.every((form) => form === '')) {
@@ -107,13 +107,13 @@ function findingLine({ severity, code, message }: Finding, layer: string, colour
 	return `  ${word} ${code}: ${layer === '' ? '' : `${visible(layer)}: `}${visible(message)}`;
 }
 
-/** Why parameters are not known or a layer was not checked, or how far it was: each reason once, with how many layers it concerns. */
+/** Lists the reasons for unknown parameters and skipped checks, each reason once, with the number of layers. */
 function renderSkipped(layers: readonly LayerReport[]): string {
 	const reasons = new Map<string, number>();
 	for (const { recompute, parameters, parametersReason } of layers) {
 		const own = [
 			parameters === null ? parametersReason : undefined,
-			// Of a mismatch it is the finding.
+			// For a mismatch the finding states the reason.
 			recompute.status === 'mismatch' ? undefined : recompute.reason,
 		];
 		for (const reason of own.filter((text) => text !== undefined)) {
@@ -125,7 +125,7 @@ function renderSkipped(layers: readonly LayerReport[]): string {
 
 function renderRun({ run }: Report): string {
 	if (run.status !== 'ok') {
-		// A failed run is told on stderr, where it is not lost in a pipe.
+		// The reason of a failed run goes to stderr, where a pipe does not hide it.
 		return run.status === 'failed' ? '' : `${run.reason ?? ''}`;
 	}
 	const inputs = run.inputs.map(

@@ -33,7 +33,7 @@ export interface RunValues {
 
 type RunOptions = Pick<InspectOptions, 'dimensions' | 'random' | 'normalize' | 'memoryBudget' | 'compareOptimized'>;
 
-/** What of it was given; the rest is left to the engine. @throws {UsageError} */
+/** Returns the given options only. The engine chooses the rest. @throws {UsageError} */
 export function parseRunOptions(values: RunValues): RunOptions {
 	const { dim, random, normalize, 'memory-budget': budget } = values;
 	return {

@@ -1,6 +1,9 @@
 import type { LayerReport, Report } from '../core/report/types.js';
 
-/** What tells two reports' models apart, as the end of a sentence; undefined when nothing does. Paths may differ. */
+/**
+ * Describes the first difference between two reports' models, phrased to follow "…: "; undefined if they are the same.
+ * Paths may differ.
+ */
 export function differenceBetween(a: Report, b: Report): string | undefined {
 	for (const [key, words] of [
 		['bytes', 'the file has another size'],
@@ -39,7 +42,7 @@ function layerDifference(a: LayerReport, b: LayerReport): string | undefined {
 
 const WORDS = { gamma: 'gamma', beta: 'beta', mean: 'running mean', variance: 'running variance' };
 
-/** NaN is the same as NaN here. Parameters that only one run knew do not contradict the other. */
+/** NaN equals NaN here. Parameters that only one run knew do not contradict the other run. */
 function sameValues(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
 	return !a || !b || (a.length === b.length && a.every((value, i) => Object.is(value, b[i]) || value === b[i]));
 }

@@ -1,4 +1,4 @@
-/** The command line cannot be understood; the message is one sentence. */
+/** The command line is malformed. The message is a sentence. */
 export class UsageError extends Error {
 	override readonly name = 'UsageError';
 }

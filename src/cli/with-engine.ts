@@ -2,10 +2,13 @@ import path from 'node:path';
 import { EngineClient, type RequestHooks } from '../engine/client.js';
 import { terminalProgress } from './progress.js';
 
-/** Ctrl+C, `kill` or a CI system's time limit, a terminal that closes: half-written files go in each case. */
+/**
+ * Signals of Ctrl+C, `kill`, a CI system's time limit, and a closing terminal. Each of them must remove half-written
+ * files.
+ */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Gives the work an engine that shows its progress on a terminal and ends with the process. */
+/** Runs work with an engine that shows its progress on a terminal and ends with the process. */
 export async function withEngine<T>(work: (engine: EngineClient, hooks: RequestHooks) => Promise<T>): Promise<T> {
 	const progress = terminalProgress(process.stderr);
 	const engine = new EngineClient({ entry: path.join(__dirname, 'engine', 'main.js') });

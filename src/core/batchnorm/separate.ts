@@ -80,7 +80,7 @@ async function readParts(split: Split, channels: number, context: LayerContext):
 	return { gamma, beta, mean, variance, epsilon: epsilon.values[0] };
 }
 
-/** A parameter with one value a channel; a single value stands for all of them. */
+/** Returns a parameter with a value per channel. A single value stands for all channels. */
 function perChannel(parameter: Parameter, channels: number): Parameter | undefined {
 	const { values } = parameter;
 	if (values?.length === 1) {
@@ -89,7 +89,7 @@ function perChannel(parameter: Parameter, channels: number): Parameter | undefin
 	return values?.length === channels ? parameter : undefined;
 }
 
-/** As the file has it, whatever {@link perChannel} made of it. */
+/** True for a single value in the file, before {@link perChannel} expands it. */
 function isScalar(parameter: Parameter | undefined): boolean {
 	return parameter?.dims.every((dim) => dim === 1) ?? false;
 }

@@ -2,16 +2,19 @@ import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
 
 /**
- * Takes a scale apart that a graph computes from constants, gamma / sqrt(variance + epsilon), back into the tensors that
- * it was made of: possible as long as no optimizer has folded the expression into one constant.
+ * Splits a scale that a graph computes from constants, gamma / sqrt(variance + epsilon), into its tensors. Possible
+ * until an optimizer folds the expression into a single constant.
  */
 export interface SplitScale {
-	/** Their product is gamma: most often one, or one and a constant 1; none where the scale is 1 / deviation alone. */
+	/**
+	 * Tensors whose product is gamma: most often a single one, or one and a constant 1; none if the scale is 1 /
+	 * deviation.
+	 */
 	readonly factors: readonly Reference[];
 	readonly deviation: SplitDeviation;
 }
 
-/** sqrt(a + b): one of the two is the variance, the other epsilon; their sizes tell which. */
+/** sqrt(a + b): variance and epsilon, which their sizes distinguish. */
 export interface SplitDeviation {
 	readonly terms: readonly [Reference, Reference];
 }
@@ -26,7 +29,7 @@ const WRAPPERS: ReadonlySet<string> = new Set([
 	'Reshape',
 	'Expand',
 ]);
-/** Wrappers followed: exporters leave one or two. */
+/** Maximum number of wrappers followed. Exporters leave one or two. */
 const MAX_WRAPPERS = 16;
 
 interface Written {
@@ -73,7 +76,7 @@ export function splitDeviation(reference: Reference): SplitDeviation | undefined
 	return sum?.node.opType === 'Add' ? { terms: [input(sum, 0), input(sum, 1)] } : undefined;
 }
 
-/** gamma / deviation, 1 / deviation, or gamma times one of the two in either order. */
+/** Splits gamma / deviation, 1 / deviation, or gamma times 1 / deviation in either order. */
 export function splitScale(reference: Reference): SplitScale | undefined {
 	const at = written(reference);
 	if (at?.node.opType !== 'Mul') {

@@ -13,7 +13,7 @@ export const UNUSED: Finding = {
 /** Layers on which no output of their graph depends, however long the way. */
 export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
 	const used = new Set<Node>();
-	// From the last on: the way from each layer ends at the next one.
+	// Starts with the last layer, because the search from each layer ends at the next one.
 	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, used));
 	return new Set(unused);
 }

@@ -7,8 +7,9 @@ import type { Comparison, LayerComparison, OutputComparison } from './comparison
 const MAX_CAUSES = 3;
 
 /**
- * The answer at the top: how many layers arrived, which did not and why, what became of the others, and whether the
- * outputs agree. A single wrong layer is told with its evidence, several by cause.
+ * Returns the answer at the top of every surface: number of layers that arrived, wrong layers with their causes,
+ * remaining layers, and agreement of the outputs. Gives the evidence of a single wrong layer, and groups several by
+ * cause.
  */
 export function comparisonAnswer(comparison: Comparison): string {
 	const { layers, summary, notes } = comparison;
@@ -16,7 +17,7 @@ export function comparisonAnswer(comparison: Comparison): string {
 		return notes[0] ?? 'The original has no BatchNormalization: there is nothing to compare.';
 	}
 	const clauses = [...verdict(comparison), ...restClauses(summary), ...outputClause(comparison.outputs)];
-	// The first number says what is counted.
+	// The first clause names the noun that the numbers count.
 	const [first = '', ...others] = clauses;
 	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
 	const wrong = layers.filter(({ status }) => status === 'mismatch');
@@ -43,7 +44,7 @@ function verdict({ layers, summary }: Comparison): string[] {
 	];
 }
 
-/** Layers of which there is nothing right or wrong to say. */
+/** Returns clauses for layers that are neither right nor wrong. */
 function restClauses(summary: Comparison['summary']): string[] {
 	const { kept, unmatched } = summary;
 	return [
@@ -55,7 +56,7 @@ function restClauses(summary: Comparison['summary']): string[] {
 
 const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');
 
-/** What to call what happened to a layer, in a few words. */
+/** Returns a layer's cause in a few words. */
 export function causeTitle({ cause, details }: LayerComparison): string {
 	if (cause === null) {
 		return '';
@@ -63,7 +64,7 @@ export function causeTitle({ cause, details }: LayerComparison): string {
 	return cause === 'unknown' && similarity(details) === 'other-weights' ? 'other weights' : CAUSES[cause].title;
 }
 
-/** What to do about one of a layer's causes. */
+/** Returns the advice for a cause of a layer. */
 export function causeAdvice(code: CauseCode, { details }: LayerComparison): string {
 	return code === 'unknown' && similarity(details) === 'other-weights' ? OTHER_WEIGHTS_ADVICE : CAUSES[code].advice;
 }
@@ -71,7 +72,10 @@ export function causeAdvice(code: CauseCode, { details }: LayerComparison): stri
 const OTHER_WEIGHTS_ADVICE =
 	'Compare the deployed model with the checkpoint that it was made from, or fold this original again and deploy that.';
 
-/** Of the rows of a layer that no formula explains, as core/folding/similarity.ts calls it. */
+/**
+ * Returns how the rows of an unexplained layer resemble the original ones, as in
+ * core/folding/diagnosis/observed/similarity.ts.
+ */
 function similarity({ similarity: found }: LayerComparison['details']): unknown {
 	return typeof found === 'object' && found !== null && 'kind' in found ? found.kind : undefined;
 }
@@ -100,7 +104,7 @@ function outputClause(outputs: OutputComparison | undefined): string[] {
 	}
 }
 
-/** What the run found, in one sentence: the numbers, the bound, and where the models part. */
+/** Returns the result of the run in a sentence: the numbers, the bound, and the layer at which the models part. */
 export function outputSentence({ status, reason, maxAbs, maxRel, bound, firstLayer }: OutputComparison): string {
 	if (status === 'skipped') {
 		return `Outputs not compared: ${reason ?? 'the models were not run.'}`;

@@ -19,8 +19,8 @@ import { encodeObject, type JsonObject, type JsonValue, model, runInput } from '
 import type { ChannelValues, ModelSummary, RunInput } from './types.js';
 
 /**
- * The comparison of an original model with a deployed one: for every BatchNormalization of the original, whether its
- * parameters arrived. Its JSON form is fixed by contract; in memory, per-channel numbers are Float64Array.
+ * Comparison of an original model with a deployed one: for every BatchNormalization of the original, whether its
+ * parameters arrived. The JSON form is fixed by contract. In memory, per-channel numbers are Float64Array.
  */
 export const COMPARISON_FORMAT = 'batchnorm-lens.comparison';
 export const COMPARISON_VERSION = 1;
@@ -29,9 +29,9 @@ export const COMPARISON_STATUSES = ['match', 'mismatch', 'kept', 'unmatched', 'n
 
 export type ComparisonStatus = (typeof COMPARISON_STATUSES)[number];
 
-/** The operator of the deployed model that a layer was folded into (or that feeds it, where it was kept). */
+/** Deployed operator that a layer was folded into, or that feeds a kept layer. */
 export interface FoldedInto {
-	/** Node name, or one made from its output. */
+	/** Name of the node, or a name made from its output. */
 	readonly name: string;
 	readonly op: string;
 	/** Name of the weight tensor. */
@@ -40,25 +40,25 @@ export interface FoldedInto {
 	readonly bias: string | null;
 }
 
-/** One value a channel, indexed like the BN's parameters; an empty array where nothing could be compared. */
+/** Values per channel, indexed like the BN's parameters, shape (channels); empty if no comparison was possible. */
 export interface ChannelComparison {
-	/** Least-squares ratio of the found to the original weight row; NaN where the original row is zero. */
+	/** Least-squares ratio of the deployed to the original weight row; NaN if the original row is zero. */
 	readonly weightRatio: ChannelValues;
-	/** What that ratio leaves unexplained, relative to the found row: 0 is an exact multiple, 1 another direction. */
+	/** Residual of that ratio, relative to the deployed row: 0 is an exact multiple, 1 another direction. */
 	readonly weightResidual: ChannelValues;
 	/** Found minus expected bias. */
 	readonly biasError: ChannelValues;
-	/** s = gamma / sqrt(variance + epsilon): what weightRatio should be. */
+	/** Correct value of weightRatio: s = gamma / sqrt(variance + epsilon). */
 	readonly expectedRatio?: ChannelValues;
 	/** Largest allowed error of the bias. */
 	readonly biasBound?: ChannelValues;
 	readonly foundBias?: ChannelValues;
 	readonly expectedBias?: ChannelValues;
-	/** Largest error of the channel's weights and bias, each divided by its own bound: above 1 is a mismatch. */
+	/** Largest error of the channel's weights and bias, each divided by its own bound; above 1 is a mismatch. */
 	readonly boundRatio?: ChannelValues;
 }
 
-/** An explanation that fits about as well as the one given, or less well: for a person to weigh. */
+/** Another explanation that fits about as well, or less well. */
 export interface AlternativeExplanation {
 	readonly causes: readonly CauseCode[];
 	readonly confidence: number;
@@ -69,18 +69,18 @@ export interface LayerComparison {
 	readonly name: string;
 	readonly status: ComparisonStatus;
 	readonly into: FoldedInto | null;
-	/** What went wrong, or for a match which rounding was found; null: nothing to explain. */
+	/** Cause of a mismatch, or the rounding found in a match; null without either. */
 	readonly cause: CauseCode | null;
 	/** Every cause found, the largest first; `cause` is the first of them. */
 	readonly causes: readonly CauseCode[];
-	/** Of the explanation, 0 to 1; of the match where nothing is wrong. */
+	/** Confidence in the explanation, or in the match, from 0 to 1. */
 	readonly confidence: number;
-	/** One sentence with the numbers. */
+	/** Sentence with the numbers. */
 	readonly evidence: string;
-	/** What the cause brings along (the epsilon that fits, a permutation …) and what was tried; for people and scripts. */
+	/** Values that belong to the cause (the fitting epsilon, a permutation …) and hypotheses that were tried. */
 	readonly details: JsonObject;
 	readonly alternatives: readonly AlternativeExplanation[];
-	/** Largest |found - expected| over weights and bias; null where nothing was compared. */
+	/** Largest |deployed - expected| over weights and bias; null if no comparison was possible. */
 	readonly maxAbs: number | null;
 	/** Largest error relative to the expected value. */
 	readonly maxRel: number | null;
@@ -94,7 +94,7 @@ export interface LayerComparison {
 /** The proof that needs no formula: both models run on the same input, their outputs compared. */
 export interface OutputComparison {
 	readonly status: 'match' | 'mismatch' | 'skipped';
-	/** Why there is no verdict, or what stands beside it: one sentence. */
+	/** Sentence: the reason for a missing verdict, or a remark. */
 	readonly reason?: string;
 	/** Largest |original - deployed| over all outputs. */
 	readonly maxAbs?: number;
@@ -102,9 +102,9 @@ export interface OutputComparison {
 	readonly maxRel?: number;
 	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
 	readonly bound?: number;
-	/** With a mismatch the first layer whose own output differs by more than rounding explains, where it can be told. */
+	/** For a mismatch: first layer with an output that differs by more than rounding explains, if it is known. */
 	readonly firstLayer?: string;
-	/** "onnxruntime-node 1.30.0"; absent when nothing was run. */
+	/** "onnxruntime-node 1.30.0"; absent without a run. */
 	readonly runtime?: string;
 	readonly inputs?: readonly RunInput[];
 	readonly milliseconds?: number;
@@ -115,10 +115,10 @@ export interface Comparison {
 	readonly version: typeof COMPARISON_VERSION;
 	readonly original: ModelSummary;
 	readonly deployed: ModelSummary;
-	/** One entry per BN of the original, in its graph order. */
+	/** Comparison of each BN of the original, in its graph order. */
 	readonly layers: readonly LayerComparison[];
 	readonly summary: Readonly<Record<ComparisonStatus, number>>;
-	/** What concerns the pair as a whole: arguments swapped, unrelated models, pruned layers. One sentence each. */
+	/** Sentences about the pair as a whole: swapped arguments, unrelated models, pruned layers. */
 	readonly notes: readonly string[];
 	/** Absent where only the files were compared. */
 	readonly outputs?: OutputComparison;
@@ -138,7 +138,7 @@ export function encodeComparison(comparison: Comparison): JsonObject {
 	return encodeObject(comparison);
 }
 
-/** Layers in one comparison, entries of the small lists: as in json.ts. */
+/** Limits for layers and small lists, as in json.ts. */
 const MAX_LAYERS = 20_000;
 const MAX_ENTRIES = 1_000;
 /** Nesting of `details`: it is flat by intent. */
@@ -220,8 +220,8 @@ const body = record<Comparison>({
 });
 
 /**
- * Reads a comparison that came as JSON (already parsed). Unknown fields are ignored; everything known is checked,
- * including that the arrays of a layer have one length and that the summary counts the layers.
+ * Parses a comparison from JSON. Ignores unknown fields and checks all known ones, including that the arrays of a layer
+ * have the same length and that the summary counts the layers.
  * @param path where `value` sits in a larger document, for messages.
  * @throws {ReportError}
  */
@@ -248,7 +248,7 @@ export function parseComparison(value: unknown, path = ''): Comparison {
 	return comparison;
 }
 
-/** The arrays of a layer are indexed by the same channels; one that has nothing to say is empty. */
+/** Checks that the arrays of a layer cover the same channels. An empty array is allowed. */
 function checkLengths({ perChannel }: LayerComparison, at: string): void {
 	const arrays = Object.entries(perChannel).filter(([, array]) => array.length > 0);
 	const length = arrays[0]?.[1].length;

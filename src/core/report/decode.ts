@@ -1,10 +1,10 @@
 /**
- * Strict decoding of untrusted JSON: small decoders that compose, each naming the place where it failed. A saved
- * notebook output or a report from someone else's machine ends up in a page: nothing unchecked gets past here.
+ * Decodes untrusted JSON strictly, by small decoders that compose and name the place of a failure. A saved notebook
+ * output or a report from another machine ends up in a page, so every value is checked here.
  */
 export class ReportError extends Error {
 	override readonly name = 'ReportError';
-	/** Where in the document, for example `layers[3].parameters.gamma[2]`; '' is the document itself. */
+	/** Place in the document, for example `layers[3].parameters.gamma[2]`; '' is the document itself. */
 	readonly path: string;
 
 	constructor(path: string, problem: string) {
@@ -18,7 +18,10 @@ export type Decoder<T> = (value: unknown, path: string) => T;
 
 /** Longest text: tensor names made by exporters reach a few hundred characters, messages fewer. */
 export const MAX_TEXT = 20_000;
-/** Most elements in one array: above any layer's channels or activations, below what would stall a page. */
+/**
+ * Maximum number of elements in an array: above any layer's channels or activations, below a size that would stall a
+ * page.
+ */
 export const MAX_ELEMENTS = 1 << 22;
 
 /** A short form of a wrong value, for messages. */
@@ -50,7 +53,9 @@ export const text: Decoder<string> = (value, path) => {
 	return value;
 };
 
-/** The number, or undefined when it is none: finite, or one of the strings that stand for what JSON cannot hold. */
+/**
+ * Returns a number that is finite, or written as a string that JSON cannot hold otherwise; undefined for other values.
+ */
 function toNumber(value: unknown): number | undefined {
 	if (typeof value === 'number') {
 		return value;
@@ -113,7 +118,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** An object with these fields; others are ignored, so that a newer writer may add some. */
+/** Decodes an object with these fields. Ignores other fields, so that a newer writer may add some. */
 export function record<T>(fields: { readonly [K in keyof T]-?: Decoder<T[K]> }): Decoder<T> {
 	return (value, path) => {
 		if (!isObject(value)) {
@@ -123,7 +128,7 @@ export function record<T>(fields: { readonly [K in keyof T]-?: Decoder<T[K]> }):
 		for (const key in fields) {
 			const field = Object.hasOwn(value, key) ? value[key] : undefined;
 			const decoded = fields[key](field, join(path, key));
-			// An absent field stays absent: reports that went through JSON equal those that did not.
+			// An absent field stays absent, so that a report equals its copy through JSON.
 			if (decoded !== undefined) {
 				result[key] = decoded;
 			}

@@ -6,7 +6,7 @@ const COLUMNS = [
 	...['batch_mean', 'batch_variance', 'max_abs_error', 'bound', 'findings'],
 ];
 
-/** Repeated on every row of the layer; `index` tells two long names apart. */
+/** Maximum length of a name, which every row of the layer repeats. `index` distinguishes long names. */
 const MAX_NAME = 300;
 
 /**
@@ -28,7 +28,7 @@ function layerRows(layer: LayerReport, index: number): string[] {
 		...[parameters?.gamma, parameters?.beta, parameters?.mean, parameters?.variance, affine?.scale, affine?.shift],
 		...[batch?.mean, batch?.variance, recompute.perChannel?.maxAbs, recompute.perChannel?.bound],
 	]
-		// Batch statistics of a layer that normalizes each activation are of another length: not of these rows.
+		// Per-activation statistics have another length and do not belong to these rows.
 		.map((values) => (values?.length === rows ? values : undefined));
 	const codes = findingCodes(layer, rows);
 	const name = textCell(layer.name);
@@ -37,7 +37,7 @@ function layerRows(layer: LayerReport, index: number): string[] {
 	);
 }
 
-/** The codes of each channel: its own findings and those of the whole layer. */
+/** Returns the codes of each channel: its own findings and those of the whole layer. */
 function findingCodes({ findings }: LayerReport, rows: number): string[][] {
 	const codes = Array.from({ length: rows }, (): string[] => []);
 	for (const { code, channels } of findings) {
@@ -51,8 +51,8 @@ function findingCodes({ findings }: LayerReport, rows: number): string[][] {
 }
 
 /**
- * A spreadsheet takes a cell that begins with one of = + - @ for a formula, and runs it: an apostrophe before it makes
- * it text (OWASP, "CSV Injection").
+ * Prefixes a cell that begins with = + - @ by an apostrophe, because a spreadsheet would run it as a formula (OWASP,
+ * "CSV Injection").
  */
 function textCell(text: string): string {
 	const cell = visible(shorten(text, MAX_NAME)).replace(
