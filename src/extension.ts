@@ -12,7 +12,7 @@ import { registerReportCommands } from './host/reports/report-commands.js';
 import { ReportText } from './host/reports/report-text.js';
 import { LayerTree } from './host/reports/tree.js';
 
-/** For the tests that run inside VS Code, which cannot look into a webview; nothing else may rely on it. */
+/** API for tests inside VS Code, which cannot look into a webview. No other code may use it. */
 export interface TestApi {
 	readonly editors: ModelEditors;
 	readonly engine: EngineClient;
@@ -37,7 +37,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 		dist: vscode.Uri.joinPath(context.extensionUri, 'dist').fsPath,
 		version: String(context.extension.packageJSON.version),
 	};
-	// Disposed in this order: what uses the engine and the log goes before them.
+	// Disposed in this order: parts that use the engine and the log before both.
 	context.subscriptions.push(
 		registerCommands(editors, log),
 		registerComparisonCommands({ editors, comparisons }, services),

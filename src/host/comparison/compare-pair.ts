@@ -4,12 +4,12 @@ import { UserError } from '../shared/describe-error.js';
 import { baseName } from './comparisons.js';
 import type { ModelPair } from './model-pair.js';
 
-/** Files offered for the other half of a pair. */
+/** Maximum number of files offered as the second model. */
 const MAX_OFFERED = 500;
 
 /**
- * The two models that a command is meant for: both of the selected, or the one clicked, shown or picked and another one
- * that is picked; the one with more BatchNormalization layers is the original. Undefined when the user backs out.
+ * Chooses the two models of a comparison: two selected files, or one model and a second that the user picks. The model
+ * with more BatchNormalization layers is the original. Returns undefined if the user cancels.
  */
 export async function choosePair(
 	args: readonly unknown[],
@@ -33,7 +33,7 @@ export async function choosePair(
 	return assignRoles(first, other);
 }
 
-/** The original is the one with the layers; where the files do not say, the user does. */
+/** Makes the model with more layers the original. Asks the user if both have the same number. */
 async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelPair | undefined> {
 	const count = (uri: vscode.Uri) => loadModel(uri).then(({ report }) => report.layers.length);
 	const [a, b] = await Promise.all([count(first), count(other)]);
@@ -41,7 +41,7 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 		return a > b ? { original: first, deployed: other } : { original: other, deployed: first };
 	}
 	if (a === 0) {
-		// The page says that there is nothing to compare.
+		// The page reports that neither model has layers to compare.
 		return { original: first, deployed: other };
 	}
 	const items = [first, other].map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
@@ -52,7 +52,7 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 	return chosen && { original: chosen.uri, deployed: chosen.uri === first ? other : first };
 }
 
-/** Offers the workspace's models, those beside `first` on top, and every other file through the system's dialog. */
+/** Offers the models of the workspace, first those in the folder of `first`, and a dialog for all other files. */
 async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
 	const title = first ? vscode.l10n.t('Compare {0} with', baseName(first)) : vscode.l10n.t('The original model');
 	const pattern = '**/*.{onnx,ONNX}';

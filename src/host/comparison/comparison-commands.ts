@@ -6,7 +6,7 @@ import { choosePair } from './compare-pair.js';
 import type { Comparisons } from './comparisons.js';
 import { foldModel } from './fold-command.js';
 
-/** The commands about folding: compare a pair of models, and write a folded one. */
+/** Registers the commands that compare two models and save a folded model. */
 export function registerComparisonCommands(
 	{ editors, comparisons }: { readonly editors: ModelEditors; readonly comparisons: Comparisons },
 	services: HostServices,
@@ -25,7 +25,7 @@ export function registerComparisonCommands(
 		register('fold', async (clicked, target) => {
 			const model = clicked instanceof vscode.Uri ? clicked : (editors.activeDocument?.uri ?? (await pickModel()));
 			if (model) {
-				// From the explorer the second argument is the list of selected files.
+				// The explorer passes the list of selected files as second argument.
 				await foldModel(services, model, target instanceof vscode.Uri ? target : undefined);
 			}
 		}),

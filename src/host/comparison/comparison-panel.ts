@@ -15,7 +15,7 @@ export interface ComparisonPanelOptions {
 	readonly log: vscode.LogOutputChannel;
 }
 
-/** Connects the page in a tab to a comparison: sends the page every change and does what it requests. */
+/** Connects the page in a tab to a comparison. Sends the page every change and does what it requests. */
 export class ComparisonPanel implements vscode.Disposable {
 	readonly #options: ComparisonPanelOptions;
 	readonly #page: WebviewPage<HostToComparison, ComparisonPageMessage>;

@@ -5,14 +5,14 @@ import { describeError } from '../shared/describe-error.js';
 
 type Progress = Extract<HostToComparison, { type: 'progress' }>['progress'];
 
-/** What a comparison needs of its surroundings. */
+/** Functions that a comparison calls; fakes replace them in tests. */
 export interface ComparisonPorts {
-	/** @param swapped the roles of the two models are exchanged */
+	/** @param swapped True if the roles of the two models are exchanged. */
 	compare(swapped: boolean, hooks: RequestHooks): Promise<Comparison>;
 	log(line: string): void;
 }
 
-/** One pair of models: what is known of it, and what is under way. Knows no page; any number may listen. */
+/** Result, progress and failure of comparing one pair of models. Sends each change to all listeners. */
 export class ComparisonSession {
 	readonly #ports: ComparisonPorts;
 	readonly #listeners = new Set<(message: HostToComparison) => void>();
@@ -30,12 +30,12 @@ export class ComparisonSession {
 		return this.#comparison;
 	}
 
-	/** Why there is no comparison, or only an old one. */
+	/** Reason why there is no comparison, or only an outdated comparison. */
 	get problem(): string | undefined {
 		return this.#problem;
 	}
 
-	/** The roles of the two models are exchanged. */
+	/** True if the roles of the two models are exchanged. */
 	get swapped(): boolean {
 		return this.#swapped;
 	}
@@ -49,7 +49,7 @@ export class ComparisonSession {
 		return () => this.#listeners.delete(listener);
 	}
 
-	/** All that a page needs that begins to listen now. */
+	/** Returns the messages that bring a new page up to date. */
 	snapshot(): HostToComparison[] {
 		return [
 			...(this.#comparison ? [{ type: 'comparison', comparison: this.#comparison } as const] : []),
@@ -58,7 +58,7 @@ export class ComparisonSession {
 		];
 	}
 
-	/** Compares, instead of whatever is under way. Never rejects: a failure is a message. */
+	/** Aborts the comparison under way and starts a new one. Never rejects; a failure is sent as a message. */
 	async run(order: 'same' | 'swapped' = 'same'): Promise<void> {
 		this.#abort?.abort();
 		const abort = new AbortController();
@@ -91,7 +91,7 @@ export class ComparisonSession {
 		}
 	}
 
-	/** There is nothing to compare any more, for a reason from outside; what is under way ends. */
+	/** Aborts the comparison under way and reports a failure from outside, for example a deleted file. */
 	fail(message: string): void {
 		this.#abort?.abort();
 		this.#abort = undefined;

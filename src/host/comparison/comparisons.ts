@@ -6,7 +6,7 @@ import { OpenComparison } from './open-comparison.js';
 
 export const COMPARISON_VIEW_TYPE = 'batchnormLens.comparison';
 
-/** The comparisons that are open, each in a tab of its own, and those that the last window left open. */
+/** The open comparisons, each in its own tab, including tabs restored from the last window. */
 export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Disposable {
 	readonly #services: HostServices;
 	readonly #extension: vscode.Uri;
@@ -23,7 +23,7 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		return Array.from(this.#open.values(), ({ session }) => session);
 	}
 
-	/** Opens a tab and compares; resolves when there is something to see in it. */
+	/** Opens a tab and compares the models; resolves when the comparison has ended. */
 	async show(pair: ModelPair): Promise<void> {
 		const title = `${baseName(pair.original)} → ${baseName(pair.deployed)}`;
 		const panel = vscode.window.createWebviewPanel(COMPARISON_VIEW_TYPE, title, vscode.ViewColumn.Active, {
@@ -32,16 +32,16 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		await this.#fill(panel, pair);
 	}
 
-	/** Fills a tab of the last window again: the files are compared as they are now, the page keeps what was chosen. */
+	/** Restores a tab of the last window. Compares the current files; the page keeps its selection. */
 	async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
 		const stored = storedPair(state);
 		if (!stored) {
-			// The window was closed before the page had told anyone what it shows.
+			// The window was closed before the page stored its pair of models.
 			panel.dispose();
 			return;
 		}
 		const pair = { original: vscode.Uri.parse(stored.original), deployed: vscode.Uri.parse(stored.deployed) };
-		// Not awaited: the tab counts as restored as soon as its page can be told of the comparison.
+		// Not awaited, because VS Code shows the restored tab only after this method returns.
 		void this.#fill(panel, pair);
 	}
 

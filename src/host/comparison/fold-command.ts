@@ -9,12 +9,12 @@ import { UserError } from '../shared/describe-error.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
 
-/** Layers whose reason is told in the message; the log has them all. */
-const MAX_TOLD = 3;
+/** Maximum number of layers whose reason appears in the message. The log lists all. */
+const MAX_LISTED = 3;
 
 /**
- * Folds a model into a file that the user chooses, and says what came of it.
- * @param target the file to write, where it is known already
+ * Folds a model into a file that the user chooses, and shows the result.
+ * @param target File to write; undefined to ask the user.
  */
 export async function foldModel(
 	{ engine, log }: HostServices,
@@ -43,7 +43,7 @@ export async function foldModel(
 		for (const { name, reasons } of result.kept) {
 			log.info(`${baseName(model)}: ${name} was not folded: ${foldReasons(reasons)}`);
 		}
-		tell(result, model, output);
+		showResult(result, model, output);
 	}
 }
 
@@ -81,8 +81,8 @@ async function withProgress(
 	});
 }
 
-/** Not awaited by anyone: the message may stay on screen for as long as the user likes. */
-function tell(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
+/** Returns at once, because the message stays until the user closes it. */
+function showResult(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
 	const text = foldSummary(result);
 	if (!result.written) {
 		void vscode.window.showWarningMessage(text);
@@ -99,13 +99,13 @@ function tell(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
 	});
 }
 
-/** Counts, whether the outputs were compared, and why what is left was not folded. */
+/** Returns the counts of layers, the result of comparing outputs, and the reasons of layers that were not folded. */
 export function foldSummary({ model, written, folded, kept, outputs }: FoldResult): string {
 	const all = folded.length + kept.length;
 	if (all === 0) {
 		return vscode.l10n.t('{0} has no BatchNormalization: nothing was written.', model);
 	}
-	const told = kept.slice(0, MAX_TOLD).map(({ name, reasons }) => `${name}: ${foldReasons(reasons)}`);
+	const told = kept.slice(0, MAX_LISTED).map(({ name, reasons }) => `${name}: ${foldReasons(reasons)}`);
 	const more = kept.length - told.length;
 	const why = [...told, ...(more > 0 ? [vscode.l10n.t('{0} more, see the log', more)] : [])].join('. ');
 	const what = written

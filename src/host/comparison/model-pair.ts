@@ -1,18 +1,18 @@
 import type * as vscode from 'vscode';
 
-/** Two models in their roles. */
+/** Original and deployed model. */
 export interface ModelPair {
 	readonly original: vscode.Uri;
 	readonly deployed: vscode.Uri;
 }
 
-/** The same by the text of their URIs, as a page keeps them for the next window. */
+/** A pair of models as strings of their URIs, which the page stores for the next window. */
 export interface StoredPair {
 	readonly original: string;
 	readonly deployed: string;
 }
 
-/** The pair that a page stored beside its own state; undefined where there is none, or not from this version. */
+/** Returns the pair in a page's stored state. Returns undefined if it is missing or from another version. */
 export function storedPair(state: unknown): StoredPair | undefined {
 	if (typeof state !== 'object' || state === null || !('pair' in state)) {
 		return undefined;

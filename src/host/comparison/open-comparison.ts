@@ -17,7 +17,7 @@ export interface OpenComparisonOptions {
 	readonly extension: vscode.Uri;
 }
 
-/** One pair of models in a tab of its own: compared when it is opened, and again when either file changes. */
+/** A pair of models in its own tab. Compares them at once, and again when either file changes. */
 export class OpenComparison implements vscode.Disposable {
 	readonly session: ComparisonSession;
 	readonly #options: OpenComparisonOptions;
@@ -51,7 +51,7 @@ export class OpenComparison implements vscode.Disposable {
 		];
 	}
 
-	/** Compares the files as they are now. Never rejects. */
+	/** Compares the current files. Never rejects. */
 	async start(): Promise<void> {
 		await Promise.all(this.#watched.map(({ watcher }) => watcher.remember()));
 		await Promise.all([this.session.run(), this.#watchExternalFiles()]);
@@ -64,12 +64,12 @@ export class OpenComparison implements vscode.Disposable {
 	async #watchExternalFiles(): Promise<void> {
 		for (const { uri, watcher } of this.#watched) {
 			const model = await loadModel(uri).catch(() => undefined);
-			// A file that cannot be read has none, and the comparison says why.
+			// An unreadable model has no external files to watch; the comparison reports the reason.
 			await watcher.setExternalFiles(model?.externalFiles ?? []);
 		}
 	}
 
-	/** Running hands the files to native code: only with the user's trust in where they come from. */
+	/** Runs the models only in a trusted workspace, because running passes the files to native code. */
 	async #compare({ original, deployed }: ModelPair, hooks: RequestHooks): Promise<Comparison> {
 		const { batch, seed } = readSettings(original);
 		const run = vscode.workspace.isTrusted;

@@ -1,18 +1,18 @@
-/** Longer than the gap between the writes of one save, short enough to feel immediate. */
+/** Quiet time after the last file event, in ms. It exceeds the gap between the writes of one save. */
 const QUIET_MILLISECONDS = 300;
 
 export interface ChangeDetectorOptions {
 	/**
-	 * Describes the files as they are now, the model first: equal descriptions (of time and size) mean that nothing
-	 * changed, undefined that the file is gone. Must not reject.
+	 * Returns a description (time and size) of each file, the model first; undefined for a missing file. Equal
+	 * descriptions mean an unchanged file. Must not reject.
 	 */
 	readonly describe: () => PromiseLike<readonly (string | undefined)[]>;
 	readonly onChange: (change: 'changed' | 'deleted') => void;
 }
 
 /**
- * Turns a burst of file events into at most one change, told when it is over. File watchers report more than happened:
- * several events a write, attribute changes, and deletion followed by creation for a save through a temporary file.
+ * Turns a burst of file events into at most one change, reported when the burst is over. Watchers report several events
+ * for one write, changes of attributes, and a deletion and a creation for a save through a temporary file.
  */
 export class ChangeDetector {
 	readonly #options: ChangeDetectorOptions;
@@ -24,18 +24,21 @@ export class ChangeDetector {
 		this.#options = options;
 	}
 
-	/** Takes the files as they are now as known. Call it before reading them: a write meanwhile then counts as a change. */
+	/**
+	 * Stores the current state of the files. Call it before reading them, so that a write during the read counts as a
+	 * change.
+	 */
 	async remember(): Promise<void> {
 		this.#known = await this.#options.describe();
 	}
 
-	/** Takes files that are described only since then as known, and leaves what was known of the others. */
+	/** Stores the state of files added since {@link remember}; keeps the stored state of all others. */
 	async extend(): Promise<void> {
 		const now = await this.#options.describe();
 		this.#known = [...this.#known, ...now.slice(this.#known.length)];
 	}
 
-	/** Something may have happened to the files. */
+	/** Schedules a look at the files. */
 	poke(): void {
 		clearTimeout(this.#timer);
 		if (!this.#disposed) {
@@ -50,7 +53,7 @@ export class ChangeDetector {
 
 	async #compare(): Promise<void> {
 		const now = await this.#options.describe();
-		// An event may come before `extend`: a file without an earlier state is no change.
+		// An event may come before `extend`. A file without an earlier state does not count as changed.
 		const changed = now.some((file, index) => index < this.#known.length && file !== this.#known[index]);
 		this.#known = now;
 		if (changed && !this.#disposed) {

@@ -2,8 +2,9 @@ import * as vscode from 'vscode';
 import { VIEW_TYPE } from './model-editors.js';
 
 /**
- * The models that a command is meant for: those it was called with; from the palette, the one in the active tab unless
- * we show it already; else what the user picks. Empty when the user backs out.
+ * Returns the models that a command applies to: its arguments, else the model in the active tab, else files that the
+ * user picks. A model that is already open in our editor does not count as active. Returns an empty list if the user
+ * cancels.
  */
 export async function chooseModels([clicked, selected]: readonly unknown[]): Promise<readonly vscode.Uri[]> {
 	const all = Array.isArray(selected) ? selected.filter(isUri) : [];

@@ -32,7 +32,7 @@ export function registerCommands(editors: ModelEditors, log: vscode.LogOutputCha
 	);
 }
 
-/** @param args what VS Code hands over: nothing from the palette; the clicked and all selected files from the explorer. */
+/** @param args Empty from the palette; the clicked file and all selected files from the explorer. */
 async function inspect(...args: unknown[]): Promise<void> {
 	for (const uri of await chooseModels(args)) {
 		await refuseFolder(uri);

@@ -3,9 +3,9 @@ import type { InputFile } from '../../protocol/host-engine.js';
 import { UserError } from '../shared/describe-error.js';
 
 /**
- * Lets the user pick files for the model's input, or for each of those inputs that they choose.
- * @param inputs names of the inputs that a run needs values for.
- * @returns undefined when the user backs out.
+ * Lets the user pick files for the model's inputs. A model of several inputs first asks which ones to feed from files.
+ * @param inputs Names of the inputs that need values in a run.
+ * @returns undefined if the user cancels.
  */
 export async function pickInputFiles(
 	model: vscode.Uri,
@@ -35,9 +35,9 @@ function chooseInputs(inputs: readonly string[]): Thenable<readonly string[] | u
 }
 
 /**
- * Lets the user pick files, or a folder of them, for one of the model's inputs.
- * @returns their paths; undefined when the user backs out.
- * @throws {UserError} for one that only VS Code can read.
+ * Lets the user pick files, or a folder of files, for one input of the model.
+ * @returns Paths; undefined if the user cancels.
+ * @throws {UserError} for a file that only VS Code can read.
  */
 export async function pickFiles(
 	model: vscode.Uri,

@@ -20,8 +20,9 @@ import type { LoadedModel } from './model-session.js';
 import { type RunPlan, runOptions } from './run-plan.js';
 
 /**
- * Reads a model's structure and the parameters of its layers; of a file on disk, only the bytes that hold them.
- * @throws {OnnxError} when it cannot be read as a model.
+ * Reads the structure of a model and the parameters of its layers. Of a file on disk, reads only the bytes that hold
+ * them.
+ * @throws {OnnxError} if the file is not a readable model.
  */
 export async function loadModel(uri: vscode.Uri): Promise<LoadedModel> {
 	const { thresholds } = readSettings(uri);
@@ -37,8 +38,8 @@ export async function loadModel(uri: vscode.Uri): Promise<LoadedModel> {
 }
 
 /**
- * Runs and checks a model in the engine, as planned, with the settings in force for all else.
- * @throws {EngineError | OnnxError} when there is no report, with the reason.
+ * Runs and checks a model in the engine. Settings supply all values that the plan leaves open.
+ * @throws {EngineError | OnnxError} with the reason why there is no report.
  */
 export async function inspectModel(
 	engine: EngineClient,
@@ -50,7 +51,10 @@ export async function inspectModel(
 	return engine.inspect(await locateModel(uri), { ...runOptions(plan, defaults), thresholds, drift }, hooks);
 }
 
-/** What to tell the engine, whose process knows files only: what a virtual file system holds is handed over. */
+/**
+ * Returns the model's path for the engine. A file of a virtual file system is sent whole, because the engine reads only
+ * disks.
+ */
 export async function locateModel(uri: vscode.Uri): Promise<ModelLocation> {
 	return uri.scheme === 'file' ? { path: uri.fsPath } : { path: nameOf(uri), bytes: await readWhole(uri) };
 }
@@ -61,7 +65,7 @@ async function describeModel(access: TensorAccess, thresholds: HealthThresholds)
 	const { inputs, initializers } = model.graph;
 	return {
 		report: await structureReport({ model, layers, access }, { thresholds }),
-		// Up to IR version 3 every initializer is listed as an input too.
+		// Up to IR version 3, every initializer is listed as an input, too.
 		inputs: inputs.filter(({ name }) => !initializers.has(name)).map(describeInput),
 		externalFiles: externalNames(model),
 	};
@@ -71,7 +75,7 @@ function describeInput({ name, dataType, shape }: ValueInfo): RunnableInput {
 	return { name, dtype: typeName(dataType), shape: shape?.map((size) => size ?? '') };
 }
 
-/** Names in the model's own folder: where exporters write such files, and all that the watcher looks at. */
+/** Returns the names of external data files in the model's own folder, the only folder that is watched. */
 function externalNames(model: Model): string[] {
 	const locations = new Set<string>();
 	for (const { storage } of model.graph.initializers.values()) {
@@ -91,7 +95,7 @@ async function readWhole(uri: vscode.Uri): Promise<Uint8Array> {
 	}
 }
 
-/** What to call a model that has no path on disk. */
+/** Returns the name of a model that has no path on disk. */
 function nameOf(uri: vscode.Uri): string {
 	return uri.toString(true);
 }

@@ -1,21 +1,21 @@
 import type { HostToWebview } from '../../protocol/host-webview.js';
 
 /**
- * How long news of a run may wait for more. Verdicts of small layers come within a millisecond of each other, and each
- * batch makes the page draw its table and overview again: sent one by one, 52 layers kept a slow machine busy for 7 s.
+ * Maximum delay of verdicts and progress, in ms. Each message makes the page redraw its table and overview. Sent one by
+ * one, 52 layers kept a slow machine busy for 7 s.
  */
 const INTERVAL_MILLISECONDS = 100;
 
-/** Sends a page its messages, those of a run in batches, without what has been overtaken before it was sent. */
+/** Sends messages to a page. Collects those of a run in batches and drops outdated ones. */
 export class MessageQueue {
 	readonly #post: (message: HostToWebview) => PromiseLike<unknown>;
 	#waiting: readonly HostToWebview[] = [];
 	#timer: NodeJS.Timeout | undefined;
-	/** The batch on its way: the next one waits for it, so that a page slower than the engine is not flooded. */
+	/** The batch on its way. The next batch waits for it, so that a slow page is not flooded. */
 	#sending: object | undefined;
 	#urgent = false;
 
-	/** @param post may reject, and may never settle once {@link clear} was called. */
+	/** @param post May reject. May never settle after {@link clear} was called. */
 	constructor(post: (message: HostToWebview) => PromiseLike<unknown>) {
 		this.#post = post;
 	}
@@ -26,7 +26,7 @@ export class MessageQueue {
 		this.#proceed();
 	}
 
-	/** Forgets what was not sent: the page is gone, or asks for everything anew. */
+	/** Drops all unsent messages, because the page is gone or requests the whole state. */
 	clear(): void {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
@@ -59,7 +59,7 @@ export class MessageQueue {
 	}
 }
 
-/** Whether `earlier` says nothing that `message` does not say too. */
+/** Returns true if `message` makes `earlier` outdated. */
 function overtakes(message: HostToWebview, earlier: HostToWebview): boolean {
 	switch (message.type) {
 		case 'report':

@@ -8,33 +8,33 @@ import type { RunMemory } from './run-memory.js';
 import type { RunPlan } from './run-plan.js';
 import { showRunProgress } from './run-progress.js';
 
-/** What the parts of the extension host share. */
+/** Services that all parts of the extension host share. */
 export interface HostServices {
 	readonly engine: EngineClient;
 	readonly log: vscode.LogOutputChannel;
 }
 
 export interface ModelServices extends HostServices {
-	/** How each model was run last. */
+	/** The last run plan of each model. */
 	readonly memory: RunMemory;
 }
 
-/** Settings that change what a report says. */
+/** Settings that change the content of a report. */
 const READ_SETTINGS = ['runOnOpen', 'batch', 'seed', 'memoryBudget', 'health', 'drift'];
 
 /**
- * How long the first run waits for a page to show the table. Both want all the processors there are: started together
- * on two cores, the table came 150 ms later (0.60 instead of 0.75 s after the click) and the verdicts hardly earlier.
+ * Maximum delay of the first run until a page shows the table, in ms. Both use all processors. Started together on two
+ * cores, the table came 150 ms later (0.75 instead of 0.60 s after the click) and the verdicts hardly earlier.
  */
-const TABLE_PATIENCE_MILLISECONDS = 800;
+const MAX_TABLE_MILLISECONDS = 800;
 
-/** One open model, however many tabs show it: its session, and what makes the session start over. */
+/** An open model, shown in one or more tabs. Restarts its session when the file, the settings or trust change. */
 export class ModelDocument implements vscode.CustomDocument {
 	readonly uri: vscode.Uri;
 	readonly session: ModelSession;
 	readonly #disposed = new vscode.EventEmitter<void>();
 	readonly onDidDispose = this.#disposed.event;
-	/** To be called when a page has the table on screen. */
+	/** Call this when a page shows the table. */
 	readonly tableShown: () => void;
 	readonly #firstTable: Promise<void>;
 	readonly #watcher: ModelWatcher;
@@ -48,7 +48,7 @@ export class ModelDocument implements vscode.CustomDocument {
 		this.#services = services;
 		let tableShown = () => {};
 		this.#firstTable = new Promise((resolve) => {
-			const timer = setTimeout(resolve, TABLE_PATIENCE_MILLISECONDS);
+			const timer = setTimeout(resolve, MAX_TABLE_MILLISECONDS);
 			tableShown = () => {
 				clearTimeout(timer);
 				resolve();
@@ -79,7 +79,7 @@ export class ModelDocument implements vscode.CustomDocument {
 		];
 	}
 
-	/** Shows the structure and, where settings and trust allow, runs the model. Never rejects. */
+	/** Shows the structure, then runs the model if settings and trust allow it. Never rejects. */
 	async open(): Promise<void> {
 		await this.#watcher.remember();
 		if (await this.session.load()) {
@@ -91,13 +91,13 @@ export class ModelDocument implements vscode.CustomDocument {
 		}
 	}
 
-	/** Plans the runs to come, and remembers it for the next time that the model is opened. */
+	/** Sets the plan of later runs and stores it for the next time that the model is opened. */
 	async plan(plan: RunPlan): Promise<void> {
 		this.session.plan = plan;
 		await this.#services.memory.set(this.uri.toString(), plan);
 	}
 
-	/** Runs the model as planned; one that could not be read is tried again first. */
+	/** Runs the model as planned. Reads the file again first if the last read failed. */
 	async run(): Promise<void> {
 		if (this.session.problem === undefined || (await this.session.load())) {
 			await this.session.run();
@@ -130,7 +130,7 @@ export class ModelDocument implements vscode.CustomDocument {
 	}
 }
 
-/** Running a model hands its file to native code: only with the user's trust in where it comes from. */
+/** Returns why the model must not be run. Running passes the file to native code, so it needs the user's trust. */
 export function trustRefusal(): string | undefined {
 	return vscode.workspace.isTrusted
 		? undefined

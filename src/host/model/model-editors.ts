@@ -4,34 +4,34 @@ import { ModelPanel } from './model-panel.js';
 
 export const VIEW_TYPE = 'batchnormLens.model';
 
-/** True while the model in the active tab is being run: shows the cancel button instead of the run button. */
+/** True while the model in the active tab runs. Shows the cancel button instead of the run button. */
 const RUNNING_CONTEXT = 'batchnormLens.running';
 
-/** A tab of ours. */
+/** A tab of our editor. */
 interface ShownModel {
 	readonly panel: vscode.WebviewPanel;
 	readonly document: ModelDocument;
 	readonly page: ModelPanel;
 }
 
-/** The custom editor for models, and the models it has open. */
+/** The custom editor for models, and its open models. */
 export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDocument>, vscode.Disposable {
 	readonly #services: ModelServices;
 	readonly #extension: vscode.Uri;
 	readonly #open = new Set<ModelDocument>();
 	readonly #opened = new vscode.EventEmitter<ModelDocument>();
-	/** Fires when a model was opened, before its file is read. */
+	/** Fires when a model is opened, before its file is read. */
 	readonly onDidOpen = this.#opened.event;
 	readonly #activated = new vscode.EventEmitter<void>();
 	/** Fires when {@link activeDocument} may have changed. */
 	readonly onDidChangeActive = this.#activated.event;
 	readonly #chosen = new vscode.EventEmitter<ModelDocument>();
-	/** Fires when another layer was opened on a page of the model, or none is any more. */
+	/** Fires when the user opens another layer on a page of the model, or closes the layer. */
 	readonly onDidChooseLayer = this.#chosen.event;
 	readonly #registration: vscode.Disposable;
-	/** What {@link RUNNING_CONTEXT} is set to. */
+	/** Current value of {@link RUNNING_CONTEXT}. */
 	#runningShown = false;
-	/** The tab that is looked at; one document may have several. */
+	/** The active tab. A document may have several tabs. */
 	#active: ShownModel | undefined;
 	readonly #shown = new Map<vscode.WebviewPanel, ShownModel>();
 
@@ -66,7 +66,7 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 			this.#open.delete(document);
 		});
 		this.#opened.fire(document);
-		// Not awaited: the tab opens at once, and a file that cannot be read is a page that says so.
+		// Not awaited, so that the tab opens at once. The page shows an unreadable file's error.
 		void document.open();
 		return document;
 	}
@@ -87,13 +87,13 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		update();
 	}
 
-	/** Brings a model's tab to the front, opening it where there is none, and the layer into view. */
+	/** Activates or opens the model's tab and opens the layer on its page. */
 	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
 		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
 		this.#pageOf(uri)?.select(layer);
 	}
 
-	/** The layer that is open on a model's page, by its place in the report. */
+	/** Index in the report of the layer that is open on the model's page. */
 	chosenLayer({ uri }: ModelDocument): number | null {
 		return this.#pageOf(uri)?.chosen ?? null;
 	}
@@ -108,7 +108,7 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		}
 	}
 
-	/** Of several tabs the one that is looked at, else the newest. */
+	/** Returns the page in the active tab of a model, else the page in its newest tab. */
 	#pageOf(uri: vscode.Uri): ModelPanel | undefined {
 		const tabs = [...this.#shown.values()].filter(({ document }) => document.uri.toString() === uri.toString());
 		return (tabs.find(({ panel }) => panel.active) ?? tabs.at(-1))?.page;
@@ -124,7 +124,9 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		this.#activated.fire();
 	}
 
-	/** Only changes are told: a run reports its progress many times a second, and each call goes to the window. */
+	/**
+	 * Sends only changes. A run reports progress many times per second, and each call crosses to the window's process.
+	 */
 	#updateContext(): void {
 		const running = this.activeDocument?.session.running ?? false;
 		if (running !== this.#runningShown) {

@@ -7,7 +7,7 @@ import type { ModelDocument } from './model-document.js';
 import { type ModelPageMessage, parseModelMessage } from './model-message.js';
 import { withFiles } from './run-plan.js';
 
-/** Connects the page in a tab to a model: sends the page every change and does what it requests. */
+/** Connects the page in a tab to a model. Sends the page every change and does what it requests. */
 export class ModelPanel implements vscode.Disposable {
 	readonly #document: ModelDocument;
 	readonly #page: WebviewPage<HostToWebview, ModelPageMessage>;

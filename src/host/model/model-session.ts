@@ -6,35 +6,35 @@ import { describeError } from '../shared/describe-error.js';
 import { withLayer, withoutResults, withRun } from './report-update.js';
 import { fitPlan, NO_PLAN, type RunDefaults, type RunPlan, runForm } from './run-plan.js';
 
-/** What is known of a model from its file alone. */
+/** A model as read from its file, without a run. */
 export interface LoadedModel {
-	/** Structure only: its run is "pending". */
+	/** Report of the structure; the status of its run is "pending". */
 	readonly report: Report;
-	/** The inputs that a run needs values for. */
+	/** Inputs that need values in a run. */
 	readonly inputs: readonly RunnableInput[];
 	/** Files in the model's folder that hold its external data. */
 	readonly externalFiles: readonly string[];
 }
 
-/** What a session asks of its surroundings. */
+/** Functions that a session calls; fakes replace them in tests. */
 export interface SessionPorts {
-	/** Reads the structure. Rejections are shown to the user as they are. */
+	/** Reads the structure. Rejections are shown to the user unchanged. */
 	load(): Promise<LoadedModel>;
 	/** Runs and checks the model in the engine. */
 	inspect(plan: RunPlan, hooks: RequestHooks): Promise<Report>;
-	/** What is used where a plan says nothing. */
+	/** Values for all settings that a plan leaves open. */
 	defaults(): RunDefaults;
-	/** Why the model must not be run now, in one sentence; undefined: it may. */
+	/** Returns the reason why the model must not be run now, as one sentence; undefined if it may run. */
 	refusal(): string | undefined;
-	/** Receives what went wrong beyond what the page says. */
+	/** Writes a line about a failure to the log. */
 	log(line: string): void;
 }
 
 type Progress = Extract<HostToWebview, { type: 'progress' }>['progress'];
 
 /**
- * The state of one open model: its report as far as it is known, the run under way, and what is wrong with the file.
- * Every change is announced as the message that pages need; {@link snapshot} serves a page that comes later.
+ * State of an open model: its report, the run under way, and the problem with its file. Sends every change to the
+ * listeners as a message for pages. {@link snapshot} brings a new page up to date.
  */
 export class ModelSession {
 	readonly #ports: SessionPorts;
@@ -45,11 +45,11 @@ export class ModelSession {
 	#progress: Progress = null;
 	#run: AbortController | undefined;
 	#plan: RunPlan;
-	/** Counts loads, so that a slow one cannot overwrite what came after it. */
+	/** Number of loads. A slow load with an outdated number is discarded. */
 	#generation = 0;
 	#disposed = false;
 
-	/** @param plan of an earlier time. */
+	/** @param plan Plan stored for this model. */
 	constructor(ports: SessionPorts, plan: RunPlan = NO_PLAN) {
 		this.#ports = ports;
 		this.#plan = plan;
@@ -63,7 +63,7 @@ export class ModelSession {
 		return this.#loaded;
 	}
 
-	/** How every run from now on is made. */
+	/** Plan of all later runs. */
 	get plan(): RunPlan {
 		return this.#plan;
 	}
@@ -73,7 +73,7 @@ export class ModelSession {
 		this.showForm();
 	}
 
-	/** What is wrong with the file, when something is. */
+	/** Problem with the file, as one sentence; undefined if there is none. */
 	get problem(): string | undefined {
 		return this.#problem;
 	}
@@ -82,13 +82,13 @@ export class ModelSession {
 		return this.#run !== undefined;
 	}
 
-	/** @returns a function that ends the subscription. */
+	/** @returns A function that ends the subscription. */
 	onMessage(listener: (message: HostToWebview) => void): () => void {
 		this.#listeners.add(listener);
 		return () => this.#listeners.delete(listener);
 	}
 
-	/** Everything a page needs that starts to listen now. */
+	/** Returns the messages that bring a new page up to date. */
 	snapshot(): HostToWebview[] {
 		const messages: HostToWebview[] = [];
 		if (this.#report) {
@@ -107,9 +107,8 @@ export class ModelSession {
 	}
 
 	/**
-	 * Reads the file, anew if it was read before. Never rejects: a file that cannot be read leaves the last good report
-	 * in place, with `problem` set.
-	 * @returns true when the structure is now shown.
+	 * Reads the file. Never rejects. An unreadable file sets `problem` and keeps the last valid report.
+	 * @returns true if the structure is now shown.
 	 */
 	async load(): Promise<boolean> {
 		if (this.#disposed) {
@@ -135,7 +134,7 @@ export class ModelSession {
 		return false;
 	}
 
-	/** The file itself is the problem (deleted, invalid): the page keeps what it shows, under a banner. */
+	/** Reports a problem with the file itself (deleted, invalid). The page keeps its content under a banner. */
 	fail(message: string): void {
 		this.#stop();
 		this.#generation += 1;
@@ -144,7 +143,7 @@ export class ModelSession {
 		this.#emit({ type: 'failure', message });
 	}
 
-	/** Runs the model as planned, ending the run before it. Never rejects: how it ended is in the report's `run`. */
+	/** Ends the run under way and runs the model as planned. Never rejects; the report's `run` holds the result. */
 	async run(): Promise<void> {
 		this.#stop();
 		const loaded = this.#loaded;
@@ -183,28 +182,28 @@ export class ModelSession {
 		}
 	}
 
-	/** Ends the run under way, if any; what it has found so far stays. */
+	/** Ends the run under way, if any. Results found so far stay. */
 	cancel(): void {
 		if (this.#stop()) {
 			this.skip('The run was cancelled.');
 		}
 	}
 
-	/** Announces the form anew: after a change of the plan, of the settings or of trust. */
+	/** Sends the form again, after a change of the plan, the settings or trust. */
 	showForm(): void {
 		if (this.#loaded && !this.#disposed) {
 			this.#emit(this.#createForm(this.#loaded));
 		}
 	}
 
-	/** Says why the layers that still wait for a verdict will not get one. */
+	/** Gives layers without a verdict a reason for its absence. */
 	skip(reason: string): void {
 		if (this.#report?.run.status === 'pending') {
 			this.#end('skipped', reason);
 		}
 	}
 
-	/** Ends the run under way, and says so: who shows its progress outside the page has to take it away. */
+	/** Ends the run under way, and announces its end, so that notifications outside the page close. */
 	dispose(): void {
 		this.#stop();
 		this.#listeners.clear();
@@ -233,14 +232,14 @@ export class ModelSession {
 				this.#emit({ type: 'run', run: event.run });
 				return;
 			case 'structure':
-				// The page has it already: the host reads the structure itself, before the engine is up.
+				// The page has the structure, because the host reads it before the engine starts.
 				return;
 			default:
 				event satisfies never;
 		}
 	}
 
-	/** @returns false when this run is no longer the one under way. */
+	/** @returns false if another run has replaced this run. */
 	#finish(run: AbortController): boolean {
 		if (this.#run !== run) {
 			return false;
@@ -250,7 +249,7 @@ export class ModelSession {
 		return true;
 	}
 
-	/** @returns true when a run was under way. */
+	/** @returns true if a run was under way. */
 	#stop(): boolean {
 		const run = this.#run;
 		if (!run) {

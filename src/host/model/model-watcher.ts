@@ -3,12 +3,12 @@ import * as vscode from 'vscode';
 import { ChangeDetector } from './change-detector.js';
 
 /**
- * How often the disk is looked at without an event, in milliseconds: a watcher takes a while to start, on a busy machine
- * seconds, never tells of what happened before, and sees nothing at all on some network and container file systems.
+ * Interval of looking at the disk without an event, in ms. Watchers need seconds to start on a busy machine and miss
+ * earlier changes. On some network and container file systems they report no event at all.
  */
-const LOOK_MILLISECONDS = 3000;
+const POLL_MILLISECONDS = 3000;
 
-/** Tells when a model, or a file beside it that holds its external data, was really changed or deleted. */
+/** Reports real changes and the deletion of a model and of its external data files. */
 export class ModelWatcher implements vscode.Disposable {
 	readonly #folder: vscode.Uri;
 	readonly #model: vscode.Uri;
@@ -20,7 +20,7 @@ export class ModelWatcher implements vscode.Disposable {
 		this.#model = model;
 		this.#folder = vscode.Uri.joinPath(model, '..');
 		this.#detector = new ChangeDetector({ describe: () => this.#describe(), onChange });
-		// The whole folder, and not the file's name: a name is no glob pattern, it may hold brackets and braces.
+		// Watches the whole folder, because a file name may hold brackets and braces and is then no valid glob pattern.
 		const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(this.#folder, '*'));
 		const poke = (uri: vscode.Uri) => this.#watches(uri) && this.#detector.poke();
 		this.#disposables = [
@@ -31,17 +31,17 @@ export class ModelWatcher implements vscode.Disposable {
 			this.#detector,
 		];
 		if (model.scheme === 'file') {
-			const looks = setInterval(() => this.#detector.poke(), LOOK_MILLISECONDS);
-			this.#disposables.push({ dispose: () => clearInterval(looks) });
+			const polling = setInterval(() => this.#detector.poke(), POLL_MILLISECONDS);
+			this.#disposables.push({ dispose: () => clearInterval(polling) });
 		}
 	}
 
-	/** Takes the files as they are now as known; see {@link ChangeDetector.remember}. */
+	/** Stores the current state of the files; see {@link ChangeDetector.remember}. */
 	remember(): Promise<void> {
 		return this.#detector.remember();
 	}
 
-	/** @param names in the model's folder. */
+	/** @param names File names in the model's folder. */
 	async setExternalFiles(names: readonly string[]): Promise<void> {
 		this.#externalFiles = names.map((name) => vscode.Uri.joinPath(this.#folder, name));
 		await this.#detector.extend();
@@ -64,7 +64,7 @@ export class ModelWatcher implements vscode.Disposable {
 async function describeFile(uri: vscode.Uri): Promise<string | undefined> {
 	try {
 		if (uri.scheme === 'file') {
-			// VS Code asks its other process, which takes 50 ms while a tab opens, and the model is read only after that.
+			// Asking VS Code's other process takes 50 ms while a tab opens, and the model is read only afterwards.
 			const { mtimeMs, size } = await stat(uri.fsPath);
 			return `${mtimeMs}/${size}`;
 		}

@@ -1,8 +1,8 @@
 import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
 
-/** Reports are immutable: each function answers a new one that shares what did not change. */
+/** Reports are immutable. Each function returns a new report that shares all unchanged parts. */
 
-/** @returns undefined when the layer is not the one that the report has at `index`: the file changed in between. */
+/** @returns undefined if the report has another layer at `index`, because the file has changed. */
 export function withLayer(report: Report, index: number, layer: LayerReport): Report | undefined {
 	if (report.layers[index]?.name !== layer.name) {
 		return undefined;
@@ -14,7 +14,7 @@ export function withRun(report: Report, run: RunSummary): Report {
 	return { ...report, run };
 }
 
-/** Marks every layer that still waits for its verdict as skipped, so that no page waits for it any longer. */
+/** Marks each layer without a verdict as skipped, so that no page waits for it. */
 export function withoutResults(report: Report, reason: string): Report {
 	const layers = report.layers.map(
 		(layer): LayerReport =>

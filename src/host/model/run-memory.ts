@@ -2,10 +2,10 @@ import type { Memento } from 'vscode';
 import { NO_PLAN, parseRunPlan, type RunPlan } from './run-plan.js';
 
 const KEY = 'runPlans';
-/** Models remembered in a workspace: the storage is read whole whenever the extension starts. */
+/** Maximum number of plans stored for a workspace. VS Code reads the whole storage when the extension starts. */
 const MAX_PLANS = 200;
 
-/** The plans of a workspace's models, the one that was changed last at the end. */
+/** Run plans of a workspace's models, in order of their last change. */
 export class RunMemory {
 	readonly #storage: Pick<Memento, 'get' | 'update'>;
 
@@ -13,7 +13,7 @@ export class RunMemory {
 		this.#storage = storage;
 	}
 
-	/** @param model its address. */
+	/** @param model URI of the model. */
 	get(model: string): RunPlan {
 		const found = this.#entries().find(([name]) => name === model);
 		return found ? parseRunPlan(found[1]) : NO_PLAN;
@@ -24,7 +24,7 @@ export class RunMemory {
 		await this.#storage.update(KEY, [...others, [model, plan]].slice(-MAX_PLANS));
 	}
 
-	/** Pairs of an address and a plan, as far as the storage holds what was once put there. */
+	/** Returns pairs of URI and plan. The stored plans are unchecked. */
 	#entries(): readonly (readonly unknown[])[] {
 		const stored = this.#storage.get<unknown>(KEY);
 		return Array.isArray(stored) ? stored.filter(Array.isArray) : [];

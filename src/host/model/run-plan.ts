@@ -9,20 +9,20 @@ import {
 } from '../../core/report/run-choices.js';
 import type { InputFile, InspectOptions } from '../../protocol/host-engine.js';
 
-/** How a model is to be run, as far as its user has said so. */
+/** The user's choices for running a model. */
 export interface RunPlan {
-	/** Files and folders to feed, chosen in dialogs of VS Code: a page never names one. */
+	/** Input files and folders. The user picks them in VS Code's dialogs; a page never sends a path. */
 	readonly files: readonly InputFile[];
 	readonly choices: RunChoices;
 }
 
-/** Nothing was said: seeded random values, and the settings in force. */
+/** Plan without choices: seeded random input and the current settings. */
 export const NO_PLAN: RunPlan = { files: [], choices: {} };
 
-/** Settings that stand behind what a plan leaves open; the memory in megabytes. */
+/** Settings for values that a plan leaves open; the memory budget is in MB. */
 export type RunDefaults = RunForm['defaults'];
 
-/** @returns the plan without what this model has no place for: it may have changed since. */
+/** @returns The plan without inputs and dimensions that this model lacks; the file may have changed. */
 export function fitPlan({ files, choices }: RunPlan, inputs: readonly RunnableInput[]): RunPlan {
 	const open = new Set(openDimensions(inputs));
 	const dimensions = choices.dimensions?.filter(({ name }) => open.has(name)) ?? [];
@@ -35,7 +35,7 @@ export function fitPlan({ files, choices }: RunPlan, inputs: readonly RunnableIn
 	};
 }
 
-/** What the engine is told. */
+/** Returns the engine's options for a plan. */
 export function runOptions(
 	{ files, choices }: RunPlan,
 	{ batch, seed, memoryBudget }: RunDefaults,
@@ -46,14 +46,14 @@ export function runOptions(
 		inputs: files,
 		batch,
 		seed,
-		// A budget that somebody chose is kept strictly, which takes time: the engine knows the default itself.
+		// A budget that the user chose is kept strictly, which costs time. The engine applies the default itself.
 		...(memoryBudget * MEGABYTE !== DEFAULT_MEMORY_BUDGET && { memoryBudget: memoryBudget * MEGABYTE }),
 		...rest,
 		...(dimensions && { dimensions: Object.fromEntries(dimensions.map(({ name, size }) => [name, size])) }),
 	};
 }
 
-/** What a page shows of a plan. */
+/** Returns the form that a page shows for a plan. */
 export function runForm(
 	plan: RunPlan,
 	inputs: readonly RunnableInput[],
@@ -72,13 +72,13 @@ export function runForm(
 	};
 }
 
-/** The plan with other files for one of the inputs. */
+/** Returns the plan with other files for one input. */
 export function withFiles(plan: RunPlan, input: string, paths: readonly string[]): RunPlan {
 	const others = plan.files.filter((file) => file.input !== undefined && file.input !== input);
 	return { ...plan, files: [...others, ...paths.map((path) => ({ input, path }))] };
 }
 
-/** Reads a stored plan, which another version may have written; what it does not understand is left out. */
+/** Parses a stored plan. Drops unknown parts, which another version may have written. */
 export function parseRunPlan(value: unknown): RunPlan {
 	const { files, choices } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
 	return {

@@ -3,10 +3,10 @@ import { STAGES, type Stage } from '../../core/report/stages.js';
 import type { HostToWebview } from '../../protocol/host-webview.js';
 import type { ModelSession } from './model-session.js';
 
-/** The page shows progress at once; a run that lasts longer than this is also shown where other tabs are looked at. */
+/** Duration in ms after which a run is also shown as a notification. The page shows its progress at once. */
 const PATIENCE_MILLISECONDS = 2000;
 
-/** Shows a notification, with a cancel button, for every run of the session that takes long. */
+/** Shows a notification with a cancel button for every long run of the session. */
 export function showRunProgress(session: ModelSession, model: vscode.Uri): vscode.Disposable {
 	let timer: NodeJS.Timeout | undefined;
 	const unsubscribe = session.onMessage((message) => {

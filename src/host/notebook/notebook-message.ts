@@ -1,11 +1,11 @@
 import type { NotebookToHost } from '../../protocol/host-notebook.js';
 
-/** Longest identifier and path taken from a renderer. */
+/** Longest identifier and path taken from a renderer, in characters. */
 const MAX_TEXT = 4096;
 
 /**
- * Checks what a notebook renderer sent: outputs of other kinds share its frame, so anyone may have sent it.
- * @returns undefined for anything that is not a message of the protocol.
+ * Parses a message of a notebook renderer. Other outputs share its frame, so the sender is untrusted.
+ * @returns undefined for every other value.
  */
 export function parseNotebookMessage(value: unknown): NotebookToHost | undefined {
 	if (typeof value !== 'object' || value === null) {
@@ -19,17 +19,16 @@ function isText(value: unknown): value is string {
 	return typeof value === 'string' && value.length > 0 && value.length <= MAX_TEXT;
 }
 
-/** Where a path written in a notebook leads. */
+/** Kind of a path in a notebook. */
 export type NotebookPath =
 	| { readonly kind: 'absolute'; readonly path: string }
 	| { readonly kind: 'relative'; readonly path: string }
 	| { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * @param path as written in the output, in the style of either platform.
- *
- * A notebook is a file that anyone may have made: a network path would make Windows send the user's credentials to the
- * server it names, and a file that is no model is not ours to open.
+ * Classifies a path in a notebook. Notebooks are untrusted: a network path would make Windows send the user's
+ * credentials to the server that it names.
+ * @param path Path as written in the output, in the style of either platform.
  */
 export function classifyNotebookPath(path: string): NotebookPath {
 	const slashed = path.replaceAll('\\', '/');

@@ -8,16 +8,16 @@ import { NO_PLAN } from '../model/run-plan.js';
 import { describeError, UserError } from '../shared/describe-error.js';
 import { classifyNotebookPath, parseNotebookMessage } from './notebook-message.js';
 
-/** Inspections kept for outputs that are drawn again: notebooks drop and redraw outputs as they scroll. */
+/** Maximum number of cached inspections. Notebooks drop and redraw outputs while they scroll. */
 const MAX_CACHED = 16;
 
-/** Answers the renderer's requests to inspect the model that an output names. */
+/** Inspects the models that notebook outputs name and answers their renderers. */
 export class NotebookInspector implements vscode.Disposable {
 	readonly #services: HostServices;
 	readonly #messaging: vscode.NotebookRendererMessaging;
 	readonly #subscription: vscode.Disposable;
 	readonly #abort = new AbortController();
-	/** File and its state -> what came or will come of inspecting it; oldest first. */
+	/** Inspections by URI, time, size and trust of the file; oldest first. */
 	readonly #cache = new Map<string, Promise<JsonObject>>();
 
 	constructor(services: HostServices, messaging: vscode.NotebookRendererMessaging) {
@@ -43,7 +43,7 @@ export class NotebookInspector implements vscode.Disposable {
 			(report): HostToNotebook => ({ type: 'report', id, report }),
 			(error: unknown): HostToNotebook => ({ type: 'failure', id, message: describeError(error) }),
 		);
-		// A rejection means that the editor is gone.
+		// A rejection means that the editor was closed.
 		this.#messaging.postMessage(answer, editor).then(undefined, () => {});
 	}
 
@@ -51,7 +51,7 @@ export class NotebookInspector implements vscode.Disposable {
 		const uri = resolvePath(notebook, path);
 		const refusal = trustRefusal();
 		const stat = await vscode.workspace.fs.stat(uri).then(undefined, () => undefined);
-		// Without a state to compare nothing is kept; reading the file will say what is wrong with it.
+		// A file without a known state is not cached. Reading it reports the problem.
 		const key = stat && [uri.toString(), stat.mtime, stat.size, refusal ?? ''].join('\n');
 		const cached = key === undefined ? undefined : this.#cache.get(key);
 		if (cached) {
@@ -90,7 +90,7 @@ function resolvePath(notebook: vscode.NotebookDocument, path: string): vscode.Ur
 	if (target.kind === 'absolute') {
 		return vscode.Uri.file(target.path);
 	}
-	// A notebook that was never saved has no folder; paths in it are taken from the workspace's.
+	// An unsaved notebook has no folder, so its paths are relative to the workspace folder.
 	const folder = notebook.isUntitled
 		? vscode.workspace.workspaceFolders?.[0]?.uri
 		: vscode.Uri.joinPath(notebook.uri, '..');

@@ -5,14 +5,14 @@ import { readPageParts } from '../../platform/page-parts.js';
 import type { ModelDocument } from '../model/model-document.js';
 import { UserError } from '../shared/describe-error.js';
 
-/** What an export needs to know of the extension. */
+/** Properties of the extension that exports need. */
 export interface ExportSource {
-	/** The folder of the bundles. */
+	/** Folder of the bundles. */
 	readonly dist: string;
 	readonly version: string;
 }
 
-/** Lets the user choose a format and a file, and writes the report there. */
+/** Lets the user choose a format and a file, and writes the report to it. */
 export async function exportWithDialog(document: ModelDocument, source: ExportSource): Promise<void> {
 	reportOf(document);
 	const format = await pickFormat();
@@ -30,7 +30,7 @@ export async function exportWithDialog(document: ModelDocument, source: ExportSo
 	}
 }
 
-/** @throws {UserError} when there is no report yet. */
+/** @throws {UserError} if there is no report yet. */
 export async function writeExport(
 	document: ModelDocument,
 	{ format, target }: { readonly format: ExportFormat; readonly target: vscode.Uri },
@@ -45,7 +45,7 @@ export async function writeExport(
 	await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(text));
 }
 
-/** @throws {UserError} when the model has none. */
+/** @throws {UserError} if the model has no report. */
 export function reportOf({ session, uri }: ModelDocument): Report {
 	if (!session.report) {
 		const name = vscode.workspace.asRelativePath(uri);
@@ -54,7 +54,7 @@ export function reportOf({ session, uri }: ModelDocument): Report {
 	return session.report;
 }
 
-/** "net.onnx" -> "net.report.csv" in the same folder. */
+/** Maps "net.onnx" to "net.report.csv" in the same folder. */
 export function siblingOf(model: vscode.Uri, extension: string): vscode.Uri {
 	const name = (model.path.split('/').at(-1) ?? 'model').replace(/\.onnx$/i, '');
 	return vscode.Uri.joinPath(model, '..', `${name}.report.${extension}`);
@@ -79,7 +79,7 @@ function formatNames(): Readonly<Record<ExportFormat, { readonly label: string; 
 	};
 }
 
-/** Not awaited for longer than the user looks at it: the export is done. */
+/** Offers to open the exported file. */
 async function offerToOpen(target: vscode.Uri, format: ExportFormat): Promise<void> {
 	const open = vscode.l10n.t('Open');
 	const name = vscode.workspace.asRelativePath(target);
@@ -91,7 +91,7 @@ async function offerToOpen(target: vscode.Uri, format: ExportFormat): Promise<vo
 	}
 }
 
-/** Relative to the workspace, where the model is in it: so it means the same on another machine. */
+/** Returns a path relative to the workspace for a model in it, so that it is valid on other machines. */
 function uriReference(model: vscode.Uri): string {
 	const relative = vscode.workspace.asRelativePath(model, false);
 	return relative === model.fsPath || relative === model.path

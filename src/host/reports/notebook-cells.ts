@@ -1,21 +1,21 @@
 import { visible } from '../../core/text/names.js';
 
-/** Where a cell gets the layers from; media/cells has the cell of each, NAME.py. */
+/** Source of the layers in a cell. The file media/cells/KIND.py holds the cell. */
 export type CellKind = 'pytorch' | 'keras' | 'onnx';
 
 export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx'];
 
-/** What stands in media/cells/onnx.py for the path. */
+/** Placeholder of the path in media/cells/onnx.py. */
 const PLACEHOLDER = '"model.onnx"';
 
-/** The cell with the path of a model in it. */
+/** Returns the cell with the path of a model in place of the placeholder. */
 export function withModelPath(cell: string, path: string): string {
 	return cell.replace(PLACEHOLDER, () => pythonString(path));
 }
 
 /**
- * JSON's escapes are a subset of Python's. Characters that would make the line look like another one are escaped, too
- * ("Trojan Source", CVE-2021-42574).
+ * Returns a Python string literal; JSON's escapes are a subset of Python's. Also escapes characters that make a line
+ * look different from its content ("Trojan Source", CVE-2021-42574).
  */
 function pythonString(text: string): string {
 	return visible(JSON.stringify(text)).replace(
@@ -25,9 +25,10 @@ function pythonString(text: string): string {
 }
 
 /**
- * How a notebook names a file: relative to its folder, with slashes, where that means the same on another machine.
- * @param relative the path from the notebook's folder to the file, in the style of this platform; undefined: the
- * notebook was never saved, or is elsewhere.
+ * Returns the path for use in a notebook. It is relative to the notebook's folder, with slashes, if that path is valid
+ * on other machines, too.
+ * @param relative Path from the notebook's folder to the file, in the style of this platform; undefined for an unsaved
+ * notebook and one on another file system.
  */
 export function pathInNotebook(absolute: string, relative: string | undefined): string {
 	const slashed = relative?.replaceAll('\\', '/');

@@ -7,9 +7,10 @@ import { reportOf, siblingOf } from './exports.js';
 import { CELL_KINDS, type CellKind, pathInNotebook, withModelPath } from './notebook-cells.js';
 
 /**
- * Inserts a cell that shows BatchNorm layers below the selected one.
- * @param cells the folder of the cells.
- * @param kind from a key binding, say; else the user chooses. @param model likewise, for "onnx".
+ * Inserts a cell that shows BatchNorm layers below the selected cell.
+ * @param cells Folder of the cells.
+ * @param kind Kind of the cell, for example from a key binding. The user chooses if it is missing or unknown.
+ * @param model Model of a cell of kind "onnx". The user chooses if it is missing.
  */
 export async function insertCell(cells: vscode.Uri, kind?: unknown, model?: unknown): Promise<void> {
 	const editor = vscode.window.activeNotebookEditor;
@@ -33,7 +34,7 @@ export async function insertCell(cells: vscode.Uri, kind?: unknown, model?: unkn
 	editor.revealRange(editor.selection);
 }
 
-/** Lets the user choose a file, writes the report there as a notebook, and opens it. */
+/** Lets the user choose a file, writes the report to it as a notebook, and opens it. */
 export async function saveReportAsNotebook(document: ModelDocument): Promise<void> {
 	reportOf(document);
 	const target = await vscode.window.showSaveDialog({
@@ -47,7 +48,7 @@ export async function saveReportAsNotebook(document: ModelDocument): Promise<voi
 	}
 }
 
-/** @throws {UserError} when there is no report yet. */
+/** @throws {UserError} if there is no report yet. */
 export async function writeNotebook(document: ModelDocument, target: vscode.Uri): Promise<void> {
 	await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(toNotebook(reportOf(document))));
 }
@@ -66,7 +67,7 @@ async function pickKind(): Promise<CellKind | undefined> {
 	return (await vscode.window.showQuickPick(items, { title: t('Show BatchNorm layers of') }))?.cell;
 }
 
-/** undefined: the user backed out. */
+/** Returns undefined if the user cancels. */
 async function cellSource(
 	cells: vscode.Uri,
 	kind: CellKind,

@@ -2,28 +2,28 @@ import * as vscode from 'vscode';
 import type { ModelDocument } from '../model/model-document.js';
 import type { ModelEditors } from '../model/model-editors.js';
 
-/** Verdicts come layer by layer: what lists them outside of the page is redrawn at most this often. */
-const REST_MILLISECONDS = 150;
+/** Minimum interval between redraws outside the page, in ms. Verdicts come layer by layer. */
+const REDRAW_MILLISECONDS = 150;
 
-/** True while any model is open: shows the tree of its layers. */
+/** True while a model is open. Shows the tree of its layers. */
 const OPEN_CONTEXT = 'batchnormLens.modelOpen';
 
-/** The reports of the open models, for what shows them outside of their pages. */
+/** Reports of the open models, for all parts outside the pages. */
 export class OpenReports implements vscode.Disposable {
 	readonly editors: ModelEditors;
 	readonly #changed = new vscode.EventEmitter<ModelDocument>();
-	/** The report of a model has changed; several changes in a row are told once. */
+	/** Fires when the report of a model has changed, once for several changes in a row. */
 	readonly onDidChange = this.#changed.event;
 	readonly #closed = new vscode.EventEmitter<ModelDocument>();
 	readonly onDidClose = this.#closed.event;
 	readonly #switched = new vscode.EventEmitter<void>();
-	/** {@link current} is another one, or none. */
+	/** Fires when {@link current} changes. */
 	readonly onDidSwitch = this.#switched.event;
 	readonly #timers = new Map<ModelDocument, NodeJS.Timeout>();
 	readonly #disposables: vscode.Disposable[];
-	/** Models in the order in which they were looked at, the last one last. */
+	/** Open models in order of their last activation. */
 	readonly #byLastActive = new Set<ModelDocument>();
-	/** What {@link current} was when {@link onDidSwitch} was told last. */
+	/** Value of {@link current} at the last {@link onDidSwitch}. */
 	#lastCurrent: ModelDocument | undefined;
 
 	constructor(editors: ModelEditors) {
@@ -37,7 +37,7 @@ export class OpenReports implements vscode.Disposable {
 		];
 	}
 
-	/** The model in the active tab, or the last one there that is still open: its report may be looked at beside it. */
+	/** The model in the active tab, else the model that was active last and is still open. */
 	get current(): ModelDocument | undefined {
 		return [...this.#byLastActive].at(-1);
 	}
@@ -78,7 +78,7 @@ export class OpenReports implements vscode.Disposable {
 				this.#timers.delete(document);
 				this.#changed.fire(document);
 			};
-			this.#timers.set(document, setTimeout(tell, REST_MILLISECONDS));
+			this.#timers.set(document, setTimeout(tell, REDRAW_MILLISECONDS));
 		}
 	}
 
@@ -90,7 +90,7 @@ export class OpenReports implements vscode.Disposable {
 			this.#byLastActive.add(activeDocument);
 		}
 		this.#lastCurrent = this.current;
-		// Every change of the focus leads here, and a list that is made anew under the pointer swallows the click.
+		// Every change of the focus leads here. Rebuilding a list under the pointer swallows the user's click.
 		if (this.#lastCurrent !== before) {
 			void vscode.commands.executeCommand('setContext', OPEN_CONTEXT, this.#byLastActive.size > 0);
 			this.#switched.fire();

@@ -5,7 +5,7 @@ import { shorten, visible } from '../../core/text/names.js';
 
 /** A row of the Problems panel. */
 export interface Problem {
-	/** As the report names it; undefined: the model as a whole. */
+	/** Name in the report; undefined for a problem of the whole model. */
 	readonly layer: string | undefined;
 	readonly code: FindingCode;
 	readonly severity: Severity;
@@ -14,7 +14,7 @@ export interface Problem {
 
 const MAX_NAME = 120;
 const MAX_MESSAGE = 500;
-/** One problem for each layer and code, however many findings have it; the worst severity counts. */
+/** Returns one problem per layer and code. Its severity is the worst of its findings. */
 export function problemsOf(report: Report): Problem[] {
 	return [...group(report.findings, undefined), ...report.layers.flatMap((layer) => group(layer.findings, layer.name))];
 }

@@ -11,7 +11,7 @@ const SEVERITIES: Readonly<Record<Severity, vscode.DiagnosticSeverity>> = {
 	info: vscode.DiagnosticSeverity.Information,
 };
 
-/** A binary file has no lines. */
+/** Position of all problems, because a binary file has no lines. */
 const WHOLE_FILE = new vscode.Range(0, 0, 0, 0);
 
 /** Puts the findings of open models into the Problems panel. */
@@ -54,7 +54,7 @@ function diagnostic(uri: vscode.Uri, { layer, code, severity, message }: Problem
 	return row;
 }
 
-/** A click on the code leads to the layer. */
+/** A click on the code opens the layer. */
 export function revealLink(uri: vscode.Uri, layer: string): vscode.Uri {
 	const query = JSON.stringify([uri.toString(), layer]);
 	return vscode.Uri.from({ scheme: 'command', path: 'batchnormLens.revealLayer', query });

@@ -7,17 +7,17 @@ import { insertCell, saveReportAsNotebook } from './notebook-commands.js';
 import type { OpenReports } from './open-reports.js';
 import type { ReportText } from './report-text.js';
 
-/** Parts that the commands act on. */
+/** Objects that the commands use. */
 export interface ReportParts {
 	readonly reports: OpenReports;
 	readonly text: ReportText;
 	readonly source: ExportSource;
-	/** The folder of the cells for notebooks. */
+	/** Folder of the notebook cells. */
 	readonly cells: vscode.Uri;
 	readonly log: vscode.LogOutputChannel;
 }
 
-/** The commands that lead from a report to somewhere else. */
+/** Registers the commands that export a report or open a layer. */
 export function registerReportCommands({ reports, text, source, cells, log }: ReportParts): vscode.Disposable {
 	const register = (name: string, handler: (...args: unknown[]) => unknown) =>
 		vscode.commands.registerCommand(`batchnormLens.${name}`, (...args: unknown[]) =>
@@ -44,7 +44,7 @@ export function registerReportCommands({ reports, text, source, cells, log }: Re
 	);
 }
 
-/** From the tree, or from a link in the Problems panel, whose arguments are JSON that anyone may have written. */
+/** Opens a layer from the tree or from a link in Problems. The arguments of a link are untrusted JSON. */
 async function revealLayer({ editors }: OpenReports, model: unknown, layer: unknown): Promise<void> {
 	const uri = typeof model === 'string' ? vscode.Uri.parse(model, true) : model;
 	if (uri instanceof vscode.Uri && typeof layer === 'string' && /\.onnx$/i.test(uri.path)) {

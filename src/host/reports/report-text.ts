@@ -6,7 +6,7 @@ import type { OpenReports } from './open-reports.js';
 
 export const REPORT_SCHEME = 'batchnorm-lens-report';
 
-/** The report of an open model as a read-only document: for screen readers, searching, copying and comparing. */
+/** Reports of open models as read-only documents, for screen readers, searching, copying and comparing. */
 export class ReportText implements vscode.TextDocumentContentProvider, vscode.Disposable {
 	readonly #reports: OpenReports;
 	readonly #changed = new vscode.EventEmitter<vscode.Uri>();
@@ -32,7 +32,7 @@ export class ReportText implements vscode.TextDocumentContentProvider, vscode.Di
 		return visible(session?.problem ?? vscode.l10n.t('Open {0} with BatchNorm Lens to see its report here.', name));
 	}
 
-	/** Opens it beside nothing in particular, as a tab that stays. */
+	/** Opens the report in a permanent tab. */
 	async show({ uri }: ModelDocument): Promise<void> {
 		const document = await vscode.workspace.openTextDocument(textUri(uri));
 		await vscode.window.showTextDocument(document, { preview: false });
@@ -43,7 +43,10 @@ export class ReportText implements vscode.TextDocumentContentProvider, vscode.Di
 	}
 }
 
-/** The ending makes it Markdown to VS Code; the query tells two models of one path on different systems apart. */
+/**
+ * The ending makes VS Code treat the document as Markdown. The query distinguishes models with one path on different
+ * file systems.
+ */
 function textUri(model: vscode.Uri): vscode.Uri {
 	return vscode.Uri.from({ scheme: REPORT_SCHEME, path: `${model.path}.md`, query: model.toString() });
 }

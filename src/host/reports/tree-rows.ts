@@ -3,13 +3,13 @@ import { worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 
-/** What a layer looks like in the tree. */
+/** Texts and state of a layer's row in the tree. */
 export interface TreeRow {
 	readonly label: string;
-	/** Beside the label, dimmed. */
+	/** Dimmed text beside the label. */
 	readonly description: string;
 	readonly tooltip: string;
-	/** How the layer stands; shown as an icon, and said in `tooltip`. */
+	/** Status of the layer. Shown as an icon; `tooltip` has the words. */
 	readonly state: 'error' | 'warning' | 'info' | 'match' | 'skipped' | 'pending';
 }
 
@@ -18,7 +18,7 @@ const MAX_TOOLTIP = 1000;
 
 export function treeRow(layer: LayerReport): TreeRow {
 	const { source, channels, recompute, findings } = layer;
-	// What was found comes first: the side bar cuts the end off.
+	// Puts findings first, because the side bar cuts off the end.
 	const facts = [
 		...findings.map(findingBadge),
 		source === null ? '' : visible(shorten(source.op, MAX_LABEL)),

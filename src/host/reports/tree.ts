@@ -5,13 +5,13 @@ import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
 import { type TreeRow, treeRow } from './tree-rows.js';
 
-/** A layer of the current model, by its place in the report. */
+/** A layer of a model; `index` is its place in the report. */
 export interface LayerNode {
 	readonly document: ModelDocument;
 	readonly index: number;
 }
 
-/** Icon and colour; the tooltip says the same in words. */
+/** Icon and color; the tooltip has the words. */
 const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	error: new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground')),
 	warning: new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground')),
@@ -21,22 +21,28 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	pending: new vscode.ThemeIcon('circle-outline'),
 };
 
-/** A view that has just come into sight takes no selection for a moment: it is there before its tree is. */
+/** A view that has just become visible ignores selections until its tree is built. */
 const MAX_ATTEMPTS = 10;
 const ATTEMPT_MILLISECONDS = 100;
 
-/** The layers of the current model in the explorer's side bar: a click leads to the layer on its page, and a layer opened there is selected here. */
+/**
+ * Lists the layers of the current model in the explorer. A click opens the layer on its page; a layer opened on the
+ * page is selected here.
+ */
 export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Disposable {
 	readonly #reports: OpenReports;
 	readonly #changed = new vscode.EventEmitter<LayerNode[] | undefined>();
 	readonly onDidChangeTreeData = this.#changed.event;
 	readonly view: vscode.TreeView<LayerNode>;
 	readonly #disposables: vscode.Disposable[];
-	/** One object a layer: to reveal one that it does not know, VS Code makes all rows anew, and clicks on the old ones fail. */
+	/**
+	 * One object per layer, created once. To reveal an unknown object, VS Code rebuilds all rows, and clicks on the old
+	 * rows fail.
+	 */
 	readonly #nodes = new WeakMap<ModelDocument, LayerNode[]>();
-	/** The rows that VS Code has asked for; undefined: none, or they are about to be made anew. */
+	/** Rows that VS Code has requested; undefined before the first request and before a rebuild. */
 	#listed: readonly LayerNode[] | undefined;
-	/** What each row said when it was asked for. */
+	/** Content of each row when VS Code requested it. */
 	readonly #sentRows = new WeakMap<LayerNode, string>();
 
 	constructor(reports: OpenReports) {
@@ -64,7 +70,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		return nodes;
 	}
 
-	/** Needed to reveal one: all are on the top level. */
+	/** Required for revealing a row. All rows are on the top level. */
 	getParent(): undefined {
 		return undefined;
 	}
@@ -72,7 +78,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	getTreeItem(node: LayerNode): vscode.TreeItem {
 		const { document, index } = node;
 		const layer = document.session.report?.layers[index];
-		// The file was replaced by one with fewer layers; the tree is about to be drawn again.
+		// The file was replaced by a model with fewer layers; the tree is about to be redrawn.
 		if (!layer) {
 			return new vscode.TreeItem('');
 		}
@@ -110,8 +116,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	}
 
 	/**
-	 * Makes only those rows anew that say something else: a click that falls between a row and its successor ends at
-	 * "Actual command not found", and a run changes rows many times a second.
+	 * Rebuilds only rows whose content changed. A click during a rebuild ends in "Actual command not found", and a run
+	 * changes rows many times per second.
 	 */
 	#refresh(document: ModelDocument | undefined): void {
 		const layers = document?.session.report?.layers ?? [];
@@ -137,14 +143,14 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 				return;
 			}
 			if (this.#listed) {
-				// It rejects when the tree changed meanwhile; the change leads here again.
+				// Rejects if the tree has changed meanwhile; that change calls this method again.
 				await this.view.reveal(node, { select: true, focus: false }).then(undefined, () => undefined);
 			}
 			await new Promise((resolve) => setTimeout(resolve, ATTEMPT_MILLISECONDS));
 		}
 	}
 
-	/** The layer that is to be selected; a tree out of sight is left there, since revealing would open its view. */
+	/** Returns the layer to select. Returns undefined for a hidden tree, because revealing would open its view. */
 	#nodeToSelect(): LayerNode | undefined {
 		const document = this.#reports.current;
 		const index = document ? this.#reports.editors.chosenLayer(document) : null;

@@ -2,9 +2,9 @@ import * as vscode from 'vscode';
 import { messageOf } from '../../core/text/sentences.js';
 
 /**
- * The plotting library, for a page that asked for it; see webview/load-plotly.ts for why it travels as a message. Never
- * rejects: the page says that it cannot draw, the log why.
- * @param extension the extension's folder.
+ * Returns the message with the plotting library; webview/load-plotly.ts explains why it travels as a message. Never
+ * rejects. If the file is missing, the page reports that it cannot draw, and the log has the reason.
+ * @param extension Folder of the extension.
  */
 export async function plotlyMessage(
 	extension: vscode.Uri,
@@ -12,7 +12,7 @@ export async function plotlyMessage(
 ): Promise<{ type: 'plotly'; script: Uint8Array<ArrayBuffer> | null }> {
 	try {
 		const file = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'dist', 'plotly.min.js'));
-		// Where the host gives a view of a larger buffer, all of that would be sent.
+		// The host may return a view of a larger buffer, which would be sent whole.
 		return { type: 'plotly', script: new Uint8Array(file) };
 	} catch (error) {
 		log.error(`The extension is not complete: ${messageOf(error)}`);

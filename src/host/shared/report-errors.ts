@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { describeError } from './describe-error.js';
 
-/** Runs a handler whose outcome nobody waits for: whatever it throws is shown to the user and logged. Never rejects. */
+/** Runs a handler, and shows and logs its error. Never rejects. */
 export async function reportErrors(log: vscode.LogOutputChannel, task: () => unknown): Promise<void> {
 	try {
 		await task();
@@ -11,7 +11,7 @@ export async function reportErrors(log: vscode.LogOutputChannel, task: () => unk
 	}
 }
 
-/** Not awaited by anyone: the message may stay on screen for as long as the user likes. */
+/** Returns at once, because the message stays until the user closes it. */
 function offerLog(log: vscode.LogOutputChannel, message: string): void {
 	const showLog = vscode.l10n.t('Show Log');
 	vscode.window.showErrorMessage(message, showLog).then((choice) => {

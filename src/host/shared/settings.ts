@@ -3,10 +3,10 @@ import { DEFAULT_DRIFT_THRESHOLDS, type DriftThresholds } from '../../core/batch
 import { DEFAULT_THRESHOLDS, type HealthThresholds } from '../../core/batchnorm/health.js';
 import { DEFAULT_MEMORY_BUDGET, MEGABYTE } from '../../core/report/run-choices.js';
 
-/** What stands behind `batchnormLens.*`; package.json has the same names, defaults and ranges. */
+/** Settings under `batchnormLens`. Names, defaults and ranges agree with package.json. */
 export interface Settings {
 	readonly runOnOpen: boolean;
-	/** Whether findings are listed in the Problems panel. */
+	/** True if findings are listed in the Problems panel. */
 	readonly problems: boolean;
 	readonly batch: number;
 	readonly seed: number;
@@ -16,7 +16,7 @@ export interface Settings {
 	readonly drift: DriftThresholds;
 }
 
-/** The settings in force for a model: whatever the user's file holds, the values are numbers in range. */
+/** Returns the current settings for a model. Replaces invalid values in the user's file by defaults. */
 export function readSettings(model: vscode.Uri): Settings {
 	const configuration = vscode.workspace.getConfiguration('batchnormLens', model);
 	const limit = (name: string, fallback: number): number => {

@@ -1,10 +1,10 @@
 import { escapeMarkup } from '../../core/text/names.js';
 
-/** What the page of a model is made of, as URIs that the webview may load. */
+/** Parts of a page, as URIs that the webview may load. */
 export interface PageResources {
 	/** `webview.cspSource`. */
 	readonly cspSource: string;
-	/** Random, fresh for every page. */
+	/** Random, new for every page. */
 	readonly nonce: string;
 	readonly script: string;
 	readonly styles: readonly string[];
@@ -12,9 +12,9 @@ export interface PageResources {
 	readonly title: string;
 }
 
-/** The page, set once; everything else travels as messages. */
+/** Returns the HTML of a page. It is set once; all content travels as messages. */
 export function pageHtml(page: PageResources): string {
-	// No eval and no inline code or styles. Plotly needs data: and blob: images to export pictures and draw heatmaps.
+	// Allows neither eval nor inline code or styles. Plotly needs data: and blob: images for heatmaps and image export.
 	const policy = [
 		`default-src 'none'`,
 		`img-src ${page.cspSource} blob: data:`,

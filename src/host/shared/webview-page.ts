@@ -8,7 +8,7 @@ import { reportErrors } from './report-errors.js';
 import { saveImage } from './save-image.js';
 import { pageHtml } from './webview-html.js';
 
-/** @template Own Messages that only this kind of page sends. */
+/** @template Own Type of the messages that only this kind of page sends. */
 export interface WebviewPageOptions<Own> {
 	readonly panel: vscode.WebviewPanel;
 	/** The extension's folder. */
