@@ -18,7 +18,10 @@ export async function choosePair(
 	const [clicked, second] = args;
 	const selected = Array.isArray(second) ? second.filter((uri) => uri instanceof vscode.Uri) : [];
 	if (selected.length > 2) {
-		const many = vscode.l10n.t('{0} files are selected: select the original and the deployed model.', selected.length);
+		const many = vscode.l10n.t(
+			'{0} files are selected. Select only the original and the deployed model.',
+			selected.length,
+		);
 		throw new UserError(many);
 	}
 	const [a, b] = selected.length === 2 ? selected : [clicked, second];
@@ -28,7 +31,7 @@ export async function choosePair(
 		return undefined;
 	}
 	if (first.toString() === other.toString()) {
-		throw new UserError(vscode.l10n.t('{0} is both: choose two different models.', baseName(first)));
+		throw new UserError(vscode.l10n.t('{0} was selected twice. Choose two different models.', baseName(first)));
 	}
 	return assignRoles(first, other);
 }
@@ -46,15 +49,15 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 	}
 	const items = [first, other].map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
 	const chosen = await vscode.window.showQuickPick(items, {
-		title: vscode.l10n.t('Which one is the original?'),
-		placeHolder: vscode.l10n.t('Both have {0} BatchNormalization layers; the other is compared with it.', a),
+		title: vscode.l10n.t('Which model is the original?'),
+		placeHolder: vscode.l10n.t('Both have {0} BatchNormalization layers. The other model counts as deployed.', a),
 	});
 	return chosen && { original: chosen.uri, deployed: chosen.uri === first ? other : first };
 }
 
 /** Offers the models of the workspace, first those in the folder of `first`, and a dialog for all other files. */
 async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
-	const title = first ? vscode.l10n.t('Compare {0} with', baseName(first)) : vscode.l10n.t('The original model');
+	const title = first ? vscode.l10n.t('Compare {0} with…', baseName(first)) : vscode.l10n.t('The original model');
 	const pattern = '**/*.{onnx,ONNX}';
 	// Not every file system can be searched; the dialog reaches every file.
 	const found = await vscode.workspace.findFiles(pattern, '**/node_modules/**', MAX_OFFERED).then(

@@ -1,9 +1,8 @@
 import type { Comparison } from '../../core/report/comparison.js';
 import type { RequestHooks } from '../../engine/client.js';
 import type { HostToComparison } from '../../protocol/host-comparison.js';
+import type { PageProgress } from '../../protocol/page.js';
 import { describeError } from '../shared/describe-error.js';
-
-type Progress = Extract<HostToComparison, { type: 'progress' }>['progress'];
 
 /** Functions that a comparison calls; fakes replace them in tests. */
 export interface ComparisonPorts {
@@ -18,7 +17,7 @@ export class ComparisonSession {
 	readonly #listeners = new Set<(message: HostToComparison) => void>();
 	#comparison: Comparison | undefined;
 	#problem: string | undefined;
-	#progress: Progress = null;
+	#progress: PageProgress | null = null;
 	#abort: AbortController | undefined;
 	#swapped = false;
 
@@ -110,7 +109,7 @@ export class ComparisonSession {
 		this.#abort = undefined;
 	}
 
-	#setProgress(progress: Progress): void {
+	#setProgress(progress: PageProgress | null): void {
 		this.#progress = progress;
 		this.#emit({ type: 'progress', progress });
 	}

@@ -22,7 +22,7 @@ export async function foldModel(
 	target: vscode.Uri | undefined,
 ): Promise<void> {
 	if (!vscode.workspace.isTrusted) {
-		const why = 'Folding runs the model to verify the result, which a workspace that is not trusted does not allow.';
+		const why = 'Folding runs the model to verify the result, so it needs a trusted workspace.';
 		throw new UserError(vscode.l10n.t(why));
 	}
 	const output = target ?? (await chooseTarget(model));
@@ -31,7 +31,7 @@ export async function foldModel(
 	}
 	if (output.scheme !== 'file') {
 		throw new UserError(
-			vscode.l10n.t('{0} is not on a disk that the engine can write: choose a local file.', output.path),
+			vscode.l10n.t('{0} is not on a disk that the engine can write. Choose a local file.', output.path),
 		);
 	}
 	const result = await withProgress(model, async (signal, report) => {
@@ -103,14 +103,14 @@ function showResult(result: FoldResult, model: vscode.Uri, output: vscode.Uri): 
 export function foldSummary({ model, written, folded, kept, outputs }: FoldResult): string {
 	const all = folded.length + kept.length;
 	if (all === 0) {
-		return vscode.l10n.t('{0} has no BatchNormalization: nothing was written.', model);
+		return vscode.l10n.t('{0} has no BatchNormalization layers, so nothing was written.', model);
 	}
 	const told = kept.slice(0, MAX_LISTED).map(({ name, reasons }) => `${name}: ${foldReasons(reasons)}`);
 	const more = kept.length - told.length;
 	const why = [...told, ...(more > 0 ? [vscode.l10n.t('{0} more, see the log', more)] : [])].join('. ');
 	const what = written
 		? vscode.l10n.t('Folded {0} of {1} BatchNorm layers.', folded.length, all)
-		: vscode.l10n.t('None of {0} BatchNorm layers can be folded: nothing was written.', all);
+		: vscode.l10n.t('None of {0} BatchNorm layers can be folded, so nothing was written.', all);
 	const verified =
 		outputs.status === 'match'
 			? vscode.l10n.t(' The outputs are the same.')

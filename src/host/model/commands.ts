@@ -47,6 +47,6 @@ async function refuseFolder(uri: vscode.Uri): Promise<void> {
 	);
 	if (type !== undefined && type & vscode.FileType.Directory) {
 		const name = vscode.workspace.asRelativePath(uri);
-		throw new UserError(vscode.l10n.t('{0} is a folder: choose an .onnx file in it.', name));
+		throw new UserError(vscode.l10n.t('{0} is a folder. Choose an .onnx file in it.', name));
 	}
 }

@@ -30,7 +30,7 @@ function chooseInputs(inputs: readonly string[]): Thenable<readonly string[] | u
 	return vscode.window.showQuickPick([...inputs], {
 		canPickMany: true,
 		title: vscode.l10n.t('Inputs to read from files'),
-		placeHolder: vscode.l10n.t('All others get seeded random values'),
+		placeHolder: vscode.l10n.t('All other inputs get seeded random values'),
 	});
 }
 
@@ -57,7 +57,7 @@ export async function pickFiles(
 	const elsewhere = picked?.find(({ scheme }) => scheme !== 'file');
 	if (elsewhere) {
 		throw new UserError(
-			vscode.l10n.t('{0} is not on a disk that the engine can read: choose a local file.', elsewhere.path),
+			vscode.l10n.t('{0} is not on a disk that the engine can read. Choose a local file.', elsewhere.path),
 		);
 	}
 	return picked?.map(({ fsPath }) => fsPath);

@@ -117,7 +117,7 @@ export class ModelDocument implements vscode.CustomDocument {
 		if (readSettings(this.uri).runOnOpen) {
 			void this.session.run();
 		} else {
-			this.session.skip(vscode.l10n.t('Running a model when it is opened is switched off in the settings.'));
+			this.session.skip(vscode.l10n.t('The model was not run because the setting batchnormLens.runOnOpen is off.'));
 		}
 	}
 
@@ -134,5 +134,5 @@ export class ModelDocument implements vscode.CustomDocument {
 export function trustRefusal(): string | undefined {
 	return vscode.workspace.isTrusted
 		? undefined
-		: vscode.l10n.t('The model was not run because this workspace is not trusted; its structure is shown as read.');
+		: vscode.l10n.t('The model was not run because this workspace is not trusted. The page shows its structure.');
 }

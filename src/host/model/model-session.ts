@@ -2,6 +2,7 @@ import type { RunnableInput } from '../../core/report/run-choices.js';
 import type { Report, RunSummary } from '../../core/report/types.js';
 import { EngineError, type EngineProgress, type RequestHooks } from '../../engine/client.js';
 import type { HostToWebview } from '../../protocol/host-webview.js';
+import type { PageProgress } from '../../protocol/page.js';
 import { describeError } from '../shared/describe-error.js';
 import { withLayer, withoutResults, withRun } from './report-update.js';
 import { fitPlan, NO_PLAN, type RunDefaults, type RunPlan, runForm } from './run-plan.js';
@@ -30,8 +31,6 @@ export interface SessionPorts {
 	log(line: string): void;
 }
 
-type Progress = Extract<HostToWebview, { type: 'progress' }>['progress'];
-
 /**
  * State of an open model: its report, the run under way, and the problem with its file. Sends every change to the
  * listeners as a message for pages. {@link snapshot} brings a new page up to date.
@@ -42,7 +41,7 @@ export class ModelSession {
 	#loaded: LoadedModel | undefined;
 	#report: Report | undefined;
 	#problem: string | undefined;
-	#progress: Progress = null;
+	#progress: PageProgress | null = null;
 	#run: AbortController | undefined;
 	#plan: RunPlan;
 	/** Number of loads. A slow load with an outdated number is discarded. */
@@ -288,7 +287,7 @@ export class ModelSession {
 		}
 	}
 
-	#setProgress(progress: Progress): void {
+	#setProgress(progress: PageProgress | null): void {
 		this.#progress = progress;
 		this.#emit({ type: 'progress', progress });
 	}

@@ -33,7 +33,7 @@ export type NotebookPath =
 export function classifyNotebookPath(path: string): NotebookPath {
 	const slashed = path.replaceAll('\\', '/');
 	if (slashed.startsWith('//')) {
-		return { kind: 'refused', reason: `${path} is a network path: copy the model next to the notebook.` };
+		return { kind: 'refused', reason: `${path} is a network path. Copy the model into the folder of the notebook.` };
 	}
 	if (!/\.onnx$/i.test(path)) {
 		return { kind: 'refused', reason: `${path} is not an .onnx file.` };

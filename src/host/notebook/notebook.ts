@@ -95,7 +95,7 @@ function resolvePath(notebook: vscode.NotebookDocument, path: string): vscode.Ur
 		? vscode.workspace.workspaceFolders?.[0]?.uri
 		: vscode.Uri.joinPath(notebook.uri, '..');
 	if (!folder) {
-		throw new UserError(vscode.l10n.t('Save the notebook first: {0} is relative to its folder.', path));
+		throw new UserError(vscode.l10n.t('Save the notebook first. {0} is relative to its folder.', path));
 	}
 	return vscode.Uri.joinPath(folder, target.path);
 }

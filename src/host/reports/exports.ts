@@ -49,7 +49,7 @@ export async function writeExport(
 export function reportOf({ session, uri }: ModelDocument): Report {
 	if (!session.report) {
 		const name = vscode.workspace.asRelativePath(uri);
-		throw new UserError(session.problem ?? vscode.l10n.t('{0} is still being read: try again in a moment.', name));
+		throw new UserError(session.problem ?? vscode.l10n.t('{0} is still being read. Try again in a moment.', name));
 	}
 	return session.report;
 }
@@ -71,11 +71,11 @@ function formatNames(): Readonly<Record<ExportFormat, { readonly label: string; 
 	const { t } = vscode.l10n;
 	return {
 		html: { label: t('Web page'), detail: t('One file with tables and plots that any browser opens, without VS Code') },
-		markdown: { label: t('Markdown'), detail: t('Answer, table of layers and findings, for an issue or a wiki') },
-		csv: { label: t('CSV'), detail: t('One row a channel, for spreadsheets and numpy.genfromtxt') },
-		json: { label: t('JSON'), detail: t('Everything, as the command line prints it') },
+		markdown: { label: t('Markdown'), detail: t('Summary, table of layers and findings, for an issue or a wiki') },
+		csv: { label: t('CSV'), detail: t('One row per channel, for spreadsheets and numpy.genfromtxt') },
+		json: { label: t('JSON'), detail: t('The whole report, as the command line prints it') },
 		sarif: { label: t('SARIF'), detail: t('The findings, for code scanning') },
-		junit: { label: t('JUnit XML'), detail: t('One test case a layer, for test reports') },
+		junit: { label: t('JUnit XML'), detail: t('One test case per layer, for test reports') },
 	};
 }
 

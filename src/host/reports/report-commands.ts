@@ -50,6 +50,6 @@ async function revealLayer({ editors }: OpenReports, model: unknown, layer: unkn
 	if (uri instanceof vscode.Uri && typeof layer === 'string' && /\.onnx$/i.test(uri.path)) {
 		await editors.reveal(uri, layer);
 	} else {
-		throw new UserError(vscode.l10n.t('A layer is revealed from the tree of layers or the Problems panel.'));
+		throw new UserError(vscode.l10n.t('Show a layer from the tree of layers or from the Problems panel.'));
 	}
 }

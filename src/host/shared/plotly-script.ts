@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { messageOf } from '../../core/text/sentences.js';
+import type { HostToPage } from '../../protocol/page.js';
 
 /**
  * Returns the message with the plotting library; webview/load-plotly.ts explains why it travels as a message. Never
@@ -9,7 +10,7 @@ import { messageOf } from '../../core/text/sentences.js';
 export async function plotlyMessage(
 	extension: vscode.Uri,
 	log: vscode.LogOutputChannel,
-): Promise<{ type: 'plotly'; script: Uint8Array<ArrayBuffer> | null }> {
+): Promise<Extract<HostToPage, { type: 'plotly' }>> {
 	try {
 		const file = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'dist', 'plotly.min.js'));
 		// The host may return a view of a larger buffer, which would be sent whole.

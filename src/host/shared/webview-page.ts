@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { pack } from '../../protocol/packing.js';
-import type { PageToHost } from '../../protocol/page.js';
+import type { HostToPage, PageToHost } from '../../protocol/page.js';
 import { parsePageMessage } from './page-message.js';
 import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
@@ -61,7 +61,7 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 	}
 
 	/** Sends a message; resolves when it has arrived. Never rejects. */
-	async post(message: Sent | Awaited<ReturnType<typeof plotlyMessage>>): Promise<void> {
+	async post(message: Sent | HostToPage): Promise<void> {
 		// A rejection means that the page was closed.
 		await this.#options.panel.webview.postMessage(pack(message)).then(undefined, () => {});
 	}
