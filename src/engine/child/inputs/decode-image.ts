@@ -6,11 +6,11 @@ import { InputError } from '../tensors/errors.js';
 export interface Image {
 	readonly width: number;
 	readonly height: number;
-	/** One plane of grey, or red, green and blue; row-major, each width * height values. */
+	/** A gray plane, or red, green and blue planes; row-major, each width * height values. */
 	readonly planes: readonly Float32Array[];
 }
 
-/** Far above any camera's, far below what a forged header can ask for. */
+/** Maximum size of an image, in megapixels: far above any camera's, far below the demand of a forged header. */
 const MAX_MEGAPIXELS = 100;
 const MAX_JPEG_MEGABYTES = 2048;
 
@@ -56,7 +56,7 @@ function checkPngSize(bytes: Uint8Array): void {
 	}
 }
 
-/** What decoders hand out of damaged files may have fewer pixels than its size says, or none. */
+/** Checks the number of pixels, because decoders may return fewer for damaged files, or none. */
 function complete(image: Image): Image {
 	const { width, height, planes } = image;
 	if (width * height === 0 || planes.some((plane) => plane.length !== width * height)) {
@@ -76,7 +76,10 @@ function fromPng(png: DecodedPng): Image {
 	return { width, height, planes: split(samples, { channels: png.channels, kept, full: 2 ** depth - 1 }) };
 }
 
-/** Grey of fewer than 8 bits: the first pixel in a byte's high bits, rows padded to whole bytes. */
+/**
+ * Unpacks gray values of fewer than 8 bits. The first pixel is in a byte's high bits, and rows are padded to whole
+ * bytes.
+ */
 function unpack({ data, width, height, depth }: DecodedPng): Uint8Array {
 	const rowBytes = Math.ceil((width * depth) / 8);
 	return Uint8Array.from({ length: width * height }, (_, index) => {

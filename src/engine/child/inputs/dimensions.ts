@@ -1,13 +1,13 @@
 import { InputError } from '../tensors/errors.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
 
-/** Where the sizes come from that a model leaves open. */
+/** Sources of the sizes that a model leaves open. */
 export interface DimensionSources {
 	/** Asked for, by symbol or by place ("input:2"). */
 	readonly dimensions?: Readonly<Record<string, number>>;
-	/** For a first dimension. */
+	/** Size of a first dimension. */
 	readonly batch: number;
-	/** For any other. */
+	/** Size of any other dimension. */
 	readonly unknownSize: number;
 	/** Sizes that symbols have in the files of this run. */
 	readonly symbols?: ReadonlyMap<string, number>;
@@ -15,7 +15,7 @@ export interface DimensionSources {
 
 const isKnown = (size: number | string): size is number => typeof size === 'number' && size >= 0;
 
-/** The shape that an input gets; undefined for what is not a tensor. */
+/** Returns the shape of an input; undefined if the input is no tensor. */
 export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSources): number[] | undefined {
 	const { dimensions = {}, batch, unknownSize, symbols } = sources;
 	return shape?.map((size, axis) => {
@@ -29,7 +29,7 @@ export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSou
 	});
 }
 
-/** Whether an input has a dimension that has to be guessed: one that is neither the first, nor asked for. */
+/** True if an input has a dimension that must be guessed: neither the first dimension nor a requested size. */
 export function hasGuess({ name, shape }: RuntimeValue, dimensions: Readonly<Record<string, number>> = {}): boolean {
 	const isAsked = (size: number | string, axis: number) =>
 		Object.hasOwn(dimensions, `${name}:${axis}`) || Object.hasOwn(dimensions, String(size));
@@ -51,7 +51,10 @@ export function checkDimensions(
 	}
 }
 
-/** With the symbols whose size is asked for by place ("input:2"): other inputs that have them get the same. */
+/**
+ * Adds the symbols of sizes that were requested by place ("input:2"), so that other inputs with these symbols get the
+ * same size.
+ */
 export function withSymbols(
 	inputs: readonly RuntimeValue[],
 	dimensions: Readonly<Record<string, number>> = {},
@@ -63,11 +66,11 @@ export function withSymbols(
 				: [],
 		),
 	);
-	// The first input that says one wins.
+	// The first input that states a size wins.
 	return { ...Object.fromEntries(asked.toReversed()), ...dimensions };
 }
 
-/** Symbols of the inputs' declared dimensions, with the sizes that they have in what is fed. */
+/** Returns the symbols of the inputs' declared dimensions, with their sizes in the fed values. */
 export function symbolsOf(
 	inputs: readonly RuntimeValue[],
 	feeds: ReadonlyMap<string, Pick<RuntimeTensor, 'dims'>>,

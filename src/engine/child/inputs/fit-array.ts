@@ -6,8 +6,8 @@ import type { RuntimeValue, TensorData } from '../tensors/tensor.js';
 import { isFloat } from './random-input.js';
 
 /**
- * Checks a file's array against the declared input. Floating types are converted, anything else must be equal; an array
- * that lacks only the batch axis is one sample.
+ * Checks a file's array against the declared input. Floating types are converted, other types must be equal. An array
+ * without the batch axis counts as a single sample.
  * @throws {InputError}
  */
 export function fitArray(array: NpyArray, input: RuntimeValue, file: string): NpyArray {
@@ -29,12 +29,12 @@ export function fitArray(array: NpyArray, input: RuntimeValue, file: string): Np
 	);
 }
 
-/** What NumPy calls a type, where a model input takes it, is its name there. */
+/** Returns the NumPy call that converts an array to a type which a model input takes. */
 function wayOut(type: string): string {
 	return type === 'bfloat16' || !isFeedable(type) ? '' : ` Convert it, for example with .astype('${type}').`;
 }
 
-/** A size that nothing tells is "?". */
+/** An unknown size is written as "?". */
 function sizeWords(size: number | string): string {
 	return size === '' || Number(size) < 0 ? '?' : String(size);
 }
@@ -48,7 +48,7 @@ function fits(shape: readonly number[], declared: RuntimeValue['shape']): boolea
 }
 
 /**
- * Arrays of one type one after another along their first axis.
+ * Concatenates arrays of the same type along their first axis.
  * @param files their names, for the message
  * @throws {InputError} when they differ in anything but that axis.
  */

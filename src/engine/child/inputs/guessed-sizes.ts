@@ -2,8 +2,8 @@ import { RuntimeError } from '../runtime/runtime.js';
 import type { Feeds, InputPlan } from './inputs.js';
 
 /**
- * Sizes tried for unknown dimensions, in this order, until the model runs. 1 is cheapest, and enough for most graphs;
- * convolutions without padding and fully connected heads need more, and image networks are made for 224.
+ * Sizes tried for unknown dimensions, in this order, until the model runs. 1 is the cheapest, and enough for most
+ * graphs. Convolutions without padding and fully connected heads need more, and image networks are made for 224.
  */
 export const UNKNOWN_SIZES = [1, 64, 224] as const;
 
@@ -16,7 +16,7 @@ export interface GuessedRun<T> {
 }
 
 /**
- * Calls `run` with the feeds of a plan's first run, for one guess of the unknown sizes after the other, until it succeeds.
+ * Calls `run` with the feeds of a plan's first run, for each guess of the unknown sizes in turn, until a call succeeds.
  * @throws {RuntimeError | InputError} the first failure if no guess succeeds. A model that does not load is not tried again.
  */
 export async function runWithGuessedSizes<T>(

@@ -14,14 +14,14 @@ export interface ImageOptions {
 	readonly normalize?: Normalization;
 }
 
-/** Whether this is an image, by its name. */
+/** True for the name of an image file. */
 export function isImageFile(file: string): boolean {
 	return /\.(png|jpe?g)$/i.test(file);
 }
 
 /**
- * Reads an image as one sample of a model input, (1, C, H, W) or (1, H, W, C) as the input declares it: resized to its
- * height and width where it has them (the aspect is not kept), and normalized.
+ * Reads an image as a sample of a model input, (1, C, H, W) or (1, H, W, C) as the input declares it. Resizes it to the
+ * input's height and width, if fixed (without keeping the aspect ratio), and normalizes it.
  * @throws {InputError} one sentence naming the file.
  */
 export async function readImage(
@@ -51,7 +51,7 @@ export async function readImage(
 	};
 }
 
-/** Where an input's axes are, and the sizes that it fixes. */
+/** Positions of an input's axes, and the sizes that it fixes. */
 interface Place {
 	readonly batched: boolean;
 	readonly channelsLast: boolean;
@@ -61,7 +61,7 @@ interface Place {
 }
 
 function placeOf(input: RuntimeValue, { dimensions }: ImageOptions, file: string): Place {
-	// Sizes that nothing tells are the image's own.
+	// Unknown sizes are taken from the image.
 	const unknown = -1;
 	const sizes = chooseShape(input, { batch: 1, unknownSize: unknown, ...(dimensions && { dimensions }) });
 	const batched = sizes?.length === 4;

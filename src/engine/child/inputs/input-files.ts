@@ -10,10 +10,10 @@ import { fromNumbers } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import { type NpyArray, parseNpy } from '../tensors/npy.js';
 
-/** Decompressed size of one .npz member; beyond it the archive is more likely hostile than an input. */
+/** Maximum decompressed size of an .npz member, in bytes. A larger archive is more likely hostile than an input. */
 const MAX_MEMBER_BYTES = 2 ** 31;
 
-/** Whether this is a file that {@link readInputFile} reads, by its name. */
+/** True for the name of a file that {@link readInputFile} reads. */
 export function isArrayFile(file: string): boolean {
 	return /\.(npy|npz|pb)$/i.test(file);
 }
@@ -90,7 +90,10 @@ function readMember(bytes: Uint8Array, archive: string, member: string | undefin
 	return parseNpy(entry[1], `${archive}:${entry[0]}`);
 }
 
-/** A TensorProto file is read as the only initializer of a model made around it: one reader for all storage forms. */
+/**
+ * Reads a TensorProto file as the only initializer of a model made around it, so that a single reader handles all
+ * storage forms.
+ */
 async function readTensorProto(bytes: Uint8Array, file: string): Promise<NpyArray> {
 	try {
 		const source = memorySource(wrapTensor(bytes), file);

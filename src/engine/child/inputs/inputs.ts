@@ -13,11 +13,11 @@ import { readInputFile } from './input-files.js';
 import { describeMadeUp, makeUp, whyUnfed } from './random-input.js';
 import { filesByInput } from './sample-files.js';
 
-/** What one run is fed. */
+/** Values fed in a run. */
 export interface Feeds {
 	readonly tensors: ReadonlyMap<string, RuntimeTensor>;
 	readonly summary: readonly RunInput[];
-	/** True when every value came from a file: only then do batch statistics say something about the user's data. */
+	/** True if every value came from a file. Only then do batch statistics describe the user's data. */
 	readonly fromFiles: boolean;
 	/** Inputs without a file. */
 	readonly madeUp: ReadonlySet<string>;
@@ -37,9 +37,9 @@ export interface InputOptions {
 /** The runs that a model's inputs make. */
 export interface InputPlan {
 	readonly runs: number;
-	/** Inputs that get no value, each with the reason in one sentence. */
+	/** Inputs without a value -> sentence with the reason. */
 	readonly unfed: ReadonlyMap<string, string>;
-	/** Whether a dimension has to be guessed: `unknownSize` then makes a difference. */
+	/** True if a dimension must be guessed, so that `unknownSize` makes a difference. */
 	readonly guesses: boolean;
 	/**
 	 * @param unknownSize stands in for every dimension that nothing tells
@@ -49,7 +49,7 @@ export interface InputPlan {
 }
 
 /**
- * Plans a value for every model input: from its files, several of them in batches, else made up from a seed.
+ * Plans a value for every model input: from its files, in batches if there are several, else random from a seed.
  * @throws {InputError}
  */
 export async function planInputs(inputs: readonly RuntimeValue[], options: InputOptions): Promise<InputPlan> {
@@ -91,7 +91,7 @@ export async function makeFeeds(
 	return plan.feeds(0, options.unknownSize);
 }
 
-/** How many of an input's files are run at a time: as many as its declared batch takes, or the one asked for. */
+/** Returns the number of an input's files per run: as many as its declared batch takes, or as requested. */
 async function filesPerRun(input: RuntimeValue, files: readonly string[], options: InputOptions): Promise<number> {
 	const first = await readValue(withoutBatch(input), files[0], options);
 	const declared = input.shape?.[0];
@@ -143,7 +143,7 @@ async function makeRun(
 	};
 }
 
-/** All of an input's files in one batch. */
+/** Reads all of an input's files into a batch. */
 async function readSamples(input: RuntimeValue, files: readonly string[], options: InputOptions) {
 	const sample = files.length > 1 ? withoutBatch(input) : input;
 	const values: Awaited<ReturnType<typeof readValue>>[] = [];
@@ -158,7 +158,7 @@ async function readSamples(input: RuntimeValue, files: readonly string[], option
 	return { array: fitArray(batch, input, from), from };
 }
 
-/** One sample of several: the batch that the input declares is not this file's to have. */
+/** Returns the input as declared for a single sample, because the declared batch covers several files. */
 function withoutBatch(input: RuntimeValue): RuntimeValue {
 	return { ...input, shape: input.shape?.map((size, axis) => (axis === 0 ? '' : size)) };
 }
@@ -170,7 +170,7 @@ async function readValue(input: RuntimeValue, file: string, options: InputOption
 	return { array: fitArray(await readInputFile(file, input.name), input, file), from: file };
 }
 
-/** One file as it was given; of several the first and the last. */
+/** Describes a file as it was given, or the first and the last of several. */
 function describeFiles(files: readonly string[], first: string): string {
 	return files.length === 1 ? first : `${files.length} files: ${first} … ${path.basename(files[files.length - 1])}`;
 }

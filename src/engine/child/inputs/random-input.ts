@@ -6,17 +6,20 @@ import type { NpyArray } from '../tensors/npy.js';
 import type { Random } from '../tensors/random.js';
 import { NO_TENSOR, type RuntimeValue } from '../tensors/tensor.js';
 
-/** 2^28 float32 values are 1 GiB: a shape that asks for more is a mistake in the file far more often than an intention. */
+/**
+ * Maximum number of elements of a random input. 2^28 float32 values are 1 GiB; a shape that requires more is usually an
+ * error in the file.
+ */
 const MAX_ELEMENTS = 2 ** 28;
 
 export interface MakingUp {
 	readonly random: Random;
 	readonly distribution: Distribution;
-	/** Nothing negative: a variance. */
+	/** True if values must not be negative, as for a variance. */
 	readonly positive: boolean;
 }
 
-/** Why an input gets no value without a file: one sentence; undefined where it gets one. */
+/** Returns a sentence that explains why an input needs a file; undefined if a random value will do. */
 export function whyUnfed({ name, type, shape }: RuntimeValue): string | undefined {
 	if (type === NO_TENSOR) {
 		return `Input "${name}" is not a tensor, or does not say of which type: it cannot be fed.`;
@@ -28,8 +31,8 @@ export function whyUnfed({ name, type, shape }: RuntimeValue): string | undefine
 }
 
 /**
- * A value for an input that has no file: floating types from a distribution; integers and booleans 0 or 1, since larger
- * numbers are often indices out of range.
+ * Returns a random value for an input without a file: floating types from a distribution, integers and booleans 0 or 1,
+ * because larger numbers are often indices out of range.
  * @param shape what it gets
  * @throws {InputError}
  */
@@ -53,7 +56,7 @@ export function makeUp(
 	return { type, shape, data: fillElements(type, count, value, `Input "${name}"`) };
 }
 
-/** What the report says of it. */
+/** Describes a random value for the report. */
 export function describeMadeUp({ type }: RuntimeValue, distribution: Distribution, seed: number): string {
 	return `random ${isFloat(type) ? distribution : '0 or 1'}, seed ${seed}`;
 }

@@ -1,23 +1,22 @@
 import { sum } from '../../../core/numbers/arrays.js';
-/** Rows and columns of one plane. */
+/** Number of rows and columns of a plane. */
 export interface PlaneSize {
 	readonly width: number;
 	readonly height: number;
 }
 
 /**
- * Bilinear resize of a row-major plane. Shrinking averages over all the pixels that fall on one, with the same triangle
- * drawn as wide as the step: what Pillow's BILINEAR does, and torchvision's Resize with antialias, so that a model sees
- * what it saw in training.
+ * Resizes a row-major plane bilinearly. Shrinking averages all covered pixels with the same triangle stretched to the
+ * step, as Pillow's BILINEAR and torchvision's Resize with antialias do, so that a model sees its input as in training.
  */
 export function resample(plane: Float32Array, from: PlaneSize, to: PlaneSize): Float32Array {
 	const rows = alongRows(plane, from.height, weights(from.width, to.width));
-	// The columns of a plane are the rows of the transposed one.
+	// The columns of a plane are the rows of its transpose.
 	const columns = alongRows(transpose(rows, to.width, from.height), to.width, weights(from.height, to.height));
 	return transpose(columns, to.height, to.width);
 }
 
-/** What one output pixel is made of: `values` from input pixel `start` on, adding up to 1. */
+/** Weights of an output pixel: `values` apply to input pixels from `start` on and add up to 1. */
 interface Taps {
 	readonly start: number;
 	readonly values: Float64Array;
@@ -32,11 +31,11 @@ function weights(from: number, to: number): Weights {
 	const step = from / to;
 	const radius = Math.max(step, 1);
 	const taps = Array.from({ length: to }, (_, index): Taps => {
-		const centre = (index + 0.5) * step;
-		const start = Math.max(0, Math.floor(centre - radius + 0.5));
-		const end = Math.min(from, Math.floor(centre + radius + 0.5));
+		const center = (index + 0.5) * step;
+		const start = Math.max(0, Math.floor(center - radius + 0.5));
+		const end = Math.min(from, Math.floor(center + radius + 0.5));
 		const values = Float64Array.from({ length: end - start }, (_tap, k) =>
-			Math.max(0, 1 - Math.abs(start + k + 0.5 - centre) / radius),
+			Math.max(0, 1 - Math.abs(start + k + 0.5 - center) / radius),
 		);
 		const total = sum(values);
 		return { start, values: values.map((value) => value / total) };
@@ -58,7 +57,7 @@ function alongRows(plane: Float32Array, rows: number, { from, taps }: Weights): 
 	return result;
 }
 
-/** A plane of `height` rows of `width` as one of `width` rows. */
+/** Transposes a plane of `height` rows of `width` values. */
 function transpose(plane: Float32Array, width: number, height: number): Float32Array {
 	const result = new Float32Array(plane.length);
 	for (let row = 0; row < height; row++) {

@@ -7,8 +7,8 @@ import { isImageFile } from './image-file.js';
 import { isArrayFile } from './input-files.js';
 
 /**
- * The files meant for each input, in the order in which they were given; a folder stands for the files in it, in the
- * order of their names ("2.png" before "10.png").
+ * Returns the files of each input, in the given order. A folder stands for its files in the order of their names
+ * ("2.png" before "10.png").
  * @throws {InputError}
  */
 export async function filesByInput(
@@ -42,7 +42,7 @@ const byName = new Intl.Collator('en', { numeric: true });
 async function expand(file: string): Promise<string[]> {
 	const isFolder = await stat(file).then(
 		(stats) => stats.isDirectory(),
-		// What is wrong with it is said when it is read; "archive.npz:member" is no name of a file.
+		// Reading the file explains its error. "archive.npz:member" is not the name of a file.
 		() => false,
 	);
 	if (!isFolder) {

@@ -25,8 +25,8 @@ export async function refuseExternalFile({ model, folder }: OpenedModel, output:
 }
 
 /**
- * Copies the files that hold a model's external data to another folder, since their names are relative to the model.
- * Identical files in that folder stay as they are.
+ * Copies the files of a model's external data to another folder, because their names are relative to the model.
+ * Identical files in that folder stay.
  * @returns paths of the copies
  * @throws {InputError} if the folder has a different file of that name.
  */

@@ -3,10 +3,10 @@ import { runInNewContext } from 'node:vm';
 
 let collect: (() => void) | undefined;
 
-/** Gives back at once the memory of what is no longer used, arrays outside the heap included. Takes a few milliseconds. */
+/** Frees unused memory at once, including arrays outside the heap. Takes a few milliseconds. */
 export function collectGarbage(): void {
 	if (!collect) {
-		// As good as starting the process with the flag, which whoever forks it would have to know of.
+		// Has the effect of starting the process with the flag, without every caller having to pass it.
 		setFlagsFromString('--expose-gc');
 		collect = runInNewContext('gc') as () => void;
 	}

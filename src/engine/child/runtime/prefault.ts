@@ -1,17 +1,15 @@
 import { close, openSync, read } from 'node:fs';
 
-/** Endless zeros, to read from; Windows has nothing like it. */
+/** Device of endless zeros, which Windows lacks. */
 const ZEROS = '/dev/zero';
 
-/** More is not read at a time; what is beyond has its pages made when it is written to. */
+/** Maximum number of bytes per read. The first write faults in the pages behind them. */
 const MOST = 2 ** 30;
 
 /**
- * Has the system make the pages of memory that nobody has written to yet, on a thread of Node's pool. That thread goes on
- * while the runtime, whose calls return when they are done, keeps this one. Making a page takes up to 4 µs in a virtual
- * machine: longer than the runtime takes to compute what a page holds.
- *
- * Leaves zeros in the memory. Where it cannot be done whoever writes first makes the pages, as ever.
+ * Faults in the pages of memory that was never written, on a thread of Node's pool. The thread works while a call of the
+ * runtime blocks this one. A page takes up to 4 µs in a virtual machine, longer than the runtime needs to compute its
+ * content. Leaves zeros in the memory. If {@link ZEROS} is missing, the first write faults in each page as usual.
  */
 export async function makePages(memory: Uint8Array): Promise<void> {
 	if (memory.length === 0) {

@@ -1,10 +1,10 @@
 import { messageOf } from '../../../core/text/sentences.js';
-/** The runtime refused a model or an input, or is not there at all; the message is one sentence for the user. */
+/** The runtime refused a model or an input, or could not be loaded. The message is a sentence for users. */
 export class RuntimeError extends Error {
 	override readonly name = 'RuntimeError';
-	/** Loading a model fails for every input, running it perhaps for this one only. */
+	/** Phase of the failure. Loading a model fails for every input, running it perhaps for this input only. */
 	readonly phase: 'load' | 'run';
-	/** The runtime's own words, in one line. */
+	/** Message of the runtime, in a single line. */
 	readonly detail: string;
 
 	constructor(message: string, phase: 'load' | 'run' = 'load', detail = message) {
@@ -26,11 +26,11 @@ export function runtimeError(phase: 'load' | 'run', error: unknown): RuntimeErro
 
 const MAX_MESSAGE = 600;
 
-/** The runtime's message in one line, without its source locations. */
+/** Returns the runtime's message in a single line, without its source locations. */
 function clean(error: unknown): string {
 	const text = messageOf(error)
 		.replace(/\s+/g, ' ')
-		// Where in its source, and in which function: with or without the parameters.
+		// Removes the place in the runtime's source and the function's name, with or without parameters.
 		.replace(/\/\S*\/onnxruntime\/\S+:\d+ (?:[\w:<>*&~, ]+\([^()]*\)(?: const)? |[^:]*?(?=[A-Z]))/g, '')
 		// The same without its folder, where its build leaves that out.
 		.replace(/ ?\b[\w-]+\.(?:cc|cpp|h|hpp):\d+ (?:(?:\w+::)*[A-Z][a-z]+[A-Z]\w* )?/g, ' ')
@@ -38,7 +38,7 @@ function clean(error: unknown): string {
 	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
 }
 
-/** Why the native library did not load, and what to do about it. */
+/** Explains why the native library did not load, with advice. */
 export function explainLoadFailure(error: unknown): string {
 	const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
 	const where = `${process.platform}-${process.arch}`;

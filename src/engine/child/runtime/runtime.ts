@@ -4,12 +4,12 @@ import { explainLoadFailure, RuntimeError, runtimeError } from './runtime-error.
 
 export { RuntimeError };
 
-/** What the engine asks of a runtime; tests put a double in its place. */
+/** Port to the runtime. Tests replace it by a double. */
 export interface Runtime {
 	/** "onnxruntime-node 1.30.0". */
 	readonly version: string;
 	/**
-	 * Loads a model. Levels are tried in order and the first that loads wins: some models load only fused (opset 7
+	 * Loads a model. Tries the levels in order and takes the first that loads: some models load only fused (opset 7
 	 * exports with spatial=0 and 1-d parameters), some only unfused.
 	 * @throws {RuntimeError} when no level loads it.
 	 */
@@ -24,9 +24,9 @@ export interface SessionOptions {
 	readonly externalDataFolder?: string;
 	/** Optimizers to leave out, by the runtime's own names: "ConvBNFusion". */
 	readonly disabledOptimizers?: readonly string[];
-	/** Where to write the model as the runtime has optimized it. */
+	/** File to which the runtime writes the optimized model. */
 	readonly optimizedModelPath?: string;
-	/** Memory goes back to the system as soon as it is free, instead of being kept for the next run. */
+	/** If true, memory returns to the system as soon as it is free, instead of being kept for the next run. */
 	readonly frugal?: boolean;
 }
 
@@ -43,19 +43,20 @@ export interface RuntimeSession {
 	release(): Promise<void>;
 }
 
-/** Those of a loaded model's outputs that can be fetched: sequences are computed, but not handed out. */
+/** Returns the outputs of a loaded model that can be fetched. Sequences are computed, but not returned. */
 export function fetchable({ outputs }: Pick<RuntimeSession, 'outputs'>, names: readonly string[]): string[] {
 	const others = new Set(outputs.filter(({ type }) => type === NO_TENSOR).map(({ name }) => name));
 	return names.filter((name) => !others.has(name));
 }
 
-/** Loads onnxruntime-node; done on the first run, so that structure is available where the runtime is not. */
+/** Loads onnxruntime-node. Called on the first run, so that structure is available without the runtime. */
 export function loadRuntime(): Runtime {
-	// Read by the native library when it loads. The parent sets it as well: this line is for whoever starts us otherwise.
+	// The native library reads this when it loads. The parent sets it, too; this line covers other ways of starting the
+	// process.
 	process.env.ORT_DISABLE_TELEMETRY = '1';
 	let ort: typeof Ort;
 	try {
-		// require, not import: a failure to load the native library must be caught here, on first use.
+		// Uses require instead of import, because a failure to load the native library must be caught here, on first use.
 		ort = requireRuntime();
 	} catch (error) {
 		throw new RuntimeError(explainLoadFailure(error));
@@ -77,7 +78,7 @@ async function createSession(ort: typeof Ort, model: Uint8Array, options: Sessio
 		try {
 			return wrap(ort, await ort.InferenceSession.create(model, nativeOptions(level, options)), level);
 		} catch (error) {
-			// The first level's words are the ones to report: later levels fail for reasons of their own.
+			// Reports the first level's error, because later levels fail for other reasons.
 			failure ??= error;
 		}
 	}
@@ -117,7 +118,7 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 			} catch (error) {
 				throw runtimeError('run', error);
 			}
-			// What was written into a tensor comes back as a copy as well, which is of no use.
+			// Drops the tensors that were written in place, which also come back as copies.
 			return new Map(
 				Object.entries(outputs).map(([name, value]) => [name, into?.get(name) ?? fromOrt(value as Ort.Tensor)]),
 			);

@@ -12,7 +12,7 @@ export function fromNumbers(values: ArrayLike<number>, type: string, name: strin
 }
 
 /**
- * The same, of numbers that are made one after the other: `next` is called once an element, in order.
+ * Makes elements from a sequence: calls `next` once per element, in order.
  * @throws {InputError} for types that are not numeric or boolean.
  */
 export function fillElements(type: string, length: number, next: (index: number) => number, name: string): TensorData {
@@ -36,7 +36,7 @@ export function fillElements(type: string, length: number, next: (index: number)
 	return array;
 }
 
-/** Whether tensors of this type can be fed. */
+/** True if tensors of this type can be fed. */
 export function isFeedable(type: string): boolean {
 	return allocate(type, 0) !== undefined;
 }

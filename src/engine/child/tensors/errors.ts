@@ -1,4 +1,4 @@
-/** What the user gave as model input does not fit; the message is one sentence naming the file or input. */
+/** An input that the user gave does not fit. The message is a sentence that names the file or input. */
 export class InputError extends Error {
 	override readonly name = 'InputError';
 }

@@ -12,7 +12,7 @@ export interface NpyArray {
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
-/** NumPy's type strings (little-endian or one byte) and the runtime's names. */
+/** NumPy's type strings (little-endian or single bytes) -> the runtime's names. */
 const TYPES: Readonly<Record<string, { readonly type: string; readonly make: (buffer: ArrayBuffer) => TensorData }>> = {
 	'<f4': { type: 'float32', make: (buffer) => new Float32Array(buffer) },
 	'<f8': { type: 'float64', make: (buffer) => new Float64Array(buffer) },
@@ -73,7 +73,7 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 			`${name} ends early: shape (${dims}) of ${descr} needs ${count * size} bytes of data, ${data.byteLength} are there.`,
 		);
 	}
-	// Copied, because the elements need not be aligned in the file. Not with slice(): that of a Buffer copies nothing.
+	// Copies the data, because elements in the file may be unaligned. slice() of a Buffer would not copy.
 	const elements = known.make(new Uint8Array(data).buffer);
 	return { type: known.type, shape, data: order === 'True' ? toRowMajor(elements, shape) : elements };
 }
@@ -102,7 +102,7 @@ export function encodeNpy(array: NpyArray): Uint8Array {
 	}
 	const dims = array.shape.length === 1 ? `${array.shape[0]},` : array.shape.join(', ');
 	const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
-	// Data begin at a multiple of 64 bytes: numpy.lib.format asks for it, so that the file can be memory-mapped.
+	// Data begin at a multiple of 64 bytes, as numpy.lib.format requires for memory-mapping.
 	const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
 	const data = new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength);
 	const bytes = new Uint8Array(10 + padded.length + data.length);

@@ -2,7 +2,7 @@ import { product } from '../../../core/numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { RuntimeValue } from './tensor.js';
 
-/** What a tensor will take, known before it is there. */
+/** Type and shape of a tensor before it exists. */
 export interface TensorSize {
 	readonly type: string;
 	readonly dims: readonly number[];
@@ -24,7 +24,7 @@ export function bytesOf({ type, dims }: TensorSize): number {
 	return product(dims) * (WIDE[type] ?? 4);
 }
 
-/** Whether the kernel has memory for tensors of this type that the runtime can write to. */
+/** True if the runtime can write tensors of this type into the kernel's memory. */
 export function isKernelType(type: string): type is FloatType {
 	return isFloatType(type) && type !== 'bfloat16';
 }

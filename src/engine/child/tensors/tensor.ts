@@ -5,7 +5,10 @@ export const NO_TENSOR = 'not a tensor';
 export interface RuntimeValue {
 	readonly name: string;
 	readonly type: string;
-	/** Strings are symbolic dimensions; negative numbers and '' are unknown ones. undefined: not a tensor. */
+	/**
+	 * Declared shape; undefined if the value is no tensor. Strings are symbolic dimensions; negative numbers and '' are
+	 * unknown ones.
+	 */
 	readonly shape: readonly (number | string)[] | undefined;
 }
 
