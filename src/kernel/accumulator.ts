@@ -19,7 +19,7 @@ interface Parameters {
 export class VerifyAccumulator {
 	readonly matrix: Matrix;
 	readonly maxAbs: Float64Array;
-	readonly maxBoundRatio: Float64Array;
+	readonly boundRatio: Float64Array;
 	readonly bound: Float64Array;
 	readonly sumSquares: Float64Array;
 	/** Set by who has looked. */
@@ -39,7 +39,7 @@ export class VerifyAccumulator {
 		this.matrix = matrixOf(request.layout, request.perActivation ? 'activation' : 'channel');
 		const { units } = this.matrix;
 		this.maxAbs = new Float64Array(units);
-		this.maxBoundRatio = new Float64Array(units);
+		this.boundRatio = new Float64Array(units);
 		this.bound = new Float64Array(units);
 		this.sumSquares = new Float64Array(units);
 		this.firstBad = new Float64Array(units).fill(-1);
@@ -52,7 +52,7 @@ export class VerifyAccumulator {
 	/** Takes all of a unit's elements, in place of what is known about it. */
 	addUnit(unit: number): void {
 		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.request;
-		for (const values of [this.maxAbs, this.maxBoundRatio, this.bound, this.sumSquares]) {
+		for (const values of [this.maxAbs, this.boundRatio, this.bound, this.sumSquares]) {
 			values[unit] = 0;
 		}
 		clearMoments(this.moments, unit);
@@ -75,7 +75,7 @@ export class VerifyAccumulator {
 	private addErrors(x: Values, y: Values, at: Span, unit: number, parameters: Parameters, span: Span): void {
 		const { scale, shift, slope, offset } = parameters;
 		let maxAbs = this.maxAbs[unit];
-		let maxRatio = this.maxBoundRatio[unit];
+		let maxRatio = this.boundRatio[unit];
 		let largestX = -1;
 		let sumSquares = 0;
 		let { relevant } = this;
@@ -109,7 +109,7 @@ export class VerifyAccumulator {
 			}
 		}
 		this.maxAbs[unit] = maxAbs;
-		this.maxBoundRatio[unit] = maxRatio;
+		this.boundRatio[unit] = maxRatio;
 		if (largestX >= 0) {
 			this.bound[unit] = Math.max(this.bound[unit], slope * largestX + offset);
 		}
@@ -136,8 +136,8 @@ export class VerifyAccumulator {
 	}
 
 	private markBad(unit: number, position: number): void {
-		const { channels, inner } = this.request.layout;
-		const index = Math.floor(position / (channels * inner)) * inner + (position % inner);
+		const { channels, planeSize } = this.request.layout;
+		const index = Math.floor(position / (channels * planeSize)) * planeSize + (position % planeSize);
 		this.firstBad[unit] = earlier(this.firstBad[unit], index);
 	}
 
@@ -148,47 +148,43 @@ export class VerifyAccumulator {
 	private limit(unit: number): void {
 		if (this.firstBad[unit] < 0) {
 			const error = this.maxAbs[unit];
-			this.maxBoundRatio[unit] = ratio(error, this.bound[unit]);
+			this.boundRatio[unit] = ratio(error, this.bound[unit]);
 			this.sumSquares[unit] = this.matrix.rows * this.matrix.unitWidth * error * error;
 		}
 	}
 
 	/** Hands out the accumulator's own arrays: it is not to be used any more. */
 	finish(): VerifyResult {
-		const { batch, inner } = this.request.layout;
-		const isPerActivation = inner > 1 && this.matrix.unitWidth === 1;
+		const { batch, planeSize } = this.request.layout;
+		const isPerActivation = planeSize > 1 && this.matrix.unitWidth === 1;
 		if (isPerActivation) {
 			this.completeBadChannels();
 		}
 		const fold = isPerActivation ? this.joinActivations() : this;
-		const { maxAbs, maxBoundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
+		const { maxAbs, boundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
-		const { mean, m2, nonFinite: nonFiniteX } = moments;
-		const count = batch * inner;
+		const count = batch * planeSize;
 		// Spreading groups into it would take 6 µs: as much as the elements of thirty small planes.
 		return {
 			maxAbs,
-			maxBoundRatio,
+			boundRatio,
 			bound,
 			sumSquares,
 			maxUlp,
 			maxRel,
 			firstBad,
 			asPredicted,
-			nonFiniteX,
 			nonFiniteY,
 			count,
 			moments,
-			mean,
-			m2,
 		};
 	}
 
 	/** Beside an activation's own errors, limits of the other activations of its channel would pass for errors. */
 	private completeBadChannels(): void {
-		const { channels, inner } = this.request.layout;
+		const { channels, planeSize } = this.request.layout;
 		for (let c = 0; c < channels; c++) {
-			const units = Array.from({ length: inner }, (_, i) => c * inner + i);
+			const units = Array.from({ length: planeSize }, (_, i) => c * planeSize + i);
 			if (units.some((unit) => this.firstBad[unit] >= 0)) {
 				for (const unit of units.filter((each) => this.exact[each] === 0)) {
 					this.addUnit(unit);
@@ -197,29 +193,29 @@ export class VerifyAccumulator {
 		}
 	}
 
-	/** Every `inner` units to one. */
+	/** Every `planeSize` units to one. */
 	private joinActivations() {
-		const { channels, inner } = this.request.layout;
+		const { channels, planeSize } = this.request.layout;
 		const join = (values: Float64Array, both: (a: number, b: number) => number) =>
 			Float64Array.from({ length: channels }, (_, c) =>
-				values.subarray(c * inner, (c + 1) * inner).reduce((a, b) => both(a, b)),
+				values.subarray(c * planeSize, (c + 1) * planeSize).reduce((a, b) => both(a, b)),
 			);
 		const moments = emptyMoments(channels);
 		const { count, mean, m2, nonFinite } = this.moments;
-		for (let unit = 0; unit < channels * inner; unit++) {
-			addPart(moments, Math.floor(unit / inner), count[unit], mean[unit], m2[unit]);
-			moments.nonFinite[Math.floor(unit / inner)] += nonFinite[unit];
+		for (let unit = 0; unit < channels * planeSize; unit++) {
+			addPart(moments, Math.floor(unit / planeSize), count[unit], mean[unit], m2[unit]);
+			moments.nonFinite[Math.floor(unit / planeSize)] += nonFinite[unit];
 		}
 		const sum = (a: number, b: number) => a + b;
-		const [maxAbs, maxBoundRatio] = [join(this.maxAbs, Math.max), join(this.maxBoundRatio, Math.max)];
+		const [maxAbs, boundRatio] = [join(this.maxAbs, Math.max), join(this.boundRatio, Math.max)];
 		const [bound, firstBad] = [join(this.bound, Math.max), join(this.firstBad, earlier)];
 		for (let c = 0; c < channels; c++) {
 			if (firstBad[c] < 0) {
-				maxBoundRatio[c] = ratio(maxAbs[c], bound[c]);
+				boundRatio[c] = ratio(maxAbs[c], bound[c]);
 			}
 		}
 		return {
-			...{ maxAbs, maxBoundRatio, bound, firstBad },
+			...{ maxAbs, boundRatio, bound, firstBad },
 			sumSquares: join(this.sumSquares, sum),
 			nonFiniteY: join(this.nonFiniteY, sum),
 			moments,

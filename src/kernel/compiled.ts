@@ -8,7 +8,7 @@ export interface Compiled extends Widening {
 	startLayer(fractionBits: number, smallestNormal: number, tiny: number): void;
 	startRecords(count: number): void;
 	/** y = 0: sums of x only. */
-	workPlanes(x: number, y: number, batch: number, stride: number, inner: number, channels: number): void;
+	workPlanes(x: number, y: number, batch: number, stride: number, planeSize: number, channels: number): void;
 	workColumns(x: number, y: number, rows: number, stride: number, columns: number): void;
 	/** After sums alone. */
 	finishMoments(count: number, values: number, runs: number): void;
@@ -16,7 +16,7 @@ export interface Compiled extends Widening {
 	largestRel(): number;
 	largestUlp(): number;
 	columnMoments(x: number, rows: number, stride: number, columns: number): void;
-	applyPlanes(x: number, out: number, planes: number, inner: number, isCentered: boolean): void;
+	applyPlanes(x: number, out: number, planes: number, planeSize: number, isCentered: boolean): void;
 	applyColumns(x: number, out: number, rows: number, stride: number, columns: number): void;
 }
 

@@ -3,10 +3,10 @@ import { checkArray } from './arrays.js';
 import type { ApplyRequest, FloatData, Layout, VerifyRequest } from './types.js';
 
 /** Number of elements. @throws {RangeError} when a dimension is not a whole number of 0 or more. */
-export function elementCount({ batch, channels, inner }: Layout): number {
-	const count = batch * channels * inner;
-	if (![batch, channels, inner, count].every((n) => Number.isSafeInteger(n) && n >= 0)) {
-		throw new RangeError(`A layout of ${batch} x ${channels} x ${inner} values is not possible.`);
+export function elementCount({ batch, channels, planeSize }: Layout): number {
+	const count = batch * channels * planeSize;
+	if (![batch, channels, planeSize, count].every((n) => Number.isSafeInteger(n) && n >= 0)) {
+		throw new RangeError(`A layout of ${batch} x ${channels} x ${planeSize} values is not possible.`);
 	}
 	return count;
 }
@@ -16,9 +16,9 @@ export function checkTensor(name: string, data: FloatData, type: FloatType, layo
 	checkArray(name, data, type);
 	const expected = elementCount(layout);
 	if (data.length !== expected) {
-		const { batch, channels, inner } = layout;
+		const { batch, channels, planeSize } = layout;
 		throw new RangeError(
-			`${name} has ${data.length} elements, but ${batch} x ${channels} x ${inner} values make ${expected}.`,
+			`${name} has ${data.length} elements, but ${batch} x ${channels} x ${planeSize} values make ${expected}.`,
 		);
 	}
 }
@@ -31,8 +31,8 @@ function checkParameters(values: Readonly<Record<string, Float64Array>>, expecte
 	}
 }
 
-function parameterCount({ channels, inner }: Layout, perActivation: boolean | undefined): number {
-	return perActivation ? channels * inner : channels;
+function parameterCount({ channels, planeSize }: Layout, perActivation: boolean | undefined): number {
+	return perActivation ? channels * planeSize : channels;
 }
 
 /** A half type's output may be widened. */

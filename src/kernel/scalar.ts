@@ -32,10 +32,10 @@ export class ScalarKernel implements Kernel {
 	apply(request: ApplyRequest): void {
 		checkApply(request);
 		const { type, layout, scale, shift, center, perActivation, out } = request;
-		const { batch, channels, inner } = layout;
+		const { batch, channels, planeSize } = layout;
 		const half = out instanceof Uint16Array && (type === 'float16' || type === 'bfloat16');
-		const parameters = perActivation ? channels * inner : channels;
-		const length = perActivation ? 1 : inner;
+		const parameters = perActivation ? channels * planeSize : channels;
+		const length = perActivation ? 1 : planeSize;
 		const image = parameters * length;
 		for (let n = 0; n < batch; n++) {
 			const { values, at } = readSpan(request.x, type, { start: n * image, stride: 1, length: image });

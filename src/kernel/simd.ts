@@ -93,7 +93,7 @@ export class SimdKernel implements Kernel {
 		const { tiles } = this;
 		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
 		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
-		accumulator.maxBoundRatio.set(tiles.result(map.RESULT_RATIO, tile), tile.from);
+		accumulator.boundRatio.set(tiles.result(map.RESULT_RATIO, tile), tile.from);
 		accumulator.sumSquares.set(tiles.result(map.RESULT_SQUARES, tile), tile.from);
 		moments.mean.set(tiles.result(map.RESULT_MEAN, tile), tile.from);
 		moments.m2.set(tiles.result(map.RESULT_M2, tile), tile.from);

@@ -14,7 +14,7 @@ export interface Span {
 
 /**
  * A tensor as rows of `units` times `unitWidth` elements. A unit is what has parameters or statistics of its own: a
- * channel, whose planes are unitWidth = inner elements, or a column through all rows.
+ * channel, whose planes are unitWidth = planeSize elements, or a column through all rows.
  */
 export interface Matrix {
 	readonly rows: number;
@@ -23,14 +23,14 @@ export interface Matrix {
 }
 
 /** The matrix whose units are what statistics over `axes` are taken of. */
-export function matrixOf({ batch, channels, inner }: Layout, axes: StatisticsAxes): Matrix {
+export function matrixOf({ batch, channels, planeSize }: Layout, axes: StatisticsAxes): Matrix {
 	switch (axes) {
 		case 'channel':
-			return { rows: batch, units: channels, unitWidth: inner };
+			return { rows: batch, units: channels, unitWidth: planeSize };
 		case 'activation':
-			return { rows: batch, units: channels * inner, unitWidth: 1 };
+			return { rows: batch, units: channels * planeSize, unitWidth: 1 };
 		case 'location':
-			return { rows: batch * channels, units: inner, unitWidth: 1 };
+			return { rows: batch * channels, units: planeSize, unitWidth: 1 };
 	}
 }
 

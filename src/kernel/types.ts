@@ -9,7 +9,7 @@ import type { FloatType } from '../core/numbers/float-formats.js';
 export type FloatData = Float32Array | Float64Array | Uint16Array;
 
 /**
- * Shape (N, C, D1, …, Dn), row-major: value (n, c, i) is at (n * channels + c) * inner + i. Rank 2: inner = 1.
+ * Shape (N, C, D1, …, Dn), row-major: value (n, c, i) is at (n * channels + c) * planeSize + i. Rank 2: planeSize = 1.
  * Any of the three may be 0.
  */
 export interface Layout {
@@ -18,10 +18,10 @@ export interface Layout {
 	/** C. */
 	readonly channels: number;
 	/** D1 * … * Dn. */
-	readonly inner: number;
+	readonly planeSize: number;
 }
 
-/** y = scale * x + shift. Length C, or C * inner (row-major) with `perActivation`. */
+/** y = scale * x + shift. Length C, or C * planeSize (row-major) with `perActivation`. */
 export interface ApplyRequest {
 	readonly x: FloatData;
 	readonly type: FloatType;
@@ -44,7 +44,7 @@ export interface VerifyRequest {
 	readonly y: FloatData;
 	readonly type: FloatType;
 	readonly layout: Layout;
-	/** Length C, or C * inner (row-major) with `perActivation`; so are the other three. */
+	/** Length C, or C * planeSize (row-major) with `perActivation`; so are the other three. */
 	readonly scale: Float64Array;
 	readonly shift: Float64Array;
 	/** |y - (scale * x + shift)| may be up to boundSlope * |x| + boundOffset. Infinity: any finite y will do. */
@@ -60,7 +60,7 @@ export interface VerifyRequest {
 }
 
 /**
- * Per channel (length C, also with `perActivation`), over the channel's batch * inner values.
+ * Per channel (length C, also with `perActivation`), over the channel's batch * planeSize values.
  *
  * An element's error is |y - ref|, ref = scale * x + shift in float64. Where ref or y is not finite there is no such
  * number: the error is then 0 if y is what ref rounds to (the same infinity, also when ref overflows the type or comes
@@ -80,7 +80,7 @@ export interface VerifyResult {
 	 * Above 1, a mismatch: the largest error / (boundSlope * |x| + boundOffset) of the same element. Otherwise maxAbs / bound,
 	 * with 0 / 0 = 0.
 	 */
-	readonly maxBoundRatio: Float64Array;
+	readonly boundRatio: Float64Array;
 	/** Largest boundSlope * |x| + boundOffset over finite x: the most that any element of the channel may be off. */
 	readonly bound: Float64Array;
 	/**
@@ -97,18 +97,14 @@ export interface VerifyResult {
 	readonly maxUlp: number;
 	/** Of the whole tensor: largest error / |ref|; |ref| counts as the type's smallest positive number where smaller. */
 	readonly maxRel: number;
-	/** Index n * inner + i of the channel's first element above its bound; -1: none. Exact up to 2^53. */
+	/** Index n * planeSize + i of the channel's first element above its bound; -1: none. Exact up to 2^53. */
 	readonly firstBad: Float64Array;
-	/** How many x, and y, are NaN or infinite. */
-	readonly nonFiniteX: Float64Array;
+	/** Number of y that are NaN or infinite; `moments` counts those x. */
 	readonly nonFiniteY: Float64Array;
-	/** Values per channel: m' = batch * inner. */
+	/** Values per channel: m' = batch * planeSize. */
 	readonly count: number;
 	/** Moments of the finite x, per channel. */
 	readonly moments: Moments;
-	/** Same arrays as in `moments`. */
-	readonly mean: Float64Array;
-	readonly m2: Float64Array;
 }
 
 /**
@@ -129,7 +125,7 @@ export interface Moments {
 /**
  * Over which axes a mean and a variance are taken, and so how many there are:
  * `channel`: over N and the spatial axes, C statistics (BN for convolutions, arXiv 1502.03167 section 3.2);
- * `activation`: over N, C * inner statistics (ONNX spatial=0); `location`: over N and C, inner statistics (no operator).
+ * `activation`: over N, C * planeSize statistics (ONNX spatial=0); `location`: over N and C, planeSize statistics (no operator).
  */
 export type StatisticsAxes = 'channel' | 'activation' | 'location';
 

@@ -88,8 +88,8 @@ async function measureShape(shape: readonly number[]): Promise<KernelSpeed> {
 /** Data like a trained layer's, with the runtime's own y, so that verification finds no error. */
 async function prepare(kernel: Kernel, shape: readonly number[]) {
 	const [batch = 1, channels = 1, ...spatial] = shape;
-	const layout: Layout = { batch, channels, inner: spatial.reduce((product, size) => product * size, 1) };
-	const count = batch * channels * layout.inner;
+	const layout: Layout = { batch, channels, planeSize: spatial.reduce((product, size) => product * size, 1) };
+	const count = batch * channels * layout.planeSize;
 	kernel.reserve(3 * (count * 4 + 64));
 	const [x, y, out] = [0, 1, 2].map(() => kernel.allocate('float32', count)) as [
 		Float32Array,
@@ -117,7 +117,7 @@ async function prepare(kernel: Kernel, shape: readonly number[]) {
 		...affine(gamma, beta, mean, variance, epsilon),
 		likely: runtimeAffine(gamma, beta, mean, variance, epsilon),
 	};
-	const worst = Math.max(...kernel.verify(request).maxBoundRatio);
+	const worst = Math.max(...kernel.verify(request).boundRatio);
 	if (!(worst < 1)) {
 		throw new Error(`The runtime's output is off by ${worst} times its bound: there is nothing to compare.`);
 	}

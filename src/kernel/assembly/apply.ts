@@ -25,18 +25,18 @@ function one(x: usize, out: usize, parameter: usize): void {
 }
 
 /**
- * scale * (x - center) + shift of planes of `inner` elements, one after another, each with the next of `planes` parameters.
+ * scale * (x - center) + shift of planes of `planeSize` elements, one after another, each with the next of `planes` parameters.
  * `out` may be x.
  * @param isCentered false: every center is 0
  */
-export function applyPlanes(x: usize, out: usize, planes: i32, inner: i32, isCentered: bool): void {
+export function applyPlanes(x: usize, out: usize, planes: i32, planeSize: i32, isCentered: bool): void {
 	for (let p = 0; p < planes; p++) {
 		const parameter = (<usize>p) << 3;
 		const s = v128.load64_splat(parameter, PARAMETER_SCALE);
 		const c = v128.load64_splat(parameter, PARAMETER_CENTER);
 		const t = v128.load64_splat(parameter, PARAMETER_SHIFT);
-		const stop = x + ((<usize>(inner & ~3)) << 2);
-		const end = x + ((<usize>inner) << 2);
+		const stop = x + ((<usize>(planeSize & ~3)) << 2);
+		const end = x + ((<usize>planeSize) << 2);
 		if (isCentered) {
 			for (; x < stop; x += 16, out += 16) {
 				v128.store(out, four(f64x2.sub(low(x), c), f64x2.sub(high(x), c), s, s, t, t));

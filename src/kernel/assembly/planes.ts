@@ -69,53 +69,53 @@ function takeOut(sum: usize, part: f64): void {
 }
 
 /**
- * Channels 0 to `channels`, each with its `batch` planes of `inner` elements: channel c's plane n starts `stride` bytes
- * after its plane n - 1 and `inner` elements after channel c - 1's. y = 0: moments of x only.
+ * Channels 0 to `channels`, each with its `batch` planes of `planeSize` elements: channel c's plane n starts `stride` bytes
+ * after its plane n - 1 and `planeSize` elements after channel c - 1's. y = 0: moments of x only.
  */
-export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
-	if (inner < 8) {
+export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
+	if (planeSize < 8) {
 		for (let c = 0; c < channels; c++) {
-			const first = (<usize>c * <usize>inner) << 2;
-			workTiny(x + first, y === 0 ? 0 : y + first, batch, stride, inner, RECORDS + c * RECORD_BYTES);
+			const first = (<usize>c * <usize>planeSize) << 2;
+			workTiny(x + first, y === 0 ? 0 : y + first, batch, stride, planeSize, RECORDS + c * RECORD_BYTES);
 		}
 		return;
 	}
-	if (inner < RUN) {
-		workSmall(x, y, batch, stride, inner, channels);
+	if (planeSize < RUN) {
+		workSmall(x, y, batch, stride, planeSize, channels);
 		return;
 	}
 	for (let n = 0; n < batch; n++) {
 		for (let c = 0; c < channels; c++) {
-			const first = <usize>n * stride + ((<usize>c * <usize>inner) << 2);
-			for (let i = 0; i < inner; i += RUN) {
+			const first = <usize>n * stride + ((<usize>c * <usize>planeSize) << 2);
+			for (let i = 0; i < planeSize; i += RUN) {
 				const at = first + ((<usize>i) << 2);
-				work(x + at, y === 0 ? 0 : y + at, min(RUN, inner - i), 1, 0, RECORDS + c * RECORD_BYTES);
+				work(x + at, y === 0 ? 0 : y + at, min(RUN, planeSize - i), 1, 0, RECORDS + c * RECORD_BYTES);
 			}
 		}
 	}
 }
 
 /** Planes of which several make a run. */
-function workSmall(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
-	const planes = max(1, min(STREAMS, RUN / inner));
+function workSmall(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
+	const planes = max(1, min(STREAMS, RUN / planeSize));
 	for (let n = 0; n < batch; n += planes) {
 		const count = min(planes, batch - n);
 		for (let c = 0; c < channels; c++) {
-			const at = <usize>n * stride + ((<usize>c * <usize>inner) << 2);
+			const at = <usize>n * stride + ((<usize>c * <usize>planeSize) << 2);
 			const record = RECORDS + c * RECORD_BYTES;
-			sumRun(x + at, inner, count, stride, record);
+			sumRun(x + at, planeSize, count, stride, record);
 			if (y !== 0) {
-				compare(x + at, y + at, inner, count, stride, record);
+				compare(x + at, y + at, planeSize, count, stride, record);
 			}
 		}
 	}
 	if (y !== 0) {
-		judgeChannels(x, y, batch, stride, inner, channels);
+		judgeChannels(x, y, batch, stride, planeSize, channels);
 	}
 }
 
 /** The channel with the smallest |y| first: after it, most others have nothing to add. */
-function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, inner: i32, channels: i32): void {
+function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
 	let first = 0;
 	let least: f32 = Infinity;
 	for (let c = 0; c < channels; c++) {
@@ -125,22 +125,22 @@ function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, inner: i32
 	}
 	for (let k = -1; k < channels; k++) {
 		const c = k < 0 ? first : k;
-		const at = (<usize>c * <usize>inner) << 2;
-		judgeRelative(x + at, y + at, inner, batch, stride, RECORDS + c * RECORD_BYTES);
+		const at = (<usize>c * <usize>planeSize) << 2;
+		judgeRelative(x + at, y + at, planeSize, batch, stride, RECORDS + c * RECORD_BYTES);
 	}
 }
 
 /** Planes of one to seven elements, which fill no octet, put together. */
-function workTiny(x: usize, y: usize, batch: i32, stride: usize, inner: i32, record: usize): void {
+function workTiny(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, record: usize): void {
 	const planes = RUN / 8;
 	for (let n = 0; n < batch; n += planes) {
 		const count = min(planes, batch - n);
 		const at = <usize>n * stride;
-		collect(x + at, count, stride, inner, RUN_X);
+		collect(x + at, count, stride, planeSize, RUN_X);
 		if (y !== 0) {
-			collect(y + at, count, stride, inner, RUN_Y);
+			collect(y + at, count, stride, planeSize, RUN_Y);
 		}
-		workFilled(RUN_X, y === 0 ? 0 : RUN_Y, count * inner, record);
+		workFilled(RUN_X, y === 0 ? 0 : RUN_Y, count * planeSize, record);
 	}
 }
 

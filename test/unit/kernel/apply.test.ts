@@ -6,7 +6,7 @@ import { activations, KINDS, kernelOf, PLACES, type Place, parameters, put, TYPE
 import { fromNumbers, layoutOf, sizeOf, toNumbers } from '../support/kernel-reference.js';
 
 const LAYOUTS: readonly Layout[] = [
-	...[0, 1, 3, 4, 5, 7, 8, 9, 1023, 17_000].map((inner) => layoutOf(2, 3, inner)),
+	...[0, 1, 3, 4, 5, 7, 8, 9, 1023, 17_000].map((planeSize) => layoutOf(2, 3, planeSize)),
 	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((channels) => layoutOf(5, channels, 1)),
 	layoutOf(3, 530, 2),
 	layoutOf(70, 13, 49),
@@ -16,15 +16,15 @@ const LAYOUTS: readonly Layout[] = [
 function expected(x: readonly number[], layout: Layout, values: ReturnType<typeof parametersFor>, type: FloatType) {
 	const { scale, shift, center, perActivation } = values;
 	const results = x.map((value, index) => {
-		const c = Math.floor(index / layout.inner) % layout.channels;
-		const p = perActivation ? index % (layout.channels * layout.inner) : c;
+		const c = Math.floor(index / layout.planeSize) % layout.channels;
+		const p = perActivation ? index % (layout.channels * layout.planeSize) : c;
 		return scale[p] * (value - (center?.[p] ?? 0)) + shift[p];
 	});
 	return fromNumbers(results, type);
 }
 
 function parametersFor(layout: Layout, perActivation: boolean, centered: boolean) {
-	const count = perActivation ? layout.channels * layout.inner : layout.channels;
+	const count = perActivation ? layout.channels * layout.planeSize : layout.channels;
 	const { scale, shift, boundSlope } = parameters(3, count);
 	return { scale, shift, perActivation, ...(centered && { center: boundSlope.map((value) => value * 1e7) }) };
 }

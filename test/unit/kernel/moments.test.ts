@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { FloatType } from '../../../src/core/numbers/float-formats.js';
 import type { Layout, Moments, StatisticsAxes } from '../../../src/kernel/index.js';
-import { METHODS, methodSize, methodStatistics } from '../../../src/kernel/methods.js';
+import { METHODS, methodSize } from '../../../src/kernel/methods/methods.js';
 import { biasedVariance, mergeMoments, unbiasedVariance } from '../../../src/kernel/moments.js';
 import { activations, KINDS, kernelOf, PLACES, put, TYPES } from '../support/kernel-cases.js';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../support/kernel-reference.js';
 
 const LAYOUTS: readonly Layout[] = [
-	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((inner) => layoutOf(3, 2, inner)),
+	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((planeSize) => layoutOf(3, 2, planeSize)),
 	...[0, 1, 5, 300].map((batch) => layoutOf(batch, 530, 1)),
 	...[0, 1, 3, 4, 5, 7, 8, 9, 1023].map((channels) => layoutOf(6, channels, 1)),
 	layoutOf(9, 21, 49),
@@ -74,7 +74,7 @@ for (const kind of KINDS) {
 					const moments = kernel.moments(x, 'float32', layout, axes);
 					assertMoments(moments, groups([...x], layout, axes), axes === 'channel' ? 28 : 26);
 				}
-				const constant = x.map((_, index) => 0.1 + (Math.floor(index / layout.inner) % layout.channels));
+				const constant = x.map((_, index) => 0.1 + (Math.floor(index / layout.planeSize) % layout.channels));
 				const { m2, mean } = kernel.moments(constant, 'float32', layout);
 				assert.ok(m2.every((value) => value === 0));
 				assert.ok(mean.every((value, c) => value === Math.fround(0.1 + c)));
@@ -97,17 +97,13 @@ for (const kind of KINDS) {
 		test('the three methods have the sizes that the question is about', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(2, 3, 20);
-			const { location, activation, channel } = methodStatistics(
-				kernel,
-				activations(1, 120, 'float32'),
-				'float32',
-				layout,
-			);
-			assert.deepEqual([location.statistics, location.effectiveBatch], [20, 6]);
-			assert.deepEqual([activation.statistics, activation.effectiveBatch], [60, 2]);
-			assert.deepEqual([channel.statistics, channel.effectiveBatch], [3, 40]);
-			for (const { moments, statistics, effectiveBatch } of [location, activation, channel]) {
-				assert.deepEqual([...moments.count], Array(statistics).fill(effectiveBatch));
+			const x = activations(1, 120, 'float32');
+			assert.deepEqual(methodSize(layout, 'location'), { statistics: 20, count: 6 });
+			assert.deepEqual(methodSize(layout, 'activation'), { statistics: 60, count: 2 });
+			assert.deepEqual(methodSize(layout, 'channel'), { statistics: 3, count: 40 });
+			for (const axes of METHODS) {
+				const { statistics, count } = methodSize(layout, axes);
+				assert.deepEqual([...kernel.moments(x, 'float32', layout, axes).count], Array(statistics).fill(count));
 			}
 		});
 	});

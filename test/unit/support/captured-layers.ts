@@ -42,7 +42,7 @@ export async function captureLayers(name: string): Promise<CapturedLayer[]> {
 			throw new Error(`${name}: the runtime did not return what ${layer.name} reads and writes.`);
 		}
 		const [batch = 1, channels = 1, ...spatial] = x.dims;
-		const layout = { batch, channels, inner: spatial.reduce((product, size) => product * size, 1) };
+		const layout = { batch, channels, planeSize: spatial.reduce((product, size) => product * size, 1) };
 		return { layer, x: x.data as Float32Array, y: y.data as Float32Array, layout, expected: expected[i] };
 	});
 }

@@ -71,8 +71,8 @@ export function runtimeOutput(
 	const perActivation = scale.length > layout.channels;
 	return fromNumbers(
 		Array.from({ length: sizeOf(layout) }, (_, index) => {
-			const c = Math.floor(index / layout.inner) % layout.channels;
-			const parameter = perActivation ? index % (layout.channels * layout.inner) : c;
+			const c = Math.floor(index / layout.planeSize) % layout.channels;
+			const parameter = perActivation ? index % (layout.channels * layout.planeSize) : c;
 			return step(step(values[index] * step(scale[parameter])) + step(shift[parameter]));
 		}),
 		type,

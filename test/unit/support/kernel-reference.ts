@@ -53,29 +53,29 @@ function ulp(value: number, type: FloatType): number {
 	return 2 ** (exponent - fractionBits);
 }
 
-export function layoutOf(batch: number, channels: number, inner: number): Layout {
-	return { batch, channels, inner };
+export function layoutOf(batch: number, channels: number, planeSize: number): Layout {
+	return { batch, channels, planeSize };
 }
 
-export function sizeOf({ batch, channels, inner }: Layout): number {
-	return batch * channels * inner;
+export function sizeOf({ batch, channels, planeSize }: Layout): number {
+	return batch * channels * planeSize;
 }
 
 /** Where element `index` is, and which parameter is its own. */
-function place({ channels, inner }: Layout, index: number, perActivation: boolean | undefined) {
-	const c = Math.floor(index / inner) % channels;
-	const i = index % inner;
+function place({ channels, planeSize }: Layout, index: number, perActivation: boolean | undefined) {
+	const c = Math.floor(index / planeSize) % channels;
+	const i = index % planeSize;
 	return {
 		c,
-		parameter: perActivation ? c * inner + i : c,
-		within: Math.floor(index / (channels * inner)) * inner + i,
+		parameter: perActivation ? c * planeSize + i : c,
+		within: Math.floor(index / (channels * planeSize)) * planeSize + i,
 	};
 }
 
 /** One channel of a VerifyResult. */
 export interface ChannelReference {
 	maxAbs: number;
-	maxBoundRatio: number;
+	boundRatio: number;
 	bound: number;
 	sumSquares: number;
 	maxUlp: number;
@@ -91,7 +91,7 @@ export function verifyReference(request: VerifyRequest): ChannelReference[] {
 	const x = toNumbers(request.x, type);
 	const y = toNumbers(request.y, type);
 	const channels = Array.from({ length: layout.channels }, (): ChannelReference => {
-		const zeros = { maxAbs: 0, maxBoundRatio: 0, bound: 0, sumSquares: 0, maxUlp: 0, maxRel: 0 };
+		const zeros = { maxAbs: 0, boundRatio: 0, bound: 0, sumSquares: 0, maxUlp: 0, maxRel: 0 };
 		return { ...zeros, firstBad: -1, nonFiniteX: 0, nonFiniteY: 0, values: [] };
 	});
 	for (let index = 0; index < x.length; index++) {
@@ -117,7 +117,7 @@ export function verifyReference(request: VerifyRequest): ChannelReference[] {
 		channel.maxAbs = Math.max(channel.maxAbs, error);
 		channel.sumSquares += wrong ? 0 : error * error;
 		if (error > 0) {
-			channel.maxBoundRatio = Math.max(channel.maxBoundRatio, wrong ? error : error / bound);
+			channel.boundRatio = Math.max(channel.boundRatio, wrong ? error : error / bound);
 			channel.maxUlp = Math.max(channel.maxUlp, wrong ? error : error / ulp(ref, type));
 			channel.maxRel = Math.max(channel.maxRel, wrong ? error : error / Math.max(Math.abs(ref), FORMATS[type].tiny));
 		}
@@ -128,7 +128,7 @@ export function verifyReference(request: VerifyRequest): ChannelReference[] {
 /** Index of the statistic that element `index` belongs to. */
 export function statisticOf(layout: Layout, axes: StatisticsAxes, index: number): number {
 	const { c, parameter, within } = place(layout, index, axes === 'activation');
-	return { channel: c, activation: parameter, location: within % layout.inner }[axes];
+	return { channel: c, activation: parameter, location: within % layout.planeSize }[axes];
 }
 
 /** Count, mean and sum of squared deviations, summed in order of size. */

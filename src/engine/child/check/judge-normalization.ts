@@ -1,8 +1,8 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { LayerParameters, LayerReport, Normalization } from '../../../core/report/types.js';
-import { METHODS, methodSize } from '../../../kernel/methods.js';
+import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
+import { whichMethod } from '../../../kernel/methods/which-method.js';
 import type { FloatData, Kernel, Moments } from '../../../kernel/types.js';
-import { whichMethod } from '../../../kernel/which-method.js';
 import type { PreparedLayer } from './prepare-layer.js';
 
 /**
@@ -29,7 +29,7 @@ export function judgeNormalization(
 	kernel: Kernel,
 ): Normalization {
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
-		...{ x, y, type, layout, epsilon, moments, most: MAX_VALUES },
+		...{ x, y, type, layout, epsilon, moments, maxValues: MAX_VALUES },
 		...(parameters && { learned: parameters }),
 		...(affine && { running: affine }),
 	});
@@ -37,7 +37,10 @@ export function judgeNormalization(
 		verdict,
 		...(reason !== undefined && { reason }),
 		methods: [
-			...METHODS.map((method) => ({ method, ...methodSize(layout, method), ...residual(residuals[method]) })),
+			...METHODS.map((method) => {
+				const { statistics, count: effectiveBatch } = methodSize(layout, method);
+				return { method, statistics, effectiveBatch, ...residual(residuals[method]) };
+			}),
 			...(affine
 				? [{ method: 'running' as const, statistics: affine.scale.length, ...residual(residuals.running) }]
 				: []),

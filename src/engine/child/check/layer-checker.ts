@@ -107,12 +107,12 @@ export class LayerChecker {
 		const prepared = preparation.value;
 		const verification = aloneReason === undefined ? this.#verify(layer, prepared, tensors) : { skipped: aloneReason };
 		const moments = verification.errors?.moments ?? kernel.moments(prepared.x, prepared.type, prepared.layout);
-		const { batch, inner } = prepared.layout;
+		const { batch, planeSize } = prepared.layout;
 		const { type, shape, reported } = prepared;
 		const fresh: LayerResults = {
 			prepared: { type, shape, ...(reported && { reported }) },
 			moments,
-			count: batch * inner,
+			count: batch * planeSize,
 			images: batch,
 			...verification,
 		};
@@ -143,7 +143,7 @@ export class LayerChecker {
 		if (layer.mode === 'inference') {
 			return { errors };
 		}
-		const isWrong = badChannels(errors.maxBoundRatio).length > 0;
+		const isWrong = badChannels(errors.boundRatio).length > 0;
 		const explanation = isWrong ? explainOverwritten(layer, prepared, y, kernel) : undefined;
 		const mismatch = explanation ?? checkStatistics(layer, prepared, tensors);
 		return { errors, ...(mismatch !== undefined && { mismatch }) };

@@ -36,7 +36,7 @@ export function explainOverwritten(
 	// The new statistics have the rounding errors of sums over the batch, about as much as the bound allows.
 	const bound = { slope: numbers.bound.slope.map((x) => 2 * x), offset: numbers.bound.offset.map((x) => 2 * x) };
 	const result = verifyLayer({ ...prepared, ...numbers, bound }, y, kernel);
-	if (!result.ok || badChannels(result.value.maxBoundRatio).length > 0) {
+	if (!result.ok || badChannels(result.value.boundRatio).length > 0) {
 		return undefined;
 	}
 	const pairs = [gamma && `gamma and ${gamma.name}`, beta && `beta and ${beta.name}`].filter(

@@ -17,9 +17,9 @@ export interface PreparedLayer {
 	readonly type: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
-	/** True: a scale and shift per activation (C * inner); false: per channel (C). */
+	/** True: a scale and shift per activation (C * planeSize); false: per channel (C). */
 	readonly perActivation: boolean;
-	/** y = scale * x + shift. Length C, or C * inner if `perActivation`. */
+	/** y = scale * x + shift. Length C, or C * planeSize if `perActivation`. */
 	readonly scale: Float64Array;
 	readonly shift: Float64Array;
 	readonly bound: RoundingBound;
@@ -71,7 +71,7 @@ export function prepareLayer(
 	if (!numbers.ok) {
 		return numbers;
 	}
-	const expected = perActivation ? data.layout.channels * data.layout.inner : data.layout.channels;
+	const expected = perActivation ? data.layout.channels * data.layout.planeSize : data.layout.channels;
 	if (numbers.value.scale.length !== expected) {
 		return failure(wrongCount(numbers.value.scale.length, x.dims, expected));
 	}
@@ -127,7 +127,7 @@ export function normalizeBatch(
 	const used = { gamma, beta, mean: spoilt(moments.mean), variance: spoilt(biasedVariance(moments)), epsilon };
 	return {
 		...affine(gamma, beta, used.mean, used.variance, epsilon),
-		bound: trainingBound(used, { images: layout.batch, planeSize: layout.inner }, type),
+		bound: trainingBound(used, { images: layout.batch, planeSize: layout.planeSize }, type),
 	};
 }
 
@@ -170,7 +170,7 @@ export function floatValues(tensor: RuntimeTensor | undefined): Float64Array | u
 /** Returns the kernels' view of a shape (N, C, D1 … Dn). A rank-1 input is one channel (ONNX: C is assumed to be 1). */
 export function layoutOf(dims: readonly number[]): Layout {
 	if (dims.length < 2) {
-		return { batch: dims[0] ?? 1, channels: 1, inner: 1 };
+		return { batch: dims[0] ?? 1, channels: 1, planeSize: 1 };
 	}
-	return { batch: dims[0], channels: dims[1], inner: product(dims.slice(2)) };
+	return { batch: dims[0], channels: dims[1], planeSize: product(dims.slice(2)) };
 }

@@ -99,7 +99,7 @@ function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
 	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[type];
 	const arithmetic = FLOAT_FORMATS[type === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const variance = moments ? biasedVariance(moments) : new Float64Array(0);
-	const chain = Math.min(layout.batch * layout.inner, Math.ceil(layout.inner / 4) + layout.batch + 8);
+	const chain = Math.min(layout.batch * layout.planeSize, Math.ceil(layout.planeSize / 4) + layout.batch + 8);
 	const meanError = variance.map(
 		(value, c) => (chain + 1) * arithmetic * Math.sqrt(value + (moments?.mean[c] ?? 0) ** 2),
 	);

@@ -41,7 +41,7 @@ export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 	const moments = mergeMoments([a.moments, b.moments]);
 	return {
 		maxAbs: worse(a.maxAbs, b.maxAbs),
-		maxBoundRatio: worse(a.maxBoundRatio, b.maxBoundRatio),
+		boundRatio: worse(a.boundRatio, b.boundRatio),
 		bound: worse(a.bound, b.bound),
 		sumSquares: sum(a.sumSquares, b.sumSquares),
 		asPredicted: a.asPredicted && b.asPredicted,
@@ -49,18 +49,15 @@ export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 		maxRel: Math.max(a.maxRel, b.maxRel),
 		// Counted on from the first run's values.
 		firstBad: a.firstBad.map((index, c) => (index >= 0 || b.firstBad[c] < 0 ? index : a.count + b.firstBad[c])),
-		nonFiniteX: moments.nonFinite,
 		nonFiniteY: sum(a.nonFiniteY, b.nonFiniteY),
 		count: a.count + b.count,
 		moments,
-		mean: moments.mean,
-		m2: moments.m2,
 	};
 }
 
 /** Returns the verdict with its numbers. */
 export function judge(result: VerifyResult): Recompute {
-	const bad = badChannels(result.maxBoundRatio);
+	const bad = badChannels(result.boundRatio);
 	return {
 		status: bad.length === 0 ? 'match' : 'mismatch',
 		...(bad.length === 0 ? {} : { reason: describeMismatch(result, bad) }),
@@ -69,7 +66,7 @@ export function judge(result: VerifyResult): Recompute {
 		maxUlp: result.maxUlp,
 		...(result.asPredicted && { bitExact: true }),
 		bound: largest(result.bound),
-		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio: result.maxBoundRatio },
+		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio: result.boundRatio },
 	};
 }
 
@@ -97,8 +94,8 @@ function largest(values: Float64Array): number {
 }
 
 function describeMismatch(result: VerifyResult, bad: readonly number[]): string {
-	const worst = bad.reduce((a, b) => (result.maxBoundRatio[b] > result.maxBoundRatio[a] ? b : a));
-	const times = result.maxBoundRatio[worst];
+	const worst = bad.reduce((a, b) => (result.boundRatio[b] > result.boundRatio[a] ? b : a));
+	const times = result.boundRatio[worst];
 	const excess = Number.isFinite(times)
 		? `${times.toPrecision(3)} times the rounding error that the operation allows`
 		: "where the exact result is finite and the runtime's is not";

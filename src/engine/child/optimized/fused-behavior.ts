@@ -99,11 +99,11 @@ async function compute(
 
 function channelsBeyond(expected: RuntimeTensor, found: RuntimeTensor, bound: number): number[] {
 	const [a, b] = [numbersOf(expected), numbersOf(found)];
-	const { channels, inner } = layoutOf(expected.dims);
+	const { channels, planeSize } = layoutOf(expected.dims);
 	const beyond = new Set<number>();
 	for (let i = 0; i < a.length; i++) {
 		if (!(Math.abs(a[i] - b[i]) <= bound)) {
-			beyond.add(Math.floor(i / inner) % channels);
+			beyond.add(Math.floor(i / planeSize) % channels);
 		}
 	}
 	return [...beyond].sort((c, d) => c - d);

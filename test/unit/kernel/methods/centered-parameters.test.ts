@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inferenceBound, type RoundingBound, trainingBound } from '../../../src/core/batchnorm/bound.js';
-import { loadRuntime } from '../../../src/engine/child/runtime/runtime.js';
-import type { RuntimeTensor } from '../../../src/engine/child/tensors/tensor.js';
-import type { Layout, Moments } from '../../../src/kernel/index.js';
-import { biasedVariance, unbiasedVariance } from '../../../src/kernel/moments.js';
-import { normalizeBatch, updateRunning } from '../../../src/kernel/training.js';
-import { captureLayers, FIXTURE_MODELS } from '../support/captured-layers.js';
-import { activations, kernelOf, parameters } from '../support/kernel-cases.js';
-import { layoutOf, momentsReference, sizeOf, statisticOf } from '../support/kernel-reference.js';
-import { buildModel, type NodeSpec } from '../support/model-builder.js';
+import { inferenceBound, type RoundingBound, trainingBound } from '../../../../src/core/batchnorm/bound.js';
+import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
+import type { RuntimeTensor } from '../../../../src/engine/child/tensors/tensor.js';
+import type { Layout, Moments } from '../../../../src/kernel/index.js';
+import { biasedVariance, unbiasedVariance } from '../../../../src/kernel/moments.js';
+import { captureLayers, FIXTURE_MODELS } from '../../support/captured-layers.js';
+import { activations, kernelOf, parameters } from '../../support/kernel-cases.js';
+import { layoutOf, momentsReference, sizeOf, statisticOf } from '../../support/kernel-reference.js';
+import { buildModel, type NodeSpec } from '../../support/model-builder.js';
+import { normalizeBatch, updateRunning } from '../../support/training.js';
 
 const C = 6;
 const SHAPE = [4, C, 5, 3];
@@ -151,11 +151,11 @@ test('per location: gamma * (x - mean) / sqrt(variance + epsilon) + beta, writte
 			beta,
 		};
 		normalizeBatch(await kernelOf('simd'), request);
-		const groups = Array.from({ length: layout.inner }, (_, i) =>
+		const groups = Array.from({ length: layout.planeSize }, (_, i) =>
 			momentsReference([...x].filter((_value, index) => statisticOf(layout, 'location', index) === i)),
 		);
 		const expected = [...x].map((value, index) => {
-			const { mean, m2, count } = groups[index % layout.inner];
+			const { mean, m2, count } = groups[index % layout.planeSize];
 			const c = statisticOf(layout, 'channel', index);
 			return (gamma[c] * (value - mean)) / Math.sqrt(m2 / count + EPSILON) + beta[c];
 		});

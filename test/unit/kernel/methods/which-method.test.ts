@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { affine } from '../../../src/core/batchnorm/affine.js';
-import { parameterValues } from '../../../src/core/batchnorm/parameters.js';
-import type { FloatType } from '../../../src/core/numbers/float-formats.js';
-import type { Kernel, Layout, StatisticsAxes } from '../../../src/kernel/index.js';
-import { METHODS } from '../../../src/kernel/methods.js';
-import { normalizeBatch } from '../../../src/kernel/training.js';
-import { type MethodQuestion, whichMethod } from '../../../src/kernel/which-method.js';
-import { captureLayers, FIXTURE_MODELS } from '../support/captured-layers.js';
-import { activations, KINDS, kernelOf, parameters, runtimeOutput } from '../support/kernel-cases.js';
-import { fromNumbers, layoutOf, sizeOf, toNumbers } from '../support/kernel-reference.js';
+import { affine } from '../../../../src/core/batchnorm/affine.js';
+import { parameterValues } from '../../../../src/core/batchnorm/parameters.js';
+import type { FloatType } from '../../../../src/core/numbers/float-formats.js';
+import type { Kernel, Layout, StatisticsAxes } from '../../../../src/kernel/index.js';
+import { METHODS } from '../../../../src/kernel/methods/methods.js';
+import { type MethodQuestion, whichMethod } from '../../../../src/kernel/methods/which-method.js';
+import { captureLayers, FIXTURE_MODELS } from '../../support/captured-layers.js';
+import { activations, KINDS, kernelOf, parameters, runtimeOutput } from '../../support/kernel-cases.js';
+import { fromNumbers, layoutOf, sizeOf, toNumbers } from '../../support/kernel-reference.js';
+import { normalizeBatch } from '../../support/training.js';
 
 const EPSILON = 1e-5;
 
@@ -72,7 +72,7 @@ for (const kind of KINDS) {
 					const asked = { ...question(kernel, layout, axes), learned: learned(layout) };
 					const moments = kernel.moments(asked.x, asked.type, layout);
 					for (const extra of [{}, { moments }]) {
-						const answer = whichMethod(kernel, { ...asked, ...extra, most: 512 });
+						const answer = whichMethod(kernel, { ...asked, ...extra, maxValues: 512 });
 						assert.equal(answer.verdict, axes, `${JSON.stringify(layout)} ${JSON.stringify(answer)}`);
 						assert.ok(answer.values < sizeOf(layout) / 2 && answer.values >= 512 / 4, `${answer.values} values`);
 					}
@@ -83,10 +83,17 @@ for (const kind of KINDS) {
 		test('a part of the values keeps to what each activation has of its own (spatial=0)', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(3, 40, 50);
-			const { scale, shift } = parameters(4, layout.channels * layout.inner);
-			const { scale: gamma, shift: beta } = parameters(5, layout.channels * layout.inner);
+			const { scale, shift } = parameters(4, layout.channels * layout.planeSize);
+			const { scale: gamma, shift: beta } = parameters(5, layout.channels * layout.planeSize);
 			const x = activations(3, sizeOf(layout), 'float32');
-			const asked = { x, type: 'float32' as const, layout, epsilon: EPSILON, running: { scale, shift }, most: 512 };
+			const asked = {
+				x,
+				type: 'float32' as const,
+				layout,
+				epsilon: EPSILON,
+				running: { scale, shift },
+				maxValues: 512,
+			};
 			const stored = runtimeOutput(x, 'float32', layout, { scale, shift });
 			assert.equal(whichMethod(kernel, { ...asked, y: stored, learned: { gamma, beta } }).verdict, 'running');
 			const own = new Float32Array(x.length);
@@ -146,8 +153,8 @@ test('real layers were normalised with running statistics', async () => {
 			const { gamma, beta, mean, variance } = resolved.value;
 			const running = affine(gamma, beta, mean, variance, layer.epsilon);
 			const asked = { x, y, type: 'float32' as const, layout, epsilon: layer.epsilon, running };
-			for (const most of [undefined, 1000]) {
-				const answer = whichMethod(kernel, { ...asked, learned: { gamma, beta }, ...(most && { most }) });
+			for (const maxValues of [undefined, 1000]) {
+				const answer = whichMethod(kernel, { ...asked, learned: { gamma, beta }, ...(maxValues && { maxValues }) });
 				assert.equal(answer.verdict, 'running', `${name} ${layer.name}: ${JSON.stringify(answer)}`);
 			}
 		}

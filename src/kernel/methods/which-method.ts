@@ -1,81 +1,83 @@
-import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
+import { FLOAT_FORMATS, type FloatType } from '../../core/numbers/float-formats.js';
+import { failure, type Result, success } from '../../core/result.js';
+import { biasedVariance } from '../moments.js';
+import type { Values } from '../spans.js';
+import type { Kernel, Layout, StatisticsAxes } from '../types.js';
+import { type CenteredParameters, centeredParameters, type Learned } from './centered-parameters.js';
 import { type MethodData, type MethodSample, takeSample } from './method-sample.js';
 import { METHODS, methodSize } from './methods.js';
-import { biasedVariance } from './moments.js';
-import type { Values } from './spans.js';
-import { type CenteredParameters, centeredParameters, type Learned } from './training.js';
-import type { Kernel, Layout, StatisticsAxes } from './types.js';
 
-/** The three methods on the batch itself, and stored statistics. */
+/** Statistics that a normalization used: of the batch over some axes, or stored (running) ones. */
 export type Method = StatisticsAxes | 'running';
 
 export interface MethodQuestion extends MethodData {
 	readonly epsilon: number;
 	/**
-	 * Gamma and beta, length C or C * inner. Without them, a slope and an intercept are fitted to each channel (least
-	 * squares) for every method on the batch.
+	 * Gamma and beta. If missing, each method on the batch gets a slope and an intercept per channel, fitted by least
+	 * squares.
 	 */
 	readonly learned?: Learned;
-	/** y = scale * x + shift with stored statistics, length C or C * inner; without it, 'running' is not asked about. */
+	/** y = scale * x + shift with stored statistics, length C or C * planeSize. If missing, 'running' is not tested. */
 	readonly running?: { readonly scale: Float64Array; readonly shift: Float64Array };
 }
 
 export interface MethodAnswer {
-	/** `none`: no method explains y. */
+	/** The only method that explains y. `none`: no method does. */
 	readonly verdict: Method | 'none' | 'cannot-tell';
-	/** Why it cannot be told: one sentence. */
+	/** Reason of `cannot-tell`, one sentence. */
 	readonly reason?: string;
-	/** Of each method asked about: deviation of y from it, as a share of y's own standard deviation within channels. */
+	/** Per tested method: root mean square of y minus the method's result, relative to y's deviation within channels. */
 	readonly residuals: Readonly<Partial<Record<Method, number>>>;
-	/** Residual that rounding alone may leave; NaN where there is nothing to measure by. */
+	/** Largest residual that rounding alone can cause; NaN if y has no deviation to measure residuals by. */
 	readonly tolerance: number;
 	/** Methods whose residual is within the tolerance. */
 	readonly fits: readonly Method[];
-	/** How many times larger the best other residual is than the verdict's (or than the tolerance, if that is larger). */
+	/** Best other residual divided by the verdict's residual, or by the tolerance if that is larger. */
 	readonly margin?: number;
-	/** How many values were judged. */
+	/** Number of values judged. */
 	readonly values: number;
 }
 
-/** Fitting two numbers to fewer values than this a channel explains too much. */
-const FEWEST_VALUES = 8;
+/** Minimum values per channel if gamma and beta are fitted. Two fitted numbers explain fewer values too easily. */
+const MIN_FITTED_VALUES = 8;
 
-/** Where nothing is fitted, values of a channel only need a deviation to measure by. */
-const FEWEST_LEARNED = 4;
+/** Minimum values per channel if nothing is fitted: enough for a deviation. */
+const MIN_LEARNED_VALUES = 4;
 
 /**
  * Roundings of the runtime's arithmetic (float32, or float64) that a residual may show. Its statistics and its chain of
- * operations stay below 20 (core/batchnorm/bound); two methods differ by 1 / sqrt(m'), thousands of times more.
+ * operations stay below 20 roundings (core/batchnorm/bound.ts). Two methods differ by 1 / sqrt(m'), thousands of times more.
  */
 const ROUNDINGS = 64;
 
-/** Roundings of results to the tensor's own type: one, or a few where every operator of a chain stores its own. */
+/** Roundings of stored results to the tensor's type: 1, or a few if every operator of a chain stores its result. */
 const STORED_ROUNDINGS = 4;
 
-/** Which normalization turned x into y. */
+/** Returns the method that turned x into y. */
 export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAnswer {
 	const { layout, learned, running, type } = question;
-	const sample = takeSample(kernel, question, learned ? FEWEST_LEARNED : FEWEST_VALUES);
+	const sample = takeSample(kernel, question, learned ? MIN_LEARNED_VALUES : MIN_FITTED_VALUES);
 	const values = sample.x.length;
-	const scale = measureScale(sample);
-	if (typeof scale === 'string') {
-		const tolerance = Number.NaN;
-		return { verdict: 'cannot-tell', reason: scale, residuals: {}, tolerance, fits: [], values };
+	const measured = measureScale(sample);
+	if (!measured.ok) {
+		const { reason } = measured;
+		return { verdict: 'cannot-tell', reason, residuals: {}, tolerance: Number.NaN, fits: [], values };
 	}
+	const scale = measured.value;
 	const unit = (of: FloatType) => 2 ** -(FLOAT_FORMATS[of].fractionBits + 1);
 	const roundings = ROUNDINGS * unit(type === 'float64' ? type : 'float32') + STORED_ROUNDINGS * unit(type);
 	const tolerance = roundings * scale.amplification;
 	const methods: Method[] = [...METHODS, ...(running ? (['running'] as const) : [])];
 	const residuals: Partial<Record<Method, number>> = {};
-	const own = learnedAt(sample, learned);
+	const sampled = learnedAt(sample, learned);
 	for (const method of methods) {
-		residuals[method] = Math.sqrt(unexplained(sample, question, own, method) / scale.variation);
+		residuals[method] = Math.sqrt(squaredErrors(sample, question, sampled, method) / scale.variation);
 	}
 	const fits = methods.filter((method) => (residuals[method] ?? Number.NaN) <= tolerance);
 	const answer = { residuals, tolerance, fits, values };
-	const { effectiveBatch } = methodSize(layout, 'channel');
-	if (!learned && effectiveBatch < FEWEST_VALUES) {
-		const reason = `There are only ${effectiveBatch} values a channel: with gamma and beta unknown, anything fits them.`;
+	const { count } = methodSize(layout, 'channel');
+	if (!learned && count < MIN_FITTED_VALUES) {
+		const reason = `There are only ${count} values a channel, and any method fits them while gamma and beta are unknown.`;
 		return { ...answer, verdict: 'cannot-tell', reason };
 	}
 	if (fits.length > 1) {
@@ -97,66 +99,66 @@ const WORDS: Readonly<Record<Method, string>> = {
 };
 
 function whyAlike(fits: readonly Method[], { layout, learned }: MethodQuestion): string {
-	if (layout.inner === 1 && fits.includes('channel') && fits.includes('activation')) {
+	if (layout.planeSize === 1 && fits.includes('channel') && fits.includes('activation')) {
 		return 'Without spatial axes, statistics per channel and per activation are the same.';
 	}
 	if (!learned && fits.includes('running') && fits.includes('channel')) {
-		return 'Gamma and beta are needed to tell running statistics from those of the batch: both are one line per channel.';
+		return 'Gamma and beta are needed to distinguish running statistics from those of the batch: both give one line per channel.';
 	}
 	return `On this data ${fits.map((method) => WORDS[method]).join(' and ')} give the same result.`;
 }
 
 interface Scale {
-	/** Sum of (y - its channel's mean)^2. */
+	/** Sum of (y - mean of its channel)^2. */
 	readonly variation: number;
-	/** How many times larger than y's deviations the numbers are that are rounded on the way to it. */
+	/** Root mean square of the rounded intermediate values, divided by that of y's deviations. */
 	readonly amplification: number;
 }
 
-/** What residuals are measured by, or why there is nothing to measure. */
-function measureScale({ x, y, layout, statistics }: MethodSample): Scale | string {
+/** Returns the scale of y, which residuals are measured by, or a sentence why there is none. */
+function measureScale({ x, y, layout, statistics }: MethodSample): Result<Scale> {
 	if (x.length === 0) {
-		return 'There are no values.';
+		return failure('There are no values.');
 	}
 	const { channels } = layout;
 	let variation = 0;
 	let rounded = 0;
 	for (let c = 0; c < channels; c++) {
-		const before = spreadOf(x, layout, c);
-		const after = spreadOf(y, layout, c);
+		const before = sumsOf(x, layout, c);
+		const after = sumsOf(y, layout, c);
 		const gain = before.deviation > 0 ? after.deviation / before.deviation : 0;
 		variation += after.deviation;
 		rounded += after.square + gain * before.square;
 	}
 	const finite = Number.isFinite(rounded) && statistics.channel.nonFinite.every((count) => count === 0);
 	if (!finite) {
-		return 'There are values that are not finite, and what they were normalised with is not known.';
+		return failure('Some values are not finite, so the statistics that normalized them are unknown.');
 	}
-	if (layout.batch * layout.inner === 1) {
-		return 'There is only one value a channel: nothing varies in it.';
+	if (layout.batch * layout.planeSize === 1) {
+		return failure('There is only one value a channel, so its deviation is 0.');
 	}
 	if (!(variation > 0)) {
-		return 'The output is constant in every channel: any statistics explain it.';
+		return failure('The output is constant in every channel, so any statistics explain it.');
 	}
-	return { variation, amplification: Math.sqrt(rounded / variation) };
+	return success({ variation, amplification: Math.sqrt(rounded / variation) });
 }
 
-/** Sums of (value - mean)^2 and of value^2 of one channel. */
-function spreadOf(values: Values, { batch, channels, inner }: Layout, channel: number) {
+/** Sums of (value - mean)^2 and of value^2 over one channel. */
+function sumsOf(values: Values, { batch, channels, planeSize }: Layout, channel: number) {
 	let sum = 0;
 	let square = 0;
 	for (let n = 0; n < batch; n++) {
-		const start = (n * channels + channel) * inner;
-		for (let i = start; i < start + inner; i++) {
+		const start = (n * channels + channel) * planeSize;
+		for (let i = start; i < start + planeSize; i++) {
 			sum += values[i];
 			square += values[i] * values[i];
 		}
 	}
-	const mean = sum / (batch * inner);
+	const mean = sum / (batch * planeSize);
 	let deviation = 0;
 	for (let n = 0; n < batch; n++) {
-		const start = (n * channels + channel) * inner;
-		for (let i = start; i < start + inner; i++) {
+		const start = (n * channels + channel) * planeSize;
+		for (let i = start; i < start + planeSize; i++) {
 			const d = values[i] - mean;
 			deviation += d * d;
 		}
@@ -164,31 +166,31 @@ function spreadOf(values: Values, { batch, channels, inner }: Layout, channel: n
 	return { deviation, square };
 }
 
-/** Sum of (y - what the method makes of x)^2; Infinity where that is not finite. */
-function unexplained(sample: MethodSample, question: MethodQuestion, own: Learned, method: Method): number {
-	const made = normalize(sample, parametersOf(sample, question, own, method));
+/** Sum of (y - the method's result)^2; Infinity if it is not finite. */
+function squaredErrors(sample: MethodSample, question: MethodQuestion, learned: Learned, method: Method): number {
+	const expected = normalize(sample, parametersOf(sample, question, learned, method));
 	if (!question.learned && method !== 'running') {
-		fitLines(made, sample);
+		fitLines(expected, sample);
 	}
 	const { y } = sample;
 	let total = 0;
 	for (let i = 0; i < y.length; i++) {
-		// Until it is optimised, which a run of one model hardly takes long enough for, V8 calls a function for `**`.
-		const error = y[i] - made[i];
+		// Not `**`: V8 calls a function for it until the loop is optimized, which a run of one model rarely reaches.
+		const error = y[i] - expected[i];
 		total += error * error;
 	}
 	return Number.isFinite(total) ? total : Number.POSITIVE_INFINITY;
 }
 
-/** Gamma and beta at the sample's places; where they are not known, those that change nothing. */
+/** Gamma and beta at the sample's channels and positions; 1 and 0 if they are unknown. */
 function learnedAt({ layout: { channels }, pick }: MethodSample, learned: Learned | undefined): Learned {
 	return learned
 		? { gamma: pick(learned.gamma), beta: pick(learned.beta) }
 		: { gamma: new Float64Array(channels).fill(1), beta: new Float64Array(channels) };
 }
 
-/** At the sample's places. */
-function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion, own: Learned, method: Method) {
+/** Parameters of a method at the sample's channels and positions. */
+function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion, learned: Learned, method: Method) {
 	const { layout, statistics, pick } = sample;
 	const { channels } = layout;
 	if (method === 'running') {
@@ -198,17 +200,17 @@ function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion
 	}
 	const moments = statistics[method];
 	const used = { mean: moments.mean, variance: biasedVariance(moments) };
-	return centeredParameters(used, method, layout, own, epsilon);
+	return centeredParameters({ statistics: used, axes: method, layout, learned, epsilon });
 }
 
 function normalize({ x, layout }: MethodSample, parameters: CenteredParameters): Float64Array {
-	const { batch, channels, inner } = layout;
+	const { batch, channels, planeSize } = layout;
 	const { scale, center, shift, perActivation } = parameters;
 	const made = new Float64Array(x.length);
 	const step = perActivation ? 1 : 0;
 	for (let n = 0, at = 0; n < batch; n++) {
 		for (let c = 0; c < channels; c++) {
-			for (let i = 0, k = perActivation ? c * inner : c; i < inner; i++, k += step, at++) {
+			for (let i = 0, k = perActivation ? c * planeSize : c; i < planeSize; i++, k += step, at++) {
 				made[at] = scale[k] * (x[at] - center[k]) + shift[k];
 			}
 		}
@@ -216,14 +218,14 @@ function normalize({ x, layout }: MethodSample, parameters: CenteredParameters):
 	return made;
 }
 
-/** Puts each channel on the line through its points (made, y) with the least squares of errors in y. */
+/** Replaces each channel of `made` by its linear least-squares fit to y. */
 function fitLines(made: Float64Array, { y, layout }: MethodSample): void {
-	const { batch, channels, inner } = layout;
+	const { batch, channels, planeSize } = layout;
 	for (let c = 0; c < channels; c++) {
 		const forEach = (visit: (at: number) => void) => {
 			for (let n = 0; n < batch; n++) {
-				const start = (n * channels + c) * inner;
-				for (let at = start; at < start + inner; at++) {
+				const start = (n * channels + c) * planeSize;
+				for (let at = start; at < start + planeSize; at++) {
 					visit(at);
 				}
 			}
