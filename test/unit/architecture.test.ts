@@ -140,3 +140,13 @@ test('the top level holds what every reader expects there and nothing else', () 
 	const unexpected = readdirSync(root).filter((name) => !name.startsWith('.') && !TOP_LEVEL.has(name));
 	assert.deepEqual(unexpected, []);
 });
+
+test('the map names only files that exist', () => {
+	const text = readFileSync(path.join(root, 'src/README.md'), 'utf8');
+	const names = [...text.matchAll(/`([\w-]+(?:\/[\w-]+)+\.(?:ts|json))`/g)].map(([, name = '']) => name);
+	assert.ok(names.length > 40, `${names.length} files`);
+	assert.deepEqual(
+		names.filter((name) => !existsSync(path.join(root, name.startsWith('test/') ? '' : 'src', name))),
+		[],
+	);
+});
