@@ -4,12 +4,7 @@ import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../co
 import type { ModelSummary } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatNumber } from '../core/text/numbers.js';
-import { type Column, formatTable } from './text.js';
-
-/** Destination of the text. Colors only for a terminal that wants them (https://no-color.org). */
-export interface Destination {
-	readonly isTTY?: boolean;
-}
+import { type Column, type Destination, emphasize, formatTable, wantsColor } from './text.js';
 
 const COLUMNS: readonly Column[] = [
 	{ title: '#', align: 'right' },
@@ -26,11 +21,11 @@ const MAX_NAME = 44;
 
 /** Renders a comparison as text: answer, table, wrong layers with evidence and advice, and the run. */
 export function renderComparison(comparison: Comparison, destination: Destination): string {
-	const colour = destination.isTTY === true && process.env.NO_COLOR === undefined;
+	const isColored = wantsColor(destination);
 	const { layers, outputs } = comparison;
 	const parts = [
 		`original  ${describe(comparison.original)}\ndeployed  ${describe(comparison.deployed)}`,
-		emphasise(comparisonAnswer(comparison), colour),
+		emphasize(comparisonAnswer(comparison), isColored),
 		(layers.length === 0 ? comparison.notes.slice(1) : comparison.notes).map((note) => visible(note)).join('\n'),
 		layers.length === 0 ? '' : formatTable(COLUMNS, layers.map(layerRow)),
 		explanations(layers.filter(({ status }) => status !== 'match' && status !== 'kept')),
@@ -92,7 +87,3 @@ function explain(layer: LayerComparison, more: number): string {
 const titles = (causes: readonly CauseCode[]): string => causes.map((cause) => CAUSES[cause].title).join(' and ');
 
 const percent = (confidence: number): string => `${Math.floor(confidence * 100)} %`;
-
-function emphasise(text: string, colour: boolean): string {
-	return colour ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
-}

@@ -3,12 +3,7 @@ import { answer, normalizationLine } from '../core/report/summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatBytes, formatNumber, formatRange } from '../core/text/numbers.js';
-import { type Column, formatTable } from './text.js';
-
-/** Destination of the text. Colors only for a terminal that wants them (https://no-color.org). */
-export interface Destination {
-	readonly isTTY?: boolean;
-}
+import { type Column, type Destination, emphasize, formatTable, wantsColor } from './text.js';
 
 const COLUMNS: readonly Column[] = [
 	{ title: '#', align: 'right' },
@@ -27,16 +22,16 @@ const MAX_NAME = 44;
 
 /** Renders a report as text: answer, table, findings, and the run. */
 export function renderReport(report: Report, destination: Destination): string {
-	const colour = destination.isTTY === true && process.env.NO_COLOR === undefined;
+	const isColored = wantsColor(destination);
 	const { model } = report;
 	const parts = [
 		`${visible(model.path)}  (opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes, ${formatBytes(model.bytes)})`,
-		emphasise(answer(report), colour),
+		emphasize(answer(report), isColored),
 	];
 	if (report.layers.length > 0) {
 		parts.push(renderLayers(report.layers));
 	}
-	const findings = renderFindings(report, colour);
+	const findings = renderFindings(report, isColored);
 	if (findings !== '') {
 		parts.push(findings);
 	}
@@ -92,18 +87,18 @@ function verdict(recompute: Recompute): string {
 	return recompute.status === 'mismatch' ? 'MISMATCH' : recompute.status;
 }
 
-function renderFindings(report: Report, colour: boolean): string {
+function renderFindings(report: Report, isColored: boolean): string {
 	const lines = [
-		...report.findings.map((finding) => findingLine(finding, '', colour)),
-		...report.layers.flatMap((layer) => layer.findings.map((finding) => findingLine(finding, layer.name, colour))),
+		...report.findings.map((finding) => findingLine(finding, '', isColored)),
+		...report.layers.flatMap((layer) => layer.findings.map((finding) => findingLine(finding, layer.name, isColored))),
 	];
 	return lines.length === 0 ? '' : `Findings\n${lines.join('\n')}`;
 }
 
 const SEVERITY_COLOURS: Readonly<Record<Severity, number>> = { error: 31, warning: 33, info: 36 };
 
-function findingLine({ severity, code, message }: Finding, layer: string, colour: boolean): string {
-	const word = colour ? `\u001b[${SEVERITY_COLOURS[severity]}m${severity}\u001b[0m` : severity;
+function findingLine({ severity, code, message }: Finding, layer: string, isColored: boolean): string {
+	const word = isColored ? `\u001b[${SEVERITY_COLOURS[severity]}m${severity}\u001b[0m` : severity;
 	return `  ${word} ${code}: ${layer === '' ? '' : `${visible(layer)}: `}${visible(message)}`;
 }
 
@@ -138,8 +133,4 @@ function renderRun({ run }: Report): string {
 	]
 		.filter((part) => part !== '')
 		.join(' ');
-}
-
-function emphasise(text: string, colour: boolean): string {
-	return colour ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
 }

@@ -1,3 +1,5 @@
+import { visible } from '../core/text/names.js';
+
 export type Alignment = 'left' | 'right';
 
 export interface Column {
@@ -14,4 +16,19 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
 			.join('  ')
 			.trimEnd();
 	return [line(columns.map(({ title }) => title)), ...rows.map(line)].join('\n');
+}
+
+/** Destination of rendered text. */
+export interface Destination {
+	readonly isTTY?: boolean;
+}
+
+/** True for a terminal whose user has not switched colors off (https://no-color.org). */
+export function wantsColor({ isTTY }: Destination): boolean {
+	return isTTY === true && process.env.NO_COLOR === undefined;
+}
+
+/** Returns a text with visible characters only, bold if the destination is colored. */
+export function emphasize(text: string, isColored: boolean): string {
+	return isColored ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
 }

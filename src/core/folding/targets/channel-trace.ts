@@ -123,46 +123,57 @@ function takeAxis(atoms: Atom[], axis: Axis = []): Axis | undefined {
 	return isNext ? atoms.splice(0, axis.length) : undefined;
 }
 
-/** The same from the left: the piece cut off an atom is its outer part. */
+/** Takes `size` elements off the left end of the list; see {@link takeFrom}. The piece cut off an atom is its outer part. */
 function takeFromLeft(atoms: Atom[], size: number): Axis | undefined {
-	const rest = [...atoms];
-	const taken: Atom[] = [];
-	for (let left = size; left > 1; ) {
-		const atom = rest.shift();
-		if (atom?.size === undefined) {
-			return undefined;
-		}
-		if (left % atom.size === 0) {
-			taken.push(atom);
-			left /= atom.size;
-		} else if (atom.size % left === 0) {
-			const inner = atom.size / left;
-			taken.push({ size: left, stride: atom.stride * inner });
-			rest.unshift({ size: inner, stride: atom.stride });
-			left = 1;
-		} else {
-			return undefined;
-		}
-	}
-	atoms.splice(0, atoms.length, ...rest);
-	return taken;
+	return takeFrom(atoms, size, {
+		next: (rest) => rest.shift(),
+		join: (taken, atom) => taken.push(atom),
+		cut: (atom, inner, left) => [
+			{ size: left, stride: atom.stride * inner },
+			{ size: inner, stride: atom.stride },
+		],
+		putBack: (rest, atom) => rest.unshift(atom),
+	});
 }
 
-/** Takes `size` elements off the right end of the list. Leaves the list unchanged if the atoms do not divide evenly. */
+/** Takes `size` elements off the right end of the list; see {@link takeFrom}. The piece cut off an atom is its inner part. */
 function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
+	return takeFrom(atoms, size, {
+		next: (rest) => rest.pop(),
+		join: (taken, atom) => taken.unshift(atom),
+		cut: (atom, outer, left) => [
+			{ size: left, stride: atom.stride },
+			{ size: outer, stride: atom.stride * left },
+		],
+		putBack: (rest, atom) => rest.push(atom),
+	});
+}
+
+/** One end of a list of atoms. */
+interface End {
+	next(rest: Atom[]): Atom | undefined;
+	join(taken: Atom[], atom: Atom): void;
+	/** Cuts `left` elements off an atom, which leaves a part of `remaining`. */
+	cut(atom: Atom, remaining: number, left: number): readonly [piece: Atom, remainder: Atom];
+	putBack(rest: Atom[], atom: Atom): void;
+}
+
+/** Takes `size` elements off an end of the list. Leaves the list unchanged if the atoms do not divide evenly. */
+function takeFrom(atoms: Atom[], size: number, end: End): Axis | undefined {
 	const rest = [...atoms];
 	const taken: Atom[] = [];
 	for (let left = size; left > 1; ) {
-		const atom = rest.pop();
+		const atom = end.next(rest);
 		if (atom?.size === undefined) {
 			return undefined;
 		}
 		if (left % atom.size === 0) {
-			taken.unshift(atom);
+			end.join(taken, atom);
 			left /= atom.size;
 		} else if (atom.size % left === 0) {
-			taken.unshift({ size: left, stride: atom.stride });
-			rest.push({ size: atom.size / left, stride: atom.stride * left });
+			const [piece, remainder] = end.cut(atom, atom.size / left, left);
+			end.join(taken, piece);
+			end.putBack(rest, remainder);
 			left = 1;
 		} else {
 			return undefined;
