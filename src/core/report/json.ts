@@ -97,7 +97,13 @@ const recompute = record<Recompute>({
 	maxUlp: optional(real),
 	bitExact: optional(literal(true)),
 	bound: optional(real),
-	perChannel: optional(record({ maxAbs: values, bound: optional(values), boundRatio: optional(values) })),
+	perChannel: optional(
+		record<NonNullable<Recompute['perChannel']>>({
+			maxAbs: values,
+			bound: optional(values),
+			boundRatio: optional(values),
+		}),
+	),
 });
 
 const METHODS: readonly NormalizationMethod[] = ['location', 'activation', 'channel', 'running'];
@@ -106,7 +112,7 @@ const normalization = record<Normalization>({
 	verdict: oneOf<Normalization['verdict']>(...METHODS, 'none', 'cannot-tell'),
 	reason: optional(text),
 	methods: list(
-		record({
+		record<Normalization['methods'][number]>({
 			method: oneOf(...METHODS),
 			statistics: count,
 			effectiveBatch: optional(count),

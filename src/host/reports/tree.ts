@@ -107,8 +107,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		const found =
 			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
 			0;
-		this.view.description = document && visible(vscode.workspace.asRelativePath(document.uri));
-		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : undefined;
+		this.view.description = document ? visible(vscode.workspace.asRelativePath(document.uri)) : '';
+		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : '';
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
 		this.#refresh(document);

@@ -9,7 +9,7 @@ export interface OperatorCall {
 	readonly inputs: readonly (Tensor | undefined)[];
 	readonly attribute: (name: string) => Attribute | undefined;
 	/** Tensor in the attribute `value`, if present. */
-	readonly value?: Tensor;
+	readonly value: Tensor | undefined;
 	readonly opset: number;
 }
 

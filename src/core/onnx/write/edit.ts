@@ -39,7 +39,7 @@ export function addToGraph(graph: Graph, field: GraphField, message: MessageByte
 	return { kind: before ? 'before' : 'append', at, message, field: GRAPH_FIELDS[field] };
 }
 
-function spanOf({ span }: Located): ByteSpan {
+function spanOf({ span }: { readonly span?: ByteSpan | undefined }): ByteSpan {
 	if (!span) {
 		throw new Error('Only what was read from a file can be edited in it.');
 	}

@@ -44,7 +44,7 @@ export interface LayerState {
 	readonly hasRandomParameters: boolean;
 	/** undefined: no run has reached the layer. A reason: the layer cannot be recomputed. */
 	results?: Result<LayerResults>;
-	unjudged?: FirstRun;
+	unjudged?: FirstRun | undefined;
 	/** Why a run did not reach the layer. Counts only while no run has. */
 	missed?: Pick<Recompute, 'reason' | 'cause'>;
 	/** Sentences to stand beside the verdict. */
@@ -52,7 +52,7 @@ export interface LayerState {
 	/** Finding about the operator that the runtime merged the layer into. */
 	fusionFinding?: Finding;
 	/** Number of the last run that changed the layer's report; undefined once the changed report was sent. */
-	changedIn?: number;
+	changedIn?: number | undefined;
 	/** Number of the last run whose output was saved. A layer may run several times in a run; the first output is saved. */
 	savedIn?: number;
 }
