@@ -3,7 +3,7 @@ import { addPart, addSpan, clearMoments, emptyMoments } from './moments.js';
 import { type Matrix, matrixOf, readSpan, type Span, spansOf, type Values } from './spans.js';
 import type { Moments, VerifyRequest, VerifyResult } from './types.js';
 
-/** One unit's share of a request. */
+/** Parameters of one unit. */
 interface Parameters {
 	readonly scale: number;
 	readonly shift: number;
@@ -11,31 +11,44 @@ interface Parameters {
 	readonly offset: number;
 }
 
+/** Elements of a unit in one span of the tensor. */
+interface Elements {
+	readonly x: Values;
+	readonly y: Values;
+	/** Span of the elements in x and y. */
+	readonly at: Span;
+	/** Span of the elements in the tensor. */
+	readonly span: Span;
+}
+
 /**
- * What VerifyResult reports, for each unit of the request's matrix (channel, or activation) until `finish` joins those
- * of a channel. Adds units in plain float64 TypeScript, one element at a time: the fallback where SIMD is missing, and
- * the last word on what float32 lanes cannot judge.
+ * Collects the fields of VerifyResult for each unit of the request's matrix (channel or activation); `finish` joins the
+ * activations of a channel. Adds units in float64 TypeScript, one element at a time. This is the fallback without SIMD,
+ * and it judges units that float32 lanes cannot judge with certainty.
  */
 export class VerifyAccumulator {
 	readonly matrix: Matrix;
+	/** By unit, like all arrays of this class. */
 	readonly maxAbs: Float64Array;
 	readonly boundRatio: Float64Array;
 	readonly bound: Float64Array;
 	readonly sumSquares: Float64Array;
-	/** Set by who has looked. */
+	/** Set by the SIMD kernel only; the scalar kernel does not test for it. */
 	asPredicted = false;
 	maxUlp = 0;
 	maxRel = 0;
 	readonly firstBad: Float64Array;
 	readonly nonFiniteY: Float64Array;
 	readonly moments: Moments;
-	private readonly format: FloatFormat;
-	/** 1: each of the unit's errors was computed; 0: it is within its bound, and what is known are limits. */
-	private readonly exact: Uint8Array;
-	/** Relative errors up to this cannot raise `maxRel` or `maxUlp`. */
-	private relevant = 0;
+	readonly #format: FloatFormat;
+	/** 1: every error of the unit was computed. 0: the unit is within its bound, and its numbers are upper limits. */
+	readonly #exact: Uint8Array;
+	/** Largest relative error that can raise neither `maxRel` nor `maxUlp`. */
+	#relevant = 0;
+	readonly #request: VerifyRequest;
 
-	constructor(private readonly request: VerifyRequest) {
+	constructor(request: VerifyRequest) {
+		this.#request = request;
 		this.matrix = matrixOf(request.layout, request.perActivation ? 'activation' : 'channel');
 		const { units } = this.matrix;
 		this.maxAbs = new Float64Array(units);
@@ -45,18 +58,18 @@ export class VerifyAccumulator {
 		this.firstBad = new Float64Array(units).fill(-1);
 		this.nonFiniteY = new Float64Array(units);
 		this.moments = emptyMoments(units);
-		this.format = FLOAT_FORMATS[request.type];
-		this.exact = new Uint8Array(units);
+		this.#format = FLOAT_FORMATS[request.type];
+		this.#exact = new Uint8Array(units);
 	}
 
-	/** Takes all of a unit's elements, in place of what is known about it. */
+	/** Computes a unit from all its elements and replaces its earlier numbers. */
 	addUnit(unit: number): void {
-		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.request;
+		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.#request;
 		for (const values of [this.maxAbs, this.boundRatio, this.bound, this.sumSquares]) {
 			values[unit] = 0;
 		}
 		clearMoments(this.moments, unit);
-		this.exact[unit] = 1;
+		this.#exact[unit] = 1;
 		const parameters = {
 			scale: scale[unit],
 			shift: shift[unit],
@@ -65,20 +78,19 @@ export class VerifyAccumulator {
 		};
 		for (const span of spansOf(this.matrix, unit)) {
 			const xs = readSpan(x, type, span);
-			this.addErrors(xs.values, readSpan(y, type, span).values, xs.at, unit, parameters, span);
+			this.#addErrors({ x: xs.values, y: readSpan(y, type, span).values, at: xs.at, span }, unit, parameters);
 			addSpan(this.moments, unit, xs.values, xs.at);
 		}
-		this.limit(unit);
+		this.#completeUnit(unit);
 	}
 
-	/** `at`: where the elements are in x and y; `span`: where in the tensor. */
-	private addErrors(x: Values, y: Values, at: Span, unit: number, parameters: Parameters, span: Span): void {
+	#addErrors({ x, y, at, span }: Elements, unit: number, parameters: Parameters): void {
 		const { scale, shift, slope, offset } = parameters;
 		let maxAbs = this.maxAbs[unit];
 		let maxRatio = this.boundRatio[unit];
 		let largestX = -1;
 		let sumSquares = 0;
-		let { relevant } = this;
+		let relevant = this.#relevant;
 		for (let k = 0, i = at.start; k < at.length; k++, i += at.stride) {
 			const ref = scale * x[i] + shift;
 			const error = Math.abs(y[i] - ref);
@@ -88,9 +100,9 @@ export class VerifyAccumulator {
 				largestX = magnitude;
 			}
 			if (!(error < Number.POSITIVE_INFINITY)) {
-				if (!this.sameKind(y[i], ref, bound, unit)) {
+				if (!this.#isRounded(y[i], ref, bound, unit)) {
 					maxAbs = maxRatio = this.maxUlp = this.maxRel = Number.POSITIVE_INFINITY;
-					this.markBad(unit, span.start + k * span.stride);
+					this.#markBad(unit, span.start + k * span.stride);
 				}
 				continue;
 			}
@@ -99,13 +111,13 @@ export class VerifyAccumulator {
 				maxAbs = error;
 			}
 			if (error > bound) {
-				this.markBad(unit, span.start + k * span.stride);
+				this.#markBad(unit, span.start + k * span.stride);
 			}
 			if (error > maxRatio * bound) {
 				maxRatio = error / bound;
 			}
 			if (error > relevant * Math.abs(ref)) {
-				relevant = this.addRelative(error, ref);
+				relevant = this.#addRelative(error, ref);
 			}
 		}
 		this.maxAbs[unit] = maxAbs;
@@ -116,36 +128,36 @@ export class VerifyAccumulator {
 		this.sumSquares[unit] += sumSquares;
 	}
 
-	/** For an error that may raise a maximum of relative ones. Returns up to where others cannot. */
-	private addRelative(error: number, ref: number): number {
-		const { fractionBits, tiny } = this.format;
+	/** Updates `maxRel` and `maxUlp`. Returns the new value of `relevant`. */
+	#addRelative(error: number, ref: number): number {
+		const { fractionBits, tiny } = this.#format;
 		this.maxRel = Math.max(this.maxRel, error / Math.max(Math.abs(ref), tiny));
-		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.request.type));
+		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.#request.type));
 		// An ulp is at least |ref| / 2^(fractionBits + 1).
-		this.relevant = Math.min(this.maxRel, this.maxUlp / 2 ** (fractionBits + 1));
-		return this.relevant;
+		this.#relevant = Math.min(this.maxRel, this.maxUlp / 2 ** (fractionBits + 1));
+		return this.#relevant;
 	}
 
-	/** Whether y, or ref, not finite, is what the other calls for. Counts y; x is counted with the moments. */
-	private sameKind(y: number, ref: number, bound: number, unit: number): boolean {
+	/** True if y is ref rounded, for a y or ref that is not finite. Counts non-finite y; the moments count x. */
+	#isRounded(y: number, ref: number, bound: number, unit: number): boolean {
 		if (!Number.isFinite(y)) {
 			this.nonFiniteY[unit]++;
 		}
 		const farthest = Number.isFinite(ref) ? ref + Math.sign(ref) * bound : ref;
-		return Object.is(y, roundTo(farthest, this.request.type));
+		return Object.is(y, roundTo(farthest, this.#request.type));
 	}
 
-	private markBad(unit: number, position: number): void {
-		const { channels, planeSize } = this.request.layout;
+	#markBad(unit: number, position: number): void {
+		const { channels, planeSize } = this.#request.layout;
 		const index = Math.floor(position / (channels * planeSize)) * planeSize + (position % planeSize);
 		this.firstBad[unit] = earlier(this.firstBad[unit], index);
 	}
 
 	/**
-	 * For a unit that is complete: where no element is beyond its bound, the largest error limits what is said of all: its
-	 * share of the largest bound, and its square times the number of values.
+	 * Completes a unit. If no element exceeds its bound, ratio and sum of squares become upper limits: the largest error over
+	 * the largest bound, and its square times the number of values.
 	 */
-	private limit(unit: number): void {
+	#completeUnit(unit: number): void {
 		if (this.firstBad[unit] < 0) {
 			const error = this.maxAbs[unit];
 			this.boundRatio[unit] = ratio(error, this.bound[unit]);
@@ -153,18 +165,18 @@ export class VerifyAccumulator {
 		}
 	}
 
-	/** Hands out the accumulator's own arrays: it is not to be used any more. */
+	/** Returns the result, which uses the accumulator's arrays. The accumulator must not be used afterwards. */
 	finish(): VerifyResult {
-		const { batch, planeSize } = this.request.layout;
+		const { batch, planeSize } = this.#request.layout;
 		const isPerActivation = planeSize > 1 && this.matrix.unitWidth === 1;
 		if (isPerActivation) {
-			this.completeBadChannels();
+			this.#completeBadChannels();
 		}
-		const fold = isPerActivation ? this.joinActivations() : this;
+		const fold = isPerActivation ? this.#joinActivations() : this;
 		const { maxAbs, boundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
 		const count = batch * planeSize;
-		// Spreading groups into it would take 6 µs: as much as the elements of thirty small planes.
+		// No spread here: it would take 6 µs, as long as the elements of thirty small planes.
 		return {
 			maxAbs,
 			boundRatio,
@@ -180,22 +192,22 @@ export class VerifyAccumulator {
 		};
 	}
 
-	/** Beside an activation's own errors, limits of the other activations of its channel would pass for errors. */
-	private completeBadChannels(): void {
-		const { channels, planeSize } = this.request.layout;
+	/** Computes all errors of channels with an activation above its bound, so that no limit is joined with errors. */
+	#completeBadChannels(): void {
+		const { channels, planeSize } = this.#request.layout;
 		for (let c = 0; c < channels; c++) {
 			const units = Array.from({ length: planeSize }, (_, i) => c * planeSize + i);
 			if (units.some((unit) => this.firstBad[unit] >= 0)) {
-				for (const unit of units.filter((each) => this.exact[each] === 0)) {
+				for (const unit of units.filter((each) => this.#exact[each] === 0)) {
 					this.addUnit(unit);
 				}
 			}
 		}
 	}
 
-	/** Every `planeSize` units to one. */
-	private joinActivations() {
-		const { channels, planeSize } = this.request.layout;
+	/** Joins the units of each channel. Arrays of the result are by channel. */
+	#joinActivations() {
+		const { channels, planeSize } = this.#request.layout;
 		const join = (values: Float64Array, both: (a: number, b: number) => number) =>
 			Float64Array.from({ length: channels }, (_, c) =>
 				values.subarray(c * planeSize, (c + 1) * planeSize).reduce((a, b) => both(a, b)),
@@ -223,12 +235,12 @@ export class VerifyAccumulator {
 	}
 }
 
-/** Of an error and its bound, which may both be 0. */
+/** error / bound, with 0 / 0 = 0. */
 function ratio(error: number, bound: number): number {
 	return error > 0 ? error / bound : 0;
 }
 
-/** The smaller index; -1 is none. */
+/** Returns the smaller index; -1 stands for no index. */
 function earlier(a: number, b: number): number {
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }

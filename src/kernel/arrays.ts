@@ -1,7 +1,7 @@
 import type { FloatType } from '../core/numbers/float-formats.js';
 import type { FloatData } from './types.js';
 
-/** A new array of the kind that holds `type`. */
+/** Creates an array for elements of `type`. */
 export function createArray(type: FloatType, length: number): FloatData {
 	return type === 'float32'
 		? new Float32Array(length)
@@ -10,7 +10,7 @@ export function createArray(type: FloatType, length: number): FloatData {
 			: new Uint16Array(length);
 }
 
-/** @throws {TypeError} when `data` is not the kind of array that holds `type`. */
+/** @throws {TypeError} if `data` is not the kind of array that holds `type` */
 export function checkArray(name: string, data: FloatData, type: FloatType): void {
 	const expected = createArray(type, 0).constructor;
 	if (data.constructor !== expected) {

@@ -1,16 +1,16 @@
 import bytes from './assembly/index.wasm';
 import type { KernelMemory } from './memory.js';
 import { STAGE, STAGE_X, STAGE_Y } from './memory-map.js';
-import type { Widening } from './stage.js';
+import type { Widening } from './staging.js';
 
-/** What the compiled kernels export; addresses and strides are in bytes. Contracts: assembly/, one kernel a file. */
+/** Exports of the compiled kernels. Addresses and strides are in bytes. Contracts: assembly/, one kernel per file. */
 export interface Compiled extends Widening {
 	startLayer(fractionBits: number, smallestNormal: number, tiny: number): void;
 	startRecords(count: number): void;
-	/** y = 0: sums of x only. */
+	/** y = 0: only the sums of x. */
 	workPlanes(x: number, y: number, batch: number, stride: number, planeSize: number, channels: number): void;
 	workColumns(x: number, y: number, rows: number, stride: number, columns: number): void;
-	/** After sums alone. */
+	/** Completes records that hold only sums. */
 	finishMoments(count: number, values: number, runs: number): void;
 	finishRecords(count: number, values: number, runs: number): void;
 	largestRel(): number;
@@ -20,7 +20,7 @@ export interface Compiled extends Widening {
 	applyColumns(x: number, out: number, rows: number, stride: number, columns: number): void;
 }
 
-/** False where WebAssembly or its SIMD instructions are missing. */
+/** False if WebAssembly or its SIMD instructions are missing. */
 export function canCompile(): boolean {
 	return typeof WebAssembly !== 'undefined' && WebAssembly.validate(bytes);
 }
@@ -33,9 +33,9 @@ export async function compile({ memory }: KernelMemory): Promise<Compiled> {
 }
 
 /**
- * Runs the main loops on zeros, for less than a millisecond: V8 starts with quickly made code, several times slower, and
- * has the optimised one made in the background once a loop has run some 10,000 times. Without this it would be the first
- * layer's loop.
+ * Runs the main loops on zeros for less than a millisecond. V8 starts with unoptimized code, which is several times
+ * slower, and compiles optimized code in the background after about 10,000 rounds of a loop. Without the warm-up the first
+ * layer would run unoptimized.
  */
 function warmUp(compiled: Compiled): void {
 	compiled.startRecords(1);

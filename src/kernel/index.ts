@@ -4,7 +4,7 @@ import type { Kernel, KernelOptions } from './types.js';
 
 export type * from './types.js';
 
-/** The fastest kernel that this JavaScript engine runs. */
+/** Creates the fastest kernel that this JavaScript engine supports. */
 export async function createKernel({ simd = true }: KernelOptions = {}): Promise<Kernel> {
 	return (simd ? await SimdKernel.create() : undefined) ?? new ScalarKernel();
 }

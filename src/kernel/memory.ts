@@ -4,41 +4,41 @@ import type { FloatData } from './types.js';
 
 const PAGE = 65536;
 const MAX_PAGES = 65536;
-/** Kernels read whole vectors, and COLUMNS columns at a time: up to this many bytes beyond the end of an array. */
+/** Bytes that kernels may read beyond the end of an array, because they read whole vectors and COLUMNS columns at once. */
 const SLACK = 4 * COLUMNS;
 
-/** WebAssembly memory, and the arrays handed out in it: one after another, taken back all at once. */
+/** WebAssembly memory and the arrays allocated in it, one after another. All are freed at once. */
 export class KernelMemory {
-	/** `maximum` reserves addresses only: growing then happens in place. */
+	/** `maximum` reserves addresses only, so that the memory grows in place. */
 	readonly memory = new WebAssembly.Memory({ initial: pages(HEAP), maximum: MAX_PAGES });
-	private top = HEAP;
+	#top = HEAP;
 
 	/** See Kernel.allocate. */
 	allocate(type: FloatType, length: number): FloatData {
-		const offset = this.top;
+		const offset = this.#top;
 		const end = offset + length * FLOAT_FORMATS[type].bytes;
-		this.growTo(end);
-		this.top = Math.ceil(end / 16) * 16;
+		this.#growTo(end);
+		this.#top = Math.ceil(end / 16) * 16;
 		return this.view(type, offset, length);
 	}
 
 	/** See Kernel.reserve. */
 	reserve(bytes: number): void {
-		this.growTo(this.top + bytes);
+		this.#growTo(this.#top + bytes);
 	}
 
 	reset(): void {
-		this.top = HEAP;
+		this.#top = HEAP;
 	}
 
 	/** See Kernel.borrow. */
 	borrow(bytes: number): Uint8Array {
 		this.reset();
 		this.reserve(bytes);
-		return new Uint8Array(this.memory.buffer, this.top, bytes);
+		return new Uint8Array(this.memory.buffer, this.#top, bytes);
 	}
 
-	/** Whether `data` lies in this memory as it is now: arrays from before it grew are detached and empty. */
+	/** True if `data` lies in the current memory. Growing detaches earlier arrays, which are then empty. */
 	holds(data: FloatData): boolean {
 		return data.buffer === this.memory.buffer;
 	}
@@ -52,7 +52,7 @@ export class KernelMemory {
 				: new Uint16Array(buffer, offset, length);
 	}
 
-	private growTo(end: number): void {
+	#growTo(end: number): void {
 		const missing = pages(end + SLACK) - this.memory.buffer.byteLength / PAGE;
 		if (missing <= 0) {
 			return;

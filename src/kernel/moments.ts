@@ -1,6 +1,5 @@
-import type { FloatType } from '../core/numbers/float-formats.js';
-import { type Matrix, readSpan, type Span, spansOf, type Values } from './spans.js';
-import type { FloatData, Moments } from './types.js';
+import { type MatrixTensor, readSpan, type Span, spansOf, type Values } from './spans.js';
+import type { Moments } from './types.js';
 
 export function emptyMoments(statistics: number): Moments {
 	return {
@@ -12,8 +11,8 @@ export function emptyMoments(statistics: number): Moments {
 }
 
 /**
- * Joins the moments of another part of the data (pairwise update: Chan, Golub, LeVeque 1979) into statistic `k`. Each
- * term added to m2 is positive, so no digits cancel however large the mean.
+ * Joins the moments of another part of the data into statistic `k` (pairwise update: Chan, Golub, LeVeque 1979). Each
+ * term added to m2 is positive, so no digits cancel, even with a large mean.
  */
 export function addPart(into: Moments, k: number, count: number, mean: number, m2: number): void {
 	if (count === 0) {
@@ -31,15 +30,16 @@ export function clearMoments({ count, mean, m2, nonFinite }: Moments, k: number)
 	count[k] = mean[k] = m2[k] = nonFinite[k] = 0;
 }
 
-/** Adds a span's values to statistic `k`: two passes, the second around the first's mean. */
-export function addSpan(into: Moments, k: number, x: Values, { start, stride, length }: Span): void {
+/** Adds a span's values to statistic `k` in two passes, the second around the mean of the first. */
+export function addSpan(into: Moments, k: number, x: Values, span: Span): void {
+	const { start, stride, length } = span;
 	const end = start + stride * length;
 	let sum = 0;
 	for (let i = start; i < end; i += stride) {
 		sum += x[i];
 	}
 	if (!Number.isFinite(sum)) {
-		addFinite(into, k, x, start, end, stride);
+		addFinite(into, k, x, span);
 		return;
 	}
 	const mean = length ? sum / length : 0;
@@ -53,8 +53,9 @@ export function addSpan(into: Moments, k: number, x: Values, { start, stride, le
 	addPart(into, k, length, mean + (length ? residual / length : 0), m2 - (length ? (residual * residual) / length : 0));
 }
 
-/** One value at a time (Welford), leaving out what is not finite; also for float64 sums that overflow. */
-function addFinite(into: Moments, k: number, x: Values, start: number, end: number, stride: number): void {
+/** Adds finite values one at a time (Welford) and counts the others. Also for float64 sums that overflow. */
+function addFinite(into: Moments, k: number, x: Values, { start, stride, length }: Span): void {
+	const end = start + stride * length;
 	for (let i = start; i < end; i += stride) {
 		if (Number.isFinite(x[i])) {
 			addPart(into, k, 1, x[i], 0);
@@ -64,18 +65,18 @@ function addFinite(into: Moments, k: number, x: Values, start: number, end: numb
 	}
 }
 
-/** All of a unit's elements, in two passes and without what is not finite, in place of what is known about it. */
-export function takeExactMoments(moments: Moments, unit: number, x: FloatData, type: FloatType, matrix: Matrix): void {
+/** Replaces the moments of a unit by those of its finite elements, computed in two passes. */
+export function takeExactMoments(moments: Moments, unit: number, { data, type, matrix }: MatrixTensor): void {
 	clearMoments(moments, unit);
 	for (const span of spansOf(matrix, unit)) {
-		const { values, at } = readSpan(x, type, span);
+		const { values, at } = readSpan(data, type, span);
 		addSpan(moments, unit, values, at);
 	}
 }
 
 /**
- * Moments of the whole from those of its parts, for example of the shards of a calibration set.
- * @throws {RangeError} when the parts do not have the same number of statistics.
+ * Returns the moments of the whole from those of its parts, for example the shards of a calibration set.
+ * @throws {RangeError} if the parts differ in their number of statistics
  */
 export function mergeMoments(parts: readonly Moments[]): Moments {
 	const merged = emptyMoments(parts[0]?.count.length ?? 0);
@@ -93,7 +94,7 @@ export function mergeMoments(parts: readonly Moments[]): Moments {
 	return merged;
 }
 
-/** Divided by m': what training normalises with (arXiv 1502.03167, algorithm 1). NaN where there were no values. */
+/** M2 / m', the variance that training normalizes with (arXiv 1502.03167, algorithm 1). NaN without values. */
 export function biasedVariance({ m2, count }: Moments): Float64Array {
 	const variance = new Float64Array(m2.length);
 	for (let k = 0; k < m2.length; k++) {
@@ -102,7 +103,7 @@ export function biasedVariance({ m2, count }: Moments): Float64Array {
 	return variance;
 }
 
-/** Divided by m' - 1: the estimate of the population's (algorithm 2). NaN below two values. */
+/** M2 / (m' - 1), the estimate of the population's variance (algorithm 2). NaN below two values. */
 export function unbiasedVariance({ m2, count }: Moments): Float64Array {
 	return m2.map((sum, k) => (count[k] > 1 ? sum / (count[k] - 1) : Number.NaN));
 }

@@ -2,7 +2,7 @@ import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js'
 import { checkArray } from './arrays.js';
 import type { ApplyRequest, FloatData, Layout, VerifyRequest } from './types.js';
 
-/** Number of elements. @throws {RangeError} when a dimension is not a whole number of 0 or more. */
+/** Number of elements. @throws {RangeError} if a size is not an integer of 0 or more */
 export function elementCount({ batch, channels, planeSize }: Layout): number {
 	const count = batch * channels * planeSize;
 	if (![batch, channels, planeSize, count].every((n) => Number.isSafeInteger(n) && n >= 0)) {
@@ -11,7 +11,7 @@ export function elementCount({ batch, channels, planeSize }: Layout): number {
 	return count;
 }
 
-/** @throws {RangeError} when `data` does not have one element a position, {TypeError} when it is not of `type`. */
+/** @throws {RangeError} if the length of `data` is not that of `layout`, {TypeError} if it does not hold `type` */
 export function checkTensor(name: string, data: FloatData, type: FloatType, layout: Layout): void {
 	checkArray(name, data, type);
 	const expected = elementCount(layout);
@@ -35,7 +35,7 @@ function parameterCount({ channels, planeSize }: Layout, perActivation: boolean 
 	return perActivation ? channels * planeSize : channels;
 }
 
-/** A half type's output may be widened. */
+/** Element type of the output. A half type may be written as float32. */
 function outputType(type: FloatType, out: FloatData): FloatType {
 	return FLOAT_FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
 }

@@ -5,22 +5,13 @@ import { createArray } from './arrays.js';
 import { emptyMoments, takeExactMoments } from './moments.js';
 import { checkApply, checkTensor, checkVerify } from './request.js';
 import { matrixOf, readSpan } from './spans.js';
-import type {
-	ApplyRequest,
-	FloatData,
-	Kernel,
-	Layout,
-	Moments,
-	StatisticsAxes,
-	VerifyRequest,
-	VerifyResult,
-} from './types.js';
+import type { ApplyRequest, FloatData, Kernel, Layout, Moments, StatisticsAxes, VerifyRequest } from './types.js';
 
-/** The kernels in plain TypeScript: for float64 tensors, and for all where WebAssembly SIMD is missing. */
+/** Kernel in plain TypeScript, for float64 tensors, and for all tensors if WebAssembly SIMD is missing. */
 export class ScalarKernel implements Kernel {
 	readonly kind = 'scalar';
 
-	verify(request: VerifyRequest): VerifyResult {
+	verify(request: VerifyRequest) {
 		checkVerify(request);
 		const accumulator = new VerifyAccumulator(request);
 		for (let unit = 0; unit < accumulator.matrix.units; unit++) {
@@ -56,7 +47,7 @@ export class ScalarKernel implements Kernel {
 		const matrix = matrixOf(layout, axes);
 		const moments = emptyMoments(matrix.units);
 		for (let unit = 0; unit < matrix.units; unit++) {
-			takeExactMoments(moments, unit, x, type, matrix);
+			takeExactMoments(moments, unit, { data: x, type, matrix });
 		}
 		return moments;
 	}

@@ -1,27 +1,28 @@
-import type { FloatType } from '../core/numbers/float-formats.js';
 import type { Compiled } from './compiled.js';
 import * as map from './memory-map.js';
 import { addPart, emptyMoments, takeExactMoments } from './moments.js';
-import type { Matrix } from './spans.js';
+import type { Matrix, MatrixTensor } from './spans.js';
 import type { Tile, Tiles } from './tiles.js';
-import type { FloatData, Moments } from './types.js';
+import type { Moments } from './types.js';
 
-/** In how many runs a unit is summed up, at most: none takes less than a row of it, or RUN elements of one. */
-export function mostRuns({ rows, unitWidth }: Matrix): number {
+/** Maximum number of runs that a unit is summed in. A run holds at least one row of the unit, or RUN elements of it. */
+export function maxRuns({ rows, unitWidth }: Matrix): number {
 	return rows * Math.ceil(unitWidth / map.RUN);
 }
 
-/** Moments of each of the matrix's units. */
-export function simdMoments(compiled: Compiled, tiles: Tiles, x: FloatData, type: FloatType, matrix: Matrix): Moments {
+/** Returns the moments of each unit of the matrix. */
+export function simdMoments(compiled: Compiled, tiles: Tiles, tensor: MatrixTensor): Moments {
+	const { data, type, matrix } = tensor;
 	const moments = emptyMoments(matrix.units);
 	const doubtful = new Set<number>();
-	tiles.forEach(matrix, [{ data: x, address: map.STAGE_X }], type, (tile, forEachBlock) => {
+	const found = { moments, doubtful };
+	tiles.forEach(matrix, [{ data, address: map.STAGE_X }], type, (tile, forEachBlock) => {
 		if (matrix.unitWidth === 1) {
 			forEachBlock(({ addresses: [address], stride, rows }) => {
 				for (let r = 0; r < rows; r += map.COLUMN_ROWS) {
 					const count = Math.min(map.COLUMN_ROWS, rows - r);
 					compiled.columnMoments(address + r * stride, count, stride, tile.count);
-					joinResults(moments, tiles, tile, count, doubtful);
+					joinResults(found, tiles, tile, count);
 				}
 			});
 			return;
@@ -31,17 +32,24 @@ export function simdMoments(compiled: Compiled, tiles: Tiles, x: FloatData, type
 			compiled.workPlanes(address, 0, rows, stride, width / tile.count, tile.count);
 		});
 		const count = matrix.rows * matrix.unitWidth;
-		compiled.finishMoments(tile.count, count, mostRuns(matrix));
-		joinResults(moments, tiles, tile, count, doubtful);
+		compiled.finishMoments(tile.count, count, maxRuns(matrix));
+		joinResults(found, tiles, tile, count);
 	});
 	for (const unit of doubtful) {
-		takeExactMoments(moments, unit, x, type, matrix);
+		takeExactMoments(moments, unit, tensor);
 	}
 	return moments;
 }
 
-/** Joins what the kernels found about a tile's units, or remembers those that it says nothing certain about. */
-function joinResults(moments: Moments, tiles: Tiles, tile: Tile, count: number, doubtful: Set<number>): void {
+interface Found {
+	/** By unit. */
+	readonly moments: Moments;
+	/** Indices of units whose results are uncertain. */
+	readonly doubtful: Set<number>;
+}
+
+/** Joins a tile's results, which cover `count` values per unit, into `found`. */
+function joinResults({ moments, doubtful }: Found, tiles: Tiles, tile: Tile, count: number): void {
 	const mean = tiles.result(map.RESULT_MEAN, tile);
 	const m2 = tiles.result(map.RESULT_M2, tile);
 	const flags = tiles.result(map.RESULT_FLAGS, tile);

@@ -6,38 +6,30 @@ import * as map from './memory-map.js';
 import { takeExactMoments } from './moments.js';
 import { checkApply, checkTensor, checkVerify, elementCount } from './request.js';
 import { ScalarKernel } from './scalar.js';
-import { mostRuns, simdMoments } from './simd-moments.js';
+import { maxRuns, simdMoments } from './simd-moments.js';
 import { matrixOf } from './spans.js';
 import { type Tile, Tiles } from './tiles.js';
-import type {
-	ApplyRequest,
-	FloatData,
-	Kernel,
-	Layout,
-	Moments,
-	StatisticsAxes,
-	VerifyRequest,
-	VerifyResult,
-} from './types.js';
+import type { ApplyRequest, FloatData, Kernel, Layout, Moments, StatisticsAxes, VerifyRequest } from './types.js';
 
 /**
- * The kernels as WebAssembly SIMD, for float32 and the half types; float64 has no narrower lanes to gain from and goes
- * to the scalar kernel. Channels that float32 lanes cannot judge with certainty are done again in plain TypeScript:
- * none, when all is well.
+ * Kernel in WebAssembly SIMD, for float32 and the half types. float64 gains nothing from SIMD lanes and goes to the scalar
+ * kernel. Channels that float32 lanes cannot judge with certainty are computed again in plain TypeScript; in a correct
+ * layer there are none.
  */
 export class SimdKernel implements Kernel {
 	readonly kind = 'simd';
-	private readonly scalar = new ScalarKernel();
-	private readonly tiles: Tiles;
+	readonly #scalar = new ScalarKernel();
+	readonly #memory: KernelMemory;
+	readonly #compiled: Compiled;
+	readonly #tiles: Tiles;
 
-	private constructor(
-		private readonly memory: KernelMemory,
-		private readonly compiled: Compiled,
-	) {
-		this.tiles = new Tiles(memory, compiled);
+	private constructor(memory: KernelMemory, compiled: Compiled) {
+		this.#memory = memory;
+		this.#compiled = compiled;
+		this.#tiles = new Tiles(memory, compiled);
 	}
 
-	/** undefined where this JavaScript engine lacks WebAssembly SIMD. */
+	/** Returns undefined if this JavaScript engine lacks WebAssembly SIMD. */
 	static async create(): Promise<SimdKernel | undefined> {
 		if (!canCompile()) {
 			return undefined;
@@ -46,13 +38,14 @@ export class SimdKernel implements Kernel {
 		return new SimdKernel(memory, await compile(memory));
 	}
 
-	verify(request: VerifyRequest): VerifyResult {
+	verify(request: VerifyRequest) {
 		checkVerify(request);
 		const { x, y, type, layout, scale, shift, boundSlope, boundOffset, likely } = request;
 		if (type === 'float64' || elementCount(layout) === 0) {
-			return this.scalar.verify(request);
+			return this.#scalar.verify(request);
 		}
-		const { compiled, tiles } = this;
+		const compiled = this.#compiled;
+		const tiles = this.#tiles;
 		const { fractionBits, minExponent, tiny } = FLOAT_FORMATS[type];
 		compiled.startLayer(fractionBits, 2 ** minExponent, tiny);
 		const accumulator = new VerifyAccumulator(request);
@@ -79,18 +72,18 @@ export class SimdKernel implements Kernel {
 					compiled.workPlanes(xs, ys, rows, stride, width / tile.count, tile.count);
 				}
 			});
-			compiled.finishRecords(tile.count, matrix.rows * matrix.unitWidth, mostRuns(matrix));
-			this.collect(accumulator, request, tile);
+			compiled.finishRecords(tile.count, matrix.rows * matrix.unitWidth, maxRuns(matrix));
+			this.#collect(accumulator, request, tile);
 		});
 		accumulator.maxRel = Math.max(accumulator.maxRel, compiled.largestRel());
 		accumulator.maxUlp = Math.max(accumulator.maxUlp, compiled.largestUlp());
 		return accumulator.finish();
 	}
 
-	/** Takes a tile's results over, and does again what they say nothing certain about. */
-	private collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
+	/** Copies a tile's results into the accumulator. Computes units with uncertain results again. */
+	#collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
 		const { matrix, moments } = accumulator;
-		const { tiles } = this;
+		const tiles = this.#tiles;
 		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
 		accumulator.bound.set(tiles.result(map.RESULT_BOUND, tile), tile.from);
 		accumulator.boundRatio.set(tiles.result(map.RESULT_RATIO, tile), tile.from);
@@ -109,7 +102,7 @@ export class SimdKernel implements Kernel {
 			if (flags[i] & map.REDO_ALL) {
 				accumulator.addUnit(tile.from + i);
 			} else if (flags[i] & map.REDO_MOMENTS) {
-				takeExactMoments(moments, tile.from + i, x, type, matrix);
+				takeExactMoments(moments, tile.from + i, { data: x, type, matrix });
 			}
 		}
 	}
@@ -118,10 +111,11 @@ export class SimdKernel implements Kernel {
 		checkApply(request);
 		const { x, type, layout, perActivation, scale, shift, center, out } = request;
 		if (type === 'float64' || out instanceof Uint16Array) {
-			this.scalar.apply(request);
+			this.#scalar.apply(request);
 			return;
 		}
-		const { compiled, tiles } = this;
+		const compiled = this.#compiled;
+		const tiles = this.#tiles;
 		const matrix = matrixOf(layout, perActivation ? 'activation' : 'channel');
 		const tensors = [
 			{ data: x, address: map.STAGE_X },
@@ -146,24 +140,24 @@ export class SimdKernel implements Kernel {
 	moments(x: FloatData, type: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
 		checkTensor('x', x, type, layout);
 		if (type === 'float64' || elementCount(layout) === 0) {
-			return this.scalar.moments(x, type, layout, axes);
+			return this.#scalar.moments(x, type, layout, axes);
 		}
-		return simdMoments(this.compiled, this.tiles, x, type, matrixOf(layout, axes));
+		return simdMoments(this.#compiled, this.#tiles, { data: x, type, matrix: matrixOf(layout, axes) });
 	}
 
 	allocate(type: FloatType, length: number): FloatData {
-		return this.memory.allocate(type, length);
+		return this.#memory.allocate(type, length);
 	}
 
 	reserve(bytes: number): void {
-		this.memory.reserve(bytes);
+		this.#memory.reserve(bytes);
 	}
 
 	reset(): void {
-		this.memory.reset();
+		this.#memory.reset();
 	}
 
 	borrow(bytes: number): Uint8Array {
-		return this.memory.borrow(bytes);
+		return this.#memory.borrow(bytes);
 	}
 }

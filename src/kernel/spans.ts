@@ -6,15 +6,17 @@ export type Values = Float32Array | Float64Array;
 
 /** Equally spaced elements of a tensor. */
 export interface Span {
-	/** Index of the first, the distance to the next, and how many there are. */
+	/** Index of the first element. */
 	readonly start: number;
+	/** Distance between neighbors, in elements. */
 	readonly stride: number;
+	/** Number of elements. */
 	readonly length: number;
 }
 
 /**
- * A tensor as rows of `units` times `unitWidth` elements. A unit is what has parameters or statistics of its own: a
- * channel, whose planes are unitWidth = planeSize elements, or a column through all rows.
+ * A tensor as `rows` rows of `units` times `unitWidth` elements. A unit has its own parameters or statistics. It is a
+ * channel with planes of unitWidth = planeSize elements, or a column through all rows (unitWidth = 1).
  */
 export interface Matrix {
 	readonly rows: number;
@@ -22,7 +24,14 @@ export interface Matrix {
 	readonly unitWidth: number;
 }
 
-/** The matrix whose units are what statistics over `axes` are taken of. */
+/** A tensor seen as a matrix. */
+export interface MatrixTensor {
+	readonly data: FloatData;
+	readonly type: FloatType;
+	readonly matrix: Matrix;
+}
+
+/** Returns the matrix that has one unit per statistic over `axes`. */
 export function matrixOf({ batch, channels, planeSize }: Layout, axes: StatisticsAxes): Matrix {
 	switch (axes) {
 		case 'channel':
@@ -34,7 +43,7 @@ export function matrixOf({ batch, channels, planeSize }: Layout, axes: Statistic
 	}
 }
 
-/** A unit's elements: one span down the rows, or one in every row. */
+/** Returns the spans of a unit's elements: one through all rows for columns, else one in every row. */
 export function spansOf({ rows, units, unitWidth }: Matrix, unit: number): Span[] {
 	if (unitWidth === 1) {
 		return [{ start: unit, stride: units, length: rows }];
@@ -46,7 +55,7 @@ export function spansOf({ rows, units, unitWidth }: Matrix, unit: number): Span[
 	}));
 }
 
-/** A span's elements as numbers: in `data` itself, or widened from a half type into an array of their own. */
+/** Returns a span's elements as numbers: `data` itself, or a new array widened from a half type. `at`: span in `values`. */
 export function readSpan(data: FloatData, type: FloatType, span: Span): { values: Values; at: Span } {
 	if (!(data instanceof Uint16Array)) {
 		return { values: data, at: span };

@@ -2,9 +2,9 @@ import type { FloatType } from '../core/numbers/float-formats.js';
 import type { KernelMemory } from './memory.js';
 import * as map from './memory-map.js';
 import type { Matrix } from './spans.js';
-import { type Block, Stage, type StagedTensor, type Widening } from './stage.js';
+import { type Block, type StagedTensor, Staging, type Widening } from './staging.js';
 
-/** Units of a matrix that are worked on together. */
+/** Neighboring units of a matrix that are processed together. */
 export interface Tile {
 	readonly from: number;
 	readonly count: number;
@@ -12,20 +12,19 @@ export interface Tile {
 
 type ForEachBlock = (work: (block: Block) => void) => void;
 
-/** Walks tensors in tiles, and hands their parameters to the compiled kernels and the results back. */
+/** Walks tensors in tiles, passes parameters to the compiled kernels, and returns their results. */
 export class Tiles {
-	private readonly stage: Stage;
+	readonly #memory: KernelMemory;
+	readonly #staging: Staging;
 
-	constructor(
-		private readonly memory: KernelMemory,
-		widening: Widening,
-	) {
-		this.stage = new Stage(memory, widening);
+	constructor(memory: KernelMemory, widening: Widening) {
+		this.#memory = memory;
+		this.#staging = new Staging(memory, widening);
 	}
 
 	/**
-	 * Calls `work` for each tile of the tensors, all of the same `matrix`, with a function that walks the tile's rows. A
-	 * tile's rows fit a stage unless the tensors are used in place or the tile is one unit.
+	 * Calls `work` for each tile of the tensors, which all have the same matrix, with a function that walks the tile's rows.
+	 * A tile's rows fit in the workspace unless the tensors are used in place or the tile is one unit.
 	 */
 	forEach(
 		{ rows, units, unitWidth }: Matrix,
@@ -33,29 +32,29 @@ export class Tiles {
 		type: FloatType,
 		work: (tile: Tile, forEachBlock: ForEachBlock) => void,
 	): void {
-		const inPlace = this.stage.reads(tensors, type);
+		const inPlace = this.#staging.reads(tensors, type);
 		const size = inPlace ? map.TILE : Math.min(map.TILE, Math.max(1, Math.floor(map.STAGE / unitWidth)));
 		for (let from = 0; from < units; from += size) {
 			const count = Math.min(size, units - from);
 			const part = { rows, rowLength: units * unitWidth, start: from * unitWidth, width: count * unitWidth };
-			work({ from, count }, (each) => this.stage.forEachBlock(tensors, type, part, each));
+			work({ from, count }, (each) => this.#staging.forEachBlock(tensors, type, part, each));
 		}
 	}
 
-	/** Where the tile starts in each of these arrays, the kernels find its parameters: in their order, see memory-map. */
+	/** Copies the tile's values of each array to the PARAMETER_… arrays, in the order of memory-map.ts. Arrays are by unit. */
 	setParameters({ from, count }: Tile, arrays: readonly Float64Array[]): void {
 		arrays.forEach((values, i) => {
 			const address = map.PARAMETERS + i * (map.PARAMETER_SHIFT - map.PARAMETER_SCALE);
-			this.view(address, count).set(values.subarray(from, from + count));
+			this.#view(address, count).set(values.subarray(from, from + count));
 		});
 	}
 
-	/** One of the RESULT_… arrays, as it is until the next tile. */
+	/** Returns a view of one of the RESULT_… arrays, by unit of the tile, valid until the next tile. */
 	result(address: number, { count }: Tile): Float64Array {
-		return this.view(address, count);
+		return this.#view(address, count);
 	}
 
-	private view(address: number, count: number): Float64Array {
-		return new Float64Array(this.memory.memory.buffer, address, count);
+	#view(address: number, count: number): Float64Array {
+		return new Float64Array(this.#memory.memory.buffer, address, count);
 	}
 }

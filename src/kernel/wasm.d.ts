@@ -1,10 +1,10 @@
-// What esbuild.mjs makes of an import of './assembly/NAME.wasm': the compiled assembly/NAME.ts.
+// esbuild.mjs replaces an import of './assembly/NAME.wasm' by the compiled bytes of assembly/NAME.ts.
 declare module '*.wasm' {
 	const bytes: Uint8Array;
 	export default bytes;
 }
 
-// WebAssembly as far as the kernels use it: every environment they run in has it, but only the DOM's types declare it.
+// The part of WebAssembly that the kernels use. Node has it at run time, but only the types of the DOM declare it.
 declare namespace WebAssembly {
 	class Memory {
 		constructor(limits: { initial: number; maximum?: number });
