@@ -3,11 +3,12 @@
  * What tests and other code may hold on to in the page is written down in attributes.ts.
  */
 
-export type { Progress } from './model/header.js';
+export type { ViewActions } from './model/context.js';
 export { View, type ViewOptions } from './model/page.js';
 export { parseViewState, type ViewState } from './model/state.js';
 export { bringOwnPlotlyStyles } from './plots/own-styles.js';
 export type { Plotly } from './plots/plotly.js';
-export type { PlotImage, ViewActions } from './shared/context.js';
+export type { PlotImage } from './shared/context.js';
+export type { Progress } from './shared/page-header.js';
 export { strings } from './text/strings.js';
 export { type Handle, PLOT_KINDS, type PlotKind } from './ui/attributes.js';

@@ -56,7 +56,7 @@ describe('the page of a comparison', () => {
 	}
 
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
-		it(`${theme} resolves the colours of marks`, () =>
+		it(`${theme} resolves the colors of marks`, () =>
 			withState('oneWrong', { theme }, async ({ page }) => {
 				const mark = page.locator(`${bnl('plot', '[data-plot="bias"]')} .points path`).first();
 				const fill = await mark.evaluate((path) => getComputedStyle(path).fill);

@@ -24,7 +24,7 @@ describe('drift', () => {
 			const first = page.locator(bnl('first-drift'));
 			assert.match((await first.textContent()) ?? '', /^First to drift: layer 34, .*features\.12/);
 			const frame = page.locator('.bnl-heatmap-first');
-			assert.equal(await frame.isVisible(), false, 'other colours have other extremes');
+			assert.equal(await frame.isVisible(), false, 'other colors have other extremes');
 			await page.locator(bnl('heatmap-metric')).selectOption('spread');
 			assert.equal(await frame.isVisible(), true);
 			const [column, whole] = [await frame.boundingBox(), await page.locator('.bnl-heatmap-canvas').boundingBox()];

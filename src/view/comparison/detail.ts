@@ -4,71 +4,60 @@ import { causeAdvice } from '../../core/report/comparison-summary.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import { capitalize } from '../../core/text/sentences.js';
 import { channelChips, pressChips } from '../shared/channel-chips.js';
-import { DetailHead, type DetailHeadEvents } from '../shared/detail-head.js';
-import { PlotPanel } from '../shared/plot-panel.js';
+import type { ChannelChoice } from '../shared/channel-table.js';
+import { ChannelViews } from '../shared/channel-views.js';
+import { DetailHead } from '../shared/detail-head.js';
+import { type DetailEvents, type LayerDetailPane, type LayerPlace, section } from '../shared/layer-detail.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { COMPARISON_PLOTS } from '../ui/attributes.js';
-import { type Child, replaceChildren, setVisible } from '../ui/dom.js';
+import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
-import { type ComparedChannelEvents, ComparedChannels } from './channel-table.js';
+import { COMPARED_CHANNEL_TABLE } from './channel-columns.js';
 import type { ComparisonContext } from './context.js';
 import { channelCount, isExplained, STATUS_ICONS } from './facts.js';
 import { plotDefinition } from './plots/figures.js';
 import type { ComparisonState } from './state.js';
 import { strings } from './strings.js';
 
-export interface ComparedDetailEvents extends DetailHeadEvents, ComparedChannelEvents {}
-
 /** Channels offered as buttons; the table has them all. */
-const MOST_CHIPS = 24;
+const MAX_CHIPS = 24;
 /** More units in the last place than a float32 has digits for say nothing that the error does not. */
-const MOST_ULPS = 2 ** 24;
+const MAX_ULPS = 2 ** 24;
 
-/** The chosen layer: what was found, why, what to do, plots and the table of the same numbers. */
-export class ComparedDetail {
+/** The open layer: evidence, cause, advice, plots and the table of the same numbers. */
+export class ComparedDetail implements LayerDetailPane<LayerComparison, ComparisonState> {
 	readonly element: HTMLElement;
+	readonly #h: ElementBuilder;
+	readonly #events: DetailEvents;
 	readonly #head: DetailHead;
 	readonly #evidence: HTMLElement;
 	readonly #numbers: HTMLElement;
-	readonly #channels: HTMLElement;
+	readonly #chips: HTMLElement;
 	readonly #advice: HTMLElement;
 	readonly #also: HTMLElement;
+	/** Everything that needs values per channel. */
 	readonly #comparison: HTMLElement;
-	readonly #panels: readonly PlotPanel<LayerComparison>[];
-	readonly #table: ComparedChannels;
-	#layer: LayerComparison | null = null;
-	#channel: number | null = null;
-	/** Drawing for a layer that is no longer shown stops. */
-	#generation = 0;
+	readonly #channels: ChannelViews<LayerComparison>;
 
-	constructor(
-		private readonly context: ComparisonContext,
-		private readonly events: ComparedDetailEvents,
-	) {
+	constructor(context: ComparisonContext, events: DetailEvents) {
 		const { h } = context;
+		this.#h = h;
+		this.#events = events;
 		this.#head = new DetailHead(h, events);
 		this.#evidence = h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' });
 		this.#numbers = h('p', { class: 'bnl-muted' });
-		this.#channels = h('div');
+		this.#chips = h('div');
 		this.#advice = h('ul', { class: 'bnl-advice', bnl: 'advice' });
 		this.#also = h('p', { class: 'bnl-muted' });
-		this.#panels = COMPARISON_PLOTS.map(
-			(kind) => new PlotPanel(context, plotDefinition(kind), (channel) => events.onChannel(channel)),
-		);
-		this.#table = new ComparedChannels(context, events);
-		const section = (title: string, ...children: readonly Child[]): HTMLElement =>
-			h('section', { class: 'bnl-section' }, h('h3', {}, title), ...children);
+		this.#channels = new ChannelViews(context, COMPARISON_PLOTS.map(plotDefinition), COMPARED_CHANNEL_TABLE, events);
+		const { readout, plots, table } = this.#channels;
 		this.#comparison = h(
 			'div',
 			{},
-			section(
-				strings.detail.plots,
-				this.#table.readout,
-				h('div', { class: 'bnl-plots' }, ...this.#panels.map((panel) => panel.element)),
-			),
-			section(strings.detail.table, this.#table.element),
+			section(h, strings.detail.plots, readout, plots),
+			section(h, shared.detail.table, table),
 		);
 		this.element = h(
 			'section',
@@ -76,87 +65,51 @@ export class ComparedDetail {
 			this.#head.element,
 			this.#evidence,
 			this.#numbers,
-			this.#channels,
-			section(strings.detail.advice, this.#advice, this.#also),
+			this.#chips,
+			section(h, strings.detail.advice, this.#advice, this.#also),
 			this.#comparison,
 		);
 	}
 
-	show(layer: LayerComparison, place: { readonly index: number; readonly all: number }, state: ComparisonState): void {
-		this.#layer = layer;
-		this.#channel = state.channel;
+	show(layer: LayerComparison, place: LayerPlace, state: ComparisonState): void {
 		this.element.dataset.layer = String(place.index);
 		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
 		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showEvidence(layer);
-		pressChips(this.#channels, state.channel);
+		pressChips(this.#chips, state.channel);
 		this.#showAdvice(layer);
-		setVisible(this.#comparison, channelCount(layer) > 0);
-		this.#table.show(layer, state);
-		this.redraw();
+		const hasChannels = channelCount(layer) > 0;
+		setVisible(this.#comparison, hasChannels);
+		if (hasChannels) {
+			this.#channels.show(layer, choiceOf(state));
+		} else {
+			this.#channels.hide();
+		}
 	}
 
 	selectChannel(state: ComparisonState): void {
-		this.#channel = state.channel;
-		for (const panel of this.#panels) {
-			panel.select(state.channel);
-		}
-		pressChips(this.#channels, state.channel);
-		this.#table.select(state);
+		this.#channels.select(choiceOf(state));
+		pressChips(this.#chips, state.channel);
 	}
 
 	updateTable(state: ComparisonState): void {
-		if (this.#layer) {
-			this.#table.show(this.#layer, state);
-		}
+		this.#channels.updateTable(choiceOf(state));
 	}
 
-	/** Draws the plots one after the other, giving the page room to breathe between them. */
 	redraw(): void {
-		const layer = this.#layer;
-		const generation = ++this.#generation;
-		if (!layer || channelCount(layer) === 0) {
-			return;
-		}
-		for (const panel of this.#panels) {
-			panel.prepare(layer);
-		}
-		void this.#draw(() => generation === this.#generation);
+		this.#channels.redraw();
 	}
 
-	/** Stops drawing: the detail is closed or its page goes away. */
 	hide(): void {
-		this.#generation++;
-		this.#layer = null;
+		this.#channels.hide();
 	}
 
 	dispose(): void {
-		this.hide();
-		for (const panel of this.#panels) {
-			panel.dispose();
-		}
-	}
-
-	async #draw(current: () => boolean): Promise<void> {
-		try {
-			const plotly = await this.context.plotly();
-			for (const panel of this.#panels) {
-				if (!current()) {
-					return;
-				}
-				await panel.draw(plotly, this.#channel);
-				await new Promise((resolve) => setTimeout(resolve, 0));
-			}
-			this.context.actions.mark?.('plots');
-		} catch (error) {
-			for (const panel of this.#panels) {
-				panel.fail(error);
-			}
-		}
+		this.#channels.dispose();
 	}
 
 	#showEvidence(layer: LayerComparison): void {
-		const { h } = this.context;
+		const h = this.#h;
 		const { status, evidence, maxAbs, maxUlp, bound, details } = layer;
 		this.#evidence.dataset.status = status;
 		replaceChildren(
@@ -164,15 +117,15 @@ export class ComparedDetail {
 			icon(h, ...STATUS_ICONS[status]),
 			h('span', {}, ...phrases(h, fullLabel(evidence))),
 		);
-		const ulp = maxUlp === null || maxUlp > MOST_ULPS ? '' : shared.verdictSentence.ulp(maxUlp);
+		const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.verdictSentence.ulp(maxUlp);
 		const allowed = bound === null ? shared.verdictSentence.noBound : formatNumber(bound, 3);
 		const numbers = maxAbs === null ? '' : strings.detail.numbers(formatNumber(maxAbs, 3), ulp, allowed);
 		replaceChildren(this.#numbers, ...phrases(h, numbers));
 		setVisible(this.#numbers, numbers !== '');
 		replaceChildren(
-			this.#channels,
+			this.#chips,
 			this.#unexplained(layer),
-			this.#chips(strings.detail.notIdentifiable, details.notIdentifiable),
+			this.#channelButtons(strings.detail.notIdentifiable, details.notIdentifiable),
 		);
 	}
 
@@ -180,25 +133,25 @@ export class ComparedDetail {
 	#unexplained(layer: LayerComparison): Child {
 		const { unexplained } = layer.details;
 		if (layer.cause !== null && layer.cause !== 'unknown') {
-			return this.#chips(strings.detail.unexplained, unexplained);
+			return this.#channelButtons(strings.detail.unexplained, unexplained);
 		}
 		const isEvery = Array.isArray(unexplained) && unexplained.length >= channelCount(layer);
-		return isEvery ? null : this.#chips(strings.detail.wrong, unexplained);
+		return isEvery ? null : this.#channelButtons(strings.detail.wrong, unexplained);
 	}
 
 	/** Buttons for the channels of a list that the comparison brings along. */
-	#chips(title: string, list: unknown): Child {
-		const { h } = this.context;
+	#channelButtons(title: string, list: unknown): Child {
+		const h = this.#h;
 		const channels = Array.isArray(list) ? list.filter((value): value is number => Number.isSafeInteger(value)) : [];
 		if (channels.length === 0) {
 			return null;
 		}
-		const onChannel = (channel: number | null): void => this.events.onChannel(channel);
-		return h('div', { class: 'bnl-chips' }, title, ...channelChips(h, { channels, most: MOST_CHIPS, onChannel }));
+		const onChannel = (channel: number | null): void => this.#events.onChannel(channel);
+		return h('div', { class: 'bnl-chips' }, title, ...channelChips(h, { channels, most: MAX_CHIPS, onChannel }));
 	}
 
 	#showAdvice(layer: LayerComparison): void {
-		const { h } = this.context;
+		const h = this.#h;
 		replaceChildren(
 			this.#advice,
 			...adviceOn(layer).map(({ code, title, text }) =>
@@ -214,6 +167,10 @@ export class ComparedDetail {
 		this.#also.textContent = others.length > 0 ? `${strings.detail.also}${others.join('; ')}.` : '';
 		setVisible(this.#also, others.length > 0);
 	}
+}
+
+function choiceOf({ channel, channelSort, onlyWrong }: ComparisonState): ChannelChoice {
+	return { channel, sort: channelSort, onlyMarked: onlyWrong };
 }
 
 interface Advice {

@@ -1,7 +1,7 @@
 import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison.js';
 import type { IconName, Tone } from '../ui/icons.js';
 
-/** How each status looks: a shape of its own, which colour only supports. */
+/** How each status looks: a shape of its own, which color only supports. */
 export const STATUS_ICONS: Readonly<Record<ComparisonStatus, readonly [IconName, Tone]>> = {
 	match: ['check', 'good'],
 	mismatch: ['cross', 'error'],
@@ -46,7 +46,7 @@ export function isExplained({ cause }: LayerComparison): boolean {
 }
 
 /** How much of its bound a layer's largest error uses; above 1 is a mismatch. null where nothing was compared. */
-export function boundUse({ perChannel: { boundRatio }, maxAbs, bound }: LayerComparison): number | null {
+export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerComparison): number | null {
 	if (boundRatio && boundRatio.length > 0) {
 		return boundRatio.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);
 	}

@@ -1,14 +1,14 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeTitle } from '../../core/report/comparison-summary.js';
-import { formatInteger, formatNumber } from '../../core/text/numbers.js';
+import { formatInteger } from '../../core/text/numbers.js';
+import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
-import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
+import { type DistinctNames, fullLabel, label } from '../text/names.js';
 import type { Column } from '../ui/data-grid.js';
 import { append, type ElementBuilder } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
-import { bothEnds } from '../ui/phrases.js';
-import { boundUse, channelCount, isExplained, STATUS_ICONS } from './facts.js';
+import { boundRatio, channelCount, isExplained, STATUS_ICONS } from './facts.js';
 import { strings } from './strings.js';
 
 export type ComparedRow = Row<LayerComparison>;
@@ -32,7 +32,7 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 			value: ({ index }) => index,
 			render: ({ index }, cell) => append(cell, [formatInteger(index + 1)]),
 		}),
-		nameColumn(h, shared),
+		column('name', 'text', 1, nameCells(h, shared)),
 		intoColumn(h),
 		column('channels', 'number', 3, {
 			value: ({ layer }) => channelCount(layer) || null,
@@ -45,31 +45,13 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 			render: ({ layer }, cell) => append(cell, [isExplained(layer) ? strings.confidence(layer.confidence) : '']),
 		}),
 		column('error', 'number', 2, {
-			value: ({ layer }) => boundUse(layer),
-			render: ({ layer }, cell) => append(cell, [errorText(layer)]),
+			value: ({ layer }) => boundRatio(layer),
+			render: ({ layer }, cell) => append(cell, [errorAndBound(layer.maxAbs, layer.bound)]),
 		}),
 	];
 }
 
-function column(
-	id: string,
-	kind: Column<ComparedRow>['kind'],
-	priority: Column<ComparedRow>['priority'],
-	cells: Pick<Column<ComparedRow>, 'value' | 'render'>,
-): Column<ComparedRow> {
-	const [title, description] = strings.layers.columns[id] ?? [id, id];
-	return { id, title, description, kind, priority, ...cells };
-}
-
-function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<ComparedRow> {
-	return column('name', 'text', 1, {
-		value: ({ layer }) => layer.name,
-		render: ({ layer }, cell) => {
-			cell.title = fullLabel(layer.name);
-			cell.append(bothEnds(h, label(withoutShared(layer.name, shared), 160)));
-		},
-	});
-}
+const column = columnMaker<LayerComparison>(strings.layers.columns);
 
 function intoColumn(h: ElementBuilder): Column<ComparedRow> {
 	return column('into', 'text', 3, {
@@ -116,35 +98,13 @@ function causeColumn(): Column<ComparedRow> {
 	});
 }
 
-function errorText({ maxAbs, bound }: LayerComparison): string {
-	if (maxAbs === null) {
-		return '';
-	}
-	return `${formatError(maxAbs)} / ${bound === null ? '?' : formatError(bound)}`;
-}
-
-/** Two digits are enough to compare an error with its bound. */
-function formatError(value: number): string {
-	return value === 0 || !Number.isFinite(value) ? formatNumber(value) : value.toExponential(1);
-}
-
-/** Rows whose name, operator, status or cause contain every word of the filter, regardless of case. */
+/** Keeps rows whose name, operator, status or cause contain every word of the filter, regardless of case. */
 export function filterCompared(rows: readonly ComparedRow[], filter: string): readonly ComparedRow[] {
-	const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-	if (words.length === 0) {
-		return rows;
-	}
-	return rows.filter(({ layer }) => {
-		const causes = layer.causes.map((code) => `${code} ${CAUSES[code].title}`);
-		const text = [
-			layer.name,
-			layer.into ? `${layer.into.op} ${layer.into.name}` : strings.layers.nowhere,
-			strings.statuses[layer.status],
-			causeTitle(layer),
-			...causes,
-		]
-			.join(' ')
-			.toLowerCase();
-		return words.every((word) => text.includes(word));
-	});
+	return filterRows(rows, filter, (layer) => [
+		layer.name,
+		layer.into ? `${layer.into.op} ${layer.into.name}` : strings.layers.nowhere,
+		strings.statuses[layer.status],
+		causeTitle(layer),
+		...layer.causes.map((code) => `${code} ${CAUSES[code].title}`),
+	]);
 }

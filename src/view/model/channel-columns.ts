@@ -1,12 +1,29 @@
 import type { LayerReport } from '../../core/report/types.js';
-import { columnFormatter, formatInteger } from '../../core/text/numbers.js';
-import { layerFacts } from '../shared/layer-facts.js';
+import type { ChannelTableOptions } from '../shared/channel-table.js';
+import { channelName, layerFacts } from '../shared/layer-facts.js';
 import { badges } from '../text/finding-words.js';
 import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
 
-/** The per-channel arrays of a layer under the ids of their columns; those that the report lacks are absent. */
-export function channelSeries(layer: LayerReport): ReadonlyMap<string, ArrayLike<number>> {
+/** The channel table of a layer of a model. */
+export const CHANNEL_TABLE: ChannelTableOptions<LayerReport> = {
+	titles: strings.channel.columns,
+	digits: 5,
+	onlyMarked: { text: strings.channel.flaggedOnly },
+	size: (layer) => layerFacts(layer).size,
+	series: channelSeries,
+	extraColumns: (layer) => [flagColumn(layer)],
+	isMarked: (layer, channel) => layerFacts(layer).flags.has(channel),
+	name: (layer, channel) => channelName(layer.axes, channel),
+	rowLabel: (layer, channel) => {
+		const found = layerFacts(layer).flags.get(channel) ?? [];
+		const name = channelName(layer.axes, channel);
+		return found.length > 0 ? `${name}, ${badges(found)}` : name;
+	},
+};
+
+/** Returns the arrays of a layer, indexed by channel, under the ids of their columns. Missing arrays are left out. */
+function channelSeries(layer: LayerReport): ReadonlyMap<string, ArrayLike<number>> {
 	const { parameters, affine, batch, recompute } = layer;
 	const all: readonly (readonly [string, ArrayLike<number> | undefined])[] = [
 		['gamma', parameters?.gamma],
@@ -21,33 +38,6 @@ export function channelSeries(layer: LayerReport): ReadonlyMap<string, ArrayLike
 		['bound', recompute.perChannel?.bound],
 	];
 	return new Map(all.filter((entry): entry is [string, ArrayLike<number>] => entry[1] !== undefined));
-}
-
-/** The columns of a layer's channel table: a row is a channel index. */
-export function channelColumns(layer: LayerReport): readonly Column<number>[] {
-	const columns: Column<number>[] = [column('channel', (channel) => channel, formatInteger)];
-	for (const [id, values] of channelSeries(layer)) {
-		const value = (channel: number): number => values[channel] ?? Number.NaN;
-		const format = columnFormatter(values);
-		columns.push(column(id, value, (channel) => format(value(channel))));
-	}
-	columns.push(flagColumn(layer));
-	return columns;
-}
-
-function column(id: string, value: (channel: number) => number, text: (channel: number) => string): Column<number> {
-	const [title, description] = strings.channel.columns[id] ?? [id, id];
-	return {
-		id,
-		title,
-		description,
-		kind: 'number',
-		priority: 1,
-		value,
-		render: (channel, cell) => {
-			cell.textContent = text(channel);
-		},
-	};
 }
 
 function flagColumn(layer: LayerReport): Column<number> {

@@ -1,94 +1,69 @@
 import { foldReasons } from '../../core/report/fold-reasons.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber } from '../../core/text/numbers.js';
-import type { Plotly } from '../plots/plotly.js';
 import { pressChips } from '../shared/channel-chips.js';
-import type { ViewContext } from '../shared/context.js';
-import { DetailHead, type DetailHeadEvents } from '../shared/detail-head.js';
-import { PlotPanel } from '../shared/plot-panel.js';
+import type { ChannelChoice } from '../shared/channel-table.js';
+import { ChannelViews } from '../shared/channel-views.js';
+import { DetailHead } from '../shared/detail-head.js';
+import { type DetailEvents, type LayerDetailPane, type LayerPlace, section } from '../shared/layer-detail.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import { PLOT_KINDS } from '../ui/attributes.js';
-import { type Child, replaceChildren, setVisible } from '../ui/dom.js';
+import { type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { methodIcon, verdictIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { explainAxes } from './axes.js';
 import { axesPicture } from './axes-picture.js';
-import { ChannelTable } from './channel-table.js';
+import { CHANNEL_TABLE } from './channel-columns.js';
+import type { ViewContext } from './context.js';
 import { findingsList } from './findings.js';
 import { methodCards, normalizationSentence } from './normalization.js';
 import { plotDefinition } from './plots/figures.js';
-import type { SortOrder, ViewState } from './state.js';
+import type { ViewState } from './state.js';
 
-export interface DetailEvents extends DetailHeadEvents {
-	onChannel(channel: number | null): void;
-	onChannelSort(sort: SortOrder): void;
-	onFlaggedOnly(flaggedOnly: boolean): void;
-}
-
-/** The chosen layer: verdict, findings, axes, folding, plots and the table of the same numbers. */
-export class LayerDetail {
+/** The open layer: verdict, findings, axes, folding, plots and the table of the same numbers. */
+export class LayerDetail implements LayerDetailPane<LayerReport, ViewState> {
 	readonly element: HTMLElement;
+	readonly #h: ElementBuilder;
+	readonly #events: DetailEvents;
 	readonly #head: DetailHead;
 	readonly #verdict: HTMLElement;
 	readonly #findings: HTMLElement;
 	readonly #axes: HTMLElement;
 	readonly #fold: HTMLElement;
 	readonly #noParameters: HTMLElement;
-	readonly #panels: readonly PlotPanel<LayerReport>[];
-	readonly #table: ChannelTable;
-	#layer: LayerReport | null = null;
-	#channel: number | null = null;
-	#plotly: Plotly | null = null;
-	/** Drawing for a layer that is no longer shown stops. */
-	#generation = 0;
+	readonly #channels: ChannelViews<LayerReport>;
 
-	constructor(
-		private readonly context: ViewContext,
-		private readonly events: DetailEvents,
-	) {
+	constructor(context: ViewContext, events: DetailEvents) {
 		const { h } = context;
+		this.#h = h;
+		this.#events = events;
 		this.#head = new DetailHead(h, events);
 		this.#verdict = h('p', { class: 'bnl-detail-verdict', bnl: 'verdict' });
 		this.#findings = h('div', { class: 'bnl-findings' });
 		this.#axes = h('div', { class: 'bnl-axes', bnl: 'axes' });
 		this.#fold = h('p', { class: 'bnl-fold', bnl: 'fold' });
 		this.#noParameters = h('p', { class: 'bnl-muted' });
-		this.#panels = PLOT_KINDS.map(
-			(kind) => new PlotPanel(context, plotDefinition(kind), (channel) => events.onChannel(channel)),
-		);
-		this.#table = new ChannelTable(context, events);
-		const section = (title: string, ...children: readonly Child[]): HTMLElement =>
-			h('section', { class: 'bnl-section' }, h('h3', {}, title), ...children);
+		this.#channels = new ChannelViews(context, PLOT_KINDS.map(plotDefinition), CHANNEL_TABLE, events);
+		const { readout, plots, table } = this.#channels;
 		this.element = h(
 			'section',
 			{ class: 'bnl-detail', bnl: 'detail' },
 			this.#head.element,
 			this.#verdict,
-			section(strings.detail.findings, this.#findings, this.#fold),
-			section(strings.detail.axes, this.#axes),
-			section(
-				strings.detail.plots,
-				this.#noParameters,
-				this.#table.readout,
-				h('div', { class: 'bnl-plots' }, ...this.#panels.map((panel) => panel.element)),
-			),
-			section(strings.detail.table, this.#table.element),
+			section(h, strings.detail.findings, this.#findings, this.#fold),
+			section(h, strings.detail.axes, this.#axes),
+			section(h, strings.detail.plots, this.#noParameters, readout, plots),
+			section(h, strings.detail.table, table),
 		);
 	}
 
-	/** Shows a layer, or the newer report of the one that is shown. */
-	show(layer: LayerReport, place: { readonly index: number; readonly all: number }, state: ViewState): void {
-		this.#layer = layer;
-		this.#channel = state.channel;
+	show(layer: LayerReport, place: LayerPlace, state: ViewState): void {
 		this.element.dataset.layer = String(place.index);
 		this.element.setAttribute('aria-label', strings.detail.label(label(layer.name)));
 		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showVerdict(layer);
-		replaceChildren(
-			this.#findings,
-			...findingsList(this.context.h, layer, (channel) => this.events.onChannel(channel)),
-		);
+		replaceChildren(this.#findings, ...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel)));
 		pressChips(this.#findings, state.channel);
 		this.#showAxes(layer);
 		this.#fold.textContent = foldText(layer);
@@ -96,77 +71,32 @@ export class LayerDetail {
 		this.#noParameters.textContent = layer.parameters
 			? ''
 			: strings.detail.noParameters(layer.parametersReason && fullLabel(layer.parametersReason));
-		this.#table.show(layer, state);
-		this.redraw();
+		this.#channels.show(layer, choiceOf(state));
 	}
 
 	selectChannel(state: ViewState): void {
-		this.#channel = state.channel;
-		for (const panel of this.#panels) {
-			panel.select(state.channel);
-		}
+		this.#channels.select(choiceOf(state));
 		pressChips(this.#findings, state.channel);
-		this.#table.select(state);
 	}
 
 	updateTable(state: ViewState): void {
-		if (this.#layer) {
-			this.#table.show(this.#layer, state);
-			this.#table.render();
-		}
+		this.#channels.updateTable(choiceOf(state));
 	}
 
-	/** Draws the plots one after the other, giving the page room to breathe between them. */
 	redraw(): void {
-		const layer = this.#layer;
-		const generation = ++this.#generation;
-		if (!layer) {
-			return;
-		}
-		for (const panel of this.#panels) {
-			panel.prepare(layer);
-		}
-		void this.#draw(() => generation === this.#generation);
+		this.#channels.redraw();
 	}
 
-	/** Stops drawing: the detail is closed or its page goes away. */
 	hide(): void {
-		this.#generation++;
-		this.#layer = null;
+		this.#channels.hide();
 	}
 
 	dispose(): void {
-		this.hide();
-		for (const panel of this.#panels) {
-			panel.dispose();
-		}
-	}
-
-	/** The first plot comes first, then the table below all plots, unless plotly has to be fetched before. */
-	async #draw(current: () => boolean): Promise<void> {
-		try {
-			if (!this.#plotly) {
-				this.#table.render();
-				this.#plotly = await this.context.plotly();
-			}
-			for (const panel of this.#panels) {
-				if (!current()) {
-					return;
-				}
-				await panel.draw(this.#plotly, this.#channel);
-				await nextTask();
-				this.#table.render();
-			}
-			this.context.actions.mark?.('plots');
-		} catch (error) {
-			for (const panel of this.#panels) {
-				panel.fail(error);
-			}
-		}
+		this.#channels.dispose();
 	}
 
 	#showVerdict(layer: LayerReport): void {
-		const { h } = this.context;
+		const h = this.#h;
 		const { status } = layer.recompute;
 		this.#verdict.dataset.status = status;
 		this.#verdict.className = `bnl-detail-verdict bnl-verdict-${status}`;
@@ -178,7 +108,7 @@ export class LayerDetail {
 		const { normalization } = layer;
 		this.#axes.dataset.method = String(explanation.method);
 		this.#axes.dataset.verdict = normalization?.verdict ?? '';
-		const { h } = this.context;
+		const h = this.#h;
 		replaceChildren(
 			this.#axes,
 			h('p', { class: 'bnl-axes-text' }, ...phrases(h, explanation.sentence)),
@@ -236,7 +166,6 @@ function foldText({ foldable: { into, reasons } }: LayerReport): string {
 	return `${strings.fold.not}${label(foldReasons(reasons))}.`;
 }
 
-/** Lets input, scrolling and painting happen between two plots. */
-function nextTask(): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, 0));
+function choiceOf({ channel, channelSort, flaggedOnly }: ViewState): ChannelChoice {
+	return { channel, sort: channelSort, onlyMarked: flaggedOnly };
 }

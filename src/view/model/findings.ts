@@ -9,7 +9,7 @@ import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 
 /** Channels named one by one; the channel table's filter shows the rest. */
-const MOST_CHIPS = 12;
+const MAX_CHIPS = 12;
 
 /** The findings of a layer in words, the most serious first, each with what to do and buttons for its channels. */
 export function findingsList(
@@ -32,7 +32,7 @@ export function findingItem(
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
-	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MOST_CHIPS, onChannel }) : [];
+	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MAX_CHIPS, onChannel }) : [];
 	return h(
 		'li',
 		{ class: 'bnl-finding', bnl: 'finding', data: { code, severity } },

@@ -4,102 +4,66 @@ import { answer } from '../../core/report/summary.js';
 import type { ModelSummary, Report, RunSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
 import { formatMilliseconds } from '../../core/text/numbers.js';
-import type { ViewContext } from '../shared/context.js';
 import { reportTone } from '../shared/layer-facts.js';
+import { button, type Progress, ProgressBar, TitleAndAnswer } from '../shared/page-header.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
-import type { Handle } from '../ui/attributes.js';
 import { append, type Child, replaceChildren, setVisible } from '../ui/dom.js';
-import { type IconName, icon, type Tone } from '../ui/icons.js';
-import { phrases } from '../ui/phrases.js';
+import { icon } from '../ui/icons.js';
+import type { ViewContext } from './context.js';
 import { RunForm } from './run-form.js';
 
-const ICONS: Readonly<Record<Tone, IconName>> = {
-	good: 'check',
-	info: 'info',
-	warning: 'warning',
-	error: 'error',
-	muted: 'pending',
-	plain: 'info',
-};
-
-/** How far the run is; `stage` is one of the engine's stages. */
-export interface Progress {
-	readonly stage: string;
-	readonly done: number;
-	readonly total: number;
-}
-
-/** Top of the page: which model, the answer in one sentence, what was run and how far it is, and how to run it. */
+/** Top of the page: the model, the answer in one sentence, the run with its progress, and the form of run options. */
 export class Header {
 	readonly element: HTMLElement;
-	readonly #title: HTMLElement;
-	readonly #facts: HTMLElement;
-	readonly #answer: HTMLElement;
+	readonly #context: ViewContext;
+	readonly #top: TitleAndAnswer;
 	readonly #run: HTMLElement;
-	readonly #bar: HTMLProgressElement;
-	readonly #progress: HTMLElement;
-	readonly #progressText: HTMLElement;
+	readonly #progress: ProgressBar;
 	readonly #buttons: HTMLElement;
 	readonly #runAgain: HTMLElement;
 	readonly #options: HTMLElement;
 	readonly #trust: HTMLElement;
 	readonly #compare: HTMLElement;
 	readonly #form: RunForm;
-	/** Undefined until the host has told what can be chosen. */
+	/** Undefined until the host has sent the form. */
 	#trusted: boolean | undefined;
 	#hasLayers = false;
-	/** Sizes that the model leaves open and nobody has chosen. */
+	/** Names of dimensions that the model leaves open and the user has not chosen. */
 	#guessed: readonly string[] = [];
 	#lastRun: RunSummary | null = null;
-	/** Whether the user wants to see the form. */
+	/** True if the user wants to see the form. */
 	#formWanted = false;
 	#announcedStage = '';
 
-	constructor(
-		private readonly context: ViewContext,
-		onToggleForm: () => void,
-	) {
+	constructor(context: ViewContext, onToggleForm: () => void) {
 		const { h, actions } = context;
-		this.#title = h('h1', { class: 'bnl-title', bnl: 'title' });
-		this.#facts = h('ul', { class: 'bnl-facts' });
-		this.#answer = h('p', { class: 'bnl-answer', bnl: 'answer' });
+		this.#context = context;
+		this.#top = new TitleAndAnswer(h);
 		this.#run = h('p', { class: 'bnl-run', bnl: 'run' });
-		this.#bar = h('progress', { class: 'bnl-progress-bar', attributes: { 'aria-label': strings.run.pending } });
-		this.#progressText = h('span', { class: 'bnl-progress-text' });
-		const button = (text: string, bnl: Handle, click: () => void) =>
-			h('button', { class: 'bnl-button', bnl, attributes: { type: 'button' }, on: { click } }, text);
-		const { cancel, run, compare, showLog, manageTrust } = actions;
+		this.#progress = new ProgressBar(context, strings.run.pending);
 		this.#form = new RunForm(context);
-		this.#runAgain = button(strings.run.again, 'run-again', () => run?.());
-		this.#options = button(strings.run.options, 'run-options', onToggleForm);
-		this.#trust = button(strings.run.trust, 'trust', () => manageTrust?.());
-		this.#compare = button('', 'compare', () => compare?.());
-		this.#progress = h(
-			'div',
-			{ class: 'bnl-progress', bnl: 'progress' },
-			this.#progressText,
-			this.#bar,
-			cancel && button(strings.run.cancel, 'cancel', () => cancel()),
-		);
+		this.#runAgain = button(h, strings.run.again, 'run-again', () => actions.run?.());
+		this.#options = button(h, strings.run.options, 'run-options', onToggleForm);
+		this.#trust = button(h, strings.run.trust, 'trust', () => actions.manageTrust?.());
+		this.#compare = button(h, '', 'compare', () => actions.compare?.());
 		this.#buttons = h(
 			'div',
 			{ class: 'bnl-run-buttons' },
-			run && this.#runAgain,
-			run && this.#options,
-			manageTrust && this.#trust,
-			compare && this.#compare,
-			showLog && button(strings.run.showLog, 'show-log', () => showLog()),
+			actions.run && this.#runAgain,
+			actions.run && this.#options,
+			actions.manageTrust && this.#trust,
+			actions.compare && this.#compare,
+			actions.showLog && button(h, strings.run.showLog, 'show-log', () => actions.showLog?.()),
 		);
 		this.element = h(
 			'header',
 			{ class: 'bnl-header' },
-			h('div', { class: 'bnl-title-line' }, this.#title, this.#facts),
-			this.#answer,
-			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress, this.#buttons),
+			this.#top.titleLine,
+			this.#top.answer,
+			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress.element, this.#buttons),
 			this.#form.element,
 		);
-		setVisible(this.#progress, false);
 		this.#updateButtons();
 	}
 
@@ -107,10 +71,7 @@ export class Header {
 		this.#updateModel(report.model);
 		this.#hasLayers = report.layers.length > 0;
 		this.#updateButtons();
-		const tone = reportTone(report);
-		const { h } = this.context;
-		this.#answer.dataset.severity = tone;
-		replaceChildren(this.#answer, icon(h, ICONS[tone], tone), h('span', {}, ...phrases(h, fullLabel(answer(report)))));
+		this.#top.showAnswer(answer(report), reportTone(report));
 		this.#updateRun(report.run);
 	}
 
@@ -130,34 +91,25 @@ export class Header {
 	}
 
 	get answerText(): string {
-		return this.#answer.textContent ?? '';
+		return this.#top.answer.textContent ?? '';
 	}
 
+	/** @param progress null when no run is under way. */
 	setProgress(progress: Progress | null): void {
-		setVisible(this.#progress, progress !== null);
+		this.#progress.show(progress);
 		setVisible(this.#buttons, progress === null);
-		if (!progress) {
-			this.#announcedStage = '';
-			return;
-		}
-		const stage = stageWords(progress.stage);
-		this.#progress.dataset.stage = progress.stage;
-		this.#progressText.textContent = strings.run.progress(stage, progress.done, progress.total);
-		if (progress.total > 0) {
-			this.#bar.max = progress.total;
-			this.#bar.value = progress.done;
-		} else {
-			this.#bar.removeAttribute('value');
-		}
+		const stage = progress ? stageWords(progress.stage) : '';
 		if (this.#announcedStage !== stage) {
 			this.#announcedStage = stage;
-			this.context.announce(stage);
+			if (progress) {
+				this.#context.announce(stage);
+			}
 		}
 	}
 
 	/**
-	 * In a workspace that is not trusted the way to trust stands where models are run elsewhere. A model without layers
-	 * is not run at all: the only way on is the model that it was made from.
+	 * Shows the buttons that apply. In an untrusted workspace the button for trust replaces those that run the model.
+	 * A model without layers is never run; it can only be compared with the model that it was made from.
 	 */
 	#updateButtons(): void {
 		setVisible(this.#runAgain, this.#hasLayers && this.#trusted !== false);
@@ -172,29 +124,25 @@ export class Header {
 	}
 
 	#updateModel(model: ModelSummary): void {
-		const { h } = this.context;
-		this.#title.title = fullLabel(model.path);
 		// Parameters from a notebook belong to no file.
-		this.#title.textContent = model.path ? label(baseName(model.path)) : strings.model.noFile;
-		const facts = model.path
-			? [
-					strings.model.size(model.bytes),
-					strings.model.opset(model.opset),
-					strings.model.ir(model.irVersion),
-					label(model.producer) || strings.model.unknownProducer,
-					strings.model.nodes(model.nodes),
-				]
-			: [];
-		replaceChildren(this.#facts, ...facts.map((fact) => h('li', {}, fact)));
+		const title = model.path ? label(baseName(model.path)) : strings.model.noFile;
+		const facts = [
+			strings.model.size(model.bytes),
+			strings.model.opset(model.opset),
+			strings.model.ir(model.irVersion),
+			label(model.producer) || strings.model.unknownProducer,
+			strings.model.nodes(model.nodes),
+		];
+		this.#top.showTitle(title, model.path, model.path ? facts : []);
 	}
 
 	#note(text: string): Child[] {
-		const { h } = this.context;
+		const { h } = this.#context;
 		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
 	}
 
 	#updateRun(run: RunSummary): void {
-		const { h } = this.context;
+		const { h } = this.#context;
 		this.#lastRun = run;
 		this.#run.dataset.status = run.status;
 		replaceChildren(this.#run);

@@ -51,7 +51,7 @@ function boundRatios({ perChannel, bound }: LayerReport['recompute']): Float64Ar
 	return perChannel && bound !== undefined && bound > 0 ? perChannel.maxAbs.map((error) => error / bound) : null;
 }
 
-/** Position of a value on the colour scale before limits: its logarithm where the metric is logarithmic. */
+/** Position of a value on the color scale before limits: its logarithm where the metric is logarithmic. */
 export function position(value: number, metric: HeatmapMetric): number {
 	return LOGARITHMIC[metric] ? Math.log10(value) : value;
 }
@@ -64,7 +64,7 @@ export interface HeatmapData {
 	/** A layer each: `rows` positions from the first channel to the last, NaN where a value is not a number; or null. */
 	readonly columns: readonly (Float32Array | null)[];
 	readonly rows: number;
-	/** Positions at the ends of the colour scale; a diverging one is symmetric about 0. */
+	/** Positions at the ends of the color scale; a diverging one is symmetric about 0. */
 	readonly low: number;
 	readonly high: number;
 }

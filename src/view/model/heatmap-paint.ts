@@ -2,15 +2,15 @@ import { channelsOf, mix, type Theme } from '../plots/theme.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import type { HeatmapData } from './heatmap-data.js';
 
-/** Colours of a heatmap: brightness carries the value as well, so that hue is not needed to read it. */
-export interface ColourScale {
+/** Colors of a heatmap: brightness carries the value as well, so that hue is not needed to read it. */
+export interface ColorScale {
 	/** `share` from 0 (low end) to 1. */
 	at(share: number): string;
 	/** For values that are not numbers. */
 	readonly bad: string;
 }
 
-export function colourScale(theme: Theme, kind: 'diverging' | 'sequential'): ColourScale {
+export function colorScale(theme: Theme, kind: 'diverging' | 'sequential'): ColorScale {
 	const { background, first, flag, foreground, error } = theme;
 	const nothing = mix(background, foreground, 0.06);
 	const most = mix(first, theme.dark ? 'rgb(255, 255, 255)' : 'rgb(0, 0, 0)', 0.6);
@@ -26,7 +26,7 @@ export function colourScale(theme: Theme, kind: 'diverging' | 'sequential'): Col
 }
 
 /** A pixel a value, stretched by CSS without smoothing. Layers without values stay transparent. */
-export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale: ColourScale): void {
+export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale: ColorScale): void {
 	const { columns, rows, low, high } = data;
 	canvas.width = Math.max(1, columns.length);
 	canvas.height = rows;
@@ -52,7 +52,7 @@ export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale
 	context.putImageData(image, 0, 0);
 }
 
-export function legendBar(h: ElementBuilder, scale: ColourScale): HTMLCanvasElement {
+export function legendBar(h: ElementBuilder, scale: ColorScale): HTMLCanvasElement {
 	const bar = h('canvas', { class: 'bnl-legend-bar' });
 	bar.width = 64;
 	bar.height = 1;

@@ -14,12 +14,12 @@ import {
 	metricValues,
 	valueAt,
 } from './heatmap-data.js';
-import { colourScale, legendBar, paintHeatmap } from './heatmap-paint.js';
+import { colorScale, legendBar, paintHeatmap } from './heatmap-paint.js';
 
 /** Rows of the picture; more could not be told apart at its height. */
 const ROWS = 128;
 /** CSS pixels: a narrower column cannot be hit with a pointer, so the picture scrolls instead. */
-const LEAST_COLUMN = 3;
+const MIN_COLUMN = 3;
 
 export interface HeatmapOptions {
 	readonly h: ElementBuilder;
@@ -106,7 +106,7 @@ export class Heatmap {
 		this.#select.value = metric;
 		const data = heatmapData(layers, metric, ROWS);
 		const hasData = data.columns.some((column) => column !== null);
-		const scale = colourScale(this.options.theme(), METRIC_KIND[metric]);
+		const scale = colorScale(this.options.theme(), METRIC_KIND[metric]);
 		const ends = [data.low, data.high].map((end) => formatNumber(valueAt(end, metric), 2));
 		setVisible(this.#scroller, hasData);
 		setVisible(this.#legend, hasData);
@@ -115,7 +115,7 @@ export class Heatmap {
 			'aria-label',
 			strings.overview.summary(layers.length, strings.overview.metrics[metric], ends),
 		);
-		this.#stage.style.minWidth = `${layers.length * LEAST_COLUMN}px`;
+		this.#stage.style.minWidth = `${layers.length * MIN_COLUMN}px`;
 		paintHeatmap(this.#canvas, data, scale);
 		const { h } = this.options;
 		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));

@@ -3,15 +3,15 @@ import { findingWords } from '../../core/report/findings.js';
 import { severityRank } from '../../core/report/severity.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
-import { boundUse, layerFacts } from '../shared/layer-facts.js';
+import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
+import { boundRatio, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { badges } from '../text/finding-words.js';
-import { type DistinctNames, fullLabel, label, withoutShared } from '../text/names.js';
+import { type DistinctNames, fullLabel, label } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
 import { append, type ElementBuilder } from '../ui/dom.js';
 import { severityIcon, verdictIcon } from '../ui/icons.js';
-import { bothEnds } from '../ui/phrases.js';
 
 export type LayerRow = Row<LayerReport>;
 
@@ -33,7 +33,7 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 			value: ({ index }) => index,
 			text: ({ index }) => formatInteger(index + 1),
 		}),
-		nameColumn(h, shared),
+		column('name', 'text', 1, nameCells(h, shared, nameTooltip)),
 		sourceColumn(h),
 		number('channels', 2, {
 			value: ({ layer }) => layer.channels || null,
@@ -49,22 +49,10 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 		findingsColumn(h),
 		verdictColumn(h),
 		number('error', 2, {
-			value: ({ layer }) => boundUse(layer),
-			text: ({ layer }) => errorText(layer),
+			value: ({ layer }) => boundRatio(layer),
+			text: ({ layer }) => errorAndBound(layer.recompute.maxAbs, layer.recompute.bound),
 		}),
 	];
-}
-
-function nameColumn(h: ElementBuilder, shared: DistinctNames): Column<LayerRow> {
-	return column('name', 'text', 1, {
-		value: ({ layer }) => layer.name,
-		render: ({ layer }, cell) => {
-			cell.title = layer.graph
-				? `${fullLabel(layer.name)} (${strings.detail.inGraph(fullLabel(layer.graph))})`
-				: fullLabel(layer.name);
-			cell.append(bothEnds(h, label(withoutShared(layer.name, shared), 160)));
-		},
-	});
 }
 
 function sourceColumn(h: ElementBuilder): Column<LayerRow> {
@@ -82,29 +70,7 @@ function sourceColumn(h: ElementBuilder): Column<LayerRow> {
 	});
 }
 
-function errorText({ recompute: { maxAbs, bound } }: LayerReport): string {
-	if (maxAbs === undefined) {
-		return '';
-	}
-	return `${formatError(maxAbs)} / ${bound === undefined ? '?' : formatError(bound)}`;
-}
-
-/** Two digits are enough to compare an error with its bound. */
-function formatError(value: number): string {
-	return value === 0 || !Number.isFinite(value) ? formatNumber(value) : value.toExponential(1);
-}
-
-type Cells = Pick<Column<LayerRow>, 'value' | 'render'>;
-
-function column(
-	id: string,
-	kind: Column<LayerRow>['kind'],
-	priority: Column<LayerRow>['priority'],
-	cells: Cells,
-): Column<LayerRow> {
-	const [title, description] = strings.layers.columns[id] ?? [id, id];
-	return { id, title, description, kind, priority, ...cells };
-}
+const column = columnMaker<LayerReport>(strings.layers.columns);
 
 function number(
 	id: string,
@@ -197,22 +163,17 @@ function verdictColumn(h: ElementBuilder): Column<LayerRow> {
 	});
 }
 
-/** Rows whose name, source, verdict or findings contain every word of the filter, regardless of case. */
+function nameTooltip({ name, graph }: LayerReport): string {
+	return graph ? `${fullLabel(name)} (${strings.detail.inGraph(fullLabel(graph))})` : fullLabel(name);
+}
+
+/** Keeps rows whose name, graph, source, verdict or findings contain every word of the filter, regardless of case. */
 export function filterLayers(rows: readonly LayerRow[], filter: string): readonly LayerRow[] {
-	const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-	if (words.length === 0) {
-		return rows;
-	}
-	return rows.filter(({ layer }) => {
-		const text = [
-			layer.name,
-			layer.graph,
-			layer.source ? `${layer.source.op} ${layer.source.name}` : strings.layers.graphInput,
-			strings.verdicts[layer.recompute.status],
-			...layer.findings.map((finding) => `${finding.code} ${findingWords(finding).badge}`),
-		]
-			.join(' ')
-			.toLowerCase();
-		return words.every((word) => text.includes(word));
-	});
+	return filterRows(rows, filter, ({ name, graph, source, recompute, findings }) => [
+		name,
+		graph,
+		source ? `${source.op} ${source.name}` : strings.layers.graphInput,
+		strings.verdicts[recompute.status],
+		...findings.map((finding) => `${finding.code} ${findingWords(finding).badge}`),
+	]);
 }

@@ -46,7 +46,7 @@ export class Overview {
 		this.#heatmap.mark(selected);
 	}
 
-	/** The colours changed. */
+	/** The colors changed. */
 	invalidate(): void {
 		this.#drawn = null;
 	}

@@ -1,26 +1,16 @@
+import { fieldsOf, type LayerChoice, parseLayerChoice } from '../shared/stored-state.js';
 import { HEATMAP_METRICS, type HeatmapMetric } from './heatmap-data.js';
 
-/** What the user has chosen on the page; survives hiding and reloading. Plain JSON. */
-export interface ViewState {
-	/** Name of the open layer. */
-	readonly layer: string | null;
-	readonly channel: number | null;
-	readonly sort: SortOrder;
-	readonly filter: string;
-	readonly channelSort: SortOrder;
+/** The user's choices on the page of a model; they outlive hiding and reloading it. Plain JSON. */
+export interface ViewState extends LayerChoice {
 	readonly flaggedOnly: boolean;
 	readonly metric: HeatmapMetric;
+	/** True if the overview is open. */
 	readonly overview: boolean;
-	/** Whether the form of how to run the model is open. */
+	/** True if the form of run options is open. */
 	readonly form: boolean;
 	/** Scroll offsets in CSS pixels. */
 	readonly scroll: { readonly page: number; readonly table: number; readonly detail: number };
-}
-
-export interface SortOrder {
-	/** Column id. */
-	readonly by: string;
-	readonly descending: boolean;
 }
 
 export const INITIAL_STATE: ViewState = {
@@ -36,35 +26,18 @@ export const INITIAL_STATE: ViewState = {
 	scroll: { page: 0, table: 0, detail: 0 },
 };
 
-/** Reads a state that may come from another version of the page: what does not fit falls back to its initial value. */
+/** Reads a state that may come from another version of the page; members that do not fit get their initial value. */
 export function parseViewState(value: unknown): ViewState {
-	const from = fields(value);
-	const scroll = fields(from.scroll);
+	const from = fieldsOf(value);
+	const scroll = fieldsOf(from.scroll);
 	return {
-		layer: typeof from.layer === 'string' ? from.layer : null,
-		channel: isIndex(from.channel) ? from.channel : null,
-		sort: parseSort(from.sort, INITIAL_STATE.sort),
-		filter: typeof from.filter === 'string' ? from.filter : '',
-		channelSort: parseSort(from.channelSort, INITIAL_STATE.channelSort),
+		...parseLayerChoice(from, INITIAL_STATE),
 		flaggedOnly: from.flaggedOnly === true,
 		metric: HEATMAP_METRICS.find((metric) => metric === from.metric) ?? INITIAL_STATE.metric,
 		overview: from.overview !== false,
 		form: from.form === true,
 		scroll: { page: offset(scroll.page), table: offset(scroll.table), detail: offset(scroll.detail) },
 	};
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-	return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function parseSort(value: unknown, fallback: SortOrder): SortOrder {
-	const { by, descending } = fields(value);
-	return typeof by === 'string' ? { by, descending: descending === true } : fallback;
-}
-
-function isIndex(value: unknown): value is number {
-	return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function offset(value: unknown): number {

@@ -1,4 +1,4 @@
-/** Colours as plotly and canvas understand them: "rgb(r, g, b)" or "rgba(…)"; CSS variables are resolved before. */
+/** Colors as plotly and canvas understand them: "rgb(r, g, b)" or "rgba(…)"; CSS variables are resolved before. */
 export interface Theme {
 	readonly foreground: string;
 	/** Axis labels, captions. */
@@ -21,7 +21,7 @@ export interface Theme {
 	readonly dark: boolean;
 }
 
-/** The custom properties of page.css, which carry VS Code's colours with fallbacks for where VS Code is not. */
+/** The custom properties of page.css, which carry VS Code's colors with fallbacks for where VS Code is not. */
 const PROPERTIES = {
 	foreground: '--bnl-foreground',
 	muted: '--bnl-muted',
@@ -38,7 +38,7 @@ const PROPERTIES = {
 
 /**
  * Reads the theme as it applies to `element`. plotly silently turns `var(--x)` and `color-mix()` into its default blue,
- * and computed styles may still say `color(srgb …)`: painting one pixel gives plain numbers for any CSS colour.
+ * and computed styles may still say `color(srgb …)`: painting one pixel gives plain numbers for any CSS color.
  */
 export function readTheme(element: HTMLElement): Theme {
 	const document = element.ownerDocument;
@@ -46,8 +46,8 @@ export function readTheme(element: HTMLElement): Theme {
 	const probe = document.createElement('span');
 	probe.hidden = true;
 	element.appendChild(probe);
-	const toNumbers = colourReader(document);
-	const colours = Object.fromEntries(
+	const toNumbers = colorReader(document);
+	const colors = Object.fromEntries(
 		Object.entries(PROPERTIES).map(([name, property]) => {
 			probe.style.color = `var(${property})`;
 			return [name, toNumbers(view.getComputedStyle(probe).color)];
@@ -56,33 +56,33 @@ export function readTheme(element: HTMLElement): Theme {
 	probe.remove();
 	const style = view.getComputedStyle(element);
 	return {
-		...colours,
+		...colors,
 		font: style.fontFamily,
 		fontSize: Math.max(10, Math.round(Number.parseFloat(style.fontSize) * 0.85) || 11),
 		highContrast: element.dataset.theme?.startsWith('hc-') ?? false,
-		dark: luminance(colours.background) < 0.5,
+		dark: luminance(colors.background) < 0.5,
 	};
 }
 
-function colourReader(document: Document): (colour: string) => string {
+function colorReader(document: Document): (color: string) => string {
 	const canvas = document.createElement('canvas');
 	canvas.width = 1;
 	canvas.height = 1;
 	const context = canvas.getContext('2d', { willReadFrequently: true });
-	return (colour) => {
+	return (color) => {
 		if (!context) {
-			return colour;
+			return color;
 		}
 		context.clearRect(0, 0, 1, 1);
-		context.fillStyle = colour;
+		context.fillStyle = color;
 		context.fillRect(0, 0, 1, 1);
 		const [r = 0, g = 0, b = 0, a = 255] = context.getImageData(0, 0, 1, 1).data;
 		return a === 255 ? `rgb(${r}, ${g}, ${b})` : `rgba(${r}, ${g}, ${b}, ${(a / 255).toFixed(3)})`;
 	};
 }
 
-export function channelsOf(colour: string): readonly [number, number, number] {
-	const [r = 0, g = 0, b = 0] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+export function channelsOf(color: string): readonly [number, number, number] {
+	const [r = 0, g = 0, b = 0] = (color.match(/[\d.]+/g) ?? []).map(Number);
 	return [r, g, b];
 }
 
@@ -94,7 +94,7 @@ export function mix(under: string, over: string, share: number): string {
 }
 
 /** Rough lightness, 0 to 1: tells dark themes from light ones. */
-function luminance(colour: string): number {
-	const [r, g, b] = channelsOf(colour);
+function luminance(color: string): number {
+	const [r, g, b] = channelsOf(color);
 	return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }

@@ -1,19 +1,19 @@
-import type { Hover } from '../model/plots/hover.js';
+import type { Hover } from './hover.js';
 import type { Shape, Trace } from './plotly.js';
 import { channelsOf, type Theme } from './theme.js';
 
 /** Up to here each channel is a bar of its own: SVG elements cost time, and more would be thinner than two pixels. */
-const MOST_BARS = 256;
-const MOST_DOTS = 512;
+const MAX_BARS = 256;
+const MAX_DOTS = 512;
 /** Points of a scatter plot, which are an SVG element each. */
-export const MOST_POINTS = 1500;
+export const MAX_POINTS = 1500;
 /** Marks on top of a plot. */
-const MOST_MARKS = 500;
+const MAX_MARKS = 500;
 
 export interface ChannelSeries {
 	readonly name: string;
 	readonly values: ArrayLike<number>;
-	readonly colour: string;
+	readonly color: string;
 	/** Bars start at zero; on a logarithmic axis there is none, so values are dots there. */
 	readonly as: 'bars' | 'dots';
 	readonly hover: Hover;
@@ -25,7 +25,7 @@ export interface ChannelSeries {
  * document and so stays fast at 10,000 channels. Values that cannot be drawn are left out.
  */
 export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (value: number) => boolean): Trace {
-	const { colour, values } = series;
+	const { color, values } = series;
 	const shared = {
 		name: series.name,
 		x: Array.from({ length: values.length }, (_, channel) => channel),
@@ -34,15 +34,15 @@ export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (val
 		hovertemplate: series.hover.template,
 		yaxis: series.yaxis ?? 'y',
 	};
-	if (series.as === 'dots' && values.length <= MOST_DOTS) {
+	if (series.as === 'dots' && values.length <= MAX_DOTS) {
 		const size = values.length > 200 ? 4 : 6;
-		return { ...shared, type: 'scatter', mode: 'markers', marker: { color: colour, size, symbol: 'circle' } };
+		return { ...shared, type: 'scatter', mode: 'markers', marker: { color: color, size, symbol: 'circle' } };
 	}
-	if (series.as === 'bars' && values.length <= MOST_BARS) {
-		return { ...shared, type: 'bar', marker: { color: colour, line: { width: 0 } } };
+	if (series.as === 'bars' && values.length <= MAX_BARS) {
+		return { ...shared, type: 'bar', marker: { color: color, line: { width: 0 } } };
 	}
-	const line = { shape: 'hvh', width: 1, color: colour };
-	const fillcolor = translucent(colour, theme.highContrast ? 0.6 : 0.35);
+	const line = { shape: 'hvh', width: 1, color: color };
+	const fillcolor = translucent(color, theme.highContrast ? 0.6 : 0.35);
 	return series.as === 'bars'
 		? { ...shared, type: 'scatter', mode: 'lines', line, fill: 'tozeroy', fillcolor }
 		: { ...shared, type: 'scatter', mode: 'lines', line };
@@ -56,26 +56,26 @@ export interface Point {
 
 export interface MarkOptions {
 	readonly name: string;
-	readonly colour: string;
+	readonly color: string;
 	readonly symbol: 'diamond-open' | 'x-thin';
 	readonly hover: Hover;
 	readonly xaxis?: string;
 	readonly yaxis?: string;
 }
 
-/** Marks of chosen channels in a shape of their own: colour alone must not carry it. None for no points. */
-export function marks(points: readonly Point[], { name, colour, symbol, hover, ...axes }: MarkOptions): Trace[] {
+/** Marks of chosen channels in a shape of their own: color alone must not carry it. None for no points. */
+export function marks(points: readonly Point[], { name, color, symbol, hover, ...axes }: MarkOptions): Trace[] {
 	if (points.length === 0) {
 		return [];
 	}
-	const shown = thin(points, MOST_MARKS);
+	const shown = thin(points, MAX_MARKS);
 	return [
 		{
 			type: 'scatter',
 			mode: 'markers',
 			name,
 			...pointData(shown, hover),
-			marker: { symbol, size: 9, color: colour, line: { width: 2, color: colour } },
+			marker: { symbol, size: 9, color: color, line: { width: 2, color: color } },
 			cliponaxis: false,
 			...axes,
 		},
@@ -160,6 +160,6 @@ export function ring(x: number, y: number, axes: { readonly x: string; readonly 
 	};
 }
 
-export function translucent(colour: string, alpha: number): string {
-	return `rgba(${channelsOf(colour).join(', ')}, ${alpha})`;
+export function translucent(color: string, alpha: number): string {
+	return `rgba(${channelsOf(color).join(', ')}, ${alpha})`;
 }

@@ -64,7 +64,7 @@ export function flaggedChannels(layer: LayerReport): number[] {
 }
 
 /** How much of its bound a layer's largest error uses; above 1 is a mismatch. null before it is known. */
-export function boundUse({ recompute }: LayerReport): number | null {
+export function boundRatio({ recompute }: LayerReport): number | null {
 	const ratios = recompute.perChannel?.boundRatio;
 	if (ratios && ratios.length > 0) {
 		return rangeOf(ratios).max;

@@ -1,8 +1,8 @@
-import type { SortOrder } from '../model/state.js';
 import { type DistinctNames, label, sharedParts } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import { type Column, DataGrid } from '../ui/data-grid.js';
 import { type ElementBuilder, setVisible } from '../ui/dom.js';
+import type { SortOrder } from '../ui/sorting.js';
 
 /** A row of a table of layers: a layer and its position in the report. */
 export interface Row<Layer> {
@@ -121,7 +121,7 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 	}
 
 	/** The layer before (-1) or after (1) another in the table's own order. */
-	neighbour(index: number, direction: -1 | 1): number | null {
+	neighbor(index: number, direction: -1 | 1): number | null {
 		const at = this.#grid.rows.findIndex((row) => row.index === index);
 		return this.#grid.rows[at + direction]?.index ?? null;
 	}

@@ -4,7 +4,7 @@ import { type Figure, PLOTLY_CONFIG, type PlotElement, type Plotly } from '../pl
 import type { Theme } from '../plots/theme.js';
 import { strings } from '../text/strings.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
-import type { ViewContext } from './context.js';
+import type { PageContext } from './context.js';
 
 /** A kind of plot that layers of some report have. */
 export interface PlotDefinition<Layer> {
@@ -19,17 +19,15 @@ export interface PlotDefinition<Layer> {
 	missing(layer: Layer): string;
 }
 
-/** What a panel needs of its page. */
-export interface PlotContext extends Pick<ViewContext, 'document' | 'h' | 'theme'> {
-	readonly actions: Pick<ViewContext['actions'], 'saveImage'>;
-}
-
 /**
  * One plot of the chosen layer. Its height is given before anything is drawn, so nothing jumps; the element stays when
  * the layer changes, which makes a redraw about twice as fast as a new plot.
  */
 export class PlotPanel<Layer extends { readonly name: string }> {
 	readonly element: HTMLElement;
+	readonly #context: PageContext;
+	readonly #plot: PlotDefinition<Layer>;
+	readonly #onChannel: (channel: number) => void;
 	readonly #area: PlotElement;
 	readonly #message: HTMLElement;
 	readonly #notes: HTMLElement;
@@ -45,12 +43,11 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	#resize = 0;
 	readonly #observer: ResizeObserver | null;
 
-	constructor(
-		private readonly context: PlotContext,
-		private readonly plot: PlotDefinition<Layer>,
-		private readonly onChannel: (channel: number) => void,
-	) {
+	constructor(context: PageContext, plot: PlotDefinition<Layer>, onChannel: (channel: number) => void) {
 		const { h } = context;
+		this.#context = context;
+		this.#plot = plot;
+		this.#onChannel = onChannel;
 		const { kind, title, caption } = plot;
 		this.#area = h('div', {
 			class: 'bnl-plot-area',
@@ -80,8 +77,8 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 
 	/** Says what will be drawn, at once and without plotly: the panel has its height before its plot. */
 	prepare(layer: Layer): void {
-		const drawable = this.plot.has(layer);
-		const missing = drawable ? '' : this.plot.missing(layer);
+		const drawable = this.#plot.has(layer);
+		const missing = drawable ? '' : this.#plot.missing(layer);
 		this.#layer = drawable ? layer : null;
 		this.element.dataset.drawn = 'false';
 		setVisible(this.#area, drawable);
@@ -102,13 +99,13 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 			return;
 		}
 		try {
-			const figure = this.plot.build(layer, this.context.theme());
+			const figure = this.#plot.build(layer, this.#context.theme());
 			this.#figure = figure;
 			if (!figure) {
 				return;
 			}
 			this.#ranges = axisRanges(figure.layout);
-			this.#area.setAttribute('aria-label', `${this.plot.title}: ${figure.summary}`);
+			this.#area.setAttribute('aria-label', `${this.#plot.title}: ${figure.summary}`);
 			replaceChildren(this.#notes, figure.notes.join(' '));
 			await plotly.react(this.#area, figure.data, this.#layout(figure), PLOTLY_CONFIG);
 			this.#listen();
@@ -137,7 +134,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 
 	dispose(): void {
 		this.#observer?.disconnect();
-		this.context.document.defaultView?.cancelAnimationFrame(this.#resize);
+		this.#context.document.defaultView?.cancelAnimationFrame(this.#resize);
 		this.#plotly?.purge(this.#area);
 	}
 
@@ -147,11 +144,11 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	}
 
 	#button(text: string, onClick: () => void): HTMLButtonElement {
-		const button = this.context.h(
+		const button = this.#context.h(
 			'button',
 			{
 				class: 'bnl-link',
-				attributes: { type: 'button', 'aria-label': `${text} (${this.plot.title})` },
+				attributes: { type: 'button', 'aria-label': `${text} (${this.#plot.title})` },
 				on: { click: onClick },
 			},
 			text,
@@ -170,7 +167,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		this.#area.on('plotly_click', ({ points }) => {
 			const data = points[0]?.customdata;
 			if (Array.isArray(data) && typeof data[0] === 'number') {
-				this.onChannel(data[0]);
+				this.#onChannel(data[0]);
 			}
 		});
 		this.#area.on('plotly_relayout', (update) => {
@@ -187,7 +184,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	}
 
 	async #saveImage(): Promise<void> {
-		const { saveImage } = this.context.actions;
+		const { saveImage } = this.#context.actions;
 		if (this.#plotly && saveImage) {
 			// What stands behind the comma of a data URL.
 			const image = async (options: Readonly<Record<string, unknown>>) =>
@@ -196,12 +193,12 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 				character.charCodeAt(0),
 			);
 			const svg = decodeURIComponent(await image({ format: 'svg' }));
-			saveImage({ name: `${shorten(this.#layer?.name ?? '', 60)} ${this.plot.kind}`, png, svg });
+			saveImage({ name: `${shorten(this.#layer?.name ?? '', 60)} ${this.#plot.kind}`, png, svg });
 		}
 	}
 
 	#onResize(): void {
-		const view = this.context.document.defaultView;
+		const view = this.#context.document.defaultView;
 		view?.cancelAnimationFrame(this.#resize);
 		this.#resize =
 			view?.requestAnimationFrame(() => {

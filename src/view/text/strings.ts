@@ -108,7 +108,7 @@ export const strings = {
 		title: 'Whole model',
 		show: 'Show overview',
 		hide: 'Hide overview',
-		metricLabel: 'Colour',
+		metricLabel: 'Color',
 		axes: 'Each column is a layer, top to bottom its channels.',
 		low: 'low',
 		high: 'high',
@@ -122,7 +122,7 @@ export const strings = {
 			error: 'Recompute error / bound, log',
 		} satisfies Record<HeatmapMetric, string>,
 		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
-			`Overview of ${count(layers, 'layer', 'layers')} by channel, coloured by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
+			`Overview of ${count(layers, 'layer', 'layers')} by channel, colored by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
 		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
 		noData: 'Nothing to show for this choice yet.',
 		noValue: (layer: string) => `${layer} · no values`,
@@ -189,7 +189,7 @@ export const strings = {
 		notExamined: 'Nothing is known to stand out: without parameters there was little to examine.',
 		more: (n: number) => `and ${formatInteger(n)} more`,
 		channels: 'Channels: ',
-		axes: 'What it normalises over',
+		axes: 'What it normalizes over',
 		fold: 'Folding',
 		plots: 'Per channel',
 		table: 'Channel values',
@@ -306,7 +306,7 @@ export const strings = {
 	},
 	axes: {
 		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
-			`Normalises over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
+			`Normalizes over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
 		perChannel:
 			'This is method 3, the convolutional batch normalization of the paper: all positions of a feature map share gamma, beta, mean and variance.',
 		perActivation: 'This is method 2 (spatial=0): every position of every channel has a mean and variance of its own.',

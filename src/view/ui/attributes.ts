@@ -26,7 +26,7 @@
  * | detail | the chosen layer | data-layer |
  * | finding | a finding in words | data-code, data-severity |
  * | channel-chip | button that chooses a channel | data-channel; aria-pressed: it is chosen |
- * | axes | over which axes the layer normalises | data-method = 2 or 3 |
+ * | axes | over which axes the layer normalizes | data-method = 2 or 3 |
  * | fold | fold state in words | |
  * | plot | one figure | data-plot = one of PLOT_KINDS, data-drawn = "true" once plotly finished |
  * | channel-table, channel-row | the numbers behind the plots | row: data-channel |

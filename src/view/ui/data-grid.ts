@@ -1,9 +1,8 @@
-import type { SortOrder } from '../model/state.js';
 import type { Handle } from './attributes.js';
 import { type ElementBuilder, replaceChildren } from './dom.js';
 import { sortIcon } from './icons.js';
 import { RowWindow } from './row-window.js';
-import { type SortValue, sortRows } from './sorting.js';
+import { type SortOrder, type SortValue, sortRows } from './sorting.js';
 
 /** A column; `priority` 1 is always shown, higher ones give way when the table is narrow (page.css). */
 export interface Column<Row> {

@@ -1,3 +1,10 @@
+/** Order of a table's rows. */
+export interface SortOrder {
+	/** Column id. */
+	readonly by: string;
+	readonly descending: boolean;
+}
+
 /** Numbers ascending, then the rest: NaN and missing values stay at the end whichever way a column is sorted. */
 export type SortValue = number | string | null;
 

@@ -11,7 +11,7 @@ import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 
 /** Least half height of the axis: rounding at 1e-7 must not fill the plot and look like something. */
-const LEAST_DEVIATION = 1e-5;
+const MIN_DEVIATION = 1e-5;
 /** Beyond these the axis would hide every other channel; such channels are marked at its end. */
 const FARTHEST = [-10, 10] as const;
 
@@ -35,13 +35,13 @@ export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null
 	};
 	const bad = channelsWhere(ratios, (value) => !Number.isFinite(value));
 	const wrong = wrongChannels(layer).filter((channel) => Number.isFinite(ratios[channel]));
-	const series = { name: strings.plots.rho, values: ratios, colour: theme.first, as: 'dots', hover } as const;
+	const series = { name: strings.plots.rho, values: ratios, color: theme.first, as: 'dots', hover } as const;
 	const { min, max } = rangeOf(ratios);
 	return {
 		data: [
 			channelTrace(series, theme, (value) => value >= range[0] && value <= range[1]),
-			...marks(wrong.map(place), { name: strings.plots.wrong, colour: theme.error, symbol: 'diamond-open', hover }),
-			...marks(bad.map(place), { name: shared.plots.notFinite, colour: theme.error, symbol: 'x-thin', hover }),
+			...marks(wrong.map(place), { name: strings.plots.wrong, color: theme.error, symbol: 'diamond-open', hover }),
+			...marks(bad.map(place), { name: shared.plots.notFinite, color: theme.error, symbol: 'x-thin', hover }),
 		],
 		layout: baseLayout(theme, {
 			xaxis: channelAxis(theme, channelCount(layer), shared.plots.axisOf.channel),
@@ -64,8 +64,8 @@ export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null
 /** Always with 1 in it, and never finer than what matters. */
 function ratioRange(ratios: Float64Array): readonly [number, number] {
 	const { min, max } = rangeOf(ratios);
-	const low = Math.max(FARTHEST[0], Math.min(Number.isNaN(min) ? 1 : min, 1 - LEAST_DEVIATION));
-	const high = Math.min(FARTHEST[1], Math.max(Number.isNaN(max) ? 1 : max, 1 + LEAST_DEVIATION));
+	const low = Math.max(FARTHEST[0], Math.min(Number.isNaN(min) ? 1 : min, 1 - MIN_DEVIATION));
+	const high = Math.min(FARTHEST[1], Math.max(Number.isNaN(max) ? 1 : max, 1 + MIN_DEVIATION));
 	const air = (high - low) * 0.08;
 	return [low - air, high + air];
 }

@@ -66,8 +66,8 @@ function gammaBeta(layer: LayerReport, theme: Theme): Figure | null {
 		stackedFigure(
 			layer,
 			[
-				{ title: strings.plots.gamma, values: layer.parameters.gamma, colour: theme.first },
-				{ title: strings.plots.beta, values: layer.parameters.beta, colour: theme.second },
+				{ title: strings.plots.gamma, values: layer.parameters.gamma, color: theme.first },
+				{ title: strings.plots.beta, values: layer.parameters.beta, color: theme.second },
 			],
 			theme,
 		)
@@ -80,8 +80,8 @@ function affine(layer: LayerReport, theme: Theme): Figure | null {
 		stackedFigure(
 			layer,
 			[
-				{ title: strings.plots.scale, values: layer.affine.scale, colour: theme.first },
-				{ title: strings.plots.shift, values: layer.affine.shift, colour: theme.second },
+				{ title: strings.plots.scale, values: layer.affine.scale, color: theme.first },
+				{ title: strings.plots.shift, values: layer.affine.shift, color: theme.second },
 			],
 			theme,
 		)
@@ -94,11 +94,11 @@ function statistics(layer: LayerReport, theme: Theme): Figure | null {
 		stackedFigure(
 			layer,
 			[
-				{ title: strings.plots.mean, values: layer.parameters.mean, colour: theme.first },
+				{ title: strings.plots.mean, values: layer.parameters.mean, color: theme.first },
 				{
 					title: strings.plots.variance,
 					values: layer.parameters.variance,
-					colour: theme.second,
+					color: theme.second,
 					log: true,
 					...(layer.epsilon > 0 ? { line: layer.epsilon } : {}),
 				},
@@ -117,8 +117,8 @@ function drift(layer: LayerReport, theme: Theme): Figure | null {
 		stackedFigure(
 			layer,
 			[
-				{ title: strings.plots.driftMean, values: values.shift, colour: theme.first, band: chance.shift },
-				{ title: strings.plots.driftVariance, values: values.spread, colour: theme.second, band: chance.spread },
+				{ title: strings.plots.driftMean, values: values.shift, color: theme.first, band: chance.shift },
+				{ title: strings.plots.driftVariance, values: values.spread, color: theme.second, band: chance.spread },
 			],
 			theme,
 		)

@@ -2,18 +2,19 @@ import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerReport } from '../../../core/report/types.js';
 import { formatNumber } from '../../../core/text/numbers.js';
 import { type Axis, axis, baseLayout, channelAxis, logAxis } from '../../plots/base.js';
+import type { Hover } from '../../plots/hover.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
 import { flaggedChannels, layerFacts } from '../../shared/layer-facts.js';
 import { strings } from '../../text/strings.js';
-import { channelHover, type Hover } from './hover.js';
+import { channelHover } from './hover.js';
 
 /** One panel: a value a channel, drawn from the shared axis of channels. */
 export interface Panel {
 	readonly title: string;
 	readonly values: ArrayLike<number>;
-	readonly colour: string;
+	readonly color: string;
 	/** Logarithmic: zero and negative values cannot be drawn and are marked instead. */
 	readonly log?: boolean;
 	/** Where to draw a dashed line across, for example at epsilon; positive in a logarithmic panel. */
@@ -72,14 +73,14 @@ interface DrawnPanel {
 }
 
 function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: PanelContext): DrawnPanel {
-	const { title, values, colour, log = false } = panel;
+	const { title, values, color, log = false } = panel;
 	const drawable = (value: number): boolean => Number.isFinite(value) && (!log || value > 0);
 	const range = valueRange(panel, drawable);
 	const floor = log ? 10 ** range[0] : 0;
 	const bad = channelsWhere(values, (value) => !drawable(value));
 	const shown = flagged.filter((channel) => drawable(values[channel] ?? Number.NaN));
-	const flag = { name: strings.plots.flagged, colour: theme.flag, symbol: 'diamond-open', hover, yaxis } as const;
-	const cross = { name: strings.plots.notFinite, colour: theme.error, symbol: 'x-thin', hover, yaxis } as const;
+	const flag = { name: strings.plots.flagged, color: theme.flag, symbol: 'diamond-open', hover, yaxis } as const;
+	const cross = { name: strings.plots.notFinite, color: theme.error, symbol: 'x-thin', hover, yaxis } as const;
 	return {
 		axis: axis(theme, {
 			title: { text: title, standoff: 4 },
@@ -88,7 +89,7 @@ function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: Panel
 			fixedrange: true,
 		}),
 		traces: [
-			channelTrace({ name: title, values, colour, as: log ? 'dots' : 'bars', hover, yaxis }, theme, drawable),
+			channelTrace({ name: title, values, color, as: log ? 'dots' : 'bars', hover, yaxis }, theme, drawable),
 			...marks(
 				shown.map((channel) => ({ channel, x: channel, y: values[channel] ?? floor })),
 				flag,

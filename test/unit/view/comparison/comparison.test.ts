@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CAUSE_CODES } from '../../../../src/core/report/causes.js';
-import { comparedSeries } from '../../../../src/view/comparison/channel-table.js';
+import { comparedSeries } from '../../../../src/view/comparison/channel-columns.js';
 import { adviceOn } from '../../../../src/view/comparison/detail.js';
 import {
-	boundUse,
+	boundRatio,
 	channelCount,
 	comparisonTone,
 	firstWrong,
@@ -20,12 +20,12 @@ test('a channel is wrong beyond its own bound, and where its error is not a numb
 	assert.deepEqual(wrongChannels(layer), [1, 3]);
 	const { boundRatio: _, ...perChannel } = layer.perChannel;
 	assert.deepEqual(wrongChannels({ ...layer, perChannel }), [1, 3], 'by error and bound alone');
-	assert.ok((boundUse(layer) ?? 0) > 1 || Number.isNaN(boundUse(layer)));
+	assert.ok((boundRatio(layer) ?? 0) > 1 || Number.isNaN(boundRatio(layer)));
 });
 
 test('a layer with nothing to compare has no channels, no series, and no use of its bound', () => {
 	const layer = emptyLayer({ name: 'a', status: 'unmatched' });
-	assert.deepEqual([channelCount(layer), wrongChannels(layer), boundUse(layer)], [0, [], null]);
+	assert.deepEqual([channelCount(layer), wrongChannels(layer), boundRatio(layer)], [0, [], null]);
 	assert.equal(comparedSeries(layer).size, 0);
 	assert.equal(relativeRatios(layer).length, 0);
 });

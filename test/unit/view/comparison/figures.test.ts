@@ -6,10 +6,10 @@ import type { Theme } from '../../../../src/view/plots/theme.js';
 import { COMPARISON_PLOTS, type ComparisonPlot } from '../../../../src/view/ui/attributes.js';
 import { comparedLayer, emptyLayer, wrongEpsilon } from '../../support/sample-comparison.js';
 
-const colour = 'rgb(1, 2, 3)';
+const color = 'rgb(1, 2, 3)';
 const theme: Theme = {
-	...{ foreground: colour, muted: colour, background: colour, grid: colour, first: colour, second: colour },
-	...{ flag: colour, error: 'rgb(255, 0, 0)', hoverBackground: colour, hoverForeground: colour, hoverBorder: colour },
+	...{ foreground: color, muted: color, background: color, grid: color, first: color, second: color },
+	...{ flag: color, error: 'rgb(255, 0, 0)', hoverBackground: color, hoverForeground: color, hoverBorder: color },
 	...{ font: 'sans-serif', fontSize: 11, highContrast: false, dark: true },
 };
 

@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import { explainAxes } from '../../../../src/view/model/axes.js';
 import { sampleLayer } from '../../support/sample-report.js';
 
-describe('over which axes a layer normalises', () => {
+describe('over which axes a layer normalizes', () => {
 	it('per channel: N and the spatial axes, with the effective batch of the run', () => {
 		const explained = explainAxes(sampleLayer({ inputShape: [1, 32, 112, 112] }));
 		assert.equal(explained.method, 3);
 		assert.match(
 			explained.sentence,
-			/^Normalises over \(N, H, W\): one statistic per channel, each over m' = 1 × 112 × 112 =\s12,544 values\./,
+			/^Normalizes over \(N, H, W\): one statistic per channel, each over m' = 1 × 112 × 112 =\s12,544 values\./,
 		);
 		assert.deepEqual(
 			explained.methods.map(({ over, count, statistics }) => [over.join(), count, statistics]),

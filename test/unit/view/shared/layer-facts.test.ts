@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Finding, LayerReport } from '../../../../src/core/report/types.js';
 import { filterLayers } from '../../../../src/view/model/layer-columns.js';
-import { boundUse, flaggedChannels, layerFacts, reportTone } from '../../../../src/view/shared/layer-facts.js';
+import { boundRatio, flaggedChannels, layerFacts, reportTone } from '../../../../src/view/shared/layer-facts.js';
 import { sampleLayer, sampleReport } from '../../support/sample-report.js';
 
 const finding = (severity: Finding['severity'], channels: readonly number[]): Finding => ({
@@ -31,10 +31,10 @@ describe('the facts of a layer', () => {
 		assert.deepEqual(flaggedChannels(sampleLayer({ findings: [finding('info', [0]), finding('warning', [1])] })), [1]));
 
 	it('know how much of its bound an error uses', () => {
-		assert.equal(boundUse(sampleLayer()), 0.03);
-		assert.equal(boundUse(sampleLayer({ recompute: { status: 'match', maxAbs: 1, bound: 4 } })), 0.25);
-		assert.equal(boundUse(sampleLayer({ recompute: { status: 'match', maxAbs: 0, bound: 0 } })), 0);
-		assert.equal(boundUse(sampleLayer({ recompute: { status: 'pending' } })), null);
+		assert.equal(boundRatio(sampleLayer()), 0.03);
+		assert.equal(boundRatio(sampleLayer({ recompute: { status: 'match', maxAbs: 1, bound: 4 } })), 0.25);
+		assert.equal(boundRatio(sampleLayer({ recompute: { status: 'match', maxAbs: 0, bound: 0 } })), 0);
+		assert.equal(boundRatio(sampleLayer({ recompute: { status: 'pending' } })), null);
 	});
 });
 

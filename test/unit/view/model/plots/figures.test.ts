@@ -5,7 +5,7 @@ import type { LayerReport } from '../../../../../src/core/report/types.js';
 import { buildFigure, hasFigure } from '../../../../../src/view/model/plots/figures.js';
 import type { Figure, Trace } from '../../../../../src/view/plots/plotly.js';
 import type { Theme } from '../../../../../src/view/plots/theme.js';
-import { MOST_POINTS } from '../../../../../src/view/plots/traces.js';
+import { MAX_POINTS } from '../../../../../src/view/plots/traces.js';
 import { PLOT_KINDS, type PlotKind } from '../../../../../src/view/ui/attributes.js';
 import { sampleLayer } from '../../../support/sample-report.js';
 
@@ -68,7 +68,7 @@ describe('every figure', () => {
 		}
 	});
 
-	it('resolves every colour: no variable reaches plotly', () => {
+	it('resolves every color: no variable reaches plotly', () => {
 		for (const kind of PLOT_KINDS) {
 			assert.doesNotMatch(JSON.stringify(figure(kind, sampleLayer()).layout), /var\(|color-mix/);
 		}
@@ -100,7 +100,7 @@ describe('every figure', () => {
 			const elements = data
 				.filter((trace) => trace.type === 'bar' || trace.mode === 'markers')
 				.reduce((sum, { x }) => sum + x.length, 0);
-			assert.ok(elements <= 2 * MOST_POINTS, `${kind} draws ${elements} elements`);
+			assert.ok(elements <= 2 * MAX_POINTS, `${kind} draws ${elements} elements`);
 		}
 	});
 
