@@ -1,37 +1,40 @@
 import type { HostToNotebook, NotebookToHost } from '../protocol/host-notebook.js';
-import { strings } from '../view/index.js';
+import { strings } from './strings.js';
 
 interface Waiting {
 	resolve(report: unknown): void;
 	reject(error: Error): void;
 }
 
-/** Asks the extension to inspect models. Every request ends: with a report, a failure, or because it is not wanted any more. */
+/** Asks the extension to inspect models. Every request ends with a report, a failure or its cancellation. */
 export class HostLink {
 	readonly #waiting = new Map<string, Waiting>();
 	#next = 0;
-	/** Ids of two frames of one editor must differ. */
+	/** Makes the ids of two frames of one editor differ. */
 	readonly #prefix = Math.random().toString(36).slice(2);
 
-	constructor(private readonly context: RendererContext) {
+	readonly #context: RendererContext;
+
+	constructor(context: RendererContext) {
+		this.#context = context;
 		context.onDidReceiveMessage?.((message) => this.#receive(message));
 	}
 
 	/** @returns the report as plain JSON, unchecked. */
 	inspect(path: string, signal: AbortSignal | undefined): Promise<unknown> {
-		const { postMessage } = this.context;
+		const { postMessage } = this.#context;
 		if (!postMessage) {
-			return Promise.reject(new Error(strings.notebook.noHost(path)));
+			return Promise.reject(new Error(strings.noHost(path)));
 		}
 		const id = `${this.#prefix}-${this.#next++}`;
 		return new Promise((resolve, reject) => {
 			this.#waiting.set(id, { resolve, reject });
-			signal?.addEventListener('abort', () => this.#settle(id)?.reject(new Error(strings.notebook.aborted)));
+			signal?.addEventListener('abort', () => this.#settle(id)?.reject(new Error(strings.aborted)));
 			postMessage({ type: 'inspect', id, path } satisfies NotebookToHost);
 		});
 	}
 
-	/** Messages for other renderers' frames of the same extension arrive here, too: ids that are not ours are ignored. */
+	/** Handles an answer; ignores answers to other frames of this renderer, which arrive here too. */
 	#receive(value: unknown): void {
 		if (!isAnswer(value)) {
 			return;

@@ -10,5 +10,4 @@ export { bringOwnPlotlyStyles } from './plots/own-styles.js';
 export type { Plotly } from './plots/plotly.js';
 export type { PlotImage } from './shared/context.js';
 export type { Progress } from './shared/page-header.js';
-export { strings } from './text/strings.js';
 export { type Handle, PLOT_KINDS, type PlotKind } from './ui/attributes.js';

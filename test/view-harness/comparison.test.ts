@@ -133,7 +133,7 @@ describe('the page of a comparison', () => {
 
 	it('names the first wrong channels and counts the rest', async () => {
 		await withState('everyStatus', {}, async ({ page }) => {
-			assert.match(await page.locator(bnl('detail')).innerText(), /Channels that are not right:\s*2\n9\n/);
+			assert.match(await page.locator(bnl('detail')).innerText(), /Wrong channels:\s*2\n9\n/);
 		});
 		const everyChannel = { unexplained: Array.from({ length: 48 }, (_, channel) => channel) };
 		const foreign = comparedLayer(
@@ -143,7 +143,7 @@ describe('the page of a comparison', () => {
 		await withPage(harness, { width: 1200, view: 'comparison' }, async (opened) => {
 			await opened.send({ type: 'comparison', comparison: sampleComparison([foreign]) });
 			await drawn(opened);
-			assert.doesNotMatch(await opened.page.locator(bnl('detail')).innerText(), /not right|ULP/);
+			assert.doesNotMatch(await opened.page.locator(bnl('detail')).innerText(), /Wrong channels|ULP/);
 		});
 	});
 

@@ -46,7 +46,7 @@ describe('the run options', () => {
 			const run = async () => (await page.locator(bnl('run')).textContent()) ?? '';
 			assert.doesNotMatch(await run(), /guessed/);
 			await send({ type: 'form', form: FORM });
-			assert.match(await run(), /leaves sizes open \(width, mask:1, mask:2\), which were guessed/);
+			assert.match(await run(), /leaves sizes open \(width, mask:1, mask:2\); they were guessed/);
 			const dimensions = FORM.dimensions.map((name) => ({ name, size: 8 }));
 			await send({ type: 'form', form: { ...FORM, choices: { dimensions } } });
 			assert.doesNotMatch(await run(), /guessed/);

@@ -117,8 +117,8 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 			icon(h, ...STATUS_ICONS[status]),
 			h('span', {}, ...phrases(h, fullLabel(evidence))),
 		);
-		const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.verdictSentence.ulp(maxUlp);
-		const allowed = bound === null ? shared.verdictSentence.noBound : formatNumber(bound, 3);
+		const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.detail.ulp(maxUlp);
+		const allowed = bound === null ? shared.detail.noBound : formatNumber(bound, 3);
 		const numbers = maxAbs === null ? '' : strings.detail.numbers(formatNumber(maxAbs, 3), ulp, allowed);
 		replaceChildren(this.#numbers, ...phrases(h, numbers));
 		setVisible(this.#numbers, numbers !== '');

@@ -1,10 +1,9 @@
 import type { ComparisonStatus } from '../../core/report/comparison.js';
 import { formatInteger } from '../../core/text/numbers.js';
+import { count } from '../text/strings.js';
 import type { ComparisonPlot } from '../ui/attributes.js';
 
-/** Every word of the comparison page, in one place, so that it can be translated. */
-const count = (n: number, one: string, many: string): string => `${formatInteger(n)} ${n === 1 ? one : many}`;
-
+/** Words of the comparison page. Functions put numbers into sentences. */
 export const strings = {
 	page: { comparing: 'Comparing the models…' },
 	header: {
@@ -31,9 +30,9 @@ export const strings = {
 		columns: {
 			index: ['#', 'Position in graph order of the original'],
 			name: ['Layer', 'Name of the BatchNormalization node in the original'],
-			into: ['Folded into', 'Operator of the deployed model that took the layer in, or feeds it'],
+			into: ['Folded into', 'Operator of the deployed model that the layer was folded into, or that feeds it'],
 			channels: ['Channels', 'Number of channels that were compared'],
-			status: ['Status', 'Did the parameters arrive?'],
+			status: ['Status', 'Does the deployed model contain the layer’s parameters?'],
 			cause: ['Cause', 'What explains the numbers best'],
 			confidence: ['Confidence', 'How well the cause explains them, compared with all others'],
 			error: ['Error / bound', 'Largest error in weights and bias, and the largest that rounding allows'],
@@ -43,11 +42,10 @@ export const strings = {
 	},
 	confidence: (value: number) => `${Math.floor(value * 100)} %`,
 	detail: {
-		evidence: 'Evidence',
 		advice: 'What to do',
-		nothing: 'Nothing: this layer arrived as it should.',
+		nothing: 'Nothing: this layer was folded correctly.',
 		unmatched:
-			'If parts of the network were removed on purpose, nothing. Otherwise compare with the model that this one was made from.',
+			'Nothing if parts of the network were removed on purpose. Otherwise compare with the model that this one was made from.',
 		kept: 'Nothing: the layer is still there with the same parameters. A fold would save its cost at inference.',
 		also: 'Also possible: ',
 		causeWithConfidence: (cause: string, confidence: string) => `${cause} (${confidence})`,
@@ -60,10 +58,9 @@ export const strings = {
 		confidence: (confidence: string) => `confidence ${confidence}`,
 		numbers: (error: string, ulp: string, bound: string) => `Largest error ${error}${ulp}; rounding allows ${bound}.`,
 		unexplained: 'Channels that the cause does not explain: ',
-		wrong: 'Channels that are not right: ',
-		notIdentifiable: 'Channels of which nothing can be told: ',
+		wrong: 'Wrong channels: ',
+		notIdentifiable: 'Channels that cannot be judged: ',
 		plots: 'Channel by channel',
-		table: 'Channel values',
 	},
 	channel: {
 		onlyWrong: 'Only wrong channels',
@@ -99,7 +96,6 @@ export const strings = {
 		} satisfies Record<ComparisonPlot, string>,
 		missing: 'Nothing was compared channel by channel.',
 		wrong: 'wrong',
-		weights: 'weights: factor',
 		weightsExpected: 'expected factor s',
 		weightsFound: 'found factor',
 		biasExpected: 'expected bias',
@@ -107,8 +103,6 @@ export const strings = {
 		rho: 'found / s',
 		residual: 'residual',
 		biasError: '|bias error|',
-		bound: 'bound',
-		boundRatio: 'error / bound',
 		expectedSummary: (channels: number, wrong: number) =>
 			`factor and bias found against expected in ${count(channels, 'channel', 'channels')}, ${formatInteger(wrong)} of them wrong`,
 		ratioSummary: (range: string, wrong: number) =>

@@ -1,8 +1,8 @@
 import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
-import { strings } from '../text/strings.js';
 import { type ElementBuilder, svgElement } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import type { MethodCard } from './normalization.js';
+import { strings } from './strings.js';
 
 type BatchMethod = Exclude<NormalizationMethod, 'running'>;
 type Point = readonly [number, number];

@@ -1,7 +1,7 @@
 import { product } from '../../core/numbers/arrays.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatInteger } from '../../core/text/numbers.js';
-import { strings } from '../text/strings.js';
+import { strings } from './strings.js';
 
 /**
  * Over which axes a layer's statistics are taken, in words and numbers. The methods are the three conceivable ways for a

@@ -2,8 +2,8 @@ import type { LayerReport } from '../../core/report/types.js';
 import type { ChannelTableOptions } from '../shared/channel-table.js';
 import { channelName, layerFacts } from '../shared/layer-facts.js';
 import { badges } from '../text/finding-words.js';
-import { strings } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
+import { strings } from './strings.js';
 
 /** The channel table of a layer of a model. */
 export const CHANNEL_TABLE: ChannelTableOptions<LayerReport> = {

@@ -7,7 +7,7 @@ import { ChannelViews } from '../shared/channel-views.js';
 import { DetailHead } from '../shared/detail-head.js';
 import { type DetailEvents, type LayerDetailPane, type LayerPlace, section } from '../shared/layer-detail.js';
 import { fullLabel, label } from '../text/names.js';
-import { strings } from '../text/strings.js';
+import { strings as shared } from '../text/strings.js';
 import { PLOT_KINDS } from '../ui/attributes.js';
 import { type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { methodIcon, verdictIcon } from '../ui/icons.js';
@@ -20,6 +20,7 @@ import { findingsList } from './findings.js';
 import { methodCards, normalizationSentence } from './normalization.js';
 import { plotDefinition } from './plots/figures.js';
 import type { ViewState } from './state.js';
+import { strings } from './strings.js';
 
 /** The open layer: verdict, findings, axes, folding, plots and the table of the same numbers. */
 export class LayerDetail implements LayerDetailPane<LayerReport, ViewState> {
@@ -54,13 +55,13 @@ export class LayerDetail implements LayerDetailPane<LayerReport, ViewState> {
 			section(h, strings.detail.findings, this.#findings, this.#fold),
 			section(h, strings.detail.axes, this.#axes),
 			section(h, strings.detail.plots, this.#noParameters, readout, plots),
-			section(h, strings.detail.table, table),
+			section(h, shared.detail.table, table),
 		);
 	}
 
 	show(layer: LayerReport, place: LayerPlace, state: ViewState): void {
 		this.element.dataset.layer = String(place.index);
-		this.element.setAttribute('aria-label', strings.detail.label(label(layer.name)));
+		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
 		this.#head.show(layer.name, factsOf(layer), place);
 		this.#showVerdict(layer);
 		replaceChildren(this.#findings, ...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel)));
@@ -149,10 +150,7 @@ function verdictSentence({ recompute, findings }: LayerReport): string {
 	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
 	const numbers = strings.verdictSentence[
 		stepByStep ? 'unoptimized' : status === 'match' && bitExact ? 'bitExact' : status
-	](
-		formatNumber(maxAbs ?? Number.NaN, 3),
-		bound === undefined ? strings.verdictSentence.noBound : formatNumber(bound, 3),
-	);
+	](formatNumber(maxAbs ?? Number.NaN, 3), bound === undefined ? shared.detail.noBound : formatNumber(bound, 3));
 	return reason ? `${numbers} ${fullLabel(reason)}` : numbers;
 }
 

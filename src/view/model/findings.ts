@@ -3,10 +3,10 @@ import { severityRank } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
 import { fullLabel } from '../text/names.js';
-import { strings } from '../text/strings.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
+import { strings } from './strings.js';
 
 /** Channels named one by one; the channel table's filter shows the rest. */
 const MAX_CHIPS = 12;

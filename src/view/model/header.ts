@@ -7,11 +7,12 @@ import { formatMilliseconds } from '../../core/text/numbers.js';
 import { reportTone } from '../shared/layer-facts.js';
 import { button, type Progress, ProgressBar, TitleAndAnswer } from '../shared/page-header.js';
 import { fullLabel, label } from '../text/names.js';
-import { strings } from '../text/strings.js';
+import { strings as shared } from '../text/strings.js';
 import { append, type Child, replaceChildren, setVisible } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import type { ViewContext } from './context.js';
 import { RunForm } from './run-form.js';
+import { strings } from './strings.js';
 
 /** Top of the page: the model, the answer in one sentence, the run with its progress, and the form of run options. */
 export class Header {
@@ -54,7 +55,7 @@ export class Header {
 			actions.run && this.#options,
 			actions.manageTrust && this.#trust,
 			actions.compare && this.#compare,
-			actions.showLog && button(h, strings.run.showLog, 'show-log', () => actions.showLog?.()),
+			actions.showLog && button(h, shared.run.showLog, 'show-log', () => actions.showLog?.()),
 		);
 		this.element = h(
 			'header',
@@ -125,13 +126,13 @@ export class Header {
 
 	#updateModel(model: ModelSummary): void {
 		// Parameters from a notebook belong to no file.
-		const title = model.path ? label(baseName(model.path)) : strings.model.noFile;
+		const title = model.path ? label(baseName(model.path)) : shared.model.noFile;
 		const facts = [
-			strings.model.size(model.bytes),
+			shared.model.size(model.bytes),
 			strings.model.opset(model.opset),
 			strings.model.ir(model.irVersion),
-			label(model.producer) || strings.model.unknownProducer,
-			strings.model.nodes(model.nodes),
+			label(model.producer) || shared.model.unknownProducer,
+			shared.model.nodes(model.nodes),
 		];
 		this.#top.showTitle(title, model.path, model.path ? facts : []);
 	}

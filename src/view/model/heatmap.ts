@@ -3,7 +3,6 @@ import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import type { Theme } from '../plots/theme.js';
 import { label, sharedParts, withoutShared } from '../text/names.js';
-import { strings } from '../text/strings.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
 import {
@@ -15,6 +14,7 @@ import {
 	valueAt,
 } from './heatmap-data.js';
 import { colorScale, legendBar, paintHeatmap } from './heatmap-paint.js';
+import { strings } from './strings.js';
 
 /** Rows of the picture; more could not be told apart at its height. */
 const ROWS = 128;

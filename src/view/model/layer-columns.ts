@@ -8,10 +8,11 @@ import { boundRatio, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { badges } from '../text/finding-words.js';
 import { type DistinctNames, fullLabel, label } from '../text/names.js';
-import { strings } from '../text/strings.js';
+import { strings as shared } from '../text/strings.js';
 import type { Column } from '../ui/data-grid.js';
 import { append, type ElementBuilder } from '../ui/dom.js';
 import { severityIcon, verdictIcon } from '../ui/icons.js';
+import { strings } from './strings.js';
 
 export type LayerRow = Row<LayerReport>;
 
@@ -101,7 +102,7 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 			const { min, max, nonFinite } = found;
 			if (nonFinite > 0) {
 				cell.textContent = strings.notFinite(nonFinite);
-				cell.title = Number.isNaN(min) ? '' : strings.range(formatNumber(min), formatNumber(max));
+				cell.title = Number.isNaN(min) ? '' : shared.range(formatNumber(min), formatNumber(max));
 				return;
 			}
 			// Two columns of their own, so that the smallest and the largest values line up down the table.

@@ -1,7 +1,7 @@
 import type { LayerReport, Normalization, NormalizationMethod } from '../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
-import { strings } from '../text/strings.js';
 import type { AxesExplanation } from './axes.js';
+import { strings } from './strings.js';
 
 /** One way to normalise, as the page explains it. */
 export interface MethodCard {

@@ -1,8 +1,8 @@
 import type { LayerReport } from '../../core/report/types.js';
-import { strings } from '../text/strings.js';
 import { setVisible } from '../ui/dom.js';
 import { Heatmap, type HeatmapOptions } from './heatmap.js';
 import type { HeatmapMetric } from './heatmap-data.js';
+import { strings } from './strings.js';
 
 export interface OverviewOptions extends Omit<HeatmapOptions, 'onHide'> {
 	onToggle(shown: boolean): void;

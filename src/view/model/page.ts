@@ -6,7 +6,7 @@ import { LayersPanel } from '../shared/layers-panel.js';
 import type { Progress } from '../shared/page-header.js';
 import { type PageOptions, PageShell } from '../shared/page-shell.js';
 import { StoredState } from '../shared/stored-state.js';
-import { strings } from '../text/strings.js';
+import { strings as shared } from '../text/strings.js';
 import { setVisible } from '../ui/dom.js';
 import type { ViewActions } from './context.js';
 import { LayerDetail } from './detail.js';
@@ -16,6 +16,7 @@ import { Milestones } from './milestones.js';
 import { Overview } from './overview.js';
 import { ReportNotes } from './report-notes.js';
 import { INITIAL_STATE, parseViewState, type ViewState } from './state.js';
+import { strings } from './strings.js';
 
 export type ViewOptions = PageOptions<ViewActions>;
 
@@ -119,7 +120,7 @@ export class View {
 
 	/** Shows an error of the page itself above the content. */
 	showError(error: unknown): void {
-		this.#shell.banner = strings.failure.unexpected(messageOf(error));
+		this.#shell.banner = shared.failure.unexpected(messageOf(error));
 	}
 
 	clearFailure(): void {

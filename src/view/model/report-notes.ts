@@ -1,7 +1,7 @@
 import type { Report } from '../../core/report/types.js';
-import { strings } from '../text/strings.js';
 import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { findingItem } from './findings.js';
+import { strings } from './strings.js';
 
 /** Findings about the model as a whole, and the sentences in place of the table when it has no layers. */
 export class ReportNotes {

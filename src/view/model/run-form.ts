@@ -11,9 +11,9 @@ import {
 } from '../../core/report/run-choices.js';
 import { baseName } from '../../core/text/names.js';
 import { fullLabel, label } from '../text/names.js';
-import { strings } from '../text/strings.js';
 import { type Child, replaceChildren, setVisible } from '../ui/dom.js';
 import type { ViewContext } from './context.js';
+import { strings } from './strings.js';
 
 /** The choice of a normalization that is not a preset; no preset is called so. */
 const FREE = 'free';

@@ -1,351 +1,66 @@
-import type { Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
-import type { Severity } from '../../core/report/severity.js';
-import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
+import type { LayerReport } from '../../core/report/types.js';
 import { formatBytes, formatInteger, formatNumber } from '../../core/text/numbers.js';
-import type { HeatmapMetric } from '../model/heatmap-data.js';
-import type { PlotKind } from '../ui/attributes.js';
 
-/** Every word of the view, in one place, so that it can be translated. Functions where numbers go into a sentence. */
-const count = (n: number, one: string, many: string): string => `${formatInteger(n)} ${n === 1 ? one : many}`;
+/** Returns a number with its noun: "1 layer", "1,234 layers". */
+export function count(n: number, one: string, many: string): string {
+	return `${formatInteger(n)} ${n === 1 ? one : many}`;
+}
 
+/**
+ * Words that several pages use; the words of one page are in its own strings.ts. Functions put numbers into sentences.
+ * Findings, causes and stages of a run have their words in core/report.
+ */
 export const strings = {
-	page: { label: 'BatchNorm Lens', opening: 'Reading the model…' },
 	model: {
 		size: (bytes: number) => formatBytes(bytes),
-		opset: (opset: number) => `opset ${opset}`,
-		ir: (version: number) => `IR ${version}`,
 		nodes: (nodes: number) => count(nodes, 'node', 'nodes'),
-		layers: (layers: number) => count(layers, 'BatchNorm layer', 'BatchNorm layers'),
 		unknownProducer: 'producer not stated',
 		noFile: 'Layer parameters',
 	},
 	run: {
-		pending: 'Recomputing every layer…',
-		skipped: (reason: string | undefined) => `Not run: ${reason ?? 'structure only.'}`,
-		failed: (reason: string | undefined) => `The run failed: ${reason ?? 'no reason was given.'}`,
-		failedStays: 'Parameters and health come from the file itself and stay valid.',
-		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
-		/** What took how long, in this order; by the report's names. */
-		times: {
-			open: (time: string) => `opening ${time}`,
-			create: (time: string) => `loading ${time}`,
-			run: (time: string) => `running ${time}`,
-			verify: (time: string) => `recomputing ${time}`,
-			judge: (time: string) => `telling methods apart ${time}`,
-			compare: (time: string) => `comparing with optimizations ${time}`,
-		} as Readonly<Record<string, (time: string) => string>>,
-		input: (name: string, shape: readonly number[], dtype: string, from: string) =>
-			`${name} ${dtype} [${shape.join(', ')}], ${from}`,
-		inputs: (inputs: readonly string[]) => `Input: ${inputs.join('; ')}.`,
-		guessed: (dimensions: string) =>
-			`The model leaves sizes open (${dimensions}), which were guessed; run options take others.`,
 		progress: (stage: string, done: number, total: number) =>
 			total > 1 ? `${stage}: ${formatInteger(done)} of ${formatInteger(total)}` : `${stage}…`,
 		cancel: 'Cancel',
-		again: 'Run again',
-		options: 'Run options',
-		trust: 'Manage workspace trust…',
-		compare: ['Compare with…', 'Was it folded rightly? Choose the deployed model, or the original of this one.'],
-		/** Where no layer is left. */
-		compareFolded: ['Compare with the original…', 'Was it folded rightly? Choose the model that still has its layers.'],
 		showLog: 'Show log',
 	},
-	form: {
-		title: 'How the model is run',
-		inputs: 'Inputs',
-		sizes: 'Sizes that the model leaves open',
-		values: 'Random values',
-		images: 'Images',
-		limits: 'Limits',
-		input: (dtype: string, shape: readonly string[] | undefined) =>
-			shape ? `${dtype} [${shape.map((size) => size || '?').join(', ')}]` : dtype,
-		madeUp: 'random values',
-		files: (names: readonly string[], all: number) =>
-			all > names.length ? `${names.join(', ')} and ${formatInteger(all - names.length)} more` : names.join(', '),
-		chooseFiles: 'Files…',
-		chooseFolder: 'Folder…',
-		useRandom: 'Random',
-		batch: 'Batch',
-		guessed: 'guessed',
-		random: 'Distribution',
-		distributions: { normal: 'normal', uniform: 'uniform, 0 to 1' } satisfies Record<Distribution, string>,
-		seed: 'Seed',
-		normalize: 'Pixels become',
-		normalizeDefault: 'what is usual',
-		normalizations: {
-			imagenet: 'ImageNet mean and deviation',
-			'0..1': '0 to 1',
-			'-1..1': '-1 to 1',
-			none: '0 to 255, as they are',
-		} satisfies Record<(typeof NORMALIZATION_PRESETS)[number], string>,
-		normalizeFree: 'mean and deviation of…',
-		mean: 'Mean',
-		deviation: 'Deviation',
-		oneOrThree: 'one number, or three',
-		notNumbers:
-			'Mean and deviation take one number or three each, separated by commas, for pixels from 0 to 1; no deviation is 0.',
-		memory: 'Tensors held at a time, MB',
-		run: 'Run',
-		remembered: 'Remembered for this model in this workspace.',
-	},
-	failure: {
-		title: 'This cannot be shown',
-		banner: (message: string) => `${message} Showing the last version that could be read.`,
-		unexpected: (message: string) => `Something in this page went wrong: ${message}`,
-	},
-	notebook: {
-		noHost: (path: string) =>
-			`${path} cannot be inspected here: the BatchNorm Lens extension is not running beside this notebook.`,
-		aborted: 'The output was replaced.',
-	},
-	empty: {
-		title: 'No BatchNormalization in this model',
-		found: (nodes: number, opset: number) =>
-			`Looked through ${count(nodes, 'node', 'nodes')} of the main graph (opset ${opset}), its subgraphs and functions.`,
-		hint: 'Exporters often fold BatchNormalization into the convolution before it. To check a fold, compare this model with the original that still has its BatchNormalization layers.',
-	},
-	overview: {
-		title: 'Whole model',
-		show: 'Show overview',
-		hide: 'Hide overview',
-		metricLabel: 'Color',
-		axes: 'Each column is a layer, top to bottom its channels.',
-		low: 'low',
-		high: 'high',
-		bad: 'not finite',
-		metrics: {
-			scale: 'Scale |γ/√(σ²+ε)|, log',
-			offset: 'Running mean / std',
-			variance: 'Running variance / ε, log',
-			drift: 'Drift of batch mean, in std',
-			spread: 'Drift of batch std, log ratio',
-			error: 'Recompute error / bound, log',
-		} satisfies Record<HeatmapMetric, string>,
-		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
-			`Overview of ${count(layers, 'layer', 'layers')} by channel, colored by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
-		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
-		noData: 'Nothing to show for this choice yet.',
-		noValue: (layer: string) => `${layer} · no values`,
-		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
-	},
+	failure: { unexpected: (message: string) => `Something in this page went wrong: ${message}` },
 	layers: {
 		title: 'Layers',
-		filter: 'Filter by name, source or finding',
 		filterLabel: 'Filter layers',
 		shown: (shown: number, all: number) =>
 			shown === all ? count(all, 'layer', 'layers') : `${formatInteger(shown)} of ${formatInteger(all)} layers`,
 		none: 'No layer matches the filter.',
-		columns: {
-			index: ['#', 'Position in graph order'],
-			name: ['Layer', 'Name of the BatchNormalization node'],
-			source: ['Fed by', 'The node that writes the layer’s input'],
-			channels: ['Channels', 'Number of channels C'],
-			epsilon: ['ε', 'Epsilon, as stored in the file'],
-			gamma: ['γ', 'Range of gamma (scale), smallest to largest'],
-			variance: ['Running σ²', 'Range of the running variance'],
-			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
-			findings: ['Findings', 'What stands out in this layer'],
-			verdict: ['Recompute', 'Does the runtime’s output agree with our own computation?'],
-			error: ['Error / bound', 'The most that any value is off by, and the most that rounding allows'],
-		} as Readonly<Record<string, readonly [string, string]>>,
-		graphInput: 'graph input',
-		noParameters: 'at run time',
-		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
-	/** A finding of several channels. */
-	times: (finding: string, channels: string) => `${finding} ×${channels}`,
 	range: (min: string, max: string) => (min === max ? min : `${min} … ${max}`),
-	notFinite: (n: number) => `${formatInteger(n)} not finite`,
-	verdicts: {
-		match: 'match',
-		mismatch: 'mismatch',
-		skipped: 'skipped',
-		pending: 'pending',
-	},
-	severity: { error: 'Error', warning: 'Warning', info: 'Note' } satisfies Record<Severity, string>,
 	detail: {
 		label: (name: string) => `Layer ${name}`,
 		position: (index: number, all: number) => `Layer ${formatInteger(index)} of ${formatInteger(all)}`,
 		previous: 'Previous layer',
 		next: 'Next layer',
 		close: 'Close layer',
-		facts: (layer: LayerReport) => [
-			layer.kind === 'decomposed'
-				? 'BatchNormalization as elementary operators'
-				: `BatchNormalization, opset ${layer.opset}`,
-			layer.channels > 0 ? count(layer.channels, 'channel', 'channels') : 'channels not stated',
-			layer.dtype,
-			`ε ${formatNumber(layer.epsilon)}`,
-			layer.mode === 'training' ? 'training mode' : 'inference mode',
-		],
-		fedBy: (op: string, name: string) => `fed by ${op} ${name}`,
-		fedByInput: 'fed by a graph input',
-		parametersFrom: (origin: string) => `parameters from ${origin}`,
-		inGraph: (graph: string) => `in ${graph}`,
-		noParameters: (reason: string | undefined) =>
-			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
-		findings: 'Findings',
-		noFindings: 'Nothing stands out in this layer.',
-		notExamined: 'Nothing is known to stand out: without parameters there was little to examine.',
 		more: (n: number) => `and ${formatInteger(n)} more`,
-		channels: 'Channels: ',
-		axes: 'What it normalizes over',
-		fold: 'Folding',
-		plots: 'Per channel',
 		table: 'Channel values',
-		method: 'Recompute',
-	},
-	verdictSentence: {
-		match: (error: string, bound: string) =>
-			`The runtime computes what the file says: off by at most ${error}, rounding allows ${bound}.`,
-		bitExact: (error: string, bound: string) =>
-			`The runtime computes what the file says, to the last bit of float32: rounding puts it off by at most ${error} and may do so by ${bound}.`,
-		unoptimized: (error: string, bound: string) =>
-			`Without optimizations the runtime computes what the file says: off by at most ${error}, rounding allows ${bound}.`,
-		mismatch: (error: string, bound: string) =>
-			`The runtime’s output differs: off by up to ${error}, rounding allows only ${bound}.`,
-		skipped: (reason: string | undefined) => `Not recomputed: ${reason ?? 'no reason was given.'}`,
-		pending: 'Not recomputed yet.',
 		ulp: (ulp: number) => ` (${ulp < 1000 ? formatNumber(ulp, 3) : formatInteger(ulp)} ULP)`,
 		noBound: 'an unknown amount',
-	},
-	fold: {
-		into: (node: string) => `Folds into ${node}: its weights can take over this layer exactly, up to rounding.`,
-		not: 'Cannot be folded: ',
 	},
 	channel: {
 		name: (channel: number) => `channel ${formatInteger(channel)}`,
 		activation: (index: number) => `activation ${formatInteger(index)}`,
 		readoutHint: 'Choose a channel in a plot or in the table to see its numbers everywhere.',
 		clear: 'Clear selection',
-		flaggedOnly: 'Only flagged channels',
 		shown: (shown: number, all: number) =>
 			shown === all ? count(all, 'channel', 'channels') : `${formatInteger(shown)} of ${formatInteger(all)} channels`,
-		none: 'No channel is flagged.',
-		columns: {
-			channel: ['Channel', 'Index of the channel'],
-			gamma: ['γ', 'Gamma (scale)'],
-			beta: ['β', 'Beta (bias)'],
-			mean: ['μ', 'Running mean'],
-			variance: ['σ²', 'Running variance'],
-			scale: ['scale s', 'Effective scale s = γ / √(σ² + ε)'],
-			shift: ['shift t', 'Effective shift t = β - μ s'],
-			batchMean: ['batch μ', 'Mean of the layer’s input in this run'],
-			batchVariance: ['batch σ²', 'Biased variance of the layer’s input in this run'],
-			error: ['Error', 'Largest absolute difference to the runtime’s output'],
-			bound: ['Bound', 'Largest difference that rounding allows'],
-			flags: ['Findings', 'What stands out in this channel'],
-		} as Readonly<Record<string, readonly [string, string]>>,
 	},
 	plots: {
 		loading: 'Drawing…',
 		unavailable: (message: string) => `The plot could not be drawn: ${message}. The table below holds its numbers.`,
 		saveImage: 'Save image…',
 		resetZoom: 'Reset zoom',
-		flagged: 'flagged',
 		notFinite: 'not finite',
 		bound: 'bound',
 		axisOf: { channel: 'channel', activation: 'activation' } satisfies Record<LayerReport['axes'], string>,
-		errorAxis: 'max |error|',
-		error: 'error',
-		value: (name: string, value: string) => `${name} ${value}`,
-		gamma: 'γ',
-		beta: 'β',
-		scale: 'scale s',
-		shift: 'shift t',
-		mean: 'mean μ',
-		variance: 'variance σ²',
-		driftMean: 'Δμ / σ',
-		driftVariance: '½ ln σ² ratio',
-		batch: {
-			runningMean: 'running mean',
-			batchMean: 'batch mean',
-			runningVariance: 'running variance',
-			batchVariance: 'batch variance',
-			runningAxis: (symbol: string) => `running ${symbol}`,
-			batchAxis: (symbol: string) => `batch ${symbol}`,
-			summary: (channels: string, values: string, most: { drift: string; channel: number }) =>
-				`${channels} channels over ${values} values each; the mean drifts most in channel ${most.channel}, by ${most.drift} standard deviations`,
-		},
-		stackedSummary: (panels: readonly string[], flagged: number) =>
-			`${panels.join('; ')}${flagged > 0 ? `; ${formatInteger(flagged)} flagged` : ''}`,
-		recomputeSummary: (of: { largest: string; bound: string; channels: number; over: number }) =>
-			`errors of at most ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
 		sampled: (shown: number, all: number) =>
 			`Shows ${formatInteger(shown)} of ${formatInteger(all)} channels: the extremes, the flagged ones and an even sample.`,
-		unplaced: (n: number) =>
-			`${count(n, 'channel is', 'channels are')} left out of a half: neither a variance of 0 nor a value that is not finite has a place there.`,
 		hidden: (n: number) => `${count(n, 'value is', 'values are')} not finite, marked with a cross.`,
-		notPositive: (n: number) =>
-			`${count(n, 'value', 'values')} of 0 or below, for which a logarithmic axis has no place, marked with a cross.`,
-		titles: {
-			'gamma-beta': 'Gamma and beta',
-			affine: 'Effective scale and shift',
-			statistics: 'Running mean and variance',
-			batch: 'Running against batch statistics',
-			drift: 'Drift from the running statistics',
-			recompute: 'Recompute error and its bound',
-		} satisfies Record<PlotKind, string>,
-		captions: {
-			'gamma-beta': 'What training learned: y = γ · x̂ + β.',
-			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β − μs.',
-			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
-			batch: 'On the line: this input has the statistics that training stored.',
-			drift:
-				'Means in running standard deviations, variances as half their log ratio; dashed: what chance may do to that many images.',
-			recompute: 'Below the line: the difference is rounding and nothing else.',
-		} satisfies Record<PlotKind, string>,
-		missing: {
-			'gamma-beta': 'The parameters are not constants in the file.',
-			affine: 'The parameters are not constants in the file.',
-			statistics: 'The parameters are not constants in the file.',
-			batch: 'Needs a run of the model.',
-			drift: 'Needs a run of the model.',
-			recompute: 'Needs a run of the model.',
-		} satisfies Record<PlotKind, string>,
-	},
-	axes: {
-		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
-			`Normalizes over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
-		perChannel:
-			'This is method 3, the convolutional batch normalization of the paper: all positions of a feature map share gamma, beta, mean and variance.',
-		perActivation: 'This is method 2 (spatial=0): every position of every channel has a mean and variance of its own.',
-		withoutSpace: 'The input has no spatial axes, so per channel (3) and per activation (2) are the same here.',
-		mode: {
-			training: 'In training mode the statistics are those of the batch itself.',
-			inference:
-				'In inference mode the stored running statistics are used; the batch only serves to compare them with.',
-		} satisfies Record<LayerReport['mode'], string>,
-	},
-	normalization: {
-		cards: {
-			location: '1 per location',
-			activation: '2 per activation',
-			channel: '3 per channel',
-			running: 'Running statistics',
-		} satisfies Record<NormalizationMethod, string>,
-		names: {
-			location: 'statistics of the batch per location (1)',
-			activation: 'statistics of the batch per activation (2)',
-			channel: 'statistics of the batch per channel (3)',
-			running: 'the stored running statistics',
-		} satisfies Record<NormalizationMethod, string>,
-		over: (axes: string) => `over ${axes}`,
-		statistics: (n: string) => (n === '1' ? '1 statistic' : `${n} statistics`),
-		stored: 'stored in the model',
-		thisLayer: 'this layer’s axes',
-		residual: (share: string) => `off by ${share}\u00a0σ`,
-		fits: 'fits the output',
-		picture:
-			'Ways to take the statistics of a feature map, the marked cells are averaged together: per location over N and C, per activation over N, per channel over N and the spatial axes; running statistics are stored.',
-		unknown: 'Which of them made the layer’s output is judged when the model is run.',
-		verdict: (name: string, residual: string, allowed: string) =>
-			`Judged by this layer’s data alone, its output was made with ${name}: off by ${residual}\u00a0σ, rounding explains ${allowed}\u00a0σ`,
-		margin: (times: string) => `; every other method is off by at least ${times} times what rounding explains`,
-		none: (closest: string, residual: string, allowed: string) =>
-			`Judged by this layer’s data alone, its output was made with none of them: the closest, ${closest}, is off by ${residual}\u00a0σ where rounding explains ${allowed}\u00a0σ.`,
-		cannotTell: (reason: string) => `This layer’s data cannot tell which of them made its output. ${reason}`,
-		scale: (values: number) =>
-			`σ is the output’s standard deviation within its channels; judged on ${count(values, 'value', 'values')}.`,
 	},
 } as const;

@@ -21,7 +21,7 @@ export function biasFigure(layer: LayerComparison, theme: Theme): Figure | null 
 	const over = channelsWhere(errors, (error, channel) => error > (bounds[channel] ?? Number.POSITIVE_INFINITY));
 	const hover = comparedHover(layer, [
 		{ name: words.biasError, values: errors },
-		{ name: words.bound, values: bounds },
+		{ name: shared.plots.bound, values: bounds },
 		...(expectedBias ? [{ name: words.biasExpected, values: expectedBias }] : []),
 		...(foundBias ? [{ name: words.biasFound, values: foundBias }] : []),
 	]);

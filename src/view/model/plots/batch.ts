@@ -5,7 +5,8 @@ import type { Figure } from '../../plots/plotly.js';
 import { type ScatterPlot, scatterPair } from '../../plots/scatter-pair.js';
 import type { Theme } from '../../plots/theme.js';
 import { flaggedChannels } from '../../shared/layer-facts.js';
-import { strings } from '../../text/strings.js';
+import { strings as shared } from '../../text/strings.js';
+import { strings } from '../strings.js';
 import { channelHover } from './hover.js';
 
 /** Draws running (x) against batch (y) statistics: the mean on the left, the variance, logarithmic, on the right. */
@@ -37,7 +38,7 @@ export function batchFigure(layer: LayerReport, theme: Theme): Figure | null {
 		layout,
 		summary: words.summary(formatInteger(size), formatInteger(batch.count), largestDrift(layer)),
 		notes: [
-			...(shown < size ? [strings.plots.sampled(shown, size)] : []),
+			...(shown < size ? [shared.plots.sampled(shown, size)] : []),
 			...(unplaced > 0 ? [strings.plots.unplaced(unplaced)] : []),
 		],
 		mark,

@@ -5,7 +5,8 @@ import { errorPlot } from '../../plots/error-plot.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelsWhere } from '../../plots/traces.js';
-import { strings } from '../../text/strings.js';
+import { strings as shared } from '../../text/strings.js';
+import { strings } from '../strings.js';
 import { channelHover } from './hover.js';
 
 /** Draws the largest absolute error of each channel under the bound that rounding allows. */
@@ -18,7 +19,7 @@ export function recomputeFigure(layer: LayerReport, theme: Theme): Figure | null
 	const over = channelsWhere(errors, (error, channel) => Number.isFinite(error) && exceeds(layer, channel, values));
 	const hover = channelHover(layer, [
 		{ name: strings.plots.error, values: errors },
-		{ name: strings.plots.bound, values: bounds },
+		{ name: shared.plots.bound, values: bounds },
 	]);
 	const plot = errorPlot(
 		{
@@ -28,7 +29,7 @@ export function recomputeFigure(layer: LayerReport, theme: Theme): Figure | null
 			overName: strings.plots.flagged,
 			name: strings.plots.error,
 			title: strings.plots.errorAxis,
-			channelTitle: strings.plots.axisOf[layer.axes],
+			channelTitle: shared.plots.axisOf[layer.axes],
 			hover,
 		},
 		theme,

@@ -7,7 +7,8 @@ import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
 import { flaggedChannels, layerFacts } from '../../shared/layer-facts.js';
-import { strings } from '../../text/strings.js';
+import { strings as shared } from '../../text/strings.js';
+import { strings } from '../strings.js';
 import { channelHover } from './hover.js';
 
 /** One panel: a value a channel, drawn from the shared axis of channels. */
@@ -34,7 +35,7 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 	const lower = drawPanel(panels[1], { flagged, hover, theme, yaxis: 'y2', domain: [0, 0.46] });
 	const bad = [...upper.bad, ...lower.bad];
 	const outside = bad.filter(Number.isFinite).length;
-	const channels = channelAxis(theme, layerFacts(layer).size, strings.plots.axisOf[layer.axes]);
+	const channels = channelAxis(theme, layerFacts(layer).size, shared.plots.axisOf[layer.axes]);
 	return {
 		data: [...upper.traces, ...lower.traces],
 		layout: baseLayout(theme, {
@@ -48,7 +49,7 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 			flagged.length,
 		),
 		notes: [
-			...(bad.length > outside ? [strings.plots.hidden(bad.length - outside)] : []),
+			...(bad.length > outside ? [shared.plots.hidden(bad.length - outside)] : []),
 			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
 		],
 		mark: (channel) => [channelLine(channel, theme)],
@@ -80,7 +81,7 @@ function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: Panel
 	const bad = channelsWhere(values, (value) => !drawable(value));
 	const shown = flagged.filter((channel) => drawable(values[channel] ?? Number.NaN));
 	const flag = { name: strings.plots.flagged, color: theme.flag, symbol: 'diamond-open', hover, yaxis } as const;
-	const cross = { name: strings.plots.notFinite, color: theme.error, symbol: 'x-thin', hover, yaxis } as const;
+	const cross = { name: shared.plots.notFinite, color: theme.error, symbol: 'x-thin', hover, yaxis } as const;
 	return {
 		axis: axis(theme, {
 			title: { text: title, standoff: 4 },
@@ -125,6 +126,6 @@ function valueRange(panel: Panel, drawable: (value: number) => boolean): readonl
 
 function describe(values: ArrayLike<number>): string {
 	const { min, max, nonFinite } = rangeOf(values);
-	const range = strings.range(formatNumber(min), formatNumber(max));
+	const range = shared.range(formatNumber(min), formatNumber(max));
 	return nonFinite > 0 ? `${range} (${strings.notFinite(nonFinite)})` : range;
 }

@@ -32,7 +32,7 @@ describe('the methods of normalising, explained on a layer', () => {
 				["m' = N × H × W", '', false],
 			],
 		);
-		assert.match(normalizationSentence(undefined), /judged when the model is run/);
+		assert.match(normalizationSentence(undefined), /run of the model shows/);
 	});
 
 	it('one sentence gives the verdict with its margin', () =>

@@ -166,7 +166,7 @@ describe('gamma and beta', () => {
 		assert.ok(parameters);
 		const variance = parameters.variance.map((value, channel) => (channel === 0 ? 0 : value));
 		const { notes } = figure('statistics', sampleLayer({ parameters: { ...parameters, variance } }));
-		assert.deepEqual(notes, ['1 value of 0 or below, for which a logarithmic axis has no place, marked with a cross.']);
+		assert.deepEqual(notes, ['1 value of 0 or below, which a logarithmic axis cannot show, marked with a cross.']);
 	});
 });
 
@@ -231,13 +231,13 @@ describe('running statistics', () => {
 });
 
 describe('running against batch', () => {
-	it('says which channels have no place: a variance of 0 is none on a logarithmic axis, and is finite', () => {
+	it('counts the channels that it cannot draw, for example with a variance of 0', () => {
 		const layer = sampleLayer();
 		assert.ok(layer.batch);
 		const variance = layer.batch.variance.map((value, channel) => (channel < 2 ? 0 : value));
 		const { notes } = figure('batch', { ...layer, batch: { ...layer.batch, variance } });
 		assert.equal(notes.length, 1);
-		assert.match(notes[0] ?? '', /^2 channels are left out of a half: neither a variance of 0/);
+		assert.match(notes[0] ?? '', /^2 channels are not drawn in one panel \(variance 0/);
 	});
 
 	it('are points about a diagonal, with a ring round a chosen channel in both halves', () => {

@@ -1,0 +1,304 @@
+import type { Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
+import type { Severity } from '../../core/report/severity.js';
+import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
+import { formatInteger, formatNumber } from '../../core/text/numbers.js';
+import { count } from '../text/strings.js';
+import type { PlotKind } from '../ui/attributes.js';
+import type { HeatmapMetric } from './heatmap-data.js';
+
+/** Words of the page of a model. Functions put numbers into sentences. */
+export const strings = {
+	page: { opening: 'Reading the model…' },
+	model: {
+		opset: (opset: number) => `opset ${opset}`,
+		ir: (version: number) => `IR ${version}`,
+	},
+	run: {
+		pending: 'Recomputing every layer…',
+		skipped: (reason: string | undefined) => `Not run: ${reason ?? 'structure only.'}`,
+		failed: (reason: string | undefined) => `The run failed: ${reason ?? 'no reason was given.'}`,
+		failedStays: 'Parameters and health come from the file itself and stay valid.',
+		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
+		/** Times of the stages, in this order, under the report's names. */
+		times: {
+			open: (time: string) => `opening ${time}`,
+			create: (time: string) => `loading ${time}`,
+			run: (time: string) => `running ${time}`,
+			verify: (time: string) => `recomputing ${time}`,
+			judge: (time: string) => `identifying the normalization ${time}`,
+			compare: (time: string) => `comparing with optimizations ${time}`,
+		} as Readonly<Record<string, (time: string) => string>>,
+		input: (name: string, shape: readonly number[], dtype: string, from: string) =>
+			`${name} ${dtype} [${shape.join(', ')}], ${from}`,
+		inputs: (inputs: readonly string[]) => `Input: ${inputs.join('; ')}.`,
+		guessed: (dimensions: string) =>
+			`The model leaves sizes open (${dimensions}); they were guessed. Choose others in the run options.`,
+		again: 'Run again',
+		options: 'Run options',
+		trust: 'Manage workspace trust…',
+		compare: ['Compare with…', 'Was it folded correctly? Choose the deployed model, or the original of this one.'],
+		/** For a model without layers. */
+		compareFolded: [
+			'Compare with the original…',
+			'Was it folded correctly? Choose the model that still has its layers.',
+		],
+	},
+	form: {
+		title: 'How the model is run',
+		inputs: 'Inputs',
+		sizes: 'Sizes that the model leaves open',
+		values: 'Random values',
+		images: 'Images',
+		limits: 'Limits',
+		input: (dtype: string, shape: readonly string[] | undefined) =>
+			shape ? `${dtype} [${shape.map((size) => size || '?').join(', ')}]` : dtype,
+		madeUp: 'random values',
+		files: (names: readonly string[], all: number) =>
+			all > names.length ? `${names.join(', ')} and ${formatInteger(all - names.length)} more` : names.join(', '),
+		chooseFiles: 'Files…',
+		chooseFolder: 'Folder…',
+		useRandom: 'Random',
+		batch: 'Batch',
+		guessed: 'guessed',
+		random: 'Distribution',
+		distributions: { normal: 'normal', uniform: 'uniform, 0 to 1' } satisfies Record<Distribution, string>,
+		seed: 'Seed',
+		normalize: 'Pixels become',
+		normalizeDefault: 'what is usual',
+		normalizations: {
+			imagenet: 'ImageNet mean and deviation',
+			'0..1': '0 to 1',
+			'-1..1': '-1 to 1',
+			none: '0 to 255, as they are',
+		} satisfies Record<(typeof NORMALIZATION_PRESETS)[number], string>,
+		normalizeFree: 'mean and deviation of…',
+		mean: 'Mean',
+		deviation: 'Deviation',
+		oneOrThree: 'one number, or three',
+		notNumbers:
+			'Mean and deviation take one number or three each, separated by commas, for pixels from 0 to 1; no deviation is 0.',
+		memory: 'Tensors held at a time, MB',
+		run: 'Run',
+		remembered: 'Remembered for this model in this workspace.',
+	},
+	failure: {
+		title: 'This cannot be shown',
+		banner: (message: string) => `${message} Showing the last version that could be read.`,
+	},
+	empty: {
+		title: 'No BatchNormalization in this model',
+		found: (nodes: number, opset: number) =>
+			`Looked through ${count(nodes, 'node', 'nodes')} of the main graph (opset ${opset}), its subgraphs and functions.`,
+		hint: 'Exporters often fold BatchNormalization into the convolution before it. To check a fold, compare this model with the original that still has its BatchNormalization layers.',
+	},
+	overview: {
+		title: 'Whole model',
+		show: 'Show overview',
+		hide: 'Hide overview',
+		metricLabel: 'Color',
+		axes: 'Each column is a layer, top to bottom its channels.',
+		low: 'low',
+		high: 'high',
+		bad: 'not finite',
+		metrics: {
+			scale: 'Scale |γ/√(σ²+ε)|, log',
+			offset: 'Running mean / std',
+			variance: 'Running variance / ε, log',
+			drift: 'Drift of batch mean, in std',
+			spread: 'Drift of batch std, log ratio',
+			error: 'Recompute error / bound, log',
+		} satisfies Record<HeatmapMetric, string>,
+		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
+			`Overview of ${count(layers, 'layer', 'layers')} by channel, colored by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
+		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
+		noData: 'Nothing to show for this choice yet.',
+		noValue: (layer: string) => `${layer} · no values`,
+		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
+	},
+	layers: {
+		filter: 'Filter by name, source or finding',
+		columns: {
+			index: ['#', 'Position in graph order'],
+			name: ['Layer', 'Name of the BatchNormalization node'],
+			source: ['Fed by', 'The node that writes the layer’s input'],
+			channels: ['Channels', 'Number of channels C'],
+			epsilon: ['ε', 'Epsilon, as stored in the file'],
+			gamma: ['γ', 'Range of gamma (scale), smallest to largest'],
+			variance: ['Running σ²', 'Range of the running variance'],
+			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
+			findings: ['Findings', 'Findings about this layer'],
+			verdict: ['Recompute', 'Does the runtime’s output agree with the recomputed one?'],
+			error: ['Error / bound', 'Largest error of any value, and the largest that rounding allows'],
+		} as Readonly<Record<string, readonly [string, string]>>,
+		graphInput: 'graph input',
+		noParameters: 'at run time',
+		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
+	},
+	/** A finding about several channels. */
+	times: (finding: string, channels: string) => `${finding} ×${channels}`,
+	notFinite: (n: number) => `${formatInteger(n)} not finite`,
+	verdicts: {
+		match: 'match',
+		mismatch: 'mismatch',
+		skipped: 'skipped',
+		pending: 'pending',
+	},
+	severity: { error: 'Error', warning: 'Warning', info: 'Note' } satisfies Record<Severity, string>,
+	detail: {
+		facts: (layer: LayerReport) => [
+			layer.kind === 'decomposed'
+				? 'BatchNormalization as elementary operators'
+				: `BatchNormalization, opset ${layer.opset}`,
+			layer.channels > 0 ? count(layer.channels, 'channel', 'channels') : 'channels not stated',
+			layer.dtype,
+			`ε ${formatNumber(layer.epsilon)}`,
+			layer.mode === 'training' ? 'training mode' : 'inference mode',
+		],
+		fedBy: (op: string, name: string) => `fed by ${op} ${name}`,
+		fedByInput: 'fed by a graph input',
+		parametersFrom: (origin: string) => `parameters from ${origin}`,
+		inGraph: (graph: string) => `in ${graph}`,
+		noParameters: (reason: string | undefined) =>
+			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
+		findings: 'Findings',
+		noFindings: 'Nothing stands out in this layer.',
+		notExamined: 'No findings, but little could be examined without parameters.',
+		channels: 'Channels: ',
+		axes: 'Axes it normalizes over',
+		plots: 'Per channel',
+	},
+	verdictSentence: {
+		match: (error: string, bound: string) =>
+			`The runtime computes what the file says: largest error ${error}, rounding allows ${bound}.`,
+		bitExact: (error: string, bound: string) =>
+			`The runtime computes what the file says, to the last bit of float32: largest rounding error ${error}, rounding allows ${bound}.`,
+		unoptimized: (error: string, bound: string) =>
+			`Without optimizations the runtime computes what the file says: largest error ${error}, rounding allows ${bound}.`,
+		mismatch: (error: string, bound: string) =>
+			`The runtime’s output differs: largest error ${error}, rounding allows only ${bound}.`,
+		skipped: (reason: string | undefined) => `Not recomputed: ${reason ?? 'no reason was given.'}`,
+		pending: 'Not recomputed yet.',
+	},
+	fold: {
+		into: (node: string) => `Folds into ${node}: its weights can take over this layer exactly, up to rounding.`,
+		not: 'Cannot be folded: ',
+	},
+	channel: {
+		flaggedOnly: 'Only flagged channels',
+		columns: {
+			channel: ['Channel', 'Index of the channel'],
+			gamma: ['γ', 'Gamma (scale)'],
+			beta: ['β', 'Beta (bias)'],
+			mean: ['μ', 'Running mean'],
+			variance: ['σ²', 'Running variance'],
+			scale: ['scale s', 'Effective scale s = γ / √(σ² + ε)'],
+			shift: ['shift t', 'Effective shift t = β - μ s'],
+			batchMean: ['batch μ', 'Mean of the layer’s input in this run'],
+			batchVariance: ['batch σ²', 'Biased variance of the layer’s input in this run'],
+			error: ['Error', 'Largest absolute difference to the runtime’s output'],
+			bound: ['Bound', 'Largest difference that rounding allows'],
+			flags: ['Findings', 'Findings about this channel'],
+		} as Readonly<Record<string, readonly [string, string]>>,
+	},
+	plots: {
+		flagged: 'flagged',
+		errorAxis: 'max |error|',
+		error: 'error',
+		value: (name: string, value: string) => `${name} ${value}`,
+		gamma: 'γ',
+		beta: 'β',
+		scale: 'scale s',
+		shift: 'shift t',
+		mean: 'mean μ',
+		variance: 'variance σ²',
+		driftMean: 'Δμ / σ',
+		driftVariance: '½ ln σ² ratio',
+		batch: {
+			runningMean: 'running mean',
+			batchMean: 'batch mean',
+			runningVariance: 'running variance',
+			batchVariance: 'batch variance',
+			runningAxis: (symbol: string) => `running ${symbol}`,
+			batchAxis: (symbol: string) => `batch ${symbol}`,
+			summary: (channels: string, values: string, most: { drift: string; channel: number }) =>
+				`${channels} channels over ${values} values each; the mean drifts most in channel ${most.channel}, by ${most.drift} standard deviations`,
+		},
+		stackedSummary: (panels: readonly string[], flagged: number) =>
+			`${panels.join('; ')}${flagged > 0 ? `; ${formatInteger(flagged)} flagged` : ''}`,
+		recomputeSummary: (of: { largest: string; bound: string; channels: number; over: number }) =>
+			`errors of at most ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
+		unplaced: (n: number) =>
+			`${count(n, 'channel is', 'channels are')} not drawn in one panel (variance 0, or a value that is not finite).`,
+		notPositive: (n: number) =>
+			`${count(n, 'value', 'values')} of 0 or below, which a logarithmic axis cannot show, marked with a cross.`,
+		titles: {
+			'gamma-beta': 'Gamma and beta',
+			affine: 'Effective scale and shift',
+			statistics: 'Running mean and variance',
+			batch: 'Running against batch statistics',
+			drift: 'Drift from the running statistics',
+			recompute: 'Recompute error and its bound',
+		} satisfies Record<PlotKind, string>,
+		captions: {
+			'gamma-beta': 'What training learned: y = γ · x̂ + β.',
+			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β − μs.',
+			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
+			batch: 'On the line: this input has the statistics that training stored.',
+			drift:
+				'Means in running standard deviations, variances as half their log ratio; dashed: the range that chance explains for this number of images.',
+			recompute: 'Below the line: the difference is rounding and nothing else.',
+		} satisfies Record<PlotKind, string>,
+		missing: {
+			'gamma-beta': 'The parameters are not constants in the file.',
+			affine: 'The parameters are not constants in the file.',
+			statistics: 'The parameters are not constants in the file.',
+			batch: 'Needs a run of the model.',
+			drift: 'Needs a run of the model.',
+			recompute: 'Needs a run of the model.',
+		} satisfies Record<PlotKind, string>,
+	},
+	axes: {
+		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
+			`Normalizes over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
+		perChannel:
+			'This is method 3, the convolutional batch normalization of the paper: all positions of a feature map share gamma, beta, mean and variance.',
+		perActivation: 'This is method 2 (spatial=0): every position of every channel has a mean and variance of its own.',
+		withoutSpace: 'The input has no spatial axes, so per channel (3) and per activation (2) are the same here.',
+		mode: {
+			training: 'In training mode the statistics are those of the batch itself.',
+			inference:
+				'In inference mode the stored running statistics are used; the batch only serves to compare them with.',
+		} satisfies Record<LayerReport['mode'], string>,
+	},
+	normalization: {
+		cards: {
+			location: '1 per location',
+			activation: '2 per activation',
+			channel: '3 per channel',
+			running: 'Running statistics',
+		} satisfies Record<NormalizationMethod, string>,
+		names: {
+			location: 'statistics of the batch per location (1)',
+			activation: 'statistics of the batch per activation (2)',
+			channel: 'statistics of the batch per channel (3)',
+			running: 'the stored running statistics',
+		} satisfies Record<NormalizationMethod, string>,
+		over: (axes: string) => `over ${axes}`,
+		statistics: (n: string) => (n === '1' ? '1 statistic' : `${n} statistics`),
+		stored: 'stored in the model',
+		thisLayer: 'this layer’s axes',
+		residual: (share: string) => `off by ${share}\u00a0σ`,
+		fits: 'fits the output',
+		picture:
+			'Ways to take the statistics of a feature map, the marked cells are averaged together: per location over N and C, per activation over N, per channel over N and the spatial axes; running statistics are stored.',
+		unknown: 'A run of the model shows which of them made the layer’s output.',
+		verdict: (name: string, residual: string, allowed: string) =>
+			`Judged by this layer’s data alone, its output was made with ${name}: off by ${residual}\u00a0σ, rounding explains ${allowed}\u00a0σ`,
+		margin: (times: string) => `; every other method is off by at least ${times} times what rounding explains`,
+		none: (closest: string, residual: string, allowed: string) =>
+			`Judged by this layer’s data alone, its output was made with none of them: the closest, ${closest}, is off by ${residual}\u00a0σ where rounding explains ${allowed}\u00a0σ.`,
+		cannotTell: (reason: string) => `This layer’s data cannot tell which of them made its output. ${reason}`,
+		scale: (values: number) =>
+			`σ is the output’s standard deviation within its channels; judged on ${count(values, 'value', 'values')}.`,
+	},
+} as const;
