@@ -1,6 +1,6 @@
 import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
-import { layerParameters } from '../diagnosis/observed/fold-case.js';
 import type { FoldParameters } from '../operators/expected.js';
+import { layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
 import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';

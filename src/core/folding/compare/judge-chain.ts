@@ -1,6 +1,5 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
-import { sum } from '../diagnosis/observed/fold-case.js';
-import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
+import { addBiases, expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
 import { channelCount } from '../operators/layout.js';
 import type { ReadPartners } from '../pairing/partners.js';
 import type { EarlierLayer, FoldTarget } from '../targets/target.js';
@@ -77,7 +76,7 @@ function select(chain: readonly ChainLayer[], isThere: readonly boolean[]) {
 	const steps: EarlierLayer[] = [];
 	let pending: Float64Array | null = null;
 	for (const [index, { layer, target: own }] of chain.entries()) {
-		pending = sum(pending, own.added);
+		pending = addBiases(pending, own.added);
 		if (isThere[index]) {
 			steps.push({ layer, rows: own.rows, added: pending });
 			pending = null;
@@ -124,7 +123,7 @@ function isExplained({ status, cause }: Verdict): boolean {
 /** Returns a deployed operator as it was before the last layers went into it; undefined if a layer set it to zero. */
 function undo(found: ReadPartners['found'], foundAdded: Float64Array | null, later: readonly ChainLayer[]) {
 	let weight: Float32Array | Float64Array = Float64Array.from(found.weight);
-	let bias = sum(found.bias, foundAdded) ?? new Float64Array(channelCount(found.layout));
+	let bias = addBiases(found.bias, foundAdded) ?? new Float64Array(channelCount(found.layout));
 	for (const { target, parameters } of later.toReversed()) {
 		const { scale, bias: shift } = expectedFold(null, gatherParameters(parameters, target.rows));
 		if (scale.some((s) => s === 0 || !Number.isFinite(s))) {

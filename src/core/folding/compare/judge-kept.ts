@@ -5,8 +5,8 @@ import { FLOAT_FORMATS, type FloatType, isFloatType, roundTo } from '../../numbe
 import type { CauseCode } from '../../report/causes.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
-import { layerParameters } from '../diagnosis/observed/fold-case.js';
 import type { FoldParameters } from '../operators/expected.js';
+import { layerParameters } from '../operators/layer-parameters.js';
 import { alongAxis } from '../operators/layout.js';
 import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
 

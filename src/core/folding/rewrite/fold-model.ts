@@ -4,8 +4,8 @@ import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import type { Edit } from '../../onnx/write/edit.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import type { FoldedLayer, KeptLayer } from '../../report/fold-result.js';
-import { layerParameters, sum } from '../diagnosis/observed/fold-case.js';
-import { expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
+import { addBiases, expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
+import { layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import { type FoldStep, foldSteps } from '../targets/fold-steps.js';
@@ -102,7 +102,7 @@ async function foldGroup(
 }
 
 function foldBack(weights: OperatorWeights, { added, rows }: FoldTarget, parameters: FoldParameters): OperatorWeights {
-	const { scale, bias } = expectedFold(sum(weights.bias, added), gatherParameters(parameters, rows));
+	const { scale, bias } = expectedFold(addBiases(weights.bias, added), gatherParameters(parameters, rows));
 	const weight = scaleRows(Float64Array.from(weights.weight), weights.layout, scale, 'float64');
 	return { ...weights, weight, bias };
 }

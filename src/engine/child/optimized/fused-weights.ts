@@ -1,6 +1,7 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import { type FoldCase, foldCase, layerParameters } from '../../../core/folding/diagnosis/observed/fold-case.js';
+import { type FoldCase, foldCase } from '../../../core/folding/diagnosis/observed/fold-case.js';
 import { biasBounds, expectedFold, foldTolerance } from '../../../core/folding/operators/expected.js';
+import { layerParameters } from '../../../core/folding/operators/layer-parameters.js';
 import { channelCount, forEachRun, rowLength } from '../../../core/folding/operators/layout.js';
 import { type LinearOperator, linearOperator } from '../../../core/folding/operators/linear.js';
 import { WeightReader } from '../../../core/folding/operators/weights.js';

@@ -1,13 +1,13 @@
-import type { BatchNormLayer } from '../../../batchnorm/layer.js';
-import { parameterValues } from '../../../batchnorm/parameters.js';
 import type { FloatType } from '../../../numbers/float-formats.js';
 import {
+	addBiases,
 	expectedFold,
 	type FoldParameters,
 	gatherParameters,
 	type LinearWeights,
 	scaleRows,
 } from '../../operators/expected.js';
+import { layerParameters } from '../../operators/layer-parameters.js';
 import { channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
 import type { LinearOperator } from '../../operators/linear.js';
 import type { OperatorWeights } from '../../operators/weights.js';
@@ -33,21 +33,6 @@ export interface FoldCase {
 	readonly gemmBetas: readonly number[];
 	/** True without a layer: the weights should be the original ones, and no folding formula applies. */
 	readonly withoutLayer?: boolean;
-}
-
-/** Returns a layer's parameters for folding: separate if they are known, else as a plain scale and shift. */
-export function layerParameters(layer: BatchNormLayer): FoldParameters | string {
-	const resolved = parameterValues(layer);
-	if (resolved.ok) {
-		return { ...resolved.value, epsilon: layer.epsilon };
-	}
-	if (!layer.affine) {
-		return resolved.reason;
-	}
-	// The constants of this decomposed layer cannot be separated. x * scale + shift is a BN with mean 0 and variance 1.
-	const { scale, shift } = layer.affine;
-	const zero = new Float64Array(scale.length);
-	return { gamma: scale, beta: shift, mean: zero, variance: new Float64Array(scale.length).fill(1), epsilon: 0 };
 }
 
 export interface FoldInputs {
@@ -82,7 +67,7 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 	const { operator } = target;
 	return {
 		original,
-		found: { weight, layout, bias: sum(found.bias, inputs.foundAdded) },
+		found: { weight, layout, bias: addBiases(found.bias, inputs.foundAdded) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
 		dims: inputs.original.dims,
 		stored: found.stored,
@@ -101,14 +86,9 @@ function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): 
 		if (typeof parameters === 'string' || !rows) {
 			return `The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`;
 		}
-		const { scale, bias } = expectedFold(sum(result.bias, before), gatherParameters(parameters, rows));
+		const { scale, bias } = expectedFold(addBiases(result.bias, before), gatherParameters(parameters, rows));
 		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
 		result = { ...result, weight, bias };
 	}
-	return { ...result, bias: sum(result.bias, added) };
-}
-
-/** Returns the sum of two biases, either of which may be null for none. */
-export function sum(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
-	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
+	return { ...result, bias: addBiases(result.bias, added) };
 }
