@@ -1,13 +1,13 @@
 /**
- * The kernels' memory, byte by byte. Compiled twice: as TypeScript, and into WebAssembly with the kernels; plain
- * constants only.
+ * Layout of the kernels' memory, in bytes. Compiled twice, as TypeScript and into WebAssembly with the kernels, so it
+ * contains plain constants only.
  *
  * A record holds one channel's parameters and accumulators, each field one 16-byte vector:
  *
- *     SCALE, SHIFT                              4 x float32, all lanes the same: the likely ones
- *     ERROR_SLOPE, ERROR_OFFSET                 4 x float32: how far a predicted y may be from the exact one
- *     MAGNITUDE_SLOPE                           4 x float32: what the bound's slope leaves to y that are not as predicted
- *     DIFFERS                                   bits that differed from those predicted
+ *     SCALE, SHIFT                              4 x float32, all lanes equal: the likely parameters
+ *     ERROR_SLOPE, ERROR_OFFSET                 4 x float32: bound on |predicted y - exact y|
+ *     MAGNITUDE_SLOPE                           4 x float32: bound's slope less ERROR_SLOPE, for y that differ from the prediction
+ *     DIFFERS                                   bits in which y differed from the prediction
  *     LARGEST_X, LARGEST_DIFFERENCE, MIN_Y      4 x float32, lane by lane; compared as int32 (assembly/predict.ts)
  *     LARGEST_EXCESS                            4 x float32, lane by lane
  *     SUM_X, SUM_XX                             2 x float64, lane by lane
@@ -26,36 +26,36 @@ export const SUM_XX = 160;
 export const MIN_Y = 176;
 export const RECORD_BYTES = 192;
 
-/** Channels (or columns) that are worked on together: 96 KiB of records, which the second-level cache holds. */
+/** Channels (or columns) that are processed together. Their records take 96 KiB, which fit in the second-level cache. */
 export const TILE = 512;
 
-/** Elements that are summed up before the sums are added to a record's. */
+/** Elements of a run, whose sums are added to a record's sums at its end. */
 export const RUN = 1024;
 
 /**
- * Small planes of a channel that make a run, at most: x and y of a few images are read side by side, each from front to
- * back. More of them, where images are a power of two apart, share too few lines of the first-level cache.
+ * Maximum number of small planes of a channel in a run. x and y of the images are read side by side. If images are a power
+ * of two apart, more planes would compete for the same few lines of the first-level cache.
  */
 export const STREAMS = 4;
 
-/** Columns that are turned into runs together: four cache lines of a row. */
+/** Columns that are transposed into runs together: four cache lines of a row. */
 export const COLUMNS = 64;
 /** Rows of such a block. */
 export const COLUMN_ROWS = 128;
-/** Elements from one of these runs to the next: 9 cache lines, because a power of two would put all of them into a few
- * sets of the cache. */
+/** Elements from one of these runs to the next: 9 cache lines. A power of two would map all runs to a few sets of the
+ * cache. */
 export const COLUMN_PITCH = COLUMN_ROWS + 16;
 
-/** Static data of the compiled module lie below. */
+/** The compiled module's static data lies below. */
 const START = 4096;
-/** From one array of TILE float64 values to the next: a power of two would put all of them into one set of the first-level
- * cache, which has room for eight lines. */
+/** Bytes from one array of TILE float64 values to the next. A power of two would map all arrays to one set of the
+ * first-level cache, which holds eight lines. */
 const TILE_BYTES = TILE * 8 + 192;
 
 /** Largest relative error, and largest error in ulps, of the whole layer so far: 2 x float64 each. */
 export const MAX_REL = START;
 export const MAX_ULP = START + 16;
-/** Arrays of TILE float64 values, one after another: what the kernels are given, … */
+/** Input arrays of TILE float64 values by unit of the tile, one after another. */
 export const PARAMETERS = START + 128;
 export const PARAMETER_SCALE = PARAMETERS;
 export const PARAMETER_SHIFT = PARAMETERS + TILE_BYTES;
@@ -66,7 +66,7 @@ export const PARAMETER_LIKELY_SHIFT = PARAMETERS + 5 * TILE_BYTES;
 /** Apply takes a center in place of a bound. */
 export const PARAMETER_CENTER = PARAMETER_SLOPE;
 
-/** … and what they give back. */
+/** Output arrays of TILE float64 values by unit of the tile, one after another. */
 export const RESULTS = PARAMETERS + 6 * TILE_BYTES;
 export const RESULT_MAX_ABS = RESULTS;
 export const RESULT_BOUND = RESULTS + TILE_BYTES;
@@ -79,23 +79,23 @@ export const RESULT_SQUARES = RESULTS + 6 * TILE_BYTES;
 
 export const RECORDS = RESULTS + 7 * TILE_BYTES;
 
-/** What is left of small planes put together, or columns turned into runs. */
+/** Workspace for small planes put together, or columns transposed into runs. */
 export const RUN_X = RECORDS + TILE * RECORD_BYTES;
 export const RUN_Y = RUN_X + COLUMNS * COLUMN_PITCH * 4 + 64;
 
-/** Elements of a tensor outside the kernels' memory that are brought in at a time; all buffers fit the second level. */
+/** Elements copied at once from a tensor outside of the kernels' memory. All buffers fit in the second-level cache. */
 export const STAGE = 16384;
 export const STAGE_X = RUN_Y + COLUMNS * COLUMN_PITCH * 4 + 64;
 export const STAGE_Y = STAGE_X + STAGE * 4 + 64;
-/** Half-precision elements as they are, before they are widened. */
+/** Half-precision elements before they are widened. */
 export const STAGE_HALF = STAGE_Y + STAGE * 4 + 64;
 
-/** From here on arrays are handed out. */
+/** Start of the allocated arrays. */
 export const HEAP = (STAGE_HALF + STAGE * 2 + 4095) & ~4095;
 
-/** The channel is to be done again in full float64: something in it is not finite, or it may break its bound. */
+/** Compute the whole channel again in float64: it contains a non-finite value, or may exceed its bound. */
 export const REDO_ALL = 1;
-/** Only its moments: too many digits cancelled. */
+/** Compute only the moments again: too many digits canceled. */
 export const REDO_MOMENTS = 2;
-/** Nothing to be done: some of its y are not, bit for bit, the predicted ones. */
+/** Compute nothing again: some y differ from their prediction. */
 export const DIFFERENT = 4;

@@ -1,7 +1,6 @@
 import { PARAMETER_CENTER, PARAMETER_SCALE, PARAMETER_SHIFT } from '../memory-map';
 
-// Arithmetic, not memory, limits these loops: without a center, which most layers do not have, two of eleven instructions
-// go.
+// Arithmetic, not memory, limits these loops. Most layers have no center, which saves two of eleven instructions.
 
 function low(x: usize): v128 {
 	return f64x2.promote_low_f32x4(v128.load64_zero(x));
@@ -11,7 +10,7 @@ function high(x: usize): v128 {
 	return f64x2.promote_low_f32x4(v128.load64_zero(x, 8));
 }
 
-/** scale * x + shift of two elements each, in float64, rounded once. */
+/** Returns scale * x + shift of four elements as float32; each operand holds two in float64. Rounds once. */
 function four(x0: v128, x1: v128, s0: v128, s1: v128, t0: v128, t1: v128): v128 {
 	const y0 = f64x2.add(f64x2.mul(s0, x0), t0);
 	const y1 = f64x2.add(f64x2.mul(s1, x1), t1);
@@ -25,8 +24,8 @@ function one(x: usize, out: usize, parameter: usize): void {
 }
 
 /**
- * scale * (x - center) + shift of planes of `planeSize` elements, one after another, each with the next of `planes` parameters.
- * `out` may be x.
+ * Computes scale * (x - center) + shift of `planes` planes of `planeSize` elements, one after another. Plane p uses
+ * parameters p. `out` may be x.
  * @param isCentered false: every center is 0
  */
 export function applyPlanes(x: usize, out: usize, planes: i32, planeSize: i32, isCentered: bool): void {
@@ -52,7 +51,7 @@ export function applyPlanes(x: usize, out: usize, planes: i32, planeSize: i32, i
 	}
 }
 
-/** The same of rows of `columns` elements, `stride` bytes apart in x and in out; every column has its own parameters. */
+/** Applies to rows of `columns` elements, `stride` bytes apart in x and in out. Every column has its own parameters. */
 export function applyColumns(x: usize, out: usize, rows: i32, stride: usize, columns: i32): void {
 	for (let r = 0; r < rows; r++) {
 		const at = <usize>r * stride;

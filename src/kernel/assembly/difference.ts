@@ -2,9 +2,9 @@ import { LARGEST_DIFFERENCE, LARGEST_EXCESS, MAGNITUDE_SLOPE, SCALE, SHIFT } fro
 import { MAGNITUDE } from './lanes';
 
 /**
- * How far y is from what float32 arithmetic makes of x, of elements as predictRun takes them: the largest difference, and
- * the largest excess over `slope * |x|`, which is what the bound leaves to it at that x (records.ts). A difference is
- * exact where it matters: two float32 within a factor of two of each other (Sterbenz).
+ * Updates the largest difference between y and the prediction in float32 over a run (see predictRun), and the largest
+ * excess over `slope * |x|`, the part of the bound that is left for the difference at that x (records.ts). A difference is
+ * exact where it matters, that is for two float32 within a factor of two of each other (Sterbenz).
  */
 export function differenceRun(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const s = v128.load(record, SCALE);

@@ -1,4 +1,4 @@
-/** n bfloat16 patterns as float32: the upper half of the bits. Reads and writes up to 3 elements too many. */
+/** Converts n bfloat16 patterns to float32; they are its upper half. Reads and writes up to 3 elements too many. */
 export function widenBfloat16(from: usize, n: i32, to: usize): void {
 	for (let i = 0; i < n; i += 4, from += 8, to += 16) {
 		v128.store(to, i32x4.shl(v128.load16x4_u(from), 16));
@@ -6,9 +6,9 @@ export function widenBfloat16(from: usize, n: i32, to: usize): void {
 }
 
 /**
- * n float16 patterns as float32. With exponent and fraction in float32's places the value is 2^-112 of the right one,
- * subnormals included: multiplying by 2^112 is exact. Infinities and NaN come out as 65536 and more, and get float32's
- * largest exponent.
+ * Converts n float16 patterns to float32. With exponent and fraction moved to float32's bits, the value is 2^-112 of the
+ * correct one, also for subnormals. Multiplying by 2^112 is exact. Infinities and NaN become 65536 or more, and then get
+ * float32's largest exponent. Reads and writes up to 3 elements too many.
  */
 export function widenFloat16(from: usize, n: i32, to: usize): void {
 	const rescale = i32x4.splat(0x77800000);

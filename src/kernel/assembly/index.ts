@@ -1,4 +1,4 @@
-// The module's exports; simd.ts says what they take.
+// Exports of the module; compiled.ts declares their types.
 export { applyColumns, applyPlanes } from './apply';
 export { columnMoments } from './columns';
 export { widenBfloat16, widenFloat16 } from './half';

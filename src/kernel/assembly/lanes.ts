@@ -1,21 +1,21 @@
-// Small steps on vectors that several kernels take. All of them are inlined by the compiler.
+// Small vector functions that several kernels share. The compiler inlines all of them.
 
-/** All but the signs of four float32. A constant in the code would be put together anew in every round. */
+/** Mask of all bits but the sign of four float32. A constant in the code would be built anew in every round. */
 export const MAGNITUDE = memory.data<i32>([0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff], 16);
 
 const TAILS = memory.data<i32>([0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1], 16);
 
-/** Of the four elements that begin `half` bytes into an octet: those among its last `count`. */
+/** Mask of the elements among an octet's last `count`, for its vector at byte `half` (0 or 16). */
 export function tailMask(count: i32, half: usize): v128 {
 	return v128.load(TAILS + ((<usize>count) << 2) + half);
 }
 
-/** Where in an octet the vector begins that the first of its last `count` elements is in. */
+/** Byte offset in an octet of the vector that holds the first of the last `count` elements. */
 export function firstHalf(count: i32): usize {
 	return count > 4 ? 0 : 16;
 }
 
-/** Two float32 as two float64: one instruction, which reads its operand from memory. */
+/** Loads two float32 as two float64 in one instruction. */
 export function promote(p: usize): v128 {
 	return f64x2.promote_low_f32x4(v128.load64_zero(p));
 }
@@ -34,7 +34,7 @@ export function sum(v: v128): f64 {
 	return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-/** Largest of four lanes that hold bits of non-negative float32, see predict.ts. */
+/** Largest of four lanes with the bits of non-negative float32, see predict.ts. */
 export function largest(v: v128): f32 {
 	const pairs = i32x4.max_s(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
 	return f32x4.extract_lane(i32x4.max_s(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);

@@ -21,8 +21,8 @@ import { mayBeLargest, relativeRun } from './relative';
 import { sumRun } from './sums';
 
 /**
- * A run of one channel, see predictRun. Where `length` is no multiple of 8, at least eight elements of the plane lie before
- * its end. y = 0: only its sums.
+ * Processes a run of one channel, see predictRun. If `length` is no multiple of 8, at least eight elements of the plane
+ * lie before its end. y = 0: only sums of x.
  */
 function work(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	sumRun(x, length, planes, stride, record);
@@ -39,7 +39,7 @@ function compare(x: usize, y: usize, length: i32, planes: i32, stride: usize, re
 	}
 }
 
-/** Looks for a larger relative error among all elements since it last did, if there may be one. */
+/** Searches the elements since its last call for a larger relative error, if there may be one. */
 function judgeRelative(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const errors = errorsUpTo(record);
 	const minY = v128.load(record, MIN_Y);
@@ -53,8 +53,8 @@ function judgeRelative(x: usize, y: usize, length: i32, planes: i32, stride: usi
 }
 
 /**
- * A run of n elements in RUN_X (and RUN_Y), filled up to whole octets with repetitions of the last. Maxima do not notice
- * those; what they put into the sums is taken out again.
+ * Processes a run of n elements in RUN_X (and RUN_Y), filled up to whole octets with copies of the last element. The copies
+ * change no maximum, and are subtracted from the sums.
  */
 function workFilled(x: usize, y: usize, n: i32, record: usize): void {
 	work(x, y, (n + 7) & ~7, 1, 0, record);
@@ -69,8 +69,8 @@ function takeOut(sum: usize, part: f64): void {
 }
 
 /**
- * Channels 0 to `channels`, each with its `batch` planes of `planeSize` elements: channel c's plane n starts `stride` bytes
- * after its plane n - 1 and `planeSize` elements after channel c - 1's. y = 0: moments of x only.
+ * Processes channels 0 to `channels`, each with `batch` planes of `planeSize` elements. Plane n of channel c starts `stride`
+ * bytes after its plane n - 1, and `planeSize` elements after plane n of channel c - 1. y = 0: only moments of x.
  */
 export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
 	if (planeSize < 8) {
@@ -95,7 +95,7 @@ export function workPlanes(x: usize, y: usize, batch: i32, stride: usize, planeS
 	}
 }
 
-/** Planes of which several make a run. */
+/** Processes planes of 8 to RUN - 1 elements, several in a run. */
 function workSmall(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
 	const planes = max(1, min(STREAMS, RUN / planeSize));
 	for (let n = 0; n < batch; n += planes) {
@@ -114,7 +114,7 @@ function workSmall(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32
 	}
 }
 
-/** The channel with the smallest |y| first: after it, most others have nothing to add. */
+/** Judges the channel with the smallest |y| first. After it, most others raise no maximum. */
 function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
 	let first = 0;
 	let least: f32 = Infinity;
@@ -130,7 +130,7 @@ function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, planeSize:
 	}
 }
 
-/** Planes of one to seven elements, which fill no octet, put together. */
+/** Processes planes of one to seven elements, which fill no octet, put together in RUN_X and RUN_Y. */
 function workTiny(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, record: usize): void {
 	const planes = RUN / 8;
 	for (let n = 0; n < batch; n += planes) {
@@ -144,7 +144,7 @@ function workTiny(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32,
 	}
 }
 
-/** The first `width` (1 to 7) elements of each row one after another, and the last of them seven times more. */
+/** Copies the first `width` (1 to 7) elements of each row, one after another, then seven more copies of the last one. */
 function collect(from: usize, rows: i32, stride: usize, width: i32, to: usize): void {
 	const bytes = (<usize>width) << 2;
 	for (let r = 0; r < rows; r++) {
@@ -160,9 +160,9 @@ function collect(from: usize, rows: i32, stride: usize, width: i32, to: usize): 
 }
 
 /**
- * Columns 0 to `columns`, each a channel of its own with one value in each of `rows` rows, `stride` bytes apart (rank
- * 2, or one statistic per activation). A block of 64 columns is turned first: what was next to each other in a row would
- * otherwise be taken out of one cache line 16 times, and rows that are a power of two apart share the same sets of the cache.
+ * Processes columns 0 to `columns`. Each is a channel with one value in each of `rows` rows, `stride` bytes apart (rank 2,
+ * or one statistic per activation). A block of 64 columns is transposed first. Otherwise each cache line would be read 16
+ * times, and rows that are a power of two apart would share the same sets of the cache.
  */
 export function workColumns(x: usize, y: usize, rows: i32, stride: usize, columns: i32): void {
 	for (let c = 0; c < columns; c += COLUMNS) {
@@ -170,8 +170,8 @@ export function workColumns(x: usize, y: usize, rows: i32, stride: usize, column
 		for (let r = 0; r < rows; r += COLUMN_ROWS) {
 			const n = min(COLUMN_ROWS, rows - r);
 			const start = at + <usize>r * stride;
-			turn(x + start, n, stride, RUN_X);
-			turn(y + start, n, stride, RUN_Y);
+			transpose(x + start, n, stride, RUN_X);
+			transpose(y + start, n, stride, RUN_Y);
 			for (let j = 0; j < min(COLUMNS, columns - c); j++) {
 				const run = (j * COLUMN_PITCH) << 2;
 				workFilled(RUN_X + run, RUN_Y + run, n, RECORDS + (c + j) * RECORD_BYTES);
@@ -181,17 +181,17 @@ export function workColumns(x: usize, y: usize, rows: i32, stride: usize, column
 }
 
 /**
- * Columns of n rows into runs, in squares of 4 x 4:
+ * Transposes columns of n rows into runs, in squares of 4 x 4:
  *
  *     a b c d        a e i m
- *     e f g h   ->   b f j n     two shuffles a row: pairs of rows interleaved, then pairs of those
+ *     e f g h   ->   b f j n     two shuffles a row: interleave pairs of rows, then pairs of the results
  *     i j k l        c g k o
  *     m n o p        d h l p
  *
- * Runs are filled up to whole octets with repetitions of the last row. Up to 63 columns too many are read, which the
- * kernels' memory leaves room for.
+ * Fills runs up to whole octets with copies of the last row. Reads up to 63 columns too many; the kernels' memory is
+ * larger by that much.
  */
-function turn(from: usize, n: i32, stride: usize, to: usize): void {
+function transpose(from: usize, n: i32, stride: usize, to: usize): void {
 	for (let r = 0; r < n + 4; r += 4) {
 		for (let c = 0; c < COLUMNS; c += 4) {
 			const at = from + ((<usize>c) << 2);

@@ -2,20 +2,20 @@ import { DIFFERS, LARGEST_X, MIN_Y, SCALE, SHIFT } from '../memory-map';
 import { MAGNITUDE } from './lanes';
 
 /**
- * The inner loop of verification: `length` elements in each of `planes` planes of one channel that lie `stride` bytes
- * apart (RUN elements in all, at most), eight at a time. The last four or eight of a plane may have been met in part before,
- * which changes no maximum: at least eight elements of it lie before the end.
+ * Inner loop of verification. Processes a run: `length` elements in each of `planes` planes of one channel, `stride` bytes
+ * apart (at most RUN elements in total), eight at a time. The last vectors of a plane may overlap earlier ones, which
+ * changes no maximum. At least eight elements of the plane lie before its end.
  *
- *     4 x f32:  (x * scale + shift) xor y      any bit that differs from what float32 arithmetic makes of x
+ *     4 x f32:  (x * scale + shift) xor y      bits in which y differs from the prediction in float32
  *               largest |x|, smallest |y|
  *
- * A y that is the predicted one, bit for bit, is off by what is known of its two roundings (records.ts): no error needs to
- * be computed. Others are gone through by differenceRun. Non-negative float32 order like the integers of the same bits,
- * with NaN above infinity above all numbers: maxima taken as integers cannot lose a NaN.
+ * If y equals the prediction bit for bit, its error follows from two known roundings (records.ts) and is not computed.
+ * differenceRun processes runs with other y. Non-negative float32 have the same order as the integers of their bits, with
+ * NaN above infinity above all numbers. So maxima taken as integers cannot lose a NaN.
  *
- * The sums of x have a loop of their own (sums.ts), and each accumulator takes one operation a turn, on what the eight
- * elements come to among themselves: with more of either V8 keeps accumulators in memory, whose chain of loads and
- * stores then takes longer than all the rest.
+ * The sums of x have their own loop (sums.ts), and each accumulator takes one operation per round, on the combined eight
+ * elements. With more operations or accumulators V8 keeps accumulators in memory, and that chain of loads and stores
+ * then takes longer than the rest of the loop.
  */
 export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const s = v128.load(record, SCALE);
@@ -26,7 +26,7 @@ export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride:
 	let minY = v128.load(record, MIN_Y);
 	const whole = (length & ~7) << 2;
 	const end = length << 2;
-	// One vector or two that end with the plane; below 0 where a run is shorter than they are.
+	// Start of the one or two vectors that end with the plane; below 0 if the run is shorter than they are.
 	const tail = (length & 7) > 4 ? end - 32 : (length & 7) > 0 ? end - 16 : end;
 	for (let p = 0; p < planes; p++, x += stride, y += stride) {
 		for (let i = 0; i < whole; i += 32) {

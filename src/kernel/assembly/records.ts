@@ -35,35 +35,36 @@ import {
 import { largest, MAGNITUDE, sum } from './lanes';
 import { nearZero } from './relative';
 
-// How far y = r, the prediction, can be from ref = s x + t. With the likely scale and shift S and T in float32, u = 2^-24
-// and e = 2^-150 (half the smallest positive float32; sums never underflow inexactly):
+// Bound on |y - ref| for y = r, the prediction, and ref = s x + t. With the likely scale and shift S and T in float32,
+// u = 2^-24 and e = 2^-150 (half the smallest positive float32; sums never underflow inexactly):
 //
 //     p = fl(S x) = S x (1 + d) + e'         |d| <= u, |e'| <= e
 //     r = fl(p + T) = (p + T)(1 + d')        |d'| <= u
 //     |r - ref| <= |S - s||x| + |T - t| + ulp(p) / 2 + ulp(r) / 2
 //               <= (|S - s| + 2 u (1 + u)|S|)|x| + |T - t| + u|T| + 2 e     =: slope |x| + offset
 //
-// and where y is not r, |y - ref| <= |y - r| + slope |x| + offset.
+// For y other than r, |y - ref| <= |y - r| + slope |x| + offset.
 const U: f64 = 1.0 / 16777216.0;
 /** 2^-149, the smallest positive float32. */
 const TINY = reinterpret<f64>(<u64>0x36a0000000000000);
-/** For what a few float32 operations round, upwards and downwards. */
+/** Factors that cover the rounding of a few float32 operations, upwards and downwards. */
 const UP: f64 = 1.0 + 1.0 / 1048576.0;
 const DOWN: f64 = 1.0 - 1.0 / 1048576.0;
 
-/** float32, rounded so that it is not too small. */
+/** Slope of the bound derived above, in float32, rounded up. */
 function errorSlope(at: usize): f32 {
 	const likely = load<f64>(at, PARAMETER_LIKELY_SCALE);
 	const scale = <f64>(<f32>likely);
 	return <f32>((abs(scale - load<f64>(at, PARAMETER_SCALE)) + 2 * U * abs(scale)) * UP + TINY);
 }
 
+/** Offset of the bound derived above, in float32, rounded up. */
 function errorOffset(at: usize): f32 {
 	const shift = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SHIFT));
 	return <f32>((abs(shift - load<f64>(at, PARAMETER_SHIFT)) + U * abs(shift)) * UP + 2 * TINY);
 }
 
-/** Empty records of the first n channels, with the parameters that wait in PARAMETERS. */
+/** Resets the records of the first n channels, with the parameters in PARAMETERS. */
 export function startRecords(n: i32): void {
 	const zero = i32x4.splat(0);
 	for (let c = 0; c < n; c++) {
@@ -85,13 +86,13 @@ export function startRecords(n: i32): void {
 	}
 }
 
-/** The most that any element so far can be off, lane by lane. */
+/** Upper limit of the error of every element so far, lane by lane. */
 export function errorsUpTo(record: usize): v128 {
 	const rounding = f32x4.mul(v128.load(record, LARGEST_X), v128.load(record, ERROR_SLOPE));
 	return f32x4.add(v128.load(record, LARGEST_DIFFERENCE), f32x4.add(rounding, v128.load(record, ERROR_OFFSET)));
 }
 
-/** See nearZero. `error`: of any element of the channel so far, at most. */
+/** Calls nearZero for a record. `error`: upper limit of the error of every element of the channel so far. */
 export function nearZeroOf(record: usize, error: f32): f32 {
 	const slope = <f64>f32x4.extract_lane(v128.load(record, ERROR_SLOPE), 0);
 	const offset = <f64>f32x4.extract_lane(v128.load(record, ERROR_OFFSET), 0);
@@ -101,7 +102,7 @@ export function nearZeroOf(record: usize, error: f32): f32 {
 	return nearZero(slope, offset + difference, scale, shift, error);
 }
 
-/** Moments of n channels as arrays in RESULTS. `count`: values that went into each, in at most `runs` runs. */
+/** Writes the moments of n channels to RESULTS. `count`: number of values of each channel, in at most `runs` runs. */
 export function finishMoments(n: i32, count: f64, runs: i32): void {
 	const share = 1 / count;
 	const cancelled = cancellation(runs);
@@ -114,13 +115,13 @@ export function finishMoments(n: i32, count: f64, runs: i32): void {
 		const m2 = squares - total * mean;
 		store<f64>(at, mean, RESULT_MEAN);
 		store<f64>(at, m2, RESULT_M2);
-		// Sums of float32 do not overflow: one that is not finite has met something that is not.
+		// Sums of float32 do not overflow float64, so a sum is only non-finite if an element is.
 		const finite = abs(total) < Infinity;
 		store<f64>(at, finite ? (m2 < squares * cancelled ? REDO_MOMENTS : 0) : REDO_ALL, RESULT_FLAGS);
 	}
 }
 
-/** The same with what the records say of errors. */
+/** Writes moments, errors and flags of n channels to RESULTS. */
 export function finishRecords(n: i32, count: f64, runs: i32): void {
 	finishMoments(n, count, runs);
 	for (let c = 0; c < n; c++) {
@@ -133,7 +134,7 @@ export function finishRecords(n: i32, count: f64, runs: i32): void {
 		const error = min(bound, largestError(at, largestX, difference));
 		store<f64>(at, error, RESULT_MAX_ABS);
 		store<f64>(at, bound, RESULT_BOUND);
-		// What is certain below is said of all elements of the channel: see VerifyAccumulator.limit.
+		// Upper limits for all elements of the channel, like those of VerifyAccumulator. Uncertain ones are computed again.
 		store<f64>(at, error > 0 ? error / bound : 0, RESULT_RATIO);
 		store<f64>(at, count * error * error, RESULT_SQUARES);
 		const certain = difference < Infinity && isInRange(at, largestX) && isWithinBound(at, record, differs);
@@ -148,21 +149,21 @@ function halfUlp(v: f64): f64 {
 	return max(power * U, TINY / 2);
 }
 
-/** The limit derived above, with rounding at the largest |x|, for y at most `difference` from what was predicted. */
+/** Bound derived above, with the rounding at the largest |x|, for y at most `difference` from the prediction. */
 function largestError(at: usize, largestX: f64, difference: f64): f64 {
 	const scale = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SCALE));
 	const shift = <f64>(<f32>load<f64>(at, PARAMETER_LIKELY_SHIFT));
 	const product = abs(scale) * largestX;
 	const parameters =
 		abs(scale - load<f64>(at, PARAMETER_SCALE)) * largestX + abs(shift - load<f64>(at, PARAMETER_SHIFT));
-	// Nothing is rounded where x is multiplied by 0.
+	// A product with 0 is exact.
 	const rounding = product > 0 ? halfUlp(product * UP) + halfUlp((product + abs(shift)) * UP) : 0;
 	return (difference + parameters + rounding) * UP;
 }
 
 /**
- * Whether every element is within its own bound: y as predicted, where slope and offset are at most the bound's, or away
- * from it by no more than the bound leaves at each |x|.
+ * True if every element is within its bound. Either y equals the prediction, and slope and offset are at most those of the
+ * bound, or its difference from the prediction is at most the rest of the bound at each |x|.
  */
 function isWithinBound(at: usize, record: usize, differs: bool): bool {
 	const slope = f32x4.extract_lane(v128.load(record, MAGNITUDE_SLOPE), 0);
@@ -174,7 +175,7 @@ function isWithinBound(at: usize, record: usize, differs: bool): bool {
 	return !differs || i32x4.all_true(f32x4.le(excess, f32x4.splat(left)));
 }
 
-/** Whether nothing is infinite or NaN or comes near to it, parameters included. Negated comparisons count NaN. */
+/** True if x and parameters are finite and far from overflow. NaN fails every comparison. */
 function isInRange(at: usize, largestX: f64): bool {
 	const huge: f64 = 1e30;
 	const scale = abs(load<f64>(at, PARAMETER_SCALE));
@@ -189,12 +190,12 @@ function isInRange(at: usize, largestX: f64): bool {
 }
 
 /**
- * Share of sum x^2 below which m2 = sum x^2 - (sum x)^2 / n has lost too many digits.
+ * Returns the share of sum x^2 below which m2 = sum x^2 - (sum x)^2 / n has lost too many digits.
  *
- * With u = 2^-53: what a run adds up in a lane is at most RUN / 8 sums of four and 2 STREAMS of two, and a channel adds up
- * `runs` of that, and as many of the last elements of planes. So each of the two sums is off by at most (RUN / 8 + 2 STREAMS +
- * 2 runs + 4) u times the sum of its terms' magnitudes; x^2 is exact. As (sum |x|)^2 <= n sum x^2, m2 is off by less than
- * 4 (…) u sum x^2. It is kept where that is below 2^-28 of m2 itself.
+ * With u = 2^-53: a run adds at most RUN / 8 sums of four and 2 STREAMS sums of two in a lane. A channel adds `runs` such
+ * sums, and as many of the last elements of planes. So the error of each of the two sums is at most (RUN / 8 + 2 STREAMS +
+ * 2 runs + 4) u times the sum of its terms' magnitudes; x^2 is exact. As (sum |x|)^2 <= n sum x^2, the error of m2 is below
+ * 4 (…) u sum x^2. m2 is kept if that is below 2^-28 of m2.
  */
 function cancellation(runs: i32): f64 {
 	const unit: f64 = 1.0 / 9007199254740992.0;

@@ -1,15 +1,15 @@
 import { MAX_REL, MAX_ULP, PARAMETER_SCALE, PARAMETER_SHIFT, RECORD_BYTES, RECORDS } from '../memory-map';
 import { promote } from './lanes';
 
-// The tensor's own format; half types keep theirs when widened to float32. See formats.ts.
+// Format of the tensor; half types keep theirs when widened to float32. See core/numbers/float-formats.ts.
 let fractionBits: i32 = 23;
 let smallestNormal: f64 = 0;
 let tiny: f64 = 0;
 
-/** 1 / m, where errors of at most m |ref| can raise neither maximum: |ref| is less than twice its power of two. */
+/** 1 / m. Errors of at most m |ref| can raise neither maximum, because |ref| is less than twice its power of two. */
 let inverse: f64 = Infinity;
 
-/** Before each layer. `normal` and `smallest`: the format's smallest normal and smallest positive number. */
+/** Starts a layer. `normal` and `smallest`: the format's smallest normal and smallest positive number. */
 export function startLayer(fraction: i32, normal: f64, smallest: f64): void {
 	fractionBits = fraction;
 	smallestNormal = normal;
@@ -19,21 +19,21 @@ export function startLayer(fraction: i32, normal: f64, smallest: f64): void {
 	v128.store(MAX_ULP, f64x2.splat(0));
 }
 
-/** Errors up to |y| / reach cannot raise a maximum: they are at most m |ref|, and |ref| at least |y| less the error. */
+/** Errors up to |y| / reach cannot raise a maximum, because they are at most m |ref|, and |ref| is at least |y| - error. */
 function reach(): f64 {
 	return 1.001 * (1 + inverse);
 }
 
-/** Whether errors of at most `errors` of elements with |y| of at least `minY`, lane by lane, may raise a maximum. */
+/** True if errors up to `errors` of elements with |y| >= `minY`, lane by lane, may raise a maximum. */
 export function mayBeLargest(errors: v128, minY: v128): bool {
 	return v128.any_true(f32x4.lt(minY, f32x4.mul(errors, f32x4.splat(<f32>reach()))));
 }
 
 /**
- * Elements of this |y| and more raise no maximum. An element's own error is at most slope |x| + offset, with `offset` all
- * that does not grow with x, and near zero |x| is at most (|ref| + |shift|) / |scale|, mostly far below the largest: so
- * it is at most e + f |ref|, below m |ref| from |ref| = e / (m - f) on.
- * @param error of any element, at most
+ * Returns the smallest |y| from which on no element raises a maximum. An element's error is at most slope |x| + offset,
+ * where `offset` holds all terms that do not grow with x. Near zero |x| is at most (|ref| + |shift|) / |scale|, mostly far
+ * below the largest |x|. So the error is at most e + f |ref|, which is below m |ref| from |ref| = e / (m - f) on.
+ * @param error upper limit of every element's error
  */
 export function nearZero(slope: f64, offset: f64, scale: f64, shift: f64, error: f32): f32 {
 	const f = slope / scale;
@@ -41,7 +41,7 @@ export function nearZero(slope: f64, offset: f64, scale: f64, shift: f64, error:
 	const share = 1 - f * inverse;
 	const near = share > 0 ? 1.001 * e * (1 + inverse / share) : Infinity;
 	const far = <f64>error * reach();
-	// Written so that far stands where a scale of 0 makes near NaN.
+	// A scale of 0 makes `near` NaN; the comparison then selects `far`.
 	return <f32>(near < far ? near : far);
 }
 
@@ -53,15 +53,15 @@ export function largestRel(): f64 {
 	return largest(MAX_REL);
 }
 
-/** In units in the last place; kept relative to ref's power of two. */
+/** Largest error in units in the last place. MAX_ULP holds it relative to ref's power of two. */
 export function largestUlp(): f64 {
 	return largest(MAX_ULP) * <f64>((<u64>1) << fractionBits);
 }
 
 /**
- * Relative errors and errors in ulps, of elements as predictRun takes them, two at a time, where |y| is below `near`. Few
- * runs get here, and few of their elements further: near zero relative errors are so large that the first ones met hide
- * all the rest.
+ * Updates the largest relative error and error in ulps with a run (see predictRun), two elements at a time, for |y| below
+ * `near`. Few runs get here, and few of their elements pass the test below, because the first relative errors near zero
+ * are so large that no later error exceeds them.
  */
 export function relativeRun(
 	x: usize,
@@ -75,7 +75,7 @@ export function relativeRun(
 	const parameter = ((record - RECORDS) / RECORD_BYTES) << 3;
 	const s = v128.load64_splat(parameter, PARAMETER_SCALE);
 	const t = v128.load64_splat(parameter, PARAMETER_SHIFT);
-	// Half an ulp of the format, in the bits of a float64: adding it carries to the next power of two where rounding would.
+	// Half an ulp of the format, in the bits of a float64. Adding it carries to the next power of two as rounding does.
 	const halfUlp = i64x2.splat((<i64>1) << (51 - fractionBits));
 	const nearest = f32x4.splat(near);
 	let rel = v128.load(MAX_REL);
@@ -92,7 +92,7 @@ export function relativeRun(
 				const ref = f64x2.add(f64x2.mul(promote(at + half), s), t);
 				const size = f64x2.abs(ref);
 				const absolute = f64x2.abs(f64x2.sub(ref, promote(to + half)));
-				// Errors that are not finite are judged elsewhere (REDO_ALL).
+				// Non-finite errors are judged in float64 (REDO_ALL).
 				const error = v128.and(absolute, f64x2.lt(absolute, f64x2.splat(Infinity)));
 				rel = f64x2.pmax(rel, f64x2.div(error, f64x2.pmax(size, f64x2.splat(tiny))));
 				const power = v128.and(i64x2.add(size, halfUlp), i64x2.splat(0x7ff0000000000000));

@@ -1,7 +1,7 @@
 import { SUM_X, SUM_XX } from '../memory-map';
 import { firstHalf, promote, promoteHigh, promoteLow, tailMask } from './lanes';
 
-/** Sums of x and x^2, of elements as predictRun takes them. Products of two float32 are exact in float64. */
+/** Adds x and x^2 of a run (see predictRun) to a record. Products of two float32 are exact in float64. */
 export function sumRun(x: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	let sumX = f64x2.splat(0);
 	let sumXX = f64x2.splat(0);
@@ -26,7 +26,7 @@ export function sumRun(x: usize, length: i32, planes: i32, stride: usize, record
 	}
 }
 
-/** The last `count` (1 to 7) elements of each plane, the first plane's last eight of which begin at x. */
+/** Sums the last `count` (1 to 7) elements of each plane. x: address of the last eight elements of the first plane. */
 function sumTails(x: usize, count: i32, planes: i32, stride: usize, record: usize): void {
 	let sumX = f64x2.splat(0);
 	let sumXX = f64x2.splat(0);
@@ -43,7 +43,7 @@ function sumTails(x: usize, count: i32, planes: i32, stride: usize, record: usiz
 	addSums(record, sumX, sumXX);
 }
 
-/** A run's sums to the record's: fewer additions one after another than of each element, and so less rounding. */
+/** Adds a run's sums to the record's. Chains of additions are shorter than element by element, so rounding is smaller. */
 function addSums(record: usize, sumX: v128, sumXX: v128): void {
 	v128.store(record, f64x2.add(v128.load(record, SUM_X), sumX), SUM_X);
 	v128.store(record, f64x2.add(v128.load(record, SUM_XX), sumXX), SUM_XX);
