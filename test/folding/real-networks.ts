@@ -49,8 +49,9 @@ async function layersOf(name: string): Promise<RealLayer[]> {
 async function readLayer({ layers, targets, weights }: Network, index: number): Promise<RandomLayer | undefined> {
 	const { channels, epsilon, gamma, beta, mean, variance } = layers[index];
 	const operator = targets[index]?.operator;
-	const read = operator && (await weights.read(operator));
-	if (!operator || typeof read !== 'object' || !(gamma.values && beta.values && mean.values && variance.values)) {
+	const constants = operator && (await weights.read(operator));
+	const read = constants?.ok ? constants.value : undefined;
+	if (!operator || !read || !(gamma.values && beta.values && mean.values && variance.values)) {
 		return undefined;
 	}
 	const { kind, group, transB } = operator;

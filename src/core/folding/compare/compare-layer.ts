@@ -77,12 +77,12 @@ export class LayerComparer {
 			return { verdict: folded.status === 'match' ? folded : verdict, into };
 		}
 		const parameters = layerParameters(layer);
-		if (typeof parameters === 'string') {
-			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters}`), into };
+		if (!parameters.ok) {
+			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters.reason}`), into };
 		}
 		return partners
 			? { verdict: await this.#foldedTogether(index, partners), into }
-			: this.#foldedForward(index, parameters);
+			: this.#foldedForward(index, parameters.value);
 	}
 
 	/** Judges consecutive layers that fold into an operator together, and separates them if the fold is wrong. */
@@ -92,11 +92,11 @@ export class LayerComparer {
 		const whole = await this.#folded(last, partners);
 		const chain = this.#chain(last);
 		const weights = await this.#partners.read(partners);
-		if (whole.status !== 'mismatch' || chain.length < 2 || typeof weights === 'string') {
+		if (whole.status !== 'mismatch' || chain.length < 2 || !weights.ok) {
 			return whole;
 		}
-		const added = await addedBehind(weights.into, chain[chain.length - 1].target.rows, other.weights);
-		const verdicts = judgeChain(chain, { weights, added, whole });
+		const added = await addedBehind(weights.value.into, chain[chain.length - 1].target.rows, other.weights);
+		const verdicts = judgeChain(chain, { weights: weights.value, added, whole });
 		return withPairing(verdicts.get(own.layers[index]) ?? whole, partners.pair);
 	}
 
@@ -107,7 +107,7 @@ export class LayerComparer {
 		const chain = layers.flatMap((layer): ChainLayer[] => {
 			const target = this.#target(own.layers.indexOf(layer));
 			const parameters = layerParameters(layer);
-			return target && typeof parameters !== 'string' ? [{ layer, target, parameters }] : [];
+			return target && parameters.ok ? [{ layer, target, parameters: parameters.value }] : [];
 		});
 		return chain.length === layers.length ? chain : [];
 	}
@@ -123,11 +123,12 @@ export class LayerComparer {
 	async #folded(index: number, partners: Partners): Promise<Verdict> {
 		const { own, other } = this.#models;
 		const target = this.#target(index);
-		const parameters = layerParameters(own.layers[index]);
-		const weights = await this.#partners.read(partners);
-		if (!target || typeof parameters === 'string' || typeof weights === 'string') {
-			return cannotTell(typeof weights === 'string' ? weights : `${own.layers[index].name} cannot have been folded.`);
+		const resolved = layerParameters(own.layers[index]);
+		const read = await this.#partners.read(partners);
+		if (!target || !resolved.ok || !read.ok) {
+			return cannotTell(read.ok ? `${own.layers[index].name} cannot have been folded.` : read.reason);
 		}
+		const [parameters, weights] = [resolved.value, read.value];
 		const originals = this.#originals(weights);
 		const added = await addedBehind(weights.into, target.rows, other.weights);
 		const extended = await extendedLayers(own.layers[index], parameters, own.weights);
@@ -145,8 +146,8 @@ export class LayerComparer {
 	 */
 	#originals({ own, original }: ReadPartners): readonly ReadPartners['original'][] {
 		const index = this.#forward.get(own.index);
-		const parameters = index === undefined ? '' : layerParameters(this.#models.own.layers[index]);
-		const forward = typeof parameters === 'string' ? undefined : foldForward(own, original, parameters);
+		const parameters = index === undefined ? undefined : layerParameters(this.#models.own.layers[index]);
+		const forward = parameters?.ok ? foldForward(own, original, parameters.value) : undefined;
 		return forward ? [original, forward.weights] : [original];
 	}
 
@@ -158,11 +159,12 @@ export class LayerComparer {
 		if (verdict.status !== 'kept' || !target || !partners) {
 			return verdict;
 		}
-		const weights = await this.#partners.read(partners);
-		const parameters = layerParameters(own.layers[index]);
-		if (typeof weights === 'string' || typeof parameters === 'string') {
+		const read = await this.#partners.read(partners);
+		const resolved = layerParameters(own.layers[index]);
+		if (!read.ok || !resolved.ok) {
 			return verdict;
 		}
+		const [weights, parameters] = [read.value, resolved.value];
 		const there = other.targets[keptAs];
 		const added =
 			there?.operator === partners.into
@@ -184,10 +186,10 @@ export class LayerComparer {
 	async #foldedForward(index: number, parameters: FoldParameters): Promise<Finding> {
 		const operator = forwardOperator(this.#models.own, index);
 		const partners = operator === undefined ? undefined : this.#partners.of(operator);
-		const weights = partners && (await this.#partners.read(partners));
-		const forward =
-			weights && typeof weights !== 'string' ? foldForward(weights.own, weights.original, parameters) : undefined;
-		if (!partners || !weights || typeof weights === 'string' || !forward) {
+		const read = partners && (await this.#partners.read(partners));
+		const weights = read?.ok ? read.value : undefined;
+		const forward = weights ? foldForward(weights.own, weights.original, parameters) : undefined;
+		if (!partners || !weights || !forward) {
 			return { verdict: cannotTell(this.#absence(index), 'unmatched'), into: null };
 		}
 		const verdict = await this.#judgeForward(weights, forward);

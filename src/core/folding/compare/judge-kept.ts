@@ -15,13 +15,18 @@ import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
  * lacks one.
  */
 export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
-	const [own, found] = [layerParameters(layer), layerParameters(other)];
-	if (typeof own === 'string' || typeof found === 'string' || own.gamma.length !== found.gamma.length) {
+	const [original, deployed] = [layerParameters(layer), layerParameters(other)];
+	if (!original.ok || !deployed.ok || original.value.gamma.length !== deployed.value.gamma.length) {
 		return undefined;
 	}
+	const [own, found] = [original.value, deployed.value];
 	const names = [...PARAMETER_NAMES];
 	const largest = Math.max(...names.map((name) => distance(own[name], found[name])));
 	return Math.max(largest, distance(Float64Array.of(own.epsilon), Float64Array.of(found.epsilon)));
+}
+
+function notComparable(reason: string): Verdict {
+	return cannotTell(`The layer is still there, but its parameters cannot be compared: ${reason}`);
 }
 
 function distance(a: Float64Array, b: Float64Array): number {
@@ -38,11 +43,14 @@ function distance(a: Float64Array, b: Float64Array): number {
  * scale and shift. Diagnoses a difference like a fold into weights that are all 1.
  */
 export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict {
-	const [own, found] = [layerParameters(layer), layerParameters(other)];
-	if (typeof own === 'string' || typeof found === 'string') {
-		const reason = typeof own === 'string' ? own : String(found);
-		return cannotTell(`The layer is still there, but its parameters cannot be compared: ${reason}`);
+	const [original, deployed] = [layerParameters(layer), layerParameters(other)];
+	if (!original.ok) {
+		return notComparable(original.reason);
 	}
+	if (!deployed.ok) {
+		return notComparable(deployed.reason);
+	}
+	const [own, found] = [original.value, deployed.value];
 	if (own.gamma.length !== found.gamma.length) {
 		return cannotTell(`The layer is still there with ${found.gamma.length} channels instead of ${own.gamma.length}.`);
 	}

@@ -33,16 +33,16 @@ export function judgeReadings(readings: readonly Reading[], target: FoldTarget):
 
 export function isRight(reading: Reading, target: FoldTarget): boolean {
 	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	return typeof fold !== 'string' && hasArrived(fold);
+	return fold.ok && hasArrived(fold.value);
 }
 
 export function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
 	const fold = foldCase({ ...reading, target, foundOperator: reading.into });
-	if (typeof fold === 'string') {
-		return cannotTell(fold);
+	if (!fold.ok) {
+		return cannotTell(fold.reason);
 	}
 	const { parameters, operators } = reading;
-	const verdict = judgeFold(fold, { epsilon: parameters.epsilon, operator: target.operator.kind });
+	const verdict = judgeFold(fold.value, { epsilon: parameters.epsilon, operator: target.operator.kind });
 	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
 }
 

@@ -7,6 +7,7 @@ import type { Scope } from '../../onnx/graph/scope.js';
 import type { Tensor, TensorRecord } from '../../onnx/model.js';
 import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
+import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount } from './layout.js';
 import { type LinearOperator, recordOf } from './linear.js';
@@ -86,24 +87,24 @@ export class WeightReader {
 		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
-	/** Reads the whole weight and bias. Undefined if they are not constant, a sentence if they cannot be read. */
-	async read(operator: LinearOperator): Promise<OperatorWeights | string> {
+	/** Reads the whole weight and bias. The reason of a failure is a sentence. */
+	async read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const { scope } = operator;
 		try {
 			const tensor = await this.#tensor(scope, operator.weight);
 			const layout = tensor && weightLayout(operator, tensor.dims);
 			if (!tensor || !layout || elementCount(layout) !== tensor.data.length) {
-				return `The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`;
+				return failure(`The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`);
 			}
 			const weight = await this.#dequantize(operator, tensor, layout);
 			const bias = operator.bias === '' ? null : await this.#bias(operator, layout);
 			const type = typeName(tensor.dataType);
 			const stored = isFloatType(type) ? type : 'float32';
 			return bias === undefined
-				? `The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`
-				: { weight, layout, bias, dims: tensor.dims, stored };
+				? failure(`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`)
+				: success({ weight, layout, bias, dims: tensor.dims, stored });
 		} catch (error) {
-			return sentenceOf(error);
+			return failure(sentenceOf(error));
 		}
 	}
 

@@ -1,3 +1,4 @@
+import { type Result, success } from '../../result.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from '../targets/network.js';
@@ -57,17 +58,17 @@ export class PartnerReader {
 		this.#next = this.inFront(layer);
 	}
 
-	/** Reads the constants of both operators, or returns a sentence why they are unknown. */
-	async read(partners: Partners): Promise<ReadPartners | string> {
+	/** Reads the constants of both operators, or returns a sentence as the reason why they are unknown. */
+	async read(partners: Partners): Promise<Result<ReadPartners>> {
 		const original = await this.#original.read(partners.own);
 		const found = await this.#deployed.read(partners.into);
 		if (this.#next) {
 			this.#original.readAhead(this.#next.own);
 			this.#deployed.readAhead(this.#next.into);
 		}
-		if (typeof original === 'string') {
+		if (!original.ok) {
 			return original;
 		}
-		return typeof found === 'string' ? found : { ...partners, original, found };
+		return found.ok ? success({ ...partners, original: original.value, found: found.value }) : found;
 	}
 }

@@ -82,15 +82,16 @@ async function foldGroup(
 ): Promise<FoldReason | undefined> {
 	const { operator } = steps[0];
 	const read = await network.weights.read(operator);
-	if (typeof read === 'string') {
+	if (!read.ok) {
 		return 'dynamic-parameter';
 	}
-	let weights: OperatorWeights = read;
+	let weights: OperatorWeights = read.value;
 	for (const { layer, target } of steps) {
-		const parameters = layerParameters(layer);
-		if (typeof parameters === 'string') {
+		const resolved = layerParameters(layer);
+		if (!resolved.ok) {
 			return 'dynamic-parameter';
 		}
+		const parameters = resolved.value;
 		const next = target ? foldBack(weights, target, parameters) : foldForward(operator, weights, parameters)?.weights;
 		if (!next) {
 			return 'rank';

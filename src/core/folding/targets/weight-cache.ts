@@ -1,3 +1,4 @@
+import type { Result } from '../../result.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from './network.js';
@@ -11,14 +12,14 @@ const KEPT = 2;
  */
 export class WeightCache {
 	readonly #network: Network;
-	readonly #known = new Map<LinearOperator, Promise<OperatorWeights | string>>();
+	readonly #known = new Map<LinearOperator, Promise<Result<OperatorWeights>>>();
 
 	constructor(network: Network) {
 		this.#network = network;
 	}
 
-	/** Returns the constants, or a sentence why they are unknown. */
-	read(operator: LinearOperator): Promise<OperatorWeights | string> {
+	/** Returns the constants, or a sentence as the reason why they are unknown. */
+	read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const weights = this.#known.get(operator) ?? this.#network.weights.read(operator);
 		this.#known.delete(operator);
 		this.#known.set(operator, weights);

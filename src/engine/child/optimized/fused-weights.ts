@@ -70,16 +70,17 @@ export class FusedWeights {
 	async #isRight(index: number, foundOperator: LinearOperator): Promise<boolean> {
 		const target = this.#own.targets[index];
 		const parameters = layerParameters(this.#own.layers[index]);
-		if (!target || typeof parameters === 'string') {
+		if (!target || !parameters.ok) {
 			return false;
 		}
 		const original = await this.#own.weights.read(target.operator);
 		const found = await this.#weights.read(foundOperator);
-		if (typeof original === 'string' || typeof found === 'string') {
+		if (!original.ok || !found.ok) {
 			return false;
 		}
-		const fold = foldCase({ target, parameters, original, found, foundOperator, foundAdded: null });
-		return typeof fold !== 'string' && isRightFold(fold);
+		const constants = { parameters: parameters.value, original: original.value, found: found.value };
+		const fold = foldCase({ target, ...constants, foundOperator, foundAdded: null });
+		return fold.ok && isRightFold(fold.value);
 	}
 }
 

@@ -1,4 +1,5 @@
 import type { FloatType } from '../../../numbers/float-formats.js';
+import { failure, type Result, success } from '../../../result.js';
 import {
 	addBiases,
 	expectedFold,
@@ -48,25 +49,26 @@ export interface FoldInputs {
 }
 
 /**
- * Converts both operators' constants and the layer's parameters to a layout, arrays of shape (rows). Returns a
- * sentence if they do not fit.
+ * Converts both operators' constants and the layer's parameters to a layout, arrays of shape (rows). The reason
+ * of a failure is a sentence.
  */
-export function foldCase(inputs: FoldInputs): FoldCase | string {
+export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 	const { target, parameters, found, foundOperator } = inputs;
 	const { layout } = inputs.original;
 	if (channelCount(layout) !== channelCount(found.layout) || rowLength(layout) !== rowLength(found.layout)) {
-		return `The deployed weight has the shape [${found.dims.join(', ')}] where [${inputs.original.dims.join(', ')}] belongs.`;
+		const wanted = inputs.original.dims.join(', ');
+		return failure(`The deployed weight has the shape [${found.dims.join(', ')}] where [${wanted}] belongs.`);
 	}
 	const original = withEarlier(inputs.original, target);
-	if (typeof original === 'string') {
+	if (!original.ok) {
 		return original;
 	}
 	const weight = sameLayout(layout, found.layout) ? found.weight : relayout(found.weight, found.layout, layout);
 	const isIdentity =
 		target.rows.every((channel, row) => channel === row) && target.rows.length === parameters.gamma.length;
 	const { operator } = target;
-	return {
-		original,
+	return success({
+		original: original.value,
 		found: { weight, layout, bias: addBiases(found.bias, inputs.foundAdded) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
 		dims: inputs.original.dims,
@@ -75,20 +77,22 @@ export function foldCase(inputs: FoldInputs): FoldCase | string {
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, foundOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: true }),
-	};
+	});
 }
 
 /** Folds the layers between the operator and this layer first. Their result is the original here. */
-function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): OperatorWeights | string {
+function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): Result<OperatorWeights> {
 	let result = weights;
 	for (const { layer, rows, added: before } of earlier) {
 		const parameters = layerParameters(layer);
-		if (typeof parameters === 'string' || !rows) {
-			return `The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`;
+		if (!parameters.ok || !rows) {
+			return failure(
+				`The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`,
+			);
 		}
-		const { scale, bias } = expectedFold(addBiases(result.bias, before), gatherParameters(parameters, rows));
+		const { scale, bias } = expectedFold(addBiases(result.bias, before), gatherParameters(parameters.value, rows));
 		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
 		result = { ...result, weight, bias };
 	}
-	return { ...result, bias: addBiases(result.bias, added) };
+	return success({ ...result, bias: addBiases(result.bias, added) });
 }
