@@ -1,4 +1,5 @@
 import { sum } from '../../../core/numbers/arrays.js';
+
 /** Number of rows and columns of a plane. */
 export interface PlaneSize {
 	readonly width: number;

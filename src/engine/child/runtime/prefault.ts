@@ -4,7 +4,7 @@ import { close, openSync, read } from 'node:fs';
 const ZEROS = '/dev/zero';
 
 /** Maximum number of bytes per read. The first write faults in the pages behind them. */
-const MOST = 2 ** 30;
+const MAX_READ = 2 ** 30;
 
 /**
  * Faults in the pages of memory that was never written, on a thread of Node's pool. The thread works while a call of the
@@ -21,6 +21,8 @@ export async function makePages(memory: Uint8Array): Promise<void> {
 	} catch {
 		return;
 	}
-	await new Promise<void>((resolve) => read(zeros, memory, 0, Math.min(memory.length, MOST), null, () => resolve()));
+	await new Promise<void>((resolve) =>
+		read(zeros, memory, 0, Math.min(memory.length, MAX_READ), null, () => resolve()),
+	);
 	close(zeros);
 }
