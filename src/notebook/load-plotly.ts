@@ -3,8 +3,8 @@ import type { Plotly } from '../view/index.js';
 let loading: Promise<Plotly> | undefined;
 
 /**
- * Loads plotly.js from the file beside this module, once for all outputs. It registers itself as a global; other
- * renderers share the frame and may have put a plotly of their own there, so what was there before comes back.
+ * Loads plotly.js from the file beside this module, once for all outputs. Restores the global that plotly.js overwrites,
+ * because other renderers share the frame and may use their own plotly.
  */
 export function loadPlotly(): Promise<Plotly> {
 	loading ??= load().catch((error: unknown) => {

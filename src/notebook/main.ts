@@ -14,7 +14,7 @@ import { loadPlotly } from './load-plotly.js';
 
 const STYLE = [themeStyle, pageStyle, comparisonStyle, plotlyStyle].join('\n');
 
-/** The notebook renderer: draws outputs of our MIME type. All outputs share a frame with those of other renderers. */
+/** Notebook renderer for outputs of our MIME type. All outputs share a frame with outputs of other renderers. */
 export function activate(context: RendererContext): Renderer {
 	const host = new HostLink(context);
 	const outputs = new Map<string, Output>();
@@ -60,7 +60,7 @@ async function show(
 			output.comparisonView().showComparison(parseComparison(payload.comparison, 'comparison'));
 			return;
 		case 'model': {
-			// Says that it is reading the model until the extension answers.
+			// Shows that the model is being read until the extension answers.
 			const view = output.reportView();
 			const report = parseReport(await host.inspect(payload.path, signal));
 			if (!signal?.aborted) {
@@ -73,7 +73,7 @@ async function show(
 	}
 }
 
-/** One cell's output. A shadow root keeps our styles in and those of other outputs out. */
+/** Output of one cell. A shadow root separates its styles from those of other outputs. */
 class Output {
 	readonly #root = document.createElement('div');
 	#view: View | ComparisonView | null = null;

@@ -6,14 +6,14 @@ interface OutputItem {
 }
 
 interface RendererContext {
-	/** Absent where the extension does not run, for example in a notebook shown on its own. */
+	/** Absent if the extension does not run, for example in a notebook on a web site. */
 	readonly postMessage?: (message: unknown) => void;
 	readonly onDidReceiveMessage?: (listener: (message: unknown) => void) => { dispose(): void };
 }
 
 interface Renderer {
 	renderOutputItem(item: OutputItem, element: HTMLElement, signal?: AbortSignal): void | Promise<void>;
-	/** undefined: every output. */
+	/** Id of the removed output; undefined: all outputs. */
 	disposeOutputItem(id?: string): void;
 }
 

@@ -1,10 +1,10 @@
 import { bringOwnPlotlyStyles, type Plotly } from '../view/index.js';
 
-/** Unpacks plotly.js, which lies compressed in the page, and runs it: half a second that the table need not wait for. */
+/** Unpacks the compressed plotly.js in the page and runs it, half a second after which plots can be drawn. */
 export async function loadPlotly(document: Document): Promise<Plotly> {
 	bringOwnPlotlyStyles(document);
 	const script = document.createElement('script');
-	// The policy knows the hash of exactly this text.
+	// The policy contains the hash of exactly this text.
 	script.textContent = await unpack(document.getElementById('plotly')?.textContent ?? '');
 	document.head.appendChild(script);
 	script.remove();

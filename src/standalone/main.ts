@@ -3,7 +3,7 @@ import { messageOf } from '../core/text/sentences.js';
 import { type PlotImage, View } from '../view/index.js';
 import { loadPlotly } from './load-plotly.js';
 
-/** A report's page by itself, saved as one file: nothing behind it to run a model or to keep what was chosen. */
+/** Page of a report in one file, without a host that runs the model or stores the user's choices. */
 const view = new View({
 	root: document.getElementById('app') ?? document.body,
 	layout: 'page',

@@ -1,6 +1,6 @@
 /**
- * The view: a report becomes a page. It is handed an element and its document, and knows neither VS Code nor messaging.
- * What tests and other code may hold on to in the page is written down in attributes.ts.
+ * The view turns a report into a page. It gets an element and its document, and knows neither VS Code nor messages.
+ * ui/attributes.ts lists the handles in the page that tests and other code may rely on.
  */
 
 export type { ViewActions } from './model/context.js';

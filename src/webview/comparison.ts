@@ -4,7 +4,7 @@ import { connect, root } from './connect.js';
 
 /** The page of a comparison. */
 connect<ComparisonToHost, HostToComparison>(({ send, state, keep, loadPlotly }) => {
-	/** What survives hiding and reloading: the view's own state, and beside it the models that the page is about. */
+	/** State that outlives hiding and reloading: that of the view, and the pair of models. */
 	let kept: object = Object(state);
 	const change = (part: object): void => {
 		kept = { ...kept, ...part };

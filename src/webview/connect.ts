@@ -2,33 +2,34 @@ import { unpack } from '../protocol/packing.js';
 import type { Plotly } from '../view/index.js';
 import { PlotlyLoader } from './load-plotly.js';
 
-/** What every page tells the extension host, whatever it shows. */
+/** Messages that every page sends to the extension host. */
 type FromEveryPage =
 	| { readonly type: 'ready' }
 	| { readonly type: 'get-plotly' }
 	| { readonly type: 'error'; readonly message: string };
-/** What every page is told. */
+/** Answer to `get-plotly`. */
 type PlotlyMessage = { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> | null };
 
-/** The extension host, as a page sees it. */
+/** Connection of a page to the extension host. */
 export interface Host<ToHost> {
 	readonly send: (message: ToHost | FromEveryPage) => void;
 	readonly state: unknown;
-	/** Keeps something over hiding and reloading. */
+	/** Keeps a state over hiding and reloading. */
 	readonly keep: (state: unknown) => void;
 	readonly loadPlotly: () => Promise<Plotly>;
 }
 
+/** Longest error message sent to the host, in characters. */
 const MAX_ERROR = 2000;
 const script = document.currentScript as HTMLScriptElement;
 
-/** Where the page puts what it shows. */
+/** Element that the view fills. */
 export const root = document.getElementById('app') ?? document.body;
 
 /**
- * Connects a page to the extension host. What throws in the page is told to the host, for the log; when it was a message
- * that could not be shown, to the view as well.
- * @param createView makes the view, which shows messages and errors of its own.
+ * Connects a page to the extension host. Sends every uncaught error to the host, for the log. An error while a message is
+ * handled is also shown in the view.
+ * @param createView creates the view, which receives the messages.
  */
 export function connect<ToHost, FromHost extends { readonly type: string }>(
 	createView: (host: Host<ToHost>) => {

@@ -1,9 +1,9 @@
 import { bringOwnPlotlyStyles, type Plotly } from '../view/index.js';
 
 /**
- * Gets plotly.js from the extension host, in a message, and runs it. A URL would do too, were it not for what happens to a
- * tab that is replaced while 4.8 MB are on their way: VS Code's service worker waits 30 s for an answer to the page that
- * is gone, and meanwhile the next tab's worker, and with it that tab, stays empty.
+ * Gets plotly.js (4.8 MB) from the extension host in a message and runs it. A URL would block the next tab if this tab is
+ * replaced during the download: VS Code's service worker waits 30 s for an answer to the page that is gone, and the
+ * worker of the next tab does not start before.
  */
 export class PlotlyLoader {
 	readonly #document: Document;
@@ -12,8 +12,8 @@ export class PlotlyLoader {
 	readonly #waiting: ((script: Uint8Array<ArrayBuffer> | null) => void)[] = [];
 
 	/**
-	 * @param nonce The page's, which its policy asks of every script.
-	 * @param ask Makes the host send the script, to be handed to {@link receive}.
+	 * @param nonce Nonce of the page, which its policy requires of every script.
+	 * @param ask Asks the host for the script; pass the answer to {@link receive}.
 	 */
 	constructor(document: Document, nonce: string, ask: () => void) {
 		this.#document = document;
@@ -31,7 +31,7 @@ export class PlotlyLoader {
 		if (script === null) {
 			throw new Error('the plotting library could not be loaded');
 		}
-		// A file of its own, not text in the page: the browser then compiles it beside what the page does.
+		// The browser compiles a separate file in parallel to the page, but not inline text.
 		const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
 		try {
 			return await run(this.#document, url, this.#nonce);
@@ -40,7 +40,7 @@ export class PlotlyLoader {
 		}
 	}
 
-	/** @param script The text of plotly.min.js in UTF-8; null when it cannot be had. */
+	/** @param script Text of plotly.min.js in UTF-8; null if it could not be read. */
 	receive(script: Uint8Array<ArrayBuffer> | null): void {
 		for (const resolve of this.#waiting.splice(0)) {
 			resolve(script);
@@ -48,7 +48,7 @@ export class PlotlyLoader {
 	}
 }
 
-/** It registers itself as a global, which is taken away again: nothing else needs to find it. */
+/** Runs plotly.js and removes the global that it registers, which no other code needs. */
 function run(document: Document, url: string, nonce: string): Promise<Plotly> {
 	return new Promise((resolve, reject) => {
 		const script = document.createElement('script');

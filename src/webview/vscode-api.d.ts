@@ -1,4 +1,4 @@
-/** What VS Code puts into a webview; may be called once. */
+/** Function that VS Code adds to a webview; callable once. */
 declare function acquireVsCodeApi(): {
 	postMessage(message: unknown): void;
 	getState(): unknown;

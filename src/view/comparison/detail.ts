@@ -21,9 +21,9 @@ import { plotDefinition } from './plots/figures.js';
 import type { ComparisonState } from './state.js';
 import { strings } from './strings.js';
 
-/** Channels offered as buttons; the table has them all. */
+/** Largest number of channel buttons; the table has all channels. */
 const MAX_CHIPS = 24;
-/** More units in the last place than a float32 has digits for say nothing that the error does not. */
+/** Errors above this many units in the last place are shown without them: no digit of the float32 is right. */
 const MAX_ULPS = 2 ** 24;
 
 /** The open layer: evidence, cause, advice, plots and the table of the same numbers. */
@@ -37,7 +37,7 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 	readonly #chips: HTMLElement;
 	readonly #advice: HTMLElement;
 	readonly #also: HTMLElement;
-	/** Everything that needs values per channel. */
+	/** Parts that need values per channel. */
 	readonly #comparison: HTMLElement;
 	readonly #channels: ChannelViews<LayerComparison>;
 
@@ -129,7 +129,7 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 		);
 	}
 
-	/** Without a cause these are the wrong channels, and all of them are no news. */
+	/** Lists the unexplained channels; without a cause these are the wrong channels, which are omitted if all are wrong. */
 	#unexplained(layer: LayerComparison): Child {
 		const { unexplained } = layer.details;
 		if (layer.cause !== null && layer.cause !== 'unknown') {
@@ -139,7 +139,7 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 		return isEvery ? null : this.#channelButtons(strings.detail.wrong, unexplained);
 	}
 
-	/** Buttons for the channels of a list that the comparison brings along. */
+	/** Returns buttons for a list of channels from the comparison's details. */
 	#channelButtons(title: string, list: unknown): Child {
 		const h = this.#h;
 		const channels = Array.isArray(list) ? list.filter((value): value is number => Number.isSafeInteger(value)) : [];
@@ -175,12 +175,12 @@ function choiceOf({ channel, channelSort, onlyWrong }: ComparisonState): Channel
 
 interface Advice {
 	readonly code: string;
-	/** '' where there is only one thing to say. */
+	/** Title of the cause; '' for a single piece of advice. */
 	readonly title: string;
 	readonly text: string;
 }
 
-/** What to do about each cause; where there is none, what the status asks for. */
+/** Returns the advice on each cause, or on the status if no cause is known. */
 export function adviceOn(layer: LayerComparison): readonly Advice[] {
 	const { status, causes, cause } = layer;
 	const all = causes.length > 0 ? causes : cause ? [cause] : [];

@@ -1,7 +1,7 @@
 import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison.js';
 import type { IconName, Tone } from '../ui/icons.js';
 
-/** How each status looks: a shape of its own, which color only supports. */
+/** Icon and color of each status. Icons differ in shape, so that color alone carries no meaning. */
 export const STATUS_ICONS: Readonly<Record<ComparisonStatus, readonly [IconName, Tone]>> = {
 	match: ['check', 'good'],
 	mismatch: ['cross', 'error'],
@@ -10,12 +10,12 @@ export const STATUS_ICONS: Readonly<Record<ComparisonStatus, readonly [IconName,
 	'not-identifiable': ['skipped', 'muted'],
 };
 
-/** Values in the per-channel arrays; 0 where nothing could be compared. */
+/** Returns the length of the arrays per channel; 0 if the layer was not compared. */
 export function channelCount({ perChannel }: LayerComparison): number {
 	return Math.max(perChannel.weightRatio.length, perChannel.biasError.length);
 }
 
-/** Whether a channel's weights or bias are off by more than rounding; NaN counts. */
+/** Returns true if the error of a channel's weights or bias exceeds rounding, or is NaN. */
 export function isWrong(
 	{ perChannel: { boundRatio, biasError, biasBound } }: LayerComparison,
 	channel: number,
@@ -33,19 +33,19 @@ export function wrongChannels(layer: LayerComparison): number[] {
 	return Array.from({ length: channelCount(layer) }, (_, channel) => channel).filter((c) => isWrong(layer, c));
 }
 
-/** Found over expected factor on the weights of each channel; empty where either is unknown. */
+/** Returns found over expected factor on the weights, indexed by channel; empty if either is unknown. */
 export function relativeRatios({ perChannel: { weightRatio, expectedRatio } }: LayerComparison): Float64Array {
 	return expectedRatio
 		? weightRatio.map((found, channel) => found / (expectedRatio[channel] ?? Number.NaN))
 		: new Float64Array(0);
 }
 
-/** Whether a cause was found, of which one can be more or less sure. */
+/** Returns true if a cause with a confidence was found. */
 export function isExplained({ cause }: LayerComparison): boolean {
 	return cause !== null && cause !== 'unknown' && cause !== 'not-identifiable';
 }
 
-/** How much of its bound a layer's largest error uses; above 1 is a mismatch. null where nothing was compared. */
+/** Returns the largest ratio of error to bound in a layer; above 1 is a mismatch. null if it was not compared. */
 export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerComparison): number | null {
 	if (boundRatio && boundRatio.length > 0) {
 		return boundRatio.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);
@@ -53,7 +53,7 @@ export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerC
 	return maxAbs === null || bound === null ? null : maxAbs === 0 ? 0 : maxAbs / bound;
 }
 
-/** How serious a comparison is as a whole. */
+/** Returns the severity of a comparison as a whole. */
 export function comparisonTone({ layers, summary, outputs }: Comparison): Tone {
 	if (summary.mismatch > 0 || outputs?.status === 'mismatch') {
 		return 'error';
@@ -67,7 +67,7 @@ export function comparisonTone({ layers, summary, outputs }: Comparison): Tone {
 	return summary.match + summary.kept > 0 ? 'good' : 'muted';
 }
 
-/** The layer to show first: the first wrong one, if any. */
+/** Returns the first wrong layer, which the page opens. */
 export function firstWrong({ layers }: Comparison): LayerComparison | undefined {
 	return layers.find(({ status }) => status === 'mismatch');
 }

@@ -25,7 +25,7 @@ export function comparedOptions(h: ElementBuilder): LayersOptions<LayerCompariso
 	};
 }
 
-/** @param shared what all names have in common, and the name column may leave out. */
+/** @param shared parts of all names, which the name column leaves out. */
 export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<ComparedRow>[] {
 	return [
 		column('index', 'number', 2, {

@@ -7,16 +7,16 @@ import { strings } from './strings.js';
 type BatchMethod = Exclude<NormalizationMethod, 'running'>;
 type Point = readonly [number, number];
 
-/** Cells along C, the spatial axes (drawn as one) and N. */
+/** Number of cells along C, the spatial axes (drawn as one axis) and N. */
 const CELLS = 4;
-/** Pixels of a cell's front face, and the step that a cell of depth moves right and up. */
+/** Size of a cell's front face, and step to the right and up per cell of depth, in pixels. */
 const CELL = 15;
 const DEPTH = 7;
 const SIDE = CELLS * CELL;
 const LEFT = 22;
 const TOP = CELLS * DEPTH + 8;
 
-/** Which cell (c, place, n) belongs to the one statistic that the picture marks. */
+/** Returns true if a cell (c, place, n) belongs to the marked statistic. */
 const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, n: number) => boolean>> = {
 	location: (_, place) => place === 0,
 	activation: (c, place) => c === 1 && place === 0,
@@ -24,8 +24,8 @@ const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, n: number)
 };
 
 /**
- * The methods side by side as cubes of cells: those that are averaged together are marked, the layer's own axes are
- * framed, and what explains the layer's output says so. Running statistics are the stored values by themselves.
+ * Draws the methods side by side as cubes of cells. Marks the cells of one statistic, frames the method of the layer's
+ * attributes, and labels the method that explains the layer's output. Running statistics are drawn as stored values.
  */
 export function axesPicture(
 	h: ElementBuilder,
@@ -48,7 +48,7 @@ export function axesPicture(
 	return h('div', { class: 'bnl-methods', attributes: { role: 'group', 'aria-label': words.picture } }, ...figures);
 }
 
-/** An oblique cube: C to the right, the spatial axes downwards, N into the depth. Three faces of it are seen. */
+/** Draws an oblique cube with three visible faces: C to the right, the spatial axes down, N into the depth. */
 function cube(h: ElementBuilder, method: BatchMethod, spatial: readonly string[]): SVGSVGElement {
 	const last = CELLS - 1;
 	const marked = MARKED[method];
@@ -69,7 +69,7 @@ function cube(h: ElementBuilder, method: BatchMethod, spatial: readonly string[]
 	]);
 }
 
-/** One value a channel, or one an activation, each by itself: nothing of a batch is averaged. */
+/** Draws stored statistics: one value per channel or activation, without cells of a batch. */
 function storedValues(h: ElementBuilder, axes: LayerReport['axes'], spatial: readonly string[]): SVGSVGElement {
 	const rows = axes === 'activation' ? CELLS : 1;
 	const first = (CELLS - rows) / 2;

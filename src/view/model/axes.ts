@@ -4,29 +4,29 @@ import { formatInteger } from '../../core/text/numbers.js';
 import { strings } from './strings.js';
 
 /**
- * Over which axes a layer's statistics are taken, in words and numbers. The methods are the three conceivable ways for a
- * feature map (N, C, spatial…): 1 per location, 2 per activation, 3 per channel (arXiv 1502.03167, section 3.2).
+ * Axes that a layer averages over, in words and numbers. A feature map (N, C, spatial…) has three methods: 1 per location,
+ * 2 per activation, 3 per channel (arXiv 1502.03167, section 3.2).
  */
 export interface AxesExplanation {
 	readonly method: 2 | 3;
-	/** Axis names of the input, "N", "C", "H", "W" …; spatial ones unknown: "…". */
+	/** Axis names of the input: "N", "C", "H", "W" …; "…" for unknown spatial axes. */
 	readonly axes: readonly string[];
 	/** Names of the axes that are averaged, for example "N, H, W". */
 	readonly over: string;
 	/** "m' = 1 × 112 × 112 = 12,544", or symbols before the shape is known. */
 	readonly count: string;
 	readonly sentence: string;
-	/** In the order 1, 2, 3. */
+	/** Methods 1, 2 and 3, in this order. */
 	readonly methods: readonly [MethodSize, MethodSize, MethodSize];
 }
 
-/** What one method would make of the layer's input: numbers, or symbols before the shape is known. */
+/** One method applied to the layer's input: numbers, or symbols before the shape is known. */
 export interface MethodSize {
-	/** Names of the axes that it averages over. */
+	/** Names of the axes that the method averages over. */
 	readonly over: readonly string[];
 	/** "m' = 1 × 112 × 112 = 12,544": values behind each statistic. */
 	readonly count: string;
-	/** How many means, and variances, it has. */
+	/** Number of means, equal to the number of variances. */
 	readonly statistics: string;
 }
 
@@ -58,13 +58,13 @@ export function explainAxes(layer: LayerReport): AxesExplanation {
 	};
 }
 
-/** "m' = 1 × 112 × 112 = 12,544"; one factor needs no product. */
+/** Returns "m' = 1 × 112 × 112 = 12,544"; a single factor without a product. */
 function countText(names: readonly string[], sizes: readonly number[] | undefined): string {
 	if (!sizes) {
 		return `m' = ${names.join(' × ')}`;
 	}
 	const total = formatInteger(product(sizes));
-	// A no-break space keeps the product with its sign.
+	// The no-break space keeps the product and its sign on one line.
 	return sizes.length === 1 ? `m' = ${total}` : `m' = ${sizes.map(formatInteger).join(' × ')} =\u00a0${total}`;
 }
 

@@ -50,7 +50,7 @@ function flagColumn(layer: LayerReport): Column<number> {
 		description,
 		kind: 'text',
 		priority: 1,
-		// Flagged channels first when sorted the first time.
+		// Puts flagged channels first at the first click.
 		value: (channel) => text(channel) || null,
 		render: (channel, cell) => {
 			cell.textContent = text(channel);

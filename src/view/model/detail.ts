@@ -120,7 +120,7 @@ export class LayerDetail implements LayerDetailPane<LayerReport, ViewState> {
 				...(normalization ? [methodIcon(h, normalization.verdict)] : []),
 				h('span', {}, ...phrases(h, normalizationSentence(normalization))),
 			),
-			// Where nothing could be told there is no σ above that would need the word.
+			// Without a verdict no σ appears above that needs an explanation.
 			...(normalization && normalization.verdict !== 'cannot-tell'
 				? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))]
 				: []),
@@ -146,7 +146,7 @@ function verdictSentence({ recompute, findings }: LayerReport): string {
 	if (status === 'skipped') {
 		return strings.verdictSentence.skipped(reason && fullLabel(reason));
 	}
-	// What is recomputed is what the runtime does step by step; its optimizations may still get it wrong.
+	// The recomputed output is that of single steps; the optimized model may still be wrong.
 	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
 	const numbers = strings.verdictSentence[
 		stepByStep ? 'unoptimized' : status === 'match' && bitExact ? 'bitExact' : status

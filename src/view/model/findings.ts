@@ -8,10 +8,10 @@ import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { strings } from './strings.js';
 
-/** Channels named one by one; the channel table's filter shows the rest. */
+/** Largest number of channel buttons; the channel table's filter shows all channels. */
 const MAX_CHIPS = 12;
 
-/** The findings of a layer in words, the most serious first, each with what to do and buttons for its channels. */
+/** Returns the findings of a layer, the most serious first, with advice and buttons for their channels. */
 export function findingsList(
 	h: ElementBuilder,
 	layer: LayerReport,

@@ -4,7 +4,7 @@ import type { LayerReport } from '../../core/report/types.js';
 export const HEATMAP_METRICS = ['scale', 'offset', 'variance', 'drift', 'spread', 'error'] as const;
 export type HeatmapMetric = (typeof HEATMAP_METRICS)[number];
 
-/** How a metric is read: around zero in two directions, or upwards from little to much. */
+/** Scale of a metric: in two directions from zero, or in one direction from low to high. */
 export const METRIC_KIND: Readonly<Record<HeatmapMetric, 'diverging' | 'sequential'>> = {
 	scale: 'diverging',
 	offset: 'diverging',
@@ -23,7 +23,7 @@ const LOGARITHMIC: Readonly<Record<HeatmapMetric, boolean>> = {
 	error: true,
 };
 
-/** The value of every channel in its own unit (see strings.overview.metrics), or null when the report has none. */
+/** Returns the metric, indexed by channel, in the unit of strings.overview.metrics; null if the report has no values. */
 export function metricValues(layer: LayerReport, metric: HeatmapMetric): Float64Array | null {
 	const { affine, parameters, recompute, epsilon } = layer;
 	switch (metric) {
@@ -51,7 +51,7 @@ function boundRatios({ perChannel, bound }: LayerReport['recompute']): Float64Ar
 	return perChannel && bound !== undefined && bound > 0 ? perChannel.maxAbs.map((error) => error / bound) : null;
 }
 
-/** Position of a value on the color scale before limits: its logarithm where the metric is logarithmic. */
+/** Returns the position of a value on the color scale before limits: its logarithm for a logarithmic metric. */
 export function position(value: number, metric: HeatmapMetric): number {
 	return LOGARITHMIC[metric] ? Math.log10(value) : value;
 }
@@ -61,18 +61,18 @@ export function valueAt(positionOnScale: number, metric: HeatmapMetric): number 
 }
 
 export interface HeatmapData {
-	/** A layer each: `rows` positions from the first channel to the last, NaN where a value is not a number; or null. */
+	/** Indexed by layer: positions of its rows, from the first channel to the last, NaN for NaN; null without values. */
 	readonly columns: readonly (Float32Array | null)[];
 	readonly rows: number;
-	/** Positions at the ends of the color scale; a diverging one is symmetric about 0. */
+	/** Positions at the ends of the color scale; a diverging scale is symmetric about 0. */
 	readonly low: number;
 	readonly high: number;
 }
 
 /**
- * Resamples every layer to the same number of rows. Where several channels share a row the middle one stands for them,
- * unless one of them is far off the scale: a single outlier among 2,048 channels must stay visible, without turning the
- * whole picture into one of extremes.
+ * Resamples every layer to the same number of rows. A row of several channels shows its middle channel, unless a channel
+ * is far off the scale. So a single outlier among 2,048 channels stays visible, and the picture does not consist of
+ * extremes.
  */
 export function heatmapData(layers: readonly LayerReport[], metric: HeatmapMetric, rows: number): HeatmapData {
 	const all = layers.map((layer) => metricValues(layer, metric)?.map((value) => position(value, metric)) ?? null);
@@ -80,7 +80,7 @@ export function heatmapData(layers: readonly LayerReport[], metric: HeatmapMetri
 	return { columns: all.map((values) => values && resample(values, rows, { low, high })), rows, low, high };
 }
 
-/** How far off the scale a channel must lie to stand for its row, as a share of the scale's length. */
+/** Distance beyond the scale from which a channel replaces the middle channel of its row, as a share of the scale. */
 const OUTLIER = 0.5;
 
 function resample(values: Float64Array, rows: number, { low, high }: { low: number; high: number }): Float32Array {
@@ -101,7 +101,7 @@ function resample(values: Float64Array, rows: number, { low, high }: { low: numb
 	return column;
 }
 
-/** At most about 20,000 finite values, sorted: enough for quantiles. */
+/** Returns about 20,000 finite values at most, sorted, which is enough for quantiles. */
 function sample(all: readonly (Float64Array | null)[]): Float64Array {
 	const total = all.reduce((sum, values) => sum + (values?.length ?? 0), 0);
 	const step = Math.max(1, Math.floor(total / 20_000));
@@ -122,7 +122,7 @@ function quantile(sorted: Float64Array, share: number): number {
 	return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }
 
-/** From the 1st to the 99th percentile: one broken channel must not bleach the rest. */
+/** Returns the 1st and 99th percentiles, so that one broken channel does not bleach all others. */
 function limits(sorted: Float64Array, kind: 'diverging' | 'sequential'): readonly [number, number] {
 	const low = quantile(sorted, 0.01);
 	const high = quantile(sorted, 0.99);

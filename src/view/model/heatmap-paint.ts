@@ -2,11 +2,11 @@ import { channelsOf, mix, type Theme } from '../plots/theme.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import type { HeatmapData } from './heatmap-data.js';
 
-/** Colors of a heatmap: brightness carries the value as well, so that hue is not needed to read it. */
+/** Colors of a heatmap. Brightness follows the value too, so that readers do not need the hue. */
 export interface ColorScale {
-	/** `share` from 0 (low end) to 1. */
+	/** @param share position on the scale, from 0 (low end) to 1. */
 	at(share: number): string;
-	/** For values that are not numbers. */
+	/** Color of values that are not numbers. */
 	readonly bad: string;
 }
 
@@ -25,7 +25,7 @@ export function colorScale(theme: Theme, kind: 'diverging' | 'sequential'): Colo
 	};
 }
 
-/** A pixel a value, stretched by CSS without smoothing. Layers without values stay transparent. */
+/** Paints one pixel per value; CSS stretches the picture without smoothing. Layers without values stay transparent. */
 export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale: ColorScale): void {
 	const { columns, rows, low, high } = data;
 	canvas.width = Math.max(1, columns.length);

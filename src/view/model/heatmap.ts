@@ -16,9 +16,9 @@ import {
 import { colorScale, legendBar, paintHeatmap } from './heatmap-paint.js';
 import { strings } from './strings.js';
 
-/** Rows of the picture; more could not be told apart at its height. */
+/** Rows of the picture; at its height more would blur together. */
 const ROWS = 128;
-/** CSS pixels: a narrower column cannot be hit with a pointer, so the picture scrolls instead. */
+/** Smallest width of a column that a pointer can hit, in CSS pixels; a wider picture scrolls. */
 const MIN_COLUMN = 3;
 
 export interface HeatmapOptions {
@@ -30,8 +30,8 @@ export interface HeatmapOptions {
 }
 
 /**
- * The whole model at a glance: a column a layer, its channels from top to bottom. Drawn on a canvas, so it is there long
- * before the plotting library; for the keyboard and screen readers the layer table beside it is the same way in.
+ * Picture of the whole model: one column per layer, its channels from top to bottom. Drawn on a canvas, so that it does
+ * not wait for the plotting library. Keyboard and screen readers reach the same layers through the table.
  */
 export class Heatmap {
 	readonly element: HTMLElement;
@@ -47,22 +47,12 @@ export class Heatmap {
 	#layers: readonly LayerReport[] = [];
 	#metric: HeatmapMetric = 'scale';
 
-	constructor(private readonly options: HeatmapOptions) {
+	readonly #options: HeatmapOptions;
+
+	constructor(options: HeatmapOptions) {
 		const { h } = options;
-		this.#canvas = h('canvas', {
-			class: 'bnl-heatmap-canvas',
-			attributes: { role: 'img' },
-			on: {
-				pointermove: (event) => this.#explain(event),
-				pointerleave: () => this.#explain(null),
-				click: (event) => {
-					const hit = this.#hit(event);
-					if (hit) {
-						options.onOpen(hit.index, hit.channel);
-					}
-				},
-			},
-		});
+		this.#options = options;
+		this.#canvas = this.#createCanvas();
 		this.#marker = h('div', { class: 'bnl-heatmap-marker', attributes: { 'aria-hidden': 'true' } });
 		this.#first = h('div', { class: 'bnl-heatmap-first', attributes: { 'aria-hidden': 'true' } });
 		this.#firstButton = h('button', {
@@ -75,18 +65,7 @@ export class Heatmap {
 		this.#scroller = h('div', { class: 'bnl-heatmap-scroller' }, this.#stage);
 		this.#readout = h('span', { class: 'bnl-heatmap-readout bnl-muted' });
 		this.#legend = h('span', { class: 'bnl-legend', attributes: { 'aria-hidden': 'true' } });
-		this.#select = h(
-			'select',
-			{
-				class: 'bnl-select',
-				bnl: 'heatmap-metric',
-				attributes: { 'aria-label': strings.overview.metricLabel },
-				on: { change: () => options.onMetric(this.#select.value as HeatmapMetric) },
-			},
-			...HEATMAP_METRICS.map((metric) =>
-				h('option', { attributes: { value: metric } }, strings.overview.metrics[metric]),
-			),
-		);
+		this.#select = this.#createSelect();
 		const hide = h(
 			'button',
 			{ class: 'bnl-link', attributes: { type: 'button' }, on: { click: () => options.onHide() } },
@@ -100,13 +79,47 @@ export class Heatmap {
 		);
 	}
 
+	#createCanvas(): HTMLCanvasElement {
+		return this.#options.h('canvas', {
+			class: 'bnl-heatmap-canvas',
+			attributes: { role: 'img' },
+			on: {
+				pointermove: (event) => this.#explain(event),
+				pointerleave: () => this.#explain(null),
+				click: (event) => {
+					const hit = this.#hit(event);
+					if (hit) {
+						this.#options.onOpen(hit.index, hit.channel);
+					}
+				},
+			},
+		});
+	}
+
+	#createSelect(): HTMLSelectElement {
+		const { h, onMetric } = this.#options;
+		const select = h(
+			'select',
+			{
+				class: 'bnl-select',
+				bnl: 'heatmap-metric',
+				attributes: { 'aria-label': strings.overview.metricLabel },
+				on: { change: () => onMetric(select.value as HeatmapMetric) },
+			},
+			...HEATMAP_METRICS.map((metric) =>
+				h('option', { attributes: { value: metric } }, strings.overview.metrics[metric]),
+			),
+		);
+		return select;
+	}
+
 	update(layers: readonly LayerReport[], metric: HeatmapMetric): void {
 		this.#layers = layers;
 		this.#metric = metric;
 		this.#select.value = metric;
 		const data = heatmapData(layers, metric, ROWS);
 		const hasData = data.columns.some((column) => column !== null);
-		const scale = colorScale(this.options.theme(), METRIC_KIND[metric]);
+		const scale = colorScale(this.#options.theme(), METRIC_KIND[metric]);
 		const ends = [data.low, data.high].map((end) => formatNumber(valueAt(end, metric), 2));
 		setVisible(this.#scroller, hasData);
 		setVisible(this.#legend, hasData);
@@ -117,7 +130,7 @@ export class Heatmap {
 		);
 		this.#stage.style.minWidth = `${layers.length * MIN_COLUMN}px`;
 		paintHeatmap(this.#canvas, data, scale);
-		const { h } = this.options;
+		const { h } = this.#options;
 		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));
 		this.#showFirstDrift();
 		this.element.dataset.metric = metric;
@@ -129,7 +142,7 @@ export class Heatmap {
 		this.#place(this.#marker, selected);
 	}
 
-	/** Where the running statistics first do not fit the data: what drifts behind that layer may only follow from it. */
+	/** Marks the first layer whose running statistics do not fit the data; later drift may only follow from it. */
 	#showFirstDrift(): void {
 		const index = firstDrifted(this.#layers);
 		const layer = index === null ? undefined : this.#layers[index];
@@ -142,7 +155,7 @@ export class Heatmap {
 		this.#place(this.#first, this.#metric === 'drift' || this.#metric === 'spread' ? index : null);
 	}
 
-	/** Puts a frame around a layer's column, or away. */
+	/** Frames a layer's column; null hides the frame. */
 	#place(frame: HTMLElement, index: number | null): void {
 		const width = 100 / Math.max(1, this.#layers.length);
 		setVisible(frame, index !== null);
@@ -150,7 +163,7 @@ export class Heatmap {
 		frame.style.width = `${width}%`;
 	}
 
-	/** The layer and channel below the pointer; `channel` is null where the layer has no values. */
+	/** Returns the layer and channel below the pointer; `channel` is null if the layer has no values. */
 	#hit(
 		event: MouseEvent,
 	): { readonly index: number; readonly layer: LayerReport; readonly channel: number | null } | null {

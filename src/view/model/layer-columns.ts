@@ -27,7 +27,7 @@ export function layersOptions(h: ElementBuilder): LayersOptions<LayerReport> {
 	};
 }
 
-/** @param shared what all names have in common, and the name column may leave out. */
+/** @param shared parts of all names, which the name column leaves out. */
 export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<LayerRow>[] {
 	return [
 		number('index', 2, {
@@ -86,7 +86,7 @@ function number(
 	});
 }
 
-/** Sorted by the value farthest from zero: that is what one looks for in a range. */
+/** Column of ranges, sorted by the value farthest from zero. */
 function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Range | null): Column<LayerRow> {
 	return column(id, 'number', 3, {
 		value: (row) => {
@@ -105,14 +105,14 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 				cell.title = Number.isNaN(min) ? '' : shared.range(formatNumber(min), formatNumber(max));
 				return;
 			}
-			// Two columns of their own, so that the smallest and the largest values line up down the table.
+			// Aligns the smallest and the largest values down the table.
 			const [low, high] = [formatEnd(min), formatEnd(max)];
 			cell.append(h('span', { class: 'bnl-range' }, h('span', {}, low), h('span', {}, '…'), h('span', {}, high)));
 		},
 	});
 }
 
-/** Three digits; two where leading zeros take up the room, and a power of ten where they would take up all of it. */
+/** Formats an end of a range: three digits, two below 0.1, a power of ten below 0.001. */
 function formatEnd(value: number): string {
 	const size = Math.abs(value);
 	return size > 0 && size < 1e-3
@@ -122,7 +122,7 @@ function formatEnd(value: number): string {
 
 function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 	return column('findings', 'text', 1, {
-		// Descending severity first, then the number of findings.
+		// Sorts by severity, then by the number of findings, both descending.
 		value: ({ layer }) => -(severityRank(layerFacts(layer).severity) * 1000 + Math.min(999, layer.findings.length)),
 		render: ({ layer }, cell) => {
 			const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));

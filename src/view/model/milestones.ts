@@ -2,14 +2,17 @@ import type { Report } from '../../core/report/types.js';
 
 type Milestone = 'table' | 'verdicts';
 
-/** Tells when the first table and the last verdict are on screen: after the frame that paints them. */
+/** Reports when the first table and the last verdict are on screen, after the frame that paints them. */
 export class Milestones {
 	readonly #reached = new Set<Milestone>();
 
-	constructor(
-		private readonly document: Document,
-		private readonly tell: (name: Milestone) => void,
-	) {}
+	readonly #document: Document;
+	readonly #onReached: (name: Milestone) => void;
+
+	constructor(document: Document, onReached: (name: Milestone) => void) {
+		this.#document = document;
+		this.#onReached = onReached;
+	}
 
 	update({ layers, run }: Report): void {
 		this.#reach('table');
@@ -18,16 +21,16 @@ export class Milestones {
 		}
 	}
 
-	/** A new report: its verdicts are told again. */
+	/** Lets the verdicts of a new report be reported again. */
 	restart(): void {
 		this.#reached.delete('verdicts');
 	}
 
 	#reach(name: Milestone): void {
-		const view = this.document.defaultView;
+		const view = this.#document.defaultView;
 		if (view && !this.#reached.has(name)) {
 			this.#reached.add(name);
-			view.requestAnimationFrame(() => view.setTimeout(() => this.tell(name), 0));
+			view.requestAnimationFrame(() => view.setTimeout(() => this.#onReached(name), 0));
 		}
 	}
 }

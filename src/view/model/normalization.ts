@@ -3,21 +3,21 @@ import { formatInteger, formatNumber } from '../../core/text/numbers.js';
 import type { AxesExplanation } from './axes.js';
 import { strings } from './strings.js';
 
-/** One way to normalise, as the page explains it. */
+/** One way to normalize, as the page explains it. */
 export interface MethodCard {
 	readonly method: NormalizationMethod;
 	readonly name: string;
-	/** Short lines: axes, m', how many statistics. */
+	/** Short lines: axes, m' and the number of statistics. */
 	readonly lines: readonly string[];
-	/** How far the layer's output is from this method's; '' before there is an output. */
+	/** Distance between the outputs of the layer and of this method; '' before a run. */
 	readonly residual: string;
-	/** Whether the output is this method's to within rounding. */
+	/** True if the method explains the output up to rounding. */
 	readonly fits: boolean;
-	/** Whether the layer's attributes name it. */
+	/** True if the layer's attributes ask for this method. */
 	readonly own: boolean;
 }
 
-/** The three methods, and the stored statistics where the output was held against them. */
+/** Returns the three methods, and the stored statistics if the output was compared with them. */
 export function methodCards(layer: LayerReport, { method: own, methods }: AxesExplanation): MethodCard[] {
 	const { normalization } = layer;
 	const words = strings.normalization;
@@ -44,7 +44,7 @@ export function methodCards(layer: LayerReport, { method: own, methods }: AxesEx
 		: batch;
 }
 
-/** What the output itself says about how it was made: one or two sentences. */
+/** Returns one or two sentences on the method that explains the output. */
 export function normalizationSentence(normalization: Normalization | undefined): string {
 	const words = strings.normalization;
 	if (!normalization) {

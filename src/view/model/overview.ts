@@ -13,7 +13,7 @@ interface Drawn {
 	readonly metric: HeatmapMetric;
 }
 
-/** The heatmap, which can be put away; drawn only when it is there and something in it changed. */
+/** The heatmap, which the user can hide; drawn only if it is visible and its data changed. */
 export class Overview {
 	readonly element: HTMLElement;
 	readonly #heatmap: Heatmap;
@@ -46,7 +46,7 @@ export class Overview {
 		this.#heatmap.mark(selected);
 	}
 
-	/** The colors changed. */
+	/** Makes the next update draw with new colors. */
 	invalidate(): void {
 		this.#drawn = null;
 	}

@@ -15,16 +15,16 @@ import { type Child, replaceChildren, setVisible } from '../ui/dom.js';
 import type { ViewContext } from './context.js';
 import { strings } from './strings.js';
 
-/** The choice of a normalization that is not a preset; no preset is called so. */
+/** Value of the choice to enter a mean and a deviation; no preset has this name. */
 const FREE = 'free';
 
-/** Names shown of an input's files; the tooltip has all paths. */
+/** Number of an input's file names that are shown; the tooltip has all paths. */
 const NAMES_SHOWN = 3;
 
 /**
- * How the model is run: what each input is fed, sizes that the model leaves open, the random values, the images'
- * normalization, and the memory. Nothing happens before it is applied, except that files are chosen in dialogs of the
- * host. An empty field stands for what its placeholder says.
+ * Form of run options: values of the inputs, sizes that the model leaves open, random values, normalization of images and
+ * memory. Choices take effect when the user runs the model; only files are chosen at once, in dialogs of the host. An
+ * empty field means the value in its placeholder.
  */
 export class RunForm {
 	readonly element: HTMLFormElement;
@@ -40,11 +40,14 @@ export class RunForm {
 	readonly #free: HTMLElement;
 	/** Fields of the model's open dimensions, by name. */
 	#dimensions: ReadonlyMap<string, HTMLInputElement> = new Map();
-	/** What the fields were last filled from: other news must not take away what is being typed. */
+	/** Choices that the fields were last filled from; other updates must not overwrite what the user is typing. */
 	#filledFrom = '';
 
-	constructor(private readonly context: ViewContext) {
+	readonly #context: ViewContext;
+
+	constructor(context: ViewContext) {
 		const { h } = context;
+		this.#context = context;
 		const words = strings.form;
 		this.#batch = this.#numberField('batch', { min: 1, max: RUN_LIMITS.batch });
 		this.#seed = this.#numberField('seed', { min: 0, max: RUN_LIMITS.seed });
@@ -60,50 +63,21 @@ export class RunForm {
 		]);
 		this.#mean = this.#textField('mean');
 		this.#deviation = this.#textField('deviation');
-		this.#free = h(
-			'div',
-			{ class: 'bnl-form-fields' },
-			this.#labelled(words.mean, this.#mean),
-			this.#labelled(words.deviation, this.#deviation),
-		);
+		this.#free = this.#fields(this.#labeled(words.mean, this.#mean), this.#labeled(words.deviation, this.#deviation));
 		for (const field of [this.#normalize, this.#mean, this.#deviation]) {
 			field.addEventListener('input', () => this.#checkNormalization());
 		}
 		this.#inputs = h('div', { class: 'bnl-form-inputs' });
-		this.#sizes = h('div', { class: 'bnl-form-fields' });
+		this.#sizes = this.#fields();
 		this.element = h(
 			'form',
 			{ class: 'bnl-run-form', bnl: 'run-form', attributes: { 'aria-label': words.title } },
-			this.#group(words.inputs, this.#inputs),
-			this.#group(words.sizes, this.#sizes),
-			this.#group(
-				words.values,
-				h(
-					'div',
-					{ class: 'bnl-form-fields' },
-					this.#labelled(words.random, this.#random),
-					this.#labelled(words.seed, this.#seed),
-				),
-			),
-			this.#group(
-				words.images,
-				h('div', { class: 'bnl-form-fields' }, this.#labelled(words.normalize, this.#normalize), this.#free),
-			),
-			this.#group(words.limits, h('div', { class: 'bnl-form-fields' }, this.#labelled(words.memory, this.#memory))),
-			h(
-				'div',
-				{ class: 'bnl-form-buttons' },
-				h(
-					'button',
-					{ class: 'bnl-button bnl-button-primary', bnl: 'form-run', attributes: { type: 'submit' } },
-					words.run,
-				),
-				h('span', { class: 'bnl-muted' }, words.remembered),
-			),
+			...this.#groups(),
+			this.#buttons(),
 		);
 		this.element.addEventListener('submit', (event) => {
 			event.preventDefault();
-			this.context.actions.run?.(this.#read());
+			this.#context.actions.run?.(this.#read());
 		});
 	}
 
@@ -121,9 +95,32 @@ export class RunForm {
 		}
 	}
 
+	#groups(): readonly HTMLElement[] {
+		const words = strings.form;
+		const random = this.#labeled(words.random, this.#random);
+		const normalize = this.#labeled(words.normalize, this.#normalize);
+		return [
+			this.#group(words.inputs, this.#inputs),
+			this.#group(words.sizes, this.#sizes),
+			this.#group(words.values, this.#fields(random, this.#labeled(words.seed, this.#seed))),
+			this.#group(words.images, this.#fields(normalize, this.#free)),
+			this.#group(words.limits, this.#fields(this.#labeled(words.memory, this.#memory))),
+		];
+	}
+
+	#buttons(): HTMLElement {
+		const { h } = this.#context;
+		const run = h(
+			'button',
+			{ class: 'bnl-button bnl-button-primary', bnl: 'form-run', attributes: { type: 'submit' } },
+			strings.form.run,
+		);
+		return h('div', { class: 'bnl-form-buttons' }, run, h('span', { class: 'bnl-muted' }, strings.form.remembered));
+	}
+
 	#updateInputs(inputs: RunFormContent['inputs']): void {
-		const { h, actions } = this.context;
-		const focused = this.context.document.activeElement;
+		const { h, actions } = this.#context;
+		const focused = this.#context.document.activeElement;
 		const place = focused instanceof HTMLElement && this.#inputs.contains(focused) ? focused.dataset : undefined;
 		const rows = inputs.map(({ name, dtype, shape, files }, index) => {
 			const title = label(name);
@@ -161,7 +158,7 @@ export class RunForm {
 		this.#focusAgain(place);
 	}
 
-	/** The rows are new: the keyboard returns to where it stood, or to the button before it when that is gone. */
+	/** Returns the focus to the same button of the new rows, or to the first button of its row. */
 	#focusAgain(place: DOMStringMap | undefined): void {
 		if (place) {
 			const row = this.#inputs.querySelectorAll<HTMLElement>(`button[data-input="${Number(place.input)}"]`);
@@ -177,8 +174,8 @@ export class RunForm {
 				return [name, field];
 			}),
 		);
-		const fields = [...this.#dimensions].map(([name, field]) => this.#labelled(label(name), field));
-		replaceChildren(this.#sizes, this.#labelled(strings.form.batch, this.#batch), ...fields);
+		const fields = [...this.#dimensions].map(([name, field]) => this.#labeled(label(name), field));
+		replaceChildren(this.#sizes, this.#labeled(strings.form.batch, this.#batch), ...fields);
 	}
 
 	#fill({ batch, dimensions = [], seed, random, normalize, memoryBudget }: RunChoices): void {
@@ -223,7 +220,7 @@ export class RunForm {
 		return parseNormalization(value === FREE ? `${this.#mean.value}/${this.#deviation.value}` : value);
 	}
 
-	/** The browser shows what is wrong beside the field, and keeps the form from being applied. */
+	/** Checks mean and deviation. The browser shows the error beside the field and does not submit the form. */
 	#checkNormalization(): void {
 		const free = this.#normalize.value === FREE;
 		setVisible(this.#free, free);
@@ -231,18 +228,22 @@ export class RunForm {
 	}
 
 	#group(title: string, content: HTMLElement): HTMLElement {
-		const { h } = this.context;
+		const { h } = this.#context;
 		return h('fieldset', { class: 'bnl-form-group' }, h('legend', {}, title), content);
 	}
 
-	#labelled(text: string, field: HTMLElement): HTMLElement {
-		const { h } = this.context;
+	#fields(...fields: readonly HTMLElement[]): HTMLElement {
+		return this.#context.h('div', { class: 'bnl-form-fields' }, ...fields);
+	}
+
+	#labeled(text: string, field: HTMLElement): HTMLElement {
+		const { h } = this.#context;
 		return h('label', { class: 'bnl-form-field' }, h('span', {}, text), field);
 	}
 
 	#numberField(name: string, { min, max }: { readonly min: number; readonly max: number }): HTMLInputElement {
 		const limits = { type: 'number', step: '1', min: String(min), max: String(max) };
-		return this.context.h('input', {
+		return this.#context.h('input', {
 			class: 'bnl-input bnl-form-number',
 			bnl: 'form-field',
 			data: { field: name },
@@ -251,7 +252,7 @@ export class RunForm {
 	}
 
 	#textField(name: string): HTMLInputElement {
-		return this.context.h('input', {
+		return this.#context.h('input', {
 			class: 'bnl-input',
 			bnl: 'form-field',
 			data: { field: name },
@@ -260,7 +261,7 @@ export class RunForm {
 	}
 
 	#choice(name: string, options: readonly (readonly [string, string])[]): HTMLSelectElement {
-		const { h } = this.context;
+		const { h } = this.#context;
 		return h(
 			'select',
 			{ class: 'bnl-select', bnl: 'form-field', data: { field: name } },

@@ -1,7 +1,7 @@
 import type { Layout } from './plotly.js';
 import type { Theme } from './theme.js';
 
-/** Margins in CSS pixels, the same in all figures so that channels line up between them. */
+/** Margins in CSS pixels, equal in all figures so that channels line up between them. */
 const MARGIN = { l: 62, r: 12, t: 6, b: 36 };
 
 export type Axis = Readonly<Record<string, unknown>>;
@@ -42,21 +42,21 @@ export function axis(theme: Theme, extra: Axis): Axis {
 	};
 }
 
-/** A logarithmic axis over a range in powers of ten, with at most about five labels. */
+/** Returns a logarithmic axis over a range in powers of ten, with about five labels at most. */
 export function logAxis(range: readonly [number, number]): Axis {
 	const decades = range[1] - range[0];
-	// Exponents as "1e-6": superscripts would need inline styles, which the page's policy refuses.
+	// Writes exponents as "1e-6", because superscripts need inline styles, which the page's policy refuses.
 	return decades >= 1.5
 		? { type: 'log', range, exponentformat: 'e', dtick: Math.max(1, Math.ceil(decades / 4)) }
 		: { type: 'log', range, tickformat: '~g', dtick: 'D2' };
 }
 
-/** Powers of ten below the middle of all values beyond which a value is as good as none. */
+/** Deepest end of an axis of errors below the median of all values, in powers of ten. */
 const DEEPEST = 6;
 
 /**
- * Range of a logarithmic axis of errors and their bounds, in powers of ten, with room for dots at both ends. A dead
- * channel's bound of 1e-44 does not stretch it until all others lie on one line.
+ * Returns the range of a logarithmic axis of errors and their bounds, in powers of ten, with room for dots at both ends.
+ * Limits its depth, so that a dead channel's bound of 1e-44 does not press all other values onto one line.
  */
 export function errorDecades(errors: ArrayLike<number>, bounds: ArrayLike<number>): readonly [number, number] {
 	const sizes = [...Array.from(errors), ...Array.from(bounds)]
@@ -70,7 +70,7 @@ export function errorDecades(errors: ArrayLike<number>, bounds: ArrayLike<number
 	return [Math.floor(Math.max(low, middle - DEEPEST) - 0.2), Math.ceil(high + 0.1)];
 }
 
-/** The axis of channels: whole numbers with half a channel of room at both ends. */
+/** Returns the axis of channels: whole numbers with half a channel of room at both ends. */
 export function channelAxis(theme: Theme, size: number, title: string): Axis {
 	return axis(theme, {
 		title: { text: title, standoff: 6 },

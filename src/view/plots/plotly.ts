@@ -1,4 +1,4 @@
-/** The part of plotly.js that the view uses, as a port: the entry points decide how the library gets there. */
+/** The part of plotly.js that the view uses. The entry points decide how to load the library. */
 export interface Plotly {
 	react(
 		element: HTMLElement,
@@ -12,7 +12,7 @@ export interface Plotly {
 	readonly Plots: { resize(element: HTMLElement): Promise<unknown> | undefined };
 }
 
-/** The element that plotly drew into; it grows an event emitter. */
+/** Element that plotly drew into, with the event emitter that plotly adds to it. */
 export interface PlotElement extends HTMLElement {
 	on?(event: 'plotly_click', listener: (event: PlotEvent) => void): void;
 	on?(event: 'plotly_relayout', listener: (update: Readonly<Record<string, unknown>>) => void): void;
@@ -22,7 +22,7 @@ export interface PlotEvent {
 	readonly points: readonly { readonly customdata?: unknown }[];
 }
 
-/** What a hover label shows for a point: its channel first (also what a click chooses), then numbers and words of ours. */
+/** Values in the hover label of a point: its channel, which a click chooses, then numbers and a remark. */
 export type PointData = readonly [channel: number, ...values: (number | string)[]];
 
 export interface Trace {
@@ -31,7 +31,7 @@ export interface Trace {
 	readonly x: readonly number[];
 	readonly y: readonly (number | null)[];
 	readonly customdata?: readonly PointData[];
-	/** Numbers only: a model's own strings never go into a template. */
+	/** Contains no strings from a model, because plotly would read them as part of the template. */
 	readonly hovertemplate?: string;
 	readonly hoverinfo?: 'skip';
 	readonly mode?: 'lines' | 'markers';
@@ -49,15 +49,15 @@ export interface Trace {
 export type Shape = Readonly<Record<string, unknown>>;
 export type Layout = Readonly<Record<string, unknown>> & { readonly shapes: readonly Shape[] };
 
-/** A drawing in plain data: what is drawn, what a screen reader says, and what should be said beside it. */
+/** A drawing as plain data, with its words for screen readers and its notes. */
 export interface Figure {
 	readonly data: readonly Trace[];
 	readonly layout: Layout;
-	/** One sentence with the numbers that matter. */
+	/** Sentence with the most important numbers, for screen readers. */
 	readonly summary: string;
-	/** What is not shown as it is: samples, values that are not finite. */
+	/** Sentences on values that the drawing leaves out or marks, for example non-finite values. */
 	readonly notes: readonly string[];
-	/** Shapes that mark a channel in this figure. */
+	/** Returns the shapes that mark a channel. */
 	mark(channel: number): readonly Shape[];
 }
 
@@ -65,7 +65,7 @@ export const PLOTLY_CONFIG = {
 	displayModeBar: false,
 	displaylogo: false,
 	doubleClick: 'reset',
-	// Resizing is ours: plotly listens to the window only, which misses panes that change width.
+	// The panel resizes its plot: plotly listens to the window only and misses panes that change width.
 	responsive: false,
 	scrollZoom: false,
 } as const;

@@ -1,4 +1,4 @@
-/** Colors as plotly and canvas understand them: "rgb(r, g, b)" or "rgba(…)"; CSS variables are resolved before. */
+/** Colors in the form that plotly and canvas understand: "rgb(r, g, b)" or "rgba(…)", without CSS variables. */
 export interface Theme {
 	readonly foreground: string;
 	/** Axis labels, captions. */
@@ -15,13 +15,13 @@ export interface Theme {
 	readonly hoverForeground: string;
 	readonly hoverBorder: string;
 	readonly font: string;
-	/** CSS pixels. */
+	/** In CSS pixels. */
 	readonly fontSize: number;
 	readonly highContrast: boolean;
 	readonly dark: boolean;
 }
 
-/** The custom properties of page.css, which carry VS Code's colors with fallbacks for where VS Code is not. */
+/** Custom properties of page.css with VS Code's colors, or fallbacks outside VS Code. */
 const PROPERTIES = {
 	foreground: '--bnl-foreground',
 	muted: '--bnl-muted',
@@ -38,7 +38,7 @@ const PROPERTIES = {
 
 /**
  * Reads the theme as it applies to `element`. plotly silently turns `var(--x)` and `color-mix()` into its default blue,
- * and computed styles may still say `color(srgb …)`: painting one pixel gives plain numbers for any CSS color.
+ * and computed styles may contain `color(srgb …)`. Painting one pixel gives plain numbers for any CSS color.
  */
 export function readTheme(element: HTMLElement): Theme {
 	const document = element.ownerDocument;
@@ -86,14 +86,14 @@ export function channelsOf(color: string): readonly [number, number, number] {
 	return [r, g, b];
 }
 
-/** `share` of `over` painted on `under`, opaque. */
+/** Mixes a share (0 to 1) of `over` into `under`; the result is opaque. */
 export function mix(under: string, over: string, share: number): string {
 	const [a, b] = [channelsOf(under), channelsOf(over)];
 	const channel = (i: 0 | 1 | 2): number => Math.round(a[i] + (b[i] - a[i]) * share);
 	return `rgb(${channel(0)}, ${channel(1)}, ${channel(2)})`;
 }
 
-/** Rough lightness, 0 to 1: tells dark themes from light ones. */
+/** Returns the approximate lightness, 0 to 1, which separates dark from light themes. */
 function luminance(color: string): number {
 	const [r, g, b] = channelsOf(color);
 	return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;

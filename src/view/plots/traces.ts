@@ -2,27 +2,27 @@ import type { Hover } from './hover.js';
 import type { Shape, Trace } from './plotly.js';
 import { channelsOf, type Theme } from './theme.js';
 
-/** Up to here each channel is a bar of its own: SVG elements cost time, and more would be thinner than two pixels. */
+/** Largest number of bars: SVG elements cost time, and more bars would be thinner than two pixels. */
 const MAX_BARS = 256;
 const MAX_DOTS = 512;
-/** Points of a scatter plot, which are an SVG element each. */
+/** Largest number of points of a scatter plot; each is an SVG element. */
 export const MAX_POINTS = 1500;
-/** Marks on top of a plot. */
+/** Largest number of marks on top of a plot. */
 const MAX_MARKS = 500;
 
 export interface ChannelSeries {
 	readonly name: string;
 	readonly values: ArrayLike<number>;
 	readonly color: string;
-	/** Bars start at zero; on a logarithmic axis there is none, so values are dots there. */
+	/** Bars start at zero, which a logarithmic axis does not have; it shows dots. */
 	readonly as: 'bars' | 'dots';
 	readonly hover: Hover;
 	readonly yaxis?: string;
 }
 
 /**
- * One value a channel: bars or dots while they can be told apart, then a stepped line, which is a single path in the
- * document and so stays fast at 10,000 channels. Values that cannot be drawn are left out.
+ * Draws one value per channel: few channels as bars or dots, many as a stepped line. The line is a single path in the
+ * document, so it stays fast at 10,000 channels. Leaves out values that are not drawable.
  */
 export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (value: number) => boolean): Trace {
 	const { color, values } = series;
@@ -63,7 +63,7 @@ export interface MarkOptions {
 	readonly yaxis?: string;
 }
 
-/** Marks of chosen channels in a shape of their own: color alone must not carry it. None for no points. */
+/** Marks channels with a shape, because color alone must not carry meaning. Returns no trace for no points. */
 export function marks(points: readonly Point[], { name, color, symbol, hover, ...axes }: MarkOptions): Trace[] {
 	if (points.length === 0) {
 		return [];
@@ -82,7 +82,7 @@ export function marks(points: readonly Point[], { name, color, symbol, hover, ..
 	];
 }
 
-/** Coordinates and hover rows of points. */
+/** Returns coordinates and hover rows of points. */
 export function pointData(
 	points: readonly Point[],
 	hover: Hover,
@@ -95,7 +95,7 @@ export function pointData(
 	};
 }
 
-/** Evenly spaced members, at most `most` of them. */
+/** Returns evenly spaced members of a list, at most `most`. */
 export function thin<T>(list: readonly T[], most: number): readonly T[] {
 	if (list.length <= most) {
 		return list;
@@ -114,7 +114,7 @@ export function channelsWhere(values: ArrayLike<number>, test: (value: number, c
 	return channels;
 }
 
-/** A vertical line through all panels at a channel. */
+/** Returns a vertical line through all panels at a channel. */
 export function channelLine(channel: number, theme: Theme): Shape {
 	return {
 		type: 'line',
@@ -128,7 +128,7 @@ export function channelLine(channel: number, theme: Theme): Shape {
 	};
 }
 
-/** A dashed line across a panel, for a limit. */
+/** Returns a dashed line across a panel that shows a limit. */
 export function horizontalLine(at: number, yaxis: string, theme: Theme): Shape {
 	return {
 		type: 'line',
@@ -142,7 +142,7 @@ export function horizontalLine(at: number, yaxis: string, theme: Theme): Shape {
 	};
 }
 
-/** A ring of fixed size round a data point. */
+/** Returns a ring of fixed size around a data point. */
 export function ring(x: number, y: number, axes: { readonly x: string; readonly y: string }, theme: Theme): Shape {
 	return {
 		type: 'circle',

@@ -3,13 +3,13 @@ import type { Child, ElementBuilder } from '../ui/dom.js';
 
 export interface ChannelChips {
 	readonly channels: readonly number[];
-	/** Channels offered as buttons; the channel table has them all. */
+	/** Largest number of buttons; the channel table has all channels. */
 	readonly most: number;
-	/** null: chosen no more. */
+	/** Called with null when the chosen channel is pressed again. */
 	onChannel(channel: number | null): void;
 }
 
-/** Buttons that choose the channels which a sentence speaks of. A second press gives the choice up. */
+/** Returns buttons that choose the channels of a sentence. A second press clears the choice. */
 export function channelChips(h: ElementBuilder, { channels, most, onChannel }: ChannelChips): Child[] {
 	const chips = channels.slice(0, most).map((channel) => {
 		const chip = h(
@@ -29,7 +29,7 @@ export function channelChips(h: ElementBuilder, { channels, most, onChannel }: C
 	return [...chips, rest > 0 && ` ${strings.detail.more(rest)}`];
 }
 
-/** Shows on all chips within an element which channel is chosen. */
+/** Marks the chosen channel on all chips within an element. */
 export function pressChips(element: HTMLElement, channel: number | null): void {
 	for (const chip of element.querySelectorAll<HTMLElement>('[data-bnl="channel-chip"]')) {
 		chip.setAttribute('aria-pressed', String(chip.dataset.channel === String(channel)));

@@ -10,17 +10,17 @@ export interface DetailHeadEvents {
 	onStep(direction: -1 | 1): void;
 }
 
-/** Longest name that is shown whole. */
+/** Longest name that is shown whole, in characters. */
 const MAX_NAME = 200;
 
-/** What stands above the chosen layer on every page: its name, its place among all, the way on, and facts about it. */
+/** Head of the open layer on every page: name, position, facts, and buttons to other layers. */
 export class DetailHead {
 	readonly element: HTMLElement;
 	readonly #h: ElementBuilder;
 	readonly #heading: HTMLElement;
 	readonly #position: HTMLElement;
 	readonly #facts: HTMLElement;
-	/** To the layers before and behind. */
+	/** Buttons to the previous and the next layer. */
 	readonly #steps: readonly HTMLElement[];
 
 	constructor(h: ElementBuilder, events: DetailHeadEvents) {
@@ -48,8 +48,8 @@ export class DetailHead {
 	}
 
 	/**
-	 * @param name of the layer, as the file has it.
-	 * @param place `index` from 0, in the report.
+	 * @param name name of the layer in the file.
+	 * @param place `index` in the report, from 0.
 	 */
 	show(name: string, facts: readonly string[], { index, all }: { readonly index: number; readonly all: number }): void {
 		replaceChildren(this.#heading, ...breakable(this.#h, label(name, MAX_NAME)));

@@ -4,17 +4,17 @@ import { worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
 import { strings } from '../text/strings.js';
 
-/** What a row of the layer table and the plots need beyond the report itself; computed once a layer. */
+/** Values derived from a layer for its row and its plots; computed once per layer. */
 export interface LayerFacts {
 	/** Worst severity among the findings. */
 	readonly severity: Severity | null;
 	readonly gamma: Range | null;
 	readonly variance: Range | null;
-	/** Of the effective scale s. */
+	/** Range of the effective scale s. */
 	readonly scale: Range | null;
-	/** Values in a per-channel array: C, or C * D1 * … * Dn when the layer keeps a statistic for each activation. */
+	/** Length of the arrays per channel: C, or C * D1 * … * Dn if the layer keeps one statistic per activation. */
 	readonly size: number;
-	/** Channel -> findings that name it. */
+	/** Findings that name a channel, by channel. */
 	readonly flags: ReadonlyMap<number, readonly Finding[]>;
 }
 
@@ -52,7 +52,7 @@ function flagsOf(findings: readonly Finding[]): Map<number, Finding[]> {
 	return flags;
 }
 
-/** Channels that a plot marks: those with a finding above a mere note, ascending. */
+/** Returns the channels that plots mark, ascending: channels with a finding more serious than a note. */
 export function flaggedChannels(layer: LayerReport): number[] {
 	const flagged: number[] = [];
 	for (const [channel, findings] of layerFacts(layer).flags) {
@@ -63,7 +63,7 @@ export function flaggedChannels(layer: LayerReport): number[] {
 	return flagged.sort((a, b) => a - b);
 }
 
-/** How much of its bound a layer's largest error uses; above 1 is a mismatch. null before it is known. */
+/** Returns the largest ratio of error to bound in a layer; above 1 is a mismatch. null before it is known. */
 export function boundRatio({ recompute }: LayerReport): number | null {
 	const ratios = recompute.perChannel?.boundRatio;
 	if (ratios && ratios.length > 0) {
@@ -73,7 +73,7 @@ export function boundRatio({ recompute }: LayerReport): number | null {
 	return maxAbs === undefined || bound === undefined ? null : maxAbs === 0 ? 0 : maxAbs / bound;
 }
 
-/** How serious a report is as a whole. */
+/** Returns the severity of a report as a whole. */
 export function reportTone({ layers, run, findings }: Report): 'good' | 'muted' | Severity {
 	const worst = worstSeverity([...findings, ...layers.flatMap((layer) => layer.findings)]);
 	if (run.status === 'failed' || worst === 'error' || layers.some(({ recompute }) => recompute.status === 'mismatch')) {
@@ -88,7 +88,7 @@ export function reportTone({ layers, run, findings }: Report): 'good' | 'muted' 
 	return run.status === 'ok' && layers.length > 0 ? 'good' : 'info';
 }
 
-/** "channel 17", or "activation 17" for a layer that keeps a statistic for each activation. */
+/** Returns "channel 17", or "activation 17" for a layer that keeps one statistic per activation. */
 export function channelName(axes: LayerReport['axes'], channel: number): string {
 	return axes === 'activation' ? strings.channel.activation(channel) : strings.channel.name(channel);
 }

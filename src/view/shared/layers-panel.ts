@@ -10,16 +10,16 @@ export interface Row<Layer> {
 	readonly layer: Layer;
 }
 
-/** What differs between the tables of a report and of a comparison. */
+/** Differences between the tables of a report and of a comparison. */
 export interface LayersOptions<Layer> {
-	/** What can be filtered by, shown in the empty filter. */
+	/** Text in the empty filter. */
 	readonly placeholder: string;
-	/** @param shared what all names have in common, and the name column may leave out. */
+	/** @param shared parts of all names, which the name column leaves out. */
 	columns(shared: DistinctNames): readonly Column<Row<Layer>>[];
 	filter(rows: readonly Row<Layer>[], text: string): readonly Row<Layer>[];
 	/** Attributes of a row beside its index. */
 	rowData?(layer: Layer): Readonly<Record<string, string>>;
-	/** A row in one sentence. */
+	/** Label of a row for screen readers. */
 	rowLabel(layer: Layer): string;
 }
 
@@ -30,17 +30,17 @@ export interface LayersEvents {
 	onScroll?(): void;
 }
 
-/** What of a page's state the table shows. */
+/** The user's choices that concern the table. */
 interface LayersState {
 	readonly filter: string;
 	readonly sort: SortOrder;
-	/** Name of the chosen layer; null or undefined: none. */
+	/** Name of the open layer; null or undefined: none. */
 	readonly layer: string | null | undefined;
 }
 
 /** Up to this many layers all are in the document, where the editor's find widget sees them. */
 const RENDER_ALL = 300;
-/** Longest part of a name that is said once, above the table. */
+/** Longest shared part of names that is shown above the table, in characters. */
 const MAX_SHARED = 40;
 
 /** The table of layers with its filter. */
@@ -52,7 +52,7 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 	readonly #count: HTMLElement;
 	readonly #none: HTMLElement;
 	readonly #shared: HTMLElement;
-	/** The names that the columns were made for. */
+	/** Names of the layers that the columns were made for. */
 	#names: readonly string[] = [];
 
 	constructor(h: ElementBuilder, options: LayersOptions<Layer>, events: LayersEvents) {
@@ -120,7 +120,7 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 		this.#grid.select(index);
 	}
 
-	/** The layer before (-1) or after (1) another in the table's own order. */
+	/** Returns the index of the layer before (-1) or after (1) another in the order of the table. */
 	neighbor(index: number, direction: -1 | 1): number | null {
 		const at = this.#grid.rows.findIndex((row) => row.index === index);
 		return this.#grid.rows[at + direction]?.index ?? null;
@@ -142,7 +142,7 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 		this.#grid.element.scrollTop = top;
 	}
 
-	/** The columns depend on the names alone; layers that get their verdicts keep them. */
+	/** Makes the columns if the names changed; new verdicts do not change them. */
 	#nameColumns(layers: readonly Layer[]): void {
 		const names = layers.map(({ name }) => name);
 		if (names.length === this.#names.length && names.every((name, i) => name === this.#names[i])) {

@@ -6,22 +6,22 @@ import { strings } from '../text/strings.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
 import type { PageContext } from './context.js';
 
-/** A kind of plot that layers of some report have. */
+/** A kind of plot for the layers of a report or a comparison. */
 export interface PlotDefinition<Layer> {
-	/** Its name in the document, and in the names of saved images. */
+	/** Name in the document and in the file names of saved images. */
 	readonly kind: string;
 	readonly title: string;
 	readonly caption: string;
-	/** Whether the layer holds what the figure needs; building the figure itself takes time. */
+	/** Returns true if the layer has the values that the figure needs. Much faster than building the figure. */
 	has(layer: Layer): boolean;
 	build(layer: Layer, theme: Theme): Figure | null;
-	/** What to say in place of a figure that the layer does not have; '' takes the panel away. */
+	/** Returns the sentence in place of a figure that the layer does not have; '' hides the panel. */
 	missing(layer: Layer): string;
 }
 
 /**
- * One plot of the chosen layer. Its height is given before anything is drawn, so nothing jumps; the element stays when
- * the layer changes, which makes a redraw about twice as fast as a new plot.
+ * One plot of the open layer. Its height is fixed before the plot is drawn, so that the page does not jump. The element
+ * stays when the layer changes, which makes a redraw about twice as fast as a new plot.
  */
 export class PlotPanel<Layer extends { readonly name: string }> {
 	readonly element: HTMLElement;
@@ -34,9 +34,9 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	readonly #reset: HTMLButtonElement;
 	readonly #save: HTMLButtonElement;
 	#figure: Figure | null = null;
-	/** The axes as they were drawn; plotly writes zoomed ranges into the layout that it is given. */
+	/** Ranges of the axes before zooming; plotly writes zoomed ranges into the layout. */
 	#ranges: Readonly<Record<string, readonly number[]>> = {};
-	/** What to draw; null when the layer has nothing for this plot. */
+	/** Layer to draw; null if it has no values for this plot. */
 	#layer: Layer | null = null;
 	#plotly: Plotly | null = null;
 	#channel: number | null = null;
@@ -75,7 +75,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		this.#observer?.observe(this.#area);
 	}
 
-	/** Says what will be drawn, at once and without plotly: the panel has its height before its plot. */
+	/** Gives the panel its height and its message before the plot; needs no plotly. */
 	prepare(layer: Layer): void {
 		const drawable = this.#plot.has(layer);
 		const missing = drawable ? '' : this.#plot.missing(layer);
@@ -90,7 +90,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		setVisible(this.#save, false);
 	}
 
-	/** Draws what was prepared; resolves when it is on screen, whether that worked or not. */
+	/** Draws the prepared layer; resolves when the plot or its error is on screen. */
 	async draw(plotly: Plotly, channel: number | null): Promise<void> {
 		const layer = this.#layer;
 		this.#plotly = plotly;
@@ -124,7 +124,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		}
 	}
 
-	/** Marks a channel; cheap, only shapes are redrawn. */
+	/** Marks a channel; fast, because only shapes are redrawn. */
 	select(channel: number | null): void {
 		this.#channel = channel;
 		if (this.#figure && this.#plotly && this.element.dataset.drawn === 'true') {
@@ -171,7 +171,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 			}
 		});
 		this.#area.on('plotly_relayout', (update) => {
-			// A zoom names the ends of ranges one by one, everything else whole ranges or other things.
+			// A zoom reports both ends of a range one by one; a reset reports whole ranges.
 			const zoomed = Object.keys(update).some((key) => key.endsWith('.range[0]'));
 			if (zoomed || Object.keys(update).some((key) => key.endsWith('.range'))) {
 				setVisible(this.#reset, zoomed);
@@ -186,7 +186,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	async #saveImage(): Promise<void> {
 		const { saveImage } = this.#context.actions;
 		if (this.#plotly && saveImage) {
-			// What stands behind the comma of a data URL.
+			// Removes the head of the data URL, up to its comma.
 			const image = async (options: Readonly<Record<string, unknown>>) =>
 				(await this.#plotly?.toImage(this.#area, options))?.replace(/^[^,]*,/, '') ?? '';
 			const png = Uint8Array.from(atob(await image({ format: 'png', scale: 2 })), (character) =>
@@ -202,7 +202,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		view?.cancelAnimationFrame(this.#resize);
 		this.#resize =
 			view?.requestAnimationFrame(() => {
-				// A hidden panel has no width; plotly would draw into nothing and complain.
+				// Plotly fails in a hidden panel, which has no width.
 				if (this.#plotly && this.#area.clientWidth > 0 && this.element.dataset.drawn === 'true') {
 					void this.#plotly.Plots.resize(this.#area);
 				}
@@ -215,7 +215,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	}
 }
 
-/** "xaxis.range" -> its ends, for every axis of a layout. */
+/** Returns the ends of every axis of a layout, under keys such as "xaxis.range". */
 function axisRanges(layout: Figure['layout']): Record<string, readonly number[]> {
 	const ranges: Record<string, readonly number[]> = {};
 	for (const [key, value] of Object.entries(layout)) {

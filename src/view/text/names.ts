@@ -1,27 +1,27 @@
 import { shorten, visible } from '../../core/text/names.js';
 
-/** A name from a model, safe and short enough for a line of text. The whole name belongs into a title. */
+/** Makes a name from a model safe and short enough for a line of text. Tooltips show the whole name. */
 export function label(name: string, length = 120): string {
 	return shorten(visible(shorten(name, 4 * length)), length);
 }
 
-/** For title attributes: everything that a person could want to read, nothing that hangs a tooltip. */
+/** Makes a text safe and short enough for a tooltip or a sentence. */
 export function fullLabel(name: string): string {
 	return label(name, 1000);
 }
 
 export interface DistinctNames {
-	/** What all names begin and end with, cut at a separator; '' when there is nothing worth leaving out. */
+	/** Common beginning and end of all names, cut at a separator; '' if too short to leave out. */
 	readonly prefix: string;
 	readonly suffix: string;
 }
 
-/** Shared parts shorter than this stay: leaving them out would cost more than it gains. */
+/** Smallest number of characters worth leaving out. */
 const WORTH_CUTTING = 6;
 
 /**
- * Exported names are long and alike ("/features/features.3/conv/conv.0.1/BatchNormalization"): what tells layers apart
- * is lost when they are cut at the end. Finds the parts that all names share, in whole segments.
+ * Finds the beginning and end that all names share, in whole segments. Exported names are long and alike, for example
+ * "/features/features.3/conv/conv.0.1/BatchNormalization"; cut at the end they would look the same.
  */
 export function sharedParts(names: readonly string[]): DistinctNames {
 	const separator = names.every((name) => name.includes('/')) ? '/' : '.';
@@ -40,7 +40,7 @@ export function sharedParts(names: readonly string[]): DistinctNames {
 		tail++;
 	}
 	const left = (list: readonly string[]): string => list.slice(head, list.length - tail).join(separator);
-	// "12" alone says nothing: then a shared part stays after all.
+	// A number alone, such as "12", says too little, so a shared part stays.
 	while (head + tail > 0 && lists.some((list) => !/\p{L}/u.test(left(list)))) {
 		head > 0 ? head-- : tail--;
 	}

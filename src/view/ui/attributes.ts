@@ -1,48 +1,48 @@
 /**
- * The stable handles that tests and styles hold on to, as `data-bnl="…"`. Never derive meaning from class names.
+ * Handles that tests and styles rely on, as `data-bnl="…"`. Class names may change at any time.
  *
  * | data-bnl | element | further attributes |
  * |---|---|---|
  * | page | the root that the view fills | data-layout="page" or "embedded" |
  * | title | file name of the model | |
  * | answer | the answer in one sentence | data-severity |
- * | run | what was run, or why not | data-status = pending, ok, failed, skipped |
- * | progress | progress of the run, hidden when nothing is under way | data-stage |
+ * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
+ * | progress | progress of the run, hidden otherwise | data-stage |
  * | cancel, run-again, run-options, compare, show-log, trust | buttons | run-options: aria-expanded |
- * | run-form | how the model is run; form-run applies it | |
- * | form-input | what an input is fed | data-input = its position |
+ * | run-form | form of run options; form-run applies it | |
+ * | form-input | values of an input | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
  * | form-field | a field | data-field = batch, dimension, seed, random, normalize, mean, deviation, memory |
- * | failure | nothing can be shown: the whole page is one sentence | |
- * | banner | the file changed into something unreadable; the last good page stays below | |
+ * | failure | sentence in place of the content | |
+ * | banner | warning above the last content that could be read | |
  * | empty | the model has no BatchNormalization | |
  * | heatmap | layers x channels overview | data-metric, data-drawn |
- * | heatmap-metric | chooses what the overview shows | |
+ * | heatmap-metric | choice of the metric of the overview | |
  * | first-drift | button that leads to the first layer that does not fit the data | data-layer |
- * | filter, filter-count | filter of the layer table and what it leaves | |
+ * | filter, filter-count | filter of the layer table, and its number of rows | |
  * | layer-table, layer-row | the table and its rows | row: data-layer = index in the report |
  * | verdict | recompute verdict, in rows and in the detail | data-status = match, mismatch, skipped, pending |
  * | badge | a finding, in rows | data-code, data-severity |
- * | detail | the chosen layer | data-layer |
+ * | detail | the open layer | data-layer |
  * | finding | a finding in words | data-code, data-severity |
  * | channel-chip | button that chooses a channel | data-channel; aria-pressed: it is chosen |
- * | axes | over which axes the layer normalizes | data-method = 2 or 3 |
+ * | axes | axes that the layer normalizes over | data-method = 2 or 3 |
  * | fold | fold state in words | |
  * | plot | one figure | data-plot = one of PLOT_KINDS, data-drawn = "true" once plotly finished |
  * | channel-table, channel-row | the numbers behind the plots | row: data-channel |
  * | channel-readout | numbers of the chosen channel | data-channel |
  *
- * A comparison's page (`page` has data-view="comparison") uses the same where they fit, and:
+ * The page of a comparison (`page` has data-view="comparison") uses the same handles, and:
  * | data-bnl | element | further attributes |
  * |---|---|---|
- * | status | what became of a layer, in rows | data-status = match, mismatch, kept, unmatched, not-identifiable |
- * | cause | why, in rows | data-cause = a cause code or '' |
+ * | status | status of a layer, in rows | data-status = match, mismatch, kept, unmatched, not-identifiable |
+ * | cause | cause of the status, in rows | data-cause = a cause code or '' |
  * | evidence | one sentence with the numbers, in the detail | data-status |
- * | advice | what to do, an item a cause | items: data-cause |
- * | outputs | whether both models give the same outputs | data-status = match, mismatch, skipped |
- * | note | what concerns the pair as a whole | |
+ * | advice | advice, one item per cause | items: data-cause |
+ * | outputs | comparison of the outputs of both models | data-status = match, mismatch, skipped |
+ * | note | note about the pair of models | |
  * | swap | button that exchanges the roles of the models | |
- * | only-wrong | leaves only wrong channels in the table | |
+ * | only-wrong | checkbox that leaves only wrong channels in the table | |
  * | plot | one figure | data-plot = one of COMPARISON_PLOTS |
  */
 export type Handle =

@@ -4,7 +4,7 @@ import { sortIcon } from './icons.js';
 import { RowWindow } from './row-window.js';
 import { type SortOrder, type SortValue, sortRows } from './sorting.js';
 
-/** A column; `priority` 1 is always shown, higher ones give way when the table is narrow (page.css). */
+/** A column. Priority 1 is always shown; a narrow table hides higher priorities (page.css). */
 export interface Column<Row> {
 	readonly id: string;
 	readonly title: string;
@@ -20,7 +20,7 @@ export interface GridOptions<Row> {
 	readonly label: string;
 	readonly bnl: { readonly table: Handle; readonly row: Handle };
 	readonly columns: readonly Column<Row>[];
-	/** Up to this many rows all are in the document, where the editor's find widget sees them; more are drawn in view only. */
+	/** Up to this many rows all are in the document, where the editor's find widget sees them. */
 	readonly renderAll: number;
 	key(row: Row): number;
 	/** Further data attributes of a row. */
@@ -32,8 +32,8 @@ export interface GridOptions<Row> {
 }
 
 /**
- * A table that stays fast at 10,000 rows. Rows are focused one at a time (roving tabindex): arrows, Page keys, Home and
- * End move, Enter or Space opens. Rows have keys; selection and focus follow the key, not the position.
+ * Table that stays fast at 10,000 rows. One row is in the tab order (roving tabindex): arrows, Page keys, Home and End
+ * move the focus, Enter and Space open the row. Selection and focus follow the key of a row, not its position.
  */
 export class DataGrid<Row> {
 	readonly element: HTMLElement;
@@ -43,10 +43,13 @@ export class DataGrid<Row> {
 	#columns: readonly Column<Row>[];
 	#rows: readonly Row[] = [];
 	#selected: number | null = null;
-	/** Position of the row that the keyboard stands on. */
+	/** Position of the row that has the keyboard focus, or gets it next. */
 	#active = 0;
 
-	constructor(private readonly options: GridOptions<Row>) {
+	readonly #options: GridOptions<Row>;
+
+	constructor(options: GridOptions<Row>) {
+		this.#options = options;
 		const { h } = options;
 		this.#columns = options.columns;
 		this.#head = h('tr', { attributes: { 'aria-rowindex': '1' } });
@@ -77,7 +80,7 @@ export class DataGrid<Row> {
 
 	/** Replaces rows, order and selection; scroll position and focus stay. */
 	update(rows: readonly Row[], sort: SortOrder, selected: number | null): void {
-		const { key } = this.options;
+		const { key } = this.#options;
 		const standing = this.#rows[this.#active];
 		const activeKey = standing === undefined ? selected : key(standing);
 		const focused = this.#window.row(this.#active) === activeElement(this.element);
@@ -94,7 +97,7 @@ export class DataGrid<Row> {
 		}
 	}
 
-	/** Marks another row as chosen, without sorting or drawing anything again. */
+	/** Marks another row as chosen, without sorting or drawing rows again. */
 	select(selected: number | null): void {
 		for (const key of [this.#selected, selected]) {
 			const row = key === null ? undefined : this.#window.row(this.#indexOf(key));
@@ -103,7 +106,7 @@ export class DataGrid<Row> {
 		this.#selected = selected;
 	}
 
-	/** Columns may come and go with the data (batch statistics arrive after the run); shown by the next update. */
+	/** Replaces the columns, for example when batch statistics arrive after the run. The next update shows them. */
 	setColumns(columns: readonly Column<Row>[]): void {
 		this.#columns = columns;
 	}
@@ -128,11 +131,11 @@ export class DataGrid<Row> {
 	}
 
 	#indexOf(key: number): number {
-		return this.#rows.findIndex((row) => this.options.key(row) === key);
+		return this.#rows.findIndex((row) => this.#options.key(row) === key);
 	}
 
 	#renderHead(sort: SortOrder): void {
-		const { h, onSort } = this.options;
+		const { h, onSort } = this.#options;
 		const cells = this.#columns.map((column) => {
 			const sorted = column.id === sort.by;
 			const button = h(
@@ -157,7 +160,7 @@ export class DataGrid<Row> {
 	}
 
 	#renderRow(index: number): HTMLTableRowElement {
-		const { h, key, bnl, rowData, rowLabel, onOpen } = this.options;
+		const { h, key, bnl, rowData, rowLabel, onOpen } = this.#options;
 		const row = this.#rows[index] as Row;
 		const attributes = {
 			'aria-rowindex': String(index + 2),
@@ -190,10 +193,10 @@ export class DataGrid<Row> {
 		const focused = this.#window.row(this.#active) === activeElement(this.element);
 		this.#window.update();
 		if (focused && !this.#window.row(this.#active)) {
-			// The focused row was scrolled out: keys must go on working from where it was.
+			// The focused row left the document; the table takes the focus so that keys keep working from there.
 			this.element.focus({ preventScroll: true });
 		}
-		this.options.onScroll?.();
+		this.#options.onScroll?.();
 	}
 
 	#onKey(event: KeyboardEvent): void {
@@ -214,10 +217,10 @@ export class DataGrid<Row> {
 		if (target !== undefined) {
 			const row = this.#rows[Math.max(0, Math.min(target, this.#rows.length - 1))];
 			if (row !== undefined) {
-				this.focus(this.options.key(row));
+				this.focus(this.#options.key(row));
 			}
 		} else if ((event.key === 'Enter' || event.key === ' ') && here !== undefined) {
-			this.options.onOpen(here);
+			this.#options.onOpen(here);
 		} else {
 			return;
 		}
@@ -229,7 +232,7 @@ function cellClass<Row>(column: Column<Row>): string {
 	return `bnl-col-${column.id} bnl-${column.kind} bnl-priority-${column.priority}`;
 }
 
-/** The focused element as seen from `element`: inside of a shadow root the document only knows its host. */
+/** Returns the focused element. Inside a shadow root the document only knows the root's host. */
 function activeElement(element: HTMLElement): Element | null {
 	return (element.getRootNode() as Document | ShadowRoot).activeElement;
 }

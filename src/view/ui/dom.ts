@@ -1,8 +1,8 @@
 import type { Handle } from './attributes.js';
 
 /**
- * A small element builder. Text only ever becomes text nodes, never markup: layer and file names come from hostile files.
- * Inline styles are impossible here on purpose: the page's content security policy refuses style attributes.
+ * Options of the element builder. Text becomes text nodes, never markup, because names may come from hostile files. There
+ * are no inline styles, because the page's content security policy refuses style attributes.
  */
 export interface ElementOptions {
 	readonly class?: string;
@@ -74,7 +74,7 @@ function setAttributes(element: Element, attributes: Readonly<Record<string, str
 	}
 }
 
-/** Shows or hides without removing, so that nothing around it has to be rebuilt. */
+/** Shows or hides an element and keeps it in the document. */
 export function setVisible(element: HTMLElement, visible: boolean): void {
 	element.hidden = !visible;
 }

@@ -2,7 +2,7 @@ import type { Severity } from '../../core/report/severity.js';
 import type { Normalization, Recompute } from '../../core/report/types.js';
 import { type ElementBuilder, svgElement } from './dom.js';
 
-/** Small 16 px outlines in the style of VS Code's own; each has a shape of its own, color only supports it. */
+/** Outlines of 16 px in the style of VS Code. Icons differ in shape, so that color alone carries no meaning. */
 const PATHS = {
 	check: 'M3.5 8.5l3 3 6-7',
 	cross: 'M4.5 4.5l7 7m0-7l-7 7',
@@ -19,7 +19,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** What an icon's color stresses. */
+/** Meaning of an icon's color. */
 export type Tone = 'good' | 'info' | 'warning' | 'error' | 'muted' | 'plain';
 
 export function icon(h: ElementBuilder, name: IconName, tone: Tone = 'plain'): HTMLElement {
@@ -61,7 +61,7 @@ export function verdictIcon(h: ElementBuilder, status: Recompute['status']): HTM
 	return icon(h, ...VERDICTS[status]);
 }
 
-/** No method explaining a layer is as worth a look as one is reassuring. */
+/** Warns if no method explains the layer's output. */
 export function methodIcon(h: ElementBuilder, verdict: Normalization['verdict']): HTMLElement {
 	return verdict === 'none'
 		? icon(h, 'warning', 'warning')

@@ -2,24 +2,24 @@ import type { ElementBuilder } from './dom.js';
 
 /** Rows kept above and below the visible ones. */
 const OVERSCAN = 8;
-/** CSS pixels, until a real row has been measured. */
+/** Height of a row before one was measured, in CSS pixels. */
 const ASSUMED_ROW = 26;
-/** CSS pixels, while the table has no height of its own yet. */
+/** Height of the table before it has one, in CSS pixels. */
 const ASSUMED_HEIGHT = 600;
 
 export interface RowWindowOptions {
 	readonly h: ElementBuilder;
-	/** The element that scrolls. */
+	/** Element that scrolls. */
 	readonly scroller: HTMLElement;
 	readonly body: HTMLElement;
-	/** Up to this many rows all are there. */
+	/** Up to this many rows all are in the document. */
 	readonly renderAll: number;
 	render(index: number): HTMLTableRowElement;
 }
 
 /**
- * The rows of a table that are really there: those in view and a few around them. Two spacer rows stand for the rest.
- * All rows are equally high.
+ * Keeps the rows in view and a few around them in the document; two spacer rows replace the rest. All rows are equally
+ * high.
  */
 export class RowWindow {
 	readonly #before: HTMLTableRowElement;
@@ -29,7 +29,10 @@ export class RowWindow {
 	#count = 0;
 	#rowHeight = ASSUMED_ROW;
 
-	constructor(private readonly options: RowWindowOptions) {
+	readonly #options: RowWindowOptions;
+
+	constructor(options: RowWindowOptions) {
+		this.#options = options;
 		const { h, body } = options;
 		const spacer = (): HTMLTableRowElement => h('tr', { class: 'bnl-spacer', attributes: { 'aria-hidden': 'true' } });
 		this.#before = spacer();
@@ -45,21 +48,21 @@ export class RowWindow {
 		return Math.max(1, Math.floor(this.#height / this.#rowHeight) - 2);
 	}
 
-	/** Draws everything again for `count` rows; the scroll position stays. */
+	/** Draws all rows again for a table of `count` rows; the scroll position stays. */
 	reset(count: number): void {
-		const top = this.options.scroller.scrollTop;
+		const top = this.#options.scroller.scrollTop;
 		this.#count = count;
 		for (const row of this.#rendered.values()) {
 			row.remove();
 		}
 		this.#rendered.clear();
 		this.#resizeSpacers({ first: 0, end: 0 });
-		this.options.scroller.scrollTop = top;
+		this.#options.scroller.scrollTop = top;
 		this.update();
 		this.#measure();
 	}
 
-	/** Brings the rows in the document in line with the scroll position; those that stay are not touched. */
+	/** Adds and removes rows to fit the scroll position; rows that stay are not touched. */
 	update(): void {
 		const range = this.#range();
 		for (const [index, row] of this.#rendered) {
@@ -72,7 +75,7 @@ export class RowWindow {
 		for (let index = range.first; index < range.end; index++) {
 			let row = this.#rendered.get(index);
 			if (!row) {
-				row = this.options.render(index);
+				row = this.#options.render(index);
 				this.#rendered.set(index, row);
 				previous.after(row);
 			}
@@ -85,23 +88,23 @@ export class RowWindow {
 	reveal(index: number, headHeight: number): void {
 		const top = index * this.#rowHeight;
 		const visible = this.#height - headHeight;
-		if (top < this.options.scroller.scrollTop) {
-			this.options.scroller.scrollTop = top;
-		} else if (top + this.#rowHeight > this.options.scroller.scrollTop + visible) {
-			this.options.scroller.scrollTop = top + this.#rowHeight - visible;
+		if (top < this.#options.scroller.scrollTop) {
+			this.#options.scroller.scrollTop = top;
+		} else if (top + this.#rowHeight > this.#options.scroller.scrollTop + visible) {
+			this.#options.scroller.scrollTop = top + this.#rowHeight - visible;
 		}
 		this.update();
 	}
 
 	get #height(): number {
-		return this.options.scroller.clientHeight || ASSUMED_HEIGHT;
+		return this.#options.scroller.clientHeight || ASSUMED_HEIGHT;
 	}
 
 	#range(): { first: number; end: number } {
-		if (this.#count <= this.options.renderAll) {
+		if (this.#count <= this.#options.renderAll) {
 			return { first: 0, end: this.#count };
 		}
-		const top = Math.floor(this.options.scroller.scrollTop / this.#rowHeight);
+		const top = Math.floor(this.#options.scroller.scrollTop / this.#rowHeight);
 		const first = Math.max(0, Math.min(top - OVERSCAN, this.#count - 1));
 		const end = Math.min(this.#count, top + Math.ceil(this.#height / this.#rowHeight) + OVERSCAN);
 		return { first, end };
@@ -112,7 +115,7 @@ export class RowWindow {
 		this.#after.style.height = `${(this.#count - end) * this.#rowHeight}px`;
 	}
 
-	/** Zoom and fonts decide how high a row really is. */
+	/** Measures the height of a row, which depends on zoom and fonts. */
 	#measure(): void {
 		const [row] = this.#rendered.values();
 		const height = row?.getBoundingClientRect().height ?? 0;

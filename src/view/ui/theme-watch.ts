@@ -1,6 +1,6 @@
 /**
  * Calls back after the theme changed. VS Code rewrites the classes of <body> and the custom properties in the style of
- * <html>; a page outside of it follows the system's color scheme.
+ * <html>; a page outside VS Code follows the system's color scheme.
  */
 export function watchTheme(document: Document, onChange: () => void): () => void {
 	const view = document.defaultView;
@@ -25,7 +25,7 @@ export function watchTheme(document: Document, onChange: () => void): () => void
 }
 
 /**
- * The kind of theme as page.css distinguishes it; undefined outside of VS Code, where the system's color scheme rules.
+ * Returns the kind of theme that page.css distinguishes; undefined outside VS Code, where the system's scheme applies.
  * A high-contrast light theme carries both high-contrast classes.
  */
 export function themeKind(body: HTMLElement): 'dark' | 'light' | 'hc-dark' | 'hc-light' | undefined {

@@ -10,12 +10,12 @@ import { channelCount, relativeRatios, wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 
-/** Least half height of the axis: rounding at 1e-7 must not fill the plot and look like something. */
+/** Smallest half height of the axis, so that rounding at 1e-7 does not fill the plot. */
 const MIN_DEVIATION = 1e-5;
-/** Beyond these the axis would hide every other channel; such channels are marked at its end. */
+/** Limits of the axis. A longer axis would hide all other channels; channels beyond are marked at its end. */
 const FARTHEST = [-10, 10] as const;
 
-/** Found over expected factor of each channel, with the line where they are equal. */
+/** Draws found over expected factor of each channel, with a line at 1. */
 export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null {
 	const ratios = relativeRatios(layer);
 	if (ratios.length === 0) {
@@ -61,11 +61,11 @@ export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null
 	};
 }
 
-/** Always with 1 in it, and never finer than what matters. */
+/** Returns the range of the axis, which contains 1 and has a smallest height. */
 function ratioRange(ratios: Float64Array): readonly [number, number] {
 	const { min, max } = rangeOf(ratios);
 	const low = Math.max(FARTHEST[0], Math.min(Number.isNaN(min) ? 1 : min, 1 - MIN_DEVIATION));
 	const high = Math.min(FARTHEST[1], Math.max(Number.isNaN(max) ? 1 : max, 1 + MIN_DEVIATION));
-	const air = (high - low) * 0.08;
-	return [low - air, high + air];
+	const margin = (high - low) * 0.08;
+	return [low - margin, high + margin];
 }

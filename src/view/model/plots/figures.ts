@@ -17,12 +17,12 @@ export function plotDefinition(kind: PlotKind): PlotDefinition<LayerReport> {
 		caption: strings.plots.captions[kind],
 		has: (layer) => hasFigure(kind, layer),
 		build: (layer, theme) => buildFigure(kind, layer, theme),
-		// Why there are no parameters is said once, above all plots.
+		// One sentence above all plots explains missing parameters.
 		missing: (layer) => (layer.parameters === null ? '' : strings.plots.missing[kind]),
 	};
 }
 
-/** Whether a report holds what a figure needs; building the figure itself takes time. */
+/** Returns true if a report has the values that a figure needs. Much faster than building the figure. */
 export function hasFigure(kind: PlotKind, { parameters, affine, batch, recompute }: LayerReport): boolean {
 	switch (kind) {
 		case 'gamma-beta':
@@ -40,7 +40,7 @@ export function hasFigure(kind: PlotKind, { parameters, affine, batch, recompute
 	}
 }
 
-/** The figure of a kind, or null when the report holds nothing to draw for it (yet). */
+/** Builds the figure of a kind; null if the report has no values for it (yet). */
 export function buildFigure(kind: PlotKind, layer: LayerReport, theme: Theme): Figure | null {
 	switch (kind) {
 		case 'gamma-beta':
@@ -108,7 +108,7 @@ function statistics(layer: LayerReport, theme: Theme): Figure | null {
 	);
 }
 
-/** The change of mean and variance, each with the band that chance explains. */
+/** Draws the drift of mean and variance, each with the band that chance explains. */
 function drift(layer: LayerReport, theme: Theme): Figure | null {
 	const values = layerDrift(layer);
 	const chance = driftByChance(layer);

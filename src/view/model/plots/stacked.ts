@@ -11,20 +11,20 @@ import { strings as shared } from '../../text/strings.js';
 import { strings } from '../strings.js';
 import { channelHover } from './hover.js';
 
-/** One panel: a value a channel, drawn from the shared axis of channels. */
+/** One panel: one value per channel over the shared axis of channels. */
 export interface Panel {
 	readonly title: string;
 	readonly values: ArrayLike<number>;
 	readonly color: string;
-	/** Logarithmic: zero and negative values cannot be drawn and are marked instead. */
+	/** True for a logarithmic panel, which marks zero and negative values instead of drawing them. */
 	readonly log?: boolean;
-	/** Where to draw a dashed line across, for example at epsilon; positive in a logarithmic panel. */
+	/** Value of a dashed line, for example epsilon; positive in a logarithmic panel. */
 	readonly line?: number;
-	/** Half the height of a band around zero, between dashed lines; not drawn where it is not finite. Linear panels only. */
+	/** Half height of a band around zero, drawn as dashed lines if finite. Linear panels only. */
 	readonly band?: number;
 }
 
-/** Two panels above each other that share the axis of channels. */
+/** Draws two panels above each other that share the axis of channels. */
 export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel], theme: Theme): Figure {
 	const flagged = flaggedChannels(layer);
 	const hover = channelHover(
@@ -69,7 +69,7 @@ interface DrawnPanel {
 	readonly axis: Axis;
 	readonly traces: readonly Trace[];
 	readonly shapes: readonly Shape[];
-	/** Values that had to be marked instead of drawn. */
+	/** Values that are marked instead of drawn. */
 	readonly bad: readonly number[];
 }
 
@@ -109,7 +109,7 @@ function linesOf({ line, band = Number.POSITIVE_INFINITY }: Panel): number[] {
 	return [...(line === undefined ? [] : [line]), ...(Number.isFinite(band) ? [-band, band] : [])];
 }
 
-/** The axis range with some air; for a logarithmic axis in powers of ten. Zero is always part of a linear one. */
+/** Returns the axis range with a margin, in powers of ten if logarithmic. A linear range includes zero. */
 function valueRange(panel: Panel, drawable: (value: number) => boolean): readonly [number, number] {
 	const { values, log, line } = panel;
 	const { min, max } = rangeOf(Array.from(values, (value) => (drawable(value) ? value : Number.NaN)));
@@ -120,8 +120,8 @@ function valueRange(panel: Panel, drawable: (value: number) => boolean): readonl
 	}
 	const low = Math.min(0, Number.isNaN(min) ? 0 : min, ...linesOf(panel));
 	const high = Math.max(0, Number.isNaN(max) ? 1 : max, ...linesOf(panel));
-	const air = (high - low || 1) * 0.06;
-	return [low < 0 ? low - air : low, high > 0 ? high + air : high];
+	const margin = (high - low || 1) * 0.06;
+	return [low < 0 ? low - margin : low, high > 0 ? high + margin : high];
 }
 
 function describe(values: ArrayLike<number>): string {
