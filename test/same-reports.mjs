@@ -119,17 +119,28 @@ const commands = [
 let different = 0;
 /** @type {Map<string, string>} New sentence by old sentence. */
 const reworded = new Map();
+/** Paths of fields that only the new build writes, which the contract allows. @type {Set<string>} */
+const added = new Set();
 for (const command of commands) {
 	const [old, current] = await Promise.all([runCommand(before, command), runCommand(after, command)]);
 	const differences = findDifferences(old, current);
-	for (const { before: was, after: is } of differences.filter(({ isSentence }) => isSentence)) {
+	for (const { before: was, after: is } of differences.filter(
+		({ isSentence, before: was }) => isSentence && was !== undefined,
+	)) {
 		reworded.set(String(was), String(is));
 	}
-	const real = differences.filter(({ isSentence }) => !isSentence);
+	const isAdded = (/** @type {Difference} */ { before: was }) => was === undefined;
+	for (const { where } of differences.filter(isAdded)) {
+		added.add(where.replace(/\/\d+/g, '/*'));
+	}
+	const real = differences.filter((difference) => !difference.isSentence && !isAdded(difference));
 	different += real.length > 0 ? 1 : 0;
 	for (const { where, before: was, after: is } of real.slice(0, 10)) {
 		console.log(`${command.join(' ')}: ${where}: ${JSON.stringify(was)} -> ${JSON.stringify(is)}`);
 	}
+}
+for (const where of added) {
+	console.log(`added: ${where}`);
 }
 for (const [was, is] of reworded) {
 	console.log(`reworded: ${was.trim()}\n       to: ${is.trim()}`);

@@ -29,12 +29,11 @@ export function formatNumber(value: number, digits = 4): string {
 }
 
 /**
- * Formats a number for a sentence: three significant digits, six from 100 on, so that counts keep their digits. "0.0012",
- * "12544", "2.78e-5".
+ * Formats a number for a sentence: three significant digits, and all digits of an integer below a million, so that counts
+ * stay exact. "0.0012", "386", "12544", "2.78e-5".
  */
 export function shortNumber(value: number): string {
-	const magnitude = Math.abs(value);
-	return formatNumber(value, magnitude >= 100 && magnitude < 1e6 ? 6 : 3);
+	return formatNumber(value, Number.isInteger(value) && Math.abs(value) < 1e6 ? 6 : 3);
 }
 
 /** Formats as a power of ten with `digits` decimals, by default as many as the number needs. */

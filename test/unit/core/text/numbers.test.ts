@@ -80,9 +80,10 @@ describe('formatRange', () => {
 });
 
 describe('shortNumber', () => {
-	it('keeps three digits, and all digits of counts', () => {
-		assert.deepEqual([0.0012345, 12544, 65504, 2.7812e-5, -1.5, 0].map(shortNumber), [
+	it('keeps three digits, and all digits of an integer', () => {
+		assert.deepEqual([0.0012345, 386.07, 12544, 65504, 2.7812e-5, -1.5, 0].map(shortNumber), [
 			'0.00123',
+			'386',
 			'12544',
 			'65504',
 			'2.78e-5',
