@@ -1,4 +1,4 @@
-// Builds everything that ships into dist/. `node esbuild.mjs [--watch] [--minify]`; the test runners import `buildTests`.
+// Builds all files that ship into dist/: node esbuild.mjs [--watch] [--minify]. Test runners import `buildTests`.
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -9,13 +9,16 @@ import * as esbuild from 'esbuild';
 const root = path.dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** entry -> its compilation: several bundles embed the same module at the same time. @type {Map<string, Promise<esbuild.OnLoadResult>>} */
+/**
+ * Compilations by entry. Several bundles embed the same module at the same time.
+ * @type {Map<string, Promise<esbuild.OnLoadResult>>}
+ */
 const compiled = new Map();
 
 /**
- * Compiles AssemblyScript to WebAssembly, in memory. Plain SIMD only: relaxed SIMD is behind a flag in Node 20. The
- * memory is imported, because the runtime is to write tensors into it before any kernel runs; the stub runtime has no
- * garbage collector, and nothing in the kernels allocates. Warning 112 is about v128 in signatures, all internal.
+ * Compiles AssemblyScript to WebAssembly, in memory. Uses plain SIMD, because relaxed SIMD is behind a flag in Node 20.
+ * Imports the memory, because the runtime writes tensors into it before a kernel runs. The stub runtime has no garbage
+ * collector, and no kernel allocates. Warning 112 concerns v128 in signatures, which are all internal.
  * @param {string} entry
  * @returns {Promise<esbuild.OnLoadResult>}
  */
@@ -41,7 +44,7 @@ async function compileAssembly(entry) {
 const assemblyScript = {
 	name: 'assemblyscript',
 	setup(build) {
-		// A new build may see changed sources.
+		// Sources may have changed since the last build.
 		build.onStart(() => compiled.clear());
 		build.onResolve({ filter: /\.wasm$/ }, (args) => ({
 			path: path.resolve(args.resolveDir, args.path.replace(/\.wasm$/, '.ts')),
@@ -77,15 +80,15 @@ const entries = [
 ];
 
 /**
- * The shared library that each platform's binding loads from its own folder.
+ * Shared library that the binding of each platform loads from its own folder.
  * @type {Readonly<Record<string, string>>}
  */
 const RUNTIME_LIBRARY = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.1.dylib', win32: 'onnxruntime.dll' };
 
 /**
- * onnxruntime-node resolves its binding as ../bin/napi-v6/<os>/<arch> from the bundle in dist/engine. Only what the CPU
- * provider needs is copied: the package also carries a GPU provider's files for Windows and a twin of macOS's library.
- * Throws for a platform without binaries.
+ * Copies onnxruntime's files, which the bundle in dist/engine looks for in ../bin/napi-v6/OS/ARCH. Copies only the
+ * files of the CPU provider. The package also has a GPU provider for Windows and a copy of macOS's library. Throws for
+ * a platform without binaries.
  * @param {string} outDir
  * @param {string} platform
  * @param {string} arch
@@ -100,8 +103,8 @@ async function copyRuntime(outDir, platform, arch) {
 }
 
 /**
- * For this machine, or for `target` ("linux-x64"). The extension without its runtime still opens models, so only a
- * target that was asked for has to be one that onnxruntime knows.
+ * Builds for this machine, or for `target` ("linux-x64"). Without onnxruntime the extension still opens models, so a
+ * missing binary is an error only for an explicit target.
  * @param {{ watch?: boolean, minify?: boolean, outDir?: string, target?: string }} options `outDir` is absolute.
  * @returns {Promise<string[]>} The packages whose code went into the bundles, plotly.js and the runtime apart.
  */
@@ -133,7 +136,7 @@ export async function build({ watch = false, minify = false, outDir = path.join(
 const REQUIRE_IN_ESM =
 	"import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-/** Scripts stay where they are, so that they find the project's files beside themselves. @type {esbuild.Plugin} */
+/** Leaves scripts in their folders, so that they find the project's files. @type {esbuild.Plugin} */
 const scriptsApart = {
 	name: 'scripts-apart',
 	setup(build) {
@@ -146,7 +149,7 @@ const scriptsApart = {
 };
 
 /**
- * Bundles test files to out/, one file each, with packages left to Node's own resolution.
+ * Bundles each test file to out/. Node resolves packages.
  * @param {readonly string[]} files Relative to the project's folder.
  * @param {{ format?: 'esm' | 'cjs', external?: string[] }} [options]
  * @returns {Promise<string[]>} The bundles' absolute paths, in the same order.
@@ -164,7 +167,7 @@ export async function buildTests(files, { format = 'esm', external = [] } = {}) 
 		format,
 		packages: 'external',
 		external,
-		// The engine loads the native runtime through require, on first use.
+		// The engine loads the native runtime with `require` on first use.
 		banner: format === 'esm' ? { js: REQUIRE_IN_ESM } : {},
 		sourcemap: 'inline',
 		plugins: [assemblyScript, scriptsApart],

@@ -12,8 +12,8 @@ import { run } from './workbench/processes.mjs';
 /** @typedef {import('./node-tests.mjs').Counts} Counts */
 
 /**
- * A gate counts its own tests; one that throws, or finds nothing to test, has failed. `needs` are run first even when
- * only this gate is asked for.
+ * A gate counts its own tests. It fails if it throws or runs no test. Its `needs` run first, even if only this gate is
+ * selected.
  * @typedef {{ readonly run: (fuzzArguments: readonly string[]) => Promise<Counts>, readonly needs?: readonly string[] }} Gate
  */
 
@@ -31,7 +31,7 @@ const GATES = {
 	newest: { run: runInNewest, needs: ['package'] },
 };
 
-/** What one gate found; `ready`: what it makes is there for others, whatever its own tests say of it. */
+/** Result of a gate. `ready` is true if its products exist for other gates, even if its tests failed. */
 /** @typedef {Counts & { readonly ready: boolean, readonly seconds: number }} Result */
 
 /**
@@ -54,7 +54,7 @@ export async function runGates(argv, onGate) {
 }
 
 /**
- * Prints a line a gate.
+ * Prints one line per gate.
  * @param {ReadonlyMap<string, Result>} results
  * @returns {Counts} The sum over all gates.
  */
@@ -116,7 +116,7 @@ async function program(script, args) {
 	return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/** What most depends on VS Code, in the newest one: the editor, the comparison, the notebook renderer. */
+/** Runs the tests that depend most on VS Code in its newest version: editor, comparison, notebook renderer. */
 async function runInNewest() {
 	if (process.platform !== 'linux' || process.arch !== 'x64') {
 		console.log('The newest VS Code is set up on Linux x64 only; what runs here was tested in the oldest.');

@@ -1,15 +1,15 @@
-/** Properties of a manifest that people read; what they hold is shown as it is. */
+/** Properties of a manifest with text for users. */
 const SHOWN = new Set([
 	...['title', 'displayName', 'description', 'markdownDescription', 'category', 'name', 'label', 'contents'],
 	...['enumDescriptions', 'markdownEnumDescriptions', 'enumItemLabels'],
 ]);
-/** Where they are found. */
+/** Sections with such properties. */
 const SECTIONS = ['displayName', 'description', 'capabilities', 'contributes'];
 
 /**
- * Takes the texts out of a manifest, as VS Code wants them for translation: package.json holds "%key%", package.nls.json
- * the English text, package.nls.de.json and so on the translations. Keys are paths, such as
- * contributes.commands.batchnormLens.run.title: they stay the same when a list is reordered.
+ * Takes the texts out of a manifest, in VS Code's form for translation. package.json then holds "%key%",
+ * package.nls.json the English text, and files such as package.nls.de.json the translations. Keys are paths, such as
+ * contributes.commands.batchnormLens.run.title, which do not change when a list is reordered.
  * @param {Record<string, unknown>} manifest
  * @returns {{ manifest: Record<string, unknown>, texts: Record<string, string> }}
  */
@@ -40,7 +40,7 @@ export function takeOutTexts(manifest) {
 }
 
 /**
- * What stands for a list's item whatever its place.
+ * Returns a key of a list's item that does not depend on its place.
  * @param {unknown} item
  */
 function nameOf(item) {

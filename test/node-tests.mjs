@@ -14,7 +14,8 @@ if (!process.execArgv.includes('--enable-source-maps')) {
 /** @typedef {{ readonly passed: number, readonly failed: number }} Counts */
 
 /**
- * The test files below `folder` whose path contains one of `words` (none: all), relative to the project, in a stable order.
+ * Returns the test files below `folder` whose path contains one of `words`, or all for no word. Paths are relative to
+ * the project and sorted.
  * @param {string} folder
  * @param {readonly string[]} [words]
  */
@@ -27,8 +28,8 @@ export function findTests(folder, words = []) {
 }
 
 /**
- * Runs bundled test files under node:test, a process each, and prints what it says. A file that crashes, hangs or holds
- * no test counts as one failure.
+ * Runs bundled test files under node:test, one process per file, and prints the results. A file that crashes, hangs or
+ * has no test counts as one failure.
  * @param {readonly string[]} files Absolute paths.
  * @param {{ concurrency: number, timeout: number, only?: string }} options `timeout`: milliseconds for one file; `only`: a pattern for test names.
  * @returns {Promise<Counts>}

@@ -8,13 +8,12 @@ import { build } from '../esbuild.mjs';
 import { takeOutTexts } from './manifest-strings.mjs';
 import { outDir, root } from './workbench/paths.mjs';
 
-/** The platforms that onnxruntime-node carries binaries for. */
+/** Platforms with binaries in onnxruntime-node. */
 const TARGETS = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
 const BESIDE_DIST = ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media'];
 
 /**
- * Stages what ships in a folder of its own: dist/ stays the development build for this machine, and binaries of two
- * platforms never meet.
+ * Packages from a separate folder. So dist/ stays the development build, and binaries of two platforms never mix.
  * @param {string} [target]
  * @returns {Promise<string>} The VSIX.
  */
@@ -52,8 +51,8 @@ export async function packageExtension(target = `${process.platform}-${process.a
 }
 
 /**
- * With its texts apart, so that they can be translated: translations are package.nls.*.json in media/l10n, beside those of
- * what the extension says at run time (bundle.l10n.*.json).
+ * Writes the manifest and its texts. Translations of the manifest are package.nls.*.json in media/l10n, beside
+ * bundle.l10n.*.json with translations of messages.
  * @param {string} stage
  * @param {Record<string, unknown>} whole
  */
@@ -70,7 +69,7 @@ async function writeManifest(stage, whole) {
 }
 
 /**
- * The licences of what is bundled ask for their notices in every copy.
+ * Checks the notices of bundled packages, which their licenses require in every copy.
  * @param {readonly string[]} packages
  */
 async function checkNotices(packages) {

@@ -1,17 +1,18 @@
-// Every check of the project, in order, from a bare clone on: npm test [-- --only unit,e2e]; --fuzz [ARGUMENT…] fuzzes alone and longer.
+// Runs every check of the project in order, from a bare clone: npm test [-- --only unit,e2e]; --fuzz [ARGUMENT…] runs
+// only the fuzzer.
 import { ensureDependencies } from './workbench/dependencies.mjs';
 
 const TIME_LIMIT = 24 * 60_000;
 
-/** Sums up what has been run; replaced when there is something. */
+/** Sums up the gates that have run. Replaced after the first gate. */
 let summarize = () => ({ passed: 0, failed: 0 });
 
-// What hangs must not hang the machine that waits for the answer. Servers and browsers end with this process.
+// Ends a run that hangs. Servers and browsers end with this process.
 setTimeout(() => finish(`The time limit of ${TIME_LIMIT / 60_000} minutes is reached.`), TIME_LIMIT).unref();
 
 try {
 	await ensureDependencies();
-	// Only now can modules be loaded that import installed packages.
+	// Imported here, because its modules need installed packages.
 	const gates = await import('./gates.mjs');
 	await gates.runGates(process.argv.slice(2), (results) => {
 		summarize = () => gates.summarize(results);

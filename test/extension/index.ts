@@ -1,4 +1,5 @@
 import { readdirSync, writeFileSync } from 'node:fs';
+import { findSourceMap } from 'node:module';
 import path from 'node:path';
 import Mocha from 'mocha';
 
@@ -7,7 +8,7 @@ import Mocha from 'mocha';
  * an exit code to the runner.
  */
 export async function run(): Promise<void> {
-	// Stacks then name the .ts files. Takes effect for modules that are loaded from now on.
+	// Reads the source maps of modules that are loaded from now on.
 	process.setSourceMapsEnabled(true);
 	const mocha = new Mocha({ ui: 'bdd', timeout: 60_000, reporter: Mocha.reporters.Base });
 	const word = process.env.BATCHNORM_LENS_TESTS ?? '';
@@ -20,7 +21,19 @@ export async function run(): Promise<void> {
 		mocha
 			.run(() => resolve())
 			.on('pass', (test) => results.push({ title: test.fullTitle() }))
-			.on('fail', (test, error) => results.push({ title: test.fullTitle(), error: error.stack ?? error.message }));
+			.on('fail', (test, error) =>
+				results.push({ title: test.fullTitle(), error: withSourceFiles(error.stack ?? error.message) }),
+			);
 	});
 	writeFileSync(path.join(__dirname, 'results.json'), JSON.stringify(results));
+}
+
+/** Replaces positions in bundles by positions in .ts files. Node does not do so here, because VS Code formats stacks itself. */
+function withSourceFiles(stack: string): string {
+	return stack.replace(/(\/[^\s():]+\.cjs):(\d+):(\d+)/g, (position, file: string, line: string, column: string) => {
+		const entry = findSourceMap(file)?.findEntry(Number(line) - 1, Number(column) - 1);
+		return entry && 'originalLine' in entry
+			? `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+			: position;
+	});
 }

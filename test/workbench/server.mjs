@@ -10,10 +10,10 @@ const HOST = '127.0.0.1';
 const READY = /Extension host agent listening on (\d+)/;
 const START_TIMEOUT = 60_000;
 
-/** code-server would ask open-vsx.org about extensions. */
+/** Keeps code-server from asking open-vsx.org about extensions. */
 const NO_GALLERY = { EXTENSIONS_GALLERY: '{}' };
 
-/** What every workbench of ours starts with: quiet, offline, and nothing over the page that is looked at. */
+/** Settings of every workbench: quiet, offline, and without pop-ups over the page. */
 const SETTINGS = {
 	'security.workspace.trust.enabled': false,
 	'telemetry.telemetryLevel': 'off',
@@ -47,8 +47,8 @@ const SETTINGS = {
  */
 
 /**
- * Starts VS Code's server on the loopback interface and waits until it listens. It ends with this process at the
- * latest.
+ * Starts VS Code's server on the loopback interface and waits until it listens. The server ends with this process at
+ * the latest.
  * @param {ServerOptions} options
  * @returns {Promise<Server>}
  */
@@ -63,11 +63,11 @@ export async function startServer({ vscode, dataDir, extensionsDir, settings = {
 			...['--host', HOST, '--port', String(port), '--without-connection-token', '--accept-server-license-terms'],
 			...['--disable-telemetry', '--server-data-dir', dataDir, '--extensions-dir', extensionsDir],
 		],
-		// A process group of its own, so that the guard reaches the extension hosts too.
+		// A separate process group, so that the guard also reaches the extension hosts.
 		{
 			stdio: ['pipe', 'pipe', 'pipe'],
 			detached: process.platform !== 'win32',
-			// Its sockets go where all else goes, and away with it.
+			// Puts sockets into the data folder, which is removed after the test.
 			env: { ...process.env, ...NO_GALLERY, XDG_RUNTIME_DIR: dataDir, ...env },
 		},
 	);
@@ -119,7 +119,7 @@ function waitUntilReady(child, log) {
 }
 
 /**
- * Both places: machine settings reach the server, user settings the workbench in the browser.
+ * Writes both scopes: the server reads machine settings, the workbench in the browser user settings.
  * @param {string} dataDir
  * @param {Record<string, unknown>} settings
  */
@@ -132,7 +132,7 @@ async function writeSettings(dataDir, settings) {
 }
 
 /**
- * The address at which `server` shows `folder`; `payload` as VS Code's web workbench takes it.
+ * Returns the address at which `server` shows `folder`. `payload` has the format of VS Code's web workbench.
  * @param {Server} server
  * @param {string} folder
  * @param {readonly (readonly [string, string])[]} [payload]
@@ -147,7 +147,7 @@ export function workbenchUrl(server, folder, payload = []) {
 }
 
 /**
- * The URI by which the workbench reaches a file of the server's machine.
+ * Returns the URI by which the workbench reaches a file on the server's machine.
  * @param {Server} server
  * @param {string} file
  */
@@ -156,7 +156,7 @@ export function remoteUri(server, file) {
 }
 
 /**
- * Installs a VSIX the way a user's VS Code does.
+ * Installs a VSIX as a user's VS Code does.
  * @param {{ vscode: import('./provision.mjs').VsCode, vsix: string, dataDir: string, extensionsDir: string }} options
  */
 export async function installExtension({ vscode, vsix, dataDir, extensionsDir }) {
@@ -171,7 +171,7 @@ export async function installExtension({ vscode, vsix, dataDir, extensionsDir })
 		],
 		{ timeout: START_TIMEOUT, env: NO_GALLERY },
 	);
-	// The exit code alone is 0 even for a VSIX that VS Code refuses.
+	// The exit code is 0 even if VS Code refuses the VSIX.
 	if (!output.includes('was successfully installed')) {
 		throw new Error(`VS Code did not install ${vsix}:\n${output.trim()}`);
 	}

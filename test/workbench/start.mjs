@@ -1,4 +1,4 @@
-// Shows the extension in a real VS Code in the browser, from a bare clone on: npm start [-- --port 8080] [-- --folder DIR]
+// Shows the extension in a real VS Code in the browser, from a bare clone: npm start [-- --port 8080] [-- --folder DIR]
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -16,14 +16,16 @@ if (!Number.isInteger(port) || port < 0 || port > 65535) {
 }
 
 await ensureDependencies();
-// Only now can modules be loaded that import installed packages.
+// Imported here, because the modules need installed packages.
 const { provision } = await import('./provision.mjs');
 const { installExtension, startServer, workbenchUrl } = await import('./server.mjs');
 const { installedFolder } = await import('./installed.mjs');
 const { buildTests } = await import('../../esbuild.mjs');
 const { packageExtension } = await import('../package.mjs');
 
-/** Settings, the installed extension and a copy of the examples: nothing of a session is left in the clone. */
+/**
+ * Holds settings, the installed extension and a copy of the examples, so that a session leaves no file in the clone.
+ */
 const scratch = await mkdtemp(path.join(tmpdir(), 'batchnorm-lens-'));
 const stopped = new Promise((resolve) => {
 	process.once('SIGINT', resolve);
@@ -43,7 +45,7 @@ async function serve() {
 	const folder = values.folder
 		? path.resolve(values.folder)
 		: await writeExamples(await installedFolder(place.extensionsDir));
-	// The examples say themselves what to look at.
+	// Opens the README of the examples.
 	const server = await startServer({ ...place, port, settings: { 'workbench.startupEditor': 'readme' } });
 	console.log(`\nVS Code with BatchNorm Lens: ${workbenchUrl(server, folder)}\nFolder: ${folder}\nCtrl-C stops it.`);
 	await Promise.race([stopped, server.ended]);
@@ -51,7 +53,7 @@ async function serve() {
 }
 
 /**
- * Models that a session may change; the clone's own stay as they are.
+ * Copies the example models, because a session may change them.
  * @param {string} extension Where it is installed.
  */
 async function writeExamples(extension) {

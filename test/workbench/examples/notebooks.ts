@@ -1,15 +1,15 @@
 import { MIME_TYPE } from '../../../src/protocol/host-notebook.js';
 
-/** A cell that was run elsewhere. */
+/** A cell with a saved output. */
 export interface ExampleCell {
-	/** Markdown above it. */
+	/** Markdown above the cell. */
 	readonly text?: string;
 	readonly source: string;
-	/** What it left as its output. */
+	/** Saved output of the cell. */
 	readonly payload: unknown;
 }
 
-/** A notebook (nbformat 4.5) of cells whose outputs were saved with it. */
+/** Returns a notebook (nbformat 4.5) of cells with saved outputs. */
 export function exampleNotebook(cells: readonly ExampleCell[]): string {
 	const metadata = { kernelspec: { name: 'python3', display_name: 'Python 3', language: 'python' } };
 	return JSON.stringify({
@@ -38,7 +38,7 @@ export function exampleNotebook(cells: readonly ExampleCell[]): string {
 	});
 }
 
-/** A notebook whose only cell left `payload`. */
+/** Returns a notebook with one cell, whose output is `payload`. */
 export function notebook(payload: unknown): string {
 	return exampleNotebook([{ source: 'check(model)', payload }]);
 }

@@ -7,11 +7,11 @@ import { mobileNetV2, unhealthyNetwork, wronglyFusedNetwork } from '../../unit/s
 import { root } from '../paths.mjs';
 import { exampleNotebook } from './notebooks.js';
 
-/** Of the layers of mobilenet_v2.onnx, the one that the wrong fold folds with another epsilon. */
+/** Index of the layer of mobilenet_v2.onnx that the wrong fold folds with another epsilon. */
 export const WRONG_LAYER = 20;
 const WRONG_EPSILON = 1e-3;
 
-/** Layers as a framework would hand them over: one sound, one with a pruned channel and a collapsed variance. */
+/** Layers in the form of a framework: a healthy one, and one with a pruned channel and a collapsed variance. */
 const LAYERS = [
 	{
 		name: 'stem.bn',
@@ -32,7 +32,7 @@ const LAYERS = [
 ];
 
 /**
- * Fills a folder with models that each show something, a notebook with outputs, and a README that leads through them.
+ * Fills a folder with example models, a notebook with outputs, and a README with a tour.
  * @param cli path of the built command line, which makes the notebook's outputs.
  */
 export async function writeExamples(folder: string, cli: string): Promise<void> {
@@ -49,7 +49,7 @@ export async function writeExamples(folder: string, cli: string): Promise<void> 
 	await writeFile(file('notebook.ipynb'), await writeNotebook(folder, cli));
 }
 
-/** The models with PyTorch's own folding of them, and the inputs that they were exported with. */
+/** Copies the models with their folds by PyTorch and the inputs of their export. */
 async function copyPyTorchModels(folder: string): Promise<void> {
 	const fixtures = path.join(root, 'test', 'fixtures', 'models');
 	for (const name of (await readdir(fixtures)).filter((file) => /\.(onnx|npy)$/.test(file))) {
@@ -59,7 +59,7 @@ async function copyPyTorchModels(folder: string): Promise<void> {
 
 async function writeNotebook(folder: string, cli: string): Promise<string> {
 	const run = async (...args: readonly string[]): Promise<unknown> => {
-		// A finding makes the command end with 1: its output is what is wanted here.
+		// A finding makes the command exit with 1, and its output is still valid.
 		const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args, '--json'], {
 			cwd: folder,
 			maxBuffer: 1 << 28,
