@@ -28,10 +28,13 @@ export async function run(): Promise<void> {
 	writeFileSync(path.join(__dirname, 'results.json'), JSON.stringify(results));
 }
 
-/** Replaces positions in bundles by positions in .ts files. Node does not do so here, because VS Code formats stacks itself. */
+/**
+ * Replaces positions in bundles by positions in .ts files. Node does not do so here, because VS Code formats stacks
+ * itself. Mocha makes paths relative to the working folder.
+ */
 function withSourceFiles(stack: string): string {
-	return stack.replace(/(\/[^\s():]+\.cjs):(\d+):(\d+)/g, (position, file: string, line: string, column: string) => {
-		const entry = findSourceMap(file)?.findEntry(Number(line) - 1, Number(column) - 1);
+	return stack.replace(/([^\s():]+\.cjs):(\d+):(\d+)/g, (position, file: string, line: string, column: string) => {
+		const entry = findSourceMap(path.resolve(file))?.findEntry(Number(line) - 1, Number(column) - 1);
 		return entry && 'originalLine' in entry
 			? `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
 			: position;
