@@ -1,14 +1,11 @@
 import { unpack } from '../protocol/packing.js';
+import type { HostToPage, PageToHost } from '../protocol/page.js';
 import type { Plotly } from '../view/index.js';
 import { PlotlyLoader } from './load-plotly.js';
 
-/** Messages that every page sends to the extension host. */
-type FromEveryPage =
-	| { readonly type: 'ready' }
-	| { readonly type: 'get-plotly' }
-	| { readonly type: 'error'; readonly message: string };
-/** Answer to `get-plotly`. */
-type PlotlyMessage = { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> | null };
+/** Messages that the connection sends by itself. */
+type FromEveryPage = Extract<PageToHost, { type: 'ready' | 'get-plotly' | 'error' }>;
+type PlotlyMessage = Extract<HostToPage, { type: 'plotly' }>;
 
 /** Connection of a page to the extension host. */
 export interface Host<ToHost> {
