@@ -61,7 +61,7 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 	};
 }
 
-/** True for two unrelated networks, for which the missing verdict is a failure. */
+/** True for two unrelated networks, for which no verdict is possible. */
 function isForeign({ layers }: Comparison): boolean {
 	return layers.length > 0 && layers.every(({ status }) => status === 'unmatched');
 }

@@ -13,7 +13,7 @@ export function parseFailOn(text = 'error'): FailOn {
 	return text as FailOn;
 }
 
-/** True if the report has a finding of at least this severity. */
+/** True if the report has a finding this severe. */
 export function hasFinding(report: Report, failOn: FailOn): boolean {
 	if (failOn === 'never') {
 		return false;

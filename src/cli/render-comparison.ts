@@ -70,7 +70,7 @@ function explanations(layers: readonly LayerComparison[]): string {
 	return explained.join('\n\n');
 }
 
-/** Explains a layer with the number of equal layers and the advice. */
+/** Explains a layer, with its advice and the number of equal layers. */
 function explain(layer: LayerComparison, more: number): string {
 	const { name, evidence, causes, alternatives } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);

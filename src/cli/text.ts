@@ -28,7 +28,7 @@ export function wantsColor({ isTTY }: Destination): boolean {
 	return isTTY === true && process.env.NO_COLOR === undefined;
 }
 
-/** Returns a text with visible characters only, bold if the destination is colored. */
+/** Makes every character visible, and the text bold if colored. */
 export function emphasize(text: string, isColored: boolean): string {
 	return isColored ? `\u001b[1m${visible(text)}\u001b[0m` : visible(text);
 }

@@ -67,7 +67,7 @@ export class EngineClient {
 	/** Writes the model with its BatchNormalization folded. A failed fold leaves no file behind. */
 	async fold(model: ModelLocation, options: Omit<FoldOptions, 'temporary'>, hooks?: RequestHooks): Promise<FoldResult> {
 		const { dir, base } = path.parse(options.output);
-		// A killed process cannot remove its file, so this process removes it.
+		// A killed process cannot remove its file; this process does.
 		const temporary = path.join(dir, `.${base}.${randomBytes(6).toString('hex')}.part`);
 		try {
 			const task = { type: 'fold', id: this.#nextId(), model, options: { ...options, temporary } } as const;

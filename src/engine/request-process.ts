@@ -30,7 +30,7 @@ const EXIT_MILLISECONDS = 1000;
 type Result<T extends EngineTask> = EngineTasks[T]['result'];
 type Outcome<T extends EngineTask> = { readonly result: Result<T> } | { readonly error: EngineError };
 
-/** Verb of each task, as in "The engine stopped while inspecting a.onnx". */
+/** Verb of each task: "The engine stopped while inspecting a.onnx". */
 const DOING: Readonly<Record<EngineTask, string>> = {
 	inspect: 'inspecting',
 	compare: 'comparing',
@@ -104,7 +104,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 			setTimeout(() => this.#fail('crashed', text), EXIT_MILLISECONDS).unref();
 		});
 		child.on('error', (error) => {
-			// Without a pid no process was started, and no "exit" event follows.
+			// Without a pid no process started, and no "exit" follows.
 			if (child.pid === undefined) {
 				this.#fail('crashed', `The engine could not be started for ${this.#subject}: ${error.message}`);
 				ended();
@@ -143,7 +143,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		this.#finish({ error: new EngineError(code, text) });
 	}
 
-	/** Settles the request once and kills the process, which serves no other request. */
+	/** Settles the request once and kills its process. */
 	#finish(outcome: Outcome<T>): void {
 		if (this.#settled) {
 			return;

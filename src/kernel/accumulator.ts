@@ -62,7 +62,7 @@ export class VerifyAccumulator {
 		this.#exact = new Uint8Array(units);
 	}
 
-	/** Computes a unit from all its elements and replaces its earlier numbers. */
+	/** Computes a unit from all its elements again. */
 	addUnit(unit: number): void {
 		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.#request;
 		for (const values of [this.maxAbs, this.boundRatio, this.bound, this.sumSquares]) {
@@ -205,7 +205,7 @@ export class VerifyAccumulator {
 		}
 	}
 
-	/** Joins the units of each channel. Arrays of the result are by channel. */
+	/** Joins the units of each channel; result arrays are by channel. */
 	#joinActivations() {
 		const { channels, planeSize } = this.#request.layout;
 		const join = (values: Float64Array, both: (a: number, b: number) => number) =>

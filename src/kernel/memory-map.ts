@@ -38,7 +38,7 @@ export const RUN = 1024;
  */
 export const STREAMS = 4;
 
-/** Columns that are transposed into runs together: four cache lines of a row. */
+/** Columns transposed into runs together: four cache lines. */
 export const COLUMNS = 64;
 /** Rows of such a block. */
 export const COLUMN_ROWS = 128;

@@ -35,7 +35,7 @@ function parameterCount({ channels, planeSize }: Layout, perActivation: boolean 
 	return perActivation ? channels * planeSize : channels;
 }
 
-/** Element type of the output. A half type may be written as float32. */
+/** Type of the output. A half type may become float32. */
 function outputType(type: FloatType, out: FloatData): FloatType {
 	return FLOAT_FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
 }

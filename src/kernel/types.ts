@@ -102,7 +102,7 @@ export interface VerifyResult {
 	readonly maxRel: number;
 	/** Index n * planeSize + i of the channel's first element above its bound, or -1. */
 	readonly firstBad: Float64Array;
-	/** Number of y that are NaN or infinite; `moments` counts those x. */
+	/** Number of y that are NaN or infinite. */
 	readonly nonFiniteY: Float64Array;
 	/** Values per channel: m' = batch * planeSize. */
 	readonly count: number;

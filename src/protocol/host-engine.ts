@@ -8,7 +8,7 @@ import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
 /** Messages between a parent (extension host or command line) and the engine's child process. */
 
 export interface ModelLocation {
-	/** Absolute path. With `bytes`, only the name of the model in messages. */
+	/** Absolute path, or with `bytes` a name for messages. */
 	readonly path: string;
 	/** The whole model, from a file system that the child cannot reach. External data is then unavailable. */
 	readonly bytes?: Uint8Array;
@@ -59,7 +59,7 @@ export interface CompareOptions {
 }
 
 export interface FoldOptions {
-	/** Absolute path of the file to write; never that of the model itself. */
+	/** Absolute path of the file to write, unlike the model's. */
 	readonly output: string;
 	/** Path where the file is written and verified first, in the same folder. The parent removes it if the task fails. */
 	readonly temporary: string;

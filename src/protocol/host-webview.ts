@@ -5,7 +5,7 @@ import type { HostToPage, PageToHost } from './page.js';
 /** Messages from the extension host to the page of a model. */
 export type HostToWebview =
 	| HostToPage
-	/** The whole report. It replaces the report shown; selection and sorting stay. */
+	/** Replaces the whole report; selection and sorting stay. */
 	| { readonly type: 'report'; readonly report: Report }
 	/** `index`: of the layer in the report. */
 	| { readonly type: 'layer'; readonly index: number; readonly layer: LayerReport }
@@ -28,5 +28,5 @@ export type WebviewToHost =
 	| { readonly type: 'manage-trust' }
 	/** Asks the user for a model to compare this model with. */
 	| { readonly type: 'compare' }
-	/** Index in the report of the layer open on the page, or null. */
+	/** Report index of the layer open on the page, or null. */
 	| { readonly type: 'layer-chosen'; readonly index: number | null };

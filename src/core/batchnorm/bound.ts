@@ -165,7 +165,7 @@ export function affineBound(
 	return roundingBound(magnitudesOf(parameters), dtype, arithmetic);
 }
 
-/** The shape of the batch that a training-mode layer took its statistics from. */
+/** Shape of the batch behind a training-mode layer's statistics. */
 export interface BatchShape {
 	/** N. */
 	readonly images: number;

@@ -25,7 +25,7 @@ export interface Chain {
 }
 
 const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
-/** Walks back from the last addition; the longest form that fits wins. */
+/** Walks back from the last addition. The longest matching form wins. */
 export async function matchChain(scope: Scope, node: Node, context: LayerContext): Promise<Chain | undefined> {
 	const shift = await stepOf(scope, node, context);
 	const last = shift && (await previous(scope, shift, context));

@@ -14,7 +14,7 @@ export interface Parameter {
 	readonly values: Float64Array | null;
 	readonly dims: readonly number[];
 	readonly dtype: DataTypeName;
-	/** Sentence that explains why `values` is null, unless it is a run-time value. */
+	/** Sentence that explains a missing value, except for run-time values. */
 	readonly problem?: string;
 }
 

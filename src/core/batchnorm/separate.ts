@@ -5,12 +5,12 @@ import type { BatchNormLayer, Parameter } from './layer.js';
 import type { LayerContext } from './place.js';
 import { type SplitDeviation, type SplitScale, splitDeviation, splitScale, splitShift } from './split-scale.js';
 
-/** Parameters of a decomposed layer, as far as its constants show them. */
+/** Parameters of a decomposed layer that its constants show. */
 type Parts = Pick<BatchNormLayer, 'gamma' | 'beta' | 'mean' | 'variance' | 'epsilon' | 'affine'>;
 
 export interface Separated {
 	readonly layer: Parts;
-	/** The graph still shows sqrt(variance + epsilon): this is a normalization without doubt. */
+	/** The graph still shows sqrt(variance + epsilon), which proves a normalization. */
 	readonly explicit: boolean;
 }
 
@@ -89,7 +89,7 @@ function perChannel(parameter: Parameter, channels: number): Parameter | undefin
 	return values?.length === channels ? parameter : undefined;
 }
 
-/** True for a single value in the file, before {@link perChannel} expands it. */
+/** True for a single value in the file, not expanded yet. */
 function isScalar(parameter: Parameter | undefined): boolean {
 	return parameter?.dims.every((dim) => dim === 1) ?? false;
 }

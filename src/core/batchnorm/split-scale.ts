@@ -19,7 +19,7 @@ export interface SplitDeviation {
 	readonly terms: readonly [Reference, Reference];
 }
 
-/** Operators that change only the shape or the type of a constant. */
+/** Operators that change only shape or type of a constant. */
 const WRAPPERS: ReadonlySet<string> = new Set([
 	'Identity',
 	'Cast',

@@ -10,7 +10,7 @@ export const UNUSED: Finding = {
 	message: 'No output of the graph depends on the layer: runtimes leave it out.',
 };
 
-/** Layers on which no output of their graph depends, however long the way. */
+/** Returns the layers on which no output of their graph depends. */
 export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
 	const used = new Set<Node>();
 	// Starts with the last layer, because the search from each layer ends at the next one.

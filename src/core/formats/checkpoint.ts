@@ -38,7 +38,7 @@ export interface CheckpointLayer {
 	readonly variance: CheckpointTensor;
 	/** Scalar counter of training steps; a value of 0 means that the statistics were never updated. */
 	readonly batchesTracked: CheckpointTensor | undefined;
-	/** Undefined if the file does not hold it: a state_dict never does. */
+	/** Undefined if the file lacks it, as every state_dict does. */
 	readonly epsilon: number | undefined;
 	/** Class without its package; undefined if the file names tensors only. */
 	readonly className: string | undefined;
@@ -70,7 +70,7 @@ export interface PartChoice {
 	readonly sentence: string;
 }
 
-/** Tensors of the part of a file that was chosen as the model. */
+/** Tensors of the file's part that was chosen as model. */
 export interface NamedTensors {
 	/** In the order of `order`. */
 	readonly tensors: readonly CheckpointTensor[];
@@ -98,8 +98,8 @@ export interface Checkpoint {
 	readonly order: 'definition' | 'names';
 	/** Wrapper that all names begin with, for example "module."; '' if none. */
 	readonly prefix: string;
-	/** Free text of the file itself, for example the `__metadata__` of safetensors. */
+	/** Free text of the file, for example `__metadata__` of safetensors. */
 	readonly metadata: ReadonlyMap<string, string>;
-	/** Sentences for users: facts that the file lacks and how they were inferred. */
+	/** Sentences about facts that the file lacks or that were inferred. */
 	readonly notes: readonly string[];
 }

@@ -6,7 +6,7 @@ export type CheckpointErrorCode =
 	| 'truncated'
 	/** The container, the header or the pickle contradicts its own format. */
 	| 'malformed'
-	/** A named limit was exceeded: the message carries the value and the limit. */
+	/** A named limit was exceeded; the message carries both numbers. */
 	| 'limit'
 	/** Shape, strides and storage of a tensor disagree. */
 	| 'bad-tensor'

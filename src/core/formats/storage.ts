@@ -1,6 +1,6 @@
 import type { ByteSource } from '../onnx/source.js';
 
-/** Bytes that tensors view. They stay in the file until `read` is called. */
+/** Bytes behind tensors. They stay in the file until read. */
 export interface Storage {
 	/** Length in bytes, as the container declares it. */
 	readonly bytes: number;

@@ -7,7 +7,7 @@ import { CheckpointError } from './errors.js';
 import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from './limits.js';
 import type { Storage } from './storage.js';
 
-/** A tensor of a checkpoint without its values: a view of a storage. */
+/** A tensor without its values: a view of a storage. */
 export interface CheckpointTensor {
 	/** Name in the file, for example "layer1.0.bn1.running_mean". */
 	readonly name: string;
@@ -134,7 +134,7 @@ export function lastIndex(dims: readonly number[], strides: readonly number[]): 
 	return dims.reduce((sum, dim, axis) => sum + (dim - 1) * (strides[axis] ?? 0), 0);
 }
 
-/** Returns true if elements with these strides lie in row-major order without gaps. */
+/** Returns true for row-major strides without gaps. */
 export function isRowMajor(dims: readonly number[], strides: readonly number[]): boolean {
 	let expected = 1;
 	for (let axis = dims.length - 1; axis >= 0; axis--) {

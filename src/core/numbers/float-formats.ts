@@ -87,7 +87,7 @@ export function ulpOfRounded(value: number, type: FloatType): number {
 	return ulp(Math.min(Math.abs(roundTo(value, type)), FLOAT_FORMATS[type].max), type);
 }
 
-/** True if every value is a number of the type, or NaN. */
+/** True if all values are numbers of the type, or NaN. */
 export function areRepresentable(values: ArrayLike<number>, type: FloatType): boolean {
 	for (let index = 0; index < values.length; index++) {
 		const value = values[index];

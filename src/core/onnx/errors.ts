@@ -1,4 +1,4 @@
-/** Kind of a failure. Callers branch on this code, never on the message. */
+/** Kind of a failure, which callers branch on. */
 export type OnnxErrorCode =
 	/** The source could not be read: vanished, shrank, no permission, a directory. */
 	| 'io'

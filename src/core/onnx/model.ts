@@ -45,7 +45,7 @@ export type DataTypeName =
 
 /** Place of a tensor's elements. */
 export type TensorStorage =
-	/** TensorProto.raw_data: little-endian elements at this span of the model file. */
+	/** TensorProto.raw_data: little-endian elements at this span. */
 	| { readonly kind: 'raw'; readonly span: ByteSpan }
 	/** A typed repeated field (float_data …), packed or not, in file order. */
 	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
@@ -56,7 +56,7 @@ export type TensorStorage =
 			readonly offset: number;
 			readonly length: number | undefined;
 	  }
-	/** No data field at all: legal only for tensors with no elements. */
+	/** No data field: legal only for tensors without elements. */
 	| { readonly kind: 'none' };
 
 /** A piece of a typed field: the payload of a packed record, or a run of unpacked elements with their tags. */
@@ -113,11 +113,11 @@ export interface Node {
 	readonly inputs: readonly string[];
 	readonly outputs: readonly string[];
 	readonly attributes: ReadonlyMap<string, Attribute>;
-	/** The whole NodeProto message (without tag and length) in the model file. */
+	/** Span of the NodeProto in the file, without tag and length. */
 	readonly span: ByteSpan;
 }
 
-/** A dimension of a declared shape: a number, a symbol, or unknown. */
+/** Dimension of a declared shape: number, symbol, or unknown. */
 export type Dimension = number | string | undefined;
 
 export interface ValueInfo {
@@ -182,7 +182,7 @@ export interface Model {
 	readonly metadata: ReadonlyMap<string, string>;
 	readonly graph: Graph;
 	readonly functions: readonly FunctionDefinition[];
-	/** Sentences about defects of the file that did not prevent reading it. */
+	/** Sentences about defects that did not prevent reading the file. */
 	readonly warnings?: readonly string[];
 }
 

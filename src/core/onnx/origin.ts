@@ -22,7 +22,7 @@ export type Origin =
 	/** Left out by the node, or defined nowhere. */
 	| { readonly kind: 'missing' };
 
-/** Operators that hand a value on: where it came from stays the answer. */
+/** Operators that pass a value on and keep its origin. */
 export const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast', 'CastLike']);
 
 export function runtimeOrigin(node: Node): Origin {

@@ -7,7 +7,7 @@
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Replacement character of the platform's decoder. A valid name may contain it, too. */
+/** The platform decoder's replacement character, also valid in names. */
 const REPLACEMENT = '\ufffd';
 const ESCAPED = /[\udc80-\udcff]/u;
 
@@ -60,7 +60,7 @@ function decodeEscaped(bytes: Uint8Array): string {
 		const length = sequenceLength(bytes, at);
 		codes.push(length > 0 ? codePoint(bytes, at, length) : 0xdc00 | (bytes[at] ?? 0));
 		at += Math.max(1, length);
-		// The number of arguments is limited, and adding single characters is slow.
+		// The number of arguments is limited; adding single characters is slow.
 		if (codes.length === 4096 || at >= bytes.length) {
 			text += String.fromCodePoint(...codes);
 			codes = [];

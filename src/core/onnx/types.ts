@@ -2,7 +2,7 @@ import type { DataTypeCode, DataTypeName } from './model.js';
 
 interface ElementType {
 	readonly name: DataTypeName;
-	/** Bits of an element in raw_data; 0 if elements have no fixed size. */
+	/** Bits of an element in raw_data; 0 for variable sizes. */
 	readonly bits: number;
 	/** Number of TensorProto's typed field that may hold the elements instead of raw_data. */
 	readonly field: number;
@@ -45,7 +45,7 @@ const CODES: ReadonlyMap<string, DataTypeCode> = new Map(
 	Object.entries(TYPES).map(([code, type]) => [type.name, Number(code)]),
 );
 
-/** Name of an element type; 'unknown' for codes newer than this table. */
+/** Name of an element type; 'unknown' for newer codes. */
 export function typeName(code: DataTypeCode): DataTypeName {
 	return elementType(code).name;
 }
@@ -60,12 +60,12 @@ export function elementBits(code: DataTypeCode): number {
 	return elementType(code).bits;
 }
 
-/** Returns the number of TensorProto's typed field for this type; 0 for unknown types. */
+/** Returns TensorProto's typed field for this type; 0 if unknown. */
 export function typedField(code: DataTypeCode): number {
 	return elementType(code).field;
 }
 
-/** Bytes that `count` elements take in raw_data or in an external file. */
+/** Returns the bytes of `count` elements in raw_data or external data. */
 export function byteLength(code: DataTypeCode, count: number): number {
 	return Math.ceil((count * elementBits(code)) / 8);
 }

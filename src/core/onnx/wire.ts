@@ -6,7 +6,7 @@ export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 /** A 64-bit number in seven bits a byte. */
 export const LONGEST_VARINT = 10;
 
-/** Bytes in memory, the first of which is at `start` in the file. */
+/** Bytes in memory, beginning at offset `start` of the file. */
 export interface LoadedBytes {
 	readonly bytes: Uint8Array;
 	readonly start: number;

@@ -25,7 +25,7 @@ export function comparisonAnswer(comparison: Comparison): string {
 	return wrong.length === 1 && wrong[0] ? `${sentence} ${wrong[0].evidence}` : sentence;
 }
 
-/** Right and wrong among the layers that were folded (or kept wrongly). */
+/** Clauses about folded and kept layers, right and wrong. */
 function verdict({ layers, summary }: Comparison): string[] {
 	const checked = summary.match + summary.mismatch;
 	const wrong = layers.filter(({ status }) => status === 'mismatch');

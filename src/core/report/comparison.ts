@@ -71,7 +71,7 @@ export interface LayerComparison {
 	readonly into: FoldedInto | null;
 	/** Cause of a mismatch, or the rounding found in a match; null without either. */
 	readonly cause: CauseCode | null;
-	/** Every cause found, the largest first; `cause` is the first of them. */
+	/** All causes, the largest first; `cause` is the first. */
 	readonly causes: readonly CauseCode[];
 	/** Confidence in the explanation, or in the match, from 0 to 1. */
 	readonly confidence: number;
@@ -80,11 +80,11 @@ export interface LayerComparison {
 	/** Values that belong to the cause (the fitting epsilon, a permutation …) and hypotheses that were tried. */
 	readonly details: JsonObject;
 	readonly alternatives: readonly AlternativeExplanation[];
-	/** Largest |deployed - expected| over weights and bias; null if no comparison was possible. */
+	/** Largest |deployed - expected| over weights and bias; null without comparison. */
 	readonly maxAbs: number | null;
 	/** Largest error relative to the expected value. */
 	readonly maxRel: number | null;
-	/** Largest error in units in the last place of the deployed weights' type. */
+	/** Largest error in ulps of the deployed weights' type. */
 	readonly maxUlp: number | null;
 	/** Largest error that type and arithmetic allow. */
 	readonly bound: number | null;
@@ -98,7 +98,7 @@ export interface OutputComparison {
 	readonly reason?: string;
 	/** Largest |original - deployed| over all outputs. */
 	readonly maxAbs?: number;
-	/** The same relative to the largest magnitude of the output it is in. */
+	/** Largest error relative to its output's largest magnitude. */
 	readonly maxRel?: number;
 	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
 	readonly bound?: number;
@@ -118,7 +118,7 @@ export interface Comparison {
 	/** Comparison of each BN of the original, in its graph order. */
 	readonly layers: readonly LayerComparison[];
 	readonly summary: Readonly<Record<ComparisonStatus, number>>;
-	/** Sentences about the pair as a whole: swapped arguments, unrelated models, pruned layers. */
+	/** Sentences about the whole pair: swapped arguments, unrelated models, pruned layers. */
 	readonly notes: readonly string[];
 	/** Absent where only the files were compared. */
 	readonly outputs?: OutputComparison;

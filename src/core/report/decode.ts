@@ -13,7 +13,7 @@ export class ReportError extends Error {
 	}
 }
 
-/** Checks `value`, found at `path`, and returns it in its typed form. @throws {ReportError} */
+/** Checks the `value` at `path` and returns it typed. @throws {ReportError} */
 export type Decoder<T> = (value: unknown, path: string) => T;
 
 /** Longest text: tensor names made by exporters reach a few hundred characters, messages fewer. */

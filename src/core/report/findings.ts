@@ -1,4 +1,4 @@
-/** Words of one finding for every surface: page, tree, Problems, terminal, exports. */
+/** Words of a finding for every surface. */
 export interface FindingWords {
 	/** Title of the rule, a few words: "Dead channel". */
 	readonly title: string;
@@ -182,7 +182,7 @@ export function findingWords({ code, meaning }: FindingKey): FindingWords {
 	return { ...entry, ...(meaning && entry.meanings?.[meaning]) };
 }
 
-/** True if only a run of the model can report this code. */
+/** True if only a run can report this code. */
 export function needsRun(code: FindingCode): boolean {
 	const entry: FindingEntry = FINDINGS[code];
 	return entry.needsRun === true;

@@ -206,7 +206,7 @@ export function parseReport(value: unknown, path = ''): Report {
 	return report;
 }
 
-/** Every per-channel array of a layer is indexed by the same channels. */
+/** Checks that a layer's per-channel arrays have equal lengths. */
 function checkLengths(entry: LayerReport, at: string): void {
 	const { parameters, affine, recompute: check, batch } = entry;
 	const arrays: readonly (readonly [string, Float64Array | undefined])[] = [

@@ -1,2 +1,2 @@
-/** The MIME type of notebook outputs that hold a payload (payload.ts). */
+/** MIME type of notebook outputs with a payload (payload.ts). */
 export const MIME_TYPE = 'application/vnd.batchnorm-lens.v1+json';

@@ -46,7 +46,7 @@ const parameters = record({
 const model = record({ path: text });
 
 /**
- * Reads the data of a notebook output, which may come from anyone's notebook.
+ * Parses the untrusted data of a notebook output.
  * @throws {ReportError} naming the place, for example `layers[2].gamma has 3 values where 4 belong`.
  */
 export function parsePayload(value: unknown): Payload {

@@ -23,7 +23,7 @@ export type Distribution = (typeof DISTRIBUTIONS)[number];
 export interface RunChoices {
 	/** Value for an unknown first dimension. */
 	readonly batch?: number;
-	/** Sizes of other unknown dimensions, by symbol ("height") or by place ("input:2"). */
+	/** Other unknown sizes, by symbol ("height") or place ("input:2"). */
 	readonly dimensions?: readonly { readonly name: string; readonly size: number }[];
 	readonly seed?: number;
 	readonly random?: Distribution;
@@ -46,7 +46,7 @@ export interface RunForm {
 		/** Paths of files and folders; none: seeded random values. */
 		readonly files: readonly string[];
 	})[];
-	/** Names of the sizes that the model leaves open, beside the batch. */
+	/** Names of the model's open sizes, without the batch. */
 	readonly dimensions: readonly string[];
 	readonly choices: RunChoices;
 	/** Settings that apply to absent choices. The budget is in megabytes. */
@@ -91,7 +91,7 @@ export function parseNormalization(text: string): Normalization | undefined {
 	return fits(mean) && fits(deviation) && rest.length === 0 && !deviation.includes(0) ? { mean, deviation } : undefined;
 }
 
-/** Parses comma-separated numbers; returns an empty list if a part is no number. */
+/** Parses comma-separated numbers; empty if a part is no number. */
 function parseNumbers(text: string): readonly number[] {
 	const numbers = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
 	return numbers.every(Number.isFinite) ? numbers : [];

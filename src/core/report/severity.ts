@@ -8,7 +8,7 @@ export function severityRank(severity: Severity | null): number {
 	return severity === null ? 0 : SEVERITIES.indexOf(severity) + 1;
 }
 
-/** Returns the gravest severity of the findings; null if there are none. */
+/** Returns the gravest severity; null without findings. */
 export function worstSeverity(findings: Iterable<{ readonly severity: Severity }>): Severity | null {
 	let worst: Severity | null = null;
 	for (const { severity } of findings) {

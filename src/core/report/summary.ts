@@ -24,7 +24,7 @@ function verdict({ layers, run }: Report): string {
 		layers.filter((layer) => layer.recompute.status === status);
 	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];
 	const checked = matching.length + wrong.length;
-	// Comes first, because a run that ends early does not change its results.
+	// Comes first, because an early end does not change results.
 	if (wrong.length > 0) {
 		const still = pending.length > 0 ? ' so far' : '';
 		return `${wrong.length} of ${checked} recomputed${still} differ${wrong.length === 1 ? 's' : ''} from what the runtime computed (${named(wrong)})`;

@@ -108,7 +108,7 @@ export interface Normalization {
 		readonly method: NormalizationMethod;
 		/** Number of means, and of variances. */
 		readonly statistics: number;
-		/** m': values of the batch behind each of them; absent for `running`. */
+		/** m': batch values behind each statistic; absent for `running`. */
 		readonly effectiveBatch?: number;
 		/**
 		 * Deviation of the output from this method's output, as a share of the output's standard deviation within channels.
@@ -131,7 +131,7 @@ export interface LayerReport {
 	/** Name of the tensor that the layer writes. */
 	readonly output: string;
 	readonly channels: number;
-	/** Element type of the data, "unknown" where the file does not say. */
+	/** Element type of the data, or "unknown". */
 	readonly dtype: string;
 	readonly opset: number;
 	/** 0 if a decomposed layer's variance and epsilon cannot be separated. */
@@ -146,7 +146,7 @@ export interface LayerReport {
 	readonly source: { readonly op: string; readonly name: string } | null;
 	/** Origin of the parameters in words: "initializer", "Constant node", "graph input" … */
 	readonly parametersFrom?: string;
-	/** null when they are not constant, or cannot be read: `parametersReason` says which. */
+	/** null if not constant or unreadable; `parametersReason` explains it. */
 	readonly parameters: LayerParameters | null;
 	readonly parametersReason?: string;
 	/** s = gamma / sqrt(variance + epsilon), t = beta - mean * s. */

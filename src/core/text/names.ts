@@ -13,7 +13,7 @@ export function visible(text: string): string {
 /** Share of a shortened text that its end keeps. The end of a layer's name distinguishes it better than the beginning. */
 const TAIL_SHARE = 0.6;
 
-/** Shortens a text to at most `length` UTF-16 units by cutting its middle. */
+/** Shortens a text to `length` UTF-16 units by cutting its middle. */
 export function shorten(text: string, length: number): string {
 	if (text.length <= length) {
 		return text;
@@ -40,7 +40,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 	"'": '&#39;',
 };
 
-/** Escapes text for the content and the quoted attributes of HTML and XML. */
+/** Escapes content and quoted attributes of HTML and XML. */
 export function escapeMarkup(text: string): string {
 	return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

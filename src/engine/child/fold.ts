@@ -103,7 +103,7 @@ async function verify(
 		if (error instanceof DeployedRunError) {
 			throw failed(error.message);
 		}
-		// A model that does not run here is verified by its parameters only.
+		// Parameters alone verify a model that does not run here.
 		if (error instanceof RuntimeError) {
 			return { status: 'skipped', reason: error.message };
 		}

@@ -72,7 +72,7 @@ function explain(error: unknown, request: EngineRequest): EngineFailure {
 	};
 }
 
-/** Returns the task that failed, for messages about errors of our own. */
+/** Returns the failed task, for messages about internal errors. */
 function undone(request: EngineRequest): string {
 	switch (request.type) {
 		case 'inspect':
@@ -90,7 +90,7 @@ function send(event: EngineEvent): void {
 }
 
 process.on('message', (request: EngineRequest) => void handle(request));
-// This process must not outlive its parent, even if the parent crashes.
+// Ends this process with its parent, even after a crash.
 process.on('disconnect', () => {
 	if (temporary !== undefined) {
 		rmSync(temporary, { force: true });

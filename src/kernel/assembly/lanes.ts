@@ -1,4 +1,4 @@
-// Small vector functions that several kernels share. The compiler inlines all of them.
+// Small vector functions that the compiler inlines in several kernels.
 
 /** Mask of all bits but the sign of four float32. A constant in the code would be built anew in every round. */
 export const MAGNITUDE = memory.data<i32>([0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff], 16);

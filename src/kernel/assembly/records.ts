@@ -47,7 +47,7 @@ import { nearZero } from './relative';
 const U: f64 = 1.0 / 16777216.0;
 /** 2^-149, the smallest positive float32. */
 const TINY = reinterpret<f64>(<u64>0x36a0000000000000);
-/** Factors that cover the rounding of a few float32 operations, upwards and downwards. */
+/** Factors that cover the rounding of a few float32 operations. */
 const UP: f64 = 1.0 + 1.0 / 1048576.0;
 const DOWN: f64 = 1.0 - 1.0 / 1048576.0;
 
@@ -64,7 +64,7 @@ function errorOffset(at: usize): f32 {
 	return <f32>((abs(shift - load<f64>(at, PARAMETER_SHIFT)) + U * abs(shift)) * UP + 2 * TINY);
 }
 
-/** Resets the records of the first n channels, with the parameters in PARAMETERS. */
+/** Resets the records of the first n channels from PARAMETERS. */
 export function startRecords(n: i32): void {
 	const zero = i32x4.splat(0);
 	for (let c = 0; c < n; c++) {
@@ -86,7 +86,7 @@ export function startRecords(n: i32): void {
 	}
 }
 
-/** Upper limit of the error of every element so far, lane by lane. */
+/** Upper limit of every error so far, lane by lane. */
 export function errorsUpTo(record: usize): v128 {
 	const rounding = f32x4.mul(v128.load(record, LARGEST_X), v128.load(record, ERROR_SLOPE));
 	return f32x4.add(v128.load(record, LARGEST_DIFFERENCE), f32x4.add(rounding, v128.load(record, ERROR_OFFSET)));

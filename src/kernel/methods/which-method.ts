@@ -41,7 +41,7 @@ export interface MethodAnswer {
 /** Minimum values per channel if gamma and beta are fitted. Two fitted numbers explain fewer values too easily. */
 const MIN_FITTED_VALUES = 8;
 
-/** Minimum values per channel if nothing is fitted: enough for a deviation. */
+/** Minimum values per channel for a deviation, without fitting. */
 const MIN_LEARNED_VALUES = 4;
 
 /**
@@ -166,7 +166,7 @@ function sumsOf(values: Values, { batch, channels, planeSize }: Layout, channel:
 	return { deviation, square };
 }
 
-/** Sum of (y - the method's result)^2; Infinity if it is not finite. */
+/** Sum of (y - the method's result)^2, or Infinity. */
 function squaredErrors(sample: MethodSample, question: MethodQuestion, learned: Learned, method: Method): number {
 	const expected = normalize(sample, parametersOf(sample, question, learned, method));
 	if (!question.learned && method !== 'running') {
@@ -218,7 +218,7 @@ function normalize({ x, layout }: MethodSample, parameters: CenteredParameters):
 	return made;
 }
 
-/** Replaces each channel of `made` by its linear least-squares fit to y. */
+/** Replaces each channel of `made` by its linear fit to y. */
 function fitLines(made: Float64Array, { y, layout }: MethodSample): void {
 	const { batch, channels, planeSize } = layout;
 	for (let c = 0; c < channels; c++) {

@@ -3,7 +3,7 @@ import type { ComparisonState } from './state.js';
 
 /** Requests of a comparison page to its host. The page offers only those that the host implements. */
 export interface ComparisonActions extends PageActions {
-	/** Compares again: as before, or with the roles of the models exchanged. */
+	/** Compares again, as before or with the models exchanged. */
 	compare?(order: 'same' | 'swapped'): void;
 	/** Stores the user's choices. */
 	stateChanged?(state: ComparisonState): void;

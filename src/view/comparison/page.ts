@@ -62,7 +62,7 @@ export class ComparisonView {
 		return this.#state.current;
 	}
 
-	/** Replaces the comparison; the user's choices stay as far as they still apply. */
+	/** Replaces the comparison and keeps the user's valid choices. */
 	showComparison(comparison: Comparison): void {
 		this.#comparison = comparison;
 		this.#shell.banner = '';

@@ -16,7 +16,7 @@ const SIDE = CELLS * CELL;
 const LEFT = 22;
 const TOP = CELLS * DEPTH + 8;
 
-/** Returns true if a cell (c, place, n) belongs to the marked statistic. */
+/** Returns true if a cell belongs to the marked statistic. */
 const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, n: number) => boolean>> = {
 	location: (_, place) => place === 0,
 	activation: (c, place) => c === 1 && place === 0,

@@ -11,7 +11,7 @@ export interface AxesExplanation {
 	readonly method: 2 | 3;
 	/** Axis names of the input: "N", "C", "H", "W" …; "…" for unknown spatial axes. */
 	readonly axes: readonly string[];
-	/** Names of the axes that are averaged, for example "N, H, W". */
+	/** Names of the averaged axes, for example "N, H, W". */
 	readonly over: string;
 	/** "m' = 1 × 112 × 112 = 12,544", or symbols before the shape is known. */
 	readonly count: string;
@@ -64,7 +64,7 @@ function countText(names: readonly string[], sizes: readonly number[] | undefine
 		return `m' = ${names.join(' × ')}`;
 	}
 	const total = formatInteger(product(sizes));
-	// The no-break space keeps the product and its sign on one line.
+	// The no-break space keeps product and sign together.
 	return sizes.length === 1 ? `m' = ${total}` : `m' = ${sizes.map(formatInteger).join(' × ')} =\u00a0${total}`;
 }
 

@@ -12,7 +12,7 @@ export interface ViewActions extends PageActions {
 	manageTrust?(): void;
 	/** Lets the user choose a model to compare this one with. */
 	compare?(): void;
-	/** Reports the index of the open layer in the report, or null. */
+	/** Reports the open layer's index in the report, or null. */
 	layerChosen?(index: number | null): void;
 	/** Stores the user's choices. */
 	stateChanged?(state: ViewState): void;

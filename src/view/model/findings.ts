@@ -8,7 +8,7 @@ import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { strings } from './strings.js';
 
-/** Largest number of channel buttons; the channel table's filter shows all channels. */
+/** Maximum number of channel buttons; the table shows all. */
 const MAX_CHIPS = 12;
 
 /** Returns the findings of a layer, the most serious first, with advice and buttons for their channels. */

@@ -44,7 +44,7 @@ export function methodCards(layer: LayerReport, { method: own, methods }: AxesEx
 		: batch;
 }
 
-/** Returns one or two sentences on the method that explains the output. */
+/** Returns sentences about the method that explains the output. */
 export function normalizationSentence(normalization: Normalization | undefined): string {
 	const words = strings.normalization;
 	if (!normalization) {

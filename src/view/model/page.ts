@@ -73,7 +73,7 @@ export class View {
 		return this.#state.current;
 	}
 
-	/** Replaces the report; the user's choices stay as far as they still apply. */
+	/** Replaces the report and keeps the user's valid choices. */
 	showReport(report: Report): void {
 		this.#report = report;
 		this.#shell.failure = '';
@@ -96,7 +96,7 @@ export class View {
 		}
 	}
 
-	/** Shows the run options that the user can choose and has chosen. */
+	/** Shows the run options with the current choices. */
 	showForm(form: RunForm): void {
 		this.#header.setForm(form);
 		this.#header.showForm(this.#state.current.form);
@@ -129,7 +129,7 @@ export class View {
 		this.#shell.update(this.#report);
 	}
 
-	/** Opens a layer by name, at once or when a report arrives. */
+	/** Opens a layer by name, now or with its report. */
 	select(layer: string): void {
 		const index = this.#report?.layers.findIndex(({ name }) => name === layer) ?? -1;
 		if (index >= 0) {
@@ -202,7 +202,7 @@ export class View {
 		}
 	}
 
-	/** Draws the layers that arrive during a run together, once per frame. */
+	/** Draws layers that arrive during a run once per frame. */
 	#schedule(): void {
 		const view = this.#shell.context.document.defaultView;
 		if (view && this.#scheduled === 0) {

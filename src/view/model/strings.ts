@@ -6,7 +6,7 @@ import { count } from '../text/strings.js';
 import type { PlotKind } from '../ui/attributes.js';
 import type { HeatmapMetric } from './heatmap-data.js';
 
-/** Words of the page of a model. Functions put numbers into sentences. */
+/** Words of a model's page. Functions put numbers into sentences. */
 export const strings = {
 	page: { opening: 'Reading the model…' },
 	model: {

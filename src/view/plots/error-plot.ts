@@ -49,7 +49,7 @@ export function errorPlot(plot: ErrorPlot, theme: Theme): Omit<Figure, 'summary'
 interface ErrorMarks {
 	/** Channels whose error is not finite, ascending. */
 	readonly bad: readonly number[];
-	/** Lower end of the axis, where errors that it cannot show are marked. */
+	/** Lower end of the axis, with marks for unplaceable errors. */
 	readonly floor: number;
 	readonly theme: Theme;
 }

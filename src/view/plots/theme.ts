@@ -86,7 +86,7 @@ export function channelsOf(color: string): readonly [number, number, number] {
 	return [r, g, b];
 }
 
-/** Mixes a share (0 to 1) of `over` into `under`; the result is opaque. */
+/** Mixes a share of `over` into `under`; the result is opaque. */
 export function mix(under: string, over: string, share: number): string {
 	const [a, b] = [channelsOf(under), channelsOf(over)];
 	const channel = (i: 0 | 1 | 2): number => Math.round(a[i] + (b[i] - a[i]) * share);

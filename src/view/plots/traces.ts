@@ -5,7 +5,7 @@ import { channelsOf, type Theme } from './theme.js';
 /** Largest number of bars: SVG elements cost time, and more bars would be thinner than two pixels. */
 const MAX_BARS = 256;
 const MAX_DOTS = 512;
-/** Largest number of points of a scatter plot; each is an SVG element. */
+/** Maximum number of scatter points, each an SVG element. */
 export const MAX_POINTS = 1500;
 /** Largest number of marks on top of a plot. */
 const MAX_MARKS = 500;

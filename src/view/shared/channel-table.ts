@@ -5,7 +5,7 @@ import { type Column, DataGrid } from '../ui/data-grid.js';
 import { append, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import type { SortOrder } from '../ui/sorting.js';
 
-/** Differences between the channel tables of a model and of a comparison. */
+/** Differences between the channel tables of both pages. */
 export interface ChannelTableOptions<Layer> {
 	/** Title and description of each column, by its id. */
 	readonly titles: Readonly<Record<string, readonly [title: string, description: string]>>;

@@ -18,7 +18,7 @@ export class ChannelViews<Layer extends { readonly name: string }> {
 	#layer: Layer | null = null;
 	#channel: number | null = null;
 	#plotly: Plotly | null = null;
-	/** Counts the layers and themes drawn; drawing for an earlier one stops. */
+	/** Number of drawings so far. Older drawings stop. */
 	#generation = 0;
 
 	constructor(
@@ -77,7 +77,7 @@ export class ChannelViews<Layer extends { readonly name: string }> {
 		void this.#draw(() => generation === this.#generation);
 	}
 
-	/** Stops drawing, because the detail is closed or its page goes away. */
+	/** Stops drawing when the detail or its page closes. */
 	hide(): void {
 		this.#generation++;
 		this.#layer = null;

@@ -12,7 +12,7 @@ export interface LayerChooserParts<Layer extends { readonly name: string }, Stat
 	createDetail(events: DetailEvents): LayerDetailPane<Layer, State>;
 	/** Returns the change of state that leaves all or only marked channels in the channel table. */
 	onlyMarked(only: boolean): Partial<State>;
-	/** Called after the choice was shown, with the index of the open layer. */
+	/** Called with the open layer's index after it is shown. */
 	onShown?(index: number | null): void;
 }
 

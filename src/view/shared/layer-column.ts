@@ -25,7 +25,7 @@ export function columnMaker<Layer>(titles: Titles): MakeColumn<Layer> {
 /** Longest name of a layer that a cell shows. */
 const MAX_NAME = 160;
 
-/** Cells with the names of layers, without the parts that all names share. */
+/** Cells with layer names, without their shared parts. */
 export function nameCells<Layer extends { readonly name: string }>(
 	h: ElementBuilder,
 	shared: DistinctNames,
@@ -40,7 +40,7 @@ export function nameCells<Layer extends { readonly name: string }>(
 	};
 }
 
-/** "1.2e-7 / 3.4e-6": an error and its bound, '' if no error is known. */
+/** "1.2e-7 / 3.4e-6": error and bound, or ''. */
 export function errorAndBound(error: number | null | undefined, bound: number | null | undefined): string {
 	if (error === null || error === undefined) {
 		return '';
@@ -53,7 +53,7 @@ function formatError(value: number): string {
 	return value === 0 || !Number.isFinite(value) ? formatNumber(value) : value.toExponential(1);
 }
 
-/** Keeps rows whose texts contain every word of the filter, regardless of case. */
+/** Keeps rows that contain every word of the filter. */
 export function filterRows<Layer>(
 	rows: readonly Row<Layer>[],
 	filter: string,

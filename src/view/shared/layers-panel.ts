@@ -40,7 +40,7 @@ interface LayersState {
 
 /** Up to this many layers all are in the document, where the editor's find widget sees them. */
 const RENDER_ALL = 300;
-/** Longest shared part of names that is shown above the table, in characters. */
+/** Maximum length of names' shared part above the table, in characters. */
 const MAX_SHARED = 40;
 
 /** The table of layers with its filter. */
@@ -142,7 +142,7 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 		this.#grid.element.scrollTop = top;
 	}
 
-	/** Makes the columns if the names changed; new verdicts do not change them. */
+	/** Makes columns for changed names; new verdicts keep them. */
 	#nameColumns(layers: readonly Layer[]): void {
 		const names = layers.map(({ name }) => name);
 		if (names.length === this.#names.length && names.every((name, i) => name === this.#names[i])) {

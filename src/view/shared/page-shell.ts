@@ -7,7 +7,7 @@ import { themeKind, watchTheme } from '../ui/theme-watch.js';
 import type { PageActions, PageContext } from './context.js';
 
 export interface PageOptions<Actions extends PageActions> {
-	/** The page replaces its content. Its document is the only one used. */
+	/** Element whose content the page replaces, in its own document. */
 	readonly root: HTMLElement;
 	readonly actions: Actions;
 	/** Loads plotly.js; called when the first plot is to be drawn and everything else is on screen. */
@@ -22,7 +22,7 @@ export interface PageOptions<Actions extends PageActions> {
 export interface ShellWords {
 	/** Shown before there is anything else. */
 	readonly opening: string;
-	/** Title of the page when there is nothing to show but an error. */
+	/** Title of a page that only shows an error. */
 	readonly failure: string;
 	/** Value of `data-view`, for styles of this page. */
 	readonly view?: string;
@@ -87,7 +87,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 		};
 	}
 
-	/** Puts the page into its root and begins to watch keys and theme. */
+	/** Puts the page into its root; watches keys and theme. */
 	show(parts: PageParts, { onEscape, onTheme }: PageEvents): void {
 		this.#parts = parts;
 		this.#body.append(parts.layers, parts.detail);

@@ -6,9 +6,9 @@ import { strings } from '../text/strings.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
 import type { PageContext } from './context.js';
 
-/** A kind of plot for the layers of a report or a comparison. */
+/** A kind of plot for layers of a report or comparison. */
 export interface PlotDefinition<Layer> {
-	/** Name in the document and in the file names of saved images. */
+	/** Name in the document and in saved images' file names. */
 	readonly kind: string;
 	readonly title: string;
 	readonly caption: string;
@@ -36,7 +36,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	#figure: Figure | null = null;
 	/** Ranges of the axes before zooming; plotly writes zoomed ranges into the layout. */
 	#ranges: Readonly<Record<string, readonly number[]>> = {};
-	/** Layer to draw; null if it has no values for this plot. */
+	/** Layer to draw; null without values for this plot. */
 	#layer: Layer | null = null;
 	#plotly: Plotly | null = null;
 	#channel: number | null = null;

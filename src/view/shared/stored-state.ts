@@ -11,7 +11,7 @@ export interface LayerChoice {
 	readonly channelSort: SortOrder;
 }
 
-/** The user's choices on a page, which outlive hiding and reloading it. */
+/** The user's choices, which outlive hiding and reloading the page. */
 export class StoredState<State extends LayerChoice> {
 	#current: State;
 	readonly #store: ((state: State) => void) | undefined;

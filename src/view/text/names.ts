@@ -5,7 +5,7 @@ export function label(name: string, length = 120): string {
 	return shorten(visible(shorten(name, 4 * length)), length);
 }
 
-/** Makes a text safe and short enough for a tooltip or a sentence. */
+/** Makes a text safe and short for a tooltip or sentence. */
 export function fullLabel(name: string): string {
 	return label(name, 1000);
 }

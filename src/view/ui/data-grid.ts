@@ -43,7 +43,7 @@ export class DataGrid<Row> {
 	#columns: readonly Column<Row>[];
 	#rows: readonly Row[] = [];
 	#selected: number | null = null;
-	/** Position of the row that has the keyboard focus, or gets it next. */
+	/** Position of the row that has, or next gets, the focus. */
 	#active = 0;
 
 	readonly #options: GridOptions<Row>;

@@ -115,7 +115,7 @@ export class RowWindow {
 		this.#after.style.height = `${(this.#count - end) * this.#rowHeight}px`;
 	}
 
-	/** Measures the height of a row, which depends on zoom and fonts. */
+	/** Measures a row's height, which depends on zoom and fonts. */
 	#measure(): void {
 		const [row] = this.#rendered.values();
 		const height = row?.getBoundingClientRect().height ?? 0;

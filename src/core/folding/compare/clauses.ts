@@ -2,7 +2,7 @@ import { shortNumber } from '../../text/numbers.js';
 import type { Deviation } from '../diagnosis/observed/deviation.js';
 import { KNOWN_EPSILONS } from '../diagnosis/observed/deviation.js';
 
-/** Facts that a sentence about a deviation needs besides the deviation itself. */
+/** Facts for a sentence about a deviation, besides the deviation. */
 export interface ClauseContext {
 	/** The epsilon that the file states. */
 	readonly epsilon: number;
@@ -12,7 +12,7 @@ export interface ClauseContext {
 
 /** Findings about the bias in the explanation as a whole. */
 export interface BiasContext {
-	/** The bias shows the mean multiplied by the factor on the variance. */
+	/** True if the mean was multiplied by the factor on the variance. */
 	readonly isMeanScaled: boolean;
 	/** The bias is as it should be. */
 	readonly isBiasRight: boolean;
@@ -22,7 +22,7 @@ type Clause = (values: Deviation['values'], context: ClauseContext & BiasContext
 
 const numeric = (value: unknown): string => (typeof value === 'number' ? shortNumber(value) : String(value));
 
-/** Returns "0.001, the default of Keras …" if the value is a framework's default. */
+/** Adds the framework to its default value: "0.001, the default of Keras …". */
 function epsilonWords(value: unknown): string {
 	const known = KNOWN_EPSILONS.find(([epsilon]) => Math.fround(epsilon) === Math.fround(Number(value)));
 	return known ? `${numeric(value)}, ${known[1]}` : numeric(value);

@@ -24,7 +24,7 @@ interface Finding {
 export class LayerComparer {
 	readonly #models: MatchedNetworks;
 	readonly #partners: PartnerReader;
-	/** Layers that may have gone forward into the operator behind them: operator -> layer. */
+	/** Layers possibly folded forward: index of the operator behind -> layer. */
 	readonly #forward: ReadonlyMap<number, number>;
 
 	constructor(models: MatchedNetworks) {

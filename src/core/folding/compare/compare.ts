@@ -21,7 +21,7 @@ export interface ComparedModel {
 }
 
 export interface CompareOptions {
-	/** Called after each layer with the numbers of layers done and in all. */
+	/** Called after each layer with the number done and the total. */
 	readonly onProgress?: (done: number, total: number) => void;
 	/** Looked at before each layer. */
 	readonly isCancelled?: () => boolean;
@@ -73,7 +73,7 @@ const BLOCKED_LAYOUT = 'com.microsoft.nchwc';
 /** Share of paired operators below which two networks count as unrelated. */
 const LEAST_COMMON = 0.3;
 
-/** Returns notes about the pair that a person should read before the layers. */
+/** Returns notes about the pair, to be read before the layers. */
 function notesOn(own: Network, other: Network, pairing: Pairing, layers: readonly LayerComparison[]): string[] {
 	const notes: string[] = [];
 	if (own.layers.length === 0) {

@@ -6,7 +6,7 @@ import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import { RowState } from '../diagnosis/observed/ratios.js';
 import { type BiasContext, type ClauseContext, clause } from './clauses.js';
 
-/** Largest error as a share of the allowed error, below or above 1. */
+/** Largest error as a share of the allowed error. */
 export interface Measured {
 	readonly maxAbs: number;
 	readonly maxRel: number;

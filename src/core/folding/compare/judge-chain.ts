@@ -17,7 +17,7 @@ export interface ChainLayer {
 
 interface ChainEvidence {
 	readonly weights: ReadPartners;
-	/** Constants that count as bias in addition to the deployed operator's own. */
+	/** Constants counted as bias, besides the deployed operator's own bias. */
 	readonly added: readonly (Float64Array | null)[];
 	/** Verdict on the whole chain: a mismatch, explained as if only the last layer were wrong. */
 	readonly whole: Verdict;
@@ -88,7 +88,7 @@ function select(chain: readonly ChainLayer[], isThere: readonly boolean[]) {
 		const parameters = noLayer(target.rows);
 		return { target: { ...target, earlier: [], added: pending }, parameters, withoutLayer: true };
 	}
-	// An addition behind the last layer is not part of a fold.
+	// An addition behind the last layer belongs to no fold.
 	const { rows, added } = last;
 	return pending ? undefined : { target: { ...target, earlier: steps.slice(0, -1), added, rows }, parameters };
 }
@@ -115,7 +115,7 @@ function blamed(chain: readonly ChainLayer[], { weights, added, whole }: ChainEv
 	return new Map(chain.map(({ layer }) => [layer, layer === guilty.layer ? best : right]));
 }
 
-/** True for a catalogued cause. Excludes stale-statistics, which can explain any weights. */
+/** True for a catalogued cause other than stale-statistics, which fits any weights. */
 function isExplained({ status, cause }: Verdict): boolean {
 	return status === 'mismatch' && cause !== null && cause !== 'unknown' && cause !== 'stale-statistics';
 }

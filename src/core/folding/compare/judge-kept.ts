@@ -173,7 +173,7 @@ function withoutError(verdict: Verdict): Verdict {
 	};
 }
 
-/** Returns x * scale + shift as an operator with a weight per channel. */
+/** Returns x * scale + shift as an operator of weight rows. */
 function asFold(own: FoldParameters, found: FoldParameters, stored: FloatType) {
 	const channels = own.gamma.length;
 	const layout = alongAxis([channels, 1], 0);

@@ -46,7 +46,7 @@ export function judgeWeights(reading: Reading, target: FoldTarget): Verdict {
 	return operators.length > 0 ? withOperators(verdict, operators) : verdict;
 }
 
-/** Returns the parameters of a layer without effect, for `rows` of an operator. */
+/** Returns parameters of a layer without effect, arrays of shape (rows). */
 export function noLayer(rows: Int32Array): FoldParameters {
 	const channels = rows.reduce((most, channel) => Math.max(most, channel + 1), 0);
 	const [zero, one] = [new Float64Array(channels), new Float64Array(channels).fill(1)];

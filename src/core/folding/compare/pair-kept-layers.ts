@@ -64,7 +64,7 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 		return undefined;
 	}
 	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
-	// If only a model shows the operator in front, all surroundings must agree.
+	// If the operator in front is uncertain, all surroundings must agree.
 	const isDoubtful = (partner !== undefined || otherPartner !== undefined) && !isSame;
 	// The absence of operators before or behind both layers is weak evidence if the operators on the other side are not
 	// paired.
@@ -75,7 +75,7 @@ function rankOf(original: Network, i: number, deployed: Network, j: number, pair
 	return 2 * (2 - before - after) + (isDoubtful ? DOUBT : 0);
 }
 
-/** Parameters that are the same but for rounding, to bfloat16 at the coarsest. */
+/** Largest rounding between equal parameters: that of bfloat16. */
 function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
 	const distance = parameterDistance(layer, other);
 	return distance !== undefined && distance <= FLOAT_FORMATS.bfloat16.unitRoundoff;

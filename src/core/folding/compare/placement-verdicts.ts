@@ -64,7 +64,7 @@ export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilt
 	};
 }
 
-/** Verdict for layers in an operator if the wrong layer cannot be identified. */
+/** Verdict for layers of an operator with an unidentified error. */
 export function cannotTellApart(verdict: Verdict, names: readonly string[]): Verdict {
 	return { ...verdict, evidence: `${listed(names)} went into one operator, which is wrong. ${verdict.evidence}` };
 }

@@ -19,7 +19,7 @@ export interface Diagnosis {
 	/** 0 for `unknown`. */
 	readonly confidence: number;
 	readonly alternatives: readonly AlternativeExplanation[];
-	/** Explanation behind the conclusion. For `unknown` the nearest one, which explains too little. */
+	/** Explanation behind the conclusion. For `unknown`: the nearest, insufficient explanation. */
 	readonly explanation: Explanation;
 	/** Rows that the account leaves unexplained, ascending. */
 	readonly unexplained: readonly number[];
@@ -29,7 +29,7 @@ export interface Diagnosis {
 	readonly statistics?: StatisticsReading;
 }
 
-/** Smallest share of the wrong rows that a named cause must explain. */
+/** Minimum share of wrong rows that a named cause explains. */
 const LEAST_EXPLAINED = 0.5;
 /** Maximum confidence, because the catalogue may lack the real cause. */
 const MOST_CONFIDENT = 0.99;

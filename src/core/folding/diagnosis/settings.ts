@@ -35,7 +35,7 @@ export function otherSettings(fold: FoldCase, right: readonly Setting[], isExpla
 	return [...rearranged(fold, right), ...(isExplained ? [] : reordered(fold, bestFit(right)))];
 }
 
-/** Returns the first of the settings under which most rows are multiples. */
+/** Returns the first setting under which most rows are multiples. */
 export function bestFit(settings: readonly Setting[]): Setting {
 	return settings.reduce((a, b) => (b.fit > a.fit ? b : a));
 }
@@ -62,7 +62,7 @@ function readSetting(fold: FoldCase, arrangement: Arrangement, precision: FoundP
 	return { arrangement, precision, ratios, fit: informative > 0 ? multiples / informative : 1 };
 }
 
-/** Other arrangements of the weights themselves: wrong axes, channels in another order. */
+/** Other arrangements of the weights: wrong axes, permuted channels. */
 function rearranged(fold: FoldCase, right: readonly Setting[]): Setting[] {
 	const { layout } = fold.original;
 	// Under another axis a row mixes rows of the tensor: the largest step of any applies.

@@ -42,7 +42,7 @@ export function addBiases(a: Float64Array | null, b: Float64Array | null): Float
 	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
 }
 
-/** Constants that a correct fold gives an operator, in float64 before rounding. */
+/** Constants of a correct fold, in float64 before rounding. */
 export interface ExpectedFold {
 	/** s = gamma / sqrt(variance + epsilon): row c of the weight is multiplied by scale[c]. */
 	readonly scale: Float64Array;
@@ -60,7 +60,7 @@ export function expectedFold(bias: Float64Array | null, parameters: FoldParamete
 	return { scale, bias: scale.map((s, c) => ((bias?.[c] ?? 0) - mean[c]) * s + beta[c]) };
 }
 
-/** Multiplies every row by its scale, in float64, and rounds once to `dtype`. */
+/** Multiplies every row by its scale in float64; rounds once. */
 export function scaleRows(
 	weight: Float32Array | Float64Array,
 	layout: ChannelLayout,
@@ -144,7 +144,7 @@ const BETA_ROUNDINGS = 2;
 
 const compounded = (roundings: number, u: number): number => (roundings * u) / (1 - roundings * u);
 
-/** The tolerance of a fold done in `arithmetic` and stored as `stored`. */
+/** Returns the tolerance of a fold in `arithmetic`, stored as `stored`. */
 export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored): FoldTolerance {
 	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[arithmetic];
 	const last = FLOAT_FORMATS[stored];

@@ -10,9 +10,9 @@ export interface RowErrors {
 	/** Per row: largest error over the error allowed for its element; Infinity for a NaN. Above 1 is a mismatch. */
 	readonly boundRatio: Float64Array;
 	readonly maxAbs: number;
-	/** Relative to the expected element; elements expected to be 0 take no part. */
+	/** Largest error relative to its expected element, if not 0. */
 	readonly maxRel: number;
-	/** In units in the last place of `dtype` at the expected element. */
+	/** Largest error in ulps of `dtype` at the expected element. */
 	readonly maxUlp: number;
 	/** Largest allowed error over the elements. */
 	readonly bound: number;

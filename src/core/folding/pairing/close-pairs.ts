@@ -1,6 +1,6 @@
 import { type Directions, fitOf } from './row-directions.js';
 
-/** Two weights that are nearly multiples of each other row by row. */
+/** Two weights whose rows are nearly multiples of each other. */
 export interface ClosePair {
 	/** Positions in the lists. */
 	readonly a: number;
@@ -79,7 +79,7 @@ function projections(weights: readonly (Directions | undefined)[], row: number):
 	});
 }
 
-/** Returns a vector of length 1 with signs and sizes unrelated to any weight. */
+/** Returns a vector of length 1 that no weight resembles. */
 function vectorOf(number: number, length: number): Float64Array {
 	const vector = new Float64Array(length).map((_, index) => Math.sin(1 + (number + 1) * 12.9898 * (index + 1) ** 1.5));
 	const size = Math.sqrt(product(vector, vector));

@@ -11,9 +11,9 @@ export interface OperatorPair {
 	readonly deployed: number;
 	/** Median |cos| between the beginnings of their rows; undefined if unknown. */
 	readonly fit: number | undefined;
-	/** Radius, in operators, up to which the graphs around them look the same. */
+	/** Radius, in operators, of equal surroundings in the graphs. */
 	readonly radius: number;
-	/** Other deployed operators that fit as well in every respect but their order. */
+	/** Deployed operators that fit equally well except for their order. */
 	readonly rivals: number;
 }
 
@@ -22,13 +22,13 @@ export interface Pairing {
 	readonly byOriginal: ReadonlyMap<number, OperatorPair>;
 	/** Pairs by index of the deployed operator. */
 	readonly byDeployed: ReadonlyMap<number, OperatorPair>;
-	/** Number of original operators that have the shape of a deployed operator. */
+	/** Number of original operators with the shape of a deployed operator. */
 	readonly comparable: number;
 }
 
 /** Rows that are multiples of each other up to rounding, to float16 at the coarsest. */
 const EXACT_WEIGHTS = 1 - 1e-6;
-/** The same after rounding to 8 bits, or after a little more training. */
+/** Minimum fit of weights quantized to 8 bits or slightly retrained. */
 const SAME_WEIGHTS = 0.99;
 /**
  * Fit above which weights count as related. Random rows of a few dozen elements stay far below, retrained or noisy rows

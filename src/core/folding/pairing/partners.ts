@@ -5,7 +5,7 @@ import type { Network } from '../targets/network.js';
 import { WeightCache } from '../targets/weight-cache.js';
 import type { OperatorPair, Pairing } from './pairing.js';
 
-/** Two models with the pairs of operators and layers found between them. */
+/** Two models with their pairs of operators and layers. */
 export interface MatchedNetworks {
 	readonly own: Network;
 	readonly other: Network;

@@ -17,7 +17,7 @@ export interface FoldedOperator {
 	readonly steps: readonly FoldStep[];
 }
 
-/** Writes folded operators into a model's graphs: constants, and the nodes around them. */
+/** Writes folded operators into a model's graphs. */
 export class FoldEditor {
 	readonly #graphs: GraphEditor;
 

@@ -76,7 +76,7 @@ export class GraphEditor {
 		this.#readAnew.add(keyOf(scope, tensor));
 	}
 
-	/** Renames a node's first output. No node may still read the old name. */
+	/** Renames a node's first output, which must have no readers. */
 	rename(scope: Scope, node: Node, output: string): void {
 		this.#removeDeclarations(scope, (this.#changes.get(node)?.outputs ?? node.outputs)[0] ?? '');
 		this.#written.add(keyOf(scope, output));

@@ -109,7 +109,7 @@ function withoutChannels(atoms: Axis, wanted: readonly (number | undefined)[]): 
 	return fits && atoms.every(({ stride }) => stride === 0) ? axes : undefined;
 }
 
-/** Returns the product of an axis's atoms; undefined if one is unknown. */
+/** Returns the product of an axis's atoms; undefined if unknown. */
 function sizeOf(axis: Axis): number | undefined {
 	return axis.reduce<number | undefined>(
 		(product, { size }) => (product === undefined || size === undefined ? undefined : product * size),
@@ -153,7 +153,7 @@ function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
 interface End {
 	next(rest: Atom[]): Atom | undefined;
 	join(taken: Atom[], atom: Atom): void;
-	/** Cuts `left` elements off an atom, which leaves a part of `remaining`. */
+	/** Cuts `left` elements off an atom and leaves `remaining`. */
 	cut(atom: Atom, remaining: number, left: number): readonly [piece: Atom, remainder: Atom];
 	putBack(rest: Atom[], atom: Atom): void;
 }

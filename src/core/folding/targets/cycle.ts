@@ -14,7 +14,7 @@ export function hasCycle(scope: Scope): boolean {
 /** Applies Kahn's topological sort: the nodes left over stand on a cycle or behind it. */
 function findCycle(scope: Scope): boolean {
 	const waiting = new Map<Node, number>(scope.graph.nodes.map((node) => [node, 0]));
-	// A tensor with two writers is invalid, too; the first writer counts.
+	// A tensor with two writers is invalid; the first counts.
 	const readers = (node: Node) =>
 		node.outputs.filter((name) => scope.producer(name) === node).flatMap((name) => scope.consumers(name));
 	for (const node of scope.graph.nodes) {

@@ -113,7 +113,7 @@ class StepChooser {
 		const operator = index === undefined ? undefined : operators[index];
 		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
 		if (!operator || !canFoldForward(operator)) {
-			// The checks found no obstacle, but the position of the channels is unknown.
+			// No obstacle was found, but the channels' position is unknown.
 			return reasons.size > 0 ? [...reasons] : ['rank'];
 		}
 		const against = [

@@ -4,7 +4,7 @@ import type { Node } from '../../onnx/model.js';
 import type { FoldParameters } from '../operators/expected.js';
 import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
 
-/** A layer together with the per-channel arithmetic behind it, as a single layer. */
+/** A layer merged with the per-channel arithmetic behind it. */
 export interface ExtendedLayer {
 	readonly parameters: FoldParameters;
 	/** The operators taken in, in their order. */

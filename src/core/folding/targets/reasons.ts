@@ -50,7 +50,7 @@ export function hasMisshapenParameters(layer: BatchNormLayer): boolean {
 	return isOfChannels && known.some(({ dims }) => dims.length !== 1 || dims[0] !== layer.channels);
 }
 
-/** Scale and shift of each channel; undefined where they are not constant. */
+/** Returns scale and shift, shape (channels); undefined if not constant. */
 export function linearMap(layer: BatchNormLayer): Affine | undefined {
 	const parameters = parameterValues(layer);
 	if (!parameters.ok) {
@@ -157,7 +157,7 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 	return reasons;
 }
 
-/** True if a linear operator stands further in front, behind another operator. */
+/** True if a linear operator stands further in front. */
 function linearBehind(scope: Scope, source: Node): boolean {
 	const queue: Node[] = [source];
 	const seen = new Set(queue);

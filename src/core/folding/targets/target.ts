@@ -36,7 +36,7 @@ export interface EarlierLayer {
 	readonly added: Float64Array | null;
 }
 
-/** State that the search for targets shares between the layers of a model. */
+/** State shared by the search for targets of one model. */
 export interface TargetContext {
 	readonly operators: (place: Place) => LinearOperator | undefined;
 	readonly layers: (place: Place) => BatchNormLayer | undefined;
@@ -44,7 +44,7 @@ export interface TargetContext {
 	readonly weights: WeightReader;
 }
 
-/** Operators that hand every element on unchanged, apart from its type or rounding. */
+/** Operators that change only the type or rounding of elements. */
 const HANDING_ON: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear']);
 /** Nodes between an operator and its layer: three or four in practice. */
 const MAX_PATH = 32;
@@ -153,7 +153,7 @@ function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null
 	);
 }
 
-/** True if the rows reach every channel from 0 on, and no other. */
+/** True if the rows reach exactly the channels from 0 on. */
 function reachesAll(rows: Int32Array, channels: number): boolean {
 	return rows.every((channel) => channel < channels) && new Set(rows).size === channels;
 }

@@ -14,7 +14,7 @@ const NOTHING: ReadonlySet<number> = new Set();
 export class Upstream {
 	readonly #marked: (place: Place) => number | undefined;
 	readonly #known = new Map<string, ReadonlySet<number>>();
-	/** Scopes by path. The index of a scope's names is costly to build. */
+	/** Scopes by path, because indexing a scope's names is costly. */
 	readonly #scopes = new Map<string, Scope>();
 
 	/** @param marked the number that a marked node is reported by; undefined: look further upstream. */

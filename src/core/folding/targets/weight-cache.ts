@@ -3,7 +3,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from './network.js';
 
-/** Number of operators kept: the current one and the one read ahead. */
+/** Number of operators kept: the current and the next. */
 const KEPT = 2;
 
 /**
@@ -18,7 +18,7 @@ export class WeightCache {
 		this.#network = network;
 	}
 
-	/** Returns the constants, or a sentence as the reason why they are unknown. */
+	/** Returns the constants, or a sentence why they are unknown. */
 	read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const weights = this.#known.get(operator) ?? this.#network.weights.read(operator);
 		this.#known.delete(operator);

@@ -83,7 +83,7 @@ function nearWeights(weights: readonly Weight[], position: number, order: NamedT
 	return order === 'definition' ? earlier : [...earlier, ...weights.slice(split, split + MAX_WEIGHTS)];
 }
 
-/** Returns the index of the first weight behind a position: a binary search. */
+/** Returns the index of the first weight behind a position. */
 function firstAfter(weights: readonly Weight[], position: number): number {
 	let low = 0;
 	let high = weights.length;

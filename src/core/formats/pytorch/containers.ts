@@ -28,7 +28,7 @@ export function entriesOf(value: PickleValue | undefined): Entries | undefined {
 	return DICTIONARIES.has(classOf(value)?.name ?? '') ? pairsOf(value.args[0]) : undefined;
 }
 
-/** Returns the items of a list or tuple; undefined for other values. */
+/** Returns items of a list or tuple; undefined otherwise. */
 export function itemsOf(value: PickleValue | undefined): readonly PickleValue[] | undefined {
 	return value instanceof PickleTuple || value instanceof PickleList ? value.items : undefined;
 }

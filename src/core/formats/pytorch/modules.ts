@@ -125,7 +125,7 @@ class ModuleCollector {
 		}
 	}
 
-	/** Refuses modules that contain themselves, and modules that are repeated without end. */
+	/** Refuses modules that contain themselves or repeat without end. */
 	#checkSize({ depth, name }: Visit, attributes: Entries): void {
 		const { treeDepth, tensors, nameBytes } = this.#context.limits;
 		this.#context.work.spend(attributes.size + 1);

@@ -10,12 +10,12 @@ import { type NamedValues, WorkCounter } from './modules.js';
 import type { PickleValue } from './pickle/values.js';
 import { type StorageFinder, TensorReader } from './rebuild.js';
 
-/** A pickle that was read, and the storages that it refers to. */
+/** A parsed pickle with the storages that it refers to. */
 export interface OpenedPickle {
 	readonly format: CheckpointFormat;
 	readonly root: PickleValue;
 	readonly storages: StorageFinder;
-	/** Adds facts about modules that are in other places of the file. */
+	/** Adds facts about modules from other places of the file. */
 	readonly complete?: (values: NamedValues) => Promise<readonly CheckpointModule[]>;
 }
 

@@ -116,7 +116,7 @@ export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
 	['Add', binary((a, b) => a + b)],
 	['Sub', binary((a, b) => a - b)],
 	['Mul', binary((a, b) => a * b)],
-	// On integers the rounding to their type truncates, as the operator says.
+	// Rounding to an integer type truncates, as the operator specifies.
 	['Div', binary((a, b) => a / b)],
 	['Pow', binary(Math.pow)],
 	['Sqrt', unary(Math.sqrt)],

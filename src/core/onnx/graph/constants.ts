@@ -16,7 +16,7 @@ export interface Constant {
 	/** Type as in the file, also for unreadable elements; 0 and [] if the file states none. */
 	readonly dataType: DataTypeCode;
 	readonly dims: readonly number[];
-	/** Sentence that explains why a value that should be constant is unavailable. */
+	/** Sentence that explains why a constant value is unavailable. */
 	readonly problem?: string;
 }
 
@@ -48,7 +48,7 @@ export function isDefault(scope: Scope, name: string): boolean {
 
 type Initializer = Extract<Definition, { kind: 'initializer' }>;
 
-/** The initializers that a constant is made from; undefined where it is none. */
+/** Initializers behind a constant; undefined if it has none. */
 function initializersBehind(scope: Scope, name: string): Initializer[] | undefined {
 	const found: Initializer[] = [];
 	const queue = [{ scope, name }];
@@ -201,7 +201,7 @@ export class ConstantResolver {
 		}
 		const inputs: (Constant | undefined)[] = [];
 		for (const [index, input] of node.inputs.entries()) {
-			// Resolves inputs in sequence, so that a value used twice is evaluated once.
+			// Resolves inputs in sequence, so that repeated values are evaluated once.
 			const constant = input === '' ? undefined : await this.#resolve(scope, input, depth + 1);
 			if (constant?.tensor === null && node.opType === 'CastLike' && index === 1 && constant.dataType !== 0) {
 				// Only the type of the second input counts. Most often it is the data's type, and the data are not constant.

@@ -52,7 +52,7 @@ const UNCHANGED: ReadonlySet<string> = new Set([
 /** Operators that keep type and rank, and the first two dimensions. */
 const POOLING: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'LpPool']);
 const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
-/** Operators that keep the type and the rank of their first input. */
+/** Operators that keep type and rank of their first input. */
 const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
 /** Operators for which only the rank is known, from the number of axes or dimensions in an input. */
 const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
@@ -69,7 +69,7 @@ const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow
  */
 export class ShapeInference {
 	readonly #known = new Map<Scope, Map<string, Known>>();
-	/** True if the current search reached the maximum length of a chain. */
+	/** True if the search reached the maximum length of chain. */
 	#isCut = false;
 	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
 
@@ -176,7 +176,7 @@ export class ShapeInference {
 	}
 }
 
-/** Returns a declared shape with its open dimensions filled from another shape. */
+/** Fills the open dimensions of a declared shape from another. */
 function filledUp(declared: InferredValue['shape'], other: InferredValue['shape']): InferredValue['shape'] {
 	if (!declared || declared.length !== other?.length) {
 		return declared ?? other;
@@ -244,7 +244,7 @@ function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: Inferre
 	}
 	const group = scope.attribute(node, 'group')?.i ?? 1;
 	const kernel = shape.slice(2);
-	// A shape of another rank than the weight's cannot be the operator's input.
+	// A shape of another rank cannot be the operator's input.
 	const sizes = x.shape?.length === shape.length ? x.shape.slice(2) : kernel.map(() => undefined);
 	switch (node.opType) {
 		case 'Conv':

@@ -108,7 +108,7 @@ export class Scope {
 	/** The node of this very scope that writes `name`. */
 	producer(name: string): Node | undefined {
 		this.#producers ??= new Map(
-			// Reversed, so that the first of several writers (invalid, but seen) wins.
+			// Reversed, so that the first of several (invalid) writers wins.
 			this.graph.nodes.toReversed().flatMap((node) => node.outputs.map((output) => [output, node] as const)),
 		);
 		return name === '' ? undefined : this.#producers.get(name);
@@ -153,7 +153,7 @@ export class Scope {
 		return parent ? parent.lookup(name) : { kind: 'none' };
 	}
 
-	/** The caller's tensor that a formal input of this function stands for. */
+	/** Returns the caller's tensor behind a formal input of this function. */
 	#actual(name: string): Reference | undefined {
 		const { call } = this.#parts;
 		const position = call?.definition.inputs.indexOf(name) ?? -1;

@@ -10,7 +10,7 @@ interface Windows {
 	readonly pads: readonly number[];
 	/** SAME_UPPER and SAME_LOWER: pads follow from the sizes. */
 	readonly same: boolean;
-	/** True if the attributes make no sense, or if runtimes disagree about them. */
+	/** True if attributes are invalid or runtimes disagree about them. */
 	readonly uncertain: boolean;
 }
 

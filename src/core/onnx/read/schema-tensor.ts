@@ -23,7 +23,7 @@ export interface TensorDraft {
 	readonly dims: number[];
 	/** The last raw_data counts, as protobuf specifies. */
 	raw: ByteSpan | undefined;
-	/** Typed fields by field number. Only the field of the data type counts. */
+	/** Typed fields by number. Only the data type's field counts. */
 	typed?: Map<number, TypedChunk[]>;
 	external?: Map<string, string>;
 	isExternal: boolean;

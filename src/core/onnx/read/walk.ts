@@ -163,7 +163,7 @@ export class Walker {
 		return true;
 	}
 
-	/** Reads a string, bytes or packed list that is in the window. */
+	/** Reads a string, bytes or packed list in the window. */
 	#value(field: Field<unknown>, start: number, end: number): void {
 		const { target } = this.#frame.opened;
 		const { bytes, start: base } = this.#window;

@@ -13,7 +13,7 @@ export interface TensorAccess {
 	readonly source: ByteSource;
 	/** The files beside it; without them external data is an error. */
 	readonly external?: ExternalFiles;
-	/** Name of the tensor in messages, if its own is empty or unhelpful. */
+	/** Name of the tensor in messages, by default its own. */
 	readonly name?: string;
 	readonly limits?: Partial<Limits>;
 }

@@ -128,7 +128,7 @@ class Planner {
 		this.#wire = new WireReader(this.#window, () => this.#changed());
 	}
 
-	/** The content of a message with the edits made that lie in it. */
+	/** Returns a message's content with the edits inside it. */
 	async rewrite(message: ByteSpan, edits: readonly Edit[]): Promise<Piece[]> {
 		const pieces: Piece[] = [];
 		const appended = edits.filter((edit) => edit.kind === 'append' && isSame(edit.at, message));

@@ -48,7 +48,7 @@ export function encodeNode({ opType, name, inputs, outputs, integers = {} }: Nod
 	return [writer.finish()];
 }
 
-/** Bytes of a ValueInfoProto of a tensor; `shape` undefined leaves the rank open. */
+/** Returns a tensor's ValueInfoProto; without `shape` its rank is open. */
 export function encodeValueInfo(
 	name: string,
 	dataType: DataTypeCode,

@@ -28,7 +28,7 @@ function layerRows(layer: LayerReport, index: number): string[] {
 		...[parameters?.gamma, parameters?.beta, parameters?.mean, parameters?.variance, affine?.scale, affine?.shift],
 		...[batch?.mean, batch?.variance, recompute.perChannel?.maxAbs, recompute.perChannel?.bound],
 	]
-		// Per-activation statistics have another length and do not belong to these rows.
+		// Per-activation statistics have another length, so they are left out.
 		.map((values) => (values?.length === rows ? values : undefined));
 	const codes = findingCodes(layer, rows);
 	const name = textCell(layer.name);

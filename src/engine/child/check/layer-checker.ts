@@ -50,7 +50,7 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Forgets all runs so far, before the model runs again from the start.
+	 * Forgets all runs, before the model runs from the start.
 	 * @param unreached layer index -> sentence why the layer will not be reached
 	 */
 	restart(feeds: Pick<Feeds, 'fromFiles' | 'madeUp'>, unreached: ReadonlyMap<number, string>): void {
@@ -85,7 +85,7 @@ export class LayerChecker {
 		this.#change(index).remarks.add(text);
 	}
 
-	/** Adds a finding about the operator that the runtime merged the layer into. */
+	/** Adds a finding about the operator that contains the layer. */
 	addFusionFinding(index: number, finding: Finding): void {
 		this.#change(index).fusionFinding = finding;
 	}

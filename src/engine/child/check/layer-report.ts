@@ -80,7 +80,7 @@ function healthFindings(
 	return [...health, ...structure.findings.filter(({ code }) => code === 'unused-by-runtime')];
 }
 
-/** Returns findings about the runtime's output and about the data of the runs. */
+/** Returns findings about the runtime's output and the data. */
 function runFindings(layer: LayerReport, { judgesDrift, drift }: ReportOptions): Finding[] {
 	const findings: Finding[] = [];
 	const { recompute, batch, parameters } = layer;

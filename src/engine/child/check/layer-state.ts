@@ -29,7 +29,7 @@ export interface LayerResults {
 /** Tensors of a layer's first run, kept until its normalization method is judged. Valid until the next capture. */
 export interface FirstRun {
 	readonly prepared: PreparedLayer;
-	/** The runtime's output, of the type and size of the prepared input. */
+	/** The runtime's output, with type and size of the input. */
 	readonly y: FloatData;
 	/** Of the input, per channel. */
 	readonly moments: Moments;
@@ -57,7 +57,7 @@ export interface LayerState {
 	savedIn?: number;
 }
 
-/** Joins the results of an earlier run (`a`) and a later run (`b`). */
+/** Joins results of an earlier run (`a`) and a later one (`b`). */
 export function mergeRuns(a: LayerResults, b: LayerResults): LayerResults {
 	const channels = a.moments.count.length;
 	if (channels !== b.moments.count.length) {

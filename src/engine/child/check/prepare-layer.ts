@@ -10,14 +10,14 @@ import { biasedVariance } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, Layout, Moments } from '../../../kernel/types.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 
-/** A layer's data and numbers, which are all that recomputing it needs. */
+/** Data and numbers of a layer that recomputing needs. */
 export interface PreparedLayer {
 	/** Input, row-major, in the shape of `shape`. */
 	readonly x: FloatData;
 	readonly type: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
-	/** True: a scale and shift per activation (C * planeSize); false: per channel (C). */
+	/** True: scale and shift per activation (C * planeSize); false: per channel. */
 	readonly perActivation: boolean;
 	/** y = scale * x + shift. Length C, or C * planeSize if `perActivation`. */
 	readonly scale: Float64Array;

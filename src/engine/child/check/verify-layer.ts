@@ -70,7 +70,7 @@ export function judge(result: VerifyResult): Recompute {
 	};
 }
 
-/** Returns the channels with an element beyond its bound. NaN counts as beyond. @param boundRatio by channel */
+/** Returns channels with an element beyond its bound, or NaN. @param boundRatio by channel */
 export function badChannels(boundRatio: Float64Array): number[] {
 	const bad: number[] = [];
 	for (let c = 0; c < boundRatio.length; c++) {

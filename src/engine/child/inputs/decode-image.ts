@@ -15,7 +15,7 @@ const MAX_MEGAPIXELS = 100;
 const MAX_JPEG_MEGABYTES = 2048;
 
 /**
- * Decodes a PNG of any form, or a baseline or progressive JPEG.
+ * Decodes any PNG, or a baseline or progressive JPEG.
  * @throws {InputError} one sentence naming the file.
  */
 export function decodeImage(bytes: Uint8Array, file: string): Image {

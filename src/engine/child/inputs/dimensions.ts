@@ -15,7 +15,7 @@ export interface DimensionSources {
 
 const isKnown = (size: number | string): size is number => typeof size === 'number' && size >= 0;
 
-/** Returns the shape of an input; undefined if the input is no tensor. */
+/** Returns an input's shape; undefined if it is no tensor. */
 export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSources): number[] | undefined {
 	const { dimensions = {}, batch, unknownSize, symbols } = sources;
 	return shape?.map((size, axis) => {

@@ -92,7 +92,7 @@ function withChannels({ planes }: Image, channels: number): readonly Float32Arra
 		: [red.map((value, i) => LUMA[0] * value + LUMA[1] * green[i] + LUMA[2] * blue[i])];
 }
 
-/** The statistics of the ImageNet training set, as torchvision's models use them. */
+/** Statistics of the ImageNet training set, as in torchvision. */
 const IMAGENET = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
 
 function defaultNormalization({ type }: RuntimeValue, channels: number): Normalization {

@@ -30,7 +30,7 @@ export interface InputOptions {
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly random?: Distribution;
 	readonly normalize?: Normalization;
-	/** Inputs that must not be negative: variances that are inputs of the graph. */
+	/** Inputs that must not be negative, because they are variances. */
 	readonly positive?: ReadonlySet<string>;
 }
 
@@ -39,7 +39,7 @@ export interface InputPlan {
 	readonly runs: number;
 	/** Inputs without a value -> sentence with the reason. */
 	readonly unfed: ReadonlyMap<string, string>;
-	/** True if a dimension must be guessed, so that `unknownSize` makes a difference. */
+	/** True if `unknownSize` decides a dimension. */
 	readonly guesses: boolean;
 	/**
 	 * @param unknownSize stands in for every dimension that nothing tells

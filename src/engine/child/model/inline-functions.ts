@@ -49,7 +49,7 @@ class Inliner {
 		this.#main = main;
 	}
 
-	/** Returns the edits that replace calls in a graph and in its bodies. */
+	/** Returns edits that replace calls in a graph and its bodies. */
 	async edits(scope: Scope): Promise<Edit[]> {
 		const edits: Edit[] = [];
 		for (const node of scope.graph.nodes) {

@@ -30,7 +30,7 @@ export function outputsTail({ model }: OpenedModel, names: readonly string[]): U
 }
 
 /**
- * Loads bytes made from a model, whose external data they refer to.
+ * Loads bytes made from a model with its external data.
  * @throws {RuntimeError} if no level takes them.
  */
 export function loadBytes(

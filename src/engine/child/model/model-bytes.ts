@@ -7,7 +7,7 @@ const CHUNK = 2 ** 20;
 const SHARE = 4 * CHUNK;
 
 /**
- * Reads a model's bytes and appends `tail`; protobuf merges the two messages.
+ * Reads a model and appends `tail`, which protobuf merges.
  * @param bytes receives both; as long as both together
  */
 export async function readWithTail(

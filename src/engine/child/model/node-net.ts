@@ -42,7 +42,7 @@ export function dependsOn(names: readonly string[], inputs: ReadonlySet<string>,
 
 /** Writers and readers of the tensors of a main graph, and an order in which its nodes can run. */
 export class NodeNet {
-	/** Each node follows the writers of its inputs. Without nodes on a cycle. */
+	/** Nodes in order of their inputs, without nodes on cycles. */
 	readonly order: readonly Node[];
 	readonly #graph: Graph;
 	readonly #writers: ReadonlyMap<string, Node>;

@@ -15,12 +15,12 @@ import type { ModelLocation } from '../../../protocol/host-engine.js';
  */
 export interface OpenedModel {
 	readonly model: Model;
-	/** In the order of {@link findLayers}: "layer index" means a position in here. */
+	/** Layers in the order of {@link findLayers}, which layer indices refer to. */
 	readonly layers: readonly BatchNormLayer[];
 	readonly source: ByteSource;
 	/** Reads the values of its constants. */
 	readonly access: TensorAccess;
-	/** Folder that external data is relative to; undefined for a model in memory. */
+	/** Folder of external data; undefined for a model in memory. */
 	readonly folder: string | undefined;
 	close(): Promise<void>;
 }

@@ -30,7 +30,7 @@ export interface Part {
 	readonly shapes?: readonly string[];
 	/** Tensors that become inputs, by name, including inputs of the model. Unread tensors are left out. */
 	readonly given: ReadonlyMap<string, GivenTensor>;
-	/** Returns true for bfloat16 outputs, which the runtime computes but does not return. */
+	/** Returns true for bfloat16 outputs, which the runtime cannot return. */
 	readonly isNarrow?: (name: string) => boolean;
 }
 
@@ -66,7 +66,7 @@ function removals(graph: Graph, part: Part, used: ReadonlySet<string>): Edit[] {
 		...graph.nodes.filter((node) => !kept.has(node)),
 		...[...graph.initializers.values()].filter(({ name }) => !used.has(name)),
 		...graph.inputs.filter(({ name }) => !used.has(name)),
-		// Wanted outputs are added again without a type, which the runtime infers.
+		// Adds wanted outputs without a type, which the runtime infers.
 		...graph.outputs,
 		// An input must not have a value_info entry as well.
 		...[...graph.valueInfo.values()].filter(({ name, span }) => span && part.given.has(name)),

@@ -28,7 +28,7 @@ export interface OptimizedOptions {
 	readonly feeds: Tensors;
 	/** Outputs of the unoptimized model in that run; empty if they were not kept. */
 	readonly outputs: Tensors;
-	/** Lends memory for the bytes of the model, during the whole check. */
+	/** Lends memory for the model's bytes during the whole check. */
 	readonly memory: CaptureMemory;
 	/** Bytes that captured tensors may take at a time. */
 	readonly budget: number;

@@ -25,7 +25,7 @@ const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'M
 /** Maximum number of nodes between a layer and the operator in front of it. */
 const MAX_NODES = 16;
 
-/** Returns the nearest linear operators in front of a layer, past other operators. */
+/** Returns the nearest linear operators in front of a layer. */
 export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 	const found = new Set<Node>();
 	const queue = [input];

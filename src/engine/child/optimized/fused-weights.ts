@@ -11,9 +11,9 @@ import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Node } from '../../../core/onnx/model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 
-/** State of a layer in the model that the runtime has optimized. */
+/** State of a layer in the optimized model. */
 export type Fused =
-	/** Not merged, or merged without a tensor of its own to compare. */
+	/** Not merged, or merged without a tensor to compare. */
 	| { readonly kind: 'none' }
 	/** Merged into `operator` with the values of a correct fold. */
 	| { readonly kind: 'right'; readonly operator: Node }

@@ -21,7 +21,7 @@ export interface Disagreement {
 	readonly bound: number;
 }
 
-/** Runs one model on one input, unoptimized and at the runtime's default level. */
+/** Runs a model unoptimized and at the default level. */
 export class DefaultLevel {
 	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;

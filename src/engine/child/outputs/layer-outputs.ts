@@ -2,7 +2,7 @@ import type { Graph, Node } from '../../../core/onnx/model.js';
 import type { Comparison, LayerComparison } from '../../../core/report/comparison.js';
 import type { OpenedModel } from '../model/opened-model.js';
 
-/** Names of the tensors of both models that hold a layer's output. */
+/** Names of both models' tensors that hold a layer's output. */
 export interface OutputPair {
 	readonly layer: string;
 	readonly original: string;

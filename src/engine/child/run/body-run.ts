@@ -49,7 +49,7 @@ interface BodyModel {
  * it computes the same values from the same inputs if the body is a model.
  */
 export class BodyRun {
-	/** Tensors of the graph around the body that it uses, without initializers. */
+	/** Tensors of the surrounding graph that the body uses. */
 	readonly captured: readonly string[];
 	readonly layers: readonly NumberedLayer[];
 	readonly graph: Graph;
@@ -179,7 +179,7 @@ export class BodyRun {
 		return { model, layers: this.#rebase(model.graph), access, source, folder: outer.folder, close: async () => {} };
 	}
 
-	/** Returns the layers as those of a main graph made from the body. */
+	/** Returns the layers as part of the body's main graph. */
 	#rebase({ nodes }: Graph): BatchNormLayer[] {
 		return this.layers.map(({ layer }) =>
 			layer.scope.graph === this.graph ? { ...layer, graphPath: '', node: nodes[layer.node.index] } : layer,

@@ -61,7 +61,7 @@ export class CaptureMemory {
 	}
 
 	/**
-	 * Allocates the tensors of a group, for the runtime to write to.
+	 * Allocates a group's tensors, for the runtime to fill.
 	 * @param sizes tensor name -> size. Types that the kernel does not take are left out.
 	 * @returns empty if the memory cannot grow that far
 	 */

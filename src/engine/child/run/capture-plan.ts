@@ -1,4 +1,4 @@
-/** Tensors that a consumer needs, for example a layer or an If node. */
+/** Tensors that a consumer (a layer, an If node …) needs. */
 export interface Capture<Consumer> {
 	readonly consumer: Consumer;
 	/** Names of tensors of the main graph. */
@@ -10,7 +10,7 @@ export function capturingBytes(total: number): number {
 	return 2 * total;
 }
 
-/** Returns the tensors that captures need, each once, without the known ones. */
+/** Returns the unknown tensors that captures need, each once. */
 export function missingTensors<Consumer>(
 	captures: readonly Capture<Consumer>[],
 	known: ReadonlyMap<string, unknown>,

@@ -24,7 +24,7 @@ export interface CaptureSource {
 /** Consumers with all the tensors that they need. */
 export interface CapturedGroup<Consumer> {
 	readonly consumers: readonly Consumer[];
-	/** Known and captured tensors. Valid until the next group is asked for. */
+	/** Known and captured tensors, valid until the next group. */
 	readonly tensors: Tensors;
 }
 

@@ -40,7 +40,7 @@ export class ControlFlow implements Run {
 		}
 		const started = new Set<BodyOwner>();
 		const refusal = yield* this.#runOwners(this.#owners, known, { context, started });
-		// The tensors of an owner cannot be computed. Try the other owners separately.
+		// An owner's tensors cannot be computed, so try the rest separately.
 		for (const owner of refusal ? this.#owners.filter((each) => !started.has(each)) : []) {
 			const ownRefusal = yield* this.#runOwners([owner], known, { context, started });
 			if (ownRefusal) {

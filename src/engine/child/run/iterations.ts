@@ -15,16 +15,16 @@ export type IterationInputs = ReadonlyMap<string, RuntimeTensor>;
 export interface Iterations {
 	/** Outputs of the body that the next iteration takes, in the order of the inputs that they become. */
 	readonly carried: readonly string[];
-	/** Returns the inputs of the first iteration; undefined if there is none. */
+	/** Returns inputs of the first iteration; undefined if there is none. */
 	first(): IterationInputs | undefined;
 	/**
-	 * Returns the inputs of an iteration; undefined if there are no more.
+	 * Returns inputs of the next iteration; undefined at the end.
 	 * @param carried outputs of the iteration `number` - 1, by name
 	 */
 	next(number: number, carried: Tensors): IterationInputs | undefined;
 }
 
-/** Returns the value of a one-element tensor, which may have rank 0 or 1. */
+/** Returns a one-element tensor's value, of rank 0 or 1. */
 const firstElement = (tensor: RuntimeTensor | undefined) => tensor?.data[0];
 
 /**
@@ -113,7 +113,7 @@ function named(entries: readonly (readonly [string | undefined, RuntimeTensor | 
 	return new Map(entries.flatMap(([name, tensor]) => (name !== undefined && tensor ? [[name, tensor] as const] : [])));
 }
 
-/** Returns the slice at one index of an axis, without that axis. */
+/** Returns the slice at an index of an axis, without that axis. */
 function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
 	const outer = product(dims.slice(0, axis));
 	const inner = product(dims.slice(axis + 1));

@@ -22,7 +22,7 @@ export interface PartialReach {
 const MAX_OBSTACLES = 16;
 
 export interface ReachQuestion {
-	/** Error about the whole model; thrown again if no node is the reason. */
+	/** Error about the whole model, if no node is the reason. */
 	readonly refusal: unknown;
 	/** Names of inputs that get no value. */
 	readonly unfed?: ReadonlySet<string>;
@@ -76,7 +76,7 @@ function inFirstPass(layers: ReadonlyMap<BatchNormLayer, Reach>): ReadonlyMap<Ba
 	return new Map([...layers].filter(([, reach]) => reach.kind !== 'blocked' && reach.pass === 0));
 }
 
-/** Returns the tensors that the runtime has to compute for the layers. */
+/** Returns the tensors that the runtime computes for the layers. */
 function targetsOf(layers: ReadonlyMap<BatchNormLayer, Reach>): string[] {
 	return [...layers].flatMap(([layer, { kind }]) =>
 		kind === 'blocked'
@@ -98,7 +98,7 @@ function inputOnly(name: string, given: ReadonlyMap<string, GivenTensor>): Part 
 	return { nodes: [], outputs: [], shapes: [name], given };
 }
 
-/** Returns the tensors that the nodes write and none of them reads. */
+/** Returns the tensors that the nodes write and do not read. */
 function sinks(nodes: readonly Node[], net: NodeNet): string[] {
 	const read = new Set(nodes.flatMap((node) => [...net.reads(node)]));
 	return nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '' && !read.has(name)));
@@ -123,7 +123,7 @@ async function tryPart(
 		if (!(error instanceof RuntimeError)) {
 			throw error;
 		}
-		// The part loads, but an output of undeclared type bfloat16 cannot be returned.
+		// The part loads, but cannot return a bfloat16 output.
 		return error.detail.startsWith('Unsupported data type') ? undefined : error.detail;
 	}
 }

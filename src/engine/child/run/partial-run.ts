@@ -100,7 +100,7 @@ export class PartialRun implements ModelRun {
 		return { consumer: { index, alone: { reason: aloneReason, provideOutput } }, tensors };
 	}
 
-	/** Returns false if a layer in front could not be recomputed after all. */
+	/** Returns false if recomputing a layer in front failed. */
 	#isComputable({ tensors }: PlannedLayer, known: Tensors): boolean {
 		const { net, obstacles } = this.#reach;
 		return !net.ancestors(tensors, new Set(known.keys())).some((node) => obstacles.has(node));

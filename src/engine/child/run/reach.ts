@@ -20,7 +20,7 @@ export interface UnfedInput {
  * are given to the next.
  */
 export type Reach =
-	/** The runtime computes x and y: the layer is checked as usual. */
+	/** The runtime computes x and y, so the layer is checked. */
 	| { readonly kind: 'whole'; readonly pass: number }
 	/** The runtime computes x only: y is recomputed here, and there is nothing to compare it with. */
 	| { readonly kind: 'alone'; readonly pass: number; readonly obstacle: Obstacle | UnfedInput }

@@ -6,7 +6,7 @@ import { type Iterations, loopIterations, MAX_ITERATIONS, scanIterations } from 
 import type { RunContext, RunEvents } from './run-events.js';
 import { insideReason } from './whole-run.js';
 
-/** A node with layers in its bodies: an If, Loop or Scan. */
+/** An If, Loop or Scan with layers in its bodies. */
 export interface BodyOwner {
 	readonly node: Node;
 	/** Bodies that contain layers. */
@@ -15,7 +15,7 @@ export interface BodyOwner {
 	readonly tensors: readonly string[];
 }
 
-/** Scan nodes of earlier opsets have a batch dimension and sequence lengths. */
+/** Scan of earlier opsets has a batch dimension. */
 const SCAN_OPSET = 9;
 
 /**

@@ -53,7 +53,7 @@ export interface AloneLayer {
 /** Events in the order in which they happen. The run goes on only when the next event is asked for. */
 export type RunEvents = AsyncGenerator<RunEvent, void, undefined>;
 
-/** A way to run the bodies inside a graph, or the graph. */
+/** Runs the bodies inside a graph, or the graph. */
 export interface Run {
 	/**
 	 * Runs once, on known inputs.

@@ -25,7 +25,7 @@ export interface RunnerSetup {
 	readonly run: RunContext;
 }
 
-/** Runs a model on all of its inputs and has each layer checked. */
+/** Runs a model on all inputs and checks each layer. */
 export class Runner {
 	readonly #setup: RunnerSetup;
 	/** Time when reports of layers were last sent, in ms. */
@@ -127,7 +127,7 @@ export class Runner {
 		emit({ type: 'progress', stage: 'verifying', done, total: model.layers.length });
 	}
 
-	/** Sends the reports that changed, in the run under way or ever. */
+	/** Sends changed reports, of this run or of all. */
 	#sendChanged(since: 'run' | 'ever'): void {
 		const { checker, emit } = this.#setup;
 		for (const index of checker.takeChanged(since)) {

@@ -103,7 +103,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	#loadPart(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]): Promise<PartSession> {
 		this.#net ??= new NodeNet(this.#model.model.graph);
 		const nodes = this.#net.ancestors(names, new Set(this.#given.keys()));
-		// Frugal, since the next group may need the memory that this group frees.
+		// Frugal, because the next group may need the freed memory.
 		return loadPart(this.#model, { ...part, nodes, given: this.#given }, this.#runtime, {
 			levels: [this.level],
 			frugal: true,
@@ -153,7 +153,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	}
 }
 
-/** Returns the reason why a layer in a body is not checked. @param path of the body */
+/** Returns the reason why a body's layer is not checked. @param path of the body */
 export function insideReason(path: string): string {
 	return `Not checked: the layer is inside ${path}, where the runtime gives no access to tensors.`;
 }

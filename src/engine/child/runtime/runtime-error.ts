@@ -26,7 +26,7 @@ export function runtimeError(phase: 'load' | 'run', error: unknown): RuntimeErro
 
 const MAX_MESSAGE = 600;
 
-/** Returns the runtime's message in a single line, without its source locations. */
+/** Returns the runtime's message on a line, without source locations. */
 function clean(error: unknown): string {
 	const text = messageOf(error)
 		.replace(/\s+/g, ' ')

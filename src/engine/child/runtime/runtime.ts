@@ -78,7 +78,7 @@ async function createSession(ort: typeof Ort, model: Uint8Array, options: Sessio
 		try {
 			return wrap(ort, await ort.InferenceSession.create(model, nativeOptions(level, options)), level);
 		} catch (error) {
-			// Reports the first level's error, because later levels fail for other reasons.
+			// Reports the first level's error; later levels fail for other reasons.
 			failure ??= error;
 		}
 	}
@@ -139,7 +139,7 @@ function toOrt(ort: typeof Ort, tensor: RuntimeTensor): Ort.Tensor {
 
 function fromOrt(tensor: Ort.Tensor): RuntimeTensor {
 	const data = tensor.data as TensorData;
-	// Newer Node versions have Float16Array; the kernels take bit patterns everywhere.
+	// Newer Node versions have Float16Array; kernels take bit patterns.
 	const bits = tensor.type === 'float16' && !(data instanceof Uint16Array);
 	return {
 		type: tensor.type,

@@ -3,7 +3,7 @@ import { InputError } from './errors.js';
 import type { TensorData } from './tensor.js';
 
 /**
- * Puts numbers into the array that the runtime takes for an element type.
+ * Puts numbers into an array of the runtime's element type.
  * @param name what holds them, for the message
  * @throws {InputError} for types that are not numeric or boolean.
  */
@@ -12,7 +12,7 @@ export function fromNumbers(values: ArrayLike<number>, type: string, name: strin
 }
 
 /**
- * Makes elements from a sequence: calls `next` once per element, in order.
+ * Makes elements in order from `next`, called once per element.
  * @throws {InputError} for types that are not numeric or boolean.
  */
 export function fillElements(type: string, length: number, next: (index: number) => number, name: string): TensorData {

@@ -8,7 +8,7 @@ export interface TensorSize {
 	readonly dims: readonly number[];
 }
 
-/** A declared size with symbols resolved; undefined where a dimension stays unknown. */
+/** Resolves symbols of a declared size; undefined if unknown. */
 export function resolveSize(
 	{ type, shape }: RuntimeValue,
 	symbols: ReadonlyMap<string, number>,

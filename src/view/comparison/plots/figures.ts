@@ -8,7 +8,7 @@ import { ratioFigure } from './ratio.js';
 
 type Plot = Pick<PlotDefinition<LayerComparison>, 'has' | 'build'>;
 
-/** The figures of a compared layer, in the order of the page. */
+/** Figures of a compared layer, in the page's order. */
 const PLOTS: Readonly<Record<ComparisonPlot, Plot>> = {
 	expected: {
 		has: ({ perChannel }) => perChannel.expectedRatio !== undefined || perChannel.expectedBias !== undefined,

@@ -15,7 +15,7 @@ const MIN_DEVIATION = 1e-5;
 /** Limits of the axis. A longer axis would hide all other channels; channels beyond are marked at its end. */
 const FARTHEST = [-10, 10] as const;
 
-/** Draws found over expected factor of each channel, with a line at 1. */
+/** Draws each channel's found over expected factor, and 1. */
 export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null {
 	const ratios = relativeRatios(layer);
 	if (ratios.length === 0) {
@@ -61,7 +61,7 @@ export function ratioFigure(layer: LayerComparison, theme: Theme): Figure | null
 	};
 }
 
-/** Returns the range of the axis, which contains 1 and has a smallest height. */
+/** Returns the axis range, which contains 1 and a minimum height. */
 function ratioRange(ratios: Float64Array): readonly [number, number] {
 	const { min, max } = rangeOf(ratios);
 	const low = Math.max(FARTHEST[0], Math.min(Number.isNaN(min) ? 1 : min, 1 - MIN_DEVIATION));

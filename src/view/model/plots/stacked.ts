@@ -11,7 +11,7 @@ import { strings as shared } from '../../text/strings.js';
 import { strings } from '../strings.js';
 import { channelHover } from './hover.js';
 
-/** One panel: one value per channel over the shared axis of channels. */
+/** Panel with a value per channel, over the shared axis. */
 export interface Panel {
 	readonly title: string;
 	readonly values: ArrayLike<number>;
@@ -24,7 +24,7 @@ export interface Panel {
 	readonly band?: number;
 }
 
-/** Draws two panels above each other that share the axis of channels. */
+/** Draws two panels that share the axis of channels. */
 export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel], theme: Theme): Figure {
 	const flagged = flaggedChannels(layer);
 	const hover = channelHover(

@@ -17,7 +17,7 @@ const ALIASES: readonly Alias[] = [
 	{ of: ['epsilon-outside-sqrt'], same: ['missing-sqrt', 'std-as-variance'] },
 	// A lower limit below every variance is no epsilon at all.
 	{ of: ['wrong-epsilon'], same: ['epsilon-clamped'], holds: isLimitUnreached },
-	// Without a bias of its own the operator has none afterwards either way.
+	// The operator has no bias, before or after the fold.
 	{ of: ['bias-not-folded'], same: ['beta-dropped', 'mean-dropped'], holds: ({ original }) => !hasBias(original) },
 	// A variance of 1 without epsilon is none.
 	{ of: ['mean-dropped', 'variance-ignored'], same: ['initial-statistics', 'wrong-epsilon'] },

@@ -237,7 +237,7 @@ function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: F
 const isMet = ({ found }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
 	Math.abs(found[row] - predict(row)) <= bound(row);
 
-/** Returns the description length in bits: deviations plus unexplained rows. Stops at `limit`. */
+/** Returns the description length in bits, or `limit` if it is longer. */
 function describe(problem: BiasProblem, candidate: Candidate, limit: number): number {
 	let bits = totalBits(candidate.deviations) + candidate.bits;
 	for (let row = 0; row < problem.found.length && bits < limit; row++) {

@@ -15,7 +15,7 @@ export function clampedDeviation(): Deviation {
 	return deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
 }
 
-/** Returns the file's epsilon as the limit, and the defaults of frameworks. */
+/** Returns possible limits: the file's epsilon and frameworks' defaults. */
 export function knownLimits(own: number): Limit[] {
 	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(own));
 	return [

@@ -21,7 +21,7 @@ export function constantFactor(problem: ScaleProblem): ScaleHypothesis[] {
 	if (!agreed || (agreed.low <= 1 && 1 <= agreed.high) || agreed.low * agreed.high <= 0) {
 		return [];
 	}
-	// If the bias is uninformative, a factor on the variance is likelier.
+	// With an uninformative bias, a factor on the variance is likelier.
 	const factor = (agreed.low + agreed.high) / 2;
 	const right = (gamma: number, variance: number) => gamma / Math.sqrt(variance + parameters.epsilon);
 	return [

@@ -29,7 +29,7 @@ export function lawIntervals(
 	return { low, high, weight };
 }
 
-/** Returns half of the range of scales that a fitted parameter's range allows. */
+/** Returns half the range of scales within a fitted parameter's range. */
 function halfSpread(
 	scale: (gamma: number, variance: number, parameter: number) => number,
 	{ low, high }: Pick<Agreement, 'low' | 'high'>,
@@ -59,7 +59,7 @@ export function withOtherEpsilon(problem: ScaleProblem, { law, deviations }: Can
 	const scaleWith = (gamma: number, variance: number, e: number) => lawScale(law, gamma, variance, 1, e);
 	const bias = { meanFactor: law.statistic.meanFactor };
 	return otherEpsilons(agreed, own).flatMap(({ cause, epsilon, isFitted }) => {
-		// Cheap test first: a value that most rows reject needs no exact account.
+		// Rejects most values by a cheap test before the exact one.
 		const isSame = epsilon === 0 && law.formula.code === 'epsilon-outside-sqrt';
 		if (isSame || weightOutside(intervals, epsilon) > least + PARAMETER_BITS) {
 			return [];

@@ -45,9 +45,9 @@ export function withFactorAndEpsilon(problem: ScaleProblem, { law, deviations }:
 	return found;
 }
 
-/** Relative error granted to a factor that was fitted together with an epsilon. */
+/** Allowed relative error of a factor fitted together with an epsilon. */
 const FIT_ERROR = 1e-6;
-/** Allowed relative difference between the slope and the epsilon that the intercept gives. */
+/** Allowed relative difference between slope and the intercept's epsilon. */
 const SLOPE_ERROR = 1e-5;
 const FIT_ROUNDS = 4;
 

@@ -6,7 +6,7 @@ import { type RowRatios, RowState } from '../observed/ratios.js';
 export interface ScaleProblem {
 	readonly parameters: FoldParameters;
 	readonly ratios: RowRatios;
-	/** Bits gained by explaining each row, shape (rows); 0 for an uninformative row. */
+	/** Bits gained by explaining a row, shape (rows); 0 if uninformative. */
 	readonly weight: Float64Array;
 }
 
@@ -71,7 +71,7 @@ export function isRatio({ low, high, relative }: RowRatios, row: number, scale: 
 
 const SLACK = 2 ** -23;
 
-/** Charges a prediction for its deviations and for every row that it misses. */
+/** Charges a prediction for its deviations and its unexplained rows. */
 export function scaleHypothesis(
 	{ parameters, ratios, weight }: ScaleProblem,
 	deviations: readonly Deviation[],

@@ -10,7 +10,7 @@ import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scal
 
 /** Enough for the bias to choose from. */
 const KEPT = 24;
-/** Rows that a formula is found with; more only hold it to account. */
+/** Number of rows from which a formula is found. */
 const SAMPLE = 128;
 
 /**
@@ -105,7 +105,7 @@ interface Numerator {
 function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
 	const { gamma, epsilon } = parameters;
 	const useful = MULTIPLIERS.filter(({ code, of }) => code === null || gamma.some((value) => of(value) !== value));
-	// A second deviation may be another epsilon, which was then applied again.
+	// The second deviation may be another epsilon, applied twice.
 	const others = most > 1 ? KNOWN_EPSILONS.map(([known]) => known).filter((known) => known > 0) : [1e-3, 1e-5];
 	// The effect of a smaller epsilon disappears in rounding.
 	const repeated = [...new Set([epsilon, ...others.map(Math.fround)])].filter((value) => value >= SMALLEST_REPEATED);

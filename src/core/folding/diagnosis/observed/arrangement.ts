@@ -8,7 +8,7 @@ import {
 } from '../../operators/layout.js';
 import { CAUSE_BITS, type Deviation, VARIANT_BITS } from './deviation.js';
 
-/** Which original row, and which channel's parameters, stand behind every found row. */
+/** Original row and parameter channel behind every deployed row. */
 export interface Arrangement {
 	/** null: as it should be. */
 	readonly deviation: Deviation | null;
@@ -95,7 +95,7 @@ export function movedChannels(permutation: Int32Array): number[] {
 	return Array.from(permutation.keys()).filter((channel) => permutation[channel] !== channel);
 }
 
-/** Maximum number of channels listed in details: enough to show a pattern. */
+/** Maximum number of channels listed in details. */
 const LISTED = 512;
 
 export function permutationDeviation(

@@ -7,7 +7,7 @@ import type { JsonValue } from '../../../report/json.js';
  * better, and a fitted parameter must pay for its digits.
  */
 export interface Deviation {
-	/** Cause of the deviation. `unknown`: the effect is known, the cause is not. */
+	/** Cause. `unknown`: the effect is known, the cause is not. */
 	readonly code: Exclude<CauseCode, 'not-identifiable'>;
 	/** Bits that state the deviation, its parameters included. */
 	readonly bits: number;
@@ -20,7 +20,7 @@ export const MAX_BITS = 40;
 
 /** Cost of a cause, in bits: one of about thirty, times the prior odds against any error. */
 export const CAUSE_BITS = 8;
-/** A parameter fitted to the data: about the precision of a float32 ratio. */
+/** Bits of a fitted parameter, about those of a float32 ratio. */
 export const PARAMETER_BITS = 22;
 /** A parameter with a well-known value. */
 export const KNOWN_VALUE_BITS = 4;

@@ -29,7 +29,7 @@ export function mostAgreed({ low, high, weight }: WeightedIntervals): Agreement 
 			current -= weight[ends[closed]];
 		}
 		current += weight[start];
-		// The overlap that begins here lasts until the first interval still open closes.
+		// The overlap lasts until the first open interval closes.
 		if (!best || current > best.weight) {
 			best = { low: low[start], high: high[ends[closed]], weight: current };
 		}

@@ -1,7 +1,7 @@
 import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
 import { runStart } from './ratios.js';
 
-/** Quantization found in float weights: every value is a whole number of steps. */
+/** Quantization of float weights: every value is a multiple of a step. */
 export interface Lattice {
 	/** Distance between neighboring values, shape (rows). */
 	readonly steps: Float64Array;

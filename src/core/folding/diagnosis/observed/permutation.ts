@@ -18,7 +18,7 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	}
 	const source = sourcesOf(options, distorted);
 	const moved = movedChannels(source);
-	// A permutation only exchanges rows. Any other mapping is another kind of damage.
+	// A permutation only exchanges rows; other mappings are other damage.
 	const targets = new Set(moved.map((row) => source[row]));
 	if (moved.length < 2 || targets.size !== moved.length || moved.some((row) => !targets.has(row))) {
 		return [];
@@ -29,7 +29,7 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	const own = { ...weightsOnly, values: { ...weightsOnly.values, moved: moved.length, bias: 'in place' } };
 	return [
 		{ deviation: whole, layout, source, scaleOf: source, shiftOf: source, operatorBiasOf: source },
-		// The rows moved before the fold, or after it but without their bias.
+		// The rows moved before the fold, or afterwards without their bias.
 		{ deviation: own, layout, source },
 		{ deviation: own, layout, source, scaleOf: source },
 	];
@@ -191,7 +191,7 @@ function candidatesOf(ratios: RowRatios, row: number, order: readonly number[], 
 	return ratios.state[row] === RowState.multiple ? order.slice(...candidateRange(ratios, row, sorted)) : [];
 }
 
-/** Returns the range of the sorted scales that a row's ratio can equal. */
+/** Returns the range of sorted scales that match a row's ratio. */
 function candidateRange({ low, high }: RowRatios, row: number, sorted: Float64Array): [number, number] {
 	const slack = 4 * Number.EPSILON * Math.abs(high[row]);
 	const first = lowerBound(sorted, low[row] - slack);

@@ -3,7 +3,7 @@ import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
 import { type ChannelLayout, channelCount } from '../../operators/layout.js';
 import { type Lattice, quantizationLattice } from './lattice.js';
 
-/** A possible rounding of the deployed weights, and the error that it allows. */
+/** Possible rounding of the deployed weights, with its allowed error. */
 export interface FoundPrecision {
 	/** null: folded and stored in the weights' own type. */
 	readonly cause: 'rounding-fp16' | 'rounding-bf16' | 'quantized-int8' | null;
@@ -80,5 +80,5 @@ function fromLattice(lattice: Lattice, tolerance: FoldTolerance): FoundPrecision
 	}));
 }
 
-/** The step itself was rounded, and so was each product with it. */
+/** The step itself was rounded, and each product with it. */
 const LATTICE_SLACK = 1e-3;

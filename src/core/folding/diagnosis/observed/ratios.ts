@@ -2,7 +2,7 @@ import { type ChannelLayout, channelCount, rowLength } from '../../operators/lay
 
 /** Information that a row of deployed weights gives about its factor. */
 export const RowState = {
-	/** The deployed row is a multiple of the original row, to within rounding. */
+	/** The deployed row is a multiple of the original row. */
 	multiple: 0,
 	/** Both rows are zero: any factor fits. */
 	empty: 1,

@@ -7,7 +7,7 @@ import { rearrangement } from './rearranged.js';
 export type SimilarityKind =
 	/** Rows point elsewhere: weights of another network or another training run. */
 	| 'other-weights'
-	/** The elements of the original rows in another order within each row. */
+	/** Each row has the original elements in another order. */
 	| 'rearranged'
 	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
 	| 'altered'

@@ -4,7 +4,7 @@ import { type RowRatios, RowState } from './ratios.js';
 
 /** The running statistics that the found weights would follow from. */
 export interface StatisticsReading {
-	/** Median of ln(implied variance / running variance), and the median distance from it. */
+	/** Median of ln(implied / running variance), and median distance from it. */
 	readonly logVariance: number;
 	readonly logVarianceSpread: number;
 	/** Median of |implied mean - running mean| / standard deviation. */

@@ -32,7 +32,7 @@ export function unorderedFits(parameters: FoldParameters, { low, high, state }: 
 	];
 }
 
-/** Returns the root of a decreasing function by bisection; undefined outside the bounds. */
+/** Returns a decreasing function's root by bisection; undefined outside the bounds. */
 function fallingRoot(of: (x: number) => number, from: number, to: number): number | undefined {
 	if (!(of(from) >= 0 && of(to) <= 0)) {
 		return undefined;

@@ -196,7 +196,7 @@ function index(reader: PickleReader): number {
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
 
-/** Reads Python's repr of a string: quotes around it, and backslash escapes. */
+/** Reads Python's repr of a string, with quotes and escapes. */
 function unquote(text: string, reader: PickleReader): string {
 	const quote = text[0];
 	if (text.length < 2 || (quote !== "'" && quote !== '"') || !text.endsWith(quote)) {

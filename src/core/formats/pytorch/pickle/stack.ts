@@ -54,7 +54,7 @@ export class PickleStack {
 		this.push(reference);
 	}
 
-	/** Removes the topmost value; a mark in the way means a broken pickle. */
+	/** Removes the topmost value. A mark there means a broken pickle. */
 	pop(): PickleValue {
 		const value = this.#values.length > (this.#marks.at(-1) ?? 0) ? this.#values.pop() : undefined;
 		if (value === undefined) {
@@ -95,7 +95,7 @@ export class PickleStack {
 		}
 	}
 
-	/** Remembers the topmost value under an index, by default the next free index. */
+	/** Remembers the topmost value, by default under the next index. */
 	memoize(index = this.#memoized): void {
 		if (index >= this.#limits.pickleMemo) {
 			throw this.#limit('a larger memo', 'pickleMemo');
@@ -129,7 +129,7 @@ export class PickleStack {
 		}
 	}
 
-	/** Sets keys of a dictionary or object. `items`: keys and values in turn. */
+	/** Sets keys of a dictionary or object from alternating `items`. */
 	assign(target: PickleValue, items: readonly PickleValue[]): void {
 		const dict = target instanceof PickleObject ? target.dict : target;
 		if (!(dict instanceof PickleDict) || items.length % 2 !== 0) {
