@@ -99,7 +99,7 @@ scenario('around the page', {
 			await accept(workbench, 'BatchNorm Lens');
 			await workbench.page.locator('.getting-started-step').nth(3).waitFor();
 			assert.equal(await workbench.page.locator('.getting-started-step').count(), 4);
-			await workbench.model('h2:has-text("One click on a")', LONG);
+			await workbench.model('h2:has-text("Click an")', LONG);
 		},
 	},
 });
