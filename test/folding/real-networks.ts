@@ -1,4 +1,6 @@
 /** The fixture models, rightly folded, and those of their layers that the generator can fold wrongly instead. */
+
+import type { BatchNormLayer } from '../../src/core/batchnorm/layer.js';
 import { type Network, readNetwork } from '../../src/core/folding/targets/network.js';
 import { openFixture } from '../unit/support/fixtures.js';
 import { foldedModel } from '../unit/support/folded.js';
@@ -32,13 +34,14 @@ async function layersOf(name: string): Promise<RealLayer[]> {
 	const deployed = await openBytes(await foldedModel(original.bytes));
 	const folded = await specOf(deployed);
 	const network = await readNetwork(original.model, { source: original.source });
-	const other = await readNetwork(deployed.model, { source: deployed.source });
-	const left = new Set(other.layers.map((layer) => layer.name));
+	const foldedNetwork = await readNetwork(deployed.model, { source: deployed.source });
+	const left = new Set(foldedNetwork.layers.map((layer) => layer.name));
 	const found: RealLayer[] = [];
-	for (const [index, { name: own }] of network.layers.entries()) {
-		const layer = left.has(own) ? undefined : await readLayer(network, index);
+	for (const [index, normalization] of network.layers.entries()) {
+		const layer = left.has(normalization.name) ? undefined : await readLayer(network, normalization);
 		// A fold leaves the operators in their order.
-		const [, weight, bias] = other.operators[network.targets[index]?.operator.index ?? -1]?.node.inputs ?? [];
+		const operator = network.targets.get(normalization)?.operator;
+		const [, weight, bias] = foldedNetwork.operators[operator?.index ?? -1]?.node.inputs ?? [];
 		if (layer && weight && bias) {
 			found.push({ layer, original, index, folded, weight, bias });
 		}
@@ -46,24 +49,24 @@ async function layersOf(name: string): Promise<RealLayer[]> {
 	return found;
 }
 
-async function readLayer({ layers, targets, weights }: Network, index: number): Promise<RandomLayer | undefined> {
-	const { channels, epsilon, gamma, beta, mean, variance } = layers[index];
-	const operator = targets[index]?.operator;
-	const constants = operator && (await weights.read(operator));
-	const read = constants?.ok ? constants.value : undefined;
-	if (!operator || !read || !(gamma.values && beta.values && mean.values && variance.values)) {
+async function readLayer({ targets, weights }: Network, layer: BatchNormLayer): Promise<RandomLayer | undefined> {
+	const { channels, epsilon, gamma, beta, mean, variance } = layer;
+	const operator = targets.get(layer)?.operator;
+	const read = operator && (await weights.read(operator));
+	if (!operator || !read?.ok || !(gamma.values && beta.values && mean.values && variance.values)) {
 		return undefined;
 	}
 	const { kind, group, transB } = operator;
+	const { dims, weight, bias } = read.value;
 	return {
-		kind: kindOf(kind, read.dims, group, transB),
+		kind: kindOf(kind, dims, group, transB),
 		op: kind,
-		dims: read.dims,
+		dims,
 		group,
 		transB,
 		channels,
-		weight: Float32Array.from(read.weight),
-		bias: read.bias && Float32Array.from(read.bias),
+		weight: Float32Array.from(weight),
+		bias: bias && Float32Array.from(bias),
 		gamma: Float32Array.from(gamma.values),
 		beta: Float32Array.from(beta.values),
 		mean: Float32Array.from(mean.values),

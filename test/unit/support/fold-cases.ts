@@ -14,7 +14,7 @@ export function foldCaseOf(layer: RandomLayer, found: Folded): FoldCase {
 		op === 'ConvTranspose' ? alongGroupedAxis(dims, group) : alongAxis(dims, op === 'Conv' || transB ? 0 : 1);
 	return {
 		original: { weight: layer.weight, layout, bias: layer.bias && inFloat64(layer.bias) },
-		found: { weight: found.weight, layout, bias: inFloat64(found.bias) },
+		deployed: { weight: found.weight, layout, bias: inFloat64(found.bias) },
 		parameters: {
 			gamma: inFloat64(layer.gamma),
 			beta: inFloat64(layer.beta),

@@ -1,8 +1,11 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
 import type { FoldParameters } from '../operators/expected.js';
-import { layerParameters } from '../operators/layer-parameters.js';
+import { identityParameters, layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
-import { type MatchedNetworks, PartnerReader, type Partners, type ReadPartners } from '../pairing/partners.js';
+import type { OperatorWeights } from '../operators/weights.js';
+import type { OperatorPair } from '../pairing/pairing.js';
+import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';
 import { type ForwardFold, foldForward, forwardOperator } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
@@ -10,217 +13,240 @@ import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
-import { isRight, judgeReadings, judgeWeights, noLayer } from './judge-reading.js';
-import { changedInFront, foldedAndKept, paddedForward, vanished, withPairing } from './placement-verdicts.js';
-import { perChannelOf } from './rows-to-channels.js';
+import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-variants.js';
+import {
+	addPairing,
+	reportChangedWeights,
+	reportFoldedAndKept,
+	reportLost,
+	reportPaddedForward,
+} from './placement-verdicts.js';
+import { toChannels } from './rows-to-channels.js';
 
 /** A verdict and the deployed operator that it is about. */
-interface Finding {
+interface JudgedLayer {
 	readonly verdict: Verdict;
-	readonly into: LinearOperator | null;
+	readonly operator: LinearOperator | null;
 }
 
 /** Judges the layers of the original, a call per layer. */
 export class LayerComparer {
 	readonly #models: MatchedNetworks;
 	readonly #partners: PartnerReader;
-	/** Layers possibly folded forward: index of the operator behind -> layer. */
-	readonly #forward: ReadonlyMap<number, number>;
+	/** Layers that may have been folded forward, by the operator behind them. */
+	readonly #forward: ReadonlyMap<LinearOperator, BatchNormLayer>;
 
 	constructor(models: MatchedNetworks) {
 		this.#models = models;
 		this.#partners = new PartnerReader(models);
 		this.#forward = new Map(
-			models.own.layers.flatMap((_, index) => {
-				const operator = this.#wentBackward(index) ? undefined : forwardOperator(models.own, index);
-				return operator === undefined ? [] : [[operator, index] as const];
+			models.original.layers.flatMap((layer) => {
+				const operator = this.#wentBackward(layer) ? undefined : forwardOperator(models.original, layer);
+				return operator ? [[operator, layer] as const] : [];
 			}),
 		);
 	}
 
-	async compare(index: number): Promise<LayerComparison> {
-		const { own } = this.#models;
-		this.#partners.expect(index + 1);
-		const layer = own.layers[index];
-		const { verdict, into } = await this.#judge(index);
-		const rows = own.targets[index]?.rows;
-		const perChannel = rows && into ? perChannelOf(verdict.perChannel, rows, layer.channels) : verdict.perChannel;
-		return { name: layer.name, ...verdict, perChannel, into: into && describeOperator(into) };
+	/** @param next the layer of the following call; its weights are read meanwhile. */
+	async compare(layer: BatchNormLayer, next: BatchNormLayer | undefined): Promise<LayerComparison> {
+		this.#partners.announce(next);
+		const { verdict, operator } = await this.#judge(layer);
+		const rows = this.#models.original.targets.get(layer)?.rows;
+		const perChannel = rows && operator ? toChannels(verdict.perChannel, rows, layer.channels) : verdict.perChannel;
+		return { name: layer.name, ...verdict, perChannel, into: operator && describeOperator(operator) };
 	}
 
 	/** True if the layer was kept, or the operator before it has a deployed counterpart that took it in. */
-	#wentBackward(index: number): boolean {
-		return this.#models.kept.has(index) || this.#partners.inFront(index) !== undefined;
+	#wentBackward(layer: BatchNormLayer): boolean {
+		return this.#models.kept.has(layer) || this.#partners.pairBefore(layer) !== undefined;
 	}
 
 	/**
 	 * Returns the fold target of a layer. Of the layers before it only the removed ones count, because the rest are
 	 * still there.
 	 */
-	#target(index: number): FoldTarget | undefined {
-		const { own, kept } = this.#models;
-		const target = own.targets[index];
-		return target && withLayers(target, (layer) => !kept.has(own.layers.indexOf(layer)));
+	#target(layer: BatchNormLayer): FoldTarget | undefined {
+		const { original, kept } = this.#models;
+		const target = original.targets.get(layer);
+		return target && withLayers(target, (earlier) => !kept.has(earlier));
 	}
 
-	async #judge(index: number): Promise<Finding> {
-		const { own, other, kept } = this.#models;
-		const layer = own.layers[index];
-		const partners = this.#partners.inFront(index);
-		const into = partners?.into ?? null;
-		const keptAs = kept.get(index);
-		if (keptAs !== undefined) {
-			const verdict = await this.#kept(index, keptAs, judgeKept(layer, other.layers[keptAs]));
+	async #judge(layer: BatchNormLayer): Promise<JudgedLayer> {
+		const pair = this.#partners.pairBefore(layer);
+		const operator = pair?.deployed ?? null;
+		const keptAs = this.#models.kept.get(layer);
+		if (keptAs) {
+			const verdict = await this.#judgeInFront(layer, keptAs, judgeKept(layer, keptAs));
 			// A scale and shift behind the operator may have stood behind the folded layer from the beginning.
-			const isChain = verdict.status === 'mismatch' && other.layers[keptAs].kind === 'decomposed';
-			const folded = isChain && partners ? await this.#folded(index, partners) : verdict;
-			return { verdict: folded.status === 'match' ? folded : verdict, into };
+			const isChain = verdict.status === 'mismatch' && keptAs.kind === 'decomposed';
+			const folded = isChain && pair ? await this.#judgeFolded(layer, pair) : verdict;
+			return { verdict: folded.status === 'match' ? folded : verdict, operator };
 		}
 		const parameters = layerParameters(layer);
 		if (!parameters.ok) {
-			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters.reason}`), into };
+			return { verdict: cannotTell(`The layer cannot have been folded: ${parameters.reason}`), operator };
 		}
-		return partners
-			? { verdict: await this.#foldedTogether(index, partners), into }
-			: this.#foldedForward(index, parameters.value);
+		return pair
+			? { verdict: await this.#judgeFoldedTogether(layer, pair), operator }
+			: this.#judgeFoldedForward(layer, parameters.value);
 	}
 
 	/** Judges consecutive layers that fold into an operator together, and separates them if the fold is wrong. */
-	async #foldedTogether(index: number, partners: Partners): Promise<Verdict> {
-		const { own, other } = this.#models;
-		const last = this.#lastOnOperator(index);
-		const whole = await this.#folded(last, partners);
+	async #judgeFoldedTogether(layer: BatchNormLayer, pair: OperatorPair): Promise<Verdict> {
+		const last = this.#lastOnOperator(layer);
+		const whole = await this.#judgeFolded(last, pair);
 		const chain = this.#chain(last);
-		const weights = await this.#partners.read(partners);
+		const weights = await this.#partners.read(pair);
 		if (whole.status !== 'mismatch' || chain.length < 2 || !weights.ok) {
 			return whole;
 		}
-		const added = await addedBehind(weights.value.into, chain[chain.length - 1].target.rows, other.weights);
-		const verdicts = judgeChain(chain, { weights: weights.value, added, whole });
-		return withPairing(verdicts.get(own.layers[index]) ?? whole, partners.pair);
+		const additions = await addedBehind(
+			pair.deployed,
+			chain[chain.length - 1].target.rows,
+			this.#models.deployed.weights,
+		);
+		const verdicts = judgeChain(chain, { weights: weights.value, additions, whole });
+		return addPairing(verdicts.get(layer) ?? whole, pair);
 	}
 
 	/** Returns the layers that went into an operator together: the last one and the removed layers before it. */
-	#chain(last: number): readonly ChainLayer[] {
-		const { own } = this.#models;
-		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), own.layers[last]];
+	#chain(last: BatchNormLayer): readonly ChainLayer[] {
+		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), last];
 		const chain = layers.flatMap((layer): ChainLayer[] => {
-			const target = this.#target(own.layers.indexOf(layer));
+			const target = this.#target(layer);
 			const parameters = layerParameters(layer);
 			return target && parameters.ok ? [{ layer, target, parameters: parameters.value }] : [];
 		});
 		return chain.length === layers.length ? chain : [];
 	}
 
-	/** Returns the last layer that folds into an operator. Only its weights can be compared. */
-	#lastOnOperator(index: number): number {
-		const { own, kept } = this.#models;
-		const layer = own.layers[index];
-		const later = own.targets.findLastIndex((target, other) => isBetween(layer, target) && !kept.has(other));
-		return later < 0 ? index : later;
+	/** Returns the last layer that folds into the layer's operator. Only its weights can be compared. */
+	#lastOnOperator(layer: BatchNormLayer): BatchNormLayer {
+		const { original, kept } = this.#models;
+		const later = original.layers.findLast(
+			(candidate) => isBetween(layer, original.targets.get(candidate)) && !kept.has(candidate),
+		);
+		return later ?? layer;
 	}
 
-	async #folded(index: number, partners: Partners): Promise<Verdict> {
-		const { own, other } = this.#models;
-		const target = this.#target(index);
-		const resolved = layerParameters(own.layers[index]);
-		const read = await this.#partners.read(partners);
-		if (!target || !resolved.ok || !read.ok) {
-			return cannotTell(read.ok ? `${own.layers[index].name} cannot have been folded.` : read.reason);
+	async #judgeFolded(layer: BatchNormLayer, pair: OperatorPair): Promise<Verdict> {
+		const { original, deployed } = this.#models;
+		const target = this.#target(layer);
+		const parameters = layerParameters(layer);
+		const weights = await this.#partners.read(pair);
+		if (!target || !parameters.ok || !weights.ok) {
+			return cannotTell(weights.ok ? `${layer.name} cannot have been folded.` : weights.reason);
 		}
-		const [parameters, weights] = [resolved.value, read.value];
-		const originals = this.#originals(weights);
-		const added = await addedBehind(weights.into, target.rows, other.weights);
-		const extended = await extendedLayers(own.layers[index], parameters, own.weights);
-		const readings = added.flatMap((foundAdded) =>
-			originals.flatMap((original) =>
-				[{ parameters, operators: [] }, ...extended].map((layer) => ({ ...weights, original, foundAdded, ...layer })),
+		const natural = { parameters: parameters.value, operators: [] };
+		const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
+		const extended = await extendedLayers(layer, parameters.value, original.weights);
+		const variants = additions.flatMap((deployedAddition) =>
+			this.#originalWeights(weights.value).flatMap((originalWeights) =>
+				[natural, ...extended].map(
+					(extension): FoldVariant => ({ ...weights.value, originalWeights, deployedAddition, ...extension }),
+				),
 			),
 		);
-		return withPairing(judgeReadings(readings, target), partners.pair);
+		return addPairing(judgeVariants(variants, target), pair);
 	}
 
 	/**
 	 * Returns the operator's original weights, and a variant with the layer in front folded forward into them if there
 	 * may be one.
 	 */
-	#originals({ own, original }: ReadPartners): readonly ReadPartners['original'][] {
-		const index = this.#forward.get(own.index);
-		const parameters = index === undefined ? undefined : layerParameters(this.#models.own.layers[index]);
-		const forward = parameters?.ok ? foldForward(own, original, parameters.value) : undefined;
-		return forward ? [original, forward.weights] : [original];
+	#originalWeights({ pair, originalWeights }: ReadPair): readonly OperatorWeights[] {
+		const layer = this.#forward.get(pair.original);
+		const parameters = layer && layerParameters(layer);
+		const forward = parameters?.ok ? foldForward(pair.original, originalWeights, parameters.value) : undefined;
+		return forward ? [originalWeights, forward.weights] : [originalWeights];
 	}
 
 	/** Judges a kept layer. The operator in front of it must be unchanged, except for a layer folded forward into it. */
-	async #kept(index: number, keptAs: number, verdict: Verdict): Promise<Verdict> {
-		const { own, other } = this.#models;
-		const target = this.#target(index);
-		const partners = this.#partners.inFront(index);
-		if (verdict.status !== 'kept' || !target || !partners) {
+	async #judgeInFront(layer: BatchNormLayer, keptAs: BatchNormLayer, verdict: Verdict): Promise<Verdict> {
+		const target = this.#target(layer);
+		const pair = this.#partners.pairBefore(layer);
+		if (verdict.status !== 'kept' || !target || !pair) {
 			return verdict;
 		}
-		const read = await this.#partners.read(partners);
-		const resolved = layerParameters(own.layers[index]);
-		if (!read.ok || !resolved.ok) {
+		const weights = await this.#partners.read(pair);
+		const parameters = layerParameters(layer);
+		if (!weights.ok || !parameters.ok) {
 			return verdict;
 		}
-		const [weights, parameters] = [read.value, resolved.value];
-		const there = other.targets[keptAs];
-		const added =
-			there?.operator === partners.into
-				? [withLayers(there, () => false).added]
-				: [target.added, ...(await addedBehind(weights.into, target.rows, other.weights))];
-		const nothing = { operators: [], parameters: noLayer(target.rows), withoutLayer: true };
-		const readings = this.#originals(weights).flatMap((original) =>
-			added.map((foundAdded) => ({ ...weights, ...nothing, original, foundAdded })),
+		const additions = await this.#additionsInFront(keptAs, pair, target);
+		const identity = { operators: [], parameters: identityParameters(target.rows), withoutLayer: true };
+		const variants = this.#originalWeights(weights.value).flatMap((originalWeights) =>
+			additions.map(
+				(deployedAddition): FoldVariant => ({ ...weights.value, ...identity, originalWeights, deployedAddition }),
+			),
 		);
-		const unchanged = judgeWeights(readings.find((each) => isRight(each, target)) ?? readings[0], target);
+		const unchanged = judgeVariant(variants.find((variant) => isRight(variant, target)) ?? variants[0], target);
 		if (unchanged.status !== 'mismatch') {
 			return verdict;
 		}
-		const reading = { ...weights, foundAdded: readings[0].foundAdded, operators: [] };
-		const folded = judgeWeights({ ...reading, parameters }, target);
-		return folded.status === 'match' ? foldedAndKept(folded, weights.into) : changedInFront(unchanged);
+		const [{ deployedAddition }] = variants;
+		const folded = judgeVariant(
+			{ ...weights.value, deployedAddition, operators: [], parameters: parameters.value },
+			target,
+		);
+		return folded.status === 'match' ? reportFoldedAndKept(folded, pair.deployed) : reportChangedWeights(unchanged);
 	}
 
-	async #foldedForward(index: number, parameters: FoldParameters): Promise<Finding> {
-		const operator = forwardOperator(this.#models.own, index);
-		const partners = operator === undefined ? undefined : this.#partners.of(operator);
-		const read = partners && (await this.#partners.read(partners));
-		const weights = read?.ok ? read.value : undefined;
-		const forward = weights ? foldForward(weights.own, weights.original, parameters) : undefined;
-		if (!partners || !weights || !forward) {
-			return { verdict: cannotTell(this.#absence(index), 'unmatched'), into: null };
+	/** Returns the constants that may count as the deployed operator's bias in front of a kept layer. */
+	async #additionsInFront(
+		keptAs: BatchNormLayer,
+		pair: OperatorPair,
+		target: FoldTarget,
+	): Promise<readonly (Float64Array | null)[]> {
+		const { deployed } = this.#models;
+		const deployedTarget = deployed.targets.get(keptAs);
+		return deployedTarget?.operator === pair.deployed
+			? [withLayers(deployedTarget, () => false).added]
+			: [target.added, ...(await addedBehind(pair.deployed, target.rows, deployed.weights))];
+	}
+
+	async #judgeFoldedForward(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer> {
+		const operator = forwardOperator(this.#models.original, layer);
+		const pair = operator && this.#partners.pairOf(operator);
+		const weights = pair && (await this.#partners.read(pair));
+		const forward = weights?.ok
+			? foldForward(weights.value.pair.original, weights.value.originalWeights, parameters)
+			: undefined;
+		if (!weights?.ok || !forward) {
+			return { verdict: cannotTell(this.#describeAbsence(layer), 'unmatched'), operator: null };
 		}
-		const verdict = await this.#judgeForward(weights, forward);
+		const { deployed } = weights.value.pair;
+		const verdict = await this.#judgeForward(weights.value, forward);
 		const isWrong = verdict.status === 'match' && forward.isPadded;
-		return { verdict: isWrong ? paddedForward(verdict, partners.into) : verdict, into: partners.into };
+		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
 	}
 
-	async #judgeForward(weights: ReadPartners, forward: ForwardFold): Promise<Verdict> {
-		const { own, kept } = this.#models;
-		const behind = own.targets.findIndex((target, index) => target?.operator === weights.own && !kept.has(index));
-		if (behind >= 0) {
+	async #judgeForward(weights: ReadPair, forward: ForwardFold): Promise<Verdict> {
+		const { original, kept } = this.#models;
+		const { pair } = weights;
+		const behind = original.layers.find(
+			(layer) => original.targets.get(layer)?.operator === pair.original && !kept.has(layer),
+		);
+		if (behind) {
 			// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
-			return this.#folded(this.#lastOnOperator(behind), weights);
+			return this.#judgeFolded(this.#lastOnOperator(behind), pair);
 		}
-		const target = directTarget(weights.own, forward.weights.layout);
-		const reading = { ...weights, foundAdded: null, operators: [], parameters: noLayer(target.rows) };
-		const verdict = judgeWeights({ ...reading, original: forward.weights }, target);
+		const target = directTarget(pair.original, forward.weights.layout);
+		const identity = { deployedAddition: null, operators: [], parameters: identityParameters(target.rows) };
+		const verdict = judgeVariant({ ...weights, ...identity, originalWeights: forward.weights }, target);
 		if (verdict.status === 'match') {
 			return verdict;
 		}
-		const without = judgeWeights(reading, target);
-		return without.status === 'match' ? vanished(verdict, weights.into) : verdict;
+		const unchanged = judgeVariant({ ...weights, ...identity }, target);
+		return unchanged.status === 'match' ? reportLost(verdict, pair.deployed) : verdict;
 	}
 
-	#absence(index: number): string {
-		const { own } = this.#models;
-		const target = own.targets[index];
+	#describeAbsence(layer: BatchNormLayer): string {
+		const target = this.#models.original.targets.get(layer);
 		if (target) {
 			return `No operator of the deployed model has the shape and place of ${target.operator.name}, which feeds this layer, and the layer itself is gone.`;
 		}
-		const source = own.layers[index].source?.opType ?? "the model's input";
+		const source = layer.source?.opType ?? "the model's input";
 		return `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`;
 	}
 }

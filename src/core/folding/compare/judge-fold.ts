@@ -5,7 +5,7 @@ import type { JsonValue } from '../../report/json.js';
 import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
-import { type FoundPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
+import { type DeployedPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
 import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
 import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
@@ -96,10 +96,10 @@ export function cannotTell(evidence: string, status: 'not-identifiable' | 'unmat
 function measure(
 	fold: FoldCase,
 	expected: ExpectedFold,
-	{ tolerance, absolute }: Pick<FoundPrecision, 'tolerance' | 'absolute'>,
+	{ tolerance, absolute }: Pick<DeployedPrecision, 'tolerance' | 'absolute'>,
 ): Measurement {
 	const weights = measureRows({
-		found: fold.found.weight,
+		deployed: fold.deployed.weight,
 		original: fold.original.weight,
 		layout: fold.original.layout,
 		scale: expected.scale,
@@ -108,7 +108,7 @@ function measure(
 		absolute,
 	});
 	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale);
-	const biasError = expected.bias.map((value, row) => (fold.found.bias?.[row] ?? 0) - roundTo(value, fold.stored));
+	const biasError = expected.bias.map((value, row) => (fold.deployed.bias?.[row] ?? 0) - roundTo(value, fold.stored));
 	const ratios = biasError.map((error, row) =>
 		Math.max(weights.boundRatio[row], ratioOf(Math.abs(error), biasBound[row])),
 	);
@@ -201,7 +201,7 @@ function numbersOf(
 		biasError,
 		expectedRatio: expected.scale,
 		biasBound,
-		foundBias: fold.found.bias ?? new Float64Array(ratios.length),
+		foundBias: fold.deployed.bias ?? new Float64Array(ratios.length),
 		expectedBias: expected.bias,
 		boundRatio: ratios,
 	};

@@ -5,6 +5,7 @@ import { FLOAT_FORMATS, type FloatType, isFloatType, roundTo } from '../../numbe
 import type { CauseCode } from '../../report/causes.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
+import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import type { FoldParameters } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
 import { alongAxis } from '../operators/layout.js';
@@ -14,19 +15,13 @@ import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
  * Returns the largest relative difference between the parameters of two layers, epsilon included; undefined if either
  * lacks one.
  */
-export function parameterDistance(layer: BatchNormLayer, other: BatchNormLayer): number | undefined {
-	const [original, deployed] = [layerParameters(layer), layerParameters(other)];
-	if (!original.ok || !deployed.ok || original.value.gamma.length !== deployed.value.gamma.length) {
+export function parameterDistance(original: BatchNormLayer, deployed: BatchNormLayer): number | undefined {
+	const [a, b] = [layerParameters(original), layerParameters(deployed)];
+	if (!a.ok || !b.ok || a.value.gamma.length !== b.value.gamma.length) {
 		return undefined;
 	}
-	const [own, found] = [original.value, deployed.value];
-	const names = [...PARAMETER_NAMES];
-	const largest = Math.max(...names.map((name) => distance(own[name], found[name])));
-	return Math.max(largest, distance(Float64Array.of(own.epsilon), Float64Array.of(found.epsilon)));
-}
-
-function notComparable(reason: string): Verdict {
-	return cannotTell(`The layer is still there, but its parameters cannot be compared: ${reason}`);
+	const largest = Math.max(...PARAMETER_NAMES.map((name) => distance(a.value[name], b.value[name])));
+	return Math.max(largest, distance(Float64Array.of(a.value.epsilon), Float64Array.of(b.value.epsilon)));
 }
 
 function distance(a: Float64Array, b: Float64Array): number {
@@ -42,24 +37,34 @@ function distance(a: Float64Array, b: Float64Array): number {
  * Judges a layer that is still a layer in the deployed model. Compares parameter by parameter and, if they differ,
  * scale and shift. Diagnoses a difference like a fold into weights that are all 1.
  */
-export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict {
-	const [original, deployed] = [layerParameters(layer), layerParameters(other)];
+export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer): Verdict {
+	const [original, deployed] = [layerParameters(layer), layerParameters(keptAs)];
 	if (!original.ok) {
-		return notComparable(original.reason);
+		return cannotTell(`${UNCOMPARABLE}: ${original.reason}`);
 	}
 	if (!deployed.ok) {
-		return notComparable(deployed.reason);
+		return cannotTell(`${UNCOMPARABLE}: ${deployed.reason}`);
 	}
-	const [own, found] = [original.value, deployed.value];
-	if (own.gamma.length !== found.gamma.length) {
-		return cannotTell(`The layer is still there with ${found.gamma.length} channels instead of ${own.gamma.length}.`);
+	return compareParameters(original.value, deployed.value, keptAs);
+}
+
+const UNCOMPARABLE = 'The layer is still there, but its parameters cannot be compared';
+
+function compareParameters(original: FoldParameters, deployed: FoldParameters, keptAs: BatchNormLayer): Verdict {
+	if (original.gamma.length !== deployed.gamma.length) {
+		return cannotTell(
+			`The layer is still there with ${deployed.gamma.length} channels instead of ${original.gamma.length}.`,
+		);
 	}
-	const verdict = judgeFold(asFold(own, found, storedType(other)), { epsilon: own.epsilon, operator: 'layer' });
-	const rounding = roundingOf(own, found, other);
+	const verdict = judgeFold(asFold(original, deployed, storedType(keptAs)), {
+		epsilon: original.epsilon,
+		operator: 'layer',
+	});
+	const rounding = roundingOf(original, deployed, keptAs);
 	if (rounding) {
-		const how = rounding === 'exact' ? 'exactly' : `rounded to ${storedType(other)}`;
+		const how = rounding === 'exact' ? 'exactly' : `rounded to ${storedType(keptAs)}`;
 		const cause = rounding === 'exact' ? null : rounding;
-		const evidence = `The layer is still there as ${other.name}, with the same ${count(own.gamma.length, 'channel')} of gamma, beta, mean and variance, ${how}.`;
+		const evidence = `The layer is still there as ${keptAs.name}, with the same ${count(original.gamma.length, 'channel')} of gamma, beta, mean and variance, ${how}.`;
 		const numbers = rounding === 'exact' ? withoutError(verdict) : verdict;
 		return {
 			...numbers,
@@ -72,9 +77,9 @@ export function judgeKept(layer: BatchNormLayer, other: BatchNormLayer): Verdict
 		};
 	}
 	if (verdict.status === 'mismatch') {
-		return withParameters(verdict, parameterChanges(own, found), other.name);
+		return withParameters(verdict, parameterChanges(original, deployed), keptAs.name);
 	}
-	const evidence = `The layer is still there as ${other.name}, written differently: scale and shift of all ${count(own.gamma.length, 'channel')} are the same within rounding.`;
+	const evidence = `The layer is still there as ${keptAs.name}, written differently: scale and shift of all ${count(original.gamma.length, 'channel')} are the same within rounding.`;
 	return { ...verdict, status: 'kept', evidence };
 }
 
@@ -129,13 +134,13 @@ interface ParameterChange {
 	readonly after: number;
 }
 
-function parameterChanges(own: FoldParameters, found: FoldParameters): ParameterChange[] {
+function parameterChanges(original: FoldParameters, deployed: FoldParameters): ParameterChange[] {
 	const values = (parameters: FoldParameters, name: keyof FoldParameters) => {
 		const value = parameters[name];
 		return typeof value === 'number' ? Float64Array.of(value) : value;
 	};
 	return [...PARAMETER_NAMES, 'epsilon' as const].flatMap((name) => {
-		const [a, b] = [values(own, name), values(found, name)];
+		const [a, b] = [values(original, name), values(deployed, name)];
 		const changed = Array.from(a.keys()).filter((channel) => !(a[channel] === b[channel]));
 		const [first] = changed;
 		return first === undefined
@@ -173,15 +178,15 @@ function withoutError(verdict: Verdict): Verdict {
 	};
 }
 
-/** Returns x * scale + shift as an operator of weight rows. */
-function asFold(own: FoldParameters, found: FoldParameters, stored: FloatType) {
-	const channels = own.gamma.length;
+/** Returns x * scale + shift as an operator with a weight per channel. */
+function asFold(original: FoldParameters, deployed: FoldParameters, stored: FloatType): FoldCase {
+	const channels = original.gamma.length;
 	const layout = alongAxis([channels, 1], 0);
-	const { scale, shift } = affine(found.gamma, found.beta, found.mean, found.variance, found.epsilon);
+	const { scale, shift } = affine(deployed.gamma, deployed.beta, deployed.mean, deployed.variance, deployed.epsilon);
 	return {
 		original: { weight: new Float64Array(channels).fill(1), layout, bias: null },
-		found: { weight: scale, layout, bias: shift },
-		parameters: own,
+		deployed: { weight: scale, layout, bias: shift },
+		parameters: original,
 		dims: [channels, 1],
 		stored,
 		source: stored,
@@ -203,24 +208,24 @@ function storedType(layer: BatchNormLayer): FloatType {
  * rounding.
  */
 function roundingOf(
-	own: FoldParameters,
-	found: FoldParameters,
-	other: BatchNormLayer,
+	original: FoldParameters,
+	deployed: FoldParameters,
+	keptAs: BatchNormLayer,
 ): 'exact' | 'rounding-fp16' | 'rounding-bf16' | undefined {
 	const same = (round: (value: number, dtype: FloatType) => number) =>
 		PARAMETER_NAMES.every((name) => {
-			const { dtype } = other[name];
+			const { dtype } = keptAs[name];
 			const rounded = (value: number) => (isFloatType(dtype) ? round(value, dtype) : value);
 			// Adding 0 makes +0 and -0 equal; Object.is makes NaN equal to itself.
-			return own[name].every((value, channel) => Object.is(rounded(value) + 0, found[name][channel] + 0));
+			return original[name].every((value, channel) => Object.is(rounded(value) + 0, deployed[name][channel] + 0));
 		});
-	if (own.epsilon !== found.epsilon) {
+	if (original.epsilon !== deployed.epsilon) {
 		return undefined;
 	}
 	if (same((value) => value)) {
 		return 'exact';
 	}
-	const stored = storedType(other);
+	const stored = storedType(keptAs);
 	const code = stored === 'float16' ? 'rounding-fp16' : stored === 'bfloat16' ? 'rounding-bf16' : undefined;
 	return code && same(roundTo) ? code : undefined;
 }

@@ -1,105 +1,122 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { FLOAT_FORMATS } from '../../numbers/float-formats.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { Pairing } from '../pairing/pairing.js';
+import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
 import { isBetween } from '../targets/target.js';
 import { parameterDistance } from './judge-kept.js';
 
 /**
- * Finds the layers of the original that are still layers in the deployed model: original index -> deployed index. A
+ * Finds the layers of the original that are still layers in the deployed model: original layer -> deployed layer. A
  * layer behind a paired operator stays behind its partner. For the rest the surrounding operators, the channels and
  * the parameters decide, the best match first.
  */
-export function pairLayers(original: Network, deployed: Network, pairing: Pairing): Map<number, number> {
-	const kept = new Map<number, number>();
-	const used = new Set<number>();
-	for (const candidate of candidates(original, deployed, pairing)) {
-		const { original: i, deployed: j } = candidate;
-		if (!kept.has(i) && !used.has(j)) {
-			kept.set(i, j);
-			used.add(j);
+export function pairLayers(models: PairedNetworks): Map<BatchNormLayer, BatchNormLayer> {
+	const kept = new Map<BatchNormLayer, BatchNormLayer>();
+	const used = new Set<BatchNormLayer>();
+	for (const { original, deployed } of rankCandidates(models)) {
+		if (!kept.has(original) && !used.has(deployed)) {
+			kept.set(original, deployed);
+			used.add(deployed);
 		}
 	}
 	return kept;
 }
 
+type PairedNetworks = Pick<MatchedNetworks, 'original' | 'deployed' | 'pairing'>;
+
 interface Candidate {
-	readonly original: number;
-	readonly deployed: number;
+	readonly original: BatchNormLayer;
+	readonly deployed: BatchNormLayer;
 	readonly rank: number;
 }
 
-function candidates(original: Network, deployed: Network, pairing: Pairing): Candidate[] {
-	const found: Candidate[] = [];
-	original.layers.forEach((layer, i) => {
-		deployed.layers.forEach((other, j) => {
-			const rank = layer.channels === other.channels ? rankOf(original, i, deployed, j, pairing) : undefined;
-			if (rank !== undefined) {
-				const order = Math.abs(i / original.layers.length - j / deployed.layers.length);
-				found.push({ original: i, deployed: j, rank: rank + 0.5 * order + 2 * parameterRank(layer, other) });
-			}
-		});
-	});
-	return found.sort((a, b) => a.rank - b.rank);
+function rankCandidates(models: PairedNetworks): Candidate[] {
+	const [originals, deployeds] = [models.original.layers, models.deployed.layers];
+	const candidates = originals.flatMap((original, i) =>
+		deployeds.flatMap((deployed, j): Candidate[] => {
+			const rank = original.channels === deployed.channels ? rankOf(original, deployed, models) : undefined;
+			const displacement = Math.abs(i / originals.length - j / deployeds.length);
+			return rank === undefined
+				? []
+				: [{ original, deployed, rank: rank + 0.5 * displacement + 2 * parameterRank(original, deployed) }];
+		}),
+	);
+	return candidates.sort((a, b) => a.rank - b.rank);
 }
 
-/** Behind every pair that is in no doubt. */
+/** Rank of a doubtful pair, behind every pair without doubt. */
 const DOUBT = 8;
 
-/** Lower is better; undefined: cannot be the same layer. */
-function rankOf(original: Network, i: number, deployed: Network, j: number, pairing: Pairing): number | undefined {
-	const own = original.targets[i];
-	const other = deployed.targets[j];
-	const partner = own && pairing.byOriginal.get(own.operator.index)?.deployed;
-	const otherPartner = other && pairing.byDeployed.get(other.operator.index)?.original;
-	if (own && other && (partner !== undefined || otherPartner !== undefined)) {
+/** Returns the rank of a pair of layers, lower is better; undefined if they cannot be the same layer. */
+function rankOf(original: BatchNormLayer, deployed: BatchNormLayer, models: PairedNetworks): number | undefined {
+	const { pairing } = models;
+	const originalTarget = models.original.targets.get(original);
+	const deployedTarget = models.deployed.targets.get(deployed);
+	const pair = originalTarget && pairing.byOriginal.get(originalTarget.operator);
+	const isPaired = pair !== undefined || (deployedTarget && pairing.byDeployed.has(deployedTarget.operator)) === true;
+	if (originalTarget && deployedTarget && isPaired) {
 		// A fold takes the layers next to the operator, so the kept layers are the last ones.
-		return other.operator.index === partner
-			? Math.abs(layersBehind(original, i) - layersBehind(deployed, j))
+		return deployedTarget.operator === pair?.deployed
+			? Math.abs(layersBehind(models.original, original) - layersBehind(models.deployed, deployed))
 			: undefined;
 	}
-	const before = agreement(original.beforeLayer[i], deployed.beforeLayer[j], pairing);
-	const after = agreement(original.afterLayer[i], deployed.afterLayer[j], pairing);
+	const [originalBefore, originalAfter] = surroundingsOf(models.original, original);
+	const [deployedBefore, deployedAfter] = surroundingsOf(models.deployed, deployed);
+	const before = agreement(originalBefore, deployedBefore, pairing);
+	const after = agreement(originalAfter, deployedAfter, pairing);
 	if (before + after === 0) {
 		return undefined;
 	}
-	const isSame = isSameLayer(original.layers[i], deployed.layers[j]);
-	// If the operator in front is uncertain, all surroundings must agree.
-	const isDoubtful = (partner !== undefined || otherPartner !== undefined) && !isSame;
+	const isSame = isSameLayer(original, deployed);
+	// If only one model shows the operator in front, all surroundings must agree.
+	const isDoubtful = isPaired && !isSame;
 	// The absence of operators before or behind both layers is weak evidence if the operators on the other side are not
 	// paired.
-	const isPlaced = before + after > 1 || (before > 0 ? original.beforeLayer[i] : original.afterLayer[i]).size > 0;
-	if ((isDoubtful && (other || before + after < 2)) || !(isPlaced || isSame)) {
+	const isPlaced = before + after > 1 || (before > 0 ? originalBefore : originalAfter).size > 0;
+	if ((isDoubtful && (deployedTarget || before + after < 2)) || !(isPlaced || isSame)) {
 		return undefined;
 	}
 	return 2 * (2 - before - after) + (isDoubtful ? DOUBT : 0);
 }
 
-/** Largest rounding between equal parameters: that of bfloat16. */
-function isSameLayer(layer: BatchNormLayer, other: BatchNormLayer): boolean {
-	const distance = parameterDistance(layer, other);
+const NO_OPERATORS: ReadonlySet<LinearOperator> = new Set();
+
+/** Returns the linear operators directly in front of a layer and directly behind it. */
+function surroundingsOf({ beforeLayer, afterLayer }: Network, layer: BatchNormLayer) {
+	return [beforeLayer.get(layer) ?? NO_OPERATORS, afterLayer.get(layer) ?? NO_OPERATORS] as const;
+}
+
+/** Parameters that are the same but for rounding, to bfloat16 at the coarsest. */
+function isSameLayer(original: BatchNormLayer, deployed: BatchNormLayer): boolean {
+	const distance = parameterDistance(original, deployed);
 	return distance !== undefined && distance <= FLOAT_FORMATS.bfloat16.unitRoundoff;
 }
 
 /** Returns the number of layers that follow this layer on the path from the same operator. */
-function layersBehind({ layers, targets }: Network, index: number): number {
-	return targets.filter((target) => isBetween(layers[index], target)).length;
+function layersBehind({ targets }: Network, layer: BatchNormLayer): number {
+	return Array.from(targets.values()).filter((target) => isBetween(layer, target)).length;
 }
 
-/** Share of the operators around two layers that are pairs; two empty surroundings agree. */
-function agreement(own: ReadonlySet<number>, other: ReadonlySet<number>, pairing: Pairing): number {
-	if (own.size === 0 && other.size === 0) {
+/** Returns the share of the operators around two layers that are pairs; two empty surroundings agree. */
+function agreement(
+	original: ReadonlySet<LinearOperator>,
+	deployed: ReadonlySet<LinearOperator>,
+	pairing: Pairing,
+): number {
+	if (original.size === 0 && deployed.size === 0) {
 		return 1;
 	}
-	const shared = [...own].filter((operator) => {
+	const shared = [...original].filter((operator) => {
 		const pair = pairing.byOriginal.get(operator);
-		return pair !== undefined && other.has(pair.deployed);
+		return pair !== undefined && deployed.has(pair.deployed);
 	}).length;
-	return shared / Math.max(own.size, other.size);
+	return shared / Math.max(original.size, deployed.size);
 }
 
 /** 0 for equal parameters, up to 1: breaks ties between layers at places that look the same. */
-function parameterRank(layer: BatchNormLayer, other: BatchNormLayer): number {
-	const distance = parameterDistance(layer, other);
+function parameterRank(original: BatchNormLayer, deployed: BatchNormLayer): number {
+	const distance = parameterDistance(original, deployed);
 	return distance === undefined ? 1 : Math.min(distance, 1);
 }

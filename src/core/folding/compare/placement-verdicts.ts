@@ -3,7 +3,7 @@ import type { OperatorPair } from '../pairing/pairing.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 
 /** Verdict for weights that contain the layer while the layer is still behind them, so that it acts twice. */
-export function foldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
+export function reportFoldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
 	return {
 		...folded,
 		status: 'mismatch',
@@ -18,7 +18,7 @@ export function foldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
  * Verdict for weights that are correct inside, but wrong at the border, because padding adds zeros instead of the
  * layer's shift.
  */
-export function paddedForward(verdict: Verdict, into: LinearOperator): Verdict {
+export function reportPaddedForward(verdict: Verdict, into: LinearOperator): Verdict {
 	return {
 		...verdict,
 		status: 'mismatch',
@@ -30,7 +30,7 @@ export function paddedForward(verdict: Verdict, into: LinearOperator): Verdict {
 }
 
 /** The operator behind has its original weights and the layer in front is gone. */
-export function vanished(verdict: Verdict, into: LinearOperator): Verdict {
+export function reportLost(verdict: Verdict, into: LinearOperator): Verdict {
 	return {
 		...verdict,
 		status: 'mismatch',
@@ -42,7 +42,7 @@ export function vanished(verdict: Verdict, into: LinearOperator): Verdict {
 }
 
 /** Verdict for a layer missing from an operator that the named layers were folded into. */
-export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
+export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
 	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
 	return {
 		...verdict,
@@ -55,7 +55,7 @@ export function leftOut(verdict: Verdict, into: LinearOperator, arrived: readonl
 }
 
 /** Verdict for a correct layer whose neighbor in the same operator explains the whole error. */
-export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
+export function acquit({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
 	return {
 		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),
 		status: 'match',
@@ -64,8 +64,8 @@ export function arrivedWith({ confidence }: Verdict, into: LinearOperator, guilt
 	};
 }
 
-/** Verdict for layers of an operator with an unidentified error. */
-export function cannotTellApart(verdict: Verdict, names: readonly string[]): Verdict {
+/** Verdict for layers in an operator if the wrong layer cannot be identified. */
+export function reportUndecided(verdict: Verdict, names: readonly string[]): Verdict {
 	return { ...verdict, evidence: `${listed(names)} went into one operator, which is wrong. ${verdict.evidence}` };
 }
 
@@ -74,7 +74,7 @@ function listed(names: readonly string[]): string {
 }
 
 /** The layer stayed, its surroundings did not. */
-export function changedInFront(verdict: Verdict): Verdict {
+export function reportChangedWeights(verdict: Verdict): Verdict {
 	return {
 		...verdict,
 		evidence: `The layer is still there, but not the weights in front of it. ${verdict.evidence}`,
@@ -82,7 +82,7 @@ export function changedInFront(verdict: Verdict): Verdict {
 }
 
 /** The fold took in arithmetic behind the layer as well. */
-export function withOperators(verdict: Verdict, operators: readonly string[]): Verdict {
+export function addOperators(verdict: Verdict, operators: readonly string[]): Verdict {
 	return {
 		...verdict,
 		details: { ...verdict.details, together: [...operators] },
@@ -94,7 +94,7 @@ export function withOperators(verdict: Verdict, operators: readonly string[]): V
  * Lowers the confidence of a mismatch if the operator could as well be paired with another one, because then the
  * pairing is in doubt and not the fold.
  */
-export function withPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
+export function addPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
 	const { similarity } = verdict.details;
 	const isForeign = typeof similarity === 'object' && similarity !== null;
 	const pairing = { rivals, radius, ...(fit === undefined ? {} : { fit }) };

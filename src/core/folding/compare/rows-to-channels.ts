@@ -5,7 +5,7 @@ import type { ChannelValues } from '../../report/types.js';
  * Converts rows to the layer's channels. If a Reshape splits a channel over several rows, the channel shows the ratio
  * of its worst row and the largest errors.
  */
-export function perChannelOf(rowwise: ChannelComparison, rows: Int32Array, channels: number): ChannelComparison {
+export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channels: number): ChannelComparison {
 	const isIdentity = rows.length === channels && rows.every((channel, row) => channel === row);
 	if (isIdentity || rowwise.weightRatio.length !== rows.length) {
 		return rowwise;
@@ -29,8 +29,8 @@ export function perChannelOf(rowwise: ChannelComparison, rows: Int32Array, chann
 function worstRows({ boundRatio }: ChannelComparison, rows: Int32Array, channels: number): Int32Array {
 	const worst = new Int32Array(channels).fill(-1);
 	rows.forEach((channel, row) => {
-		const other = worst[channel];
-		if (other < 0 || (boundRatio?.[row] ?? 0) > (boundRatio?.[other] ?? 0)) {
+		const current = worst[channel];
+		if (current < 0 || (boundRatio?.[row] ?? 0) > (boundRatio?.[current] ?? 0)) {
 			worst[channel] = row;
 		}
 	});

@@ -8,7 +8,7 @@ import type { Deviation } from './observed/deviation.js';
 import type { FoldCase } from './observed/fold-case.js';
 import { countMultiples, RowState } from './observed/ratios.js';
 import { compareRows, type RowSimilarity } from './observed/similarity.js';
-import { readStatistics, type StatisticsReading } from './observed/stale-statistics.js';
+import { type ImpliedStatistics, solveStatistics } from './observed/stale-statistics.js';
 
 /** Conclusion about a fold that is not simply correct. */
 export interface Diagnosis {
@@ -26,7 +26,7 @@ export interface Diagnosis {
 	/** A constant on the right weights that explains them about as well as the causes do. */
 	readonly rivalFactor?: number;
 	readonly similarity?: RowSimilarity;
-	readonly statistics?: StatisticsReading;
+	readonly statistics?: ImpliedStatistics;
 }
 
 /** Minimum share of wrong rows that a named cause explains. */
@@ -51,7 +51,7 @@ export function diagnose(fold: FoldCase): Diagnosis {
 	const right = ranked.filter(({ deviations }) => deviations.length === 0);
 	const complete = right.find(({ explained }) => explained.every((flag) => flag === 1));
 	if (complete) {
-		return concluded(fold, 'match', complete, [], 1, []);
+		return createDiagnosis(fold, 'match', complete, [], 1, []);
 	}
 	const wrong = wrongRows(right);
 	const best = ranked.find(({ deviations }) => deviations.length > 0);
@@ -97,7 +97,7 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 		.at(0);
 	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MOST_CONFIDENT_BESIDE_FACTOR);
 	const confidence = isUnknown(best) ? 0 : Math.min(posterior(best.bits), most);
-	const diagnosis = concluded(fold, 'mismatch', best, alternatives, confidence, byEffect(fold, best));
+	const diagnosis = createDiagnosis(fold, 'mismatch', best, alternatives, confidence, byEffect(fold, best));
 	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
 }
 
@@ -169,14 +169,19 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 	const weightsWrong = wrong.filter((row) => !isRightScale(nearest, row)).length;
 	const isWidespread =
 		!fold.withoutLayer && weightsWrong >= LEAST_EXPLAINED * informative && multiples >= NEARLY_ALL * informative;
-	const statistics = isWidespread ? readStatistics(fold, nearest.ratios) : undefined;
+	const statistics = isWidespread ? solveStatistics(fold, nearest.ratios) : undefined;
 	if (statistics) {
 		const rounding = nearest.precision.cause;
 		const causes: CauseCode[] = rounding ? ['stale-statistics', rounding] : ['stale-statistics'];
-		return { ...concluded(fold, 'mismatch', nearest, [], STALE_CONFIDENCE, []), causes, statistics, unexplained: [] };
+		return {
+			...createDiagnosis(fold, 'mismatch', nearest, [], STALE_CONFIDENCE, []),
+			causes,
+			statistics,
+			unexplained: [],
+		};
 	}
 	const similarity = compareRows(fold, nearest.ratios);
-	return { ...concluded(fold, 'mismatch', nearest, [], 0, []), causes: ['unknown'], similarity };
+	return { ...createDiagnosis(fold, 'mismatch', nearest, [], 0, []), causes: ['unknown'], similarity };
 }
 
 /** Other statistics always have a solution: likely, never proven by the weights alone. */
@@ -187,7 +192,7 @@ function isRightScale({ ratios, scale }: Explanation, row: number): boolean {
 	return ratios.state[row] !== RowState.distorted && ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row];
 }
 
-function concluded(
+function createDiagnosis(
 	fold: FoldCase,
 	status: Diagnosis['status'],
 	explanation: Explanation,

@@ -3,12 +3,12 @@ import { type BiasHypothesis, type BiasProblem, type BiasSource, searchBias } fr
 import { constantFactor } from './hypotheses/scale-constant.js';
 import { isRatio, predictScale, type ScaleHypothesis, scaleProblem } from './hypotheses/scale-problem.js';
 import { nothingWrong, searchScale } from './hypotheses/scale-search.js';
+import { bestFit, type Interpretation, plainInterpretations, rearrangedInterpretations } from './interpretations.js';
 import type { Arrangement } from './observed/arrangement.js';
 import { CAUSE_BITS, type Deviation, MAX_BITS } from './observed/deviation.js';
 import type { FoldCase } from './observed/fold-case.js';
-import type { FoundPrecision } from './observed/precision.js';
+import type { DeployedPrecision } from './observed/precision.js';
 import type { RowRatios } from './observed/ratios.js';
-import { bestFit, otherSettings, rightSettings, type Setting } from './settings.js';
 
 /** A complete explanation of the deployed weights, from which they can be computed again. */
 export interface Explanation {
@@ -18,7 +18,7 @@ export interface Explanation {
 	/** Description length of deviations and unexplained rows. */
 	readonly bits: number;
 	readonly arrangement: Arrangement;
-	readonly precision: FoundPrecision;
+	readonly precision: DeployedPrecision;
 	/** Factor of each row, in the rows of the arrangement's layout, according to this explanation. */
 	readonly scale: Float64Array;
 	/** The bias of each row, according to this account. */
@@ -37,20 +37,20 @@ const HOPELESS = 0.25;
  * Returns the explanations worth comparing, the shortest first. The first one without deviations is "nothing is wrong".
  */
 export function explanations(fold: FoldCase): readonly Explanation[] {
-	const right = rightSettings(fold);
-	const explain = (settings: readonly Setting[], most: 1 | 2) =>
+	const right = plainInterpretations(fold);
+	const explain = (settings: readonly Interpretation[], most: 1 | 2) =>
 		settings.flatMap((setting) => explainSetting(fold, setting, most));
-	const found = explain(right, 1);
-	if (!isSettled(found)) {
+	const ranked = explain(right, 1);
+	if (!isSettled(ranked)) {
 		const best = bestFit(right);
-		const others = otherSettings(fold, right, isComplete(found));
-		found.push(...explain(others, 1));
-		if (!isSettled(found)) {
-			found.push(...explain([best, ...others], 2));
+		const others = rearrangedInterpretations(fold, right, isComplete(ranked));
+		ranked.push(...explain(others, 1));
+		if (!isSettled(ranked)) {
+			ranked.push(...explain([best, ...others], 2));
 		}
 	}
-	found.sort((a, b) => a.bits - b.bits);
-	return found.filter(({ deviations }, index) => index < KEPT || deviations.length === 0);
+	ranked.sort((a, b) => a.bits - b.bits);
+	return ranked.filter(({ deviations }, index) => index < KEPT || deviations.length === 0);
 }
 
 /** Maximum number of explanations. "Nothing is wrong" always stays. */
@@ -59,12 +59,12 @@ const KEPT = 64;
 const SETTLED_BITS = 2 * CAUSE_BITS;
 
 /** Something explains every row, however long it takes. */
-function isComplete(found: readonly Explanation[]): boolean {
-	return found.some(({ explained }) => explained.every((flag) => flag === 1));
+function isComplete(ranked: readonly Explanation[]): boolean {
+	return ranked.some(({ explained }) => explained.every((flag) => flag === 1));
 }
 
-function isSettled(found: readonly Explanation[]): boolean {
-	return found.some(({ bits, explained }) => bits <= SETTLED_BITS && explained.every((flag) => flag === 1));
+function isSettled(ranked: readonly Explanation[]): boolean {
+	return ranked.some(({ bits, explained }) => bits <= SETTLED_BITS && explained.every((flag) => flag === 1));
 }
 
 /** An account that is not worked out yet. */
@@ -79,7 +79,7 @@ const MARGIN = 24;
 /** Maximum number of explanations worked out for one setting. */
 const WORKED_OUT = 16;
 
-function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanation[] {
+function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): Explanation[] {
 	const { arrangement } = setting;
 	const parameters = arrangement.scaleOf ? gatherParameters(fold.parameters, arrangement.scaleOf) : fold.parameters;
 	const problem = scaleProblem(parameters, setting.ratios);
@@ -99,25 +99,25 @@ function explainSetting(fold: FoldCase, setting: Setting, most: 1 | 2): Explanat
 			continue;
 		}
 		const biasScale = predictScale(hypothesis, bias.parameters);
-		for (const found of searchBias(bias, hypothesis, biasScale, limit - hypothesis.bits)) {
-			const bits = hypothesis.bits + found.bits;
-			sketches.push({ hypothesis, bias: found, bits });
+		for (const biasHypothesis of searchBias(bias, hypothesis, biasScale, limit - hypothesis.bits)) {
+			const bits = hypothesis.bits + biasHypothesis.bits;
+			sketches.push({ hypothesis, bias: biasHypothesis, bits });
 			limit = Math.min(limit, bits + MARGIN);
 		}
 	}
-	const isPlain = ({ hypothesis, bias: own }: Sketch) => hypothesis.deviations.length + own.deviations.length === 0;
+	const isPlain = ({ hypothesis, bias }: Sketch) => hypothesis.deviations.length + bias.deviations.length === 0;
 	return sketches
 		.sort((a, b) => a.bits - b.bits)
 		.filter((sketch, index) => index < WORKED_OUT || isPlain(sketch))
 		.map((sketch) => workOut(setting, sketch, predictScale(sketch.hypothesis, parameters)));
 }
 
-function workOut(setting: Setting, { hypothesis, bias, bits }: Sketch, scale: Float64Array): Explanation {
+function workOut(setting: Interpretation, { hypothesis, bias, bits }: Sketch, scale: Float64Array): Explanation {
 	const { arrangement, precision, ratios } = setting;
-	const own = arrangement.deviation ? [arrangement.deviation] : [];
+	const arranged = arrangement.deviation ? [arrangement.deviation] : [];
 	const rows = Array.from(scale.keys());
 	return {
-		deviations: [...own, ...hypothesis.deviations, ...bias.deviations],
+		deviations: [...arranged, ...hypothesis.deviations, ...bias.deviations],
 		biasDeviations: bias.deviations,
 		bits: (arrangement.deviation?.bits ?? 0) + bits,
 		arrangement,
@@ -130,11 +130,11 @@ function workOut(setting: Setting, { hypothesis, bias, bits }: Sketch, scale: Fl
 	};
 }
 
-function biasProblem(fold: FoldCase, { arrangement, precision }: Setting): BiasProblem {
+function biasProblem(fold: FoldCase, { arrangement, precision }: Interpretation): BiasProblem {
 	const { shiftOf, operatorBiasOf } = arrangement;
 	const parameters = shiftOf ? gatherParameters(fold.parameters, shiftOf) : fold.parameters;
-	const own = fold.original.bias;
-	const bias = own && operatorBiasOf ? gather(own, operatorBiasOf) : own;
+	const { bias: originalBias } = fold.original;
+	const bias = originalBias && operatorBiasOf ? gather(originalBias, operatorBiasOf) : originalBias;
 	const right = expectedFold(null, parameters).scale;
 	const bound = biasBounds(precision.tolerance, bias, parameters, right);
 	const weight = bound.map((allowed, row) => {
@@ -142,6 +142,6 @@ function biasProblem(fold: FoldCase, { arrangement, precision }: Setting): BiasP
 		const bits = Math.log2((terms + Math.abs(parameters.beta[row])) / allowed);
 		return Number.isFinite(bits) ? Math.min(Math.max(bits, 0), MAX_BITS) : 0;
 	});
-	const found = fold.found.bias ?? new Float64Array(right.length);
-	return { parameters, bias, found, right, tolerance: precision.tolerance, weight, gemmBetas: fold.gemmBetas };
+	const deployed = fold.deployed.bias ?? new Float64Array(right.length);
+	return { parameters, bias, deployed, right, tolerance: precision.tolerance, weight, gemmBetas: fold.gemmBetas };
 }

@@ -22,6 +22,11 @@ export interface FoldParameters extends LayerParameters {
 	readonly epsilon: number;
 }
 
+/** Returns the sum of two biases, either of which may be null for none. */
+export function addBiases(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
+	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
+}
+
 /** Gathers parameters (or a bias): entry r of the result is entry rows[r] of the source. */
 export function gather(values: Float64Array, rows: ArrayLike<number>): Float64Array {
 	return Float64Array.from(rows, (row) => values[row]);

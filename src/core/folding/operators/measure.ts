@@ -19,7 +19,7 @@ export interface RowErrors {
 }
 
 export interface MeasureOptions {
-	readonly found: Float32Array | Float64Array;
+	readonly deployed: Float32Array | Float64Array;
 	readonly original: Float32Array | Float64Array;
 	/** Layout of both tensors. */
 	readonly layout: ChannelLayout;
@@ -85,9 +85,9 @@ function residualOf({ ww, dw, dd }: RowSums, scale: number, row: number): number
 	if (ww[row] === 0) {
 		return dd[row] === 0 ? 0 : Number.NaN;
 	}
-	const found = dd[row] + 2 * scale * dw[row] + scale * scale * ww[row];
+	const square = dd[row] + 2 * scale * dw[row] + scale * scale * ww[row];
 	const rest = dd[row] - (dw[row] * dw[row]) / ww[row];
-	return found > 0 ? Math.sqrt(Math.max(0, rest) / found) : 0;
+	return square > 0 ? Math.sqrt(Math.max(0, rest) / square) : 0;
 }
 
 /**
@@ -95,7 +95,7 @@ function residualOf({ ww, dw, dd }: RowSums, scale: number, row: number): number
  * maximum, so neither a division nor an ulp is computed. A NaN takes the slow branch.
  */
 function measureRun(pass: Pass, row: number, start: number): void {
-	const { found, original, dtype } = pass;
+	const { deployed, original, dtype } = pass;
 	const end = start + pass.layout.inner;
 	const s = pass.scale[row];
 	let { maxAbs, largest } = pass;
@@ -105,7 +105,7 @@ function measureRun(pass: Pass, row: number, start: number): void {
 	let dd = 0;
 	for (let index = start; index < end; index++) {
 		const w = original[index];
-		const f = found[index];
+		const f = deployed[index];
 		const exact = w * s;
 		const d = f - exact;
 		ww += w * w;

@@ -87,7 +87,7 @@ export class WeightReader {
 		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
-	/** Reads the whole weight and bias. The reason of a failure is a sentence. */
+	/** Reads the whole weight and bias. The failure's reason is a sentence. */
 	async read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const { scope } = operator;
 		try {

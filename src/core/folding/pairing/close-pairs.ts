@@ -2,9 +2,9 @@ import { type Directions, fitOf } from './row-directions.js';
 
 /** Two weights whose rows are nearly multiples of each other. */
 export interface ClosePair {
-	/** Positions in the lists. */
-	readonly a: number;
-	readonly b: number;
+	/** Positions in the two lists. */
+	readonly originalRank: number;
+	readonly deployedRank: number;
 	readonly fit: number;
 }
 
@@ -23,28 +23,29 @@ const PROJECTIONS = 24;
  * @param least |cos| that counts as the same direction, close to 1
  */
 export function closePairs(
-	a: readonly (Directions | undefined)[],
-	b: readonly (Directions | undefined)[],
+	originals: readonly (Directions | undefined)[],
+	deployeds: readonly (Directions | undefined)[],
 	least: number,
 ): ClosePair[] {
 	// Largest distance of two unit vectors at this cosine, which also limits the distance of their projections.
 	const reach = Math.sqrt(2 - 2 * least);
 	const pairs = new Map<string, readonly [number, number]>();
-	const rows = a.find((weight) => weight)?.usable.length ?? 0;
+	const rows = originals.find((weight) => weight)?.usable.length ?? 0;
 	for (let row = 0; row < rows && row < ROWS; row++) {
-		const others = projections(b, row).toSorted((x, y) => x.values[0] - y.values[0]);
-		for (const own of projections(a, row)) {
-			const [nearest] = own.values;
-			for (let at = firstFrom(others, nearest - reach); others[at]?.values[0] <= nearest + reach; at++) {
-				if (areWithin(reach, own.values, others[at].values)) {
-					pairs.set(`${own.index} ${others[at].index}`, [own.index, others[at].index]);
+		const sorted = projections(deployeds, row).toSorted((x, y) => x.values[0] - y.values[0]);
+		for (const { rank, values } of projections(originals, row)) {
+			const [nearest] = values;
+			for (let at = firstFrom(sorted, nearest - reach); sorted[at]?.values[0] <= nearest + reach; at++) {
+				if (areWithin(reach, values, sorted[at].values)) {
+					pairs.set(`${rank} ${sorted[at].rank}`, [rank, sorted[at].rank]);
 				}
 			}
 		}
 	}
-	return Array.from(pairs.values(), ([i, j]): ClosePair => ({ a: i, b: j, fit: fitAt(a[i], b[j]) })).filter(
-		({ fit }) => fit >= least,
-	);
+	return Array.from(pairs.values(), ([originalRank, deployedRank]): ClosePair => {
+		const fit = fitAt(originals[originalRank], deployeds[deployedRank]);
+		return { originalRank, deployedRank, fit };
+	}).filter(({ fit }) => fit >= least);
 }
 
 const fitAt = (a: Directions | undefined, b: Directions | undefined): number => (a && b && fitOf(a, b)) || 0;
@@ -59,23 +60,23 @@ function areWithin(reach: number, a: readonly number[], b: readonly number[]): b
 }
 
 interface Projected {
-	readonly index: number;
+	readonly rank: number;
 	/** |cos| with each of the vectors: the same for a row and its negative. */
 	readonly values: readonly number[];
 }
 
 function projections(weights: readonly (Directions | undefined)[], row: number): Projected[] {
 	let vectors: readonly Float64Array[] = [];
-	return weights.flatMap((weight, index) => {
+	return weights.flatMap((weight, rank) => {
 		if (!weight?.usable[row]) {
 			return [];
 		}
 		const { values, starts } = weight;
-		const own = values.subarray(starts[row], starts[row + 1]);
-		if (vectors[0]?.length !== own.length) {
-			vectors = Array.from({ length: PROJECTIONS }, (_, number) => vectorOf(number, own.length));
+		const elements = values.subarray(starts[row], starts[row + 1]);
+		if (vectors[0]?.length !== elements.length) {
+			vectors = Array.from({ length: PROJECTIONS }, (_, number) => vectorOf(number, elements.length));
 		}
-		return [{ index, values: vectors.map((vector) => Math.abs(product(vector, own))) }];
+		return [{ rank, values: vectors.map((vector) => Math.abs(product(vector, elements))) }];
 	});
 }
 

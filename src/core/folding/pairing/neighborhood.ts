@@ -1,16 +1,20 @@
 import { channelCount, rowLength } from '../operators/layout.js';
+import type { LinearOperator } from '../operators/linear.js';
 import { weightLayout } from '../operators/weights.js';
-import type { Network } from '../targets/network.js';
+import type { Network, Surroundings } from '../targets/network.js';
 
 /** Description of an operator apart from its weights. Operators with different signatures never form a pair. */
 export type Signature = string;
+
+/** Signatures of a model's operators; without the operators whose weight has no known shape. */
+export type Signatures = ReadonlyMap<LinearOperator, Signature>;
 
 /** Rounds of refinement: operators further away than this make no difference any more. */
 const ROUNDS = 32;
 
 /** Positions of a model's operators in their graph, at growing radius. */
 export interface Positions {
-	/** colors[r][i] is equal for operators whose surroundings look the same up to r operators away. */
+	/** colors[r][i] is equal for operators (of index i) whose surroundings look the same up to r operators away. */
 	readonly colors: readonly (readonly number[])[];
 }
 
@@ -19,13 +23,12 @@ export interface Positions {
  * and dilations. Pads are left out, because simplifiers merge Pad nodes into them. A Gemm and a MatMul of the same shape are
  * equal.
  */
-export async function signatures({ operators, weights }: Network): Promise<(Signature | undefined)[]> {
-	const result: (Signature | undefined)[] = [];
+export async function readSignatures({ operators, weights }: Network): Promise<Signatures> {
+	const signatures = new Map<LinearOperator, Signature>();
 	for (const operator of operators) {
 		const dims = await weights.dims(operator);
 		const layout = dims && weightLayout(operator, dims);
 		if (!dims || !layout) {
-			result.push(undefined);
 			continue;
 		}
 		const { scope, node, kind, group } = operator;
@@ -39,42 +42,43 @@ export async function signatures({ operators, weights }: Network): Promise<(Sign
 		const parts = isConvolution
 			? [kind, shape, dims.slice(2), group, list('strides'), list('dilations')]
 			: ['dense', shape];
-		result.push(parts.join(' '));
+		signatures.set(operator, parts.join(' '));
 	}
-	return result;
+	return signatures;
 }
 
 /**
  * Refines colors (Weisfeiler and Leman) over both models at once, so that a color means the same in each. Starts with
  * an operator's signature, then combines it with the colors before and behind it.
  */
-export function positionsOf(
-	networks: readonly Network[],
-	given: readonly (readonly (Signature | undefined)[])[],
-): Positions[] {
+export function positionsOf(networks: readonly Network[], signatures: readonly Signatures[]): Positions[] {
 	const behind = networks.map(operatorsBehind);
-	let colors = number(given.map((signatures) => signatures.map((signature) => signature ?? 'unreadable')));
-	const rounds = colors.map((own) => [own]);
+	let colors = numberWords(
+		networks.map(({ operators }, model) =>
+			operators.map((operator) => signatures[model].get(operator) ?? 'unreadable'),
+		),
+	);
+	const rounds = colors.map((first) => [first]);
 	for (let round = 0; round < ROUNDS; round++) {
-		const words = networks.map(({ before }, which) =>
-			colors[which].map((color, operator) => {
-				const around = (others: Iterable<number>) =>
-					Array.from(others, (other) => colors[which][other])
+		const words = networks.map(({ operators, before }, model) =>
+			operators.map((operator) => {
+				const around = (surroundings: Surroundings<LinearOperator>) =>
+					Array.from(surroundings.get(operator) ?? [], ({ index }) => colors[model][index])
 						.sort()
 						.join(' ');
-				return `${color}|${around(before[operator])}|${around(behind[which][operator])}`;
+				return `${colors[model][operator.index]}|${around(before)}|${around(behind[model])}`;
 			}),
 		);
-		colors = number(words);
-		colors.forEach((own, which) => {
-			rounds[which].push(own);
+		colors = numberWords(words);
+		colors.forEach((refined, model) => {
+			rounds[model].push(refined);
 		});
 	}
-	return rounds.map((own) => ({ colors: own }));
+	return rounds.map((refinements) => ({ colors: refinements }));
 }
 
-/** Small numbers for words, shared between the lists. */
-function number(lists: readonly (readonly string[])[]): number[][] {
+/** Replaces words by small numbers, shared between the lists. */
+function numberWords(lists: readonly (readonly string[])[]): number[][] {
 	const known = new Map<string, number>();
 	return lists.map((list) =>
 		list.map((word) => {
@@ -85,13 +89,13 @@ function number(lists: readonly (readonly string[])[]): number[][] {
 	);
 }
 
-function operatorsBehind({ before }: Network): Set<number>[] {
-	const behind = before.map(() => new Set<number>());
-	before.forEach((others, operator) => {
-		for (const other of others) {
-			behind[other].add(operator);
+function operatorsBehind({ operators, before }: Network): Surroundings<LinearOperator> {
+	const behind = new Map(operators.map((operator) => [operator, new Set<LinearOperator>()]));
+	for (const [operator, sources] of before) {
+		for (const source of sources) {
+			behind.get(source)?.add(operator);
 		}
-	});
+	}
 	return behind;
 }
 
@@ -99,13 +103,18 @@ function operatorsBehind({ before }: Network): Set<number>[] {
  * Returns the largest radius up to which the surroundings of two operators look the same; -1 if the operators
  * themselves differ, {@link ROUNDS} at most.
  */
-export function commonRadius(a: Positions, i: number, b: Positions, j: number): number {
+export function commonRadius(
+	positions: { readonly original: Positions; readonly deployed: Positions },
+	original: LinearOperator,
+	deployed: LinearOperator,
+): number {
+	const [originalColors, deployedColors] = [positions.original.colors, positions.deployed.colors];
 	// Equal colors at one radius imply equal colors at every smaller radius, because each color is made from the one
 	// before.
-	let [same, different] = [-1, a.colors.length];
+	let [same, different] = [-1, originalColors.length];
 	while (different - same > 1) {
 		const middle = (same + different) >> 1;
-		if (a.colors[middle][i] === b.colors[middle][j]) {
+		if (originalColors[middle][original.index] === deployedColors[middle][deployed.index]) {
 			same = middle;
 		} else {
 			different = middle;

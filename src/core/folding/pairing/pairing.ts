@@ -1,14 +1,22 @@
 import { type ChannelLayout, channelCount, rowLength, sameLayout } from '../operators/layout.js';
+import type { LinearOperator } from '../operators/linear.js';
 import { weightLayout } from '../operators/weights.js';
 import type { Network } from '../targets/network.js';
 import { type ClosePair, closePairs } from './close-pairs.js';
-import { commonRadius, type Positions, positionsOf, type Signature, signatures } from './neighborhood.js';
+import {
+	commonRadius,
+	type Positions,
+	positionsOf,
+	readSignatures,
+	type Signature,
+	type Signatures,
+} from './neighborhood.js';
 import { canFit, type Directions, directionsOf, fitOf, sampleLength, tellsApart } from './row-directions.js';
 
 /** An original operator and the deployed operator that replaced it. */
 export interface OperatorPair {
-	readonly original: number;
-	readonly deployed: number;
+	readonly original: LinearOperator;
+	readonly deployed: LinearOperator;
 	/** Median |cos| between the beginnings of their rows; undefined if unknown. */
 	readonly fit: number | undefined;
 	/** Radius, in operators, of equal surroundings in the graphs. */
@@ -18,11 +26,9 @@ export interface OperatorPair {
 }
 
 export interface Pairing {
-	/** Pairs by index of the original operator. */
-	readonly byOriginal: ReadonlyMap<number, OperatorPair>;
-	/** Pairs by index of the deployed operator. */
-	readonly byDeployed: ReadonlyMap<number, OperatorPair>;
-	/** Number of original operators with the shape of a deployed operator. */
+	readonly byOriginal: ReadonlyMap<LinearOperator, OperatorPair>;
+	readonly byDeployed: ReadonlyMap<LinearOperator, OperatorPair>;
+	/** Number of original operators that have the shape of a deployed operator. */
 	readonly comparable: number;
 }
 
@@ -40,8 +46,8 @@ const EXACT_GRADE = 3;
 const SAME_GRADE = 2;
 
 interface Candidate {
-	readonly original: number;
-	readonly deployed: number;
+	readonly original: LinearOperator;
+	readonly deployed: LinearOperator;
 	readonly fit: number | undefined;
 	/**
 	 * Quality of the pair. 3 and 2: the same weights, exactly or nearly; 1: related weights, or unknown; 0: other
@@ -59,14 +65,15 @@ interface Candidate {
  * multiples of each other decide, then the surroundings in the graph, then the order.
  */
 export async function pairOperators(original: Network, deployed: Network): Promise<Pairing> {
-	const given = [await signatures(original), await signatures(deployed)];
-	const [own, other] = positionsOf([original, deployed], given);
-	const groups = groupBySignature(given[0], given[1]);
+	const signatures = [await readSignatures(original), await readSignatures(deployed)] as const;
+	const [originalPositions, deployedPositions] = positionsOf([original, deployed], signatures);
+	const models = { original, deployed, positions: { original: originalPositions, deployed: deployedPositions } };
+	const groups = groupBySignature(...signatures);
 	const pairs: OperatorPair[] = [];
 	let comparable = 0;
 	for (const group of groups) {
 		comparable += group.originals.length;
-		pairs.push(...(await pairGroup(group, { original, deployed, own, other })));
+		pairs.push(...(await pairGroup(group, models)));
 	}
 	return {
 		byOriginal: new Map(pairs.map((pair) => [pair.original, pair])),
@@ -75,30 +82,27 @@ export async function pairOperators(original: Network, deployed: Network): Promi
 	};
 }
 
+/** Operators of one signature, in graph order. */
 interface Group {
-	readonly originals: readonly number[];
-	readonly deployeds: readonly number[];
+	readonly originals: readonly LinearOperator[];
+	readonly deployeds: readonly LinearOperator[];
 }
 
-function groupBySignature(
-	original: readonly (Signature | undefined)[],
-	deployed: readonly (Signature | undefined)[],
-): Group[] {
-	const indices = (list: readonly (Signature | undefined)[], wanted: Signature) =>
-		Array.from(list.keys()).filter((index) => list[index] === wanted);
-	const shared = new Set(original.filter((signature) => signature !== undefined && deployed.includes(signature)));
-	return [...shared].flatMap((signature) =>
-		signature === undefined
-			? []
-			: [{ originals: indices(original, signature), deployeds: indices(deployed, signature) }],
-	);
+function groupBySignature(originals: Signatures, deployeds: Signatures): Group[] {
+	const withSignature = (signatures: Signatures, wanted: Signature) =>
+		Array.from(signatures.keys()).filter((operator) => signatures.get(operator) === wanted);
+	const deployedSignatures = new Set(deployeds.values());
+	const shared = new Set(Array.from(originals.values()).filter((signature) => deployedSignatures.has(signature)));
+	return Array.from(shared, (signature) => ({
+		originals: withSignature(originals, signature),
+		deployeds: withSignature(deployeds, signature),
+	}));
 }
 
 interface Models {
 	readonly original: Network;
 	readonly deployed: Network;
-	readonly own: Positions;
-	readonly other: Positions;
+	readonly positions: { readonly original: Positions; readonly deployed: Positions };
 }
 
 /** Pairs operators with the same weights first, so that the remaining operators choose among the remaining partners. */
@@ -106,19 +110,19 @@ async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> 
 	const { originals, deployeds } = group;
 	if (originals.length === 1 && deployeds.length === 1) {
 		// A single pair of this shape needs no fit, which saves reading its weights twice.
-		return assign([candidateOf({ a: 0, b: 0, fit: undefined }, undefined, group, models)]);
+		return assign([candidateOf({ originalRank: 0, deployedRank: 0, fit: undefined }, undefined, group, models)]);
 	}
-	const [a, b] = await samplesOf(group, models);
+	const samples = await samplesOf(group, models);
 	const pairs: OperatorPair[] = [];
 	for (const least of [EXACT_WEIGHTS, SAME_WEIGHTS, 0]) {
-		const taken = new Set(pairs.map(({ original }) => original));
-		const takenThere = new Set(pairs.map(({ deployed }) => deployed));
-		const free: Free = {
-			a: a.map((sample, rank) => (taken.has(originals[rank]) ? null : sample)),
-			b: b.map((sample, rank) => (takenThere.has(deployeds[rank]) ? null : sample)),
+		const pairedOriginals = new Set(pairs.map(({ original }) => original));
+		const pairedDeployeds = new Set(pairs.map(({ deployed }) => deployed));
+		const free: Samples = {
+			originals: samples.originals.map((sample, rank) => (pairedOriginals.has(originals[rank]) ? null : sample)),
+			deployeds: samples.deployeds.map((sample, rank) => (pairedDeployeds.has(deployeds[rank]) ? null : sample)),
 		};
-		const candidates = (least === 0 ? everyPair(free) : closePairs(...comparable(free), least))
-			.map((pair) => candidateOf(pair, a[pair.a]?.layout, group, models))
+		const candidates = (least === 0 ? listPairs(free) : closePairs(...comparableDirections(free), least))
+			.map((pair) => candidateOf(pair, samples.originals[pair.originalRank]?.layout, group, models))
 			.filter(({ grade }) => least === 0 || grade >= SAME_GRADE);
 		pairs.push(...assign(candidates));
 	}
@@ -128,45 +132,46 @@ async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> 
 /**
  * Samples of the weights of a group's operators: undefined without a sample, null once the operator has its partner.
  */
-interface Free {
-	readonly a: readonly (Sample | undefined | null)[];
-	readonly b: readonly (Sample | undefined | null)[];
+interface Samples {
+	/** In the order of the group's operators. */
+	readonly originals: readonly (Sample | undefined | null)[];
+	readonly deployeds: readonly (Sample | undefined | null)[];
 }
 
-type FittingPair = Pick<ClosePair, 'a' | 'b'> & Pick<Candidate, 'fit'>;
+type FittingPair = Pick<ClosePair, 'originalRank' | 'deployedRank'> & Pick<Candidate, 'fit'>;
 
-function everyPair({ a, b }: Free): FittingPair[] {
-	return a.flatMap((sample, rank) =>
-		sample === null
+function listPairs({ originals, deployeds }: Samples): FittingPair[] {
+	return originals.flatMap((original, originalRank) =>
+		original === null
 			? []
-			: b.flatMap((other, otherRank) =>
-					other === null ? [] : [{ a: rank, b: otherRank, fit: sampleFit(sample, other) }],
+			: deployeds.flatMap((deployed, deployedRank) =>
+					deployed === null ? [] : [{ originalRank, deployedRank, fit: sampleFit(original, deployed) }],
 				),
 	);
 }
 
-/** True for samples with corresponding elements at the same positions, which is the usual case. */
-function comparable({ a, b }: Free) {
-	const like = [...a, ...b].find((sample) => sample);
-	const directions = (samples: Free['a']) =>
+/** Returns the directions of the samples with corresponding elements at the same positions: usually of all. */
+function comparableDirections({ originals, deployeds }: Samples) {
+	const like = [...originals, ...deployeds].find((sample) => sample);
+	const directions = (samples: Samples['originals']) =>
 		samples.map((sample) => (sample && like && areComparable(sample, like) ? sample.directions : undefined));
-	return [directions(a), directions(b)] as const;
+	return [directions(originals), directions(deployeds)] as const;
 }
 
 function candidateOf(
-	{ a, b, fit }: FittingPair,
+	{ originalRank, deployedRank, fit }: FittingPair,
 	layout: ChannelLayout | undefined,
 	{ originals, deployeds }: Group,
-	{ own, other }: Models,
+	{ positions }: Models,
 ): Candidate {
-	const [original, deployed] = [originals[a], deployeds[b]];
+	const [original, deployed] = [originals[originalRank], deployeds[deployedRank]];
 	return {
 		original,
 		deployed,
 		fit,
 		grade: gradeOf(fit, layout),
-		radius: commonRadius(own, original, other, deployed),
-		displacement: Math.abs((a * deployeds.length) / originals.length - b),
+		radius: commonRadius(positions, original, deployed),
+		displacement: Math.abs((originalRank * deployeds.length) / originals.length - deployedRank),
 	};
 }
 
@@ -199,35 +204,41 @@ interface Sample {
  * orientation.
  */
 async function samplesOf({ originals, deployeds }: Group, { original, deployed }: Models) {
-	const a = await layoutsOf(original, originals);
-	const b = await layoutsOf(deployed, deployeds);
-	const [first, ...others] = [...a, ...b].filter((layout) => layout !== undefined);
-	const isMixed = others.some((layout) => !sameLayout(layout, first));
-	return [await read(original, originals, a, isMixed), await read(deployed, deployeds, b, isMixed)] as const;
+	const originalLayouts = await readLayouts(original, originals);
+	const deployedLayouts = await readLayouts(deployed, deployeds);
+	const [first, ...rest] = [...originalLayouts.values(), ...deployedLayouts.values()];
+	const isMixed = rest.some((layout) => !sameLayout(layout, first));
+	return {
+		originals: await readSamples(original, originals, originalLayouts, isMixed),
+		deployeds: await readSamples(deployed, deployeds, deployedLayouts, isMixed),
+	};
 }
 
-async function layoutsOf({ operators, weights }: Network, indices: readonly number[]) {
-	const layouts: (ChannelLayout | undefined)[] = [];
-	for (const index of indices) {
-		const dims = await weights.dims(operators[index]);
-		layouts.push(dims && weightLayout(operators[index], dims));
+async function readLayouts({ weights }: Network, operators: readonly LinearOperator[]) {
+	const layouts = new Map<LinearOperator, ChannelLayout>();
+	for (const operator of operators) {
+		const dims = await weights.dims(operator);
+		const layout = dims && weightLayout(operator, dims);
+		if (layout) {
+			layouts.set(operator, layout);
+		}
 	}
 	return layouts;
 }
 
-async function read(
-	{ operators, weights }: Network,
-	indices: readonly number[],
-	layouts: readonly (ChannelLayout | undefined)[],
+async function readSamples(
+	{ weights }: Network,
+	operators: readonly LinearOperator[],
+	layouts: ReadonlyMap<LinearOperator, ChannelLayout>,
 	isMixed: boolean,
 ): Promise<(Sample | undefined)[]> {
 	const samples: (Sample | undefined)[] = [];
-	for (const [position, index] of indices.entries()) {
-		const layout = layouts[position];
+	for (const operator of operators) {
+		const layout = layouts.get(operator);
 		const elements = layout ? channelCount(layout) * rowLength(layout) : 0;
 		const isWhole = isMixed && elements <= WHOLE;
 		const count = isWhole || !layout ? elements : sampleLength(layout);
-		const data = layout && canFit(layout) ? await weights.sample(operators[index], count) : undefined;
+		const data = layout && canFit(layout) ? await weights.sample(operator, count) : undefined;
 		samples.push(data && layout && { directions: directionsOf(data.subarray(0, count), layout), layout, isWhole });
 	}
 	return samples;
@@ -242,17 +253,17 @@ function areComparable(a: Sample, b: Sample): boolean {
 	return a.isWhole ? b.isWhole : !b.isWhole && sameLayout(a.layout, b.layout);
 }
 
-/** The best candidates first; each operator is used once. */
+/** Turns candidates into pairs, the best first. Each operator is used once. */
 function assign(candidates: readonly Candidate[]): OperatorPair[] {
 	const ranked = [...candidates].sort(compare);
-	const byOriginal = new Map<number, Candidate[]>();
+	const byOriginal = new Map<LinearOperator, Candidate[]>();
 	for (const candidate of candidates) {
-		const own = byOriginal.get(candidate.original) ?? [];
-		own.push(candidate);
-		byOriginal.set(candidate.original, own);
+		const candidatesOfOriginal = byOriginal.get(candidate.original) ?? [];
+		candidatesOfOriginal.push(candidate);
+		byOriginal.set(candidate.original, candidatesOfOriginal);
 	}
-	const usedOriginals = new Set<number>();
-	const usedDeployeds = new Set<number>();
+	const usedOriginals = new Set<LinearOperator>();
+	const usedDeployeds = new Set<LinearOperator>();
 	const pairs: OperatorPair[] = [];
 	for (const candidate of ranked) {
 		const { original, deployed, fit, radius } = candidate;

@@ -1,3 +1,4 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { type Result, success } from '../../result.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
@@ -7,68 +8,63 @@ import type { OperatorPair, Pairing } from './pairing.js';
 
 /** Two models with their pairs of operators and layers. */
 export interface MatchedNetworks {
-	readonly own: Network;
-	readonly other: Network;
-	readonly operators: Pairing;
-	/** Layers that are still layers: original index -> deployed index. */
-	readonly kept: ReadonlyMap<number, number>;
+	readonly original: Network;
+	readonly deployed: Network;
+	readonly pairing: Pairing;
+	/** Layers that are still layers: original layer -> deployed layer. */
+	readonly kept: ReadonlyMap<BatchNormLayer, BatchNormLayer>;
 }
 
-/** An operator of the original and its partner. */
-export interface Partners {
-	readonly own: LinearOperator;
-	readonly into: LinearOperator;
+/** A pair of operators with both operators' constants. */
+export interface ReadPair {
 	readonly pair: OperatorPair;
+	readonly originalWeights: OperatorWeights;
+	readonly deployedWeights: OperatorWeights;
 }
 
-/** Both operators' constants, read. */
-export interface ReadPartners extends Partners {
-	readonly original: OperatorWeights;
-	readonly found: OperatorWeights;
-}
-
-/** Finds the partners of operators and reads their constants. */
+/** Finds the partners of original operators and reads their constants. */
 export class PartnerReader {
 	readonly #models: MatchedNetworks;
-	readonly #original: WeightCache;
-	readonly #deployed: WeightCache;
-	#next: Partners | undefined;
+	readonly #originals: WeightCache;
+	readonly #deployeds: WeightCache;
+	#next: OperatorPair | undefined;
 
 	constructor(models: MatchedNetworks) {
 		this.#models = models;
-		this.#original = new WeightCache(models.own);
-		this.#deployed = new WeightCache(models.other);
+		this.#originals = new WeightCache(models.original);
+		this.#deployeds = new WeightCache(models.deployed);
 	}
 
-	/** @param operator index in the original. */
-	of(operator: number): Partners | undefined {
-		const { own, other, operators } = this.#models;
-		const pair = operators.byOriginal.get(operator);
-		return pair && { own: own.operators[operator], into: other.operators[pair.deployed], pair };
+	/** Returns the pair of an original operator. */
+	pairOf(operator: LinearOperator): OperatorPair | undefined {
+		return this.#models.pairing.byOriginal.get(operator);
 	}
 
-	/** The operator in front of a layer of the original, and its partner. */
-	inFront(layer: number): Partners | undefined {
-		const operator = this.#models.own.targets[layer]?.operator;
-		return operator && this.of(operator.index);
+	/** Returns the pair of the operator in front of an original layer. */
+	pairBefore(layer: BatchNormLayer): OperatorPair | undefined {
+		const target = this.#models.original.targets.get(layer);
+		return target && this.pairOf(target.operator);
 	}
 
 	/** Announces the next layer, so that its weights are read while the current ones are compared. */
-	expect(layer: number): void {
-		this.#next = this.inFront(layer);
+	announce(layer: BatchNormLayer | undefined): void {
+		this.#next = layer && this.pairBefore(layer);
 	}
 
-	/** Reads the constants of both operators, or returns a sentence as the reason why they are unknown. */
-	async read(partners: Partners): Promise<Result<ReadPartners>> {
-		const original = await this.#original.read(partners.own);
-		const found = await this.#deployed.read(partners.into);
+	/** Reads the constants of both operators. The failure's reason is a sentence. */
+	async read(pair: OperatorPair): Promise<Result<ReadPair>> {
+		const original = await this.#originals.read(pair.original);
+		const deployed = await this.#deployeds.read(pair.deployed);
 		if (this.#next) {
-			this.#original.readAhead(this.#next.own);
-			this.#deployed.readAhead(this.#next.into);
+			this.#originals.readAhead(this.#next.original);
+			this.#deployeds.readAhead(this.#next.deployed);
 		}
 		if (!original.ok) {
 			return original;
 		}
-		return found.ok ? success({ ...partners, original: original.value, found: found.value }) : found;
+		if (!deployed.ok) {
+			return deployed;
+		}
+		return success({ pair, originalWeights: original.value, deployedWeights: deployed.value });
 	}
 }

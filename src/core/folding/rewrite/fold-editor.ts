@@ -37,7 +37,7 @@ export class FoldEditor {
 			alpha === 1 ? Float64Array.from(weights.weight) : Float64Array.from(weights.weight, (w) => w / alpha);
 		this.#graphs.setInput(scope, node, 1, { dims, dtype, values });
 		const bias = weights.bias ?? new Float64Array(layout.groups * layout.perGroup);
-		if (biasPlace.kind === 'own') {
+		if (biasPlace.kind === 'operator') {
 			const values = beta === 1 ? bias : bias.map((value) => value / beta);
 			this.#graphs.setInput(scope, node, 2, { dims: [bias.length], dtype, values });
 		} else if (biasPlace.kind === 'add') {
@@ -81,7 +81,7 @@ export class FoldEditor {
 		const [first] = back;
 		const target = first?.target;
 		if (hasOwnBias(operator)) {
-			return { kind: 'own' };
+			return { kind: 'operator' };
 		}
 		const last = back.at(-1);
 		const add = last?.target?.path.find(({ node }) => node.opType === 'Add')?.node;
@@ -141,7 +141,7 @@ interface Way {
 }
 
 type BiasPlace =
-	| { readonly kind: 'own' }
+	| { readonly kind: 'operator' }
 	| { readonly kind: 'add'; readonly node: Node; readonly input: number }
 	| {
 			readonly kind: 'instead';

@@ -34,9 +34,9 @@ export async function planFold(model: Model, access: TensorAccess): Promise<Fold
 	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const kept: KeptLayer[] = [];
 	const steps: FoldStep[] = [];
-	for (const [index, step] of (await foldSteps(network)).entries()) {
+	for (const [layer, step] of await foldSteps(network)) {
 		if (Array.isArray(step)) {
-			kept.push({ name: network.layers[index].name, reasons: step });
+			kept.push({ name: layer.name, reasons: step });
 		} else {
 			steps.push(step);
 		}
@@ -85,14 +85,15 @@ async function foldGroup(
 	if (!read.ok) {
 		return 'dynamic-parameter';
 	}
-	let weights: OperatorWeights = read.value;
+	let weights = read.value;
 	for (const { layer, target } of steps) {
-		const resolved = layerParameters(layer);
-		if (!resolved.ok) {
+		const parameters = layerParameters(layer);
+		if (!parameters.ok) {
 			return 'dynamic-parameter';
 		}
-		const parameters = resolved.value;
-		const next = target ? foldBack(weights, target, parameters) : foldForward(operator, weights, parameters)?.weights;
+		const next = target
+			? foldBack(weights, target, parameters.value)
+			: foldForward(operator, weights, parameters.value)?.weights;
 		if (!next) {
 			return 'rank';
 		}

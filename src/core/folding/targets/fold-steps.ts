@@ -22,11 +22,11 @@ export interface FoldStep {
  * Finds the fold of each layer of a network, or the reasons against it, in layer order. Uses the structure alone: a
  * layer with a fold does fold, provided that its weights can be read.
  */
-export async function foldSteps(network: FoldNetwork): Promise<(FoldStep | FoldReason[])[]> {
+export async function foldSteps(network: FoldNetwork): Promise<ReadonlyMap<BatchNormLayer, FoldStep | FoldReason[]>> {
 	const chooser = new StepChooser(network);
-	const steps: (FoldStep | FoldReason[])[] = [];
+	const steps = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 	for (const layer of network.layers) {
-		steps.push(await chooser.step(layer));
+		steps.set(layer, await chooser.step(layer));
 	}
 	return steps;
 }
@@ -34,13 +34,11 @@ export async function foldSteps(network: FoldNetwork): Promise<(FoldStep | FoldR
 class StepChooser {
 	readonly #network: FoldNetwork;
 	readonly #editable: ReadonlySet<Graph>;
-	readonly #targets: ReadonlyMap<BatchNormLayer, FoldTarget | undefined>;
 	readonly #known = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 
 	constructor(network: FoldNetwork) {
 		this.#network = network;
 		this.#editable = new Set(graphsOf(network.model.graph));
-		this.#targets = new Map(network.layers.map((layer, index) => [layer, network.targets[index]]));
 	}
 
 	async step(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
@@ -53,7 +51,7 @@ class StepChooser {
 		if (!this.#editable.has(layer.scope.graph)) {
 			return ['inside-function'];
 		}
-		const target = this.#targets.get(layer);
+		const target = this.#network.targets.get(layer);
 		return target ? this.#back(layer, target) : this.#forward(layer);
 	}
 
@@ -107,10 +105,9 @@ class StepChooser {
 
 	/** Without a linear operator in front, only an operator behind the layer can take it in. */
 	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
-		const { layers, operators, weights } = this.#network;
+		const { weights } = this.#network;
 		const reasons = new Set([...ownReasons(layer), ...reasonsInFront(layer)]);
-		const index = forwardOperator(this.#network, layers.indexOf(layer));
-		const operator = index === undefined ? undefined : operators[index];
+		const operator = forwardOperator(this.#network, layer);
 		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
 		if (!operator || !canFoldForward(operator)) {
 			// No obstacle was found, but the channels' position is unknown.

@@ -25,8 +25,8 @@ export async function foldability(model: LayeredModel): Promise<readonly Foldabi
 		unreadable.add(layer);
 	});
 	const steps = await foldSteps(network);
-	return steps.map((step, index): Foldability => {
-		if (unreadable.has(network.layers[index])) {
+	return Array.from(steps, ([layer, step]): Foldability => {
+		if (unreadable.has(layer)) {
 			return { into: null, reasons: ['dynamic-parameter'] };
 		}
 		return Array.isArray(step)

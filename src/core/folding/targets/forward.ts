@@ -10,17 +10,16 @@ import { type OperatorWeights, weightLayout } from '../operators/weights.js';
 import type { FoldNetwork } from './network.js';
 import { linearMap } from './reasons.js';
 
-/**
- * Returns the operator that a layer can be folded forward into: the only reader of the layer's output.
- * @returns its index, undefined when there is none.
- */
-export function forwardOperator(network: FoldNetwork, layer: number): number | undefined {
-	const { consumers, isGraphOutput, output, scope } = network.layers[layer];
+/** Returns the operator that a layer can be folded forward into: the only reader of the layer's output. */
+export function forwardOperator(
+	{ operators }: FoldNetwork,
+	{ consumers, isGraphOutput, output, scope }: BatchNormLayer,
+): LinearOperator | undefined {
 	const [consumer, ...others] = consumers;
 	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
 		return undefined;
 	}
-	return network.operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path)?.index;
+	return operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path);
 }
 
 /**

@@ -30,7 +30,7 @@ export async function extendedLayers(
 	const against: BroadcastPartner = inputShape
 		? { behind: inputShape.length - 2, rank: inputShape.length }
 		: { behind: 'any' };
-	const found: ExtendedLayer[] = [];
+	const extended: ExtendedLayer[] = [];
 	let current: ExtendedLayer = { parameters, operators: [] };
 	let tensor = layer.output;
 	for (let step = 0; step < LONGEST && !scope.isOutput(tensor); step++) {
@@ -44,10 +44,10 @@ export async function extendedLayers(
 			parameters: extend(current.parameters, next.opType, values),
 			operators: [...current.operators, next.opType],
 		};
-		found.push(current);
+		extended.push(current);
 		tensor = next.outputs[0] ?? '';
 	}
-	return found;
+	return extended;
 }
 
 /** Returns the constant operand of a Mul or Add, or the right operand of a Div or Sub. */

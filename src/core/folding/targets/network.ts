@@ -16,17 +16,18 @@ export interface Network {
 	/** In graph order, like `layers`. */
 	readonly operators: readonly LinearOperator[];
 	readonly layers: readonly BatchNormLayer[];
-	/** Fold target in front of each layer, in layer order; undefined if there is none. */
-	readonly targets: readonly (FoldTarget | undefined)[];
-	/**
-	 * For each operator, the indices of the linear operators directly in front of it, with only other node types between.
-	 */
-	readonly before: readonly ReadonlySet<number>[];
-	/** The same, in front of each layer. */
-	readonly beforeLayer: readonly ReadonlySet<number>[];
-	/** Linear operators right behind each layer. */
-	readonly afterLayer: readonly ReadonlySet<number>[];
+	/** Fold target of each layer that has one, in layer order. */
+	readonly targets: ReadonlyMap<BatchNormLayer, FoldTarget>;
+	/** Linear operators directly in front of each operator, with only other node types between. */
+	readonly before: Surroundings<LinearOperator>;
+	/** Linear operators directly in front of each layer. */
+	readonly beforeLayer: Surroundings<BatchNormLayer>;
+	/** Linear operators directly behind each layer. */
+	readonly afterLayer: Surroundings<BatchNormLayer>;
 }
+
+/** The linear operators next to each place. */
+export type Surroundings<T> = ReadonlyMap<T, ReadonlySet<LinearOperator>>;
 
 /** Parts of a network that decide where layers fold. */
 export type FoldNetwork = Pick<Network, 'model' | 'weights' | 'operators' | 'layers' | 'targets'>;
@@ -39,7 +40,8 @@ export interface LayeredModel {
 }
 
 /**
- * @param onProblem a constant on a layer's way cannot be read, so that it has no target; without it that is thrown
+ * Finds the linear operators and fold targets of a model.
+ * @param onProblem called if a constant on a layer's path cannot be read; the layer gets no target. Throws without it.
  */
 export async function readFoldNetwork(
 	{ model, layers, access }: LayeredModel,
@@ -55,10 +57,13 @@ export async function readFoldNetwork(
 		shapes: new ShapeInference(),
 		weights,
 	};
-	const targets: (FoldTarget | undefined)[] = [];
+	const targets = new Map<BatchNormLayer, FoldTarget>();
 	for (const layer of layers) {
-		const target = findTarget(layer, context);
-		targets.push(await (onProblem ? target.catch((error) => onProblem(layer, error)) : target));
+		const search = findTarget(layer, context);
+		const target = await (onProblem ? search.catch((error) => onProblem(layer, error)) : search);
+		if (target) {
+			targets.set(layer, target);
+		}
 	}
 	return { model, weights, operators, layers, targets };
 }
@@ -67,12 +72,10 @@ export async function readNetwork(model: Model, access: TensorAccess): Promise<N
 	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const { operators, layers } = network;
 	const operatorAt = indexed(operators);
-	const layerAt = indexed(layers);
-	const upstream = new Upstream((place) => operatorAt.get(placeKey(place))?.index);
-	const before = operators.map(({ scope, node }) => upstream.of(scope, node.inputs));
-	const beforeLayer = layers.map(({ scope, input }) => upstream.of(scope, [input]));
-	const afterLayer = operatorsAfter(layers, operators, (place) => layerAt.get(placeKey(place)));
-	return { ...network, before, beforeLayer, afterLayer };
+	const upstream = new Upstream((place) => operatorAt.get(placeKey(place)));
+	const before = new Map(operators.map((operator) => [operator, upstream.of(operator.scope, operator.node.inputs)]));
+	const beforeLayer = new Map(layers.map((layer) => [layer, upstream.of(layer.scope, [layer.input])]));
+	return { ...network, before, beforeLayer, afterLayer: operatorsAfter(layers, operators) };
 }
 
 function indexed<T extends Place>(places: readonly T[]): ReadonlyMap<string, T> {
@@ -99,31 +102,26 @@ function placeKey({ scope, node }: Place): string {
 function operatorsAfter(
 	layers: readonly BatchNormLayer[],
 	operators: readonly LinearOperator[],
-	layerAt: (place: Place) => BatchNormLayer | undefined,
-): Set<number>[] {
-	const numbers = new Map(layers.map((layer, index) => [layer, index]));
-	const operatorKeys = new Set(operators.map(placeKey));
+): Surroundings<BatchNormLayer> {
+	const layerAt = indexed(layers);
+	const operatorAt = indexed(operators);
 	// Stops at operators too, so that only layers between two of them are found.
 	const upstream = new Upstream((place) => {
-		const layer = layerAt(place);
-		return layer ? numbers.get(layer) : operatorKeys.has(placeKey(place)) ? NOWHERE : undefined;
+		const key = placeKey(place);
+		return layerAt.get(key) ?? (operatorAt.has(key) ? null : undefined);
 	});
-	const direct = layers.map(({ scope, input }) => upstream.of(scope, [input]));
-	const after = layers.map(() => new Set<number>());
-	const spread = (layer: number, operator: number) => {
-		if (layer !== NOWHERE && !after[layer].has(operator)) {
-			after[layer].add(operator);
-			for (const earlier of direct[layer]) {
-				spread(earlier, operator);
+	const after = new Map(layers.map((layer) => [layer, new Set<LinearOperator>()]));
+	const spread = (places: ReadonlySet<BatchNormLayer | null>, operator: LinearOperator) => {
+		for (const layer of places) {
+			const reached = layer && after.get(layer);
+			if (reached && !reached.has(operator)) {
+				reached.add(operator);
+				spread(upstream.of(layer.scope, [layer.input]), operator);
 			}
 		}
 	};
-	for (const { index, scope, node } of operators) {
-		for (const layer of upstream.of(scope, node.inputs)) {
-			spread(layer, index);
-		}
+	for (const operator of operators) {
+		spread(upstream.of(operator.scope, operator.node.inputs), operator);
 	}
 	return after;
 }
-
-const NOWHERE = -1;

@@ -3,6 +3,7 @@ import { isConstant } from '../../onnx/graph/constants.js';
 import type { ShapeInference } from '../../onnx/graph/infer.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Dimension } from '../../onnx/model.js';
+import { addBiases } from '../operators/expected.js';
 import { type ChannelLayout, channelCount } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
 import { type WeightReader, weightLayout } from '../operators/weights.js';
@@ -147,10 +148,7 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 }
 
 function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null {
-	return additions.reduce(
-		(sum, added) => (sum && added ? sum.map((value, c) => value + added[c]) : (sum ?? added)),
-		null,
-	);
+	return additions.reduce(addBiases, null);
 }
 
 /** True if the rows reach exactly the channels from 0 on. */

@@ -8,32 +8,32 @@ interface Task {
 	readonly inputs: readonly { readonly scope: Scope; readonly name: string }[];
 }
 
-const NOTHING: ReadonlySet<number> = new Set();
+const NOTHING: ReadonlySet<never> = new Set();
 
 /** Finds the nearest marked nodes upstream of a tensor, through other nodes, function calls and bodies. */
-export class Upstream {
-	readonly #marked: (place: Place) => number | undefined;
-	readonly #known = new Map<string, ReadonlySet<number>>();
-	/** Scopes by path, because indexing a scope's names is costly. */
+export class Upstream<Mark> {
+	readonly #markOf: (place: Place) => Mark | undefined;
+	readonly #known = new Map<string, ReadonlySet<Mark>>();
+	/** Scopes by path. The index of a scope's names is costly to build. */
 	readonly #scopes = new Map<string, Scope>();
 
-	/** @param marked the number that a marked node is reported by; undefined: look further upstream. */
-	constructor(marked: (place: Place) => number | undefined) {
-		this.#marked = marked;
+	/** @param markOf the mark that the search reports for a node; undefined continues the search upstream. */
+	constructor(markOf: (place: Place) => Mark | undefined) {
+		this.#markOf = markOf;
 	}
 
-	of(scope: Scope, names: readonly string[]): ReadonlySet<number> {
-		const found = new Set<number>();
+	of(scope: Scope, names: readonly string[]): ReadonlySet<Mark> {
+		const found = new Set<Mark>();
 		for (const name of names) {
-			for (const index of this.#nearest(scope, name)) {
-				found.add(index);
+			for (const mark of this.#nearest(scope, name)) {
+				found.add(mark);
 			}
 		}
 		return found;
 	}
 
 	/** Depth first, with a stack of its own: networks are deeper than the language's. */
-	#nearest(scope: Scope, name: string): ReadonlySet<number> {
+	#nearest(scope: Scope, name: string): ReadonlySet<Mark> {
 		const root = this.#task(scope, name);
 		const stack = this.#known.has(root.key) ? [] : [root];
 		for (let task = stack.at(-1); task; task = stack.at(-1)) {
@@ -61,9 +61,9 @@ export class Upstream {
 		if (this.#known.has(key)) {
 			return { key, inputs: [] };
 		}
-		const marked = this.#marked(definition);
-		if (marked !== undefined) {
-			this.#known.set(key, new Set([marked]));
+		const mark = this.#markOf(definition);
+		if (mark !== undefined) {
+			this.#known.set(key, new Set([mark]));
 			return { key, inputs: [] };
 		}
 		return { key, inputs: this.#sources(definition, name) };

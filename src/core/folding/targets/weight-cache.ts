@@ -18,7 +18,7 @@ export class WeightCache {
 		this.#network = network;
 	}
 
-	/** Returns the constants, or a sentence why they are unknown. */
+	/** Returns the constants. The failure's reason is a sentence. */
 	read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const weights = this.#known.get(operator) ?? this.#network.weights.read(operator);
 		this.#known.delete(operator);

@@ -25,13 +25,13 @@ export type Fused =
  * layer's output name, or keep their own if an operator stands between.
  */
 export class FusedWeights {
-	readonly #own: Network;
+	readonly #original: Network;
 	readonly #scope: Scope;
 	readonly #operators: ReadonlyMap<string, LinearOperator>;
 	readonly #weights: WeightReader;
 
-	private constructor(own: Network, optimized: OpenedModel) {
-		this.#own = own;
+	private constructor(original: Network, optimized: OpenedModel) {
+		this.#original = original;
 		this.#scope = Scope.ofModel(optimized.model);
 		this.#weights = new WeightReader(optimized.access);
 		this.#operators = new Map(
@@ -43,43 +43,49 @@ export class FusedWeights {
 	}
 
 	/** @throws {OnnxError} */
-	static async read(own: Pick<OpenedModel, 'model' | 'access'>, optimized: OpenedModel): Promise<FusedWeights> {
-		return new FusedWeights(await readNetwork(own.model, own.access), optimized);
+	static async read(original: Pick<OpenedModel, 'model' | 'access'>, optimized: OpenedModel): Promise<FusedWeights> {
+		return new FusedWeights(await readNetwork(original.model, original.access), optimized);
 	}
 
 	/** @param index of the layer in the original. @throws {OnnxError} */
 	async judge(index: number): Promise<Fused> {
-		const layer = this.#own.layers[index];
+		const layer = this.#original.layers[index];
 		const writer = layer.graphPath === '' ? this.#scope.producer(layer.output) : undefined;
 		if (!writer || writer.opType === layer.node.opType) {
 			return { kind: 'none' };
 		}
-		const operator = this.#operatorOf(index, layer);
+		const operator = this.#operatorOf(layer);
 		if (!operator) {
 			return { kind: 'doubtful', operator: writer };
 		}
-		return { kind: (await this.#isRight(index, operator)) ? 'right' : 'doubtful', operator: operator.node };
+		return { kind: (await this.#isRight(layer, operator)) ? 'right' : 'doubtful', operator: operator.node };
 	}
 
 	/** Returns the linear operator of the optimized model that the layer was merged into. */
-	#operatorOf(index: number, layer: BatchNormLayer): LinearOperator | undefined {
-		const target = this.#own.targets[index];
+	#operatorOf(layer: BatchNormLayer): LinearOperator | undefined {
+		const target = this.#original.targets.get(layer);
 		return this.#operators.get(layer.output) ?? (target && this.#operators.get(target.operator.output));
 	}
 
-	async #isRight(index: number, foundOperator: LinearOperator): Promise<boolean> {
-		const target = this.#own.targets[index];
-		const parameters = layerParameters(this.#own.layers[index]);
+	async #isRight(layer: BatchNormLayer, deployedOperator: LinearOperator): Promise<boolean> {
+		const target = this.#original.targets.get(layer);
+		const parameters = layerParameters(layer);
 		if (!target || !parameters.ok) {
 			return false;
 		}
-		const original = await this.#own.weights.read(target.operator);
-		const found = await this.#weights.read(foundOperator);
-		if (!original.ok || !found.ok) {
+		const original = await this.#original.weights.read(target.operator);
+		const deployed = await this.#weights.read(deployedOperator);
+		if (!original.ok || !deployed.ok) {
 			return false;
 		}
-		const constants = { parameters: parameters.value, original: original.value, found: found.value };
-		const fold = foldCase({ target, ...constants, foundOperator, foundAdded: null });
+		const fold = foldCase({
+			target,
+			parameters: parameters.value,
+			originalWeights: original.value,
+			deployedWeights: deployed.value,
+			deployedOperator,
+			deployedAddition: null,
+		});
 		return fold.ok && isRightFold(fold.value);
 	}
 }
@@ -88,11 +94,11 @@ export class FusedWeights {
 const SAMPLES = 16;
 
 /** Compares bias and weights with those of a correct fold, up to the rounding of the type that they are stored in. */
-function isRightFold({ original, found, parameters, stored }: FoldCase): boolean {
+function isRightFold({ original, deployed, parameters, stored }: FoldCase): boolean {
 	const { scale, bias } = expectedFold(original.bias, parameters);
 	const tolerance = foldTolerance(stored);
 	const allowed = biasBounds(tolerance, original.bias, parameters, scale);
-	if (!bias.every((value, row) => isNear(found.bias?.[row] ?? 0, value, allowed[row]))) {
+	if (!bias.every((value, row) => isNear(deployed.bias?.[row] ?? 0, value, allowed[row]))) {
 		return false;
 	}
 	const { layout } = original;
@@ -103,7 +109,7 @@ function isRightFold({ original, found, parameters, stored }: FoldCase): boolean
 		for (let k = 0; k < perRun && k < layout.inner && seen[row] < SAMPLES; k++) {
 			const expected = original.weight[start + k] * scale[row];
 			const bound = tolerance.weightRelative * Math.abs(expected) + tolerance.weightAbsolute;
-			isRight &&= isNear(found.weight[start + k], expected, bound);
+			isRight &&= isNear(deployed.weight[start + k], expected, bound);
 			seen[row]++;
 		}
 	});

@@ -11,7 +11,7 @@ export interface BiasProblem {
 	/** The original operator's bias. */
 	readonly bias: Float64Array | null;
 	/** The deployed operator's bias; zeros where it has none. */
-	readonly found: Float64Array;
+	readonly deployed: Float64Array;
 	/** Right scale of each row. */
 	readonly right: Float64Array;
 	readonly tolerance: FoldTolerance;
@@ -156,11 +156,11 @@ function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64A
 		return { scale: values, isRightScale: values === right, meanFactor, bits, bound };
 	};
 	const { foldedRight, meanFactor } = of.bias;
-	const [natural, other] = foldedRight ? [right, scale] : [scale, right];
-	const isSame = natural.every((value, row) => value === other[row]);
+	const [natural, alternative] = foldedRight ? [right, scale] : [scale, right];
+	const isSame = natural.every((value, row) => value === alternative[row]);
 	return [
 		choice(natural, meanFactor, 0),
-		...(isSame ? [] : [choice(other, 1, UNNATURAL_BITS)]),
+		...(isSame ? [] : [choice(alternative, 1, UNNATURAL_BITS)]),
 		...(meanFactor === 1 ? [] : [choice(natural, 1, UNNATURAL_BITS)]),
 	];
 }
@@ -193,15 +193,15 @@ function fromTerms(
 }
 
 /** The operator kept its own bias, or still has none. */
-function notFolded({ bias, tolerance, found }: BiasProblem): Candidate {
-	const rows = found.length;
+function notFolded({ bias, tolerance, deployed }: BiasProblem): Candidate {
+	const rows = deployed.length;
 	const zero = new Float64Array(rows);
-	const own = bias ?? zero;
-	const bound = biasBounds(tolerance, own, { beta: zero, mean: zero }, new Float64Array(rows).fill(1));
+	const kept = bias ?? zero;
+	const bound = biasBounds(tolerance, kept, { beta: zero, mean: zero }, new Float64Array(rows).fill(1));
 	return {
 		deviations: [deviation('bias-not-folded')],
 		bits: 0,
-		predict: (row) => own[row],
+		predict: (row) => kept[row],
 		bound: (row) => bound[row],
 	};
 }
@@ -234,13 +234,13 @@ function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: F
 	};
 }
 
-const isMet = ({ found }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
-	Math.abs(found[row] - predict(row)) <= bound(row);
+const isMet = ({ deployed }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
+	Math.abs(deployed[row] - predict(row)) <= bound(row);
 
 /** Returns the description length in bits, or `limit` if it is longer. */
 function describe(problem: BiasProblem, candidate: Candidate, limit: number): number {
 	let bits = totalBits(candidate.deviations) + candidate.bits;
-	for (let row = 0; row < problem.found.length && bits < limit; row++) {
+	for (let row = 0; row < problem.deployed.length && bits < limit; row++) {
 		bits += isMet(problem, candidate, row) ? 0 : problem.weight[row];
 	}
 	return bits;

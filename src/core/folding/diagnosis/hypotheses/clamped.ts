@@ -1,6 +1,6 @@
 import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS } from '../observed/deviation.js';
 import { mostAgreed, type WeightedIntervals } from '../observed/intervals.js';
-import { readFactor } from '../observed/variance-factor.js';
+import { explainFactor } from '../observed/variance-factor.js';
 import { fittedEpsilon, lawIntervals } from './scale-fit.js';
 import { FORMULAS, type Multiplier, STATISTICS } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
@@ -15,11 +15,11 @@ export function clampedDeviation(): Deviation {
 	return deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
 }
 
-/** Returns possible limits: the file's epsilon and frameworks' defaults. */
-export function knownLimits(own: number): Limit[] {
-	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(own));
+/** Returns the file's epsilon as the limit, and the defaults of frameworks. */
+export function knownLimits(fileEpsilon: number): Limit[] {
+	const others = KNOWN_EPSILONS.filter(([epsilon]) => epsilon > 0 && Math.fround(epsilon) !== Math.fround(fileEpsilon));
 	return [
-		[own, []],
+		[fileEpsilon, []],
 		...others.map(([epsilon]): Limit => [epsilon, [deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon })]]),
 	];
 }
@@ -47,11 +47,11 @@ export function factorsUnderLimit(problem: ScaleProblem, numerator: Multiplier['
 	if (!agreed || agreed.low <= 0 || (agreed.low <= 1 && 1 <= agreed.high)) {
 		return [];
 	}
-	return readFactor(agreed.low, agreed.high).map(({ cause, k, meanFactor }) =>
+	return explainFactor(agreed.low, agreed.high).map(({ cause, k, meanFactor }) =>
 		scaleHypothesis(
 			problem,
 			[clampedDeviation(), cause],
-			(gamma, own) => numerator(gamma) / Math.sqrt(Math.max(k * own, epsilon)),
+			(gamma, value) => numerator(gamma) / Math.sqrt(Math.max(k * value, epsilon)),
 			{ bias: { meanFactor } },
 		),
 	);

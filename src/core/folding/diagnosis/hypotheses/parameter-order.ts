@@ -9,17 +9,17 @@ import { FORMULAS, lawScale, MULTIPLIERS, STATISTICS } from './scale-laws.js';
 import { predictScale, scaleProblem } from './scale-problem.js';
 import { searchScale } from './scale-search.js';
 
-/** Permutations of the parameters under which some formula gives the ratios found. */
+/** Permutations of the parameters under which some formula gives the measured ratios. */
 export function parameterOrders(fold: FoldCase, ratios: RowRatios): Arrangement[] {
 	const { parameters } = fold;
-	const found = fold.found.bias;
+	const { bias } = fold.deployed;
 	for (const scale of candidateScales(fold.parameters, ratios)) {
 		const expected = (row: number, channel: number) =>
 			((fold.original.bias?.[row] ?? 0) - parameters.mean[channel]) * scale[channel] + parameters.beta[channel];
 		const order = permutedParameters({
 			ratios,
 			scale,
-			biasError: (row, channel) => Math.abs((found?.[row] ?? 0) - expected(row, channel)),
+			biasError: (row, channel) => Math.abs((bias?.[row] ?? 0) - expected(row, channel)),
 		});
 		if (order && movedChannels(order).length > 0) {
 			const { layout } = fold.original;

@@ -1,6 +1,6 @@
 import { type Deviation, deviation, KNOWN_EPSILONS, KNOWN_VALUE_BITS, PARAMETER_BITS } from '../observed/deviation.js';
 import { type Agreement, mostAgreed, type WeightedIntervals, weightOutside } from '../observed/intervals.js';
-import { readFactor } from '../observed/variance-factor.js';
+import { explainFactor } from '../observed/variance-factor.js';
 import { lawBase, lawInterval, lawScale, type ScaleLaw } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
@@ -39,9 +39,11 @@ function halfSpread(
 
 /** The law with the file's epsilon. */
 export function withOwnEpsilon(problem: ScaleProblem, { law, deviations }: CandidateLaw): ScaleHypothesis {
-	const own = problem.parameters.epsilon;
+	const fileEpsilon = problem.parameters.epsilon;
 	const bias = { meanFactor: law.statistic.meanFactor };
-	return scaleHypothesis(problem, deviations, (gamma, variance) => lawScale(law, gamma, variance, 1, own), { bias });
+	return scaleHypothesis(problem, deviations, (gamma, variance) => lawScale(law, gamma, variance, 1, fileEpsilon), {
+		bias,
+	});
 }
 
 /**
@@ -49,7 +51,7 @@ export function withOwnEpsilon(problem: ScaleProblem, { law, deviations }: Candi
  * agree.
  */
 export function withOtherEpsilon(problem: ScaleProblem, { law, deviations }: CandidateLaw): ScaleHypothesis[] {
-	const own = problem.parameters.epsilon;
+	const fileEpsilon = problem.parameters.epsilon;
 	const intervals = lawIntervals(problem, law, (y, base) => y - base);
 	const agreed = mostAgreed(intervals);
 	if (!agreed || agreed.high < 0) {
@@ -58,8 +60,8 @@ export function withOtherEpsilon(problem: ScaleProblem, { law, deviations }: Can
 	const least = weightOutside(intervals, Math.max(agreed.low, 0));
 	const scaleWith = (gamma: number, variance: number, e: number) => lawScale(law, gamma, variance, 1, e);
 	const bias = { meanFactor: law.statistic.meanFactor };
-	return otherEpsilons(agreed, own).flatMap(({ cause, epsilon, isFitted }) => {
-		// Rejects most values by a cheap test before the exact one.
+	return otherEpsilons(agreed, fileEpsilon).flatMap(({ cause, epsilon, isFitted }) => {
+		// Cheap test first: a value that most rows reject needs no exact account.
 		const isSame = epsilon === 0 && law.formula.code === 'epsilon-outside-sqrt';
 		if (isSame || weightOutside(intervals, epsilon) > least + PARAMETER_BITS) {
 			return [];
@@ -77,13 +79,15 @@ interface OtherEpsilon {
 	readonly isFitted: boolean;
 }
 
-function otherEpsilons(agreed: Agreement, own: number): OtherEpsilon[] {
-	const known = KNOWN_EPSILONS.filter(([epsilon]) => Math.fround(epsilon) !== Math.fround(own)).map(([epsilon]) => ({
-		cause: deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon }),
-		epsilon,
-		isFitted: false,
-	}));
-	if (agreed.low <= own && own <= agreed.high) {
+function otherEpsilons(agreed: Agreement, fileEpsilon: number): OtherEpsilon[] {
+	const known = KNOWN_EPSILONS.filter(([epsilon]) => Math.fround(epsilon) !== Math.fround(fileEpsilon)).map(
+		([epsilon]) => ({
+			cause: deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon }),
+			epsilon,
+			isFitted: false,
+		}),
+	);
+	if (agreed.low <= fileEpsilon && fileEpsilon <= agreed.high) {
 		return known;
 	}
 	const low = Math.max(agreed.low, 0);
@@ -113,18 +117,18 @@ export function withFactor(
 		// This statistic does not use the variance, so there is no factor on it.
 		return [];
 	}
-	const own = problem.parameters.epsilon;
-	const known = KNOWN_EPSILONS.map(([epsilon]) => epsilon).filter((e) => Math.fround(e) !== Math.fround(own));
-	return [own, ...(alsoEpsilon ? known : [])].flatMap((epsilon) => {
+	const fileEpsilon = problem.parameters.epsilon;
+	const known = KNOWN_EPSILONS.map(([epsilon]) => epsilon).filter((e) => Math.fround(e) !== Math.fround(fileEpsilon));
+	return [fileEpsilon, ...(alsoEpsilon ? known : [])].flatMap((epsilon) => {
 		const agreed = mostAgreed(lawIntervals(problem, law, (y, base) => (y - epsilon) / base));
 		if (!agreed || agreed.low <= 0 || (agreed.low <= 1 && 1 <= agreed.high)) {
 			return [];
 		}
-		const extra = epsilon === own ? [] : [deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon })];
+		const extra = epsilon === fileEpsilon ? [] : [deviation('wrong-epsilon', KNOWN_VALUE_BITS, { epsilon })];
 		const scaleWith = (gamma: number, variance: number, k: number) => lawScale(law, gamma, variance, k, epsilon);
 		const uncertainty = halfSpread(scaleWith, agreed);
 		const power = 1 / law.formula.factorPower;
-		return readFactor(agreed.low ** power, agreed.high ** power).map(({ cause, k, meanFactor }) =>
+		return explainFactor(agreed.low ** power, agreed.high ** power).map(({ cause, k, meanFactor }) =>
 			scaleHypothesis(
 				problem,
 				[cause, ...deviations, ...extra],

@@ -1,6 +1,6 @@
 import { deviation, PARAMETER_BITS } from '../observed/deviation.js';
 import type { WeightedIntervals } from '../observed/intervals.js';
-import { readFactor } from '../observed/variance-factor.js';
+import { explainFactor } from '../observed/variance-factor.js';
 import { type CandidateLaw, lawIntervals } from './scale-fit.js';
 import { lawBase, lawScale } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
@@ -25,7 +25,7 @@ export function withFactorAndEpsilon(problem: ScaleProblem, { law, deviations }:
 	};
 	const wrong = deviation('wrong-epsilon', PARAMETER_BITS, { epsilon: intercept });
 	const factor = slope ** (1 / law.formula.factorPower);
-	const found = readFactor(factor * (1 - FIT_ERROR), factor * (1 + FIT_ERROR)).map(({ cause, k, meanFactor }) =>
+	const found = explainFactor(factor * (1 - FIT_ERROR), factor * (1 + FIT_ERROR)).map(({ cause, k, meanFactor }) =>
 		scaleHypothesis(
 			problem,
 			[cause, wrong, ...deviations],

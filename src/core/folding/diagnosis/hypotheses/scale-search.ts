@@ -110,13 +110,13 @@ function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
 	// The effect of a smaller epsilon disappears in rounding.
 	const repeated = [...new Set([epsilon, ...others.map(Math.fround)])].filter((value) => value >= SMALLEST_REPEATED);
 	return useful.flatMap(({ code, of }) => {
-		const own = code ? [deviation(code)] : [];
+		const multiplied = code ? [deviation(code)] : [];
 		return [
-			{ of, deviations: own },
+			{ of, deviations: multiplied },
 			...repeated.map((again) => {
 				const isOwn = again === epsilon;
 				const twice = deviation('epsilon-applied-twice', isOwn ? 0 : 2 * KNOWN_VALUE_BITS, { epsilon: again });
-				return { of: (value: number) => of(value) / Math.sqrt(1 + again), deviations: [...own, twice] };
+				return { of: (value: number) => of(value) / Math.sqrt(1 + again), deviations: [...multiplied, twice] };
 			}),
 		].filter(({ deviations }) => deviations.length <= most);
 	});
@@ -138,7 +138,7 @@ function laws(numerator: Numerator, most: number): CandidateLaw[] {
 
 /** Lists formulas that are not linear in a parameter. */
 function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, most: number): ScaleHypothesis[] {
-	const own = problem.parameters.epsilon;
+	const fileEpsilon = problem.parameters.epsilon;
 	const found: ScaleHypothesis[] = [];
 	const add = (extra: readonly Deviation[], predict: ScaleHypothesis['predict']) => {
 		if (deviations.length + extra.length <= most) {
@@ -147,11 +147,11 @@ function fixedFormulas(problem: ScaleProblem, { of, deviations }: Numerator, mos
 	};
 	add([deviation('variance-ignored')], of);
 	add([deviation('rounding-fp16', 0, { overflow: true })], (gamma, variance) =>
-		variance > FLOAT16_OVERFLOW ? 0 : of(gamma) / Math.sqrt(variance + own),
+		variance > FLOAT16_OVERFLOW ? 0 : of(gamma) / Math.sqrt(variance + fileEpsilon),
 	);
 	for (const { code, of: statistic } of STATISTICS.filter(({ code }) => code !== 'initial-statistics')) {
 		const fitted = most > 1 ? fittedLimits(problem, of, statistic) : [];
-		for (const [epsilon, wrong] of [...knownLimits(own), ...fitted]) {
+		for (const [epsilon, wrong] of [...knownLimits(fileEpsilon), ...fitted]) {
 			add(
 				[clampedDeviation(), ...(code ? [deviation(code)] : []), ...wrong],
 				(gamma, variance) => of(gamma) / Math.sqrt(Math.max(statistic(variance), epsilon)),

@@ -8,13 +8,13 @@ import {
 } from '../../operators/layout.js';
 import { CAUSE_BITS, type Deviation, VARIANT_BITS } from './deviation.js';
 
-/** Original row and parameter channel behind every deployed row. */
+/** Which original row, and which channel's parameters, stand behind every deployed row. */
 export interface Arrangement {
 	/** null: as it should be. */
 	readonly deviation: Deviation | null;
 	/** Elements that share a scale: the output channels or, by mistake, another division of the weight. */
 	readonly layout: ChannelLayout;
-	/** Original row behind each found row; its own when absent. */
+	/** Original row behind each deployed row; its own when absent. */
 	readonly source?: Int32Array;
 	/** Channel whose parameters scale each row, shape (rows); the row's own channel if absent. */
 	readonly scaleOf?: Int32Array;

@@ -9,7 +9,7 @@ import {
 	scaleRows,
 } from '../../operators/expected.js';
 import { layerParameters } from '../../operators/layer-parameters.js';
-import { channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
+import { type ChannelLayout, channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
 import type { LinearOperator } from '../../operators/linear.js';
 import type { OperatorWeights } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
@@ -20,12 +20,12 @@ import type { FoldTarget } from '../../targets/target.js';
  */
 export interface FoldCase {
 	readonly original: LinearWeights;
-	readonly found: LinearWeights;
+	readonly deployed: LinearWeights;
 	/** Parameters of the layer, arrays of shape (rows). */
 	readonly parameters: FoldParameters;
 	/** Shape of the weight tensor: where a scale could have been applied by mistake. */
 	readonly dims: readonly number[];
-	/** Element types of the found and of the original weight. */
+	/** Element types of the deployed and of the original weight. */
 	readonly stored: FloatType;
 	readonly source: FloatType;
 	/** Group counts of the operator, 1 left out. */
@@ -40,48 +40,55 @@ export interface FoldInputs {
 	readonly target: FoldTarget;
 	/** Parameters of the layer, arrays of shape (channels). */
 	readonly parameters: FoldParameters;
-	readonly original: OperatorWeights;
-	readonly found: OperatorWeights;
-	readonly foundOperator: LinearOperator;
+	readonly originalWeights: OperatorWeights;
+	readonly deployedWeights: OperatorWeights;
+	readonly deployedOperator: LinearOperator;
 	/** Constant that the deployed model adds behind its operator. */
-	readonly foundAdded: Float64Array | null;
+	readonly deployedAddition: Float64Array | null;
 	readonly withoutLayer?: boolean;
 }
 
 /**
- * Converts both operators' constants and the layer's parameters to a layout, arrays of shape (rows). The reason
- * of a failure is a sentence.
+ * Converts both operators' constants and the layer's parameters to a layout, arrays of shape (rows). The
+ * failure's reason is a sentence.
  */
 export function foldCase(inputs: FoldInputs): Result<FoldCase> {
-	const { target, parameters, found, foundOperator } = inputs;
-	const { layout } = inputs.original;
-	if (channelCount(layout) !== channelCount(found.layout) || rowLength(layout) !== rowLength(found.layout)) {
-		const wanted = inputs.original.dims.join(', ');
-		return failure(`The deployed weight has the shape [${found.dims.join(', ')}] where [${wanted}] belongs.`);
+	const { target, parameters, originalWeights, deployedWeights, deployedOperator } = inputs;
+	const { layout } = originalWeights;
+	if (!haveSameRows(layout, deployedWeights.layout)) {
+		return failure(
+			`The deployed weight has the shape [${deployedWeights.dims.join(', ')}] where [${originalWeights.dims.join(', ')}] belongs.`,
+		);
 	}
-	const original = withEarlier(inputs.original, target);
+	const original = foldEarlierLayers(originalWeights, target);
 	if (!original.ok) {
 		return original;
 	}
-	const weight = sameLayout(layout, found.layout) ? found.weight : relayout(found.weight, found.layout, layout);
+	const weight = sameLayout(layout, deployedWeights.layout)
+		? deployedWeights.weight
+		: relayout(deployedWeights.weight, deployedWeights.layout, layout);
 	const isIdentity =
 		target.rows.every((channel, row) => channel === row) && target.rows.length === parameters.gamma.length;
 	const { operator } = target;
 	return success({
 		original: original.value,
-		found: { weight, layout, bias: addBiases(found.bias, inputs.foundAdded) },
+		deployed: { weight, layout, bias: addBiases(deployedWeights.bias, inputs.deployedAddition) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
-		dims: inputs.original.dims,
-		stored: found.stored,
-		source: inputs.original.stored,
+		dims: originalWeights.dims,
+		stored: deployedWeights.stored,
+		source: originalWeights.stored,
 		groups: operator.group > 1 ? [operator.group] : [],
-		gemmBetas: [...new Set([operator.beta, foundOperator.beta])].filter((beta) => beta !== 1),
+		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: true }),
 	});
 }
 
+function haveSameRows(a: ChannelLayout, b: ChannelLayout): boolean {
+	return channelCount(a) === channelCount(b) && rowLength(a) === rowLength(b);
+}
+
 /** Folds the layers between the operator and this layer first. Their result is the original here. */
-function withEarlier(weights: OperatorWeights, { added, earlier }: FoldTarget): Result<OperatorWeights> {
+function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTarget): Result<OperatorWeights> {
 	let result = weights;
 	for (const { layer, rows, added: before } of earlier) {
 		const parameters = layerParameters(layer);

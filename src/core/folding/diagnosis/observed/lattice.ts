@@ -1,7 +1,7 @@
 import { type ChannelLayout, channelCount, rowLength } from '../../operators/layout.js';
 import { runStart } from './ratios.js';
 
-/** Quantization of float weights: every value is a multiple of a step. */
+/** Quantization detected in float weights: every value is a whole number of steps. */
 export interface Lattice {
 	/** Distance between neighboring values, shape (rows). */
 	readonly steps: Float64Array;
@@ -22,9 +22,9 @@ const MIN_ROW = 4;
  * Finds the steps of weights that were quantized to 8 bits and back, with a step for the tensor or one per output
  * channel. Undefined for other weights. Zero points make no difference, because 0 is always on the lattice.
  */
-export function quantizationLattice(found: Float32Array | Float64Array, layout: ChannelLayout): Lattice | undefined {
+export function quantizationLattice(deployed: Float32Array | Float64Array, layout: ChannelLayout): Lattice | undefined {
 	const rows = channelCount(layout);
-	const whole = distinctMagnitudes(found);
+	const whole = distinctMagnitudes(deployed);
 	const step = whole && whole.length >= MIN_ROW ? latticeStep(whole) : undefined;
 	if (step) {
 		return { steps: new Float64Array(rows).fill(step), perTensor: true };
@@ -35,12 +35,12 @@ export function quantizationLattice(found: Float32Array | Float64Array, layout: 
 	const steps = new Float64Array(rows);
 	let [telling, filled] = [0, 0];
 	for (let row = 0; row < rows; row++) {
-		const magnitudes = distinctMagnitudes(rowOf(found, layout, row));
-		const own = magnitudes && latticeStep(magnitudes);
-		if (!magnitudes || own === undefined) {
+		const magnitudes = distinctMagnitudes(rowOf(deployed, layout, row));
+		const step = magnitudes && latticeStep(magnitudes);
+		if (!magnitudes || step === undefined) {
 			return undefined;
 		}
-		steps[row] = own;
+		steps[row] = step;
 		telling += magnitudes.length >= MIN_ROW ? 1 : 0;
 		filled += magnitudes.length > 0 ? 1 : 0;
 	}
@@ -48,15 +48,15 @@ export function quantizationLattice(found: Float32Array | Float64Array, layout: 
 	return telling >= filled / 2 && telling > 0 ? { steps, perTensor: false } : undefined;
 }
 
-function rowOf(found: Float32Array | Float64Array, layout: ChannelLayout, row: number): Float32Array | Float64Array {
+function rowOf(deployed: Float32Array | Float64Array, layout: ChannelLayout, row: number): Float32Array | Float64Array {
 	if (layout.outer === 1) {
 		const start = runStart(layout, row, 0);
-		return found.subarray(start, start + layout.inner);
+		return deployed.subarray(start, start + layout.inner);
 	}
 	const values = new Float64Array(rowLength(layout));
 	for (let i = 0; i < layout.outer; i++) {
 		const start = runStart(layout, row, i);
-		values.set(found.subarray(start, start + layout.inner), i * layout.inner);
+		values.set(deployed.subarray(start, start + layout.inner), i * layout.inner);
 	}
 	return values;
 }

@@ -26,31 +26,31 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	const { layout } = options;
 	const whole = permutationDeviation('channels-permuted', source);
 	const weightsOnly = permutationDeviation('channels-permuted', source, VARIANT_BITS);
-	const own = { ...weightsOnly, values: { ...weightsOnly.values, moved: moved.length, bias: 'in place' } };
+	const inPlace = { ...weightsOnly, values: { ...weightsOnly.values, moved: moved.length, bias: 'in place' } };
 	return [
 		{ deviation: whole, layout, source, scaleOf: source, shiftOf: source, operatorBiasOf: source },
-		// The rows moved before the fold, or afterwards without their bias.
-		{ deviation: own, layout, source },
-		{ deviation: own, layout, source, scaleOf: source },
+		// The rows moved before the fold, or after it but without their bias.
+		{ deviation: inPlace, layout, source },
+		{ deviation: inPlace, layout, source, scaleOf: source },
 	];
 }
 
 /** Returns the original row behind each deployed row: for the given rows with exactly one such row, else their own. */
 function sourcesOf(options: RatioOptions, rows: readonly number[]): Int32Array {
-	const { layout, found, original } = options;
+	const { layout, deployed, original } = options;
 	const source = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
 	const originals = fingerprints(original, layout);
-	const founds = fingerprints(found, layout);
+	const deployeds = fingerprints(deployed, layout);
 	const order = Array.from(originals[0].keys()).sort((a, b) => originals[0][a] - originals[0][b]);
 	const sorted = order.map((row) => originals[0][row]);
 	for (const row of rows) {
 		const tolerance = fingerprintTolerance(options, row);
-		for (let at = lowerBound(sorted, founds[0][row] - tolerance); at < order.length; at++) {
-			if (sorted[at] > founds[0][row] + tolerance) {
+		for (let at = lowerBound(sorted, deployeds[0][row] - tolerance); at < order.length; at++) {
+			if (sorted[at] > deployeds[0][row] + tolerance) {
 				break;
 			}
 			const candidate = order[at];
-			const near = Math.abs(originals[1][candidate] - founds[1][row]) <= tolerance;
+			const near = Math.abs(originals[1][candidate] - deployeds[1][row]) <= tolerance;
 			if (near && isMultiple(options, row, candidate)) {
 				source[row] = candidate;
 				break;
@@ -94,15 +94,15 @@ function hash(position: number): number {
 }
 
 /** Returns how far rounding can move a fingerprint: every element by its allowance, relative to the row's length. */
-function fingerprintTolerance({ layout, found, relative, absolute }: RatioOptions, row: number): number {
+function fingerprintTolerance({ layout, deployed, relative, absolute }: RatioOptions, row: number): number {
 	let square = 0;
 	let sum = 0;
 	let count = 0;
 	for (let i = 0; i < layout.outer; i++) {
 		const start = runStart(layout, row, i);
 		for (let index = start; index < start + layout.inner; index++) {
-			square += found[index] * found[index];
-			sum += Math.abs(found[index]);
+			square += deployed[index] * deployed[index];
+			sum += Math.abs(deployed[index]);
 			count++;
 		}
 	}

@@ -3,8 +3,8 @@ import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
 import { type ChannelLayout, channelCount } from '../../operators/layout.js';
 import { type Lattice, quantizationLattice } from './lattice.js';
 
-/** Possible rounding of the deployed weights, with its allowed error. */
-export interface FoundPrecision {
+/** A possible rounding of the deployed weights, and the error that it allows. */
+export interface DeployedPrecision {
 	/** null: folded and stored in the weights' own type. */
 	readonly cause: 'rounding-fp16' | 'rounding-bf16' | 'quantized-int8' | null;
 	readonly tolerance: FoldTolerance;
@@ -29,18 +29,19 @@ const ROUNDINGS = [
 /**
  * Returns the roundings that the deployed values admit, the strictest first: the fold rounded once to a narrower type,
  * the whole computation in that type, the stored type itself.
- * @param stored element type of the found weight tensor.
+ * @param stored element type of the deployed weight tensor.
  * @param source element type of the original weight tensor: a type as narrow as that is nothing to remark on.
  */
-export function foundPrecisions(
-	found: Float32Array | Float64Array,
+export function deployedPrecisions(
+	deployed: Float32Array | Float64Array,
 	layout: ChannelLayout,
 	stored: FloatType,
 	source: FloatType,
-): readonly FoundPrecision[] {
-	const flat = (tolerance: FoldTolerance, cause: FoundPrecision['cause']) => evenly(layout, tolerance, cause);
+): readonly DeployedPrecision[] {
+	const flat = (tolerance: FoldTolerance, cause: DeployedPrecision['cause']) =>
+		uniformPrecision(layout, tolerance, cause);
 	const narrow = ROUNDINGS.find(
-		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && areRepresentable(found, type)),
+		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && areRepresentable(deployed, type)),
 	);
 	if (narrow) {
 		const [type, code] = narrow;
@@ -50,16 +51,20 @@ export function foundPrecisions(
 		return type === stored ? readings : [flat(foldTolerance(stored), null), ...readings];
 	}
 	const native = flat(foldTolerance(stored), null);
-	const lattice = quantizationLattice(found, layout);
+	const lattice = quantizationLattice(deployed, layout);
 	return lattice ? [native, ...fromLattice(lattice, native.tolerance)] : [native];
 }
 
 /** Returns the rounding of a correct fold computed in float32 or better and stored as `stored`. */
-export function strictestPrecision(layout: ChannelLayout, stored: FloatType): FoundPrecision {
-	return evenly(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
+export function strictestPrecision(layout: ChannelLayout, stored: FloatType): DeployedPrecision {
+	return uniformPrecision(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
 }
 
-function evenly(layout: ChannelLayout, tolerance: FoldTolerance, cause: FoundPrecision['cause']): FoundPrecision {
+function uniformPrecision(
+	layout: ChannelLayout,
+	tolerance: FoldTolerance,
+	cause: DeployedPrecision['cause'],
+): DeployedPrecision {
 	return { cause, tolerance, absolute: new Float64Array(channelCount(layout)).fill(tolerance.weightAbsolute) };
 }
 
@@ -70,7 +75,7 @@ const isWider = (stored: FloatType, type: FloatType): boolean =>
  * Allows half a step for rounding to the nearest value, or a whole step for truncation and for clipping at the end of
  * the range.
  */
-function fromLattice(lattice: Lattice, tolerance: FoldTolerance): FoundPrecision[] {
+function fromLattice(lattice: Lattice, tolerance: FoldTolerance): DeployedPrecision[] {
 	return [0.5, 1].map((steps) => ({
 		cause: 'quantized-int8' as const,
 		tolerance,

@@ -19,18 +19,18 @@ export interface RowRatios {
 	readonly low: Float64Array;
 	readonly high: Float64Array;
 	readonly state: Uint8Array;
-	/** The relative allowance that the intervals were found with. */
+	/** The relative allowance that the intervals were computed with. */
 	readonly relative: number;
 }
 
 export interface RatioOptions {
-	readonly found: Float32Array | Float64Array;
+	readonly deployed: Float32Array | Float64Array;
 	readonly original: Float32Array | Float64Array;
 	readonly layout: ChannelLayout;
 	readonly relative: number;
 	/** Allowed absolute error, shape (rows). */
 	readonly absolute: Float64Array;
-	/** Row of the original that each found row is compared with; its own by default. */
+	/** Row of the original that each deployed row is compared with; its own by default. */
 	readonly source?: Int32Array;
 }
 
@@ -58,7 +58,7 @@ const DISTORTED: [number, number] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_I
 
 /** The intersection of the elements' intervals; stops at the first contradiction. */
 export function ratioInterval(options: RatioOptions, row: number, source: number): [number, number] {
-	const { found, original, layout, relative } = options;
+	const { deployed, original, layout, relative } = options;
 	const absolute = options.absolute[row];
 	let low = Number.NEGATIVE_INFINITY;
 	let high = Number.POSITIVE_INFINITY;
@@ -67,7 +67,7 @@ export function ratioInterval(options: RatioOptions, row: number, source: number
 		const shift = runStart(layout, source, i) - start;
 		for (let index = start; index < start + layout.inner; index++) {
 			const w = original[index + shift];
-			const f = found[index];
+			const f = deployed[index];
 			// The values of x = r w with |f - x| <= relative |x| + absolute.
 			const least = (f - absolute) / (f >= absolute ? 1 + relative : 1 - relative);
 			const most = (f + absolute) / (f >= -absolute ? 1 - relative : 1 + relative);
@@ -104,7 +104,7 @@ export function countMultiples({ state }: Pick<RowRatios, 'state'>): {
 
 /** Returns the cosine of the angle between a deployed row and an original row; NaN if either is zero. */
 export function rowCosine(
-	{ found, original, layout }: Pick<RatioOptions, 'found' | 'original' | 'layout'>,
+	{ deployed, original, layout }: Pick<RatioOptions, 'deployed' | 'original' | 'layout'>,
 	row: number,
 	source: number,
 ): number {
@@ -116,7 +116,7 @@ export function rowCosine(
 		const shift = runStart(layout, source, i) - start;
 		for (let index = start; index < start + layout.inner; index++) {
 			const w = original[index + shift];
-			const f = found[index];
+			const f = deployed[index];
 			ff += f * f;
 			fw += f * w;
 			ww += w * w;

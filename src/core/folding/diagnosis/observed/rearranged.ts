@@ -34,20 +34,20 @@ export function rearrangement(fold: FoldCase): string | undefined {
 }
 
 interface RowPair {
-	readonly found: Float64Array;
+	readonly deployed: Float64Array;
 	readonly original: Float64Array;
 }
 
 /** Rows spread over the weight that are zero in neither model, made as long as 1. */
-function sampledRows({ original, found }: FoldCase): RowPair[] {
+function sampledRows({ original, deployed }: FoldCase): RowPair[] {
 	const rows = channelCount(original.layout);
 	const count = Math.min(rows, SAMPLE);
 	return Array.from({ length: count }, (_, index) => Math.floor((index * rows) / count))
 		.map((row) => ({
-			found: unitRow(found.weight, original.layout, row),
+			deployed: unitRow(deployed.weight, original.layout, row),
 			original: unitRow(original.weight, original.layout, row),
 		}))
-		.filter((pair) => pair.found.some((value) => value !== 0) && pair.original.some((value) => value !== 0));
+		.filter((pair) => pair.deployed.some((value) => value !== 0) && pair.original.some((value) => value !== 0));
 }
 
 function unitRow(weight: Float32Array | Float64Array, layout: ChannelLayout, row: number): Float64Array {
@@ -61,8 +61,8 @@ function unitRow(weight: Float32Array | Float64Array, layout: ChannelLayout, row
 }
 
 /** Returns |cos| between a deployed row and the original row with its elements in that order. */
-function cosine({ found, original }: RowPair, order: Int32Array): number {
-	return Math.abs(found.reduce((sum, value, position) => sum + value * original[order[position]], 0));
+function cosine({ deployed, original }: RowPair, order: Int32Array): number {
+	return Math.abs(deployed.reduce((sum, value, position) => sum + value * original[order[position]], 0));
 }
 
 /** The kernel flipped along any of its axes, or with the last two swapped. */
@@ -117,17 +117,17 @@ function inputOrders(rows: readonly RowPair[], length: number, kernel: readonly 
 		order: Int32Array.from({ length }, (_, p) => source(Math.floor(p / size)) * size + (p % size)),
 	});
 	const reversed = inputs === 3 ? 'the input channels in reverse (BGR for RGB)' : 'the input channels in reverse';
-	const founds = rankOfInputs(
-		rows.map(({ found }) => found),
+	const deployedRanks = rankOfInputs(
+		rows.map(({ deployed }) => deployed),
 		inputs,
 	);
-	const originals = rankOfInputs(
+	const originalRanks = rankOfInputs(
 		rows.map(({ original }) => original),
 		inputs,
 	);
 	const source = new Int32Array(inputs);
-	founds.forEach((input, rank) => {
-		source[input] = originals[rank];
+	deployedRanks.forEach((input, rank) => {
+		source[input] = originalRanks[rank];
 	});
 	return [
 		ordered(reversed, (input) => inputs - 1 - input),

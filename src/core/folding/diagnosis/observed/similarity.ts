@@ -41,7 +41,7 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 	const { layout } = fold.original;
 	const rows = Array.from({ length: channelCount(layout) }, (_, row) => row);
 	const distorted = rows.filter((row) => state[row] === RowState.distorted);
-	const weights = { found: fold.found.weight, original: fold.original.weight, layout };
+	const weights = { deployed: fold.deployed.weight, original: fold.original.weight, layout };
 	const cosine = median(
 		rows.map((row) => Math.abs(rowCosine(weights, row, row))).filter((value) => !Number.isNaN(value)),
 	);
@@ -50,7 +50,7 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 	}
 	if (Number.isNaN(cosine)) {
 		// Neither weight has a row with a direction. Zeros are correct if gamma is 0; then the bias differs.
-		const isZero = fold.found.weight.every((value) => value === 0);
+		const isZero = fold.deployed.weight.every((value) => value === 0);
 		const isRight = isZero && fold.parameters.gamma.every((value) => value === 0);
 		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';
 		return { kind, cosine, distorted };

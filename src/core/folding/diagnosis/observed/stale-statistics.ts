@@ -3,8 +3,8 @@ import type { FoldCase } from './fold-case.js';
 import { type RowRatios, RowState } from './ratios.js';
 
 /** The running statistics that the found weights would follow from. */
-export interface StatisticsReading {
-	/** Median of ln(implied / running variance), and median distance from it. */
+export interface ImpliedStatistics {
+	/** Median of ln(implied variance / running variance), and the median distance from it. */
 	readonly logVariance: number;
 	readonly logVarianceSpread: number;
 	/** Median of |implied mean - running mean| / standard deviation. */
@@ -24,7 +24,7 @@ const LEAST_SPREAD = 1e-3;
  * solution always exists, so this explains any weights and proves little. It counts only if the variances are positive
  * and both statistics scatter about the file's values, as at another moment of training.
  */
-export function readStatistics(fold: FoldCase, ratios: RowRatios): StatisticsReading | undefined {
+export function solveStatistics(fold: FoldCase, ratios: RowRatios): ImpliedStatistics | undefined {
 	const { gamma, beta, mean, variance, epsilon } = fold.parameters;
 	const logs: number[] = [];
 	const shifts: number[] = [];
@@ -37,7 +37,7 @@ export function readStatistics(fold: FoldCase, ratios: RowRatios): StatisticsRea
 		informative++;
 		const implied = (gamma[row] / ratio) ** 2 - epsilon;
 		if (Math.sign(ratio) === Math.sign(gamma[row]) && implied > 0 && variance[row] > 0) {
-			const solved = (fold.original.bias?.[row] ?? 0) + (beta[row] - (fold.found.bias?.[row] ?? 0)) / ratio;
+			const solved = (fold.original.bias?.[row] ?? 0) + (beta[row] - (fold.deployed.bias?.[row] ?? 0)) / ratio;
 			logs.push(Math.log(implied / variance[row]));
 			shifts.push(Math.abs(solved - mean[row]) / Math.sqrt(variance[row] + epsilon));
 		}

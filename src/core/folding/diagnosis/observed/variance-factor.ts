@@ -1,7 +1,7 @@
 import { type Deviation, deviation, PARAMETER_BITS, VARIANT_BITS } from './deviation.js';
 
 /** An interpretation of a factor on the variance. */
-export interface FactorReading {
+export interface FactorMeaning {
 	readonly cause: Deviation;
 	readonly k: number;
 	readonly meanFactor: number;
@@ -14,7 +14,7 @@ export interface FactorReading {
 export const NEAR_ONE = 0.05;
 
 /** Returns the possible interpretations of a factor between `low` and `high` on the variance. */
-export function readFactor(low: number, high: number): FactorReading[] {
+export function explainFactor(low: number, high: number): FactorMeaning[] {
 	const factor = (low + high) / 2;
 	const alone = { factor, mean: 'right' };
 	// Moving averages leave factors of hundreds, or their inverses. Near 1 a correction of the variance is likelier.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CompareCancelled, compareModels } from '../../../../../src/core/folding/compare/compare.js';
+import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
 import {
 	COMPARISON_STATUSES,
 	type Comparison,
@@ -137,12 +137,9 @@ test('the answer is a document that can be read back', async () => {
 	assert.deepEqual(read, comparison);
 });
 
-test('progress is told layer by layer, and a cancelled comparison ends', async () => {
+test('reports progress after each layer', async () => {
 	const models = [await openFixture('preact.onnx'), await openFixture('preact.folded.onnx')].map(compared);
 	const seen: string[] = [];
 	await compareModels(models[0], models[1], { onProgress: (done, total) => seen.push(`${done}/${total}`) });
 	assert.deepEqual(seen, ['1/5', '2/5', '3/5', '4/5', '5/5']);
-	let asked = 0;
-	const isCancelled = () => ++asked > 2;
-	await assert.rejects(compareModels(models[0], models[1], { isCancelled }), CompareCancelled);
 });

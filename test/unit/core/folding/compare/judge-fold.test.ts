@@ -114,7 +114,7 @@ test('a wide layer is searched on some of its rows and judged on all', () => {
 	};
 	const verdict = judge(
 		{ epsilon: Math.fround(0.0123) },
-		({ found }) => {
+		({ deployed: found }) => {
 			found.weight[299 * 9] += 1;
 		},
 		wide,
@@ -137,7 +137,7 @@ test('a variance that overflows float16 leaves a row of zeros, and that is said'
 });
 
 test('one edited weight is unknown, with the channel and how many others are right', () => {
-	const verdict = judge({}, ({ found }) => {
+	const verdict = judge({}, ({ deployed: found }) => {
 		found.weight[5 * 16 * 9 + 7] += 0.01;
 	});
 	assert.deepEqual([verdict.status, verdict.cause, verdict.confidence], ['mismatch', 'unknown', 0]);
@@ -146,7 +146,7 @@ test('one edited weight is unknown, with the channel and how many others are rig
 });
 
 test('an edited bias is unknown, and the weights are cleared', () => {
-	const verdict = judge({}, ({ found }) => {
+	const verdict = judge({}, ({ deployed: found }) => {
 		found.bias?.fill(1, 2, 4);
 	});
 	assert.equal(verdict.cause, 'unknown');
@@ -154,7 +154,7 @@ test('an edited bias is unknown, and the weights are cleared', () => {
 });
 
 test('a wrong formula with an edited channel is named, less surely, with the channel that it leaves', () => {
-	const verdict = judge({ epsilon: Math.fround(1e-3) }, ({ found }) => {
+	const verdict = judge({ epsilon: Math.fround(1e-3) }, ({ deployed: found }) => {
 		found.weight[4 * 16 * 9] *= 2;
 	});
 	assert.equal(verdict.cause, 'wrong-epsilon');
@@ -164,14 +164,14 @@ test('a wrong formula with an edited channel is named, less surely, with the cha
 
 test('weights of another training run are called that, noise is not', () => {
 	const random = seededRandom(8);
-	const foreign = judge({}, ({ found }) => {
+	const foreign = judge({}, ({ deployed: found }) => {
 		found.weight.forEach((_, index) => {
 			found.weight[index] = random.normal();
 		});
 	});
 	assert.equal(foreign.cause, 'unknown');
 	assert.match(foreign.evidence, /^Other weights: .* most likely another network or another training run\.$/);
-	const noisy = judge({}, ({ found }) => {
+	const noisy = judge({}, ({ deployed: found }) => {
 		found.weight.forEach((value, index) => {
 			found.weight[index] = value * (1 + 1e-3 * random.normal());
 		});
@@ -216,7 +216,7 @@ test('parameters that give no finite scale cannot be compared', () => {
 });
 
 test('a deployed NaN is a mismatch, however right the rest is', () => {
-	const verdict = judge({}, ({ found }) => {
+	const verdict = judge({}, ({ deployed: found }) => {
 		found.weight[0] = Number.NaN;
 	});
 	assert.equal(verdict.status, 'mismatch');

@@ -16,20 +16,20 @@ function scaled(layout: ChannelLayout, dtype: FloatType, noise: number, seed = 1
 	const channels = channelOfElements(layout);
 	const original = Float32Array.from(channels, () => random.normal());
 	const scale = Float64Array.from({ length: channelCount(layout) }, () => Math.exp(random.normal()));
-	const found = Float32Array.from(channels, (channel, index) => {
+	const deployed = Float32Array.from(channels, (channel, index) => {
 		const exact = original[index] * scale[channel];
 		return roundTo(exact * (1 + noise * random.normal()), dtype);
 	});
 	const absolute = new Float64Array(scale.length).fill(1e-9);
-	return { found, original, layout, scale, dtype, relative: 4e-7, absolute };
+	return { deployed, original, layout, scale, dtype, relative: 4e-7, absolute };
 }
 
 /** The same numbers without any of the shortcuts. */
-function naive({ found, original, layout, scale, dtype, relative, absolute }: MeasureOptions) {
+function naive({ deployed, original, layout, scale, dtype, relative, absolute }: MeasureOptions) {
 	const result = { maxAbs: 0, maxRel: 0, maxUlp: 0, boundRatio: new Float64Array(scale.length) };
 	channelOfElements(layout).forEach((row, index) => {
 		const expected = roundTo(original[index] * scale[row], dtype);
-		const error = Math.abs(found[index] - expected);
+		const error = Math.abs(deployed[index] - expected);
 		result.maxAbs = Math.max(result.maxAbs, error);
 		result.maxRel = Math.max(result.maxRel, error / Math.abs(expected));
 		result.maxUlp = Math.max(result.maxUlp, error / ulp(expected, dtype));
@@ -66,7 +66,7 @@ test('ratio and residual are those of a least-squares fit', () => {
 	const { ratio, residual } = measureRows(options);
 	for (let row = 0; row < 4; row++) {
 		const w = Array.from(options.original.subarray(row * 50, row * 50 + 50));
-		const f = Array.from(options.found.subarray(row * 50, row * 50 + 50));
+		const f = Array.from(options.deployed.subarray(row * 50, row * 50 + 50));
 		const dot = (a: readonly number[], b: readonly number[]) =>
 			a.reduce((sum, value, index) => sum + value * b[index], 0);
 		const expected = dot(f, w) / dot(w, w);
@@ -86,7 +86,7 @@ test('a row of zeros has no ratio; NaN and overflow are infinitely far off', () 
 	const options = {
 		...scaled(layout, 'float32', 0),
 		original: Float32Array.of(0, 0, 1, 1, 1, 1),
-		found: Float32Array.of(0, 0, 1, Number.NaN, Number.POSITIVE_INFINITY, 1),
+		deployed: Float32Array.of(0, 0, 1, Number.NaN, Number.POSITIVE_INFINITY, 1),
 		scale: Float64Array.of(1, 1, 1),
 	};
 	const { ratio, residual, boundRatio, maxAbs } = measureRows(options);

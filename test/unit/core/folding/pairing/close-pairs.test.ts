@@ -29,7 +29,7 @@ const all = (others: readonly Directions[], least: number): string[] =>
 	own.flatMap((a, i) => others.flatMap((b, j) => ((fitOf(a, b) ?? 0) >= least ? [`${i} ${j}`] : [])));
 
 const close = (others: readonly (Directions | undefined)[], least: number): string[] =>
-	closePairs(own, others, least).map(({ a, b }) => `${a} ${b}`);
+	closePairs(own, others, least).map(({ originalRank, deployedRank }) => `${originalRank} ${deployedRank}`);
 
 const CHANGES: readonly (readonly [string, number, (value: number, index: number) => number])[] = [
 	['scaled only', 1 - 1e-6, (value) => value],

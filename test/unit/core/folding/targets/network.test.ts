@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LinearOperator } from '../../../../../src/core/folding/operators/linear.js';
 import { readNetwork } from '../../../../../src/core/folding/targets/network.js';
 import type { GraphSpec, ModelSpec, NodeSpec } from '../../../support/model-builder.js';
 import { open } from '../../../support/open.js';
@@ -28,16 +29,19 @@ async function read(nodes: readonly NodeSpec[], graph: GraphSpec = {}, rest: Par
 		...rest,
 	});
 	const network = await readNetwork(model, { source });
-	const name = (index: number) => network.operators[index].name;
+	const names = (operators: ReadonlySet<LinearOperator> | undefined) =>
+		Array.from(operators ?? [], ({ name }) => name)
+			.sort()
+			.join(' ');
 	return {
 		before: Object.fromEntries(
-			network.operators.map((operator, i) => [operator.name, [...network.before[i]].map(name).sort().join(' ')]),
+			network.operators.map((operator) => [operator.name, names(network.before.get(operator))]),
 		),
-		targets: Object.fromEntries(network.layers.map((layer, i) => [layer.name, network.targets[i]?.operator.name])),
+		targets: Object.fromEntries(network.layers.map((layer) => [layer.name, network.targets.get(layer)?.operator.name])),
 		around: Object.fromEntries(
-			network.layers.map((layer, i) => [
+			network.layers.map((layer) => [
 				layer.name,
-				`${[...network.beforeLayer[i]].map(name).sort().join(' ')} > ${[...network.afterLayer[i]].map(name).sort().join(' ')}`,
+				`${names(network.beforeLayer.get(layer))} > ${names(network.afterLayer.get(layer))}`,
 			]),
 		),
 		network,
@@ -94,7 +98,9 @@ test('through the bodies of If and the calls of functions', async () => {
 	);
 	assert.equal(called.network.operators.length, 3, 'one for each call');
 	assert.deepEqual(
-		called.network.before.map((set) => [...set]),
+		called.network.operators.map((operator) =>
+			Array.from(called.network.before.get(operator) ?? [], ({ index }) => index),
+		),
 		[[], [0], [1]],
 	);
 });
@@ -141,7 +147,7 @@ test('an Add of a constant with more dimensions than the product is followed no 
 test('layers one behind the other have the same target, the nearer one first', async () => {
 	const { network } = await read([conv('x', 'a'), norm('a', 'n'), norm('n', 'y')]);
 	assert.deepEqual(
-		network.targets.map((target) => target?.earlier.map(({ layer }) => layer.name)),
+		Array.from(network.targets.values(), ({ earlier }) => earlier.map(({ layer }) => layer.name)),
 		[[], ['n']],
 	);
 });

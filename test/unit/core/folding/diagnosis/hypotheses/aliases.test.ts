@@ -19,7 +19,7 @@ function fold(variance: readonly number[], bias: readonly number[] | null): Fold
 	};
 	return {
 		original: { weight: values(), layout, bias: bias && Float64Array.from(bias) },
-		found: { weight: values(), layout, bias: values() },
+		deployed: { weight: values(), layout, bias: values() },
 		parameters,
 		dims: [ROWS, 1],
 		stored: 'float32',

@@ -26,8 +26,8 @@ function reordered(order: readonly number[], factor: (row: number) => number): F
 	});
 }
 
-function search(found: Float32Array) {
-	const options = { found, original, layout, relative: 1e-6, absolute: new Float64Array(8) };
+function search(deployed: Float32Array) {
+	const options = { deployed, original, layout, relative: 1e-6, absolute: new Float64Array(8) };
 	return permutedChannels(options, rowRatios(options)).map(({ source }) => Array.from(source ?? []));
 }
 
@@ -49,7 +49,7 @@ test('rows that are copies of others are no permutation, and neither are strange
 	assert.deepEqual(search(strange), []);
 });
 
-test('parameters are found by their scales, and where two are equal by their biases', () => {
+test('parameters are deployed by their scales, and where two are equal by their biases', () => {
 	const scale = Float64Array.of(1, 2, 2, 3, 4);
 	const order = [4, 2, 0, 1, 3];
 	const low = Float64Array.from(order, (channel) => scale[channel] * (1 - 1e-7));

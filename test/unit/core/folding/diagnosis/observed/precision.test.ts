@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { quantizationLattice } from '../../../../../../src/core/folding/diagnosis/observed/lattice.js';
-import { foundPrecisions } from '../../../../../../src/core/folding/diagnosis/observed/precision.js';
+import { deployedPrecisions } from '../../../../../../src/core/folding/diagnosis/observed/precision.js';
 import { alongAxis } from '../../../../../../src/core/folding/operators/layout.js';
 import { roundTo } from '../../../../../../src/core/numbers/float-formats.js';
 import { seededRandom } from '../../../../../../src/engine/child/tensors/random.js';
@@ -48,7 +48,7 @@ test('constant and binary weights are on a lattice by themselves, which proves n
 
 test('the roundings that the values admit, the strictest first', () => {
 	const causes = (values: Float32Array, ...types: ['float32' | 'float16', 'float32' | 'float16']) =>
-		foundPrecisions(values, layout, ...types).map(({ cause, loose }) => `${cause}${loose ? ' throughout' : ''}`);
+		deployedPrecisions(values, layout, ...types).map(({ cause, loose }) => `${cause}${loose ? ' throughout' : ''}`);
 	assert.deepEqual(causes(weights, 'float32', 'float32'), ['null']);
 	const half = weights.map((value) => roundTo(value, 'float16'));
 	assert.deepEqual(causes(half, 'float32', 'float32'), ['null', 'rounding-fp16', 'rounding-fp16 throughout']);
@@ -62,6 +62,6 @@ test('the roundings that the values admit, the strictest first', () => {
 });
 
 test('a quantization step allows half of itself', () => {
-	const [, precision] = foundPrecisions(quantized(new Array(6).fill(0.02)), layout, 'float32', 'float32');
+	const [, precision] = deployedPrecisions(quantized(new Array(6).fill(0.02)), layout, 'float32', 'float32');
 	assert.ok(precision.absolute.every((value) => value >= 0.01 && value < 0.0101));
 });

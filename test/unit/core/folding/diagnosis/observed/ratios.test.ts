@@ -22,15 +22,15 @@ test('an interval holds exactly the factors that every element allows', () => {
 			fc.double({ ...finite, min: -0.1, max: 0.1 }),
 			(elements, factor, nudge) => {
 				const original = Float64Array.from(elements, ([w]) => w);
-				const found = Float64Array.from(elements, ([w, error]) => w * factor * (1 + error));
+				const deployed = Float64Array.from(elements, ([w, error]) => w * factor * (1 + error));
 				const layout = alongAxis([1, elements.length], 0);
 				const [relative, absolute] = [0.01, 0.001];
-				const options = { found, original, layout, relative, absolute: Float64Array.of(absolute) };
+				const options = { deployed, original, layout, relative, absolute: Float64Array.of(absolute) };
 				const [low, high] = ratioInterval(options, 0, 0);
 				const probe = factor + nudge;
 				const isAllowed = elements.every((_, index) => {
 					const exact = probe * original[index];
-					return Math.abs(found[index] - exact) <= relative * Math.abs(exact) + absolute;
+					return Math.abs(deployed[index] - exact) <= relative * Math.abs(exact) + absolute;
 				});
 				const slack = 1e-9;
 				if (isAllowed) {
@@ -47,7 +47,7 @@ test('rows are multiples, empty, or distorted', () => {
 	const layout = alongAxis([5, 2], 0);
 	const { state, low, high } = rowRatios({
 		original: Float32Array.of(1, 2, 0, 0, 1, 2, 1, 2, 0, 0),
-		found: Float32Array.of(3, 6, 0, 0, 3, 6.1, Number.NaN, 1, 0, 1),
+		deployed: Float32Array.of(3, 6, 0, 0, 3, 6.1, Number.NaN, 1, 0, 1),
 		layout,
 		relative: 1e-6,
 		absolute: new Float64Array(5),
@@ -58,11 +58,11 @@ test('rows are multiples, empty, or distorted', () => {
 	assert.deepEqual(countMultiples({ state }), { multiples: 1, informative: 4 });
 });
 
-test('a found row can be held against another original row', () => {
+test('a deployed row can be held against another original row', () => {
 	const layout = alongAxis([3, 2], 1);
 	const original = Float32Array.of(1, 10, 2, 20, 3, 31);
-	const found = Float32Array.of(20, 0, 40, 0, 62, 0);
-	const options = { original, found, layout, relative: 1e-6, absolute: new Float64Array(2) };
+	const deployed = Float32Array.of(20, 0, 40, 0, 62, 0);
+	const options = { original, deployed, layout, relative: 1e-6, absolute: new Float64Array(2) };
 	const [low, high] = ratioInterval(options, 0, 1);
 	assert.ok(low <= 2 && 2 <= high);
 	assert.ok(Math.abs(rowCosine(options, 0, 1) - 1) < 1e-12);

@@ -3,45 +3,53 @@ import { parameterOrders } from './hypotheses/parameter-order.js';
 import { type Arrangement, wrongAxes, wrongGroupOrders } from './observed/arrangement.js';
 import type { FoldCase } from './observed/fold-case.js';
 import { permutedChannels } from './observed/permutation.js';
-import { type FoundPrecision, foundPrecisions } from './observed/precision.js';
+import { type DeployedPrecision, deployedPrecisions } from './observed/precision.js';
 import { countMultiples, type RowRatios, rowRatios } from './observed/ratios.js';
 
 /** An assumption about the deployed weights: their arrangement and their rounding. */
-export interface Setting {
+export interface Interpretation {
 	readonly arrangement: Arrangement;
-	readonly precision: FoundPrecision;
+	readonly precision: DeployedPrecision;
 	readonly ratios: RowRatios;
 	/** Share of the informative rows that are multiples of their originals. */
 	readonly fit: number;
 }
 
 /** An arrangement under which fewer rows are multiples than this is no arrangement of these weights. */
-const LEAST_FIT = 0.75;
+const MIN_FIT = 0.75;
 
 /** Rows and parameters where they belong, with every reading of the rounding that the values warrant. */
-export function rightSettings(fold: FoldCase): readonly Setting[] {
+export function plainInterpretations(fold: FoldCase): readonly Interpretation[] {
 	const { layout } = fold.original;
-	const read = foundPrecisions(fold.found.weight, layout, fold.stored, fold.source).map((precision) =>
-		readSetting(fold, { deviation: null, layout }, precision),
+	const read = deployedPrecisions(fold.deployed.weight, layout, fold.stored, fold.source).map((precision) =>
+		interpret(fold, { deviation: null, layout }, precision),
 	);
 	return read.filter(({ precision }) => isWarranted(fold, precision, read));
 }
 
 /**
- * Returns settings with rows or parameters in another order, or scaled along another axis, if the rows allow them.
+ * Returns interpretations with rows or parameters in another order, or scaled along another axis, if the rows allow them.
  * @param isExplained every row is explained with the parameters in their order: no other order could be as short.
  */
-export function otherSettings(fold: FoldCase, right: readonly Setting[], isExplained: boolean): readonly Setting[] {
-	return [...rearranged(fold, right), ...(isExplained ? [] : reordered(fold, bestFit(right)))];
+export function rearrangedInterpretations(
+	fold: FoldCase,
+	right: readonly Interpretation[],
+	isExplained: boolean,
+): readonly Interpretation[] {
+	return [...rearrangeWeights(fold, right), ...(isExplained ? [] : reorderParameters(fold, bestFit(right)))];
 }
 
-/** Returns the first setting under which most rows are multiples. */
-export function bestFit(settings: readonly Setting[]): Setting {
+/** Returns the first of the interpretations under which most rows are multiples. */
+export function bestFit(settings: readonly Interpretation[]): Interpretation {
 	return settings.reduce((a, b) => (b.fit > a.fit ? b : a));
 }
 
 /** A loose rounding would hide errors that a strict one, which fits all rows, shows. */
-function isWarranted({ original }: FoldCase, { loose, cause }: FoundPrecision, read: readonly Setting[]): boolean {
+function isWarranted(
+	{ original }: FoldCase,
+	{ loose, cause }: DeployedPrecision,
+	read: readonly Interpretation[],
+): boolean {
 	if (!loose) {
 		return true;
 	}
@@ -49,9 +57,9 @@ function isWarranted({ original }: FoldCase, { loose, cause }: FoundPrecision, r
 	return !isStrictEnough || (loose.type !== undefined && areRepresentable(original.weight, loose.type));
 }
 
-function readSetting(fold: FoldCase, arrangement: Arrangement, precision: FoundPrecision): Setting {
+function interpret(fold: FoldCase, arrangement: Arrangement, precision: DeployedPrecision): Interpretation {
 	const ratios = rowRatios({
-		found: fold.found.weight,
+		deployed: fold.deployed.weight,
 		original: fold.original.weight,
 		layout: arrangement.layout,
 		relative: precision.tolerance.weightRelative,
@@ -62,8 +70,8 @@ function readSetting(fold: FoldCase, arrangement: Arrangement, precision: FoundP
 	return { arrangement, precision, ratios, fit: informative > 0 ? multiples / informative : 1 };
 }
 
-/** Other arrangements of the weights: wrong axes, permuted channels. */
-function rearranged(fold: FoldCase, right: readonly Setting[]): Setting[] {
+/** Other arrangements of the weights themselves: wrong axes, channels in another order. */
+function rearrangeWeights(fold: FoldCase, right: readonly Interpretation[]): Interpretation[] {
 	const { layout } = fold.original;
 	// Under another axis a row mixes rows of the tensor: the largest step of any applies.
 	const precisions = right.map(({ precision }) => {
@@ -71,24 +79,24 @@ function rearranged(fold: FoldCase, right: readonly Setting[]): Setting[] {
 		return { ...precision, absolute: new Float64Array(precision.absolute.length).fill(largest) };
 	});
 	const settings = wrongAxes(fold.dims, layout).map((arrangement) =>
-		bestFit(precisions.map((precision) => readSetting(fold, arrangement, precision))),
+		bestFit(precisions.map((precision) => interpret(fold, arrangement, precision))),
 	);
 	for (const { precision, ratios } of right) {
 		const options = {
-			found: fold.found.weight,
+			deployed: fold.deployed.weight,
 			original: fold.original.weight,
 			layout,
 			relative: precision.tolerance.weightRelative,
 			absolute: precision.absolute,
 		};
-		settings.push(...permutedChannels(options, ratios).map((arrangement) => readSetting(fold, arrangement, precision)));
+		settings.push(...permutedChannels(options, ratios).map((arrangement) => interpret(fold, arrangement, precision)));
 	}
-	return settings.filter(({ fit }) => fit >= LEAST_FIT);
+	return settings.filter(({ fit }) => fit >= MIN_FIT);
 }
 
 /** Rows in place, parameters in another order. */
-function reordered(fold: FoldCase, setting: Setting): Setting[] {
-	if (setting.fit < LEAST_FIT) {
+function reorderParameters(fold: FoldCase, setting: Interpretation): Interpretation[] {
+	if (setting.fit < MIN_FIT) {
 		return [];
 	}
 	const { layout } = setting.arrangement;
