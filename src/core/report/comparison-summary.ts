@@ -61,24 +61,18 @@ export function causeTitle({ cause, details }: LayerComparison): string {
 	if (cause === null) {
 		return '';
 	}
-	return cause === 'unknown' && similarity(details) === 'other-weights' ? 'other weights' : CAUSES[cause].title;
+	return cause === 'unknown' && details.similarity?.kind === 'other-weights' ? 'other weights' : CAUSES[cause].title;
 }
 
 /** Returns the advice for a cause of a layer. */
 export function causeAdvice(code: CauseCode, { details }: LayerComparison): string {
-	return code === 'unknown' && similarity(details) === 'other-weights' ? OTHER_WEIGHTS_ADVICE : CAUSES[code].advice;
+	return code === 'unknown' && details.similarity?.kind === 'other-weights'
+		? OTHER_WEIGHTS_ADVICE
+		: CAUSES[code].advice;
 }
 
 const OTHER_WEIGHTS_ADVICE =
 	'Compare the deployed model with the checkpoint that it was made from, or fold this original again and deploy that.';
-
-/**
- * Returns how the rows of an unexplained layer resemble the original ones, as in
- * core/folding/diagnosis/observed/similarity.ts.
- */
-function similarity({ similarity: found }: LayerComparison['details']): unknown {
-	return typeof found === 'object' && found !== null && 'kind' in found ? found.kind : undefined;
-}
 
 /** "another epsilon (10), beta dropped (2)", the most frequent first. */
 function causes(wrong: readonly LayerComparison[]): string {

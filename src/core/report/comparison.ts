@@ -64,6 +64,47 @@ export interface AlternativeExplanation {
 	readonly confidence: number;
 }
 
+/** Similarity of the deployed and the original rows of a layer that no formula explains. */
+export const SIMILARITY_KINDS = [
+	/** Rows point elsewhere: weights of another network or another training run. */
+	'other-weights',
+	/** The elements of the original rows in another order within each row. */
+	'rearranged',
+	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
+	'altered',
+	/** Some rows were changed; the rest are multiples of the originals. */
+	'edited',
+	/** Every deployed weight is 0, but not every original one. */
+	'zero-weights',
+	/** Rows of a single element have no direction. */
+	'no-direction',
+] as const;
+
+export type SimilarityKind = (typeof SIMILARITY_KINDS)[number];
+
+interface KnownDetails {
+	/** Largest error of weights and bias, divided by its bound; of a match. */
+	readonly boundRatio?: number;
+	/** Channels that the explanation does not cover, ascending. */
+	readonly unexplained?: readonly number[];
+	/** Channels whose weights do not show their scale, because gamma or the weights are 0; ascending. */
+	readonly notIdentifiable?: readonly number[];
+	/** `cosine`: median |cos| of the deployed and the original rows; null if no row has a direction. */
+	readonly similarity?: { readonly kind: SimilarityKind; readonly cosine: number | null };
+	/** Parameters of a kept layer that differ: number of channels, largest relative difference (null: not finite). */
+	readonly parameters?: Readonly<Record<string, { readonly channels: number; readonly largest: number | null }>>;
+	/** Pairing of the operator: fit of the weights, radius of equal surroundings, other operators that fit as well. */
+	readonly pairing?: { readonly rivals: number; readonly radius: number; readonly fit?: number };
+	/** Operators behind the layer that the fold took in. */
+	readonly together?: readonly string[];
+}
+
+/**
+ * Numbers behind the evidence. Each field is present only where it applies. A cause code holds the values that belong
+ * to that cause, for example `wrong-epsilon: { epsilon: 0.001 }`.
+ */
+export type LayerDetails = KnownDetails & Readonly<Partial<Record<CauseCode, JsonObject>>>;
+
 export interface LayerComparison {
 	/** The BN's display name in the original, unique within the comparison. */
 	readonly name: string;
@@ -77,8 +118,7 @@ export interface LayerComparison {
 	readonly confidence: number;
 	/** Sentence with the numbers. */
 	readonly evidence: string;
-	/** Values that belong to the cause (the fitting epsilon, a permutation …) and hypotheses that were tried. */
-	readonly details: JsonObject;
+	readonly details: LayerDetails;
 	readonly alternatives: readonly AlternativeExplanation[];
 	/** Largest |deployed - expected| over weights and bias; null without comparison. */
 	readonly maxAbs: number | null;
@@ -168,6 +208,26 @@ const absentIsEmpty =
 	(value, path) =>
 		value === undefined ? [] : decode(value, path);
 
+const knownDetails = record<KnownDetails>({
+	boundRatio: optional(real),
+	unexplained: optional(list(count)),
+	notIdentifiable: optional(list(count)),
+	similarity: optional(record({ kind: oneOf(...SIMILARITY_KINDS), cosine: nullable(real) })),
+	parameters: optional(dictionary(record({ channels: count, largest: nullable(real) }), MAX_ENTRIES)),
+	pairing: optional(record<NonNullable<KnownDetails['pairing']>>({ rivals: count, radius: real, fit: optional(real) })),
+	together: optional(list(text, MAX_ENTRIES)),
+});
+
+const details: Decoder<LayerDetails> = (value, path) => {
+	const values: Partial<Record<CauseCode, JsonObject>> = {};
+	for (const [code, entry] of Object.entries(dictionary(json(MAX_DEPTH), MAX_ENTRIES)(value, path))) {
+		if (isCauseCode(code)) {
+			values[code] = dictionary(json(MAX_DEPTH), MAX_ENTRIES)(entry, `${path}.${code}`);
+		}
+	}
+	return { ...values, ...knownDetails(value, path) };
+};
+
 const layer = record<LayerComparison>({
 	name: text,
 	status: oneOf(...COMPARISON_STATUSES),
@@ -176,7 +236,7 @@ const layer = record<LayerComparison>({
 	causes: absentIsEmpty(causes),
 	confidence: real,
 	evidence: text,
-	details: dictionary(json(MAX_DEPTH), MAX_ENTRIES),
+	details,
 	alternatives: absentIsEmpty(list(record<AlternativeExplanation>({ causes, confidence: real }), MAX_ENTRIES)),
 	maxAbs: nullable(real),
 	maxRel: nullable(real),

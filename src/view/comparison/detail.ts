@@ -135,14 +135,13 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 		if (layer.cause !== null && layer.cause !== 'unknown') {
 			return this.#channelButtons(strings.detail.unexplained, unexplained);
 		}
-		const isEvery = Array.isArray(unexplained) && unexplained.length >= channelCount(layer);
+		const isEvery = unexplained !== undefined && unexplained.length >= channelCount(layer);
 		return isEvery ? null : this.#channelButtons(strings.detail.wrong, unexplained);
 	}
 
 	/** Returns buttons for a list of channels from the comparison's details. */
-	#channelButtons(title: string, list: unknown): Child {
+	#channelButtons(title: string, channels: readonly number[] = []): Child {
 		const h = this.#h;
-		const channels = Array.isArray(list) ? list.filter((value): value is number => Number.isSafeInteger(value)) : [];
 		if (channels.length === 0) {
 			return null;
 		}

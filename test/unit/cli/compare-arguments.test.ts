@@ -75,7 +75,7 @@ test('other explanations are told with their confidence, other weights with what
 	const doubted = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'epsilon-outside-sqrt', alternatives });
 	const text = renderComparison(sampleComparison([doubted]), {});
 	assert.match(text, /^ {2}Other explanations: .+ and .+ \(10 %\)\.$/m);
-	const details = { similarity: { kind: 'other-weights', cosine: 0.1 } };
+	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
 	const foreign = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'unknown', causes: ['unknown'], details });
 	assert.match(renderComparison(sampleComparison([foreign]), {}), /checkpoint that it was made from/);
 });

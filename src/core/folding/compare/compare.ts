@@ -98,18 +98,11 @@ function describePair(
 			`The deployed model has ${count(deployed.operators.length, 'linear operator')} where the original has ${original.operators.length}: parts of the network were removed or merged.`,
 		);
 	}
-	const foreign = layers.filter((layer) => isOtherWeights(layer)).length;
+	const foreign = layers.filter(({ details }) => details.similarity?.kind === 'other-weights').length;
 	if (foreign > 0 && foreign >= layers.filter(({ into }) => into).length / 2) {
 		notes.push(
 			`Other weights: the networks have one shape, but in ${count(foreign, 'layer')} the weights have nothing in common.`,
 		);
 	}
 	return notes;
-}
-
-function isOtherWeights({ details }: LayerComparison): boolean {
-	const { similarity } = details;
-	return (
-		typeof similarity === 'object' && similarity !== null && 'kind' in similarity && similarity.kind === 'other-weights'
-	);
 }

@@ -1,7 +1,7 @@
 import { roundTo, ulp } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
-import type { ChannelComparison, LayerComparison } from '../../report/comparison.js';
-import type { JsonValue } from '../../report/json.js';
+import type { ChannelComparison, LayerComparison, LayerDetails } from '../../report/comparison.js';
+import type { JsonObject } from '../../report/json.js';
 import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
@@ -166,7 +166,7 @@ function judgeMatch(
 	cause: keyof RoundingCauses | null,
 ): Verdict {
 	const rows = fold.parameters.gamma.length;
-	const details: Record<string, JsonValue> = { boundRatio: measured.boundRatio };
+	const details: LayerDetails = { boundRatio: measured.boundRatio };
 	if (unidentified.length === rows) {
 		return {
 			...cannotTell(
@@ -182,7 +182,7 @@ function judgeMatch(
 		causes: cause ? [cause] : [],
 		confidence: (rows - unidentified.length) / rows,
 		evidence: matchEvidence(rows, unidentified.length, measured, cause),
-		details: unidentified.length > 0 ? { ...details, notIdentifiable: [...unidentified] } : details,
+		details: unidentified.length > 0 ? { ...details, notIdentifiable: unidentified } : details,
 		alternatives: [],
 		...numbersOf(fold, measured),
 	};
@@ -209,23 +209,19 @@ function numbersOf(
 	return { maxAbs, maxRel, maxUlp, bound, perChannel };
 }
 
-function detailsOf(diagnosis: Diagnosis, unidentified: readonly number[]): Record<string, JsonValue> {
-	const details: Record<string, JsonValue> = {};
-	for (const { code, values } of diagnosis.deviations) {
-		details[code] = { ...values };
+function detailsOf(diagnosis: Diagnosis, unidentified: readonly number[]): LayerDetails {
+	const { deviations, unexplained, similarity, statistics } = diagnosis;
+	const values: Partial<Record<CauseCode, JsonObject>> = {};
+	for (const deviation of deviations) {
+		values[deviation.code] = deviation.values;
 	}
-	if (diagnosis.unexplained.length > 0) {
-		details.unexplained = [...diagnosis.unexplained];
-	}
-	if (unidentified.length > 0) {
-		details.notIdentifiable = [...unidentified];
-	}
-	if (diagnosis.similarity) {
-		const { kind, cosine } = diagnosis.similarity;
-		details.similarity = { kind, cosine: Number.isNaN(cosine) ? null : cosine };
-	}
-	if (diagnosis.statistics) {
-		details['stale-statistics'] = { ...diagnosis.statistics };
-	}
-	return details;
+	return {
+		...values,
+		...(unexplained.length > 0 && { unexplained }),
+		...(unidentified.length > 0 && { notIdentifiable: unidentified }),
+		...(similarity && { similarity: { kind: similarity.kind, cosine: nullForNaN(similarity.cosine) } }),
+		...(statistics && { 'stale-statistics': { ...statistics } }),
+	};
 }
+
+const nullForNaN = (value: number): number | null => (Number.isNaN(value) ? null : value);

@@ -95,14 +95,9 @@ export function addOperators(verdict: Verdict, operators: readonly string[]): Ve
  * pairing is in doubt and not the fold.
  */
 export function addPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
-	const { similarity } = verdict.details;
-	const isForeign = typeof similarity === 'object' && similarity !== null;
 	const pairing = { rivals, radius, ...(fit === undefined ? {} : { fit }) };
 	const details = { ...verdict.details, pairing };
-	if (verdict.status !== 'mismatch' || rivals === 0 || !isForeign || !('kind' in similarity)) {
-		return { ...verdict, details };
-	}
-	if (similarity.kind !== 'other-weights') {
+	if (verdict.status !== 'mismatch' || rivals === 0 || details.similarity?.kind !== 'other-weights') {
 		return { ...verdict, details };
 	}
 	return {

@@ -51,7 +51,7 @@ export function diagnose(fold: FoldCase): Diagnosis {
 	const right = ranked.filter(({ deviations }) => deviations.length === 0);
 	const complete = right.find(({ explained }) => explained.every((flag) => flag === 1));
 	if (complete) {
-		return createDiagnosis(fold, 'match', complete, [], 1, []);
+		return createDiagnosis(fold, complete, { status: 'match', confidence: 1 });
 	}
 	const wrong = wrongRows(right);
 	const best = ranked.find(({ deviations }) => deviations.length > 0);
@@ -97,7 +97,11 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 		.at(0);
 	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MOST_CONFIDENT_BESIDE_FACTOR);
 	const confidence = isUnknown(best) ? 0 : Math.min(posterior(best.bits), most);
-	const diagnosis = createDiagnosis(fold, 'mismatch', best, alternatives, confidence, byEffect(fold, best));
+	const diagnosis = createDiagnosis(fold, best, {
+		alternatives,
+		confidence,
+		deviations: orderByEffect(fold, best),
+	});
 	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
 }
 
@@ -143,13 +147,13 @@ const kind = ({ deviations }: Explanation): string =>
 		.join(' ');
 
 function causesOf(fold: FoldCase, explanation: Explanation): CauseCode[] {
-	const codes = byEffect(fold, explanation).map(({ code }) => code);
+	const codes = orderByEffect(fold, explanation).map(({ code }) => code);
 	const rounding = explanation.precision.cause;
 	return [...new Set<CauseCode>(rounding ? [...codes, rounding] : codes)];
 }
 
 /** Orders the deviations. Those of the bias come first if they change the result more than those of the scale. */
-function byEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[] {
+function orderByEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[] {
 	const { deviations, biasDeviations, arrangement, scale, bias } = explanation;
 	const others = deviations.filter((deviation) => !biasDeviations.includes(deviation));
 	if (arrangement.deviation || others.length === 0) {
@@ -174,14 +178,14 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 		const rounding = nearest.precision.cause;
 		const causes: CauseCode[] = rounding ? ['stale-statistics', rounding] : ['stale-statistics'];
 		return {
-			...createDiagnosis(fold, 'mismatch', nearest, [], STALE_CONFIDENCE, []),
+			...createDiagnosis(fold, nearest, { confidence: STALE_CONFIDENCE }),
 			causes,
 			statistics,
 			unexplained: [],
 		};
 	}
 	const similarity = compareRows(fold, nearest.ratios);
-	return { ...createDiagnosis(fold, 'mismatch', nearest, [], 0, []), causes: ['unknown'], similarity };
+	return { ...createDiagnosis(fold, nearest, {}), causes: ['unknown'], similarity };
 }
 
 /** Other statistics always have a solution: likely, never proven by the weights alone. */
@@ -192,20 +196,19 @@ function isRightScale({ ratios, scale }: Explanation, row: number): boolean {
 	return ratios.state[row] !== RowState.distorted && ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row];
 }
 
+/** Creates a diagnosis. Without other values it is an unexplained mismatch. */
 function createDiagnosis(
 	fold: FoldCase,
-	status: Diagnosis['status'],
 	explanation: Explanation,
-	alternatives: Diagnosis['alternatives'],
-	confidence: number,
-	deviations: readonly Deviation[],
+	conclusion: Partial<Pick<Diagnosis, 'status' | 'alternatives' | 'confidence' | 'deviations'>>,
 ): Diagnosis {
 	return {
-		status,
+		status: 'mismatch',
+		deviations: [],
+		confidence: 0,
+		alternatives: [],
+		...conclusion,
 		causes: causesOf(fold, explanation),
-		deviations,
-		confidence,
-		alternatives,
 		explanation,
 		unexplained: Array.from(explanation.explained.keys()).filter((row) => explanation.explained[row] === 0),
 	};

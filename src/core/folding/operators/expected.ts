@@ -42,12 +42,7 @@ export function gatherParameters(parameters: FoldParameters, rows: ArrayLike<num
 	};
 }
 
-/** Returns the sum of two biases, either of which may be null for none. */
-export function addBiases(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
-	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
-}
-
-/** Constants of a correct fold, in float64 before rounding. */
+/** Constants that a correct fold gives an operator, in float64 before rounding. */
 export interface ExpectedFold {
 	/** s = gamma / sqrt(variance + epsilon): row c of the weight is multiplied by scale[c]. */
 	readonly scale: Float64Array;

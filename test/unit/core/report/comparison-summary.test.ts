@@ -44,7 +44,7 @@ test('several are told by cause, the most frequent first, and not without end', 
 });
 
 test('weights of another network are not called an unknown error', () => {
-	const details = { similarity: { kind: 'other-weights', cosine: 0.1 } };
+	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
 	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown', details })), 'other weights');
 	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown' })), 'unknown');
 });

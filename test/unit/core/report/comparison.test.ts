@@ -127,7 +127,15 @@ test('fields of a newer writer are ignored, fields that an older one lacks are e
 	assert.deepEqual(parseComparison(changed(['notes'], undefined)).notes, []);
 });
 
-test('details are JSON of a few levels, whatever they say', () => {
+test('checks the known details, and leaves out unknown ones', () => {
+	const read = (details: unknown) => parseComparison(changed(['layers', 0, 'details'], details)).layers[0].details;
+	const details = { 'wrong-epsilon': { epsilon: 1e-3 }, pairing: { rivals: 0, radius: 3 }, boundRatio: 0.5 };
+	assert.deepEqual(read({ ...details, later: 1 }), details);
+	assert.throws(() => read({ unexplained: ['a'] }), /details\.unexplained\[0\]/);
+	assert.throws(() => read({ 'wrong-epsilon': 1e-3 }), /details\.wrong-epsilon/);
+});
+
+test('details are nested a few levels at most', () => {
 	let nested: unknown = 1;
 	for (let level = 0; level < 40; level++) {
 		nested = { nested };

@@ -1,22 +1,9 @@
 import { median } from '../../../numbers/arrays.js';
+import type { SimilarityKind } from '../../../report/comparison.js';
 import { channelCount, rowLength } from '../../operators/layout.js';
 import type { FoldCase } from './fold-case.js';
 import { type RowRatios, RowState, rowCosine } from './ratios.js';
 import { rearrangement } from './rearranged.js';
-
-export type SimilarityKind =
-	/** Rows point elsewhere: weights of another network or another training run. */
-	| 'other-weights'
-	/** Each row has the original elements in another order. */
-	| 'rearranged'
-	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
-	| 'altered'
-	/** Some rows were changed; the rest are multiples of the originals. */
-	| 'edited'
-	/** Every deployed weight is 0, but not every original one. */
-	| 'zero-weights'
-	/** Rows of an element have no direction. */
-	| 'no-direction';
 
 /** Similarity of deployed and original rows that no formula connects. */
 export interface RowSimilarity {
