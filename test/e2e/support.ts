@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import type { Handle } from '../../src/view/ui/attributes.js';
 import { launchBrowser } from '../workbench/browser.mjs';
@@ -139,15 +140,9 @@ export class Workbench {
 	async model(expected = at('layer-table'), timeout = 15_000): Promise<Frame> {
 		const end = Date.now() + timeout;
 		while (Date.now() < end) {
-			for (const frame of this.page.frames()) {
-				const shown = await frame
-					.locator(expected)
-					.first()
-					.isVisible()
-					.catch(() => false);
-				if (shown) {
-					return frame;
-				}
+			const frame = await firstThatShows(expected, this.page.frames());
+			if (frame) {
+				return frame;
 			}
 			await this.page.waitForTimeout(20);
 		}
@@ -245,6 +240,17 @@ export class Workbench {
 		await mkdir(screenshotsDir(), { recursive: true });
 		await this.page.screenshot({ path: path.join(screenshotsDir(), `${name}.png`) });
 	}
+}
+
+/** Returns the first frame in which an element that matches the selector is visible. */
+async function firstThatShows(selector: string, frames: readonly Frame[]): Promise<Frame | undefined> {
+	const looks = frames.map(async (frame) => {
+		const shown = frame.locator(selector).first().isVisible();
+		// A frame without a document answers only when it has one.
+		assert.ok(await Promise.race([shown, setTimeout(1000, false)]));
+		return frame;
+	});
+	return Promise.any(looks).catch(() => undefined);
 }
 
 /** True if the process is an engine below a server with its data in the folder. */
