@@ -29,7 +29,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		progress.clear();
 		await writeOutput(report, output, { failOn });
 		if (report.run.status === 'failed') {
-			process.stderr.write(`${visible(`${model}: ${report.run.reason ?? 'the run failed.'}`)}\n`);
+			process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
 		}
 		if (report.run.failedAt === 'input') {
 			return EXIT_FAILED;

@@ -165,7 +165,7 @@ function mergeVerdicts(all: readonly Recompute[]): Recompute {
 	const worst =
 		parts.find(({ status }) => status === 'mismatch') ?? parts.find(({ status }) => status !== 'match') ?? parts[0];
 	const numbers = parts.filter(({ maxAbs }) => maxAbs !== undefined);
-	if (numbers.length === 0) {
+	if (numbers.length === 0 || worst.status === 'pending') {
 		return worst;
 	}
 	const most = (key: 'maxAbs' | 'maxRel' | 'maxUlp' | 'bound') =>
@@ -187,7 +187,7 @@ function mergeVerdicts(all: readonly Recompute[]): Recompute {
 		maxAbs: most('maxAbs'),
 		maxRel: most('maxRel'),
 		maxUlp: most('maxUlp'),
-		...(numbers.every(({ bitExact }) => bitExact) && { bitExact: true }),
+		...(numbers.every(({ bitExact }) => bitExact) && { bitExact: true as const }),
 		bound: most('bound'),
 		...(perChannel.length > 0 && { perChannel: { maxAbs, ...others } }),
 	};
@@ -204,13 +204,21 @@ function mergeRuns(runs: readonly RunSummary[], remarks: readonly string[]): Run
 			milliseconds[stage] = (milliseconds[stage] ?? 0) + time;
 		}
 	}
-	return {
-		status: worst.status,
-		...(reasons.length > 0 && { reason: reasons.join(' ') }),
+	const { status } = worst;
+	const reason = reasons.join(' ');
+	const facts = {
 		runtime: [...new Set(runs.flatMap(({ runtime }) => (runtime === '' ? [] : [runtime])))].join(', '),
 		inputs: first.inputs.map((input) => mergeInputs(runs, input)),
 		milliseconds,
 	};
+	switch (status) {
+		case 'ok':
+			return { status, ...(reason !== '' && { reason }), ...facts };
+		case 'pending':
+			return { status, ...facts };
+		default:
+			return { status, reason, ...facts };
+	}
 }
 
 /** Origins spelled out before they are only counted. */

@@ -1,7 +1,8 @@
 import { shortNumber } from '../text/numbers.js';
 import { capitalize } from '../text/sentences.js';
 import { CAUSES, type CauseCode } from './causes.js';
-import type { Comparison, LayerComparison, OutputComparison } from './comparison.js';
+import type { Comparison, LayerComparison } from './comparison.js';
+import type { OutputComparison } from './output-comparison.js';
 
 /** Causes named in the answer before it only counts them. */
 const MAX_CAUSES = 3;
@@ -99,10 +100,11 @@ function outputClause(outputs: OutputComparison | undefined): string[] {
 }
 
 /** Returns the result of the run in a sentence: the numbers, the bound, and the layer at which the models part. */
-export function outputSentence({ status, reason, maxAbs, maxRel, bound, firstLayer }: OutputComparison): string {
-	if (status === 'skipped') {
-		return `Outputs not compared: ${reason ?? 'the models were not run.'}`;
+export function outputSentence(outputs: OutputComparison): string {
+	if (outputs.status === 'skipped') {
+		return `Outputs not compared: ${outputs.reason}`;
 	}
+	const { status, reason, maxAbs, maxRel, bound, firstLayer } = outputs;
 	if (maxAbs === undefined) {
 		return `The outputs differ. ${reason ?? ''}`.trim();
 	}
@@ -113,5 +115,5 @@ export function outputSentence({ status, reason, maxAbs, maxRel, bound, firstLay
 }
 
 function short(value: number | undefined): string {
-	return value === undefined ? 'an unknown amount' : shortNumber(value);
+	return value === undefined || Number.isNaN(value) ? 'an unknown amount' : shortNumber(value);
 }

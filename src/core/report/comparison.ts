@@ -15,8 +15,9 @@ import {
 	text,
 	values,
 } from './decode.js';
-import { encodeObject, type JsonObject, type JsonValue, model, runInput } from './json.js';
-import type { ChannelValues, ModelSummary, RunInput } from './types.js';
+import { encodeObject, type JsonObject, type JsonValue, model } from './json.js';
+import { type OutputComparison, outputs } from './output-comparison.js';
+import type { ChannelValues, ModelSummary } from './types.js';
 
 /**
  * Comparison of an original model with a deployed one: for every BatchNormalization of the original, whether its
@@ -131,25 +132,6 @@ export interface LayerComparison {
 	readonly perChannel: ChannelComparison;
 }
 
-/** The proof that needs no formula: both models run on the same input, their outputs compared. */
-export interface OutputComparison {
-	readonly status: 'match' | 'mismatch' | 'skipped';
-	/** Sentence: the reason for a missing verdict, or a remark. */
-	readonly reason?: string;
-	/** Largest |original - deployed| over all outputs. */
-	readonly maxAbs?: number;
-	/** Largest error relative to its output's largest magnitude. */
-	readonly maxRel?: number;
-	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
-	readonly bound?: number;
-	/** For a mismatch: first layer with an output that differs by more than rounding explains, if it is known. */
-	readonly firstLayer?: string;
-	/** "onnxruntime-node 1.30.0"; absent without a run. */
-	readonly runtime?: string;
-	readonly inputs?: readonly RunInput[];
-	readonly milliseconds?: number;
-}
-
 export interface Comparison {
 	readonly format: typeof COMPARISON_FORMAT;
 	readonly version: typeof COMPARISON_VERSION;
@@ -252,18 +234,6 @@ const layer = record<LayerComparison>({
 		expectedBias: optional(values),
 		boundRatio: optional(values),
 	}),
-});
-
-export const outputs = record<OutputComparison>({
-	status: oneOf('match', 'mismatch', 'skipped'),
-	reason: optional(text),
-	maxAbs: optional(real),
-	maxRel: optional(real),
-	bound: optional(real),
-	firstLayer: optional(text),
-	runtime: optional(text),
-	inputs: optional(list(runInput, MAX_ENTRIES)),
-	milliseconds: optional(real),
 });
 
 const header = record({ format: literal(COMPARISON_FORMAT), version: count });

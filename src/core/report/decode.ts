@@ -88,6 +88,17 @@ export function optional<T>(decode: Decoder<T>): Decoder<T | undefined> {
 	return (value, path) => (value === undefined ? undefined : decode(value, path));
 }
 
+/** Reason in a document that states none. */
+export const NO_REASON = 'The report gives no reason.';
+
+/** Ignores the field. */
+export const absent: Decoder<undefined> = () => undefined;
+
+/** Returns the given value for an absent field, which writers of other programs may leave out. */
+export function orElse<T>(value: T, decode: Decoder<T>): Decoder<T> {
+	return (field, path) => (field === undefined ? value : decode(field, path));
+}
+
 function elements(value: unknown, path: string, limit: number): readonly unknown[] {
 	if (!Array.isArray(value)) {
 		return fail(path, 'an array', value);
@@ -135,6 +146,16 @@ export function record<T>(fields: { readonly [K in keyof T]-?: Decoder<T[K]> }):
 		}
 		return result as T;
 	};
+}
+
+/** Decodes an object by the decoder for its `status`. */
+export function byStatus<T extends { readonly status: string }>(
+	variants: {
+		readonly [S in T['status']]: Decoder<Extract<T, { readonly status: S }>>;
+	},
+): Decoder<T> {
+	const header = record({ status: oneOf(...(Object.keys(variants) as T['status'][])) });
+	return (value, path) => variants[header(value, path).status](value, path);
 }
 
 /** An object used as a map from any name to T. */

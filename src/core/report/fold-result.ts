@@ -1,5 +1,5 @@
-import type { OutputComparison } from './comparison.js';
 import { encodeObject, type JsonObject } from './json.js';
+import type { OutputComparison } from './output-comparison.js';
 
 export const FOLD_FORMAT = 'batchnorm-lens.fold';
 export const FOLD_VERSION = 1;

@@ -1,11 +1,15 @@
 import {
+	absent,
+	byStatus,
 	count,
 	dictionary,
 	list,
 	literal,
+	NO_REASON,
 	nullable,
 	oneOf,
 	optional,
+	orElse,
 	ReportError,
 	real,
 	record,
@@ -16,17 +20,26 @@ import { FINDING_CODES, FINDING_MEANINGS } from './findings.js';
 import { SEVERITIES } from './severity.js';
 import {
 	type BatchStatistics,
+	type CompletedRun,
+	type DifferingRecompute,
+	type FailedRun,
 	type Finding,
 	type LayerReport,
+	type MatchingRecompute,
 	type ModelSummary,
 	type Normalization,
 	type NormalizationMethod,
+	type PendingRecompute,
+	type PendingRun,
 	REPORT_FORMAT,
 	REPORT_VERSION,
 	type Recompute,
+	type RecomputeErrors,
 	type Report,
 	type RunInput,
 	type RunSummary,
+	type SkippedRecompute,
+	type SkippedRun,
 } from './types.js';
 
 export { ReportError } from './decode.js';
@@ -88,22 +101,43 @@ export const model = record<ModelSummary>({
 	nodes: count,
 });
 
-const recompute = record<Recompute>({
-	status: oneOf('match', 'mismatch', 'skipped', 'pending'),
-	reason: optional(text),
-	cause: optional(oneOf('not-taken')),
+const someErrors = {
 	maxAbs: optional(real),
 	maxRel: optional(real),
 	maxUlp: optional(real),
 	bitExact: optional(literal(true)),
 	bound: optional(real),
 	perChannel: optional(
-		record<NonNullable<Recompute['perChannel']>>({
+		record<NonNullable<RecomputeErrors['perChannel']>>({
 			maxAbs: values,
 			bound: optional(values),
 			boundRatio: optional(values),
 		}),
 	),
+};
+
+const recompute = byStatus<Recompute>({
+	match: record<MatchingRecompute>({
+		...someErrors,
+		status: literal('match'),
+		reason: optional(text),
+		cause: absent,
+		maxAbs: orElse(Number.NaN, real),
+		bound: orElse(Number.NaN, real),
+	}),
+	mismatch: record<DifferingRecompute>({
+		...someErrors,
+		status: literal('mismatch'),
+		reason: orElse("The runtime's output differs.", text),
+		cause: absent,
+	}),
+	skipped: record<SkippedRecompute>({
+		...someErrors,
+		status: literal('skipped'),
+		reason: orElse(NO_REASON, text),
+		cause: optional(oneOf('not-taken')),
+	}),
+	pending: record<Pick<PendingRecompute, 'status'>>({ status: literal('pending') }),
 });
 
 const METHODS: readonly NormalizationMethod[] = ['location', 'activation', 'channel', 'running'];
@@ -160,13 +194,27 @@ const layer = record<LayerReport>({
 
 export const runInput = record<RunInput>({ name: text, shape: list(count, MAX_ENTRIES), dtype: text, from: text });
 
-const run = record<RunSummary>({
-	status: oneOf('ok', 'failed', 'skipped', 'pending'),
-	reason: optional(text),
-	failedAt: optional(oneOf('input', 'model')),
+const runFacts = {
 	runtime: text,
 	inputs: list(runInput, MAX_ENTRIES),
 	milliseconds: dictionary(real, MAX_ENTRIES),
+};
+
+const run = byStatus<RunSummary>({
+	ok: record<CompletedRun>({ ...runFacts, status: literal('ok'), reason: optional(text), failedAt: absent }),
+	failed: record<FailedRun>({
+		...runFacts,
+		status: literal('failed'),
+		reason: orElse(NO_REASON, text),
+		failedAt: optional(oneOf('input', 'model')),
+	}),
+	skipped: record<SkippedRun>({
+		...runFacts,
+		status: literal('skipped'),
+		reason: orElse(NO_REASON, text),
+		failedAt: absent,
+	}),
+	pending: record<PendingRun>({ ...runFacts, status: literal('pending'), reason: absent, failedAt: absent }),
 });
 
 const header = record({ format: literal(REPORT_FORMAT), version: count });

@@ -44,28 +44,22 @@ export interface LayerParameters {
 	readonly variance: ChannelValues;
 }
 
-export interface Recompute {
-	readonly status: 'match' | 'mismatch' | 'skipped' | 'pending';
-	/** Sentence: the reason for skipping, or the difference found. */
-	readonly reason?: string;
-	/**
-	 * Set if the run did not reach the layer, because of another branch or no iteration, so that no check was possible.
-	 */
-	readonly cause?: 'not-taken';
+/** Errors of the runtime's output, measured against the recomputed one. */
+export interface RecomputeErrors {
 	/**
 	 * Largest error of any element of the runtime's output. If an element exceeds its bound, this is the largest
 	 * difference itself. Otherwise it is an upper limit, at most a few units in the last place of scale * x or shift
-	 * above the largest difference (VerifyResult in kernel/types.ts).
+	 * above the largest difference (VerifyResult in kernel/types.ts). NaN if a document does not state it.
 	 */
-	readonly maxAbs?: number;
+	readonly maxAbs: number;
 	/** Largest difference relative to the recomputed value of the same element. */
 	readonly maxRel?: number;
 	/** Largest difference in units in the last place of the output's dtype, at the recomputed value. */
 	readonly maxUlp?: number;
 	/** True if every output equals, to the last bit, the result of float32 arithmetic with scale and shift in float32. */
 	readonly bitExact?: true;
-	/** The rounding error that dtype and operation allow: the largest of the per-element bounds. */
-	readonly bound?: number;
+	/** The rounding error that dtype and operation allow: the largest of the per-element bounds. NaN like maxAbs. */
+	readonly bound: number;
 	readonly perChannel?: {
 		readonly maxAbs: ChannelValues;
 		/** Allowed error of the channel (largest over its elements). */
@@ -74,6 +68,45 @@ export interface Recompute {
 		readonly boundRatio?: ChannelValues;
 	};
 }
+
+/** Every output is within its bound. */
+export interface MatchingRecompute extends RecomputeErrors {
+	readonly status: 'match';
+	/** Sentence: a remark on the check. */
+	readonly reason?: string;
+	readonly cause?: undefined;
+}
+
+/** An output is beyond its bound, or the runtime's output cannot be compared, which leaves no errors. */
+export interface DifferingRecompute extends Partial<RecomputeErrors> {
+	readonly status: 'mismatch';
+	/** Sentence: the difference found. */
+	readonly reason: string;
+	readonly cause?: undefined;
+}
+
+/** No verdict. A layer merged from several runs keeps the errors of the runs that measured it. */
+export interface SkippedRecompute extends Partial<RecomputeErrors> {
+	readonly status: 'skipped';
+	/** Sentence: the reason for skipping. */
+	readonly reason: string;
+	/**
+	 * Set if the run did not reach the layer, because of another branch or no iteration, so that no check was possible.
+	 */
+	readonly cause?: 'not-taken';
+}
+
+/** The run has not reached the layer yet. */
+export interface PendingRecompute extends Absent<RecomputeErrors> {
+	readonly status: 'pending';
+	readonly reason?: undefined;
+	readonly cause?: undefined;
+}
+
+export type Recompute = MatchingRecompute | DifferingRecompute | SkippedRecompute | PendingRecompute;
+
+/** Fields that a variant of a union lacks, so that a reader need not ask for the variant first. */
+type Absent<T> = { readonly [K in keyof T]?: undefined };
 
 /** Statistics of the layer's input over (N, spatial) for the batch that was run. */
 export interface BatchStatistics {
@@ -172,17 +205,43 @@ export interface RunInput {
 	readonly from: string;
 }
 
-export interface RunSummary {
-	readonly status: 'ok' | 'failed' | 'skipped' | 'pending';
-	readonly reason?: string;
-	/** Cause of a failed run: files or sizes that the user gave ("input"), or model or runtime ("model"). */
-	readonly failedAt?: 'input' | 'model';
+interface RunFacts {
 	/** "onnxruntime-node 1.30.0"; '' when it never loaded. */
 	readonly runtime: string;
 	readonly inputs: readonly RunInput[];
 	/** Stage -> milliseconds: open, create, run, verify, judge, compare, total. */
 	readonly milliseconds: Readonly<Record<string, number>>;
 }
+
+export interface CompletedRun extends RunFacts {
+	readonly status: 'ok';
+	/** Sentences: remarks on the run. */
+	readonly reason?: string;
+	readonly failedAt?: undefined;
+}
+
+export interface FailedRun extends RunFacts {
+	readonly status: 'failed';
+	/** Sentence: the failure. */
+	readonly reason: string;
+	/** Cause: files or sizes that the user gave ("input"), or model or runtime ("model"). */
+	readonly failedAt?: 'input' | 'model';
+}
+
+export interface SkippedRun extends RunFacts {
+	readonly status: 'skipped';
+	/** Sentence: the reason for not running, or for ending the run early. */
+	readonly reason: string;
+	readonly failedAt?: undefined;
+}
+
+export interface PendingRun extends RunFacts {
+	readonly status: 'pending';
+	readonly reason?: undefined;
+	readonly failedAt?: undefined;
+}
+
+export type RunSummary = CompletedRun | FailedRun | SkippedRun | PendingRun;
 
 export interface Report {
 	readonly format: typeof REPORT_FORMAT;

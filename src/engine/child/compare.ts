@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { compareModels } from '../../core/folding/compare/compare.js';
-import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison.js';
+import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { requireExternalFiles } from './model/external-copies.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';

@@ -261,7 +261,8 @@ export class ModelSession {
 
 	#end(status: 'failed' | 'skipped', reason: string): void {
 		if (this.#report) {
-			const run: RunSummary = { ...this.#report.run, status, reason };
+			const { runtime, inputs, milliseconds } = this.#report.run;
+			const run: RunSummary = { status, reason, runtime, inputs, milliseconds };
 			this.#show(withoutResults(withRun(this.#report, run), reason));
 		}
 	}

@@ -69,7 +69,8 @@ export class NotebookInspector implements vscode.Disposable {
 			return encodeReport(await inspectModel(this.#services.engine, uri, NO_PLAN, { signal: this.#abort.signal }));
 		}
 		const { report } = await loadModel(uri);
-		const run = { ...report.run, status: 'skipped', reason: refusal } as const;
+		const { runtime, inputs, milliseconds } = report.run;
+		const run = { status: 'skipped', reason: refusal, runtime, inputs, milliseconds } as const;
 		return encodeReport(withoutResults(withRun(report, run), refusal));
 	}
 

@@ -1,5 +1,6 @@
-import type { Comparison, OutputComparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison.js';
 import { comparisonAnswer, outputSentence } from '../../core/report/comparison-summary.js';
+import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { ModelSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
 import { button, type Progress, ProgressBar, TitleAndAnswer } from '../shared/page-header.js';

@@ -139,13 +139,13 @@ function factsOf(layer: LayerReport): string[] {
 }
 
 function verdictSentence({ recompute, findings }: LayerReport): string {
-	const { status, maxAbs, bound, bitExact, reason } = recompute;
-	if (status === 'pending') {
+	if (recompute.status === 'pending') {
 		return strings.verdictSentence.pending;
 	}
-	if (status === 'skipped') {
-		return strings.verdictSentence.skipped(reason && fullLabel(reason));
+	if (recompute.status === 'skipped') {
+		return strings.verdictSentence.skipped(fullLabel(recompute.reason));
 	}
+	const { status, maxAbs, bound, bitExact, reason } = recompute;
 	// The recomputed output is that of single steps; the optimized model may still be wrong.
 	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
 	const numbers = strings.verdictSentence[

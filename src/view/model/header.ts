@@ -151,15 +151,12 @@ export class Header {
 			case 'pending':
 				return;
 			case 'skipped':
-				append(this.#run, [
-					icon(h, 'skipped'),
-					h('span', {}, strings.run.skipped(run.reason && fullLabel(run.reason))),
-				]);
+				append(this.#run, [icon(h, 'skipped'), h('span', {}, strings.run.skipped(fullLabel(run.reason)))]);
 				return;
 			case 'failed':
 				append(this.#run, [
 					icon(h, 'error', 'error'),
-					h('span', {}, strings.run.failed(run.reason && fullLabel(run.reason)), ' ', strings.run.failedStays),
+					h('span', {}, strings.run.failed(fullLabel(run.reason)), ' ', strings.run.failedStays),
 				]);
 				return;
 			case 'ok':
@@ -173,7 +170,7 @@ export class Header {
 				]);
 				return;
 			default:
-				run.status satisfies never;
+				run satisfies never;
 		}
 	}
 }

@@ -15,8 +15,8 @@ export const strings = {
 	},
 	run: {
 		pending: 'Recomputing every layer…',
-		skipped: (reason: string | undefined) => `Not run: ${reason ?? 'structure only.'}`,
-		failed: (reason: string | undefined) => `The run failed: ${reason ?? 'no reason was given.'}`,
+		skipped: (reason: string) => `Not run: ${reason}`,
+		failed: (reason: string) => `The run failed: ${reason}`,
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
 		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
 		/** Times of the stages, in this order, under the report's names. */
@@ -176,7 +176,7 @@ export const strings = {
 			`Without optimizations the runtime computes what the file says: largest error ${error}, rounding allows ${bound}.`,
 		mismatch: (error: string, bound: string) =>
 			`The runtime’s output differs: largest error ${error}, rounding allows only ${bound}.`,
-		skipped: (reason: string | undefined) => `Not recomputed: ${reason ?? 'no reason was given.'}`,
+		skipped: (reason: string) => `Not recomputed: ${reason}`,
 		pending: 'Not recomputed yet.',
 	},
 	fold: {

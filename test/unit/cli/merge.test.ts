@@ -120,7 +120,7 @@ test('values that were left out are left out of the whole, channel by channel', 
 });
 
 test('a report without statistics leaves those of the others as they are, and is named', () => {
-	const { inputShape: _, ...bare } = sampleLayer({ batch: null, recompute: { status: 'skipped' } });
+	const { inputShape: _, ...bare } = sampleLayer({ batch: null, recompute: { status: 'skipped', reason: 'Not run.' } });
 	const skipped = {
 		...sampleReport({ layers: [bare] }),
 		run: { status: 'skipped', reason: 'Running was switched off.', runtime: '', inputs: [], milliseconds: {} },

@@ -1,4 +1,34 @@
-import type { LayerReport, Report } from '../../../src/core/report/types.js';
+import type { LayerReport, MatchingRecompute, Recompute, Report, RunSummary } from '../../../src/core/report/types.js';
+
+/** A match with its numbers, and no others. */
+export const MATCH: MatchingRecompute = { status: 'match', maxAbs: 1e-7, bound: 4e-6 };
+
+/** A verdict of each status. */
+export function sampleVerdict(status: Recompute['status']): Recompute {
+	const verdicts: Readonly<Record<Recompute['status'], Recompute>> = {
+		match: MATCH,
+		mismatch: { status: 'mismatch', reason: 'The output differs.', maxAbs: 1, bound: 4e-6 },
+		skipped: { status: 'skipped', reason: 'Not checked.' },
+		pending: { status: 'pending' },
+	};
+	return verdicts[status];
+}
+
+/** A run of each status. */
+export function sampleRun(status: RunSummary['status']): RunSummary {
+	const facts = {
+		runtime: 'onnxruntime-node 1.30.0',
+		inputs: [{ name: 'input', shape: [1, 3, 8, 8], dtype: 'float32', from: 'random normal, seed 0' }],
+		milliseconds: { create: 12.5, run: 3 },
+	};
+	switch (status) {
+		case 'ok':
+		case 'pending':
+			return { status, ...facts };
+		default:
+			return { status, reason: 'Stopped.', ...facts };
+	}
+}
 
 /** A checked layer of two channels with every optional field filled. */
 export function sampleLayer(overrides: Partial<LayerReport> = {}): LayerReport {
@@ -61,12 +91,7 @@ export function sampleReport(overrides: Partial<Report> = {}): Report {
 		version: 1,
 		model: { path: 'net.onnx', bytes: 4096, irVersion: 8, opset: 15, producer: 'pytorch 2.1', nodes: 3 },
 		layers: [sampleLayer()],
-		run: {
-			status: 'ok',
-			runtime: 'onnxruntime-node 1.30.0',
-			inputs: [{ name: 'input', shape: [1, 3, 8, 8], dtype: 'float32', from: 'random normal, seed 0' }],
-			milliseconds: { create: 12.5, run: 3 },
-		},
+		run: sampleRun('ok'),
 		findings: [],
 		...overrides,
 	};

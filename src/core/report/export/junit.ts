@@ -37,8 +37,7 @@ export function toJunit(report: Report, { failOn }: JunitOptions): string {
 }
 
 function modelCase({ run, findings }: Report, fails: (finding: Finding) => boolean): Case {
-	const reason =
-		run.status === 'failed' || run.status === 'skipped' ? (run.reason ?? 'The model was not run.') : undefined;
+	const reason = run.status === 'failed' || run.status === 'skipped' ? run.reason : undefined;
 	return testcase('model', 'run', {
 		failed: findings.filter(fails),
 		noted: findings.filter((one) => !fails(one)),
@@ -48,7 +47,7 @@ function modelCase({ run, findings }: Report, fails: (finding: Finding) => boole
 
 function layerCase(layer: LayerReport, index: number, fails: (finding: Finding) => boolean): Case {
 	const { recompute, findings } = layer;
-	const reason = recompute.status === 'skipped' ? (recompute.reason ?? 'It was not recomputed.') : undefined;
+	const reason = recompute.status === 'skipped' ? recompute.reason : undefined;
 	// The index distinguishes cases whose shortened names are equal.
 	return testcase('layers', `${index} ${layer.name}`, {
 		failed: findings.filter(fails),

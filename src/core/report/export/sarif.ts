@@ -50,7 +50,7 @@ function invocation({ run }: Report): JsonObject {
 	if (run.status !== 'failed') {
 		return { executionSuccessful: true };
 	}
-	const message = { text: plain(run.reason ?? 'The run failed.', MAX_MESSAGE) };
+	const message = { text: plain(run.reason, MAX_MESSAGE) };
 	return { executionSuccessful: false, toolExecutionNotifications: [{ level: 'error', message }] };
 }
 

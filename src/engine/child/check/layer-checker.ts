@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import type { Finding, LayerReport, Recompute, Report } from '../../../core/report/types.js';
+import type { Finding, LayerReport, Report, SkippedRecompute } from '../../../core/report/types.js';
 import { failure, success } from '../../../core/result.js';
 import { capitalize } from '../../../core/text/sentences.js';
 import type { FloatData, Kernel } from '../../../kernel/types.js';
@@ -76,7 +76,7 @@ export class LayerChecker {
 	}
 
 	/** Notes that the run under way does not reach a layer. */
-	miss(index: number, why: Pick<Recompute, 'reason' | 'cause'>): void {
+	miss(index: number, why: Pick<SkippedRecompute, 'reason' | 'cause'>): void {
 		this.#change(index).missed = why;
 	}
 

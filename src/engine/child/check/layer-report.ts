@@ -1,7 +1,13 @@
 import { dataHealth } from '../../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../../core/batchnorm/drift.js';
 import { DEFAULT_THRESHOLDS, layerHealth } from '../../../core/batchnorm/health.js';
-import type { Finding, LayerReport, Recompute } from '../../../core/report/types.js';
+import type {
+	DifferingRecompute,
+	Finding,
+	LayerReport,
+	MatchingRecompute,
+	SkippedRecompute,
+} from '../../../core/report/types.js';
 import type { InspectOptions } from '../../../protocol/host-engine.js';
 import type { LayerResults, LayerState } from './layer-state.js';
 import { badChannels, batchStatistics, judge } from './verify-layer.js';
@@ -40,7 +46,9 @@ function reportResults(state: LayerState, notReached: string, options: ReportOpt
 	return { ...report, findings: [...healthFindings(state, report, options), ...runFindings(report, options)] };
 }
 
-function verdict({ errors, mismatch, skipped }: LayerResults): Recompute {
+type Verdict = MatchingRecompute | DifferingRecompute | SkippedRecompute;
+
+function verdict({ errors, mismatch, skipped }: LayerResults): Verdict {
 	if (skipped !== undefined) {
 		return { status: 'skipped', reason: skipped };
 	}
@@ -54,7 +62,7 @@ function verdict({ errors, mismatch, skipped }: LayerResults): Recompute {
 /** More remarks than this are not read. */
 const MAX_REMARKS = 3;
 
-function addRemarks(recompute: Recompute, remarks: readonly string[]): Recompute {
+function addRemarks(recompute: Verdict, remarks: readonly string[]): Verdict {
 	if (remarks.length === 0 || recompute.status === 'skipped') {
 		return recompute;
 	}
@@ -86,9 +94,8 @@ function runFindings(layer: LayerReport, { judgesDrift, drift }: ReportOptions):
 	const { recompute, batch, parameters } = layer;
 	if (recompute.status === 'mismatch') {
 		const ratio = recompute.perChannel?.boundRatio;
-		const message = recompute.reason ?? "The runtime's output differs.";
 		const channels = ratio ? badChannels(ratio) : [];
-		findings.push({ code: 'recompute-mismatch', severity: 'error', channels, message });
+		findings.push({ code: 'recompute-mismatch', severity: 'error', channels, message: recompute.reason });
 	}
 	findings.push(...dataHealth(batch?.count ?? 0, batch?.nonFinite));
 	if (batch && parameters && layer.mode === 'inference' && layer.axes === 'channel' && judgesDrift) {

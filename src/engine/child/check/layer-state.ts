@@ -1,5 +1,5 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import type { Finding, LayerReport, Normalization, Recompute } from '../../../core/report/types.js';
+import type { Finding, LayerReport, Normalization, SkippedRecompute } from '../../../core/report/types.js';
 import type { Result } from '../../../core/result.js';
 import { emptyMoments, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Moments, VerifyResult } from '../../../kernel/types.js';
@@ -46,7 +46,7 @@ export interface LayerState {
 	results?: Result<LayerResults>;
 	unjudged?: FirstRun | undefined;
 	/** Why a run did not reach the layer. Counts only while no run has. */
-	missed?: Pick<Recompute, 'reason' | 'cause'>;
+	missed?: Pick<SkippedRecompute, 'reason' | 'cause'>;
 	/** Sentences to stand beside the verdict. */
 	readonly remarks: Set<string>;
 	/** Finding about the operator that the runtime merged the layer into. */

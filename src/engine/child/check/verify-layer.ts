@@ -1,5 +1,5 @@
 import { batchMean } from '../../../core/batchnorm/data-health.js';
-import type { BatchStatistics, Recompute } from '../../../core/report/types.js';
+import type { BatchStatistics, DifferingRecompute, MatchingRecompute } from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import { biasedVariance, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
@@ -56,18 +56,19 @@ export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 }
 
 /** Returns the verdict with its numbers. */
-export function judge(result: VerifyResult): Recompute {
+export function judge(result: VerifyResult): MatchingRecompute | DifferingRecompute {
 	const bad = badChannels(result.boundRatio);
-	return {
-		status: bad.length === 0 ? 'match' : 'mismatch',
-		...(bad.length === 0 ? {} : { reason: describeMismatch(result, bad) }),
+	const errors = {
 		maxAbs: largest(result.maxAbs),
 		maxRel: result.maxRel,
 		maxUlp: result.maxUlp,
-		...(result.asPredicted && { bitExact: true }),
+		...(result.asPredicted && { bitExact: true as const }),
 		bound: largest(result.bound),
 		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio: result.boundRatio },
 	};
+	return bad.length === 0
+		? { status: 'match', ...errors }
+		: { status: 'mismatch', reason: describeMismatch(result, bad), ...errors };
 }
 
 /** Returns channels with an element beyond its bound, or NaN. @param boundRatio by channel */

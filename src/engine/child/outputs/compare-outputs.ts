@@ -1,4 +1,5 @@
-import type { Comparison, OutputComparison } from '../../../core/report/comparison.js';
+import type { Comparison } from '../../../core/report/comparison.js';
+import type { OutputComparison, OutputDifferences } from '../../../core/report/output-comparison.js';
 import type { Stage } from '../../../core/report/stages.js';
 import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
@@ -83,7 +84,8 @@ export async function compareOutputs(
 	return judge(worst, numbers, pair, { original, runtime });
 }
 
-type Numbers = Omit<OutputComparison, 'status'>;
+type Run = Pick<OutputComparison, 'runtime' | 'inputs' | 'milliseconds'>;
+type Numbers = Run & OutputDifferences;
 
 interface OriginalRun {
 	readonly feeds: Feeds;
@@ -113,7 +115,7 @@ async function judge(
 	return { ...numbers, status: 'mismatch', ...(firstLayer === undefined ? {} : { firstLayer }) };
 }
 
-function withoutNumbers(problem: string, run: Numbers): OutputComparison {
+function withoutNumbers(problem: string, run: Run): OutputComparison {
 	return problem === 'not-finite'
 		? {
 				...run,
@@ -123,7 +125,7 @@ function withoutNumbers(problem: string, run: Numbers): OutputComparison {
 		: { ...run, status: 'mismatch', reason: problem };
 }
 
-const percent = (share = 0): string => `${(100 * share).toPrecision(2)} %`;
+const percent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
 
 function unitRoundoffOf({ original, deployed, comparison }: ModelPair): number {
 	return coarsestRounding([original, deployed], comparison);

@@ -1,4 +1,4 @@
-import type { Recompute } from '../../../core/report/types.js';
+import type { SkippedRecompute } from '../../../core/report/types.js';
 import type { OptimizationLevel } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import type { CaptureMemory } from './capture-memory.js';
@@ -23,7 +23,7 @@ export interface RunContext {
 export type RunEvent =
 	| CapturedLayers
 	/** The run does not reach a layer. `cause` "not-taken": the run leads past it. */
-	| { readonly type: 'unreached'; readonly index: number; readonly why: Pick<Recompute, 'reason' | 'cause'> }
+	| { readonly type: 'unreached'; readonly index: number; readonly why: Pick<SkippedRecompute, 'reason' | 'cause'> }
 	/** A sentence to stand beside the layer's verdict. */
 	| { readonly type: 'remark'; readonly index: number; readonly text: string };
 

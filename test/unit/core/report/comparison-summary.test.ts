@@ -14,12 +14,15 @@ test('a comparison without a mismatch says so, and what became of the rest', () 
 		[[[kept('a'), kept('b')]], '2 layers are kept as they were.'],
 		[[[emptyLayer({ name: 'a', status: 'unmatched' })]], '1 layer has no counterpart.'],
 		[[[emptyLayer({ name: 'a', status: 'not-identifiable' })]], '1 layer cannot be told.'],
-		[[[right('a')], { outputs: { status: 'match' } }], 'The folded layer is right; the outputs of both models agree.'],
+		[
+			[[right('a')], { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } }],
+			'The folded layer is right; the outputs of both models agree.',
+		],
 		[
 			[[right('a')], { outputs: { status: 'mismatch' } }],
 			'The folded layer is right; the outputs of the models differ.',
 		],
-		[[[right('a')], { outputs: { status: 'skipped' } }], 'The folded layer is right.'],
+		[[[right('a')], { outputs: { status: 'skipped', reason: 'Not run.' } }], 'The folded layer is right.'],
 		[[[], { notes: ['Neither model has one.'] }], 'Neither model has one.'],
 	];
 	for (const [args, expected] of answers) {

@@ -158,3 +158,16 @@ test('every cause has a name and advice', () => {
 	}
 	assert.ok(isCauseCode('wrong-axis') && !isCauseCode('wrong') && !isCauseCode(3));
 });
+
+test('outputs without numbers or a reason are read', () => {
+	const read = (outputs: object) => parseComparison({ ...encodeComparison(COMPARISON), outputs }).outputs;
+	const unknown = { maxAbs: Number.NaN, maxRel: Number.NaN, bound: Number.NaN };
+	assert.deepEqual(read({ status: 'match' }), { status: 'match', ...unknown });
+	assert.deepEqual(read({ status: 'mismatch', maxAbs: 2, firstLayer: 'bn' }), {
+		status: 'mismatch',
+		maxAbs: 2,
+		firstLayer: 'bn',
+	});
+	assert.deepEqual(read({ status: 'skipped' }), { status: 'skipped', reason: 'The report gives no reason.' });
+	assert.throws(() => read({ status: 'equal' }), /outputs.status must be "match" or "mismatch" or "skipped"/);
+});

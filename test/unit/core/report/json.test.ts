@@ -63,6 +63,36 @@ test('fields of a newer writer are ignored, anywhere', () => {
 	assert.deepEqual(parseReport(extended), sampleReport());
 });
 
+test('a verdict or a run that leaves out its numbers or its reason is read', () => {
+	const read = (recompute: object, run: object = {}) => {
+		const value = json();
+		const parsed = parseReport({
+			...value,
+			layers: value.layers.map((layer) => ({ ...layer, recompute })),
+			run: { ...Object(value.run), ...run },
+		});
+		return [parsed.layers[0].recompute, parsed.run.reason];
+	};
+	const unknown = { maxAbs: Number.NaN, bound: Number.NaN };
+	const reason = 'The report gives no reason.';
+	assert.deepEqual(read({ status: 'match' })[0], { status: 'match', ...unknown });
+	assert.deepEqual(read({ status: 'match', bound: 2, maxUlp: 1 })[0], {
+		status: 'match',
+		maxAbs: Number.NaN,
+		maxUlp: 1,
+		bound: 2,
+	});
+	assert.deepEqual(read({ status: 'mismatch' })[0], { status: 'mismatch', reason: "The runtime's output differs." });
+	assert.deepEqual(read({ status: 'skipped', maxAbs: 1 }, { status: 'failed' }), [
+		{ status: 'skipped', reason, maxAbs: 1 },
+		reason,
+	]);
+	assert.deepEqual(read({ status: 'pending', reason: 'x' }, { status: 'skipped' }), [{ status: 'pending' }, reason]);
+	assert.throws(() => read({ status: 'other' }), /recompute.status must be "match" or "mismatch" or "skipped" or/);
+	assert.throws(() => read({ status: 'match', maxAbs: 'x' }), /recompute.maxAbs must be a number/);
+	assert.throws(() => read({ status: 'pending' }, { status: 'done' }), /run.status must be "ok" or "failed"/);
+});
+
 test('absent optional fields are absent, not undefined', () => {
 	const { kind, parametersFrom, inputShape, ...layer } = json().layers[0];
 	const parsed = parseReport({ ...json(), layers: [layer] }).layers[0];

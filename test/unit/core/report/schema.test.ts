@@ -28,7 +28,7 @@ test('reports conform: checked, structure only, from parameters, with numbers th
 	const structure = await structureReport({ model, layers: await findLayers(model, access), access });
 	const strange = sampleLayer({
 		epsilon: Number.NaN,
-		recompute: { status: 'mismatch', maxAbs: Number.POSITIVE_INFINITY },
+		recompute: { status: 'mismatch', reason: 'It differs.', maxAbs: Number.POSITIVE_INFINITY },
 	});
 	const broken = { name: 'a', mean: Float64Array.of(0), variance: Float64Array.of(-1), epsilon: 0 };
 	for (const report of [

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answer, normalizationLine } from '../../../../src/core/report/summary.js';
 import type { Finding, LayerReport, Normalization, Recompute, RunSummary } from '../../../../src/core/report/types.js';
-import { sampleLayer, sampleReport } from '../../support/sample-report.js';
+import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
 /** A report with one layer for each status, called a, b, c … */
 function after(run: RunSummary['status'], ...statuses: Recompute['status'][]) {
 	const layers = statuses.map((status, index) =>
-		sampleLayer({ name: String.fromCharCode(97 + index), recompute: { status } }),
+		sampleLayer({ name: String.fromCharCode(97 + index), recompute: sampleVerdict(status) }),
 	);
-	return sampleReport({ layers, run: { ...sampleReport().run, status: run } });
+	return sampleReport({ layers, run: sampleRun(run) });
 }
 
 function withFindings(...perLayer: Pick<Finding, 'code' | 'severity'>[][]) {

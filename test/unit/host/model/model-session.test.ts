@@ -7,6 +7,7 @@ import { type LoadedModel, ModelSession, type SessionPorts } from '../../../../s
 import { NO_PLAN, type RunPlan } from '../../../../src/host/model/run-plan.js';
 import type { HostToWebview } from '../../../../src/protocol/host-webview.js';
 import { pendingLayer, pendingReport } from '../../support/reports.js';
+import { MATCH } from '../../support/sample-report.js';
 
 const loaded = (...layers: string[]): LoadedModel => ({
 	report: pendingReport(...layers),
@@ -15,8 +16,8 @@ const loaded = (...layers: string[]): LoadedModel => ({
 });
 const checked = (report: Report): Report => ({
 	...report,
-	layers: report.layers.map((layer) => ({ ...layer, recompute: { status: 'match' } })),
-	run: { ...report.run, status: 'ok' },
+	layers: report.layers.map((layer) => ({ ...layer, recompute: MATCH })),
+	run: { status: 'ok', runtime: 'r', inputs: [], milliseconds: {} },
 });
 
 interface Run {
@@ -64,7 +65,7 @@ test('verdicts come layer by layer, and a page that comes in between gets those 
 	const { hooks, resolve } = started(0);
 	hooks.onEvent?.({ type: 'structure', id: 1, report: pendingReport('a', 'b') });
 	hooks.onEvent?.({ type: 'progress', id: 1, stage: 'verifying', done: 0, total: 2 });
-	hooks.onEvent?.({ type: 'layer', id: 1, index: 1, layer: { ...pendingLayer('b'), recompute: { status: 'match' } } });
+	hooks.onEvent?.({ type: 'layer', id: 1, index: 1, layer: { ...pendingLayer('b'), recompute: MATCH } });
 	hooks.onEvent?.({ type: 'run', id: 1, run: { status: 'ok', runtime: 'r', inputs: [], milliseconds: {} } });
 	assert.deepEqual(types(), ['progress', 'progress', 'layer', 'run']);
 	assert.deepEqual(statuses(session), ['pending', 'match']);
@@ -85,7 +86,7 @@ test('a layer that is not the one shown at its place is left out', async () => {
 	await session.load();
 	void session.run();
 	for (const index of [0, 2, -1]) {
-		const layer = { ...pendingLayer('b'), recompute: { status: 'match' } } as const;
+		const layer = { ...pendingLayer('b'), recompute: MATCH } as const;
 		started(0).hooks.onEvent?.({ type: 'layer', id: 1, index, layer });
 	}
 	assert.deepEqual(statuses(session), ['pending', 'pending']);
@@ -113,7 +114,7 @@ test('cancelling keeps what was found, and what arrives afterwards is ignored', 
 	await session.load();
 	const running = session.run();
 	const { hooks, resolve } = started(0);
-	hooks.onEvent?.({ type: 'layer', id: 1, index: 0, layer: { ...pendingLayer('a'), recompute: { status: 'match' } } });
+	hooks.onEvent?.({ type: 'layer', id: 1, index: 0, layer: { ...pendingLayer('a'), recompute: MATCH } });
 	session.cancel();
 	assert.equal(hooks.signal?.aborted, true);
 	assert.equal(session.running, false);
@@ -121,7 +122,7 @@ test('cancelling keeps what was found, and what arrives afterwards is ignored', 
 	assert.deepEqual(statuses(session), ['match', 'skipped']);
 	assert.equal(after?.run.reason, 'The run was cancelled.');
 	types();
-	hooks.onEvent?.({ type: 'layer', id: 1, index: 1, layer: { ...pendingLayer('b'), recompute: { status: 'match' } } });
+	hooks.onEvent?.({ type: 'layer', id: 1, index: 1, layer: { ...pendingLayer('b'), recompute: MATCH } });
 	resolve(checked(pendingReport('a', 'b')));
 	await running;
 	session.cancel();

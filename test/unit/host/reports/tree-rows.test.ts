@@ -23,7 +23,7 @@ test('the state is the worst finding, else the verdict', () => {
 		sampleLayer(),
 		sampleLayer({ findings: [info] }),
 		sampleLayer({ findings: [info, error, dead] }),
-		sampleLayer({ recompute: { status: 'mismatch' } }),
+		sampleLayer({ recompute: { status: 'mismatch', reason: 'It differs.' } }),
 		sampleLayer({ recompute: { status: 'pending' } }),
 		sampleLayer({ recompute: { status: 'skipped', reason: 'Inside of a loop.' } }),
 	].map((layer) => treeRow(layer).state);

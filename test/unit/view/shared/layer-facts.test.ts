@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Finding, LayerReport } from '../../../../src/core/report/types.js';
 import { filterLayers } from '../../../../src/view/model/layer-columns.js';
 import { boundRatio, flaggedChannels, layerFacts, reportTone } from '../../../../src/view/shared/layer-facts.js';
-import { sampleLayer, sampleReport } from '../../support/sample-report.js';
+import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
 const finding = (severity: Finding['severity'], channels: readonly number[]): Finding => ({
 	code: 'dead-channel',
@@ -41,7 +41,7 @@ describe('the facts of a layer', () => {
 describe('how serious a report is', () => {
 	const tone = (layer: Partial<LayerReport>, status: 'ok' | 'pending' | 'failed' | 'skipped' = 'ok') => {
 		const report = sampleReport({ layers: [sampleLayer(layer)] });
-		return reportTone({ ...report, run: { ...report.run, status } });
+		return reportTone({ ...report, run: sampleRun(status) });
 	};
 
 	it('follows the worst that is known', () => {
@@ -51,7 +51,7 @@ describe('how serious a report is', () => {
 		assert.equal(tone({}, 'failed'), 'error');
 		assert.equal(tone({ findings: [finding('info', [0])] }), 'good');
 		assert.equal(tone({ findings: [finding('warning', [0])] }, 'pending'), 'warning');
-		assert.equal(tone({ recompute: { status: 'mismatch' } }), 'error');
+		assert.equal(tone({ recompute: sampleVerdict('mismatch') }), 'error');
 	});
 });
 
@@ -59,7 +59,7 @@ describe('the filter', () => {
 	const rows = [
 		sampleLayer({ name: 'stem.bn', source: { op: 'Conv', name: 'stem.conv' } }),
 		sampleLayer({ name: 'head.bn', source: null, findings: [finding('warning', [0])] }),
-		sampleLayer({ name: 'tail.bn', recompute: { status: 'skipped' } }),
+		sampleLayer({ name: 'tail.bn', recompute: sampleVerdict('skipped') }),
 	].map((layer, index) => ({ index, layer }));
 	const left = (filter: string) => filterLayers(rows, filter).map(({ index }) => index);
 

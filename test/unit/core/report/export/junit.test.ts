@@ -11,7 +11,7 @@ const layers = [
 	sampleLayer({ name: 'skipped', recompute: { status: 'skipped', reason: 'Inside of a loop.' } }),
 	sampleLayer({
 		name: 'wrong',
-		recompute: { status: 'mismatch' },
+		recompute: { status: 'mismatch', reason: 'It differs by <2>.' },
 		findings: [{ code: 'recompute-mismatch', severity: 'error', channels: [], message: 'It differs by <2>.' }, dead],
 	}),
 ];

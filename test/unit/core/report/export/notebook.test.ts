@@ -5,7 +5,7 @@ import { MIME_TYPE } from '../../../../../src/core/report/mime-type.js';
 import { parsePayload } from '../../../../../src/core/report/payload.js';
 import type { Report } from '../../../../../src/core/report/types.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';
-import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
+import { MATCH, sampleLayer, sampleReport } from '../../../support/sample-report.js';
 
 interface Notebook {
 	readonly nbformat: number;
@@ -61,7 +61,7 @@ test('a large report is cut to what a notebook can bear, with a word', () => {
 			parameters: { gamma: values, beta: values, mean: values, variance: values },
 			affine: { scale: values, shift: values },
 			batch: { count: 4, mean: values, variance: values },
-			recompute: { status: 'match', perChannel: { maxAbs: values, bound: values } },
+			recompute: { ...MATCH, perChannel: { maxAbs: values, bound: values } },
 		});
 	const report = sampleReport({ layers: Array.from({ length: 12 }, (_, index) => layer(index)) });
 	const { text, shown, data } = parts(report);

@@ -7,7 +7,7 @@ import type { Figure, Trace } from '../../../../../src/view/plots/plotly.js';
 import type { Theme } from '../../../../../src/view/plots/theme.js';
 import { MAX_POINTS } from '../../../../../src/view/plots/traces.js';
 import { PLOT_KINDS, type PlotKind } from '../../../../../src/view/ui/attributes.js';
-import { sampleLayer } from '../../../support/sample-report.js';
+import { MATCH, sampleLayer } from '../../../support/sample-report.js';
 
 const THEME: Theme = {
 	foreground: 'rgb(1, 1, 1)',
@@ -47,7 +47,7 @@ function wideLayer(channels: number): LayerReport {
 		affine: { scale: values, shift: values },
 		batch: { count: 9, mean: values, variance: values.map((value) => value + 1) },
 		recompute: {
-			status: 'match',
+			...MATCH,
 			perChannel: { maxAbs: fill(channels, () => 1e-7), bound: fill(channels, () => 1e-6) },
 		},
 	});
@@ -292,6 +292,7 @@ describe('recompute errors', () => {
 		parameters: null,
 		recompute: {
 			status: 'mismatch',
+			reason: 'It differs.',
 			perChannel: {
 				maxAbs: Float64Array.of(1e-7, 0, 1e-3, Number.NaN),
 				bound: Float64Array.of(1e-6, 1e-6, 1e-6, 1e-6),
@@ -318,7 +319,10 @@ describe('recompute errors', () => {
 			maxAbs: Float64Array.of(1e-7, 2e-7, 3e-7, 1e-30),
 			bound: Float64Array.of(1e-6, 1e-6, 1e-6, 9e-45),
 		};
-		const built = figure('recompute', sampleLayer({ recompute: { status: 'mismatch', perChannel } }));
+		const built = figure(
+			'recompute',
+			sampleLayer({ recompute: { status: 'mismatch', reason: 'It differs.', perChannel } }),
+		);
 		const [low = 0, high = 0] = (built.layout.yaxis as { readonly range?: readonly number[] }).range ?? [];
 		assert.ok(low > -15 && high > -6, `${low} to ${high}`);
 		assert.deepEqual(named(built, 'flagged')[0]?.y, [10 ** low]);
@@ -330,7 +334,10 @@ describe('recompute errors', () => {
 			bound: Float64Array.of(1e-6, 1e-6),
 			boundRatio: Float64Array.of(1.2, 0.1),
 		};
-		const built = figure('recompute', sampleLayer({ recompute: { status: 'mismatch', perChannel } }));
+		const built = figure(
+			'recompute',
+			sampleLayer({ recompute: { status: 'mismatch', reason: 'It differs.', perChannel } }),
+		);
 		assert.deepEqual(named(built, 'flagged')[0]?.x, [0]);
 	});
 });

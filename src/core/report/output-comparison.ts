@@ -1,0 +1,83 @@
+import { absent, byStatus, list, literal, NO_REASON, optional, orElse, real, record, text } from './decode.js';
+import { runInput } from './json.js';
+import type { RunInput } from './types.js';
+
+/** Largest differences of the outputs of two models. */
+export interface OutputDifferences {
+	/** Largest |original - deployed| over all outputs. NaN, here and below, if a document does not state it. */
+	readonly maxAbs: number;
+	/** Largest error relative to its output's largest magnitude. */
+	readonly maxRel: number;
+	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
+	readonly bound: number;
+}
+
+interface OutputRun {
+	/** "onnxruntime-node 1.30.0"; absent without a run. */
+	readonly runtime?: string;
+	readonly inputs?: readonly RunInput[];
+	readonly milliseconds?: number;
+}
+
+export interface MatchingOutputs extends OutputRun, OutputDifferences {
+	readonly status: 'match';
+	/** Sentence: a remark. */
+	readonly reason?: string;
+	readonly firstLayer?: undefined;
+}
+
+/** Without differences, the outputs cannot be compared, and `reason` says why. */
+export interface DifferingOutputs extends OutputRun, Partial<OutputDifferences> {
+	readonly status: 'mismatch';
+	/** Sentence. */
+	readonly reason?: string;
+	/** First layer with an output that differs by more than rounding explains, if it is known. */
+	readonly firstLayer?: string;
+}
+
+/** No verdict; the differences are present if they were measured but show nothing about the fold. */
+export interface SkippedOutputs extends OutputRun, Partial<OutputDifferences> {
+	readonly status: 'skipped';
+	/** Sentence: the reason. */
+	readonly reason: string;
+	readonly firstLayer?: undefined;
+}
+
+/** The proof that needs no formula: both models run on the same input, their outputs compared. */
+export type OutputComparison = MatchingOutputs | DifferingOutputs | SkippedOutputs;
+
+/** Limit for the inputs of a run. */
+const MAX_INPUTS = 1_000;
+
+const outputRun = {
+	runtime: optional(text),
+	inputs: optional(list(runInput, MAX_INPUTS)),
+	milliseconds: optional(real),
+};
+const someDifferences = { maxAbs: optional(real), maxRel: optional(real), bound: optional(real) };
+
+export const outputs = byStatus<OutputComparison>({
+	match: record<MatchingOutputs>({
+		...outputRun,
+		status: literal('match'),
+		reason: optional(text),
+		maxAbs: orElse(Number.NaN, real),
+		maxRel: orElse(Number.NaN, real),
+		bound: orElse(Number.NaN, real),
+		firstLayer: absent,
+	}),
+	mismatch: record<DifferingOutputs>({
+		...outputRun,
+		...someDifferences,
+		status: literal('mismatch'),
+		reason: optional(text),
+		firstLayer: optional(text),
+	}),
+	skipped: record<SkippedOutputs>({
+		...outputRun,
+		...someDifferences,
+		status: literal('skipped'),
+		reason: orElse(NO_REASON, text),
+		firstLayer: absent,
+	}),
+});
