@@ -64,7 +64,7 @@ export const MEGABYTE = 2 ** 20;
 export const DEFAULT_MEMORY_BUDGET = 512 * MEGABYTE;
 
 /** Far more than a model has inputs and axes, and than a pixel has channels. */
-const MOST = { dimensions: 1000, nameLength: 2000, channels: 64 } as const;
+const MAX = { dimensions: 1000, nameLength: 2000, channels: 64 } as const;
 
 /**
  * Returns the open sizes of a run other than the batch, by name: the symbol, or the place of an axis without a symbol.
@@ -129,13 +129,13 @@ function integer(value: unknown, least: number, most: number): number | undefine
 }
 
 function parseDimensions(value: unknown): RunChoices['dimensions'] {
-	if (!Array.isArray(value) || value.length > MOST.dimensions) {
+	if (!Array.isArray(value) || value.length > MAX.dimensions) {
 		return undefined;
 	}
 	const dimensions = value.flatMap((entry: unknown) => {
 		const { name, size } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>;
 		const checked = integer(size, 0, RUN_LIMITS.size);
-		return typeof name === 'string' && name.length <= MOST.nameLength && checked !== undefined
+		return typeof name === 'string' && name.length <= MAX.nameLength && checked !== undefined
 			? [{ name, size: checked }]
 			: [];
 	});
@@ -153,5 +153,5 @@ function checkNormalization(value: unknown): Normalization | undefined {
 }
 
 function isNumbers(value: unknown): value is readonly number[] {
-	return Array.isArray(value) && value.length > 0 && value.length <= MOST.channels && value.every(Number.isFinite);
+	return Array.isArray(value) && value.length > 0 && value.length <= MAX.channels && value.every(Number.isFinite);
 }

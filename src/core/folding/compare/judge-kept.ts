@@ -110,7 +110,7 @@ function withParameters(verdict: Verdict, changes: readonly ParameterChange[], n
 		...verdict,
 		cause,
 		causes: [cause],
-		confidence: cause === 'unknown' ? 0 : MOST_CONFIDENT,
+		confidence: cause === 'unknown' ? 0 : MAX_CONFIDENCE,
 		evidence: lead,
 		details: { parameters: details },
 		alternatives: [],
@@ -120,7 +120,7 @@ function withParameters(verdict: Verdict, changes: readonly ParameterChange[], n
 /** Mistakes that only gamma or beta show. */
 const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped'];
 /** Maximum confidence for changed statistics. The change is measured, but it is unknown whether they are older. */
-const MOST_CONFIDENT = 0.95;
+const MAX_CONFIDENCE = 0.95;
 
 interface ParameterChange {
 	readonly name: keyof FoldParameters;

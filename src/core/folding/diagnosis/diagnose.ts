@@ -30,20 +30,20 @@ export interface Diagnosis {
 }
 
 /** Minimum share of wrong rows that a named cause explains. */
-const LEAST_EXPLAINED = 0.5;
+const MIN_EXPLAINED_SHARE = 0.5;
 /** Maximum confidence, because the catalogue may lack the real cause. */
-const MOST_CONFIDENT = 0.99;
+const MAX_CONFIDENCE = 0.99;
 /** The most that is claimed while some rows stay unexplained. */
-const MOST_CONFIDENT_IN_PART = 0.85;
+const MAX_CONFIDENCE_IN_PART = 0.85;
 /** Maximum confidence while another explanation of no more causes fits every row as well. */
-const MOST_CONFIDENT_WITH_RIVAL = 0.9;
+const MAX_CONFIDENCE_WITH_RIVAL = 0.9;
 /** Maximum confidence while the right weights times a constant are almost as good an explanation. */
-const MOST_CONFIDENT_BESIDE_FACTOR = 0.5;
+const MAX_CONFIDENCE_BESIDE_FACTOR = 0.5;
 /**
  * Explanations longer than the best by this much, in bits, are not mentioned. 7 bits make one a hundred times less
  * likely.
  */
-const MENTIONED = 7;
+const MAX_EXTRA_BITS = 7;
 
 /** Concludes what happened from the accounts that {@link explanations} ranks. */
 export function diagnose(fold: FoldCase): Diagnosis {
@@ -56,7 +56,7 @@ export function diagnose(fold: FoldCase): Diagnosis {
 	const wrong = wrongRows(right);
 	const best = ranked.find(({ deviations }) => deviations.length > 0);
 	const [nearest] = right;
-	if (best && best.bits < nearest.bits && explainedShare(best, wrong) >= LEAST_EXPLAINED) {
+	if (best && best.bits < nearest.bits && explainedShare(best, wrong) >= MIN_EXPLAINED_SHARE) {
 		return fromExplanation(fold, best, ranked);
 	}
 	return withoutFormula(fold, nearest, wrong);
@@ -84,18 +84,18 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	const ceiling = confidenceCeiling(best, isRivalled);
 	const alternatives = [
 		...others
-			.filter((rival) => rival.bits - best.bits < MENTIONED && !isUnknown(rival))
+			.filter((rival) => rival.bits - best.bits < MAX_EXTRA_BITS && !isUnknown(rival))
 			.map((rival) => ({ causes: causesOf(fold, rival), confidence: Math.min(posterior(rival.bits), ceiling) })),
 		...aliases
 			.filter((causes) => !known.has([...causes].sort().join(' ')))
-			.map((causes) => ({ causes, confidence: (1 - MOST_CONFIDENT_WITH_RIVAL) / aliases.length })),
+			.map((causes) => ({ causes, confidence: (1 - MAX_CONFIDENCE_WITH_RIVAL) / aliases.length })),
 	];
 	const rivalFactor = rivals
-		.filter((rival) => rival !== best && rival.bits - best.bits < MENTIONED)
+		.filter((rival) => rival !== best && rival.bits - best.bits < MAX_EXTRA_BITS)
 		.flatMap(({ deviations }) => deviations.filter(({ code }) => code === 'unknown'))
 		.map(({ values }) => Number(values.factor))
 		.at(0);
-	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MOST_CONFIDENT_BESIDE_FACTOR);
+	const most = rivalFactor === undefined ? ceiling : Math.min(ceiling, MAX_CONFIDENCE_BESIDE_FACTOR);
 	const confidence = isUnknown(best) ? 0 : Math.min(posterior(best.bits), most);
 	const diagnosis = createDiagnosis(fold, best, {
 		alternatives,
@@ -111,9 +111,9 @@ const isUnknown = ({ deviations }: Explanation): boolean => deviations.some(({ c
 function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	const share = explainedShare(best, Array.from(best.explained.keys()));
 	if (share < 1) {
-		return MOST_CONFIDENT_IN_PART * share;
+		return MAX_CONFIDENCE_IN_PART * share;
 	}
-	return isRivalled ? MOST_CONFIDENT_WITH_RIVAL : MOST_CONFIDENT;
+	return isRivalled ? MAX_CONFIDENCE_WITH_RIVAL : MAX_CONFIDENCE;
 }
 
 /** A simpler explanation may miss one row in this many, because a value may lie at the edge of its rounding. */
@@ -172,7 +172,9 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 	const { multiples, informative } = countMultiples(nearest.ratios);
 	const weightsWrong = wrong.filter((row) => !isRightScale(nearest, row)).length;
 	const isWidespread =
-		!fold.withoutLayer && weightsWrong >= LEAST_EXPLAINED * informative && multiples >= NEARLY_ALL * informative;
+		!fold.withoutLayer &&
+		weightsWrong >= MIN_EXPLAINED_SHARE * informative &&
+		multiples >= MIN_MULTIPLES_SHARE * informative;
 	const statistics = isWidespread ? solveStatistics(fold, nearest.ratios) : undefined;
 	if (statistics) {
 		const rounding = nearest.precision.cause;
@@ -190,7 +192,7 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 
 /** Other statistics always have a solution: likely, never proven by the weights alone. */
 const STALE_CONFIDENCE = 0.5;
-const NEARLY_ALL = 0.9;
+const MIN_MULTIPLES_SHARE = 0.9;
 
 function isRightScale({ ratios, scale }: Explanation, row: number): boolean {
 	return ratios.state[row] !== RowState.distorted && ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row];

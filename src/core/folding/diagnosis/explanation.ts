@@ -31,7 +31,7 @@ export interface Explanation {
 }
 
 /** Share of multiples below which only "nothing is wrong" is considered. */
-const HOPELESS = 0.25;
+const MIN_FIT = 0.25;
 
 /**
  * Returns the explanations worth comparing, the shortest first. The first one without deviations is "nothing is wrong".
@@ -50,11 +50,11 @@ export function explanations(fold: FoldCase): readonly Explanation[] {
 		}
 	}
 	ranked.sort((a, b) => a.bits - b.bits);
-	return ranked.filter(({ deviations }, index) => index < KEPT || deviations.length === 0);
+	return ranked.filter(({ deviations }, index) => index < MAX_EXPLANATIONS || deviations.length === 0);
 }
 
 /** Maximum number of explanations. "Nothing is wrong" always stays. */
-const KEPT = 64;
+const MAX_EXPLANATIONS = 64;
 /** Length of two deviations without a fitted parameter, in bits. No other explanation of every row is shorter. */
 const SETTLED_BITS = 2 * CAUSE_BITS;
 
@@ -77,7 +77,7 @@ interface Sketch {
 /** Explanations longer than the shortest by this much, in bits, are neither the answer nor a rival. */
 const MARGIN = 24;
 /** Maximum number of explanations worked out for one setting. */
-const WORKED_OUT = 16;
+const MAX_WORKED_OUT = 16;
 
 function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): Explanation[] {
 	const { arrangement } = setting;
@@ -86,7 +86,7 @@ function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): E
 	const bias = biasProblem(fold, setting);
 	// Formulas need rows that are multiples of their originals.
 	const hypotheses =
-		setting.fit < HOPELESS
+		setting.fit < MIN_FIT
 			? [nothingWrong(problem)]
 			: fold.withoutLayer
 				? [nothingWrong(problem), ...constantFactor(problem)]
@@ -108,7 +108,7 @@ function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): E
 	const isPlain = ({ hypothesis, bias }: Sketch) => hypothesis.deviations.length + bias.deviations.length === 0;
 	return sketches
 		.sort((a, b) => a.bits - b.bits)
-		.filter((sketch, index) => index < WORKED_OUT || isPlain(sketch))
+		.filter((sketch, index) => index < MAX_WORKED_OUT || isPlain(sketch))
 		.map((sketch) => workOut(setting, sketch, predictScale(sketch.hypothesis, parameters)));
 }
 

@@ -81,15 +81,6 @@ export function forEachRun(
 	}
 }
 
-/** The channel of every element, in memory order. */
-export function channelOfElements(layout: ChannelLayout): Int32Array {
-	const channels = new Int32Array(elementCount(layout));
-	forEachRun(layout, (channel, start) => {
-		channels.fill(channel, start, start + layout.inner);
-	});
-	return channels;
-}
-
 /**
  * Copies rows into another layout: element (channel, position) keeps its value. Both layouts have the same channels and
  * row length.

@@ -188,8 +188,8 @@ function gradeOf(fit: number | undefined, layout: ChannelLayout | undefined): nu
 	return fit >= SAME_WEIGHTS ? SAME_GRADE : fit >= RELATED_WEIGHTS ? 1 : 0;
 }
 
-/** Maximum number of elements up to which a matrix that may be stored transposed is read whole. */
-const WHOLE = 1 << 22;
+/** Maximum size, in elements, of a matrix that is read whole because it may be stored transposed. */
+const MAX_WHOLE_ELEMENTS = 1 << 22;
 
 interface Sample {
 	readonly directions: Directions;
@@ -236,7 +236,7 @@ async function readSamples(
 	for (const operator of operators) {
 		const layout = layouts.get(operator);
 		const elements = layout ? channelCount(layout) * rowLength(layout) : 0;
-		const isWhole = isMixed && elements <= WHOLE;
+		const isWhole = isMixed && elements <= MAX_WHOLE_ELEMENTS;
 		const count = isWhole || !layout ? elements : sampleLength(layout);
 		const data = layout && canFit(layout) ? await weights.sample(operator, count) : undefined;
 		samples.push(data && layout && { directions: directionsOf(data.subarray(0, count), layout), layout, isWhole });

@@ -11,25 +11,25 @@ export interface Directions {
 }
 
 /** A single element has no direction. */
-const LEAST_ELEMENTS = 2;
+const MIN_ELEMENTS = 2;
 /** Minimum row length. Unrelated shorter rows point in almost the same direction too often. */
 const ENOUGH_ELEMENTS = 8;
 /** Elements that a sample of a few long rows should have. */
-const SAMPLE = 1024;
+const SAMPLED_ROWS = 1024;
 
 /** Returns the number of elements from the start of the tensor that hold at least a few elements of some rows. */
 export function sampleLength(layout: ChannelLayout): number {
 	if (layout.inner >= ENOUGH_ELEMENTS) {
-		return SAMPLE;
+		return SAMPLED_ROWS;
 	}
 	// Runs shorter than that: as many steps along the row as make up for it.
 	const steps = Math.ceil(ENOUGH_ELEMENTS / layout.inner);
-	return Math.max(SAMPLE, Math.min(steps, layout.outer) * layout.perGroup * layout.inner);
+	return Math.max(SAMPLED_ROWS, Math.min(steps, layout.outer) * layout.perGroup * layout.inner);
 }
 
 /** False for rows of an element, which always have the same direction. */
 export function canFit(layout: ChannelLayout): boolean {
-	return rowLength(layout) >= LEAST_ELEMENTS;
+	return rowLength(layout) >= MIN_ELEMENTS;
 }
 
 /** True if rows that fit less than exactly are informative. Any two rows of a few elements fit somewhat. */
@@ -62,7 +62,7 @@ export function directionsOf(data: ArrayLike<number>, layout: ChannelLayout): Di
 /** Scales a row to length 1; false where it has no direction. */
 function normalize(row: Float64Array): boolean {
 	const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-	if (row.length < LEAST_ELEMENTS || !(length > 0 && length < Number.POSITIVE_INFINITY)) {
+	if (row.length < MIN_ELEMENTS || !(length > 0 && length < Number.POSITIVE_INFINITY)) {
 		return false;
 	}
 	for (let index = 0; index < row.length; index++) {

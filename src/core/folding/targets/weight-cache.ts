@@ -4,7 +4,7 @@ import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from './network.js';
 
 /** Number of operators kept: the current and the next. */
-const KEPT = 2;
+const MAX_CACHED = 2;
 
 /**
  * Reads a model's weights operator by operator and keeps two of them. Neighboring layers often share an operator,
@@ -24,7 +24,7 @@ export class WeightCache {
 		this.#known.delete(operator);
 		this.#known.set(operator, weights);
 		for (const other of this.#known.keys()) {
-			if (this.#known.size > KEPT) {
+			if (this.#known.size > MAX_CACHED) {
 				this.#known.delete(other);
 			}
 		}

@@ -69,7 +69,7 @@ export function spreadWindows(
 function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dimension[]): Windows {
 	const list = (name: string) => scope.attribute(node, name)?.ints;
 	const [stated, dilations, strides, pads] = [list('kernel_shape'), list('dilations'), list('strides'), list('pads')];
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MOST_LETTERS));
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MAX_LETTERS));
 	const axes = Array.from({ length: rank }, (_, axis) => axis);
 	const explicit = automatic === '' || automatic === 'NOTSET';
 	const same = automatic === 'SAME_UPPER' || automatic === 'SAME_LOWER';
@@ -88,7 +88,7 @@ function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dime
 }
 
 /** A letter more than "SAME_UPPER" has, because a hostile file may hold any number of letters. */
-const MOST_LETTERS = 11;
+const MAX_LETTERS = 11;
 
 /** Returns an unknown dimension for a size that attributes of a broken file led to. */
 export function sizeOrUnknown(size: number): Dimension {

@@ -110,7 +110,7 @@ export function searchBias(
 	}));
 }
 
-const KEPT = 6;
+const MAX_HYPOTHESES = 6;
 
 interface Described {
 	readonly candidate: Candidate;
@@ -121,10 +121,10 @@ interface Described {
 function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: number): readonly Described[] {
 	let best: Described[] = [];
 	for (const candidate of candidates) {
-		const limit = best.length < KEPT ? most : best[KEPT - 1].bits;
+		const limit = best.length < MAX_HYPOTHESES ? most : best[MAX_HYPOTHESES - 1].bits;
 		const bits = describe(problem, candidate, limit);
 		if (bits < limit) {
-			best = [...best, { candidate, bits }].sort((a, b) => a.bits - b.bits).slice(0, KEPT);
+			best = [...best, { candidate, bits }].sort((a, b) => a.bits - b.bits).slice(0, MAX_HYPOTHESES);
 		}
 	}
 	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.

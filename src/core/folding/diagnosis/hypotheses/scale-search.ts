@@ -9,9 +9,9 @@ import { withFactorAndEpsilon } from './scale-line.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
 /** Enough for the bias to choose from. */
-const KEPT = 24;
+const MAX_HYPOTHESES = 24;
 /** Number of rows from which a formula is found. */
-const SAMPLE = 128;
+const SAMPLED_ROWS = 128;
 
 /**
  * Returns the scale hypotheses with up to `most` deviations that describe the ratios in the fewest bits, the best
@@ -40,7 +40,7 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 			bias: { meanFactor: 1, foldedRight: true },
 		}),
 	];
-	const best = found.sort((a, b) => a.bits - b.bits).slice(0, KEPT);
+	const best = found.sort((a, b) => a.bits - b.bits).slice(0, MAX_HYPOTHESES);
 	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.
 	return best.some(({ deviations }) => deviations.length === 0) ? best : [...best, nothingWrong(problem)];
 }
@@ -48,13 +48,13 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 /** Returns the rows with the smallest variances, which reveal an epsilon, and rows spread over the layer. */
 function sampleRows({ parameters, weight }: ScaleProblem): readonly number[] {
 	const rows = Array.from(weight.keys());
-	if (rows.length <= SAMPLE) {
+	if (rows.length <= SAMPLED_ROWS) {
 		return rows;
 	}
 	const byVariance = rows.toSorted((a, b) => parameters.variance[a] - parameters.variance[b]);
-	const chosen = new Set(byVariance.slice(0, SAMPLE / 2));
-	const step = rows.length / (SAMPLE / 2);
-	for (let index = 0; index < SAMPLE / 2; index++) {
+	const chosen = new Set(byVariance.slice(0, SAMPLED_ROWS / 2));
+	const step = rows.length / (SAMPLED_ROWS / 2);
+	for (let index = 0; index < SAMPLED_ROWS / 2; index++) {
 		chosen.add(byVariance[Math.floor(index * step)]);
 	}
 	return [...chosen].sort((a, b) => a - b);

@@ -4,9 +4,9 @@ import type { FoldCase } from './fold-case.js';
 import { runStart } from './ratios.js';
 
 /** Rows looked at: enough that no chance makes them all agree. */
-const SAMPLE = 16;
+const MAX_SAMPLED_ROWS = 16;
 /** Cosine from which two rows are the same but for rounding, to 8 bits included. */
-const SAME = 0.98;
+const MIN_COSINE = 0.98;
 /** Names of kernel axes, from the last one backwards. */
 const AXES = ['width', 'height', 'depth'];
 
@@ -30,7 +30,7 @@ export function rearrangement(fold: FoldCase): string | undefined {
 		return undefined;
 	}
 	const tried = [...kernelOrders(kernel, length), ...inputOrders(rows, length, kernel)];
-	return tried.find(({ order }) => rows.every((row) => cosine(row, order) >= SAME))?.words;
+	return tried.find(({ order }) => rows.every((row) => cosine(row, order) >= MIN_COSINE))?.words;
 }
 
 interface RowPair {
@@ -41,7 +41,7 @@ interface RowPair {
 /** Rows spread over the weight that are zero in neither model, made as long as 1. */
 function sampledRows({ original, deployed }: FoldCase): RowPair[] {
 	const rows = channelCount(original.layout);
-	const count = Math.min(rows, SAMPLE);
+	const count = Math.min(rows, MAX_SAMPLED_ROWS);
 	return Array.from({ length: count }, (_, index) => Math.floor((index * rows) / count))
 		.map((row) => ({
 			deployed: unitRow(deployed.weight, original.layout, row),

@@ -20,9 +20,9 @@ export interface RowSimilarity {
  * Median |cos| below which the weights count as unrelated. Random rows of 9 elements have 0.24, depthwise filters of
  * two training runs (all blurs and edges) up to 0.8. Pruning half of a row or adding a tenth of noise leaves more.
  */
-const RELATED = 0.85;
+const MIN_RELATED_COSINE = 0.85;
 /** With fewer distorted rows than this share, single rows were edited. */
-const EDITED = 0.34;
+const MAX_EDITED_SHARE = 0.34;
 
 export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity {
 	const { layout } = fold.original;
@@ -42,10 +42,14 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';
 		return { kind, cosine, distorted };
 	}
-	const order = cosine >= RELATED ? undefined : rearrangement(fold);
+	const order = cosine >= MIN_RELATED_COSINE ? undefined : rearrangement(fold);
 	if (order !== undefined) {
 		return { kind: 'rearranged', cosine, distorted, order };
 	}
-	const kind = !(cosine >= RELATED) ? 'other-weights' : distorted.length <= EDITED * rows.length ? 'edited' : 'altered';
+	const kind = !(cosine >= MIN_RELATED_COSINE)
+		? 'other-weights'
+		: distorted.length <= MAX_EDITED_SHARE * rows.length
+			? 'edited'
+			: 'altered';
 	return { kind, cosine, distorted };
 }

@@ -15,9 +15,9 @@ export interface ImpliedStatistics {
 /**
  * Limit for changes of statistics by training: a factor of e^2 in the variance, two standard deviations in the mean.
  */
-const PLAUSIBLE = 2;
+const MAX_CHANGE = 2;
 /** Spread of the variances below which a factor, and so a formula, would explain them. */
-const LEAST_SPREAD = 1e-3;
+const MIN_SPREAD = 1e-3;
 
 /**
  * Solves each row for the statistics of its fold: variance = (gamma / r)^2 - epsilon, mean = b + (beta - b') / r. A
@@ -48,9 +48,9 @@ export function solveStatistics(fold: FoldCase, ratios: RowRatios): ImpliedStati
 	const isPlausible =
 		logs.length >= 4 &&
 		logs.length >= 0.95 * informative &&
-		Math.abs(logVariance) < PLAUSIBLE &&
-		logVarianceSpread > LEAST_SPREAD &&
-		logVarianceSpread < PLAUSIBLE &&
-		meanShift < PLAUSIBLE;
+		Math.abs(logVariance) < MAX_CHANGE &&
+		logVarianceSpread > MIN_SPREAD &&
+		logVarianceSpread < MAX_CHANGE &&
+		meanShift < MAX_CHANGE;
 	return isPlausible ? { logVariance, logVarianceSpread, meanShift, rows: logs.length } : undefined;
 }

@@ -6,12 +6,12 @@ import {
 	alongGroupedAxis,
 	type ChannelLayout,
 	channelCount,
-	channelOfElements,
 	elementCount,
 	forEachRun,
 	relayout,
 	rowLength,
 } from '../../../../../src/core/folding/operators/layout.js';
+import { channelOfElements } from '../../../support/channels.js';
 
 const small = fc.integer({ min: 1, max: 5 });
 const layouts = fc.record({ groups: small, outer: small, perGroup: small, inner: small });

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-	alongAxis,
-	type ChannelLayout,
-	channelCount,
-	channelOfElements,
-} from '../../../../../src/core/folding/operators/layout.js';
+import { alongAxis, type ChannelLayout, channelCount } from '../../../../../src/core/folding/operators/layout.js';
 import { type MeasureOptions, measureRows } from '../../../../../src/core/folding/operators/measure.js';
 import { FLOAT_FORMATS, type FloatType, roundTo, ulp } from '../../../../../src/core/numbers/float-formats.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { channelOfElements } from '../../../support/channels.js';
 
 /** Weights of `layout`, scaled with a relative error of about `noise`. */
 function scaled(layout: ChannelLayout, dtype: FloatType, noise: number, seed = 1): MeasureOptions {

@@ -6,13 +6,9 @@ import {
 	permutedParameters,
 } from '../../../../../../src/core/folding/diagnosis/observed/permutation.js';
 import { rowRatios } from '../../../../../../src/core/folding/diagnosis/observed/ratios.js';
-import {
-	alongAxis,
-	alongGroupedAxis,
-	channelCount,
-	channelOfElements,
-} from '../../../../../../src/core/folding/operators/layout.js';
+import { alongAxis, alongGroupedAxis, channelCount } from '../../../../../../src/core/folding/operators/layout.js';
 import { seededRandom } from '../../../../../../src/engine/child/tensors/random.js';
+import { channelOfElements } from '../../../../support/channels.js';
 
 const random = seededRandom(9);
 const layout = alongAxis([8, 9], 0);
