@@ -58,13 +58,13 @@ export class VerifyAccumulator {
 		this.firstBad = new Float64Array(units).fill(-1);
 		this.nonFiniteY = new Float64Array(units);
 		this.moments = emptyMoments(units);
-		this.#format = FLOAT_FORMATS[request.type];
+		this.#format = FLOAT_FORMATS[request.dtype];
 		this.#exact = new Uint8Array(units);
 	}
 
 	/** Computes a unit from all its elements again. */
 	addUnit(unit: number): void {
-		const { x, y, type, scale, shift, boundSlope, boundOffset } = this.#request;
+		const { x, y, dtype, scale, shift, boundSlope, boundOffset } = this.#request;
 		for (const values of [this.maxAbs, this.boundRatio, this.bound, this.sumSquares]) {
 			values[unit] = 0;
 		}
@@ -77,8 +77,8 @@ export class VerifyAccumulator {
 			offset: boundOffset[unit],
 		};
 		for (const span of spansOf(this.matrix, unit)) {
-			const xs = readSpan(x, type, span);
-			this.#addErrors({ x: xs.values, y: readSpan(y, type, span).values, at: xs.at, span }, unit, parameters);
+			const xs = readSpan(x, dtype, span);
+			this.#addErrors({ x: xs.values, y: readSpan(y, dtype, span).values, at: xs.at, span }, unit, parameters);
 			addSpan(this.moments, unit, xs.values, xs.at);
 		}
 		this.#completeUnit(unit);
@@ -132,7 +132,7 @@ export class VerifyAccumulator {
 	#addRelative(error: number, ref: number): number {
 		const { fractionBits, tiny } = this.#format;
 		this.maxRel = Math.max(this.maxRel, error / Math.max(Math.abs(ref), tiny));
-		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.#request.type));
+		this.maxUlp = Math.max(this.maxUlp, error / ulpOfRounded(ref, this.#request.dtype));
 		// An ulp is at least |ref| / 2^(fractionBits + 1).
 		this.#relevant = Math.min(this.maxRel, this.maxUlp / 2 ** (fractionBits + 1));
 		return this.#relevant;
@@ -144,7 +144,7 @@ export class VerifyAccumulator {
 			this.nonFiniteY[unit]++;
 		}
 		const farthest = Number.isFinite(ref) ? ref + Math.sign(ref) * bound : ref;
-		return Object.is(y, roundTo(farthest, this.#request.type));
+		return Object.is(y, roundTo(farthest, this.#request.dtype));
 	}
 
 	#markBad(unit: number, position: number): void {

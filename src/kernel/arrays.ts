@@ -1,19 +1,19 @@
 import type { FloatType } from '../core/numbers/float-formats.js';
 import type { FloatData } from './types.js';
 
-/** Creates an array for elements of `type`. */
-export function createArray(type: FloatType, length: number): FloatData {
-	return type === 'float32'
+/** Creates an array for elements of `dtype`. */
+export function createArray(dtype: FloatType, length: number): FloatData {
+	return dtype === 'float32'
 		? new Float32Array(length)
-		: type === 'float64'
+		: dtype === 'float64'
 			? new Float64Array(length)
 			: new Uint16Array(length);
 }
 
-/** @throws {TypeError} if `data` is not the kind of array that holds `type` */
-export function checkArray(name: string, data: FloatData, type: FloatType): void {
-	const expected = createArray(type, 0).constructor;
+/** @throws {TypeError} if `data` is not the kind of array that holds `dtype` */
+export function checkArray(name: string, data: FloatData, dtype: FloatType): void {
+	const expected = createArray(dtype, 0).constructor;
 	if (data.constructor !== expected) {
-		throw new TypeError(`${name} is a ${data.constructor.name}, but ${type} elements need a ${expected.name}.`);
+		throw new TypeError(`${name} is a ${data.constructor.name}, but ${dtype} elements need a ${expected.name}.`);
 	}
 }

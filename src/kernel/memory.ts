@@ -14,12 +14,12 @@ export class KernelMemory {
 	#top = HEAP;
 
 	/** See Kernel.allocate. */
-	allocate(type: FloatType, length: number): FloatData {
+	allocate(dtype: FloatType, length: number): FloatData {
 		const offset = this.#top;
-		const end = offset + length * FLOAT_FORMATS[type].bytes;
+		const end = offset + length * FLOAT_FORMATS[dtype].bytes;
 		this.#growTo(end);
 		this.#top = Math.ceil(end / 16) * 16;
-		return this.view(type, offset, length);
+		return this.view(dtype, offset, length);
 	}
 
 	/** See Kernel.reserve. */
@@ -43,11 +43,11 @@ export class KernelMemory {
 		return data.buffer === this.memory.buffer;
 	}
 
-	view(type: FloatType, offset: number, length: number): FloatData {
+	view(dtype: FloatType, offset: number, length: number): FloatData {
 		const { buffer } = this.memory;
-		return type === 'float32'
+		return dtype === 'float32'
 			? new Float32Array(buffer, offset, length)
-			: type === 'float64'
+			: dtype === 'float64'
 				? new Float64Array(buffer, offset, length)
 				: new Uint16Array(buffer, offset, length);
 	}

@@ -66,10 +66,10 @@ function addFinite(into: Moments, k: number, x: Values, { start, stride, length 
 }
 
 /** Replaces the moments of a unit by those of its finite elements, computed in two passes. */
-export function takeExactMoments(moments: Moments, unit: number, { data, type, matrix }: MatrixTensor): void {
+export function takeExactMoments(moments: Moments, unit: number, { data, dtype, matrix }: MatrixTensor): void {
 	clearMoments(moments, unit);
 	for (const span of spansOf(matrix, unit)) {
-		const { values, at } = readSpan(data, type, span);
+		const { values, at } = readSpan(data, dtype, span);
 		addSpan(moments, unit, values, at);
 	}
 }

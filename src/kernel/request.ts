@@ -11,9 +11,9 @@ export function elementCount({ batch, channels, planeSize }: Layout): number {
 	return count;
 }
 
-/** @throws {RangeError} if the length of `data` is not that of `layout`, {TypeError} if it does not hold `type` */
-export function checkTensor(name: string, data: FloatData, type: FloatType, layout: Layout): void {
-	checkArray(name, data, type);
+/** @throws {RangeError} if the length of `data` is not that of `layout`, {TypeError} if it does not hold `dtype` */
+export function checkTensor(name: string, data: FloatData, dtype: FloatType, layout: Layout): void {
+	checkArray(name, data, dtype);
 	const expected = elementCount(layout);
 	if (data.length !== expected) {
 		const { batch, channels, planeSize } = layout;
@@ -36,21 +36,21 @@ function parameterCount({ channels, planeSize }: Layout, perActivation: boolean 
 }
 
 /** Type of the output. A half type may become float32. */
-function outputType(type: FloatType, out: FloatData): FloatType {
-	return FLOAT_FORMATS[type].bytes === 2 && out instanceof Float32Array ? 'float32' : type;
+function outputDtype(dtype: FloatType, out: FloatData): FloatType {
+	return FLOAT_FORMATS[dtype].bytes === 2 && out instanceof Float32Array ? 'float32' : dtype;
 }
 
 export function checkApply(request: ApplyRequest): void {
-	const { x, out, type, layout, scale, shift, center, perActivation } = request;
-	checkTensor('x', x, type, layout);
-	checkTensor('out', out, outputType(type, out), layout);
+	const { x, out, dtype, layout, scale, shift, center, perActivation } = request;
+	checkTensor('x', x, dtype, layout);
+	checkTensor('out', out, outputDtype(dtype, out), layout);
 	checkParameters({ scale, shift, ...(center && { center }) }, parameterCount(layout, perActivation));
 }
 
 export function checkVerify(request: VerifyRequest): void {
-	const { x, y, type, layout, scale, shift, boundSlope, boundOffset, likely, perActivation } = request;
-	checkTensor('x', x, type, layout);
-	checkTensor('y', y, type, layout);
+	const { x, y, dtype, layout, scale, shift, boundSlope, boundOffset, likely, perActivation } = request;
+	checkTensor('x', x, dtype, layout);
+	checkTensor('y', y, dtype, layout);
 	const expected = parameterCount(layout, perActivation);
 	checkParameters({ scale, shift, boundSlope, boundOffset }, expected);
 	if (likely) {

@@ -22,38 +22,38 @@ export class ScalarKernel implements Kernel {
 
 	apply(request: ApplyRequest): void {
 		checkApply(request);
-		const { type, layout, scale, shift, center, perActivation, out } = request;
+		const { dtype, layout, scale, shift, center, perActivation, out } = request;
 		const { batch, channels, planeSize } = layout;
-		const half = out instanceof Uint16Array && (type === 'float16' || type === 'bfloat16');
+		const half = out instanceof Uint16Array && (dtype === 'float16' || dtype === 'bfloat16');
 		const parameters = perActivation ? channels * planeSize : channels;
 		const length = perActivation ? 1 : planeSize;
 		const image = parameters * length;
 		for (let n = 0; n < batch; n++) {
-			const { values, at } = readSpan(request.x, type, { start: n * image, stride: 1, length: image });
+			const { values, at } = readSpan(request.x, dtype, { start: n * image, stride: 1, length: image });
 			for (let p = 0, i = 0; p < parameters; p++) {
 				const s = scale[p];
 				const t = shift[p];
 				const c = center ? center[p] : 0;
 				for (const end = i + length; i < end; i++) {
 					const value = s * (values[at.start + i] - c) + t;
-					out[n * image + i] = half ? toHalf(value, type) : value;
+					out[n * image + i] = half ? toHalf(value, dtype) : value;
 				}
 			}
 		}
 	}
 
-	moments(x: FloatData, type: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
-		checkTensor('x', x, type, layout);
+	moments(x: FloatData, dtype: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
+		checkTensor('x', x, dtype, layout);
 		const matrix = matrixOf(layout, axes);
 		const moments = emptyMoments(matrix.units);
 		for (let unit = 0; unit < matrix.units; unit++) {
-			takeExactMoments(moments, unit, { data: x, type, matrix });
+			takeExactMoments(moments, unit, { data: x, dtype, matrix });
 		}
 		return moments;
 	}
 
-	allocate(type: FloatType, length: number): FloatData {
-		return createArray(type, length);
+	allocate(dtype: FloatType, length: number): FloatData {
+		return createArray(dtype, length);
 	}
 
 	reserve(): void {}

@@ -12,11 +12,11 @@ export function maxRuns({ rows, unitWidth }: Matrix): number {
 
 /** Returns the moments of each unit of the matrix. */
 export function simdMoments(compiled: Compiled, tiles: Tiles, tensor: MatrixTensor): Moments {
-	const { data, type, matrix } = tensor;
+	const { data, dtype, matrix } = tensor;
 	const moments = emptyMoments(matrix.units);
 	const doubtful = new Set<number>();
 	const found = { moments, doubtful };
-	tiles.forEach(matrix, [{ data, address: map.STAGE_X }], type, (tile, forEachBlock) => {
+	tiles.forEach(matrix, [{ data, address: map.STAGE_X }], dtype, (tile, forEachBlock) => {
 		if (matrix.unitWidth === 1) {
 			forEachBlock(({ addresses: [address], stride, rows }) => {
 				for (let r = 0; r < rows; r += map.COLUMN_ROWS) {

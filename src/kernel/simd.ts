@@ -40,13 +40,13 @@ export class SimdKernel implements Kernel {
 
 	verify(request: VerifyRequest) {
 		checkVerify(request);
-		const { x, y, type, layout, scale, shift, boundSlope, boundOffset, likely } = request;
-		if (type === 'float64' || elementCount(layout) === 0) {
+		const { x, y, dtype, layout, scale, shift, boundSlope, boundOffset, likely } = request;
+		if (dtype === 'float64' || elementCount(layout) === 0) {
 			return this.#scalar.verify(request);
 		}
 		const compiled = this.#compiled;
 		const tiles = this.#tiles;
-		const { fractionBits, minExponent, tiny } = FLOAT_FORMATS[type];
+		const { fractionBits, minExponent, tiny } = FLOAT_FORMATS[dtype];
 		compiled.startLayer(fractionBits, 2 ** minExponent, tiny);
 		const accumulator = new VerifyAccumulator(request);
 		accumulator.asPredicted = true;
@@ -55,7 +55,7 @@ export class SimdKernel implements Kernel {
 			{ data: x, address: map.STAGE_X },
 			{ data: y, address: map.STAGE_Y },
 		];
-		tiles.forEach(matrix, tensors, type, (tile, forEachBlock) => {
+		tiles.forEach(matrix, tensors, dtype, (tile, forEachBlock) => {
 			tiles.setParameters(tile, [
 				scale,
 				shift,
@@ -81,7 +81,7 @@ export class SimdKernel implements Kernel {
 	}
 
 	/** Copies a tile's results into the accumulator. Computes units with uncertain results again. */
-	#collect(accumulator: VerifyAccumulator, { x, type }: VerifyRequest, tile: Tile): void {
+	#collect(accumulator: VerifyAccumulator, { x, dtype }: VerifyRequest, tile: Tile): void {
 		const { matrix, moments } = accumulator;
 		const tiles = this.#tiles;
 		accumulator.maxAbs.set(tiles.result(map.RESULT_MAX_ABS, tile), tile.from);
@@ -102,15 +102,15 @@ export class SimdKernel implements Kernel {
 			if (flags[i] & map.REDO_ALL) {
 				accumulator.addUnit(tile.from + i);
 			} else if (flags[i] & map.REDO_MOMENTS) {
-				takeExactMoments(moments, tile.from + i, { data: x, type, matrix });
+				takeExactMoments(moments, tile.from + i, { data: x, dtype, matrix });
 			}
 		}
 	}
 
 	apply(request: ApplyRequest): void {
 		checkApply(request);
-		const { x, type, layout, perActivation, scale, shift, center, out } = request;
-		if (type === 'float64' || out instanceof Uint16Array) {
+		const { x, dtype, layout, perActivation, scale, shift, center, out } = request;
+		if (dtype === 'float64' || out instanceof Uint16Array) {
 			this.#scalar.apply(request);
 			return;
 		}
@@ -122,7 +122,7 @@ export class SimdKernel implements Kernel {
 			{ data: out, address: map.STAGE_Y, output: true },
 		];
 		const centers = center ?? new Float64Array(scale.length);
-		tiles.forEach(matrix, tensors, type, (tile, forEachBlock) => {
+		tiles.forEach(matrix, tensors, dtype, (tile, forEachBlock) => {
 			tiles.setParameters(tile, [scale, shift, centers]);
 			forEachBlock(({ addresses: [xs, ys], stride, rows, width }) => {
 				if (matrix.unitWidth === 1) {
@@ -137,16 +137,16 @@ export class SimdKernel implements Kernel {
 		});
 	}
 
-	moments(x: FloatData, type: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
-		checkTensor('x', x, type, layout);
-		if (type === 'float64' || elementCount(layout) === 0) {
-			return this.#scalar.moments(x, type, layout, axes);
+	moments(x: FloatData, dtype: FloatType, layout: Layout, axes: StatisticsAxes = 'channel'): Moments {
+		checkTensor('x', x, dtype, layout);
+		if (dtype === 'float64' || elementCount(layout) === 0) {
+			return this.#scalar.moments(x, dtype, layout, axes);
 		}
-		return simdMoments(this.#compiled, this.#tiles, { data: x, type, matrix: matrixOf(layout, axes) });
+		return simdMoments(this.#compiled, this.#tiles, { data: x, dtype, matrix: matrixOf(layout, axes) });
 	}
 
-	allocate(type: FloatType, length: number): FloatData {
-		return this.#memory.allocate(type, length);
+	allocate(dtype: FloatType, length: number): FloatData {
+		return this.#memory.allocate(dtype, length);
 	}
 
 	reserve(bytes: number): void {

@@ -27,7 +27,7 @@ export interface Matrix {
 /** A tensor seen as a matrix. */
 export interface MatrixTensor {
 	readonly data: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly matrix: Matrix;
 }
 
@@ -56,10 +56,10 @@ export function spansOf({ rows, units, unitWidth }: Matrix, unit: number): Span[
 }
 
 /** Returns a span's elements as numbers: `data` itself, or a new array widened from a half type. `at`: span in `values`. */
-export function readSpan(data: FloatData, type: FloatType, span: Span): { values: Values; at: Span } {
+export function readSpan(data: FloatData, dtype: FloatType, span: Span): { values: Values; at: Span } {
 	if (!(data instanceof Uint16Array)) {
 		return { values: data, at: span };
 	}
-	const values = widen(data, type === 'float16' ? 'float16' : 'bfloat16', span);
+	const values = widen(data, dtype === 'float16' ? 'float16' : 'bfloat16', span);
 	return { values, at: { start: 0, stride: 1, length: span.length } };
 }

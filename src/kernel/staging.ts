@@ -47,8 +47,8 @@ export class Staging {
 	}
 
 	/** True if the kernels can use these tensors in place. */
-	reads(tensors: readonly StagedTensor[], type: FloatType): boolean {
-		return type === 'float32' && tensors.every(({ data }) => this.#memory.holds(data));
+	reads(tensors: readonly StagedTensor[], dtype: FloatType): boolean {
+		return dtype === 'float32' && tensors.every(({ data }) => this.#memory.holds(data));
 	}
 
 	/**
@@ -56,9 +56,9 @@ export class Staging {
 	 * there is one block. Otherwise a block has as many rows as fit in the workspace. Inputs are copied to their `address`
 	 * before (and half types widened), outputs are copied back after.
 	 */
-	forEachBlock(tensors: readonly StagedTensor[], type: FloatType, rows: Rows, work: (block: Block) => void): void {
+	forEachBlock(tensors: readonly StagedTensor[], dtype: FloatType, rows: Rows, work: (block: Block) => void): void {
 		const { rowLength, start, width } = rows;
-		if (this.reads(tensors, type)) {
+		if (this.reads(tensors, dtype)) {
 			const addresses = tensors.map(({ data }) => data.byteOffset + start * 4);
 			work({ addresses, stride: rowLength * 4, rows: rows.rows, width });
 			return;
@@ -75,7 +75,7 @@ export class Staging {
 					width: Math.min(piece, width - offset),
 				};
 				for (const { data, address } of tensors.filter(({ output }) => !output)) {
-					this.#bring(data, type, part, address);
+					this.#bring(data, dtype, part, address);
 				}
 				work({ addresses, stride: part.width * 4, rows: part.rows, width: part.width });
 				for (const { data, address } of tensors.filter(({ output }) => output)) {
@@ -85,19 +85,19 @@ export class Staging {
 		}
 	}
 
-	#bring(data: FloatData, type: FloatType, { rows, rowLength, start, width }: Rows, address: number): void {
+	#bring(data: FloatData, dtype: FloatType, { rows, rowLength, start, width }: Rows, address: number): void {
 		// Rows without gaps between them are copied at once.
 		const copies = rowLength === width ? 1 : rows;
 		const length = (rows * width) / copies;
 		for (let r = 0; r < copies; r++) {
-			this.#copy(data, type, start + r * rowLength, length, address + r * width * 4);
+			this.#copy(data, dtype, start + r * rowLength, length, address + r * width * 4);
 		}
 	}
 
-	#copy(data: FloatData, type: FloatType, from: number, length: number, address: number): void {
+	#copy(data: FloatData, dtype: FloatType, from: number, length: number, address: number): void {
 		this.#refresh();
 		const part = data.subarray(from, from + length);
-		if (type === 'float32') {
+		if (dtype === 'float32') {
 			this.#floats.set(part, address / 4);
 			return;
 		}
@@ -106,7 +106,7 @@ export class Staging {
 			this.#halves.set(part, STAGE_HALF / 2);
 			source = STAGE_HALF;
 		}
-		if (type === 'float16') {
+		if (dtype === 'float16') {
 			this.#widening.widenFloat16(source, length, address);
 		} else {
 			this.#widening.widenBfloat16(source, length, address);

@@ -29,15 +29,15 @@ export class Tiles {
 	forEach(
 		{ rows, units, unitWidth }: Matrix,
 		tensors: readonly StagedTensor[],
-		type: FloatType,
+		dtype: FloatType,
 		work: (tile: Tile, forEachBlock: ForEachBlock) => void,
 	): void {
-		const inPlace = this.#staging.reads(tensors, type);
+		const inPlace = this.#staging.reads(tensors, dtype);
 		const size = inPlace ? map.TILE : Math.min(map.TILE, Math.max(1, Math.floor(map.STAGE / unitWidth)));
 		for (let from = 0; from < units; from += size) {
 			const count = Math.min(size, units - from);
 			const part = { rows, rowLength: units * unitWidth, start: from * unitWidth, width: count * unitWidth };
-			work({ from, count }, (each) => this.#staging.forEachBlock(tensors, type, part, each));
+			work({ from, count }, (each) => this.#staging.forEachBlock(tensors, dtype, part, each));
 		}
 	}
 

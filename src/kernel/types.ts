@@ -25,7 +25,7 @@ export interface Layout {
 export interface ApplyRequest {
 	/** Shape `layout`. */
 	readonly x: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly layout: Layout;
 	/** By channel, length C; with `perActivation` length C * planeSize, row-major. So are shift and center. */
 	readonly scale: Float64Array;
@@ -45,7 +45,7 @@ export interface VerifyRequest {
 	/** Shape `layout`; so is y. */
 	readonly x: FloatData;
 	readonly y: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly layout: Layout;
 	/** By channel, length C; with `perActivation` length C * planeSize, row-major. So are the parameters below. */
 	readonly scale: Float64Array;
@@ -138,14 +138,14 @@ export interface Kernel {
 	verify(request: VerifyRequest): VerifyResult;
 	apply(request: ApplyRequest): void;
 	/** The relative error of m2 is below 2^-28 for every mean (derivation: assembly/records.ts). `axes` default: channel. */
-	moments(x: FloatData, type: FloatType, layout: Layout, axes?: StatisticsAxes): Moments;
+	moments(x: FloatData, dtype: FloatType, layout: Layout, axes?: StatisticsAxes): Moments;
 	/**
 	 * Allocates an array in the kernel's memory (16-byte aligned, contents undefined), for a runtime to write a tensor into.
 	 * Such x, y and out are used in place; others are streamed through a small workspace. Memory only grows, and growing
 	 * detaches all arrays allocated before, so `reserve` the total first. `reset` frees all arrays at once.
 	 * @throws {RangeError} if the memory cannot grow that far (maximum 4 GiB)
 	 */
-	allocate(type: FloatType, length: number): FloatData;
+	allocate(dtype: FloatType, length: number): FloatData;
 	/** Grows the memory by `bytes` (add 16 per array), so that the next allocations detach no array. */
 	reserve(bytes: number): void;
 	/** Frees all allocated arrays. Later allocations reuse their memory. */

@@ -59,19 +59,19 @@ async function measureShape(shape: readonly number[]): Promise<KernelSpeed> {
 	const kernel = await createKernel();
 	const scalar = await createKernel({ simd: false });
 	const { request, out, session } = await prepare(kernel, shape);
-	const { x, y, type, layout, scale, shift } = request;
+	const { x, y, dtype, layout, scale, shift } = request;
 	const feeds = { x: new Tensor('float32', x as Float32Array, shape) };
 	const fetches = { y: new Tensor('float32', y as Float32Array, shape) };
 	const copies = { ...request, x: Float32Array.from(x), y: Float32Array.from(y) };
 	const times = await takeTurns({
 		runtime: () => session.run(feeds, fetches),
 		memcpy: () => out.set(x),
-		apply: () => kernel.apply({ x, type, layout, scale, shift, out }),
+		apply: () => kernel.apply({ x, dtype, layout, scale, shift, out }),
 		verify: () => kernel.verify(request),
 		streamed: () => kernel.verify(copies),
 		scalarVerify: () => scalar.verify(request),
-		moments: () => kernel.moments(x, type, layout),
-		scalarMoments: () => scalar.moments(x, type, layout),
+		moments: () => kernel.moments(x, dtype, layout),
+		scalarMoments: () => scalar.moments(x, dtype, layout),
 	});
 	await session.release();
 	return {
@@ -113,7 +113,7 @@ async function prepare(kernel: Kernel, shape: readonly number[]) {
 	const { gamma, beta, mean, variance } = parameters;
 	const { slope: boundSlope, offset: boundOffset } = inferenceBound({ ...parameters, epsilon }, 'float32');
 	const request: VerifyRequest = {
-		...{ x, y, type: 'float32', layout, boundSlope, boundOffset },
+		...{ x, y, dtype: 'float32', layout, boundSlope, boundOffset },
 		...affine(gamma, beta, mean, variance, epsilon),
 		likely: runtimeAffine(gamma, beta, mean, variance, epsilon),
 	};

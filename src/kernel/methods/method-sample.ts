@@ -8,7 +8,7 @@ import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from '../type
 export interface MethodData {
 	readonly x: FloatData;
 	readonly y: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly layout: Layout;
 	/** Moments of x per channel, if they are already known. */
 	readonly moments?: Moments;
@@ -26,7 +26,7 @@ export interface MethodSample {
 	/** The same elements as numbers, also for half types. */
 	readonly x: Values;
 	readonly y: Values;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly layout: Layout;
 	/** Statistics at the sample's channels and positions. */
 	readonly statistics: Readonly<Record<StatisticsAxes, Moments>>;
@@ -42,29 +42,29 @@ const RUN = 16;
 
 /** @param minimum smallest number of images, and of positions, of the sample if the tensor has as many */
 export function takeSample(kernel: Kernel, whole: MethodData, minimum: number): MethodSample {
-	const { x, y, type, layout, moments, maxValues = Number.POSITIVE_INFINITY } = whole;
+	const { x, y, dtype, layout, moments, maxValues = Number.POSITIVE_INFINITY } = whole;
 	const { batch, channels, planeSize } = layout;
 	const share = (parts: number, least: number) => Math.max(least, Math.floor(maxValues / Math.max(1, parts)));
 	const positions = spread(planeSize, share(batch * channels, minimum), RUN);
 	const images = Math.min(batch, share(channels * positions.length, minimum));
 	const picked = spread(channels, share(images * positions.length, MIN_CHANNELS), 1);
 	const pickedLayout = { batch: images, channels: picked.length, planeSize: positions.length };
-	const allChannels = gather(x, type, { layout, images: batch, positions });
-	const allImages = gather(x, type, { layout, images: batch, channels: picked, positions });
-	const ofChannels = moments ?? kernel.moments(x, type, layout);
+	const allChannels = gather(x, dtype, { layout, images: batch, positions });
+	const allImages = gather(x, dtype, { layout, images: batch, channels: picked, positions });
+	const ofChannels = moments ?? kernel.moments(x, dtype, layout);
 	const data = {
 		x: allImages.subarray(0, images * picked.length * positions.length),
-		y: gather(y, type, { layout, images, channels: picked, positions }),
+		y: gather(y, dtype, { layout, images, channels: picked, positions }),
 	};
 	return {
 		data,
-		x: toValues(data.x, type),
-		y: toValues(data.y, type),
-		type,
+		x: toValues(data.x, dtype),
+		y: toValues(data.y, dtype),
+		dtype,
 		layout: pickedLayout,
 		statistics: {
-			location: kernel.moments(allChannels, type, { ...layout, planeSize: positions.length }, 'location'),
-			activation: kernel.moments(allImages, type, { ...pickedLayout, batch }, 'activation'),
+			location: kernel.moments(allChannels, dtype, { ...layout, planeSize: positions.length }, 'location'),
+			activation: kernel.moments(allImages, dtype, { ...pickedLayout, batch }, 'activation'),
 			channel: pickMoments(ofChannels, picked),
 		},
 		pick: (values) =>
@@ -97,13 +97,13 @@ interface Part {
 }
 
 /** Copies a part's values, shape (images, channels, positions). Returns a view if the part only leaves out images. */
-function gather(data: FloatData, type: FloatType, { layout, images, channels, positions }: Part): FloatData {
+function gather(data: FloatData, dtype: FloatType, { layout, images, channels, positions }: Part): FloatData {
 	const count = channels?.length ?? layout.channels;
 	const length = images * count * positions.length;
 	if (count === layout.channels && positions.length === layout.planeSize) {
 		return data.subarray(0, length);
 	}
-	const values = createArray(type, length);
+	const values = createArray(dtype, length);
 	for (let n = 0, to = 0; n < images; n++) {
 		for (let k = 0; k < count; k++) {
 			const start = (n * layout.channels + (channels ? channels[k] : k)) * layout.planeSize;
@@ -133,8 +133,8 @@ function pickValues(values: Float64Array, picked: Int32Array): Float64Array {
 	return found;
 }
 
-function toValues(data: FloatData, type: FloatType): Values {
+function toValues(data: FloatData, dtype: FloatType): Values {
 	return data instanceof Uint16Array
-		? widen(data, type === 'float16' ? 'float16' : 'bfloat16', { start: 0, stride: 1, length: data.length })
+		? widen(data, dtype === 'float16' ? 'float16' : 'bfloat16', { start: 0, stride: 1, length: data.length })
 		: data;
 }

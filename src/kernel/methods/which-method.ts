@@ -55,7 +55,7 @@ const STORED_ROUNDINGS = 4;
 
 /** Returns the method that turned x into y. */
 export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAnswer {
-	const { layout, learned, running, type } = question;
+	const { layout, learned, running, dtype } = question;
 	const sample = takeSample(kernel, question, learned ? MIN_LEARNED_VALUES : MIN_FITTED_VALUES);
 	const values = sample.x.length;
 	const measured = measureScale(sample);
@@ -65,7 +65,7 @@ export function whichMethod(kernel: Kernel, question: MethodQuestion): MethodAns
 	}
 	const scale = measured.value;
 	const unit = (of: FloatType) => 2 ** -(FLOAT_FORMATS[of].fractionBits + 1);
-	const roundings = ROUNDINGS * unit(type === 'float64' ? type : 'float32') + STORED_ROUNDINGS * unit(type);
+	const roundings = ROUNDINGS * unit(dtype === 'float64' ? dtype : 'float32') + STORED_ROUNDINGS * unit(dtype);
 	const tolerance = roundings * scale.amplification;
 	const methods: Method[] = [...METHODS, ...(running ? (['running'] as const) : [])];
 	const residuals: Partial<Record<Method, number>> = {};

@@ -13,14 +13,14 @@ const LAYOUTS: readonly Layout[] = [
 ];
 
 /** scale * (x - center) + shift in float64, rounded once to the output's type. */
-function expected(x: readonly number[], layout: Layout, values: ReturnType<typeof parametersFor>, type: FloatType) {
+function expected(x: readonly number[], layout: Layout, values: ReturnType<typeof parametersFor>, dtype: FloatType) {
 	const { scale, shift, center, perActivation } = values;
 	const results = x.map((value, index) => {
 		const c = Math.floor(index / layout.planeSize) % layout.channels;
 		const p = perActivation ? index % (layout.channels * layout.planeSize) : c;
 		return scale[p] * (value - (center?.[p] ?? 0)) + shift[p];
 	});
-	return fromNumbers(results, type);
+	return fromNumbers(results, dtype);
 }
 
 function parametersFor(layout: Layout, perActivation: boolean, centered: boolean) {
@@ -31,47 +31,47 @@ function parametersFor(layout: Layout, perActivation: boolean, centered: boolean
 
 for (const kind of KINDS) {
 	describe(`${kind} transform`, () => {
-		for (const type of TYPES) {
-			test(`rounds the exact result of ${type} once, whatever the shape and the place`, async () => {
+		for (const dtype of TYPES) {
+			test(`rounds the exact result of ${dtype} once, whatever the shape and the place`, async () => {
 				for (const place of PLACES) {
 					for (const [index, layout] of LAYOUTS.entries()) {
-						await check(type, place, layout, index % 2 === 0, index % 3 === 0);
-						await check(type, place, layout, index % 2 === 1, index % 3 === 0);
+						await check(dtype, place, layout, index % 2 === 0, index % 3 === 0);
+						await check(dtype, place, layout, index % 2 === 1, index % 3 === 0);
 					}
 				}
 			});
 		}
 
-		async function check(type: FloatType, place: Place, layout: Layout, perActivation: boolean, centered: boolean) {
+		async function check(dtype: FloatType, place: Place, layout: Layout, perActivation: boolean, centered: boolean) {
 			const kernel = await kernelOf(kind);
 			kernel.reserve(16 * (sizeOf(layout) + 20));
 			const values = parametersFor(layout, perActivation, centered);
-			const x = put(kernel, place, activations(4, sizeOf(layout), type), type);
-			const out = put(kernel, place, fromNumbers(Array(sizeOf(layout)).fill(-1), type), type);
-			kernel.apply({ x, type, layout, out, ...values });
-			assert.deepEqual(out.slice(), expected(toNumbers(x, type), layout, values, type));
+			const x = put(kernel, place, activations(4, sizeOf(layout), dtype), dtype);
+			const out = put(kernel, place, fromNumbers(Array(sizeOf(layout)).fill(-1), dtype), dtype);
+			kernel.apply({ x, dtype, layout, out, ...values });
+			assert.deepEqual(out.slice(), expected(toNumbers(x, dtype), layout, values, dtype));
 		}
 
 		test('widens half types to float32 on request, and works in place', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(2, 3, 50);
 			const values = parametersFor(layout, false, true);
-			for (const type of ['float16', 'bfloat16'] as const) {
-				const x = activations(5, 300, type);
+			for (const dtype of ['float16', 'bfloat16'] as const) {
+				const x = activations(5, 300, dtype);
 				const out = new Float32Array(300);
-				kernel.apply({ x, type, layout, out, ...values });
-				assert.deepEqual(out, expected(toNumbers(x, type), layout, values, 'float32'));
+				kernel.apply({ x, dtype, layout, out, ...values });
+				assert.deepEqual(out, expected(toNumbers(x, dtype), layout, values, 'float32'));
 			}
 			const x = activations(6, 300, 'float32');
 			const wanted = expected(toNumbers(x, 'float32'), layout, values, 'float32');
-			kernel.apply({ x, type: 'float32', layout, out: x, ...values });
+			kernel.apply({ x, dtype: 'float32', layout, out: x, ...values });
 			assert.deepEqual(x, wanted);
 		});
 
 		test('refuses arrays and layouts that do not belong together', async () => {
 			const kernel = await kernelOf(kind);
 			const request = {
-				type: 'float32' as const,
+				dtype: 'float32' as const,
 				layout: layoutOf(2, 3, 4),
 				scale: new Float64Array(3),
 				shift: new Float64Array(3),

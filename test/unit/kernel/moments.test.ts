@@ -54,16 +54,16 @@ for (const kind of KINDS) {
 						await check(axes, layout, 'float32', place);
 					}
 				}
-				for (const type of TYPES) {
-					await check(axes, layoutOf(5, 6, 70), type, 'unaligned');
+				for (const dtype of TYPES) {
+					await check(axes, layoutOf(5, 6, 70), dtype, 'unaligned');
 				}
 			});
 		}
 
-		async function check(axes: StatisticsAxes, layout: Layout, type: FloatType, place: (typeof PLACES)[number]) {
+		async function check(axes: StatisticsAxes, layout: Layout, dtype: FloatType, place: (typeof PLACES)[number]) {
 			const kernel = await kernelOf(kind);
-			const x = put(kernel, place, activations(sizeOf(layout), sizeOf(layout), type, -0.7, 2), type);
-			assertMoments(kernel.moments(x, type, layout, axes), groups(toNumbers(x, type), layout, axes));
+			const x = put(kernel, place, activations(sizeOf(layout), sizeOf(layout), dtype, -0.7, 2), dtype);
+			assertMoments(kernel.moments(x, dtype, layout, axes), groups(toNumbers(x, dtype), layout, axes));
 		}
 
 		test('nothing cancels for a mean of 1e4 and a deviation of 1e-2, nor where a channel is constant', async () => {

@@ -41,22 +41,25 @@ const LAYOUTS: readonly Layout[] = [
 
 interface Case {
 	readonly layout: Layout;
-	readonly type?: FloatType;
+	readonly dtype?: FloatType;
 	readonly place?: Place;
 	readonly perActivation?: boolean;
 	readonly seed?: number;
 }
 
-function requestOf(kernel: Kernel, { layout, type = 'float32', place = 'own', perActivation = false, seed = 1 }: Case) {
+function requestOf(
+	kernel: Kernel,
+	{ layout, dtype = 'float32', place = 'own', perActivation = false, seed = 1 }: Case,
+) {
 	const count = perActivation ? layout.channels * layout.planeSize : layout.channels;
 	const { boundSlope, boundOffset, ...affine } = parameters(seed, count);
-	const factor = BOUND_FACTOR[type];
-	const x = put(kernel, place, activations(seed + 1, sizeOf(layout), type), type);
-	const y = put(kernel, place, runtimeOutput(x, type, layout, affine), type);
+	const factor = BOUND_FACTOR[dtype];
+	const x = put(kernel, place, activations(seed + 1, sizeOf(layout), dtype), dtype);
+	const y = put(kernel, place, runtimeOutput(x, dtype, layout, affine), dtype);
 	// Growing the kernel's memory for y detaches x.
-	const again = place === 'kernel' ? put(kernel, place, activations(seed + 1, sizeOf(layout), type), type) : x;
+	const again = place === 'kernel' ? put(kernel, place, activations(seed + 1, sizeOf(layout), dtype), dtype) : x;
 	return {
-		...{ x: again, y, type, layout, perActivation, ...affine },
+		...{ x: again, y, dtype, layout, perActivation, ...affine },
 		boundSlope: boundSlope.map((bound) => bound * factor),
 		boundOffset: boundOffset.map((bound) => bound * factor),
 	};
@@ -96,7 +99,7 @@ function assertError(
 	channel: ChannelReference,
 	c: number,
 ): void {
-	if (kernel.kind === 'scalar' || request.type === 'float64' || channel.firstBad >= 0) {
+	if (kernel.kind === 'scalar' || request.dtype === 'float64' || channel.firstBad >= 0) {
 		assertClose(actual, channel.maxAbs, 22, `maxAbs of channel ${c}`);
 		return;
 	}
@@ -156,15 +159,15 @@ for (const kind of KINDS) {
 			});
 		}
 
-		for (const type of TYPES) {
-			test(`agrees with the definition for ${type}, per channel and per activation`, async () => {
+		for (const dtype of TYPES) {
+			test(`agrees with the definition for ${dtype}, per channel and per activation`, async () => {
 				const kernel = await kernelOf(kind);
 				for (const perActivation of [false, true]) {
 					for (const place of PLACES) {
 						for (const layout of [layoutOf(6, 7, 9), layoutOf(9, 21, 1), layoutOf(1, 2, 1500)]) {
 							kernel.reset();
 							kernel.reserve(4 * 64 + 32 * sizeOf(layout));
-							const request = requestOf(kernel, { layout, type, place, perActivation });
+							const request = requestOf(kernel, { layout, dtype, place, perActivation });
 							assertMatches(kernel, request);
 						}
 					}
@@ -198,21 +201,21 @@ for (const kind of KINDS) {
 				[1, 2, 1031],
 				[70, 5, 1],
 			].map(([n, c, i]) => layoutOf(n, c, i))) {
-				for (const type of ['float32', 'float16', 'bfloat16'] as const) {
-					const request = requestOf(kernel, { layout, type });
+				for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
+					const request = requestOf(kernel, { layout, dtype });
 					const off = (values: Float64Array, by: number) =>
 						values.map((value) => Math.fround(value) * (1 + by * 2 ** -23));
 					for (const by of [0, 1, -2, 40]) {
 						const likely = { scale: off(request.scale, by), shift: off(request.shift, -by) };
-						const y = runtimeOutput(request.x, type, layout, likely);
+						const y = runtimeOutput(request.x, dtype, layout, likely);
 						assertMatches(kernel, { ...request, y });
 						assertMatches(kernel, { ...request, y, likely });
 					}
-					const fused = toNumbers(request.x, type).map((value, i) => {
+					const fused = toNumbers(request.x, dtype).map((value, i) => {
 						const c = Math.floor(i / layout.planeSize) % layout.channels;
 						return value * request.scale[c] + request.shift[c];
 					});
-					assertMatches(kernel, { ...request, y: fromNumbers(fused, type) });
+					assertMatches(kernel, { ...request, y: fromNumbers(fused, dtype) });
 				}
 			}
 		});
@@ -236,7 +239,7 @@ for (const kind of KINDS) {
 				batch: fc.integer({ min: 1, max: 40 }),
 				channels: fc.integer({ min: 1, max: 20 }),
 				planeSize: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1000, max: 2200 })),
-				type: fc.constantFrom<FloatType>('float32', 'float32', 'float16', 'bfloat16'),
+				dtype: fc.constantFrom<FloatType>('float32', 'float32', 'float16', 'bfloat16'),
 				place: fc.constantFrom(...PLACES),
 				perActivation: fc.boolean(),
 				seed: fc.nat(1000),
@@ -248,11 +251,11 @@ for (const kind of KINDS) {
 					kernel.reset();
 					kernel.reserve(4 * 64 + 32 * sizeOf(layout));
 					const request = requestOf(kernel, { layout, ...rest });
-					const y = toNumbers(request.y, rest.type);
+					const y = toNumbers(request.y, rest.dtype);
 					for (const [index, by] of wrong) {
 						y[index % y.length] += by;
 					}
-					assertMatches(kernel, { ...request, y: fromNumbers(y, rest.type) });
+					assertMatches(kernel, { ...request, y: fromNumbers(y, rest.dtype) });
 				}),
 				{ seed: 11, numRuns: 60 },
 			);
@@ -316,13 +319,13 @@ for (const kind of KINDS) {
 				boundSlope: Float64Array.of(1e-6),
 				boundOffset: Float64Array.of(0),
 			};
-			const verify = (type: FloatType, x: number, y: number) =>
+			const verify = (dtype: FloatType, x: number, y: number) =>
 				kernel.verify({
 					...one,
-					type,
+					dtype,
 					layout: layoutOf(1, 1, 1),
-					x: fromNumbers([x], type),
-					y: fromNumbers([y], type),
+					x: fromNumbers([x], dtype),
+					y: fromNumbers([y], dtype),
 				});
 			assert.equal(verify('float32', 3e38, Number.POSITIVE_INFINITY).maxAbs[0], 0);
 			assert.equal(verify('float32', -3e38, Number.POSITIVE_INFINITY).maxAbs[0], Number.POSITIVE_INFINITY);
@@ -336,7 +339,7 @@ for (const kind of KINDS) {
 			const x = Float32Array.of(1, 2, -3, 4, 1, 2, -3, 4, 1, 2, -3, 4);
 			const y = x.map((value, i) => (i < 4 ? Number.NaN : i < 8 ? value * Number.POSITIVE_INFINITY : value));
 			const request: VerifyRequest = {
-				...{ x, y, type: 'float32', layout },
+				...{ x, y, dtype: 'float32', layout },
 				scale: Float64Array.of(Number.NaN, Number.POSITIVE_INFINITY, Number.NaN),
 				shift: new Float64Array(3),
 				boundSlope: new Float64Array(3),

@@ -20,22 +20,22 @@ export async function kernelOf(kind: Kernel['kind']): Promise<Kernel> {
 export const PLACES = ['own', 'unaligned', 'kernel'] as const;
 export type Place = (typeof PLACES)[number];
 
-export function put(kernel: Kernel, place: Place, data: FloatData, type: FloatType): FloatData {
+export function put(kernel: Kernel, place: Place, data: FloatData, dtype: FloatType): FloatData {
 	// One element off any alignment that vectors have.
 	const offset = place === 'own' ? 0 : 1;
 	const room = data.length + offset;
-	const whole = place === 'kernel' ? kernel.allocate(type, room) : fromNumbers(Array(room).fill(0), type);
+	const whole = place === 'kernel' ? kernel.allocate(dtype, room) : fromNumbers(Array(room).fill(0), dtype);
 	const view = whole.subarray(offset);
 	view.set(data);
 	return view;
 }
 
 /** Values as activations have them, already rounded to the type. */
-export function activations(seed: number, length: number, type: FloatType, mean = 0.3, deviation = 1): FloatData {
+export function activations(seed: number, length: number, dtype: FloatType, mean = 0.3, deviation = 1): FloatData {
 	const random = seededRandom(seed);
 	return fromNumbers(
 		Array.from({ length }, () => mean + deviation * random.normal()),
-		type,
+		dtype,
 	);
 }
 
@@ -62,12 +62,12 @@ export const BOUND_FACTOR: Readonly<Record<FloatType, number>> = {
 /** y as a runtime that works in float32 makes it: every step rounded. */
 export function runtimeOutput(
 	x: FloatData,
-	type: FloatType,
+	dtype: FloatType,
 	layout: Layout,
 	{ scale, shift }: { scale: Float64Array; shift: Float64Array },
 ): FloatData {
-	const step = type === 'float64' ? (value: number) => value : Math.fround;
-	const values = toNumbers(x, type);
+	const step = dtype === 'float64' ? (value: number) => value : Math.fround;
+	const values = toNumbers(x, dtype);
 	const perActivation = scale.length > layout.channels;
 	return fromNumbers(
 		Array.from({ length: sizeOf(layout) }, (_, index) => {
@@ -75,6 +75,6 @@ export function runtimeOutput(
 			const parameter = perActivation ? index % (layout.channels * layout.planeSize) : c;
 			return step(step(values[index] * step(scale[parameter])) + step(shift[parameter]));
 		}),
-		type,
+		dtype,
 	);
 }

@@ -7,9 +7,9 @@ import type { FloatData, Layout, StatisticsAxes, VerifyRequest } from '../../../
 import { bfloat16Bits, float16Bits } from './elements.js';
 
 /** Elements as numbers, by the formats' definitions. */
-export function toNumbers(data: FloatData, type: FloatType): number[] {
+export function toNumbers(data: FloatData, dtype: FloatType): number[] {
 	return Array.from(data, (bits) => {
-		if (type === 'float16') {
+		if (dtype === 'float16') {
 			const magnitude = bits & 0x7fff;
 			const sign = bits & 0x8000 ? -1 : 1;
 			if (magnitude >= 0x7c00) {
@@ -18,12 +18,12 @@ export function toNumbers(data: FloatData, type: FloatType): number[] {
 			const fraction = magnitude & 0x3ff;
 			return sign * (magnitude < 0x400 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** ((magnitude >> 10) - 25));
 		}
-		return type === 'bfloat16' ? new Float32Array(Uint32Array.of(bits << 16).buffer)[0] : bits;
+		return dtype === 'bfloat16' ? new Float32Array(Uint32Array.of(bits << 16).buffer)[0] : bits;
 	});
 }
 
-export function fromNumbers(values: readonly number[], type: FloatType): FloatData {
-	switch (type) {
+export function fromNumbers(values: readonly number[], dtype: FloatType): FloatData {
+	switch (dtype) {
 		case 'float32':
 			return Float32Array.from(values);
 		case 'float64':
@@ -43,9 +43,9 @@ const FORMATS = {
 };
 
 /** Distance from |value|, rounded to the type, to the next larger number of its binade; on overflow, of the last. */
-function ulp(value: number, type: FloatType): number {
-	const { fractionBits, minExponent, max } = FORMATS[type];
-	const rounded = Math.min(max, toNumbers(fromNumbers([Math.abs(value)], type), type)[0]);
+function ulp(value: number, dtype: FloatType): number {
+	const { fractionBits, minExponent, max } = FORMATS[dtype];
+	const rounded = Math.min(max, toNumbers(fromNumbers([Math.abs(value)], dtype), dtype)[0]);
 	let exponent = Math.max(minExponent, Math.floor(Math.log2(rounded)) - 1);
 	while (2 ** (exponent + 1) <= rounded) {
 		exponent++;
@@ -87,9 +87,9 @@ export interface ChannelReference {
 }
 
 export function verifyReference(request: VerifyRequest): ChannelReference[] {
-	const { layout, type, perActivation } = request;
-	const x = toNumbers(request.x, type);
-	const y = toNumbers(request.y, type);
+	const { layout, dtype, perActivation } = request;
+	const x = toNumbers(request.x, dtype);
+	const y = toNumbers(request.y, dtype);
 	const channels = Array.from({ length: layout.channels }, (): ChannelReference => {
 		const zeros = { maxAbs: 0, boundRatio: 0, bound: 0, sumSquares: 0, maxUlp: 0, maxRel: 0 };
 		return { ...zeros, firstBad: -1, nonFiniteX: 0, nonFiniteY: 0, values: [] };
@@ -107,7 +107,7 @@ export function verifyReference(request: VerifyRequest): ChannelReference[] {
 		}
 		let error = Math.abs(y[index] - ref);
 		if (!Number.isFinite(error)) {
-			const [rounded] = toNumbers(fromNumbers([ref + Math.sign(ref) * bound], type), type);
+			const [rounded] = toNumbers(fromNumbers([ref + Math.sign(ref) * bound], dtype), dtype);
 			error = Object.is(y[index], rounded) ? 0 : Number.POSITIVE_INFINITY;
 		}
 		const wrong = error === Number.POSITIVE_INFINITY;
@@ -118,8 +118,8 @@ export function verifyReference(request: VerifyRequest): ChannelReference[] {
 		channel.sumSquares += wrong ? 0 : error * error;
 		if (error > 0) {
 			channel.boundRatio = Math.max(channel.boundRatio, wrong ? error : error / bound);
-			channel.maxUlp = Math.max(channel.maxUlp, wrong ? error : error / ulp(ref, type));
-			channel.maxRel = Math.max(channel.maxRel, wrong ? error : error / Math.max(Math.abs(ref), FORMATS[type].tiny));
+			channel.maxUlp = Math.max(channel.maxUlp, wrong ? error : error / ulp(ref, dtype));
+			channel.maxRel = Math.max(channel.maxRel, wrong ? error : error / Math.max(Math.abs(ref), FORMATS[dtype].tiny));
 		}
 	}
 	return channels;

@@ -19,8 +19,8 @@ export function poisoningKernel(kernel: Kernel): Kernel {
 		apply: (request) => kernel.apply(request),
 		moments: (...args) => kernel.moments(...args),
 		reserve: (bytes) => kernel.reserve(bytes),
-		allocate(type, length) {
-			const data = kernel.allocate(type, length);
+		allocate(dtype, length) {
+			const data = kernel.allocate(dtype, length);
 			views.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 			return data;
 		},

@@ -7,7 +7,7 @@ import { biasedVariance, unbiasedVariance } from '../../../src/kernel/moments.js
 
 export interface TrainingRequest extends Learned {
 	readonly x: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly layout: Layout;
 	readonly epsilon: number;
 	/** Default: per channel. */
@@ -22,11 +22,11 @@ export interface TrainingRequest extends Learned {
  * @returns the moments of the batch
  */
 export function normalizeBatch(kernel: Kernel, request: TrainingRequest): Moments {
-	const { x, type, layout, epsilon, axes = 'channel', out, gamma, beta } = request;
-	const moments = kernel.moments(x, type, layout, axes);
+	const { x, dtype, layout, epsilon, axes = 'channel', out, gamma, beta } = request;
+	const moments = kernel.moments(x, dtype, layout, axes);
 	const statistics = { mean: moments.mean, variance: biasedVariance(moments) };
 	const parameters = centeredParameters({ statistics, axes, layout, learned: { gamma, beta }, epsilon });
-	kernel.apply({ x, type, layout, out, ...parameters });
+	kernel.apply({ x, dtype, layout, out, ...parameters });
 	return moments;
 }
 

@@ -24,12 +24,12 @@ export interface LayerOutput {
 /** Judges which method turned a layer's input into the runtime's output. */
 export function judgeNormalization(
 	{ epsilon }: Pick<BatchNormLayer, 'epsilon'>,
-	{ x, type, layout }: PreparedLayer,
+	{ x, dtype, layout }: PreparedLayer,
 	{ y, moments, parameters, affine }: LayerOutput,
 	kernel: Kernel,
 ): Normalization {
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
-		...{ x, y, type, layout, epsilon, moments, maxValues: MAX_VALUES },
+		...{ x, y, dtype, layout, epsilon, moments, maxValues: MAX_VALUES },
 		...(parameters && { learned: parameters }),
 		...(affine && { running: affine }),
 	});

@@ -106,11 +106,11 @@ export class LayerChecker {
 		}
 		const prepared = preparation.value;
 		const verification = aloneReason === undefined ? this.#verify(layer, prepared, tensors) : { skipped: aloneReason };
-		const moments = verification.errors?.moments ?? kernel.moments(prepared.x, prepared.type, prepared.layout);
+		const moments = verification.errors?.moments ?? kernel.moments(prepared.x, prepared.dtype, prepared.layout);
 		const { batch, planeSize } = prepared.layout;
-		const { type, shape, reported } = prepared;
+		const { dtype, shape, reported } = prepared;
 		const fresh: LayerResults = {
-			prepared: { type, shape, ...(reported && { reported }) },
+			prepared: { dtype, shape, ...(reported && { reported }) },
 			moments,
 			count: batch * planeSize,
 			images: batch,
@@ -172,7 +172,7 @@ export class LayerChecker {
 
 	/** Computes a layer's output in the type of its input. */
 	recompute(prepared: PreparedLayer): RuntimeTensor {
-		return recomputeOutput(prepared, prepared.type, this.#setup.kernel);
+		return recomputeOutput(prepared, prepared.dtype, this.#setup.kernel);
 	}
 
 	/**
@@ -188,8 +188,8 @@ export class LayerChecker {
 			return;
 		}
 		state.savedIn = this.#run;
-		const type = prepared.type === 'float64' ? 'float64' : 'float32';
-		const output = recomputeOutput(prepared, type, this.#setup.kernel);
+		const dtype = prepared.dtype === 'float64' ? 'float64' : 'float32';
+		const output = recomputeOutput(prepared, dtype, this.#setup.kernel);
 		await saveOutput(path.join(saveOutputs, folder), index, output);
 	}
 

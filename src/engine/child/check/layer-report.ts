@@ -41,7 +41,7 @@ function reportResults(state: LayerState, notReached: string, options: ReportOpt
 		...(normalization && { normalization }),
 		// N of all runs together.
 		inputShape: [images, ...prepared.shape.slice(1)],
-		dtype: prepared.type,
+		dtype: prepared.dtype,
 	};
 	return { ...report, findings: [...healthFindings(state, report, options), ...runFindings(report, options)] };
 }

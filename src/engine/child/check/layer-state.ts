@@ -9,7 +9,7 @@ import { mergeResults } from './verify-layer.js';
 /** Results of a layer over all runs so far. */
 export interface LayerResults {
 	/** Of the first run. */
-	readonly prepared: Pick<PreparedLayer, 'type' | 'shape' | 'reported'>;
+	readonly prepared: Pick<PreparedLayer, 'dtype' | 'shape' | 'reported'>;
 	/** Of the layer's input, per channel. */
 	readonly moments: Moments;
 	/** Values per channel. */

@@ -14,7 +14,7 @@ import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 export interface PreparedLayer {
 	/** Input, row-major, in the shape of `shape`. */
 	readonly x: FloatData;
-	readonly type: FloatType;
+	readonly dtype: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
 	/** True: scale and shift per activation (C * planeSize); false: per channel. */
@@ -63,7 +63,7 @@ export function prepareLayer(
 		return failure(`the layer's input is of type ${x.type}, which is not a floating type`);
 	}
 	const perActivation = layer.axes === 'activation';
-	const data = { x: x.data as FloatData, type: x.type, shape: x.dims, layout: layoutOf(x.dims), perActivation };
+	const data = { x: x.data as FloatData, dtype: x.type, shape: x.dims, layout: layoutOf(x.dims), perActivation };
 	const numbers =
 		layer.kind === 'decomposed' && known !== null
 			? success({ ...known, bound: affineBound(known, x.type, 'own') })
@@ -82,7 +82,7 @@ function wrongCount(count: number, shape: readonly number[], expected: number): 
 	return `the layer has ${count} scale values, but its input of shape [${shape.join(', ')}] needs ${expected}`;
 }
 
-type Data = Pick<PreparedLayer, 'x' | 'type' | 'layout' | 'shape'>;
+type Data = Pick<PreparedLayer, 'x' | 'dtype' | 'layout' | 'shape'>;
 
 function fromParameters(
 	layer: BatchNormLayer,
@@ -103,7 +103,7 @@ function fromParameters(
 	const reported = { parameters, affine: known ?? affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {
 		const predicted = runtimeAffine(gamma, beta, mean, variance, epsilon);
-		const bound = inferenceBound({ ...parameters, epsilon }, data.type, 'runtime', reported.affine);
+		const bound = inferenceBound({ ...parameters, epsilon }, data.dtype, 'runtime', reported.affine);
 		return success({ ...reported.affine, predicted, bound, reported });
 	}
 	if (layer.axes === 'activation') {
@@ -112,7 +112,7 @@ function fromParameters(
 	if (gamma.length !== data.layout.channels) {
 		return failure(wrongCount(gamma.length, data.shape, data.layout.channels));
 	}
-	const moments = kernel.moments(data.x, data.type, data.layout);
+	const moments = kernel.moments(data.x, data.dtype, data.layout);
 	return success({ ...normalizeBatch({ gamma, beta, epsilon }, moments, data), reported, moments });
 }
 
@@ -120,14 +120,14 @@ function fromParameters(
 export function normalizeBatch(
 	{ gamma, beta, epsilon }: Pick<LayerParameters, 'gamma' | 'beta'> & { readonly epsilon: number },
 	moments: Moments,
-	{ type, layout }: Pick<Data, 'type' | 'layout'>,
+	{ dtype, layout }: Pick<Data, 'dtype' | 'layout'>,
 ): Pick<PreparedLayer, 'scale' | 'shift' | 'bound'> {
 	// Moments leave out values that are not finite; the layer's own statistics include them.
 	const spoilt = (values: Float64Array) => values.map((value, c) => (moments.nonFinite[c] > 0 ? Number.NaN : value));
 	const used = { gamma, beta, mean: spoilt(moments.mean), variance: spoilt(biasedVariance(moments)), epsilon };
 	return {
 		...affine(gamma, beta, used.mean, used.variance, epsilon),
-		bound: trainingBound(used, { images: layout.batch, planeSize: layout.planeSize }, type),
+		bound: trainingBound(used, { images: layout.batch, planeSize: layout.planeSize }, dtype),
 	};
 }
 

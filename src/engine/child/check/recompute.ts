@@ -6,11 +6,11 @@ import type { PreparedLayer } from './prepare-layer.js';
 
 /**
  * Computes a layer's output, in the shape of its input.
- * @param type element type of the output: that of the input, or float32 for half types
+ * @param dtype element type of the output: that of the input, or float32 for half types
  */
-export function recomputeOutput(prepared: PreparedLayer, type: FloatType, kernel: Kernel): RuntimeTensor {
+export function recomputeOutput(prepared: PreparedLayer, dtype: FloatType, kernel: Kernel): RuntimeTensor {
 	const { x, layout, scale, shift, shape, perActivation } = prepared;
-	const out = createArray(type, x.length);
-	kernel.apply({ x, type: prepared.type, layout, scale, shift, perActivation, out });
-	return { type, dims: shape, data: out };
+	const out = createArray(dtype, x.length);
+	kernel.apply({ x, dtype: prepared.dtype, layout, scale, shift, perActivation, out });
+	return { type: dtype, dims: shape, data: out };
 }

@@ -95,9 +95,9 @@ export function checkStatistics(layer: BatchNormLayer, prepared: PreparedLayer, 
  * mixing them with the old ones: three roundings of each term.
  */
 function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
-	const { layout, moments, reported, type } = prepared;
-	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[type];
-	const arithmetic = FLOAT_FORMATS[type === 'float64' ? 'float64' : 'float32'].unitRoundoff;
+	const { layout, moments, reported, dtype } = prepared;
+	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[dtype];
+	const arithmetic = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const variance = moments ? biasedVariance(moments) : new Float64Array(0);
 	const chain = Math.min(layout.batch * layout.planeSize, Math.ceil(layout.planeSize / 4) + layout.batch + 8);
 	const meanError = variance.map(

@@ -11,18 +11,18 @@ import type { PreparedLayer } from './prepare-layer.js';
  * @returns the reason, a clause, if the output has not the type and size of the input
  */
 export function verifyLayer(
-	{ x, type, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
+	{ x, dtype, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
 	y: RuntimeTensor | undefined,
 	kernel: Kernel,
 ): Result<VerifyResult> {
-	if (y === undefined || y.type !== type || y.data.length !== x.length) {
+	if (y === undefined || y.type !== dtype || y.data.length !== x.length) {
 		const output = y === undefined ? 'no output' : `an output of type ${y.type} with ${y.data.length} values`;
-		return failure(`the runtime returned ${output}; ${x.length} values of ${type} are expected`);
+		return failure(`the runtime returned ${output}; ${x.length} values of ${dtype} are expected`);
 	}
 	const request = {
 		x,
 		y: y.data as FloatData,
-		type,
+		dtype,
 		layout,
 		scale,
 		shift,

@@ -86,7 +86,7 @@ test('per channel: the output and running statistics of onnxruntime in training 
 	});
 	const out = new Float32Array(x.length);
 	const kernel = await kernelOf('simd');
-	const moments = normalizeBatch(kernel, { x, type: 'float32', layout: LAYOUT, epsilon: EPSILON, out, ...learned(C) });
+	const moments = normalizeBatch(kernel, { x, dtype: 'float32', layout: LAYOUT, epsilon: EPSILON, out, ...learned(C) });
 	const statistics = { mean: moments.mean, variance: biasedVariance(moments) };
 	const bound = trainingBound(
 		{ ...learned(C), ...statistics, epsilon: EPSILON },
@@ -116,7 +116,7 @@ test('per activation: what onnxruntime makes of spatial=0 with the same statisti
 	const own = learned(C * 15);
 	const moments = normalizeBatch(kernel, {
 		x,
-		type: 'float32',
+		dtype: 'float32',
 		layout: LAYOUT,
 		epsilon: EPSILON,
 		axes: 'activation',
@@ -142,7 +142,7 @@ test('per location: gamma * (x - mean) / sqrt(variance + epsilon) + beta, writte
 		const { gamma, beta } = learned(C);
 		const request = {
 			x,
-			type: 'float32' as const,
+			dtype: 'float32' as const,
 			layout,
 			epsilon: EPSILON,
 			axes: 'location' as const,

@@ -19,11 +19,11 @@ function learned({ channels }: Layout) {
 }
 
 /** x, and what the method makes of it, rounded to the type. */
-function question(kernel: Kernel, layout: Layout, axes: StatisticsAxes, type: FloatType = 'float32'): MethodQuestion {
-	const x = activations(sizeOf(layout), sizeOf(layout), type, 0.5, 2);
-	const out = type === 'float64' ? new Float64Array(x.length) : new Float32Array(x.length);
-	normalizeBatch(kernel, { x, type, layout, epsilon: EPSILON, axes, out, ...learned(layout) });
-	return { x, y: fromNumbers([...out], type), type, layout, epsilon: EPSILON };
+function question(kernel: Kernel, layout: Layout, axes: StatisticsAxes, dtype: FloatType = 'float32'): MethodQuestion {
+	const x = activations(sizeOf(layout), sizeOf(layout), dtype, 0.5, 2);
+	const out = dtype === 'float64' ? new Float64Array(x.length) : new Float32Array(x.length);
+	normalizeBatch(kernel, { x, dtype, layout, epsilon: EPSILON, axes, out, ...learned(layout) });
+	return { x, y: fromNumbers([...out], dtype), dtype, layout, epsilon: EPSILON };
 }
 
 for (const kind of KINDS) {
@@ -32,8 +32,8 @@ for (const kind of KINDS) {
 			test(`recognises statistics per ${axes}, with gamma and beta and without`, async () => {
 				const kernel = await kernelOf(kind);
 				for (const layout of [layoutOf(8, 5, 36), layoutOf(3, 4, 9), layoutOf(2, 16, 100)]) {
-					for (const type of ['float32', 'float64', 'bfloat16'] as const) {
-						const asked = question(kernel, layout, axes, type);
+					for (const dtype of ['float32', 'float64', 'bfloat16'] as const) {
+						const asked = question(kernel, layout, axes, dtype);
 						for (const answer of [
 							whichMethod(kernel, asked),
 							whichMethod(kernel, { ...asked, learned: learned(layout) }),
@@ -57,7 +57,7 @@ for (const kind of KINDS) {
 			const scale = gamma.map((value, c) => value / Math.sqrt(variance[c] + EPSILON));
 			const shift = beta.map((value, c) => value - mean[c] * scale[c]);
 			const y = runtimeOutput(x, 'float32', layout, { scale, shift });
-			const asked = { x, y, type: 'float32' as const, layout, epsilon: EPSILON, running: { scale, shift } };
+			const asked = { x, y, dtype: 'float32' as const, layout, epsilon: EPSILON, running: { scale, shift } };
 			assert.equal(whichMethod(kernel, { ...asked, learned: { gamma, beta } }).verdict, 'running');
 			const answer = whichMethod(kernel, asked);
 			assert.equal(answer.verdict, 'cannot-tell');
@@ -70,7 +70,7 @@ for (const kind of KINDS) {
 			for (const layout of [layoutOf(1, 70, 300), layoutOf(20, 40, 9), layoutOf(9, 30, 90)]) {
 				for (const axes of METHODS.filter((method) => layout.batch > 1 || method !== 'activation')) {
 					const asked = { ...question(kernel, layout, axes), learned: learned(layout) };
-					const moments = kernel.moments(asked.x, asked.type, layout);
+					const moments = kernel.moments(asked.x, asked.dtype, layout);
 					for (const extra of [{}, { moments }]) {
 						const answer = whichMethod(kernel, { ...asked, ...extra, maxValues: 512 });
 						assert.equal(answer.verdict, axes, `${JSON.stringify(layout)} ${JSON.stringify(answer)}`);
@@ -88,7 +88,7 @@ for (const kind of KINDS) {
 			const x = activations(3, sizeOf(layout), 'float32');
 			const asked = {
 				x,
-				type: 'float32' as const,
+				dtype: 'float32' as const,
 				layout,
 				epsilon: EPSILON,
 				running: { scale, shift },
@@ -152,7 +152,7 @@ test('real layers were normalised with running statistics', async () => {
 			assert.ok(resolved.ok);
 			const { gamma, beta, mean, variance } = resolved.value;
 			const running = affine(gamma, beta, mean, variance, layer.epsilon);
-			const asked = { x, y, type: 'float32' as const, layout, epsilon: layer.epsilon, running };
+			const asked = { x, y, dtype: 'float32' as const, layout, epsilon: layer.epsilon, running };
 			for (const maxValues of [undefined, 1000]) {
 				const answer = whichMethod(kernel, { ...asked, learned: { gamma, beta }, ...(maxValues && { maxValues }) });
 				assert.equal(answer.verdict, 'running', `${name} ${layer.name}: ${JSON.stringify(answer)}`);
