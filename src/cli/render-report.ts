@@ -1,6 +1,7 @@
+import { formatWords, isCheckpoint } from '../core/report/formats.js';
 import type { Severity } from '../core/report/severity.js';
 import { answer, normalizationLine } from '../core/report/summary.js';
-import type { Finding, LayerReport, Recompute, Report } from '../core/report/types.js';
+import type { Finding, LayerReport, ModelSummary, Recompute, Report } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatBytes, formatNumber, formatRange } from '../core/text/numbers.js';
 import { type Column, type Destination, emphasize, formatTable, wantsColor } from './text.js';
@@ -25,7 +26,7 @@ export function renderReport(report: Report, destination: Destination): string {
 	const isColored = wantsColor(destination);
 	const { model } = report;
 	const parts = [
-		`${visible(model.path)}  (opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes, ${formatBytes(model.bytes)})`,
+		`${visible(model.path)}  (${modelFacts(model)}, ${formatBytes(model.bytes)})`,
 		emphasize(answer(report), isColored),
 	];
 	if (report.layers.length > 0) {
@@ -35,12 +36,19 @@ export function renderReport(report: Report, destination: Destination): string {
 	if (findings !== '') {
 		parts.push(findings);
 	}
-	const skipped = renderSkipped(report.layers);
+	parts.push(...(model.notes ?? []).map(visible));
+	const skipped = isCheckpoint(model) ? '' : renderSkipped(report.layers);
 	if (skipped !== '') {
 		parts.push(skipped);
 	}
 	parts.push(normalizationLine(report), renderRun(report));
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function modelFacts(model: ModelSummary): string {
+	return isCheckpoint(model)
+		? formatWords(model)
+		: `opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes`;
 }
 
 /** Renders the table of layers. A last column appears if a layer is unusual. */
@@ -68,11 +76,11 @@ function unusualForm(layer: LayerReport): string {
 }
 
 function layerRow(layer: LayerReport, index: number): string[] {
-	const { recompute, source, parameters, affine } = layer;
+	const { recompute, source, parameters, affine, inferred = [] } = layer;
 	return [
 		String(index),
 		shorten(visible(shortLayerName(layer.name)), MAX_NAME),
-		source === null ? 'input' : visible(source.op),
+		source === null ? (inferred.includes('source') ? 'not known' : 'input') : visible(source.op),
 		String(layer.channels),
 		formatNumber(layer.epsilon),
 		parameters === null ? 'not known' : formatRange(parameters.variance),

@@ -11,7 +11,8 @@ export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
 inspect MODEL
 
 Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and
-compares.
+compares. MODEL may also be a PyTorch checkpoint (.pth .pt .ckpt .bin, zip, legacy or TorchScript) or a .safetensors file:
+its parameters are inspected and nothing in it is run.
 
   --json               print one JSON document (batchnorm-lens.report) instead of tables
   --format FORMAT      text (default), json, csv, markdown, html, sarif or junit

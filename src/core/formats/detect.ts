@@ -16,6 +16,9 @@ export type DetectedFormat =
 /** Bytes read to recognize a format. A zip archive needs its directory as well. */
 const HEAD_BYTES = 512;
 
+/** End of a sentence "NAME is …" about a file of no known format. */
+export const UNKNOWN_FORMAT = 'in a format that is unknown here: open an ONNX, PyTorch or safetensors file';
+
 const ZIP = 'PK\x03\x04';
 const EMPTY_ZIP = 'PK\x05\x06';
 const HDF5 = '\x89HDF\r\n\x1a\n';
@@ -99,7 +102,7 @@ function describeOther(head: Uint8Array, latin1: string): DetectedFormat {
 	if (is === undefined && isOnnx(head)) {
 		return { kind: 'onnx' };
 	}
-	return { kind: 'other', is: is ?? 'in a format that is unknown here: open an ONNX, PyTorch or safetensors file' };
+	return { kind: 'other', is: is ?? UNKNOWN_FORMAT };
 }
 
 function detectZip(archive: ZipArchive): DetectedFormat {

@@ -1,3 +1,5 @@
+import { OnnxError, type OnnxErrorCode } from '../onnx/errors.js';
+
 /** Kind of failure; callers branch on it, never on the message. */
 export type CheckpointErrorCode =
 	/** The content is of no format that a reader here knows. */
@@ -36,4 +38,19 @@ export function truncated(name: string, size: number, part: string): CheckpointE
 		`${name} ends at byte ${size}, inside ${part}: copy or download the file again.`,
 		size,
 	);
+}
+
+const ONNX_CODES: Readonly<Record<CheckpointErrorCode, OnnxErrorCode>> = {
+	'unknown-format': 'not-onnx',
+	truncated: 'truncated',
+	malformed: 'malformed',
+	limit: 'limit',
+	'bad-tensor': 'bad-tensor',
+	unsupported: 'unsupported',
+	'no-tensors': 'empty',
+};
+
+/** Returns the error for callers that read ONNX models and checkpoints alike; other errors stay as they are. */
+export function toOnnxError(error: unknown): unknown {
+	return error instanceof CheckpointError ? new OnnxError(ONNX_CODES[error.code], error.message, error.offset) : error;
 }

@@ -111,6 +111,18 @@ export async function readTensorBytes(
 }
 
 /**
+ * Reads the first `count` elements of a tensor in row-major order, as {@link readTensorBytes} does.
+ * Of a tensor at strides all elements are read.
+ */
+export async function readTensorStart(tensor: CheckpointTensor, count: number): Promise<Uint8Array<ArrayBuffer>> {
+	const length = byteLength(typeCode(tensor.dtype), count);
+	if (tensor.strides || count >= elementCount(tensor.dims)) {
+		return (await readTensorBytes(tensor)).slice(0, length);
+	}
+	return new Uint8Array(await tensor.storage.read(tensor.byteOffset, length));
+}
+
+/**
  * Reads a tensor's values, each exactly as in the file.
  * @throws {CheckpointError} as {@link readTensorBytes} does
  * @throws {OnnxError} `unsupported` for complex numbers and integers beyond 2^53

@@ -28,6 +28,7 @@ export interface StructureOptions {
 export async function structureReport(open: LayeredModel, options: StructureOptions = {}): Promise<Report> {
 	const { model, layers } = open;
 	const thresholds = { ...DEFAULT_THRESHOLDS, ...options.thresholds };
+	const isCheckpoint = (model.format ?? 'onnx') !== 'onnx';
 	const unused = unusedLayers(layers);
 	const foldable = await foldability(open);
 	return {
@@ -35,7 +36,8 @@ export async function structureReport(open: LayeredModel, options: StructureOpti
 		version: REPORT_VERSION,
 		model: summarizeModel(model),
 		layers: layers.map((layer, index) => {
-			const report = layerReport(layer, foldable[index], thresholds);
+			const whole = layerReport(layer, foldable[index], thresholds);
+			const report = isCheckpoint ? withoutGraph(whole, layer) : whole;
 			return unused.has(layer) ? { ...report, findings: [...report.findings, UNUSED] } : report;
 		}),
 		run: { status: 'pending', runtime: '', inputs: [], milliseconds: {} },
@@ -44,14 +46,20 @@ export async function structureReport(open: LayeredModel, options: StructureOpti
 }
 
 export function summarizeModel(model: Model): ModelSummary {
+	const { path, bytes, format = 'onnx', notes = [], graph } = model;
+	if (format !== 'onnx') {
+		const noGraph = { irVersion: 0, opset: 0, producer: '', nodes: 0 };
+		return { path, bytes, format, ...noGraph, ...(notes.length > 0 && { notes }) };
+	}
 	return {
-		path: model.path,
-		bytes: model.bytes,
+		path,
+		bytes,
+		format,
 		irVersion: model.irVersion,
 		// A file that imports no operator set, from before there were any, means the first.
 		opset: model.opsetImports.get('') ?? 1,
 		producer: `${model.producerName} ${model.producerVersion}`.trim(),
-		nodes: model.graph.nodes.length,
+		nodes: graph.nodes.length,
 	};
 }
 
@@ -93,6 +101,15 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 			thresholds,
 		),
 	};
+}
+
+/** Removes the facts of a layer that only a graph could state, and marks the inferred facts. */
+function withoutGraph(report: LayerReport, { node }: BatchNormLayer): LayerReport {
+	const { inferred = [] } = node;
+	// Without an operator in front, "no operator" would be a claim about a graph that the file lacks.
+	const foldable = report.source ? report.foldable : { into: null, reasons: [] };
+	const common = { ...report, output: '', opset: 0, parametersFrom: 'tensors of the checkpoint', foldable };
+	return inferred.length > 0 ? { ...common, inferred } : common;
 }
 
 /** undefined where the file leaves a dimension open. */

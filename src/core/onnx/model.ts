@@ -56,8 +56,16 @@ export type TensorStorage =
 			readonly offset: number;
 			readonly length: number | undefined;
 	  }
+	/** Elements that the reader of another format gathers or inflates when asked. */
+	| { readonly kind: 'deferred'; readonly read: ReadElements }
 	/** No data field: legal only for tensors without elements. */
 	| { readonly kind: 'none' };
+
+/**
+ * Returns the first `count` elements of a tensor in row-major order, in the layout of raw_data and memory of their own.
+ * @throws {OnnxError}
+ */
+export type ReadElements = (count: number) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** A piece of a typed field: the payload of a packed record, or a run of unpacked elements with their tags. */
 export interface TypedChunk {
@@ -115,7 +123,15 @@ export interface Node {
 	readonly attributes: ReadonlyMap<string, Attribute>;
 	/** Span of the NodeProto in the file, without tag and length. */
 	readonly span: ByteSpan;
+	/** Facts about a layer that its file does not state; a checkpoint lacks most of a graph. */
+	readonly inferred?: readonly InferredFact[];
 }
+
+/** `epsilon`: the constant added to the variance. `source`: the operator in front of the layer. */
+export type InferredFact = 'epsilon' | 'source';
+
+/** Format of a model's file. All but ONNX are checkpoints: weights without a graph that could run. */
+export type ModelFormat = 'onnx' | 'pytorch' | 'safetensors' | 'keras';
 
 /** Dimension of a declared shape: number, symbol, or unknown. */
 export type Dimension = number | string | undefined;
@@ -174,6 +190,8 @@ export interface Model {
 	/** Name of the file in messages. */
 	readonly path: string;
 	readonly bytes: number;
+	/** Default: "onnx". */
+	readonly format?: ModelFormat;
 	readonly irVersion: number;
 	readonly producerName: string;
 	readonly producerVersion: string;
@@ -182,6 +200,8 @@ export interface Model {
 	readonly metadata: ReadonlyMap<string, string>;
 	readonly graph: Graph;
 	readonly functions: readonly FunctionDefinition[];
+	/** Sentences about facts that a checkpoint lacks or that were inferred. */
+	readonly notes?: readonly string[];
 	/** Sentences about defects that did not prevent reading the file. */
 	readonly warnings?: readonly string[];
 }

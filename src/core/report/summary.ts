@@ -1,4 +1,5 @@
 import { FINDING_CODES, findingWords } from './findings.js';
+import { formatWords, isCheckpoint } from './formats.js';
 import type { LayerReport, Normalization, Report } from './types.js';
 
 /** Layers named in the answer before it only counts them. */
@@ -12,6 +13,9 @@ const MAX_FINDINGS = 5;
  */
 export function answer(report: Report): string {
 	const { layers } = report;
+	if (layers.length === 0 && isCheckpoint(report.model)) {
+		return `No BatchNorm layer in this ${formatWords(report.model)}: no module has a running mean and variance.`;
+	}
 	if (layers.length === 0) {
 		return 'No BatchNorm layer in this model: it never had one, or all were folded into other operators.';
 	}
@@ -19,7 +23,10 @@ export function answer(report: Report): string {
 	return `${[`${count}, ${verdict(report)}`, ...findingClauses(layers)].join('; ')}.`;
 }
 
-function verdict({ layers, run }: Report): string {
+function verdict({ layers, run, model }: Report): string {
+	if (isCheckpoint(model)) {
+		return `with the parameters of a ${formatWords(model)}`;
+	}
 	const of = (status: LayerReport['recompute']['status']) =>
 		layers.filter((layer) => layer.recompute.status === status);
 	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];

@@ -21,9 +21,23 @@ export interface Finding extends FindingKey {
 	readonly message: string;
 }
 
+export const MODEL_FORMATS = ['onnx', 'pytorch', 'safetensors', 'keras'] as const;
+
+/** Format of a model's file, by its content. */
+export type ModelFormat = (typeof MODEL_FORMATS)[number];
+
+export const INFERRED_FACTS = ['epsilon', 'source'] as const;
+
+/** A fact about a layer that its file does not state. */
+export type InferredFact = (typeof INFERRED_FACTS)[number];
+
 export interface ModelSummary {
 	readonly path: string;
 	readonly bytes: number;
+	/** Absent in older reports, which are about ONNX models. A checkpoint has no graph: irVersion, opset and nodes are 0. */
+	readonly format?: ModelFormat;
+	/** Sentences about facts that a checkpoint lacks or that were inferred. */
+	readonly notes?: readonly string[];
 	readonly irVersion: number;
 	/** Version of the default operator set. */
 	readonly opset: number;
@@ -177,6 +191,8 @@ export interface LayerReport {
 	readonly kind?: 'batchnorm' | 'decomposed';
 	/** The node that feeds the layer; null: a graph input. */
 	readonly source: { readonly op: string; readonly name: string } | null;
+	/** Facts that the file does not state and that were inferred. */
+	readonly inferred?: readonly InferredFact[];
 	/** Origin of the parameters in words: "initializer", "Constant node", "graph input" … */
 	readonly parametersFrom?: string;
 	/** null if not constant or unreadable; `parametersReason` explains it. */

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { planFold } from '../../core/folding/rewrite/fold-model.js';
 import { planEdits, renderEdits } from '../../core/onnx/write/edit.js';
 import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fold-result.js';
+import { formatWords } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { shortNumber } from '../../core/text/numbers.js';
 import { writeReason } from '../../platform/write-reason.js';
@@ -31,6 +32,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	await refuseSameFile(location, options.output);
 	const file = await openModel(location);
 	try {
+		refuseCheckpoint(file);
 		await requireExternalFiles(file);
 		await refuseExternalFile(file, options.output);
 		const { edits, folded, kept } = await planFold(file.model, file.access);
@@ -52,6 +54,15 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 		}
 	} finally {
 		await file.close();
+	}
+}
+
+/** @throws {InputError} for weights without a graph */
+function refuseCheckpoint({ model, checkpoint }: OpenedModel): void {
+	if (checkpoint) {
+		throw new InputError(
+			`${model.path} is a ${formatWords(model)}, which has no graph to fold in: export the model to ONNX and fold that file.`,
+		);
 	}
 }
 

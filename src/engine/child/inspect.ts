@@ -1,4 +1,5 @@
 import { structureReport } from '../../core/inspection/structure-report.js';
+import { CHECKPOINT_RUN } from '../../core/report/formats.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
 import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.js';
@@ -27,6 +28,12 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 	try {
 		const structure = await structureReport(model, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
+		if (model.checkpoint) {
+			return skipRun(structure, CHECKPOINT_RUN);
+		}
+		if (model.checkpoint) {
+			return skipRun(structure, CHECKPOINT_RUN);
+		}
 		if (!options.run || model.layers.length === 0) {
 			const reason = options.run ? 'The model has no BatchNormalization to check.' : 'Running was switched off.';
 			return skipRun(structure, reason);

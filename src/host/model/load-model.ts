@@ -2,10 +2,10 @@ import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { findLayers } from '../../core/batchnorm/find.js';
 import type { HealthThresholds } from '../../core/batchnorm/health.js';
+import { readAnyModel } from '../../core/formats/model/read-model.js';
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { OnnxError } from '../../core/onnx/errors.js';
 import type { Model, ValueInfo } from '../../core/onnx/model.js';
-import { readModel } from '../../core/onnx/read/reader.js';
 import { memorySource } from '../../core/onnx/source.js';
 import type { TensorAccess } from '../../core/onnx/tensor/raw-tensor.js';
 import { typeName } from '../../core/onnx/types.js';
@@ -14,6 +14,7 @@ import type { Report } from '../../core/report/types.js';
 import type { EngineClient, RequestHooks } from '../../engine/client.js';
 import { externalFiles } from '../../platform/external-files.js';
 import { openFile } from '../../platform/file-source.js';
+import { inflate } from '../../platform/inflate.js';
 import type { ModelLocation } from '../../protocol/host-engine.js';
 import { readSettings } from '../shared/settings.js';
 import type { LoadedModel } from './model-session.js';
@@ -60,7 +61,7 @@ export async function locateModel(uri: vscode.Uri): Promise<ModelLocation> {
 }
 
 async function describeModel(access: TensorAccess, thresholds: HealthThresholds): Promise<LoadedModel> {
-	const model = await readModel(access.source);
+	const { model } = await readAnyModel(access.source, { inflate });
 	const layers = await findLayers(model, access);
 	const { inputs, initializers } = model.graph;
 	return {

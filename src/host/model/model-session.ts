@@ -1,3 +1,4 @@
+import { CHECKPOINT_RUN, isCheckpoint } from '../../core/report/formats.js';
 import type { RunnableInput } from '../../core/report/run-choices.js';
 import type { Report, RunSummary } from '../../core/report/types.js';
 import { EngineError, type EngineProgress, type RequestHooks } from '../../engine/client.js';
@@ -153,7 +154,9 @@ export class ModelSession {
 		const refusal =
 			loaded.report.layers.length === 0
 				? 'The model has no BatchNormalization layer, so there is nothing to run it for.'
-				: ports.refusal();
+				: isCheckpoint(loaded.report.model)
+					? CHECKPOINT_RUN
+					: ports.refusal();
 		if (refusal !== undefined) {
 			this.#show(loaded.report);
 			this.skip(refusal);

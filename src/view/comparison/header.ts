@@ -1,5 +1,6 @@
 import type { Comparison } from '../../core/report/comparison.js';
 import { comparisonAnswer, outputSentence } from '../../core/report/comparison-summary.js';
+import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { ModelSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
@@ -85,7 +86,9 @@ export class ComparisonHeader {
 	#showModels({ original, deployed }: Comparison): void {
 		const name = (model: ModelSummary): string => label(baseName(model.path)) || shared.model.noFile;
 		const facts = (role: string, model: ModelSummary): string =>
-			`${role}: ${shared.model.size(model.bytes)}, ${shared.model.nodes(model.nodes)}, ${label(model.producer) || shared.model.unknownProducer}`;
+			isCheckpoint(model)
+				? `${role}: ${shared.model.size(model.bytes)}, ${formatWords(model)}`
+				: `${role}: ${shared.model.size(model.bytes)}, ${shared.model.nodes(model.nodes)}, ${label(model.producer) || shared.model.unknownProducer}`;
 		this.#top.showTitle(
 			strings.header.title(name(original), name(deployed)),
 			strings.header.title(original.path, deployed.path),

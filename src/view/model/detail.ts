@@ -132,7 +132,8 @@ function factsOf(layer: LayerReport): string[] {
 	const { source, graph, parametersFrom } = layer;
 	return [
 		...strings.detail.facts(layer),
-		source ? strings.detail.fedBy(label(source.op), label(source.name)) : strings.detail.fedByInput,
+		source ? strings.detail.fedBy(label(source.op), label(source.name)) : strings.detail.noSource(layer),
+		...(source && layer.inferred?.includes('source') ? [strings.detail.inferredSource] : []),
 		...(parametersFrom ? [strings.detail.parametersFrom(label(parametersFrom))] : []),
 		...(graph ? [strings.detail.inGraph(label(graph))] : []),
 	];

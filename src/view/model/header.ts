@@ -1,3 +1,4 @@
+import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { RunForm as RunFormContent } from '../../core/report/run-choices.js';
 import { stageWords } from '../../core/report/stages.js';
 import { answer } from '../../core/report/summary.js';
@@ -30,6 +31,8 @@ export class Header {
 	/** Undefined until the host has sent the form. */
 	#trusted: boolean | undefined;
 	#hasLayers = false;
+	/** A checkpoint has no graph to run. */
+	#isCheckpoint = false;
 	/** Names of dimensions that the model leaves open and the user has not chosen. */
 	#guessed: readonly string[] = [];
 	#lastRun: RunSummary | null = null;
@@ -71,6 +74,7 @@ export class Header {
 	update(report: Report): void {
 		this.#updateModel(report.model);
 		this.#hasLayers = report.layers.length > 0;
+		this.#isCheckpoint = isCheckpoint(report.model);
 		this.#updateButtons();
 		this.#top.showAnswer(answer(report), reportTone(report));
 		this.#updateRun(report.run);
@@ -113,10 +117,11 @@ export class Header {
 	 * A model without layers is never run; it can only be compared with the model that it was made from.
 	 */
 	#updateButtons(): void {
-		setVisible(this.#runAgain, this.#hasLayers && this.#trusted !== false);
-		setVisible(this.#options, this.#hasLayers && this.#trusted === true);
-		setVisible(this.#trust, this.#trusted === false);
-		setVisible(this.#form.element, this.#formWanted && this.#hasLayers && this.#trusted === true);
+		const isRunnable = this.#hasLayers && !this.#isCheckpoint;
+		setVisible(this.#runAgain, isRunnable && this.#trusted !== false);
+		setVisible(this.#options, isRunnable && this.#trusted === true);
+		setVisible(this.#trust, this.#trusted === false && !this.#isCheckpoint);
+		setVisible(this.#form.element, this.#formWanted && isRunnable && this.#trusted === true);
 		this.#options.setAttribute('aria-expanded', String(this.#formWanted));
 		const [text, title] = this.#hasLayers ? strings.run.compare : strings.run.compareFolded;
 		this.#compare.textContent = text;
@@ -127,13 +132,15 @@ export class Header {
 	#updateModel(model: ModelSummary): void {
 		// Parameters from a notebook belong to no file.
 		const title = model.path ? label(baseName(model.path)) : shared.model.noFile;
-		const facts = [
-			shared.model.size(model.bytes),
-			strings.model.opset(model.opset),
-			strings.model.ir(model.irVersion),
-			label(model.producer) || shared.model.unknownProducer,
-			shared.model.nodes(model.nodes),
-		];
+		const facts = isCheckpoint(model)
+			? [shared.model.size(model.bytes), formatWords(model)]
+			: [
+					shared.model.size(model.bytes),
+					strings.model.opset(model.opset),
+					strings.model.ir(model.irVersion),
+					label(model.producer) || shared.model.unknownProducer,
+					shared.model.nodes(model.nodes),
+				];
 		this.#top.showTitle(title, model.path, model.path ? facts : []);
 	}
 

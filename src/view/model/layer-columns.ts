@@ -59,13 +59,14 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 function sourceColumn(h: ElementBuilder): Column<LayerRow> {
 	return column('source', 'text', 4, {
 		value: ({ layer }) => (layer.source ? `${layer.source.op} ${layer.source.name}` : null),
-		render: ({ layer: { source } }, cell) => {
-			cell.title = source ? `${fullLabel(source.op)} ${fullLabel(source.name)}` : strings.layers.graphInput;
+		render: ({ layer }, cell) => {
+			const { source } = layer;
+			cell.title = source ? `${fullLabel(source.op)} ${fullLabel(source.name)}` : strings.layers.noSource(layer);
 			append(
 				cell,
 				source
 					? [label(source.op, 40), ' ', h('span', { class: 'bnl-muted' }, label(source.name))]
-					: [h('span', { class: 'bnl-muted' }, strings.layers.graphInput)],
+					: [h('span', { class: 'bnl-muted' }, strings.layers.noSource(layer))],
 			);
 		},
 	});
@@ -170,11 +171,11 @@ function nameTooltip({ name, graph }: LayerReport): string {
 
 /** Keeps rows whose name, graph, source, verdict or findings contain every word of the filter, regardless of case. */
 export function filterLayers(rows: readonly LayerRow[], filter: string): readonly LayerRow[] {
-	return filterRows(rows, filter, ({ name, graph, source, recompute, findings }) => [
-		name,
-		graph,
-		source ? `${source.op} ${source.name}` : strings.layers.graphInput,
-		strings.verdicts[recompute.status],
-		...findings.map((finding) => `${finding.code} ${findingWords(finding).badge}`),
+	return filterRows(rows, filter, (layer) => [
+		layer.name,
+		layer.graph,
+		layer.source ? `${layer.source.op} ${layer.source.name}` : strings.layers.noSource(layer),
+		strings.verdicts[layer.recompute.status],
+		...layer.findings.map((finding) => `${finding.code} ${findingWords(finding).badge}`),
 	]);
 }

@@ -1,5 +1,8 @@
+import { isCheckpoint } from '../../core/report/formats.js';
 import type { Report } from '../../core/report/types.js';
+import { fullLabel } from '../text/names.js';
 import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
+import { icon } from '../ui/icons.js';
 import { findingItem } from './findings.js';
 import { strings } from './strings.js';
 
@@ -19,18 +22,28 @@ export class ReportNotes {
 	update(report: Report | null): void {
 		const findings = report?.findings ?? [];
 		const isEmpty = report?.layers.length === 0;
-		setVisible(this.findings, findings.length > 0);
+		const notes = report?.model.notes ?? [];
+		setVisible(this.findings, findings.length + notes.length > 0);
 		setVisible(this.empty, isEmpty);
-		replaceChildren(this.findings, ...findings.map((finding) => findingItem(this.#h, finding, null)));
+		replaceChildren(
+			this.findings,
+			...findings.map((finding) => findingItem(this.#h, finding, null)),
+			...notes.map((note) => this.#note(note)),
+		);
 		replaceChildren(this.empty, ...(isEmpty ? this.#nothingFound(report) : []));
+	}
+
+	#note(text: string): Child {
+		return this.#h('li', { class: 'bnl-note', bnl: 'note' }, icon(this.#h, 'info', 'info'), fullLabel(text));
 	}
 
 	#nothingFound({ model }: Report): Child[] {
 		const h = this.#h;
 		return [
 			h('h2', {}, strings.empty.title),
-			h('p', {}, strings.empty.found(model.nodes, model.opset)),
-			h('p', {}, strings.empty.hint),
+			...(isCheckpoint(model)
+				? []
+				: [h('p', {}, strings.empty.found(model.nodes, model.opset)), h('p', {}, strings.empty.hint)]),
 		];
 	}
 }

@@ -130,7 +130,7 @@ export const strings = {
 			verdict: ['Recompute', 'Does the runtime’s output agree with the recomputed one?'],
 			error: ['Error / bound', 'Largest error of any value, and the largest that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
-		graphInput: 'graph input',
+		noSource: ({ inferred = [] }: LayerReport) => (inferred.includes('source') ? 'not known' : 'graph input'),
 		noParameters: 'at run time',
 		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
@@ -148,14 +148,18 @@ export const strings = {
 		facts: (layer: LayerReport) => [
 			layer.kind === 'decomposed'
 				? 'BatchNormalization as elementary operators'
-				: `BatchNormalization, opset ${layer.opset}`,
+				: layer.opset > 0
+					? `BatchNormalization, opset ${layer.opset}`
+					: 'BatchNormalization',
 			layer.channels > 0 ? count(layer.channels, 'channel', 'channels') : 'channels not stated',
 			layer.dtype,
-			`ε ${formatNumber(layer.epsilon)}`,
+			`ε ${formatNumber(layer.epsilon)}${layer.inferred?.includes('epsilon') ? ' (usual value; the file has none)' : ''}`,
 			layer.mode === 'training' ? 'training mode' : 'inference mode',
 		],
 		fedBy: (op: string, name: string) => `fed by ${op} ${name}`,
-		fedByInput: 'fed by a graph input',
+		noSource: ({ inferred = [] }: LayerReport) =>
+			inferred.includes('source') ? 'operator in front not known' : 'fed by a graph input',
+		inferredSource: 'inferred from names and shapes',
 		parametersFrom: (origin: string) => `parameters from ${origin}`,
 		inGraph: (graph: string) => `in ${graph}`,
 		noParameters: (reason: string | undefined) =>

@@ -84,3 +84,26 @@ test('each reason for a skipped check is said once, with its count', () => {
 	const skipped: LayerReport = { ...layer, recompute: { status: 'skipped', reason: 'Not checked: no access.' } };
 	assert.match(render(skipped, skipped), /2 layers: Not checked: no access\./);
 });
+
+test('a checkpoint is named by its format, with its notes and without claims about a graph', () => {
+	const { model, ...rest } = report({
+		...layer,
+		source: null,
+		inferred: ['source'],
+		recompute: { status: 'skipped', reason: 'No run.' },
+	});
+	const notes = ['The file does not hold epsilon.'];
+	const text = renderReport(
+		{
+			...rest,
+			model: { ...model, format: 'pytorch', notes },
+			run: { status: 'skipped', reason: 'No run.', runtime: '', inputs: [], milliseconds: {} },
+		},
+		{},
+	);
+	assert.match(text, /^m\.onnx {2}\(PyTorch checkpoint, 1\.2 kB\)$/m);
+	assert.match(text, /^1 BatchNorm layer, with the parameters of a PyTorch checkpoint\.$/m);
+	assert.match(text, /not known/);
+	assert.match(text, /^The file does not hold epsilon\.$/m);
+	assert.doesNotMatch(text, /opset|not run/);
+});

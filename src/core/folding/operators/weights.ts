@@ -221,6 +221,9 @@ function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 		return undefined;
 	}
 	const head = { ...record, dims: [count] };
+	if (storage.kind === 'deferred') {
+		return head;
+	}
 	return storage.kind === 'raw'
 		? { ...head, storage: { ...storage, span: { offset: storage.span.offset, length: bytes } } }
 		: { ...head, storage: { ...storage, length: bytes } };

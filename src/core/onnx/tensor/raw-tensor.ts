@@ -102,6 +102,8 @@ async function readStorage(storage: TensorStorage, expected: Expected): Promise<
 			return typedToRaw(storage, { ...expected, source: access.source });
 		case 'external':
 			return readExternal(storage, expected);
+		case 'deferred':
+			return storage.read(expected.count);
 		case 'none':
 			if (length > 0) {
 				throw new OnnxError('bad-tensor', `${title} should hold ${length} bytes but has no data.`);

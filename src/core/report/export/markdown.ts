@@ -1,5 +1,6 @@
 import { shorten, visible } from '../../text/names.js';
 import { formatNumber, formatRange } from '../../text/numbers.js';
+import { formatWords, isCheckpoint } from '../formats.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
 
@@ -49,6 +50,10 @@ export function markdownParts(report: Report): {
 }
 
 function modelLine({ model }: Report): string {
+	if (isCheckpoint(model)) {
+		const file = `${code(model.path)}: ${formatWords(model)}, ${model.bytes} bytes`;
+		return [file, ...(model.notes ?? []).map(prose)].join('\n\n');
+	}
 	const producer = model.producer === '' ? 'producer not stated' : prose(model.producer);
 	return `${code(model.path)}: opset ${model.opset}, ${producer}, ${model.nodes} nodes, ${model.bytes} bytes`;
 }
@@ -60,11 +65,11 @@ function table(layers: readonly LayerReport[]): string {
 }
 
 function cells(layer: LayerReport, index: number): string[] {
-	const { recompute, source, parameters, affine } = layer;
+	const { recompute, source, parameters, affine, inferred = [] } = layer;
 	return [
 		String(index),
 		code(layer.name),
-		source === null ? 'input' : code(source.op),
+		source === null ? (inferred.includes('source') ? 'not known' : 'input') : code(source.op),
 		String(layer.channels),
 		formatNumber(layer.epsilon),
 		parameters === null ? 'not constant' : formatRange(parameters.variance),

@@ -1,12 +1,14 @@
 import path from 'node:path';
 import { findLayers } from '../../../core/batchnorm/find.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { Checkpoint } from '../../../core/formats/checkpoint.js';
+import { readAnyModel } from '../../../core/formats/model/read-model.js';
 import type { Model } from '../../../core/onnx/model.js';
-import { readModel } from '../../../core/onnx/read/reader.js';
 import { type ByteSource, memorySource } from '../../../core/onnx/source.js';
 import type { TensorAccess } from '../../../core/onnx/tensor/tensor.js';
 import { externalFiles } from '../../../platform/external-files.js';
 import { openFile } from '../../../platform/file-source.js';
+import { inflate } from '../../../platform/inflate.js';
 import type { ModelLocation } from '../../../protocol/host-engine.js';
 
 /**
@@ -15,6 +17,8 @@ import type { ModelLocation } from '../../../protocol/host-engine.js';
  */
 export interface OpenedModel {
 	readonly model: Model;
+	/** Set if the file is a checkpoint. It has weights and no graph, so that it cannot be run or edited. */
+	readonly checkpoint?: Checkpoint;
 	/** Layers in the order of {@link findLayers}, which layer indices refer to. */
 	readonly layers: readonly BatchNormLayer[];
 	readonly source: ByteSource;
@@ -32,9 +36,10 @@ export async function openModel({ path: file, bytes }: ModelLocation): Promise<O
 		const source = opened ?? memorySource(bytes ?? new Uint8Array(), file);
 		const folder = opened === undefined ? undefined : path.dirname(file);
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
-		const model = await readModel(source);
+		const { model, checkpoint } = await readAnyModel(source, { inflate });
 		const layers = await findLayers(model, access);
-		return { model, layers, access, source, folder, close: async () => opened?.close() };
+		const parts = { model, layers, access, source, folder, ...(checkpoint && { checkpoint }) };
+		return { ...parts, close: async () => opened?.close() };
 	} catch (error) {
 		await opened?.close();
 		throw error;

@@ -23,7 +23,7 @@ test('the structure of a model, with everything that a run adds left open', asyn
 	});
 	assert.deepEqual(
 		{ ...model, bytes: 0 },
-		{ path: 'model.onnx', bytes: 0, irVersion: 8, opset: 13, producer: 'maker 2', nodes: 3 },
+		{ path: 'model.onnx', bytes: 0, format: 'onnx', irVersion: 8, opset: 13, producer: 'maker 2', nodes: 3 },
 	);
 	assert.ok(model.bytes > 200);
 	assert.deepEqual(run, { status: 'pending', runtime: '', inputs: [], milliseconds: {} });

@@ -262,3 +262,16 @@ test('a disposed session ends its run, says so, and is silent from then on', asy
 	assert.equal(runs.length, 1);
 	assert.deepEqual(types(), []);
 });
+
+test('a checkpoint is shown and never run, whether or not the workspace is trusted', async () => {
+	const checkpoint = (): LoadedModel => {
+		const { report } = loaded('a');
+		return { report: { ...report, model: { ...report.model, format: 'pytorch' } }, inputs: [], externalFiles: [] };
+	};
+	const { session, runs } = harness({ load: async () => checkpoint(), refusal: () => 'not trusted' });
+	await session.load();
+	await session.run();
+	assert.equal(runs.length, 0);
+	assert.equal(session.report?.run.status, 'skipped');
+	assert.match(session.report?.run.reason ?? '', /^A checkpoint holds weights/);
+});

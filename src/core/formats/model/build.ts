@@ -1,0 +1,157 @@
+import type { Attribute, InferredFact, Model, ModelFormat, Node, TensorRecord } from '../../onnx/model.js';
+import type { Checkpoint, CheckpointFormat, CheckpointLayer, FrontCandidate } from '../checkpoint.js';
+import { splitName } from '../layers/names.js';
+import { constantRecord, recordOfTensor } from './records.js';
+
+/** Operator set of the nodes that stand for a checkpoint's modules: the first with the current BatchNormalization. */
+const OPSET = 15;
+
+/** Epsilon of layers whose file does not state it: the default of PyTorch. */
+export const USUAL_EPSILON = 1e-5;
+
+/** A layer of the checkpoint with the facts that the file leaves open. */
+export interface LayerReading {
+	readonly layer: CheckpointLayer;
+	/** Operator in front of the layer; undefined if no weight of the checkpoint qualifies. */
+	readonly front: FrontCandidate | undefined;
+	/** Used if the file does not state epsilon. */
+	readonly epsilon: number;
+}
+
+/**
+ * Reads the layers of a checkpoint on its own: in front of each layer stands the most plausible operator that no earlier
+ * layer has taken.
+ */
+export function readLayersAlone({ layers }: Checkpoint): readonly LayerReading[] {
+	const taken = new Set<unknown>();
+	return layers.map((layer): LayerReading => {
+		const front = layer.front.find(({ weight, layersBetween }) => layersBetween === 0 && !taken.has(weight));
+		taken.add(front?.weight);
+		return { layer, front, epsilon: USUAL_EPSILON };
+	});
+}
+
+/**
+ * Builds the model graph of a checkpoint: for each layer a BatchNormalization behind the operator of its reading, and
+ * further operators. Edges between layers are unknown, so each layer is an output of the graph. Values stay in the file.
+ */
+export function buildModel(
+	checkpoint: Checkpoint,
+	readings: readonly LayerReading[],
+	operators: readonly FrontCandidate[] = [],
+): Model {
+	const graph = new GraphBuilder(checkpoint);
+	for (const reading of readings) {
+		graph.addLayer(reading);
+	}
+	for (const operator of operators) {
+		graph.addOperator(operator);
+	}
+	return {
+		path: checkpoint.path,
+		bytes: checkpoint.bytes,
+		format: modelFormat(checkpoint.format),
+		irVersion: 0,
+		producerName: '',
+		producerVersion: '',
+		opsetImports: new Map([['', OPSET]]),
+		metadata: checkpoint.metadata,
+		graph: graph.finish(),
+		functions: [],
+		notes: checkpoint.notes,
+	};
+}
+
+export function modelFormat(format: CheckpointFormat): ModelFormat {
+	return format === 'safetensors' ? format : 'pytorch';
+}
+
+/** Collects nodes and initializers. A name of a tensor or module that occurs twice is one tensor. */
+class GraphBuilder {
+	readonly #nodes: Node[] = [];
+	readonly #initializers = new Map<string, TensorRecord>();
+	readonly #outputs: string[] = [];
+	readonly #settings: ReadonlyMap<string, Checkpoint['modules'][number]>;
+
+	constructor({ modules }: Checkpoint) {
+		this.#settings = new Map(modules.map((module) => [module.name, module]));
+	}
+
+	addLayer({ layer, front, epsilon }: LayerReading): void {
+		const { name, channels, gamma, beta, mean, variance } = layer;
+		const momentum = this.#settings.get(name)?.settings.get('momentum');
+		const inferred: InferredFact[] = [...(layer.epsilon === undefined ? (['epsilon'] as const) : []), 'source'];
+		const inputs = [
+			front ? this.addOperator(front) : `${name}:input`,
+			this.#add(gamma ? recordOfTensor(gamma) : constantRecord(`${name}:gamma`, channels, 1)),
+			this.#add(beta ? recordOfTensor(beta) : constantRecord(`${name}:beta`, channels, 0)),
+			this.#add(recordOfTensor(mean)),
+			this.#add(recordOfTensor(variance)),
+		];
+		const output = `${name}:output`;
+		this.#outputs.push(output);
+		this.#addNode('BatchNormalization', name, inputs, output, {
+			attributes: [
+				{ name: 'epsilon', f: Math.fround(layer.epsilon ?? epsilon) },
+				// PyTorch weighs the new value, ONNX the old one; 0 means unknown.
+				{ name: 'momentum', f: typeof momentum === 'number' ? 1 - momentum : 0 },
+			],
+			inferred,
+		});
+	}
+
+	/** Adds the operator of a weight. @returns the name of its output */
+	addOperator({ weight, bias, outputAxis, groups }: FrontCandidate): string {
+		const name = splitName(weight.name).module || weight.name;
+		const output = `${name}:output`;
+		const inputs = [`${name}:input`, this.#add(recordOfTensor(weight))];
+		if (bias) {
+			inputs.push(this.#add(recordOfTensor(bias)));
+		}
+		const known = this.#settings.get(name)?.settings.get('groups');
+		const group = groups ?? (typeof known === 'number' ? known : 1);
+		const isDense = weight.dims.length === 2;
+		const opType = isDense ? 'Gemm' : outputAxis === 1 ? 'ConvTranspose' : 'Conv';
+		const attribute = isDense ? { name: 'transB', i: outputAxis === 0 ? 1 : 0 } : { name: 'group', i: group };
+		this.#addNode(opType, name, inputs, output, { attributes: [attribute] });
+		return output;
+	}
+
+	finish(): Model['graph'] {
+		return {
+			name: '',
+			nodes: this.#nodes,
+			initializers: this.#initializers,
+			sparseInitializers: new Set(),
+			inputs: [],
+			outputs: this.#outputs.map((name) => ({ name, dataType: 0, shape: undefined })),
+			valueInfo: new Map(),
+		};
+	}
+
+	#add(record: TensorRecord): string {
+		this.#initializers.set(record.name, record);
+		return record.name;
+	}
+
+	#addNode(
+		opType: string,
+		name: string,
+		inputs: readonly string[],
+		output: string,
+		{ attributes, inferred }: { readonly attributes: readonly Attribute[]; readonly inferred?: Node['inferred'] },
+	): void {
+		this.#nodes.push({
+			index: this.#nodes.length,
+			name,
+			opType,
+			domain: '',
+			overload: '',
+			inputs,
+			outputs: [output],
+			attributes: new Map(attributes.map((attribute) => [attribute.name, attribute])),
+			span: { offset: 0, length: 0 },
+			...(inferred && { inferred }),
+		});
+	}
+}
