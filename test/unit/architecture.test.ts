@@ -136,7 +136,7 @@ test('no file imports itself by a detour', () => {
 	assert.deepEqual(cycles, []);
 });
 
-test('the top level holds what every reader expects there and nothing else', () => {
+test('the top level holds the expected files and no others', () => {
 	const unexpected = readdirSync(root).filter((name) => !name.startsWith('.') && !TOP_LEVEL.has(name));
 	assert.deepEqual(unexpected, []);
 });

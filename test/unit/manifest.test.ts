@@ -8,7 +8,7 @@ const read = (name: string) => JSON.parse(readFileSync(path.join(root, name), 'u
 const manifest = read('package.json');
 const EXACT = /^\d+\.\d+\.\d+$/;
 
-test('everything that ships is bundled: nothing is installed beside the extension', () => {
+test('the shipped files are bundled, and no package is installed beside the extension', () => {
 	assert.equal(manifest.dependencies, undefined);
 });
 
@@ -36,7 +36,7 @@ test('no package runs a script when it is installed', () => {
 	assert.match(readFileSync(path.join(root, '.npmrc'), 'utf8'), /^ignore-scripts=true$/m);
 });
 
-test('the types are those of the oldest VS Code and Node that the extension allows', () => {
+test('the types belong to the oldest VS Code and Node that the extension allows', () => {
 	assert.equal(manifest.engines.vscode, `^${manifest.devDependencies['@types/vscode']}`);
 	const node = manifest.devDependencies['@types/node'].split('.')[0];
 	assert.equal(manifest.engines.node, `>=${node}`);
@@ -62,7 +62,7 @@ test('the walkthrough shows files that are there and links to commands that exis
 	}
 });
 
-test('commands that act on a model are offered only while one is open', () => {
+test('commands that act on a model are offered only while a model is open', () => {
 	const enablement = Object.fromEntries(
 		manifest.contributes.commands.map((one: { command: string; enablement?: string }) => [one.command, one.enablement]),
 	);

@@ -53,7 +53,7 @@ test('the format and the file that the report goes to', () => {
 	assert.deepEqual(output, { format: 'sarif', file: path.resolve('report.sarif') });
 });
 
-test('every inspect command of the README is one that the command line understands', () => {
+test('the command line accepts every inspect command of the README', () => {
 	const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 	const commands = [...readme.matchAll(/(?:lens --|dist\/cli\.js) inspect (.*)$/gm)].map(([, rest = '']) => rest);
 	assert.ok(commands.length >= 4, `${commands.length} commands`);
@@ -107,7 +107,7 @@ test('how the model is run', () => {
 	}
 });
 
-test('a value that begins with a dash is no option: how it is written is said', () => {
+test('a value that begins with a dash is not an option; the error shows how to write it', () => {
 	assert.throws(
 		() => parseInspectArguments(['m.onnx', '--batch', '-1']),
 		/^UsageError: --batch needs a value; one that begins with a dash is written as --batch=-VALUE\.$/,

@@ -76,7 +76,7 @@ for (const name of NAMES) {
 	});
 }
 
-test('people get the answer, a table, and what was run; nothing but text leaves for a pipe', () => {
+test('a terminal shows the answer, a table and the run; a pipe receives text only', () => {
 	const { stdout, status } = run(['inspect', path.join(models, 'plain_cnn.onnx')]);
 	assert.equal(status, 0);
 	assert.match(stdout, /3 BatchNorm layers/);
@@ -88,7 +88,7 @@ test('people get the answer, a table, and what was run; nothing but text leaves 
 	assert.ok(!stdout.includes('\u001b'));
 });
 
-test('what cannot be inspected: exit 2 and one line that names the file', async () => {
+test('a file that cannot be inspected gives exit 2 and one line that names it', async () => {
 	const original = await readFile(path.join(models, 'plain_cnn.onnx'));
 	const files: Record<string, Uint8Array> = {
 		'text.onnx': new TextEncoder().encode('hello, this is no model\n'),
@@ -123,7 +123,7 @@ test('help and version, wherever they are asked for', () => {
 	assert.match(run(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
-test('a model without BatchNorm, and one that the runtime refuses, say so and are no failure', async () => {
+test('a model without BatchNorm, and a model that the runtime refuses, say so without a failure', async () => {
 	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
 	const plain = path.join(folder, 'plain.onnx');
 	await writeFile(plain, buildModel({ graph: { inputs: [{ name: 'x', shape: [1] }], outputs: ['y'], nodes: [relu] } }));
@@ -144,7 +144,7 @@ test('a model without BatchNorm, and one that the runtime refuses, say so and ar
 	assert.match(result.stdout, /1 BatchNorm layer/);
 });
 
-test('a crash of the native runtime leaves what was read: the structure, one line on stderr, exit 2', async () => {
+test('after a crash of the native runtime the structure remains, with one line on stderr and exit 2', async () => {
 	// The runtime divides by the number of steps.
 	const body = {
 		inputs: [{ name: 'step', shape: [2, 3] }],
@@ -171,7 +171,7 @@ test('a crash of the native runtime leaves what was read: the structure, one lin
 	assert.deepEqual([...(layers[0].parameters?.gamma ?? [])], [1, 2, 3]);
 });
 
-test('a file or size that was asked for and does not fit: exit 2, one line, and the structure all the same', async () => {
+test('a requested file or size that does not fit gives exit 2, one line, and the structure', async () => {
 	const model = path.join(models, 'plain_cnn.onnx');
 	const array = async (name: string, npy: Parameters<typeof encodeNpy>[0]) => {
 		await writeFile(path.join(folder, name), encodeNpy(npy));

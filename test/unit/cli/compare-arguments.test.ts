@@ -8,7 +8,7 @@ import { UsageError } from '../../../src/cli/usage.js';
 import type { FoldResult } from '../../../src/core/report/fold-result.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
 
-test('compare takes two models and what a run needs', () => {
+test('compare takes two models and the options of a run', () => {
 	assert.deepEqual(parseCompareArguments(['a.onnx', 'b.onnx', '--no-run', '--seed', '7']), {
 		original: path.resolve('a.onnx'),
 		deployed: path.resolve('b.onnx'),
@@ -25,7 +25,7 @@ test('fold takes a model and the file to write', () => {
 	});
 });
 
-test('what cannot be understood is one sentence', () => {
+test('an argument that cannot be understood gives one sentence', () => {
 	const wrong: readonly (readonly [(argv: readonly string[]) => unknown, readonly string[], RegExp])[] = [
 		[parseCompareArguments, ['a.onnx'], /two model files/],
 		[parseCompareArguments, ['a', 'b', 'c'], /two models, not 3/],
@@ -43,7 +43,7 @@ test('what cannot be understood is one sentence', () => {
 	}
 });
 
-test('a mismatch is one of a layer or of the outputs', () => {
+test('a mismatch concerns a layer or the outputs', () => {
 	const right = [comparedLayer()];
 	assert.equal(
 		hasMismatch(sampleComparison(right, { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } })),
@@ -54,7 +54,7 @@ test('a mismatch is one of a layer or of the outputs', () => {
 	assert.equal(hasMismatch(sampleComparison([emptyLayer({ name: 'a', status: 'unmatched' })])), false);
 });
 
-test('the table has a row a layer; what is wrong is explained below, with what to do', () => {
+test('the table has a row for each layer, with explanation and advice below it for wrong layers', () => {
 	const layers = [comparedLayer({ name: 'a' }), wrongEpsilon('b'), comparedLayer({ name: 'c' }, { status: 'kept' })];
 	const text = renderComparison(sampleComparison(layers, { notes: ['A note.'] }), {});
 	assert.match(text, /^1 +b +Conv b\/conv +MISMATCH +another epsilon +99 % +0\.031 +2\.4e-6$/m);
@@ -63,7 +63,7 @@ test('the table has a row a layer; what is wrong is explained below, with what t
 	assert.doesNotMatch(text, /^[ac]: /m);
 });
 
-test('what is the same with many layers is explained once', () => {
+test('an explanation shared by many layers appears once', () => {
 	const names = ['a', 'b', 'c', 'd', 'e'];
 	const text = renderComparison(sampleComparison(names.map((name) => wrongEpsilon(name))), {});
 	assert.equal(text.match(/^[a-e]: /gm)?.join(), 'a: ');
@@ -73,7 +73,7 @@ test('what is the same with many layers is explained once', () => {
 	assert.doesNotMatch(few, /more layers/);
 });
 
-test('other explanations are told with their confidence, other weights with what to compare', () => {
+test('other explanations appear with their confidence, and other weights with the next step', () => {
 	const alternatives = [{ causes: ['missing-sqrt', 'std-as-variance'] as const, confidence: 0.1 }];
 	const doubted = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'epsilon-outside-sqrt', alternatives });
 	const text = renderComparison(sampleComparison([doubted]), {});
@@ -89,7 +89,7 @@ test('names from files cannot speak to the terminal', () => {
 	assert.ok(!text.includes('\u001b') && !text.includes('\u0007'));
 });
 
-test('a fold is told with its numbers and why the rest was not folded', () => {
+test('a fold shows its numbers and the reasons why layers were not folded', () => {
 	const result: FoldResult = {
 		format: 'batchnorm-lens.fold',
 		version: 1,

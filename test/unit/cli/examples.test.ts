@@ -42,7 +42,7 @@ function run(...args: readonly string[]): { status: number | null; layers: reado
 
 const codes = (layers: readonly Layer[]) => new Set(layers.flatMap(({ findings }) => findings.map(({ code }) => code)));
 
-test('the healthy network has 52 layers that normalise each channel, and nothing to complain about', () => {
+test('the healthy network has 52 layers that normalize each channel, without a finding', () => {
 	const { status, layers } = run('inspect', 'mobilenet_v2.onnx');
 	assert.equal(status, 0);
 	assert.equal(layers.length, 52);
@@ -51,7 +51,7 @@ test('the healthy network has 52 layers that normalise each channel, and nothing
 	assert.deepEqual(serious, []);
 });
 
-test('one fold of it is right, the other wrong in one layer, for a reason that is named', () => {
+test('one fold of it is right; the other is wrong in one layer, for a named reason', () => {
 	assert.ok(run('compare', 'mobilenet_v2.onnx', 'mobilenet_v2.folded.onnx').layers.every((l) => l.status === 'match'));
 	const { status, layers } = run('compare', 'mobilenet_v2.onnx', 'mobilenet_v2.deployed.onnx');
 	assert.equal(status, 1);

@@ -66,7 +66,7 @@ test('SARIF names the model relative to the working directory, so that CI finds 
 	assert.match(runs[0].tool.driver.semanticVersion, /^\d+\.\d+\.\d+$/);
 });
 
-test('a file that cannot be written: exit 2 and one line that names it', () => {
+test('a file that cannot be written gives exit 2 and one line that names it', () => {
 	const { status, stderr, stdout } = inspect('--format', 'csv', '-o', path.join('no', 'such', 'folder.csv'));
 	assert.deepEqual([status, stdout], [2, '']);
 	assert.match(stderr, /^[^\n]*folder\.csv cannot be written: the folder [^\n]*such does not exist\.\n$/);

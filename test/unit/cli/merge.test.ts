@@ -91,7 +91,7 @@ function part(changes: Parameters<typeof sampleLayer>[0] = {}, from = 'a.npy'): 
 
 const merge = (...reports: Report[]) => mergeReports(reports.map((report, i) => ({ file: `${i}.json`, report })));
 
-test('one report is its own merger', () => {
+test('merging a single report returns it unchanged', () => {
 	const { batch, ...layer } = merge(part()).layers[0];
 	const { batch: before, ...own } = sampleLayer();
 	assert.deepEqual(layer, own);
@@ -119,7 +119,7 @@ test('values that were left out are left out of the whole, channel by channel', 
 	assert.deepEqual(layers[0].batch?.mean, Float64Array.of(1.5, Number.NaN));
 });
 
-test('a report without statistics leaves those of the others as they are, and is named', () => {
+test('a report without statistics is named, and the statistics of the others stay', () => {
 	const { inputShape: _, ...bare } = sampleLayer({ batch: null, recompute: { status: 'skipped', reason: 'Not run.' } });
 	const skipped = {
 		...sampleReport({ layers: [bare] }),
@@ -141,7 +141,7 @@ test('a report without statistics leaves those of the others as they are, and is
 	);
 });
 
-test('whether statistics have drifted is judged of all the data, and of nobodyâ€™s only when none is made up', () => {
+test('drift is judged over all the data, and not at all for random input', () => {
 	const images = 400;
 	const drifted = { count: images, images, mean: Float64Array.of(3, 0.1), variance: Float64Array.of(1, 4) };
 	const steady = { ...drifted, mean: Float64Array.of(0.25, 0.1) };
@@ -156,7 +156,7 @@ test('whether statistics have drifted is judged of all the data, and of nobodyâ€
 	assert.deepEqual(codes(merge(part({ batch: drifted }, 'random normal, seed 0'), part({ batch: drifted }))), []);
 });
 
-test('a mismatch in one part is one of the whole, with the largest numbers of all', () => {
+test('a mismatch in one part is a mismatch of the whole, with the largest numbers of all parts', () => {
 	const wrong = { status: 'mismatch', reason: 'It differs.', maxAbs: 0.5, maxRel: 1, maxUlp: 9, bound: 1e-6 } as const;
 	const message = { code: 'recompute-mismatch', severity: 'error', channels: [0], message: 'It differs.' } as const;
 	const perChannel = {
@@ -176,7 +176,7 @@ test('a mismatch in one part is one of the whole, with the largest numbers of al
 	assert.deepEqual(merge(part(), skipped).layers[0].recompute.status, 'skipped');
 });
 
-test('parts that lead past a layer have nothing to say of it', () => {
+test('parts that never reach a layer do not count for it', () => {
 	const past = part({ batch: null, recompute: { status: 'skipped', reason: 'Not taken.', cause: 'not-taken' } });
 	const merged = merge(past, part(), past);
 	assert.deepEqual([merged.layers[0].recompute.status, merged.layers[0].batch?.count], ['match', 64]);
@@ -184,7 +184,7 @@ test('parts that lead past a layer have nothing to say of it', () => {
 	assert.deepEqual(merge(past, past).layers[0].recompute, past.layers[0].recompute);
 });
 
-test('what was run is told of all parts', () => {
+test('the run of the merged report covers all parts', () => {
 	const others = ['b', 'c', 'd', 'e', 'f'].map((name) => part({}, `${name}.npy`));
 	const { run } = merge(part(), ...others);
 	assert.deepEqual(run.inputs[0].shape, [6, 3, 8, 8]);
@@ -192,7 +192,7 @@ test('what was run is told of all parts', () => {
 	assert.equal(run.milliseconds.run, 18);
 });
 
-test('reports of different models are refused with what tells them apart', () => {
+test('reports of different models are refused, with the difference named', () => {
 	const base = part();
 	const model = (changes: Partial<Report['model']>) => ({ ...base, model: { ...base.model, ...changes } });
 	const mean = { ...(base.layers[0].parameters ?? assert.fail()), mean: Float64Array.of(0.25, 0.5) };
@@ -217,7 +217,7 @@ test('reports of different models are refused with what tells them apart', () =>
 	assert.equal(merge(base, model({ path: '/elsewhere/net.onnx' })).model.path, 'net.onnx');
 });
 
-test('the command line merges what it wrote, and says in a sentence what it cannot read', async () => {
+test('the command line merges its own reports, and names a file that it cannot read', async () => {
 	const cli = path.resolve('dist', 'cli.js');
 	const run = (...args: string[]) => spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', timeout: 60_000 });
 	const names = await Promise.all(

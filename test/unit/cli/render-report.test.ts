@@ -36,7 +36,7 @@ function report(...layers: LayerReport[]): Report {
 
 const render = (...layers: LayerReport[]) => renderReport(report(...layers), {});
 
-test('one line tells what the layers normalise with', () => {
+test('one line says over which axes the layers normalize', () => {
 	const normalization = { verdict: 'running', methods: [], values: 8 } as const;
 	assert.match(render({ ...layer, normalization }), /^Judged by inputs .* normalised with the running statistics\.$/m);
 	assert.doesNotMatch(render(layer), /normalised with/);
@@ -80,7 +80,7 @@ test('names from the file cannot steer the terminal, and colour is only for term
 	assert.ok(renderReport(report(hostile), { isTTY: true }).includes('\u001b[33mwarning'));
 });
 
-test('each reason for a skipped check is said once, with its count', () => {
+test('each reason for a skipped check appears once, with its count', () => {
 	const skipped: LayerReport = { ...layer, recompute: { status: 'skipped', reason: 'Not checked: no access.' } };
 	assert.match(render(skipped, skipped), /2 layers: Not checked: no access\./);
 });

@@ -18,5 +18,5 @@ const cases: [Parameters<typeof explainExit>[0], RegExp][] = [
 ];
 
 for (const [exit, expected] of cases) {
-	test(`${exit.signal ?? exit.code} is told in words`, () => assert.match(explainExit(exit), expected));
+	test(`${exit.signal ?? exit.code} is explained in words`, () => assert.match(explainExit(exit), expected));
 }

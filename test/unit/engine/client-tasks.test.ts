@@ -21,14 +21,14 @@ const sentence = (promise: Promise<unknown>): Promise<string> =>
 		(error) => (error instanceof EngineError ? error.message : assert.fail(String(error))),
 	);
 
-test('every task gets what the engine answers', async () => {
+test("every task gets the engine's answer", async () => {
 	for (const answer of await Promise.all([compare('answer'), fold('answer')])) {
 		const { layers } = answer as unknown as { layers: { gamma: Float64Array }[] };
 		assert.deepEqual(layers[0]?.gamma, Float64Array.of(1, Number.NaN));
 	}
 });
 
-test('a comparison that fails names both files and what was being done', async () => {
+test('a comparison that fails names both files and the step', async () => {
 	const both = 'exit 3 with deployed.onnx';
 	assert.match(await sentence(compare('exit 3')), new RegExp(`^The engine stopped while comparing ${both}: `));
 	assert.equal(
@@ -37,6 +37,6 @@ test('a comparison that fails names both files and what was being done', async (
 	);
 });
 
-test('a fold that fails says that it was folding', async () => {
+test('a fold that fails names the fold', async () => {
 	assert.match(await sentence(fold('signal SIGSEGV')), /^The engine stopped while folding signal SIGSEGV: .*memory/);
 });

@@ -104,7 +104,7 @@ test('a failure keeps its code and sentence', async () => {
 	assert.deepEqual([error.code, error.message], ['not-onnx', 'It is refused.']);
 });
 
-test('a crash is told in words, and the next request works', async () => {
+test('a crash is explained in words, and the next request works', async () => {
 	const engine = client({ concurrency: 1 });
 	const crashes = ['signal SIGSEGV', 'signal SIGABRT', 'exit 139', 'exit 0', 'exit 3', 'unheard-of'];
 	const errors = await Promise.all(crashes.map((behaviour) => failure(inspect(engine, behaviour))));
@@ -116,12 +116,12 @@ test('a crash is told in words, and the next request works', async () => {
 	await inspect(engine, 'answer');
 });
 
-test('a process that can no longer answer is given up', async () => {
+test('a process that can no longer answer is abandoned', async () => {
 	const error = await failure(inspect(client(), 'mute'));
 	assert.deepEqual([error.code, error.message], ['crashed', 'The engine stopped answering while inspecting mute.']);
 });
 
-test('messages outside the protocol and of other requests are ignored, and said in the log', async () => {
+test('messages outside the protocol and of other requests are ignored, and logged', async () => {
 	const lines: string[] = [];
 	await inspect(client({ onLog: (line) => lines.push(line) }), 'garbage');
 	assert.equal(lines.filter((line) => line.includes('not part of the protocol')).length, 9);
@@ -131,7 +131,7 @@ test('the first answer counts', async () => {
 	await inspect(client(), 'twice');
 });
 
-test('what the engine prints goes to the log, line by line', async () => {
+test("the engine's prints go to the log, line by line", async () => {
 	const lines: string[] = [];
 	await inspect(client({ onLog: (line) => lines.push(line) }), 'print');
 	assert.deepEqual(lines, ['first line', 'second line']);
@@ -180,7 +180,7 @@ test('cancelling a busy request rejects at once, ends its process, and leaves th
 	await assertGone(otherPid);
 });
 
-test('a waiting request starts when the one before it is cancelled', async () => {
+test('a waiting request starts when the request before it is canceled', async () => {
 	const engine = client({ concurrency: 1 });
 	const abort = new AbortController();
 	const first = hang(engine, abort.signal);

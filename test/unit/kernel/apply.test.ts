@@ -32,7 +32,7 @@ function parametersFor(layout: Layout, perActivation: boolean, centered: boolean
 for (const kind of KINDS) {
 	describe(`${kind} transform`, () => {
 		for (const dtype of TYPES) {
-			test(`rounds the exact result of ${dtype} once, whatever the shape and the place`, async () => {
+			test(`rounds the exact result of ${dtype} once, for every shape and place`, async () => {
 				for (const place of PLACES) {
 					for (const [index, layout] of LAYOUTS.entries()) {
 						await check(dtype, place, layout, index % 2 === 0, index % 3 === 0);

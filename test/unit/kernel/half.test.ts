@@ -33,7 +33,7 @@ for (const dtype of HALF_TYPES) {
 		});
 	});
 
-	test(`numbers between two ${dtype} neighbours go to the nearer one, from the middle to the even one`, () => {
+	test(`numbers between two ${dtype} neighbors go to the nearer one, from the middle to the even one`, () => {
 		const infinity = toHalf(Number.POSITIVE_INFINITY, dtype);
 		for (let bits = 0; bits + 1 < infinity; bits++) {
 			const [low, high] = [values[bits], values[bits + 1]];

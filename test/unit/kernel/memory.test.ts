@@ -20,7 +20,7 @@ test('arrays are handed out aligned, apart from each other, and again after a re
 	assert.equal(kernel.allocate('float32', 3).byteOffset, arrays[0].byteOffset);
 });
 
-test('room that was reserved is handed out without detaching anything', async () => {
+test('reserved room is lent without detaching any array', async () => {
 	const kernel = await kernelOf('simd');
 	kernel.reserve(3 * (4e6 + 16));
 	const first = kernel.allocate('float32', 1e6);
@@ -46,7 +46,7 @@ test('memory that is lent is where arrays were and will be', async () => {
 	assert.equal((await createKernel({ simd: false })).borrow(10).length, 10);
 });
 
-test('results do not depend on what the memory held before', async () => {
+test('results do not depend on the previous content of the memory', async () => {
 	const kernel = await kernelOf('simd');
 	const layout = layoutOf(3, 5, 49);
 	const x = activations(1, 735, 'float32');

@@ -66,7 +66,7 @@ for (const kind of KINDS) {
 			assertMoments(kernel.moments(x, dtype, layout, axes), groups(toNumbers(x, dtype), layout, axes));
 		}
 
-		test('nothing cancels for a mean of 1e4 and a deviation of 1e-2, nor where a channel is constant', async () => {
+		test('no digits cancel for a mean of 1e4 and a deviation of 1e-2, nor in a constant channel', async () => {
 			const kernel = await kernelOf(kind);
 			for (const layout of [layoutOf(4, 3, 3000), layoutOf(64, 300, 1)]) {
 				const x = activations(2, sizeOf(layout), 'float32', 1e4, 1e-2);
@@ -109,7 +109,7 @@ for (const kind of KINDS) {
 	});
 }
 
-test('moments of parts merge to those of the whole', async () => {
+test('moments of parts merge to the moments of the whole', async () => {
 	const kernel = await kernelOf('simd');
 	const x = activations(9, 4 * 3 * 500, 'float32', 1e4, 1e-2);
 	const parts = [x.subarray(0, 1500), x.subarray(1500, 1500), x.subarray(1500, 3000), x.subarray(3000)].map((part) =>
@@ -123,7 +123,7 @@ test('moments of parts merge to those of the whole', async () => {
 	});
 });
 
-test('the biased variance divides by m, the unbiased one by m - 1', async () => {
+test('the biased variance divides by m, the unbiased by m - 1', async () => {
 	const kernel = await kernelOf('scalar');
 	const moments = kernel.moments(fromNumbers([1, 2, 3, 6], 'float32'), 'float32', layoutOf(1, 1, 4));
 	assert.deepEqual([...biasedVariance(moments), ...unbiasedVariance(moments)], [3.5, 14 / 3]);

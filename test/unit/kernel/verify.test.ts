@@ -175,7 +175,7 @@ for (const kind of KINDS) {
 			});
 		}
 
-		test('finds nothing where the runtime is right, and the first wrong element where it is not', async () => {
+		test('finds no error where the runtime is right, and the first wrong element where it is not', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(3, 4, 700);
 			const request = requestOf(kernel, { layout });
@@ -220,7 +220,7 @@ for (const kind of KINDS) {
 			}
 		});
 
-		test('likely scales and shifts that have nothing to do with the layer change no verdict', async () => {
+		test('likely scales and shifts that are unrelated to the layer change no verdict', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(2, 6, 50);
 			const request = requestOf(kernel, { layout });
@@ -261,7 +261,7 @@ for (const kind of KINDS) {
 			);
 		});
 
-		test('finds one wrong element wherever it is', async () => {
+		test('finds a single wrong element in any place', async () => {
 			const kernel = await kernelOf(kind);
 			// Every remainder of octets, vectors and runs, behind others and alone, and as many images as make runs of their own.
 			const inners = [...Array(20).keys()].flatMap((rest) => [rest + 1, 1020 + rest, 2048 + rest]);
@@ -348,7 +348,7 @@ for (const kind of KINDS) {
 			assert.deepEqual([...kernel.verify(request).maxAbs], [0, 0, Number.POSITIVE_INFINITY]);
 		});
 
-		test('says whether y is the predicted one to the last bit', async () => {
+		test('reports whether y is the predicted value to the last bit', async () => {
 			const kernel = await kernelOf(kind);
 			for (const layout of [layoutOf(3, 4, 700), layoutOf(5, 6, 49), layoutOf(2, 3, 5), layoutOf(70, 5, 1)]) {
 				const request = requestOf(kernel, { layout });

@@ -60,7 +60,7 @@ test('reads that overlap in time do not disturb each other', async () => {
 	await source.close();
 });
 
-test('a file that shrinks or ends early is said to', async () => {
+test('a file that shrinks or ends early gives an error that says so', async () => {
 	await writeFile(inFolder('shrinking'), new Uint8Array(1000));
 	const source = await openFile(inFolder('shrinking'));
 	await truncate(inFolder('shrinking'), 600);
@@ -71,7 +71,7 @@ test('a file that shrinks or ends early is said to', async () => {
 	await source.close();
 });
 
-test('what is no readable file is refused with the reason', async () => {
+test('an unreadable file is refused with the reason', async () => {
 	await assert.rejects(openFile(inFolder('absent.onnx')), {
 		code: 'io',
 		message: /absent\.onnx cannot be opened: it does not exist/,

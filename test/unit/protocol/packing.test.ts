@@ -17,7 +17,7 @@ test('non-finite numbers survive a channel that speaks JSON', () => {
 	assert.deepEqual(unpack(transmit(pack(message))), message);
 });
 
-test('any number of arrays travels in one: the channel loses those beyond about 250', () => {
+test('any number of arrays travels in one, because the channel loses arrays beyond about 250', () => {
 	const layers = Array.from({ length: 1000 }, (_, i) => ({
 		name: `layer ${i}`,
 		gamma: Float64Array.of(i, Number.NaN),

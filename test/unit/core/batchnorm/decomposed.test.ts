@@ -107,7 +107,7 @@ test('constants of a channel alone reach their shape through Unsqueeze', async (
 	assertSeparated(layer);
 });
 
-test('folded constants give scale and shift, and say that the rest cannot be told', async () => {
+test('folded constants give scale and shift, and say that the parameters are not identifiable', async () => {
 	const layer = await single('s = Mul x gamma', 'y = Add s beta');
 	assert.deepEqual(layer.affine, { scale: Float64Array.from(GAMMA), shift: Float64Array.from(BETA) });
 	const resolved = parameterValues(layer);
@@ -115,7 +115,7 @@ test('folded constants give scale and shift, and say that the rest cannot be tol
 	assert.match(resolved.reason, /gamma, beta, mean and variance cannot be told apart/);
 });
 
-test('a chain with a folded deviation keeps what it still shows: the mean', async () => {
+test('a chain with a folded deviation keeps the mean', async () => {
 	const layer = await single('a = Sub x mean', 'n = Div a variance', 's = Mul n gamma', 'y = Add s beta');
 	const scale = GAMMA.map((gamma, c) => gamma / VARIANCE[c]);
 	const shift = BETA.map((beta, c) => beta - MEAN[c] * scale[c]);
@@ -159,7 +159,7 @@ test('ranks: (C) on rank 2, (C, 1) on rank 3, the full shape on an unknown rank'
 	assert.equal(await count(undefined, [C, 1, 1]), 0, 'which axis C stands for is not known');
 });
 
-test('before opset 7 the axis says that a plain (C) is per channel', async () => {
+test('before opset 7 an axis attribute makes a plain (C) per channel', async () => {
 	const flat = CONSTANTS.map((tensor) => (tensor.dims?.length === 3 ? { ...tensor, dims: [C] } : tensor));
 	const attributes = { broadcast: { i: 1 }, axis: { i: 1 } };
 	const nodes = nodesOf('s = Mul x gamma', 'y = Add s beta').map((node) => ({ ...node, attributes }));

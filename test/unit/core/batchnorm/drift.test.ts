@@ -64,7 +64,7 @@ test('few images explain more: 4 standard errors of the images, not of the pixel
 	assert.deepEqual(channels([0], [4 * 4], 100), [0]);
 });
 
-test('few images say nothing about the variance, but can be far off the mean', () => {
+test('few images prove no change of the variance, but may prove a mean that is far off', () => {
 	assert.deepEqual(channels([0], [400], 1), []);
 	assert.deepEqual(channels([0], [400], 31), []);
 	assert.deepEqual(channels([0], [0], 1023), []);

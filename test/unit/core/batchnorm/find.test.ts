@@ -59,7 +59,7 @@ test('attributes have their defaults, as the float32 that a file would hold', as
 	assert.deepEqual([given.epsilon, given.momentum], [0, 0.5]);
 });
 
-test('training mode, as each opset says it', async () => {
+test('training mode in the form of each opset', async () => {
 	const mode = async (opset: number, attributes: NodeSpec['attributes'] = {}, outputs = ['y']) =>
 		(await single({ attributes, outputs }, { opset })).mode;
 	assert.equal(await mode(6, { is_test: { i: 1 } }), 'inference');
@@ -108,7 +108,7 @@ test('parameters that are run-time inputs are shown as such', async () => {
 	assert.equal(resolved.reason, 'Only known at run time: mean and variance (an input of the graph).');
 });
 
-test('what is wrong with parameters is said in a sentence', async () => {
+test('an error in the parameters is stated in a sentence', async () => {
 	const reason = async (node: Partial<NodeSpec>, graph: GraphSpec = {}) => {
 		const resolved = parameterValues(await single(node, graph));
 		return !resolved.ok ? resolved.reason : undefined;
@@ -249,7 +249,7 @@ test('nodes out of order, consumers, and the ReLU behind the layer', async () =>
 	assert.equal((await single({}, { ...graph, nodes: [...graph.nodes, also] })).rectified, false);
 });
 
-test('one large tensor named by every layer is not kept for each of them', async () => {
+test('a large tensor that every layer names is not copied for each of them', async () => {
 	const size = 1 << 20;
 	const initializers = [{ name: 'g', dims: [size], raw: new Uint8Array(4 * size) }];
 	const nodes = Array.from({ length: 10 }, (_, index) =>

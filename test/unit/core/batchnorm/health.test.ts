@@ -43,7 +43,7 @@ test('a healthy layer has no findings', () => {
 	assert.deepEqual(found({}), []);
 });
 
-test('NaN and infinity in any parameter are errors, and stop at nothing else', () => {
+test('NaN and infinity in any parameter are errors and hide no other finding', () => {
 	const channels = { gamma: [1, Number.NaN, 1, 1], mean: [0, 0, 0, Number.NEGATIVE_INFINITY] };
 	assert.deepEqual(found(channels), [['non-finite', 'error', [1, 3]]]);
 	assert.equal(
@@ -86,7 +86,7 @@ test('never updated needs all four initial values; mean 0 and variance 1 alone m
 	assert.deepEqual(found({ ...fresh, mean: [0, 1e-9] }), []);
 });
 
-test('dead channels: gamma about 0 against the median of the others, beta no larger', () => {
+test('dead channels: gamma about 0 against the median of the other channels, beta no larger', () => {
 	assert.deepEqual(found({ gamma: [1, 0, 2, 0.005], beta: [1, 0, 1, -0.001] }), [['dead-channel', 'warning', [1, 3]]]);
 	assert.match(
 		message({ gamma: [1, 0, 2, 1], beta: [1, 0, 1, 1] }),
@@ -130,7 +130,7 @@ test('a scale a hundred times the median breaks 8 bits', () => {
 	);
 });
 
-test('modes are told without parameters, too', () => {
+test('modes are reported without parameters, too', () => {
 	const none = { parameters: null, mode: 'training', axes: 'activation' } as const;
 	assert.deepEqual(found({}, none), [
 		['training-mode', 'warning', []],
@@ -153,7 +153,7 @@ test('many channels are counted, not listed, in the message', () => {
 	assert.match(message(channels), /variance of 12 of 64 channels is exactly 0/);
 });
 
-test('an epsilon that is no number is an error, a negative one a warning', () => {
+test('an epsilon that is not a number is an error, a negative epsilon a warning', () => {
 	assert.deepEqual(found({}, { epsilon: Number.NaN }), [['non-finite', 'error', []]]);
 	assert.match(message({}, { epsilon: Number.NaN }), /^Epsilon is NaN: /);
 	assert.deepEqual(found({}, { epsilon: -0.1 }), [['epsilon-dominated', 'warning', []]]);

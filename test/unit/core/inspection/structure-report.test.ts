@@ -14,7 +14,7 @@ async function report(spec: ModelSpec, options?: StructureOptions) {
 	return structureReport({ model, layers: await findLayers(model, access), access }, options);
 }
 
-test('the structure of a model, with everything that a run adds left open', async () => {
+test('the structure of a model leaves open all results of a run', async () => {
 	const { model, layers, run } = await report({
 		graph: smallGraph(),
 		opset: 13,
@@ -89,7 +89,7 @@ test('health sees the ReLU behind a layer, and its thresholds can be set', async
 	assert.deepEqual(await codes([-3, -5.9], { thresholds: { sigmas: 2.9 } }), [['constant-channel', [0, 1]]]);
 });
 
-test('a layer on which no output depends is told, however long the way to nowhere', async () => {
+test('a layer without influence on any output is reported, on paths of any length', async () => {
 	const parameters = ['g', 'b', 'm', 'v'];
 	const norm = (name: string, from: string) => ({
 		op: 'BatchNormalization',

@@ -5,7 +5,7 @@ import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { TYPES } from '../../support/kernel-cases.js';
 import { fromNumbers, toNumbers } from '../../support/kernel-reference.js';
 
-test('rounding to a format is what storing a number in it does', () => {
+test('rounding to a format equals storing a number in it', () => {
 	const random = seededRandom(1);
 	for (const type of ['float32', 'float16'] as const) {
 		const { max, tiny } = FLOAT_FORMATS[type];

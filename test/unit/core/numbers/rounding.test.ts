@@ -66,7 +66,7 @@ test('a unit in the last place is the distance to the next number', () => {
 	assert.equal(ulp(1, 'float64'), Number.EPSILON);
 });
 
-test('areRepresentable tells values that survive a narrower type', () => {
+test('areRepresentable finds values that survive a narrower type', () => {
 	assert.ok(areRepresentable([1, -0.5, 65504, 2 ** -24, Number.NaN], 'float16'));
 	assert.ok(!areRepresentable([1, 0.1], 'float16'));
 	assert.ok(!areRepresentable([65536], 'float16'));

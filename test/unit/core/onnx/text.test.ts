@@ -48,7 +48,7 @@ test('a megabyte of invalid UTF-8 takes no longer than reading it', () => {
 	assert.ok(process.cpuUsage(start).user < 2e6);
 });
 
-test('what UTF-8 forbids is escaped byte by byte', () => {
+test('bytes that UTF-8 forbids are escaped one by one', () => {
 	const cases: [number[], string][] = [
 		[[0x61, 0xe9, 0x62], 'a\udce9b'],
 		// Overlong encoding of "/", an encoded surrogate, and a sequence cut short.

@@ -6,7 +6,7 @@ import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../..
 const right = (name: string) => comparedLayer({ name });
 const kept = (name: string) => comparedLayer({ name }, { status: 'kept' });
 
-test('a comparison without a mismatch says so, and what became of the rest', () => {
+test('a comparison without a mismatch says so, and names the other statuses', () => {
 	const answers: readonly (readonly [Parameters<typeof sampleComparison>, string])[] = [
 		[[[right('a')]], 'The folded layer is right.'],
 		[[[right('a'), right('b')]], 'All 2 folded layers are right.'],
@@ -38,7 +38,7 @@ test('one wrong layer is named with its cause and its evidence', () => {
 	);
 });
 
-test('several are told by cause, the most frequent first, and not without end', () => {
+test('several wrong layers are grouped by cause, the most frequent first, up to a limit', () => {
 	const mismatch = { status: 'mismatch', cause: 'beta-dropped' } as const;
 	const causes = ['mean-dropped', 'missing-sqrt', 'gamma-dropped', 'beta-dropped'] as const;
 	const layers = causes.map((cause) => comparedLayer({ name: cause }, { ...mismatch, cause }));
@@ -52,7 +52,7 @@ test('weights of another network are not called an unknown error', () => {
 	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown' })), 'unknown');
 });
 
-test('what a run found is one sentence with the numbers', () => {
+test('the result of a run is one sentence with the numbers', () => {
 	const numbers = { maxAbs: 2.13e-7, maxRel: 4.8e-7, bound: 1.6e-6 };
 	assert.equal(
 		outputSentence({ status: 'match', ...numbers }),

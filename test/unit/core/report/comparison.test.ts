@@ -79,7 +79,7 @@ test('a comparison comes back from JSON as it was, non-finite numbers included',
 	assert.deepEqual(parseComparison(document), COMPARISON);
 });
 
-test('the summary counts every status, those that do not occur too', () => {
+test('the summary counts every status, also statuses that do not occur', () => {
 	assert.deepEqual(summarize([LAYER, LAYER, GONE]), {
 		match: 0,
 		mismatch: 2,
@@ -89,7 +89,7 @@ test('the summary counts every status, those that do not occur too', () => {
 	});
 });
 
-test('what is wrong is refused, with its place', () => {
+test('an error is refused, with its place', () => {
 	const wrong: readonly (readonly [readonly (string | number)[], unknown, string])[] = [
 		[['format'], 'batchnorm-lens.report', 'format'],
 		[['version'], 2, 'version'],
@@ -119,7 +119,7 @@ test('what is wrong is refused, with its place', () => {
 	}
 });
 
-test('fields of a newer writer are ignored, fields that an older one lacks are empty', () => {
+test('fields of a newer writer are ignored, and missing fields of an older writer are empty', () => {
 	assert.deepEqual(parseComparison(changed(['layers', 0, 'novelty'], 1)), COMPARISON);
 	const { layers, notes } = parseComparison(changed(['layers', 0, 'alternatives'], undefined));
 	assert.deepEqual(layers[0].alternatives, []);

@@ -56,7 +56,7 @@ test('the three meanings of constant-channel have three titles', () => {
 	);
 });
 
-test('a code of a later version is shown as it is', () => {
+test('a code of a later version is shown unchanged', () => {
 	assert.equal(findingWords({ code: 'new-code' as FindingCode }).badge, 'new-code');
 });
 

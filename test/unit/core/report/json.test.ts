@@ -33,7 +33,7 @@ test('a report comes back equal from JSON', () => {
 	assert.deepEqual(parseReport(overTheWire(report)), report);
 });
 
-test('any float64 survives, and what JSON cannot hold becomes its name', () => {
+test('any float64 survives, and a value that JSON cannot hold becomes its name', () => {
 	const variance = Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY);
 	const { parameters } = sampleLayer();
 	assert.ok(parameters);
@@ -100,7 +100,7 @@ test('absent optional fields are absent, not undefined', () => {
 	assert.ok(!('kind' in parsed) && !('inputShape' in parsed) && 'recompute' in parsed);
 });
 
-test('what is wrong is refused with its place', () => {
+test('an error is refused with its place', () => {
 	assertRefused([], '', /The document must be an object, not an array of 0/);
 	assertRefused({ ...json(), format: 'other' }, 'format', /"batchnorm-lens.report", not "other"/);
 	assertRefused({ ...json(), version: 2 }, 'version', /is 2; this program reads version 1 only/);

@@ -28,7 +28,7 @@ test('the four kinds are read', () => {
 	assert.deepEqual(parsed.layers[0].variance, Float64Array.of(3, Number.POSITIVE_INFINITY));
 });
 
-test('anything else is refused with its place', () => {
+test('any other payload is refused with its place', () => {
 	assertRefused([], '', /must be an object, not an array/);
 	assertRefused({ kind: 'video' }, 'kind', /"report" or "comparison" or "parameters" or "model", not "video"/);
 	assertRefused({ kind: 'report', report: { ...sampleReport(), version: 9 } }, 'report.version', /is 9/);
@@ -61,7 +61,7 @@ test('parameters alone give affine map, health and honest blanks', () => {
 	assert.equal(first.recompute.status, 'skipped');
 });
 
-test('a layer without gamma and beta scales by 1 and shifts by nothing of its own', () => {
+test('a layer without gamma and beta scales by 1 and has no shift of its own', () => {
 	const payload = parsePayload({
 		kind: 'parameters',
 		layers: [{ name: '', gamma: null, mean: [2], variance: [0.75], epsilon: 0.25 }],

@@ -61,7 +61,7 @@ test('the schema and the parser refuse the same mistakes', () => {
 	}
 });
 
-test('what a newer writer adds still conforms', () => {
+test('additions of a newer writer still conform', () => {
 	const good = json(sampleReport()) as Record<string, unknown>;
 	assert.deepEqual(problems({ ...good, extra: { anything: [1] } }), []);
 });

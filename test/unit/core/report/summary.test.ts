@@ -52,7 +52,7 @@ test('a mismatch is never hidden, and names the layers', () => {
 	assert.match(many, /4 of 4 recomputed differ from .* \(a, b, c and 1 more\)/);
 });
 
-test('what was not checked is not called checked', () => {
+test('a layer that was not checked is not called checked', () => {
 	assert.match(
 		answer(after('ok', 'match', 'skipped')),
 		/1 recomputed to within rounding, 1 could not be checked \(b\)/,
@@ -82,7 +82,7 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 	);
 });
 
-test('one line tells what the layers normalise with, judged by their data', () => {
+test('one line says over which axes the layers normalize, judged by their data', () => {
 	const judged = (...verdicts: Normalization['verdict'][]) =>
 		normalizationLine(
 			sampleReport({

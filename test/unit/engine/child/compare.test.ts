@@ -62,7 +62,7 @@ test('a layer folded with another epsilon is found, named, and is where the outp
 	assert.ok((outputs?.maxAbs ?? 0) > (outputs?.bound ?? Number.POSITIVE_INFINITY));
 });
 
-test('models in the wrong order are exchanged, and a note says so', async () => {
+test('models in the wrong order are exchanged, with a note', async () => {
 	const [original, deployed] = [fixture('plain_cnn.onnx'), fixture('plain_cnn.folded.onnx')];
 	const result = await compare({ path: deployed }, { path: original }, options, ports);
 	assert.deepEqual([result.summary.match, result.original.path, result.deployed.path], [3, original, deployed]);
@@ -77,7 +77,7 @@ test('without a run, or without a runtime, the files are compared all the same',
 	assert.deepEqual([without.summary.match, without.outputs?.reason], [3, 'There is no runtime here.']);
 });
 
-test('two networks that have nothing in common are not run', async () => {
+test('two networks without common parts are not run', async () => {
 	const pair = [{ path: fixture('plain_cnn.onnx') }, { path: fixture('mlp.folded.onnx') }] as const;
 	const { summary, outputs } = await compare(...pair, options, noRuntime);
 	assert.equal(summary.unmatched, 3);
@@ -92,7 +92,7 @@ test('a deployed model that the runtime refuses is a sentence beside the compari
 	assert.match(outputs?.reason ?? '', /^refused\.onnx does not run: .*Rulu/);
 });
 
-test('the model itself is never written over, by whatever name', async () => {
+test('the model itself is never overwritten, under any name', async () => {
 	const model = write('own.onnx', small);
 	const link = path.join(folder, 'link.onnx');
 	symlinkSync(model, link);
@@ -102,7 +102,7 @@ test('the model itself is never written over, by whatever name', async () => {
 	assert.deepEqual(new Uint8Array(readFileSync(model)), small);
 });
 
-test('what cannot be written, or verified, leaves nothing', async () => {
+test('a model that cannot be written, or verified, leaves no file', async () => {
 	const model = write('kept.onnx', small);
 	const before = readdirSync(folder).sort();
 	await assert.rejects(foldTo(model, path.join(folder, 'no such folder', 'out.onnx')), /cannot be written/);
@@ -134,12 +134,12 @@ test('what cannot be written, or verified, leaves nothing', async () => {
 	assert.deepEqual(readdirSync(folder).sort(), before);
 });
 
-test('without a runtime the parameters are verified, and the result says what was not', async () => {
+test('without a runtime the parameters are verified, and the result names the missing check', async () => {
 	const result = await foldTo(write('model.onnx', small), path.join(folder, 'unrun.onnx'), noRuntime);
 	assert.deepEqual([result.folded.length, result.outputs.reason], [52, 'There is no runtime here.']);
 });
 
-test('a model without anything to fold is not written', async () => {
+test('a model without a foldable layer is not written', async () => {
 	const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
 	const bytes = buildModel({ graph: { inputs: [{ name: 'x', shape: [1] }], outputs: [{ name: 'y' }], nodes: [relu] } });
 	const output = path.join(folder, 'nothing.onnx');
@@ -147,7 +147,7 @@ test('a model without anything to fold is not written', async () => {
 	assert.throws(() => readFileSync(output), /ENOENT/);
 });
 
-test('external data that are missing, or cut short, are named, and nothing is written', async () => {
+test('missing or shortened external data are named, and no file is written', async () => {
 	const conv = { op: 'Conv', inputs: ['x', 'w'], outputs: ['h'] };
 	const layer = { op: 'BatchNormalization', name: 'bn', inputs: ['h', 'p', 'p', 'p', 'p'], outputs: ['y'] };
 	const weight = { name: 'w', dims: [1, 1, 1, 1], external: { location: 'gone.data' } };

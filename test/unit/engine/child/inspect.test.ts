@@ -89,7 +89,7 @@ test('a right result matches, with its numbers, at every rank', async () => {
 	}
 });
 
-test('events come in order: structure before anything runs, then layers, then the comparison of levels, then the run', async () => {
+test('events come in order: structure, layers, comparison of levels, run', async () => {
 	const { events } = await inspectBytes(model(batchNorm()));
 	const types = events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1]);
 	assert.deepEqual(types, ['progress', 'structure', 'progress', 'layer', 'progress', 'run']);
@@ -97,7 +97,7 @@ test('events come in order: structure before anything runs, then layers, then th
 	assert.ok(structure?.type === 'structure' && structure.report.run.status === 'pending');
 });
 
-test('a runtime whose output is off in one channel by a little more than rounding is caught there', async () => {
+test('a runtime output that is off in one channel by slightly more than rounding is caught there', async () => {
 	const plane = 12;
 	const wrong = tampered((name, tensor) => {
 		if (name === 'y') {
@@ -199,7 +199,7 @@ test('recomputed outputs are written where asked, in layer order, with the shape
 	assert.deepEqual([array.type, array.shape], ['float32', [2, CHANNELS, 4, 3]]);
 });
 
-test('a model that the runtime refuses keeps its structure and says why', async () => {
+test('a model that the runtime refuses keeps its structure and gives the reason', async () => {
 	const node: NodeSpec = { op: 'FromTheFuture', inputs: ['x'], outputs: ['z'] };
 	const { report } = await inspectBytes(
 		model(batchNorm(), { graph: { nodes: [node, { ...batchNorm(), inputs: ['z', 'gamma', 'beta', 'mean', 'var'] }] } }),
@@ -269,7 +269,7 @@ test('an epsilon that is NaN is an error, and the layer no match', async () => {
 	assert.deepEqual([findings[0]?.code, findings[0]?.severity], ['non-finite', 'error']);
 });
 
-test('several files are run one batch after another, and judged as one', async () => {
+test('several files run one batch after another and are judged together', async () => {
 	const bytes = model(batchNorm(), { shape: ['N', CHANNELS, 4] });
 	const values = Array.from({ length: 5 * CHANNELS * 4 }, (_, i) => Math.sin(i * i) + (i % 3));
 	const save = async (name: string, numbers: readonly number[]) => {
@@ -333,7 +333,7 @@ test('the output of every layer is predicted to the last bit', { skip: elsewhere
 	}
 });
 
-test('a folder that outputs cannot be saved in is told at once, and ends in no error of ours', async () => {
+test('a folder that cannot take outputs is named at once, without an internal error', async () => {
 	const file = path.join(folder, 'not-a-folder');
 	await writeFile(file, '');
 	const reasons: (string | undefined)[] = [];
@@ -354,7 +354,7 @@ test('a model that hands out a sequence runs whole: the sequence alone is not lo
 	assert.equal(report.run.reason, undefined);
 });
 
-test('shapes that the file fixes are told without a run, and a run finds the same', async () => {
+test('shapes that the file fixes are known without a run, and a run finds the same', async () => {
 	const behindConv = (batch: number | string) =>
 		buildModel({
 			opset: 15,

@@ -33,7 +33,7 @@ const engineError = (message: string) => Object.assign(new Error(message), { nam
 const comparison = sampleComparison([comparedLayer()]);
 const types = (messages: readonly HostToComparison[]) => messages.map(({ type }) => type);
 
-test('a comparison is told with its progress, and again to a page that comes later', async () => {
+test('a comparison is sent with its progress, and again to a page that comes later', async () => {
 	const { made, calls, messages } = session();
 	const run = made.run();
 	assert.equal(made.running, true);
@@ -73,7 +73,7 @@ test('swapping exchanges the roles, and comparing again keeps them', async () =>
 	);
 });
 
-test('a reason from outside ends what is under way, and is forgotten by the next success', async () => {
+test('an outer reason ends the current comparison, and the next success removes it', async () => {
 	const { made, calls, messages } = session();
 	const run = made.run();
 	made.fail('b.onnx was deleted.');
@@ -88,7 +88,7 @@ test('a reason from outside ends what is under way, and is forgotten by the next
 	assert.deepEqual(made.snapshot(), [{ type: 'comparison', comparison }]);
 });
 
-test('what was started last counts: the one before is cancelled and says nothing any more', async () => {
+test('the last start counts: the previous comparison is canceled and sends no more messages', async () => {
 	const { made, calls, messages } = session();
 	const first = made.run();
 	const second = made.run();
@@ -100,7 +100,7 @@ test('what was started last counts: the one before is cancelled and says nothing
 	assert.equal(types(messages).filter((type) => type === 'comparison').length, 1);
 });
 
-test('cancelling is told; a session that is let go says nothing', async () => {
+test('canceling is reported; a disposed session is silent', async () => {
 	const { made, messages } = session();
 	const cancelled = made.run();
 	made.cancel();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { storedPair } from '../../../../src/host/comparison/model-pair.js';
 
-test('a page of the last window says which models it was about', () => {
+test('a page of the last window names its models', () => {
 	const pair = { original: 'file:///a.onnx', deployed: 'file:///b.onnx' };
 	assert.deepEqual(storedPair({ layer: 'bn', pair }), pair);
 });

@@ -20,7 +20,7 @@ async function quiet(milliseconds = 300): Promise<void> {
 	await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('a burst of events is one change, told when it is over', async () => {
+test('a burst of events is one change, reported when it is over', async () => {
 	await detector.remember();
 	files = ['2/50'];
 	detector.poke();
@@ -33,14 +33,14 @@ test('a burst of events is one change, told when it is over', async () => {
 	assert.deepEqual(changes, ['changed']);
 });
 
-test('events that change nothing are not told', async () => {
+test('events without a change are not reported', async () => {
 	await detector.remember();
 	detector.poke();
 	await quiet();
 	assert.deepEqual(changes, []);
 });
 
-test('a save through a temporary file is a change, a deletion that lasts is one, and so is coming back', async () => {
+test('a save through a temporary file, a lasting deletion and a return are changes', async () => {
 	await detector.remember();
 	files = [undefined];
 	detector.poke();
@@ -69,7 +69,7 @@ test('a write between remembering and reading counts', async () => {
 	assert.deepEqual(changes, ['changed']);
 });
 
-test('a file that is watched from now on is no change; its own changes are', async () => {
+test('a newly watched file is no change; its later changes are', async () => {
 	await detector.remember();
 	files = ['1/100', '1/5'];
 	detector.poke();
@@ -81,7 +81,7 @@ test('a file that is watched from now on is no change; its own changes are', asy
 	assert.deepEqual(changes, ['changed']);
 });
 
-test('a file that was made known is compared with what it was then; the model with what it was before', async () => {
+test('a file is compared with its state at registration, the model with its previous state', async () => {
 	await detector.remember();
 	files = ['2/100', '1/5'];
 	await detector.extend();
@@ -95,7 +95,7 @@ test('a file that was made known is compared with what it was then; the model wi
 	assert.deepEqual(changes, ['changed', 'changed']);
 });
 
-test('nothing is told after dispose', async () => {
+test('after dispose no change is reported', async () => {
 	await detector.remember();
 	files = ['2/100'];
 	detector.poke();

@@ -48,7 +48,7 @@ test('verdicts wait for more of them, and only the newest of each is sent', () =
 	assert.deepEqual(sent, [layer(1), progress(2), layer(0, 'newer')]);
 });
 
-test('anything but verdicts and progress is sent at once, after what waits', () => {
+test('all but verdicts and progress is sent at once, behind waiting messages', () => {
 	queue.push(layer(0));
 	queue.push({ type: 'failure', message: 'It was deleted.' });
 	assert.deepEqual(sent, [layer(0), { type: 'failure', message: 'It was deleted.' }]);
@@ -63,7 +63,7 @@ test('a report takes the place of the verdicts that it holds', () => {
 	assert.deepEqual(sent, [progress(1), report]);
 });
 
-test('a batch waits until the one before has arrived', async () => {
+test('a batch waits until the previous batch has arrived', async () => {
 	queue.push(report);
 	queue.push(layer(0));
 	queue.push(run);

@@ -48,7 +48,7 @@ function harness(ports: Partial<SessionPorts> = {}) {
 
 const statuses = (session: ModelSession) => session.report?.layers.map((layer) => layer.recompute.status);
 
-test('the structure is shown before anything runs, and to a page that comes later', async () => {
+test('the structure is shown before the run starts, and to a page that comes later', async () => {
 	const { session, types, runs } = harness();
 	assert.deepEqual(session.snapshot(), []);
 	assert.equal(await session.load(), true);
@@ -57,7 +57,7 @@ test('the structure is shown before anything runs, and to a page that comes late
 	assert.equal(runs.length, 0);
 });
 
-test('verdicts come layer by layer, and a page that comes in between gets those there are', async () => {
+test('verdicts come layer by layer, and a page that comes in between gets all verdicts so far', async () => {
 	const { session, types, started } = harness();
 	await session.load();
 	types();
@@ -81,7 +81,7 @@ test('verdicts come layer by layer, and a page that comes in between gets those 
 	assert.equal(session.running, false);
 });
 
-test('a layer that is not the one shown at its place is left out', async () => {
+test('a layer that is not the layer shown at its place is left out', async () => {
 	const { session, started } = harness();
 	await session.load();
 	void session.run();
@@ -92,7 +92,7 @@ test('a layer that is not the one shown at its place is left out', async () => {
 	assert.deepEqual(statuses(session), ['pending', 'pending']);
 });
 
-test('a failed run leaves the structure, says why, and leaves no layer waiting', async () => {
+test('a failed run leaves the structure, gives the reason, and leaves no layer waiting', async () => {
 	const { session, started, lines } = harness();
 	await session.load();
 	const running = session.run();
@@ -109,7 +109,7 @@ test('a failed run leaves the structure, says why, and leaves no layer waiting',
 	assert.deepEqual(statuses(session), ['match', 'match']);
 });
 
-test('cancelling keeps what was found, and what arrives afterwards is ignored', async () => {
+test('canceling keeps the results so far, and later arrivals are ignored', async () => {
 	const { session, started, types } = harness();
 	await session.load();
 	const running = session.run();
@@ -130,7 +130,7 @@ test('cancelling keeps what was found, and what arrives afterwards is ignored', 
 	assert.equal(session.report, after);
 });
 
-test('a new run takes the place of the one before, as planned', async () => {
+test('a new run replaces the previous run, as planned', async () => {
 	const { session, started } = harness();
 	const plan = { files: [{ input: 'x', path: '/x.npy' }], choices: { batch: 2 } };
 	await session.load();
@@ -151,7 +151,7 @@ test('a new run takes the place of the one before, as planned', async () => {
 	assert.deepEqual(started(2).plan, NO_PLAN);
 });
 
-test('the form tells what can be chosen and what was, anew after every change', async () => {
+test('the form shows the choices and the chosen values, again after every change', async () => {
 	let trusted = false;
 	const { session, types } = harness({ refusal: () => (trusted ? undefined : 'Not trusted.') });
 	const form = () => session.snapshot().find((message) => message.type === 'form')?.form;
@@ -172,7 +172,7 @@ test('the form tells what can be chosen and what was, anew after every change', 
 	assert.equal(form()?.trusted, true);
 });
 
-test('what must not run is skipped with the reason', async () => {
+test('a run that is not allowed is skipped with the reason', async () => {
 	const refused = harness({ refusal: () => 'Not trusted.' });
 	await refused.session.load();
 	await refused.session.run();
@@ -189,7 +189,7 @@ test('what must not run is skipped with the reason', async () => {
 	assert.match(empty.session.report?.run.reason ?? '', /no BatchNormalization layer/);
 });
 
-test('a file that cannot be read is a sentence, and nothing is run', async () => {
+test('an unreadable file gives a sentence, and no run', async () => {
 	const { session, types, runs } = harness({
 		load: () => Promise.reject(new OnnxError('not-onnx', 'It is a text.')),
 	});

@@ -37,7 +37,7 @@ function storage() {
 	};
 }
 
-test('the engine is told what was chosen, and the settings for the rest', () => {
+test('the engine gets the choices, and the settings for the rest', () => {
 	assert.deepEqual(runOptions(plan, defaults), {
 		run: true,
 		inputs: plan.files,
@@ -60,7 +60,7 @@ test('the form offers every size that is open, once, and the files of each input
 	);
 });
 
-test('what a changed model has no place for is left out', () => {
+test('choices without a place in a changed model are left out', () => {
 	const changed = fitPlan(plan, [{ name: 'picture', dtype: 'float32', shape: [1, 3, 8, 8] }]);
 	assert.deepEqual(changed, { files: [], choices: { seed: 9, normalize: '0..1' } });
 	assert.deepEqual(fitPlan(plan, inputs), plan);
@@ -69,7 +69,7 @@ test('what a changed model has no place for is left out', () => {
 	assert.deepEqual(fitPlan(unnamed, inputs).files, []);
 });
 
-test('other files for one input leave those of the others', () => {
+test('new files for an input leave the files of the other inputs', () => {
 	const more = withFiles(plan, 'mask', ['/m.npy']);
 	assert.equal(more.files.length, 3);
 	assert.deepEqual(withFiles(more, 'image', []).files, [{ input: 'mask', path: '/m.npy' }]);
@@ -88,7 +88,7 @@ test('each model has its own plan, and the storage does not grow without end', a
 	assert.deepEqual(memory.get('file:///0.onnx'), plan);
 });
 
-test('whatever is stored is read as some plan', async () => {
+test('any stored value is read as a valid plan', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.anything(), async (value) => {
 			parseRunPlan(value);

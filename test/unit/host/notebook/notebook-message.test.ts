@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { classifyNotebookPath, parseNotebookMessage } from '../../../../src/host/notebook/notebook-message.js';
 
-test('a request is understood, anything else refused', () => {
+test('a request is understood, any other message refused', () => {
 	const request = { type: 'inspect', id: '1', path: 'm.onnx' };
 	assert.deepEqual(parseNotebookMessage({ ...request, extra: 1 }), request);
 	for (const broken of [{ type: 'run' }, { id: 1 }, { path: '' }, { path: 'x'.repeat(5000) }, { path: undefined }]) {
@@ -12,7 +12,7 @@ test('a request is understood, anything else refused', () => {
 	fc.assert(fc.property(fc.anything(), (value) => void parseNotebookMessage(value)));
 });
 
-test('paths are told apart in the style of either platform', () => {
+test('paths of both platforms are recognized', () => {
 	assert.deepEqual(classifyNotebookPath('models/m.onnx'), { kind: 'relative', path: 'models/m.onnx' });
 	assert.deepEqual(classifyNotebookPath('..\\m.ONNX'), { kind: 'relative', path: '../m.ONNX' });
 	assert.deepEqual(classifyNotebookPath('/data/m.onnx'), { kind: 'absolute', path: '/data/m.onnx' });

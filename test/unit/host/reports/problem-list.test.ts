@@ -4,7 +4,7 @@ import { problemsOf } from '../../../../src/host/reports/problem-list.js';
 import { DANGEROUS, hostileReport } from '../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../support/sample-report.js';
 
-test('one problem for each layer and code, with the worst severity and every sentence', () => {
+test('a problem for each layer and code, with the worst severity and every sentence', () => {
 	const findings = [
 		{ code: 'dead-channel', severity: 'info', channels: [0], message: 'Channel 0 is dead.' },
 		{ code: 'never-updated', severity: 'info', channels: [], message: 'Never trained.' },

@@ -6,7 +6,7 @@ import { sampleLayer } from '../../support/sample-report.js';
 
 const dead = { code: 'dead-channel', severity: 'warning', channels: [0, 1], message: 'Both are dead.' } as const;
 
-test('a row says what feeds the layer, how wide it is and what was found', () => {
+test("a row names the layer's source, its width and its findings", () => {
 	const { label, description, tooltip, state } = treeRow(
 		sampleLayer({ name: '/features/features.1/BatchNormalization', findings: [dead] }),
 	);

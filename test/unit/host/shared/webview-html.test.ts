@@ -11,7 +11,7 @@ const html = pageHtml({
 	title: '<img src=x onerror=alert(1)>.onnx',
 });
 
-test('nothing may be loaded or run that is not ours', () => {
+test('only our own files may be loaded or run', () => {
 	const policy = /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1]?.replaceAll('&#39;', "'") ?? '';
 	const directives = new Map(policy.split('; ').map((directive) => directive.split(/ (.*)/) as [string, string]));
 	assert.deepEqual(Object.fromEntries(directives), {
@@ -23,7 +23,7 @@ test('nothing may be loaded or run that is not ours', () => {
 	});
 });
 
-test('there is one script, it has the nonce, and there is no inline code or style', () => {
+test('there is one script with the nonce, and no inline code or style', () => {
 	const scripts = [...html.matchAll(/<script([^>]*)>([^<]*)<\/script>/g)];
 	assert.equal(scripts.length, 1);
 	assert.match(scripts[0]?.[1] ?? '', /^ nonce="n0nce\/\+=" src="https:\/\/w\.test\/webview\.js\?/);

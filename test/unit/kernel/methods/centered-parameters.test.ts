@@ -109,7 +109,7 @@ test('per channel: the output and running statistics of onnxruntime in training 
 	}
 });
 
-test('per activation: what onnxruntime makes of spatial=0 with the same statistics', async () => {
+test("per activation: onnxruntime's result for spatial=0 with the same statistics", async () => {
 	const x = activations(4, sizeOf(LAYOUT), 'float32', -1, 2) as Float32Array;
 	const kernel = await kernelOf('simd');
 	const out = new Float32Array(x.length);

@@ -48,7 +48,7 @@ for (const kind of KINDS) {
 			});
 		}
 
-		test('recognises running statistics, and asks for gamma and beta to tell them from the batch', async () => {
+		test("recognizes running statistics, and needs gamma and beta to distinguish them from the batch's", async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(4, 5, 30);
 			const { scale: variance, shift: mean } = parameters(9, 5);
@@ -65,7 +65,7 @@ for (const kind of KINDS) {
 			assert.deepEqual(answer.fits, ['channel', 'running']);
 		});
 
-		test('a part of the values tells the same, with the statistics of all', async () => {
+		test('a part of the values gives the same answer, with the statistics of all', async () => {
 			const kernel = await kernelOf(kind);
 			for (const layout of [layoutOf(1, 70, 300), layoutOf(20, 40, 9), layoutOf(9, 30, 90)]) {
 				for (const axes of METHODS.filter((method) => layout.batch > 1 || method !== 'activation')) {
@@ -80,7 +80,7 @@ for (const kind of KINDS) {
 			}
 		});
 
-		test('a part of the values keeps to what each activation has of its own (spatial=0)', async () => {
+		test('a part of the values keeps the statistics of its own activations (spatial=0)', async () => {
 			const kernel = await kernelOf(kind);
 			const layout = layoutOf(3, 40, 50);
 			const { scale, shift } = parameters(4, layout.channels * layout.planeSize);
@@ -101,7 +101,7 @@ for (const kind of KINDS) {
 			assert.equal(whichMethod(kernel, { ...asked, y: own, learned: { gamma, beta } }).verdict, 'activation');
 		});
 
-		test('says so when nothing fits', async () => {
+		test('says so when no method fits', async () => {
 			const kernel = await kernelOf(kind);
 			const asked = question(kernel, layoutOf(4, 5, 30), 'channel');
 			const y = fromNumbers(toNumbers(asked.y, 'float32').map(Math.tanh), 'float32');
@@ -109,7 +109,7 @@ for (const kind of KINDS) {
 			assert.deepEqual([answer.verdict, answer.fits], ['none', []]);
 		});
 
-		test('cannot tell where the data cannot', async () => {
+		test('stays undecided where the data cannot decide', async () => {
 			const kernel = await kernelOf(kind);
 			const reasonFor = (asked: MethodQuestion) => {
 				const { verdict, reason } = whichMethod(kernel, asked);
@@ -134,7 +134,7 @@ for (const kind of KINDS) {
 			assert.match(reasonFor({ ...single, learned: learned(single.layout) }), /same/);
 		});
 
-		test('one image: its statistics per activation are no statistics, those per channel are', async () => {
+		test('of a single image statistics per activation are no statistics, statistics per channel are', async () => {
 			const kernel = await kernelOf(kind);
 			const asked = question(kernel, layoutOf(1, 6, 64), 'channel');
 			const answer = whichMethod(kernel, { ...asked, learned: learned(asked.layout) });

@@ -23,14 +23,14 @@ test('a channel is wrong beyond its own bound, and where its error is not a numb
 	assert.ok((boundRatio(layer) ?? 0) > 1 || Number.isNaN(boundRatio(layer)));
 });
 
-test('a layer with nothing to compare has no channels, no series, and no use of its bound', () => {
+test('a layer without compared values has no channels, no series, and no use of its bound', () => {
 	const layer = emptyLayer({ name: 'a', status: 'unmatched' });
 	assert.deepEqual([channelCount(layer), wrongChannels(layer), boundRatio(layer)], [0, [], null]);
 	assert.equal(comparedSeries(layer).size, 0);
 	assert.equal(relativeRatios(layer).length, 0);
 });
 
-test('a wrong factor shows as its ratio to the right one', () => {
+test('a wrong factor shows as its ratio to the right factor', () => {
 	const ratios = relativeRatios(comparedLayer({ channels: 3, scale: (channel) => 1 + channel }));
 	assert.deepEqual(
 		[...ratios].map((ratio) => Number(ratio.toPrecision(6))),
@@ -49,13 +49,13 @@ test('the tone is that of the worst there is', () => {
 	assert.equal(comparisonTone(sampleComparison([emptyLayer({ name: 'c', status: 'not-identifiable' })])), 'muted');
 });
 
-test('the first wrong layer is what is shown first', () => {
+test('the first wrong layer is shown first', () => {
 	const layers = [comparedLayer({ name: 'a' }), wrongEpsilon('b'), wrongEpsilon('c')];
 	assert.equal(firstWrong(sampleComparison(layers))?.name, 'b');
 	assert.equal(firstWrong(sampleComparison([comparedLayer()])), undefined);
 });
 
-test('there is something to do about every cause and every status, and no two causes share one line', () => {
+test('every cause and status has advice, and no two causes share a line', () => {
 	for (const cause of CAUSE_CODES) {
 		const [only, ...more] = adviceOn(comparedLayer({}, { status: 'mismatch', cause, causes: [cause] }));
 		assert.ok(only && only.code === cause && only.text.length > 20 && more.length === 0);

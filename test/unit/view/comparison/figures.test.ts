@@ -22,7 +22,7 @@ function figure(kind: ComparisonPlot, layer: LayerComparison) {
 const range = (layout: object, axis: string): readonly [number, number] =>
 	(layout as Record<string, { range: readonly [number, number] }>)[axis]?.range ?? [Number.NaN, Number.NaN];
 
-test('a layer with nothing to compare has no figure; what is drawn has what it needs', () => {
+test('a layer without compared values has no figure; a drawn figure has all its parts', () => {
 	const nothing = emptyLayer({ name: 'a', status: 'unmatched' });
 	for (const kind of COMPARISON_PLOTS) {
 		const plot = plotDefinition(kind);
@@ -45,14 +45,14 @@ test('wrong channels are marks of their own, in each figure', () => {
 	}
 });
 
-test('expected against found: one range for both axes, so that right is the diagonal', () => {
+test('expected against found: both axes have one range, so that right values lie on the diagonal', () => {
 	const { layout, summary } = figure('expected', wrongEpsilon('a', 64));
 	assert.deepEqual(range(layout, 'xaxis'), range(layout, 'yaxis'));
 	assert.deepEqual(range(layout, 'xaxis2'), range(layout, 'yaxis2'));
 	assert.match(summary, /64 channels, \d+ of them wrong/);
 });
 
-test('thousands of channels are thinned, and none of the few wrong ones is left out', () => {
+test('thousands of channels are thinned, and every wrong channel stays', () => {
 	const layer = comparedLayer({ channels: 5000, bias: (channel) => (channel % 1000 === 7 ? 1 : 0) });
 	const { data, notes } = figure('expected', layer);
 	assert.ok(data.every(({ x }) => x.length <= 1500));
@@ -81,7 +81,7 @@ test('factors that are not finite are marked and counted', () => {
 	assert.deepEqual([cross?.x, cross?.y, notes.length], [[1], [1], 1]);
 });
 
-test('the error of the bias is drawn under its bound, an exact one not at all', () => {
+test('the error of the bias is drawn under its bound, an exact bias not at all', () => {
 	const exact = comparedLayer({ channels: 6 });
 	const perChannel = { ...exact.perChannel, biasError: new Float64Array(6) };
 	const { data, summary } = figure('bias', { ...exact, perChannel });
@@ -90,7 +90,7 @@ test('the error of the bias is drawn under its bound, an exact one not at all', 
 	assert.match(summary, /largest error 0, largest bound 2e-7, 0 channels above/);
 });
 
-test('names from a model stay out of what plotly reads as templates', () => {
+test("names from a model are kept out of plotly's templates", () => {
 	const name = '%{y}<b>x</b>';
 	for (const kind of COMPARISON_PLOTS) {
 		assert.ok(!JSON.stringify(figure(kind, comparedLayer({ name }))).includes('<b>x</b>'));

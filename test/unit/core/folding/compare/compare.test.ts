@@ -73,7 +73,7 @@ test('the same folds as other tools write them', async () => {
 	}
 });
 
-test('an original written in those ways', async () => {
+test('an original written in these forms', async () => {
 	for (const [way, change] of Object.entries(WAYS)) {
 		const original = await open(change(await specOf(await openFixture('plain_cnn.onnx'))));
 		assert.equal(counted(await compare(original, await openFixture('plain_cnn.folded.onnx'))), 'match 3', way);
@@ -109,14 +109,14 @@ test('swapped arguments, and a model against itself', async () => {
 	assert.match(neither.notes.join(), /nothing to compare/);
 });
 
-test('unrelated models: nothing is paired, and that is said', async () => {
+test('unrelated models: no operator is paired, and the evidence says so', async () => {
 	const comparison = await compare(await openFixture('plain_cnn.onnx'), await openFixture('conv3d.folded.onnx'));
 	assert.equal(counted(comparison), 'unmatched 3');
 	assert.match(comparison.notes.join(), /different networks/);
 	assert.ok(comparison.layers.every(({ into, cause, maxAbs }) => into === null && cause === null && maxAbs === null));
 });
 
-test('a pruned model: what is left matches, what is gone is unmatched', async () => {
+test('a pruned model: remaining layers match, removed layers are unmatched', async () => {
 	const spec = await specOf(await openFixture('depthwise.folded.onnx'));
 	const nodes = (spec.graph.nodes ?? []).filter(({ name }) => name !== '/3/Conv');
 	// The second convolution is cut out: its reader takes its input.

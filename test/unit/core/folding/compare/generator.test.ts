@@ -20,7 +20,7 @@ test('the generator knows every cause of the catalogue that a fold can have', ()
 	);
 });
 
-test('one wrongly folded layer: found, named, and never named wrongly with confidence', async () => {
+test('a wrongly folded layer is found and named, and never named wrongly with confidence', async () => {
 	const real = await realLayers();
 	assert.ok(real.length >= 12, `${real.length} layers of real networks`);
 	const outcomes: Outcome[] = [];

@@ -51,7 +51,7 @@ test('a right fold matches, and shows the bound beside the error', () => {
 	});
 });
 
-test('another epsilon is named with whose it is, what the file says and how many channels agree', () => {
+test("another epsilon is named with its framework, the file's epsilon and the number of channels that agree", () => {
 	const verdict = judge({ epsilon: Math.fround(1e-3) });
 	assert.equal(verdict.cause, 'wrong-epsilon');
 	assert.ok(verdict.confidence > 0.95);
@@ -62,7 +62,7 @@ test('another epsilon is named with whose it is, what the file says and how many
 	assert.deepEqual(verdict.details['wrong-epsilon'], { epsilon: 1e-3 });
 });
 
-test('an epsilon that nobody uses is fitted', () => {
+test('an uncommon epsilon is fitted', () => {
 	const { cause, details } = judge({ epsilon: Math.fround(0.0137) });
 	assert.equal(cause, 'wrong-epsilon');
 	const { epsilon } = details['wrong-epsilon'] as { epsilon: number };
@@ -74,7 +74,7 @@ test('epsilon that no channel is small enough for makes no difference, and is no
 	assert.equal(judge({ epsilon: Math.fround(1e-6) }, undefined, large).status, 'match');
 });
 
-test('where two formulas are the same in every channel the second one is told', () => {
+test('where two formulas agree in every channel, the second is an alternative', () => {
 	// Every variance above epsilon: a lower limit is an epsilon of 0.
 	const large = { ...layer, variance: layer.variance.map((value) => value + 1e-2), epsilon: Math.fround(1e-3) };
 	const verdict = judge(
@@ -99,7 +99,7 @@ test('two causes at once, the larger effect first', () => {
 	assert.equal(rounded.status, 'mismatch');
 });
 
-test('a fold that is right but for its rounding is a match that says which', () => {
+test('a fold that is right except for its rounding matches, and names the rounding', () => {
 	for (const code of ['rounding-fp16', 'rounding-bf16', 'quantized-int8'] as const) {
 		const verdict = judgeFaults(code);
 		assert.deepEqual([verdict.status, verdict.cause], ['match', code]);
@@ -124,7 +124,7 @@ test('a wide layer is searched on some of its rows and judged on all', () => {
 	assert.match(verdict.evidence, /299 of 300 channels agree/);
 });
 
-test('a variance that overflows float16 leaves a row of zeros, and that is said', () => {
+test('a variance that overflows float16 leaves a row of zeros, and the evidence says so', () => {
 	const variance = layer.variance.slice();
 	variance[3] = 70000;
 	variance[9] = 1e6;
@@ -136,7 +136,7 @@ test('a variance that overflows float16 leaves a row of zeros, and that is said'
 	assert.match(verdict.evidence, /variance overflowed float16/);
 });
 
-test('one edited weight is unknown, with the channel and how many others are right', () => {
+test('an edited weight is unknown, with its channel and the number of right channels', () => {
 	const verdict = judge({}, ({ deployed: found }) => {
 		found.weight[5 * 16 * 9 + 7] += 0.01;
 	});
@@ -251,7 +251,7 @@ const multiplied = (factor: number, of = layer) =>
 		of,
 	);
 
-test('a constant on the weights whose bias is right is no factor on the variance and no epsilon', () => {
+test('a constant on weights with a right bias is neither a factor on the variance nor an epsilon', () => {
 	for (const factor of [1 / 255, 1 / 256, 1 / 127.5, 0.1, 0.5, 1.3, 2, 10]) {
 		const { causes, confidence, evidence, details } = multiplied(factor);
 		assert.deepEqual([causes, confidence], [['unknown'], 0], evidence);
@@ -260,7 +260,7 @@ test('a constant on the weights whose bias is right is no factor on the variance
 	}
 });
 
-test('where neither mean nor bias could tell a factor on the variance from one on the weights, both are said', () => {
+test('where neither mean nor bias separates a factor on the variance from a factor on the weights, both are named', () => {
 	// Variances next to which epsilon is nothing: k on the variance is 1 / sqrt(k) on the weights.
 	const silent = {
 		...layer,
@@ -299,7 +299,7 @@ test('weights that are all zero are called that, and no other weights', () => {
 	assert.deepEqual(details.similarity, { kind: 'zero-weights', cosine: null });
 });
 
-test('with gamma 0 everywhere zeros are the right weights, and the bias is what differs', () => {
+test('with gamma 0 in all channels zeros are the right weights, and the bias differs', () => {
 	const { cause, evidence } = zeroed({ ...layer, gamma: layer.gamma.map(() => 0) }, 1);
 	assert.equal(cause, 'unknown');
 	assert.match(

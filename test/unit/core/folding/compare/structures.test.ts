@@ -281,7 +281,7 @@ test("Mul and Add behind a layer, Caffe's Scale, may have gone into the same ope
 	assert.match(one.evidence, /^Together with the Mul behind/);
 });
 
-test('two layers one behind the other fold into one operator', async () => {
+test('two consecutive layers fold into one operator', async () => {
 	const twice = [conv('x', 'c'), norm('c', 'n'), norm('n', 'o'), relu('o', 'y')];
 	const squared = scale.map((s) => s * s);
 	const bias = foldedBias.map((value, c) => value * scale[c] + shift[c]);
@@ -304,7 +304,7 @@ test('two layers one behind the other fold into one operator', async () => {
 	);
 });
 
-test('a layer that stayed is kept, too, where nothing tells that it stands behind the operator', async () => {
+test('a layer that stayed is kept although the graph does not show that it follows the operator', async () => {
 	const shape = [
 		{ op: 'Shape', inputs: ['c'], outputs: ['s'] },
 		{ op: 'Reshape', inputs: ['c', 's'], outputs: ['r'] },
@@ -343,7 +343,7 @@ test('weights that the runtime has rearranged for a processor are called that', 
 	);
 });
 
-test('layers that went into one operator, of which one is missing or wrong, are told apart', async () => {
+test('layers folded into one operator are distinguished where a layer is missing or wrong', async () => {
 	const P = {
 		gamma: draw(C, () => 0.5 + random.uniform()),
 		beta: draw(C),
@@ -414,7 +414,7 @@ test('a layer in front of an unpadded convolution, folded forward', async () => 
 	assert.deepEqual([lost.status, lost.causes.join()], ['mismatch', 'weights-not-folded,bias-not-folded']);
 });
 
-test('a layer folded forward into the convolution in front of one that stayed', async () => {
+test('a layer folded forward into the convolution in front of a kept layer', async () => {
 	const stayed = [norm('c', 'o'), { op: 'Add', inputs: ['c', 'o'], outputs: ['y'] }];
 	const original = [norm('x', 'n'), conv('n', 'c'), ...stayed];
 	const sums = numbers('b').map((bias, o) =>
@@ -433,7 +433,7 @@ test('a layer folded forward into the convolution in front of one that stayed', 
 	assert.deepEqual([lost.status, lost.cause, kept.status], ['mismatch', 'weights-not-folded', 'kept']);
 });
 
-test('a layer in front and one behind, both folded into the same convolution', async () => {
+test('a layer in front and a layer behind, both folded into the same convolution', async () => {
 	const original = [norm('x', 'n'), conv('n', 'c', ['w', 'b']), norm('c', 'o'), relu('o', 'y')];
 	const inner = scaledInputs('w', scale);
 	const sums = numbers('b').map((bias, o) =>
@@ -548,7 +548,7 @@ test('a QLinearConv holds its weights as integers', async () => {
 	assert.ok(layer.maxAbs !== null && layer.maxAbs <= step);
 });
 
-test('parameters known only at run time cannot be compared, and that is said', async () => {
+test('parameters known only at run time cannot be compared, and the evidence says so', async () => {
 	const graph = {
 		inputs: [
 			{ name: 'x', shape: ['N', C, 9, 9] },
@@ -607,7 +607,7 @@ test('layers inside a branch and inside a function are compared like any other',
 	);
 });
 
-test('layers of unrelated networks are no counterparts just because nothing comes behind either', async () => {
+test('layers of unrelated networks are not paired merely because both end their network', async () => {
 	const flat = { op: 'Conv', name: 'conv c', inputs: ['x', 'w3'], outputs: ['c'] };
 	const w3 = tensor('w3', [C, C, 3], draw(C * C * 3));
 	const x = { inputs: [{ name: 'x', shape: ['N', C, 9] }] };

@@ -92,7 +92,7 @@ const FORMS: readonly Form[] = [
 	},
 ];
 
-test('the folded operator computes what operator and layer compute, for every operator, rank and group', () => {
+test('the folded operator computes the result of operator and layer, for every operator, rank and group', () => {
 	for (const { name, x: shape, w: dims, layout, run } of FORMS) {
 		for (const hasBias of [false, true]) {
 			const random = seededRandom(dims.length + Number(hasBias));

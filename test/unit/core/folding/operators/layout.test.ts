@@ -78,7 +78,7 @@ test('relayout transposes a matrix and comes back', () => {
 	assert.deepEqual(relayout(turned, columns, rows), data);
 });
 
-test('relayout keeps every element with its channel and position, whatever the two layouts', () => {
+test('relayout keeps every element with its channel and position, for any two layouts', () => {
 	fc.assert(
 		fc.property(layouts, small, (from, cut) => {
 			const channels = channelCount(from);

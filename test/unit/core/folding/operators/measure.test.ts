@@ -41,7 +41,7 @@ const LAYOUTS: readonly ChannelLayout[] = [
 	{ groups: 2, outer: 3, perGroup: 2, inner: 4 },
 ];
 
-test('the largest errors are those that a plain loop finds, for every layout and type', () => {
+test('the largest errors equal the errors of a plain loop, for every layout and type', () => {
 	for (const layout of LAYOUTS) {
 		for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
 			for (const noise of [0, FLOAT_FORMATS[dtype].unitRoundoff, 0.1]) {
@@ -57,7 +57,7 @@ test('the largest errors are those that a plain loop finds, for every layout and
 	}
 });
 
-test('ratio and residual are those of a least-squares fit', () => {
+test('ratio and residual equal the values of a least-squares fit', () => {
 	const options = scaled(alongAxis([4, 50], 0), 'float32', 0.01);
 	const { ratio, residual } = measureRows(options);
 	for (let row = 0; row < 4; row++) {

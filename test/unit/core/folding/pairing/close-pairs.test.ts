@@ -48,7 +48,7 @@ test('finds the pairs that trying all of them finds', () => {
 	}
 });
 
-test('the same weights again and again are all pairs of each other; what has no direction has no pair', () => {
+test('repeated weights are all pairs of each other; a row without direction has no pair', () => {
 	const again = Array.from({ length: 3 }, () => own[0]);
 	assert.deepEqual(close(again, 1 - 1e-6), ['0 0', '0 1', '0 2']);
 	const zero = directionsOf(new Float64Array(LENGTH), LAYOUT);

@@ -55,7 +55,7 @@ const block = (seed: Block['seed'], input: string, output: string, rest: Partial
 });
 const sum = (a: string, b: string): NodeSpec => ({ op: 'Add', inputs: [a, b], outputs: ['y'] });
 
-test('branches that an optimizer has put in another order are told apart by their weights', async () => {
+test('weights distinguish branches that an optimizer has reordered', async () => {
 	const original = await network([block(1, 'x', 'a'), block(2, 'x', 'b'), block(3, 'x', 'c')], [sum('a', 'b')]);
 	const deployed = await network(
 		[block(3, 'x', 'p', { factor: 7 }), block(1, 'x', 'q', { factor: -2 }), block(2, 'x', 'r')],
@@ -64,7 +64,7 @@ test('branches that an optimizer has put in another order are told apart by thei
 	assert.equal(await pairs(original, deployed), 'a-q b-r c-p');
 });
 
-test('operators with the same weights are told apart by their place', async () => {
+test('place distinguishes operators with equal weights', async () => {
 	const original = await network([block(1, 'x', 'a'), block(1, 'a', 'b'), block(1, 'b', 'y')]);
 	const deployed = await network([block(1, 'x', 'p'), block(1, 'p', 'q'), block(1, 'q', 'y')]);
 	assert.equal(await pairs(original, deployed), 'a-p b-q y-y');
@@ -75,13 +75,13 @@ test('operators with the same weights are told apart by their place', async () =
 	);
 });
 
-test('operators with other weights are paired by their place, in whatever order they stand', async () => {
+test('place pairs operators with other weights, in any order', async () => {
 	const original = await network([block(1, 'x', 'a'), block(2, 'a', 'b'), block(3, 'b', 'y')]);
 	const deployed = await network([block(12, 'p', 'q'), block(13, 'q', 'y'), block(11, 'x', 'p')]);
 	assert.equal(await pairs(original, deployed), 'a-p b-q y-y');
 });
 
-test('a pair that nothing tells from another is said to be ambiguous', async () => {
+test('a pair without evidence against another is ambiguous', async () => {
 	const original = await network([block(1, 'x', 'a'), block(2, 'x', 'b')], [sum('a', 'b')]);
 	const deployed = await network([block(11, 'x', 'p'), block(12, 'x', 'q')], [sum('p', 'q')]);
 	assert.equal(await pairs(original, deployed), 'a-p? b-q?');
@@ -115,7 +115,7 @@ test('rows of two or three elements are recognised too, as long as they fit exac
 	assert.equal(await pairs(original, deployed), 'a-b b-a');
 });
 
-test('only operators of one shape are a pair', async () => {
+test('only operators of equal shape are a pair', async () => {
 	const original = await network([block(1, 'x', 'a'), block(2, 'a', 'y', { kernel: 1 })]);
 	const deployed = await network([block(2, 'x', 'p', { kernel: 1 }), block(1, 'p', 'y')]);
 	assert.equal(await pairs(original, deployed), 'a-y y-p');

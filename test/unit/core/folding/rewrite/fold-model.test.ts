@@ -71,7 +71,7 @@ function assertComplete({ model }: OpenModel): void {
 	}
 }
 
-test('every foldable layer of every fixture, those that PyTorch leaves too', async () => {
+test('folds every foldable layer of every fixture, also layers that PyTorch leaves', async () => {
 	const left = {
 		plain_cnn: '',
 		depthwise: '',
@@ -91,7 +91,7 @@ test('every foldable layer of every fixture, those that PyTorch leaves too', asy
 	}
 });
 
-test('what is not folded keeps its bytes', async () => {
+test('parts that are not folded keep their bytes', async () => {
 	const original = await openFixture('preact.onnx');
 	const folded = await fold(original);
 	const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
@@ -114,12 +114,12 @@ test('what is not folded keeps its bytes', async () => {
 	);
 });
 
-test('a model with nothing to fold comes out as it went in', async () => {
+test('a model without a foldable layer stays unchanged', async () => {
 	const original = await openFixture('plain_cnn.folded.onnx');
 	assert.ok(Buffer.from((await fold(original)).bytes).equals(original.bytes));
 });
 
-test('a second fold changes nothing more', async () => {
+test('a second fold changes no byte', async () => {
 	const folded = await fold(await openFixture('generator.onnx'));
 	assert.deepEqual((await fold(folded)).bytes, folded.bytes);
 });
@@ -211,14 +211,14 @@ test('the numbers of a small fold, by hand: s = g / sqrt(v), bias (b - u) s + t'
 	assert.deepEqual(await values(folded, 'b'), [1.25, -5.5]);
 });
 
-test('an operator without bias gets one', async () => {
+test('an operator without bias gets a bias', async () => {
 	const folded = await fold(await small([node('Conv', 'x w', 'c'), norm('c', 'y')], IMAGE));
 	const [conv] = folded.model.graph.nodes;
 	assert.equal(conv.inputs.length, 3);
 	assert.deepEqual(await values(folded, conv.inputs[2]), [0.75, -5]);
 });
 
-test('a product without bias leaves an Add where the layer was; one with an Add keeps that', async () => {
+test('a product without bias leaves an Add in place of the layer; a product with an Add keeps it', async () => {
 	const bare = await fold(await small([node('MatMul', 'x m', 'p'), norm('p', 'y')], ROWS));
 	assert.equal(operators(bare), 'MatMul Add');
 	assert.deepEqual(await values(bare, bare.model.graph.nodes[1].inputs[1]), [0.75, -5]);
@@ -282,7 +282,7 @@ test('a layer in front of an unpadded convolution goes forward', async () => {
 	assert.deepEqual((await fold(padded)).kept, ['BatchNormalization n: no-linear-operator, padded-forward-fold']);
 });
 
-test('one in front and one behind, into the same convolution', async () => {
+test('a layer in front and a layer behind, into the same convolution', async () => {
 	const original = await small([norm('x', 'n'), node('Conv', 'n w b', 'c'), norm('c', 'y')], IMAGE);
 	const folded = await fold(original);
 	assert.equal(operators(folded), 'Conv');
@@ -345,7 +345,7 @@ test('a layer written as Sub, Div, Mul and Add goes with all of its nodes', asyn
 	assert.deepEqual(await values(folded, 'b'), [1.25, -5.5]);
 });
 
-test('IR version 3: what is no initializer any more is no input either', async () => {
+test('IR version 3: a removed initializer is also removed from the inputs', async () => {
 	const nodes = [node('Conv', 'x w b', 'c'), norm('c', 'y')];
 	const initializers = CONSTANTS.filter(({ name }) => name !== 'm');
 	const inputs = [
@@ -357,7 +357,7 @@ test('IR version 3: what is no initializer any more is no input either', async (
 	assert.deepEqual(folded.model.graph.inputs.map(({ name }) => name).sort(), ['b', 'w', 'x']);
 });
 
-test('what a quantizer said of tensors that are gone or have other values now goes; what it said of others stays', async () => {
+test('quantization annotations of changed tensors go, the others stay', async () => {
 	const nodes = [
 		node('Conv', 'x w b', 'c'),
 		node('Identity', 'c', 'i'),
@@ -397,7 +397,7 @@ test('what a quantizer said of tensors that are gone or have other values now go
 	}
 });
 
-test('a layer in a branch folds there; one in a function, whose calls share it, does not', async () => {
+test('a layer in a branch folds there; a layer in a shared function does not', async () => {
 	const branch = { g: { nodes: [node('Conv', 'x w b', 'c'), norm('c', 'z')], outputs: ['z'] } };
 	const choose = node('If', 'k', 'y', { then_branch: branch, else_branch: branch });
 	const initializers = CONSTANTS.filter(({ name }) => name !== 'm');
@@ -460,7 +460,7 @@ const layerSpec = (operator: NodeSpec, initializers: readonly TensorSpec[], shap
 	},
 });
 
-test('parameters of another number than the operator has channels: nothing is folded, and no fold is right', async () => {
+test("parameters whose number is not the operator's channel count leave the model unfolded, and no fold is right", async () => {
 	const conv = { op: 'Conv', name: 'conv', inputs: ['x', 'w'], outputs: ['h'] };
 	const weight = { name: 'w', dims: [2, 1, 1, 1], values: [1, 2] };
 	const original = await open(layerSpec(conv, [weight, { name: 'p', values: [1, 2, 3] }], [1, 1, 2, 2]));
@@ -504,7 +504,7 @@ const chain = (operator: readonly NodeSpec[], weight: TensorSpec, shape: readonl
 	},
 });
 
-test('layers one behind the other go into one operator, and a second fold finds nothing', async () => {
+test('consecutive layers go into one operator, and a second fold finds no layer', async () => {
 	const image: readonly [TensorSpec, readonly number[]] = [
 		{ name: 'w', dims: [2, 1, 1, 1], values: [1, 2] },
 		[1, 1, 2, 2],
@@ -528,7 +528,7 @@ test('layers one behind the other go into one operator, and a second fold finds 
 	}
 });
 
-test('what is added between two layers goes into the bias, too; it stays where somebody else sees it', async () => {
+test('a constant added between two layers goes into the bias, and stays where another node reads it', async () => {
 	const weight = { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] };
 	const initializers = [weight, { name: 'p', values: [0.5, -3] }, { name: 'q', values: [2, 7] }];
 	const cases: readonly (readonly [NodeSpec, readonly string[], string, string])[] = [
@@ -577,7 +577,7 @@ test('a layer between two of whom a reshape changes the order of the channels', 
 	assert.equal(await verdicts(original, folded), 'match match');
 });
 
-test('a layer that goes forward leaves what it read to the operator: nothing else of it is lost', async () => {
+test('a layer that goes forward leaves its input to the operator and loses nothing else', async () => {
 	const nodes = [node('Relu', 'x', 'r'), norm('r', 'n'), node('Conv', 'n w b', 'y')];
 	const original = await small(nodes, IMAGE);
 	const folded = await fold(original);
@@ -586,7 +586,7 @@ test('a layer that goes forward leaves what it read to the operator: nothing els
 	assert.equal(await verdicts(original, folded), 'match');
 });
 
-test('forward into a Gemm, whose input nothing pads', async () => {
+test('forward into a Gemm, whose input is never padded', async () => {
 	const ways: NodeSpec['attributes'][] = [{}, { transB: { i: 1 } }, { alpha: { f: 0.5 }, beta: { f: 2 } }];
 	for (const attributes of ways) {
 		const original = await small([norm('x', 'n'), node('Gemm', 'n m b', 'y', attributes)], ROWS);
@@ -599,7 +599,7 @@ test('forward into a Gemm, whose input nothing pads', async () => {
 	assert.deepEqual((await fold(turned)).kept, ['BatchNormalization n: no-linear-operator']);
 });
 
-test('a deployed bias may be the negative of what is taken away', async () => {
+test('a deployed bias may be the negative of a subtracted constant', async () => {
 	const product = { op: 'MatMul', name: 'fc', inputs: ['x', 'w'], outputs: ['h'] };
 	const weight = { name: 'w', dims: [2, 2], values: [1, 2, 3, 4] };
 	const original = await open(layerSpec(product, [weight, { name: 'p', values: [1, 3] }], [1, 2]));

@@ -50,7 +50,7 @@ async function excess(original: OpenModel, deployed: Uint8Array, x: RuntimeTenso
 	return ratios.reduce((most, ratio) => (ratio <= most ? most : ratio), 0);
 }
 
-test('the runtime computes from a folded model what it computes from the original, in every small arrangement', async () => {
+test('the runtime computes the same from original and folded model, in every small arrangement', async () => {
 	let folded = 0;
 	for (const { bytes, shape, description } of [...linearZoo(60), ...linearZoo(60, { chains: true })]) {
 		const after = await foldedModel(bytes);

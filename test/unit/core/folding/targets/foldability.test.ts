@@ -40,7 +40,7 @@ async function assertAgreement({ model, source }: OpenModel, description: string
 	return folded.length;
 }
 
-test('over a zoo of operators, what stands behind them and chains of layers', async () => {
+test('over a zoo of operators, the nodes behind them, and chains of layers', async () => {
 	let folded = 0;
 	for (const { bytes, description } of [...linearZoo(200), ...linearZoo(400, { chains: true })]) {
 		folded += await assertAgreement(await openBytes(bytes), description);
@@ -48,7 +48,7 @@ test('over a zoo of operators, what stands behind them and chains of layers', as
 	assert.ok(folded > 800, `${folded} folded`);
 });
 
-test('what the fold did is found again by the comparison, layer by layer', async () => {
+test('the comparison recognizes each fold, layer by layer', async () => {
 	for (const { bytes, description } of linearZoo(200, { chains: true })) {
 		const original = await openBytes(bytes);
 		const deployed = await openBytes(await foldedModel(bytes));
@@ -90,7 +90,7 @@ test('of a chain behind a product and its Add every layer folds', async () => {
 	}
 });
 
-test('no weight is read to say so', async () => {
+test('the answer reads no weight', async () => {
 	const original = await openFixture('plain_cnn.onnx');
 	const quantized = buildModel(asQuantized(await specOf(original)));
 	for (const bytes of [original.bytes, quantized]) {

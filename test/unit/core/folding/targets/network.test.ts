@@ -48,7 +48,7 @@ async function read(nodes: readonly NodeSpec[], graph: GraphSpec = {}, rest: Par
 	};
 }
 
-test('what feeds what, through anything but linear operators', async () => {
+test('edges between linear operators, through any other nodes', async () => {
 	const { before, around } = await read([
 		conv('x', 'a'),
 		norm('a', 'n'),
@@ -144,7 +144,7 @@ test('an Add of a constant with more dimensions than the product is followed no 
 	assert.equal((await added([1, 1, 1])).targets.y, undefined);
 });
 
-test('layers one behind the other have the same target, the nearer one first', async () => {
+test('consecutive layers have the same target, the nearer layer first', async () => {
 	const { network } = await read([conv('x', 'a'), norm('a', 'n'), norm('n', 'y')]);
 	assert.deepEqual(
 		Array.from(network.targets.values(), ({ earlier }) => earlier.map(({ layer }) => layer.name)),
@@ -166,7 +166,7 @@ test('a product of rank 2 has its columns as channels, one of rank 3 has not', a
 	assert.equal((await read(turned, { inputs: [{ name: 'x', shape: ['N', 5, 2] }] })).targets.y, 'p');
 });
 
-test('an operator that the runtime fused with an activation is nobody’s target', async () => {
+test('an operator that the runtime fused with an activation is not a target', async () => {
 	const fused = { ...conv('x', 'a'), op: 'FusedConv', domain: 'com.microsoft' };
 	const plain = await read([fused, norm('a', 'y')]);
 	assert.equal(plain.targets.y, 'a');

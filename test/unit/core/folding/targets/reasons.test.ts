@@ -29,7 +29,7 @@ async function fold(
 	return [...(into === null ? [] : [`into ${into}`]), ...reasons].join(', ');
 }
 
-test("agrees with what PyTorch's own fold did, and goes beyond where it does nothing", async () => {
+test("agrees with PyTorch's own fold, and gives reasons where PyTorch does nothing", async () => {
 	const reasons = async (name: string) => {
 		const { model, source } = await openFixture(`${name}.onnx`);
 		const layers = await findLayers(model, { source });
@@ -50,7 +50,7 @@ test('an operator without a name is called by its output', async () => {
 	assert.equal(await fold([{ ...CONV, name: '' }, BN]), 'into x');
 });
 
-test('who else reads what the operator writes', async () => {
+test("names other readers of the operator's output", async () => {
 	const also = { op: 'Relu', inputs: ['x'], outputs: ['z'] };
 	assert.equal(await fold([CONV, BN, also]), 'several-consumers');
 	assert.equal(await fold([CONV, BN], { outputs: ['y', 'x'] }), 'graph-output');
@@ -101,7 +101,7 @@ test('MatMul, with its bias as an Add, on rank 2 only', async () => {
 	assert.equal(await fold([{ ...product, outputs: ['x'] }, BN], { inputs: deep }), 'rank');
 });
 
-test('nothing linear in front, or something between', async () => {
+test('no linear operator in front, or an obstacle between', async () => {
 	const relu = { op: 'Relu', inputs: ['h'], outputs: ['x'] };
 	assert.equal(await fold([{ ...CONV, outputs: ['h'] }, relu, BN]), 'operator-between');
 	assert.equal(await fold([{ ...relu, inputs: ['i'] }, BN]), 'no-linear-operator');
@@ -185,7 +185,7 @@ test('a constant that a caller may feed instead, from IR version 4 on', async ()
 	}
 });
 
-test('a bias that is not one value for each channel', async () => {
+test('a bias with another number of values than channels', async () => {
 	const bias = (dims: readonly number[]) => {
 		const values = new Array<number>(dims.reduce((product, dim) => product * dim, 1)).fill(1);
 		const inputs = [{ name: 'i', shape: [3, 4] as const }];

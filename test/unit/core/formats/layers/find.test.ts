@@ -59,7 +59,7 @@ test('a layer whose shapes disagree is left out and named', () => {
 	);
 });
 
-test('of many modules that are left out the first ones are named', () => {
+test('of many modules that are left out the first are named', () => {
 	const tensors = Array.from({ length: 9 }, (_, index) => [
 		tensor(`${index}.running_mean`, 4),
 		tensor(`${index}.running_var`, 5),

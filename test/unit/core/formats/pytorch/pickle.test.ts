@@ -207,7 +207,7 @@ for (const [title, bytes, limits, message] of BOMBS) {
 	});
 }
 
-test('nothing is resolved: the callable of a call is two texts', () => {
+test('no name is resolved: the callable of a call is two texts', () => {
 	const value = run(concat(call(global('builtins', '__import__'), text('os'), tuple(int(1)), list()), '.'));
 	assert.ok(value instanceof PickleObject);
 	assert.deepEqual(value.callable, new PickleGlobal('builtins', '__import__'));

@@ -330,7 +330,7 @@ test('the part with the most layers is the model, wherever it is', async () => {
 	assert.match(checkpoint.choice.sentence, /^"nets\/1\/D" was read as the model: .* also in the file: "nets\/0\/G"\.$/);
 });
 
-test('averaged weights win over the ones in training, and any part can be asked for', async () => {
+test('averaged weights win over the weights in training, and any part can be requested', async () => {
 	const bytes = torchZip(dict({ model: dict(layer('a.')), model_ema: dict(layer('a.')) }), {
 		'0': float32(1, 2, 3, 4),
 	});
@@ -461,14 +461,14 @@ function doublingModule(depth: number): Code {
 	return inner;
 }
 
-test('a legacy storage with another count than the pickle says is refused when it is read', async () => {
+test("a legacy storage whose count differs from the pickle's is refused when it is read", async () => {
 	const bytes = torchLegacy(VALUE, { keys: ['0'], storages: [[5, FOUR]] });
 	const { tensors } = await openBytes(bytes);
 	assert.ok(tensors[0]);
 	await assert.rejects(values(tensors[0]), checkpointError('malformed', /5 elements where the pickle says 4/));
 });
 
-test('calls that would run code are records that nobody looks at', async () => {
+test('calls that would run code become inert records', async () => {
 	const value = dict({
 		a: call(global('os', 'system'), text('touch /tmp/owned')),
 		b: call(global('builtins', 'eval'), text('1')),

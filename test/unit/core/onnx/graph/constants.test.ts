@@ -53,7 +53,7 @@ test('every form of Constant that holds numbers', async () => {
 	assert.deepEqual(await form({ value_ints: { ints: [7, 8] } }), ['int64', [2], [7, 8]]);
 });
 
-test('a Constant of strings and a sparse initializer say what they are', async () => {
+test('a Constant of strings and a sparse initializer are named as such', async () => {
 	const text = await resolve(graph([{ op: 'Constant', outputs: ['y'], attributes: { value_string: { s: 'a' } } }]));
 	assert.match(text.problem ?? '', /The Constant node "y" holds strings or a sparse tensor/);
 	const sparse = { values: { name: 'y', values: [1] }, indices: { dtype: 'int64', values: [0] }, dims: [4] } as const;
@@ -73,7 +73,7 @@ test('Identity and Cast are passed through, outermost first', async () => {
 	assert.deepEqual(tensor && [...tensor.data], [1638 / 16384]);
 });
 
-test('run-time values are told apart from broken ones', async () => {
+test('run-time values are distinguished from broken constants', async () => {
 	const relu = [{ op: 'Relu', name: 'r', inputs: ['x'], outputs: ['y'] }];
 	assert.deepEqual((await resolve(graph(relu))).origin, { kind: 'runtime', node: 'r', operator: 'Relu' });
 	const identity = [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }];
@@ -135,7 +135,7 @@ test('element-wise operators broadcast and keep their type', async () => {
 	});
 });
 
-test('before opset 7 an axis says where the second operand stands', async () => {
+test('before opset 7 an axis attribute gives the place of the second operand', async () => {
 	const a = { dims: [1, 2, 2], values: [1, 2, 3, 4] };
 	const options = { attributes: { broadcast: { i: 1 }, axis: { i: 1 } }, opset: 6 };
 	const result = await evaluate('Mul', [a, { values: [10, 100] }], options);
@@ -278,7 +278,7 @@ test('a broken tensor is an answer, a file that cannot be read is an error', asy
 	await assert.rejects(new ConstantResolver({ source: gone }).resolve(Scope.ofModel(model), 'y'), /has vanished/);
 });
 
-test('whether a value is constant is told without reading', async () => {
+test('the question whether a value is constant reads no tensor', async () => {
 	const nodes = [
 		{ op: 'Transpose', inputs: ['a'], outputs: ['t'] },
 		{ op: 'Mul', inputs: ['t', 'x'], outputs: ['y'] },

@@ -24,7 +24,7 @@ function one(op: string, inputs: readonly string[], attributes: NodeSpec['attrib
 	return [{ op, inputs, outputs: ['y'], attributes }];
 }
 
-test('a linear operator tells its channels, and what is left of the spatial axes', async () => {
+test('a linear operator determines its channels and the remaining spatial axes', async () => {
 	assert.deepEqual(await infer(one('Conv', ['x', 'conv'])), ['float16', ['N', 16, 6, 6]]);
 	const grouped = one('ConvTranspose', ['x', 'deconv'], { group: { i: 3 } });
 	assert.deepEqual(await infer(grouped), ['float16', ['N', 15, 8, 8]]);
@@ -54,7 +54,7 @@ test('operators that keep shape, channels or rank', async () => {
 	assert.deepEqual(await infer(one('Resize', ['nowhere'])), ['undefined', undefined]);
 });
 
-test('the number of axes or dimensions tells the rank, whatever they are', async () => {
+test('the number of axes or dimensions determines the rank', async () => {
 	const initializers = [{ name: 's', dtype: 'int64', values: [0, -1] } as const];
 	const rank = async (nodes: NodeSpec[]) => (await infer(nodes, 'y', { initializers }))[1]?.length;
 	assert.equal(await rank(one('Reshape', ['x', 's'])), 2);
@@ -65,12 +65,12 @@ test('the number of axes or dimensions tells the rank, whatever they are', async
 	assert.equal(await rank(one('Reshape', ['x', 'computed'])), undefined);
 });
 
-test('a declaration beats what an operator tells, and fills it up', async () => {
+test('a declaration wins over the inferred shape, which fills its open dimensions', async () => {
 	const valueInfo = [{ name: 'y', dtype: 'float32', shape: [1, 16, 6, 6] } as const];
 	assert.deepEqual(await infer(one('Conv', ['x', 'conv']), 'y', { valueInfo }), ['float32', [1, 16, 6, 6]]);
 });
 
-test('residual additions and cycles take no more than one look at each tensor', { timeout: 5000 }, async () => {
+test('residual additions and cycles look at each tensor once at most', { timeout: 5000 }, async () => {
 	const nodes = Array.from({ length: 200 }, (_, index) => {
 		const from = index === 0 ? 'x' : `n${index}`;
 		return { op: 'Add', inputs: [from, from], outputs: [index === 199 ? 'y' : `n${index + 1}`] };
@@ -84,7 +84,7 @@ test('residual additions and cycles take no more than one look at each tensor', 
 	assert.deepEqual(await infer(cycle), ['undefined', undefined]);
 });
 
-test('what the main graph is fed goes before what its inputs declare', async () => {
+test('the inputs of the main graph win over their declarations', async () => {
 	const { model } = await open({ graph: { nodes: one('Conv', ['x', 'conv']), inputs: INPUTS, initializers: WEIGHTS } });
 	const inference = new ShapeInference(new Map([['x', { dims: [5, 3, 20, 21] }]]));
 	assert.deepEqual(inference.of(Scope.ofModel(model), 'y').shape, [5, 16, 18, 19]);
@@ -110,7 +110,7 @@ test('attributes that make no sense leave sizes unknown', async () => {
 	assert.deepEqual((await infer(one('ConvTranspose', ['x', 'deconv'], odd)))[1]?.slice(2), [undefined, undefined]);
 });
 
-test('what a long chain was cut off at is told when it is asked about from nearer', async () => {
+test('the depth limit of a long chain is stated from nearer tensors, too', async () => {
 	const chain = Array.from({ length: 70 }, (_, i) => ({
 		op: 'Relu',
 		inputs: [i === 0 ? 'x' : `r${i - 1}`],

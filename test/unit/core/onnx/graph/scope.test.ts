@@ -58,7 +58,7 @@ test('a body sees the graph around it, and counts as a reader there', async () =
 	assert.ok(scope.isOutput('t') && !scope.isOutput('a'));
 });
 
-test('the inputs of a Loop body belong to the Loop, those of the main graph to nobody', async () => {
+test('the inputs of a Loop body belong to the Loop, the inputs of the main graph to no node', async () => {
 	const body = { inputs: ['i', 'go'], outputs: ['go2'], nodes: [{ op: 'Not', inputs: ['go'], outputs: ['go2'] }] };
 	const graph = {
 		inputs: ['n', 'c'],
@@ -109,7 +109,7 @@ test('a function is visited once for each call, its formal inputs standing for t
 	assert.equal(all[1].scope.opset(), 17);
 });
 
-test("an attribute reference stands for the call's attribute, else the default, else nothing", async () => {
+test("an attribute reference takes the call's attribute, else the default, else none", async () => {
 	const all = await places({ nodes: [call('one', ['x'], { axis: { i: 2 } })] }, [SCALE]);
 	const { scope, node } = all[0];
 	assert.equal(scope.attribute(node, 'axis')?.i, 2);
@@ -143,7 +143,7 @@ test('functions that call themselves, or each other without end, are refused', a
 	);
 });
 
-test('the first of two writers of one name counts', async () => {
+test('of two writers of a name the first counts', async () => {
 	const nodes = [
 		{ op: 'Relu', inputs: ['x'], outputs: ['a'] },
 		{ op: 'Neg', inputs: ['x'], outputs: ['a'] },

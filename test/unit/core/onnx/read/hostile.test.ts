@@ -155,7 +155,7 @@ test('every limit is named with the value and the bound', async () => {
 	await exceeds({ initializers }, { valueBytes: 2 }, /the length of TensorProto\.dims is 3, more than the limit of 2/);
 });
 
-test('graphs nested beyond what protobuf itself allows are refused, not a stack overflow', async () => {
+test('graphs nested deeper than protobuf allows are refused without a stack overflow', async () => {
 	let graph: number[] = [];
 	for (let depth = 0; depth < 1000; depth++) {
 		graph = field(1, field(5, field(6, graph)));
@@ -182,7 +182,7 @@ test('a file that shrinks while it is open is an error of the source, not of the
 	await assert.rejects(readTensor(record, { source: shrunk }), { name: 'OnnxError', code: 'io' });
 });
 
-test("cycles, duplicate names and missing inputs are somebody else's finding: the graph is read as it is", async () => {
+test('cycles, duplicate names and missing inputs are left to later checks, and the graph is read', async () => {
 	const nodes = [
 		{ op: 'Relu', name: 'same', inputs: ['b'], outputs: ['a'] },
 		{ op: 'Relu', name: 'same', inputs: ['a'], outputs: ['b'] },

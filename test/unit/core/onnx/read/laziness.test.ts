@@ -17,7 +17,7 @@ function chain(count: number, bytes: number): Uint8Array {
 	return buildModel({ graph: { nodes, initializers, inputs: ['x0'], outputs: [`x${count}`] } });
 }
 
-test('opening reads the structure and next to nothing of the weights', async () => {
+test('opening reads the structure and almost none of the weights', async () => {
 	const source = countingSource(chain(40, 400_000));
 	const model = await readModel(source);
 	assert.equal(model.graph.initializers.size, 40);
@@ -25,7 +25,7 @@ test('opening reads the structure and next to nothing of the weights', async () 
 	assert.ok(source.reads.length <= 42, `${source.reads.length} reads`);
 });
 
-test('what is read does not depend on the size of the weights', async () => {
+test('the bytes read do not depend on the size of the weights', async () => {
 	const small = countingSource(chain(40, 80_000));
 	const large = countingSource(chain(40, 800_000));
 	await readModel(small);
@@ -49,7 +49,7 @@ test('doc strings and small tensors between the nodes do not cost a read each', 
 	assert.ok(source.reads.length < 40, `${source.reads.length} reads`);
 });
 
-test('a tensor is one read of exactly its bytes', async () => {
+test('a tensor takes one read of exactly its bytes', async () => {
 	const forms = ['raw', 'packed', 'chunked', 'unpacked'] as const;
 	for (const form of forms) {
 		const source = countingSource(
@@ -64,7 +64,7 @@ test('a tensor is one read of exactly its bytes', async () => {
 	}
 });
 
-test('a small model is one read', async () => {
+test('a small model takes one read', async () => {
 	const source = countingSource(chain(10, 40));
 	await readModel(source);
 	assert.deepEqual(source.reads, [{ offset: 0, length: source.size }]);

@@ -45,7 +45,7 @@ for (const [what, content, message] of FILES) {
 	});
 }
 
-test('an empty file is told apart', async () => {
+test('an empty file has its own message', async () => {
 	await assert.rejects(openBytes(new Uint8Array(0)), { code: 'empty', message: /model\.onnx is empty/ });
 });
 

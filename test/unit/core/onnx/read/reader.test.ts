@@ -15,7 +15,7 @@ const BATCH_NORM: NodeSpec = {
 	doc: 'File "model.py", line 3',
 };
 
-test('a model tells its versions, producer, operator sets and metadata', async () => {
+test('a model has versions, producer, operator sets and metadata', async () => {
 	const { model, bytes } = await open({
 		irVersion: 9,
 		opset: 15,
@@ -140,7 +140,7 @@ test('initializers are found by name, sparse ones by name only', async () => {
 	assert.deepEqual([...model.graph.sparseInitializers], ['rare']);
 });
 
-test('of two initializers with one name the later counts, and a warning says so', async () => {
+test('of two initializers with one name the later counts, with a warning', async () => {
 	const { model } = await openGraph({
 		initializers: [
 			{ name: 'w', values: [1] },
@@ -151,7 +151,7 @@ test('of two initializers with one name the later counts, and a warning says so'
 	assert.deepEqual(model.warnings, ['Two initializers are named "w": the later one counts, as in the runtime.']);
 });
 
-test('subgraphs are graphs, whatever their depth', async () => {
+test('subgraphs of any depth are graphs', async () => {
 	const branch = {
 		name: 'branch',
 		nodes: [BATCH_NORM],

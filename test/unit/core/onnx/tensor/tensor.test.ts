@@ -114,12 +114,12 @@ test('8-bit and 4-bit floats follow their tables', async () => {
 	assert.deepEqual(Array.from(two.tensor.data), [0, 1, -2, -1, 1]);
 });
 
-test('bool is 0 or 1 whatever byte stands for true', async () => {
+test('bool is 0 or 1, and any byte but 0 is true', async () => {
 	const { tensor } = await read({ dtype: 'bool', dims: [3], raw: Uint8Array.of(0, 1, 255) });
 	assert.deepEqual(Array.from(tensor.data), [0, 1, 1]);
 });
 
-test('a scalar has one element, a tensor with a dimension of 0 none, however large the others', async () => {
+test('a scalar has one element, a tensor with a dimension of 0 has none', async () => {
 	assert.deepEqual(Array.from((await read({ dims: [], values: [5] })).tensor.data), [5]);
 	assert.equal((await read({ dims: [2 ** 40, 0, 2 ** 40], values: [] })).tensor.data.length, 0);
 	assert.equal((await read({ dims: [0], form: 'packed', values: [] })).tensor.data.length, 0);
@@ -171,7 +171,7 @@ test('dims that ask for more than the file can hold get no memory', async () => 
 	assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 25);
 });
 
-test('what cannot be numbers here says what it is', async () => {
+test('a tensor without numbers names its content', async () => {
 	await rejects({ dtype: 'string', values: ['a'] }, 'unsupported', /holds strings/);
 	await rejects({ dataType: 99, values: [1] }, 'unsupported', /element type 99, newer than this reader/);
 	await rejects({ dataType: 14, dims: [1], raw: new Uint8Array(8) }, 'unsupported', /complex64/);
@@ -237,7 +237,7 @@ test('without access to other files only the external tensors fail', async () =>
 	});
 });
 
-test('a tensor without a name goes by the one that the caller gives it', async () => {
+test('a tensor without a name takes the name that the caller gives', async () => {
 	const { model, source } = await openGraph({ initializers: [{ name: '', dims: [2], values: [1] }] });
 	const record = model.graph.initializers.get('') as TensorRecord;
 	await assert.rejects(readTensor(record, { source, name: 'Constant_3' }), /Tensor "Constant_3" of model.onnx/);

@@ -55,7 +55,7 @@ test('a model without edits is the same file, byte for byte, however odd', async
 	assert.deepEqual(await write(memorySource(odd, 'odd.onnx'), []), odd);
 });
 
-test('edits give what writing the edited model gives', async () => {
+test('edits equal a serialization of the edited model', async () => {
 	const [first, second, third] = chain(3) as [NodeSpec, NodeSpec, NodeSpec];
 	const weights = [
 		{ name: 'w', values: [1, 2, 3] },
@@ -117,7 +117,7 @@ test('all nodes can go, and a graph in pieces gets additions in its last piece',
 	assert.deepEqual([graph.nodes.map(({ name }) => name), graph.outputs.length, graph.spans?.length], [['n7'], 1, 3]);
 });
 
-test('any choice of removed nodes leaves the others as they were', async () => {
+test('any choice of removed nodes leaves the other nodes unchanged', async () => {
 	const specs = chain(12);
 	const old = await open({ graph: { nodes: specs } });
 	await fc.assert(
@@ -146,7 +146,7 @@ test('planning reads no tensor data, and rendering copies in bounded chunks', as
 	assert.ok(largest <= 1024 * 1024, `a chunk of ${largest} bytes`);
 });
 
-test('a file that is not the one that was read is refused', async () => {
+test('a file other than the one that was read is refused', async () => {
 	const old = await open({ graph: { nodes: chain(3) } });
 	const other = memorySource(buildModel({ graph: { nodes: [{ op: 'Sigmoid' }] } }), 'model.onnx');
 	await assert.rejects(planEdits(other, [removeMessage(node(old, 1))]), {
@@ -155,14 +155,14 @@ test('a file that is not the one that was read is refused', async () => {
 	});
 });
 
-test('two changes of one message are a mistake of the caller', async () => {
+test('two changes of one message are an error of the caller', async () => {
 	const old = await open({ graph: { nodes: chain(1) } });
 	const edits = [removeMessage(node(old, 0)), replaceMessage(node(old, 0), [])];
 	await assert.rejects(planEdits(old.source, edits), /Two edits/);
 	assert.throws(() => removeMessage({}), /Only what was read from a file/);
 });
 
-test('a result beyond 2 GiB is refused before anything is written', async () => {
+test('a result beyond 2 GiB is refused before the first write', async () => {
 	const old = await open({ graph: {} });
 	const gigabyte = new Uint8Array(2 ** 30);
 	const edit = addToGraph(old.model.graph, 'initializer', [gigabyte, gigabyte]);

@@ -52,7 +52,7 @@ test('an encoded tensor reads back as it was', async () => {
 	assert.deepEqual([tensor.dataType, tensor.dims, Array.from(tensor.data)], [10, [2, 1], [1, -2]]);
 });
 
-test('test data (.pb) is read whatever its storage form', async () => {
+test('test data (.pb) is read in every storage form', async () => {
 	const source = memorySource(buildTensor({ dtype: 'int64', values: [1n, -2n], form: 'unpacked' }), 'input_0.pb');
 	const tensor = await readTensor(await readTensorProto(source), { source });
 	assert.deepEqual(Array.from(tensor.data), [1, -2]);
@@ -71,7 +71,7 @@ test('a node is encoded as any writer would', () => {
 	assert.deepEqual(join(encodeNode({ opType: 'Add', ...node })), buildNode({ op: 'Add', ...node }));
 });
 
-test('rewriting a node changes what is named and keeps the rest', () => {
+test('rewriting a node changes the named fields and keeps the rest', () => {
 	const node: NodeSpec = {
 		op: 'Conv',
 		name: 'conv',
@@ -129,7 +129,7 @@ test('float32 and float64 are encoded, integers are not', () => {
 	assert.equal(encodeElements(6, [1]), undefined);
 });
 
-test('tensors of a node are renamed wherever they are named, and nothing else is', () => {
+test('renaming tensors of a node changes every use of them and no other name', () => {
 	const body = (suffix: string): GraphSpec => ({
 		name: 'x',
 		inputs: [{ name: `i${suffix}`, shape: ['x'] }],
@@ -154,7 +154,7 @@ test('tensors of a node are renamed wherever they are named, and nothing else is
 	assert.throws(() => renameTensors(Uint8Array.of(0x0a, 9), (name) => name), { code: 'malformed' });
 });
 
-test('an attribute has the value of another one under its own name', async () => {
+test('an attribute takes the value of another attribute under its own name', async () => {
 	const tensor = { dims: [2], values: [1, 2] };
 	const values: AttributeSpec[] = [
 		{ f: 0.5 },

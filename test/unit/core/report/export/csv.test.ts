@@ -36,7 +36,7 @@ test('a row a channel, with every number in full', () => {
 	assert.deepEqual(rest, []);
 });
 
-test('what is not known is empty, what is not finite has its name', () => {
+test('an unknown value is empty, a value that is not finite has its name', () => {
 	const bare = sampleLayer({ parameters: null, affine: null, batch: null, recompute: { status: 'pending' } });
 	const infinite = sampleLayer({
 		affine: { scale: Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY), shift: new Float64Array(2) },
@@ -49,7 +49,7 @@ test('what is not known is empty, what is not finite has its name', () => {
 	assert.deepEqual([nan[7], minus[7]], ['NaN', '-Infinity']);
 });
 
-test('a layer with statistics for each activation has a row for each; those of the batch stay out of them', () => {
+test('a layer with statistics for each activation has a row for each, without the statistics of the batch', () => {
 	const values = Float64Array.of(1, 2, 3, 4, 5, 6);
 	const layer = sampleLayer({
 		axes: 'activation',

@@ -46,7 +46,7 @@ test('hostile names start no markup, no HTML and no link, and stay in their cell
 	assert.deepEqual(headings, ['# BatchNorm report', '## Findings', '## Not recomputed']);
 });
 
-test('a model without layers, and one that was not run, say so', () => {
+test('a model without layers, and a model without a run, say so', () => {
 	const none = toMarkdown(sampleReport({ layers: [] }));
 	assert.match(none, /No BatchNorm layer/);
 	assert.ok(!none.includes('|'));

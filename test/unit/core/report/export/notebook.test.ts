@@ -52,7 +52,7 @@ test('numbers that JSON cannot hold survive', () => {
 	assert.deepEqual(shown.layers[0].affine, affine);
 });
 
-test('a large report is cut to what a notebook can bear, with a word', () => {
+test('a large report is shortened to the limit of a notebook, with a note', () => {
 	const values = Float64Array.from({ length: 2048 }, (_, i) => Math.sin(i));
 	const layer = (index: number) =>
 		sampleLayer({

@@ -50,7 +50,7 @@ function sarif(report: Report): Log['runs'][0] {
 	return (log as Log).runs[0];
 }
 
-test('the schema refuses what is no SARIF', () => {
+test('the schema refuses a document that is not SARIF', () => {
 	assert.ok(!validate({ version: '2.1.0', runs: [{ tool: {} }] }));
 	assert.ok(!validate({ version: '2.1.0', runs: [{ tool: { driver: { name: 'x' } }, results: [{ level: 'bad' }] }] }));
 });
@@ -79,7 +79,7 @@ test('a rule for each code, a result for each finding', () => {
 	assert.equal(invocations[0].executionSuccessful, true);
 });
 
-test('fingerprints tell findings apart and stay the same between runs', () => {
+test('fingerprints distinguish findings and stay the same between runs', () => {
 	const finding = { code: 'dead-channel', severity: 'warning', channels: [], message: 'Dead.' } as const;
 	const prints = (message: string) =>
 		sarif(

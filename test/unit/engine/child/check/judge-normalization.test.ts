@@ -53,7 +53,7 @@ for (const name of FIXTURE_MODELS) {
 	});
 }
 
-test('what each method averages over is counted in the whole tensor', async () => {
+test("each method's number of averaged values is counted in the whole tensor", async () => {
 	const { methods } = await judged(model({}));
 	assert.deepEqual(
 		methods.map(({ method, statistics, effectiveBatch }) => [method, statistics, effectiveBatch]),
@@ -73,26 +73,26 @@ test('training mode uses the statistics of the batch, per channel', async () => 
 	assert.ok((normalization.margin ?? 0) > 10);
 });
 
-test('spatial=0 with stored statistics has one of them an activation', async () => {
+test('spatial=0 with stored statistics has one of them for each activation', async () => {
 	const normalization = await judged(model({ attributes: { spatial: { i: 0 } } }, { opset: 7, perActivation: true }));
 	assert.equal(normalization.verdict, 'running');
 	assert.equal(of(normalization, 'running')?.statistics, 120);
 });
 
-test('cannot tell from one value a channel', async () => {
+test('a channel of one value is undecided', async () => {
 	const { verdict, reason, tolerance } = await judged(model({}, { shape: [1, C] }));
 	assert.deepEqual([verdict, tolerance], ['cannot-tell', undefined]);
 	assert.match(reason ?? '', /only one value a channel/);
 });
 
-test('in training mode without spatial axes, cannot tell per channel from per activation', async () => {
+test('in training mode without spatial axes per channel and per activation are undecided', async () => {
 	const training = { attributes: { training_mode: { i: 1 } }, outputs: ['y', 'running_mean', 'running_var'] };
 	const { verdict, reason } = await judged(model(training, { shape: [16, C] }));
 	assert.equal(verdict, 'cannot-tell');
 	assert.match(reason ?? '', /per channel and per activation are the same/);
 });
 
-test('a scale and a shift alone cannot be told from statistics of the batch', async () => {
+test('a scale and a shift alone are not distinguished from statistics of the batch', async () => {
 	// More channels than an image has, or it would be taken for preprocessing.
 	const shape = [3, 6, 5, 6];
 	const values = [1.5, -0.5, 2, 0.25, 1, 3];
@@ -118,7 +118,7 @@ test('a scale and a shift alone cannot be told from statistics of the batch', as
 	assert.match(reason ?? '', /Gamma and beta are needed/);
 });
 
-test('nothing is said where the runtime has no output to judge', async () => {
+test('without an output of the runtime there is no judgment', async () => {
 	const { report } = await inspectBytes(model({}), { run: false });
 	const layer: LayerReport = report.layers[0];
 	assert.equal(layer.normalization, undefined);

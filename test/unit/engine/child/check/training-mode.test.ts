@@ -91,7 +91,7 @@ test('y and the running statistics of the runtime are right in every opset that 
 	}
 });
 
-test('running statistics by another convention are told as what they are', async () => {
+test('running statistics by another convention are named as such', async () => {
 	// With ONNX's momentum m = 0.75 the runtime's value is r = 0.75 old + 0.25 new.
 	const fresh = (r: number, before: number) => (r - 0.75 * before) / 0.25;
 	const change = (name: 'rm' | 'rv', mix: (fresh: number, before: number) => number) =>
@@ -126,7 +126,7 @@ test('running statistics by another convention are told as what they are', async
 	);
 });
 
-test('constants that the runtime overwrites while it needs them are the reason that is given', async () => {
+test('constants that the runtime overwrites while it needs them are named as the reason', async () => {
 	const ones = { name: 'one', values: [1, 1, 1] };
 	const zeros = { name: 'zero', values: [0, 0, 0] };
 	const inputs = ['x', 'one', 'zero', 'zero', 'one'];
@@ -154,7 +154,7 @@ test('a mismatch that sharing does not explain is not put down to it', async () 
 	assert.doesNotMatch(verdict(report).join(': '), /one tensor/);
 });
 
-test('a value that is not finite makes NaN of all its channel, which is right', async () => {
+test('a value that is not finite makes its whole channel NaN, which is right', async () => {
 	const shape = [4, C, 5, 5];
 	const values = Float32Array.from({ length: 300 }, (_, i) => Math.sin(i));
 	values[30] = Number.NaN;

@@ -20,7 +20,7 @@ after(() => rm(folder, { recursive: true }));
 const round = (values: ArrayLike<number>, digits = 3) =>
 	Array.from(values, (value) => Math.round(value * 10 ** digits) / 10 ** digits);
 
-test('resizing is what Pillow does with BILINEAR, shrinking and growing', () => {
+test("resizing equals Pillow's BILINEAR, shrinking and growing", () => {
 	const from = { width: 5, height: 3 };
 	const plane = Float32Array.of(0, 50, 100, 150, 200, 255, 5, 80, 40, 20, 30, 60, 90, 120, 250);
 	// numpy.asarray(Image.fromarray(plane, mode="F").resize((width, height), Image.BILINEAR)), Pillow 9.4
@@ -105,7 +105,7 @@ test('JPEG is read to within its own loss', () => {
 	}
 });
 
-test('what is no image, or one that no memory holds, is refused with the file named', async () => {
+test('a file that is no image, or too large for memory, is refused with its name', async () => {
 	const bomb = rawPng({ width: 100_000, height: 100_000, depth: 8, colour: 0 }, []);
 	for (const [bytes, message] of [
 		[Uint8Array.of(1, 2, 3), /: a\.png is not a PNG or JPEG image that can be read: .*\.$/],
@@ -133,7 +133,7 @@ async function read(input: Partial<RuntimeValue>, options: ImageOptions = {}, fi
 	return readImage(name, { name: 'image', type: 'float32', shape: ['N', 3, 'H', 'W'], ...input }, options);
 }
 
-test('axes are where the input has them, sizes its own, the asked for, or those of the image', async () => {
+test('axes follow the input; sizes follow the input, the request, or the image', async () => {
 	const planes = { red: [0, 0.2, 0.4, 0, 0.2, 0.4], green: [0, 0, 0, 0.8, 0.8, 0.8], blue: [1, 1, 1, 1, 1, 1] };
 	const options = { normalize: '0..1' } as const;
 	const first = await read({}, options);
@@ -152,7 +152,7 @@ test('axes are where the input has them, sizes its own, the asked for, or those 
 	assert.deepEqual(asked.array.shape, [1, 3, 4, 5]);
 });
 
-test('one channel is luma, and grey images fill three', async () => {
+test('one channel is luma, and gray images fill three', async () => {
 	const grey = await read({ shape: [1, 1, 2, 3] });
 	assert.deepEqual(grey.array.shape, [1, 1, 2, 3]);
 	const luma = (r: number, g: number) => 0.299 * r + 0.587 * g + 0.114;

@@ -56,7 +56,7 @@ test('integer inputs are 0 or 1, in the array type that the runtime takes', asyn
 	assert.ok(feeds.tensors.get('mask')?.data instanceof Uint8Array);
 });
 
-test('a file is taken by name, or without one where there is only one input', async () => {
+test('a file is taken by name, or without a name where there is only one input', async () => {
 	const data = Float32Array.from({ length: 12 }, (_, i) => i);
 	const file = await save('a.npy', encodeNpy({ type: 'float32', shape: [1, 3, 2, 2], data }));
 	for (const input of ['image', undefined]) {
@@ -77,7 +77,7 @@ test('float64 files are rounded to the type of the input', async () => {
 	assert.deepEqual(half.tensors.get('x')?.data, Uint16Array.of(0x2e66, 0x7bff));
 });
 
-test('what does not fit is said with the file, the input and both shapes', async () => {
+test('a file that does not fit is named with the input and both shapes', async () => {
 	const file = await save('b.npy', encodeNpy({ type: 'float32', shape: [1, 4, 2, 2], data: new Float32Array(16) }));
 	const feed = (inputs: Parameters<typeof makeFeeds>[0], input?: string) =>
 		makeFeeds(inputs, { ...defaults, files: [{ input, path: file }] });
@@ -121,7 +121,7 @@ test('ONNX TensorProto files are read in every storage form that the reader know
 	await assert.rejects(readInputFile(folder, 'x'), /no input this tool reads|folder/);
 });
 
-test('devices and pipes are no input files: reading one would not end', {
+test('devices and pipes are no input files, because reading them would not end', {
 	skip: process.platform === 'win32',
 }, async () => {
 	const endless = path.join(folder, 'endless.npy');
@@ -138,7 +138,7 @@ async function samples(count: number, shape: readonly number[], prefix: string):
 	);
 }
 
-test('several files are run in batches of the size asked for, the last with what is left', async () => {
+test('several files run in batches of the requested size, the last batch with the rest', async () => {
 	const files = await samples(5, [1, 3, 2, 2], 'sample');
 	const options = { ...defaults, batch: 2, files: files.map((file) => ({ input: 'image', path: file })) };
 	const plan = await planInputs([image], options);
@@ -186,7 +186,7 @@ test('a folder stands for its files in the order of their numbers; arrays withou
 	await assert.rejects(planInputs([image], { ...defaults, files: [{ input: 'image', path: empty }] }), /no file in it/);
 });
 
-test('inputs without files follow those with: one symbol, one size', async () => {
+test('inputs without files follow inputs with files: one symbol, one size', async () => {
 	const [file] = await samples(1, [7, 3, 2, 2], 'seven');
 	const inputs = [image, { name: 'ids', type: 'int64', shape: ['N', 4] }];
 	const plan = await planInputs(inputs, { ...defaults, batch: 2, files: [{ input: 'image', path: file }] });
@@ -200,7 +200,7 @@ test('inputs without files follow those with: one symbol, one size', async () =>
 	await assert.rejects(planInputs(inputs, { ...defaults, files: uneven }), /"image" has 2, "ids" has 3/);
 });
 
-test('sizes are those asked for, by symbol or by place; the distribution too', async () => {
+test('sizes follow the request, by symbol or by place, and so does the distribution', async () => {
 	const asked = { ...defaults, dimensions: { H: 4, 'image:3': 6 } };
 	const plan = await planInputs([image], asked);
 	assert.deepEqual([(await plan.feeds(0, 1)).tensors.get('image')?.dims, plan.guesses], [[2, 3, 4, 6], false]);
@@ -218,13 +218,13 @@ test('sizes are those asked for, by symbol or by place; the distribution too', a
 	assert.ok((await values('normal')).some((value) => value < -1));
 });
 
-test('dimensions named like what every object has are open ones as any other', async () => {
+test('dimensions named like properties of every object are open as any other', async () => {
 	const odd = { name: 'x', type: 'float32', shape: ['__proto__', 'constructor', 'toString'] };
 	const feeds = await makeFeeds([odd], { ...defaults, batch: 2, unknownSize: 3, dimensions: { toString: 5 } });
 	assert.deepEqual(feeds.tensors.get('x')?.dims, [2, 3, 5]);
 });
 
-test('a size that is asked for by place is that of its symbol everywhere, unless another place asks for its own', async () => {
+test('a size requested by place is the size of its symbol, unless another place asks for its own', async () => {
 	const inputs = ['a', 'b', 'c'].map((name) => ({ name, type: 'float32', shape: ['N', 'H'] }));
 	const feeds = await makeFeeds(inputs, { ...defaults, batch: 2, unknownSize: 9, dimensions: { 'a:1': 3, 'c:1': 1 } });
 	assert.deepEqual(

@@ -60,7 +60,7 @@ function model(
 
 const verdicts = (report: Report) => report.layers.map(({ graph, recompute: { status } }) => [graph, status]);
 
-test('layers in functions are checked, each call with its own parameters, under the names that they have', async () => {
+test('layers in functions are checked, each call with its own parameters and name', async () => {
 	const bytes = model([BLOCK], [call('one', 'x', 'a'), call('two', 'a', 'y')]);
 	const { report } = await inspectBytes(bytes);
 	assert.equal(report.run.status, 'ok', report.run.reason);
@@ -104,7 +104,7 @@ test('functions that call functions, and layers outside of them, keep their orde
 	assert.ok(report.layers[1].batch?.mean.every((mean) => mean < 0));
 });
 
-test('a function that is more than a list of nodes is left alone, and its layers say so', async () => {
+test('a function with more than a list of nodes is not inlined, and its layers say so', async () => {
 	const older = { ...BLOCK, opsets: { '': 13 } };
 	const { report } = await inspectBytes(model([older], [call('one', 'x', 'y')]));
 	assert.deepEqual(verdicts(report), [['one', 'skipped']]);
@@ -129,7 +129,7 @@ test('a function that is more than a list of nodes is left alone, and its layers
 	]);
 });
 
-test('functions with bodies: what is in them is checked as in the main graph, each call with its own tensors', async () => {
+test('functions with bodies: their layers are checked as in the main graph, each call with its own tensors', async () => {
 	const block: FunctionSpec = {
 		...BLOCK,
 		nodes: [
@@ -176,7 +176,7 @@ test('functions with bodies: what is in them is checked as in the main graph, ea
 	assert.ok(report.layers[3].batch?.mean.every((mean) => mean < 0));
 });
 
-test('attributes that stand for those of the call have its values, through several calls, or the defaults', async () => {
+test('attributes that refer to the call have its values through several calls, or the defaults', async () => {
 	const [abs, bn] = BLOCK.nodes;
 	const inner: FunctionSpec = {
 		...BLOCK,
@@ -233,7 +233,7 @@ test('attributes that stand for those of the call have its values, through sever
 	assert.ok(report.layers[1].batch?.mean.every((mean) => mean > 5));
 });
 
-test('the parameters that only a run tells are judged, unless they are made up', async () => {
+test('parameters known only at run time are judged, unless they are random', async () => {
 	const nodes: NodeSpec[] = [
 		{ op: 'Mul', inputs: ['oneg', 'factor'], outputs: ['scaled'] },
 		{ op: 'Where', inputs: ['mask', 'scaled', 'zero'], outputs: ['gamma'] },

@@ -20,7 +20,7 @@ function source(failsFrom = Number.POSITIVE_INFINITY) {
 	return { ended, name: 'model.onnx', size: SIZE, read, readInto };
 }
 
-test('the bytes come in one piece, in memory of their own or where they are wanted', async () => {
+test('the bytes come in one piece, in their own memory or where the caller wants them', async () => {
 	const tail = Uint8Array.of(7, 8, 9);
 	const wanted = new Uint8Array(SIZE + 3);
 	for (const bytes of [await readWithTail(source(), tail), await readWithTail(source(), tail, wanted)]) {
@@ -30,7 +30,7 @@ test('the bytes come in one piece, in memory of their own or where they are want
 	assert.equal(wanted[0], 1);
 });
 
-test('of a file that became shorter the end is told, when no read is under way any more', async () => {
+test('the end of a shortened file is reported after every read has ended', async () => {
 	const cut = source(100);
 	await assert.rejects(readWithTail(cut), /ends at byte 100$/);
 	assert.equal(cut.ended.length, 3);

@@ -48,7 +48,7 @@ test('a fold along the wrong axis is found, with its numbers and the way around 
 	assert.ok((report.run.milliseconds.compare ?? 0) > 0);
 });
 
-test('of several layers only the one that is wrong is blamed', async () => {
+test('of several layers only the wrong layer is blamed', async () => {
 	const plain: LinearBlock = { op: 'MatMul', channels: 6 };
 	const report = await check(linearNetwork([plain, TURNED, plain], { seed: 2, batch: 6 }));
 	assert.deepEqual(
@@ -57,7 +57,7 @@ test('of several layers only the one that is wrong is blamed', async () => {
 	);
 });
 
-test('over a zoo of linear operators and what stands between them and a layer, only what is wrong is reported', async () => {
+test('over a zoo of linear operators and the nodes behind them, only wrong results are reported', async () => {
 	let wrong = 0;
 	for (const { bytes, shape, layers, description } of linearZoo(60)) {
 		const first = await firstWrongLayer(bytes, shape, layers);
@@ -165,7 +165,7 @@ async function withWrongWeight(file: string): Promise<Uint8Array> {
 	return bytes;
 }
 
-test('outputs that differ for reasons of other optimizations are told, and blamed on no layer', async () => {
+test('outputs that differ through other optimizations are reported, and no layer is blamed', async () => {
 	const output = ({ data }: RuntimeTensor) => {
 		data[0] = 100;
 	};
@@ -186,13 +186,13 @@ test('outputs that agree without the fusions convict them, though no layer shows
 	assert.match(report.findings[0].message, /switch off ConvBNFusion and MatMul_BatchNormalization_Fusion/);
 });
 
-test('a model that is random at run time is told apart from one that is wrong', async () => {
+test('a model that is random at run time is distinguished from a wrong model', async () => {
 	const report = await check(linearNetwork([{ op: 'Conv', channels: 4 }], { seed: 4, batch: 2, dropout: true }));
 	assert.deepEqual(fusionFindings(report), []);
 	assert.match(report.run.reason ?? '', /other outputs from one run to the next/);
 });
 
-test('a model that does not load at the default level says so and is checked all the same', async () => {
+test('a model that does not load at the default level says so and is still checked', async () => {
 	const create = ({ levels }: SessionOptions) => {
 		if (levels[0] === 'all') {
 			throw new RuntimeError('onnxruntime cannot load this model: it is too good.', 'load', 'it is too good.');

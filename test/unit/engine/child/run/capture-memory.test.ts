@@ -43,7 +43,7 @@ test('tensors of a group have their sizes and do not overlap; types that the ker
 	assert.equal(new CaptureMemory(kernel).allocate(huge).size, 0);
 });
 
-test('each use of the memory ends the one before', () => {
+test('each use of the memory ends the previous use', () => {
 	const memory = new CaptureMemory(kernel);
 	const first = () => {
 		const data = memory.allocate(SIZES).get('a')?.data;

@@ -121,7 +121,7 @@ function assertClose(found: readonly number[] | undefined, right: readonly numbe
 	assert.ok(worst <= bound, `differs by ${worst}`);
 }
 
-test('the branch that an input takes is checked, and its output is that of the If; the other one says why not', async () => {
+test('the branch that an input takes is checked, and its output is the output of the If; the other branch gives the reason', async () => {
 	const expectations = [
 		[0.5, 'true', 'then', ['match', 'skipped']],
 		[1e6, 'false', 'else', ['skipped', 'match']],
@@ -219,7 +219,7 @@ test('branches within branches, with tensors of every graph around them', async 
 	);
 });
 
-test('several inputs that take different branches: each layer is checked with those that take its own', async () => {
+test('several inputs that take different branches: each layer is checked with the inputs that reach it', async () => {
 	const bytes = buildModel({ graph: choosing(1) });
 	const files: string[] = [];
 	for (const [i, factor] of [0.1, 3, 0.5].entries()) {
@@ -269,7 +269,7 @@ function looping(times: number): GraphSpec {
 	});
 }
 
-test('every iteration of a Loop is checked, with what the one before has left', async () => {
+test('every iteration of a Loop is checked, with the results of the previous iteration', async () => {
 	const { report, y, recomputed } = await check(looping(5), 'loop');
 	const [layer] = report.layers;
 	assert.equal(layer.recompute.status, 'match', layer.recompute.reason);
@@ -280,7 +280,7 @@ test('every iteration of a Loop is checked, with what the one before has left', 
 	assertClose(recomputed.get(layer.name), numbers(y).slice(0, size));
 });
 
-test('the batch statistics of a Loop are those of what the runtime puts through it', async () => {
+test('the batch statistics of a Loop cover all data that the runtime puts through it', async () => {
 	const graph = looping(4);
 	const loud: GraphSpec = {
 		...STEP,
@@ -298,7 +298,7 @@ test('the batch statistics of a Loop are those of what the runtime puts through 
 	}
 });
 
-test('of a long Loop the first iterations are checked, of none nothing', async () => {
+test('of a long Loop the first iterations are checked, of an empty Loop none', async () => {
 	const { report: long } = await check(looping(1000), 'loop-long');
 	assert.equal(long.layers[0].recompute.reason, 'Checked in the first 16 iterations of Loop "loop", which has more.');
 	const { report: none } = await inspectBytes(buildModel({ graph: looping(0) }));
@@ -348,7 +348,7 @@ test('every step of a Scan is checked: any axis, backwards, with states', async 
 	}
 });
 
-test('a branch that the runtime refuses says so, and does not keep the other one from being checked', async () => {
+test('a branch that the runtime refuses says so, and the other branch is still checked', async () => {
 	const odd: GraphSpec = {
 		nodes: [
 			{ op: 'Odd', name: 'odd', domain: 'com.example', inputs: ['h'], outputs: ['o'] },
@@ -427,7 +427,7 @@ test('layers that the runtime has no kernel for, in training mode, or behind a c
 	]);
 });
 
-test('what a body takes from around it may be no tensor: its layers say so, others are checked', async () => {
+test('an outer value of a body may be no tensor: its layers say so, and the others are checked', async () => {
 	const taking: GraphSpec = {
 		nodes: [{ op: 'SequenceAt', inputs: ['list', 'zero'], outputs: ['s'] }, batchNorm('then', 's', 'a')],
 		initializers: [...parameters('then'), { name: 'zero', dtype: 'int64', dims: [], values: [0] }],
@@ -469,7 +469,7 @@ test('sizes that only the graph in front of a body asks for are found, and littl
 	}
 });
 
-test('parameters that a body takes from made-up input are nobody’s: their health is not judged', async () => {
+test('parameters that a body takes from random input are not judged', async () => {
 	const branch: GraphSpec = {
 		nodes: [
 			{ op: 'BatchNormalization', name: 'bn', inputs: ['x', 'gamma', 'then.b', 'then.m', 'then.v'], outputs: ['a'] },

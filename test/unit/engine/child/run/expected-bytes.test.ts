@@ -55,7 +55,7 @@ test('the bytes that a network of convolutions captures are predicted exactly', 
 	}
 });
 
-test('spatial sizes are those of the runtime, or unknown', async () => {
+test("spatial sizes equal the runtime's, or are unknown", async () => {
 	const random = seededRandom(7);
 	const below = (count: number) => Math.floor(random.uniform() * count);
 	const WINDOWED = ['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'];

@@ -67,7 +67,7 @@ test('a layer that is larger than the budget is checked alone', async () => {
 	);
 });
 
-test('shapes that only a run can tell are asked for first, by a run that captures nothing else', async () => {
+test('shapes known only at run time are found first, by a run without captures', async () => {
 	const values = (name: string, numbers: readonly number[]) => ({ name, values: numbers });
 	const parameters = ['g', 'b', 'm', 'v'].map((name) => values(name, [1, 2, 0.5]));
 	const nodes: NodeSpec[] = [

@@ -80,7 +80,7 @@ async function saved(bytes: Uint8Array, name: string) {
 	return { report, outputs };
 }
 
-test('a missing kernel is told with the types that it is missing for', async () => {
+test('a missing kernel is named with the types that it lacks', async () => {
 	const graph = {
 		inputs: [{ name: 'x', shape: [1, 2, 3] }],
 		outputs: ['y'],
@@ -98,7 +98,7 @@ test('a missing kernel is told with the types that it is missing for', async () 
 	);
 });
 
-test('layers of an opset without a kernel are recomputed one on the other, as a later opset computes them', async () => {
+test('layers of an opset without a kernel are recomputed in a chain, by the rules of a later opset', async () => {
 	const known = await saved(buildModel({ opset: 15, graph: residual({}) }), 'opset15');
 	assert.deepEqual(verdicts(known.report), ['match', 'match']);
 	for (const opset of [1, 6]) {
@@ -149,7 +149,7 @@ test('an operator that is missing behind the layers does not keep them from bein
 	assert.ok(report.layers.every(({ batch }) => batch !== null));
 });
 
-test('layers behind an operator that is missing are told which one it is; the others are checked', async () => {
+test('layers behind a missing operator name it, and the other layers are checked', async () => {
 	const odd = { op: 'Odd', name: 'odd', domain: 'com.example', inputs: ['n1'], outputs: ['o'] };
 	const { report } = await inspectBytes(buildModel({ opsets: { 'com.example': 1 }, graph: residual({}, [odd]) }));
 	assert.equal(report.run.status, 'ok', report.run.reason);
@@ -207,7 +207,7 @@ test('bfloat16 layers are recomputed, from an input of the model and from tensor
 	assert.ok(Math.abs(x * 2 ** 8 - Math.round(x * 2 ** 8)) < 1e-3, `${x} is a multiple of 2^-8`);
 });
 
-test('what no part of the file can be blamed for is a failure with the words of the runtime', async () => {
+test("a failure that belongs to no part of the file is reported in the runtime's words", async () => {
 	const { report } = await inspectBytes(buildModel({ irVersion: 99, graph: residual({}) }));
 	assert.equal(report.run.status, 'failed');
 	assert.match(report.run.reason ?? '', /^onnxruntime cannot load this model: .*IR version/);
@@ -248,7 +248,7 @@ test('inputs that cannot be fed keep only the layers from being checked that dep
 	assert.equal(all.report.run.reason, 'Input "x" does not say how many dimensions it has: give a file for it.');
 });
 
-test('what a layer lacks is told as that, and never as a wrong result', async () => {
+test('a missing part of a layer is reported as missing, and never as a wrong result', async () => {
 	const bn = (inputs: readonly string[], outputs: readonly string[] = ['y']) => ({
 		inputs: [{ name: 'x', shape: [2, C, 3] }],
 		outputs: ['y'],
@@ -292,7 +292,7 @@ test('an operator that loads and does not run keeps only the layers behind it fr
 	);
 });
 
-test('statistics per activation with parameters per channel: the runtime takes that only fused, and it is told', async () => {
+test('statistics per activation with parameters per channel run only in a fused node, and the report says so', async () => {
 	const [conv1, weight] = conv('conv1', 'x', 'c1');
 	const graph: GraphSpec = {
 		inputs: [{ name: 'x', shape: [2, C, 5, 3] }],
@@ -308,7 +308,7 @@ test('statistics per activation with parameters per channel: the runtime takes t
 	);
 });
 
-test('a tensor that two nodes write, one of them from nothing, leaves the layers in front of it checked', async () => {
+test('a tensor written by two nodes, one of them without inputs, leaves the layers in front of it checked', async () => {
 	const nodes: NodeSpec[] = [
 		batchNorm('first', 'x', 'n1'),
 		{ op: 'Relu', inputs: ['n1'], outputs: ['r'] },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainLoadFailure, runtimeError } from '../../../../../src/engine/child/runtime/runtime-error.js';
 
-test('the runtime speaks in one line, without the places in its source', () => {
+test("the runtime's messages become one line, without places in its source", () => {
 	const cases = [
 		[
 			"Non-zero status code returned while running Expand node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 13194139533312\n",
@@ -25,7 +25,7 @@ test('the runtime speaks in one line, without the places in its source', () => {
 	assert.ok(runtimeError('load', 'x'.repeat(9999)).message.length < 700);
 });
 
-test('why the library does not load is told by what is missing', () => {
+test('a library that does not load is explained by its missing part', () => {
 	const where = `${process.platform}-${process.arch}`;
 	for (const [error, expected] of [
 		[

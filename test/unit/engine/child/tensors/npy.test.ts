@@ -11,7 +11,7 @@ function file(header: string, data: ArrayBufferView): Uint8Array {
 	return bytes;
 }
 
-test('reads what numpy.save writes, at any alignment', () => {
+test('reads files of numpy.save, at any alignment', () => {
 	const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n";
 	const array = parseNpy(file(header, Float32Array.of(1, 2, 3, 4, 5, 6)), 'x.npy');
 	assert.deepEqual(array, { type: 'float32', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
@@ -42,7 +42,7 @@ test('scalars and vectors keep their shape through writing and reading', () => {
 	}
 });
 
-test('what cannot be read is said with the file and what to do', () => {
+test('an unreadable file is named with the next step', () => {
 	const short = file("{'descr': '<f8', 'fortran_order': False, 'shape': (4,), }\n", Float64Array.of(1, 2));
 	assert.throws(
 		() => parseNpy(short, 'a.npy'),

@@ -7,7 +7,7 @@ function draw(seed: number, count: number): number[] {
 	return Array.from({ length: count }, random.normal);
 }
 
-test('one seed, one sequence; another seed, another', () => {
+test('a seed gives one sequence, another seed another sequence', () => {
 	assert.deepEqual(draw(7, 50), draw(7, 50));
 	assert.notDeepEqual(draw(7, 50), draw(8, 50));
 	assert.notDeepEqual(draw(7, 50), draw(7 + 2 ** 32, 50));

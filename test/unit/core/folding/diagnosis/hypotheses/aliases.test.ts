@@ -31,7 +31,7 @@ function fold(variance: readonly number[], bias: readonly number[] | null): Fold
 
 const LARGE = fold([1, 2, 3], null);
 
-test('epsilon outside the root is a missing root of the standard deviation, whatever else happened', () => {
+test('epsilon outside the root is an alias of a missing root of the standard deviation, beside any other cause', () => {
 	assert.deepEqual(aliasesOf(LARGE, [deviation('beta-dropped'), deviation('epsilon-outside-sqrt')]), [
 		['beta-dropped', 'missing-sqrt', 'std-as-variance'],
 	]);
@@ -44,14 +44,14 @@ test('a lower limit on the variance shows only where a variance lies below it', 
 	assert.deepEqual(aliasesOf(LARGE, [deviation('wrong-epsilon', 0, { epsilon: 1e-3 })]), []);
 });
 
-test('without a bias of its own an operator that kept it has lost mean and beta', () => {
+test('an operator without a bias that was not folded has lost mean and beta', () => {
 	const kept = [deviation('bias-not-folded')];
 	assert.deepEqual(aliasesOf(LARGE, kept), [['beta-dropped', 'mean-dropped']]);
 	assert.deepEqual(aliasesOf(fold([1, 2, 3], [0, 0, 0]), kept), [['beta-dropped', 'mean-dropped']]);
 	assert.deepEqual(aliasesOf(fold([1, 2, 3], [0, 0.5, 0]), kept), []);
 });
 
-test('what is already named is no alias of itself', () => {
+test('a named cause is not an alias of itself', () => {
 	const causes = [deviation('mean-dropped'), deviation('variance-ignored'), deviation('initial-statistics')];
 	assert.deepEqual(aliasesOf(LARGE, causes), []);
 });

@@ -27,7 +27,7 @@ function search(deployed: Float32Array) {
 	return permutedChannels(options, rowRatios(options)).map(({ source }) => Array.from(source ?? []));
 }
 
-test('finds the row behind each row, whatever it was multiplied by, sign included', () => {
+test('finds the original of each row under any factor and sign', () => {
 	const order = [3, 1, 0, 2, 4, 7, 5, 6];
 	const [first, ...others] = search(reordered(order, (row) => (row % 2 ? -1 : 0.3) * (row + 1)));
 	assert.deepEqual(first, order);
@@ -38,7 +38,7 @@ test('two swapped rows among many are enough', () => {
 	assert.deepEqual(search(reordered([0, 1, 5, 3, 4, 2, 6, 7], () => 2))[0], [0, 1, 5, 3, 4, 2, 6, 7]);
 });
 
-test('rows that are copies of others are no permutation, and neither are strange ones', () => {
+test('rows that are copies of others are no permutation, and neither are unrelated rows', () => {
 	assert.deepEqual(search(reordered([0, 1, 1, 1, 4, 5, 6, 7], () => 1)), []);
 	const strange = reordered([0, 1, 2, 3, 4, 5, 6, 7], () => 1);
 	strange.fill(0.5, 0, 18);
@@ -60,7 +60,7 @@ test('parameters are deployed by their scales, and where two are equal by their 
 	assert.equal(permutedParameters(unknown), undefined);
 });
 
-test('every axis as long as the channels is a wrong one to try, and no layout twice', () => {
+test('tries every axis as long as the channels, and no layout twice', () => {
 	const layouts = wrongAxes([4, 4, 4, 3], alongAxis([4, 4, 4, 3], 0)).map(({ layout: other }) => other);
 	assert.ok(layouts.every((other) => channelCount(other) === 4));
 	const maps = layouts.map((other) => Array.from(channelOfElements(other)).join());
@@ -70,7 +70,7 @@ test('every axis as long as the channels is a wrong one to try, and no layout tw
 	assert.ok(!maps.includes(Array.from(channelOfElements(alongAxis([4, 4, 4, 3], 0))).join()));
 });
 
-test('groups suggest repeating the first ones, or counting across them', () => {
+test('groups suggest a repetition of the first channels, or a count across groups', () => {
 	const grouped = alongGroupedAxis([6, 2, 3, 3], 3);
 	const orders = wrongGroupOrders(grouped, [3]).map(({ scaleOf }) => Array.from(scaleOf ?? []).join());
 	assert.ok(orders.includes('0,1,0,1,0,1'));

@@ -16,7 +16,7 @@ function quantized(steps: readonly number[], values = weights): Float32Array {
 	return values.map((value, index) => Math.fround(Math.round(value / steps[rowOf(index)]) * steps[rowOf(index)]));
 }
 
-test('finds one step for the tensor, or one for each channel', () => {
+test('finds one step for the tensor, or a step for each channel', () => {
 	const whole = quantizationLattice(quantized(new Array(6).fill(0.02)), layout);
 	assert.ok(whole?.perTensor);
 	assert.ok(whole.steps.every((step) => Math.abs(step / 0.02 - 1) < 1e-5));
@@ -32,13 +32,13 @@ test('an asymmetric range, with a zero point, is on a lattice too', () => {
 	assert.ok(quantizationLattice(shifted, layout));
 });
 
-test('ordinary weights are on no lattice, nor are rows too short to tell', () => {
+test('ordinary weights lie on no lattice, and short rows prove none', () => {
 	assert.equal(quantizationLattice(weights, layout), undefined);
 	assert.equal(quantizationLattice(weights.subarray(0, 9), alongAxis([3, 3], 0)), undefined);
 	assert.equal(quantizationLattice(Float32Array.of(1, Number.NaN, 1, 1), alongAxis([1, 4], 0)), undefined);
 });
 
-test('constant and binary weights are on a lattice by themselves, which proves nothing', () => {
+test('constant and binary weights lie on a lattice, which proves no quantization', () => {
 	const scales = [2, 3, 5, 7, 11, 13].map(Math.sqrt);
 	const constant = weights.map((_, index) => Math.fround(scales[rowOf(index)]));
 	assert.equal(quantizationLattice(constant, layout), undefined);

@@ -69,7 +69,7 @@ test('a deployed row can be held against another original row', () => {
 	assert.ok(rowCosine(options, 0, 0) < 0.9999);
 });
 
-test('most intervals agree where a brute-force search says so', () => {
+test('finds the value on which most intervals agree, as a brute-force search does', () => {
 	const interval = fc.tuple(
 		fc.integer({ min: 0, max: 20 }),
 		fc.integer({ min: -2, max: 8 }),

@@ -34,6 +34,6 @@ test('so is another epsilon', () => {
 	assert.ok(isNear(fitted, scaleWith(1, 3.7e-3)));
 });
 
-test('with a row that is no multiple there is nothing to go by', () => {
+test('a row that is no multiple leaves no fit', () => {
 	assert.deepEqual(unorderedFits(parameters, ratiosOf(scaleWith(2, 1e-5), RowState.distorted)), []);
 });
