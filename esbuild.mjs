@@ -72,6 +72,7 @@ const browser = { platform: 'browser', target: 'es2022', bundle: true };
 const entries = [
 	{ ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
 	{ ...node, entryPoints: { 'engine/main': 'src/engine/child/main.ts' }, external: ['*.node'] },
+	{ ...node, entryPoints: { 'engine/parent-watch': 'src/engine/child/parent-watch.ts' } },
 	{ ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } },
 	{ ...browser, entryPoints: { webview: 'src/webview/main.ts' }, format: 'iife' },
 	{ ...browser, entryPoints: { comparison: 'src/webview/comparison.ts' }, format: 'iife' },

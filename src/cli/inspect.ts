@@ -1,53 +1,42 @@
 import path from 'node:path';
 import { visible } from '../core/text/names.js';
-import { EngineClient, EngineError, type EngineProgress } from '../engine/client.js';
+import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { CollectedReport } from './collected-report.js';
 import { EXIT_FAILED } from './exit.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
-import { terminalProgress } from './progress.js';
 import { joinNormalization, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
+import { withEngine } from './with-engine.js';
 
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
 export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const { model, output, failOn, options } = parseInspectArguments(argv);
-	const progress = terminalProgress(process.stderr);
-	const client = new EngineClient({ entry: path.join(__dirname, 'engine', 'main.js') });
-	const abort = new AbortController();
-	const interrupt = () => abort.abort();
-	process.once('SIGINT', interrupt);
 	const collected = new CollectedReport();
-	const onEvent = (event: EngineProgress) => {
-		collected.add(event);
-		progress.show(event);
-	};
-	try {
-		const report = await client.inspect({ path: model }, options, { signal: abort.signal, onEvent });
-		progress.clear();
-		await writeOutput(report, output, { failOn });
-		if (report.run.status === 'failed') {
-			process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
-		}
-		if (report.run.failedAt === 'input') {
-			return EXIT_FAILED;
-		}
-		return hasFinding(report, failOn) ? 1 : 0;
-	} catch (error) {
+	const report = await withEngine((engine, hooks) => {
+		const onEvent = (event: EngineProgress) => {
+			collected.add(event);
+			hooks.onEvent?.(event);
+		};
+		return engine.inspect({ path: model }, options, { ...hooks, onEvent });
+	}).catch(async (error: unknown) => {
 		const isCrash = error instanceof EngineError && error.code === 'crashed';
-		const report = isCrash ? collected.ended(error.message) : undefined;
-		if (report) {
-			progress.clear();
-			await writeOutput(report, output, { failOn });
+		const partial = isCrash ? collected.ended(error.message) : undefined;
+		if (partial) {
+			await writeOutput(partial, output, { failOn });
 		}
 		throw error;
-	} finally {
-		progress.clear();
-		process.off('SIGINT', interrupt);
-		client.dispose();
+	});
+	await writeOutput(report, output, { failOn });
+	if (report.run.status === 'failed') {
+		process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
 	}
+	if (report.run.failedAt === 'input') {
+		return EXIT_FAILED;
+	}
+	return hasFinding(report, failOn) ? 1 : 0;
 }
 
 interface InspectArguments {

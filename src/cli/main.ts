@@ -6,6 +6,7 @@ import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
+import { InterruptedError } from './interrupt.js';
 import { mergeCommand } from './merge.js';
 import { MergeError } from './merge-reports.js';
 import { OutputError, ownVersion } from './output.js';
@@ -48,10 +49,12 @@ main(process.argv.slice(2)).then(
 	(error: unknown) => {
 		const message = messageOf(error);
 		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
-		const ours = [EngineError, UsageError, OutputError, MergeError].some((kind) => error instanceof kind);
+		const ours = [EngineError, UsageError, OutputError, MergeError, InterruptedError].some(
+			(kind) => error instanceof kind,
+		);
 		const internal = ours ? '' : 'batchnorm-lens failed: ';
 		process.stderr.write(`${visible(`${internal}${message}${hint}`)}\n`);
-		process.exitCode = EXIT_FAILED;
+		process.exitCode = error instanceof InterruptedError ? error.exitCode : EXIT_FAILED;
 	},
 );
 

@@ -73,7 +73,7 @@ export class EngineClient {
 			const task = { type: 'fold', id: this.#nextId(), model, options: { ...options, temporary } } as const;
 			return await this.#request(task, hooks);
 		} finally {
-			await rm(temporary, { force: true, maxRetries: 5 });
+			await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
 		}
 	}
 

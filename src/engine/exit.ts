@@ -1,3 +1,5 @@
+import { messageOf } from '../core/text/sentences.js';
+
 /** Arguments of the `exit` event of a child process. */
 export interface ProcessExit {
 	readonly code: number | null;
@@ -49,4 +51,20 @@ export function explainExit({ code, signal }: ProcessExit): string {
 		return `${FAULTS[status]} (exit code ${code})`;
 	}
 	return code === 0 ? 'it ended without an answer' : `it ended with exit code ${code}`;
+}
+
+/** Reasons for which the system starts no process, by the code of the error. */
+const START_FAULTS: Readonly<Record<string, string>> = {
+	EMFILE: 'too many files are open in this process',
+	ENFILE: 'too many files are open on this machine',
+	EAGAIN: 'the system allows no more processes',
+	ENOMEM: 'the system has no memory left for another process',
+	EACCES: 'the system does not permit running its program',
+	ENOENT: 'its program does not exist',
+};
+
+/** Returns the reason that completes the sentence "The engine could not be started for …: ". */
+export function explainStart(error: unknown): string {
+	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+	return Object.hasOwn(START_FAULTS, code) ? `${START_FAULTS[code]} (${code})` : messageOf(error).replace(/\.$/, '');
 }

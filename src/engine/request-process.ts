@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { capitalize, messageOf } from '../core/text/sentences.js';
 import type { EngineEvent, EngineRequest, EngineTask, EngineTasks } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
-import { explainExit } from './exit.js';
+import { explainExit, explainStart } from './exit.js';
 
 export interface ProcessOptions {
 	/** Absolute path of the engine's bundle, dist/engine/main.js. */
@@ -65,10 +65,13 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 			const child = startProcess(options, this.#request);
 			this.#child = child;
 			this.#listen(child, ended);
-			// After a failed send the process ends, which settles the request.
-			child.send(this.#request, () => {});
+			// Without a pid no process started. Such a child has no channel, and its "error" event settles the request.
+			if (child.pid !== undefined) {
+				// After a failed send the process ends, which settles the request.
+				child.send(this.#request, () => {});
+			}
 		} catch (error) {
-			this.#fail('internal', `The engine could not be started for ${this.#subject}: ${messageOf(error)}`);
+			this.#fail('internal', notStarted(this.#subject, error));
 			// If a process was started, `fail` has killed it, and its exit calls `ended`.
 			if (!this.#child) {
 				queueMicrotask(ended);
@@ -106,7 +109,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		child.on('error', (error) => {
 			// Without a pid no process started, and no "exit" follows.
 			if (child.pid === undefined) {
-				this.#fail('crashed', `The engine could not be started for ${this.#subject}: ${error.message}`);
+				this.#fail('crashed', notStarted(this.#subject, error));
 				ended();
 			} else {
 				this.#log(`engine process ${child.pid}: ${error.message}`);
@@ -150,8 +153,16 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		}
 		this.#settled = true;
 		this.#settle(outcome);
-		this.#child?.kill('SIGKILL');
+		// Without a pid no process started: Node would send the signal to process 0, which is this process's own group.
+		if (this.#child?.pid !== undefined) {
+			this.#child.kill('SIGKILL');
+		}
 	}
+}
+
+/** Returns the sentence about a process that did not start. */
+function notStarted(subject: string, error: unknown): string {
+	return `The engine could not be started for ${subject}: ${explainStart(error)}.`;
 }
 
 /**
@@ -179,7 +190,7 @@ function startProcess({ entry, execPath }: ProcessOptions, { options }: EngineRe
 	};
 	// The parent's options (an inspector's port, a loader) would break or slow the child.
 	delete env.NODE_OPTIONS;
-	return fork(entry, [], {
+	return fork(entry, [String(process.pid)], {
 		env,
 		execArgv: [],
 		// Keeps typed arrays, and sends them about 14 times faster than JSON.
@@ -218,7 +229,7 @@ function asEvent(value: unknown, id: number): EngineEvent | undefined {
 async function removeTemporary({ options }: EngineRequest, log: (line: string) => void): Promise<void> {
 	const file = 'temporary' in options ? options.temporary : undefined;
 	if (file !== undefined) {
-		await rm(file, { force: true, maxRetries: 5 }).catch((error) =>
+		await rm(file, { recursive: true, force: true, maxRetries: 5 }).catch((error) =>
 			log(`${file} could not be removed: ${messageOf(error)}`),
 		);
 	}

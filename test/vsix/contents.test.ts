@@ -26,6 +26,7 @@ test('the package holds the program and the required licenses only', () => {
 		...[
 			'extension.js',
 			'engine/main.js',
+			'engine/parent-watch.js',
 			'cli.js',
 			'webview.js',
 			'comparison.js',

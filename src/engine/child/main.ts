@@ -10,14 +10,18 @@ import { inspect } from './inspect.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
+import { watchParent } from './watch-parent.js';
 
 /** Entry of the engine's process. Answers each request of the parent with events; the last is a result or a failure. */
 
 let runtime: Runtime | undefined;
 let kernel: Promise<Kernel> | undefined;
 
-/** Temporary file of the request under way, which this process removes if its parent ends. */
+/** Temporary file or folder of the request under way, which this process removes if its parent ends. */
 let temporary: string | undefined;
+
+const parent = Number(process.argv[2]);
+const parentWatch = watchParent(Number.isSafeInteger(parent) && parent > 0 ? parent : undefined);
 
 /** Number of requests without an answer. */
 let underWay = 0;
@@ -37,6 +41,7 @@ async function handle(request: EngineRequest): Promise<void> {
 	const { id, options } = request;
 	underWay += 1;
 	temporary = 'temporary' in options ? options.temporary : undefined;
+	parentWatch.setTemporary(temporary);
 	try {
 		send({ type: 'result', id, result: await perform(request) });
 	} catch (error) {
@@ -93,7 +98,7 @@ process.on('message', (request: EngineRequest) => void handle(request));
 // Ends this process with its parent, even after a crash.
 process.on('disconnect', () => {
 	if (temporary !== undefined) {
-		rmSync(temporary, { force: true });
+		rmSync(temporary, { recursive: true, force: true });
 	}
 	if (underWay > 0) {
 		// A normal exit waits for all reads under way, which never end in a file system that hangs.

@@ -1,0 +1,117 @@
+/** Ends the command line by signals while its engine runs a model for ever, and starves it of file descriptors. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { endlessModel } from '../support/endless-model.js';
+import { buildModel } from '../support/model-builder.js';
+import { childrenOf, processorSeconds, waitUntilGone } from '../support/processes.js';
+import { smallGraph } from '../support/small-model.js';
+
+const cli = path.resolve('dist', 'cli.js');
+const isLinux = process.platform === 'linux';
+
+let folder: string;
+let temporary: string;
+before(() => {
+	folder = mkdtempSync(path.join(tmpdir(), 'bnl-signals-'));
+	temporary = mkdtempSync(path.join(folder, 'tmp-'));
+	writeFileSync(path.join(folder, 'endless.onnx'), endlessModel());
+	writeFileSync(path.join(folder, 'foldable.onnx'), endlessModel({ withConv: true }));
+	writeFileSync(path.join(folder, 'small.onnx'), buildModel({ graph: smallGraph() }));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+/** Waits until the command's engine has computed for longer than it takes to start; resolves to its process id. */
+async function busyEngine(command: number): Promise<number> {
+	for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) {
+		const [engine] = childrenOf(command);
+		if (engine !== undefined && processorSeconds(engine) > 1) {
+			return engine;
+		}
+	}
+	assert.fail('no engine is busy');
+}
+
+/** Starts a command and sends a signal once its engine has been busy for a while. */
+async function interrupted(args: readonly string[], signal: NodeJS.Signals) {
+	const command = spawn(process.execPath, [cli, ...args], {
+		cwd: folder,
+		env: { ...process.env, TMPDIR: temporary },
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
+	const exit = once(command, 'exit');
+	let errors = '';
+	command.stderr.on('data', (chunk) => {
+		errors += chunk;
+	});
+	const engine = await busyEngine(command.pid ?? 0);
+	const duringRun = readdirSync(folder);
+	command.kill(signal);
+	const [code, endedBy] = await exit;
+	await waitUntilGone(engine);
+	return { code, endedBy, errors, duringRun };
+}
+
+const FOLD = ['fold', 'foldable.onnx', '-o', 'out.onnx'];
+const CASES: readonly (readonly [NodeJS.Signals, readonly string[]])[] = [
+	['SIGTERM', ['inspect', 'endless.onnx']],
+	['SIGKILL', ['inspect', 'endless.onnx']],
+	['SIGTERM', ['compare', 'endless.onnx', 'endless.onnx']],
+	['SIGTERM', FOLD],
+	['SIGHUP', FOLD],
+	['SIGINT', FOLD],
+	['SIGKILL', FOLD],
+];
+
+for (const [signal, args] of CASES) {
+	test(`${signal} ends ${args[0]} with its engine and leaves no file`, { skip: !isLinux }, async () => {
+		const names = readdirSync(folder);
+		const { code, endedBy, errors, duringRun } = await interrupted(args, signal);
+		if (signal === 'SIGKILL') {
+			assert.equal(endedBy, 'SIGKILL');
+		} else {
+			assert.deepEqual([code, endedBy], [128 + constants.signals[signal], null], errors);
+			assert.match(errors, new RegExp(`^[^\\n]*${signal}[^\\n]*\\n$`));
+		}
+		assert.equal(duringRun.length > names.length, args[0] === 'fold', `files during the run: ${duringRun}`);
+		assert.deepEqual([readdirSync(folder), readdirSync(temporary)], [names, []]);
+	});
+}
+
+test('a process that cannot start is one sentence, and no signal reaches other processes', { skip: !isLinux }, () => {
+	const statuses = new Set<number | null>();
+	for (let files = 17; files < 40; files++) {
+		// A process group of its own, so that a stray signal would not end this test.
+		const { status, signal, stderr, stdout } = spawnSync(
+			'setsid',
+			[
+				'--wait',
+				'bash',
+				'-c',
+				`ulimit -n ${files}; "$0" "$@"; echo "status $?"`,
+				process.execPath,
+				cli,
+				'inspect',
+				path.join(folder, 'small.onnx'),
+				'--no-run',
+			],
+			{ encoding: 'utf8', timeout: 60_000 },
+		);
+		assert.deepEqual([status, signal], [0, null], `${files} files: the shell was ended`);
+		const ended = Number(/status (\d+)\n$/.exec(stdout)?.[1]);
+		assert.notEqual(ended, 128 + constants.signals.SIGKILL, `${files} files: the command ended itself`);
+		// Node itself fails where it cannot open its own files and the program.
+		if (ended === 2 || ended === 0) {
+			statuses.add(ended);
+			const sentence =
+				/^The engine could not be started for [^\n]+small\.onnx: too many files are open in this process \(EMFILE\)\.\n$/;
+			assert.match(stderr, ended === 0 ? /^$/ : sentence);
+		}
+	}
+	assert.deepEqual(statuses, new Set([2, 0]));
+});
