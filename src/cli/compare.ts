@@ -4,6 +4,7 @@ import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { renderComparison } from './render-comparison.js';
+import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -33,14 +34,19 @@ interface CompareArguments {
 
 const OPTIONS = {
 	json: { type: 'boolean' },
-	'no-run': { type: 'boolean' },
-	batch: { type: 'string' },
-	seed: { type: 'string' },
+	'no-run': RUN_OPTIONS['no-run'],
+	input: RUN_OPTIONS.input,
+	batch: RUN_OPTIONS.batch,
+	dim: RUN_OPTIONS.dim,
+	seed: RUN_OPTIONS.seed,
+	random: RUN_OPTIONS.random,
+	normalize: RUN_OPTIONS.normalize,
+	'memory-budget': RUN_OPTIONS['memory-budget'],
 } as const;
 
 /** @throws {UsageError} */
 export function parseCompareArguments(argv: readonly string[]): CompareArguments {
-	const { values, positionals } = parseOptions(argv, OPTIONS);
+	const { values, positionals } = parseOptions(joinNormalization(argv), OPTIONS);
 	const [original, deployed] = positionals;
 	if (positionals.length !== 2 || original === undefined || deployed === undefined) {
 		throw new UsageError(
@@ -57,6 +63,8 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 			run: !values['no-run'],
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),
 			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+			...(values.input && { inputs: values.input.map(parseInput) }),
+			...parseRunOptions(values),
 		},
 	};
 }

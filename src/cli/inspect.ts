@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
-import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
+import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { CollectedReport } from './collected-report.js';
 import { EXIT_FAILED } from './exit.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
-import { joinNormalization, parseRunOptions, RUN_OPTIONS } from './run-options.js';
+import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -77,14 +77,3 @@ const OPTIONS = {
 	'save-outputs': { type: 'string' },
 	'fail-on': { type: 'string' },
 } as const;
-
-/** NAME=FILE, or FILE alone. */
-function parseInput(text: string): InputFile {
-	const equals = text.indexOf('=');
-	const input = equals < 0 ? undefined : text.slice(0, equals);
-	const file = text.slice(equals + 1);
-	if (file === '' || input === '') {
-		throw new UsageError(`--input takes NAME=FILE, not "${text}".`);
-	}
-	return { input, path: path.resolve(file) };
-}

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import {
 	DISTRIBUTIONS,
 	type Distribution,
@@ -6,7 +7,7 @@ import {
 	type Normalization,
 	parseNormalization,
 } from '../core/report/run-choices.js';
-import type { InspectOptions } from '../protocol/host-engine.js';
+import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { wholeNumber } from './arguments.js';
 import { UsageError } from './usage.js';
 
@@ -85,4 +86,15 @@ function readNormalization(text: string): Normalization {
 		);
 	}
 	return normalization;
+}
+
+/** NAME=FILE, or FILE alone. @throws {UsageError} */
+export function parseInput(text: string): InputFile {
+	const equals = text.indexOf('=');
+	const input = equals < 0 ? undefined : text.slice(0, equals);
+	const file = text.slice(equals + 1);
+	if (file === '' || input === '') {
+		throw new UsageError(`--input takes NAME=FILE, not "${text}".`);
+	}
+	return { input, path: path.resolve(file) };
 }

@@ -35,11 +35,13 @@ its parameters are inspected and nothing in it is run.
 compare ORIGINAL DEPLOYED
 
 Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went
-wrong where they did not; then runs both models on the same input and compares their outputs.
+wrong where they did not; then runs both models on the same input and finds the values behind each layer of the original
+among the deployed model's tensors.
 
   --json               print one JSON document (batchnorm-lens.comparison)
   --no-run             compare the files only
-  --batch N, --seed N  as above
+  --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
+                       as above, by the names of the original's inputs; of several files the first batch is run
 
 fold MODEL -o OUT
 

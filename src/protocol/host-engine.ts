@@ -50,12 +50,12 @@ export interface InspectOptions {
 	readonly temporary?: string;
 }
 
-export interface CompareOptions {
+export interface CompareOptions
+	extends Pick<InspectOptions, 'batch' | 'dimensions' | 'seed' | 'random' | 'normalize' | 'memoryBudget'> {
 	/** false: compares the parameters only, without running the models. */
 	readonly run: boolean;
-	/** Value for an unknown first dimension. */
-	readonly batch: number;
-	readonly seed: number;
+	/** Files for the original's inputs, which the deployed model gets, too. The first batch of them is run. */
+	readonly inputs?: readonly InputFile[];
 }
 
 export interface FoldOptions {

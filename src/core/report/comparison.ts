@@ -1,3 +1,4 @@
+import { behavior, type LayerBehavior } from './behavior.js';
 import { type CauseCode, isCauseCode } from './causes.js';
 import {
 	count,
@@ -130,6 +131,8 @@ export interface LayerComparison {
 	/** Largest error that type and arithmetic allow. */
 	readonly bound: number | null;
 	readonly perChannel: ChannelComparison;
+	/** Absent in comparisons of earlier versions. */
+	readonly behavior?: LayerBehavior;
 }
 
 export interface Comparison {
@@ -144,6 +147,11 @@ export interface Comparison {
 	readonly notes: readonly string[];
 	/** Absent where only the files were compared. */
 	readonly outputs?: OutputComparison;
+	/**
+	 * Name of the first tensor of the original that the deployed model does not compute; null if there is none. Absent if
+	 * the values inside the models were not compared.
+	 */
+	readonly firstDifference?: string | null;
 }
 
 /** Counts the layers of each status. */
@@ -224,6 +232,7 @@ const layer = record<LayerComparison>({
 	maxRel: nullable(real),
 	maxUlp: nullable(real),
 	bound: nullable(real),
+	behavior: optional(behavior),
 	perChannel: record<ChannelComparison>({
 		weightRatio: values,
 		weightResidual: values,
@@ -247,6 +256,7 @@ const body = record<Comparison>({
 	summary: record({ match: count, mismatch: count, kept: count, unmatched: count, 'not-identifiable': count }),
 	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
 	outputs: optional(outputs),
+	firstDifference: optional(nullable(text)),
 });
 
 /**

@@ -6,6 +6,7 @@ export const STAGES = {
 	loading: 'Loading the model into the runtime',
 	running: 'Running the model',
 	verifying: 'Recomputing the layers',
+	pairing: 'Comparing the values inside both models',
 } as const;
 
 export type Stage = keyof typeof STAGES;

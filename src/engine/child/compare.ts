@@ -2,15 +2,19 @@ import path from 'node:path';
 import { compareModels } from '../../core/folding/compare/compare.js';
 import type { Comparison } from '../../core/report/comparison.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
+import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { requireExternalFiles } from './model/external-copies.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
-import { compareOutputs, type ModelPair, type OutputContext } from './outputs/compare-outputs.js';
+import { coarsestRounding } from './model/roundoff.js';
+import { compareOutputs, type ModelPair, type OutputContext, type OutputRun } from './outputs/compare-outputs.js';
+import { CaptureMemory } from './run/capture-memory.js';
 import { RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
+import { compareValues, skipped, type ValueComparison } from './values/compare-values.js';
 
-type ComparePorts = Pick<TaskPorts, 'runtime' | 'emit'>;
+type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
 
 /**
  * Compares two models: first their files, layer by layer, then, if the runtime takes them, their outputs on the same input.
@@ -34,9 +38,9 @@ export async function compare(
 			const isSwapped = first.layers.length === 0 && second.layers.length > 0;
 			const [original, deployed] = isSwapped ? [second, first] : [first, second];
 			const comparison = await compareFiles(original, deployed, ports);
-			const outputs = await tryOutputs({ original, deployed, comparison }, options, ports);
+			const run = await tryRun({ original, deployed, comparison }, options, ports);
 			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
-			return { ...comparison, notes, outputs };
+			return { ...addBehaviors(comparison, run), notes };
 		} finally {
 			await second.close();
 		}
@@ -68,28 +72,52 @@ function distinctNames(a: string, b: string): readonly [string, string] {
 	return nameA === nameB ? [a, b] : [nameA, nameB];
 }
 
-/** Compares the models' outputs. Returns the reason if a run fails, so that the comparison of the files remains. */
-async function tryOutputs(pair: ModelPair, options: CompareOptions, ports: ComparePorts): Promise<OutputComparison> {
+interface ComparedRun extends Partial<ValueComparison> {
+	readonly outputs: OutputComparison;
+}
+
+/** Runs both models. Returns the reason if a run fails, so that the comparison of the files remains. */
+async function tryRun(pair: ModelPair, options: CompareOptions, ports: ComparePorts): Promise<ComparedRun> {
 	if (!options.run) {
-		return { status: 'skipped', reason: 'Running was switched off.' };
+		return { outputs: { status: 'skipped', reason: 'Running was switched off.' } };
 	}
-	if (pair.comparison.layers.length === 0) {
-		return { status: 'skipped', reason: 'The models have no BatchNormalization to compare.' };
-	}
-	if (pair.comparison.layers.every(({ into, status }) => into === null && status !== 'kept')) {
-		return { status: 'skipped', reason: 'No layer has a counterpart, so these are not two forms of one network.' };
-	}
+	let run: OutputRun;
 	try {
-		return await compareOutputs(pair, options, outputContext(ports));
+		run = await compareOutputs(pair, options, outputContext(ports));
 	} catch (error) {
-		if (error instanceof RuntimeError || error instanceof InputError) {
-			return { status: 'skipped', reason: error.message };
-		}
-		throw error;
+		return { outputs: { status: 'skipped', reason: reasonOf(error) } };
+	}
+	ports.emit({ type: 'progress', stage: 'pairing', done: 0, total: 1 });
+	try {
+		const { memoryBudget: budget = DEFAULT_MEMORY_BUDGET } = options;
+		const memory = new CaptureMemory(await ports.kernel());
+		const unitRoundoff = coarsestRounding([pair.original, pair.deployed], pair.comparison);
+		const values = await compareValues(pair, { ...run, runtime: ports.runtime(), memory, budget, unitRoundoff });
+		return { outputs: run.outputs, ...values };
+	} catch (error) {
+		const reason = reasonOf(error);
+		return { outputs: run.outputs, behaviors: pair.original.layers.map(() => skipped(reason)) };
 	}
 }
 
+/** Returns the message of a failed run. @throws every other error */
+function reasonOf(error: unknown): string {
+	if (error instanceof RuntimeError || error instanceof InputError) {
+		return error.message;
+	}
+	throw error;
+}
+
+function addBehaviors(comparison: Comparison, { outputs, behaviors, firstDifference }: ComparedRun): Comparison {
+	const reason = outputs.reason ?? 'The models were not run.';
+	const layers = comparison.layers.map((layer, index) => ({
+		...layer,
+		behavior: behaviors?.[index] ?? skipped(reason),
+	}));
+	return { ...comparison, layers, outputs, ...(firstDifference !== undefined && { firstDifference }) };
+}
+
 /** Loads the runtime and sends the stages of a comparison of outputs as progress. @throws {RuntimeError} */
-export function outputContext({ runtime, emit }: ComparePorts): OutputContext {
+export function outputContext({ runtime, emit }: Pick<ComparePorts, 'runtime' | 'emit'>): OutputContext {
 	return { runtime: runtime(), progress: (stage) => emit({ type: 'progress', stage, done: 0, total: 1 }) };
 }

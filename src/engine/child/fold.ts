@@ -104,7 +104,8 @@ async function verify(
 		if (wrong) {
 			throw failed(`layer ${wrong.name} does not compare as it should: ${wrong.evidence}`);
 		}
-		const outputs = await compareOutputs({ original, deployed, comparison }, { batch, seed }, outputContext(ports));
+		const pair = { original, deployed, comparison };
+		const { outputs } = await compareOutputs(pair, { batch, seed }, outputContext(ports));
 		if (outputs.status === 'mismatch') {
 			const [error, bound] = [outputs.maxAbs, outputs.bound].map((value) => shortNumber(value ?? Number.NaN));
 			throw failed(`its outputs differ by ${error}, where rounding explains ${bound}.`);

@@ -6,6 +6,7 @@ import { parseFoldArguments, renderFold } from '../../../src/cli/fold.js';
 import { renderComparison } from '../../../src/cli/render-comparison.js';
 import { UsageError } from '../../../src/cli/usage.js';
 import type { FoldResult } from '../../../src/core/report/fold-result.js';
+import { MEGABYTE } from '../../../src/core/report/run-choices.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
 
 test('compare takes two models and the options of a run', () => {
@@ -15,6 +16,14 @@ test('compare takes two models and the options of a run', () => {
 		json: false,
 		options: { run: false, batch: 1, seed: 7 },
 	});
+});
+
+test('compare takes the inputs of a run as inspect does', () => {
+	const argv = ['a', 'b', '--input', 'x=f.npy', '--dim', 'height=8', '--normalize', '-1..1', '--memory-budget', '64'];
+	const { run, inputs, dimensions, normalize, memoryBudget } = parseCompareArguments(argv).options;
+	assert.deepEqual([run, inputs, dimensions], [true, [{ input: 'x', path: path.resolve('f.npy') }], { height: 8 }]);
+	assert.deepEqual([normalize, memoryBudget], ['-1..1', 64 * MEGABYTE]);
+	assert.throws(() => parseCompareArguments(['a', 'b', '--input', '=f']), UsageError);
 });
 
 test('fold takes a model and the file to write', () => {

@@ -9,8 +9,8 @@ import type { OpenedModel } from '../model/opened-model.js';
 import { coarsestRounding, computesInIntegers } from '../model/roundoff.js';
 import { type Runtime, RuntimeError, type RuntimeSession } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
-import { convert } from '../tensors/numbers.js';
 import type { Tensors } from '../tensors/tensor.js';
+import { feedsFor } from './deployed-feeds.js';
 import { findOutputPairs } from './layer-outputs.js';
 import { type Difference, differenceOf } from './output-difference.js';
 import { type Probes, probeRounding } from './probe.js';
@@ -28,6 +28,15 @@ export interface ModelPair {
 	readonly comparison: Comparison;
 }
 
+/** Choice of the inputs. */
+export type RunOptions = Omit<CompareOptions, 'run'>;
+
+/** Comparison of outputs, and the inputs that the original ran on. */
+export interface OutputRun {
+	readonly outputs: OutputComparison;
+	readonly feeds: Tensors;
+}
+
 /** The deployed model does not run where the original does; the message is a sentence. */
 export class DeployedRunError extends RuntimeError {}
 
@@ -40,11 +49,7 @@ export class DeployedRunError extends RuntimeError {}
  * may move the outputs by a small multiple of the change in these runs.
  * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed model does not.
  */
-export async function compareOutputs(
-	pair: ModelPair,
-	options: Pick<CompareOptions, 'batch' | 'seed'>,
-	context: OutputContext,
-): Promise<OutputComparison> {
+export async function compareOutputs(pair: ModelPair, options: RunOptions, context: OutputContext): Promise<OutputRun> {
 	const start = performance.now();
 	const { runtime, progress } = context;
 	const [names, deployedNames] = [pair.original, pair.deployed].map(({ model }) =>
@@ -70,8 +75,9 @@ export async function compareOutputs(
 		bound: 0,
 	});
 	const { problem } = worst;
+	const feeds = original.feeds.tensors;
 	if (problem !== undefined) {
-		return withoutNumbers(problem, { runtime: runtime.version, inputs: original.feeds.summary });
+		return { outputs: withoutNumbers(problem, { runtime: runtime.version, inputs: original.feeds.summary }), feeds };
 	}
 	const numbers = {
 		maxAbs: Math.max(...differences.map(({ maxAbs }) => maxAbs)),
@@ -81,7 +87,7 @@ export async function compareOutputs(
 		inputs: original.feeds.summary,
 		milliseconds: performance.now() - start,
 	};
-	return judge(worst, numbers, pair, { original, runtime });
+	return { outputs: await judge(worst, numbers, pair, { original, runtime }), feeds };
 }
 
 type Run = Pick<OutputComparison, 'runtime' | 'inputs' | 'milliseconds'>;
@@ -134,13 +140,13 @@ function unitRoundoffOf({ original, deployed, comparison }: ModelPair): number {
 async function runOriginal(
 	pair: ModelPair,
 	names: readonly string[],
-	options: Pick<CompareOptions, 'batch' | 'seed'>,
+	options: RunOptions,
 	{ runtime, progress }: OutputContext,
 ): Promise<OriginalRun> {
 	const session = await loadModel(pair.original, runtime, { outputs: [] });
 	try {
 		progress('running');
-		const plan = await planInputs(session.inputs, { ...options, files: [] });
+		const plan = await planInputs(session.inputs, { ...options, files: options.inputs ?? [] });
 		const [unfed] = plan.unfed.values();
 		if (unfed !== undefined) {
 			throw new InputError(unfed);
@@ -177,30 +183,12 @@ async function runDeployed(
 		throw doesNotRun(error);
 	});
 	try {
-		return await session.run(feedsFor(session, feeds), names);
+		return await session.run(feedsFor(session.inputs, feeds.tensors), names);
 	} catch (error) {
 		throw error instanceof InputError ? error : doesNotRun(error);
 	} finally {
 		await session.release();
 	}
-}
-
-/** Returns the original's feeds for the deployed model: matched by name, else by position, and converted to its types. */
-function feedsFor(session: RuntimeSession, { tensors }: Feeds): Tensors {
-	const given = [...tensors];
-	if (session.inputs.length !== given.length) {
-		throw new InputError(`The models take different inputs: ${given.length} and ${session.inputs.length} of them.`);
-	}
-	const hasSameNames = session.inputs.every(({ name }) => tensors.has(name));
-	return new Map(
-		session.inputs.map(({ name, type }, i) => {
-			const tensor = hasSameNames ? tensors.get(name) : given[i]?.[1];
-			if (!tensor) {
-				throw new InputError(`The models take different inputs: nothing fits "${name}".`);
-			}
-			return [name, convert(tensor, type, `Input "${name}"`)];
-		}),
-	);
 }
 
 /**

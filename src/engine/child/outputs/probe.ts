@@ -36,7 +36,7 @@ export async function probeRounding(
 }
 
 /** Returns the inputs with every floating value changed at random, by at most PERTURBATION * `unitRoundoff`, relative. */
-function perturb(feeds: Tensors, unitRoundoff: number, seed: number): Tensors {
+export function perturb(feeds: Tensors, unitRoundoff: number, seed: number): Tensors {
 	const random = seededRandom(seed);
 	return new Map(
 		[...feeds].map(([name, tensor]) => {

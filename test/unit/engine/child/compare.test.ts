@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { compare } from '../../../../src/engine/child/compare.js';
 import { fold } from '../../../../src/engine/child/fold.js';
 import { loadRuntime, RuntimeError } from '../../../../src/engine/child/runtime/runtime.js';
+import { createKernel } from '../../../../src/kernel/index.js';
 import type { CompareOptions } from '../../../../src/protocol/host-engine.js';
 import { fixture } from '../../support/fixtures.js';
 import { foldedModel } from '../../support/folded.js';
@@ -15,11 +16,12 @@ import { mobileNetV2 } from '../../support/networks.js';
 const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-compare-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const ports = { runtime: loadRuntime, emit: () => {} };
+const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
 const noRuntime = {
 	runtime: () => {
 		throw new RuntimeError('There is no runtime here.');
 	},
+	kernel: createKernel,
 	emit: () => {},
 };
 const options: CompareOptions = { run: true, batch: 1, seed: 0 };
@@ -77,11 +79,12 @@ test('without a run, or without a runtime, the files are compared all the same',
 	assert.deepEqual([without.summary.match, without.outputs?.reason], [3, 'There is no runtime here.']);
 });
 
-test('two networks without common parts are not run', async () => {
+test('two networks that have nothing in common have no layer and no value in common', async () => {
 	const pair = [{ path: fixture('plain_cnn.onnx') }, { path: fixture('mlp.folded.onnx') }] as const;
-	const { summary, outputs } = await compare(...pair, options, noRuntime);
+	const { summary, outputs } = await compare(...pair, options, ports);
 	assert.equal(summary.unmatched, 3);
-	assert.match(outputs?.reason ?? '', /not two forms of one network/);
+	assert.equal(outputs?.status, 'skipped');
+	assert.match(outputs?.reason ?? '', /mlp\.folded\.onnx does not run/);
 });
 
 test('a deployed model that the runtime refuses is a sentence beside the comparison', async () => {

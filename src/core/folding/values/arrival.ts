@@ -1,0 +1,117 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import type { Node } from '../../onnx/model.js';
+import type { ValueDifference } from './difference.js';
+
+/** A deployed tensor with the values of an original tensor. */
+export interface ValueMatch {
+	/** Name of the original tensor. */
+	readonly original: string;
+	/** Name of the deployed tensor. */
+	readonly deployed: string;
+	readonly difference: ValueDifference;
+	/** Largest difference that rounding explains. */
+	readonly bound: number;
+	/** Root mean square of the original's values. */
+	readonly size: number;
+}
+
+/** Main graph of the original, and the tensors with a counterpart in the deployed model. */
+export interface ValueGraph {
+	/** Nodes in an order in which they can run. */
+	readonly order: readonly Node[];
+	/** Names that a node reads, names read by its bodies included. */
+	readonly reads: (node: Node) => Iterable<string>;
+	readonly outputs: ReadonlySet<string>;
+	/** Original tensor name -> its counterpart. */
+	readonly matches: ReadonlyMap<string, ValueMatch>;
+	/** Tensors whose values were compared. */
+	readonly compared: ReadonlySet<string>;
+}
+
+/** `unused`: no output depends on the tensor. */
+export type Arrival = ValueMatch | 'unused' | 'lost';
+
+/**
+ * Finds, for every tensor of the original, the first tensor from it on that the deployed model computes as well. A tensor
+ * that the deployed model has fused away has arrived if every use of it has.
+ */
+export class Arrivals {
+	readonly #graph: ValueGraph;
+	readonly #arrivals = new Map<string, Arrival>();
+	readonly #writers = new Map<string, Node>();
+
+	constructor(graph: ValueGraph) {
+		this.#graph = graph;
+		const readers = new Map<string, Node[]>();
+		for (const node of graph.order) {
+			for (const name of new Set(graph.reads(node))) {
+				const list = readers.get(name) ?? [];
+				list.push(node);
+				readers.set(name, list);
+			}
+			for (const name of node.outputs) {
+				this.#writers.set(name, node);
+			}
+		}
+		for (const node of graph.order.toReversed()) {
+			for (const name of node.outputs) {
+				this.#arrivals.set(name, this.#arrive(name, readers.get(name) ?? []));
+			}
+		}
+	}
+
+	of(name: string): Arrival {
+		return this.#graph.matches.get(name) ?? this.#arrivals.get(name) ?? 'unused';
+	}
+
+	/** Returns the tensors between a matched tensor and the first difference behind it, in graph order. */
+	firstLost(): string | undefined {
+		for (const node of this.#graph.order) {
+			const lost = node.outputs.find((name) => this.#graph.compared.has(name) && this.of(name) === 'lost');
+			if (lost !== undefined) {
+				return lost;
+			}
+		}
+		return undefined;
+	}
+
+	/** True if the models part in front of a tensor: it was computed, and has no counterpart. */
+	isParted(name: string): boolean {
+		return this.#writers.has(name) && this.of(name) === 'lost';
+	}
+
+	#arrive(name: string, readers: readonly Node[]): Arrival {
+		const match = this.#graph.matches.get(name);
+		if (match) {
+			return match;
+		}
+		if (this.#graph.outputs.has(name)) {
+			return 'lost';
+		}
+		const uses = readers.flatMap(({ outputs }) => outputs.map((output) => this.of(output)));
+		if (uses.includes('lost')) {
+			return 'lost';
+		}
+		return uses.find((use) => use !== 'unused') ?? 'unused';
+	}
+}
+
+/** Place of a layer in relation to the first difference. */
+export type LayerArrival =
+	| { readonly status: 'match'; readonly match: ValueMatch }
+	/** `behind`: the models part in front of the layer. */
+	| { readonly status: 'mismatch' | 'behind' | 'unused' };
+
+/**
+ * @param input tensor that enters the layer, or the linear operator that it folds into
+ */
+export function layerArrival(arrivals: Arrivals, layer: BatchNormLayer, input: string): LayerArrival {
+	const arrival = arrivals.of(layer.output);
+	if (arrival === 'unused') {
+		return { status: 'unused' };
+	}
+	if (arrival !== 'lost') {
+		return { status: 'match', match: arrival };
+	}
+	return { status: arrivals.isParted(input) ? 'behind' : 'mismatch' };
+}

@@ -1,0 +1,183 @@
+import type { ValueMatch } from './arrival.js';
+import { type ValueDifference, type ValueTensor, valueDifference } from './difference.js';
+import { identifies, mayEqual, rmsOf, type Sketch, sketchOf } from './sketch.js';
+
+/** Difference that rounding explains. */
+export interface ValueBound {
+	/** Of the root mean square of all differences. */
+	readonly rms: number;
+	/** Of a single difference. */
+	readonly maxAbs: number;
+}
+
+/** Change of a tensor that rounding caused, measured by running the original in another way. */
+export type Noise = ValueBound;
+
+/** Decides how far rounding may move an original tensor. Quantized models need another judge. */
+export type ToleranceOf = (tensor: Pick<OriginalTensor, 'size' | 'largest' | 'noise'>) => ValueBound;
+
+export interface OriginalTensor {
+	readonly name: string;
+	readonly dims: readonly number[];
+	/** Root mean square of its values. */
+	readonly size: number;
+	/** Largest magnitude. */
+	readonly largest: number;
+	readonly noise: Noise;
+}
+
+interface Entry extends OriginalTensor {
+	readonly sketch: Sketch;
+	/** Undefined: the values did not fit in memory, so that only sketches are compared. */
+	readonly values: ValueTensor | undefined;
+	noise: Noise;
+	bound?: ValueBound;
+	match?: ValueMatch;
+	/** The most similar deployed tensor without the same values. */
+	nearest?: ValueMatch;
+}
+
+const NO_NOISE: Noise = { rms: 0, maxAbs: 0 };
+
+/**
+ * Pairs the tensors of two models by their values. Takes the original's tensors, then the same tensors of runs that differ
+ * by rounding alone, then the deployed model's tensors, each set in any order.
+ */
+export class ValuePairing {
+	readonly #toleranceOf: ToleranceOf;
+	readonly #entries = new Map<string, Entry>();
+	/** Bytes left for copies of the original's values. */
+	#room: number;
+	/** Entries in order of their size; built when the first deployed tensor arrives. */
+	#sorted: Entry[] | undefined;
+
+	/** @param room bytes that copies of the original's tensors may take */
+	constructor(toleranceOf: ToleranceOf, room: number) {
+		this.#toleranceOf = toleranceOf;
+		this.#room = room;
+	}
+
+	/** Original tensors that can be paired. */
+	get compared(): ReadonlySet<string> {
+		return new Set(this.#entries.keys());
+	}
+
+	get matches(): ReadonlyMap<string, ValueMatch> {
+		return new Map([...this.#entries].flatMap(([name, { match }]) => (match ? [[name, match] as const] : [])));
+	}
+
+	/** Returns the most similar deployed tensor of an original tensor without a match. */
+	nearest(name: string): ValueMatch | undefined {
+		return this.#entries.get(name)?.nearest;
+	}
+
+	/** @param tensor values that are copied if they must be kept */
+	addOriginal(name: string, tensor: ValueTensor): void {
+		const sketch = sketchOf(tensor.values);
+		if (!identifies(sketch)) {
+			return;
+		}
+		const isKept = tensor.values.byteLength <= this.#room;
+		this.#room -= isKept ? tensor.values.byteLength : 0;
+		this.#entries.set(name, {
+			name,
+			dims: tensor.dims,
+			size: rmsOf(sketch),
+			largest: sketch.largest,
+			sketch,
+			values: isKept ? { dims: tensor.dims, values: tensor.values.slice() } : undefined,
+			noise: NO_NOISE,
+		});
+	}
+
+	/** Adds the same tensor of a run that differs by rounding alone. */
+	addProbe(name: string, tensor: ValueTensor): void {
+		const entry = this.#entries.get(name);
+		const difference = entry && differenceOf(entry, tensor, () => false);
+		if (entry && difference && Number.isFinite(difference.maxAbs)) {
+			const { noise } = entry;
+			entry.noise = {
+				rms: Math.max(noise.rms, difference.rms),
+				maxAbs: Math.max(noise.maxAbs, difference.maxAbs),
+			};
+		}
+	}
+
+	addDeployed(name: string, tensor: ValueTensor): void {
+		const sketch = sketchOf(tensor.values);
+		if (!identifies(sketch)) {
+			return;
+		}
+		for (const entry of this.#similar(sketch)) {
+			const bound = this.#boundOf(entry);
+			const isClose = ({ rms, maxAbs }: ValueDifference) => rms <= bound.rms && maxAbs <= bound.maxAbs;
+			const canMatch = mayEqual(entry.sketch, sketch, bound.rms);
+			if (!canMatch && (entry.match || entry.sketch.elements !== sketch.elements)) {
+				continue;
+			}
+			const difference = differenceOf(entry, tensor, isClose, canMatch);
+			if (!difference) {
+				continue;
+			}
+			const { size } = entry;
+			const found = { original: entry.name, deployed: name, difference, bound: bound.maxAbs, size };
+			if (canMatch && isClose(difference)) {
+				entry.match = nearer(entry.match, found);
+			} else if (difference.rms <= MAX_DISTANCE * size) {
+				entry.nearest = nearer(entry.nearest, found);
+			}
+		}
+	}
+
+	#boundOf(entry: Entry): ValueBound {
+		entry.bound ??= this.#toleranceOf(entry);
+		return entry.bound;
+	}
+
+	/** Returns the original tensors whose energy is near that of a deployed tensor. */
+	#similar({ energy }: Sketch): Entry[] {
+		this.#sorted ??= [...this.#entries.values()].sort((a, b) => a.sketch.energy - b.sketch.energy);
+		const entries = this.#sorted;
+		const from = lowerBound(entries, energy * (1 - MAX_ENERGY_DISTANCE));
+		const to = lowerBound(entries, energy / (1 - MAX_ENERGY_DISTANCE));
+		return entries.slice(from, to + 1);
+	}
+}
+
+/** Largest distance of tensors that are shown as similar, relative to their size. */
+const MAX_DISTANCE = 0.5;
+const MAX_ENERGY_DISTANCE = 0.75;
+
+function lowerBound(entries: readonly Entry[], energy: number): number {
+	let [low, high] = [0, entries.length];
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if (entries[middle].sketch.energy < energy) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/** Of two equally near tensors the first, which is the one closer to the operator. */
+function nearer(a: ValueMatch | undefined, b: ValueMatch): ValueMatch {
+	return a && a.difference.rms <= b.difference.rms ? a : b;
+}
+
+/** @param isAnyOrder true: elements may correspond in another order */
+function differenceOf(
+	{ values, sketch }: Entry,
+	tensor: ValueTensor,
+	isClose: (difference: ValueDifference) => boolean,
+	isAnyOrder = false,
+): ValueDifference | undefined {
+	if (values) {
+		return valueDifference(values, tensor, isClose, isAnyOrder);
+	}
+	const other = sketchOf(tensor.values);
+	return sketch.elements === other.elements
+		? { rms: Math.abs(rmsOf(sketch) - rmsOf(other)), maxAbs: Math.abs(sketch.largest - other.largest), order: 'sorted' }
+		: undefined;
+}
