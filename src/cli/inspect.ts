@@ -1,9 +1,10 @@
 import path from 'node:path';
+import type { Report } from '../core/report/types.js';
+import { applyEvent, endRun, interruptedRun } from '../core/report/update.js';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
-import { CollectedReport } from './collected-report.js';
 import { EXIT_FAILED } from './exit.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -14,29 +15,34 @@ import { withEngine } from './with-engine.js';
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
 export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const { model, output, failOn, options } = parseInspectArguments(argv);
-	const collected = new CollectedReport();
-	const report = await withEngine((engine, hooks) => {
-		const onEvent = (event: EngineProgress) => {
-			collected.add(event);
-			hooks.onEvent?.(event);
-		};
-		return engine.inspect({ path: model }, options, { ...hooks, onEvent });
-	}).catch(async (error: unknown) => {
-		const isCrash = error instanceof EngineError && error.code === 'crashed';
-		const partial = isCrash ? collected.ended(error.message) : undefined;
-		if (partial) {
-			await writeOutput(partial, output, { failOn });
+	let known: Report | undefined;
+	const collect = (event: EngineProgress) => {
+		if (event.type !== 'progress') {
+			known = applyEvent(known, event);
+		}
+	};
+	try {
+		const report = await withEngine((engine, hooks) => engine.inspect({ path: model }, options, hooks), collect);
+		await writeOutput(report, output, { failOn });
+		if (report.run.status === 'failed') {
+			process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
+		}
+		if (report.run.failedAt === 'input') {
+			return EXIT_FAILED;
+		}
+		return hasFinding(report, failOn) ? 1 : 0;
+	} catch (error) {
+		if (known && error instanceof EngineError && error.code === 'crashed') {
+			await writeOutput(crashReport(known, error.message), output, { failOn });
 		}
 		throw error;
-	});
-	await writeOutput(report, output, { failOn });
-	if (report.run.status === 'failed') {
-		process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
 	}
-	if (report.run.failedAt === 'input') {
-		return EXIT_FAILED;
-	}
-	return hasFinding(report, failOn) ? 1 : 0;
+}
+
+/** Returns the results up to a crash of the engine. @param reason a sentence */
+function crashReport(known: Report, reason: string): Report {
+	const run = interruptedRun(known.run, { status: 'failed', reason, failedAt: 'model' });
+	return endRun(known, run, 'Not checked: the run failed.');
 }
 
 interface InspectArguments {

@@ -3,7 +3,8 @@ import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { Distribution, Normalization } from '../core/report/run-choices.js';
 import type { Stage } from '../core/report/stages.js';
-import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
+import type { Report } from '../core/report/types.js';
+import type { ReportEvent } from '../core/report/update.js';
 
 /** Messages between a parent (extension host or command line) and the engine's child process. */
 
@@ -111,11 +112,7 @@ export type EngineEvent =
 			readonly done: number;
 			readonly total: number;
 	  }
-	/** The structure, before the model runs; `run.status` is "pending". */
-	| { readonly type: 'structure'; readonly id: number; readonly report: Report }
-	/** Report of one layer, complete for the runs so far. `index`: of the layer in the report. */
-	| { readonly type: 'layer'; readonly id: number; readonly index: number; readonly layer: LayerReport }
-	| { readonly type: 'run'; readonly id: number; readonly run: RunSummary }
+	| (ReportEvent & { readonly id: number })
 	/** Result of the task, typed by {@link EngineTasks}. */
 	| { readonly type: 'result'; readonly id: number; readonly result: EngineTasks[EngineTask]['result'] }
 	| { readonly type: 'failure'; readonly id: number; readonly failure: EngineFailure };

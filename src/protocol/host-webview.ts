@@ -1,5 +1,6 @@
 import type { RunChoices, RunForm } from '../core/report/run-choices.js';
-import type { LayerReport, Report, RunSummary } from '../core/report/types.js';
+import type { Report } from '../core/report/types.js';
+import type { ReportEvent } from '../core/report/update.js';
 import type { HostToPage, PageToHost } from './page.js';
 
 /** Messages from the extension host to the page of a model. */
@@ -7,9 +8,7 @@ export type HostToWebview =
 	| HostToPage
 	/** Replaces the whole report; selection and sorting stay. */
 	| { readonly type: 'report'; readonly report: Report }
-	/** `index`: of the layer in the report. */
-	| { readonly type: 'layer'; readonly index: number; readonly layer: LayerReport }
-	| { readonly type: 'run'; readonly run: RunSummary }
+	| Exclude<ReportEvent, { readonly type: 'structure' }>
 	/** Follows every report, and every change of the form. */
 	| { readonly type: 'form'; readonly form: RunForm }
 	/** Removes the banner of a failure. */

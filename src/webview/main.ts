@@ -29,9 +29,8 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 				case 'report':
 					return view.showReport(message.report);
 				case 'layer':
-					return view.updateLayer(message.index, message.layer);
 				case 'run':
-					return view.updateRun(message.run);
+					return view.update(message);
 				case 'form':
 					return view.showForm(message.form);
 				case 'progress':

@@ -1,7 +1,8 @@
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { CHECKPOINT_RUN } from '../../core/report/formats.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
-import type { Finding, LayerReport, Report, RunSummary } from '../../core/report/types.js';
+import type { Finding, Report, RunSummary } from '../../core/report/types.js';
+import { endRun, interruptedRun } from '../../core/report/update.js';
 import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
@@ -28,9 +29,6 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 	try {
 		const structure = await structureReport(model, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
-		if (model.checkpoint) {
-			return skipRun(structure, CHECKPOINT_RUN);
-		}
 		if (model.checkpoint) {
 			return skipRun(structure, CHECKPOINT_RUN);
 		}
@@ -61,8 +59,7 @@ async function runAndCheck(
 	const kernel = await ports.kernel();
 	const model = (await inlineFunctions(opened)) ?? opened;
 	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options });
-	const reportLayers = (notReached?: string): LayerReport[] =>
-		structure.layers.map((_, index) => checker.report(index, notReached));
+	const checked = (): Report => ({ ...structure, layers: structure.layers.map((_, index) => checker.report(index)) });
 	let runtime: Runtime | undefined;
 	try {
 		if (options.saveOutputs !== undefined) {
@@ -87,15 +84,16 @@ async function runAndCheck(
 			},
 		};
 		ports.emit({ type: 'run', run });
-		return { ...structure, layers: reportLayers(), run, findings: optimized.findings };
+		const report = { ...checked(), findings: optimized.findings };
+		return endRun(report, run, 'Not checked: the run did not get to this layer.');
 	} catch (error) {
 		if (!(error instanceof RuntimeError || error instanceof InputError)) {
 			throw error;
 		}
 		const failedAt = error instanceof InputError && hasInputOptions(options) ? 'input' : 'model';
-		const failure = { status: 'failed', reason: error.message, failedAt, runtime: runtime?.version ?? '' } as const;
-		const layers = reportLayers('Not checked: the run failed.');
-		return { ...structure, layers, run: { inputs: [], milliseconds: {}, ...failure } };
+		const facts = { ...structure.run, runtime: runtime?.version ?? '' };
+		const run = interruptedRun(facts, { status: 'failed', reason: error.message, failedAt });
+		return endRun(checked(), run, 'Not checked: the run failed.');
 	}
 }
 
@@ -138,10 +136,6 @@ function hasInputOptions({ inputs, dimensions = {}, batch, saveOutputs }: Inspec
 }
 
 function skipRun(structure: Report, reason: string): Report {
-	const recompute = { status: 'skipped', reason: 'Not checked: the model was not run.' } as const;
-	return {
-		...structure,
-		layers: structure.layers.map((layer) => ({ ...layer, recompute })),
-		run: { status: 'skipped', reason, runtime: '', inputs: [], milliseconds: {} },
-	};
+	const run = interruptedRun(structure.run, { status: 'skipped', reason });
+	return endRun(structure, run, 'Not checked: the model was not run.');
 }

@@ -1,11 +1,11 @@
 import { CHECKPOINT_RUN, isCheckpoint } from '../../core/report/formats.js';
 import type { RunnableInput } from '../../core/report/run-choices.js';
-import type { Report, RunSummary } from '../../core/report/types.js';
+import type { Report } from '../../core/report/types.js';
+import { applyEvent, endRun, interruptedRun } from '../../core/report/update.js';
 import { EngineError, type EngineProgress, type RequestHooks } from '../../engine/client.js';
 import type { HostToWebview } from '../../protocol/host-webview.js';
 import type { PageProgress } from '../../protocol/page.js';
 import { describeError } from '../shared/describe-error.js';
-import { withLayer, withoutResults, withRun } from './report-update.js';
 import { fitPlan, NO_PLAN, type RunDefaults, type RunPlan, runForm } from './run-plan.js';
 
 /** A model as read from its file, without a run. */
@@ -221,18 +221,16 @@ export class ModelSession {
 			case 'progress':
 				this.#setProgress({ stage: event.stage, done: event.done, total: event.total });
 				return;
-			case 'layer': {
-				const report = withLayer(this.#report, event.index, event.layer);
-				if (report) {
+			case 'layer':
+			case 'run': {
+				const report = applyEvent(this.#report, event);
+				if (report !== this.#report) {
 					this.#report = report;
-					this.#emit({ type: 'layer', index: event.index, layer: event.layer });
+					const { id: _, ...change } = event;
+					this.#emit(change);
 				}
 				return;
 			}
-			case 'run':
-				this.#report = withRun(this.#report, event.run);
-				this.#emit({ type: 'run', run: event.run });
-				return;
 			case 'structure':
 				// The page has the structure, because the host reads it before the engine starts.
 				return;
@@ -264,9 +262,7 @@ export class ModelSession {
 
 	#end(status: 'failed' | 'skipped', reason: string): void {
 		if (this.#report) {
-			const { runtime, inputs, milliseconds } = this.#report.run;
-			const run: RunSummary = { status, reason, runtime, inputs, milliseconds };
-			this.#show(withoutResults(withRun(this.#report, run), reason));
+			this.#show(endRun(this.#report, interruptedRun(this.#report.run, { status, reason }), reason));
 		}
 	}
 

@@ -1,9 +1,9 @@
 import * as vscode from 'vscode';
 import { encodeReport, type JsonObject } from '../../core/report/json.js';
+import { endRun, interruptedRun } from '../../core/report/update.js';
 import type { HostToNotebook, NotebookToHost } from '../../protocol/host-notebook.js';
 import { inspectModel, loadModel } from '../model/load-model.js';
 import { type HostServices, trustRefusal } from '../model/model-document.js';
-import { withoutResults, withRun } from '../model/report-update.js';
 import { NO_PLAN } from '../model/run-plan.js';
 import { describeError, UserError } from '../shared/describe-error.js';
 import { classifyNotebookPath, parseNotebookMessage } from './notebook-message.js';
@@ -69,9 +69,7 @@ export class NotebookInspector implements vscode.Disposable {
 			return encodeReport(await inspectModel(this.#services.engine, uri, NO_PLAN, { signal: this.#abort.signal }));
 		}
 		const { report } = await loadModel(uri);
-		const { runtime, inputs, milliseconds } = report.run;
-		const run = { status: 'skipped', reason: refusal, runtime, inputs, milliseconds } as const;
-		return encodeReport(withoutResults(withRun(report, run), refusal));
+		return encodeReport(endRun(report, interruptedRun(report.run, { status: 'skipped', reason: refusal }), refusal));
 	}
 
 	#remember(key: string, report: Promise<JsonObject>): void {

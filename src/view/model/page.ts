@@ -1,5 +1,6 @@
 import type { RunForm } from '../../core/report/run-choices.js';
-import type { LayerReport, Report, RunSummary } from '../../core/report/types.js';
+import type { LayerReport, Report } from '../../core/report/types.js';
+import { applyEvent, type ReportEvent } from '../../core/report/update.js';
 import { messageOf } from '../../core/text/sentences.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
@@ -82,16 +83,10 @@ export class View {
 		this.#render();
 	}
 
-	updateLayer(index: number, layer: LayerReport): void {
-		if (this.#report?.layers[index]) {
-			this.#report = { ...this.#report, layers: this.#report.layers.with(index, layer) };
-			this.#schedule();
-		}
-	}
-
-	updateRun(run: RunSummary): void {
+	/** Shows a part of the report that became known. */
+	update(event: ReportEvent): void {
 		if (this.#report) {
-			this.#report = { ...this.#report, run };
+			this.#report = applyEvent(this.#report, event);
 			this.#schedule();
 		}
 	}

@@ -193,10 +193,10 @@ export class LayerChecker {
 		await saveOutput(path.join(saveOutputs, folder), index, output);
 	}
 
-	/** Returns the layer's report as known now. @param notReached sentence for a layer without results */
-	report(index: number, notReached = 'Not checked: the run did not get to this layer.'): LayerReport {
+	/** Returns the layer's report as known now: pending until a run has reached the layer. */
+	report(index: number): LayerReport {
 		const { thresholds, drift } = this.#setup.options;
-		return reportLayer(this.#states[index], notReached, {
+		return reportLayer(this.#states[index], {
 			judgesDrift: this.#judgesDrift,
 			...(thresholds && { thresholds }),
 			...(drift && { drift }),

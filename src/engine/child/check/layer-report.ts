@@ -17,20 +17,19 @@ export interface ReportOptions extends Pick<InspectOptions, 'thresholds' | 'drif
 	readonly judgesDrift: boolean;
 }
 
-/**
- * Returns a layer's report after the runs so far.
- * @param notReached sentence for a layer that no run has reached
- */
-export function reportLayer(state: LayerState, notReached: string, options: ReportOptions): LayerReport {
-	const report = reportResults(state, notReached, options);
+/** Returns a layer's report after the runs so far: pending until one has reached the layer. */
+export function reportLayer(state: LayerState, options: ReportOptions): LayerReport {
+	const report = reportResults(state, options);
 	return state.fusionFinding ? { ...report, findings: [state.fusionFinding, ...report.findings] } : report;
 }
 
-function reportResults(state: LayerState, notReached: string, options: ReportOptions): LayerReport {
-	const { structure, results } = state;
-	if (!results?.ok) {
-		const why = results ? { reason: `Not checked: ${results.reason}.` } : (state.missed ?? { reason: notReached });
-		return { ...structure, recompute: { status: 'skipped', ...why } };
+function reportResults(state: LayerState, options: ReportOptions): LayerReport {
+	const { structure, results, missed } = state;
+	if (!results) {
+		return missed ? { ...structure, recompute: { status: 'skipped', ...missed } } : structure;
+	}
+	if (!results.ok) {
+		return { ...structure, recompute: { status: 'skipped', reason: `Not checked: ${results.reason}.` } };
 	}
 	const { prepared, images, normalization } = results.value;
 	const report: LayerReport = {
