@@ -1,9 +1,10 @@
 import { medianMagnitude } from '../numbers/arrays.js';
-import type { FindingCode } from '../report/findings.js';
+import { FLOAT_FORMATS } from '../numbers/float-formats.js';
 import type { Finding, LayerParameters } from '../report/types.js';
-import { shortNumber } from '../text/numbers.js';
+import { float32Number, shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
+import { type ScaleSubject, varianceFindings } from './variance-health.js';
 
 /** Thresholds of findings. Their units are chosen so that the defaults hold for networks of any scale. */
 export interface HealthThresholds {
@@ -41,27 +42,38 @@ export interface HealthSubject {
 	readonly feedsRelu: boolean;
 	/** A Reshape stands in front of the layer: how instance normalization is written with this operator. */
 	readonly afterReshape: boolean;
+	/** Element type of the data, or "unknown". */
+	readonly dtype: string;
+	/** Name of the tensor that the file uses as both mean and variance. */
+	readonly sharedStatistics?: string;
 }
 
 /** A layer's parameters with its effective scale and the thresholds. */
-interface Examined extends LayerParameters {
-	readonly scale: Float64Array;
-	readonly epsilon: number;
+interface Examined extends ScaleSubject {
 	readonly feedsRelu: boolean;
 	readonly thresholds: HealthThresholds;
 }
 
 /** All that can be said about a layer without running it, the gravest first. */
 export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): Finding[] {
-	const { parameters, epsilon, feedsRelu } = subject;
-	const findings = [...modeFindings(subject), ...epsilonFindings(epsilon)];
-	if (parameters) {
-		const { gamma, beta, mean, variance } = parameters;
-		const { scale } = affineOf(gamma, beta, mean, variance, epsilon);
-		const examined = { ...parameters, scale, epsilon, feedsRelu, thresholds };
-		findings.push(...nonFinite(examined), ...neverUpdated(examined), ...varianceFindings(examined));
-		findings.push(...quietChannels(examined), ...explodingScale(examined));
+	const { parameters, epsilon, feedsRelu, mode, dtype, sharedStatistics } = subject;
+	const findings = modeFindings(subject);
+	if (!parameters) {
+		return bySeverity([...findings, ...epsilonFindings(epsilon)]);
 	}
+	const { gamma, beta, mean, variance } = parameters;
+	const map = affineOf(gamma, beta, mean, variance, epsilon);
+	const { epsilonRatio } = thresholds;
+	const examined = { ...parameters, ...map, epsilon, mode, dtype, epsilonRatio, feedsRelu, thresholds };
+	const byVariance = varianceFindings(examined, sharedStatistics);
+	// Channels that a negative epsilon spoils say more than the epsilon alone.
+	const isExplained = byVariance.some(({ severity }) => severity !== 'info');
+	findings.push(...(isExplained ? [] : epsilonFindings(epsilon)), ...nonFinite(examined), ...neverUpdated(examined));
+	findings.push(...byVariance, ...quietChannels(examined), ...explodingScale(examined));
+	return bySeverity(findings);
+}
+
+function bySeverity(findings: Finding[]): Finding[] {
 	const rank = { error: 0, warning: 1, info: 2 };
 	return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
@@ -88,7 +100,7 @@ function epsilonFindings(epsilon: number): Finding[] {
 		const effect = Number.isNaN(epsilon) ? 'everything the layer computes is NaN, too' : 'the scale is 0';
 		return [{ code: 'non-finite', severity: 'error', channels: [], message: `Epsilon is ${epsilon}: ${effect}.` }];
 	}
-	const message = `Epsilon is negative (${shortNumber(epsilon)}): it makes variances smaller, where it should keep them from 0.`;
+	const message = `Epsilon is negative (${float32Number(epsilon)}): it makes variances smaller, where it should keep them from 0.`;
 	return epsilon < 0 ? [{ code: 'epsilon-dominated', severity: 'warning', channels: [], message }] : [];
 }
 
@@ -116,7 +128,11 @@ function nonFinite(layer: Examined): Finding[] {
 	return [{ code: 'non-finite', severity: 'error', channels, message }];
 }
 
-function neverUpdated({ gamma, beta, mean, variance }: Examined): Finding[] {
+function neverUpdated({ gamma, beta, mean, variance, mode }: Examined): Finding[] {
+	// Training mode does not use the running statistics.
+	if (mode === 'training') {
+		return [];
+	}
 	const all = (values: Float64Array, expected: number) => values.every((value) => value === expected);
 	if (mean.length === 0 || !all(mean, 0) || !all(variance, 1)) {
 		return [];
@@ -129,42 +145,6 @@ function neverUpdated({ gamma, beta, mean, variance }: Examined): Finding[] {
 	const message =
 		'Every running mean is 0 and every running variance 1: a converter folded the statistics into scale and shift, or they were never updated.';
 	return [{ code: 'never-updated', meaning: 'identity-statistics', severity: 'info', channels: [], message }];
-}
-
-function varianceFindings({ variance, gamma, epsilon, thresholds }: Examined): Finding[] {
-	const eps = shortNumber(epsilon);
-	const say = (code: FindingCode, severity: Finding['severity'], channels: number[], rest: string) => {
-		const message = `The running variance of ${countChannels(channels, variance.length)} ${rest}`;
-		return channels.length === 0 ? [] : [{ code, severity, channels, message }];
-	};
-	const least = (channels: readonly number[]) => shortNumber(Math.min(...channels.map((c) => variance[c])));
-	const broken = where(variance, (value) => value < 0 && !(value + epsilon > 0));
-	const harmless = where(variance, (value) => value < 0 && value + epsilon > 0);
-	const zero = where(variance, (value) => value === 0);
-	const dominated = where(variance, (value) => value > 0 && value < thresholds.epsilonRatio * epsilon);
-	const cause = broken.every((c) => variance[c] === -epsilon)
-		? `is exactly -epsilon (-${eps}), as if epsilon had been subtracted from 0: the scale is infinite.`
-		: `is negative (down to ${least(broken)}), also with epsilon ${eps} added: its square root is no number.`;
-	const effect =
-		epsilon > 0
-			? `is exactly 0: the channel was constant in training, and epsilon ${eps} alone sets its scale.`
-			: `is exactly 0, and so is epsilon: the scale is ${zero.every((c) => gamma[c] === 0) ? 'no number' : 'infinite'}.`;
-	return [
-		...say('negative-variance', 'error', broken, cause),
-		...say(
-			'negative-variance',
-			'warning',
-			harmless,
-			`is negative (down to ${least(harmless)}), which no data has; epsilon ${eps} makes up for it.`,
-		),
-		...say('zero-variance', epsilon > 0 ? 'warning' : 'error', zero, effect),
-		...say(
-			'epsilon-dominated',
-			'info',
-			dominated,
-			`is below epsilon ${eps} (down to ${least(dominated)}): epsilon, not the data, sets the scale.`,
-		),
-	];
 }
 
 /** Reports channels without information: gamma about 0, or always cut (or never cut) by the ReLU behind the layer. */
@@ -203,11 +183,13 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 	];
 }
 
-function explodingScale({ scale, thresholds }: Examined): Finding[] {
+function explodingScale({ scale, dtype, thresholds }: Examined): Finding[] {
 	const usual = medianMagnitude(scale.filter((value) => value !== 0 && Number.isFinite(value)));
 	const channels = where(
 		scale,
-		(value) => Number.isFinite(value) && Math.abs(value) > thresholds.explodingFactor * usual,
+		(value) =>
+			Math.abs(value) <= FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].max &&
+			Math.abs(value) > thresholds.explodingFactor * usual,
 	);
 	if (usual === 0 || channels.length === 0) {
 		return [];

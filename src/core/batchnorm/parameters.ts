@@ -78,6 +78,16 @@ function runTimeWords(origin: ParameterOrigin): string {
 	return origin.kind === 'runtime' ? `computed by ${origin.operator}` : 'an input of the graph';
 }
 
+/** True if two parameters come from one tensor of the file. */
+export function isSameTensor(a: Parameter, b: Parameter): boolean {
+	return tensorName(a) === tensorName(b);
+}
+
+/** Returns the name of the tensor that a parameter comes from. */
+export function tensorName({ origin, name }: Parameter): string {
+	return 'name' in origin ? origin.name : name;
+}
+
 /** Describes the origin of the parameters: a single phrase if all four agree, else a phrase per kind. */
 export function describeOrigins(layer: Pick<BatchNormLayer, ParameterName>): string {
 	const groups = new Map<string, string[]>();

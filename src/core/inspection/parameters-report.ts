@@ -44,6 +44,6 @@ function layerFromParameters(layer: ParameterLayer, name: string): LayerReport {
 		recompute: { status: 'skipped', reason: NO_MODEL },
 		batch: null,
 		foldable: { into: null, reasons: [] },
-		findings: layerHealth({ ...subject, feedsRelu: false, afterReshape: false }, DEFAULT_THRESHOLDS),
+		findings: layerHealth({ ...subject, feedsRelu: false, afterReshape: false, dtype: 'unknown' }, DEFAULT_THRESHOLDS),
 	};
 }

@@ -1,12 +1,13 @@
 import { type Affine, affine } from '../batchnorm/affine.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { describeOrigins, parameterValues } from '../batchnorm/parameters.js';
+import { describeOrigins, isSameTensor, parameterValues, tensorName } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
 import { type Foldability, foldability } from '../folding/targets/foldability.js';
 import type { LayeredModel } from '../folding/targets/network.js';
 import type { Model } from '../onnx/model.js';
 import {
+	type Finding,
 	type LayerParameters,
 	type LayerReport,
 	type ModelSummary,
@@ -31,18 +32,32 @@ export async function structureReport(open: LayeredModel, options: StructureOpti
 	const isCheckpoint = (model.format ?? 'onnx') !== 'onnx';
 	const unused = unusedLayers(layers);
 	const foldable = await foldability(open);
+	const reports = layers.map((layer, index) => {
+		const whole = layerReport(layer, foldable[index], thresholds);
+		return isCheckpoint ? withoutGraph(whole, layer) : whole;
+	});
 	return {
 		format: REPORT_FORMAT,
 		version: REPORT_VERSION,
 		model: summarizeModel(model),
-		layers: layers.map((layer, index) => {
-			const whole = layerReport(layer, foldable[index], thresholds);
-			const report = isCheckpoint ? withoutGraph(whole, layer) : whole;
-			return unused.has(layer) ? { ...report, findings: [...report.findings, UNUSED] } : report;
-		}),
+		layers: withLostStatistics(reports).map((report, index) =>
+			unused.has(layers[index]) ? { ...report, findings: [...report.findings, UNUSED] } : report,
+		),
 		run: { status: 'pending', runtime: '', inputs: [], milliseconds: {} },
 		findings: [],
 	};
+}
+
+/** Makes missing statistics an error if no layer has any: a single dead layer may have mean and variance 0, not all layers. */
+function withLostStatistics(layers: readonly LayerReport[]): readonly LayerReport[] {
+	const lacksStatistics = ({ meaning }: Finding) => meaning === 'statistics-missing';
+	if (!layers.every(({ mode, findings }) => mode === 'inference' && findings.some(lacksStatistics))) {
+		return layers;
+	}
+	return layers.map((layer) => ({
+		...layer,
+		findings: layer.findings.map((finding) => (lacksStatistics(finding) ? { ...finding, severity: 'error' } : finding)),
+	}));
 }
 
 export function summarizeModel(model: Model): ModelSummary {
@@ -97,6 +112,8 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 				axes: layer.axes,
 				feedsRelu: layer.rectified === true,
 				afterReshape: source?.opType === 'Reshape',
+				dtype: layer.dtype,
+				...(isSameTensor(layer.mean, layer.variance) && { sharedStatistics: tensorName(layer.mean) }),
 			},
 			thresholds,
 		),

@@ -55,6 +55,15 @@ export const FINDINGS = {
 		clause: ['has channels of zero variance', 'have channels of zero variance'],
 		help: 'The channel was constant in training: scale is gamma / sqrt(epsilon), so any change of its input is magnified.',
 		advice: 'Check that the input of the channel is not cut off or masked.',
+		meanings: {
+			'statistics-missing': {
+				title: 'Running statistics are missing',
+				badge: 'statistics 0',
+				clause: ['has no running statistics', 'have no running statistics'],
+				help: 'Mean and variance are 0 in every channel, which no training leaves. Scale is gamma / sqrt(epsilon).',
+				advice: 'Export again from the trained checkpoint: the conversion lost the running statistics.',
+			},
+		},
 	},
 	'runtime-fusion-mismatch': {
 		title: 'A fusion of the runtime changes the result',
@@ -160,7 +169,7 @@ export const FINDINGS = {
 export type FindingCode = keyof typeof FINDINGS;
 
 /** Special meanings of codes that have several, for example of constant-channel: a channel that the ReLU never cuts. */
-export const FINDING_MEANINGS = ['identity-statistics', 'gamma-zero', 'never-cut'] as const;
+export const FINDING_MEANINGS = ['statistics-missing', 'identity-statistics', 'gamma-zero', 'never-cut'] as const;
 
 export type FindingMeaning = (typeof FINDING_MEANINGS)[number];
 

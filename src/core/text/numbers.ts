@@ -36,6 +36,19 @@ export function shortNumber(value: number): string {
 	return formatNumber(value, Number.isInteger(value) && Math.abs(value) < 1e6 ? 6 : 3);
 }
 
+/** Digits that distinguish any two float32 numbers. */
+const FLOAT32_DIGITS = 9;
+
+/** Formats with the fewest digits that give the same float32 number: "1e-5", "0.001", "1.001e-5". */
+export function float32Number(value: number): string {
+	for (let digits = 1; digits < FLOAT32_DIGITS; digits++) {
+		if (Math.fround(Number(value.toPrecision(digits))) === Math.fround(value)) {
+			return formatNumber(value, digits);
+		}
+	}
+	return formatNumber(value, FLOAT32_DIGITS);
+}
+
 /** Formats as a power of ten with `digits` decimals, by default as many as the number needs. */
 export function exponential(value: number, digits?: number): string {
 	return value.toExponential(digits).replace('e+', 'e');

@@ -35,7 +35,7 @@ function reportResults(state: LayerState, options: ReportOptions): LayerReport {
 	const report: LayerReport = {
 		...structure,
 		...prepared.reported,
-		recompute: addRemarks(verdict(results.value), [...state.remarks]),
+		recompute: addRemarks(verdict(results.value, structure.mode), [...state.remarks]),
 		batch: batchStatistics(results.value, images),
 		...(normalization && { normalization }),
 		// N of all runs together.
@@ -47,11 +47,11 @@ function reportResults(state: LayerState, options: ReportOptions): LayerReport {
 
 type Verdict = MatchingRecompute | DifferingRecompute | SkippedRecompute;
 
-function verdict({ errors, mismatch, skipped }: LayerResults): Verdict {
+function verdict({ errors, mismatch, skipped }: LayerResults, mode: LayerReport['mode']): Verdict {
 	if (skipped !== undefined) {
 		return { status: 'skipped', reason: skipped };
 	}
-	const judged = errors && judge(errors);
+	const judged = errors && judge(errors, mode);
 	if (mismatch === undefined) {
 		return judged ?? { status: 'skipped', reason: 'Not checked: there was nothing to compare.' };
 	}
@@ -73,7 +73,7 @@ function addRemarks(recompute: Verdict, remarks: readonly string[]): Verdict {
 /** Returns the structure's findings; judges the health again if only a run determined the parameters. */
 function healthFindings(
 	{ structure, layer, hasRandomParameters }: LayerState,
-	{ parameters }: LayerReport,
+	{ parameters, dtype }: LayerReport,
 	{ thresholds }: ReportOptions,
 ): readonly Finding[] {
 	if (structure.parameters || !parameters || hasRandomParameters) {
@@ -81,7 +81,11 @@ function healthFindings(
 	}
 	const { epsilon, mode, axes, source, rectified } = layer;
 	const health = layerHealth(
-		{ parameters, epsilon, mode, axes, feedsRelu: rectified === true, afterReshape: source?.opType === 'Reshape' },
+		{
+			...{ parameters, epsilon, mode, axes, dtype },
+			feedsRelu: rectified === true,
+			afterReshape: source?.opType === 'Reshape',
+		},
 		{ ...DEFAULT_THRESHOLDS, ...thresholds },
 	);
 	return [...health, ...structure.findings.filter(({ code }) => code === 'unused-by-runtime')];

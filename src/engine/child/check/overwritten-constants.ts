@@ -1,4 +1,5 @@
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
+import { isSameTensor } from '../../../core/batchnorm/parameters.js';
 import type { Kernel } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 import { normalizeBatch, type PreparedLayer } from './prepare-layer.js';
@@ -43,9 +44,4 @@ export function explainOverwritten(
 		(pair) => pair !== undefined,
 	);
 	return `The file uses one tensor for ${pairs.join(' and one for ')}; the runtime overwrote ${pairs.length === 1 ? 'it' : 'them'} with the new running statistics before computing y.`;
-}
-
-function isSameTensor(a: Parameter, b: Parameter): boolean {
-	const origin = ({ origin: from, name }: Parameter) => ('name' in from ? from.name : name);
-	return a.name === b.name || origin(a) === origin(b);
 }

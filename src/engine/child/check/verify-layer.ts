@@ -1,6 +1,13 @@
 import { batchMean } from '../../../core/batchnorm/data-health.js';
-import type { BatchStatistics, DifferingRecompute, MatchingRecompute } from '../../../core/report/types.js';
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type {
+	BatchStatistics,
+	DifferingRecompute,
+	MatchingRecompute,
+	SkippedRecompute,
+} from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
+import { countChannels } from '../../../core/text/sentences.js';
 import { biasedVariance, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
@@ -56,19 +63,26 @@ export function mergeResults(a: VerifyResult, b: VerifyResult): VerifyResult {
 }
 
 /** Returns the verdict with its numbers. */
-export function judge(result: VerifyResult): MatchingRecompute | DifferingRecompute {
+export function judge(
+	result: VerifyResult,
+	mode: BatchNormLayer['mode'],
+): MatchingRecompute | DifferingRecompute | (SkippedRecompute & { readonly cause?: undefined }) {
 	const bad = badChannels(result.boundRatio);
+	const unbounded = unboundedChannels(result, mode);
 	const errors = {
 		maxAbs: largest(result.maxAbs),
 		maxRel: result.maxRel,
 		maxUlp: result.maxUlp,
 		...(result.asPredicted && { bitExact: true as const }),
-		bound: largest(result.bound),
+		bound: largest(result.bound.filter(Number.isFinite)),
 		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio: result.boundRatio },
 	};
-	return bad.length === 0
+	if (bad.length > 0) {
+		return { status: 'mismatch', reason: describeMismatch(result, bad), ...errors };
+	}
+	return unbounded.length === 0
 		? { status: 'match', ...errors }
-		: { status: 'mismatch', reason: describeMismatch(result, bad), ...errors };
+		: { status: 'skipped', reason: describeUnbounded(unbounded, result.bound.length), ...errors };
 }
 
 /** Returns channels with an element beyond its bound, or NaN. @param boundRatio by channel */
@@ -80,6 +94,20 @@ export function badChannels(boundRatio: Float64Array): number[] {
 		}
 	}
 	return bad;
+}
+
+/**
+ * Returns channels whose outputs no bound limits, so that every output would count as correct. A training-mode channel with
+ * NaN or infinity among its input has no bound either, but its output is known to be NaN.
+ */
+function unboundedChannels({ bound, moments }: VerifyResult, mode: BatchNormLayer['mode']): number[] {
+	const isKnown = (channel: number) => mode === 'training' && moments.nonFinite[channel] > 0;
+	return [...bound.keys()].filter((channel) => bound[channel] === Number.POSITIVE_INFINITY && !isKnown(channel));
+}
+
+function describeUnbounded(channels: readonly number[], total: number): string {
+	const rest = channels.length < total ? ' The other channels agree to within rounding.' : '';
+	return `Not judged in ${countChannels(channels, total)}: scale or shift is beyond what the runtime can compute there, so rounding has no bound.${rest}`;
 }
 
 /** Returns the largest value; NaN if there is one. Loops here and above, since callbacks run slowly before optimization. */

@@ -376,3 +376,28 @@ test('shapes that the file fixes are known without a run, and a run finds the sa
 	assert.equal(await shapeOf('N', false), undefined);
 	assert.deepEqual(await shapeOf('N', true), [1, CHANNELS, 4, 3]);
 });
+
+test('a channel without a finite scale is never within rounding', async () => {
+	const variance = [1, 0.5, 2, 5, 1];
+	const initializers = parameters().map((tensor) => (tensor.name === 'var' ? { ...tensor, values: variance } : tensor));
+	const { report } = await inspectBytes(model(batchNorm({ epsilon: { f: -1 } }), { graph: { initializers } }));
+	const [{ recompute, findings }] = report.layers;
+	assert.equal(recompute.status, 'skipped');
+	assert.match(
+		recompute.reason ?? '',
+		/^Not judged in channels 0, 1 and 4: .* The other channels agree to within rounding\.$/,
+	);
+	assert.ok(Number.isFinite(recompute.bound), 'the bound of the channels that were judged');
+	const error = findings.find(({ severity }) => severity === 'error');
+	assert.deepEqual(error?.channels, [0, 1, 4]);
+	// The finite channels are still judged.
+	const wrong = tampered((name, { data }) => {
+		if (name === 'y') {
+			data[2 * 12] = 1e6;
+		}
+	});
+	const second = await inspectBytes(model(batchNorm({ epsilon: { f: -1 } }), { graph: { initializers } }), {
+		ports: { runtime: () => wrong },
+	});
+	assert.equal(second.report.layers[0].recompute.status, 'mismatch');
+});
