@@ -10,6 +10,8 @@ export interface Step {
 	readonly x: string;
 	readonly constant: Reference;
 	readonly node: Node;
+	/** Axis of x that the constant lies along; -1, the last, if the rank of x is unknown. */
+	readonly axis: number;
 }
 
 /** A chain of steps that amounts to an inference-mode normalization. */
@@ -18,38 +20,64 @@ export interface Chain {
 	readonly centre: Step | undefined;
 	/** One or two multiplications or divisions. */
 	readonly scales: readonly Step[];
-	/** + shift (or beta, after a centre). */
+	/** + shift (or beta, after a centre), or - shift. */
 	readonly shift: Step;
 	/** Name of the chain's input. */
 	readonly x: string;
+	/** Channel axis, as in {@link Step}; the same of all steps. */
+	readonly axis: number;
 }
 
 const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
-/** Walks back from the last addition. The longest matching form wins. */
+/** Maximum number of casts without effect followed between two steps. Exporters leave one or two. */
+const MAX_CASTS = 4;
+
+/** Walks back from the last addition or subtraction. The longest matching form wins. */
 export async function matchChain(scope: Scope, node: Node, context: LayerContext): Promise<Chain | undefined> {
 	const shift = await stepOf(scope, node, context);
 	const last = shift && (await previous(scope, shift, context));
 	if (!shift || !last || (last.op !== 'Mul' && last.op !== 'Div')) {
 		return undefined;
 	}
+	const { axis } = shift;
 	const before = await previous(scope, last, context);
 	if (before?.op === 'Sub') {
-		return { centre: before, scales: [last], shift, x: before.x };
+		return { centre: before, scales: [last], shift, x: before.x, axis };
 	}
 	if (before && before.op !== 'Add') {
 		const centre = await previous(scope, before, context);
 		if (centre?.op === 'Sub') {
-			return { centre, scales: [before, last], shift, x: centre.x };
+			return { centre, scales: [before, last], shift, x: centre.x, axis };
 		}
 	}
-	return last.op === 'Mul' ? { centre: undefined, scales: [last], shift, x: last.x } : undefined;
+	return last.op === 'Mul' ? { centre: undefined, scales: [last], shift, x: last.x, axis } : undefined;
 }
 
-/** Returns the step that computes this step's x, if no other node reads x. */
+/** Returns the step on the same axis that computes this step's x, if no other node reads x. */
 async function previous(scope: Scope, step: Step, context: LayerContext): Promise<Step | undefined> {
-	const node = scope.producer(step.x);
-	const alone = scope.consumers(step.x).length === 1 && !scope.isOutput(step.x);
-	return node && alone ? stepOf(scope, node, context) : undefined;
+	let { x } = step;
+	for (let casts = 0; casts <= MAX_CASTS; casts++) {
+		const node = scope.producer(x);
+		const alone = scope.consumers(x).length === 1 && !scope.isOutput(x);
+		if (!node || !alone) {
+			return undefined;
+		}
+		if (!keepsValues(scope, node, context)) {
+			const before = await stepOf(scope, node, context);
+			return before?.axis === step.axis ? before : undefined;
+		}
+		x = node.inputs[0] ?? '';
+	}
+	return undefined;
+}
+
+/** True for Identity, and for a Cast to the type that its input has already. */
+function keepsValues(scope: Scope, node: Node, { shapes }: LayerContext): boolean {
+	if (node.domain !== '' || (node.opType !== 'Cast' && node.opType !== 'Identity')) {
+		return false;
+	}
+	const { dataType } = shapes.of(scope, node.inputs[0] ?? '');
+	return node.opType === 'Identity' || (dataType !== 0 && dataType === scope.attribute(node, 'to')?.i);
 }
 
 async function stepOf(scope: Scope, node: Node, context: LayerContext): Promise<Step | undefined> {
@@ -63,9 +91,10 @@ async function stepOf(scope: Scope, node: Node, context: LayerContext): Promise<
 		const rank = context.shapes.of(scope, x).shape?.length;
 		const dims = await constantShape(scope, name, context);
 		// Before opset 7 `axis` said where the constant's dimensions stand.
-		const axis = scope.opset() < 7 ? scope.attribute(node, 'axis')?.i : undefined;
-		if (dims && isPerChannel(dims, rank, axis)) {
-			return { op: node.opType, x, constant: { scope, name }, node };
+		const leading = scope.opset() < 7 ? scope.attribute(node, 'axis')?.i : undefined;
+		const axis = dims && channelAxis(dims, rank, leading);
+		if (axis !== undefined) {
+			return { op: node.opType, x, constant: { scope, name }, node, axis };
 		}
 	}
 	return undefined;
@@ -89,16 +118,24 @@ async function constantShape(
 }
 
 /**
- * True if a shape, broadcast against data of `rank`, has more than one element along axis 1 and a single element along
- * all other axes.
+ * Returns the axis of data of `rank` along which a shape has all of its elements, more than one. Undefined if the
+ * shape has elements along several axes, or if it does not fit the rank.
+ * @param leading axis of the shape's first dimension; by default the shape ends at the last axis
  */
-function isPerChannel(dims: readonly Dimension[], rank: number | undefined, axis: number | undefined): boolean {
-	// Without a known rank only a full shape (1, C, 1 …) shows which axis is meant.
-	const full = rank ?? (dims.length > 2 && dims[0] === 1 ? dims.length : undefined);
-	if (full === undefined || full < 2 || dims.length > full) {
-		return false;
+function channelAxis(
+	dims: readonly Dimension[],
+	rank: number | undefined,
+	leading: number | undefined,
+): number | undefined {
+	const at = dims.findIndex((dim) => dim !== 1);
+	const isVector = at >= 0 && typeof dims[at] === 'number' && dims.every((dim, axis) => axis === at || dim === 1);
+	if (!isVector || (rank !== undefined && (rank < 2 || dims.length > rank))) {
+		return undefined;
 	}
-	const leading = axis ?? full - dims.length;
-	const channels = dims[1 - leading];
-	return typeof channels === 'number' && channels > 1 && dims.every((dim, at) => at + leading === 1 || dim === 1);
+	if (rank !== undefined) {
+		return at + (leading ?? rank - dims.length);
+	}
+	// Without a known rank only a full shape, (1, C, 1 ...) or (1, ..., 1, C), shows the axis.
+	const isFull = dims.length > 2 && dims[0] === 1;
+	return isFull ? (at === dims.length - 1 ? -1 : at) : undefined;
 }

@@ -1,6 +1,7 @@
 import type { Scope } from '../onnx/graph/scope.js';
+import type { Place } from '../onnx/graph/traverse.js';
 import type { Node } from '../onnx/model.js';
-import { matchChain } from './chain.js';
+import { type Chain, matchChain } from './chain.js';
 import type { BatchNormLayer, Parameter } from './layer.js';
 import { type LayerContext, placeOf } from './place.js';
 import { separate } from './separate.js';
@@ -15,21 +16,29 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
 ]);
 /** Maximum number of channels of an image. Scale and shift on such an input prepare the image. */
 const IMAGE_CHANNELS = 4;
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Operators that only move elements or change their type. */
+const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Identity', 'Cast']);
+/** Maximum number of moving operators followed. Keras' exports have three. */
+const MAX_MOVES = 8;
 
 /**
- * The decomposed layer that ends in `node`, if one does: x * scale + shift, or ((x - mean) / deviation) * gamma + beta,
- * every constant with one value a channel, every intermediate tensor read by the next step alone.
+ * Returns the decomposed layer that ends in `node`: x * scale + shift, or ((x - mean) / deviation) * gamma + beta, where
+ * the last step may be a subtraction. Every constant has a value per channel, and every intermediate tensor is read by
+ * the next step alone.
  *
- * Scale and shift are everyday arithmetic, so a chain counts only where it looks like nothing else: constants shaped
- * along axis 1 of a known rank with more than one channel, on data that no other normalization made. A chain whose
- * constants still show sqrt(variance + epsilon) counts anywhere.
+ * Scale and shift are everyday arithmetic, so a chain counts only where it looks like nothing else: constants along a
+ * single axis of a known rank with more than one channel, on data that no other normalization made. Along an axis other
+ * than 1 it must also begin with x - mean, or follow a linear operator, because the last axis is the axis of the
+ * scale and shift of a layer normalization. A chain whose constants still show sqrt(variance + epsilon) counts anywhere.
  */
 export async function findDecomposed(
 	scope: Scope,
 	node: Node,
 	context: LayerContext,
 ): Promise<BatchNormLayer | undefined> {
-	const chain = node.opType === 'Add' && node.domain === '' ? await matchChain(scope, node, context) : undefined;
+	const isLast = (node.opType === 'Add' || node.opType === 'Sub') && node.domain === '';
+	const chain = isLast ? await matchChain(scope, node, context) : undefined;
 	if (!chain) {
 		return undefined;
 	}
@@ -43,18 +52,19 @@ export async function findDecomposed(
 		return undefined;
 	}
 	const separated = await separate(scope, chain, channels, context);
-	if (!separated.explicit && isOrdinary(scope, chain.x, channels)) {
+	if (!separated.explicit && isOrdinary(scope, chain, channels)) {
 		return undefined;
 	}
 	const place = placeOf(scope, node, chain.x, context.shapes);
 	return {
 		...place,
-		name: node.name || place.output || `Add_${node.index}`,
+		name: node.name || place.output || `${node.opType}_${node.index}`,
 		kind: 'decomposed',
 		// The operators have none; 0 stands for that.
 		momentum: 0,
 		mode: 'inference',
 		axes: 'channel',
+		channelAxis: chain.axis,
 		channels,
 		dtype: place.dtype === 'undefined' ? parameters[0].dtype : place.dtype,
 		...separated.layer,
@@ -62,22 +72,42 @@ export async function findDecomposed(
 }
 
 /** True if scale and shift on this tensor are more likely ordinary arithmetic than a batch normalization. */
-function isOrdinary(scope: Scope, name: string, channels: number): boolean {
-	let definition = scope.lookup(name);
-	if (definition.kind !== 'node') {
-		return channels <= IMAGE_CHANNELS;
-	}
+function isOrdinary(scope: Scope, { x, axis, centre }: Chain, channels: number): boolean {
 	// Group normalization is exported as InstanceNormalization between two reshapes.
-	for (let hop = 0; hop < 4 && ['Reshape', 'Transpose', 'Identity', 'Cast'].includes(definition.node.opType); hop++) {
-		const behind = definition.scope.lookup(definition.node.inputs[0] ?? '');
-		if (behind.kind !== 'node') {
-			return false;
-		}
-		definition = behind;
+	const origin = behindMoves(scope, x);
+	if (!origin) {
+		return channels <= IMAGE_CHANNELS || (axis !== 1 && !centre);
 	}
-	const { node, scope: place } = definition;
+	const { node, scope: place } = origin;
+	if (axis !== 1 && !centre && !followsLinear(origin)) {
+		return true;
+	}
 	// (x - mean) / deviation with statistics of the data itself: a layer normalization written out.
 	return NORMALIZATIONS.has(node.opType) || node.opType === 'Div' || isReciprocalProduct(place, node);
+}
+
+/** Returns the node that computes a tensor, in front of operators that only move elements; undefined for an input. */
+function behindMoves(scope: Scope, name: string): Place | undefined {
+	let definition = scope.lookup(name);
+	for (let move = 0; move < MAX_MOVES && definition.kind === 'node' && isMove(definition.node); move++) {
+		definition = definition.scope.lookup(definition.node.inputs[0] ?? '');
+	}
+	return definition.kind === 'node' ? definition : undefined;
+}
+
+function isMove({ opType, domain }: Node): boolean {
+	return domain === '' && MOVING.has(opType);
+}
+
+/** True for a linear operator, and for the addition of its bias. */
+function followsLinear({ scope, node }: Place): boolean {
+	if (node.opType === 'Add' && node.domain === '') {
+		return node.inputs.some((input) => {
+			const origin = behindMoves(scope, input);
+			return origin?.node.domain === '' && LINEAR.has(origin.node.opType);
+		});
+	}
+	return node.domain === '' && LINEAR.has(node.opType);
 }
 
 function isReciprocalProduct(scope: Scope, node: Node): boolean {

@@ -44,9 +44,11 @@ async function readLayer(scope: Scope, node: Node, context: LayerContext): Promi
 	const [input = '', ...names] = node.inputs;
 	const read = (index: number) => context.parameters.read(scope, names[index] ?? '');
 	const [gamma, beta, mean, variance] = [await read(0), await read(1), await read(2), await read(3)];
-	const axes = readAxes(scope, node);
 	const place = placeOf(scope, node, input, context.shapes);
 	const parameters = [gamma, beta, mean, variance];
+	const isPerActivation = scope.opset() < 9 && scope.attribute(node, 'spatial')?.i === 0;
+	const isMarkedPerActivation = isPerActivation && hasValuesPerChannel(parameters, place.inputShape?.length);
+	const axes = isPerActivation && !isMarkedPerActivation ? 'activation' : 'channel';
 	return {
 		...place,
 		name: node.name || place.output || `BatchNormalization_${node.index}`,
@@ -55,6 +57,8 @@ async function readLayer(scope: Scope, node: Node, context: LayerContext): Promi
 		momentum: scope.attribute(node, 'momentum')?.f ?? DEFAULT_MOMENTUM,
 		mode: readMode(scope, node),
 		axes,
+		...(isMarkedPerActivation && { isMarkedPerActivation }),
+		channelAxis: 1,
 		channels: countChannels(parameters, axes, place.inputShape?.[1]),
 		gamma,
 		beta,
@@ -79,9 +83,14 @@ function readMode(scope: Scope, node: Node): BatchNormLayer['mode'] {
 	return training ? 'training' : 'inference';
 }
 
-/** Up to opset 8, spatial = 0 requests statistics per activation (c, h, w) instead of per channel. */
-function readAxes(scope: Scope, node: Node): BatchNormLayer['axes'] {
-	return scope.opset() < 9 && scope.attribute(node, 'spatial')?.i === 0 ? 'activation' : 'channel';
+/**
+ * True if the parameters have one value per channel, which cannot be one per activation (c, h, w). MXNet's exporter
+ * writes spatial = 0 beside such parameters, and means per channel.
+ * @param rank of X, if known. Without spatial axes both are the same
+ */
+function hasValuesPerChannel(parameters: readonly Parameter[], rank: number | undefined): boolean {
+	const known = parameters.filter(({ dims }) => dims.length > 0);
+	return rank !== 2 && known.length > 0 && known.every(({ dims }) => dims.length === 1);
 }
 
 /** Returns C from the parameters' first (in channel mode: only) dimension, else from axis 1 of X. */

@@ -4,6 +4,8 @@ import type { Finding, LayerParameters } from '../report/types.js';
 import { float32Number, shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import { affine as affineOf } from './affine.js';
+import type { BatchNormLayer } from './layer.js';
+import { isSameTensor, tensorName } from './parameters.js';
 import { type ScaleSubject, varianceFindings } from './variance-health.js';
 
 /** Thresholds of findings. Their units are chosen so that the defaults hold for networks of any scale. */
@@ -46,6 +48,19 @@ export interface HealthSubject {
 	readonly dtype: string;
 	/** Name of the tensor that the file uses as both mean and variance. */
 	readonly sharedStatistics?: string;
+	/** The file asks for statistics per activation, but has one value per channel. */
+	readonly isMarkedPerActivation?: boolean;
+}
+
+/** Returns the properties of a layer that findings are derived from. */
+export function healthSubject(layer: BatchNormLayer, parameters: LayerParameters | null): HealthSubject {
+	const { epsilon, mode, axes, dtype, source, rectified, isMarkedPerActivation = false, mean, variance } = layer;
+	return {
+		...{ parameters, epsilon, mode, axes, dtype, isMarkedPerActivation },
+		feedsRelu: rectified === true,
+		afterReshape: source?.opType === 'Reshape',
+		...(isSameTensor(mean, variance) && { sharedStatistics: tensorName(mean) }),
+	};
 }
 
 /** A layer's parameters with its effective scale and the thresholds. */
@@ -78,7 +93,7 @@ function bySeverity(findings: Finding[]): Finding[] {
 	return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
 
-function modeFindings({ mode, axes, afterReshape }: HealthSubject): Finding[] {
+function modeFindings({ mode, axes, afterReshape, isMarkedPerActivation }: HealthSubject): Finding[] {
 	const findings: Finding[] = [];
 	if (mode === 'training') {
 		const instance = afterReshape
@@ -90,6 +105,11 @@ function modeFindings({ mode, axes, afterReshape }: HealthSubject): Finding[] {
 	if (axes === 'activation') {
 		const message =
 			'The layer is per activation (spatial = 0): every position of every channel has statistics of its own.';
+		findings.push({ code: 'per-activation', severity: 'info', channels: [], message });
+	}
+	if (isMarkedPerActivation) {
+		const message =
+			'The file asks for statistics per activation (spatial = 0), but has one value per channel, as files of MXNet do: the layer is read as per channel. Set spatial to 1, because runtimes refuse the file as it is.';
 		findings.push({ code: 'per-activation', severity: 'info', channels: [], message });
 	}
 	return findings;

@@ -39,6 +39,10 @@ export interface BatchNormLayer {
 	readonly momentum: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
+	/** True if the file asks for statistics per activation (spatial = 0), but has one value per channel. */
+	readonly isMarkedPerActivation?: boolean;
+	/** Axis of X with the channels: 1 for BatchNormalization; -1 is the last. */
+	readonly channelAxis: number;
 	/** Number of channels C; 0 if the file does not show it. */
 	readonly channels: number;
 	readonly gamma: Parameter;
@@ -58,6 +62,11 @@ export interface BatchNormLayer {
 	readonly rectified?: boolean;
 	/** True when Y is an output of its graph. */
 	readonly isGraphOutput: boolean;
+}
+
+/** Returns the number of axes behind the channels in data of a rank. @param channelAxis as in {@link BatchNormLayer} */
+export function axesBehind(channelAxis: number, rank: number): number {
+	return channelAxis < 0 ? -1 - channelAxis : rank - 1 - channelAxis;
 }
 
 export type { Attribute, TensorRecord };

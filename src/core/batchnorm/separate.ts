@@ -18,6 +18,8 @@ export interface Separated {
 interface Split {
 	readonly scale: SplitScale;
 	readonly beta: Reference;
+	/** True if the graph subtracts -beta. */
+	readonly isNegated: boolean;
 	readonly mean: Reference;
 }
 
@@ -48,18 +50,19 @@ function splitChain({ centre, scales, shift }: Chain): Split | undefined {
 	const [first, second] = scales;
 	if (!centre) {
 		const scale = splitScale(first.constant);
-		const offset = scale && splitShift(shift.constant, first.constant);
-		return offset && { scale, ...offset };
+		const offset = scale && splitShift(shift.constant, first.constant, shift.op);
+		return offset && { scale, ...offset, isNegated: false };
 	}
+	const rest = { beta: shift.constant, isNegated: shift.op === 'Sub', mean: centre.constant };
 	const own = first.op === 'Div' ? withoutGamma(splitDeviation(first.constant)) : splitScale(first.constant);
 	if (!second) {
-		return own && { scale: own, beta: shift.constant, mean: centre.constant };
+		return own && { scale: own, ...rest };
 	}
 	if (second.op !== 'Mul' || !own) {
 		return undefined;
 	}
 	const scale = { factors: [...own.factors, second.constant], deviation: own.deviation };
-	return { scale, beta: shift.constant, mean: centre.constant };
+	return { scale, ...rest };
 }
 
 function withoutGamma(deviation: SplitDeviation | undefined): SplitScale | undefined {
@@ -69,8 +72,10 @@ function withoutGamma(deviation: SplitDeviation | undefined): SplitScale | undef
 async function readParts(split: Split, channels: number, context: LayerContext): Promise<Parts | undefined> {
 	const read = async ({ scope, name }: Reference) => perChannel(await context.parameters.read(scope, name), channels);
 	const factors = await Promise.all(split.scale.factors.map(read));
-	const [beta, mean, a, b] = await Promise.all([split.beta, split.mean, ...split.scale.deviation.terms].map(read));
-	const [variance, epsilon] = isScalar(b) ? [a, b] : [b, a];
+	const [mean, a, b] = await Promise.all([split.mean, ...split.scale.deviation.terms].map(read));
+	const offset = await read(split.beta);
+	const beta = offset && negatedIf(split.isNegated, offset);
+	const [variance, epsilon] = split.scale.deviation.terms.length === 1 ? [a, ZERO] : isScalar(b) ? [a, b] : [b, a];
 	// An optional 1 in the numerator is no gamma.
 	const gammas = factors.filter((factor) => !(isScalar(factor) && factor?.values?.[0] === 1));
 	const gamma = gammas.length === 0 ? ones(channels) : gammas.length === 1 ? gammas[0] : undefined;
@@ -94,15 +99,30 @@ function isScalar(parameter: Parameter | undefined): boolean {
 	return parameter?.dims.every((dim) => dim === 1) ?? false;
 }
 
+/** Epsilon of a deviation that is the square root of a variance alone. */
+const ZERO: Parameter = {
+	name: '',
+	origin: { kind: 'missing' },
+	values: new Float64Array(1),
+	dims: [],
+	dtype: 'undefined',
+};
+
 function ones(channels: number): Parameter {
 	const values = new Float64Array(channels).fill(1);
 	return { name: '', origin: { kind: 'missing' }, values, dims: [channels], dtype: 'undefined' };
 }
 
+/** Returns a parameter, or minus the parameter if the graph subtracts it. */
+function negatedIf(isSubtracted: boolean, parameter: Parameter): Parameter {
+	const values = parameter.values?.map((value) => -value);
+	return isSubtracted && values ? { ...parameter, values } : parameter;
+}
+
 async function foldedParts(scope: Scope, chain: Chain, channels: number, context: LayerContext): Promise<Parts> {
 	const read = async ({ name }: Reference) => await context.parameters.read(scope, name);
 	const centre = chain.centre && (await read(chain.centre.constant));
-	const shift = await read(chain.shift.constant);
+	const shift = negatedIf(chain.shift.op === 'Sub', await read(chain.shift.constant));
 	const affine: Affine = { scale: new Float64Array(channels).fill(1), shift: new Float64Array(channels) };
 	for (const step of chain.scales) {
 		const values = (await read(step.constant)).values ?? [];

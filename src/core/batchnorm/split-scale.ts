@@ -14,9 +14,9 @@ export interface SplitScale {
 	readonly deviation: SplitDeviation;
 }
 
-/** sqrt(a + b): variance and epsilon, which their sizes distinguish. */
+/** sqrt(a + b), variance and epsilon, which their sizes distinguish; or sqrt(a), a variance without epsilon. */
 export interface SplitDeviation {
-	readonly terms: readonly [Reference, Reference];
+	readonly terms: readonly [Reference, Reference] | readonly [Reference];
 }
 
 /** Operators that change only shape or type of a constant. */
@@ -66,14 +66,14 @@ function orders(at: Written): readonly (readonly [Reference, Reference])[] {
 	];
 }
 
-/** sqrt(variance + epsilon). */
+/** Splits sqrt(variance + epsilon), or sqrt(variance). */
 export function splitDeviation(reference: Reference): SplitDeviation | undefined {
 	const root = written(reference);
 	if (root?.node.opType !== 'Sqrt') {
 		return undefined;
 	}
 	const sum = written(input(root, 0));
-	return sum?.node.opType === 'Add' ? { terms: [input(sum, 0), input(sum, 1)] } : undefined;
+	return { terms: sum?.node.opType === 'Add' ? [input(sum, 0), input(sum, 1)] : [input(root, 0)] };
 }
 
 /** Splits gamma / deviation, 1 / deviation, or gamma times 1 / deviation in either order. */
@@ -101,16 +101,22 @@ function splitQuotient(at: Written): SplitScale | undefined {
 	return deviation && { factors: [input(at, 0)], deviation };
 }
 
-/** beta - mean * scale, where `scale` is the very tensor that x is multiplied with. */
+/**
+ * Splits beta - mean * scale, or mean * scale - beta that the graph subtracts. `scale` is the very tensor that x is
+ * multiplied with.
+ * @param op last step of the chain: Add or Sub
+ */
 export function splitShift(
 	reference: Reference,
 	scale: Reference,
+	op: string,
 ): { readonly beta: Reference; readonly mean: Reference } | undefined {
 	const difference = written(reference);
 	if (difference?.node.opType !== 'Sub') {
 		return undefined;
 	}
-	const product = written(input(difference, 1));
+	const [beta, scaled] = op === 'Sub' ? [1, 0] : [0, 1];
+	const product = written(input(difference, scaled));
 	if (product?.node.opType !== 'Mul') {
 		return undefined;
 	}
@@ -119,5 +125,5 @@ export function splitShift(
 		const behind = written(factor);
 		return behind !== undefined && behind.node === same?.node && behind.scope === same.scope;
 	});
-	return match && { beta: input(difference, 0), mean: match[0] };
+	return match && { beta: input(difference, beta), mean: match[0] };
 }

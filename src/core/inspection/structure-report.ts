@@ -1,7 +1,7 @@
 import { type Affine, affine } from '../batchnorm/affine.js';
-import { DEFAULT_THRESHOLDS, type HealthThresholds, layerHealth } from '../batchnorm/health.js';
+import { DEFAULT_THRESHOLDS, type HealthThresholds, healthSubject, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { describeOrigins, isSameTensor, parameterValues, tensorName } from '../batchnorm/parameters.js';
+import { describeOrigins, parameterValues } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
 import { type Foldability, foldability } from '../folding/targets/foldability.js';
 import type { LayeredModel } from '../folding/targets/network.js';
@@ -94,6 +94,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		momentum: layer.momentum,
 		mode: layer.mode,
 		axes: layer.axes,
+		...(layer.channelAxis !== 1 && { channelAxis: layer.channelAxis }),
 		kind: layer.kind,
 		source: source && { op: source.opType, name: source.name },
 		parametersFrom: describeOrigins(layer),
@@ -104,19 +105,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		recompute: { status: 'pending' },
 		batch: null,
 		foldable,
-		findings: layerHealth(
-			{
-				parameters,
-				epsilon: layer.epsilon,
-				mode: layer.mode,
-				axes: layer.axes,
-				feedsRelu: layer.rectified === true,
-				afterReshape: source?.opType === 'Reshape',
-				dtype: layer.dtype,
-				...(isSameTensor(layer.mean, layer.variance) && { sharedStatistics: tensorName(layer.mean) }),
-			},
-			thresholds,
-		),
+		findings: layerHealth(healthSubject(layer, parameters), thresholds),
 	};
 }
 

@@ -70,6 +70,9 @@ export const real: Decoder<number> = (value, path) =>
 export const count: Decoder<number> = (value, path) =>
 	Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : fail(path, 'a whole number from 0 on', value);
 
+export const integer: Decoder<number> = (value, path) =>
+	Number.isSafeInteger(value) ? Number(value) : fail(path, 'a whole number', value);
+
 export function oneOf<T extends string>(...choices: readonly T[]): Decoder<T> {
 	return (value, path) =>
 		choices.find((choice) => choice === value) ??

@@ -187,6 +187,8 @@ export interface LayerReport {
 	readonly momentum: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
+	/** Axis of the layer's input with the channels, if it is not axis 1; negative: from the end. */
+	readonly channelAxis?: number;
 	/** "batchnorm": the operator; "decomposed": an equivalent chain of elementary operators. */
 	readonly kind?: 'batchnorm' | 'decomposed';
 	/** The node that feeds the layer; null: a graph input. */

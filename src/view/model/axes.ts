@@ -38,7 +38,7 @@ const SPATIAL: Readonly<Record<number, readonly string[]>> = {
 };
 
 export function explainAxes(layer: LayerReport): AxesExplanation {
-	const shape = layer.inputShape;
+	const shape = layer.inputShape && channelsFirst(layer.inputShape, layer.channelAxis ?? 1);
 	const spatial = shape ? (SPATIAL[shape.length] ?? shape.slice(2).map((_, i) => `D${i + 1}`)) : ['H', 'W'];
 	const method = layer.axes === 'activation' ? 2 : 3;
 	const words = strings.axes;
@@ -56,6 +56,14 @@ export function explainAxes(layer: LayerReport): AxesExplanation {
 		].join(' '),
 		methods,
 	};
+}
+
+/** Returns a shape with the size of the channel axis in second place. */
+function channelsFirst(shape: readonly number[], channelAxis: number): readonly number[] {
+	const at = channelAxis < 0 ? channelAxis + shape.length : channelAxis;
+	const rest = shape.filter((_, axis) => axis !== at);
+	const channels = shape[at];
+	return at === 1 || channels === undefined ? shape : [...rest.slice(0, 1), channels, ...rest.slice(1)];
 }
 
 /** Returns "m' = 1 × 112 × 112 = 12,544"; a single factor without a product. */

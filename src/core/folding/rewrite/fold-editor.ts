@@ -1,4 +1,4 @@
-import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { axesBehind, type BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Model, Node } from '../../onnx/model.js';
@@ -98,7 +98,7 @@ export class FoldEditor {
 			layer,
 			input: first.layer.input,
 			target,
-			shape: [layer.channels, ...new Array<number>(rank - 2).fill(1)],
+			shape: [layer.channels, ...new Array<number>(axesBehind(first.layer.channelAxis, rank)).fill(1)],
 		};
 	}
 

@@ -49,4 +49,5 @@ function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefine
 	return opType === 'Add' ? 1 : undefined;
 }
 
-const isMove = ({ opType, domain }: Node): boolean => domain === '' && (opType === 'Identity' || MOVING.has(opType));
+const isMove = ({ opType, domain }: Node): boolean =>
+	domain === '' && (opType === 'Identity' || opType === 'Cast' || MOVING.has(opType));

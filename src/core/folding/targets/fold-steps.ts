@@ -3,12 +3,13 @@ import { isDefault } from '../../onnx/graph/constants.js';
 import { bodies } from '../../onnx/graph/scope.js';
 import type { Graph } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
-import { hasOwnBias, isQuantized, type LinearOperator } from '../operators/linear.js';
+import { hasOwnBias, isQuantized, type LinearOperator, recordOf } from '../operators/linear.js';
 import { canFoldForward, forwardOperator, forwardReasons } from './forward.js';
 import type { FoldNetwork } from './network.js';
 import { wayReasons } from './path-reasons.js';
 import { operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
 import type { FoldTarget } from './target.js';
+import { MOVING } from './walk-path.js';
 
 /** A layer that folds, either back into the operator in front of it or forward into the operator behind it. */
 export interface FoldStep {
@@ -71,13 +72,18 @@ class StepChooser {
 	/** Returns the obstacles between the operator and a layer. */
 	async #wayReasons(layer: BatchNormLayer, target: FoldTarget): Promise<readonly FoldReason[]> {
 		const { operator, earlier, path } = target;
+		const type = recordOf(operator.scope, operator.weight)?.dataType ?? 0;
 		if (operator.scope.path !== layer.scope.path) {
 			// An operator outside the layer's own graph serves the graph around it, too.
 			return ['several-consumers'];
 		}
 		const previous = earlier.at(-1)?.layer;
 		if (!previous) {
-			const reasons = wayReasons(layer, { from: operator.node, path });
+			const reasons = wayReasons(layer, { from: operator.node, path, type });
+			if (!hasOwnBias(operator) && addsBehindMove(path)) {
+				// The constant of that Add lies along another axis than the bias of the operator.
+				return ['operator-between'];
+			}
 			// An Add in the layer's place has to know how many dimensions it broadcasts over.
 			return holdsBias(target) || layer.inputShape ? reasons : [...reasons, 'rank'];
 		}
@@ -88,7 +94,7 @@ class StepChooser {
 		const rest = path.slice(before.target.path.length);
 		// If the operator has no place for a bias, an Add takes the layers' place, so no node may stand between them.
 		const isAdjoining = rest.length === 0 || holdsBias(target);
-		return isAdjoining ? wayReasons(layer, { from: previous.node, path: rest }) : ['operator-between'];
+		return isAdjoining ? wayReasons(layer, { from: previous.node, path: rest, type }) : ['operator-between'];
 	}
 
 	/** Returns the reasons in an operator's constants against a fold. A weight that must be copied is no obstacle. */
@@ -129,6 +135,12 @@ class StepChooser {
  */
 function graphsOf(graph: Graph): Graph[] {
 	return [graph, ...graph.nodes.flatMap((node) => bodies(node).flatMap((body) => graphsOf(body.graph)))];
+}
+
+/** True if a constant is added behind a node that moves elements. */
+function addsBehindMove(path: FoldTarget['path']): boolean {
+	const move = path.findIndex(({ node }) => MOVING.has(node.opType));
+	return move >= 0 && path.slice(move).some(({ node }) => node.opType === 'Add');
 }
 
 /** True if a bias has a place in front of the layer: an input of the operator, or the constant of an Add. */

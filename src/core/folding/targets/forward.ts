@@ -44,9 +44,15 @@ export function forwardReasons(
 	}
 	const hasShift = linearMap(layer)?.shift.some((value) => value !== 0) ?? true;
 	return [
+		...(hasChannelsOf(layer, operator) ? [] : (['rank'] as const)),
 		...(channelCount(layout) === layer.channels ? [] : (['parameter-shape'] as const)),
 		...(hasShift && isPadded(operator.scope, operator.node) ? (['padded-forward-fold'] as const) : []),
 	];
+}
+
+/** True if the layer's channels lie on the operator's axis of input channels: axis 1, which MatMul and Gemm have last. */
+function hasChannelsOf({ channelAxis, inputShape }: BatchNormLayer, { kind }: LinearOperator): boolean {
+	return channelAxis === 1 || (kind === 'Gemm' && channelAxis === -1 && (inputShape?.length ?? 2) === 2);
 }
 
 /**

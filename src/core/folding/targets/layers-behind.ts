@@ -1,4 +1,4 @@
-import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import { axesBehind, type BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldParameters } from '../operators/expected.js';
@@ -26,9 +26,9 @@ export async function extendedLayers(
 	parameters: FoldParameters,
 	weights: WeightReader,
 ): Promise<readonly ExtendedLayer[]> {
-	const { scope, inputShape, channels } = layer;
+	const { scope, inputShape, channels, channelAxis } = layer;
 	const against: BroadcastPartner = inputShape
-		? { behind: inputShape.length - 2, rank: inputShape.length }
+		? { behind: axesBehind(channelAxis, inputShape.length), rank: inputShape.length }
 		: { behind: 'any' };
 	const extended: ExtendedLayer[] = [];
 	let current: ExtendedLayer = { parameters, operators: [] };

@@ -1,5 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
-import type { Node } from '../../onnx/model.js';
+import type { Place } from '../../onnx/graph/traverse.js';
+import type { DataTypeCode, Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import type { FoldTarget } from './target.js';
 import { MOVING } from './walk-path.js';
@@ -7,11 +8,12 @@ import { MOVING } from './walk-path.js';
 /**
  * Returns the obstacles between an operator and a layer whose channels were traced to it: a node that does more than
  * move or add, or a tensor that another node reads.
- * @param from the operator, or the layer folded into it that this one follows; `path` leads from there on.
+ * @param from the operator, or the layer folded into it that this one follows; `path` leads from there on. `type`:
+ * element type of the operator's output; 0 if unknown
  */
 export function wayReasons(
 	{ scope }: BatchNormLayer,
-	{ from, path }: { readonly from: Node; readonly path: FoldTarget['path'] },
+	{ from, path, type }: { readonly from: Node; readonly path: FoldTarget['path']; readonly type: DataTypeCode },
 ): FoldReason[] {
 	const between = path.map((place) => place.node);
 	const tensors = [from, ...between].map(({ outputs }) => outputs[0] ?? '');
@@ -22,9 +24,15 @@ export function wayReasons(
 	if (tensors.some((name) => scope.isOutput(name))) {
 		reasons.push('graph-output');
 	}
-	const isUnchanged = between.every(({ opType }) => opType === 'Identity' || opType === 'Add' || MOVING.has(opType));
-	if (!isUnchanged) {
+	if (!path.every((place) => keepsValues(place, type))) {
 		reasons.push('operator-between');
 	}
 	return reasons;
+}
+
+/** True for a node that moves elements, adds a constant, or casts to the type that its elements have already. */
+function keepsValues({ scope, node }: Place, type: DataTypeCode): boolean {
+	const { opType } = node;
+	const isCast = opType === 'Cast' && type !== 0 && scope.attribute(node, 'to')?.i === type;
+	return isCast || opType === 'Identity' || opType === 'Add' || MOVING.has(opType);
 }

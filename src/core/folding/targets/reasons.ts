@@ -24,7 +24,7 @@ export function ownReasons(layer: BatchNormLayer): FoldReason[] {
 	if (layer.mode === 'training') {
 		reasons.push('training-mode');
 	}
-	if (layer.axes === 'activation') {
+	if (layer.axes === 'activation' || layer.isMarkedPerActivation) {
 		reasons.push('per-activation');
 	}
 	if (layerNodes(layer).some(({ inputs }) => inputs.some((name) => isDefault(layer.scope, name)))) {

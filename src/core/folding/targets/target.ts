@@ -137,7 +137,7 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 	let passed = 0;
 	const layers = [...between, { layer, nodesBehind: 0 }].map((at) => {
 		const position = path.length - at.nodesBehind;
-		const axis = walked.axes[position][1];
+		const axis = walked.axes[position].at(at.layer.channelAxis);
 		const rows = axis && channelsOfAxis(axis, channels);
 		const added = sumOf(walked.additions.slice(passed, position));
 		passed = position;

@@ -1,7 +1,15 @@
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
-import { type Axis, flattenAxes, reshapeAxes, squeezeAxes, transposeAxes, unsqueezeAxes } from './channel-trace.js';
+import {
+	type Axis,
+	channelsOfAxis,
+	flattenAxes,
+	reshapeAxes,
+	squeezeAxes,
+	transposeAxes,
+	unsqueezeAxes,
+} from './channel-trace.js';
 
 /** Operators that move elements and change none. */
 export const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze']);
@@ -33,8 +41,12 @@ export async function walkPath(
 		const isMove = MOVING.has(place.node.opType);
 		const isAdd = place.node.opType === 'Add';
 		const next = isMove ? await moveAxes(here, place, weights) : here;
-		const addition = isAdd && !hasMoved ? await addend(place, channels, weights) : null;
-		if (!next || addition === undefined || (isAdd && hasMoved)) {
+		const addition = !isAdd
+			? null
+			: hasMoved
+				? await movedAddend(place, here, channels.channels, weights)
+				: await addend(place, channels, weights);
+		if (!next || addition === undefined) {
 			return undefined;
 		}
 		hasMoved ||= isMove;
@@ -52,6 +64,26 @@ export async function addend(
 ): Promise<Float64Array | undefined> {
 	const constant = node.inputs.find((name) => isConstant(scope, name));
 	return constant === undefined ? undefined : weights.perChannel(scope, constant, channels, against);
+}
+
+/**
+ * Returns the value that an Add behind a moving node adds to each output channel of the operator; undefined unless it is
+ * a constant along the single axis that the channels lie on.
+ */
+async function movedAddend(
+	place: Place,
+	axes: readonly Axis[],
+	channels: number,
+	weights: WeightReader,
+): Promise<Float64Array | undefined> {
+	const [at, ...others] = axes.flatMap((axis, index) => (axis.some(({ stride }) => stride > 0) ? [index] : []));
+	const positions = at === undefined || others.length > 0 ? undefined : channelsOfAxis(axes[at], channels);
+	if (at === undefined || !positions) {
+		return undefined;
+	}
+	const along = new Set(positions).size;
+	const values = await addend(place, { channels: along, behind: axes.length - 1 - at, rank: axes.length }, weights);
+	return values && Float64Array.from(positions, (position) => values[position]);
 }
 
 async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {

@@ -56,6 +56,11 @@ const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'Globa
 const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
 /** Operators for which only the rank is known, from the number of axes or dimensions in an input. */
 const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
+/** Operators that reduce axes: an attribute, or since opset 18 (ReduceSum: 13) an input. */
+const REDUCING: ReadonlySet<string> = new Set([
+	...['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceProd', 'ReduceSumSquare'],
+	...['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp'],
+]);
 /** Operators with a weight, which shows the number of channels. */
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Element-wise operators of two inputs that broadcast. */
@@ -147,6 +152,9 @@ export class ShapeInference {
 		if (RESHAPING.has(opType)) {
 			return { dataType: input(0).dataType, shape: unknownDimensions(rankAfter(scope, node, input(0), input(1))) };
 		}
+		if (REDUCING.has(opType)) {
+			return { dataType: input(0).dataType, shape: reduced(scope, node, input(0).shape, input(1).shape) };
+		}
 		if (opType === 'Flatten') {
 			return { dataType: input(0).dataType, shape: flatten(scope, node, input(0).shape) };
 		}
@@ -202,6 +210,36 @@ function rankAfter(scope: Scope, node: Node, x: InferredValue, list: InferredVal
 	}
 	const rank = x.shape?.length ?? 0;
 	return node.opType === 'Reshape' ? given : node.opType === 'Unsqueeze' ? rank + given : rank - given;
+}
+
+/**
+ * Returns the shape behind a reduction. Only the attribute gives the reduced axes; of an input with axes only the
+ * number is known, and so only the rank.
+ * @param list shape of the input with axes
+ */
+function reduced(
+	scope: Scope,
+	node: Node,
+	shape: InferredValue['shape'],
+	list: InferredValue['shape'],
+): Dimension[] | undefined {
+	const axes = scope.attribute(node, 'axes')?.ints;
+	const keepsAxes = (scope.attribute(node, 'keepdims')?.i ?? 1) !== 0;
+	if (!shape) {
+		return undefined;
+	}
+	if (axes) {
+		const removed = new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis)));
+		return keepsAxes
+			? shape.map((dimension, axis) => (removed.has(axis) ? 1 : dimension))
+			: shape.filter((_, axis) => !removed.has(axis));
+	}
+	const isAll = (node.inputs[1] ?? '') === '';
+	if (keepsAxes) {
+		return shape.map(() => (isAll ? 1 : undefined));
+	}
+	const count = isAll ? shape.length : list?.[0];
+	return typeof count === 'number' ? unknownDimensions(shape.length - count) : undefined;
 }
 
 function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension[] {

@@ -3,7 +3,8 @@ import type { LayerParameters, LayerReport, Normalization } from '../../../core/
 import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
 import { whichMethod } from '../../../kernel/methods/which-method.js';
 import type { FloatData, Kernel, Moments } from '../../../kernel/types.js';
-import type { PreparedLayer } from './prepare-layer.js';
+import { permute } from './permute.js';
+import { layoutOf, type PreparedLayer } from './prepare-layer.js';
 
 /**
  * Approximate number of values of a layer that are judged. Methods differ by far more than rounding in nearly every value,
@@ -21,13 +22,28 @@ export interface LayerOutput {
 	readonly affine: LayerReport['affine'];
 }
 
-/** Judges which method turned a layer's input into the runtime's output. */
+/** Maximum number of elements of a tensor that is copied to bring its channels to axis 1. */
+const MAX_COPIED = 1 << 22;
+
+/**
+ * Judges which method turned a layer's input into the runtime's output.
+ * @returns undefined if the channels lie on another axis than 1 of a tensor too large to be copied
+ */
 export function judgeNormalization(
-	{ epsilon }: Pick<BatchNormLayer, 'epsilon'>,
-	{ x, dtype, layout }: PreparedLayer,
-	{ y, moments, parameters, affine }: LayerOutput,
+	{ epsilon, channelAxis }: Pick<BatchNormLayer, 'epsilon' | 'channelAxis'>,
+	prepared: PreparedLayer,
+	{ y: output, moments, parameters, affine }: LayerOutput,
 	kernel: Kernel,
-): Normalization {
+): Normalization | undefined {
+	const { dtype, shape } = prepared;
+	const isMoved = shape.length > 1 && channelAxis !== 1 && channelAxis !== 0 && channelAxis + shape.length !== 1;
+	if (isMoved && output.length > MAX_COPIED) {
+		return undefined;
+	}
+	const order = channelsToAxis1(channelAxis, shape.length);
+	const inOrder = (data: FloatData) => (isMoved ? permute(data, shape, order) : data);
+	const [x, y] = [inOrder(prepared.x), inOrder(output)];
+	const layout = isMoved ? layoutOf(order.map((axis) => shape[axis])) : prepared.layout;
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
 		...{ x, y, dtype, layout, epsilon, moments, maxValues: MAX_VALUES },
 		...(parameters && { learned: parameters }),
@@ -49,6 +65,13 @@ export function judgeNormalization(
 		...(margin !== undefined && { margin }),
 		values,
 	};
+}
+
+/** Returns the order of axes in which the channels follow the first axis. */
+function channelsToAxis1(channelAxis: number, rank: number): number[] {
+	const at = channelAxis < 0 ? channelAxis + rank : channelAxis;
+	const rest = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== at);
+	return [...rest.slice(0, 1), at, ...rest.slice(1)];
 }
 
 function residual(value: number | undefined): { residual?: number } {

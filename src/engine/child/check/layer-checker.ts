@@ -113,7 +113,8 @@ export class LayerChecker {
 			prepared: { dtype, shape, ...(reported && { reported }) },
 			moments,
 			count: batch * planeSize,
-			images: batch,
+			// Images are the independent samples, also where the layout counts positions in front of the channels as batch.
+			images: layer.channelAxis === 0 ? 1 : (shape[0] ?? 1),
 			...verification,
 		};
 		if (!state.results) {
@@ -164,7 +165,7 @@ export class LayerChecker {
 					{ ...unjudged, parameters, affine },
 					this.#setup.kernel,
 				);
-				state.results = success({ ...results.value, normalization });
+				state.results = success({ ...results.value, ...(normalization && { normalization }) });
 			}
 			this.#states[index].unjudged = undefined;
 		}

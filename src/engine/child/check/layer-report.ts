@@ -1,6 +1,6 @@
 import { dataHealth } from '../../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../../core/batchnorm/drift.js';
-import { DEFAULT_THRESHOLDS, layerHealth } from '../../../core/batchnorm/health.js';
+import { DEFAULT_THRESHOLDS, healthSubject, layerHealth } from '../../../core/batchnorm/health.js';
 import type {
 	DifferingRecompute,
 	Finding,
@@ -79,15 +79,8 @@ function healthFindings(
 	if (structure.parameters || !parameters || hasRandomParameters) {
 		return structure.findings;
 	}
-	const { epsilon, mode, axes, source, rectified } = layer;
-	const health = layerHealth(
-		{
-			...{ parameters, epsilon, mode, axes, dtype },
-			feedsRelu: rectified === true,
-			afterReshape: source?.opType === 'Reshape',
-		},
-		{ ...DEFAULT_THRESHOLDS, ...thresholds },
-	);
+	const subject = { ...healthSubject(layer, parameters), dtype };
+	const health = layerHealth(subject, { ...DEFAULT_THRESHOLDS, ...thresholds });
 	return [...health, ...structure.findings.filter(({ code }) => code === 'unused-by-runtime')];
 }
 

@@ -1,5 +1,11 @@
 import { type Affine, affine, runtimeAffine } from '../../../core/batchnorm/affine.js';
-import { affineBound, inferenceBound, type RoundingBound, trainingBound } from '../../../core/batchnorm/bound.js';
+import {
+	type AffineParameters,
+	affineBound,
+	inferenceBound,
+	type RoundingBound,
+	trainingBound,
+} from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import { product } from '../../../core/numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
@@ -63,10 +69,16 @@ export function prepareLayer(
 		return failure(`the layer's input is of type ${x.type}, which is not a floating type`);
 	}
 	const perActivation = layer.axes === 'activation';
-	const data = { x: x.data as FloatData, dtype: x.type, shape: x.dims, layout: layoutOf(x.dims), perActivation };
+	const data = {
+		x: x.data as FloatData,
+		dtype: x.type,
+		shape: x.dims,
+		layout: layoutOf(x.dims, layer.channelAxis),
+		perActivation,
+	};
 	const numbers =
 		layer.kind === 'decomposed' && known !== null
-			? success({ ...known, bound: affineBound(known, x.type, 'own') })
+			? success({ ...known, bound: affineBound(chainOf(layer, known), x.type, 'own') })
 			: fromParameters(layer, data, known, { tensors, kernel });
 	if (!numbers.ok) {
 		return numbers;
@@ -76,6 +88,11 @@ export function prepareLayer(
 		return failure(wrongCount(numbers.value.scale.length, x.dims, expected));
 	}
 	return success({ ...data, ...numbers.value });
+}
+
+/** Returns scale and shift, with the mean if the chain begins with x - mean: the difference is rounded, too. */
+function chainOf({ mean }: BatchNormLayer, known: Affine): AffineParameters {
+	return mean.values?.length === known.scale.length ? { ...known, mean: mean.values } : known;
 }
 
 function wrongCount(count: number, shape: readonly number[], expected: number): string {
@@ -167,10 +184,18 @@ export function floatValues(tensor: RuntimeTensor | undefined): Float64Array | u
 	);
 }
 
-/** Returns the kernels' view of a shape (N, C, D1 … Dn). A rank-1 input is one channel (ONNX: C is assumed to be 1). */
-export function layoutOf(dims: readonly number[]): Layout {
-	if (dims.length < 2) {
-		return { batch: dims[0] ?? 1, channels: 1, planeSize: 1 };
+/**
+ * Returns the kernels' view of a shape (N, C, D1 … Dn). A rank-1 input is one channel (ONNX: C is assumed to be 1).
+ * @param channelAxis axis of the channels; all axes in front of it count as batch. Negative: from the end
+ */
+export function layoutOf(dims: readonly number[], channelAxis = 1): Layout {
+	const axis = channelAxis < 0 ? channelAxis + dims.length : channelAxis;
+	if (dims.length < 2 || !(axis in dims)) {
+		return { batch: product(dims), channels: 1, planeSize: 1 };
 	}
-	return { batch: dims[0], channels: dims[1], planeSize: product(dims.slice(2)) };
+	return {
+		batch: product(dims.slice(0, axis)),
+		channels: dims[axis],
+		planeSize: product(dims.slice(axis + 1)),
+	};
 }

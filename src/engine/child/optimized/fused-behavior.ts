@@ -69,7 +69,9 @@ export async function compareFused(
 	const probes = await probeRounding((feeds) => run(own, nets.own, feeds), { feeds: start, tensors, unitRoundoff });
 	const rounding = { probe: probes.get(layer.output), unitRoundoff };
 	const { maxAbs, bound, ratio, problem } = differenceOf(expected, found, rounding);
-	return problem === undefined ? { maxAbs, bound, ratio, channels: channelsBeyond(expected, found, bound) } : undefined;
+	return problem === undefined
+		? { maxAbs, bound, ratio, channels: channelsBeyond(layer, expected, found, bound) }
+		: undefined;
 }
 
 /** Computes tensors of a model from known ones, unoptimized. */
@@ -97,9 +99,14 @@ async function compute(
 	}
 }
 
-function channelsBeyond(expected: RuntimeTensor, found: RuntimeTensor, bound: number): number[] {
+function channelsBeyond(
+	{ channelAxis }: BatchNormLayer,
+	expected: RuntimeTensor,
+	found: RuntimeTensor,
+	bound: number,
+): number[] {
 	const [a, b] = [numbersOf(expected), numbersOf(found)];
-	const { channels, planeSize } = layoutOf(expected.dims);
+	const { channels, planeSize } = layoutOf(expected.dims, channelAxis);
 	const beyond = new Set<number>();
 	for (let i = 0; i < a.length; i++) {
 		if (!(Math.abs(a[i] - b[i]) <= bound)) {

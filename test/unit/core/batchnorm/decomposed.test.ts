@@ -107,6 +107,26 @@ test('constants of a channel alone reach their shape through Unsqueeze', async (
 	assertSeparated(layer);
 });
 
+test('scale and shift as Mul, then Sub', async () => {
+	const deviation = ['v = Add variance epsilon', 'd = Sqrt v', 'r = Reciprocal d', 'k = Mul gamma r'];
+	const split = ['mk = Mul mean k', 't = Sub mk beta', 's = Mul x k', 'y = Sub s t'];
+	assertSeparated(await single(...deviation, ...split));
+	const folded = await single('s = Mul x gamma', 'y = Sub s beta');
+	assert.deepEqual(folded.affine, { scale: Float64Array.from(GAMMA), shift: Float64Array.from(BETA, (b) => -b) });
+	const centered = await single('a = Sub x mean', ...deviation, 's = Mul a k', 'y = Sub s beta');
+	assert.deepEqual(
+		[...(centered.beta.values ?? [])],
+		BETA.map((beta) => -beta),
+	);
+});
+
+test('a deviation without epsilon is the root of the variance, with epsilon 0', async () => {
+	const layer = await single('a = Sub x mean', 'd = Sqrt variance', 'n = Div a d', 's = Mul n gamma', 'y = Add s beta');
+	const resolved = parameterValues(layer);
+	assert.ok(resolved.ok);
+	assert.deepEqual([[...resolved.value.variance], layer.epsilon], [VARIANCE, 0]);
+});
+
 test('folded constants give scale and shift, and say that the parameters are not identifiable', async () => {
 	const layer = await single('s = Mul x gamma', 'y = Add s beta');
 	assert.deepEqual(layer.affine, { scale: Float64Array.from(GAMMA), shift: Float64Array.from(BETA) });
@@ -157,6 +177,23 @@ test('ranks: (C) on rank 2, (C, 1) on rank 3, the full shape on an unknown rank'
 	assert.equal(await count([1, 4, C], [C]), 0, 'the last axis is not the channel axis');
 	assert.equal(await count([1, 4, C, C], [C, 1]), 0);
 	assert.equal(await count(undefined, [C, 1, 1]), 0, 'which axis C stands for is not known');
+});
+
+test('along the last axis only behind a linear operator, or with the mean subtracted', async () => {
+	const constants = ['k', 't', 'm'].map((name, i) => perChannel(name, [GAMMA, BETA, MEAN][i], [C]));
+	const initializers = [...constants, perChannel('w', GAMMA, [1, C])];
+	const count = async (front: readonly NodeSpec[], ...lines: string[]) => {
+		const shape = [1, 4, front.some(({ op }) => op === 'MatMul') ? 1 : C];
+		const nodes = [...front, ...nodesOf(...lines).slice(1)];
+		const layers = await layersOf(nodes, { initializers, inputs: [{ name: 'i', shape }] });
+		return layers.map(({ channelAxis }) => channelAxis);
+	};
+	const relu = { op: 'Relu', inputs: ['i'], outputs: ['x'] };
+	const product = { op: 'MatMul', inputs: ['i', 'w'], outputs: ['x'] };
+	assert.deepEqual(await count([relu], 's = Mul x k', 'y = Add s t'), []);
+	assert.deepEqual(await count([product], 's = Mul x k', 'y = Add s t'), [2]);
+	assert.deepEqual(await count([product], 'b = Add x m', 's = Mul b k', 'y = Add s t'), [2]);
+	assert.deepEqual(await count([relu], 'a = Sub x m', 's = Mul a k', 'y = Add s t'), [2]);
 });
 
 test('before opset 7 an axis attribute makes a plain (C) per channel', async () => {

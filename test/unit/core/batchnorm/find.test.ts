@@ -78,8 +78,10 @@ test('per activation: spatial = 0, up to opset 8 only', async () => {
 	const attributes = { spatial: { zero: 2 } };
 	const old = await single({ attributes }, { opset: 8, initializers: wide });
 	assert.deepEqual([old.axes, old.channels, old.gamma.values?.length], ['activation', 2, 6]);
-	const flat = await single({ attributes }, { opset: 7, inputs: [{ name: 'x', shape: [1, 2, 1, 1] }] });
+	const flat = await single({ attributes }, { opset: 7, inputs: [{ name: 'x', shape: [1, 2] }] });
 	assert.deepEqual([flat.axes, flat.channels], ['activation', 2]);
+	const mxnet = await single({ attributes }, { opset: 7, inputs: [{ name: 'x', shape: [1, 2, 5, 5] }] });
+	assert.deepEqual([mxnet.axes, mxnet.channels], ['channel', 2], 'a value per channel is a value per channel');
 	assert.equal((await single({ attributes }, { opset: 9 })).axes, 'channel');
 });
 

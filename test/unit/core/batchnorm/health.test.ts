@@ -40,6 +40,14 @@ function message(channels: Channels, rest?: Partial<HealthSubject>): string {
 	return finding?.message ?? '';
 }
 
+test('spatial = 0 beside one value per channel is said', () => {
+	const [finding, ...others] = layerHealth(subject({}, { isMarkedPerActivation: true })).filter(
+		({ code }) => code === 'per-activation',
+	);
+	assert.equal(others.length, 0);
+	assert.match(finding?.message ?? '', /spatial = 0.*read as per channel/);
+});
+
 test('a healthy layer has no findings', () => {
 	assert.deepEqual(found({}), []);
 });

@@ -69,7 +69,11 @@ test('the layer itself', async () => {
 	const training = { ...BN, outputs: ['y', 'a', 'b'], attributes: { training_mode: { i: 1 } } };
 	assert.equal(await fold([CONV, training]), 'training-mode');
 	const activation = { ...BN, attributes: { spatial: { zero: 2 } } };
-	assert.equal(await fold([CONV, activation], { opset: 7 }), 'per-activation');
+	assert.equal(await fold([CONV, activation], { opset: 7 }), 'per-activation', 'a value per channel, as MXNet writes');
+	const wide = INITIALIZERS.map((tensor) =>
+		['g', 'v'].includes(tensor.name ?? '') ? { ...tensor, dims: [2, 1, 2], values: [1, 4, 2, 3] } : tensor,
+	);
+	assert.equal(await fold([CONV, activation], { opset: 7, initializers: wide }), 'per-activation');
 	assert.equal(await fold([CONV, { ...BN, inputs: ['x', 'g', 'g', 'g', 'i'] }]), 'dynamic-parameter');
 	const negative = INITIALIZERS.map((tensor) => (tensor.name === 'v' ? { ...tensor, values: [1, -4] } : tensor));
 	assert.equal(await fold([CONV, BN], { initializers: negative }), 'invalid-variance');
