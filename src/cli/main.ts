@@ -1,3 +1,4 @@
+import { MergeError } from '../core/inspection/merge-reports.js';
 import { visible } from '../core/text/names.js';
 import { messageOf } from '../core/text/sentences.js';
 import { EngineError } from '../engine/client.js';
@@ -8,7 +9,6 @@ import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { InterruptedError } from './interrupt.js';
 import { mergeCommand } from './merge.js';
-import { MergeError } from './merge-reports.js';
 import { OutputError, ownVersion } from './output.js';
 import { USAGE, UsageError } from './usage.js';
 

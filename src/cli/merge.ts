@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { MergeError, mergeReports, missingStatistics, type NamedReport } from '../core/inspection/merge-reports.js';
 import { parseReport, ReportError } from '../core/report/json.js';
 import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';
 import { parseOptions } from './arguments.js';
 import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
-import { MergeError, mergeReports, missingStatistics, type NamedReport } from './merge-reports.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { UsageError } from './usage.js';
 

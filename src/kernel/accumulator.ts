@@ -1,7 +1,8 @@
 import { FLOAT_FORMATS, type FloatFormat, roundTo, ulpOfRounded } from '../core/numbers/float-formats.js';
-import { addPart, addSpan, clearMoments, emptyMoments } from './moments.js';
+import { addPart, emptyMoments, type Moments } from '../core/numbers/moments.js';
+import { addSpan, clearMoments } from './moments.js';
 import { type Matrix, matrixOf, readSpan, type Span, spansOf, type Values } from './spans.js';
-import type { Moments, VerifyRequest, VerifyResult } from './types.js';
+import type { VerifyRequest, VerifyResult } from './types.js';
 
 /** Parameters of one unit. */
 interface Parameters {

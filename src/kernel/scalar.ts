@@ -1,11 +1,12 @@
 import type { FloatType } from '../core/numbers/float-formats.js';
+import { emptyMoments, type Moments } from '../core/numbers/moments.js';
 import { toHalf } from '../core/numbers/small-floats.js';
 import { VerifyAccumulator } from './accumulator.js';
 import { createArray } from './arrays.js';
-import { emptyMoments, takeExactMoments } from './moments.js';
+import { takeExactMoments } from './moments.js';
 import { checkApply, checkTensor, checkVerify } from './request.js';
 import { matrixOf, readSpan } from './spans.js';
-import type { ApplyRequest, FloatData, Kernel, Layout, Moments, StatisticsAxes, VerifyRequest } from './types.js';
+import type { ApplyRequest, FloatData, Kernel, Layout, StatisticsAxes, VerifyRequest } from './types.js';
 
 /** Kernel in plain TypeScript, for float64 tensors, and for all tensors if WebAssembly SIMD is missing. */
 export class ScalarKernel implements Kernel {

@@ -1,9 +1,9 @@
+import { addPart, emptyMoments, type Moments } from '../core/numbers/moments.js';
 import type { Compiled } from './compiled.js';
 import * as map from './memory-map.js';
-import { addPart, emptyMoments, takeExactMoments } from './moments.js';
+import { takeExactMoments } from './moments.js';
 import type { Matrix, MatrixTensor } from './spans.js';
 import type { Tile, Tiles } from './tiles.js';
-import type { Moments } from './types.js';
 
 /** Maximum number of runs that a unit is summed in. A run holds at least one row of the unit, or RUN elements of it. */
 export function maxRuns({ rows, unitWidth }: Matrix): number {

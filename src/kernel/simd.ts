@@ -1,4 +1,5 @@
 import { FLOAT_FORMATS, type FloatType } from '../core/numbers/float-formats.js';
+import type { Moments } from '../core/numbers/moments.js';
 import { VerifyAccumulator } from './accumulator.js';
 import { type Compiled, canCompile, compile } from './compiled.js';
 import { KernelMemory } from './memory.js';
@@ -9,7 +10,7 @@ import { ScalarKernel } from './scalar.js';
 import { maxRuns, simdMoments } from './simd-moments.js';
 import { matrixOf } from './spans.js';
 import { type Tile, Tiles } from './tiles.js';
-import type { ApplyRequest, FloatData, Kernel, Layout, Moments, StatisticsAxes, VerifyRequest } from './types.js';
+import type { ApplyRequest, FloatData, Kernel, Layout, StatisticsAxes, VerifyRequest } from './types.js';
 
 /**
  * Kernel in WebAssembly SIMD, for float32 and the half types. float64 gains nothing from SIMD lanes and goes to the scalar

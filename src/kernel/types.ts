@@ -4,6 +4,7 @@
  */
 
 import type { FloatType } from '../core/numbers/float-formats.js';
+import type { Moments } from '../core/numbers/moments.js';
 
 /** Elements as stored: float16 and bfloat16 are Uint16Array bit patterns. */
 export type FloatData = Float32Array | Float64Array | Uint16Array;
@@ -108,21 +109,6 @@ export interface VerifyResult {
 	readonly count: number;
 	/** Moments of the finite x, per channel. */
 	readonly moments: Moments;
-}
-
-/**
- * Count, mean and sum of squared deviations (M2), one of each per statistic. `mergeMoments` joins the moments of parts of
- * the data into those of the whole. Non-finite values are counted, and not part of mean and M2.
- */
-export interface Moments {
-	/** Number of finite values. */
-	readonly count: Float64Array;
-	/** 0 if `count` is 0. */
-	readonly mean: Float64Array;
-	/** Sum of (x - mean)^2: divided by count the biased variance, by count - 1 the unbiased one. */
-	readonly m2: Float64Array;
-	/** Number of NaN and infinite values. */
-	readonly nonFinite: Float64Array;
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { FloatType } from '../../core/numbers/float-formats.js';
+import type { Moments } from '../../core/numbers/moments.js';
 import { widen } from '../../core/numbers/small-floats.js';
 import { createArray } from '../arrays.js';
 import type { Values } from '../spans.js';
-import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from '../types.js';
+import type { FloatData, Kernel, Layout, StatisticsAxes } from '../types.js';
 
 /** A tensor before (x) and after (y) a normalization, both of shape `layout`. */
 export interface MethodData {

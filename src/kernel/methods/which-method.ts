@@ -1,6 +1,6 @@
 import { FLOAT_FORMATS, type FloatType } from '../../core/numbers/float-formats.js';
+import { biasedVariance } from '../../core/numbers/moments.js';
 import { failure, type Result, success } from '../../core/result.js';
-import { biasedVariance } from '../moments.js';
 import type { Values } from '../spans.js';
 import type { Kernel, Layout, StatisticsAxes } from '../types.js';
 import { type CenteredParameters, centeredParameters, type Learned } from './centered-parameters.js';

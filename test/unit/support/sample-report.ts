@@ -96,3 +96,9 @@ export function sampleReport(overrides: Partial<Report> = {}): Report {
 		...overrides,
 	};
 }
+
+/** A report of one layer with two channels, run on a file. */
+export function partReport(changes: Parameters<typeof sampleLayer>[0] = {}, from = 'a.npy'): Report {
+	const report = sampleReport({ layers: [sampleLayer(changes)] });
+	return { ...report, run: { ...report.run, inputs: [{ ...report.run.inputs[0], from }] } };
+}

@@ -1,7 +1,7 @@
 import type { FloatType } from '../../../src/core/numbers/float-formats.js';
-import type { FloatData, Kernel, Layout, Moments, StatisticsAxes } from '../../../src/kernel/index.js';
+import { biasedVariance, type Moments, unbiasedVariance } from '../../../src/core/numbers/moments.js';
+import type { FloatData, Kernel, Layout, StatisticsAxes } from '../../../src/kernel/index.js';
 import { centeredParameters, type Learned } from '../../../src/kernel/methods/centered-parameters.js';
-import { biasedVariance, unbiasedVariance } from '../../../src/kernel/moments.js';
 
 /** Batch normalization in training mode, made of the kernels that judge it: the tests' own runtime. */
 

@@ -1,8 +1,9 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { Moments } from '../../../core/numbers/moments.js';
 import type { LayerParameters, LayerReport, Normalization } from '../../../core/report/types.js';
 import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
 import { whichMethod } from '../../../kernel/methods/which-method.js';
-import type { FloatData, Kernel, Moments } from '../../../kernel/types.js';
+import type { FloatData, Kernel } from '../../../kernel/types.js';
 import { permute } from './permute.js';
 import { layoutOf, type PreparedLayer } from './prepare-layer.js';
 

@@ -1,8 +1,8 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { emptyMoments, type Moments, mergeMoments } from '../../../core/numbers/moments.js';
 import type { Finding, LayerReport, Normalization, SkippedRecompute } from '../../../core/report/types.js';
 import type { Result } from '../../../core/result.js';
-import { emptyMoments, mergeMoments } from '../../../kernel/moments.js';
-import type { FloatData, Moments, VerifyResult } from '../../../kernel/types.js';
+import type { FloatData, VerifyResult } from '../../../kernel/types.js';
 import type { PreparedLayer } from './prepare-layer.js';
 import { mergeResults } from './verify-layer.js';
 

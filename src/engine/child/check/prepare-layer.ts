@@ -9,11 +9,11 @@ import {
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import { product } from '../../../core/numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
+import { biasedVariance, type Moments } from '../../../core/numbers/moments.js';
 import { widen } from '../../../core/numbers/small-floats.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
-import { biasedVariance } from '../../../kernel/moments.js';
-import type { FloatData, Kernel, Layout, Moments } from '../../../kernel/types.js';
+import type { FloatData, Kernel, Layout } from '../../../kernel/types.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 
 /** Data and numbers of a layer that recomputing needs. */

@@ -1,6 +1,6 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
-import { biasedVariance, unbiasedVariance } from '../../../kernel/moments.js';
+import { biasedVariance, unbiasedVariance } from '../../../core/numbers/moments.js';
 import type { Tensors } from '../tensors/tensor.js';
 import { floatValues, type PreparedLayer } from './prepare-layer.js';
 

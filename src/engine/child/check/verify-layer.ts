@@ -1,5 +1,6 @@
 import { batchMean } from '../../../core/batchnorm/data-health.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { biasedVariance, mergeMoments } from '../../../core/numbers/moments.js';
 import type {
 	BatchStatistics,
 	DifferingRecompute,
@@ -8,7 +9,6 @@ import type {
 } from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import { countChannels } from '../../../core/text/sentences.js';
-import { biasedVariance, mergeMoments } from '../../../kernel/moments.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 import type { PreparedLayer } from './prepare-layer.js';

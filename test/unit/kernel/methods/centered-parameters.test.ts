@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inferenceBound, type RoundingBound, trainingBound } from '../../../../src/core/batchnorm/bound.js';
+import { biasedVariance, type Moments, unbiasedVariance } from '../../../../src/core/numbers/moments.js';
 import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
 import type { RuntimeTensor } from '../../../../src/engine/child/tensors/tensor.js';
-import type { Layout, Moments } from '../../../../src/kernel/index.js';
-import { biasedVariance, unbiasedVariance } from '../../../../src/kernel/moments.js';
+import type { Layout } from '../../../../src/kernel/index.js';
 import { captureLayers, FIXTURE_MODELS } from '../../support/captured-layers.js';
 import { activations, kernelOf, parameters } from '../../support/kernel-cases.js';
 import { layoutOf, momentsReference, sizeOf, statisticOf } from '../../support/kernel-reference.js';

@@ -1,7 +1,8 @@
-import { batchMean, dataHealth } from '../core/batchnorm/data-health.js';
-import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../core/batchnorm/drift.js';
-import { sum } from '../core/numbers/arrays.js';
-import { needsRun } from '../core/report/findings.js';
+import { batchMean, dataHealth } from '../batchnorm/data-health.js';
+import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../batchnorm/drift.js';
+import { sum } from '../numbers/arrays.js';
+import { biasedVariance, type Moments, mergeMoments } from '../numbers/moments.js';
+import { needsRun } from '../report/findings.js';
 import type {
 	BatchStatistics,
 	Finding,
@@ -10,9 +11,7 @@ import type {
 	Report,
 	RunInput,
 	RunSummary,
-} from '../core/report/types.js';
-import { biasedVariance, mergeMoments } from '../kernel/moments.js';
-import type { Moments } from '../kernel/types.js';
+} from '../report/types.js';
 import { differenceBetween } from './same-model.js';
 
 /** A report and the file that it came from. */

@@ -1,4 +1,4 @@
-import type { LayerReport, Report } from '../core/report/types.js';
+import type { LayerReport, Report } from '../report/types.js';
 
 /**
  * Describes the first difference between two reports' models, phrased to follow "…: "; undefined if they are the same.
