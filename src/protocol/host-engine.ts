@@ -62,7 +62,7 @@ export interface CompareOptions
 export interface FoldOptions {
 	/** Absolute path of the file to write, unlike the model's. */
 	readonly output: string;
-	/** Path where the file is written and verified first, in the same folder. The parent removes it if the task fails. */
+	/** Folder beside the output, made for the unfinished files. The parent removes it after the task. */
 	readonly temporary: string;
 	/** Value for an unknown first dimension of the run that verifies the written model. */
 	readonly batch: number;

@@ -4,7 +4,7 @@ import type { Comparison } from '../../core/report/comparison.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
-import { requireExternalFiles } from './model/external-copies.js';
+import { requireExternalFiles } from './model/external-data.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
 import { coarsestRounding } from './model/roundoff.js';
 import { compareOutputs, type ModelPair, type OutputContext, type OutputRun } from './outputs/compare-outputs.js';

@@ -1,19 +1,13 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import path from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { planFold } from '../../core/folding/rewrite/fold-model.js';
-import { planEdits, renderEdits } from '../../core/onnx/write/edit.js';
 import { FOLD_FORMAT, FOLD_VERSION, type FoldResult } from '../../core/report/fold-result.js';
 import { formatWords } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { shortNumber } from '../../core/text/numbers.js';
-import { writeReason } from '../../platform/write-reason.js';
 import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { compareFiles, outputContext } from './compare.js';
-import { copyExternalFiles, refuseExternalFile, requireExternalFiles } from './model/external-copies.js';
+import { requireExternalFiles } from './model/external-data.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
+import { openWritten, publishWritten, removeUnfinished, requireOutput, writeEdited } from './model/written-model.js';
 import { compareOutputs, DeployedRunError } from './outputs/compare-outputs.js';
 import { RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
@@ -25,34 +19,27 @@ type FoldPorts = Pick<TaskPorts, 'runtime' | 'emit'>;
  * Writes a model with every foldable BatchNormalization folded and every other byte unchanged, then verifies the file:
  * its parameters against the original's, layer by layer, and its outputs on the same input. The file gets its final name
  * only after it has passed.
- * @throws {OnnxError | InputError} after all written files were removed.
+ * @throws {OnnxError | InputError | WriteError} after all written files were removed.
  */
 export async function fold(location: ModelLocation, options: FoldOptions, ports: FoldPorts): Promise<FoldResult> {
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
-	await refuseSameFile(location, options.output);
 	const file = await openModel(location);
 	try {
 		refuseCheckpoint(file);
 		await requireExternalFiles(file);
-		await refuseExternalFile(file, options.output);
+		await requireOutput(file, options.output);
 		const { edits, folded, kept } = await planFold(file.model, file.access);
 		const result = { format: FOLD_FORMAT, version: FOLD_VERSION, model: location.path, folded, kept } as const;
 		if (folded.length === 0) {
 			return { ...result, written: null, outputs: { status: 'skipped', reason: 'Nothing was folded.' } };
 		}
 		ports.emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
-		const plan = await planEdits(file.source, edits);
-		const copies = await copyExternalFiles(file, path.dirname(options.output));
-		try {
-			await write(options, renderEdits(plan, file.source));
-			const outputs = await verify(file, options, ports);
-			await rename(options.temporary, options.output).catch((error) => cannotWrite(options.output, error));
-			return { ...result, written: { path: options.output, bytes: plan.length }, outputs };
-		} catch (error) {
-			await Promise.all([options.temporary, ...copies].map((name) => rm(name, { force: true })));
-			throw error;
-		}
+		const bytes = await writeEdited(file, edits, options);
+		const outputs = await verify(file, options, ports);
+		await publishWritten(options);
+		return { ...result, written: { path: options.output, bytes }, outputs };
 	} finally {
+		await removeUnfinished(options);
 		await file.close();
 	}
 }
@@ -66,38 +53,9 @@ function refuseCheckpoint({ model, checkpoint }: OpenedModel): void {
 	}
 }
 
-/** Compares identities of files, not paths: links and spellings give one file many paths. @throws {InputError} */
-async function refuseSameFile({ path: model, bytes }: ModelLocation, output: string): Promise<void> {
-	const [from, to] = await Promise.all([
-		bytes === undefined ? stat(model).catch(() => undefined) : undefined,
-		stat(output).catch(() => undefined),
-	]);
-	if (from && to && from.dev === to.dev && from.ino === to.ino) {
-		throw new InputError(`${output} is the model itself: choose another name for the folded one.`);
-	}
-	if (to && !to.isFile()) {
-		throw new InputError(`${output} is not a file: choose another name for the folded model.`);
-	}
-}
-
-async function write({ temporary, output }: FoldOptions, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-	const stream = createWriteStream(temporary, { flags: 'wx' });
-	await pipeline(Readable.from(chunks, { objectMode: true }), stream).catch((error) =>
-		error?.name === 'OnnxError' ? Promise.reject(error) : cannotWrite(output, error),
-	);
-}
-
-function cannotWrite(file: string, error: unknown): never {
-	throw new InputError(`${file} cannot be written: ${writeReason(file, error)}.`);
-}
-
 /** Compares the written file with the original. @throws {InputError} if they differ by more than rounding. */
-async function verify(
-	original: OpenedModel,
-	{ temporary, batch, seed }: FoldOptions,
-	ports: FoldPorts,
-): Promise<OutputComparison> {
-	const deployed = await openModel({ path: temporary });
+async function verify(original: OpenedModel, options: FoldOptions, ports: FoldPorts): Promise<OutputComparison> {
+	const deployed = await openWritten(original, options);
 	try {
 		const comparison = await compareFiles(original, deployed, ports);
 		const wrong = comparison.layers.find(({ status }) => status === 'mismatch');
@@ -105,7 +63,7 @@ async function verify(
 			throw failed(`layer ${wrong.name} does not compare as it should: ${wrong.evidence}`);
 		}
 		const pair = { original, deployed, comparison };
-		const { outputs } = await compareOutputs(pair, { batch, seed }, outputContext(ports));
+		const { outputs } = await compareOutputs(pair, options, outputContext(ports));
 		if (outputs.status === 'mismatch') {
 			const [error, bound] = [outputs.maxAbs, outputs.bound].map((value) => shortNumber(value ?? Number.NaN));
 			throw failed(`its outputs differ by ${error}, where rounding explains ${bound}.`);

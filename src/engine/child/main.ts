@@ -3,6 +3,7 @@ import { OnnxError } from '../../core/onnx/errors.js';
 import { messageOf } from '../../core/text/sentences.js';
 import { createKernel } from '../../kernel/index.js';
 import type { Kernel } from '../../kernel/types.js';
+import { WriteError } from '../../platform/write-error.js';
 import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks } from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
 import { fold } from './fold.js';
@@ -67,7 +68,7 @@ function explain(error: unknown, request: EngineRequest): EngineFailure {
 	if (error instanceof OnnxError) {
 		return { code: error.code, message: error.message };
 	}
-	if (error instanceof InputError || error instanceof RuntimeError) {
+	if (error instanceof InputError || error instanceof RuntimeError || error instanceof WriteError) {
 		return { code: 'input', message: error.message };
 	}
 	const detail = messageOf(error);

@@ -29,12 +29,18 @@ export interface OpenedModel {
 	close(): Promise<void>;
 }
 
-/** @throws {OnnxError} if the file cannot be read as a model. */
-export async function openModel({ path: file, bytes }: ModelLocation): Promise<OpenedModel> {
+/**
+ * @param dataFolder folder of external data, if it is not the model's own
+ * @throws {OnnxError} if the file cannot be read as a model.
+ */
+export async function openModel(
+	{ path: file, bytes }: ModelLocation,
+	dataFolder: string = path.dirname(file),
+): Promise<OpenedModel> {
 	const opened = bytes === undefined ? await openFile(file) : undefined;
 	try {
 		const source = opened ?? memorySource(bytes ?? new Uint8Array(), file);
-		const folder = opened === undefined ? undefined : path.dirname(file);
+		const folder = opened === undefined ? undefined : dataFolder;
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
 		const { model, checkpoint } = await readAnyModel(source, { inflate });
 		const layers = await findLayers(model, access);
