@@ -1,6 +1,6 @@
 import type { CheckpointTensor, UnreadableTensor } from './tensor.js';
 
-export type CheckpointFormat = 'pytorch' | 'pytorch-legacy' | 'torchscript' | 'safetensors';
+export type CheckpointFormat = 'pytorch' | 'pytorch-legacy' | 'torchscript' | 'safetensors' | 'keras';
 
 /** A module that the file describes by class; files of names and tensors alone have none. */
 export interface CheckpointModule {
@@ -14,8 +14,12 @@ export interface CheckpointModule {
 
 export type Setting = number | boolean | string | readonly number[];
 
-/** Operator that may stand in front of a batch normalization: a hypothesis that only other evidence can confirm. */
+/**
+ * Operator that may stand in front of a batch normalization: a hypothesis that only other evidence can confirm, unless
+ * the file states its graph.
+ */
 export interface FrontCandidate {
+	/** In the arrangement of ONNX and PyTorch, also if the file has another: [outputs, inputs / groups, ...kernel]. */
 	readonly weight: CheckpointTensor;
 	readonly bias: CheckpointTensor | undefined;
 	/** Axis of the output channels in the weight; a transposed convolution has channels / groups there. */
@@ -42,7 +46,9 @@ export interface CheckpointLayer {
 	readonly epsilon: number | undefined;
 	/** Class without its package; undefined if the file names tensors only. */
 	readonly className: string | undefined;
-	/** Plausible operators, the most plausible first. */
+	/** Module whose output the layer normalizes; undefined if the file states no graph. */
+	readonly input: CheckpointModule | undefined;
+	/** Plausible operators, the most plausible first. If the file states its graph: exactly those that can be folded. */
 	readonly front: readonly FrontCandidate[];
 }
 
@@ -77,7 +83,23 @@ export interface NamedTensors {
 	readonly unreadable: readonly UnreadableTensor[];
 	/** Modules with their classes; empty if the file names tensors only. */
 	readonly modules: readonly CheckpointModule[];
-	readonly order: 'definition' | 'names';
+	readonly order: TensorOrder;
+	/** Undefined if the file names tensors or modules only. */
+	readonly graph?: StatedGraph;
+}
+
+/**
+ * `execution`: as the graph of the file runs. `definition`: as the modules were defined, mostly the order of execution.
+ * `names`: sorted, because the file keeps no order.
+ */
+export type TensorOrder = 'execution' | 'definition' | 'names';
+
+/** Connections between modules, as a file states them. */
+export interface StatedGraph {
+	/** Returns the module whose output a layer takes; undefined if the graph lacks the layer or its input. */
+	input(layer: string): CheckpointModule | undefined;
+	/** Returns the names of linear operators whose result a layer takes unchanged; undefined if the graph lacks the layer. */
+	operators(layer: string): readonly string[] | undefined;
 }
 
 /** Weights of a model, read from a file that is not an ONNX model. */
@@ -94,8 +116,7 @@ export interface Checkpoint {
 	readonly layers: readonly CheckpointLayer[];
 	readonly withoutStatistics: readonly LayerWithoutStatistics[];
 	readonly choice: PartChoice;
-	/** `definition`: as the modules were defined, mostly the order of execution. `names`: sorted, the file keeps no order. */
-	readonly order: 'definition' | 'names';
+	readonly order: TensorOrder;
 	/** Wrapper that all names begin with, for example "module."; '' if none. */
 	readonly prefix: string;
 	/** Free text of the file, for example `__metadata__` of safetensors. */

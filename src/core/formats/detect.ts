@@ -8,8 +8,8 @@ import { type Inflate, ZipArchive } from './zip/archive.js';
 
 /** Format of a file, decided by its content. */
 export type DetectedFormat =
-	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'hdf5' | 'keras' }
-	| { readonly kind: 'pytorch' | 'torchscript'; readonly archive: ZipArchive }
+	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'hdf5' }
+	| { readonly kind: 'pytorch' | 'torchscript' | 'keras'; readonly archive: ZipArchive }
 	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
 	| { readonly kind: 'other'; readonly is: string };
 
@@ -17,7 +17,7 @@ export type DetectedFormat =
 const HEAD_BYTES = 512;
 
 /** End of a sentence "NAME is …" about a file of no known format. */
-export const UNKNOWN_FORMAT = 'in a format that is unknown here: open an ONNX, PyTorch or safetensors file';
+export const UNKNOWN_FORMAT = 'in a format that is unknown here: open an ONNX, PyTorch, Keras or safetensors file';
 
 const ZIP = 'PK\x03\x04';
 const EMPTY_ZIP = 'PK\x05\x06';
@@ -111,7 +111,7 @@ function detectZip(archive: ZipArchive): DetectedFormat {
 		return { kind: pickle.script ? 'torchscript' : 'pytorch', archive };
 	}
 	if (archive.has('config.json') && archive.has('model.weights.h5')) {
-		return { kind: 'keras' };
+		return { kind: 'keras', archive };
 	}
 	const is = ARCHIVES.find(({ entry }) => archive.names.some((name) => entry.test(name)))?.is;
 	return {

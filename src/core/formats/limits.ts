@@ -35,6 +35,12 @@ export interface CheckpointLimits {
 	readonly treeDepth: number;
 	/** Bytes of a TorchScript source file, which is read for its epsilon. */
 	readonly codeBytes: number;
+	/** Bytes of an HDF5 file's structure: object headers, groups and attributes. A tensor takes about 2,000. */
+	readonly structureBytes: number;
+	/** Bytes of a Keras model's configuration. A layer takes about 1,000. */
+	readonly configBytes: number;
+	/** Values in a Keras model's configuration. A layer takes about 50. */
+	readonly configValues: number;
 }
 
 export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
@@ -54,4 +60,7 @@ export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
 	integerBytes: 64,
 	treeDepth: 100,
 	codeBytes: 2 ** 20,
+	structureBytes: 2 ** 28,
+	configBytes: 2 ** 24,
+	configValues: 1_000_000,
 };

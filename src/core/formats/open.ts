@@ -2,6 +2,7 @@ import type { ByteSource } from '../onnx/source.js';
 import type { Checkpoint } from './checkpoint.js';
 import { detectFormat } from './detect.js';
 import { CheckpointError } from './errors.js';
+import { type KerasOptions, readKerasArchive, readKerasFile } from './keras/read.js';
 import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from './limits.js';
 import { readLegacyCheckpoint } from './pytorch/legacy-container.js';
 import type { PytorchOptions } from './pytorch/read.js';
@@ -27,8 +28,9 @@ export async function openCheckpoint(source: ByteSource, options: OpenOptions): 
 		case 'safetensors':
 			return readSafetensors(source, options.limits);
 		case 'hdf5':
+			return readKerasFile(source, kerasOptions(options));
 		case 'keras':
-			throw unreadable(source, 'a Keras model, which cannot be read here yet: export it to ONNX first');
+			return readKerasArchive(source, format.archive, kerasOptions(options));
 		case 'onnx':
 			throw unreadable(source, 'an ONNX model, not a checkpoint');
 		case 'other':
@@ -39,6 +41,10 @@ export async function openCheckpoint(source: ByteSource, options: OpenOptions): 
 		case 'pytorch-legacy':
 			return readLegacyCheckpoint(source, pytorchOptions(options));
 	}
+}
+
+function kerasOptions({ inflate, limits }: OpenOptions): KerasOptions {
+	return { inflate, limits: { ...DEFAULT_CHECKPOINT_LIMITS, ...limits } };
 }
 
 function pytorchOptions({ limits, part }: OpenOptions): PytorchOptions {

@@ -146,6 +146,17 @@ export function lastIndex(dims: readonly number[], strides: readonly number[]): 
 	return dims.reduce((sum, dim, axis) => sum + (dim - 1) * (strides[axis] ?? 0), 0);
 }
 
+/** Returns the strides of an array without gaps, in elements, by axis. */
+export function rowMajorStrides(dims: readonly number[]): readonly number[] {
+	const strides: number[] = [];
+	let step = 1;
+	for (const dim of dims.toReversed()) {
+		strides.unshift(step);
+		step *= dim;
+	}
+	return strides;
+}
+
 /** Returns true for row-major strides without gaps. */
 export function isRowMajor(dims: readonly number[], strides: readonly number[]): boolean {
 	let expected = 1;

@@ -26,6 +26,9 @@ const LAYER_NAME = /(^|_)bn\d*$|batch_?norm/i;
 /** Sentences about modules that are not read as layers. */
 const MAX_LEFT_OUT = 5;
 
+/** A layer without its surroundings. */
+type BareLayer = Omit<CheckpointLayer, 'front' | 'input'>;
+
 /** Tensors of a module by the last segment of their names. */
 type Members = Map<string, CheckpointTensor>;
 
@@ -34,7 +37,7 @@ export function findLayers(named: NamedTensors): FoundLayers {
 	const members = groupByModule(named.tensors);
 	const modules = new Map(named.modules.map((module) => [module.name, module]));
 	const leftOut: string[] = [];
-	const bare: Omit<CheckpointLayer, 'front'>[] = [];
+	const bare: BareLayer[] = [];
 	for (const [name, leaves] of members) {
 		const layer = readLayer(name, leaves, modules.get(name));
 		if (layer?.ok) {
@@ -44,7 +47,9 @@ export function findLayers(named: NamedTensors): FoundLayers {
 		}
 	}
 	const findFront = createFrontFinder(named, bare, modules);
-	const layers = bare.map((layer, index): CheckpointLayer => ({ ...layer, front: findFront(index) }));
+	const layers = bare.map(
+		(layer, index): CheckpointLayer => ({ ...layer, input: named.graph?.input(layer.name), front: findFront(index) }),
+	);
 	return {
 		layers,
 		withoutStatistics: findWithoutStatistics(members, modules),
@@ -77,7 +82,7 @@ function readLayer(
 	name: string,
 	members: Members,
 	module: CheckpointModule | undefined,
-): Result<Omit<CheckpointLayer, 'front'>> | undefined {
+): Result<BareLayer> | undefined {
 	const mean = pick(members, LEAVES.mean);
 	const variance = pick(members, LEAVES.variance);
 	if (!mean || !variance) {
@@ -96,7 +101,7 @@ function readLayer(
 		const shapes = `"${odd.name}" has shape [${odd.dims.join(', ')}] beside a mean of shape [${mean.dims.join(', ')}]`;
 		return failure(shapes);
 	}
-	const epsilon = module?.settings.get('eps');
+	const epsilon = module?.settings.get('eps') ?? module?.settings.get('epsilon');
 	return success({
 		name,
 		channels,
@@ -142,7 +147,10 @@ function describeUnreadable(unreadable: readonly UnreadableTensor[]): readonly s
 	return [`Tensor "${first.name}"${more} cannot be read, because ${first.reason}.`];
 }
 
-function describeUnknown(layers: readonly CheckpointLayer[], { order, modules }: NamedTensors): readonly string[] {
+function describeUnknown(
+	layers: readonly CheckpointLayer[],
+	{ order, modules, graph }: NamedTensors,
+): readonly string[] {
 	const notes: string[] = [];
 	if (layers.some(({ epsilon }) => epsilon === undefined)) {
 		notes.push('The file does not hold epsilon; PyTorch uses 1e-5 and Keras 1e-3 unless the model says otherwise.');
@@ -150,7 +158,7 @@ function describeUnknown(layers: readonly CheckpointLayer[], { order, modules }:
 	if (order === 'names') {
 		notes.push('The file keeps its tensors sorted by name, so the order of the layers is inferred from their names.');
 	}
-	if (modules.length === 0 && layers.length > 0) {
+	if (modules.length === 0 && !graph && layers.length > 0) {
 		notes.push('The file has no graph: the operator in front of each layer is inferred from names, order and shapes.');
 	}
 	return notes;

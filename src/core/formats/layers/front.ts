@@ -2,8 +2,8 @@ import type { CheckpointLayer, CheckpointModule, FrontCandidate, NamedTensors } 
 import type { CheckpointTensor } from '../tensor.js';
 import { nameDistance, splitName } from './names.js';
 
-/** Names of weights; "weight_v" with weight normalization, "weight_orig" with pruning. */
-const WEIGHTS = new Set(['weight', 'kernel', 'weight_v', 'weight_orig']);
+/** Names of weights; "weight_v" with weight normalization, "weight_orig" with pruning, the last two in Keras. */
+const WEIGHTS = new Set(['weight', 'kernel', 'weight_v', 'weight_orig', 'depthwise_kernel', 'pointwise_kernel']);
 
 const FLOATS = new Set(['float32', 'float64', 'float16', 'bfloat16']);
 
@@ -21,7 +21,7 @@ interface Weight {
 	readonly layersBefore: number;
 }
 
-type Layer = Omit<CheckpointLayer, 'front'>;
+type Layer = Pick<CheckpointLayer, 'name' | 'channels' | 'mean'>;
 
 /**
  * Prepares the search for operators in front of layers.
@@ -29,7 +29,7 @@ type Layer = Omit<CheckpointLayer, 'front'>;
  * @returns a function from the index of a layer to its candidates, the most plausible first
  */
 export function createFrontFinder(
-	{ tensors, order }: NamedTensors,
+	{ tensors, order, graph }: NamedTensors,
 	layers: readonly Layer[],
 	modules: ReadonlyMap<string, CheckpointModule>,
 ): (layerIndex: number) => readonly FrontCandidate[] {
@@ -37,19 +37,21 @@ export function createFrontFinder(
 	const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
 	const means = new Map(layers.map(({ mean }, index) => [mean, index]));
 	const weights = listWeights(tensors, means);
+	const byModule = new Map(weights.map((weight) => [weight.module, weight]));
 	return (layerIndex) => {
 		const layer = layers[layerIndex];
 		const position = layer && positions.get(layer.mean);
 		if (!layer || position === undefined) {
 			return [];
 		}
-		const near = nearWeights(weights, position, order);
-		const ranked = order === 'definition' ? near : rankByName(near, layer.name);
+		const stated = graph?.operators(layer.name);
+		const ranked = stated ? statedWeights(stated, byModule) : rankWeights(weights, { position, order }, layer);
 		const candidates: FrontCandidate[] = [];
 		for (const { tensor, module, layersBefore } of ranked) {
 			for (const reading of readings(tensor, layer.channels, modules.get(module))) {
 				const bias = biasOf(module, layer.channels, byName);
-				candidates.push({ ...reading, weight: tensor, bias, layersBetween: Math.abs(layerIndex - layersBefore) });
+				const layersBetween = stated ? 0 : Math.abs(layerIndex - layersBefore);
+				candidates.push({ ...reading, weight: tensor, bias, layersBetween });
 			}
 			if (candidates.length >= MAX_CANDIDATES) {
 				break;
@@ -76,11 +78,27 @@ function listWeights(
 	return weights;
 }
 
+/** @param byModule the last weight of each module: a separable convolution has two, and the second makes its outputs */
+function statedWeights(modules: readonly string[], byModule: ReadonlyMap<string, Weight>): readonly Weight[] {
+	return modules.flatMap((module) => byModule.get(module) ?? []);
+}
+
+interface Place {
+	/** Position of the layer among all tensors. */
+	readonly position: number;
+	readonly order: NamedTensors['order'];
+}
+
+function rankWeights(weights: readonly Weight[], { position, order }: Place, { name }: Layer): readonly Weight[] {
+	const near = nearWeights(weights, position, order);
+	return order === 'names' ? rankByName(near, name) : near;
+}
+
 /** Returns weights near a position: earlier weights, the nearest first; then later weights if the order is by name. */
 function nearWeights(weights: readonly Weight[], position: number, order: NamedTensors['order']): readonly Weight[] {
 	const split = firstAfter(weights, position);
 	const earlier = weights.slice(Math.max(0, split - MAX_WEIGHTS), split).reverse();
-	return order === 'definition' ? earlier : [...earlier, ...weights.slice(split, split + MAX_WEIGHTS)];
+	return order !== 'names' ? earlier : [...earlier, ...weights.slice(split, split + MAX_WEIGHTS)];
 }
 
 /** Returns the index of the first weight behind a position. */
@@ -135,6 +153,6 @@ function biasOf(
 	channels: number,
 	byName: ReadonlyMap<string, CheckpointTensor>,
 ): CheckpointTensor | undefined {
-	const bias = byName.get(module === '' ? 'bias' : `${module}.bias`);
+	const bias = module === '' ? byName.get('bias') : (byName.get(`${module}.bias`) ?? byName.get(`${module}/bias`));
 	return bias?.dims.length === 1 && bias.dims[0] === channels ? bias : undefined;
 }

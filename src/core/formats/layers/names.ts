@@ -33,10 +33,13 @@ export function compareNames(a: string, b: string): number {
 	return a.length - i - (b.length - j);
 }
 
-/** Splits "layer1.0.bn1.weight" into module "layer1.0.bn1" and leaf "weight"; the module is '' for a name without a dot. */
+/**
+ * Splits "layer1.0.bn1.weight" into module "layer1.0.bn1" and leaf "weight", and Keras' "bn1/gamma" into "bn1" and
+ * "gamma". The module is '' for a name without a separator.
+ */
 export function splitName(name: string): { readonly module: string; readonly leaf: string } {
-	const dot = name.lastIndexOf('.');
-	return { module: name.slice(0, Math.max(dot, 0)), leaf: name.slice(dot + 1) };
+	const end = Math.max(name.lastIndexOf('.'), name.lastIndexOf('/'));
+	return { module: name.slice(0, Math.max(end, 0)), leaf: name.slice(end + 1) };
 }
 
 /** Returns the longest run of known wrappers that all names begin with, for example "module."; '' if there is none. */

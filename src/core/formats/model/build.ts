@@ -9,6 +9,9 @@ const OPSET = 15;
 /** Epsilon of layers whose file does not state it: the default of PyTorch. */
 export const USUAL_EPSILON = 1e-5;
 
+/** Default of Keras. */
+const KERAS_EPSILON = 1e-3;
+
 /** A layer of the checkpoint with the facts that the file leaves open. */
 export interface LayerReading {
 	readonly layer: CheckpointLayer;
@@ -22,12 +25,13 @@ export interface LayerReading {
  * Reads the layers of a checkpoint on its own: in front of each layer stands the most plausible operator that no earlier
  * layer has taken.
  */
-export function readLayersAlone({ layers }: Checkpoint): readonly LayerReading[] {
+export function readLayersAlone({ layers, format }: Checkpoint): readonly LayerReading[] {
+	const epsilon = format === 'keras' ? KERAS_EPSILON : USUAL_EPSILON;
 	const taken = new Set<unknown>();
 	return layers.map((layer): LayerReading => {
 		const front = layer.front.find(({ weight, layersBetween }) => layersBetween === 0 && !taken.has(weight));
 		taken.add(front?.weight);
-		return { layer, front, epsilon: USUAL_EPSILON };
+		return { layer, front, epsilon };
 	});
 }
 
@@ -63,7 +67,7 @@ export function buildModel(
 }
 
 export function modelFormat(format: CheckpointFormat): ModelFormat {
-	return format === 'safetensors' ? format : 'pytorch';
+	return format === 'safetensors' || format === 'keras' ? format : 'pytorch';
 }
 
 /** Collects nodes and initializers. A name of a tensor or module that occurs twice is one tensor. */
@@ -71,16 +75,21 @@ class GraphBuilder {
 	readonly #nodes: Node[] = [];
 	readonly #initializers = new Map<string, TensorRecord>();
 	readonly #outputs: string[] = [];
+	readonly #format: CheckpointFormat;
 	readonly #settings: ReadonlyMap<string, Checkpoint['modules'][number]>;
 
-	constructor({ modules }: Checkpoint) {
+	constructor({ modules, format }: Checkpoint) {
+		this.#format = format;
 		this.#settings = new Map(modules.map((module) => [module.name, module]));
 	}
 
 	addLayer({ layer, front, epsilon }: LayerReading): void {
 		const { name, channels, gamma, beta, mean, variance } = layer;
 		const momentum = this.#settings.get(name)?.settings.get('momentum');
-		const inferred: InferredFact[] = [...(layer.epsilon === undefined ? (['epsilon'] as const) : []), 'source'];
+		const inferred: InferredFact[] = [
+			...(layer.epsilon === undefined ? (['epsilon'] as const) : []),
+			...(layer.input ? [] : (['source'] as const)),
+		];
 		const inputs = [
 			front ? this.addOperator(front) : `${name}:input`,
 			this.#add(gamma ? recordOfTensor(gamma) : constantRecord(`${name}:gamma`, channels, 1)),
@@ -93,11 +102,15 @@ class GraphBuilder {
 		this.#addNode('BatchNormalization', name, inputs, output, {
 			attributes: [
 				{ name: 'epsilon', f: Math.fround(layer.epsilon ?? epsilon) },
-				// PyTorch weighs the new value, ONNX the old one; 0 means unknown.
-				{ name: 'momentum', f: typeof momentum === 'number' ? 1 - momentum : 0 },
+				{ name: 'momentum', f: typeof momentum === 'number' ? this.#weightOfOld(momentum) : 0 },
 			],
 			inferred,
 		});
+	}
+
+	/** Returns ONNX's momentum: PyTorch weighs the new value, Keras and ONNX the old one; 0 means unknown. */
+	#weightOfOld(momentum: number): number {
+		return this.#format === 'keras' ? momentum : 1 - momentum;
 	}
 
 	/** Adds the operator of a weight. @returns the name of its output */

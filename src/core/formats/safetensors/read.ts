@@ -8,7 +8,13 @@ import { findLayers } from '../layers/find.js';
 import { commonPrefix, compareNames } from '../layers/names.js';
 import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from '../limits.js';
 import { fileStorage } from '../storage.js';
-import { type CheckpointTensor, createTensor, elementCount, type UnreadableTensor } from '../tensor.js';
+import {
+	type CheckpointTensor,
+	createTensor,
+	elementCount,
+	rowMajorStrides,
+	type UnreadableTensor,
+} from '../tensor.js';
 import { type HeaderEntry, parseHeader } from './header.js';
 
 /** Bytes of the header's length, a little-endian uint64. */
@@ -150,17 +156,7 @@ function tensorOf(
 		throw new CheckpointError('bad-tensor', `${message}: save the file again.`);
 	}
 	const storage = fileStorage(source, start + begin, end - begin);
-	return createTensor({ name, dtype, dims, storage, offset: 0, strides: rowMajor(dims) }, limits);
-}
-
-function rowMajor(dims: readonly number[]): readonly number[] {
-	const strides: number[] = [];
-	let step = 1;
-	for (const dim of dims.toReversed()) {
-		strides.unshift(step);
-		step *= dim;
-	}
-	return strides;
+	return createTensor({ name, dtype, dims, storage, offset: 0, strides: rowMajorStrides(dims) }, limits);
 }
 
 /** Returns true if tensors of equal type are sorted by name: safetensors' own writers do so and lose the model's order. */
