@@ -126,7 +126,8 @@ test('20,000 layers are found in a time that is linear in their number', () => {
 		tensor(`${2 * index}.weight`, 8, 8, 3, 3),
 		...layer(`${2 * index + 1}`, 8),
 	]).flat();
-	const start = performance.now();
+	const start = process.cpuUsage();
 	assert.equal(find(tensors).layers.length, 20_000);
-	assert.ok(performance.now() - start < 5000);
+	// Processor time, because other processes may use the machine as well.
+	assert.ok(process.cpuUsage(start).user < 5e6);
 });
