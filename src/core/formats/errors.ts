@@ -1,4 +1,4 @@
-import { OnnxError, type OnnxErrorCode } from '../onnx/errors.js';
+import { OnnxError, type OnnxErrorCode, ReadError } from '../onnx/errors.js';
 
 /** Kind of failure; callers branch on it, never on the message. */
 export type CheckpointErrorCode =
@@ -17,18 +17,9 @@ export type CheckpointErrorCode =
 	/** A well-formed file without a tensor. */
 	| 'no-tensors';
 
-/** Failure of reading a checkpoint. The message is a sentence: the problem, its place, the next step. */
-export class CheckpointError extends Error {
+/** Failure of reading a checkpoint. */
+export class CheckpointError extends ReadError<CheckpointErrorCode> {
 	override readonly name = 'CheckpointError';
-	readonly code: CheckpointErrorCode;
-	/** Byte offset in the file, when known. */
-	readonly offset: number | undefined;
-
-	constructor(code: CheckpointErrorCode, message: string, offset?: number) {
-		super(message);
-		this.code = code;
-		this.offset = offset;
-	}
 }
 
 /** Returns the error for a file that ends inside `part`. */

@@ -19,16 +19,20 @@ export type OnnxErrorCode =
 	/** Understood but not supported: sparse initializers, string tensors, newer types. */
 	| 'unsupported';
 
-/** Failure of reading a model. The message is a sentence that a user can act on. */
-export class OnnxError extends Error {
-	override readonly name = 'OnnxError';
-	readonly code: OnnxErrorCode;
+/** Failure of reading a file. The message is a sentence that a user can act on: the problem, its place, the next step. */
+export class ReadError<Code extends string> extends Error {
+	readonly code: Code;
 	/** Byte offset in the file at which reading failed; undefined if the failure has no place. */
 	readonly offset: number | undefined;
 
-	constructor(code: OnnxErrorCode, message: string, offset?: number) {
+	constructor(code: Code, message: string, offset?: number) {
 		super(message);
 		this.code = code;
 		this.offset = offset;
 	}
+}
+
+/** Failure of reading a model. */
+export class OnnxError extends ReadError<OnnxErrorCode> {
+	override readonly name = 'OnnxError';
 }

@@ -3,11 +3,14 @@ import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeAdvice } from '../../core/report/comparison-summary.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import { capitalize } from '../../core/text/sentences.js';
-import { channelChips, pressChips } from '../shared/channel-chips.js';
-import type { ChannelChoice } from '../shared/channel-table.js';
-import { ChannelViews } from '../shared/channel-views.js';
-import { DetailHead } from '../shared/detail-head.js';
-import { type DetailEvents, type LayerDetailPane, type LayerPlace, section } from '../shared/layer-detail.js';
+import { channelChips } from '../shared/channel-chips.js';
+import {
+	type ChannelElements,
+	type DetailContent,
+	type DetailEvents,
+	LayerDetail,
+	section,
+} from '../shared/layer-detail.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { COMPARISON_PLOTS } from '../ui/attributes.js';
@@ -26,86 +29,56 @@ const MAX_CHIPS = 24;
 /** Errors above this many units in the last place are shown without them: no digit of the float32 is right. */
 const MAX_ULPS = 2 ** 24;
 
-/** The open layer: evidence, cause, advice, plots and the table of the same numbers. */
-export class ComparedDetail implements LayerDetailPane<LayerComparison, ComparisonState> {
-	readonly element: HTMLElement;
+/** Creates the detail of a compared layer. */
+export function createDetail(
+	context: ComparisonContext,
+	events: DetailEvents,
+): LayerDetail<LayerComparison, ComparisonState> {
+	return new LayerDetail(context, events, {
+		plots: COMPARISON_PLOTS.map(plotDefinition),
+		table: COMPARED_CHANNEL_TABLE,
+		onlyMarked: ({ onlyWrong }) => onlyWrong,
+		createContent: (channels) => new ComparedDetail(context.h, events, channels),
+	});
+}
+
+/** Content of the detail: evidence, cause, advice, plots and the table of the same numbers. */
+class ComparedDetail implements DetailContent<LayerComparison> {
+	readonly elements: readonly HTMLElement[];
+	readonly chips: HTMLElement;
 	readonly #h: ElementBuilder;
 	readonly #events: DetailEvents;
-	readonly #head: DetailHead;
 	readonly #evidence: HTMLElement;
 	readonly #numbers: HTMLElement;
-	readonly #chips: HTMLElement;
 	readonly #advice: HTMLElement;
 	readonly #also: HTMLElement;
 	/** Parts that need values per channel. */
 	readonly #comparison: HTMLElement;
-	readonly #channels: ChannelViews<LayerComparison>;
 
-	constructor(context: ComparisonContext, events: DetailEvents) {
-		const { h } = context;
+	constructor(h: ElementBuilder, events: DetailEvents, { readout, plots, table }: ChannelElements<LayerComparison>) {
 		this.#h = h;
 		this.#events = events;
-		this.#head = new DetailHead(h, events);
 		this.#evidence = h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' });
 		this.#numbers = h('p', { class: 'bnl-muted' });
-		this.#chips = h('div');
+		this.chips = h('div');
 		this.#advice = h('ul', { class: 'bnl-advice', bnl: 'advice' });
 		this.#also = h('p', { class: 'bnl-muted' });
-		this.#channels = new ChannelViews(context, COMPARISON_PLOTS.map(plotDefinition), COMPARED_CHANNEL_TABLE, events);
-		const { readout, plots, table } = this.#channels;
-		this.#comparison = h(
-			'div',
-			{},
-			section(h, strings.detail.plots, readout, plots),
-			section(h, shared.detail.table, table),
-		);
-		this.element = h(
-			'section',
-			{ class: 'bnl-detail', bnl: 'detail' },
-			this.#head.element,
-			this.#evidence,
-			this.#numbers,
-			this.#chips,
-			section(h, strings.detail.advice, this.#advice, this.#also),
-			this.#comparison,
-		);
+		const plotsAndTable = [section(h, strings.detail.plots, readout, plots), section(h, shared.detail.table, table)];
+		this.#comparison = h('div', {}, ...plotsAndTable);
+		const advice = section(h, strings.detail.advice, this.#advice, this.#also);
+		this.elements = [this.#evidence, this.#numbers, this.chips, advice, this.#comparison];
 	}
 
-	show(layer: LayerComparison, place: LayerPlace, state: ComparisonState): void {
-		this.element.dataset.layer = String(place.index);
-		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
-		this.#head.show(layer.name, factsOf(layer), place);
+	factsOf(layer: LayerComparison): readonly string[] {
+		return factsOf(layer);
+	}
+
+	show(layer: LayerComparison): boolean {
 		this.#showEvidence(layer);
-		pressChips(this.#chips, state.channel);
 		this.#showAdvice(layer);
 		const hasChannels = channelCount(layer) > 0;
 		setVisible(this.#comparison, hasChannels);
-		if (hasChannels) {
-			this.#channels.show(layer, choiceOf(state));
-		} else {
-			this.#channels.hide();
-		}
-	}
-
-	selectChannel(state: ComparisonState): void {
-		this.#channels.select(choiceOf(state));
-		pressChips(this.#chips, state.channel);
-	}
-
-	updateTable(state: ComparisonState): void {
-		this.#channels.updateTable(choiceOf(state));
-	}
-
-	redraw(): void {
-		this.#channels.redraw();
-	}
-
-	hide(): void {
-		this.#channels.hide();
-	}
-
-	dispose(): void {
-		this.#channels.dispose();
+		return hasChannels;
 	}
 
 	#showEvidence(layer: LayerComparison): void {
@@ -123,7 +96,7 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 		replaceChildren(this.#numbers, ...phrases(h, numbers));
 		setVisible(this.#numbers, numbers !== '');
 		replaceChildren(
-			this.#chips,
+			this.chips,
 			this.#unexplained(layer),
 			this.#channelButtons(strings.detail.notIdentifiable, details.notIdentifiable),
 		);
@@ -166,10 +139,6 @@ export class ComparedDetail implements LayerDetailPane<LayerComparison, Comparis
 		this.#also.textContent = others.length > 0 ? `${strings.detail.also}${others.join('; ')}.` : '';
 		setVisible(this.#also, others.length > 0);
 	}
-}
-
-function choiceOf({ channel, channelSort, onlyWrong }: ComparisonState): ChannelChoice {
-	return { channel, sort: channelSort, onlyMarked: onlyWrong };
 }
 
 interface Advice {

@@ -1,14 +1,12 @@
 import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
 import { stageWords } from '../../core/report/stages.js';
-import { messageOf } from '../../core/text/sentences.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
 import type { Progress } from '../shared/page-header.js';
 import { type PageOptions, PageShell } from '../shared/page-shell.js';
 import { StoredState } from '../shared/stored-state.js';
-import { strings as shared } from '../text/strings.js';
 import type { ComparisonActions } from './context.js';
-import { ComparedDetail } from './detail.js';
+import { createDetail } from './detail.js';
 import { firstWrong } from './facts.js';
 import { ComparisonHeader } from './header.js';
 import { comparedOptions } from './layer-columns.js';
@@ -34,7 +32,7 @@ export class ComparisonView {
 			state === undefined ? INITIAL_COMPARISON_STATE : parseComparisonState(state),
 			(current) => actions.stateChanged?.(current),
 		);
-		const words = { opening: strings.page.comparing, failure: strings.failure.title, view: 'comparison' };
+		const words = { opening: strings.page.comparing, failure: strings.failure, view: 'comparison' };
 		this.#shell = new PageShell(options, words);
 		const { context } = this.#shell;
 		this.#header = new ComparisonHeader(context);
@@ -47,7 +45,7 @@ export class ComparisonView {
 			shell: this.#shell,
 			state: this.#state,
 			layers: this.#layers,
-			createDetail: (events) => new ComparedDetail(context, events),
+			createDetail: (events) => createDetail(context, events),
 			onlyMarked: (onlyWrong) => ({ onlyWrong }),
 		});
 		const { detail } = this.#chooser;
@@ -65,8 +63,7 @@ export class ComparisonView {
 	/** Replaces the comparison and keeps the user's valid choices. */
 	showComparison(comparison: Comparison): void {
 		this.#comparison = comparison;
-		this.#shell.banner = '';
-		this.#shell.failure = '';
+		this.#shell.clearFailure();
 		const { layer } = this.#state.current;
 		const isChosen = comparison.layers.some(({ name }) => name === layer);
 		// Opens the first wrong layer, unless the user has chosen another or closed the detail.
@@ -96,17 +93,12 @@ export class ComparisonView {
 	/** Shows an error about the models: above the last comparison if there is one, else in its place. */
 	showFailure(message: string): void {
 		this.showProgress(null);
-		if (this.#comparison) {
-			this.#shell.banner = strings.failure.banner(message);
-		} else {
-			this.#shell.failure = message;
-		}
-		this.#shell.update(this.#comparison);
+		this.#shell.showFailure(message, this.#comparison);
 	}
 
 	/** Shows an error of the page itself above the content. */
 	showError(error: unknown): void {
-		this.#shell.banner = shared.failure.unexpected(messageOf(error));
+		this.#shell.showError(error);
 	}
 
 	dispose(): void {

@@ -1,11 +1,13 @@
 import { foldReasons } from '../../core/report/fold-reasons.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { formatNumber } from '../../core/text/numbers.js';
-import { pressChips } from '../shared/channel-chips.js';
-import type { ChannelChoice } from '../shared/channel-table.js';
-import { ChannelViews } from '../shared/channel-views.js';
-import { DetailHead } from '../shared/detail-head.js';
-import { type DetailEvents, type LayerDetailPane, type LayerPlace, section } from '../shared/layer-detail.js';
+import {
+	type ChannelElements,
+	type DetailContent,
+	type DetailEvents,
+	LayerDetail,
+	section,
+} from '../shared/layer-detail.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { PLOT_KINDS } from '../ui/attributes.js';
@@ -22,78 +24,62 @@ import { plotDefinition } from './plots/figures.js';
 import type { ViewState } from './state.js';
 import { strings } from './strings.js';
 
-/** The open layer: verdict, findings, axes, folding, plots and the table of the same numbers. */
-export class LayerDetail implements LayerDetailPane<LayerReport, ViewState> {
-	readonly element: HTMLElement;
+/** Creates the detail of a layer of a model. */
+export function createDetail(context: ViewContext, events: DetailEvents): LayerDetail<LayerReport, ViewState> {
+	return new LayerDetail(context, events, {
+		plots: PLOT_KINDS.map(plotDefinition),
+		table: CHANNEL_TABLE,
+		onlyMarked: ({ flaggedOnly }) => flaggedOnly,
+		createContent: (channels) => new ModelDetail(context.h, events, channels),
+	});
+}
+
+/** Content of the detail: verdict, findings, axes, folding, plots and the table of the same numbers. */
+class ModelDetail implements DetailContent<LayerReport> {
+	readonly elements: readonly HTMLElement[];
 	readonly #h: ElementBuilder;
 	readonly #events: DetailEvents;
-	readonly #head: DetailHead;
 	readonly #verdict: HTMLElement;
 	readonly #findings: HTMLElement;
 	readonly #axes: HTMLElement;
 	readonly #fold: HTMLElement;
 	readonly #noParameters: HTMLElement;
-	readonly #channels: ChannelViews<LayerReport>;
 
-	constructor(context: ViewContext, events: DetailEvents) {
-		const { h } = context;
+	constructor(h: ElementBuilder, events: DetailEvents, { readout, plots, table }: ChannelElements<LayerReport>) {
 		this.#h = h;
 		this.#events = events;
-		this.#head = new DetailHead(h, events);
 		this.#verdict = h('p', { class: 'bnl-detail-verdict', bnl: 'verdict' });
 		this.#findings = h('div', { class: 'bnl-findings' });
 		this.#axes = h('div', { class: 'bnl-axes', bnl: 'axes' });
 		this.#fold = h('p', { class: 'bnl-fold', bnl: 'fold' });
 		this.#noParameters = h('p', { class: 'bnl-muted' });
-		this.#channels = new ChannelViews(context, PLOT_KINDS.map(plotDefinition), CHANNEL_TABLE, events);
-		const { readout, plots, table } = this.#channels;
-		this.element = h(
-			'section',
-			{ class: 'bnl-detail', bnl: 'detail' },
-			this.#head.element,
+		this.elements = [
 			this.#verdict,
 			section(h, strings.detail.findings, this.#findings, this.#fold),
 			section(h, strings.detail.axes, this.#axes),
 			section(h, strings.detail.plots, this.#noParameters, readout, plots),
 			section(h, shared.detail.table, table),
-		);
+		];
 	}
 
-	show(layer: LayerReport, place: LayerPlace, state: ViewState): void {
-		this.element.dataset.layer = String(place.index);
-		this.element.setAttribute('aria-label', shared.detail.label(label(layer.name)));
-		this.#head.show(layer.name, factsOf(layer), place);
+	get chips(): HTMLElement {
+		return this.#findings;
+	}
+
+	factsOf(layer: LayerReport): readonly string[] {
+		return factsOf(layer);
+	}
+
+	show(layer: LayerReport): boolean {
 		this.#showVerdict(layer);
 		replaceChildren(this.#findings, ...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel)));
-		pressChips(this.#findings, state.channel);
 		this.#showAxes(layer);
 		this.#fold.textContent = foldText(layer);
 		setVisible(this.#fold, this.#fold.textContent !== '');
 		this.#noParameters.textContent = layer.parameters
 			? ''
 			: strings.detail.noParameters(layer.parametersReason && fullLabel(layer.parametersReason));
-		this.#channels.show(layer, choiceOf(state));
-	}
-
-	selectChannel(state: ViewState): void {
-		this.#channels.select(choiceOf(state));
-		pressChips(this.#findings, state.channel);
-	}
-
-	updateTable(state: ViewState): void {
-		this.#channels.updateTable(choiceOf(state));
-	}
-
-	redraw(): void {
-		this.#channels.redraw();
-	}
-
-	hide(): void {
-		this.#channels.hide();
-	}
-
-	dispose(): void {
-		this.#channels.dispose();
+		return true;
 	}
 
 	#showVerdict(layer: LayerReport): void {
@@ -163,8 +149,4 @@ function foldText({ foldable: { into, reasons } }: LayerReport): string {
 		return '';
 	}
 	return `${strings.fold.not}${label(foldReasons(reasons))}.`;
-}
-
-function choiceOf({ channel, channelSort, flaggedOnly }: ViewState): ChannelChoice {
-	return { channel, sort: channelSort, onlyMarked: flaggedOnly };
 }

@@ -1,16 +1,14 @@
 import type { RunForm } from '../../core/report/run-choices.js';
 import type { LayerReport, Report } from '../../core/report/types.js';
 import { applyEvent, type ReportEvent } from '../../core/report/update.js';
-import { messageOf } from '../../core/text/sentences.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
 import type { Progress } from '../shared/page-header.js';
 import { type PageOptions, PageShell } from '../shared/page-shell.js';
 import { StoredState } from '../shared/stored-state.js';
-import { strings as shared } from '../text/strings.js';
 import { setVisible } from '../ui/dom.js';
 import type { ViewActions } from './context.js';
-import { LayerDetail } from './detail.js';
+import { createDetail } from './detail.js';
 import { Header } from './header.js';
 import { layersOptions } from './layer-columns.js';
 import { Milestones } from './milestones.js';
@@ -51,7 +49,7 @@ export class View {
 		this.#state = new StoredState(state === undefined ? INITIAL_STATE : parseViewState(state), (current) =>
 			actions.stateChanged?.(current),
 		);
-		this.#shell = new PageShell(options, { opening: strings.page.opening, failure: strings.failure.title });
+		this.#shell = new PageShell(options, { opening: strings.page.opening, failure: strings.failure });
 		const { context } = this.#shell;
 		this.#header = new Header(context, () => this.#toggleForm());
 		this.#notes = new ReportNotes(context.h);
@@ -61,7 +59,7 @@ export class View {
 			shell: this.#shell,
 			state: this.#state,
 			layers: this.#layers,
-			createDetail: (events) => new LayerDetail(context, events),
+			createDetail: (events) => createDetail(context, events),
 			onlyMarked: (flaggedOnly) => ({ flaggedOnly }),
 			onShown: (index) => this.#onShown(index),
 		});
@@ -77,8 +75,7 @@ export class View {
 	/** Replaces the report and keeps the user's valid choices. */
 	showReport(report: Report): void {
 		this.#report = report;
-		this.#shell.failure = '';
-		this.#shell.banner = '';
+		this.#shell.clearFailure();
 		this.#milestones.restart();
 		this.#render();
 	}
@@ -105,22 +102,16 @@ export class View {
 	/** Shows an error about the model: above the last report if there is one, else in its place. */
 	showFailure(message: string): void {
 		this.showProgress(null);
-		if (this.#report) {
-			this.#shell.banner = strings.failure.banner(message);
-		} else {
-			this.#shell.failure = message;
-		}
-		this.#shell.update(this.#report);
+		this.#shell.showFailure(message, this.#report);
 	}
 
 	/** Shows an error of the page itself above the content. */
 	showError(error: unknown): void {
-		this.#shell.banner = shared.failure.unexpected(messageOf(error));
+		this.#shell.showError(error);
 	}
 
 	clearFailure(): void {
-		this.#shell.banner = '';
-		this.#shell.failure = '';
+		this.#shell.clearFailure();
 		this.#shell.update(this.#report);
 	}
 

@@ -1,6 +1,6 @@
 import { label } from '../text/names.js';
 import { strings } from '../text/strings.js';
-import type { DetailEvents, LayerDetailPane } from './layer-detail.js';
+import type { DetailEvents, LayerDetail } from './layer-detail.js';
 import type { LayersPanel } from './layers-panel.js';
 import type { PageShell } from './page-shell.js';
 import type { LayerChoice, StoredState } from './stored-state.js';
@@ -9,7 +9,7 @@ export interface LayerChooserParts<Layer extends { readonly name: string }, Stat
 	readonly shell: PageShell;
 	readonly state: StoredState<State>;
 	readonly layers: LayersPanel<Layer>;
-	createDetail(events: DetailEvents): LayerDetailPane<Layer, State>;
+	createDetail(events: DetailEvents): LayerDetail<Layer, State>;
 	/** Returns the change of state that leaves all or only marked channels in the channel table. */
 	onlyMarked(only: boolean): Partial<State>;
 	/** Called with the open layer's index after it is shown. */
@@ -18,7 +18,7 @@ export interface LayerChooserParts<Layer extends { readonly name: string }, Stat
 
 /** Opens, closes and steps through the layers of a page, and keeps table and detail in line with the choice. */
 export class LayerChooser<Layer extends { readonly name: string }, State extends LayerChoice> {
-	readonly detail: LayerDetailPane<Layer, State>;
+	readonly detail: LayerDetail<Layer, State>;
 	readonly #parts: LayerChooserParts<Layer, State>;
 	#all: readonly Layer[] = [];
 	#shownLayer: Layer | null = null;

@@ -1,6 +1,8 @@
+import { messageOf } from '../../core/text/sentences.js';
 import type { Plotly } from '../plots/plotly.js';
 import { readTheme, type Theme } from '../plots/theme.js';
 import { fullLabel } from '../text/names.js';
+import { strings } from '../text/strings.js';
 import { elementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import { themeKind, watchTheme } from '../ui/theme-watch.js';
@@ -22,11 +24,18 @@ export interface PageOptions<Actions extends PageActions> {
 export interface ShellWords {
 	/** Shown before there is anything else. */
 	readonly opening: string;
-	/** Title of a page that only shows an error. */
-	readonly failure: string;
+	readonly failure: {
+		/** Title of a page that only shows an error. */
+		readonly title: string;
+		/** Returns the sentence above content that an error leaves in place. */
+		banner(message: string): string;
+	};
 	/** Value of `data-view`, for styles of this page. */
 	readonly view?: string;
 }
+
+/** Report or comparison on a page. */
+type PageContent = { readonly layers: readonly unknown[] };
 
 /** Elements of a page, in the order of the page. */
 export interface PageParts {
@@ -53,7 +62,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 	readonly context: PageContext<Actions>;
 	readonly #root: HTMLElement;
 	readonly #loadPlotly: () => Promise<Plotly>;
-	readonly #failureTitle: string;
+	readonly #failureWords: ShellWords['failure'];
 	readonly #live: HTMLElement;
 	readonly #banner: HTMLElement;
 	readonly #opening: HTMLElement;
@@ -68,7 +77,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 		const h = elementBuilder(root.ownerDocument);
 		this.#root = root;
 		this.#loadPlotly = loadPlotly;
-		this.#failureTitle = failure;
+		this.#failureWords = failure;
 		this.#live = h('div', { class: 'bnl-live', bnl: 'live', attributes: { role: 'status', 'aria-live': 'polite' } });
 		this.#banner = h('p', { class: 'bnl-banner', bnl: 'banner', attributes: { role: 'alert' } });
 		this.#opening = h('p', { class: 'bnl-opening bnl-muted' }, opening);
@@ -110,7 +119,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 	}
 
 	/** Shows the elements that belong to the content. A failure without content takes the page. */
-	update(content: { readonly layers: readonly unknown[] } | null): void {
+	update(content: PageContent | null): void {
 		const hasFailed = this.#failure.childElementCount > 0;
 		setVisible(this.#banner, this.#banner.textContent !== '');
 		setVisible(this.#failure, hasFailed);
@@ -119,6 +128,27 @@ export class PageShell<Actions extends PageActions = PageActions> {
 		if (this.#parts) {
 			setVisible(this.#parts.header, content !== null);
 		}
+	}
+
+	/** Shows an error about the models: above the content if there is some, else in its place. */
+	showFailure(message: string, content: PageContent | null): void {
+		if (content) {
+			this.banner = this.#failureWords.banner(message);
+		} else {
+			this.failure = message;
+		}
+		this.update(content);
+	}
+
+	/** Shows an error of the page itself above the content. */
+	showError(error: unknown): void {
+		this.banner = strings.failure.unexpected(messageOf(error));
+	}
+
+	/** Removes the errors that are shown. */
+	clearFailure(): void {
+		this.banner = '';
+		this.failure = '';
 	}
 
 	set opening(text: string) {
@@ -138,7 +168,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 			this.#failure.replaceChildren();
 			return;
 		}
-		const text = h('div', {}, h('h1', {}, this.#failureTitle), h('p', {}, fullLabel(message)));
+		const text = h('div', {}, h('h1', {}, this.#failureWords.title), h('p', {}, fullLabel(message)));
 		replaceChildren(this.#failure, icon(h, 'error', 'error'), text);
 	}
 
