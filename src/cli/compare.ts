@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type Comparison, encodeComparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison.js';
+import { encodeComparison } from '../core/report/comparison-json.js';
 import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';

@@ -48,25 +48,29 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 	readonly chips: HTMLElement;
 	readonly #h: ElementBuilder;
 	readonly #events: DetailEvents;
-	readonly #evidence: HTMLElement;
-	readonly #numbers: HTMLElement;
-	readonly #advice: HTMLElement;
-	readonly #also: HTMLElement;
-	/** Parts that need values per channel. */
-	readonly #comparison: HTMLElement;
+	/** `comparison` holds the parts that need values per channel. */
+	readonly #parts: Readonly<Record<'evidence' | 'numbers' | 'advice' | 'also' | 'comparison', HTMLElement>>;
 
 	constructor(h: ElementBuilder, events: DetailEvents, { readout, plots, table }: ChannelElements<LayerComparison>) {
 		this.#h = h;
 		this.#events = events;
-		this.#evidence = h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' });
-		this.#numbers = h('p', { class: 'bnl-muted' });
+		const muted = () => h('p', { class: 'bnl-muted' });
+		const parts = {
+			evidence: h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' }),
+			numbers: muted(),
+			advice: h('ul', { class: 'bnl-advice', bnl: 'advice' }),
+			also: muted(),
+			comparison: h(
+				'div',
+				{},
+				section(h, strings.detail.plots, readout, plots),
+				section(h, shared.detail.table, table),
+			),
+		};
 		this.chips = h('div');
-		this.#advice = h('ul', { class: 'bnl-advice', bnl: 'advice' });
-		this.#also = h('p', { class: 'bnl-muted' });
-		const plotsAndTable = [section(h, strings.detail.plots, readout, plots), section(h, shared.detail.table, table)];
-		this.#comparison = h('div', {}, ...plotsAndTable);
-		const advice = section(h, strings.detail.advice, this.#advice, this.#also);
-		this.elements = [this.#evidence, this.#numbers, this.chips, advice, this.#comparison];
+		this.#parts = parts;
+		const advice = section(h, strings.detail.advice, parts.advice, parts.also);
+		this.elements = [parts.evidence, parts.numbers, this.chips, advice, parts.comparison];
 	}
 
 	factsOf(layer: LayerComparison): readonly string[] {
@@ -77,24 +81,24 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 		this.#showEvidence(layer);
 		this.#showAdvice(layer);
 		const hasChannels = channelCount(layer) > 0;
-		setVisible(this.#comparison, hasChannels);
+		setVisible(this.#parts.comparison, hasChannels);
 		return hasChannels;
 	}
 
 	#showEvidence(layer: LayerComparison): void {
 		const h = this.#h;
 		const { status, evidence, maxAbs, maxUlp, bound, details } = layer;
-		this.#evidence.dataset.status = status;
+		this.#parts.evidence.dataset.status = status;
 		replaceChildren(
-			this.#evidence,
+			this.#parts.evidence,
 			icon(h, ...STATUS_ICONS[status]),
 			h('span', {}, ...phrases(h, fullLabel(evidence))),
 		);
 		const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.detail.ulp(maxUlp);
 		const allowed = bound === null ? shared.detail.noBound : formatNumber(bound, 3);
 		const numbers = maxAbs === null ? '' : strings.detail.numbers(formatNumber(maxAbs, 3), ulp, allowed);
-		replaceChildren(this.#numbers, ...phrases(h, numbers));
-		setVisible(this.#numbers, numbers !== '');
+		replaceChildren(this.#parts.numbers, ...phrases(h, numbers));
+		setVisible(this.#parts.numbers, numbers !== '');
 		replaceChildren(
 			this.chips,
 			this.#unexplained(layer),
@@ -125,7 +129,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 	#showAdvice(layer: LayerComparison): void {
 		const h = this.#h;
 		replaceChildren(
-			this.#advice,
+			this.#parts.advice,
 			...adviceOn(layer).map(({ code, title, text }) =>
 				h('li', { data: { cause: code } }, title && h('strong', {}, `${title}: `), ...phrases(h, text)),
 			),
@@ -136,8 +140,8 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 				strings.confidence(confidence),
 			),
 		);
-		this.#also.textContent = others.length > 0 ? `${strings.detail.also}${others.join('; ')}.` : '';
-		setVisible(this.#also, others.length > 0);
+		this.#parts.also.textContent = others.length > 0 ? `${strings.detail.also}${others.join('; ')}.` : '';
+		setVisible(this.#parts.also, others.length > 0);
 	}
 }
 

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CAUSE_CODES, CAUSES, isCauseCode } from '../../../../src/core/report/causes.js';
-import {
-	type Comparison,
-	encodeComparison,
-	type LayerComparison,
-	parseComparison,
-	summarize,
-} from '../../../../src/core/report/comparison.js';
+import { type Comparison, type LayerComparison, summarize } from '../../../../src/core/report/comparison.js';
+import { encodeComparison, parseComparison } from '../../../../src/core/report/comparison-json.js';
 import { ReportError } from '../../../../src/core/report/json.js';
 
 const MODEL = { path: 'a.onnx', bytes: 10, irVersion: 8, opset: 17, producer: 'test', nodes: 3 };
