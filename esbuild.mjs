@@ -68,6 +68,13 @@ const node = { platform: 'node', target: 'node20', format: 'cjs', bundle: true, 
 /** @type {esbuild.BuildOptions} */
 const browser = { platform: 'browser', target: 'es2022', bundle: true };
 
+/** @type {esbuild.BuildOptions} */
+const ENGINE = { ...node, entryPoints: { 'engine/main': 'src/engine/child/main.ts' }, external: ['*.node'] };
+/** @type {esbuild.BuildOptions} */
+const COMMAND_LINE = { ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } };
+/** @type {esbuild.BuildOptions} */
+const STANDALONE = { ...browser, entryPoints: { standalone: 'src/standalone/main.ts' }, format: 'iife' };
+
 /** @type {readonly esbuild.BuildOptions[]} */
 const entries = [
 	{ ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
@@ -76,7 +83,7 @@ const entries = [
 	{ ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } },
 	{ ...browser, entryPoints: { webview: 'src/webview/main.ts' }, format: 'iife' },
 	{ ...browser, entryPoints: { comparison: 'src/webview/comparison.ts' }, format: 'iife' },
-	{ ...browser, entryPoints: { standalone: 'src/standalone/main.ts' }, format: 'iife' },
+	STANDALONE,
 	{ ...browser, entryPoints: { notebook: 'src/notebook/main.ts' }, format: 'esm', loader: { '.css': 'text' } },
 ];
 
@@ -130,6 +137,31 @@ export async function build({ watch = false, minify = false, outDir = path.join(
 		console.warn(`No onnxruntime for ${platform}-${arch}, models can be opened but not run: ${error.message}`);
 	});
 	await Promise.all(contexts.map((context) => (watch ? context.watch() : context.dispose())));
+	return bundledPackages(results);
+}
+
+/**
+ * Builds the command line for npm: without the extension, and with onnxruntime-node as a package beside it.
+ * @param {string} outDir Absolute.
+ * @returns {Promise<string[]>} The packages whose code went into the bundles, plotly.js apart.
+ */
+export async function buildCommandLine(outDir) {
+	const options = { absWorkingDir: root, outdir: outDir, minify: true, metafile: true, logLevel: 'warning' };
+	const engine = { ...ENGINE, external: ['onnxruntime-node'] };
+	const results = await Promise.all(
+		[engine, COMMAND_LINE, STANDALONE].map((entry) =>
+			esbuild.build({ ...entry, .../** @type {esbuild.BuildOptions} */ (options) }),
+		),
+	);
+	await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), path.join(outDir, 'plotly.min.js'));
+	return bundledPackages(results);
+}
+
+/**
+ * Returns the names of the packages in the bundles.
+ * @param {readonly esbuild.BuildResult[]} results
+ */
+function bundledPackages(results) {
 	const inputs = results.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
 	return [...new Set(inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []))];
 }

@@ -1,10 +1,12 @@
-// Packages the extension for one platform into out/: npm run package [-- --target linux-arm64]
+// Packages into out/: npm run package [-- --target linux-arm64] makes the extension, npm run package -- --npm the command line.
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { createVSIX } from '@vscode/vsce';
-import { build } from '../esbuild.mjs';
+import { build, buildCommandLine } from '../esbuild.mjs';
 import { takeOutTexts } from './manifest-strings.mjs';
 import { outDir, root } from './workbench/paths.mjs';
 
@@ -50,6 +52,42 @@ export async function packageExtension(target = `${process.platform}-${process.a
 	return vsix;
 }
 
+/** Fields of package.json that the package on npm shares with the extension. */
+const SHARED_FIELDS = ['name', 'version', 'description', 'license', 'keywords', 'bin'];
+/** Files outside dist/ that the package holds: texts, and the styles of an exported HTML report. */
+const BESIDE_COMMAND_LINE = [
+	...['README.md', 'CHANGELOG.md', 'LICENSE', 'media/ThirdPartyNotices.txt'],
+	...['theme.css', 'page.css', 'plotly.css'].map((name) => `media/${name}`),
+];
+
+/**
+ * Packages the command line for npm. onnxruntime-node is a dependency, so that npm installs it for any platform.
+ * @returns {Promise<string>} The tarball.
+ */
+export async function packageCommandLine() {
+	const stage = path.join(outDir, 'package', 'npm');
+	await rm(stage, { recursive: true, force: true });
+	const packages = await buildCommandLine(path.join(stage, 'dist'));
+	await checkNotices([...packages, 'plotly.js-dist-min']);
+	for (const name of BESIDE_COMMAND_LINE) {
+		await cp(path.join(root, name), path.join(stage, name));
+	}
+	/** @type {Record<string, unknown> & { devDependencies: Record<string, string>, engines: Record<string, string> }} */
+	const whole = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+	const manifest = {
+		...Object.fromEntries(SHARED_FIELDS.flatMap((field) => (whole[field] ? [[field, whole[field]]] : []))),
+		engines: { node: whole.engines.node },
+		files: ['CHANGELOG.md', 'dist', 'media'],
+		dependencies: { 'onnxruntime-node': whole.devDependencies['onnxruntime-node'] },
+	};
+	await writeFile(path.join(stage, 'package.json'), JSON.stringify(manifest, null, '\t'));
+	const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+	const options = { cwd: stage, shell: process.platform === 'win32' };
+	const { stdout } = await promisify(execFile)(npm, ['pack', '--json', '--pack-destination', outDir], options);
+	const [{ filename }] = JSON.parse(stdout);
+	return path.join(outDir, filename);
+}
+
 /**
  * Writes the manifest and its texts. Translations of the manifest are package.nls.*.json in media/l10n, beside
  * bundle.l10n.*.json with translations of messages.
@@ -86,7 +124,8 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
 	const option = process.argv.indexOf('--target');
 	const target = option < 0 ? undefined : process.argv[option + 1];
 	try {
-		console.log(path.relative(root, await packageExtension(target)));
+		const isNpm = process.argv.includes('--npm');
+		console.log(path.relative(root, await (isNpm ? packageCommandLine() : packageExtension(target))));
 	} catch (error) {
 		console.error(error instanceof Error ? error.message : error);
 		process.exitCode = 1;
