@@ -2,11 +2,13 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { outputSentence } from '../core/report/comparison-summary.js';
 import { foldReasons } from '../core/report/fold-reasons.js';
-import { encodeFoldResult, type FoldResult } from '../core/report/fold-result.js';
+import { encodeFoldResult, type FoldedLayer, type FoldResult } from '../core/report/fold-result.js';
 import { visible } from '../core/text/names.js';
+import { count } from '../core/text/sentences.js';
 import { writeReason } from '../platform/write-reason.js';
 import type { FoldOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { EXIT_FAILED } from './exit.js';
 import { OutputError } from './output.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
@@ -16,8 +18,28 @@ export async function foldCommand(argv: readonly string[]): Promise<number> {
 	const { model, json, options } = parseFoldArguments(argv);
 	await requireFolder(options.output);
 	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks));
-	process.stdout.write(json ? `${JSON.stringify(encodeFoldResult(result))}\n` : renderFold(result));
-	return 0;
+	const problem = problemOf(result);
+	if (json) {
+		process.stdout.write(`${JSON.stringify(encodeFoldResult(result))}\n`);
+	} else if (problem === undefined || result.written !== null) {
+		process.stdout.write(renderFold(result));
+	}
+	if (problem === undefined) {
+		return 0;
+	}
+	process.stderr.write(`${visible(problem)}\n`);
+	return EXIT_FAILED;
+}
+
+/** Returns a sentence if there was no layer to fold, or if no run could judge the written file. */
+function problemOf({ model, written, folded, kept, outputs }: FoldResult): string | undefined {
+	if (folded.length + kept.length === 0) {
+		return `${model} has no BatchNormalization: nothing was written.`;
+	}
+	const unverified = folded.filter((layer) => layer.unverified !== undefined);
+	return written !== null && unverified.length > 0 && outputs.status !== 'match'
+		? `${written.path} was written, but no run could verify ${count(unverified.length, 'folded layer')}: ${unverified[0]?.unverified}`
+		: undefined;
 }
 
 /** Before the work, and in the name of the file that was asked for. @throws {OutputError} */
@@ -74,8 +96,38 @@ export function renderFold({ model, written, folded, kept, outputs }: FoldResult
 		written === null
 			? `None of ${layers} can be folded: nothing was written.`
 			: `Folded ${folded.length} of ${layers} into ${visible(written.path)} (${written.bytes} bytes).`,
-		...kept.map(({ name, reasons }) => `  not folded: ${visible(name)}: ${foldReasons(reasons)}`),
-		...(written === null ? [] : [visible(outputSentence(outputs))]),
+		...grouped(kept, ({ reasons }) => foldReasons(reasons)).map((line) => `  not folded: ${line}`),
+		...(written === null ? [] : verificationLines(folded, outputs)),
 	];
 	return `${lines.join('\n')}\n`;
+}
+
+function verificationLines(folded: readonly FoldedLayer[], outputs: FoldResult['outputs']): readonly string[] {
+	const unverified = folded.filter((layer) => layer.unverified !== undefined);
+	const verified = folded.length - unverified.length;
+	const which = unverified.length > 0 ? `${verified} of ${folded.length} folded layers` : 'Every folded layer';
+	return [
+		...(verified > 0 ? [`${which} gave the original's values on random input, within rounding.`] : []),
+		...grouped(unverified, (layer) => layer.unverified ?? '').map((line) => `  not verified: ${line}`),
+		visible(outputSentence(outputs)),
+	];
+}
+
+/** Maximum number of layers of a group that are named. */
+const MAX_NAMED = 3;
+
+/** Returns a line per reason: "bn: REASON", or "35 layers (bn1, bn2, bn3 …): REASON". */
+function grouped<T extends { readonly name: string }>(layers: readonly T[], reasonOf: (layer: T) => string): string[] {
+	const byReason = new Map<string, string[]>();
+	for (const layer of layers) {
+		const reason = reasonOf(layer);
+		const names = byReason.get(reason) ?? [];
+		names.push(visible(layer.name));
+		byReason.set(reason, names);
+	}
+	return Array.from(byReason, ([reason, names]) => {
+		const named = names.slice(0, MAX_NAMED).join(', ');
+		const more = names.length > MAX_NAMED ? ' …' : '';
+		return `${names.length === 1 ? names[0] : `${names.length} layers (${named}${more})`}: ${visible(reason)}`;
+	});
 }

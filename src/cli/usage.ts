@@ -46,7 +46,8 @@ among the deployed model's tensors.
 fold MODEL -o OUT
 
 Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it
-was, verifies what it wrote, and leaves no file that does not pass.
+was. Runs each folded operator and the whole model on random input, and compares with the original; a layer that does
+not pass stays as it is. Exits with 2 if the model has no BatchNormalization, or if no run could verify what was written.
 
   -o, --output OUT     the file to write; never the model itself
   --json               print one JSON document (batchnorm-lens.fold)
@@ -62,5 +63,5 @@ the data, exactly; whether running statistics fit them is judged anew.
 batchnorm-lens version prints the version of this program.
 
 Exit status: 0 all is well; 1 inspect and merge: a finding at or above --fail-on, compare: a mismatch; 2 it could not be
-done.
+done, or not be judged.
 `;

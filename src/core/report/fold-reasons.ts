@@ -17,6 +17,9 @@ export const FOLD_REASONS = {
 	'bias-shape': 'the bias is not one value for each channel',
 	'zero-alpha': 'the Gemm multiplies its weight by an alpha of 0',
 	overridable: 'a constant is only the default of a graph input, which a caller may feed',
+	overflow: 'a folded weight or bias is too large for its data type',
+	'unproven-shape': 'the file declares a shape that no run confirms',
+	'failed-verification': 'on random input the folded operator does not give what operator and layer give',
 	'inside-function': 'it stands in a model-local function, which other calls share',
 } as const;
 

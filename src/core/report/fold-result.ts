@@ -8,6 +8,8 @@ export interface FoldedLayer {
 	readonly name: string;
 	/** Name of the operator that took the layer in. */
 	readonly into: string;
+	/** Sentence with the reason why no run verified it; missing for a verified layer. */
+	readonly unverified?: string;
 }
 
 export interface KeptLayer {

@@ -111,11 +111,14 @@ export function foldSummary({ model, written, folded, kept, outputs }: FoldResul
 	const what = written
 		? vscode.l10n.t('Folded {0} of {1} BatchNorm layers.', folded.length, all)
 		: vscode.l10n.t('None of {0} BatchNorm layers can be folded, so nothing was written.', all);
-	const verified =
+	const unverified = folded.filter((layer) => layer.unverified !== undefined);
+	const parts = unverified.length > 0 ? vscode.l10n.t(' No run verified {0} of them.', unverified.length) : '';
+	const whole =
 		outputs.status === 'match'
 			? vscode.l10n.t(' The outputs are the same.')
 			: written
 				? vscode.l10n.t(' The outputs were not compared: {0}', outputs.reason ?? '')
 				: '';
+	const verified = `${parts}${whole}`;
 	return kept.length > 0 ? `${what}${verified} ${vscode.l10n.t('Not folded: {0}.', why)}` : `${what}${verified}`;
 }

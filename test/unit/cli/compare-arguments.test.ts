@@ -112,8 +112,21 @@ test('a fold shows its numbers and the reasons why layers were not folded', () =
 		renderFold(result),
 		/^Folded 1 of 2 BatchNorm layers into b\.onnx \(1234 bytes\)\.\n {2}not folded: bn2: /,
 	);
-	assert.match(renderFold(result), /the rank is not supported; new-code\nBoth models give the same outputs/);
+	assert.match(
+		renderFold(result),
+		/the rank is not supported; new-code\nEvery folded layer .*\nBoth models give the same outputs/,
+	);
 	const nothing = { ...result, written: null, folded: [] };
 	assert.match(renderFold(nothing), /^None of 1 BatchNorm layer can be folded: nothing was written\.\n/);
+	const many = Array.from({ length: 35 }, (_, index) => ({ name: `bn${index}`, reasons: ['rank'] }));
+	assert.match(
+		renderFold({ ...nothing, kept: many }),
+		/^ {2}not folded: 35 layers \(bn0, bn1, bn2 …\): the rank[^\n]*\n$/m,
+	);
+	const folded = [...result.folded, { name: 'bn3', into: 'conv3', unverified: 'It does not run.' }];
+	assert.match(
+		renderFold({ ...result, folded }),
+		/^1 of 2 folded layers gave .*\n {2}not verified: bn3: It does not run\.\nBoth/m,
+	);
 	assert.match(renderFold({ ...nothing, kept: [] }), /^a\.onnx has no BatchNormalization: nothing was written\.$/m);
 });

@@ -88,8 +88,7 @@ export class FoldEditor {
 		if (add) {
 			return { kind: 'add', node: add, input: add.inputs.findIndex((name) => isConstant(operator.scope, name)) };
 		}
-		const rank = first?.layer.inputShape?.length;
-		if (!last || !target || rank === undefined) {
+		if (!last || !target) {
 			throw new Error(`There is no place for a bias of ${operator.name}.`);
 		}
 		const { layer } = last;
@@ -98,7 +97,7 @@ export class FoldEditor {
 			layer,
 			input: first.layer.input,
 			target,
-			shape: [layer.channels, ...new Array<number>(axesBehind(first.layer.channelAxis, rank)).fill(1)],
+			shape: [layer.channels, ...new Array<number>(axesBehind(first.layer.channelAxis, target.rank)).fill(1)],
 		};
 	}
 

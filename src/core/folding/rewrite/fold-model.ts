@@ -1,4 +1,5 @@
 import { findLayers } from '../../batchnorm/find.js';
+import { roundTo } from '../../numbers/float-formats.js';
 import type { Model } from '../../onnx/model.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import type { Edit } from '../../onnx/write/edit.js';
@@ -6,6 +7,7 @@ import type { FoldReason } from '../../report/fold-reasons.js';
 import type { FoldedLayer, KeptLayer } from '../../report/fold-result.js';
 import { addBiases, expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
+import { channelCount } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import { type FoldStep, foldSteps } from '../targets/fold-steps.js';
@@ -13,6 +15,7 @@ import { foldForward } from '../targets/forward.js';
 import { type FoldNetwork, readFoldNetwork } from '../targets/network.js';
 import type { FoldTarget } from '../targets/target.js';
 import { FoldEditor } from './fold-editor.js';
+import { backTerms, describeRegion, type FoldRegion, forwardTerms } from './fold-region.js';
 
 /** The changes to a model file that fold its layers. */
 export interface FoldPlan {
@@ -21,6 +24,8 @@ export interface FoldPlan {
 	/** Together every layer of the model, each list in graph order. */
 	readonly folded: readonly FoldedLayer[];
 	readonly kept: readonly KeptLayer[];
+	/** The folded parts of the graph, each to be verified by itself. */
+	readonly regions: readonly FoldRegion[];
 }
 
 /**
@@ -30,11 +35,15 @@ export interface FoldPlan {
  * sets, metadata and the rest keep their bytes.
  * @throws {OnnxError} when the file cannot be read any more.
  */
-export async function planFold(model: Model, access: TensorAccess): Promise<FoldPlan> {
+export async function planFold(
+	model: Model,
+	access: TensorAccess,
+	excluded: ReadonlyMap<string, FoldReason> = new Map(),
+): Promise<FoldPlan> {
 	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const kept: KeptLayer[] = [];
 	const steps: FoldStep[] = [];
-	for (const [layer, step] of await foldSteps(network)) {
+	for (const [layer, step] of await foldSteps(network, excluded)) {
 		if (Array.isArray(step)) {
 			kept.push({ name: layer.name, reasons: step });
 		} else {
@@ -43,20 +52,24 @@ export async function planFold(model: Model, access: TensorAccess): Promise<Fold
 	}
 	const editor = new FoldEditor(model, access.source);
 	const folded: FoldedLayer[] = [];
+	const regions: FoldRegion[] = [];
 	for (const group of byOperator(steps)) {
-		const problem = await foldGroup(network, group, editor);
+		const region = await foldGroup(network, group, editor);
 		for (const { layer, operator } of group) {
-			if (problem) {
-				kept.push({ name: layer.name, reasons: [problem] });
+			if (typeof region === 'string') {
+				kept.push({ name: layer.name, reasons: [region] });
 			} else {
 				folded.push({ name: layer.name, into: operator.name });
 			}
+		}
+		if (typeof region !== 'string') {
+			regions.push(region);
 		}
 	}
 	const order = new Map(network.layers.map(({ name }, index) => [name, index]));
 	const inOrder = (a: { readonly name: string }, b: { readonly name: string }) =>
 		(order.get(a.name) ?? 0) - (order.get(b.name) ?? 0);
-	return { edits: await editor.finish(), folded: folded.sort(inOrder), kept: kept.sort(inOrder) };
+	return { edits: await editor.finish(), folded: folded.sort(inOrder), kept: kept.sort(inOrder), regions };
 }
 
 /** In front of all that stand behind the operator. */
@@ -74,18 +87,19 @@ function byOperator(steps: readonly FoldStep[]): readonly (readonly FoldStep[])[
 	return Array.from(groups.values(), (group) => group.toSorted((a, b) => position(a) - position(b)));
 }
 
-/** Folds the layers of an operator. @returns why it cannot be done, which shows only when the weights are read. */
+/** Folds the layers of an operator. Returns the reason if it cannot be done, which shows only in the weights. */
 async function foldGroup(
 	network: FoldNetwork,
 	steps: readonly FoldStep[],
 	editor: FoldEditor,
-): Promise<FoldReason | undefined> {
+): Promise<FoldRegion | FoldReason> {
 	const { operator } = steps[0];
 	const read = await network.weights.read(operator);
 	if (!read.ok) {
 		return 'dynamic-parameter';
 	}
 	let weights = read.value;
+	let terms: Float64Array = weights.bias?.map(Math.abs) ?? new Float64Array(channelCount(weights.layout));
 	for (const { layer, target } of steps) {
 		const parameters = layerParameters(layer);
 		if (!parameters.ok) {
@@ -97,14 +111,39 @@ async function foldGroup(
 		if (!next) {
 			return 'rank';
 		}
+		terms = target
+			? backTerms(terms, target, parameters.value)
+			: forwardTerms(operator, weights, { terms, parameters: parameters.value });
 		weights = next;
 	}
+	if (!isRepresentable(operator, weights)) {
+		return 'overflow';
+	}
 	editor.fold({ operator, weights, steps });
-	return undefined;
+	return describeRegion(steps, weights, terms);
 }
 
 function foldBack(weights: OperatorWeights, { added, rows }: FoldTarget, parameters: FoldParameters): OperatorWeights {
 	const { scale, bias } = expectedFold(addBiases(weights.bias, added), gatherParameters(parameters, rows));
 	const weight = scaleRows(Float64Array.from(weights.weight), weights.layout, scale, 'float64');
 	return { ...weights, weight, bias };
+}
+
+/** True if every weight and bias stays finite when it is divided by Gemm's factor and rounded to the stored type. */
+function isRepresentable({ alpha, beta }: LinearOperator, { weight, bias, stored }: OperatorWeights): boolean {
+	const largest = [largestOf(weight) / alpha, largestOf(bias ?? new Float64Array()) / (beta || 1)];
+	return largest.every((value) => Number.isFinite(roundTo(value, stored)));
+}
+
+/** Returns the largest magnitude; NaN if a value is NaN. */
+function largestOf(values: Float32Array | Float64Array): number {
+	let largest = 0;
+	for (let index = 0; index < values.length; index++) {
+		const size = Math.abs(values[index]);
+		if (Number.isNaN(size)) {
+			return size;
+		}
+		largest = Math.max(largest, size);
+	}
+	return largest;
 }

@@ -22,9 +22,13 @@ export interface FoldStep {
 /**
  * Finds the fold of each layer of a network, or the reasons against it, in layer order. Uses the structure alone: a
  * layer with a fold does fold, provided that its weights can be read.
+ * @param excluded reasons to keep layers, by their names
  */
-export async function foldSteps(network: FoldNetwork): Promise<ReadonlyMap<BatchNormLayer, FoldStep | FoldReason[]>> {
-	const chooser = new StepChooser(network);
+export async function foldSteps(
+	network: FoldNetwork,
+	excluded: ReadonlyMap<string, FoldReason> = new Map(),
+): Promise<ReadonlyMap<BatchNormLayer, FoldStep | FoldReason[]>> {
+	const chooser = new StepChooser(network, excluded);
 	const steps = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 	for (const layer of network.layers) {
 		steps.set(layer, await chooser.step(layer));
@@ -34,11 +38,13 @@ export async function foldSteps(network: FoldNetwork): Promise<ReadonlyMap<Batch
 
 class StepChooser {
 	readonly #network: FoldNetwork;
+	readonly #excluded: ReadonlyMap<string, FoldReason>;
 	readonly #editable: ReadonlySet<Graph>;
 	readonly #known = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 
-	constructor(network: FoldNetwork) {
+	constructor(network: FoldNetwork, excluded: ReadonlyMap<string, FoldReason>) {
 		this.#network = network;
+		this.#excluded = excluded;
 		this.#editable = new Set(graphsOf(network.model.graph));
 	}
 
@@ -49,6 +55,10 @@ class StepChooser {
 	}
 
 	#choose(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> | FoldReason[] {
+		const reason = this.#excluded.get(layer.name);
+		if (reason) {
+			return [reason];
+		}
 		if (!this.#editable.has(layer.scope.graph)) {
 			return ['inside-function'];
 		}
@@ -80,12 +90,8 @@ class StepChooser {
 		const previous = earlier.at(-1)?.layer;
 		if (!previous) {
 			const reasons = wayReasons(layer, { from: operator.node, path, type });
-			if (!hasOwnBias(operator) && addsBehindMove(path)) {
-				// The constant of that Add lies along another axis than the bias of the operator.
-				return ['operator-between'];
-			}
-			// An Add in the layer's place has to know how many dimensions it broadcasts over.
-			return holdsBias(target) || layer.inputShape ? reasons : [...reasons, 'rank'];
+			// The constant of that Add lies along another axis than the bias of the operator.
+			return !hasOwnBias(operator) && addsBehindMove(path) ? ['operator-between'] : reasons;
 		}
 		const before = await this.step(previous);
 		if (!('target' in before) || !before.target || before.operator !== operator) {

@@ -55,6 +55,7 @@ export async function readFoldNetwork(
 		operators: (place: Place) => operatorAt.get(placeKey(place)),
 		layers: (place: Place) => layerAt.get(placeKey(place)),
 		shapes: new ShapeInference(),
+		enforced: new ShapeInference(new Map(), 'inputs'),
 		weights,
 	};
 	const targets = new Map<BatchNormLayer, FoldTarget>();

@@ -10,7 +10,7 @@ import { type WeightReader, weightLayout } from '../operators/weights.js';
 import { channelsOfAxis, outputAxes } from './channel-trace.js';
 import { hasCycle } from './cycle.js';
 import { hasMisshapenParameters } from './reasons.js';
-import { MOVING, walkPath } from './walk-path.js';
+import { MOVING, type Walked, walkPath } from './walk-path.js';
 
 /** The linear operator in front of a layer, and how its output channels reach the layer. */
 export interface FoldTarget {
@@ -23,7 +23,17 @@ export interface FoldTarget {
 	readonly added: Float64Array | null;
 	/** The layer's channel for each output channel. */
 	readonly rows: Int32Array;
+	/** Number of dimensions of the layer's input. */
+	readonly rank: number;
+	/** Evidence for the shape of the operator's output. */
+	readonly evidence: ShapeEvidence;
 }
+
+/**
+ * Origin of the shape of an operator's output: inferred from the shapes that the runtime enforces, declared in the file,
+ * or assumed. Declarations can be stale, so a fold that rests on one needs a run as its proof.
+ */
+export type ShapeEvidence = 'inferred' | 'declared' | 'assumed';
 
 /** A layer between an operator and another layer. */
 export interface EarlierLayer {
@@ -42,6 +52,8 @@ export interface TargetContext {
 	readonly operators: (place: Place) => LinearOperator | undefined;
 	readonly layers: (place: Place) => BatchNormLayer | undefined;
 	readonly shapes: ShapeInference;
+	/** Inference that believes only the shapes that the runtime enforces. */
+	readonly enforced: ShapeInference;
 	readonly weights: WeightReader;
 }
 
@@ -95,7 +107,8 @@ function dataInput({ scope, node }: Place): number | undefined {
 	if (HANDING_ON.has(node.opType) || MOVING.has(node.opType)) {
 		return 0;
 	}
-	if (node.opType !== 'Add') {
+	// Up to opset 6 an Add may state the axis that its second operand belongs to.
+	if (node.opType !== 'Add' || (scope.opset() < 7 && node.attributes.has('axis'))) {
 		return undefined;
 	}
 	const constant = node.inputs.findIndex((name) => isConstant(scope, name));
@@ -116,7 +129,7 @@ interface Trail {
 }
 
 async function followChannels(trail: Trail, context: TargetContext): Promise<FoldTarget | undefined> {
-	const { layer, operator, path, between } = trail;
+	const { layer, operator, path } = trail;
 	const dims = await context.weights.dims(operator);
 	const layout = dims && weightLayout(operator, dims);
 	if (!dims || !layout || layer.channels === 0) {
@@ -124,16 +137,24 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 	}
 	const channels = channelCount(layout);
 	const isConvolution = operator.kind === 'Conv' || operator.kind === 'ConvTranspose';
-	const shape = outputShape(trail, context.shapes, isConvolution ? dims.length : undefined);
-	if (!shape) {
-		return undefined;
+	for (const { shape, evidence } of outputShapes(trail, context, isConvolution ? dims.length : undefined)) {
+		const behind = isConvolution ? dims.length - 2 : 0;
+		const start = outputAxes(shape, shape.length - 1 - behind, channels);
+		const walked = await walkPath(path, start, context.weights, { channels, behind, rank: shape.length });
+		const reached = walked && layersReached(trail, walked, channels);
+		if (reached) {
+			return { operator, path, ...reached, evidence };
+		}
 	}
-	const behind = isConvolution ? dims.length - 2 : 0;
-	const start = outputAxes(shape, shape.length - 1 - behind, channels);
-	const walked = await walkPath(path, start, context.weights, { channels, behind, rank: shape.length });
-	if (!walked) {
-		return undefined;
-	}
+	return undefined;
+}
+
+/** Returns the channels of each layer on a path; undefined if the last layer's channels cannot be told apart. */
+function layersReached(
+	{ layer, path, between }: Trail,
+	walked: Walked,
+	channels: number,
+): Pick<FoldTarget, 'earlier' | 'added' | 'rows' | 'rank'> | undefined {
 	let passed = 0;
 	const layers = [...between, { layer, nodesBehind: 0 }].map((at) => {
 		const position = path.length - at.nodesBehind;
@@ -144,7 +165,8 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 		return { layer: at.layer, added, rows: rows && reachesAll(rows, at.layer.channels) ? rows : undefined };
 	});
 	const { rows, added } = layers[layers.length - 1];
-	return rows && { operator, earlier: layers.slice(0, -1), path, added, rows };
+	const rank = walked.axes[path.length].length;
+	return rows && { earlier: layers.slice(0, -1), added, rows, rank };
 }
 
 function sumOf(additions: readonly (Float64Array | null)[]): Float64Array | null {
@@ -157,22 +179,38 @@ function reachesAll(rows: Int32Array, channels: number): boolean {
 }
 
 /**
- * Returns the shape of the operator's output; unknown sizes are undefined. Without a hint a product has two dimensions.
+ * Yields the shapes that the operator's output may have, the best known first; unknown sizes are undefined. A shape that
+ * contradicts a better known one is left out.
+ * @param rank where the operator itself decides the number of dimensions
  */
-function outputShape(
+function* outputShapes(
 	{ operator, layer, path }: Trail,
-	shapes: ShapeInference,
+	{ enforced, shapes }: TargetContext,
 	rank: number | undefined,
-): readonly Dimension[] | undefined {
-	const known = shapes.of(operator.scope, operator.output).shape;
-	if (known && (rank === undefined || known.length === rank)) {
-		return known;
+): Generator<{ readonly shape: readonly Dimension[]; readonly evidence: ShapeEvidence }> {
+	const own = rank ?? (operator.kind === 'Gemm' ? 2 : undefined);
+	const hasOwnRank = (shape: readonly Dimension[] | undefined) => own === undefined || shape?.length === own;
+	const inferred = enforced.of(operator.scope, operator.output).shape;
+	const open = own === undefined ? undefined : new Array<Dimension>(own).fill(undefined);
+	const known = inferred && hasOwnRank(inferred) ? inferred : open;
+	if (known) {
+		yield { shape: known, evidence: 'inferred' };
 	}
-	if (rank !== undefined || operator.kind === 'Gemm') {
-		return new Array<Dimension>(rank ?? 2).fill(undefined);
+	const declared = shapes.of(operator.scope, operator.output).shape;
+	if (declared && hasOwnRank(declared) && !contradicts(declared, known)) {
+		yield { shape: declared, evidence: 'declared' };
 	}
-	const isDirect = !path.some(({ node }) => MOVING.has(node.opType));
-	return isDirect ? (layer.inputShape ?? [undefined, undefined]) : undefined;
+	if (!known && !declared && !path.some(({ node }) => MOVING.has(node.opType))) {
+		yield layer.inputShape
+			? { shape: layer.inputShape, evidence: 'declared' }
+			: { shape: [undefined, undefined], evidence: 'assumed' };
+	}
+}
+
+/** True if two shapes cannot belong to one tensor. */
+function contradicts(shape: readonly Dimension[], known: readonly Dimension[] | undefined): boolean {
+	const differs = (a: Dimension, b: Dimension) => typeof a === 'number' && typeof b === 'number' && a !== b;
+	return known !== undefined && (shape.length !== known.length || shape.some((size, i) => differs(size, known[i])));
 }
 
 /**
@@ -200,5 +238,5 @@ export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined)
 /** Returns an operator as the target of a function that acts on its output channels separately. */
 export function directTarget(operator: LinearOperator, layout: ChannelLayout): FoldTarget {
 	const rows = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
-	return { operator, earlier: [], path: [], added: null, rows };
+	return { operator, earlier: [], path: [], added: null, rows, rank: 2, evidence: 'inferred' };
 }

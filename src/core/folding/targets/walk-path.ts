@@ -19,7 +19,7 @@ interface Channels extends BroadcastPartner {
 	readonly channels: number;
 }
 
-interface Walked {
+export interface Walked {
 	/** In front of each node, and at the end. */
 	readonly axes: readonly (readonly Axis[])[];
 	/** Value that each node adds to every channel, shape (channels); null if it adds none. */

@@ -1,5 +1,5 @@
-import type { DataTypeCode, Dimension, Node } from '../model.js';
-import type { Scope } from './scope.js';
+import type { DataTypeCode, Dimension, Node, ValueInfo } from '../model.js';
+import type { Definition, Scope } from './scope.js';
 import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
 
 /** Facts about a tensor that are known without a run. */
@@ -9,6 +9,12 @@ export interface InferredValue {
 	/** undefined: rank unknown. Unknown dimensions are undefined inside. */
 	readonly shape: readonly Dimension[] | undefined;
 }
+
+/**
+ * Declared shapes to believe: all in the file, or only those of the main graph's inputs. The runtime refuses an input of
+ * another shape, but nothing keeps the declarations of intermediate tensors up to date when a tool changes a graph.
+ */
+export type Declarations = 'file' | 'inputs';
 
 interface Known {
 	readonly value: InferredValue;
@@ -28,6 +34,8 @@ const MAX_CHAIN = 64;
 const MAX_RANK = 64;
 
 const NOTHING: InferredValue = { dataType: 0, shape: undefined };
+/** Changes no shape that it is broadcast with. */
+const SCALAR: InferredValue = { dataType: 0, shape: [] };
 
 /** Operators with the same type and shape in their first output as in their first input. */
 const UNCHANGED: ReadonlySet<string> = new Set([
@@ -77,10 +85,18 @@ export class ShapeInference {
 	/** True if the search reached the maximum length of chain. */
 	#isCut = false;
 	readonly #fed: ReadonlyMap<string, { readonly dims: readonly number[] }>;
+	readonly #declaredBy: Declarations;
 
-	/** @param fed what inputs of the model's main graph are given, where that is known: their shape, by name */
-	constructor(fed: ReadonlyMap<string, { readonly dims: readonly number[] }> = new Map()) {
+	/**
+	 * @param fed what inputs of the model's main graph are given, where that is known: their shape, by name
+	 * @param declaredBy declarations to believe
+	 */
+	constructor(
+		fed: ReadonlyMap<string, { readonly dims: readonly number[] }> = new Map(),
+		declaredBy: Declarations = 'file',
+	) {
 		this.#fed = fed;
+		this.#declaredBy = declaredBy;
 	}
 
 	of(scope: Scope, name: string): InferredValue {
@@ -106,7 +122,8 @@ export class ShapeInference {
 	}
 
 	#infer(scope: Scope, name: string, chain: number): InferredValue {
-		const declared = scope.declared(name);
+		const definition = scope.lookup(name);
+		const declared = this.#declaredBy === 'file' ? scope.declared(name) : enforced(definition);
 		const fed = scope.depth === 0 ? this.#fed.get(name) : undefined;
 		if (fed) {
 			return { dataType: declared?.dataType ?? 0, shape: fed.dims };
@@ -116,7 +133,6 @@ export class ShapeInference {
 		if (declared?.shape && declared.dataType !== 0 && !isOpen) {
 			return declared;
 		}
-		const definition = scope.lookup(name);
 		let inferred = NOTHING;
 		if (definition.kind === 'initializer') {
 			inferred = { dataType: definition.record.dataType, shape: definition.record.dims };
@@ -178,10 +194,16 @@ export class ShapeInference {
 			return { dataType, shape: shape?.map(() => undefined) };
 		}
 		if (BROADCAST.has(opType)) {
-			return broadcast(input(0), input(1));
+			// Up to opset 6 only the second input broadcasts, along an axis of its own.
+			return scope.opset() < 7 ? input(0) : node.inputs.map((_, index) => input(index)).reduce(broadcast, SCALAR);
 		}
 		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : NOTHING;
 	}
+}
+
+/** Returns the declaration that the runtime enforces: that of an input of the main graph. */
+function enforced(definition: Definition): ValueInfo | undefined {
+	return definition.kind === 'input' && definition.owner === undefined ? definition.declared : undefined;
 }
 
 /** Fills the open dimensions of a declared shape from another. */
@@ -301,10 +323,18 @@ function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: Inferre
 		case 'Gemm':
 			return { dataType, shape: [x.shape?.[0], shape[scope.attribute(node, 'transB')?.i ? 0 : 1]] };
 		case 'MatMul':
-			return { dataType, shape: x.shape && shape.length > 1 ? [...x.shape.slice(0, -1), shape.at(-1)] : undefined };
+			return { dataType, shape: x.shape && shape.length > 1 ? multiplied(x.shape, shape) : undefined };
 		default:
 			return NOTHING;
 	}
+}
+
+/** Returns the shape of a matrix product. Dimensions in front of the last two broadcast, as in numpy's matmul. */
+function multiplied(a: readonly Dimension[], b: readonly Dimension[]): readonly Dimension[] {
+	const stack = (shape: readonly Dimension[]) => ({ dataType: 0, shape: shape.slice(0, -2) });
+	const stacked = broadcast(stack(a), stack(b)).shape ?? [];
+	// A vector counts as a matrix of one row, and the row is removed again.
+	return [...stacked, ...a.slice(-2, -1), b.at(-1)];
 }
 
 function broadcast(a: InferredValue, b: InferredValue): InferredValue {

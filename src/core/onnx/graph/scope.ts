@@ -7,7 +7,7 @@ export type Definition =
 	/** Written by `node`, whose own input names belong to `scope`. */
 	| { readonly kind: 'node'; readonly node: Node; readonly scope: Scope }
 	/** An input of the main graph (`owner` undefined), or of the body that `owner`, a Loop or Scan, runs. */
-	| { readonly kind: 'input'; readonly owner: Node | undefined }
+	| { readonly kind: 'input'; readonly owner: Node | undefined; readonly declared: ValueInfo }
 	/** Left out by the caller, or defined nowhere. */
 	| { readonly kind: 'none' };
 
@@ -53,7 +53,7 @@ export class Scope {
 	readonly depth: number;
 	readonly graph: Graph;
 	readonly #parts: ScopeParts;
-	#inputs: ReadonlySet<string> | undefined;
+	#inputs: ReadonlyMap<string, ValueInfo> | undefined;
 	#producers: ReadonlyMap<string, Node> | undefined;
 	#consumers: ReadonlyMap<string, readonly Node[]> | undefined;
 
@@ -130,11 +130,11 @@ export class Scope {
 		if (name === '') {
 			return { kind: 'none' };
 		}
-		this.#inputs ??= new Set(this.graph.inputs.map((input) => input.name));
-		const isInput = this.#inputs.has(name);
+		this.#inputs ??= new Map(this.graph.inputs.map((input) => [input.name, input]));
+		const input = this.#inputs.get(name);
 		const record = this.graph.initializers.get(name);
 		if (record) {
-			return { kind: 'initializer', record, alsoInput: isInput };
+			return { kind: 'initializer', record, alsoInput: input !== undefined };
 		}
 		if (this.graph.sparseInitializers.has(name)) {
 			return { kind: 'sparse-initializer' };
@@ -147,8 +147,8 @@ export class Scope {
 			const actual = this.#actual(name);
 			return actual ? actual.scope.lookup(actual.name) : { kind: 'none' };
 		}
-		if (isInput) {
-			return { kind: 'input', owner };
+		if (input) {
+			return { kind: 'input', owner, declared: input };
 		}
 		return parent ? parent.lookup(name) : { kind: 'none' };
 	}

@@ -25,7 +25,8 @@ export interface OutputContext {
 export interface ModelPair {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;
-	readonly comparison: Comparison;
+	/** Verdicts on the layers; without them no first difference is looked for. */
+	readonly comparison: Pick<Comparison, 'layers'>;
 }
 
 /** Choice of the inputs. */

@@ -17,7 +17,7 @@ export function findOutputPairs({
 }: {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;
-	readonly comparison: Comparison;
+	readonly comparison: Pick<Comparison, 'layers'>;
 }): OutputPair[] {
 	const { graph } = deployed.model;
 	return original.layers.flatMap((layer, index) => {

@@ -1,4 +1,4 @@
-import { fromNumbers } from '../tensors/elements.js';
+import { fillElements } from '../tensors/elements.js';
 import { numbersOf } from '../tensors/numbers.js';
 import { seededRandom } from '../tensors/random.js';
 import type { Tensors } from '../tensors/tensor.js';
@@ -43,11 +43,9 @@ export function perturb(feeds: Tensors, unitRoundoff: number, seed: number): Ten
 			if (!tensor.type.includes('float')) {
 				return [name, tensor];
 			}
-			const moved = Float64Array.from(
-				numbersOf(tensor),
-				(value) => value * (1 + PERTURBATION * unitRoundoff * (2 * random.uniform() - 1)),
-			);
-			return [name, { ...tensor, data: fromNumbers(moved, tensor.type, name) }];
+			const values = numbersOf(tensor);
+			const move = (index: number) => values[index] * (1 + PERTURBATION * unitRoundoff * (2 * random.uniform() - 1));
+			return [name, { ...tensor, data: fillElements(tensor.type, values.length, move, name) }];
 		}),
 	);
 }

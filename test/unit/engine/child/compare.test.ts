@@ -110,34 +110,40 @@ test('a model that cannot be written, or verified, leaves no file', async () => 
 	const before = readdirSync(folder).sort();
 	await assert.rejects(foldTo(model, path.join(folder, 'no such folder', 'out.onnx')), /cannot be written/);
 	await assert.rejects(foldTo(model, folder), /is not a file/);
-	// A runtime under which the folded model gives other numbers.
-	let sessions = 0;
-	const faulty = {
-		...ports,
-		runtime: () => {
-			const runtime = loadRuntime();
-			return {
-				...runtime,
-				createSession: async (...args: Parameters<typeof runtime.createSession>) => {
-					const session = await runtime.createSession(...args);
-					const isFolded = ++sessions % 2 === 0;
-					const run: typeof session.run = async (...given) => {
-						const tensors = await session.run(...given);
-						for (const { data } of tensors.values()) {
-							data[0] = isFolded ? 1e3 : data[0];
-						}
-						return tensors;
-					};
-					return { ...session, run };
-				},
-			};
-		},
-	};
-	await assert.rejects(foldTo(model, path.join(folder, 'out.onnx'), faulty), /did not pass its verification/);
+	const output = path.join(folder, 'out.onnx');
+	await assert.rejects(foldTo(model, output, changing('whole')), /did not pass its verification/);
+	const { written, kept } = await foldTo(model, output, changing('parts'));
+	assert.equal(written, null);
+	assert.equal(kept.filter(({ reasons }) => reasons.includes('failed-verification')).length, 52);
 	assert.deepEqual(readdirSync(folder).sort(), before);
 });
 
-test('without a runtime the parameters are verified, and the result names the missing check', async () => {
+/** A runtime under which the folded model gives other numbers: as a whole, or each of its parts. */
+function changing(which: 'whole' | 'parts'): typeof ports {
+	let sessions = 0;
+	const runtime = () => {
+		const real = loadRuntime();
+		const createSession: typeof real.createSession = async (...args) => {
+			const session = await real.createSession(...args);
+			// A part of a model does not say how many channels its input has.
+			const isPart = typeof session.inputs[0]?.shape?.[1] !== 'number';
+			// The original's session comes first, of the whole and of each part.
+			const isWrong = ++sessions % 2 === 0 && isPart === (which === 'parts');
+			const run: typeof session.run = async (...given) => {
+				const tensors = await session.run(...given);
+				for (const { data } of isWrong ? tensors.values() : []) {
+					data[0] = 1e3;
+				}
+				return tensors;
+			};
+			return { ...session, run };
+		};
+		return { ...real, createSession };
+	};
+	return { ...ports, runtime };
+}
+
+test('without a runtime a fold is written, and the result names the missing check', async () => {
 	const result = await foldTo(write('model.onnx', small), path.join(folder, 'unrun.onnx'), noRuntime);
 	assert.deepEqual([result.folded.length, result.outputs.reason], [52, 'There is no runtime here.']);
 });

@@ -1,0 +1,55 @@
+import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
+import { planInputs } from '../inputs/inputs.js';
+import { loadModel } from '../model/load-model.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import { type Runtime, RuntimeError } from '../runtime/runtime.js';
+import { InputError } from '../tensors/errors.js';
+import type { Tensors } from '../tensors/tensor.js';
+
+/** Batch sizes tried after the requested one: some models run with a single size, which their file does not declare. */
+const BATCHES = [2, 3, 4, 8] as const;
+
+/**
+ * Returns tensors of the main graph, by name, from a run on random input. Empty if the model does not run.
+ * @param names tensors of the main graph
+ */
+export async function captureTensors(
+	file: OpenedModel,
+	names: readonly string[],
+	{ batch, seed }: { readonly batch: number; readonly seed: number },
+	runtime: Runtime,
+): Promise<Tensors> {
+	if (names.length === 0) {
+		return new Map();
+	}
+	const inputs = new Set(file.model.graph.inputs.map(({ name }) => name));
+	const session = await loadModel(file, runtime, { outputs: names.filter((name) => !inputs.has(name)) }).catch(ignore);
+	if (!session) {
+		return new Map();
+	}
+	try {
+		for (const size of [batch, ...BATCHES]) {
+			const plan = await planInputs(session.inputs, { batch: size, seed, files: [] });
+			const run = await runWithGuessedSizes(plan, async ({ tensors }) => {
+				const computed = await session.run(
+					tensors,
+					names.filter((name) => !tensors.has(name)),
+				);
+				return new Map([...tensors, ...computed]);
+			}).catch(ignore);
+			if (run) {
+				return run.result;
+			}
+		}
+		return new Map();
+	} finally {
+		await session.release();
+	}
+}
+
+/** Lets a failed run pass: the caller says which tensors it lacks. @throws whatever is no fault of the model */
+function ignore(error: unknown): undefined {
+	if (!(error instanceof RuntimeError || error instanceof InputError)) {
+		throw error;
+	}
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import type { FoldResult } from '../../../../src/core/report/fold-result.js';
+import { fold } from '../../../../src/engine/child/fold.js';
+import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
+import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
+import { linearZoo } from '../../support/linear-zoo.js';
+import {
+	buildModel,
+	type GraphSpec,
+	type NodeSpec,
+	type TensorSpec,
+	type ValueSpec,
+} from '../../support/model-builder.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-fold-'));
+after(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+/** Folds a model that is written to a file. */
+async function foldBytes(bytes: Uint8Array): Promise<FoldResult> {
+	const [model, output] = [path.join(folder, `${files}.onnx`), path.join(folder, `${files++}.folded.onnx`)];
+	writeFileSync(model, bytes);
+	const options = { output, temporary: `${output}.part`, batch: 1, seed: 0 };
+	return fold({ path: model }, options, { runtime: loadRuntime, emit: () => {} });
+}
+const foldGraph = (graph: GraphSpec) => foldBytes(buildModel({ graph }));
+
+/** "name: reasons" of each kept layer. */
+const keptReasons = ({ kept }: FoldResult): string[] => kept.map(({ name, reasons }) => `${name}: ${reasons.join()}`);
+const foldedNames = ({ folded }: FoldResult): string[] => folded.map(({ name }) => name);
+
+const random = seededRandom(5);
+const values = (count: number, draw = random.normal) => Array.from({ length: count }, draw);
+const positive = () => 0.5 + random.uniform();
+const parameters = (channels: number): TensorSpec[] => [
+	{ name: 'g', values: values(channels, positive) },
+	{ name: 'b', values: values(channels) },
+	{ name: 'm', values: values(channels) },
+	{ name: 'v', values: values(channels, positive) },
+];
+const batchNorm = (input: string, output = 'y'): NodeSpec => ({
+	op: 'BatchNormalization',
+	name: 'bn',
+	inputs: [input, 'g', 'b', 'm', 'v'],
+	outputs: [output],
+});
+const product: NodeSpec = { op: 'MatMul', name: 'product', inputs: ['x', 'W'], outputs: ['h'] };
+/** Weight whose product with rank 2 has rank 3, so that axis 1 holds the rows of x. */
+const stacked: TensorSpec = { name: 'W', dims: [1, 2, 3], values: values(6) };
+const x = { name: 'x', shape: [3, 2] };
+
+test('a product with a weight of rank 3 has its columns on axis 2, where no layer of axis 1 folds', async () => {
+	const initializers = [stacked, ...parameters(3)];
+	const alone = { inputs: [x], outputs: ['y'], initializers, nodes: [product, batchNorm('h')] };
+	const identity = { op: 'Identity', inputs: ['W'], outputs: ['same'] };
+	const through = [identity, { ...product, inputs: ['x', 'same'] }, batchNorm('h')];
+	const noise = [
+		{ op: 'RandomNormalLike', inputs: ['y'], outputs: ['n'] },
+		{ op: 'Add', inputs: ['y', 'n'], outputs: ['z'] },
+	];
+	const notANumber = [
+		{ op: 'Abs', inputs: ['x'], outputs: ['a'] },
+		{ op: 'Neg', inputs: ['a'], outputs: ['c'] },
+		{ op: 'Log', inputs: ['c'], outputs: ['z'] },
+	];
+	const graphs: Record<string, GraphSpec> = {
+		alone,
+		'through Identity, of an open batch': { ...alone, inputs: [{ name: 'x', shape: ['N', 2] }], nodes: through },
+		'beside a random operator': { ...alone, outputs: ['z'], nodes: [...alone.nodes, ...noise] },
+		'beside an output that is not a number': { ...alone, outputs: ['y', 'z'], nodes: [...alone.nodes, ...notANumber] },
+		'in a branch that is not taken': branching([product, batchNorm('h')], initializers),
+	};
+	for (const [name, graph] of Object.entries(graphs)) {
+		const result = await foldGraph(graph);
+		assert.deepEqual([result.written, keptReasons(result)], [null, ['bn: rank']], name);
+	}
+});
+
+/** A graph that runs `nodes`, whose result is `y`, only for an x above 100. */
+function branching(
+	nodes: readonly NodeSpec[],
+	initializers: readonly TensorSpec[],
+	valueInfo: readonly ValueSpec[] = [],
+): GraphSpec {
+	const taken = { nodes, outputs: ['y'], valueInfo };
+	const other = { nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['e'] }], outputs: ['e'] };
+	return {
+		inputs: [x],
+		outputs: ['out'],
+		initializers: [{ name: 'limit', dims: [], values: [100] }, ...initializers],
+		nodes: [
+			{ op: 'ReduceMax', inputs: ['x'], outputs: ['most'], attributes: { keepdims: { i: 0 } } },
+			{ op: 'Greater', inputs: ['most', 'limit'], outputs: ['condition'] },
+			{
+				op: 'If',
+				name: 'choice',
+				inputs: ['condition'],
+				outputs: ['out'],
+				attributes: { then_branch: { g: taken }, else_branch: { g: other } },
+			},
+		],
+	};
+}
+
+test('a shape that the file declares needs a run as its proof', async () => {
+	// No inference of ours follows CumSum.
+	const sums = { op: 'CumSum', inputs: ['x', 'zero'], outputs: ['s'] };
+	const nodes = [sums, { ...product, inputs: ['s', 'W'] }, batchNorm('h')];
+	const zero: TensorSpec = { name: 'zero', dtype: 'int64', dims: [], values: [0] };
+	const initializers = [zero, { name: 'W', dims: [2, 3], values: values(6) }, ...parameters(3)];
+	const declares = (shape: readonly number[]) => [{ name: 'h', shape: [...shape] }];
+	const graph = (input: readonly number[], declared: readonly number[]): GraphSpec => ({
+		inputs: [{ name: 'x', shape: [...input] }],
+		outputs: ['y'],
+		initializers,
+		nodes,
+		valueInfo: declares(declared),
+	});
+	const right = await foldGraph(graph([3, 2], [3, 3]));
+	assert.deepEqual([foldedNames(right), right.folded[0]?.unverified], [['bn'], undefined]);
+	for (const [name, stale] of Object.entries({
+		'stale shape': graph([4, 3, 2], [3, 3]),
+		// The branch never runs, so nothing shows the shape in it.
+		'branch that is not taken': branching(nodes, initializers, declares([3, 3])),
+	})) {
+		const result = await foldGraph(stale);
+		assert.deepEqual([result.written, result.folded], [null, []], name);
+		assert.match(keptReasons(result).join(), /^bn: (unproven-shape|failed-verification)$/, name);
+	}
+	const undeclared = await foldGraph({ ...graph([3, 2], [3, 3]), valueInfo: [] });
+	assert.deepEqual(foldedNames(undeclared), ['bn'], 'a run shows rank 2');
+	const higher = await foldGraph({ ...graph([4, 3, 2], [3, 3]), valueInfo: [] });
+	assert.deepEqual(foldedNames(higher), [], 'a run shows rank 3');
+});
+
+test('a fold is verified where the model as a whole shows nothing', async () => {
+	const weight = { name: 'W', dims: [2, 3], values: values(6) };
+	const initializers = [weight, ...parameters(3)];
+	const taken = await foldGraph(branching([product, batchNorm('h')], initializers));
+	assert.deepEqual(taken.folded, [{ name: 'bn', into: 'product' }], 'in a branch that is not taken');
+	const refused: NodeSpec = { op: 'Unheard', domain: 'com.example', inputs: ['y'], outputs: ['z'] };
+	const nodes = [product, batchNorm('h'), refused];
+	const bytes = buildModel({
+		opsets: { 'com.example': 1 },
+		graph: { inputs: [x], outputs: ['z'], initializers, nodes },
+	});
+	const alone = await foldBytes(bytes);
+	assert.deepEqual(alone.folded, [{ name: 'bn', into: 'product' }], 'in a model that the runtime refuses');
+	assert.equal(alone.outputs.status, 'skipped');
+});
+
+test('weights that the element type cannot hold are left alone', async () => {
+	const initializers: TensorSpec[] = [
+		{ name: 'W', dtype: 'float16', dims: [2, 2], values: [6e4, 1, 1, 1] },
+		...['g', 'b', 'm', 'v'].map(
+			(name): TensorSpec => ({ name, dtype: 'float16', values: name === 'g' ? [2, 1] : [1, 1] }),
+		),
+	];
+	const inputs: ValueSpec[] = [{ name: 'x', dtype: 'float16', shape: [3, 2] }];
+	const result = await foldGraph({ inputs, outputs: ['y'], initializers, nodes: [product, batchNorm('h')] });
+	assert.deepEqual([result.written, keptReasons(result)], [null, ['bn: overflow']]);
+});
+
+test('random networks: what is folded was verified, and gives the outputs of the original', async () => {
+	let folded = 0;
+	for (const { bytes, description } of [...linearZoo(40), ...linearZoo(40, { chains: true })]) {
+		const result = await foldBytes(bytes);
+		folded += result.folded.length;
+		assert.deepEqual(
+			result.folded.filter(({ unverified }) => unverified !== undefined),
+			[],
+			description,
+		);
+		assert.ok(
+			result.kept.every(({ reasons }) => reasons.length > 0 && !reasons.includes('failed-verification')),
+			description,
+		);
+		assert.notEqual(result.written === null, result.outputs.status === 'match', description);
+		assert.ok(result.written === null || readFileSync(result.written.path).length === result.written.bytes);
+	}
+	assert.ok(folded > 80, `${folded} folded`);
+});
