@@ -1,12 +1,13 @@
 import path from 'node:path';
+import { coverage, describeGaps } from '../core/report/coverage.js';
 import type { Report } from '../core/report/types.js';
 import { applyEvent, endRun, interruptedRun } from '../core/report/update.js';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
-import { EXIT_FAILED } from './exit.js';
-import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
+import { reportStatus } from './exit.js';
+import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
@@ -24,13 +25,11 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	try {
 		const report = await withEngine((engine, hooks) => engine.inspect({ path: model }, options, hooks), collect);
 		await writeOutput(report, output, { failOn });
-		if (report.run.status === 'failed') {
-			process.stderr.write(`${visible(`${model}: ${report.run.reason}`)}\n`);
+		const gap = describeGaps(coverage(report), report.layers.length);
+		if (gap !== undefined) {
+			process.stderr.write(`${visible(`${model}: ${gap}`)}\n`);
 		}
-		if (report.run.failedAt === 'input') {
-			return EXIT_FAILED;
-		}
-		return hasFinding(report, failOn) ? 1 : 0;
+		return reportStatus(report, failOn);
 	} catch (error) {
 		if (known && error instanceof EngineError && error.code === 'crashed') {
 			await writeOutput(crashReport(known, error.message), output, { failOn });

@@ -5,7 +5,8 @@ import { parseReport, ReportError } from '../core/report/json.js';
 import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';
 import { parseOptions } from './arguments.js';
-import { type FailOn, hasFinding, parseFailOn } from './fail-on.js';
+import { reportStatus } from './exit.js';
+import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
 import { UsageError } from './usage.js';
 
@@ -21,7 +22,7 @@ export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	for (const sentence of missingStatistics(reports)) {
 		process.stderr.write(`${visible(sentence)}\n`);
 	}
-	return hasFinding(merged, failOn) ? 1 : 0;
+	return reportStatus(merged, failOn);
 }
 
 interface MergeArguments {

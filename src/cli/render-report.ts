@@ -113,9 +113,10 @@ function findingLine({ severity, code, message }: Finding, layer: string, isColo
 /** Lists the reasons for unknown parameters and skipped checks, each reason once, with the number of layers. */
 function renderSkipped(layers: readonly LayerReport[]): string {
 	const reasons = new Map<string, number>();
-	for (const { recompute, parameters, parametersReason } of layers) {
+	for (const { recompute, parameters, parametersReason, findings } of layers) {
+		const isFinding = findings.some(({ message }) => message === parametersReason);
 		const own = [
-			parameters === null ? parametersReason : undefined,
+			parameters === null && !isFinding ? parametersReason : undefined,
 			// For a mismatch the finding states the reason.
 			recompute.status === 'mismatch' ? undefined : recompute.reason,
 		];

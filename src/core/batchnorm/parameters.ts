@@ -2,7 +2,7 @@ import type { Constant, ConstantResolver } from '../onnx/graph/constants.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Tensor } from '../onnx/model.js';
 import { typeName } from '../onnx/types.js';
-import type { LayerParameters } from '../report/types.js';
+import type { Finding, LayerParameters } from '../report/types.js';
 import { failure, type Result, success } from '../result.js';
 import { joinWords } from '../text/sentences.js';
 import type { BatchNormLayer, Parameter, ParameterOrigin } from './layer.js';
@@ -72,6 +72,28 @@ export function parameterValues(layer: Pick<BatchNormLayer, ParameterName>): Res
 	}
 	const origins = new Set(absent.map((name) => runTimeWords(layer[name].origin)));
 	return failure(`Only known at run time: ${joinWords(absent)} (${[...origins].join(', ')}).`);
+}
+
+/**
+ * Returns a finding about parameters that no run can supply: of different sizes (an error), missing, or unreadable.
+ * Undefined if all are known, or known at run time.
+ */
+export function parameterFinding(layer: Pick<BatchNormLayer, ParameterName | 'affine'>): Finding | undefined {
+	const resolved = parameterValues(layer);
+	if (resolved.ok || layer.affine) {
+		return undefined;
+	}
+	const parts = PARAMETER_NAMES.map((name) => layer[name]);
+	const isDifferent = parts.every(({ values }) => values !== null);
+	const isLost = parts.some(({ values, origin, problem }) => values === null && (origin.kind === 'missing' || problem));
+	return isDifferent || isLost
+		? {
+				code: 'unusable-parameters',
+				severity: isDifferent ? 'error' : 'warning',
+				channels: [],
+				message: resolved.reason,
+			}
+		: undefined;
 }
 
 function runTimeWords(origin: ParameterOrigin): string {

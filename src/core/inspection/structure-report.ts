@@ -1,7 +1,7 @@
 import { type Affine, affine } from '../batchnorm/affine.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds, healthSubject, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
-import { describeOrigins, parameterValues } from '../batchnorm/parameters.js';
+import { describeOrigins, parameterFinding, parameterValues } from '../batchnorm/parameters.js';
 import { UNUSED, unusedLayers } from '../batchnorm/unused.js';
 import { type Foldability, foldability } from '../folding/targets/foldability.js';
 import type { LayeredModel } from '../folding/targets/network.js';
@@ -81,6 +81,7 @@ export function summarizeModel(model: Model): ModelSummary {
 function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: HealthThresholds): LayerReport {
 	const resolved = parameterValues(layer);
 	const parameters = resolved.ok ? resolved.value : null;
+	const unusable = parameterFinding(layer);
 	const { source } = layer;
 	const inputShape = fixedShape(layer);
 	return {
@@ -105,7 +106,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		recompute: { status: 'pending' },
 		batch: null,
 		foldable,
-		findings: layerHealth(healthSubject(layer, parameters), thresholds),
+		findings: [...(unusable ? [unusable] : []), ...layerHealth(healthSubject(layer, parameters), thresholds)],
 	};
 }
 

@@ -34,6 +34,13 @@ export const FINDINGS = {
 		advice: 'Run again, then try without graph optimizations. Report it to the runtime with this model.',
 		needsRun: true,
 	},
+	'unusable-parameters': {
+		title: 'Parameters that cannot be used',
+		badge: 'no parameters',
+		clause: ['has parameters that cannot be used', 'have parameters that cannot be used'],
+		help: 'A parameter is missing, cannot be read, or has the wrong number of values, so the layer cannot be judged.',
+		advice: 'Export the model again, and keep the files of external data beside it.',
+	},
 	'non-finite': {
 		title: 'Values that are NaN or infinite',
 		badge: 'not finite',

@@ -208,20 +208,34 @@ const runFacts = {
 };
 
 const run = byStatus<RunSummary>({
-	ok: record<CompletedRun>({ ...runFacts, status: literal('ok'), reason: optional(text), failedAt: absent }),
+	ok: record<CompletedRun>({
+		...runFacts,
+		status: literal('ok'),
+		reason: optional(text),
+		partial: optional(literal(true)),
+		failedAt: absent,
+	}),
 	failed: record<FailedRun>({
 		...runFacts,
 		status: literal('failed'),
 		reason: orElse(NO_REASON, text),
 		failedAt: optional(oneOf('input', 'model')),
+		partial: absent,
 	}),
 	skipped: record<SkippedRun>({
 		...runFacts,
 		status: literal('skipped'),
 		reason: orElse(NO_REASON, text),
 		failedAt: absent,
+		partial: absent,
 	}),
-	pending: record<PendingRun>({ ...runFacts, status: literal('pending'), reason: absent, failedAt: absent }),
+	pending: record<PendingRun>({
+		...runFacts,
+		status: literal('pending'),
+		reason: absent,
+		failedAt: absent,
+		partial: absent,
+	}),
 });
 
 const header = record({ format: literal(REPORT_FORMAT), version: count });

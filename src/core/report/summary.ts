@@ -38,12 +38,12 @@ function verdict({ layers, run, model }: Report): string {
 	}
 	if (run.status === 'failed') {
 		return checked === 0
-			? 'not recomputed because the run failed'
+			? `not recomputed because the run failed${unreadable(layers)}`
 			: `${checked} recomputed to within rounding before the run failed`;
 	}
 	if (run.status === 'skipped') {
 		return checked === 0
-			? 'not recomputed: the model was not run'
+			? `not recomputed: the model was not run${unreadable(layers)}`
 			: `${checked} recomputed to within rounding before the run was ended`;
 	}
 	if (pending.length > 0) {
@@ -55,7 +55,15 @@ function verdict({ layers, run, model }: Report): string {
 	if (skipped.length > 0) {
 		return `${checked} recomputed to within rounding, ${skipped.length} could not be checked (${named(skipped)})`;
 	}
-	return layers.length === 1 ? 'recomputed to within rounding' : 'all recomputed to within rounding';
+	const all = layers.length === 1 ? 'recomputed to within rounding' : 'all recomputed to within rounding';
+	return run.partial ? `${all}, in parts because the runtime refuses the model as a whole` : all;
+}
+
+/** Returns a clause about layers of which the report holds no parameters either, so that no check was left. */
+function unreadable(layers: readonly LayerReport[]): string {
+	return layers.every(({ parameters, affine }) => parameters === null && affine === null)
+		? '; no parameters could be read either, so nothing was checked'
+		: '';
 }
 
 const NORMALIZED_WITH: Readonly<Record<Exclude<Normalization['verdict'], 'cannot-tell'>, string>> = {

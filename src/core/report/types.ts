@@ -235,6 +235,8 @@ export interface CompletedRun extends RunFacts {
 	readonly status: 'ok';
 	/** Sentences: remarks on the run. */
 	readonly reason?: string;
+	/** True if the runtime refuses the model as a whole, so that only parts of it ran; `reason` explains it. */
+	readonly partial?: true;
 	readonly failedAt?: undefined;
 }
 
@@ -244,6 +246,7 @@ export interface FailedRun extends RunFacts {
 	readonly reason: string;
 	/** Cause: files or sizes that the user gave ("input"), or model or runtime ("model"). */
 	readonly failedAt?: 'input' | 'model';
+	readonly partial?: undefined;
 }
 
 export interface SkippedRun extends RunFacts {
@@ -251,12 +254,14 @@ export interface SkippedRun extends RunFacts {
 	/** Sentence: the reason for not running, or for ending the run early. */
 	readonly reason: string;
 	readonly failedAt?: undefined;
+	readonly partial?: undefined;
 }
 
 export interface PendingRun extends RunFacts {
 	readonly status: 'pending';
 	readonly reason?: undefined;
 	readonly failedAt?: undefined;
+	readonly partial?: undefined;
 }
 
 export type RunSummary = CompletedRun | FailedRun | SkippedRun | PendingRun;

@@ -73,6 +73,7 @@ async function runAndCheck(
 		const remarks = [execution.remark, optimized.remark].filter((text) => text !== undefined);
 		const run: RunSummary = {
 			status: 'ok',
+			...(execution.partial && { partial: true }),
 			...(remarks.length > 0 && { reason: remarks.join(' ') }),
 			runtime: runtime.version,
 			inputs: execution.inputs,

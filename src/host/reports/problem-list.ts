@@ -1,3 +1,4 @@
+import { coverage, describeGap } from '../../core/report/coverage.js';
 import type { FindingCode } from '../../core/report/findings.js';
 import { type Severity, severityRank } from '../../core/report/severity.js';
 import type { Finding, Report } from '../../core/report/types.js';
@@ -7,16 +8,36 @@ import { shorten, visible } from '../../core/text/names.js';
 export interface Problem {
 	/** Name in the report; undefined for a problem of the whole model. */
 	readonly layer: string | undefined;
-	readonly code: FindingCode;
+	/** `not-checked`: a check that could not be made. */
+	readonly code: FindingCode | 'not-checked';
 	readonly severity: Severity;
 	readonly message: string;
 }
 
 const MAX_NAME = 120;
 const MAX_MESSAGE = 500;
-/** Returns one problem per layer and code. Its severity is the worst of its findings. */
+
+/**
+ * Returns one problem per layer and code, with the worst severity of its findings, and one problem per reason for which
+ * layers were not checked.
+ */
 export function problemsOf(report: Report): Problem[] {
-	return [...group(report.findings, undefined), ...report.layers.flatMap((layer) => group(layer.findings, layer.name))];
+	return [
+		...group(report.findings, undefined),
+		...report.layers.flatMap((layer) => group(layer.findings, layer.name)),
+		...notChecked(report),
+	];
+}
+
+/** A model without layers gives no problem: most models that were deployed have none. */
+function notChecked(report: Report): Problem[] {
+	const { layers } = report;
+	return (layers.length === 0 ? [] : coverage(report).gaps).map((gap) => ({
+		layer: gap.layers.length === 1 ? gap.layers[0] : undefined,
+		code: 'not-checked',
+		severity: gap.isNotTaken ? 'info' : 'warning',
+		message: plain(describeGap(gap, layers.length), MAX_MESSAGE),
+	}));
 }
 
 function group(findings: readonly Finding[], layer: string | undefined): Problem[] {

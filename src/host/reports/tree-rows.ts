@@ -1,6 +1,7 @@
+import { coverage, describeGaps } from '../../core/report/coverage.js';
 import { findingWords } from '../../core/report/findings.js';
 import { worstSeverity } from '../../core/report/severity.js';
-import type { Finding, LayerReport } from '../../core/report/types.js';
+import type { Finding, LayerReport, Report } from '../../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 
 /** Texts and state of a layer's row in the tree. */
@@ -30,6 +31,11 @@ export function treeRow(layer: LayerReport): TreeRow {
 		tooltip: tooltip(layer),
 		state: worstSeverity(findings) ?? (recompute.status === 'mismatch' ? 'error' : recompute.status),
 	};
+}
+
+/** Returns a sentence above the rows about checks that could not be made; '' if there is no such check. */
+export function treeMessage(report: Report): string {
+	return visible(shorten(describeGaps(coverage(report), report.layers.length) ?? '', MAX_TOOLTIP));
 }
 
 function findingBadge(finding: Finding): string {

@@ -3,7 +3,7 @@ import { severityRank, worstSeverity } from '../../core/report/severity.js';
 import { visible } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
-import { type TreeRow, treeRow } from './tree-rows.js';
+import { type TreeRow, treeMessage, treeRow } from './tree-rows.js';
 
 /** A layer of a model; `index` is its place in the report. */
 export interface LayerNode {
@@ -108,7 +108,12 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
 			0;
 		this.view.description = document ? visible(vscode.workspace.asRelativePath(document.uri)) : '';
-		this.view.message = report?.layers.length === 0 ? vscode.l10n.t('No BatchNorm layer in this model.') : '';
+		this.view.message =
+			report?.layers.length === 0
+				? vscode.l10n.t('No BatchNorm layer in this model.')
+				: report
+					? treeMessage(report)
+					: '';
 		this.view.badge =
 			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
 		this.#refresh(document);

@@ -1,4 +1,5 @@
 import { type Range, rangeOf } from '../../core/numbers/arrays.js';
+import { coverage } from '../../core/report/coverage.js';
 import type { Severity } from '../../core/report/severity.js';
 import { worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
@@ -74,18 +75,17 @@ export function boundRatio({ recompute }: LayerReport): number | null {
 }
 
 /** Returns the severity of a report as a whole. */
-export function reportTone({ layers, run, findings }: Report): 'good' | 'muted' | Severity {
+export function reportTone(report: Report): 'good' | 'muted' | Severity {
+	const { layers, run, findings } = report;
 	const worst = worstSeverity([...findings, ...layers.flatMap((layer) => layer.findings)]);
 	if (run.status === 'failed' || worst === 'error' || layers.some(({ recompute }) => recompute.status === 'mismatch')) {
 		return 'error';
 	}
-	if (worst === 'warning') {
+	const { extent } = coverage(report);
+	if (worst === 'warning' || (layers.length > 0 && (extent === 'part' || extent === 'none'))) {
 		return 'warning';
 	}
-	if (run.status === 'pending') {
-		return 'muted';
-	}
-	return run.status === 'ok' && layers.length > 0 ? 'good' : 'info';
+	return extent === 'pending' ? 'muted' : extent === 'whole' ? 'good' : 'info';
 }
 
 /** Returns "channel 17", or "activation 17" for a layer that keeps one statistic per activation. */

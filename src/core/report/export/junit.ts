@@ -1,4 +1,5 @@
 import { escapeMarkup, shorten, visible } from '../../text/names.js';
+import { coverage, describeGaps } from '../coverage.js';
 import { type Severity, severityRank } from '../severity.js';
 import type { Finding, LayerReport, Report } from '../types.js';
 
@@ -17,7 +18,8 @@ interface Case {
 
 /**
  * Renders the layers as JUnit XML in the dialect common to CI systems: a testcase per layer, failed by findings from
- * `failOn` on, skipped if it could not be recomputed and has no finding; and a testcase for the model as a whole.
+ * `failOn` on, skipped if it could not be recomputed and has no such finding; and a testcase for the model as a whole,
+ * which passes only if every layer was judged.
  */
 export function toJunit(report: Report, { failOn }: JunitOptions): string {
 	const fails = ({ severity }: Finding) => failOn !== 'never' && severityRank(severity) >= severityRank(failOn);
@@ -36,8 +38,9 @@ export function toJunit(report: Report, { failOn }: JunitOptions): string {
 	].join('\n');
 }
 
-function modelCase({ run, findings }: Report, fails: (finding: Finding) => boolean): Case {
-	const reason = run.status === 'failed' || run.status === 'skipped' ? run.reason : undefined;
+function modelCase(report: Report, fails: (finding: Finding) => boolean): Case {
+	const { run, layers, findings } = report;
+	const reason = run.status === 'skipped' ? run.reason : describeGaps(coverage(report), layers.length);
 	return testcase('model', 'run', {
 		failed: findings.filter(fails),
 		noted: findings.filter((one) => !fails(one)),

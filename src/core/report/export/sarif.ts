@@ -1,4 +1,5 @@
 import { shorten, visible } from '../../text/names.js';
+import { coverage, describeGap } from '../coverage.js';
 import { FINDING_CODES, FINDINGS } from '../findings.js';
 import type { JsonObject } from '../json.js';
 import type { Severity } from '../severity.js';
@@ -45,13 +46,19 @@ function driver(version: string): JsonObject {
 	};
 }
 
-/** A model that the runtime refuses still has findings from the file, so the missing check must be visible. */
-function invocation({ run }: Report): JsonObject {
-	if (run.status !== 'failed') {
-		return { executionSuccessful: true };
-	}
-	const message = { text: plain(run.reason, MAX_MESSAGE) };
-	return { executionSuccessful: false, toolExecutionNotifications: [{ level: 'error', message }] };
+/** Checks that could not be made become notifications, because a model without findings looks correct otherwise. */
+function invocation(report: Report): JsonObject {
+	const { run, layers } = report;
+	const { extent, gaps } = coverage(report);
+	const isFailed = run.status === 'failed' || (extent === 'none' && layers.length > 0);
+	const toolExecutionNotifications = gaps.map((gap) => ({
+		level: isFailed && gap.layers.length === 0 ? 'error' : gap.isNotTaken || layers.length === 0 ? 'note' : 'warning',
+		message: { text: escapeMessage(plain(describeGap(gap, layers.length), MAX_MESSAGE)) },
+	}));
+	return {
+		executionSuccessful: !isFailed,
+		...(toolExecutionNotifications.length > 0 && { toolExecutionNotifications }),
+	};
 }
 
 function result({ code, severity, channels, message }: Finding, layer: string, uri: string): JsonObject {
