@@ -4,6 +4,7 @@ import { encodeComparison } from '../core/report/comparison-json.js';
 import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { EXIT_FAILED } from './exit.js';
 import { renderComparison } from './render-comparison.js';
 import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
@@ -18,12 +19,15 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 		? `${JSON.stringify(encodeComparison(comparison))}\n`
 		: renderComparison(comparison, process.stdout);
 	process.stdout.write(text);
-	if (isForeign(comparison)) {
-		const reason = 'none of its layers has a counterpart there, so there was nothing to compare.';
-		process.stderr.write(`${visible(`${original} against ${deployed}: ${reason}`)}\n`);
-		return 2;
+	if (hasMismatch(comparison)) {
+		return 1;
 	}
-	return hasMismatch(comparison) ? 1 : 0;
+	const reason = whyNotJudged(comparison);
+	if (reason !== undefined) {
+		process.stderr.write(`${visible(`${original} against ${deployed}: ${reason}`)}\n`);
+		return EXIT_FAILED;
+	}
+	return 0;
 }
 
 interface CompareArguments {
@@ -70,9 +74,18 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 	};
 }
 
-/** True for two unrelated networks, for which no verdict is possible. */
-function isForeign({ layers }: Comparison): boolean {
-	return layers.length > 0 && layers.every(({ status }) => status === 'unmatched');
+/** Returns the reason, as a sentence, why a comparison without a mismatch says nothing about the deployed model. */
+export function whyNotJudged({ layers, summary, outputs }: Comparison): string | undefined {
+	if (outputs?.status === 'skipped' && outputs.refused === 'deployed') {
+		return outputs.reason;
+	}
+	if (outputs?.status === 'match' || summary.match + summary.kept > 0) {
+		return undefined;
+	}
+	const why = outputs?.status === 'skipped' ? ` Outputs not compared: ${outputs.reason}` : '';
+	return layers.length === 0
+		? `there is no BatchNormalization to compare.${why}`
+		: `none of its layers could be judged.${why}`;
 }
 
 /** True if a layer or an output mismatches. A network with correct layers may be broken elsewhere. */

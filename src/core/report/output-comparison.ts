@@ -40,6 +40,8 @@ export interface SkippedOutputs extends OutputRun, Partial<OutputDifferences> {
 	readonly status: 'skipped';
 	/** Sentence: the reason. */
 	readonly reason: string;
+	/** Set if the original runs and the deployed model does not. */
+	readonly refused?: 'deployed';
 	readonly firstLayer?: undefined;
 }
 
@@ -78,6 +80,7 @@ export const outputs = byStatus<OutputComparison>({
 		...someDifferences,
 		status: literal('skipped'),
 		reason: orElse(NO_REASON, text),
+		refused: optional(literal('deployed')),
 		firstLayer: absent,
 	}),
 });

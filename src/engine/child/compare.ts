@@ -1,18 +1,27 @@
 import path from 'node:path';
-import { compareModels } from '../../core/folding/compare/compare.js';
+import { type ComparedFiles, compareModels, compareNetworks } from '../../core/folding/compare/compare.js';
+import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
+import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
+import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
 import type { Comparison } from '../../core/report/comparison.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { requireExternalFiles } from './model/external-data.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
-import { coarsestRounding } from './model/roundoff.js';
-import { compareOutputs, type ModelPair, type OutputContext, type OutputRun } from './outputs/compare-outputs.js';
+import { coarsestRounding, computesInIntegers } from './model/roundoff.js';
+import {
+	compareOutputs,
+	DeployedRunError,
+	type ModelPair,
+	type OutputContext,
+	type OutputRun,
+} from './outputs/compare-outputs.js';
 import { CaptureMemory } from './run/capture-memory.js';
 import { RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
-import { compareValues, skipped, type ValueComparison } from './values/compare-values.js';
+import { compareValues, skipped } from './values/compare-values.js';
 
 type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
 
@@ -37,10 +46,14 @@ export async function compare(
 			// The model with normalization layers is the original, in either order.
 			const isSwapped = first.layers.length === 0 && second.layers.length > 0;
 			const [original, deployed] = isSwapped ? [second, first] : [first, second];
-			const comparison = await compareFiles(original, deployed, ports);
-			const run = await tryRun({ original, deployed, comparison }, options, ports);
+			const files = await compareNetworks(original, deployed, progressOf(ports));
+			const { outputs, values } = await tryRun({ original, deployed, comparison: files.comparison }, files, {
+				options,
+				ports,
+			});
+			const comparison = decideByValues(files, outputs, values);
 			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
-			return { ...addBehaviors(comparison, run), notes };
+			return { ...comparison, notes };
 		} finally {
 			await second.close();
 		}
@@ -55,9 +68,13 @@ export function compareFiles(
 	deployed: OpenedModel,
 	ports: Pick<TaskPorts, 'emit'>,
 ): Promise<Comparison> {
-	return compareModels(original, deployed, {
-		onProgress: (done, total) => ports.emit({ type: 'progress', stage: 'comparing', done, total }),
-	});
+	return compareModels(original, deployed, progressOf(ports));
+}
+
+function progressOf({ emit }: Pick<TaskPorts, 'emit'>) {
+	return {
+		onProgress: (done: number, total: number) => emit({ type: 'progress', stage: 'comparing', done, total }),
+	};
 }
 
 function swappedNote({ model: original, layers }: OpenedModel, { model: deployed }: OpenedModel): string {
@@ -72,31 +89,47 @@ function distinctNames(a: string, b: string): readonly [string, string] {
 	return nameA === nameB ? [a, b] : [nameA, nameB];
 }
 
-interface ComparedRun extends Partial<ValueComparison> {
+interface ComparedRun {
 	readonly outputs: OutputComparison;
+	readonly values: ValueComparison;
 }
 
 /** Runs both models. Returns the reason if a run fails, so that the comparison of the files remains. */
-async function tryRun(pair: ModelPair, options: CompareOptions, ports: ComparePorts): Promise<ComparedRun> {
+async function tryRun(
+	pair: ModelPair,
+	{ models }: ComparedFiles,
+	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
+): Promise<ComparedRun> {
+	const without = (reason: string): ValueComparison => ({
+		layers: pair.original.layers.map(() => ({ behavior: skipped(reason) })),
+	});
 	if (!options.run) {
-		return { outputs: { status: 'skipped', reason: 'Running was switched off.' } };
+		const reason = 'Running was switched off.';
+		return { outputs: { status: 'skipped', reason }, values: without(reason) };
 	}
 	let run: OutputRun;
 	try {
 		run = await compareOutputs(pair, options, outputContext(ports));
 	} catch (error) {
-		return { outputs: { status: 'skipped', reason: reasonOf(error) } };
+		const reason = reasonOf(error);
+		const refused = error instanceof DeployedRunError ? 'deployed' : undefined;
+		return { outputs: { status: 'skipped', reason, ...(refused && { refused }) }, values: without(reason) };
 	}
 	ports.emit({ type: 'progress', stage: 'pairing', done: 0, total: 1 });
 	try {
 		const { memoryBudget: budget = DEFAULT_MEMORY_BUDGET } = options;
-		const memory = new CaptureMemory(await ports.kernel());
-		const unitRoundoff = coarsestRounding([pair.original, pair.deployed], pair.comparison);
-		const values = await compareValues(pair, { ...run, runtime: ports.runtime(), memory, budget, unitRoundoff });
-		return { outputs: run.outputs, ...values };
+		const values = await compareValues(pair, {
+			feeds: run.feeds,
+			runtime: ports.runtime(),
+			memory: new CaptureMemory(await ports.kernel()),
+			budget,
+			unitRoundoff: coarsestRounding([pair.original, pair.deployed], pair.comparison),
+			mayMatch: possibleMatches(models),
+			isNoisy: computesInIntegers(pair.deployed) || computesInIntegers(pair.original),
+		});
+		return { outputs: run.outputs, values };
 	} catch (error) {
-		const reason = reasonOf(error);
-		return { outputs: run.outputs, behaviors: pair.original.layers.map(() => skipped(reason)) };
+		return { outputs: run.outputs, values: without(reasonOf(error)) };
 	}
 }
 
@@ -106,15 +139,6 @@ function reasonOf(error: unknown): string {
 		return error.message;
 	}
 	throw error;
-}
-
-function addBehaviors(comparison: Comparison, { outputs, behaviors, firstDifference }: ComparedRun): Comparison {
-	const reason = outputs.reason ?? 'The models were not run.';
-	const layers = comparison.layers.map((layer, index) => ({
-		...layer,
-		behavior: behaviors?.[index] ?? skipped(reason),
-	}));
-	return { ...comparison, layers, outputs, ...(firstDifference !== undefined && { firstDifference }) };
 }
 
 /** Loads the runtime and sends the stages of a comparison of outputs as progress. @throws {RuntimeError} */

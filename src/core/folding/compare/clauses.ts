@@ -28,10 +28,16 @@ function epsilonWords(value: unknown): string {
 	return known ? `${numeric(value)}, ${known[1]}` : numeric(value);
 }
 
+/** Returns a number in as many digits as tell it from another one. */
+function unlike(value: number, other: number): string {
+	const isTold = shortNumber(value) !== shortNumber(other);
+	return isTold ? shortNumber(value) : String(Number(value.toPrecision(6)));
+}
+
 /** For each cause, the clause that states its numbers. A clause stands alone or is joined to others. */
 const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'wrong-epsilon': ({ epsilon }, context) =>
-		`the weights fit epsilon ${epsilonWords(epsilon)}; the file says ${shortNumber(context.epsilon)}`,
+		`the weights fit epsilon ${epsilonWords(epsilon)}; the file says ${unlike(context.epsilon, Number(epsilon))}`,
 	'epsilon-outside-sqrt': () => 'the weights fit gamma / (sqrt(variance) + epsilon): epsilon outside the square root',
 	'epsilon-clamped': () => 'the weights fit gamma / sqrt(max(variance, epsilon)): epsilon as a lower limit',
 	'epsilon-applied-twice': ({ epsilon }) =>

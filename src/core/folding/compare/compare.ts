@@ -37,17 +37,32 @@ export async function compareModels(
 	deployedModel: ComparedModel,
 	options: CompareOptions = {},
 ): Promise<Comparison> {
+	return (await compareNetworks(originalModel, deployedModel, options)).comparison;
+}
+
+/** Comparison of two files, and their networks for a comparison of values. */
+export interface ComparedFiles {
+	readonly comparison: Comparison;
+	readonly models: MatchedNetworks;
+}
+
+/** Compares as {@link compareModels} does, and returns the networks, too. @throws {OnnxError} */
+export async function compareNetworks(
+	originalModel: ComparedModel,
+	deployedModel: ComparedModel,
+	options: CompareOptions = {},
+): Promise<ComparedFiles> {
 	const original = await readNetwork(originalModel.model, originalModel.access);
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const pairing = await pairOperators(original, deployed);
-	const models = { original, deployed, pairing };
-	const comparer = new LayerComparer({ ...models, kept: pairLayers(models) });
+	const models = { original, deployed, pairing, kept: pairLayers({ original, deployed, pairing }) };
+	const comparer = new LayerComparer(models);
 	const layers: LayerComparison[] = [];
 	for (const [index, layer] of original.layers.entries()) {
 		layers.push(await comparer.compare(layer, original.layers[index + 1]));
 		options.onProgress?.(index + 1, original.layers.length);
 	}
-	return {
+	const comparison: Comparison = {
 		format: COMPARISON_FORMAT,
 		version: COMPARISON_VERSION,
 		original: summarizeModel(originalModel.model),
@@ -56,6 +71,7 @@ export async function compareModels(
 		summary: summarize(layers),
 		notes: describePair(models, layers),
 	};
+	return { comparison, models };
 }
 
 /** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */

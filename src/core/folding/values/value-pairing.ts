@@ -37,6 +37,14 @@ interface Entry extends OriginalTensor {
 	nearest?: ValueMatch;
 }
 
+export interface ValuePairingOptions {
+	readonly toleranceOf: ToleranceOf;
+	/** Bytes that copies of the original's tensors may take. */
+	readonly room: number;
+	/** Returns false for tensors that do not correspond whatever their values. */
+	readonly mayMatch?: (original: string, deployed: string) => boolean;
+}
+
 const NO_NOISE: Noise = { rms: 0, maxAbs: 0 };
 
 /**
@@ -45,15 +53,16 @@ const NO_NOISE: Noise = { rms: 0, maxAbs: 0 };
  */
 export class ValuePairing {
 	readonly #toleranceOf: ToleranceOf;
+	readonly #mayMatch: (original: string, deployed: string) => boolean;
 	readonly #entries = new Map<string, Entry>();
 	/** Bytes left for copies of the original's values. */
 	#room: number;
 	/** Entries in order of their size; built when the first deployed tensor arrives. */
 	#sorted: Entry[] | undefined;
 
-	/** @param room bytes that copies of the original's tensors may take */
-	constructor(toleranceOf: ToleranceOf, room: number) {
+	constructor({ toleranceOf, room, mayMatch = () => true }: ValuePairingOptions) {
 		this.#toleranceOf = toleranceOf;
+		this.#mayMatch = mayMatch;
 		this.#room = room;
 	}
 
@@ -69,6 +78,12 @@ export class ValuePairing {
 	/** Returns the most similar deployed tensor of an original tensor without a match. */
 	nearest(name: string): ValueMatch | undefined {
 		return this.#entries.get(name)?.nearest;
+	}
+
+	/** Returns the channels of an original tensor (axis 1) whose values are all equal; none if they were not kept. */
+	silentChannels(name: string): number[] {
+		const values = this.#entries.get(name)?.values;
+		return values ? constantChannels(values) : [];
 	}
 
 	/** @param tensor values that are copied if they must be kept */
@@ -121,7 +136,7 @@ export class ValuePairing {
 			}
 			const { size } = entry;
 			const found = { original: entry.name, deployed: name, difference, bound: bound.maxAbs, size };
-			if (canMatch && isClose(difference)) {
+			if (canMatch && isClose(difference) && this.#mayMatch(entry.name, name)) {
 				entry.match = nearer(entry.match, found);
 			} else if (difference.rms <= MAX_DISTANCE * size) {
 				entry.nearest = nearer(entry.nearest, found);
@@ -142,6 +157,22 @@ export class ValuePairing {
 		const to = lowerBound(entries, energy / (1 - MAX_ENERGY_DISTANCE));
 		return entries.slice(from, to + 1);
 	}
+}
+
+function constantChannels({ dims, values }: ValueTensor): number[] {
+	const [batch = 1, channels = 1, ...space] = dims;
+	const size = space.reduce((a, b) => a * b, 1);
+	return Array.from({ length: channels }, (_, channel) => channel).filter((channel) => {
+		const first = values[channel * size];
+		for (let image = 0; image < batch; image++) {
+			const start = (image * channels + channel) * size;
+			// A single value per channel is silent if an activation has cut it off.
+			if (values.subarray(start, start + size).some((value) => value !== first)) {
+				return false;
+			}
+		}
+		return batch * size > 1 || first === 0;
+	});
 }
 
 /** Largest distance of tensors that are shown as similar, relative to their size. */

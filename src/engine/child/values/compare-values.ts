@@ -1,6 +1,7 @@
-import { Arrivals, layerArrival } from '../../../core/folding/values/arrival.js';
+import { Arrivals, type LayerArrival, layerArrival } from '../../../core/folding/values/arrival.js';
 import type { ValueTensor } from '../../../core/folding/values/difference.js';
 import { roundingTolerance } from '../../../core/folding/values/rounding-tolerance.js';
+import type { LayerValues, ValueComparison } from '../../../core/folding/values/value-comparison.js';
 import { ValuePairing } from '../../../core/folding/values/value-pairing.js';
 import type { LayerBehavior } from '../../../core/report/behavior.js';
 import { inlineFunctions } from '../model/inline-functions.js';
@@ -27,14 +28,10 @@ export interface ValueRun {
 	readonly budget: number;
 	/** Of the coarser of both models. */
 	readonly unitRoundoff: number;
-}
-
-/** Results of comparing the values inside two models. */
-export interface ValueComparison {
-	/** By layer index of the original. */
-	readonly behaviors: readonly LayerBehavior[];
-	/** Name of the first tensor of the original that the deployed model does not compute; null without one. */
-	readonly firstDifference: string | null;
+	/** True if a model rounds activations to integers, so that values that differ show nothing. */
+	readonly isNoisy: boolean;
+	/** Returns false for tensors that do not correspond whatever their values. */
+	readonly mayMatch: (original: string, deployed: string) => boolean;
 }
 
 /** Seeds of runs on perturbed inputs, which measure the effect of rounding. */
@@ -52,11 +49,15 @@ export async function compareValues(
 	const random = randomNode(pair.original.model) ?? randomNode(pair.deployed.model);
 	if (random) {
 		const reason = `${random.opType} makes the values random, so they show nothing about the layer.`;
-		return { behaviors: pair.original.layers.map(() => skipped(reason)), firstDifference: null };
+		return { layers: pair.original.layers.map(() => ({ behavior: skipped(reason) })) };
 	}
 	const original = (await inlineFunctions(pair.original)) ?? pair.original;
 	const deployed = (await inlineFunctions(pair.deployed)) ?? pair.deployed;
-	const pairing = new ValuePairing(roundingTolerance(run.unitRoundoff), run.budget / 2);
+	const pairing = new ValuePairing({
+		toleranceOf: roundingTolerance(run.unitRoundoff),
+		room: run.budget / 2,
+		mayMatch: run.mayMatch,
+	});
 	const net = await runOriginal(original, run, pairing);
 	await runDeployed(deployed, run, pairing);
 	const { graph } = original.model;
@@ -68,42 +69,54 @@ export async function compareValues(
 		compared: pairing.compared,
 	});
 	const { inputs, inner } = await foldTensors(original);
-	const behaviors = original.layers.map((layer): LayerBehavior => {
+	const layers = original.layers.map((layer): LayerValues => {
 		if (layer.graphPath !== '') {
-			return skipped(`The layer is inside ${layer.graphPath}, where the runtime gives no access to tensors.`);
+			const reason = `The layer is inside ${layer.graphPath}, where the runtime gives no access to tensors.`;
+			return { behavior: skipped(reason) };
 		}
 		const arrival = layerArrival(arrivals, layer, inputs.get(layer) ?? layer.input);
-		return behaviorOf(layer.output, arrival, pairing);
+		return layerValues(layer.output, arrival, { pairing, isNoisy: run.isNoisy });
 	});
+	if (run.isNoisy) {
+		return { layers };
+	}
 	const lost = arrivals.firstLost();
-	return { behaviors, firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost) };
+	return { layers, firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost) };
 }
 
-function behaviorOf(output: string, arrival: ReturnType<typeof layerArrival>, pairing: ValuePairing): LayerBehavior {
+function layerValues(
+	output: string,
+	arrival: LayerArrival,
+	{ pairing, isNoisy }: { readonly pairing: ValuePairing; readonly isNoisy: boolean },
+): LayerValues {
 	switch (arrival.status) {
 		case 'unused':
-			return skipped('No tensor behind the layer has values that identify it.');
+			return { behavior: skipped('No tensor behind the layer has values that identify it.') };
 		case 'match': {
-			const { original, deployed, difference, bound, size } = arrival.match;
-			const behind = original === output ? undefined : original;
-			return {
+			const { match } = arrival;
+			const { original, deployed, difference, bound, size } = match;
+			const behavior: LayerBehavior = {
 				status: 'match',
 				tensor: deployed,
 				snrDb: decibels(size, difference.rms),
 				maxAbs: difference.maxAbs,
 				bound,
-				...(behind !== undefined && { behind }),
+				...(original !== output && { behind: original }),
 			};
+			return { behavior, match, silent: pairing.silentChannels(original) };
 		}
 		default: {
 			const nearest = pairing.nearest(output);
-			return {
-				status: arrival.status,
+			const reason = 'The deployed model rounds activations to 8 bits, and this noise was not estimated.';
+			const behavior: LayerBehavior = {
+				status: isNoisy ? 'skipped' : arrival.status,
 				tensor: nearest?.deployed ?? null,
 				snrDb: nearest ? decibels(nearest.size, nearest.difference.rms) : null,
 				maxAbs: nearest?.difference.maxAbs ?? null,
 				bound: nearest?.bound ?? null,
+				...(isNoisy && { reason }),
 			};
+			return { behavior };
 		}
 	}
 }

@@ -20,7 +20,7 @@ function rounded(values: Float32Array, units = 2, seed = 99): Float32Array {
 }
 
 function pairingOf(originals: Readonly<Record<string, Float32Array>>, room = Number.POSITIVE_INFINITY): ValuePairing {
-	const pairing = new ValuePairing(roundingTolerance(U), room);
+	const pairing = new ValuePairing({ toleranceOf: roundingTolerance(U), room });
 	for (const [name, values] of Object.entries(originals)) {
 		pairing.addOriginal(name, { dims: DIMS, values });
 		pairing.addProbe(name, { dims: DIMS, values: rounded(values) });

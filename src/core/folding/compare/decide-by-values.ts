@@ -1,0 +1,157 @@
+import type { LayerBehavior } from '../../report/behavior.js';
+import { type Comparison, type LayerComparison, summarize } from '../../report/comparison.js';
+import type { OutputComparison } from '../../report/output-comparison.js';
+import { shortNumber } from '../../text/numbers.js';
+import { countChannels } from '../../text/sentences.js';
+import type { ValueMatch } from '../values/arrival.js';
+import type { LayerValues, ValueComparison } from '../values/value-comparison.js';
+import { ArrivalForms } from './arrival-form.js';
+import { attributeDifferences } from './attribute-differences.js';
+import type { ComparedFiles } from './compare.js';
+import { cannotTell } from './judge-fold.js';
+
+/**
+ * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, values decide whether it is wrong: a
+ * layer whose values arrived is right in whatever form, and a layer whose values did not arrive is not right. Layers
+ * behind the first difference keep the verdict of their parameters.
+ */
+export function decideByValues(
+	{ comparison, models }: ComparedFiles,
+	outputs: OutputComparison,
+	values: ValueComparison,
+): Comparison {
+	const forms = new ArrivalForms(models, values);
+	const layers = comparison.layers.map((layer, index): LayerComparison => {
+		const found = values.layers[index];
+		const { behavior, match } = found;
+		if (behavior.status === 'match' && match) {
+			return decideArrived({ ...layer, behavior }, { ...found, match }, () => forms.of(index, layer));
+		}
+		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
+		return { ...decided, behavior };
+	});
+	return {
+		...comparison,
+		layers,
+		summary: summarize(layers),
+		outputs,
+		...(values.firstDifference !== undefined && { firstDifference: values.firstDifference }),
+	};
+}
+
+/** Confidence in a verdict that values alone give: other input might show a difference. */
+const CONFIDENCE = 0.99;
+
+interface ArrivedValues extends LayerValues {
+	readonly match: ValueMatch;
+}
+
+type Form = ReturnType<ArrivalForms['of']>;
+
+function decideArrived(layer: LayerComparison, values: ArrivedValues, formOf: () => Form): LayerComparison {
+	const { status } = layer;
+	if (status === 'match' || status === 'kept' || isUnidentifiable(layer)) {
+		return layer;
+	}
+	if (status === 'mismatch') {
+		const hidden = hiddenError(layer, values);
+		if (hidden !== undefined) {
+			return { ...layer, behavior: { ...values.behavior, reason: hidden } };
+		}
+	}
+	const { text, into, isKept } = formOf();
+	const { difference, bound, deployed } = values.match;
+	const evidence = `The layer arrived, ${text}: the values behind it are those of ${deployed}. Largest difference ${shortNumber(difference.maxAbs)}; rounding explains ${shortNumber(bound)}.`;
+	const verdict = cannotTell(evidence);
+	return {
+		...layer,
+		...verdict,
+		status: isKept ? 'kept' : 'match',
+		cause: null,
+		confidence: CONFIDENCE,
+		into: into ?? layer.into,
+		details: {},
+		behavior: values.behavior,
+	};
+}
+
+/** True if gamma or the weights are 0, so that equal values do not show whether the layer was folded. */
+function isUnidentifiable({ status, maxAbs }: LayerComparison): boolean {
+	return status === 'not-identifiable' && maxAbs !== null;
+}
+
+/** Least claimed error of a channel, as a multiple of the bound, that values which agree refute. */
+const REFUTED = 20;
+
+/**
+ * Returns the reason why a run may hide the error that the parameters show; undefined if the values refute the error,
+ * because it would move them far beyond rounding.
+ */
+function hiddenError(layer: LayerComparison, { match, silent = [] }: ArrivedValues): string | undefined {
+	const { similarity, unexplained = [] } = layer.details;
+	const errors = claimedErrors(layer, match.size);
+	if (errors.length === 0 || !isShownByChannels(layer)) {
+		return undefined;
+	}
+	const wrong = Array.from(errors.keys()).filter((channel) => errors[channel] * match.size > match.bound);
+	const isEdited = similarity?.kind === 'edited' && 2 * unexplained.length <= errors.length;
+	if (match.original !== match.deployed && wrong.length > 0 && wrong.every((channel) => silent.includes(channel))) {
+		return `This input does not show the error: ${countChannels(wrong, errors.length)} of ${match.original} ${wrong.length === 1 ? 'is' : 'are'} constant on it.`;
+	}
+	const largest = errors.reduce((a, b) => Math.max(a, b), 0);
+	if (isEdited || largest * match.size < REFUTED * match.bound) {
+		return 'This input does not show the error: it moves the values by less than rounding may.';
+	}
+	return undefined;
+}
+
+/** True if weights or biases are wrong. A fold into the wrong place has right ones. */
+function isShownByChannels({ perChannel }: LayerComparison): boolean {
+	return perChannel.boundRatio?.some((ratio) => !(ratio <= 1)) ?? true;
+}
+
+/** Returns the error of each channel's output that the parameters claim, relative to the output's size. */
+function claimedErrors({ perChannel }: LayerComparison, size: number): Float64Array {
+	const { weightRatio, weightResidual, biasError, expectedRatio } = perChannel;
+	return weightRatio.map((ratio, channel) => {
+		const expected = expectedRatio?.[channel] ?? ratio;
+		const scale = expected === 0 ? (ratio === 0 ? 0 : 1) : Math.abs(ratio / expected - 1);
+		const error = scale + weightResidual[channel] + Math.abs(biasError[channel]) / size;
+		return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
+	});
+}
+
+/** Turns a verdict that the values contradict into a mismatch. */
+function decideLost(
+	layer: LayerComparison,
+	{ snrDb, maxAbs, bound }: LayerBehavior,
+	operators: ReturnType<ArrivalForms['operators']>,
+): LayerComparison {
+	const { status } = layer;
+	if (status === 'mismatch' || isUnidentifiable(layer)) {
+		return layer;
+	}
+	const numbers =
+		maxAbs === null || bound === null || snrDb === null
+			? 'no tensor of the deployed model has similar values'
+			: `the most similar values differ by up to ${shortNumber(maxAbs)} (${shortNumber(snrDb)} dB); rounding explains ${shortNumber(bound)}`;
+	const changed = operators ? attributeDifferences(operators.original, operators.deployed) : [];
+	const why =
+		changed.length > 0
+			? ` ${operators?.deployed.name || operators?.deployed.opType} has ${changed.join(' and ')}.`
+			: status === 'unmatched'
+				? ` ${layer.evidence}`
+				: '';
+	const parameters =
+		status === 'match' || status === 'kept'
+			? 'The parameters arrived, but not the values'
+			: 'The values did not arrive';
+	return {
+		...layer,
+		status: 'mismatch',
+		cause: 'unknown',
+		causes: ['unknown'],
+		confidence: 0,
+		evidence: `${parameters}: both models compute the same in front of the layer, and behind it ${numbers}.${why}`,
+	};
+}

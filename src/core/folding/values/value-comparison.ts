@@ -1,0 +1,22 @@
+import type { LayerBehavior } from '../../report/behavior.js';
+import type { ValueMatch } from './arrival.js';
+
+/** Values behind a layer. */
+export interface LayerValues {
+	readonly behavior: LayerBehavior;
+	/** The pair of tensors that shows that the layer arrived. */
+	readonly match?: ValueMatch;
+	/** Channels of the matched tensor that are constant on this input, so that they may hide an error. */
+	readonly silent?: readonly number[];
+}
+
+/** Results of comparing the values inside two models. */
+export interface ValueComparison {
+	/** By layer index of the original. */
+	readonly layers: readonly LayerValues[];
+	/**
+	 * Name of the first tensor of the original that the deployed model does not compute; null without one, undefined if
+	 * values cannot decide.
+	 */
+	readonly firstDifference?: string | null;
+}
