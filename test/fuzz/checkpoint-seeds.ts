@@ -11,9 +11,9 @@ import {
 	module,
 	NONE,
 	numbers,
-	object,
 	orderedDict,
-	pickle,
+	scriptEntries,
+	scriptRoot,
 	tensor,
 	text,
 	torchLegacy,
@@ -37,14 +37,7 @@ const STORAGES = { '0': FOUR, '1': concat(little(7, 8)) };
 /** Opcodes that build, repeat and combine values: the ones that reach deep into the reader. */
 const OPCODES = concat('().0125NKMJabcdehijloqrstuQR}]', [0x81, 0x85, 0x86, 0x87, 0x8f, 0x90, 0x91, 0x92, 0x93, 0x94]);
 
-const SCRIPT = [
-	{ name: 'archive/constants.pkl', data: pickle(tuple()) },
-	{
-		name: 'archive/code/__torch__/torch/nn/modules/batchnorm.py',
-		data: concat('class BatchNorm2d(Module):\n  eps : Final[float] = 0.001\n'),
-		deflate: true,
-	},
-];
+const SCRIPT = scriptEntries('class BatchNorm2d(Module):\n  eps : Final[float] = 0.001\n');
 
 /** Valid checkpoints that together use every part of the formats that the readers know. */
 const SEEDS: readonly [Seed, ...Seed[]] = [
@@ -52,7 +45,7 @@ const SEEDS: readonly [Seed, ...Seed[]] = [
 	zip(dict({ epoch: int(7), ema: modules(), model: NONE, optimizer: dict({ state: list(vector('0', 4)) }) })),
 	zip(dict({ w: tensor({ count: 4, offset: 1, size: [2, 2], stride: [0, 1] }), 'a.running_mean': array() })),
 	legacy(orderedDict({ ...layer('bn.'), 'bn.num_batches_tracked': vector('1', 1, 'LongStorage') })),
-	{ inner: scriptPickle(), wrap: (inner) => torchZip(inner, STORAGES, SCRIPT) },
+	{ inner: scriptRoot(), wrap: (inner) => torchZip(inner, STORAGES, SCRIPT) },
 	whole(torchZip(dict(layer('a.')), STORAGES)),
 	whole(safetensorsOf({ 'bn.running_mean': [1, 2], 'bn.running_var': [3, 4], w: [1, 2, 3, 4] }, { w: [2, 2] })),
 	whole(torchLegacy(dict(layer('a.')), { keys: ['0'], storages: [[4, FOUR]] })),
@@ -110,9 +103,4 @@ function array(): Code {
 	const bytes = call(global('_codecs', 'encode'), text(String.fromCharCode(...FOUR)), text('latin1'));
 	const made = call(global('numpy.core.multiarray', '_reconstruct'), global('numpy', 'ndarray'));
 	return code(made, tuple(int(1), numbers([4]), type, code([0x89]), bytes), 'b');
-}
-
-function scriptPickle(): Code {
-	const bn = object(global('__torch__.torch.nn.modules.batchnorm', 'BatchNorm2d'), dict(layer('')));
-	return object(global('__torch__.net', 'Net'), dict({ training: code([0x88]), bn }));
 }

@@ -130,6 +130,21 @@ export function torchZip(
 	});
 }
 
+/** Entries that make a file TorchScript. `batchNorm`: source of the class BatchNorm2d; without it, no entry has it. */
+export function scriptEntries(batchNorm?: string): readonly ZipEntrySpec[] {
+	const name = 'archive/code/__torch__/torch/nn/modules/batchnorm.py';
+	return [
+		{ name: 'archive/constants.pkl', data: pickle(tuple()) },
+		...(batchNorm === undefined ? [] : [{ name, data: concat(batchNorm), deflate: true }]),
+	];
+}
+
+/** The root of a TorchScript file: a Net with the layer `bn` in storage "0". */
+export function scriptRoot(): Code {
+	const bn = object(global('__torch__.torch.nn.modules.batchnorm', 'BatchNorm2d'), dict(layer('')));
+	return object(global('__torch__.net', 'Net'), dict({ training: code([0x88]), bn }));
+}
+
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 
 export interface LegacySpec {

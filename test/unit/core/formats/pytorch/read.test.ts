@@ -31,6 +31,8 @@ import {
 	numbers,
 	object,
 	orderedDict,
+	scriptEntries,
+	scriptRoot,
 	storage,
 	type TensorCode,
 	tensor,
@@ -491,19 +493,9 @@ test('limits of pickles and tensors are named', async () => {
 });
 
 test('a TorchScript class without its code has no epsilon', async () => {
-	const bn = object(global('__torch__.torch.nn.modules.batchnorm', 'BatchNorm2d'), dict(layer('')));
-	const root = object(global('__torch__.net', 'Net'), dict({ training: code([0x88]), bn }));
 	const scripted =
 		'class BatchNorm2d(Module):\n  eps : Final[float] = 0.001\nclass Other(Module):\n  eps : Final[float] = 5.\n';
-	const name = 'archive/code/__torch__/torch/nn/modules/batchnorm.py';
-	const constants = { name: 'archive/constants.pkl', data: concat('(t.') };
-	const open = (codeText?: string) =>
-		openBytes(
-			torchZip(root, { '0': FOUR }, [
-				constants,
-				...(codeText === undefined ? [] : [{ name, data: concat(codeText), deflate: true }]),
-			]),
-		);
+	const open = (batchNorm?: string) => openBytes(torchZip(scriptRoot(), { '0': FOUR }, scriptEntries(batchNorm)));
 	assert.equal((await open()).layers[0]?.epsilon, undefined);
 	assert.equal((await open(scripted)).layers[0]?.epsilon, 0.001);
 	assert.equal((await open('class BatchNorm2d(Module):\n  x = 1\n')).layers[0]?.epsilon, undefined);
