@@ -5,11 +5,10 @@ import { foldReasons } from '../core/report/fold-reasons.js';
 import { encodeFoldResult, type FoldedLayer, type FoldResult } from '../core/report/fold-result.js';
 import { visible } from '../core/text/names.js';
 import { count } from '../core/text/sentences.js';
-import { writeReason } from '../platform/write-reason.js';
+import { asWriteError } from '../platform/write-error.js';
 import type { FoldOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { EXIT_FAILED } from './exit.js';
-import { OutputError } from './output.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -42,10 +41,10 @@ function problemOf({ model, written, folded, kept, outputs }: FoldResult): strin
 		: undefined;
 }
 
-/** Before the work, and in the name of the file that was asked for. @throws {OutputError} */
+/** Before the work, and in the name of the file that was asked for. @throws {WriteError} */
 async function requireFolder(file: string): Promise<void> {
 	await stat(path.dirname(file)).catch((error) => {
-		throw new OutputError(`${file} cannot be written: ${writeReason(file, error)}.`);
+		throw asWriteError(file, error);
 	});
 }
 

@@ -16,6 +16,8 @@ import { withEngine } from './with-engine.js';
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
 export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const { model, output, failOn, options } = parseInspectArguments(argv);
+	const inputs = [model, ...options.inputs.map((input) => input.path)];
+	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
 	let known: Report | undefined;
 	const collect = (event: EngineProgress) => {
 		if (event.type !== 'progress') {
@@ -23,8 +25,8 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		}
 	};
 	try {
-		const report = await withEngine((engine, hooks) => engine.inspect({ path: model }, options, hooks), collect);
-		await writeOutput(report, output, { failOn });
+		const report = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
+		await writeOutput(report, output, { failOn, inputs });
 		const gap = describeGaps(coverage(report), report.layers.length);
 		if (gap !== undefined) {
 			process.stderr.write(`${visible(`${model}: ${gap}`)}\n`);
@@ -32,7 +34,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		return reportStatus(report, failOn);
 	} catch (error) {
 		if (known && error instanceof EngineError && error.code === 'crashed') {
-			await writeOutput(crashReport(known, error.message), output, { failOn });
+			await writeOutput(crashReport(known, error.message), output, { failOn, inputs });
 		}
 		throw error;
 	}

@@ -2,6 +2,7 @@ import { MergeError } from '../core/inspection/merge-reports.js';
 import { visible } from '../core/text/names.js';
 import { messageOf } from '../core/text/sentences.js';
 import { EngineError } from '../engine/client.js';
+import { WriteError } from '../platform/write-error.js';
 import { writeReason } from '../platform/write-reason.js';
 import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
@@ -9,7 +10,7 @@ import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { InterruptedError } from './interrupt.js';
 import { mergeCommand } from './merge.js';
-import { OutputError, ownVersion } from './output.js';
+import { ownVersion } from './output.js';
 import { USAGE, UsageError } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -49,7 +50,7 @@ main(process.argv.slice(2)).then(
 	(error: unknown) => {
 		const message = messageOf(error);
 		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
-		const ours = [EngineError, UsageError, OutputError, MergeError, InterruptedError].some(
+		const ours = [EngineError, UsageError, WriteError, MergeError, InterruptedError].some(
 			(kind) => error instanceof kind,
 		);
 		const internal = ours ? '' : 'batchnorm-lens failed: ';

@@ -18,7 +18,7 @@ export async function mergeCommand(argv: readonly string[]): Promise<number> {
 		reports.push({ file, report: await readReport(file) });
 	}
 	const merged = mergeReports(reports);
-	await writeOutput(merged, output, { failOn });
+	await writeOutput(merged, output, { failOn, inputs: files });
 	for (const sentence of missingStatistics(reports)) {
 		process.stderr.write(`${visible(sentence)}\n`);
 	}

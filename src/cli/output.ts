@@ -1,11 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/index.js';
 import type { JunitOptions } from '../core/report/export/junit.js';
 import type { Report } from '../core/report/types.js';
 import { readPageParts } from '../platform/page-parts.js';
-import { writeReason } from '../platform/write-reason.js';
+import { identities, replaceFile } from '../platform/replace-file.js';
+import { interruptible } from './interrupt.js';
 import { renderReport } from './render-report.js';
 import { UsageError } from './usage.js';
 
@@ -33,25 +34,25 @@ export function parseOutputOptions(values: { json?: boolean; format?: string; ou
 	return { format: format as OutputFormat, file };
 }
 
-/** The report could not be written. The message is a sentence. */
-export class OutputError extends Error {
-	override readonly name = 'OutputError';
-}
-
-/** @throws {OutputError} */
-export async function writeOutput(report: Report, { format, file }: OutputOptions, junit: JunitOptions): Promise<void> {
+/**
+ * Writes a report to its file or to standard output.
+ * @param inputs files that the command has read, which are never replaced
+ * @throws {WriteError}
+ */
+export async function writeOutput(
+	report: Report,
+	{ format, file }: OutputOptions,
+	{ inputs, ...junit }: JunitOptions & { readonly inputs: readonly string[] },
+): Promise<void> {
 	const content =
 		format === 'text'
 			? renderReport(report, file === undefined ? process.stdout : {})
 			: await exported(report, format, junit);
 	if (file === undefined) {
 		process.stdout.write(content);
-		return;
-	}
-	try {
-		await writeFile(file, content);
-	} catch (error) {
-		throw new OutputError(`${file} cannot be written: ${writeReason(file, error)}.`);
+	} else {
+		const protectedFiles = await identities(inputs);
+		await interruptible(() => replaceFile(file, content, { inputs: protectedFiles }));
 	}
 }
 

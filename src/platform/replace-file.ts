@@ -8,8 +8,8 @@ import { asWriteError, WriteError } from './write-error.js';
 export type FileContent = string | Uint8Array | Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
 export interface ReplaceOptions {
-	/** Files that the task reads. Writing to one of them is refused, whatever its path is called. */
-	readonly inputs?: readonly string[];
+	/** Files that the task reads. Writing to one of them is refused under any of its names. */
+	readonly inputs?: Identities;
 }
 
 /** Length in characters that a temporary name keeps of the file's own, since a name has at most 255 bytes. */
@@ -25,7 +25,7 @@ const PERMISSIONS = 0o7777;
 export async function replaceFile(
 	file: string,
 	content: FileContent,
-	{ inputs = [] }: ReplaceOptions = {},
+	{ inputs = new Map() }: ReplaceOptions = {},
 ): Promise<void> {
 	await refuseInput(file, inputs);
 	const present = await stat(file).catch(() => undefined);
@@ -59,17 +59,28 @@ export function temporaryBeside(file: string): string {
  * one file many paths.
  * @throws {WriteError}
  */
-export async function refuseInput(file: string, inputs: readonly string[]): Promise<void> {
+export async function refuseInput(file: string, inputs: Identities): Promise<void> {
 	const written = await identity(file);
-	if (written === undefined) {
-		return;
+	const input = written === undefined ? undefined : inputs.get(written);
+	if (input !== undefined) {
+		const same = path.resolve(input) === path.resolve(file) ? '' : ` as ${input}`;
+		throw new WriteError(`${file} is read by this command${same}: choose another name for the output.`);
 	}
-	for (const input of inputs) {
-		if ((await identity(input)) === written) {
-			const same = path.resolve(input) === path.resolve(file) ? '' : ` (${input})`;
-			throw new WriteError(`${file} is read by this command${same}: choose another name for the output.`);
+}
+
+/** Files by their identity, device and inode. */
+export type Identities = ReadonlyMap<string, string>;
+
+/** Returns the identities of the files that exist. */
+export async function identities(files: readonly string[]): Promise<Identities> {
+	const found = new Map<string, string>();
+	for (const file of files) {
+		const key = await identity(file);
+		if (key !== undefined) {
+			found.set(key, file);
 		}
 	}
+	return found;
 }
 
 async function identity(file: string): Promise<string | undefined> {

@@ -13,6 +13,12 @@ export function writeReason(file: string, error: unknown): string {
 			return 'writing it is not permitted';
 		case 'ENOSPC':
 			return 'the disk is full';
+		case 'EDQUOT':
+			return 'the disk quota is used up';
+		case 'EFBIG':
+			return 'it would be larger than the system permits';
+		case 'ENOTDIR':
+			return `${path.dirname(file)} is not a folder`;
 		default:
 			return reasonOf(error);
 	}

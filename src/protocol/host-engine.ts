@@ -45,6 +45,8 @@ export interface InspectOptions {
 	readonly drift?: { readonly least?: number; readonly standardErrors?: number };
 	/** Folder for each layer's recomputed output: <layer index>.npy, or <run>/<layer index>.npy for several runs. */
 	readonly saveOutputs?: string;
+	/** File that the parent will write. The task fails early if it is a file that the task reads. */
+	readonly output?: string;
 	/** false: skips the comparison with the outputs at the runtime's default optimization level. */
 	readonly compareOptimized?: boolean;
 	/** Path of a scratch file. The engine removes it; the parent does if the engine was killed. */

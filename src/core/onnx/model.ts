@@ -43,6 +43,15 @@ export type DataTypeName =
 	| 'int2'
 	| 'unknown';
 
+/** A range of an external data file, as TensorProto.external_data states it. */
+export interface ExternalRange {
+	readonly location: string;
+	/** In bytes. */
+	readonly offset: number;
+	/** In bytes; undefined: as many as dims and type of the tensor say. */
+	readonly length: number | undefined;
+}
+
 /** Place of a tensor's elements. */
 export type TensorStorage =
 	/** TensorProto.raw_data: little-endian elements at this span. */
@@ -50,12 +59,7 @@ export type TensorStorage =
 	/** A typed repeated field (float_data …), packed or not, in file order. */
 	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
 	/** TensorProto.external_data. `length` undefined: as many bytes as dims and type say. */
-	| {
-			readonly kind: 'external';
-			readonly location: string;
-			readonly offset: number;
-			readonly length: number | undefined;
-	  }
+	| ({ readonly kind: 'external' } & ExternalRange)
 	/** Elements that the reader of another format gathers or inflates when asked. */
 	| { readonly kind: 'deferred'; readonly read: ReadElements }
 	/** No data field: legal only for tensors without elements. */

@@ -3,9 +3,13 @@ import { CHECKPOINT_RUN } from '../../core/report/formats.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { Finding, Report, RunSummary } from '../../core/report/types.js';
 import { endRun, interruptedRun } from '../../core/report/update.js';
+import { type Identities, identities, refuseInput } from '../../platform/replace-file.js';
+import { WriteError } from '../../platform/write-error.js';
 import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
+import { filesOf } from './inputs/sample-files.js';
+import { externalPaths } from './model/external-data.js';
 import { inlineFunctions } from './model/inline-functions.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
 import { checkOptimized } from './optimized/check-optimized.js';
@@ -21,12 +25,17 @@ import { InputError } from './tensors/errors.js';
  * If the run fails (the runtime refuses the model, an input does not fit), the result is the structure, with `run.status`
  * "failed" and the reason.
  * @throws {OnnxError} if the file cannot be read as a model.
+ * @throws {WriteError} if `options.output` is a file that the inspection reads.
  */
 export async function inspect(location: ModelLocation, options: InspectOptions, ports: TaskPorts): Promise<Report> {
 	const start = performance.now();
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
 	const model = await openModel(location);
 	try {
+		const inputs = await identities(await inputPaths(location, model, options));
+		if (options.output !== undefined) {
+			await refuseInput(options.output, inputs);
+		}
 		const structure = await structureReport(model, options.thresholds && { thresholds: options.thresholds });
 		ports.emit({ type: 'structure', report: structure });
 		if (model.checkpoint) {
@@ -36,7 +45,7 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 			const reason = options.run ? 'The model has no BatchNormalization to check.' : 'Running was switched off.';
 			return skipRun(structure, reason);
 		}
-		return await runAndCheck(structure, model, { options, ports, start });
+		return await runAndCheck(structure, model, { options, ports, start, inputs });
 	} finally {
 		await model.close();
 	}
@@ -47,18 +56,32 @@ interface Inspection {
 	readonly ports: TaskPorts;
 	/** Time when the inspection began, in ms. */
 	readonly start: number;
+	/** Files that are read, and never written. */
+	readonly inputs: Identities;
+}
+
+/** Returns the paths of all files that an inspection with outputs reads; none for an inspection without. */
+async function inputPaths(
+	{ path, bytes }: ModelLocation,
+	model: OpenedModel,
+	{ output, saveOutputs, inputs }: InspectOptions,
+): Promise<readonly string[]> {
+	if (output === undefined && saveOutputs === undefined) {
+		return [];
+	}
+	return [...(bytes === undefined ? [path] : []), ...externalPaths(model), ...(await filesOf(inputs))];
 }
 
 /** Runs the model and adds the results to the structure. */
 async function runAndCheck(
 	structure: Report,
 	opened: OpenedModel,
-	{ options, ports, start }: Inspection,
+	{ options, ports, start, inputs }: Inspection,
 ): Promise<Report> {
 	const openedAt = performance.now();
 	const kernel = await ports.kernel();
 	const model = (await inlineFunctions(opened)) ?? opened;
-	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options });
+	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options, inputs });
 	const checked = (): Report => ({ ...structure, layers: structure.layers.map((_, index) => checker.report(index)) });
 	let runtime: Runtime | undefined;
 	try {
@@ -88,10 +111,11 @@ async function runAndCheck(
 		const report = { ...checked(), findings: optimized.findings };
 		return endRun(report, run, 'Not checked: the run did not get to this layer.');
 	} catch (error) {
-		if (!(error instanceof RuntimeError || error instanceof InputError)) {
+		const isInput = error instanceof InputError || error instanceof WriteError;
+		if (!(error instanceof RuntimeError || isInput)) {
 			throw error;
 		}
-		const failedAt = error instanceof InputError && hasInputOptions(options) ? 'input' : 'model';
+		const failedAt = isInput && hasInputOptions(options) ? 'input' : 'model';
 		const facts = { ...structure.run, runtime: runtime?.version ?? '' };
 		const run = interruptedRun(facts, { status: 'failed', reason: error.message, failedAt });
 		return endRun(checked(), run, 'Not checked: the run failed.');

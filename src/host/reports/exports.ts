@@ -3,7 +3,9 @@ import { EXTENSIONS, type ExportFormat, exportReport, FORMATS } from '../../core
 import type { Report } from '../../core/report/types.js';
 import { readPageParts } from '../../platform/page-parts.js';
 import type { ModelDocument } from '../model/model-document.js';
+import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
+import { writeFile } from '../shared/write-file.js';
 
 /** Properties of the extension that exports need. */
 export interface ExportSource {
@@ -42,7 +44,7 @@ export async function writeExport(
 		failOn: 'error',
 		pageParts: () => readPageParts(dist),
 	});
-	await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(text));
+	await writeFile(target, text, await modelFiles(document.uri));
 }
 
 /** @throws {UserError} if the model has no report. */

@@ -2,7 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { toNotebook } from '../../core/report/export/notebook.js';
 import type { ModelDocument } from '../model/model-document.js';
+import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
+import { writeFile } from '../shared/write-file.js';
 import { reportOf, siblingOf } from './exports.js';
 import { CELL_KINDS, type CellKind, pathInNotebook, withModelPath } from './notebook-cells.js';
 
@@ -50,7 +52,7 @@ export async function saveReportAsNotebook(document: ModelDocument): Promise<voi
 
 /** @throws {UserError} if there is no report yet. */
 export async function writeNotebook(document: ModelDocument, target: vscode.Uri): Promise<void> {
-	await vscode.workspace.fs.writeFile(target, new TextEncoder().encode(toNotebook(reportOf(document))));
+	await writeFile(target, toNotebook(reportOf(document)), await modelFiles(document.uri));
 }
 
 async function pickKind(): Promise<CellKind | undefined> {

@@ -5,7 +5,7 @@ export class UserError extends Error {
 }
 
 /** Names of the errors whose messages are sentences for the user. */
-const OURS = new Set(['UserError', 'OnnxError', 'EngineError']);
+const OURS = new Set(['UserError', 'OnnxError', 'EngineError', 'WriteError']);
 
 /** Returns one sentence for the user. Introduces other errors as unexpected. */
 export function describeError(error: unknown): string {

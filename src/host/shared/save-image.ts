@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { PageToHost } from '../../protocol/page.js';
 import { imageFileName } from './image-file.js';
+import { writeFile } from './write-file.js';
 
 /** Lets the user choose a file for an image, by default beside the model, and writes it as PNG or SVG. */
 export async function saveImage(
@@ -12,7 +13,7 @@ export async function saveImage(
 		filters: { [vscode.l10n.t('PNG image')]: ['png'], [vscode.l10n.t('SVG drawing')]: ['svg'] },
 	});
 	if (target) {
-		const content = /\.svg$/i.test(target.path) ? new TextEncoder().encode(svg) : png;
-		await vscode.workspace.fs.writeFile(target, content);
+		const content = /\.svg$/i.test(target.path) ? svg : png;
+		await writeFile(target, content, [model.fsPath]);
 	}
 }

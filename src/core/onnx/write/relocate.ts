@@ -1,17 +1,9 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { OnnxError } from '../errors.js';
+import type { ExternalRange } from '../model.js';
 import { scanField } from '../read/field-scan.js';
 import { decodeText, encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
-
-/** A range of an external data file, as TensorProto.external_data states it. */
-export interface ExternalRange {
-	readonly location: string;
-	/** In bytes. */
-	readonly offset: number;
-	/** In bytes; undefined: as many as dims and type of the tensor say. */
-	readonly length: number | undefined;
-}
 
 /** Returns the new place of a range; undefined keeps the old. */
 export type Relocate = (range: ExternalRange) => Pick<ExternalRange, 'location' | 'offset'> | undefined;

@@ -4,6 +4,7 @@ import type { Finding, LayerReport, Report, SkippedRecompute } from '../../../co
 import { failure, success } from '../../../core/result.js';
 import { capitalize } from '../../../core/text/sentences.js';
 import type { FloatData, Kernel } from '../../../kernel/types.js';
+import type { Identities } from '../../../platform/replace-file.js';
 import type { InspectOptions } from '../../../protocol/host-engine.js';
 import type { Feeds } from '../inputs/inputs.js';
 import { dependsOn } from '../model/node-net.js';
@@ -25,6 +26,8 @@ export interface CheckerSetup {
 	readonly layers: readonly BatchNormLayer[];
 	readonly kernel: Kernel;
 	readonly options: InspectOptions;
+	/** Files that saved outputs must not replace. */
+	readonly inputs: Identities;
 }
 
 /**
@@ -180,18 +183,19 @@ export class LayerChecker {
 	 * Writes a layer's recomputed output as float32 or float64 if the options ask for it. Only the first call for a layer
 	 * in a run writes.
 	 * @param folder name of the run's folder if there are several runs; '' if not
-	 * @throws {InputError} if the file cannot be written.
+	 * @throws {WriteError} if the file cannot be written.
 	 */
 	async save(index: number, prepared: PreparedLayer, folder: string): Promise<void> {
 		const state = this.#states[index];
-		const { saveOutputs } = this.#setup.options;
+		const { options, inputs } = this.#setup;
+		const { saveOutputs } = options;
 		if (saveOutputs === undefined || state.savedIn === this.#run) {
 			return;
 		}
 		state.savedIn = this.#run;
 		const dtype = prepared.dtype === 'float64' ? 'float64' : 'float32';
 		const output = recomputeOutput(prepared, dtype, this.#setup.kernel);
-		await saveOutput(path.join(saveOutputs, folder), index, output);
+		await saveOutput(path.join(saveOutputs, folder), index, output, inputs);
 	}
 
 	/** Returns the layer's report as known now: pending until a run has reached the layer. */

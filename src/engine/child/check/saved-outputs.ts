@@ -1,5 +1,6 @@
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { type Identities, replaceFile } from '../../../platform/replace-file.js';
 import { writeReason } from '../../../platform/write-reason.js';
 import { InputError } from '../tensors/errors.js';
 import { encodeNpy } from '../tensors/npy.js';
@@ -30,12 +31,18 @@ export async function makeFolder(folder: string): Promise<void> {
 	});
 }
 
-/** Writes a tensor as FOLDER/INDEX.npy. @throws {InputError} */
-export async function saveOutput(folder: string, index: number, tensor: RuntimeTensor): Promise<void> {
+/**
+ * Writes a tensor as FOLDER/INDEX.npy.
+ * @param inputs files of the task, which are never replaced
+ * @throws {WriteError}
+ */
+export async function saveOutput(
+	folder: string,
+	index: number,
+	tensor: RuntimeTensor,
+	inputs: Identities,
+): Promise<void> {
 	const { type, dims, data } = tensor;
 	await makeFolder(folder);
-	const file = path.join(folder, `${index}.npy`);
-	await writeFile(file, encodeNpy({ type, shape: dims, data })).catch((error: unknown) => {
-		throw new InputError(`${file} cannot be written: ${writeReason(file, error)}.`);
-	});
+	await replaceFile(path.join(folder, `${index}.npy`), encodeNpy({ type, shape: dims, data }), { inputs });
 }

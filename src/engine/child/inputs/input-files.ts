@@ -18,6 +18,11 @@ export function isArrayFile(file: string): boolean {
 	return /\.(npy|npz|pb)$/i.test(file);
 }
 
+/** Returns the archive of "archive.npz" and "archive.npz:member"; undefined for other files. */
+export function archiveOf(file: string): string | undefined {
+	return /^(.*\.npz)(?::.+)?$/i.exec(file)?.[1];
+}
+
 /**
  * Reads a model input from a file.
  *
@@ -26,7 +31,8 @@ export function isArrayFile(file: string): boolean {
  * @throws {InputError} one sentence naming the file.
  */
 export async function readInputFile(file: string, input: string): Promise<NpyArray> {
-	const [, archive, member] = /^(.*\.npz)(?::(.+))?$/i.exec(file) ?? [];
+	const archive = archiveOf(file);
+	const member = archive === undefined ? undefined : file.slice(archive.length + 1) || undefined;
 	const bytes = await readWhole(archive ?? file);
 	if (archive !== undefined) {
 		return readMember(bytes, archive, member, input);

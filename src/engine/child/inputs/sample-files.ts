@@ -4,7 +4,7 @@ import type { InputFile } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
 import type { RuntimeValue } from '../tensors/tensor.js';
 import { isImageFile } from './image-file.js';
-import { isArrayFile } from './input-files.js';
+import { archiveOf, isArrayFile } from './input-files.js';
 
 /**
  * Returns the files of each input, in the given order. A folder stands for its files in the order of their names
@@ -53,4 +53,10 @@ async function expand(file: string): Promise<string[]> {
 		throw new InputError(`The folder ${file} has no file in it that can be fed: .npy, .npz, .pb, .png or .jpg.`);
 	}
 	return names.sort(byName.compare).map((name) => path.join(file, name));
+}
+
+/** Returns the paths of all files that inputs name, including files in folders and archives of members. */
+export async function filesOf(inputs: readonly InputFile[]): Promise<readonly string[]> {
+	const lists = await Promise.all(inputs.map(({ path: file }) => expand(file).catch(() => [file])));
+	return lists.flat().map((file) => archiveOf(file) ?? file);
 }

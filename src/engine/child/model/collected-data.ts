@@ -1,7 +1,8 @@
 import { OnnxError } from '../../../core/onnx/errors.js';
+import { type ExternalTensor, externalTensors } from '../../../core/onnx/graph/external-tensors.js';
+import type { ExternalRange } from '../../../core/onnx/model.js';
 import { type Edit, replaceMessage } from '../../../core/onnx/write/edit.js';
-import { type ExternalRange, type Relocate, relocateTensors } from '../../../core/onnx/write/relocate.js';
-import { type ExternalTensor, externalTensors } from './external-data.js';
+import { type Relocate, relocateTensors } from '../../../core/onnx/write/relocate.js';
 import type { OpenedModel } from './opened-model.js';
 
 /** Alignment of each range in bytes, so that a mapped file has aligned elements of every type. */

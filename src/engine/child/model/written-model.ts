@@ -1,13 +1,14 @@
 import { constants } from 'node:fs';
 import { access, chmod, copyFile, link, mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { externalTensors } from '../../../core/onnx/graph/external-tensors.js';
 import { checkExternalLocation } from '../../../core/onnx/location.js';
 import { type Edit, planEdits, renderEdits } from '../../../core/onnx/write/edit.js';
-import { refuseInput, writeNew } from '../../../platform/replace-file.js';
+import { identities, refuseInput, writeNew } from '../../../platform/replace-file.js';
 import { isSameContent } from '../../../platform/same-content.js';
 import { asWriteError, WriteError } from '../../../platform/write-error.js';
 import { collectExternalData } from './collected-data.js';
-import { externalPaths, externalTensors } from './external-data.js';
+import { externalPaths } from './external-data.js';
 import { type OpenedModel, openModel } from './opened-model.js';
 
 /** Paths of a model that is written. */
@@ -30,7 +31,7 @@ export async function requireOutput(model: OpenedModel, output: string): Promise
 		throw new WriteError(`${output} is not a file: choose another name for the written model.`);
 	}
 	const own = model.folder === undefined ? [] : [model.model.path];
-	await refuseInput(output, [...own, ...externalPaths(model)]);
+	await refuseInput(output, await identities([...own, ...externalPaths(model)]));
 }
 
 /**

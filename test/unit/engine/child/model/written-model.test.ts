@@ -17,11 +17,11 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { externalTensors } from '../../../../../src/core/onnx/graph/external-tensors.js';
 import { readModel } from '../../../../../src/core/onnx/read/reader.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
 import { readTensor } from '../../../../../src/core/onnx/tensor/tensor.js';
 import { fold } from '../../../../../src/engine/child/fold.js';
-import { externalTensors } from '../../../../../src/engine/child/model/external-data.js';
 import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
 import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
 import { rawElements } from '../../../support/elements.js';
