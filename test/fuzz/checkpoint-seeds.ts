@@ -21,6 +21,7 @@ import {
 	tuple,
 	vector,
 } from '../unit/support/pickle-builder.js';
+import { hdf5Seeds, mutateStructure } from './hdf5-seeds.js';
 import { mutateBytes } from './mutate.js';
 import type { Random } from './random.js';
 
@@ -51,8 +52,18 @@ const SEEDS: readonly [Seed, ...Seed[]] = [
 	whole(torchLegacy(dict(layer('a.')), { keys: ['0'], storages: [[4, FOUR]] })),
 ];
 
+const HDF5_SEEDS = hdf5Seeds();
+
+/** Share of mutations that Keras' files get. */
+const KERAS_SHARE = 0.4;
+
 /** Returns a mutation of a valid checkpoint: of its inner part, so that the container still fits, or of any byte. */
 export function mutateCheckpoint(random: Random): Uint8Array {
+	if (random.chance(KERAS_SHARE)) {
+		const { bytes, wrap } = random.pick(HDF5_SEEDS);
+		const other = random.pick(HDF5_SEEDS).bytes;
+		return wrap(random.chance(0.7) ? mutateStructure(bytes, random) : mutateBytes(bytes, other, random));
+	}
 	const seed = random.pick(SEEDS);
 	const other = random.pick(SEEDS);
 	if (random.chance(0.2)) {

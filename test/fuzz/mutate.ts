@@ -1,4 +1,5 @@
 import { WireType } from '@bufbuild/protobuf/wire';
+import { concat } from '../unit/support/checkpoint-builder.js';
 import { everyField, parseTree, type TreeField, writeTree } from './message-tree.js';
 import type { Random } from './random.js';
 
@@ -72,7 +73,7 @@ function splice(
 	bytes: Uint8Array,
 	{ at, remove, insert }: { at: number; remove: number; insert: Uint8Array },
 ): Uint8Array {
-	return Uint8Array.of(...bytes.subarray(0, at), ...insert, ...bytes.subarray(at + remove));
+	return concat(bytes.subarray(0, at), insert, bytes.subarray(at + remove));
 }
 
 interface FieldMutation {

@@ -92,9 +92,7 @@ async function visit(tree: Tree, { address, records, level }: Child, found: Inde
 	for (let index = 0; index < records; index++) {
 		found.push({ type, record: node.part(recordBytes) });
 	}
-	if (found.length > reader.limits.tensors) {
-		throw node.error(`has more than ${reader.limits.tensors} entries (tensors)`);
-	}
+	reader.checkCount(found.length, 'an index of names');
 	if (level === 0) {
 		return;
 	}

@@ -117,7 +117,7 @@ function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
 	if (size < 2 || count < 2) {
 		return bytes;
 	}
-	const result = bytes.slice();
+	const result = new Uint8Array(bytes);
 	for (let byte = 0; byte < size; byte++) {
 		for (let element = 0; element < count; element++) {
 			result[element * size + byte] = bytes[byte * count + element] ?? 0;

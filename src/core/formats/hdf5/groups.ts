@@ -140,7 +140,5 @@ async function readSymbols({ reader, heap, links }: Walk, address: number): Prom
 		const target = entry.address();
 		links.push({ name, address: entry.uint32() === SYMBOLIC_LINK ? undefined : target });
 	}
-	if (links.length > reader.limits.tensors) {
-		throw head.error(`belongs to a group of more than ${reader.limits.tensors} entries (tensors)`);
-	}
+	reader.checkCount(links.length, 'a group');
 }

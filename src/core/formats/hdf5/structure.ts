@@ -48,7 +48,6 @@ export class StructureReader {
 	 * @throws {CheckpointError} `truncated`, `malformed` or `limit`
 	 */
 	async read(address: number, length: number, part: string): Promise<Cursor> {
-		this.spend(length + READ_COST);
 		const offset = this.base + address;
 		if (!Number.isSafeInteger(offset)) {
 			throw this.malformed(`${part} has no address`);
@@ -56,6 +55,7 @@ export class StructureReader {
 		if (offset + length > this.storage.bytes) {
 			throw truncated(this.path, this.storage.bytes, `${part} at byte ${offset}`);
 		}
+		this.spend(length + READ_COST);
 		return new Cursor(await this.#bytes(offset, length), this, part);
 	}
 
@@ -82,6 +82,14 @@ export class StructureReader {
 		reader.widths = this.widths;
 		reader.base = this.base;
 		return reader;
+	}
+
+	/** @throws {CheckpointError} `limit` if `part` has more entries than a file may have tensors */
+	checkCount(entries: number, part: string): void {
+		const { tensors } = this.limits;
+		if (entries > tensors) {
+			throw new CheckpointError('limit', `${this.path} has ${part} of more than ${tensors} entries (tensors).`);
+		}
 	}
 
 	/** @param problem clause that follows "because" */

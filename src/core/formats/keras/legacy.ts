@@ -49,8 +49,8 @@ function splitLayer(
 	node: ConfigNode | undefined,
 ): readonly StoredModule[] {
 	const leaves = node ? leavesOf(node) : [];
-	const names = new Set(variables.map(({ leaf }) => leaf));
-	const isSingle = leaves.length === 1 || (leaves.length === 0 && names.size === variables.length);
+	const isSingle =
+		leaves.length === 1 || (leaves.length === 0 && new Set(variables.map(({ scope }) => scope)).size === 1);
 	if (isSingle) {
 		return variables.length > 0 ? [moduleOf(layer, variables, leaves[0])] : [];
 	}

@@ -73,11 +73,12 @@ async function buildCheckpoint(
 	const stored = config ? inOrder(named.modules, config) : named.modules;
 	const order: TensorOrder = config ? 'execution' : named.ordered ? 'definition' : 'names';
 	const modules = stored.flatMap(describeModule);
-	const { tensors, unreadable } = readTensors(stored, limits);
+	const { tensors, unreadable: odd } = readTensors(stored, limits);
+	const unreadable = [...odd, ...store.unreadable];
 	const graph = config && createGraph(stored);
 	const found = findLayers({
 		tensors,
-		unreadable: [...unreadable, ...store.unreadable],
+		unreadable,
 		modules,
 		order,
 		...(graph && { graph }),

@@ -129,13 +129,13 @@ type Reading = Pick<FrontCandidate, 'outputAxis' | 'groups'>;
  * Returns the ways in which a weight can have `channels` outputs. A transposed convolution has shape
  * [inputs, outputs / groups, ...kernel]; its groups are known only if the module is.
  */
-function readings({ dims }: CheckpointTensor, channels: number, module: CheckpointModule | undefined): Reading[] {
+function readings({ name, dims }: CheckpointTensor, channels: number, module: CheckpointModule | undefined): Reading[] {
 	const [first = 0, second = 0] = dims;
 	const found: Reading[] = [];
 	if (module && !/Conv|Linear|Dense/.test(module.className)) {
 		return found;
 	}
-	const transposed = module?.className.includes('Transpose');
+	const transposed = name.endsWith('depthwise_kernel') ? false : module?.className.includes('Transpose');
 	if (first === channels && transposed !== true) {
 		found.push({ outputAxis: 0, groups: undefined });
 	}

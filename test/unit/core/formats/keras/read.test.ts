@@ -1,49 +1,21 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Checkpoint } from '../../../../../src/core/formats/checkpoint.js';
 import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { locateTensor } from '../../../../../src/core/formats/tensor.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
 import { buildZip } from '../../../support/checkpoint-builder.js';
-import { checkpointBytes, layerValues, openBytes, values } from '../../../support/checkpoints.js';
+import { checkpointBytes, openBytes, values } from '../../../support/checkpoints.js';
 import { countingSource } from '../../../support/counting-source.js';
-
-/** A layer as Keras itself reports it; a part that the layer lacks is all ones or all zeros. */
-interface TrueLayer {
-	readonly name: string;
-	readonly epsilon: number;
-	readonly momentum: number;
-	readonly gamma: readonly number[];
-	readonly beta: readonly number[];
-	readonly mean: readonly number[];
-	readonly variance: readonly number[];
-}
-
-function truthOf(name: string): readonly TrueLayer[] {
-	return JSON.parse(readFileSync(`test/fixtures/checkpoints/${name}.truth.json`, 'utf8')).layers;
-}
+import { describeFronts, kerasParameters, kerasTruth, parametersOf } from '../../../support/keras-files.js';
 
 async function expectTruth({ layers }: Checkpoint, name: string): Promise<void> {
-	const truth = truthOf(name);
+	const truth = kerasTruth(name);
 	assert.deepEqual(
 		layers.map((layer) => layer.name),
 		truth.map((layer) => layer.name),
 	);
-	for (const [index, layer] of layers.entries()) {
-		const { gamma, beta, mean, variance } = await layerValues(layer);
-		const expected = truth[index];
-		assert.ok(expected);
-		assert.deepEqual(
-			{
-				gamma: gamma ?? mean.map(() => 1),
-				beta: beta ?? mean.map(() => 0),
-				mean,
-				variance,
-			},
-			{ gamma: expected.gamma, beta: expected.beta, mean: expected.mean, variance: expected.variance },
-		);
-	}
+	assert.deepEqual(await Promise.all(layers.map(kerasParameters)), truth.map(parametersOf));
 }
 
 for (const name of ['kcnn', 'kgen', 'kseq']) {
@@ -55,10 +27,10 @@ for (const name of ['kcnn', 'kgen', 'kseq']) {
 			assert.deepEqual(checkpoint.notes, []);
 			await expectTruth(checkpoint, name);
 			const modules = new Map(checkpoint.modules.map((module) => [module.name, module]));
-			for (const [index, { epsilon, momentum }] of truthOf(name).entries()) {
+			for (const [index, { epsilon }] of kerasTruth(name).entries()) {
 				const layer = checkpoint.layers[index];
 				assert.equal(layer?.epsilon, epsilon);
-				assert.equal(modules.get(layer?.name ?? '')?.settings.get('momentum'), momentum);
+				assert.equal(modules.get(layer?.name ?? '')?.settings.get('momentum'), 0.99);
 			}
 		});
 	}
@@ -73,29 +45,19 @@ for (const name of ['kcnn', 'kgen', 'kseq']) {
 	});
 }
 
-/** The operator in front of each layer: weight, shape, output axis, bias. */
-function fronts({ layers }: Checkpoint): readonly string[] {
-	return layers.map(({ name, input, front }) => {
-		const described = front.map(
-			({ weight, outputAxis, bias }) => `${weight.name} [${weight.dims}]@${outputAxis}${bias ? '+b' : ''}`,
-		);
-		return `${name} < ${input?.name ?? '?'} (${described.join(' | ')})`;
-	});
-}
-
 test('a configuration states the operator in front, whose weight is in the arrangement of ONNX', async () => {
-	assert.deepEqual(fronts(await openBytes(checkpointBytes('kcnn.h5'))), [
+	assert.deepEqual(describeFronts((await openBytes(checkpointBytes('kcnn.h5'))).layers), [
 		'bn_a < conv_a (conv_a/kernel [12,3,3,3]@0)',
 		'bn_b < dw_b (dw_b/kernel [12,1,3,3]@0+b)',
 		'bn_c < conv_c (conv_c/kernel [16,12,1,1]@0+b)',
 		'bn_d < fc_d (fc_d/kernel [10,16]@0+b)',
 	]);
-	assert.deepEqual(fronts(await openBytes(checkpointBytes('kgen.keras'))), [
+	assert.deepEqual(describeFronts((await openBytes(checkpointBytes('kgen.keras'))).layers), [
 		'bn_a < up_a (up_a/kernel [8,6,3,3]@1)',
 		'bn_b < conv_b (conv_b/kernel [6,6,3,3]@0+b)',
 	]);
 	// A ReLU feeds bn_pre, so no operator can take it.
-	assert.deepEqual(fronts(await openBytes(checkpointBytes('kseq.keras'))), [
+	assert.deepEqual(describeFronts((await openBytes(checkpointBytes('kseq.keras'))).layers), [
 		'bn_a < conv_a (conv_a/kernel [8,5,5]@0+b)',
 		'bn_pre < re_lu_3 ()',
 		'bn_b < conv_b (conv_b/kernel [8,8,3]@0+b)',
