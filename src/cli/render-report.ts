@@ -64,7 +64,7 @@ function renderLayers(layers: readonly LayerReport[]): string {
 function unusualForm(layer: LayerReport): string {
 	return [
 		layer.kind === 'decomposed' ? 'decomposed' : '',
-		layer.mode === 'training' ? 'training mode' : '',
+		layer.kind === 'handbuilt' ? 'written by hand' : layer.mode === 'training' ? 'training mode' : '',
 		layer.axes === 'activation' ? 'per activation (spatial=0)' : '',
 		layer.graph === '' ? '' : `inside ${shorten(visible(layer.graph), MAX_NAME)}`,
 		layer.parameters === null && layer.parametersFrom !== undefined

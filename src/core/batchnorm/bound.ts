@@ -50,7 +50,7 @@ export interface RoundingBound {
 const SCALE_FACTORS = 10;
 
 /** gamma(k): the relative error of k roundings. */
-function compounded(factors: number, u: number): number {
+export function compounded(factors: number, u: number): number {
 	const ku = factors * u;
 	return ku < 1 ? ku / (1 - ku) : Number.POSITIVE_INFINITY;
 }
@@ -189,17 +189,44 @@ export interface BatchShape {
  * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
  */
 export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatType): RoundingBound {
-	const { gamma, mean, variance, epsilon } = parameters;
-	const { scale, shift } = affineOf(parameters);
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const chain = Math.min(batch.images * batch.planeSize, Math.ceil(batch.planeSize / 4) + batch.images + 8);
+	return statisticsBound(parameters, dtype, 'runtime', (mean, variance) => {
+		const meanError = compounded(chain + 1, u) * Math.sqrt(variance + mean ** 2);
+		const varianceError = compounded(chain + 4, u) * (variance + meanError ** 2) + meanError ** 2;
+		return { mean: meanError, variance: varianceError, least: 0 };
+	});
+}
+
+/** Errors of computed statistics. */
+export interface StatisticsError {
+	readonly mean: number;
+	readonly variance: number;
+	/** Smallest variance that the computation can give: 0 for a mean of squares, -Infinity for a difference. */
+	readonly least: number;
+}
+
+/**
+ * Returns the bound of a normalization with statistics that are computed from the data, as {@link trainingBound}
+ * derives it.
+ * @param parameters exact statistics, with gamma and beta
+ * @param errorOf errors of the computed mean and variance
+ */
+export function statisticsBound(
+	parameters: BoundParameters,
+	dtype: FloatType,
+	arithmetic: 'runtime' | 'own',
+	errorOf: (mean: number, variance: number) => StatisticsError,
+): RoundingBound {
+	const { gamma, mean, variance, epsilon } = parameters;
+	const { scale, shift } = affineOf(parameters);
 	const { length } = scale;
 	const channels = magnitudesOf({ scale, shift, gamma, mean });
 	const added = { slope: new Float64Array(length), offset: new Float64Array(length) };
 	for (let c = 0; c < length; c++) {
-		const meanError = compounded(chain + 1, u) * Math.sqrt(variance[c] + mean[c] ** 2);
-		const varianceError = compounded(chain + 4, u) * (variance[c] + meanError ** 2) + meanError ** 2;
-		const change = scaleChange(variance[c] + epsilon, varianceError, epsilon);
+		const error = errorOf(mean[c], variance[c]);
+		const meanError = error.mean;
+		const change = scaleChange(variance[c] + epsilon, error.variance, Math.max(error.least + epsilon, 0));
 		const s = channels.scale[c];
 		const m = channels.mean[c];
 		const moved = m * s * change + s * (1 + change) * meanError;
@@ -210,7 +237,7 @@ export function trainingBound(parameters: BoundParameters, batch: BatchShape, dt
 		added.slope[c] = s * change;
 		added.offset[c] = moved;
 	}
-	const bound = roundingBound(channels, dtype, 'runtime');
+	const bound = roundingBound(channels, dtype, arithmetic);
 	for (let c = 0; c < length; c++) {
 		if (bound.offset[c] !== Number.POSITIVE_INFINITY) {
 			bound.slope[c] += added.slope[c];

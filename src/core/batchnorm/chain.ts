@@ -72,7 +72,7 @@ async function previous(scope: Scope, step: Step, context: LayerContext): Promis
 }
 
 /** True for Identity, and for a Cast to the type that its input has already. */
-function keepsValues(scope: Scope, node: Node, { shapes }: LayerContext): boolean {
+export function keepsValues(scope: Scope, node: Node, { shapes }: LayerContext): boolean {
 	if (node.domain !== '' || (node.opType !== 'Cast' && node.opType !== 'Identity')) {
 		return false;
 	}

@@ -6,6 +6,7 @@ import { nodesInOrder } from '../onnx/graph/traverse.js';
 import type { Model, Node } from '../onnx/model.js';
 import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import { findDecomposed } from './decomposed.js';
+import { findHandBuilt } from './handbuilt.js';
 import type { BatchNormLayer, Parameter } from './layer.js';
 import { uniqueNames } from './names.js';
 import { ParameterReader } from './parameters.js';
@@ -23,15 +24,37 @@ const DEFAULT_MOMENTUM = Math.fround(0.9);
  * the answer.
  * @throws {OnnxError} `limit` when function calls multiply without end, `io` when the file cannot be read any more.
  */
-export async function findLayers(model: Model, access: TensorAccess): Promise<BatchNormLayer[]> {
+export function findLayers(model: Model, access: TensorAccess): Promise<BatchNormLayer[]> {
+	return search(model, access, findLayer);
+}
+
+/**
+ * Finds the layers of {@link findLayers} and the normalizations that elementary operators compute with the statistics of
+ * their own data (kind "handbuilt"), in graph order. The latter are no layers that could be folded or paired.
+ * @throws {OnnxError} as {@link findLayers}
+ */
+export function findNormalizations(model: Model, access: TensorAccess): Promise<BatchNormLayer[]> {
+	return search(
+		model,
+		access,
+		async (scope, node, context) =>
+			(await findLayer(scope, node, context)) ?? (await findHandBuilt(scope, node, context)),
+	);
+}
+
+type Search = (scope: Scope, node: Node, context: LayerContext) => Promise<BatchNormLayer | undefined>;
+
+const findLayer: Search = (scope, node, context) =>
+	node.opType === 'BatchNormalization' && node.domain === ''
+		? readLayer(scope, node, context)
+		: findDecomposed(scope, node, context);
+
+async function search(model: Model, access: TensorAccess, find: Search): Promise<BatchNormLayer[]> {
 	const constants = new ConstantResolver(access);
 	const context = { constants, parameters: new ParameterReader(constants), shapes: new ShapeInference() };
 	const layers: BatchNormLayer[] = [];
 	for (const { scope, node } of nodesInOrder(model)) {
-		const layer =
-			node.opType === 'BatchNormalization' && node.domain === ''
-				? await readLayer(scope, node, context)
-				: await findDecomposed(scope, node, context);
+		const layer = await find(scope, node, context);
 		if (layer) {
 			layers.push({ ...layer, rectified: await isRectified(layer, constants) });
 		}

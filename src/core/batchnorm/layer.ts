@@ -18,13 +18,23 @@ export interface Parameter {
 	readonly problem?: string;
 }
 
+/** Form of a normalization that elementary operators compute with the statistics of their own data. */
+export interface HandBuilt {
+	/** Axes of mean and variance, as in the file; negative: from the end; null: all. */
+	readonly axes: readonly number[] | null;
+	/** centered: mean of (x - mean)^2; difference: mean of x^2, minus mean^2. */
+	readonly variance: 'centered' | 'difference';
+}
+
 /** A BatchNormalization, or its decomposed equivalent, as found in a model before a run. */
 export interface BatchNormLayer {
 	/** Unique display name: the node's name, else a name made from its output or position. */
 	readonly name: string;
 	/** '' for the main graph, else the path of the subgraph or function call, for example "If_3/then_branch". */
 	readonly graphPath: string;
-	readonly kind: 'batchnorm' | 'decomposed';
+	readonly kind: 'batchnorm' | 'decomposed' | 'handbuilt';
+	/** Set for kind "handbuilt". Gamma and beta then have any shape that broadcasts against X. */
+	readonly handBuilt?: HandBuilt;
 	readonly graph: Pick<Graph, 'nodes'>;
 	/** Scope of the node's names. */
 	readonly scope: Scope;

@@ -1,4 +1,5 @@
 import { type Affine, affine } from '../batchnorm/affine.js';
+import { handBuiltFindings } from '../batchnorm/handbuilt.js';
 import { DEFAULT_THRESHOLDS, type HealthThresholds, healthSubject, layerHealth } from '../batchnorm/health.js';
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import { describeOrigins, parameterFinding, parameterValues } from '../batchnorm/parameters.js';
@@ -97,6 +98,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		axes: layer.axes,
 		...(layer.channelAxis !== 1 && { channelAxis: layer.channelAxis }),
 		kind: layer.kind,
+		...(layer.handBuilt?.axes && { normalizedAxes: layer.handBuilt.axes }),
 		source: source && { op: source.opType, name: source.name },
 		parametersFrom: describeOrigins(layer),
 		parameters,
@@ -106,7 +108,9 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		recompute: { status: 'pending' },
 		batch: null,
 		foldable,
-		findings: [...(unusable ? [unusable] : []), ...layerHealth(healthSubject(layer, parameters), thresholds)],
+		findings: layer.handBuilt
+			? handBuiltFindings(layer)
+			: [...(unusable ? [unusable] : []), ...layerHealth(healthSubject(layer, parameters), thresholds)],
 	};
 }
 

@@ -165,6 +165,13 @@ export const FINDINGS = {
 		help: 'Epsilon, not the data, sets the scale of the channel: a tool with another epsilon computes another result.',
 		advice: 'Make sure that every conversion keeps epsilon. Another epsilon changes the result most in these channels.',
 	},
+	'hand-built': {
+		title: 'Normalization written by hand',
+		badge: 'by hand',
+		help: 'ReduceMean, Sub, Div and the like normalize with the mean and variance of their own data. No running statistics are stored.',
+		advice:
+			'If a batch normalization was meant, export it in inference mode, so that it normalizes with its running statistics.',
+	},
 	'per-activation': {
 		title: 'One mean and variance for each activation',
 		badge: 'per activation',

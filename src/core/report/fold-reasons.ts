@@ -3,6 +3,7 @@ export const FOLD_REASONS = {
 	'several-consumers': 'the output of the operator in front is used elsewhere, too',
 	'graph-output': 'the output of the operator in front is an output of the graph',
 	'training-mode': 'it is in training mode',
+	'data-statistics': 'it normalizes with the mean and variance of its own data',
 	'per-activation': 'it keeps a statistic for each activation',
 	'dynamic-parameter': 'a parameter is not a constant',
 	'invalid-variance': 'a value is not finite, or variance + epsilon is not positive',

@@ -19,8 +19,16 @@ export function answer(report: Report): string {
 	if (layers.length === 0) {
 		return 'No BatchNorm layer in this model: it never had one, or all were folded into other operators.';
 	}
-	const count = layers.length === 1 ? '1 BatchNorm layer' : `${layers.length} BatchNorm layers`;
-	return `${[`${count}, ${verdict(report)}`, ...findingClauses(layers)].join('; ')}.`;
+	return `${[`${countLayers(layers)}, ${verdict(report)}`, ...findingClauses(layers)].join('; ')}.`;
+}
+
+/** Returns "3 BatchNorm layers and 1 normalization written by hand". */
+function countLayers(layers: readonly LayerReport[]): string {
+	const byHand = layers.filter(({ kind }) => kind === 'handbuilt').length;
+	const others = layers.length - byHand;
+	const own = others === 1 ? '1 BatchNorm layer' : `${others} BatchNorm layers`;
+	const written = `${byHand} ${byHand === 1 ? 'normalization' : 'normalizations'} written by hand`;
+	return byHand === 0 ? own : others === 0 ? `No BatchNorm layer, but ${written}` : `${own} and ${written}`;
 }
 
 function verdict({ layers, run, model }: Report): string {

@@ -189,8 +189,13 @@ export interface LayerReport {
 	readonly axes: 'channel' | 'activation';
 	/** Axis of the layer's input with the channels, if it is not axis 1; negative: from the end. */
 	readonly channelAxis?: number;
-	/** "batchnorm": the operator; "decomposed": an equivalent chain of elementary operators. */
-	readonly kind?: 'batchnorm' | 'decomposed';
+	/**
+	 * "batchnorm": the operator; "decomposed": an equivalent chain of elementary operators; "handbuilt": elementary
+	 * operators that normalize with the statistics of their own data, over any axes.
+	 */
+	readonly kind?: 'batchnorm' | 'decomposed' | 'handbuilt';
+	/** Axes of mean and variance of a hand-built normalization; negative: from the end. Absent: all, or another kind. */
+	readonly normalizedAxes?: readonly number[];
 	/** The node that feeds the layer; null: a graph input. */
 	readonly source: { readonly op: string; readonly name: string } | null;
 	/** Facts that the file does not state and that were inferred. */

@@ -11,7 +11,7 @@ import { makeFolder } from './check/saved-outputs.js';
 import { filesOf } from './inputs/sample-files.js';
 import { externalPaths } from './model/external-data.js';
 import { inlineFunctions } from './model/inline-functions.js';
-import { type OpenedModel, openModel } from './model/opened-model.js';
+import { type OpenedModel, openForInspection } from './model/opened-model.js';
 import { checkOptimized } from './optimized/check-optimized.js';
 import { CaptureMemory } from './run/capture-memory.js';
 import { type ExecuteContext, type Execution, execute } from './run/execute.js';
@@ -30,7 +30,7 @@ import { InputError } from './tensors/errors.js';
 export async function inspect(location: ModelLocation, options: InspectOptions, ports: TaskPorts): Promise<Report> {
 	const start = performance.now();
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
-	const model = await openModel(location);
+	const model = await openForInspection(location);
 	try {
 		const inputs = await identities(await inputPaths(location, model, options));
 		if (options.output !== undefined) {
@@ -80,7 +80,7 @@ async function runAndCheck(
 ): Promise<Report> {
 	const openedAt = performance.now();
 	const kernel = await ports.kernel();
-	const model = (await inlineFunctions(opened)) ?? opened;
+	const model = (await inlineFunctions(opened, openForInspection)) ?? opened;
 	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options, inputs });
 	const checked = (): Report => ({ ...structure, layers: structure.layers.map((_, index) => checker.report(index)) });
 	let runtime: Runtime | undefined;

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { findLayers } from '../../core/batchnorm/find.js';
+import { findNormalizations } from '../../core/batchnorm/find.js';
 import type { HealthThresholds } from '../../core/batchnorm/health.js';
 import { readAnyModel } from '../../core/formats/model/read-model.js';
 import { structureReport } from '../../core/inspection/structure-report.js';
@@ -62,7 +62,7 @@ export async function locateModel(uri: vscode.Uri): Promise<ModelLocation> {
 
 async function describeModel(access: TensorAccess, thresholds: HealthThresholds): Promise<LoadedModel> {
 	const { model } = await readAnyModel(access.source, { inflate });
-	const layers = await findLayers(model, access);
+	const layers = await findNormalizations(model, access);
 	const { inputs, initializers } = model.graph;
 	return {
 		report: await structureReport({ model, layers, access }, { thresholds }),

@@ -93,13 +93,18 @@ class ModelDetail implements DetailContent<LayerReport> {
 	#showAxes(layer: LayerReport): void {
 		const explanation = explainAxes(layer);
 		const { normalization } = layer;
-		this.#axes.dataset.method = String(explanation.method);
+		const byHand = layer.findings.find(({ code }) => code === 'hand-built')?.message;
+		this.#axes.dataset.method = byHand === undefined ? String(explanation.method) : '';
 		this.#axes.dataset.verdict = normalization?.verdict ?? '';
 		const h = this.#h;
+		const cards = methodCards(layer, explanation);
 		replaceChildren(
 			this.#axes,
-			h('p', { class: 'bnl-axes-text' }, ...phrases(h, explanation.sentence)),
-			axesPicture(h, methodCards(layer, explanation), { axes: layer.axes, spatial: explanation.axes.slice(2) }),
+			h('p', { class: 'bnl-axes-text' }, ...phrases(h, byHand ?? explanation.sentence)),
+			// The cards show three methods; a hand-built normalization may have any axes.
+			...(byHand === undefined
+				? [axesPicture(h, cards, { axes: layer.axes, spatial: explanation.axes.slice(2) })]
+				: []),
 			h(
 				'p',
 				{ class: 'bnl-axes-verdict' },

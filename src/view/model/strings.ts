@@ -148,13 +148,19 @@ export const strings = {
 		facts: (layer: LayerReport) => [
 			layer.kind === 'decomposed'
 				? 'BatchNormalization as elementary operators'
-				: layer.opset > 0
-					? `BatchNormalization, opset ${layer.opset}`
-					: 'BatchNormalization',
+				: layer.kind === 'handbuilt'
+					? 'Normalization written by hand'
+					: layer.opset > 0
+						? `BatchNormalization, opset ${layer.opset}`
+						: 'BatchNormalization',
 			layer.channels > 0 ? count(layer.channels, 'channel', 'channels') : 'channels not stated',
 			layer.dtype,
 			`ε ${formatNumber(layer.epsilon)}${layer.inferred?.includes('epsilon') ? ' (usual value; the file has none)' : ''}`,
-			layer.mode === 'training' ? 'training mode' : 'inference mode',
+			layer.kind === 'handbuilt'
+				? 'statistics of its own data'
+				: layer.mode === 'training'
+					? 'training mode'
+					: 'inference mode',
 		],
 		fedBy: (op: string, name: string) => `fed by ${op} ${name}`,
 		noSource: ({ inferred = [] }: LayerReport) =>

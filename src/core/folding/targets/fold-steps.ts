@@ -55,6 +55,9 @@ class StepChooser {
 	}
 
 	#choose(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> | FoldReason[] {
+		if (layer.kind === 'handbuilt') {
+			return ['data-statistics'];
+		}
 		const reason = this.#excluded.get(layer.name);
 		if (reason) {
 			return [reason];

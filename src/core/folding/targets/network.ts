@@ -50,7 +50,9 @@ export async function readFoldNetwork(
 	const operators = findOperators(model);
 	const weights = new WeightReader(access);
 	const operatorAt = indexed(operators);
-	const layerAt = indexed(layers);
+	// A hand-built normalization is no linear map that a walk could pass.
+	const foldable = layers.filter(({ kind }) => kind !== 'handbuilt');
+	const layerAt = indexed(foldable);
 	const context = {
 		operators: (place: Place) => operatorAt.get(placeKey(place)),
 		layers: (place: Place) => layerAt.get(placeKey(place)),
@@ -59,7 +61,7 @@ export async function readFoldNetwork(
 		weights,
 	};
 	const targets = new Map<BatchNormLayer, FoldTarget>();
-	for (const layer of layers) {
+	for (const layer of foldable) {
 		const search = findTarget(layer, context);
 		const target = await (onProblem ? search.catch((error) => onProblem(layer, error)) : search);
 		if (target) {

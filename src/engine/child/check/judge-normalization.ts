@@ -1,4 +1,5 @@
-import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { BatchNormLayer, HandBuilt } from '../../../core/batchnorm/layer.js';
+import { nameAxes, resolveAxes } from '../../../core/batchnorm/normalized-axes.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import type { LayerParameters, LayerReport, Normalization } from '../../../core/report/types.js';
 import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
@@ -18,7 +19,7 @@ export interface LayerOutput {
 	readonly y: FloatData;
 	/** Of the input, per channel. */
 	readonly moments: Moments;
-	readonly parameters: LayerParameters | null;
+	readonly learned: Pick<LayerParameters, 'gamma' | 'beta'> | null;
 	/** Scale and shift of the stored statistics. */
 	readonly affine: LayerReport['affine'];
 }
@@ -28,15 +29,18 @@ const MAX_COPIED = 1 << 22;
 
 /**
  * Judges which method turned a layer's input into the runtime's output.
- * @returns undefined if the channels lie on another axis than 1 of a tensor too large to be copied
+ * @returns undefined if the layer is hand-built over other axes than those of the three methods, or if the channels lie on another axis than 1 of a tensor too large to be copied
  */
 export function judgeNormalization(
-	{ epsilon, channelAxis }: Pick<BatchNormLayer, 'epsilon' | 'channelAxis'>,
+	{ epsilon, channelAxis, handBuilt }: Pick<BatchNormLayer, 'epsilon' | 'channelAxis' | 'handBuilt'>,
 	prepared: PreparedLayer,
-	{ y: output, moments, parameters, affine }: LayerOutput,
+	{ y: output, moments, learned, affine }: LayerOutput,
 	kernel: Kernel,
 ): Normalization | undefined {
 	const { dtype, shape } = prepared;
+	if (handBuilt && !isMethod(handBuilt, shape, channelAxis)) {
+		return undefined;
+	}
 	const isMoved = shape.length > 1 && channelAxis !== 1 && channelAxis !== 0 && channelAxis + shape.length !== 1;
 	if (isMoved && output.length > MAX_COPIED) {
 		return undefined;
@@ -47,7 +51,7 @@ export function judgeNormalization(
 	const layout = isMoved ? layoutOf(order.map((axis) => shape[axis])) : prepared.layout;
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
 		...{ x, y, dtype, layout, epsilon, moments, maxValues: MAX_VALUES },
-		...(parameters && { learned: parameters }),
+		...(learned && { learned }),
 		...(affine && { running: affine }),
 	});
 	return {
@@ -66,6 +70,13 @@ export function judgeNormalization(
 		...(margin !== undefined && { margin }),
 		values,
 	};
+}
+
+/** True for axes of method 1, 2 or 3: the others are no candidates of the judgment. */
+function isMethod({ axes }: HandBuilt, shape: readonly number[], channelAxis: number): boolean {
+	const rank = shape.length;
+	const reduced = resolveAxes(axes, rank);
+	return reduced !== undefined && [1, 2, 3].some((method) => method === nameAxes({ reduced, rank, channelAxis }));
 }
 
 /** Returns the order of axes in which the channels follow the first axis. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import type { Finding, LayerReport, Report, SkippedRecompute } from '../../../core/report/types.js';
 import { failure, success } from '../../../core/result.js';
 import { capitalize } from '../../../core/text/sentences.js';
@@ -165,7 +165,7 @@ export class LayerChecker {
 				const normalization = judgeNormalization(
 					state.layer,
 					unjudged.prepared,
-					{ ...unjudged, parameters, affine },
+					{ ...unjudged, learned: parameters ?? learnedPerChannel(state.layer, unjudged.moments.count.length), affine },
 					this.#setup.kernel,
 				);
 				state.results = success({ ...results.value, ...(normalization && { normalization }) });
@@ -228,4 +228,16 @@ export class LayerChecker {
 		state.changedIn = this.#run;
 		return state;
 	}
+}
+
+/** Returns gamma and beta of a hand-built layer; null unless each has a value per channel, or a value for all. */
+function learnedPerChannel({ handBuilt, gamma, beta }: BatchNormLayer, channels: number) {
+	const spread = ({ values }: Parameter) =>
+		values?.length === 1
+			? new Float64Array(channels).fill(values[0])
+			: values?.length === channels
+				? values
+				: undefined;
+	const [gammas, betas] = [spread(gamma), spread(beta)];
+	return handBuilt && gammas && betas ? { gamma: gammas, beta: betas } : null;
 }

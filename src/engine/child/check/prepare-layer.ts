@@ -1,44 +1,19 @@
 import { type Affine, affine, runtimeAffine } from '../../../core/batchnorm/affine.js';
-import {
-	type AffineParameters,
-	affineBound,
-	inferenceBound,
-	type RoundingBound,
-	trainingBound,
-} from '../../../core/batchnorm/bound.js';
+import { type AffineParameters, affineBound, inferenceBound, trainingBound } from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import { product } from '../../../core/numbers/arrays.js';
-import { type FloatType, isFloatType } from '../../../core/numbers/float-formats.js';
-import { biasedVariance, type Moments } from '../../../core/numbers/moments.js';
+import { isFloatType } from '../../../core/numbers/float-formats.js';
+import type { Moments } from '../../../core/numbers/moments.js';
 import { widen } from '../../../core/numbers/small-floats.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import type { FloatData, Kernel, Layout } from '../../../kernel/types.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
+import { normalizeWith } from './normalize-batch.js';
+import { prepareHandBuilt } from './prepare-handbuilt.js';
+import type { PreparedLayer } from './prepared-layer.js';
 
-/** Data and numbers of a layer that recomputing needs. */
-export interface PreparedLayer {
-	/** Input, row-major, in the shape of `shape`. */
-	readonly x: FloatData;
-	readonly dtype: FloatType;
-	readonly shape: readonly number[];
-	readonly layout: Layout;
-	/** True: scale and shift per activation (C * planeSize); false: per channel. */
-	readonly perActivation: boolean;
-	/** y = scale * x + shift. Length C, or C * planeSize if `perActivation`. */
-	readonly scale: Float64Array;
-	readonly shift: Float64Array;
-	readonly bound: RoundingBound;
-	/** Scale and shift as the runtime probably computes them. */
-	readonly predicted?: Affine;
-	/**
-	 * Parameters for the report, and the scale and shift of the running statistics, also in training mode. Absent for a
-	 * decomposed layer, whose structure report is complete.
-	 */
-	readonly reported?: { readonly parameters: LayerParameters; readonly affine: NonNullable<LayerReport['affine']> };
-	/** Training mode: the exact moments of the batch, per channel, which the layer normalizes with. */
-	readonly moments?: Moments;
-}
+export type { PreparedLayer } from './prepared-layer.js';
 
 /**
  * Combines a layer's parameters, from the file or the run, with the tensors of a run.
@@ -76,6 +51,9 @@ export function prepareLayer(
 		layout: layoutOf(x.dims, layer.channelAxis),
 		perActivation,
 	};
+	if (layer.handBuilt) {
+		return prepareHandBuilt(layer, layer.handBuilt, data, kernel);
+	}
 	const numbers =
 		layer.kind === 'decomposed' && known !== null
 			? success({ ...known, bound: affineBound(chainOf(layer, known), x.type, 'own') })
@@ -135,17 +113,17 @@ function fromParameters(
 
 /** Training mode: scale, shift and bound with the batch's own statistics. */
 export function normalizeBatch(
-	{ gamma, beta, epsilon }: Pick<LayerParameters, 'gamma' | 'beta'> & { readonly epsilon: number },
+	learned: Pick<LayerParameters, 'gamma' | 'beta'> & { readonly epsilon: number },
 	moments: Moments,
 	{ dtype, layout }: Pick<Data, 'dtype' | 'layout'>,
 ): Pick<PreparedLayer, 'scale' | 'shift' | 'bound'> {
-	// Moments leave out values that are not finite; the layer's own statistics include them.
-	const spoilt = (values: Float64Array) => values.map((value, c) => (moments.nonFinite[c] > 0 ? Number.NaN : value));
-	const used = { gamma, beta, mean: spoilt(moments.mean), variance: spoilt(biasedVariance(moments)), epsilon };
-	return {
-		...affine(gamma, beta, used.mean, used.variance, epsilon),
-		bound: trainingBound(used, { images: layout.batch, planeSize: layout.planeSize }, dtype),
-	};
+	const batch = { images: layout.batch, planeSize: layout.planeSize };
+	return normalizeWith(
+		learned,
+		moments,
+		(values) => values,
+		(parameters) => trainingBound(parameters, batch, dtype),
+	);
 }
 
 function readParameters(layer: BatchNormLayer, tensors: Tensors): Result<LayerParameters> {

@@ -11,24 +11,41 @@ import { failure, type Result, success } from '../../../core/result.js';
 import { countChannels } from '../../../core/text/sentences.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
-import type { PreparedLayer } from './prepare-layer.js';
+import { permute } from './permute.js';
+import { joinRows } from './prepare-handbuilt.js';
+import type { PreparedLayer } from './prepared-layer.js';
 
 /**
  * Compares the runtime's output with the exact result.
  * @returns the reason, a clause, if the output has not the type and size of the input
  */
 export function verifyLayer(
-	{ x, dtype, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
+	prepared: PreparedLayer,
 	y: RuntimeTensor | undefined,
 	kernel: Kernel,
 ): Result<VerifyResult> {
+	const { x, dtype } = prepared;
 	if (y === undefined || y.type !== dtype || y.data.length !== x.length) {
 		const output = y === undefined ? 'no output' : `an output of type ${y.type} with ${y.data.length} values`;
 		return failure(`the runtime returned ${output}; ${x.length} values of ${dtype} are expected`);
 	}
-	const request = {
+	const { arranged, layout, shape } = prepared;
+	if (!arranged) {
+		return success(verifyData(prepared, y.data as FloatData, kernel));
+	}
+	const rows = verifyData({ ...prepared, ...arranged }, permute(y.data as FloatData, shape, arranged.order), kernel);
+	const moments = kernel.moments(x, dtype, layout);
+	return success(joinRows(rows, arranged, { moments, count: layout.batch * layout.planeSize }));
+}
+
+function verifyData(
+	{ x, dtype, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
+	y: FloatData,
+	kernel: Kernel,
+): VerifyResult {
+	return kernel.verify({
 		x,
-		y: y.data as FloatData,
+		y,
 		dtype,
 		layout,
 		scale,
@@ -37,8 +54,7 @@ export function verifyLayer(
 		perActivation,
 		boundSlope: bound.slope,
 		boundOffset: bound.offset,
-	};
-	return success(kernel.verify(request));
+	});
 }
 
 /** Joins the results of two runs of a layer: the larger errors and bounds, and the moments of both. */

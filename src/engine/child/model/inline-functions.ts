@@ -12,10 +12,11 @@ import { type OpenedModel, openModel } from './opened-model.js';
  * tensors around the layers in functions can be captured. Layers keep their number and order. A call stays if the nodes
  * would have another meaning in its place: if the function has another operator set, or its subgraphs refer to attributes
  * of the call.
+ * @param open opens the result as `file` was opened
  * @returns undefined if no layer is in a function, or no call can be replaced
  * @throws {OnnxError} `io` if the file was changed since it was read.
  */
-export async function inlineFunctions(file: OpenedModel): Promise<OpenedModel | undefined> {
+export async function inlineFunctions(file: OpenedModel, open = openModel): Promise<OpenedModel | undefined> {
 	const { model, source, folder, layers } = file;
 	if (model.functions.length === 0 || layers.every(({ graphPath }) => graphPath === '')) {
 		return undefined;
@@ -27,7 +28,7 @@ export async function inlineFunctions(file: OpenedModel): Promise<OpenedModel | 
 		return undefined;
 	}
 	const bytes = await editedBytes(await planEdits(source, edits), source);
-	const inlined = await openModel({ path: source.name, bytes });
+	const inlined = await open({ path: source.name, bytes });
 	// External data stay beside the original file.
 	const access = { ...file.access, source: inlined.source };
 	const isSame =

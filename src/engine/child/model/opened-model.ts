@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { findLayers } from '../../../core/batchnorm/find.js';
+import { findLayers, findNormalizations } from '../../../core/batchnorm/find.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { Checkpoint } from '../../../core/formats/checkpoint.js';
 import { readAnyModel } from '../../../core/formats/model/read-model.js';
@@ -30,11 +30,25 @@ export interface OpenedModel {
 }
 
 /**
+ * Opens a model with the layers that can be folded and compared.
  * @param dataFolder folder of external data, if it is not the model's own
  * @throws {OnnxError} if the file cannot be read as a model.
  */
-export async function openModel(
+export function openModel(location: ModelLocation, dataFolder?: string): Promise<OpenedModel> {
+	return open(location, findLayers, dataFolder);
+}
+
+/**
+ * Opens a model with its hand-built normalizations as layers, too.
+ * @throws {OnnxError} as {@link openModel}
+ */
+export function openForInspection(location: ModelLocation): Promise<OpenedModel> {
+	return open(location, findNormalizations);
+}
+
+async function open(
 	{ path: file, bytes }: ModelLocation,
+	find: typeof findLayers,
 	dataFolder: string = path.dirname(file),
 ): Promise<OpenedModel> {
 	const opened = bytes === undefined ? await openFile(file) : undefined;
@@ -43,7 +57,7 @@ export async function openModel(
 		const folder = opened === undefined ? undefined : dataFolder;
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
 		const { model, checkpoint } = await readAnyModel(source, { inflate });
-		const layers = await findLayers(model, access);
+		const layers = await find(model, access);
 		const parts = { model, layers, access, source, folder, ...(checkpoint && { checkpoint }) };
 		return { ...parts, close: async () => opened?.close() };
 	} catch (error) {

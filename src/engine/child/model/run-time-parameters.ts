@@ -5,6 +5,11 @@ export function runTimeParameters(layer: BatchNormLayer): Parameter[] {
 	return [layer.gamma, layer.beta, layer.mean, layer.variance].filter(isRunTime);
 }
 
+/** True for a BatchNormalization in training mode, which writes new statistics over the session's constants. */
+export function overwritesStatistics({ kind, mode }: BatchNormLayer): boolean {
+	return kind === 'batchnorm' && mode === 'training';
+}
+
 function isRunTime({ values, origin }: Parameter): boolean {
 	return values === null && (origin.kind === 'graph-input' || origin.kind === 'runtime');
 }

@@ -6,6 +6,7 @@ import { shortNumber } from '../../../core/text/numbers.js';
 import { loadBytes, outputsTail } from '../model/load-model.js';
 import { readWithTail } from '../model/model-bytes.js';
 import { type OpenedModel, openModel } from '../model/opened-model.js';
+import { overwritesStatistics } from '../model/run-time-parameters.js';
 import type { CaptureMemory } from '../run/capture-memory.js';
 import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
@@ -111,6 +112,9 @@ async function wronglyFused(
 		const weights = await FusedWeights.read(model, optimized);
 		const wrong: WrongFusion[] = [];
 		for (const [index, layer] of model.layers.entries()) {
+			if (layer.kind === 'handbuilt') {
+				continue;
+			}
 			const { kind } = await weights.judge(index);
 			const difference =
 				kind === 'doubtful' ? await compareFused(layer, { own: model, optimized }, feeds, runtime) : undefined;
@@ -187,7 +191,7 @@ async function unexplained(
 ): Promise<OptimizedCheck> {
 	const { output, maxAbs, bound } = disagreement;
 	const numbers = `output "${output}" differs by up to ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}`;
-	const isTraining = model.layers.some(({ mode }) => mode === 'training');
+	const isTraining = model.layers.some(overwritesStatistics);
 	for (const without of [Object.values(OPTIMIZERS), ...(isTraining ? [[TRAINING_OPTIMIZER]] : [])]) {
 		if (!(await level.disagreement(expected, await level.optimized(without)))) {
 			const message = `With the runtime's default optimizations ${numbers}. ${wayAround(without, true)}`;

@@ -2,6 +2,7 @@ import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import type { Part } from '../model/partial-model.js';
 import { loadPart } from '../model/partial-session.js';
+import { overwritesStatistics } from '../model/run-time-parameters.js';
 import type { OptimizationLevel, Runtime } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { type CaptureSource, capture } from './capture.js';
@@ -114,7 +115,7 @@ export class PartialRun implements ModelRun {
 			return loadPart(this.#model, whole, this.#runtime, { frugal: true });
 		};
 		return {
-			usesRuntimeMemory: layers.some(({ index }) => this.#model.layers[index].mode === 'training'),
+			usesRuntimeMemory: layers.some(({ index }) => overwritesStatistics(this.#model.layers[index])),
 			load: (names) => load({ outputs: names }, names),
 			finish: (session) => session.release(),
 			loadPart: (names) => load({ outputs: names }, names),

@@ -5,6 +5,7 @@ import type { OpenedModel } from '../model/opened-model.js';
 import type { Part } from '../model/partial-model.js';
 import { loadPart, type PartSession } from '../model/partial-session.js';
 import { requiredInputs } from '../model/required-inputs.js';
+import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { makePages } from '../runtime/prefault.js';
 import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
@@ -34,7 +35,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	constructor(model: OpenedModel, runtime: Runtime) {
 		this.#model = model;
 		this.#runtime = runtime;
-		this.usesRuntimeMemory = model.layers.some(({ mode }) => mode === 'training');
+		this.usesRuntimeMemory = model.layers.some(overwritesStatistics);
 		this.#given = new Map(requiredInputs(model.model).map(({ name, type }) => [name, { type }]));
 		this.#captures = model.layers.flatMap((layer, index) => {
 			if (layer.graphPath === '') {

@@ -8,6 +8,7 @@ import type { OpenedModel } from '../model/opened-model.js';
 import type { Part } from '../model/partial-model.js';
 import { loadPart, type PartSession } from '../model/partial-session.js';
 import { requiredInputs } from '../model/required-inputs.js';
+import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { type CaptureSource, capture } from '../run/capture.js';
 import type { RunContext } from '../run/run-events.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -76,7 +77,7 @@ export class TensorSource implements CaptureSource {
 	}
 
 	async finish(session: PartSession): Promise<void> {
-		if (this.#model.layers.some(({ mode }) => mode === 'training')) {
+		if (this.#model.layers.some(overwritesStatistics)) {
 			// A training-mode run has overwritten the session's constants, so the session must not be used again.
 			await session.release();
 		} else {

@@ -1,0 +1,138 @@
+import type { Scope } from '../onnx/graph/scope.js';
+import type { Node } from '../onnx/model.js';
+import type { Finding } from '../report/types.js';
+import { float32Number } from '../text/numbers.js';
+import { keepsValues } from './chain.js';
+import type { BatchNormLayer, Parameter } from './layer.js';
+import { describeAxes, resolveAxes } from './normalized-axes.js';
+import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
+import { type LayerContext, placeOf } from './place.js';
+import { StatisticsPattern } from './statistics-pattern.js';
+
+/** Axis of the channels where no constant shows another. */
+const DEFAULT_CHANNEL_AXIS = 1;
+
+/**
+ * Returns the normalization whose division is `node`, if it is written by hand with the statistics of its own data:
+ * (x - mean) / sqrt(variance + epsilon), where ReduceMean computes mean and variance over any axes, with the scale and
+ * shift behind it. The division may be Div, or Mul by a Reciprocal or a power.
+ */
+export async function findHandBuilt(
+	scope: Scope,
+	node: Node,
+	context: LayerContext,
+): Promise<BatchNormLayer | undefined> {
+	const core = await new StatisticsPattern(scope, context).core(node);
+	if (!core) {
+		return undefined;
+	}
+	const { gamma, beta, last } = await new ScalePattern(scope, context).behind(node);
+	const place = placeOf(scope, last, core.x, context.shapes);
+	const rank = place.inputShape?.length;
+	const channelAxis = axisOf([gamma, beta], rank) ?? DEFAULT_CHANNEL_AXIS;
+	const size = place.inputShape?.[channelAxis];
+	const computed: Parameter = { ...absent(null), problem: 'Mean and variance are computed from the data.' };
+	return {
+		...place,
+		name: last.name || place.output || `${last.opType}_${last.index}`,
+		kind: 'handbuilt',
+		handBuilt: { axes: core.axes, variance: core.variance },
+		epsilon: core.epsilon,
+		momentum: 0,
+		mode: 'training',
+		axes: 'channel',
+		channelAxis,
+		channels: typeof size === 'number' ? size : Math.max(...[gamma, beta].map(({ values }) => values?.length ?? 0)),
+		gamma,
+		beta,
+		mean: computed,
+		variance: computed,
+	};
+}
+
+/** Returns the finding that names a hand-built normalization with its axes. */
+export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
+	const { handBuilt, inputShape, epsilon } = layer;
+	if (!handBuilt) {
+		return [];
+	}
+	const reduced = inputShape && resolveAxes(handBuilt.axes, inputShape.length);
+	const isOfBatch = reduced?.includes(0) ?? (handBuilt.axes === null || handBuilt.axes.includes(0));
+	const source = isOfBatch
+		? 'of the batch, so that its output for an image depends on the other images'
+		: 'of its own data';
+	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, with epsilon ${float32Number(epsilon)} and the mean and variance ${source}.`;
+	return [{ code: 'hand-built', severity: 'info', channels: [], message }];
+}
+
+/** Returns the axes of a hand-built layer in words: "over N, H and W (…)"; the numbers alone if the rank is unknown. */
+function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLayer): string {
+	const axes = handBuilt?.axes ?? null;
+	const rank = inputShape?.length;
+	const reduced = rank === undefined ? undefined : resolveAxes(axes, rank);
+	if (rank !== undefined && reduced) {
+		return describeAxes({ reduced, rank, channelAxis });
+	}
+	return axes === null ? 'over all axes' : `over ${axes.length === 1 ? 'axis' : 'axes'} ${axes.join(', ')}`;
+}
+
+/** Finds the constant scale and shift behind a division. */
+class ScalePattern extends GraphPattern {
+	/** Follows the constant scale and shift behind the division, as far as each is the only reader. */
+	async behind(division: Node): Promise<{ gamma: Parameter; beta: Parameter; last: Node }> {
+		const scaled = await this.#step(division, ['Mul']);
+		const shifted = await this.#step(scaled?.node ?? division, ['Add', 'Sub']);
+		const beta = shifted?.node.opType === 'Sub' ? negated(shifted.constant) : shifted?.constant;
+		return {
+			gamma: scaled?.constant ?? absent(1),
+			beta: beta ?? absent(0),
+			last: shifted?.node ?? scaled?.node ?? division,
+		};
+	}
+
+	async #step(from: Node, operators: readonly string[]): Promise<{ node: Node; constant: Parameter } | undefined> {
+		let output = from.outputs[0] ?? '';
+		for (let wrapper = 0; wrapper < MAX_WRAPPERS; wrapper++) {
+			const [node, ...others] = this.scope.consumers(output);
+			if (!node || others.length > 0 || this.scope.isOutput(output)) {
+				return undefined;
+			}
+			if (!keepsValues(this.scope, node, this.context)) {
+				return operators.includes(node.opType) && node.domain === '' ? this.#constantStep(node, output) : undefined;
+			}
+			output = node.outputs[0] ?? '';
+		}
+		return undefined;
+	}
+
+	async #constantStep(node: Node, x: string): Promise<{ node: Node; constant: Parameter } | undefined> {
+		const [a = '', b = ''] = node.inputs;
+		if (node.opType === 'Sub' && a !== x) {
+			return undefined;
+		}
+		const constant = await this.context.parameters.read(this.scope, a === x ? b : a);
+		const rank = this.context.shapes.of(this.scope, x).shape?.length;
+		const fits = rank === undefined || constant.dims.length <= rank;
+		return constant.values && fits ? { node, constant } : undefined;
+	}
+}
+
+/** Returns the axis along which all constants with more than one value lie; undefined if there is no such axis. */
+function axisOf(constants: readonly Parameter[], rank: number | undefined): number | undefined {
+	const axes = constants.flatMap(({ dims }) => {
+		const at = dims.findIndex((dim) => dim !== 1);
+		const isVector = at >= 0 && dims.every((dim, axis) => axis === at || dim === 1);
+		return dims.every((dim) => dim === 1) ? [] : [isVector && rank !== undefined ? at + rank - dims.length : undefined];
+	});
+	return axes.every((axis) => axis === axes[0]) ? axes[0] : undefined;
+}
+
+/** Returns the parameter of a scale or shift that is not there. @param value null: unknown */
+function absent(value: number | null): Parameter {
+	const values = value === null ? null : Float64Array.of(value);
+	return { name: '', origin: { kind: 'missing' }, values, dims: [], dtype: 'undefined' };
+}
+
+function negated(parameter: Parameter): Parameter {
+	return { ...parameter, values: parameter.values?.map((value) => -value) ?? null };
+}

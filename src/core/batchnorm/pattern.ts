@@ -1,0 +1,49 @@
+import type { Scope } from '../onnx/graph/scope.js';
+import type { Node } from '../onnx/model.js';
+import { keepsValues } from './chain.js';
+import type { LayerContext } from './place.js';
+
+/** Maximum number of operators without effect followed from one step to the next. */
+export const MAX_WRAPPERS = 8;
+
+/** Reads the nodes around a place of a graph, through operators without effect: Identity, and casts to the same type. */
+export class GraphPattern {
+	readonly scope: Scope;
+	readonly context: LayerContext;
+
+	constructor(scope: Scope, context: LayerContext) {
+		this.scope = scope;
+		this.context = context;
+	}
+
+	/** Returns the single value of a constant. */
+	async number(name: string): Promise<number | undefined> {
+		const { tensor } = await this.context.constants.resolve(this.scope, name);
+		return tensor?.data.length === 1 ? tensor.data[0] : undefined;
+	}
+
+	async isNumber(name: string | undefined, value: number): Promise<boolean> {
+		return name !== undefined && (await this.number(name)) === value;
+	}
+
+	isOp<T extends string>(node: Node | undefined, opType: T): node is Node & { readonly opType: T } {
+		return node?.opType === opType && node.domain === '';
+	}
+
+	/** Returns the name of the tensor behind operators without effect. */
+	source(name: string): string {
+		let at = name;
+		for (let wrapper = 0; wrapper < MAX_WRAPPERS; wrapper++) {
+			const node = this.scope.producer(at);
+			if (!node || !keepsValues(this.scope, node, this.context)) {
+				return at;
+			}
+			at = node.inputs[0] ?? '';
+		}
+		return at;
+	}
+
+	writer(name: string): Node | undefined {
+		return this.scope.producer(this.source(name));
+	}
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { findLayers, findNormalizations } from '../../../../../src/core/batchnorm/find.js';
+import type { LayerReport } from '../../../../../src/core/report/types.js';
+import { parseNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { type InspectChanges, inspectBytes } from '../../../support/inspect.js';
+import { buildModel, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
+import { openBytes } from '../../../support/open.js';
+
+const EPSILON = 0.01;
+
+interface Form {
+	readonly shape: readonly number[];
+	readonly axes: readonly number[];
+	/** Shape of gamma and beta; undefined: there are none. */
+	readonly learned?: readonly number[];
+	readonly square?: 'Mul' | 'Pow' | 'difference';
+	readonly quotient?: 'Div' | 'Reciprocal' | 'Pow';
+	readonly last?: 'Add' | 'Sub';
+	readonly keepsAxes?: boolean;
+	/** Axes as an input, as from opset 18 on. */
+	readonly opset?: 13 | 18;
+	/** Added to the input in front of the normalization. */
+	readonly offset?: number;
+	/** Axes of the variance, where they differ from those of the mean. */
+	readonly varianceAxes?: readonly number[];
+}
+
+/** Builds (x - mean) / sqrt(variance + epsilon) * gamma + beta with statistics of x. */
+function handBuilt(form: Form): Uint8Array {
+	const { shape, axes, learned, square = 'Mul', quotient = 'Div', last = 'Add', keepsAxes = true, opset = 13 } = form;
+	const random = seededRandom(3);
+	const values = (dims: readonly number[]) =>
+		Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, () => random.normal() + 2);
+	const initializers: TensorSpec[] = [
+		...['epsilon', 'two', 'half', 'minusHalf'].map((name, i) => ({
+			name,
+			dims: [],
+			values: [[EPSILON, 2, 0.5, -0.5][i]],
+		})),
+		...(learned ? ['gamma', 'beta'].map((name) => ({ name, dims: learned, values: values(learned) })) : []),
+	];
+	const nodes: NodeSpec[] = [];
+	const add = (op: string, inputs: readonly string[], output: string, attributes: NodeSpec['attributes'] = {}) => {
+		nodes.push({ op, name: output, inputs, outputs: [output], attributes });
+		return output;
+	};
+	const mean = (input: string, output: string, over: readonly number[]) => {
+		const keepdims = { i: keepsAxes ? 1 : 0 };
+		if (opset === 13) {
+			return add('ReduceMean', [input], output, { axes: { ints: over }, keepdims });
+		}
+		initializers.push({ name: `${output}_axes`, dtype: 'int64', values: over });
+		return add('ReduceMean', [input, `${output}_axes`], output, { keepdims });
+	};
+	initializers.push({ name: 'offset', dims: [], values: [form.offset ?? 0] });
+	add('Add', ['input', 'offset'], 'x');
+	const m = mean('x', 'm', axes);
+	const d = add('Sub', ['x', m], 'd');
+	const squared = (name: string, output: string) =>
+		add(square === 'Pow' ? 'Pow' : 'Mul', [name, square === 'Pow' ? 'two' : name], output);
+	const over = form.varianceAxes ?? axes;
+	const variance =
+		square === 'difference'
+			? add('Sub', [mean(squared('x', 'xx'), 'mxx', over), squared(m, 'mm')], 'v')
+			: mean(squared(d, 'dd'), 'v', over);
+	const sum = add('Add', ['epsilon', variance], 'sum');
+	const inverse =
+		quotient === 'Pow'
+			? add('Pow', [sum, 'minusHalf'], 'inverse')
+			: quotient === 'Reciprocal'
+				? add('Reciprocal', [add('Sqrt', [sum], 'root')], 'inverse')
+				: '';
+	let y = inverse ? add('Mul', [inverse, d], 'n') : add('Div', [d, add('Sqrt', [sum], 'root')], 'n');
+	if (learned) {
+		y = add(last, [add('Mul', [y, 'gamma'], 'scaled'), 'beta'], 'shifted');
+	}
+	add('Identity', [y], 'y');
+	return buildModel({ opset, graph: { nodes, initializers, inputs: [{ name: 'input', shape }], outputs: ['y'] } });
+}
+
+async function layersOf(form: Form, changes?: InspectChanges): Promise<readonly LayerReport[]> {
+	const { report } = await inspectBytes(handBuilt(form), changes);
+	assert.equal(report.run.status, report.layers.length > 0 ? 'ok' : 'skipped', report.run.reason);
+	return report.layers;
+}
+
+async function single(form: Form, changes?: InspectChanges): Promise<LayerReport> {
+	const [layer, ...others] = await layersOf(form, changes);
+	assert.ok(layer && others.length === 0, JSON.stringify(form));
+	assert.equal(layer.kind, 'handbuilt');
+	assert.equal(layer.recompute.status, 'match', `${JSON.stringify(form)}: ${layer.recompute.reason}`);
+	return layer;
+}
+
+const SHAPE = [4, 3, 5, 6];
+const PER_CHANNEL = [3, 1, 1];
+
+test('methods 1, 2 and 3 are found, named, and judged by values', async () => {
+	for (const [axes, verdict, name] of [
+		[[0, 1], 'location', 'method 1'],
+		[[0], 'activation', 'method 2'],
+		[[0, 2, 3], 'channel', 'method 3'],
+	] as const) {
+		for (const learned of [PER_CHANNEL, undefined]) {
+			const layer = await single({ shape: SHAPE, axes, ...(learned && { learned }) });
+			assert.equal(layer.normalization?.verdict, verdict);
+			assert.deepEqual(layer.normalizedAxes, axes);
+			assert.ok(Math.abs(layer.epsilon - EPSILON) < 1e-8);
+			const [finding] = layer.findings;
+			assert.equal(finding?.code, 'hand-built');
+			assert.match(finding?.message ?? '', new RegExp(`${name},.*of the batch`));
+			assert.equal(layer.batch?.mean.length, 3);
+			assert.deepEqual(layer.foldable, { into: null, reasons: ['data-statistics'] });
+		}
+	}
+});
+
+test('every way of writing them', async () => {
+	for (const square of ['Mul', 'Pow', 'difference'] as const) {
+		for (const quotient of ['Div', 'Reciprocal', 'Pow'] as const) {
+			await single({ shape: SHAPE, axes: [0, 2, 3], learned: PER_CHANNEL, square, quotient, last: 'Sub' });
+			await single({ shape: SHAPE, axes: [0], learned: [3, 5, 6], square, quotient, keepsAxes: false, opset: 18 });
+		}
+	}
+});
+
+test('any axes, with gamma and beta along any axes', async () => {
+	const name = (layer: LayerReport) => layer.findings[0]?.message ?? '';
+	assert.match(name(await single({ shape: [8, 3], axes: [1], learned: [1, 3] })), /over C \(axis 1: layer normal/);
+	assert.match(name(await single({ shape: [2, 7, 16], axes: [-1], learned: [16] })), /axis 2: layer normalization/);
+	assert.match(name(await single({ shape: SHAPE, axes: [2, 3], learned: PER_CHANNEL })), /instance normalization/);
+	assert.match(name(await single({ shape: SHAPE, axes: [1, 2, 3], learned: [3, 5, 6] })), /layer normalization/);
+	assert.match(name(await single({ shape: SHAPE, axes: [0, 1, 2, 3] })), /whole tensor/);
+	assert.match(name(await single({ shape: SHAPE, axes: [1, 3], learned: [3, 5, 1] })), /none of the usual/);
+	const last = await single({ shape: [4, 5, 6, 3], axes: [0, 1, 2], learned: [3] });
+	assert.match(name(last), /axes 0, 1 and 2: method 3/);
+	assert.deepEqual([last.channelAxis, last.channels, last.normalization?.verdict], [3, 3, 'channel']);
+});
+
+test('large means lose digits, which the bound allows for', async () => {
+	const form = { shape: [2, 3, 4, 4], axes: [0, 2, 3] };
+	await single({ ...form, offset: 300 });
+	await single({ ...form, square: 'difference', offset: 20 });
+	// The difference of two numbers near 90,000 may lose the variance of 1 altogether.
+	const [lost] = await layersOf({ ...form, square: 'difference', offset: 300 });
+	assert.match(lost.recompute.reason ?? '', /rounding has no bound/);
+});
+
+test('mean and variance over different axes are no normalization', async () => {
+	assert.deepEqual(await layersOf({ shape: SHAPE, axes: [0, 2, 3], varianceAxes: [0, 2] }), []);
+	// Without axis 1 the mean aligns with other axes than it was taken over.
+	const misaligned = handBuilt({ shape: [4, 3, 3], axes: [1], keepsAxes: false });
+	const { model, source } = await openBytes(misaligned);
+	assert.deepEqual(await findNormalizations(model, { source }), []);
+});
+
+test('a saved output is in the order of the input', async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'handbuilt-'));
+	try {
+		const form: Form = { shape: SHAPE, axes: [0, 2], learned: PER_CHANNEL };
+		await single(form, { saveOutputs: folder });
+		const { shape, data } = parseNpy(await readFile(path.join(folder, '0.npy')), '0.npy');
+		assert.deepEqual(shape, SHAPE);
+		const y = Array.from(data as Float32Array, Number);
+		// With beta and gamma taken away, the mean over axes 0 and 2 is 0.
+		const sums = new Map<string, number>();
+		y.forEach((value, at) => {
+			const key = `${Math.floor(at / 30) % 3} ${at % 6}`;
+			sums.set(key, (sums.get(key) ?? 0) + value / 20);
+		});
+		const beta = new Map<string, number[]>();
+		for (const [key, mean] of sums) {
+			const channel = key[0];
+			beta.set(channel, [...(beta.get(channel) ?? []), mean]);
+		}
+		for (const means of beta.values()) {
+			assert.ok(Math.max(...means) - Math.min(...means) < 1e-5);
+		}
+	} finally {
+		await rm(folder, { recursive: true });
+	}
+});
+
+test('it is no layer that could be folded or compared', async () => {
+	const { model, source } = await openBytes(handBuilt({ shape: SHAPE, axes: [0, 2, 3], learned: PER_CHANNEL }));
+	assert.deepEqual(await findLayers(model, { source }), []);
+});
