@@ -20,7 +20,7 @@ export async function foldCommand(argv: readonly string[]): Promise<number> {
 	const problem = problemOf(result);
 	if (json) {
 		process.stdout.write(`${JSON.stringify(encodeFoldResult(result))}\n`);
-	} else if (problem === undefined || result.written !== null) {
+	} else {
 		process.stdout.write(renderFold(result));
 	}
 	if (problem === undefined) {
@@ -30,11 +30,8 @@ export async function foldCommand(argv: readonly string[]): Promise<number> {
 	return EXIT_FAILED;
 }
 
-/** Returns a sentence if there was no layer to fold, or if no run could judge the written file. */
-function problemOf({ model, written, folded, kept, outputs }: FoldResult): string | undefined {
-	if (folded.length + kept.length === 0) {
-		return `${model} has no BatchNormalization: nothing was written.`;
-	}
+/** Returns a sentence if no run could judge the written file. */
+function problemOf({ written, folded, outputs }: FoldResult): string | undefined {
 	const unverified = folded.filter((layer) => layer.unverified !== undefined);
 	return written !== null && unverified.length > 0 && outputs.status !== 'match'
 		? `${written.path} was written, but no run could verify ${count(unverified.length, 'folded layer')}: ${unverified[0]?.unverified}`

@@ -47,7 +47,7 @@ fold MODEL -o OUT
 
 Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it
 was. Runs each folded operator and the whole model on random input, and compares with the original; a layer that does
-not pass stays as it is. Exits with 2 if the model has no BatchNormalization, or if no run could verify what was written.
+not pass stays as it is. Exits with 2 if no run could verify what was written.
 
   -o, --output OUT     the file to write; never the model itself
   --json               print one JSON document (batchnorm-lens.fold)

@@ -78,8 +78,21 @@ function rankOf(original: BatchNormLayer, deployed: BatchNormLayer, models: Pair
 	if ((isDoubtful && (deployedTarget || before + after < 2)) || !(isPlaced || isSame)) {
 		return undefined;
 	}
-	return 2 * (2 - before - after) + (isDoubtful ? DOUBT : 0);
+	const isDisplaced = (originalTarget === undefined) !== (deployedTarget === undefined);
+	const isBehindOther = original.source?.opType !== deployed.source?.opType;
+	return (
+		2 * (2 - before - after) +
+		(isDoubtful ? DOUBT : 0) +
+		(isDisplaced ? DISPLACED : 0) +
+		(isBehindOther ? BEHIND_OTHER : 0)
+	);
 }
+
+/**
+ * Ranks that tell layers with the same parameters and the same operators around them apart, as in an untrained network:
+ * a kept layer stays where it was, directly behind its operator or behind the same other node.
+ */
+const [DISPLACED, BEHIND_OTHER] = [1, 0.5];
 
 const NO_OPERATORS: ReadonlySet<LinearOperator> = new Set();
 

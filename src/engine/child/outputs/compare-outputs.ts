@@ -1,19 +1,23 @@
 import type { Comparison } from '../../../core/report/comparison.js';
 import type { OutputComparison, OutputDifferences } from '../../../core/report/output-comparison.js';
 import type { Stage } from '../../../core/report/stages.js';
+import { joinWords } from '../../../core/text/sentences.js';
 import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
 import { type Feeds, planInputs } from '../inputs/inputs.js';
-import { loadModel } from '../model/load-model.js';
+import { loadBytes, loadModel } from '../model/load-model.js';
 import type { OpenedModel } from '../model/opened-model.js';
+import { randomNode } from '../model/random-node.js';
 import { coarsestRounding, computesInIntegers } from '../model/roundoff.js';
 import { type Runtime, RuntimeError, type RuntimeSession } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
 import type { Tensors } from '../tensors/tensor.js';
 import { feedsFor } from './deployed-feeds.js';
 import { findOutputPairs } from './layer-outputs.js';
-import { type Difference, differenceOf } from './output-difference.js';
+import { type Difference, differenceOf, spreadOf } from './output-difference.js';
+import { perturbedBytes } from './perturbed-model.js';
 import { type Probes, probeRounding } from './probe.js';
+import { resolutionOf } from './resolution.js';
 
 export interface OutputContext {
 	readonly runtime: Runtime;
@@ -46,8 +50,8 @@ export class DeployedRunError extends RuntimeError {}
  *
  * A bound derived layer by layer grows beyond use over a whole network. Instead, the effect of rounding in *this* network
  * on *this* input is measured (J. Vignes, "Discrete stochastic arithmetic for validating results of numerical software",
- * 2004): the original runs again on inputs that differ by a few units roundoff. A fold rounds every weight once more, so it
- * may move the outputs by a small multiple of the change in these runs.
+ * 2004): the original runs again on inputs, and with constants, that differ by a few units roundoff. A fold rounds every
+ * weight once more, so it may move the outputs by a small multiple of the change in these runs.
  * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed model does not.
  */
 export async function compareOutputs(pair: ModelPair, options: RunOptions, context: OutputContext): Promise<OutputRun> {
@@ -63,23 +67,28 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 	const original = await runOriginal(pair, names, options, context);
 	const deployed = await runDeployed(pair.deployed, deployedNames, original.feeds, runtime);
 	const unitRoundoff = unitRoundoffOf(pair);
-	const differences = names.map((name, i) =>
+	const all = names.map((name, i) =>
 		differenceOf(original.tensors.get(name), deployed.get(deployedNames[i] ?? ''), {
 			probe: original.probes.get(name),
 			unitRoundoff,
+			resolution: resolutionOf(pair.original.model, name),
 		}),
 	);
-	const worst = differences.reduce((a, b) => (b.ratio > a.ratio ? b : a), {
-		ratio: -1,
-		maxAbs: 0,
-		maxRel: 0,
-		bound: 0,
-	});
-	const { problem } = worst;
 	const feeds = original.feeds.tensors;
-	if (problem !== undefined) {
-		return { outputs: withoutNumbers(problem, { runtime: runtime.version, inputs: original.feeds.summary }), feeds };
+	const run = { runtime: runtime.version, inputs: original.feeds.summary };
+	const failed = all.find(({ problem }) => problem !== undefined && problem !== 'not-finite');
+	if (failed?.problem !== undefined) {
+		return { outputs: { ...run, status: 'mismatch', reason: failed.problem }, feeds };
 	}
+	const excluded = names.flatMap((name, i) => {
+		const reason = original.unsteady.has(name) ? 'is random' : all[i]?.problem ? 'is not finite' : undefined;
+		return reason === undefined ? [] : [`"${name}" ${reason}`];
+	});
+	const differences = all.filter(({ problem }, i) => problem === undefined && !original.unsteady.has(names[i] ?? ''));
+	if (differences.length === 0) {
+		return { outputs: { ...run, status: 'skipped', reason: nothingToCompare(original, pair.original) }, feeds };
+	}
+	const worst = differences.reduce((a, b) => (b.ratio > a.ratio ? b : a));
 	const numbers = {
 		maxAbs: Math.max(...differences.map(({ maxAbs }) => maxAbs)),
 		maxRel: Math.max(...differences.map(({ maxRel }) => maxRel)),
@@ -88,7 +97,19 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 		inputs: original.feeds.summary,
 		milliseconds: performance.now() - start,
 	};
-	return { outputs: await judge(worst, numbers, pair, { original, runtime }), feeds };
+	const outputs = await judge(worst, numbers, pair, { original, runtime });
+	if (outputs.status !== 'match' || excluded.length === 0) {
+		return { outputs, feeds };
+	}
+	const reason = `The other outputs agree, but ${joinWords(excluded)} on this input, so there is no comparison of all.`;
+	return { outputs: { ...numbers, status: 'skipped', reason }, feeds };
+}
+
+function nothingToCompare({ unsteady }: OriginalRun, { model }: OpenedModel): string {
+	const random = unsteady.size > 0 ? randomNode(model) : undefined;
+	return random
+		? `The outputs are random, because of ${random.opType}${random.name && ` ${random.name}`}, so there is nothing to compare.`
+		: 'The original gives no finite outputs on this random input, so there is nothing to compare.';
 }
 
 type Run = Pick<OutputComparison, 'runtime' | 'inputs' | 'milliseconds'>;
@@ -98,6 +119,8 @@ interface OriginalRun {
 	readonly feeds: Feeds;
 	readonly tensors: Tensors;
 	readonly probes: Probes;
+	/** Outputs that differ from run to run. */
+	readonly unsteady: ReadonlySet<string>;
 }
 
 interface JudgeContext {
@@ -122,16 +145,6 @@ async function judge(
 	return { ...numbers, status: 'mismatch', ...(firstLayer === undefined ? {} : { firstLayer }) };
 }
 
-function withoutNumbers(problem: string, run: Run): OutputComparison {
-	return problem === 'not-finite'
-		? {
-				...run,
-				status: 'skipped',
-				reason: 'The original gives no finite outputs on this random input, so there is nothing to compare.',
-			}
-		: { ...run, status: 'mismatch', reason: problem };
-}
-
 const percent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
 
 function unitRoundoffOf({ original, deployed, comparison }: ModelPair): number {
@@ -154,7 +167,16 @@ async function runOriginal(
 		}
 		const run = await runWithGuessedSizes(plan, ({ tensors }) => session.run(tensors, names));
 		const { feeds, result: tensors } = run;
-		return { feeds, tensors, probes: await probeSession(session, { feeds: feeds.tensors, tensors }, pair) };
+		const unsteady = new Set<string>();
+		if (randomNode(pair.original.model)) {
+			const again = await session.run(feeds.tensors, names);
+			for (const name of names.filter((name) => spreadOf(tensors.get(name), again.get(name)) > 0)) {
+				unsteady.add(name);
+			}
+		}
+		const known = { feeds: feeds.tensors, tensors };
+		const probes = [await probeSession(session, known, pair), await probeConstants(pair, known, runtime)];
+		return { feeds, tensors, unsteady, probes: largest(probes) };
 	} finally {
 		await session.release();
 	}
@@ -168,6 +190,36 @@ function probeSession(
 ): Promise<Probes> {
 	const names = [...run.tensors.keys()];
 	return probeRounding((feeds) => session.run(feeds, names), { ...run, unitRoundoff: unitRoundoffOf(pair) });
+}
+
+/** Runs of models with perturbed constants. */
+const CONSTANT_RUNS = 2;
+
+/** Measures how far the rounding of constants moves the original's outputs. */
+async function probeConstants(
+	pair: ModelPair,
+	{ feeds, tensors }: { readonly feeds: Tensors; readonly tensors: Tensors },
+	runtime: Runtime,
+): Promise<Probes> {
+	const probes = new Map<string, number>();
+	for (let seed = 1; seed <= CONSTANT_RUNS; seed++) {
+		const bytes = await perturbedBytes(pair.original, unitRoundoffOf(pair), seed);
+		const session = await loadBytes(pair.original, bytes, runtime);
+		try {
+			const moved = await session.run(feeds, [...tensors.keys()]);
+			for (const [name, tensor] of tensors) {
+				probes.set(name, Math.max(probes.get(name) ?? 0, spreadOf(tensor, moved.get(name))));
+			}
+		} finally {
+			await session.release();
+		}
+	}
+	return probes;
+}
+
+function largest(all: readonly Probes[]): Probes {
+	const names = new Set(all.flatMap((probes) => [...probes.keys()]));
+	return new Map(Array.from(names, (name) => [name, Math.max(...all.map((probes) => probes.get(name) ?? 0))]));
 }
 
 /** @param outputs tensors to make outputs, beside the model's own */

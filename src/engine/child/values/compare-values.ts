@@ -6,6 +6,7 @@ import { ValuePairing } from '../../../core/folding/values/value-pairing.js';
 import type { LayerBehavior } from '../../../core/report/behavior.js';
 import { inlineFunctions } from '../model/inline-functions.js';
 import type { OpenedModel } from '../model/opened-model.js';
+import { randomNode } from '../model/random-node.js';
 import { requiredInputs } from '../model/required-inputs.js';
 import { feedsFor } from '../outputs/deployed-feeds.js';
 import { perturb } from '../outputs/probe.js';
@@ -16,7 +17,6 @@ import type { Runtime } from '../runtime/runtime.js';
 import { numbersOf } from '../tensors/numbers.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { foldTensors } from './fold-tensors.js';
-import { randomNode } from './random-node.js';
 import { TensorSource } from './tensor-source.js';
 
 export interface ValueRun {

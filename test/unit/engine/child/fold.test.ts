@@ -3,11 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { compareModels } from '../../../../src/core/folding/compare/compare.js';
 import type { FoldResult } from '../../../../src/core/report/fold-result.js';
 import { fold } from '../../../../src/engine/child/fold.js';
 import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
-import { linearZoo } from '../../support/linear-zoo.js';
+import { type LinearBlock, linearNetwork, linearZoo } from '../../support/linear-zoo.js';
 import {
 	buildModel,
 	type GraphSpec,
@@ -15,16 +16,18 @@ import {
 	type TensorSpec,
 	type ValueSpec,
 } from '../../support/model-builder.js';
+import { openBytes } from '../../support/open.js';
+import { specOf } from '../../support/respec.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-fold-'));
 after(() => rmSync(folder, { recursive: true }));
 
 let files = 0;
 /** Folds a model that is written to a file. */
-async function foldBytes(bytes: Uint8Array): Promise<FoldResult> {
+async function foldBytes(bytes: Uint8Array, seed = 0): Promise<FoldResult> {
 	const [model, output] = [path.join(folder, `${files}.onnx`), path.join(folder, `${files++}.folded.onnx`)];
 	writeFileSync(model, bytes);
-	const options = { output, temporary: `${output}.part`, batch: 1, seed: 0 };
+	const options = { output, temporary: `${output}.part`, batch: 1, seed };
 	return fold({ path: model }, options, { runtime: loadRuntime, emit: () => {} });
 }
 const foldGraph = (graph: GraphSpec) => foldBytes(buildModel({ graph }));
@@ -163,6 +166,114 @@ test('weights that the element type cannot hold are left alone', async () => {
 	const inputs: ValueSpec[] = [{ name: 'x', dtype: 'float16', shape: [3, 2] }];
 	const result = await foldGraph({ inputs, outputs: ['y'], initializers, nodes: [product, batchNorm('h')] });
 	assert.deepEqual([result.written, keptReasons(result)], [null, ['bn: overflow']]);
+});
+
+/** Identity layers, as a framework initializes them. */
+const untrained = (name: string, channels: number): TensorSpec[] => [
+	{ name: `${name}.g`, values: new Array<number>(channels).fill(1) },
+	{ name: `${name}.b`, values: new Array<number>(channels).fill(0) },
+	{ name: `${name}.m`, values: new Array<number>(channels).fill(0) },
+	{ name: `${name}.v`, values: new Array<number>(channels).fill(1) },
+];
+
+/** A network of DenseNet's kind before training: a stem, and blocks whose inputs are concatenated. */
+function untrainedDenseNet(blocks: number, channels: number): GraphSpec {
+	const nodes: NodeSpec[] = [];
+	const initializers: TensorSpec[] = [];
+	const add = (op: string, inputs: readonly string[], output: string, attributes: NodeSpec['attributes'] = {}) => {
+		nodes.push({ op, name: `${op}_${output}`, inputs, outputs: [output], attributes });
+		return output;
+	};
+	const conv = (input: string, from: number, to: number, output: string) => {
+		initializers.push({ name: `${output}.w`, dims: [to, from, 1, 1], values: values(to * from) });
+		return add('Conv', [input, `${output}.w`], output);
+	};
+	const norm = (input: string, size: number, output: string) => {
+		initializers.push(...untrained(output, size));
+		return add('BatchNormalization', [input, ...['g', 'b', 'm', 'v'].map((key) => `${output}.${key}`)], output);
+	};
+	const stem = add('Relu', [norm(conv('x', 3, channels, 'c0'), channels, 'n0')], 'r0');
+	let [tensor, width] = [add('MaxPool', [stem], 'p0', { kernel_shape: { ints: [2, 2] } }), channels];
+	for (let block = 1; block <= blocks; block++) {
+		const before = add('Relu', [norm(tensor, width, `n${block}a`)], `r${block}a`);
+		const inside = norm(conv(before, width, channels, `c${block}a`), channels, `n${block}b`);
+		const grown = conv(add('Relu', [inside], `r${block}b`), channels, channels, `c${block}b`);
+		tensor = add('Concat', [tensor, grown], `k${block}`, { axis: { i: 1 } });
+		width += channels;
+	}
+	norm(tensor, width, 'last');
+	return { inputs: [{ name: 'x', shape: [1, 3, 6, 6] }], outputs: ['last'], initializers, nodes };
+}
+
+test('layers with equal parameters, of which some stay, fold and compare as right', async () => {
+	for (const [blocks, channels] of [
+		[1, 4],
+		[2, 4],
+		[3, 8],
+	] as const) {
+		const bytes = buildModel({ graph: untrainedDenseNet(blocks, channels) });
+		const result = await foldBytes(bytes);
+		assert.deepEqual(foldedNames(result).length, 1 + blocks, `${blocks} blocks`);
+		const deployed = readFileSync(result.written?.path ?? '');
+		const { layers } = await compareModels(await compared(bytes), await compared(deployed));
+		const folded = new Set(foldedNames(result));
+		for (const { name, status, evidence } of layers) {
+			assert.equal(status, folded.has(name) ? 'match' : 'kept', `${blocks} blocks, ${name}: ${evidence}`);
+		}
+	}
+});
+
+async function compared(bytes: Uint8Array) {
+	const { model, source } = await openBytes(bytes);
+	return { model, access: { source } };
+}
+
+test('outputs of a Sigmoid near 0 and of a deep network with three inputs are those of the original', async () => {
+	const deep: LinearBlock[] = Array.from({ length: 16 }, () => ({ op: 'Conv', channels: 6, relu: true }));
+	const wide: LinearBlock[] = [
+		{ op: 'Gemm', channels: 64, relu: true },
+		{ op: 'Gemm', channels: 4 },
+	];
+	const graph = (await specOf(await openBytes(linearNetwork(wide, { seed: 1, batch: 1 })))).graph;
+	const nodes: NodeSpec[] = [
+		...(graph.nodes ?? []),
+		{ op: 'Sub', inputs: ['y', 'far'], outputs: ['low'] },
+		{ op: 'Sigmoid', inputs: ['low'], outputs: ['z'] },
+	];
+	const far: TensorSpec = { name: 'far', values: [12] };
+	const sigmoid = buildModel({
+		opset: 15,
+		graph: { ...graph, nodes, outputs: ['z'], initializers: [...(graph.initializers ?? []), far] },
+	});
+	for (const [name, bytes] of Object.entries({ sigmoid, deep: linearNetwork(deep, { seed: 2, batch: 1 }) })) {
+		for (let seed = 0; seed < 10; seed++) {
+			const { outputs } = await foldBytes(bytes, seed);
+			assert.equal(outputs.status, 'match', `${name}, seed ${seed}: ${JSON.stringify(outputs)}`);
+		}
+	}
+});
+
+test('outputs that are random or not a number are named, and the others still compared', async () => {
+	const initializers = [{ name: 'W', dims: [2, 3], values: values(6) }, ...parameters(3)];
+	const noise: NodeSpec[] = [{ op: 'RandomNormalLike', inputs: ['y'], outputs: ['n'] }];
+	const log: NodeSpec[] = [
+		{ op: 'Mul', inputs: ['y', 'y'], outputs: ['square'] },
+		{ op: 'Neg', inputs: ['square'], outputs: ['negative'] },
+		{ op: 'Log', inputs: ['negative'], outputs: ['n'] },
+	];
+	for (const [nodes, reason] of [
+		[noise, /"n" is random/],
+		[log, /"n" is not finite/],
+	] as const) {
+		const graph = { inputs: [x], outputs: ['y', 'n'], initializers, nodes: [product, batchNorm('h'), ...nodes] };
+		const { folded, outputs } = await foldGraph(graph);
+		assert.deepEqual(folded, [{ name: 'bn', into: 'product' }]);
+		assert.equal(outputs.status, 'skipped');
+		assert.match(outputs.reason ?? '', reason);
+		assert.ok((outputs.maxAbs ?? 1) <= (outputs.bound ?? 0), 'y is compared');
+	}
+	const onlyNoise = { inputs: [x], outputs: ['n'], initializers, nodes: [product, batchNorm('h'), ...noise] };
+	assert.match((await foldGraph(onlyNoise)).outputs.reason ?? '', /random, because of RandomNormalLike/);
 });
 
 test('random networks: what is folded was verified, and gives the outputs of the original', async () => {
