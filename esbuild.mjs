@@ -71,16 +71,21 @@ const browser = { platform: 'browser', target: 'es2022', bundle: true };
 /** @type {esbuild.BuildOptions} */
 const ENGINE = { ...node, entryPoints: { 'engine/main': 'src/engine/child/main.ts' }, external: ['*.node'] };
 /** @type {esbuild.BuildOptions} */
+const PARENT_WATCH = { ...node, entryPoints: { 'engine/parent-watch': 'src/engine/child/parent-watch.ts' } };
+/** @type {esbuild.BuildOptions} */
 const COMMAND_LINE = { ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } };
+/** @type {esbuild.BuildOptions} */
+const ASSISTANT_SERVER = { ...node, entryPoints: { mcp: 'src/mcp/server.ts' } };
 /** @type {esbuild.BuildOptions} */
 const STANDALONE = { ...browser, entryPoints: { standalone: 'src/standalone/main.ts' }, format: 'iife' };
 
 /** @type {readonly esbuild.BuildOptions[]} */
 const entries = [
 	{ ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
-	{ ...node, entryPoints: { 'engine/main': 'src/engine/child/main.ts' }, external: ['*.node'] },
-	{ ...node, entryPoints: { 'engine/parent-watch': 'src/engine/child/parent-watch.ts' } },
-	{ ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } },
+	ENGINE,
+	PARENT_WATCH,
+	COMMAND_LINE,
+	ASSISTANT_SERVER,
 	{ ...browser, entryPoints: { webview: 'src/webview/main.ts' }, format: 'iife' },
 	{ ...browser, entryPoints: { comparison: 'src/webview/comparison.ts' }, format: 'iife' },
 	STANDALONE,
@@ -149,7 +154,7 @@ export async function buildCommandLine(outDir) {
 	const options = { absWorkingDir: root, outdir: outDir, minify: true, metafile: true, logLevel: 'warning' };
 	const engine = { ...ENGINE, external: ['onnxruntime-node'] };
 	const results = await Promise.all(
-		[engine, COMMAND_LINE, STANDALONE].map((entry) =>
+		[engine, PARENT_WATCH, COMMAND_LINE, ASSISTANT_SERVER, STANDALONE].map((entry) =>
 			esbuild.build({ ...entry, .../** @type {esbuild.BuildOptions} */ (options) }),
 		),
 	);

@@ -9,6 +9,7 @@ import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
 import { inspectCommand } from './inspect.js';
 import { InterruptedError } from './interrupt.js';
+import { mcpCommand } from './mcp.js';
 import { mergeCommand } from './merge.js';
 import { ownVersion } from './output.js';
 import { USAGE, UsageError } from './usage.js';
@@ -28,6 +29,8 @@ async function main(argv: readonly string[]): Promise<number> {
 			return foldCommand(rest);
 		case 'merge':
 			return mergeCommand(rest);
+		case 'mcp':
+			return mcpCommand(rest);
 		case undefined:
 		case 'help':
 		case '--help':

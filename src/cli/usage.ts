@@ -7,6 +7,7 @@ export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
        batchnorm-lens compare ORIGINAL DEPLOYED [options]
        batchnorm-lens fold MODEL -o OUT [options]
        batchnorm-lens merge REPORT… [options]
+       batchnorm-lens mcp [--root DIR]
 
 inspect MODEL
 
@@ -59,6 +60,11 @@ Makes one report of several that inspect --json wrote of one model on parts of t
 the data, exactly; whether running statistics fit them is judged anew.
 
   --json, --format FORMAT, -o FILE, --fail-on SEVERITY   as for inspect
+
+mcp [--root DIR]
+
+Serves inspect and compare to assistants over standard input and output (Model Context Protocol). Reads models below DIR
+only (default: the working directory).
 
 batchnorm-lens version prints the version of this program.
 

@@ -13,8 +13,10 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = readImportTable();
 /** Package, or "node" and "vscode" -> the parts of src/ that may use it. Other packages are forbidden. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
 	vscode: ['host', 'extension.ts'],
-	node: ['engine', 'cli', 'host', 'platform'],
+	node: ['engine', 'cli', 'host', 'mcp', 'platform'],
 	'onnxruntime-node': ['engine/child'],
+	'@modelcontextprotocol/sdk': ['mcp'],
+	zod: ['mcp'],
 	fflate: ['engine/child'],
 	'fast-png': ['engine/child'],
 	'jpeg-js': ['engine/child'],

@@ -28,6 +28,7 @@ test('the package holds the program and the required licenses only', () => {
 			'engine/main.js',
 			'engine/parent-watch.js',
 			'cli.js',
+			'mcp.js',
 			'webview.js',
 			'comparison.js',
 			'notebook.js',
