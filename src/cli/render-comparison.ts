@@ -1,6 +1,7 @@
 import { CAUSES, type CauseCode } from '../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../core/report/comparison.js';
 import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
+import { formatWords, isCheckpoint } from '../core/report/formats.js';
 import type { ModelSummary } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatNumber } from '../core/text/numbers.js';
@@ -34,7 +35,11 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function describe({ path, opset, producer, nodes }: ModelSummary): string {
+function describe(model: ModelSummary): string {
+	const { path, opset, producer, nodes } = model;
+	if (isCheckpoint(model)) {
+		return `${visible(path)}  (${formatWords(model)})`;
+	}
 	return `${visible(path)}  (opset ${opset}, ${visible(producer) || 'unknown producer'}, ${nodes} nodes)`;
 }
 

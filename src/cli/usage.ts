@@ -37,7 +37,8 @@ compare ORIGINAL DEPLOYED
 
 Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went
 wrong where they did not; then runs both models on the same input and finds the values behind each layer of the original
-among the deployed model's tensors.
+among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or
+a Keras model; then the parameters alone are compared.
 
   --json               print one JSON document (batchnorm-lens.comparison)
   --no-run             compare the files only

@@ -80,14 +80,15 @@ async function randomCase(set: FaultSet, seed: number, random: Random): Promise<
 }
 
 /** Operators that can stand one behind the other. */
-const FAMILIES: readonly (readonly OperatorKind[])[] = [
+export const FAMILIES: readonly (readonly OperatorKind[])[] = [
 	['Conv', 'DepthwiseConv', 'GroupedConv', 'ConvTranspose', 'GroupedConvTranspose'],
 	['Conv1d'],
 	['Gemm', 'GemmTransposed', 'MatMul'],
 ];
 
 /** No Gemm of the real networks has a beta. */
-const isGemmBeta = (faults: readonly Fault[]): boolean => faults.some(({ code }) => code === 'gemm-beta-reapplied');
+export const isGemmBeta = (faults: readonly Fault[]): boolean =>
+	faults.some(({ code }) => code === 'gemm-beta-reapplied');
 
 const wishesOf = (faults: readonly Fault[]): LayerWishes =>
 	Object.assign({}, ...faults.map((fault) => fault.wishes ?? {}));
@@ -102,13 +103,17 @@ function canHave({ kind, bias, dims, gamma, variance, epsilon }: RandomLayer, fa
 	return hasShape && isShown && !isGemmBeta(faults);
 }
 
-function drawLayer(faults: readonly Fault[], random: Random, family: readonly OperatorKind[] = OPERATORS): RandomLayer {
+export function drawLayer(
+	faults: readonly Fault[],
+	random: Random,
+	family: readonly OperatorKind[] = OPERATORS,
+): RandomLayer {
 	const kinds = kindsOf(faults).filter((kind) => family.includes(kind));
 	const kind = kinds[Math.floor(random.uniform() * kinds.length)];
 	return randomLayer(random, 8 * (1 + Math.floor(random.uniform() * 4)), { ...wishesOf(faults), kind });
 }
 
-function judge({ layers }: Comparison, at: number, set: FaultSet) {
+export function judge({ layers }: Comparison, at: number, set: FaultSet) {
 	const layer = layers[at];
 	const { status, causes, confidence } = layer;
 	const codes = set.faults.map(({ code }) => code).sort();

@@ -11,6 +11,10 @@ const FORMAT_WORDS: Readonly<Record<ModelFormat, string>> = {
 export const CHECKPOINT_RUN =
 	'A checkpoint holds weights without a graph, so its parameters are inspected and nothing runs.';
 
+/** Reason why the outputs of a checkpoint are not compared. */
+export const CHECKPOINT_OUTPUTS =
+	'a checkpoint has weights but no graph that could run, so the parameters alone were compared.';
+
 /** True for a model file that holds weights without a graph that could run. */
 export function isCheckpoint({ format = 'onnx' }: Pick<ModelSummary, 'format'>): boolean {
 	return format !== 'onnx';

@@ -1,9 +1,11 @@
 import path from 'node:path';
+import { compareCheckpoint } from '../../core/folding/checkpoint/compare-checkpoint.js';
 import { type ComparedFiles, compareModels, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
 import type { Comparison } from '../../core/report/comparison.js';
+import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
@@ -27,8 +29,10 @@ type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
 
 /**
  * Compares two models: first their files, layer by layer, then, if the runtime takes them, their outputs on the same input.
- * Models given in the wrong order are exchanged, and a note says so.
+ * Models given in the wrong order are exchanged, and a note says so. Of a checkpoint only the parameters are compared,
+ * because it cannot run.
  * @throws {OnnxError} if a file cannot be read as a model, or its external data are missing.
+ * @throws {InputError} for two checkpoints
  */
 export async function compare(
 	originalLocation: ModelLocation,
@@ -43,15 +47,13 @@ export async function compare(
 		try {
 			await requireExternalFiles(first);
 			await requireExternalFiles(second);
-			// The model with normalization layers is the original, in either order.
-			const isSwapped = first.layers.length === 0 && second.layers.length > 0;
+			// The checkpoint, else the model with normalization layers, is the original, in either order.
+			const isSwapped = second.checkpoint ? !first.checkpoint : first.layers.length === 0 && second.layers.length > 0;
 			const [original, deployed] = isSwapped ? [second, first] : [first, second];
-			const files = await compareNetworks(original, deployed, progressOf(ports));
-			const { outputs, values } = await tryRun({ original, deployed, comparison: files.comparison }, files, {
-				options,
-				ports,
-			});
-			const comparison = decideByValues(files, outputs, values);
+			refuseTwoCheckpoints(original, deployed);
+			const comparison = original.checkpoint
+				? await compareParameters(original, deployed, ports)
+				: await compareWithRun(original, deployed, { options, ports });
 			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
 			return { ...comparison, notes };
 		} finally {
@@ -62,13 +64,54 @@ export async function compare(
 	}
 }
 
+async function compareWithRun(
+	original: OpenedModel,
+	deployed: OpenedModel,
+	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
+): Promise<Comparison> {
+	const files = await compareNetworks(original, deployed, progressOf(ports));
+	const { outputs, values } = await tryRun({ original, deployed, comparison: files.comparison }, files, {
+		options,
+		ports,
+	});
+	return decideByValues(files, outputs, values);
+}
+
+/** Compares a checkpoint, of which nothing can run. */
+async function compareParameters(
+	original: OpenedModel,
+	deployed: OpenedModel,
+	ports: ComparePorts,
+): Promise<Comparison> {
+	const comparison = await compareFiles(original, deployed, ports);
+	const behavior = skipped(CHECKPOINT_OUTPUTS);
+	return {
+		...comparison,
+		layers: comparison.layers.map((layer) => ({ ...layer, behavior })),
+		outputs: { status: 'skipped', reason: CHECKPOINT_OUTPUTS },
+	};
+}
+
+/** @throws {InputError} if the deployed model is a checkpoint, too */
+function refuseTwoCheckpoints(original: OpenedModel, deployed: OpenedModel): void {
+	if (deployed.checkpoint) {
+		const [a, b] = distinctNames(original.model.path, deployed.model.path);
+		throw new InputError(
+			`${a} and ${b} are both checkpoints, which hold weights without a graph: compare one of them with the ONNX model that was deployed.`,
+		);
+	}
+}
+
 /** Compares the files layer by layer, without running the models. */
 export function compareFiles(
 	original: OpenedModel,
 	deployed: OpenedModel,
 	ports: Pick<TaskPorts, 'emit'>,
 ): Promise<Comparison> {
-	return compareModels(original, deployed, progressOf(ports));
+	const { checkpoint, access } = original;
+	return checkpoint
+		? compareCheckpoint({ checkpoint, access }, deployed, progressOf(ports))
+		: compareModels(original, deployed, progressOf(ports));
 }
 
 function progressOf({ emit }: Pick<TaskPorts, 'emit'>) {
@@ -80,6 +123,9 @@ function progressOf({ emit }: Pick<TaskPorts, 'emit'>) {
 function swappedNote({ model: original, layers }: OpenedModel, { model: deployed }: OpenedModel): string {
 	const count = `${layers.length} BatchNormalization layer${layers.length === 1 ? '' : 's'}`;
 	const [named, taken] = distinctNames(deployed.path, original.path);
+	if (isCheckpoint(original)) {
+		return `${named} was named first, but the original is the checkpoint ${taken}, with ${count}.`;
+	}
 	return `${named} was named first but has no BatchNormalization; ${taken} has ${count} and was taken for the original.`;
 }
 

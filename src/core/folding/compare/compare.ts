@@ -56,22 +56,27 @@ export async function compareNetworks(
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const pairing = await pairOperators(original, deployed);
 	const models = { original, deployed, pairing, kept: pairLayers({ original, deployed, pairing }) };
+	return { comparison: await compareMatched(models, options), models };
+}
+
+/** Compares two models whose operators and kept layers have been paired. */
+export async function compareMatched(models: MatchedNetworks, options: CompareOptions = {}): Promise<Comparison> {
+	const { original, deployed } = models;
 	const comparer = new LayerComparer(models);
 	const layers: LayerComparison[] = [];
 	for (const [index, layer] of original.layers.entries()) {
 		layers.push(await comparer.compare(layer, original.layers[index + 1]));
 		options.onProgress?.(index + 1, original.layers.length);
 	}
-	const comparison: Comparison = {
+	return {
 		format: COMPARISON_FORMAT,
 		version: COMPARISON_VERSION,
-		original: summarizeModel(originalModel.model),
-		deployed: summarizeModel(deployedModel.model),
+		original: summarizeModel(original.model),
+		deployed: summarizeModel(deployed.model),
 		layers,
 		summary: summarize(layers),
 		notes: describePair(models, layers),
 	};
-	return { comparison, models };
 }
 
 /** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */

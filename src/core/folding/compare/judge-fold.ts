@@ -5,7 +5,7 @@ import type { JsonObject } from '../../report/json.js';
 import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
-import { type DeployedPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
+import { type DeployedPrecision, roundedCopyPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
 import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
 import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
@@ -28,7 +28,11 @@ interface Measurement extends Measured {
 /** True if the fold is correct to within rounding of float32 or of the stored type. Searches no cause. */
 export function hasArrived(fold: FoldCase): boolean {
 	const expected = expectedFold(fold.original.bias, fold.parameters);
-	return measure(fold, expected, strictestPrecision(fold.original.layout, fold.stored)).boundRatio <= 1;
+	const isWithin = (precision: DeployedPrecision) => measure(fold, expected, precision).boundRatio <= 1;
+	return (
+		isWithin(strictestPrecision(fold.original.layout, fold.stored)) ||
+		(fold.isRoundedCopy === true && isWithin(roundedCopyPrecision(fold, expected.scale)))
+	);
 }
 
 /** Judges one fold: compares the values and, if they differ by more than rounding, finds the cause. */
@@ -47,6 +51,13 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 	const unidentified = unidentifiedRows(measured);
 	if (measured.boundRatio <= 1) {
 		return judgeMatch(fold, measured, unidentified, storedRounding(fold));
+	}
+	if (fold.isRoundedCopy) {
+		const precision = roundedCopyPrecision(fold, expected.scale);
+		const copied = measure(fold, expected, precision);
+		if (copied.boundRatio <= 1) {
+			return judgeMatch(fold, copied, unidentified, precision.cause);
+		}
 	}
 	const diagnosis = diagnose(fold);
 	const rounding = diagnosis.explanation.precision.cause;

@@ -45,24 +45,36 @@ export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer): Verdic
 	if (!deployed.ok) {
 		return cannotTell(`${UNCOMPARABLE}: ${deployed.reason}`);
 	}
-	return compareParameters(original.value, deployed.value, keptAs);
+	return compareParameters(original.value, deployed.value, { keptAs, copiedAs: roundedCopyType(layer) });
 }
 
 const UNCOMPARABLE = 'The layer is still there, but its parameters cannot be compared';
 
-function compareParameters(original: FoldParameters, deployed: FoldParameters, keptAs: BatchNormLayer): Verdict {
+/** Returns the narrow type of parameters that are rounded copies: those of a checkpoint in half precision. */
+function roundedCopyType({ node, mean: { dtype } }: BatchNormLayer): FloatType | undefined {
+	return node.inferred && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined;
+}
+
+interface KeptAs {
+	readonly keptAs: BatchNormLayer;
+	/** Type that the original's parameters were rounded to after the deployed model was made. */
+	readonly copiedAs: FloatType | undefined;
+}
+
+function compareParameters(original: FoldParameters, deployed: FoldParameters, { keptAs, copiedAs }: KeptAs): Verdict {
 	if (original.gamma.length !== deployed.gamma.length) {
 		return cannotTell(
 			`The layer is still there with ${deployed.gamma.length} channels instead of ${original.gamma.length}.`,
 		);
 	}
-	const verdict = judgeFold(asFold(original, deployed, storedType(keptAs)), {
+	const fold = asFold(original, deployed, storedType(keptAs));
+	const verdict = judgeFold(copiedAs ? { ...fold, source: copiedAs, isRoundedCopy: true } : fold, {
 		epsilon: original.epsilon,
 		operator: 'layer',
 	});
-	const rounding = roundingOf(original, deployed, keptAs);
+	const rounding = roundingOf(original, deployed, keptAs) ?? (copiedAs && roundedCopy(original, deployed, copiedAs));
 	if (rounding) {
-		const how = rounding === 'exact' ? 'exactly' : `rounded to ${storedType(keptAs)}`;
+		const how = rounding === 'exact' ? 'exactly' : `rounded to ${copiedAs ?? storedType(keptAs)}`;
 		const cause = rounding === 'exact' ? null : rounding;
 		const evidence = `The layer is still there as ${keptAs.name}, with the same ${count(original.gamma.length, 'channel')} of gamma, beta, mean and variance, ${how}.`;
 		const numbers = rounding === 'exact' ? withoutError(verdict) : verdict;
@@ -228,4 +240,17 @@ function roundingOf(
 	const stored = storedType(keptAs);
 	const code = stored === 'float16' ? 'rounding-fp16' : stored === 'bfloat16' ? 'rounding-bf16' : undefined;
 	return code && same(roundTo) ? code : undefined;
+}
+
+/** Returns the rounding of the original's parameters to a narrow type, if the deployed parameters round to them. */
+function roundedCopy(
+	original: FoldParameters,
+	deployed: FoldParameters,
+	type: FloatType,
+): 'rounding-fp16' | 'rounding-bf16' | undefined {
+	const same = PARAMETER_NAMES.every((name) =>
+		original[name].every((value, channel) => Object.is(value + 0, roundTo(deployed[name][channel], type) + 0)),
+	);
+	const isSame = same && original.epsilon === deployed.epsilon;
+	return isSame ? (type === 'bfloat16' ? 'rounding-bf16' : 'rounding-fp16') : undefined;
 }

@@ -1,9 +1,10 @@
 import { areRepresentable } from '../../numbers/float-formats.js';
+import { expectedFold } from '../operators/expected.js';
 import { parameterOrders } from './hypotheses/parameter-order.js';
 import { type Arrangement, wrongAxes, wrongGroupOrders } from './observed/arrangement.js';
 import type { FoldCase } from './observed/fold-case.js';
 import { permutedChannels } from './observed/permutation.js';
-import { type DeployedPrecision, deployedPrecisions } from './observed/precision.js';
+import { type DeployedPrecision, deployedPrecisions, roundedCopyPrecision } from './observed/precision.js';
 import { countMultiples, type RowRatios, rowRatios } from './observed/ratios.js';
 
 /** An assumption about the deployed weights: their arrangement and their rounding. */
@@ -21,8 +22,11 @@ const MIN_FIT = 0.75;
 /** Rows and parameters where they belong, with every reading of the rounding that the values warrant. */
 export function plainInterpretations(fold: FoldCase): readonly Interpretation[] {
 	const { layout } = fold.original;
-	const read = deployedPrecisions(fold.deployed.weight, layout, fold.stored, fold.source).map((precision) =>
-		interpret(fold, { deviation: null, layout }, precision),
+	const copy = fold.isRoundedCopy
+		? [roundedCopyPrecision(fold, expectedFold(fold.original.bias, fold.parameters).scale)]
+		: [];
+	const read = [...deployedPrecisions(fold.deployed.weight, layout, fold.stored, fold.source), ...copy].map(
+		(precision) => interpret(fold, { deviation: null, layout }, precision),
 	);
 	return read.filter(({ precision }) => isWarranted(fold, precision, read));
 }

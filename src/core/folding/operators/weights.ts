@@ -17,6 +17,8 @@ export interface OperatorWeights extends LinearWeights {
 	readonly dims: readonly number[];
 	/** Element type of the stored weights; float32 for quantized weights, whose product with the scale counts. */
 	readonly stored: FloatType;
+	/** True if the weights were rounded to `stored` after the deployed model was made: a checkpoint in half precision. */
+	readonly isRoundedCopy?: true;
 }
 
 /** The tensor that a constant is broadcast against. */
@@ -100,9 +102,10 @@ export class WeightReader {
 			const bias = operator.bias === '' ? null : await this.#bias(operator, layout);
 			const type = typeName(tensor.dataType);
 			const stored = isFloatType(type) ? type : 'float32';
+			const isRoundedCopy = isDeferred(scope, operator.weight) && (stored === 'float16' || stored === 'bfloat16');
 			return bias === undefined
 				? failure(`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`)
-				: success({ weight, layout, bias, dims: tensor.dims, stored });
+				: success({ weight, layout, bias, dims: tensor.dims, stored, ...(isRoundedCopy && { isRoundedCopy }) });
 		} catch (error) {
 			return failure(sentenceOf(error));
 		}
@@ -210,6 +213,11 @@ export function isPerChannel(
 	const count = product(dims);
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
+}
+
+/** True for a tensor of a checkpoint. */
+function isDeferred(scope: Scope, name: string): boolean {
+	return recordOf(scope, name)?.storage.kind === 'deferred';
 }
 
 /** A record of the first elements alone; undefined where they cannot be cut off. */

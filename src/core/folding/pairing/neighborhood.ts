@@ -18,12 +18,20 @@ export interface Positions {
 	readonly colors: readonly (readonly number[])[];
 }
 
+export interface SignatureOptions {
+	/** False if a model does not know groups, strides and dilations, which are then left out. */
+	readonly windows: boolean;
+}
+
 /**
  * Computes the shape of each operator's computation, without names: output channels, row length, kernel, group, strides
  * and dilations. Pads are left out, because simplifiers merge Pad nodes into them. A Gemm and a MatMul of the same shape are
  * equal.
  */
-export async function readSignatures({ operators, weights }: Network): Promise<Signatures> {
+export async function readSignatures(
+	{ operators, weights }: Network,
+	{ windows }: SignatureOptions = { windows: true },
+): Promise<Signatures> {
 	const signatures = new Map<LinearOperator, Signature>();
 	for (const operator of operators) {
 		const dims = await weights.dims(operator);
@@ -39,9 +47,8 @@ export async function readSignatures({ operators, weights }: Network): Promise<S
 				?.ints?.filter((value) => value !== 1)
 				.join(',') ?? '';
 		const shape = `${channelCount(layout)}x${rowLength(layout)}`;
-		const parts = isConvolution
-			? [kind, shape, dims.slice(2), group, list('strides'), list('dilations')]
-			: ['dense', shape];
+		const known = windows ? [group, list('strides'), list('dilations')] : [];
+		const parts = isConvolution ? [kind, shape, dims.slice(2), ...known] : ['dense', shape];
 		signatures.set(operator, parts.join(' '));
 	}
 	return signatures;

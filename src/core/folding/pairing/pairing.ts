@@ -9,6 +9,7 @@ import {
 	positionsOf,
 	readSignatures,
 	type Signature,
+	type SignatureOptions,
 	type Signatures,
 } from './neighborhood.js';
 import { canFit, type Directions, directionsOf, fitOf, sampleLength, tellsApart } from './row-directions.js';
@@ -64,8 +65,12 @@ interface Candidate {
  * count, because optimizers reorder branches. Only operators of the same shape form a pair; among these, weights that are
  * multiples of each other decide, then the surroundings in the graph, then the order.
  */
-export async function pairOperators(original: Network, deployed: Network): Promise<Pairing> {
-	const signatures = [await readSignatures(original), await readSignatures(deployed)] as const;
+export async function pairOperators(
+	original: Network,
+	deployed: Network,
+	options?: SignatureOptions,
+): Promise<Pairing> {
+	const signatures = [await readSignatures(original, options), await readSignatures(deployed, options)] as const;
 	const [originalPositions, deployedPositions] = positionsOf([original, deployed], signatures);
 	const models = { original, deployed, positions: { original: originalPositions, deployed: deployedPositions } };
 	const groups = groupBySignature(...signatures);

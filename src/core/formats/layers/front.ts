@@ -61,6 +61,11 @@ export function createFrontFinder(
 	};
 }
 
+/** True for a tensor that may be the weight of a linear operator. */
+export function isOperatorWeight({ name, dims, dtype }: CheckpointTensor): boolean {
+	return dims.length >= 2 && WEIGHTS.has(splitName(name).leaf) && FLOATS.has(dtype);
+}
+
 function listWeights(
 	tensors: readonly CheckpointTensor[],
 	means: ReadonlyMap<CheckpointTensor, number>,
@@ -68,10 +73,10 @@ function listWeights(
 	const weights: Weight[] = [];
 	let layersBefore = 0;
 	for (const [position, tensor] of tensors.entries()) {
-		const { module, leaf } = splitName(tensor.name);
+		const { module } = splitName(tensor.name);
 		if (means.has(tensor)) {
 			layersBefore++;
-		} else if (tensor.dims.length >= 2 && WEIGHTS.has(leaf) && FLOATS.has(tensor.dtype)) {
+		} else if (isOperatorWeight(tensor)) {
 			weights.push({ tensor, module, position, layersBefore });
 		}
 	}
@@ -148,7 +153,8 @@ function readings({ name, dims }: CheckpointTensor, channels: number, module: Ch
 	return found;
 }
 
-function biasOf(
+/** Returns the bias of a module, with a value for each of `channels` outputs. */
+export function biasOf(
 	module: string,
 	channels: number,
 	byName: ReadonlyMap<string, CheckpointTensor>,

@@ -1,38 +1,68 @@
 import type { Attribute, InferredFact, Model, ModelFormat, Node, TensorRecord } from '../../onnx/model.js';
-import type { Checkpoint, CheckpointFormat, CheckpointLayer, FrontCandidate } from '../checkpoint.js';
+import type { Checkpoint, CheckpointFormat, CheckpointLayer, CheckpointModule, FrontCandidate } from '../checkpoint.js';
 import { splitName } from '../layers/names.js';
+import type { CheckpointTensor } from '../tensor.js';
 import { constantRecord, recordOfTensor } from './records.js';
 
 /** Operator set of the nodes that stand for a checkpoint's modules: the first with the current BatchNormalization. */
 const OPSET = 15;
 
-/** Epsilon of layers whose file does not state it: the default of PyTorch. */
-export const USUAL_EPSILON = 1e-5;
+/** Default of PyTorch. */
+const PYTORCH_EPSILON = 1e-5;
 
 /** Default of Keras. */
 const KERAS_EPSILON = 1e-3;
+
+/** A weight of the checkpoint read as a linear operator. */
+export interface OperatorReading {
+	readonly weight: CheckpointTensor;
+	readonly bias: CheckpointTensor | undefined;
+	readonly opType: 'Conv' | 'ConvTranspose' | 'Gemm';
+	readonly group: number;
+}
 
 /** A layer of the checkpoint with the facts that the file leaves open. */
 export interface LayerReading {
 	readonly layer: CheckpointLayer;
 	/** Operator in front of the layer; undefined if no weight of the checkpoint qualifies. */
-	readonly front: FrontCandidate | undefined;
+	readonly front: OperatorReading | undefined;
 	/** Used if the file does not state epsilon. */
 	readonly epsilon: number;
+}
+
+/** Returns the default epsilon of the framework that writes a format. */
+export function usualEpsilon(format: CheckpointFormat): number {
+	return format === 'keras' ? KERAS_EPSILON : PYTORCH_EPSILON;
 }
 
 /**
  * Reads the layers of a checkpoint on its own: in front of each layer stands the most plausible operator that no earlier
  * layer has taken.
  */
-export function readLayersAlone({ layers, format }: Checkpoint): readonly LayerReading[] {
-	const epsilon = format === 'keras' ? KERAS_EPSILON : USUAL_EPSILON;
+export function readLayersAlone({ layers, modules, format }: Checkpoint): readonly LayerReading[] {
+	const epsilon = usualEpsilon(format);
 	const taken = new Set<unknown>();
+	const known = new Map(modules.map((module) => [module.name, module]));
 	return layers.map((layer): LayerReading => {
 		const front = layer.front.find(({ weight, layersBetween }) => layersBetween === 0 && !taken.has(weight));
 		taken.add(front?.weight);
-		return { layer, front, epsilon };
+		return { layer, front: front && readCandidate(front, known), epsilon };
 	});
+}
+
+function readCandidate(
+	{ weight, bias, outputAxis, groups }: FrontCandidate,
+	modules: ReadonlyMap<string, CheckpointModule>,
+): OperatorReading {
+	const known = modules.get(operatorName(weight))?.settings.get('groups');
+	const group = groups ?? (typeof known === 'number' ? known : 1);
+	const isDense = weight.dims.length === 2;
+	return { weight, bias, opType: isDense ? 'Gemm' : outputAxis === 1 ? 'ConvTranspose' : 'Conv', group };
+}
+
+/** Returns the name of the node that stands for a weight: the path of its module. */
+export function operatorName({ name }: CheckpointTensor): string {
+	return splitName(name).module || name;
 }
 
 /**
@@ -42,7 +72,7 @@ export function readLayersAlone({ layers, format }: Checkpoint): readonly LayerR
 export function buildModel(
 	checkpoint: Checkpoint,
 	readings: readonly LayerReading[],
-	operators: readonly FrontCandidate[] = [],
+	operators: readonly OperatorReading[] = [],
 ): Model {
 	const graph = new GraphBuilder(checkpoint);
 	for (const reading of readings) {
@@ -113,19 +143,15 @@ class GraphBuilder {
 		return this.#format === 'keras' ? momentum : 1 - momentum;
 	}
 
-	/** Adds the operator of a weight. @returns the name of its output */
-	addOperator({ weight, bias, outputAxis, groups }: FrontCandidate): string {
-		const name = splitName(weight.name).module || weight.name;
+	/** Adds an operator. @returns the name of its output */
+	addOperator({ weight, bias, opType, group }: OperatorReading): string {
+		const name = operatorName(weight);
 		const output = `${name}:output`;
 		const inputs = [`${name}:input`, this.#add(recordOfTensor(weight))];
 		if (bias) {
 			inputs.push(this.#add(recordOfTensor(bias)));
 		}
-		const known = this.#settings.get(name)?.settings.get('groups');
-		const group = groups ?? (typeof known === 'number' ? known : 1);
-		const isDense = weight.dims.length === 2;
-		const opType = isDense ? 'Gemm' : outputAxis === 1 ? 'ConvTranspose' : 'Conv';
-		const attribute = isDense ? { name: 'transB', i: outputAxis === 0 ? 1 : 0 } : { name: 'group', i: group };
+		const attribute = opType === 'Gemm' ? { name: 'transB', i: 1 } : { name: 'group', i: group };
 		this.#addNode(opType, name, inputs, output, { attributes: [attribute] });
 		return output;
 	}

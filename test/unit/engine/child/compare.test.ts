@@ -180,3 +180,25 @@ test('missing or shortened external data are named, and no file is written', asy
 	}
 	assert.ok(!readdirSync(folder).some((name) => name.startsWith('incomplete-folded')));
 });
+
+const checkpoint = (name: string) => ({ path: path.resolve(`test/fixtures/checkpoints/${name}`) });
+
+test('a checkpoint is the original in either order, and nothing is run', async () => {
+	for (const pair of [
+		[checkpoint('conv1d.pth'), checkpoint('conv1d.kept.onnx')],
+		[checkpoint('conv1d.kept.onnx'), checkpoint('conv1d.pth')],
+	] as const) {
+		const { original, summary, outputs, notes } = await compare(...pair, options, noRuntime);
+		assert.equal(original.format, 'pytorch');
+		assert.equal(summary.kept, 2);
+		assert.ok(outputs?.status === 'skipped' && /no graph that could run/.test(outputs.reason));
+		assert.equal(notes[0]?.includes('was named first') ?? false, pair[0].path.endsWith('.onnx'));
+	}
+});
+
+test('two checkpoints are refused in one sentence', async () => {
+	await assert.rejects(
+		compare(checkpoint('conv1d.pth'), checkpoint('mlp.pth'), options, noRuntime),
+		/^InputError: conv1d\.pth and mlp\.pth are both checkpoints/,
+	);
+});

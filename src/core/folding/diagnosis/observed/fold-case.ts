@@ -28,6 +28,8 @@ export interface FoldCase {
 	/** Element types of the deployed and of the original weight. */
 	readonly stored: FloatType;
 	readonly source: FloatType;
+	/** True if the original values are copies rounded to `source`: the deployed model was made from wider ones. */
+	readonly isRoundedCopy?: true;
 	/** Group counts of the operator, 1 left out. */
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
@@ -77,6 +79,7 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 		dims: originalWeights.dims,
 		stored: deployedWeights.stored,
 		source: originalWeights.stored,
+		...(originalWeights.isRoundedCopy && { isRoundedCopy: true }),
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: true }),

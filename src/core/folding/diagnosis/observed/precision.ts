@@ -1,4 +1,4 @@
-import { areRepresentable, type FloatType } from '../../../numbers/float-formats.js';
+import { areRepresentable, FLOAT_FORMATS, type FloatType } from '../../../numbers/float-formats.js';
 import { type FoldTolerance, foldTolerance } from '../../operators/expected.js';
 import { type ChannelLayout, channelCount } from '../../operators/layout.js';
 import { type Lattice, quantizationLattice } from './lattice.js';
@@ -59,6 +59,37 @@ export function deployedPrecisions(
 export function strictestPrecision(layout: ChannelLayout, stored: FloatType): DeployedPrecision {
 	return uniformPrecision(layout, foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32'), null);
 }
+
+/**
+ * Returns the rounding of an original that is a copy rounded to a narrow type, while the deployed model was made from
+ * wider values: a checkpoint saved in half precision. With the type's unit roundoff u, gamma and each weight are off by
+ * u and the root of the variance by u / 2, so s W is off by 2.5 u; so are b s and mean s, and beta by u.
+ * @param scale s of each row, by which the rounding of subnormal weights grows
+ */
+export function roundedCopyPrecision(
+	{ source, stored }: { readonly source: FloatType; readonly stored: FloatType },
+	scale: Float64Array,
+): DeployedPrecision {
+	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[source];
+	const fold = foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32');
+	const tolerance = {
+		weightRelative: fold.weightRelative + PRODUCT_ROUNDINGS * u,
+		weightAbsolute: fold.weightAbsolute + tiny,
+		biasTerms: fold.biasTerms + PRODUCT_ROUNDINGS * u,
+		biasBeta: fold.biasBeta + u,
+		biasRelative: fold.biasRelative,
+		biasAbsolute: fold.biasAbsolute + tiny,
+	};
+	return {
+		cause: source === 'bfloat16' ? 'rounding-bf16' : 'rounding-fp16',
+		tolerance,
+		absolute: scale.map((s) => fold.weightAbsolute + (tiny / 2) * Math.abs(s)),
+		loose: { type: source },
+	};
+}
+
+/** 2.5, and a tenth for the products of roundings. */
+const PRODUCT_ROUNDINGS = 2.6;
 
 function uniformPrecision(
 	layout: ChannelLayout,
