@@ -8,7 +8,7 @@ import { type Inflate, ZipArchive } from './zip/archive.js';
 
 /** Format of a file, decided by its content. */
 export type DetectedFormat =
-	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'hdf5' }
+	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'pickle' | 'hdf5' }
 	| { readonly kind: 'pytorch' | 'torchscript' | 'keras'; readonly archive: ZipArchive }
 	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
 	| { readonly kind: 'other'; readonly is: string };
@@ -39,8 +39,6 @@ const OTHERS: readonly { readonly bytes: string; readonly at: number; readonly i
 
 const OPENVINO =
 	'an OpenVINO model, whose converter has folded batch normalization: open the ONNX or PyTorch model that it was made from';
-const PICKLE =
-	'a Python pickle that torch.save did not write: load it in Python and save the state_dict with torch.save';
 const CORE_ML = 'a Core ML model, which cannot be read here: open the PyTorch or ONNX model that it was made from';
 
 /** Zip archives without a reader, by the name of an entry. */
@@ -96,7 +94,7 @@ function describeOther(head: Uint8Array, latin1: string): DetectedFormat {
 		return { kind: 'other', is: CORE_ML };
 	}
 	if (isPickle(head)) {
-		return { kind: 'other', is: PICKLE };
+		return { kind: 'pickle' };
 	}
 	const is = describeOtherFormat(head);
 	if (is === undefined && isOnnx(head)) {

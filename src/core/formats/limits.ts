@@ -19,6 +19,8 @@ export interface CheckpointLimits {
 	readonly zipDirectoryBytes: number;
 	/** Bytes of a pickle. A tensor takes about 150. */
 	readonly pickleBytes: number;
+	/** Bytes of a pickle that holds its arrays, all of which are read. */
+	readonly plainPickleBytes: number;
 	/** Opcodes of a pickle. A tensor takes about 40. */
 	readonly pickleOperations: number;
 	/** References to containers, objects and texts in a pickle, about 60 bytes each. A tensor takes about 15. */
@@ -52,6 +54,7 @@ export const DEFAULT_CHECKPOINT_LIMITS: CheckpointLimits = {
 	zipEntries: 500_000,
 	zipDirectoryBytes: 2 ** 26,
 	pickleBytes: 2 ** 25,
+	plainPickleBytes: 2 ** 28,
 	pickleOperations: 10_000_000,
 	pickleRecords: 4_000_000,
 	pickleMemo: 2_000_000,

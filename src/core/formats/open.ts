@@ -5,6 +5,7 @@ import { CheckpointError } from './errors.js';
 import { type KerasOptions, readKerasArchive, readKerasFile } from './keras/read.js';
 import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from './limits.js';
 import { readLegacyCheckpoint } from './pytorch/legacy-container.js';
+import { readPlainPickle } from './pytorch/plain-pickle.js';
 import type { PytorchOptions } from './pytorch/read.js';
 import { readZipCheckpoint } from './pytorch/zip-container.js';
 import { readSafetensors } from './safetensors/read.js';
@@ -40,6 +41,8 @@ export async function openCheckpoint(source: ByteSource, options: OpenOptions): 
 			return readZipCheckpoint(source, format.archive, pytorchOptions(options));
 		case 'pytorch-legacy':
 			return readLegacyCheckpoint(source, pytorchOptions(options));
+		case 'pickle':
+			return readPlainPickle(source, pytorchOptions(options));
 	}
 }
 

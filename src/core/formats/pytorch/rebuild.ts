@@ -25,6 +25,9 @@ const WRAPPERS = new Set([
 	'Buffer',
 ]);
 
+/** Reason for tensors that pickle.dump wrote. */
+const INSIDE = 'its values are a checkpoint inside of the pickle: save the state_dict with torch.save';
+
 /** Wrappers inside each other: Python writes at most two. */
 const MAX_WRAPPERS = 8;
 
@@ -75,7 +78,7 @@ export class TensorReader {
 			return failure(`it was saved by ${name}, which is not supported`);
 		}
 		if (name === '_load_from_bytes') {
-			return failure('its values are a checkpoint inside of the pickle: save it with torch.save');
+			return failure(INSIDE);
 		}
 		return readArray(object);
 	}
@@ -85,6 +88,9 @@ export class TensorReader {
 	> {
 		const dims = numbersOf(size);
 		const strides = numbersOf(stride);
+		if (reference instanceof PickleObject && classOf(reference)?.name === '_load_from_bytes') {
+			return failure(INSIDE);
+		}
 		if (!(reference instanceof PersistentId) || typeof offset !== 'number' || !dims || !strides) {
 			return failure('its storage, offset, shape or strides are missing');
 		}
