@@ -41,7 +41,8 @@ export function renderReport(report: Report, destination: Destination): string {
 	if (skipped !== '') {
 		parts.push(skipped);
 	}
-	parts.push(normalizationLine(report), renderRun(report));
+	const { run } = report;
+	parts.push(normalizationLine(report), run.status === 'ok' ? (run.data?.sentence ?? '') : '', renderRun(report));
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 

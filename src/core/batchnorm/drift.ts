@@ -2,6 +2,7 @@ import { medianMagnitude } from '../numbers/arrays.js';
 import type { Finding, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels } from '../text/sentences.js';
+import { contrastLimits, likelyMistake, MIN_FACTOR, MIN_VALUES_PER_IMAGE } from './contrast.js';
 
 /** A layer's running statistics and the statistics of a batch that was run through it. */
 export interface DriftSubject {
@@ -11,6 +12,8 @@ export interface DriftSubject {
 	readonly epsilon: number;
 	/** N. */
 	readonly images: number;
+	/** Values of an image per channel, if the channels are linear functions of the model's input; else undefined. */
+	readonly valuesNearInput?: number | undefined;
 }
 
 export interface DriftThresholds {
@@ -73,10 +76,13 @@ const LEAST_IMAGES = { grown: 32, shrunk: 1024 };
 const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
 
 /**
- * Share of the standard errors that half of the channels must exceed. Chance rarely moves so many channels in one
- * direction.
+ * Share of the standard errors that half of the channels must exceed in a layer behind activations, whose channels answer
+ * to different features. Chance rarely moves so many channels in one direction.
  */
 const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
+
+/** Share of the channels near the input that change in one direction if the input is wrong. */
+const SHARE_OF_ALL = 0.9;
 
 /** Channels of which a median says something. */
 const LEAST_CHANNELS = 4;
@@ -93,6 +99,43 @@ export function chanceLimits(
 	const relative = standardErrors * Math.sqrt(KURTOSIS / images);
 	return { shift, spread: images < LEAST_IMAGES.grown ? Number.POSITIVE_INFINITY : Math.log1p(relative) / 2 };
 }
+
+/** Standard errors between a limit and a drift that exceeds it in 98 of 100 samples. */
+const POWER = 2;
+
+/**
+ * Returns the smallest drift of a mean, in running standard deviations, that a sample of normal data shows in 98 of 100
+ * cases: in a single channel, and in most channels of any layer (Infinity if the images are too few for that).
+ */
+export function smallestDrift(
+	images: number,
+	{ least, standardErrors }: DriftThresholds,
+): { readonly one: number; readonly most: number } {
+	const { shift } = samplingNoise(images);
+	const most = Math.max(least, standardErrors * shift) + POWER * shift;
+	return {
+		one: Math.max(least, chanceLimits(images, standardErrors).shift) + POWER * shift,
+		most: images < LEAST_IMAGES_OF_MOST.grown ? Number.POSITIVE_INFINITY : most,
+	};
+}
+
+/** Returns the number of images from which on a mean that is off by twice the smallest reported drift is seen. */
+export function imagesForDrift(thresholds: DriftThresholds): number {
+	const wanted = 2 * thresholds.least;
+	let enough = 1;
+	while (smallestDrift(enough, thresholds).one > wanted && enough < MAX_IMAGES) {
+		enough *= 2;
+	}
+	let [low, high] = [enough / 2, enough];
+	while (high - low > 1) {
+		const middle = Math.floor((low + high) / 2);
+		[low, high] = smallestDrift(middle, thresholds).one > wanted ? [middle, high] : [low, middle];
+	}
+	return high;
+}
+
+/** Largest number of images that a sentence asks for. Thresholds of 0 would need an infinite number. */
+const MAX_IMAGES = 1 << 20;
 
 /** Drift that a channel must exceed to be reported. */
 interface Limits {
@@ -115,21 +158,52 @@ function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors 
 /**
  * Returns the lower limits that apply if at least half of the channels drift in one direction. Heavy tails do not move
  * a median: they increase the variance of a few channels and decrease that of most.
+ *
+ * Channels near the input share an image's brightness, which moves their means together, and its contrast, which moves
+ * their variances together. Their median is no surer than a single channel, so they get the limits of a single normal
+ * mean and of {@link contrastLimits}.
  */
-function limitsOfMost(drift: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
+function limitsOfMost(drift: Drift, subject: DriftSubject, { least, standardErrors }: DriftThresholds): Limits {
+	const { images } = subject;
 	const never = Number.POSITIVE_INFINITY;
 	if (drift.shift.length < LEAST_CHANNELS || images < LEAST_IMAGES_OF_MOST.grown) {
 		return { shift: never, grown: never, shrunk: never };
 	}
 	const noise = samplingNoise(images);
-	const shift = Math.max(least, SHARE_OF_MOST.shift * standardErrors * noise.shift);
-	const spread = Math.max(least, SHARE_OF_MOST.spread * standardErrors * noise.spread);
+	const isShared = subject.valuesNearInput !== undefined;
+	const shift = Math.max(least, (isShared ? 1 : SHARE_OF_MOST.shift) * standardErrors * noise.shift);
+	const free = SHARE_OF_MOST.spread * standardErrors * noise.spread;
+	const contrast = isShared ? contrastLimits(images, standardErrors) : { grown: free, shrunk: free };
+	const grown = Math.max(least, free, contrast.grown);
+	const shrunk = Math.max(least, free, contrast.shrunk);
 	const middle = signedMedian(drift.spread);
 	return {
 		shift: medianMagnitude(drift.shift) > shift ? shift : never,
-		grown: middle > spread ? spread : never,
-		shrunk: images >= LEAST_IMAGES_OF_MOST.shrunk && middle < -spread ? spread : never,
+		grown: middle > grown ? grown : never,
+		shrunk: images >= LEAST_IMAGES_OF_MOST.shrunk && middle < -shrunk ? shrunk : never,
 	};
+}
+
+/**
+ * Returns the limit that the median spread exceeds if all channels near the input change in one direction: a wrong input,
+ * for which a few images are enough. Infinity if they do not.
+ */
+function limitOfAll(
+	{ spread }: Drift,
+	{ images, valuesNearInput = 0 }: DriftSubject,
+	{ least, standardErrors }: DriftThresholds,
+): Pick<Limits, 'grown' | 'shrunk'> {
+	const never = Number.POSITIVE_INFINITY;
+	if (spread.length < LEAST_CHANNELS || valuesNearInput < MIN_VALUES_PER_IMAGE) {
+		return { grown: never, shrunk: never };
+	}
+	const limits = contrastLimits(images, standardErrors);
+	const factor = Math.max(least, Math.log(MIN_FACTOR));
+	const [grown, shrunk] = [Math.max(factor, limits.grown), Math.max(factor, limits.shrunk)];
+	const middle = signedMedian(spread);
+	const together = spread.filter((value) => Math.sign(value) === Math.sign(middle)).length;
+	const isAll = together >= SHARE_OF_ALL * spread.length;
+	return { grown: isAll && middle > grown ? grown : never, shrunk: isAll && middle < -shrunk ? shrunk : never };
 }
 
 /** Returns the median of the finite values; 0 if there are none. */
@@ -150,10 +224,11 @@ export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIF
 	const { batch, images } = subject;
 	const drift = driftOf(subject);
 	const one = limitsOfOne(drift, images, thresholds);
-	const most = limitsOfMost(drift, images, thresholds);
+	const most = limitsOfMost(drift, subject, thresholds);
+	const all = limitOfAll(drift, subject, thresholds);
 	const shiftLimit = Math.min(one.shift, most.shift);
-	const grownLimit = Math.min(one.grown, most.grown);
-	const shrunkLimit = Math.min(one.shrunk, most.shrunk);
+	const grownLimit = Math.min(one.grown, most.grown, all.grown);
+	const shrunkLimit = Math.min(one.shrunk, most.shrunk, all.shrunk);
 	const channels: number[] = [];
 	const worst = { channel: 0, excess: 0, words: '' };
 	for (let c = 0; c < batch.mean.length; c++) {
@@ -179,5 +254,7 @@ export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIF
 	}
 	const sample = images === 1 ? 'a single image' : `${images} images`;
 	const message = `The running statistics of ${countChannels(channels, batch.mean.length)} do not fit the data (${sample}): in channel ${worst.channel} ${worst.words}.`;
-	return [{ code: 'statistics-drift', severity: 'warning', channels, message }];
+	const isWrongInput = Number.isFinite(Math.min(all.grown, all.shrunk));
+	const cause = isWrongInput ? ` ${likelyMistake(Math.exp(signedMedian(drift.spread)))}` : '';
+	return [{ code: 'statistics-drift', severity: 'warning', channels, message: `${message}${cause}` }];
 }

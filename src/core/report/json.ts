@@ -22,6 +22,7 @@ import { SEVERITIES } from './severity.js';
 import {
 	type BatchStatistics,
 	type CompletedRun,
+	type DataFit,
 	type DifferingRecompute,
 	type FailedRun,
 	type Finding,
@@ -214,6 +215,9 @@ const run = byStatus<RunSummary>({
 		status: literal('ok'),
 		reason: optional(text),
 		partial: optional(literal(true)),
+		data: optional(
+			record<DataFit>({ verdict: oneOf('fits', 'does-not-fit', 'too-few'), images: count, sentence: text }),
+		),
 		failedAt: absent,
 	}),
 	failed: record<FailedRun>({

@@ -242,6 +242,8 @@ export interface CompletedRun extends RunFacts {
 	readonly reason?: string;
 	/** True if the runtime refuses the model as a whole, so that only parts of it ran; `reason` explains it. */
 	readonly partial?: true;
+	/** Present after a run on files: random input has nothing to do with the running statistics. */
+	readonly data?: DataFit;
 	readonly failedAt?: undefined;
 }
 
@@ -252,6 +254,15 @@ export interface FailedRun extends RunFacts {
 	/** Cause: files or sizes that the user gave ("input"), or model or runtime ("model"). */
 	readonly failedAt?: 'input' | 'model';
 	readonly partial?: undefined;
+}
+
+/** Answer to the question if the running statistics fit the data of a run on files. */
+export interface DataFit {
+	/** too-few: no drift was seen, but a considerable one would not have been seen either. */
+	readonly verdict: 'fits' | 'does-not-fit' | 'too-few';
+	/** N. */
+	readonly images: number;
+	readonly sentence: string;
 }
 
 export interface SkippedRun extends RunFacts {

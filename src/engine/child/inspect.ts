@@ -1,3 +1,5 @@
+import { DEFAULT_DRIFT_THRESHOLDS } from '../../core/batchnorm/drift.js';
+import { dataFit } from '../../core/inspection/data-fit.js';
 import { structureReport } from '../../core/inspection/structure-report.js';
 import { CHECKPOINT_RUN } from '../../core/report/formats.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
@@ -94,8 +96,11 @@ async function runAndCheck(
 		const execution = await execute(model, options, context);
 		const optimized = await compareOptimized(model, execution, { options, context });
 		const remarks = [execution.remark, optimized.remark].filter((text) => text !== undefined);
+		const drift = { ...DEFAULT_DRIFT_THRESHOLDS, ...options.drift };
+		const data = execution.feeds.fromFiles ? dataFit(checked().layers, drift) : undefined;
 		const run: RunSummary = {
 			status: 'ok',
+			...(data && { data }),
 			...(execution.partial && { partial: true }),
 			...(remarks.length > 0 && { reason: remarks.join(' ') }),
 			runtime: runtime.version,

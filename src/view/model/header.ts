@@ -172,6 +172,7 @@ export class Header {
 					' ',
 					h('span', {}, inputsText(run)),
 					// For example that only a part of the model could be run.
+					...(run.data ? this.#note(fullLabel(run.data.sentence)) : []),
 					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
 					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
 				]);

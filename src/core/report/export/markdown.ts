@@ -112,7 +112,13 @@ function runLine({ run }: Report): string {
 	const inputs = run.inputs.map(
 		({ name, shape, dtype, from }) => `${code(name)} ${prose(`[${shape.join(', ')}] ${dtype}, ${from}`)}`,
 	);
-	return [`Ran with ${prose(run.runtime)} on ${inputs.join('; ')}.`, prose(run.reason ?? '')].join(' ').trim();
+	return [
+		`Ran with ${prose(run.runtime)} on ${inputs.join('; ')}.`,
+		prose(run.reason ?? ''),
+		prose(run.data?.sentence ?? ''),
+	]
+		.join(' ')
+		.trim();
 }
 
 /**

@@ -1,6 +1,7 @@
 import { dataHealth } from '../../../core/batchnorm/data-health.js';
 import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../../core/batchnorm/drift.js';
 import { DEFAULT_THRESHOLDS, healthSubject, layerHealth } from '../../../core/batchnorm/health.js';
+import { isNearInput } from '../../../core/batchnorm/near-input.js';
 import type {
 	DifferingRecompute,
 	Finding,
@@ -42,7 +43,7 @@ function reportResults(state: LayerState, options: ReportOptions): LayerReport {
 		inputShape: [images, ...prepared.shape.slice(1)],
 		dtype: prepared.dtype,
 	};
-	return { ...report, findings: [...healthFindings(state, report, options), ...runFindings(report, options)] };
+	return { ...report, findings: [...healthFindings(state, report, options), ...runFindings(state, report, options)] };
 }
 
 type Verdict = MatchingRecompute | DifferingRecompute | SkippedRecompute;
@@ -85,7 +86,11 @@ function healthFindings(
 }
 
 /** Returns findings about the runtime's output and the data. */
-function runFindings(layer: LayerReport, { judgesDrift, drift }: ReportOptions): Finding[] {
+function runFindings(
+	{ layer: found }: LayerState,
+	layer: LayerReport,
+	{ judgesDrift, drift }: ReportOptions,
+): Finding[] {
 	const findings: Finding[] = [];
 	const { recompute, batch, parameters } = layer;
 	if (recompute.status === 'mismatch') {
@@ -97,7 +102,9 @@ function runFindings(layer: LayerReport, { judgesDrift, drift }: ReportOptions):
 	if (batch && parameters && layer.mode === 'inference' && layer.axes === 'channel' && judgesDrift) {
 		const images = batch.images ?? 1;
 		const thresholds = { ...DEFAULT_DRIFT_THRESHOLDS, ...drift };
-		findings.push(...statisticsDrift({ parameters, batch, epsilon: layer.epsilon, images }, thresholds));
+		const subject = { parameters, batch, epsilon: layer.epsilon, images };
+		const valuesNearInput = isNearInput(found) ? batch.count / images : undefined;
+		findings.push(...statisticsDrift({ ...subject, valuesNearInput }, thresholds));
 	}
 	return findings;
 }

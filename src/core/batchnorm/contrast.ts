@@ -1,0 +1,51 @@
+/**
+ * Standard deviation of the logarithm of an image's variance. 1 allows for contrasts that differ by a factor of e^0.5, 1.65,
+ * from one image to the next, which is more than those of photographs.
+ */
+const LOG_DEVIATION = 1;
+
+/**
+ * Smallest factor of the deviations that counts as a wrong input. Images from 0 to 1 have deviations of 0.2 to 0.3, so
+ * leaving out a normalization, or doing it twice, changes them by a factor of 3 or more.
+ */
+export const MIN_FACTOR = 2.5;
+
+/** Minimum number of values of an image per channel. Fewer have a scatter of their own beside that of contrasts. */
+export const MIN_VALUES_PER_IMAGE = 64;
+
+/**
+ * Returns the spread (half log ratio of variances) that the contrasts of `images` images can cause in all channels at
+ * once, for channels that are linear functions of the image.
+ *
+ * An image's share v in the variance is log-normal with mean 1: ln v has mean -q / 2 and variance q = LOG_DEVIATION^2. All
+ * channels share it, so a median over channels does not average it out; only N images do.
+ *
+ *     shrunk: the mean of N shares is at least their geometric mean, whose logarithm is normal with mean -q / 2 and
+ *             variance q / N. It falls below -q / 2 - z sqrt(q / N) as rarely as a normal number below -z.
+ *     grown:  the mean is 1 with deviation sqrt((e^q - 1) / N), and a single share may reach e^(z sqrt(q) - q / 2) and add
+ *             an N-th of it. Both are allowed at once.
+ * @param z standard errors, as those of a single channel
+ */
+export function contrastLimits(images: number, z: number): { readonly grown: number; readonly shrunk: number } {
+	const q = LOG_DEVIATION ** 2;
+	const shrunk = (q / 2 + z * Math.sqrt(q / images)) / 2;
+	const scatter = z * Math.sqrt(Math.expm1(q) / images);
+	const single = Math.exp(z * LOG_DEVIATION - q / 2) / images;
+	return { grown: Math.log1p(scatter + single) / 2, shrunk };
+}
+
+/** Standard deviation of normalized data in the units of the input, for images from 0 to 1. */
+const NORMALIZED = 0.25;
+
+/**
+ * Returns the mistake that changes the spread of all channels near the input by a factor, in words.
+ * @param factor batch deviation divided by running deviation
+ */
+export function likelyMistake(factor: number): string {
+	if (factor < 1) {
+		return 'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.';
+	}
+	return factor > 2 / NORMALIZED
+		? 'The input is probably not normalized: values from 0 to 255 where the model expects small ones have this effect.'
+		: 'The input is probably normalized twice: dividing by the standard deviation once more has this effect.';
+}

@@ -1,0 +1,42 @@
+import { DEFAULT_DRIFT_THRESHOLDS, type DriftThresholds, imagesForDrift, smallestDrift } from '../batchnorm/drift.js';
+import type { DataFit, LayerReport } from '../report/types.js';
+import { shortNumber } from '../text/numbers.js';
+
+/**
+ * Answers if the running statistics fit the data of a run on files; undefined if no layer has both.
+ * @param layers of the whole run
+ */
+export function dataFit(
+	layers: readonly LayerReport[],
+	thresholds: DriftThresholds = DEFAULT_DRIFT_THRESHOLDS,
+): DataFit | undefined {
+	const judged = layers.filter(isJudged);
+	const images = Math.min(...judged.map(({ batch }) => batch?.images ?? 1));
+	if (judged.length === 0) {
+		return undefined;
+	}
+	const sample = images === 1 ? '1 image' : `${images} images`;
+	const drifted = judged.filter(({ findings }) => findings.some(({ code }) => code === 'statistics-drift'));
+	const [first] = drifted;
+	const of = judged.length === 1 ? 'the layer' : `${drifted.length} of ${judged.length} layers`;
+	if (first) {
+		const begin = judged.length === 1 ? '' : `; the first is ${first.name}`;
+		const sentence = `The running statistics of ${of} do not fit the data (${sample})${begin}.`;
+		return { verdict: 'does-not-fit', images, sentence };
+	}
+	const { one, most } = smallestDrift(images, thresholds);
+	const deviations = (value: number) => `${shortNumber(value)} running standard deviations`;
+	const half = Number.isFinite(most) ? `, or by ${shortNumber(most)} in most channels of a layer,` : '';
+	const needed = imagesForDrift(thresholds);
+	if (images < needed) {
+		const sentence = `Too few images to tell if the running statistics fit the data: with ${sample} a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.`;
+		return { verdict: 'too-few', images, sentence };
+	}
+	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.`;
+	return { verdict: 'fits', images, sentence };
+}
+
+/** True if a layer has running statistics that were compared with those of the data. */
+function isJudged({ batch, parameters, mode, axes }: LayerReport): boolean {
+	return batch !== null && parameters !== null && mode === 'inference' && axes === 'channel';
+}

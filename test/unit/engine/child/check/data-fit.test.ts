@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { Report } from '../../../../../src/core/report/types.js';
+import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { fixture } from '../../../support/fixtures.js';
+import { inspectModel } from '../../../support/inspect.js';
+
+const SHAPE = [3, 32, 32];
+const FIRST = '/1/BatchNormalization';
+
+/** Inspects plain_cnn on images of noise. @param wrong normalized value -> the value that the model is given */
+async function inspectImages(images: number, wrong: (value: number) => number, seed = 0): Promise<Report> {
+	const folder = await mkdtemp(path.join(tmpdir(), 'data-fit-'));
+	try {
+		const file = path.join(folder, 'images.npy');
+		const random = seededRandom(seed);
+		const length = SHAPE.reduce((product, dim) => product * dim, images);
+		const data = Float32Array.from({ length }, () => wrong(random.normal()));
+		await writeFile(file, encodeNpy({ type: 'float32', shape: [images, ...SHAPE], data }));
+		const bytes = await readFile(fixture('plain_cnn.onnx'));
+		const { report } = await inspectModel(
+			{ path: 'plain_cnn.onnx', bytes },
+			{ inputs: [{ input: undefined, path: file }] },
+		);
+		assert.equal(report.run.status, 'ok', report.run.reason);
+		return report;
+	} finally {
+		await rm(folder, { recursive: true });
+	}
+}
+
+function answerOf({ run }: Report) {
+	return run.status === 'ok' ? run.data : undefined;
+}
+
+function messageOf({ layers }: Report): string {
+	const first = layers.find(({ name }) => name === FIRST);
+	return first?.findings.find(({ code }) => code === 'statistics-drift')?.message ?? '';
+}
+
+test('images that are not normalized are named from 8 images on, and 0 to 255 from a single image on', async () => {
+	for (const images of [8, 16]) {
+		const report = await inspectImages(images, (value) => 0.45 + 0.25 * value);
+		assert.match(messageOf(report), /not normalized: values from 0 to 1 /);
+		assert.equal(answerOf(report)?.verdict, 'does-not-fit');
+		assert.match(
+			answerOf(report)?.sentence ?? '',
+			/^The running statistics of 1 of 3 layers do not fit the data \(\d+ im/,
+		);
+	}
+	const bytes = await inspectImages(1, (value) => 255 * (0.45 + 0.25 * value));
+	assert.match(messageOf(bytes), /not normalized: values from 0 to 255/);
+});
+
+test('few images end in a sentence with the drift that they would show', async () => {
+	for (const images of [1, 8]) {
+		const report = await inspectImages(images, (value) => value, images);
+		assert.equal(messageOf(report), '');
+		assert.equal(answerOf(report)?.verdict, 'too-few');
+		assert.match(answerOf(report)?.sentence ?? '', /^Too few images.*off by [\d.]+ running.*\d+ images show a drift/);
+	}
+});
+
+test('random input says nothing about the running statistics', async () => {
+	const bytes = await readFile(fixture('plain_cnn.onnx'));
+	const { report } = await inspectModel({ path: 'plain_cnn.onnx', bytes });
+	assert.equal(answerOf(report), undefined);
+	assert.equal(messageOf(report), '');
+});
