@@ -31,7 +31,7 @@ export interface ComparedCheckpoint {
 const MOST_CONFIDENT_EPSILON = 0.9;
 
 /**
- * Compares a checkpoint with a deployed model. The checkpoint has no graph: which operator stands in front of a layer,
+ * Compares a checkpoint with a deployed model. Most checkpoints have no graph: which operator stands in front of a layer,
  * and the epsilon, are hypotheses that the deployed numbers decide. With them the checkpoint becomes a network that is
  * compared like the original of two ONNX models. Runs nothing.
  * @throws {OnnxError} as `compareModels` does
@@ -143,8 +143,8 @@ function evidenceOf(
 	front: ChosenFront | undefined,
 ): EpsilonEvidence {
 	const { index, layer } = values;
-	const possible = kept ? epsilonOfKept(kept) : front?.confirmed ? possibleEpsilons(values, front.weight) : [];
-	return { index, name: layer.name, possible };
+	const possible = kept ? epsilonOfKept(values, kept) : front?.confirmed ? possibleEpsilons(values, front.weight) : [];
+	return { index, name: layer.name, possible, ...(kept && { isWritten: kept.kind !== 'batchnorm' }) };
 }
 
 /** Returns the operators of the checkpoint that stand in front of no layer. */
@@ -223,8 +223,10 @@ function describeForeign({ paired }: CheckpointWeights): readonly string[] {
 }
 
 function describeFronts(layers: readonly LayerValues[], fronts: ReadonlyMap<number, ChosenFront>): readonly string[] {
-	const confirmed = layers.filter(({ index }) => fronts.get(index)?.confirmed).length;
-	const placed = layers.filter(({ index }) => fronts.has(index)).length;
+	// The graph of a Keras model states the operators.
+	const open = layers.filter(({ layer, index }) => !layer.input && fronts.has(index));
+	const confirmed = open.filter(({ index }) => fronts.get(index)?.confirmed).length;
+	const placed = open.length;
 	if (placed === 0) {
 		return [];
 	}

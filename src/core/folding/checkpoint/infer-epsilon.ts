@@ -1,6 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { median } from '../../numbers/arrays.js';
-import { FLOAT_FORMATS, type FloatType } from '../../numbers/float-formats.js';
+import { FLOAT_FORMATS, type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { shortNumber } from '../../text/numbers.js';
 import type { LayerValues } from './layer-values.js';
 import type { PairedWeight } from './read-weights.js';
@@ -20,13 +20,18 @@ export interface EpsilonEvidence {
 	readonly name: string;
 	/** Values that agree with the deployed numbers within rounding; empty if none does. */
 	readonly possible: readonly number[];
+	/**
+	 * True for a layer that the deployed model still has, as scale and shift. An exporter writes them layer by layer from
+	 * the model's own epsilon, while a wrong fold takes one epsilon for all.
+	 */
+	readonly isWritten?: boolean;
 }
 
 /** The epsilons of a checkpoint that does not state them. */
 export interface InferredEpsilons {
 	/** The value that most layers agree with. */
 	readonly common: number;
-	/** Layers of the end of the network that agree on another value: index of the layer -> epsilon. */
+	/** Layers at the end, and layers written as scale and shift, that agree on another value: index -> epsilon. */
 	readonly own: ReadonlyMap<number, number>;
 	/** Layers that need another value than the rest, and the value that they agree with. */
 	readonly atOdds: ReadonlyMap<number, number>;
@@ -34,11 +39,14 @@ export interface InferredEpsilons {
 	readonly notes: readonly string[];
 }
 
+/** Rows of a deployed weight as multiples of the checkpoint's. */
+type ScaledRows = Pick<PairedWeight, 'ratio' | 'residual' | 'stored' | 'source' | 'rowLength'>;
+
 /**
  * Lists the epsilons that explain the ratios between deployed and original rows of a layer: usual values, and the value
  * that the channels themselves give.
  */
-export function possibleEpsilons({ parameters, source }: LayerValues, weight: PairedWeight): readonly number[] {
+export function possibleEpsilons({ parameters, source }: LayerValues, weight: ScaledRows): readonly number[] {
 	const { gamma, variance } = parameters;
 	const measured = Array.from(weight.ratio, (ratio, row) => (gamma[row] / ratio) ** 2 - variance[row]).filter(
 		Number.isFinite,
@@ -70,7 +78,7 @@ const MIDDLE_MEAN = 1.1;
 const PARAMETER_ERROR = 0.46;
 
 /** Bound of the mean relative error of a layer with one channel; it falls with the root of the channels. */
-function errorBound({ stored, source, rowLength, residual }: PairedWeight, parameters: FloatType): number {
+function errorBound({ stored, source, rowLength, residual }: ScaledRows, parameters: FloatType): number {
 	const unit = (type: FloatType) => FLOAT_FORMATS[type].unitRoundoff;
 	// The part of a row that is no multiple, as quantization leaves it, moves the ratio by its share over the row.
 	const rest = median([...residual].filter((value) => !Number.isNaN(value)));
@@ -86,15 +94,24 @@ function middleMean(values: readonly number[]): number {
 	return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }
 
-/** Returns the epsilon of a kept layer; nothing is known of a layer that was written as scale and shift. */
-export function epsilonOfKept({ kind, epsilon }: BatchNormLayer): readonly number[] {
-	return kind === 'batchnorm' ? [epsilon] : [];
+/** Returns the epsilon that a kept layer states, or the values that explain its scale if it is written as one. */
+export function epsilonOfKept(values: LayerValues, kept: BatchNormLayer): readonly number[] {
+	const { kind, epsilon, affine, beta } = kept;
+	if (kind === 'batchnorm') {
+		return [epsilon];
+	}
+	if (!affine || affine.scale.length !== values.layer.channels) {
+		return [];
+	}
+	const stored = isFloatType(beta.dtype) ? beta.dtype : 'float32';
+	const residual = new Float64Array(affine.scale.length);
+	return possibleEpsilons(values, { ratio: affine.scale, residual, stored, source: values.source, rowLength: 1 });
 }
 
 /**
  * Infers the epsilon of a whole network: the value that most layers agree with. A run of layers at the end that agree on
- * another usual value, such as those of a head from another library, has its own; the note says so. Any other layer that
- * needs another value is at odds.
+ * another usual value, such as those of a head from another library, has its own, and so has a layer that is written as
+ * scale and shift; the note says so. Any other layer that needs another value is at odds.
  * @param evidence in the order of the checkpoint's layers, without layers that state their epsilon
  * @param usual default of the framework that the checkpoint comes from
  */
@@ -103,8 +120,9 @@ export function inferEpsilons(evidence: readonly EpsilonEvidence[], usual: numbe
 	const common = commonEpsilon(informed, Math.fround(usual));
 	const others = informed.filter(({ possible }) => !possible.includes(common));
 	const head = ownHead(informed, common);
-	const own = new Map(others.filter((layer) => head.includes(layer)).map(firstPossible));
-	const atOdds = new Map(others.filter((layer) => !head.includes(layer)).map(firstPossible));
+	const isOwn = (layer: EpsilonEvidence) => head.includes(layer) || layer.isWritten === true;
+	const own = new Map(others.filter(isOwn).map(firstPossible));
+	const atOdds = new Map(others.filter((layer) => !isOwn(layer)).map(firstPossible));
 	return { common, own, atOdds, notes: describe(evidence, { common, own, atOdds }, usual) };
 }
 
@@ -161,14 +179,23 @@ function describe(
 			.filter(({ index }) => layers.has(index))
 			.map(({ name }) => name)
 			.join(', ');
-	const [head] = own.values();
+	const isWritten = new Set(evidence.filter((layer) => layer.isWritten).map(({ index }) => index));
+	const written = new Map([...own].filter(([index]) => isWritten.has(index)));
+	const folded = new Map([...own].filter(([index]) => !isWritten.has(index)));
+	const [writtenValue] = written.values();
+	const [head] = folded.values();
 	const [odd] = atOdds.values();
 	return [
 		first,
 		...(head === undefined
 			? []
 			: [
-					`${names(own)} at the end of the network fit epsilon ${shortNumber(head)} instead: check that the model sets it there.`,
+					`${names(folded)} at the end of the network fit epsilon ${shortNumber(head)} instead: check that the model sets it there.`,
+				]),
+		...(writtenValue === undefined
+			? []
+			: [
+					`${names(written)}, still a layer of the deployed model, fits epsilon ${shortNumber(writtenValue)} instead: check that the model sets it there.`,
 				]),
 		...(odd === undefined
 			? []

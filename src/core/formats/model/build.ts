@@ -108,7 +108,13 @@ class GraphBuilder {
 	readonly #format: CheckpointFormat;
 	readonly #settings: ReadonlyMap<string, Checkpoint['modules'][number]>;
 
-	constructor({ modules, format }: Checkpoint) {
+	/** Names of the BN layers. */
+	readonly #layers: ReadonlySet<string>;
+	/** Outputs of modules that feed a layer and are no operators. */
+	readonly #feeders = new Set<string>();
+
+	constructor({ modules, format, layers }: Checkpoint) {
+		this.#layers = new Set(layers.map(({ name }) => name));
 		this.#format = format;
 		this.#settings = new Map(modules.map((module) => [module.name, module]));
 	}
@@ -121,7 +127,7 @@ class GraphBuilder {
 			...(layer.input ? [] : (['source'] as const)),
 		];
 		const inputs = [
-			front ? this.addOperator(front) : `${name}:input`,
+			front ? this.addOperator(front) : this.#inputOf(layer),
 			this.#add(gamma ? recordOfTensor(gamma) : constantRecord(`${name}:gamma`, channels, 1)),
 			this.#add(beta ? recordOfTensor(beta) : constantRecord(`${name}:beta`, channels, 0)),
 			this.#add(recordOfTensor(mean)),
@@ -136,6 +142,20 @@ class GraphBuilder {
 			],
 			inferred,
 		});
+	}
+
+	/** Returns the input of a layer without an operator in front: the output of the module that the file's graph states. */
+	#inputOf({ name, input }: CheckpointLayer): string {
+		if (!input || this.#layers.has(input.name)) {
+			return `${input?.name ?? name}:${input ? 'output' : 'input'}`;
+		}
+		// Keras' own class, because the node stands for no operator of ONNX: a ReLU, or a convolution with an activation.
+		const output = `${input.name}:result`;
+		if (!this.#feeders.has(output)) {
+			this.#feeders.add(output);
+			this.#addNode(input.className, input.name, [], output, { attributes: [] });
+		}
+		return output;
 	}
 
 	/** Returns ONNX's momentum: PyTorch weighs the new value, Keras and ONNX the old one; 0 means unknown. */

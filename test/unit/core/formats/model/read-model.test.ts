@@ -110,3 +110,21 @@ for (const [title, bytes, code, sentence] of REFUSED) {
 		);
 	});
 }
+
+test('a Keras model states epsilon, momentum, and the module that feeds each layer', async () => {
+	const { model } = await readAnyModel(memorySource(checkpointBytes('kseq.keras'), 'kseq.keras'), { inflate });
+	assert.equal(model.format, 'keras');
+	const layers = model.graph.nodes.filter(({ opType }) => opType === 'BatchNormalization');
+	const byOutput = new Map(model.graph.nodes.map((node) => [node.outputs[0], node]));
+	assert.deepEqual(
+		layers.map(({ name, inputs, inferred, attributes }) => {
+			const { opType, name: source } = byOutput.get(inputs[0] ?? '') ?? {};
+			return [name, opType, source, inferred, attributes.get('epsilon')?.f, attributes.get('momentum')?.f];
+		}),
+		[
+			['bn_a', 'Conv', 'conv_a', [], Math.fround(1e-3), 0.99],
+			['bn_pre', 'ReLU', 're_lu_3', [], Math.fround(1e-3), 0.99],
+			['bn_b', 'Conv', 'conv_b', [], Math.fround(1e-3), 0.99],
+		],
+	);
+});
