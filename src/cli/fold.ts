@@ -1,14 +1,14 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { outputSentence } from '../core/report/comparison-summary.js';
 import { foldReasons } from '../core/report/fold-reasons.js';
 import { encodeFoldResult, type FoldedLayer, type FoldResult } from '../core/report/fold-result.js';
 import { visible } from '../core/text/names.js';
 import { count } from '../core/text/sentences.js';
-import { asWriteError } from '../platform/write-error.js';
 import type { FoldOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import { EXIT_FAILED } from './exit.js';
+import { grouped } from './grouped.js';
+import { requireFolder } from './output.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
@@ -36,13 +36,6 @@ function problemOf({ written, folded, outputs }: FoldResult): string | undefined
 	return written !== null && unverified.length > 0 && outputs.status !== 'match'
 		? `${written.path} was written, but no run could verify ${count(unverified.length, 'folded layer')}: ${unverified[0]?.unverified}`
 		: undefined;
-}
-
-/** Before the work, and in the name of the file that was asked for. @throws {WriteError} */
-async function requireFolder(file: string): Promise<void> {
-	await stat(path.dirname(file)).catch((error) => {
-		throw asWriteError(file, error);
-	});
 }
 
 interface FoldArguments {
@@ -107,23 +100,4 @@ function verificationLines(folded: readonly FoldedLayer[], outputs: FoldResult['
 		...grouped(unverified, (layer) => layer.unverified ?? '').map((line) => `  not verified: ${line}`),
 		visible(outputSentence(outputs)),
 	];
-}
-
-/** Maximum number of layers of a group that are named. */
-const MAX_NAMED = 3;
-
-/** Returns a line per reason: "bn: REASON", or "35 layers (bn1, bn2, bn3 …): REASON". */
-function grouped<T extends { readonly name: string }>(layers: readonly T[], reasonOf: (layer: T) => string): string[] {
-	const byReason = new Map<string, string[]>();
-	for (const layer of layers) {
-		const reason = reasonOf(layer);
-		const names = byReason.get(reason) ?? [];
-		names.push(visible(layer.name));
-		byReason.set(reason, names);
-	}
-	return Array.from(byReason, ([reason, names]) => {
-		const named = names.slice(0, MAX_NAMED).join(', ');
-		const more = names.length > MAX_NAMED ? ' …' : '';
-		return `${names.length === 1 ? names[0] : `${names.length} layers (${named}${more})`}: ${visible(reason)}`;
-	});
 }

@@ -12,6 +12,7 @@ import { InterruptedError } from './interrupt.js';
 import { mcpCommand } from './mcp.js';
 import { mergeCommand } from './merge.js';
 import { ownVersion } from './output.js';
+import { repairCommand } from './repair.js';
 import { USAGE, UsageError } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -27,6 +28,8 @@ async function main(argv: readonly string[]): Promise<number> {
 			return compareCommand(rest);
 		case 'fold':
 			return foldCommand(rest);
+		case 'repair':
+			return repairCommand(rest);
 		case 'merge':
 			return mergeCommand(rest);
 		case 'mcp':

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/index.js';
@@ -6,6 +6,7 @@ import type { JunitOptions } from '../core/report/export/junit.js';
 import type { Report } from '../core/report/types.js';
 import { readPageParts } from '../platform/page-parts.js';
 import { identities, replaceFile } from '../platform/replace-file.js';
+import { asWriteError } from '../platform/write-error.js';
 import { interruptible } from './interrupt.js';
 import { renderReport } from './render-report.js';
 import { UsageError } from './usage.js';
@@ -62,6 +63,13 @@ async function exported(report: Report, format: ExportFormat, junit: JunitOption
 		version: await ownVersion(),
 		uri: uriReference(report.model.path),
 		pageParts: () => readPageParts(__dirname),
+	});
+}
+
+/** Checks the folder of a file to write before the work. The message names the file. @throws {WriteError} */
+export async function requireFolder(file: string): Promise<void> {
+	await stat(path.dirname(file)).catch((error) => {
+		throw asWriteError(file, error);
 	});
 }
 

@@ -6,6 +6,7 @@ export class UsageError extends Error {
 export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
        batchnorm-lens compare ORIGINAL DEPLOYED [options]
        batchnorm-lens fold MODEL -o OUT [options]
+       batchnorm-lens repair MODEL -o OUT [options]
        batchnorm-lens merge REPORT… [options]
        batchnorm-lens mcp [--root DIR]
 
@@ -53,6 +54,17 @@ not pass stays as it is. Exits with 2 if no run could verify what was written.
 
   -o, --output OUT     the file to write; never the model itself
   --json               print one JSON document (batchnorm-lens.fold)
+  --batch N, --seed N  as above, for the run that verifies
+
+repair MODEL -o OUT
+
+Makes an inference model of a model that was exported in training mode: BatchNormalization takes its running statistics,
+their outputs and Dropout are off, and every other byte is as it was. Reads the written file back and runs it. A model that
+needs no change is not written. Exits with 1 if a layer stays in training mode, and with 2 if no run could
+verify what was written.
+
+  -o, --output OUT     the file to write; never the model itself
+  --json               print one JSON document (batchnorm-lens.repair)
   --batch N, --seed N  as above, for the run that verifies
 
 merge REPORT…

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
+import type { RepairResult } from '../core/report/repair-result.js';
 import type { Report } from '../core/report/types.js';
 import type {
 	CompareOptions,
@@ -13,6 +14,7 @@ import type {
 	FoldOptions,
 	InspectOptions,
 	ModelLocation,
+	RepairOptions,
 } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
 import { type EngineProgress, type ProcessOptions, type RequestHooks, RequestProcess } from './request-process.js';
@@ -65,16 +67,17 @@ export class EngineClient {
 	}
 
 	/** Writes the model with its BatchNormalization folded. A failed fold leaves no file behind. */
-	async fold(model: ModelLocation, options: Omit<FoldOptions, 'temporary'>, hooks?: RequestHooks): Promise<FoldResult> {
-		const { dir, base } = path.parse(options.output);
-		// A killed process cannot remove its file; this process does.
-		const temporary = path.join(dir, `.${base}.${randomBytes(6).toString('hex')}.part`);
-		try {
-			const task = { type: 'fold', id: this.#nextId(), model, options: { ...options, temporary } } as const;
-			return await this.#request(task, hooks);
-		} finally {
-			await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
-		}
+	fold(model: ModelLocation, options: Omit<FoldOptions, 'temporary'>, hooks?: RequestHooks): Promise<FoldResult> {
+		return withTemporary(options.output, (temporary) =>
+			this.#request({ type: 'fold', id: this.#nextId(), model, options: { ...options, temporary } }, hooks),
+		);
+	}
+
+	/** Writes the model switched to inference. A failed repair leaves no file behind. */
+	repair(model: ModelLocation, options: Omit<RepairOptions, 'temporary'>, hooks?: RequestHooks): Promise<RepairResult> {
+		return withTemporary(options.output, (temporary) =>
+			this.#request({ type: 'repair', id: this.#nextId(), model, options: { ...options, temporary } }, hooks),
+		);
 	}
 
 	#nextId(): number {
@@ -132,5 +135,17 @@ export class EngineClient {
 				this.#startNext();
 			});
 		}
+	}
+}
+
+/** Passes the name of a folder for unfinished files beside `output`, and removes it after the work. */
+async function withTemporary<T>(output: string, work: (temporary: string) => Promise<T>): Promise<T> {
+	const { dir, base } = path.parse(output);
+	// A killed process cannot remove its file; this process does.
+	const temporary = path.join(dir, `.${base}.${randomBytes(6).toString('hex')}.part`);
+	try {
+		return await work(temporary);
+	} finally {
+		await rm(temporary, { recursive: true, force: true, maxRetries: 5 });
 	}
 }

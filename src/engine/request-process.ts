@@ -35,6 +35,7 @@ const DOING: Readonly<Record<EngineTask, string>> = {
 	inspect: 'inspecting',
 	compare: 'comparing',
 	fold: 'folding',
+	repair: 'repairing',
 };
 
 /** One request and its process. */

@@ -1,6 +1,7 @@
 import type { StructureOptions } from '../core/inspection/structure-report.js';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
+import type { RepairResult } from '../core/report/repair-result.js';
 import type { Distribution, Normalization } from '../core/report/run-choices.js';
 import type { Stage } from '../core/report/stages.js';
 import type { Report } from '../core/report/types.js';
@@ -71,6 +72,9 @@ export interface FoldOptions {
 	readonly seed: number;
 }
 
+/** The same choices as for a fold. */
+export type RepairOptions = FoldOptions;
+
 /** Request and result type of each task. */
 export interface EngineTasks {
 	readonly inspect: {
@@ -88,6 +92,13 @@ export interface EngineTasks {
 	readonly fold: {
 		readonly request: { readonly model: ModelLocation; readonly options: FoldOptions };
 		readonly result: FoldResult;
+	};
+	readonly repair: {
+		readonly request: {
+			readonly model: ModelLocation;
+			readonly options: RepairOptions;
+		};
+		readonly result: RepairResult;
 	};
 }
 

@@ -2,13 +2,12 @@ import { planFold } from '../../core/folding/rewrite/fold-model.js';
 import type { FoldRegion } from '../../core/folding/rewrite/fold-region.js';
 import type { FoldReason } from '../../core/report/fold-reasons.js';
 import { FOLD_FORMAT, FOLD_VERSION, type FoldedLayer, type FoldResult } from '../../core/report/fold-result.js';
-import { formatWords } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { shortNumber } from '../../core/text/numbers.js';
 import type { FoldOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { outputContext } from './compare.js';
 import { requireExternalFiles } from './model/external-data.js';
-import { type OpenedModel, openModel } from './model/opened-model.js';
+import { type OpenedModel, openModel, requireGraph } from './model/opened-model.js';
 import { openWritten, publishWritten, removeUnfinished, requireOutput, writeEdited } from './model/written-model.js';
 import { compareOutputs, DeployedRunError, type OutputRun } from './outputs/compare-outputs.js';
 import { captureTensors } from './regions/capture-inputs.js';
@@ -29,7 +28,7 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
 	const file = await openModel(location);
 	try {
-		refuseCheckpoint(file);
+		requireGraph(file, 'to fold in');
 		await requireExternalFiles(file);
 		await requireOutput(file, options.output);
 		const result = await foldVerified(file, options, ports);
@@ -40,15 +39,6 @@ export async function fold(location: ModelLocation, options: FoldOptions, ports:
 	} finally {
 		await removeUnfinished(options);
 		await file.close();
-	}
-}
-
-/** @throws {InputError} for weights without a graph */
-function refuseCheckpoint({ model, checkpoint }: OpenedModel): void {
-	if (checkpoint) {
-		throw new InputError(
-			`${model.path} is a ${formatWords(model)}, which has no graph to fold in: export the model to ONNX and fold that file.`,
-		);
 	}
 }
 

@@ -53,6 +53,12 @@ export async function inspect(location: ModelLocation, options: InspectOptions, 
 	}
 }
 
+/** Runs an opened model and recomputes each layer, as {@link inspect} does. */
+export async function inspectOpened(model: OpenedModel, options: InspectOptions, ports: TaskPorts): Promise<Report> {
+	const [start, inputs] = [performance.now(), await identities([])];
+	return runAndCheck(await structureReport(model), model, { options, ports, start, inputs });
+}
+
 interface Inspection {
 	readonly options: InspectOptions;
 	readonly ports: TaskPorts;

@@ -8,6 +8,7 @@ import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks
 import { compare } from './compare.js';
 import { fold } from './fold.js';
 import { inspect } from './inspect.js';
+import { repairToInference } from './repair-to-inference.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
@@ -61,6 +62,8 @@ function perform(request: EngineRequest): Promise<EngineTasks[EngineTask]['resul
 			return compare(request.original, request.deployed, request.options, { ...ports, emit });
 		case 'fold':
 			return fold(request.model, request.options, { ...ports, emit });
+		case 'repair':
+			return repairToInference(request.model, request.options, { ...ports, emit });
 	}
 }
 
@@ -87,6 +90,8 @@ function undone(request: EngineRequest): string {
 			return `${request.original.path} and ${request.deployed.path} could not be compared`;
 		case 'fold':
 			return `${request.model.path} could not be folded`;
+		case 'repair':
+			return `${request.model.path} could not be repaired`;
 	}
 }
 

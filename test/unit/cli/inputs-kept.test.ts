@@ -66,6 +66,8 @@ const REFUSED: readonly (readonly string[])[] = [
 	['merge', 'report.json', '-o', 'report.json'],
 	['fold', 'a.onnx', '-o', 'a.onnx'],
 	['fold', 'a.onnx', '-o', 'hard.data'],
+	['repair', 'a.onnx', '-o', 'a.onnx'],
+	['repair', 'a.onnx', '-o', 'hard.data'],
 ];
 
 for (const args of REFUSED) {

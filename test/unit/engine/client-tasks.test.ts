@@ -37,6 +37,11 @@ test('a comparison that fails names both files and the step', async () => {
 	);
 });
 
+test('a repair that fails names the repair', async () => {
+	const repair = engine.repair({ path: 'exit 3' }, { output: 'repaired.onnx', batch: 1, seed: 0 });
+	assert.match(await sentence(repair), /^The engine stopped while repairing exit 3: /);
+});
+
 test('a fold that fails names the fold', async () => {
 	assert.match(await sentence(fold('signal SIGSEGV')), /^The engine stopped while folding signal SIGSEGV: .*memory/);
 });

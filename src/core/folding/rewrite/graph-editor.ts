@@ -83,6 +83,35 @@ export class GraphEditor {
 		this.#change(node, { outputs: [output, ...node.outputs.slice(1)] });
 	}
 
+	/** Sets an integer attribute of a node. Inside a function that changes every call. */
+	setAttribute(node: Node, name: string, value: number): void {
+		this.#change(node, { integers: { ...this.#changes.get(node)?.integers, [name]: value } });
+	}
+
+	/** Removes a node's inputs from position `count` on, together with the values that only they read. */
+	truncateInputs(scope: Scope, node: Node, count: number): void {
+		const inputs = this.inputsOf(node);
+		this.#change(node, { inputs: inputs.slice(0, count) });
+		for (const name of inputs.slice(count)) {
+			this.orphan(scope, name);
+		}
+	}
+
+	/**
+	 * Removes a node's outputs from position `count` on, also as outputs of its graph. No node may read them, except
+	 * under the name of an input that the node updates in place.
+	 */
+	truncateOutputs(scope: Scope, node: Node, count: number): void {
+		const removed = node.outputs.slice(count).filter((name) => name !== '' && !node.inputs.includes(name));
+		this.#change(node, { outputs: node.outputs.slice(0, count) });
+		for (const name of removed) {
+			this.#removeDeclarations(scope, name);
+		}
+		for (const output of scope.graph.outputs.filter(({ name }) => removed.includes(name))) {
+			this.#edits.push(removeMessage(output));
+		}
+	}
+
 	/** A node's inputs with the changes made so far. */
 	inputsOf(node: Node): readonly string[] {
 		return this.#changes.get(node)?.inputs ?? node.inputs;

@@ -1,9 +1,9 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { OnnxError } from '../errors.js';
-import type { DataTypeCode, Dimension } from '../model.js';
+import type { ByteSpan, DataTypeCode, Dimension } from '../model.js';
 import { scanField } from '../read/field-scan.js';
 import type { RawTensor } from '../tensor/raw-tensor.js';
-import { encodeText } from '../text.js';
+import { decodeText, encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
 
 /** A message in pieces, so that a header can be put in front of a large tensor without copying it. */
@@ -40,12 +40,16 @@ export function encodeNode({ opType, name, inputs, outputs, integers = {} }: Nod
 	texts(writer, 2, outputs);
 	text(writer, 3, name);
 	text(writer, 4, opType);
+	integerAttributes(writer, integers);
+	return [writer.finish()];
+}
+
+function integerAttributes(writer: BinaryWriter, integers: Readonly<Record<string, number>>): void {
 	for (const [attribute, value] of Object.entries(integers)) {
 		writer.tag(5, WireType.LengthDelimited).fork();
 		text(writer, 1, attribute);
 		writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(INTEGER_ATTRIBUTE).join();
 	}
-	return [writer.finish()];
 }
 
 /** Returns a tensor's ValueInfoProto; without `shape` its rank is open. */
@@ -78,6 +82,8 @@ export function encodeValueInfo(
 export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>> & {
 	/** AttributeProto messages in place of all that the node has. */
 	readonly attributes?: readonly Uint8Array[];
+	/** Integer attributes to set. Other attributes keep their bytes, unless `attributes` replaces them. */
+	readonly integers?: Readonly<Record<string, number>>;
 };
 
 /**
@@ -96,17 +102,34 @@ export function rewriteNode(message: Uint8Array, change: NodeChange): MessageByt
 	for (const attribute of change.attributes ?? []) {
 		writer.tag(5, WireType.LengthDelimited).bytes(attribute);
 	}
+	const { integers = {} } = change;
+	integerAttributes(writer, integers);
 	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5];
 	const loaded = { bytes: message, start: 0 };
 	const wire = new WireReader(loaded, (what) => new OnnxError('malformed', `In a node, ${what}.`));
 	for (let position = 0; position < message.length; ) {
-		const { number, end } = scanField(wire, position, message.length);
-		if (!replaced.includes(number)) {
+		const { number, payload, end } = scanField(wire, position, message.length);
+		const isSet = number === 5 && Object.hasOwn(integers, attributeName(wire, message, payload));
+		if (!replaced.includes(number) && !isSet) {
 			writer.raw(message.subarray(position, end));
 		}
 		position = end;
 	}
 	return [writer.finish()];
+}
+
+/** Returns the name of the AttributeProto at `span` of a node. @throws {OnnxError} `malformed` */
+function attributeName(wire: WireReader, node: Uint8Array, span: ByteSpan): string {
+	let name = '';
+	const limit = span.offset + span.length;
+	for (let position = span.offset; position < limit; ) {
+		const { number, payload, end } = scanField(wire, position, limit);
+		if (number === 1) {
+			name = decodeText(node.subarray(payload.offset, payload.offset + payload.length));
+		}
+		position = end;
+	}
+	return name;
 }
 
 function text(writer: BinaryWriter, field: number, value: string): void {

@@ -6,10 +6,12 @@ import { readAnyModel } from '../../../core/formats/model/read-model.js';
 import type { Model } from '../../../core/onnx/model.js';
 import { type ByteSource, memorySource } from '../../../core/onnx/source.js';
 import type { TensorAccess } from '../../../core/onnx/tensor/tensor.js';
+import { formatWords } from '../../../core/report/formats.js';
 import { externalFiles } from '../../../platform/external-files.js';
 import { openFile } from '../../../platform/file-source.js';
 import { inflate } from '../../../platform/inflate.js';
 import type { ModelLocation } from '../../../protocol/host-engine.js';
+import { InputError } from '../tensors/errors.js';
 
 /**
  * A model that has been read, and whose bytes stay available until it is closed. Its file stays open, so that running,
@@ -63,5 +65,14 @@ async function open(
 	} catch (error) {
 		await opened?.close();
 		throw error;
+	}
+}
+
+/** @param purpose clause, for example "to fold in". @throws {InputError} for weights without a graph */
+export function requireGraph({ model, checkpoint }: OpenedModel, purpose: string): void {
+	if (checkpoint) {
+		throw new InputError(
+			`${model.path} is a ${formatWords(model)}, which has no graph ${purpose}: export the model to ONNX and take that file.`,
+		);
 	}
 }
