@@ -1,9 +1,12 @@
 import { chanceLimits, DEFAULT_DRIFT_THRESHOLDS, type Drift, driftOf } from '../batchnorm/drift.js';
 import type { LayerReport } from '../report/types.js';
 
-/** Returns the drift of a run's data from a layer's running statistics, per channel; null if either is unknown. */
+/**
+ * Returns the drift of a run's data from a layer's running statistics, per channel; null if either is unknown, or if the
+ * data were random.
+ */
 export function layerDrift({ parameters, batch, epsilon }: LayerReport): Drift | null {
-	return parameters && batch && driftOf({ parameters, batch, epsilon });
+	return parameters && batch && !batch.isRandom ? driftOf({ parameters, batch, epsilon }) : null;
 }
 
 /** Returns the drift that chance alone may cause with the run's number of images. Infinity if these images show nothing. */

@@ -12,6 +12,7 @@ import type {
 	RunInput,
 	RunSummary,
 } from '../report/types.js';
+import { dataFit } from './data-fit.js';
 import { differenceBetween } from './same-model.js';
 
 /** A report and the file that it came from. */
@@ -44,18 +45,21 @@ export function mergeReports(reports: readonly NamedReport[]): Report {
 	const measured = all.filter(({ layers }) => layers.some(({ batch }) => batch !== null));
 	const onFiles = measured.every(({ run }) => run.inputs.length > 0 && run.inputs.every(isFromFile));
 	const missing = missingStatistics(reports);
+	const layers = first.report.layers.map((_, index) =>
+		mergeLayer(
+			all.map((report) => report.layers[index]),
+			onFiles,
+		),
+	);
+	const run = mergeRuns(
+		all.map((report) => report.run),
+		missing,
+	);
+	const data = onFiles && measured.length > 0 ? dataFit(layers) : undefined;
 	return {
 		...first.report,
-		layers: first.report.layers.map((_, index) =>
-			mergeLayer(
-				all.map(({ layers }) => layers[index]),
-				onFiles,
-			),
-		),
-		run: mergeRuns(
-			all.map(({ run }) => run),
-			missing,
-		),
+		layers,
+		run: run.status === 'ok' && data ? { ...run, data } : run,
 		findings: distinct(all.flatMap(({ findings }) => findings)),
 	};
 }
@@ -129,6 +133,7 @@ function mergeStatistics(parts: readonly LayerReport[]): BatchStatistics | null 
 		mean: batchMean(moments),
 		variance: biasedVariance(moments),
 		...(moments.nonFinite.some((left) => left > 0) && { nonFinite: moments.nonFinite }),
+		...(batches.some(({ isRandom }) => isRandom) && { isRandom: true as const }),
 	};
 }
 

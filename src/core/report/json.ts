@@ -194,6 +194,7 @@ const layer = record<LayerReport>({
 			mean: values,
 			variance: values,
 			nonFinite: optional(values),
+			isRandom: optional(literal(true)),
 		}),
 	),
 	normalization: optional(normalization),

@@ -136,6 +136,8 @@ export interface BatchStatistics {
 	 * if there are none.
 	 */
 	readonly nonFinite?: ChannelValues;
+	/** True if an input of the run was random, so that these numbers say nothing about the running statistics. */
+	readonly isRandom?: true;
 }
 
 /**

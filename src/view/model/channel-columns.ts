@@ -25,6 +25,8 @@ export const CHANNEL_TABLE: ChannelTableOptions<LayerReport> = {
 /** Returns the arrays of a layer, indexed by channel, under the ids of their columns. Missing arrays are left out. */
 function channelSeries(layer: LayerReport): ReadonlyMap<string, ArrayLike<number>> {
 	const { parameters, affine, batch, recompute } = layer;
+	// Statistics of random input would read like statistics of data.
+	const data = batch?.isRandom ? undefined : batch;
 	const all: readonly (readonly [string, ArrayLike<number> | undefined])[] = [
 		['gamma', parameters?.gamma],
 		['beta', parameters?.beta],
@@ -32,8 +34,8 @@ function channelSeries(layer: LayerReport): ReadonlyMap<string, ArrayLike<number
 		['variance', parameters?.variance],
 		['scale', affine?.scale],
 		['shift', affine?.shift],
-		['batchMean', batch?.mean],
-		['batchVariance', batch?.variance],
+		['batchMean', data?.mean],
+		['batchVariance', data?.variance],
 		['error', recompute.perChannel?.maxAbs],
 		['bound', recompute.perChannel?.bound],
 	];

@@ -111,7 +111,7 @@ export const strings = {
 		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
 			`Overview of ${count(layers, 'layer', 'layers')} by channel, colored by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
 		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
-		noData: 'Nothing to show for this choice yet.',
+		noData: 'Nothing to show for this choice yet. Drift needs a run on your data.',
 		noValue: (layer: string) => `${layer} · no values`,
 		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
 	},
@@ -258,6 +258,7 @@ export const strings = {
 				'Means in running standard deviations, variances as half their log ratio; dashed: the range that chance explains for this number of images.',
 			recompute: 'Below the line: the difference is rounding and nothing else.',
 		} satisfies Record<PlotKind, string>,
+		needsFiles: 'Needs your data: this run had random input. Choose files under Run options.',
 		missing: {
 			'gamma-beta': 'The parameters are not constants in the file.',
 			affine: 'The parameters are not constants in the file.',

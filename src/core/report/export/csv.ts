@@ -23,10 +23,11 @@ export function toCsv(report: Report): string {
 
 function layerRows(layer: LayerReport, index: number): string[] {
 	const { parameters, affine, batch, recompute } = layer;
+	const data = batch?.isRandom ? undefined : batch;
 	const rows = parameters?.mean.length ?? affine?.scale.length ?? layer.channels;
 	const columns = [
 		...[parameters?.gamma, parameters?.beta, parameters?.mean, parameters?.variance, affine?.scale, affine?.shift],
-		...[batch?.mean, batch?.variance, recompute.perChannel?.maxAbs, recompute.perChannel?.bound],
+		...[data?.mean, data?.variance, recompute.perChannel?.maxAbs, recompute.perChannel?.bound],
 	]
 		// Per-activation statistics have another length, so they are left out.
 		.map((values) => (values?.length === rows ? values : undefined));

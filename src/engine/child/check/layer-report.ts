@@ -37,7 +37,7 @@ function reportResults(state: LayerState, options: ReportOptions): LayerReport {
 		...structure,
 		...prepared.reported,
 		recompute: addRemarks(verdict(results.value, structure.mode), [...state.remarks]),
-		batch: batchStatistics(results.value, images),
+		batch: { ...batchStatistics(results.value, images), ...(!options.judgesDrift && { isRandom: true as const }) },
 		...(normalization && { normalization }),
 		// N of all runs together.
 		inputShape: [images, ...prepared.shape.slice(1)],

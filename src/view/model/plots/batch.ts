@@ -12,7 +12,7 @@ import { channelHover } from './hover.js';
 /** Draws running (x) against batch (y) statistics: the mean on the left, the variance, logarithmic, on the right. */
 export function batchFigure(layer: LayerReport, theme: Theme): Figure | null {
 	const { parameters, batch } = layer;
-	if (!parameters || !batch) {
+	if (!parameters || !batch || batch.isRandom) {
 		return null;
 	}
 	const words = strings.plots.batch;

@@ -18,8 +18,13 @@ export function plotDefinition(kind: PlotKind): PlotDefinition<LayerReport> {
 		has: (layer) => hasFigure(kind, layer),
 		build: (layer, theme) => buildFigure(kind, layer, theme),
 		// One sentence above all plots explains missing parameters.
-		missing: (layer) => (layer.parameters === null ? '' : strings.plots.missing[kind]),
+		missing: (layer) => (layer.parameters === null ? '' : missingReason(kind, layer)),
 	};
+}
+
+function missingReason(kind: PlotKind, { batch }: LayerReport): string {
+	const needsData = kind === 'batch' || kind === 'drift';
+	return needsData && batch?.isRandom ? strings.plots.needsFiles : strings.plots.missing[kind];
 }
 
 /** Returns true if a report has the values that a figure needs. Much faster than building the figure. */
@@ -32,7 +37,7 @@ export function hasFigure(kind: PlotKind, { parameters, affine, batch, recompute
 			return affine !== null;
 		case 'batch':
 		case 'drift':
-			return parameters !== null && batch !== null;
+			return parameters !== null && batch !== null && !batch.isRandom;
 		case 'recompute':
 			return recompute.perChannel !== undefined;
 		default:

@@ -3,9 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { layerDrift } from '../../../../../src/core/inspection/layer-drift.js';
+import { toCsv } from '../../../../../src/core/report/export/csv.js';
 import type { Report } from '../../../../../src/core/report/types.js';
 import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { hasFigure, plotDefinition } from '../../../../../src/view/model/plots/figures.js';
 import { fixture } from '../../../support/fixtures.js';
 import { inspectModel } from '../../../support/inspect.js';
 
@@ -65,9 +68,19 @@ test('few images end in a sentence with the drift that they would show', async (
 	}
 });
 
-test('random input says nothing about the running statistics', async () => {
+test('random input says nothing about the running statistics, and is not drawn as data', async () => {
 	const bytes = await readFile(fixture('plain_cnn.onnx'));
 	const { report } = await inspectModel({ path: 'plain_cnn.onnx', bytes });
 	assert.equal(answerOf(report), undefined);
 	assert.equal(messageOf(report), '');
+	for (const layer of report.layers) {
+		assert.equal(layer.batch?.isRandom, true);
+		assert.equal(layerDrift(layer), null);
+		assert.deepEqual([hasFigure('batch', layer), hasFigure('drift', layer)], [false, false]);
+		assert.match(plotDefinition('drift').missing(layer), /random input/);
+	}
+	const [row] = toCsv(report).split('\n').slice(1);
+	assert.ok(row?.includes(',,,'), row);
+	const own = await inspectImages(2, (value) => value);
+	assert.deepEqual([own.layers[0].batch?.isRandom, hasFigure('drift', own.layers[0])], [undefined, true]);
 });
