@@ -101,7 +101,7 @@ export class VerifyAccumulator {
 				largestX = magnitude;
 			}
 			if (!(error < Number.POSITIVE_INFINITY)) {
-				if (!this.#isRounded(y[i], ref, bound, unit)) {
+				if (!this.#isRounded(y[i], ref, bound, unit) && !this.#mayOverflow(x[i], y[i], parameters)) {
 					maxAbs = maxRatio = this.maxUlp = this.maxRel = Number.POSITIVE_INFINITY;
 					this.#markBad(unit, span.start + k * span.stride);
 				}
@@ -146,6 +146,16 @@ export class VerifyAccumulator {
 		}
 		const farthest = Number.isFinite(ref) ? ref + Math.sign(ref) * bound : ref;
 		return Object.is(y, roundTo(farthest, this.#request.dtype));
+	}
+
+	/** True if y is the output of a number that x was rounded from: an infinite x of a type stands for all beyond its range. */
+	#mayOverflow(x: number, y: number, { scale, shift, slope, offset }: Parameters): boolean {
+		if (!this.#request.isRoundedX || Number.isNaN(x) || Number.isFinite(x)) {
+			return false;
+		}
+		const smallest = Math.sign(x) * this.#format.max;
+		const reached = scale * smallest + shift;
+		return (y - reached) * Math.sign(scale * x) >= -(slope * Math.abs(smallest) + offset);
 	}
 
 	#markBad(unit: number, position: number): void {

@@ -61,6 +61,8 @@ export interface VerifyRequest {
 	 */
 	readonly likely?: { readonly scale: Float64Array; readonly shift: Float64Array };
 	readonly perActivation?: boolean;
+	/** True if x was rounded to its type after the layer had used it, so that an infinite x stands for any larger number. */
+	readonly isRoundedX?: boolean;
 }
 
 /**

@@ -165,12 +165,34 @@ export function affineBound(
 	return roundingBound(magnitudesOf(parameters), dtype, arithmetic);
 }
 
+/**
+ * Widens a bound for an x that was rounded to `format` when it was captured, while the layer got x' before rounding: the
+ * runtime computes float16 operators in float32 and drops the casts between them. With |x' - x| <= u|x| + tiny / 2 the
+ * output moves by |s||x' - x|, and the bound itself, which is in |x'|, grows by slope |x' - x|.
+ * @param scale by channel, like the bound
+ */
+export function withRoundedInput(bound: RoundingBound, scale: ArrayLike<number>, format: FloatFormat): RoundingBound {
+	const { unitRoundoff: u, tiny } = format;
+	const widened = { slope: Float64Array.from(bound.slope), offset: Float64Array.from(bound.offset) };
+	for (let c = 0; c < widened.slope.length; c++) {
+		const steepness = bound.slope[c] + Math.abs(scale[c]);
+		// A channel without a bound stays without.
+		if (bound.offset[c] < Number.POSITIVE_INFINITY) {
+			widened.slope[c] += u * steepness;
+			widened.offset[c] += (tiny / 2) * steepness;
+		}
+	}
+	return widened;
+}
+
 /** Shape of the batch behind a training-mode layer's statistics. */
 export interface BatchShape {
 	/** N. */
 	readonly images: number;
 	/** Product of the spatial dimensions; 1 for rank 2. */
 	readonly planeSize: number;
+	/** Format that x was rounded to when it was captured, after the layer had used it. */
+	readonly roundedTo?: FloatFormat;
 }
 
 /**
@@ -187,13 +209,19 @@ export interface BatchShape {
  * 0, so the scale changes by a factor between sqrt(v / (v + e_v)) and sqrt(v / max(v - e_v, epsilon)), v = variance +
  * epsilon: by rho at most, and (x - mean) s + beta moves by |x - mean||s| rho + |s|(1 + rho) e_m. Looser than inference
  * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
+ *
+ * An x that was rounded after the layer had used it ({@link withRoundedInput}) is off by at most e_r = u A + tiny / 2 in
+ * the root mean square, so the mean by e_r and the deviation by e_r: the variance by 2 e_r sqrt(variance) + e_r^2.
  */
 export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatType): RoundingBound {
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const chain = Math.min(batch.images * batch.planeSize, Math.ceil(batch.planeSize / 4) + batch.images + 8);
 	return statisticsBound(parameters, dtype, 'runtime', (mean, variance) => {
-		const meanError = compounded(chain + 1, u) * Math.sqrt(variance + mean ** 2);
-		const varianceError = compounded(chain + 4, u) * (variance + meanError ** 2) + meanError ** 2;
+		const size = Math.sqrt(variance + mean ** 2);
+		const rounding = batch.roundedTo ? batch.roundedTo.unitRoundoff * size + batch.roundedTo.tiny / 2 : 0;
+		const moved = 2 * rounding * Math.sqrt(variance) + rounding ** 2;
+		const meanError = compounded(chain + 1, u) * (size + rounding) + rounding;
+		const varianceError = compounded(chain + 4, u) * (variance + moved + meanError ** 2) + moved + meanError ** 2;
 		return { mean: meanError, variance: varianceError, least: 0 };
 	});
 }

@@ -12,7 +12,7 @@ export function dataHealth(count: number, nonFinite: Float64Array | undefined): 
 		return [];
 	}
 	const bad = nonFinite.reduce((sum, value) => sum + value, 0);
-	const message = `${bad} of ${count * nonFinite.length} values of the layer's input are NaN or infinite, in ${countChannels(channels, nonFinite.length)}: mean and variance of the batch leave them out.`;
+	const message = `${bad} of ${count * nonFinite.length} values of the layer's input are NaN or infinite, in ${countChannels(channels, nonFinite.length)}: mean and variance of the batch leave them out. Layers behind this one get them, too; they do not report them again.`;
 	// Only parameters are an error of the layer itself.
 	return [{ code: 'non-finite', severity: 'warning', channels, message }];
 }

@@ -198,11 +198,28 @@ export class LayerChecker {
 		await saveOutput(path.join(saveOutputs, folder), index, output, inputs);
 	}
 
+	/**
+	 * Returns true if NaN or infinite values among a layer's input come through a layer in front, which reports them. Only
+	 * layers that are always checked before this one count: earlier ones of the main graph, or of the same body.
+	 */
+	#inheritsNonFinite(index: number): boolean {
+		const { layer, results } = this.#states[index];
+		if (!results?.ok || !hasNonFinite(results.value.moments.nonFinite)) {
+			return false;
+		}
+		const spoilt = this.#states.slice(0, index).flatMap(({ layer: earlier, results: other }) => {
+			const isBefore = earlier.graphPath === '' || earlier.graphPath === layer.graphPath;
+			return isBefore && other?.ok && spoils(other.value) ? [earlier.output] : [];
+		});
+		return spoilt.length > 0 && dependsOn([layer.input], new Set(spoilt), layer.scope);
+	}
+
 	/** Returns the layer's report as known now: pending until a run has reached the layer. */
 	report(index: number): LayerReport {
 		const { thresholds, drift } = this.#setup.options;
 		return reportLayer(this.#states[index], {
 			judgesDrift: this.#judgesDrift,
+			inheritsNonFinite: this.#inheritsNonFinite(index),
 			...(thresholds && { thresholds }),
 			...(drift && { drift }),
 		});
@@ -240,4 +257,14 @@ function learnedPerChannel({ handBuilt, gamma, beta }: BatchNormLayer, channels:
 				: undefined;
 	const [gammas, betas] = [spread(gamma), spread(beta)];
 	return handBuilt && gammas && betas ? { gamma: gammas, beta: betas } : null;
+}
+
+/** True if a layer's input or output has NaN or infinite values. */
+function spoils({ moments, errors }: LayerResults): boolean {
+	return hasNonFinite(moments.nonFinite) || hasNonFinite(errors?.nonFiniteY ?? []);
+}
+
+/** @param counts of values that are not finite, by channel */
+function hasNonFinite(counts: ArrayLike<number>): boolean {
+	return Array.from(counts).some((count) => count > 0);
 }

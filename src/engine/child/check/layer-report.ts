@@ -16,6 +16,8 @@ import { badChannels, batchStatistics, judge } from './verify-layer.js';
 export interface ReportOptions extends Pick<InspectOptions, 'thresholds' | 'drift'> {
 	/** False for random input, whose statistics are unrelated to the data behind the running statistics. */
 	readonly judgesDrift: boolean;
+	/** True if a layer in front reports the values of the input that are NaN or infinite. */
+	readonly inheritsNonFinite: boolean;
 }
 
 /** Returns a layer's report after the runs so far: pending until one has reached the layer. */
@@ -89,7 +91,7 @@ function healthFindings(
 function runFindings(
 	{ layer: found }: LayerState,
 	layer: LayerReport,
-	{ judgesDrift, drift }: ReportOptions,
+	{ judgesDrift, inheritsNonFinite, drift }: ReportOptions,
 ): Finding[] {
 	const findings: Finding[] = [];
 	const { recompute, batch, parameters } = layer;
@@ -98,7 +100,7 @@ function runFindings(
 		const channels = ratio ? badChannels(ratio) : [];
 		findings.push({ code: 'recompute-mismatch', severity: 'error', channels, message: recompute.reason });
 	}
-	findings.push(...dataHealth(batch?.count ?? 0, batch?.nonFinite));
+	findings.push(...(inheritsNonFinite ? [] : dataHealth(batch?.count ?? 0, batch?.nonFinite)));
 	if (batch && parameters && layer.mode === 'inference' && layer.axes === 'channel' && judgesDrift) {
 		const images = batch.images ?? 1;
 		const thresholds = { ...DEFAULT_DRIFT_THRESHOLDS, ...drift };

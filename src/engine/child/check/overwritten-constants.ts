@@ -1,3 +1,4 @@
+import { withRoundedInput } from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import { isSameTensor } from '../../../core/batchnorm/parameters.js';
 import type { Kernel } from '../../../kernel/types.js';
@@ -35,7 +36,9 @@ export function explainOverwritten(
 	const used = { gamma: gamma?.values ?? parameters.gamma, beta: beta?.values ?? parameters.beta };
 	const numbers = normalizeBatch({ ...used, epsilon: layer.epsilon }, moments, prepared);
 	// The new statistics have the rounding errors of sums over the batch, about as much as the bound allows.
-	const bound = { slope: numbers.bound.slope.map((x) => 2 * x), offset: numbers.bound.offset.map((x) => 2 * x) };
+	const { roundedTo } = prepared;
+	const own = roundedTo ? withRoundedInput(numbers.bound, numbers.scale, roundedTo) : numbers.bound;
+	const bound = { slope: own.slope.map((x) => 2 * x), offset: own.offset.map((x) => 2 * x) };
 	const result = verifyLayer({ ...prepared, ...numbers, bound }, y, kernel);
 	if (!result.ok || badChannels(result.value.boundRatio).length > 0) {
 		return undefined;

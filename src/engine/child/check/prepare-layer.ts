@@ -1,8 +1,14 @@
 import { type Affine, affine, runtimeAffine } from '../../../core/batchnorm/affine.js';
-import { type AffineParameters, affineBound, inferenceBound, trainingBound } from '../../../core/batchnorm/bound.js';
+import {
+	type AffineParameters,
+	affineBound,
+	inferenceBound,
+	trainingBound,
+	withRoundedInput,
+} from '../../../core/batchnorm/bound.js';
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 import { product } from '../../../core/numbers/arrays.js';
-import { isFloatType } from '../../../core/numbers/float-formats.js';
+import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import { widen } from '../../../core/numbers/small-floats.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
@@ -44,7 +50,10 @@ export function prepareLayer(
 		return failure(`the layer's input is of type ${x.type}, which is not a floating type`);
 	}
 	const perActivation = layer.axes === 'activation';
+	// An input of the graph is fed as it is captured.
+	const roundedTo = x.type === 'float16' && layer.source ? { roundedTo: FLOAT_FORMATS.float16 } : {};
 	const data = {
+		...roundedTo,
 		x: x.data as FloatData,
 		dtype: x.type,
 		shape: x.dims,
@@ -65,7 +74,9 @@ export function prepareLayer(
 	if (numbers.value.scale.length !== expected) {
 		return failure(wrongCount(numbers.value.scale.length, x.dims, expected));
 	}
-	return success({ ...data, ...numbers.value });
+	const { roundedTo: format } = data;
+	const { scale, bound } = numbers.value;
+	return success({ ...data, ...numbers.value, bound: format ? withRoundedInput(bound, scale, format) : bound });
 }
 
 /** Returns scale and shift, with the mean if the chain begins with x - mean: the difference is rounded, too. */
@@ -77,7 +88,7 @@ function wrongCount(count: number, shape: readonly number[], expected: number): 
 	return `the layer has ${count} scale values, but its input of shape [${shape.join(', ')}] needs ${expected}`;
 }
 
-type Data = Pick<PreparedLayer, 'x' | 'dtype' | 'layout' | 'shape'>;
+type Data = Pick<PreparedLayer, 'x' | 'dtype' | 'layout' | 'shape' | 'roundedTo'>;
 
 function fromParameters(
 	layer: BatchNormLayer,
@@ -108,6 +119,11 @@ function fromParameters(
 		return failure(wrongCount(gamma.length, data.shape, data.layout.channels));
 	}
 	const moments = kernel.moments(data.x, data.dtype, data.layout);
+	if (data.roundedTo && moments.nonFinite.some((left) => left > 0)) {
+		return failure(
+			`values of the layer's input are beyond ${data.dtype} when captured, so the statistics that the runtime used are unknown`,
+		);
+	}
 	return success({ ...normalizeBatch({ gamma, beta, epsilon }, moments, data), reported, moments });
 }
 
@@ -115,9 +131,9 @@ function fromParameters(
 export function normalizeBatch(
 	learned: Pick<LayerParameters, 'gamma' | 'beta'> & { readonly epsilon: number },
 	moments: Moments,
-	{ dtype, layout }: Pick<Data, 'dtype' | 'layout'>,
+	{ dtype, layout, roundedTo }: Pick<Data, 'dtype' | 'layout' | 'roundedTo'>,
 ): Pick<PreparedLayer, 'scale' | 'shift' | 'bound'> {
-	const batch = { images: layout.batch, planeSize: layout.planeSize };
+	const batch = { images: layout.batch, planeSize: layout.planeSize, ...(roundedTo && { roundedTo }) };
 	return normalizeWith(
 		learned,
 		moments,

@@ -1,6 +1,6 @@
 import type { Affine } from '../../../core/batchnorm/affine.js';
 import type { RoundingBound } from '../../../core/batchnorm/bound.js';
-import type { FloatType } from '../../../core/numbers/float-formats.js';
+import type { FloatFormat, FloatType } from '../../../core/numbers/float-formats.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
 import type { FloatData, Layout } from '../../../kernel/types.js';
@@ -12,6 +12,8 @@ export interface PreparedLayer {
 	readonly dtype: FloatType;
 	readonly shape: readonly number[];
 	readonly layout: Layout;
+	/** Format that x was rounded to when it was captured, while the layer may have got it before rounding. */
+	readonly roundedTo?: FloatFormat;
 	/** True: scale and shift per activation (C * planeSize); false: per channel. */
 	readonly perActivation: boolean;
 	/** y = scale * x + shift. Length C, or C * planeSize if `perActivation`. */

@@ -95,7 +95,7 @@ export function checkStatistics(layer: BatchNormLayer, prepared: PreparedLayer, 
  * mixing them with the old ones: three roundings of each term.
  */
 function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
-	const { layout, moments, reported, dtype } = prepared;
+	const { layout, moments, reported, dtype, roundedTo } = prepared;
 	const { unitRoundoff: u, tiny } = FLOAT_FORMATS[dtype];
 	const arithmetic = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const variance = moments ? biasedVariance(moments) : new Float64Array(0);
@@ -103,7 +103,16 @@ function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
 	const meanError = variance.map(
 		(value, c) => (chain + 1) * arithmetic * Math.sqrt(value + (moments?.mean[c] ?? 0) ** 2),
 	);
-	const varianceError = variance.map((value, c) => (chain + 4) * arithmetic * value + meanError[c] ** 2);
+	const moved = variance.map((value, c) =>
+		roundedTo ? roundedTo.unitRoundoff * Math.sqrt(value + (moments?.mean[c] ?? 0) ** 2) + roundedTo.tiny / 2 : 0,
+	);
+	for (let c = 0; c < moved.length; c++) {
+		meanError[c] += moved[c];
+	}
+	const varianceError = variance.map(
+		(value, c) =>
+			(chain + 4) * arithmetic * value + meanError[c] ** 2 + 2 * moved[c] * Math.sqrt(value) + moved[c] ** 2,
+	);
 	const largest = Math.max(momentum, 1 - momentum, 1);
 	const total = (fresh: Float64Array | undefined, old: Float64Array | undefined, error: Float64Array) =>
 		error.map((value, c) => value + 4 * u * largest * (Math.abs(old?.[c] ?? 0) + Math.abs(fresh?.[c] ?? 0)) + tiny);

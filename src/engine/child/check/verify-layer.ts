@@ -39,7 +39,7 @@ export function verifyLayer(
 }
 
 function verifyData(
-	{ x, dtype, layout, scale, shift, predicted, bound, perActivation }: PreparedLayer,
+	{ x, dtype, layout, scale, shift, predicted, bound, perActivation, roundedTo }: PreparedLayer,
 	y: FloatData,
 	kernel: Kernel,
 ): VerifyResult {
@@ -52,6 +52,7 @@ function verifyData(
 		shift,
 		...(predicted && { likely: predicted }),
 		perActivation,
+		...(roundedTo && { isRoundedX: true }),
 		boundSlope: bound.slope,
 		boundOffset: bound.offset,
 	});

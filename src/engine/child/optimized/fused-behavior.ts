@@ -1,4 +1,6 @@
+import { affine } from '../../../core/batchnorm/affine.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { parameterValues } from '../../../core/batchnorm/parameters.js';
 import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { layoutOf } from '../check/prepare-layer.js';
@@ -67,11 +69,25 @@ export async function compareFused(
 	}
 	const { unitRoundoff } = FLOAT_FORMATS[expected.type];
 	const probes = await probeRounding((feeds) => run(own, nets.own, feeds), { feeds: start, tensors, unitRoundoff });
-	const rounding = { probe: probes.get(layer.output), unitRoundoff };
+	// Terms that cancel in y are rounded at their own size, which inputs near 0 do not show.
+	const probe = (probes.get(layer.output) ?? 0) + unitRoundoff * largestTerm(layer);
+	const rounding = { probe, unitRoundoff };
 	const { maxAbs, bound, ratio, problem } = differenceOf(expected, found, rounding);
 	return problem === undefined
 		? { maxAbs, bound, ratio, channels: channelsBeyond(layer, expected, found, bound) }
 		: undefined;
+}
+
+/** Returns the largest magnitude of beta and mean * scale; 0 if the file does not contain the parameters. */
+function largestTerm(layer: BatchNormLayer): number {
+	const parameters = parameterValues(layer);
+	if (!parameters.ok) {
+		return 0;
+	}
+	const { gamma, beta, mean, variance } = parameters.value;
+	const { scale } = affine(gamma, beta, mean, variance, layer.epsilon);
+	const terms = Array.from(scale, (s, c) => Math.max(Math.abs(beta[c]), Math.abs(mean[c] * s)));
+	return Math.max(0, ...terms.filter(Number.isFinite));
 }
 
 /** Computes tensors of a model from known ones, unoptimized. */

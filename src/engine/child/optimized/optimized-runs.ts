@@ -1,5 +1,6 @@
 import { isFloatType } from '../../../core/numbers/float-formats.js';
 import { loadBytes } from '../model/load-model.js';
+import { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { coarsestRounding } from '../model/roundoff.js';
 import { differenceOf } from '../outputs/output-difference.js';
@@ -13,12 +14,47 @@ import type { Tensors } from '../tensors/tensor.js';
  */
 const PLAIN_AGREEMENT = 1e-4;
 
+/** The runtime's kernels may flush smaller float32 numbers to 0, an Exp of large negative numbers does. */
+const SMALLEST_NORMAL = 2 ** -126;
+
+/**
+ * Operators whose result is computed at the scale of 1, in the runtime's own kernels: near 0 a Sigmoid has a resolution of
+ * 2^-25, however small its value. The largest value of an output says nothing about its rounding then.
+ */
+const UNIT_SCALE: ReadonlySet<string> = new Set([
+	...['Sigmoid', 'HardSigmoid', 'Softmax', 'Tanh', 'Erf', 'Softsign', 'Sin', 'Cos'],
+]);
+/** Operators that pass values on unchanged. */
+const PASSING: ReadonlySet<string> = new Set([
+	...['Identity', 'Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Concat'],
+	...['Resize', 'Upsample', 'MaxPool', 'GlobalMaxPool', 'Dropout', 'Pad', 'Expand', 'Tile', 'Cast'],
+]);
+/** Nodes walked from an output. */
+const MAX_WALK = 64;
+
+/** Returns the magnitude at which an output's values are rounded, if that is not their own: 1 behind a Sigmoid, else 0. */
+export function roundingScale(net: NodeNet, output: string): number {
+	const queue = [output];
+	for (const name of queue) {
+		const node = net.writer(name);
+		if (node?.domain === '' && UNIT_SCALE.has(node.opType)) {
+			return 1;
+		}
+		if (node?.domain === '' && PASSING.has(node.opType) && queue.length < MAX_WALK) {
+			queue.push(...node.inputs);
+		}
+	}
+	return 0;
+}
+
 /** The output that differs most beyond rounding. */
 export interface Disagreement {
 	readonly output: string;
 	readonly maxAbs: number;
 	/** Largest difference that rounding explains. */
 	readonly bound: number;
+	/** `maxAbs` over the largest value of the output. */
+	readonly maxRel: number;
 }
 
 /** Runs a model unoptimized and at the default level. */
@@ -27,6 +63,7 @@ export class DefaultLevel {
 	readonly #runtime: Runtime;
 	readonly #feeds: Tensors;
 	readonly #unitRoundoff: number;
+	readonly #net: NodeNet;
 	readonly #bytes: Uint8Array;
 	/** Output name -> largest change by perturbed inputs; measured on first use. */
 	#probes: Probes | undefined;
@@ -37,6 +74,7 @@ export class DefaultLevel {
 		this.#bytes = bytes;
 		this.#runtime = runtime;
 		this.#feeds = feeds;
+		this.#net = new NodeNet(model.model.graph);
 		this.#unitRoundoff = coarsestRounding([model], { layers: [] });
 	}
 
@@ -94,10 +132,11 @@ export class DefaultLevel {
 	#differing(expected: Tensors, found: Tensors, probes?: Probes) {
 		return [...expected]
 			.filter(([, { type }]) => isFloatType(type))
-			.map(([output, tensor]) => ({
-				output,
-				...differenceOf(tensor, found.get(output), { probe: probes?.get(output), unitRoundoff: this.#unitRoundoff }),
-			}))
+			.map(([output, tensor]) => {
+				const unitRoundoff = this.#unitRoundoff;
+				const probe = (probes?.get(output) ?? 0) + unitRoundoff * roundingScale(this.#net, output) + SMALLEST_NORMAL;
+				return { output, ...differenceOf(tensor, found.get(output), { probe, unitRoundoff }) };
+			})
 			.filter(({ problem }) => problem === undefined);
 	}
 }

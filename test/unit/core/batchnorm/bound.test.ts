@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { affine } from '../../../../src/core/batchnorm/affine.js';
-import { affineBound, inferenceBound, trainingBound } from '../../../../src/core/batchnorm/bound.js';
+import { affineBound, inferenceBound, trainingBound, withRoundedInput } from '../../../../src/core/batchnorm/bound.js';
 import { FLOAT_FORMATS, type FloatType } from '../../../../src/core/numbers/float-formats.js';
 
 const f = Math.fround;
@@ -178,4 +178,23 @@ test('training mode without epsilon has no bound where rounding could make the v
 	const { slope, offset } = trainingBound(parameters, { images: 1, planeSize: 64 }, 'float32');
 	assert.deepEqual([...offset.subarray(0, 2)], Array(2).fill(Number.POSITIVE_INFINITY));
 	assert.ok(slope[2] > 0 && slope[2] < 1e-5 && offset[2] < 1e-5);
+});
+
+test('an input that was rounded after its use moves the output by no more than the widened bound, and nearly that much', () => {
+	let tightest = 0;
+	const property = fc.property(
+		fc.float({ min: -1000, max: 1000, noNaN: true }),
+		fc.double({ min: -6e4, max: 6e4, noNaN: true }),
+		(scale, used) => {
+			const captured = roundTo(used, 'float16');
+			const none = { slope: Float64Array.of(0), offset: Float64Array.of(0) };
+			const { slope, offset } = withRoundedInput(none, Float64Array.of(scale), FLOAT_FORMATS.float16);
+			const moved = Math.abs(scale * used - scale * captured);
+			const bound = slope[0] * Math.abs(captured) + offset[0];
+			assert.ok(moved <= bound * (1 + 1e-9), `${moved} against ${bound}`);
+			tightest = Math.max(tightest, bound > 0 ? moved / bound : 0);
+		},
+	);
+	fc.assert(property, { seed: 7, numRuns: 3000 });
+	assert.ok(tightest > 0.4, String(tightest));
 });
