@@ -110,6 +110,32 @@ export const CAUSES = {
 		advice:
 			'Padding inserts zeros after the BatchNormalization: fold forward only without padding, or pad with -shift / scale.',
 	},
+	'training-mode': {
+		title: 'exported in training mode',
+		advice:
+			'Export the model in inference mode (PyTorch: call model.eval() first). In training mode a layer uses the statistics of each batch, and exporting may change the running statistics.',
+	},
+	'layers-exchanged': {
+		title: 'layers exchanged',
+		advice: 'Give each layer its own weights: two layers of one shape have exchanged theirs.',
+	},
+	'folded-across-activation': {
+		title: 'moved across an activation',
+		advice:
+			'Keep the BatchNormalization behind the activation, or fold it forward into the next operator: an activation does not commute with scale and shift.',
+	},
+	'several-consumers': {
+		title: 'folded although the output has another reader',
+		advice: 'Fold into a copy of the operator, because another node reads its output without the BatchNormalization.',
+	},
+	'shared-weight': {
+		title: 'shared weight changed for another reader',
+		advice: 'Fold into a copy of the weight, because another operator uses it unchanged.',
+	},
+	'statistics-reset': {
+		title: 'statistics lost',
+		advice: 'Restore the running mean and variance from the checkpoint: the converter replaced them by a constant.',
+	},
 	'not-identifiable': {
 		title: 'cannot be told',
 		advice: 'The channels concerned have gamma 0 or only zero weights: nothing can be concluded from their ratio.',
@@ -121,6 +147,18 @@ export const CAUSES = {
 } as const satisfies Readonly<Record<string, CauseDescription>>;
 
 export type CauseCode = keyof typeof CAUSES;
+
+/** Causes that the graph or the file shows, and no formula of weights. */
+export const PLACEMENT_CAUSES = [
+	'training-mode',
+	'layers-exchanged',
+	'folded-across-activation',
+	'several-consumers',
+	'shared-weight',
+	'statistics-reset',
+] as const satisfies readonly CauseCode[];
+
+export type PlacementCause = (typeof PLACEMENT_CAUSES)[number];
 
 /** All codes, in the order of the catalogue. */
 export const CAUSE_CODES = Object.keys(CAUSES) as readonly CauseCode[];

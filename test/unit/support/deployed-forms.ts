@@ -11,7 +11,7 @@ export interface DeployedForm {
 }
 
 /** A weight of shape (rows, columns, kernel, kernel), row-major. */
-interface Weight {
+export interface Weight {
 	readonly dims: readonly [number, number, number, number];
 	readonly values: Float64Array;
 }
@@ -29,9 +29,9 @@ const EPSILON = Math.fround(1e-5);
 const SPACE = 8;
 const INPUT = [2, 4, SPACE, SPACE];
 /** Channels between the first and the last convolution. */
-const WIDTH = 6;
+export const WIDTH = 6;
 
-class Graph {
+export class Graph {
 	readonly nodes: NodeSpec[] = [];
 	readonly initializers: TensorSpec[] = [];
 	readonly #prefix: string;
@@ -65,9 +65,17 @@ class Graph {
 		return this.node('Conv', inputs, { pads: { ints: [size, size, size, size] }, group: { i: group } });
 	}
 
-	batchNorm(x: string, { gamma, beta, mean, variance }: Omit<Layer, 'scale' | 'shift'>): string {
+	batchNorm(x: string, { gamma, beta, mean, variance }: Omit<Layer, 'scale' | 'shift'>, isTraining = false): string {
 		const parameters = [gamma, beta, mean, variance].map((values) => this.tensor([values.length], values));
-		return this.node('BatchNormalization', [x, ...parameters], { epsilon: { f: EPSILON } });
+		const epsilon = { epsilon: { f: EPSILON } };
+		if (!isTraining) {
+			return this.node('BatchNormalization', [x, ...parameters], epsilon);
+		}
+		const name = `BatchNormalization_${this.nodes.length}`;
+		const outputs = ['y', 'mean', 'variance'].map((output) => `${this.#prefix}${name}${output}`);
+		const attributes = { ...epsilon, training_mode: { i: 1 } };
+		this.nodes.push({ op: 'BatchNormalization', name, inputs: [x, ...parameters], outputs, attributes });
+		return outputs[0];
 	}
 
 	/** Adds a constant per channel. */
@@ -86,23 +94,23 @@ class Graph {
 	}
 }
 
-interface Parts {
+export interface Parts {
 	readonly random: Random;
 	readonly from: Graph;
 	readonly to: Graph;
 }
 
 /** Writes a block into both models. @param x tensors of WIDTH channels. @returns tensors of WIDTH channels */
-type Block = (parts: Parts, x: readonly [string, string]) => readonly [string, string];
+export type Block = (parts: Parts, x: readonly [string, string]) => readonly [string, string];
 
-function weightOf({ normal }: Random, rows: number, columns: number, kernel: number): Weight {
+export function weightOf({ normal }: Random, rows: number, columns: number, kernel: number): Weight {
 	const dims = [rows, columns, kernel, kernel] as const;
 	const length = rows * columns * kernel * kernel;
 	const size = Math.sqrt(columns * kernel * kernel);
 	return { dims, values: Float64Array.from({ length }, () => Math.fround(normal() / size)) };
 }
 
-function layerOf({ normal }: Random, channels: number): Layer {
+export function layerOf({ normal }: Random, channels: number): Layer {
 	const draw = (value: () => number) => Float64Array.from({ length: channels }, () => Math.fround(value()));
 	const gamma = draw(() => 1 + 0.3 * normal());
 	const beta = draw(() => 0.3 * normal());
@@ -115,7 +123,7 @@ function layerOf({ normal }: Random, channels: number): Layer {
 
 const rowLength = ({ dims }: Weight): number => dims[1] * dims[2] * dims[3];
 
-const scaleRows = (weight: Weight, scale: Float64Array): Weight => ({
+export const scaleRows = (weight: Weight, scale: Float64Array): Weight => ({
 	...weight,
 	values: weight.values.map((value, i) => value * scale[Math.floor(i / rowLength(weight))]),
 });
@@ -341,9 +349,13 @@ export const FORM_NAMES = Object.keys(BLOCKS) as readonly FormName[];
 
 /** Builds a network with a block between two convolutions, and its deployment in a form. */
 export function deployedForm(name: FormName, seed: number): DeployedForm {
+	return surround(BLOCKS[name], seed);
+}
+
+/** Builds a pair of networks with a block between two convolutions that are folded correctly. */
+export function surround(block: Block, seed: number): DeployedForm {
 	const random = seededRandom(seed);
 	const parts = { random, from: new Graph('a'), to: new Graph('b') };
-	const block: Block = BLOCKS[name];
 	const [x, y] = foldedBlock(parts, ['x', 'x'], [WIDTH, INPUT[1]]);
 	const [end, deployedEnd] = foldedBlock(parts, block(parts, [x, y]), [5, WIDTH]);
 	return { original: parts.from.finish(end), deployed: parts.to.finish(deployedEnd) };

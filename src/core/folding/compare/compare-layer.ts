@@ -10,12 +10,14 @@ import { addedBehind } from '../targets/added-behind.js';
 import { type ForwardFold, foldForward, forwardOperator } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
+import { functionsBetween } from './functions-between.js';
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
 import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-variants.js';
 import {
 	addPairing,
+	reportAcross,
 	reportChangedWeights,
 	reportFoldedAndKept,
 	reportLost,
@@ -213,12 +215,39 @@ export class LayerComparer {
 			? foldForward(weights.value.pair.original, weights.value.originalWeights, parameters)
 			: undefined;
 		if (!weights?.ok || !forward) {
-			return { verdict: cannotTell(this.#describeAbsence(layer), 'unmatched'), operator: null };
+			const across = await this.#judgeAcross(layer, parameters);
+			return across ?? { verdict: cannotTell(this.#describeAbsence(layer), 'unmatched'), operator: null };
 		}
 		const { deployed } = weights.value.pair;
 		const verdict = await this.#judgeForward(weights.value, forward);
 		const isWrong = verdict.status === 'match' && forward.isPadded;
 		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
+	}
+
+	/** Returns a mismatch for a layer that was folded into the operator in front of an activation. */
+	async #judgeAcross(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer | undefined> {
+		const { original, deployed } = this.#models;
+		const operators = [...(original.beforeLayer.get(layer) ?? [])];
+		const functions = functionsBetween(layer, original) ?? [];
+		const pair = operators.length === 1 && functions.length > 0 ? this.#partners.pairOf(operators[0]) : undefined;
+		const weights = pair && (await this.#partners.read(pair));
+		if (!weights?.ok || !pair) {
+			return undefined;
+		}
+		const target = directTarget(pair.original, weights.value.originalWeights.layout);
+		if (target.rows.length !== parameters.gamma.length) {
+			return undefined;
+		}
+		const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
+		const right = additions
+			.map((deployedAddition) => ({ ...weights.value, deployedAddition, operators: [], parameters }))
+			.find((variant) => isRight(variant, target));
+		return (
+			right && {
+				verdict: reportAcross(judgeVariant(right, target), pair.deployed, functions),
+				operator: pair.deployed,
+			}
+		);
 	}
 
 	async #judgeForward(weights: ReadPair, forward: ForwardFold): Promise<Verdict> {

@@ -14,6 +14,7 @@ import type { MatchedNetworks } from '../pairing/partners.js';
 import { readNetwork } from '../targets/network.js';
 import { LayerComparer } from './compare-layer.js';
 import { pairLayers } from './pair-kept-layers.js';
+import { checkStructure } from './structure-checks.js';
 
 /** A model and where its tensors are read from. */
 export interface ComparedModel {
@@ -56,10 +57,15 @@ export async function compareNetworks(
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const pairing = await pairOperators(original, deployed);
 	const models = { original, deployed, pairing, kept: pairLayers({ original, deployed, pairing }) };
-	return { comparison: await compareMatched(models, options), models };
+	const comparison = await compareMatched(models, options);
+	const layers = checkStructure(models, comparison.layers);
+	return { comparison: { ...comparison, layers, summary: summarize(layers) }, models };
 }
 
-/** Compares two models whose operators and kept layers have been paired. */
+/**
+ * Compares two models whose operators and kept layers have been paired. Leaves out the checks of the graphs' structure,
+ * which a checkpoint lacks.
+ */
 export async function compareMatched(models: MatchedNetworks, options: CompareOptions = {}): Promise<Comparison> {
 	const { original, deployed } = models;
 	const comparer = new LayerComparer(models);

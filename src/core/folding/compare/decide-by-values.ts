@@ -1,4 +1,5 @@
 import type { LayerBehavior } from '../../report/behavior.js';
+import type { CauseCode } from '../../report/causes.js';
 import { type Comparison, type LayerComparison, summarize } from '../../report/comparison.js';
 import type { OutputComparison } from '../../report/output-comparison.js';
 import { shortNumber } from '../../text/numbers.js';
@@ -25,7 +26,11 @@ export function decideByValues(
 		const found = values.layers[index];
 		const { behavior, match } = found;
 		if (behavior.status === 'match' && match) {
-			return decideArrived({ ...layer, behavior }, { ...found, match }, () => forms.of(index, layer));
+			return decideArrived(
+				{ ...layer, behavior },
+				{ ...found, match },
+				{ areOutputsWrong: outputs.status === 'mismatch', formOf: () => forms.of(index, layer) },
+			);
 		}
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
 		return { ...decided, behavior };
@@ -46,15 +51,25 @@ interface ArrivedValues extends LayerValues {
 	readonly match: ValueMatch;
 }
 
+/** Causes that spoil the values of other nodes, and not those of the layer. */
+const ELSEWHERE: ReadonlySet<CauseCode> = new Set(['several-consumers', 'shared-weight']);
+
 type Form = ReturnType<ArrivalForms['of']>;
 
-function decideArrived(layer: LayerComparison, values: ArrivedValues, formOf: () => Form): LayerComparison {
+function decideArrived(
+	layer: LayerComparison,
+	values: ArrivedValues,
+	{ areOutputsWrong, formOf }: { readonly areOutputsWrong: boolean; readonly formOf: () => Form },
+): LayerComparison {
 	const { status } = layer;
 	if (status === 'match' || status === 'kept' || isUnidentifiable(layer)) {
 		return layer;
 	}
 	if (status === 'mismatch') {
-		const hidden = hiddenError(layer, values);
+		const isElsewhere = areOutputsWrong && layer.cause !== null && ELSEWHERE.has(layer.cause);
+		const hidden = isElsewhere
+			? "The layer's own values arrived; those of other readers did not."
+			: hiddenError(layer, values);
 		if (hidden !== undefined) {
 			return { ...layer, behavior: { ...values.behavior, reason: hidden } };
 		}

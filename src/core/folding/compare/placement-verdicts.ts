@@ -29,6 +29,18 @@ export function reportPaddedForward(verdict: Verdict, into: LinearOperator): Ver
 	};
 }
 
+/** Verdict for weights that carry a layer from behind an activation. */
+export function reportAcross(verdict: Verdict, into: LinearOperator, functions: readonly string[]): Verdict {
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'folded-across-activation',
+		causes: ['folded-across-activation'],
+		confidence: 0.99,
+		evidence: `The weights of ${into.name} are what folding the layer into it gives, but ${functions.join(' and ')} stands between the two and does not commute with scale and shift.`,
+	};
+}
+
 /** The operator behind has its original weights and the layer in front is gone. */
 export function reportLost(verdict: Verdict, into: LinearOperator): Verdict {
 	return {

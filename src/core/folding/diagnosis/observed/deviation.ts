@@ -1,4 +1,4 @@
-import type { CauseCode } from '../../../report/causes.js';
+import type { CauseCode, PlacementCause } from '../../../report/causes.js';
 import type { JsonValue } from '../../../report/json.js';
 
 /**
@@ -8,7 +8,7 @@ import type { JsonValue } from '../../../report/json.js';
  */
 export interface Deviation {
 	/** Cause. `unknown`: the effect is known, the cause is not. */
-	readonly code: Exclude<CauseCode, 'not-identifiable'>;
+	readonly code: Exclude<CauseCode, 'not-identifiable' | PlacementCause>;
 	/** Bits that state the deviation, its parameters included. */
 	readonly bits: number;
 	/** The parameters, for details and evidence: the epsilon that fits, a factor, a permutation. */

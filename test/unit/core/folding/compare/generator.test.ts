@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CAUSE_CODES } from '../../../../../src/core/report/causes.js';
+import { CAUSE_CODES, PLACEMENT_CAUSES } from '../../../../../src/core/report/causes.js';
 import { DAMAGES, PAIRS, SINGLES } from '../../../../folding/cases.js';
 import { FAULTS } from '../../../../folding/faults.js';
 import { realLayers } from '../../../../folding/real-networks.js';
@@ -12,8 +12,8 @@ const SEED = 700_000;
 
 test('the generator knows every cause of the catalogue that a fold can have', () => {
 	const made = new Set(FAULTS.map(({ code }) => code));
-	// Padding is a matter of structure, and the other two are what is said when no cause can be.
-	const others = ['forward-fold-padding', 'not-identifiable', 'unknown'];
+	// Padding and placement are matters of structure, and the last two are said when no cause can be.
+	const others = ['forward-fold-padding', ...PLACEMENT_CAUSES, 'not-identifiable', 'unknown'];
 	assert.deepEqual(
 		CAUSE_CODES.filter((code) => !made.has(code)),
 		others,

@@ -1,0 +1,202 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import type { PlacementCause } from '../../report/causes.js';
+import type { LayerComparison } from '../../report/comparison.js';
+import type { LinearOperator } from '../operators/linear.js';
+import type { MatchedNetworks } from '../pairing/partners.js';
+import type { Network } from '../targets/network.js';
+import { functionsBetween } from './functions-between.js';
+
+/** A fault in the place of a layer, which its parameters do not show. */
+interface Misplacement {
+	readonly cause: PlacementCause;
+	readonly confidence: number;
+	readonly evidence: string;
+}
+
+/** Statuses of layers whose parameters arrived. */
+const ARRIVED: ReadonlySet<string> = new Set(['match', 'kept']);
+
+/**
+ * Returns the layers with faults that the graphs show although the parameters arrived: a layer in training mode, two
+ * layers exchanged, a layer on the other side of an activation, or a fold that changed another reader's tensor.
+ * @param layers of the original, by layer index
+ */
+export function checkStructure(models: MatchedNetworks, layers: readonly LayerComparison[]): LayerComparison[] {
+	const exchanged = exchangedOperators(models);
+	return layers.map((compared, index) => {
+		const layer = models.original.layers[index];
+		const training = trainingMode(layer, models);
+		if (training && compared.status !== 'unmatched') {
+			return asMismatch(compared, training);
+		}
+		if (!ARRIVED.has(compared.status)) {
+			return compared;
+		}
+		const fault =
+			movedAcross(layer, models) ??
+			exchangedWith(layer, models, exchanged) ??
+			otherReader(layer, compared, models) ??
+			sharedWeight(layer, compared, models);
+		return fault ? asMismatch(compared, fault) : compared;
+	});
+}
+
+function asMismatch(layer: LayerComparison, { cause, confidence, evidence }: Misplacement): LayerComparison {
+	const causes = [cause, ...(layer.status === 'mismatch' ? layer.causes : []).filter((code) => code !== 'unknown')];
+	return { ...layer, status: 'mismatch', cause, causes, confidence, evidence: `${evidence} ${layer.evidence}` };
+}
+
+function trainingMode(layer: BatchNormLayer, { kept }: MatchedNetworks): Misplacement | undefined {
+	const keptAs = kept.get(layer);
+	if (keptAs?.mode === 'training' && layer.mode === 'inference') {
+		const evidence = `In the deployed model ${keptAs.name} is in training mode: it computes with the statistics of each batch instead of the running ones.`;
+		return { cause: 'training-mode', confidence: 1, evidence };
+	}
+	if (layer.mode === 'training' && keptAs?.mode !== 'training') {
+		const evidence =
+			'The original is in training mode here: it computes with the statistics of each batch, and the deployed model with the running ones.';
+		return { cause: 'training-mode', confidence: 1, evidence };
+	}
+	return undefined;
+}
+
+/** Finds a kept layer with other functions between it and the operator in front of it. */
+function movedAcross(layer: BatchNormLayer, { kept, original, deployed }: MatchedNetworks): Misplacement | undefined {
+	const keptAs = kept.get(layer);
+	if (!keptAs) {
+		return undefined;
+	}
+	const [before, after] = [functionsBetween(layer, original), functionsBetween(keptAs, deployed)];
+	if (!before || !after || before.join() === after.join() || (before.length > 0 && after.length > 0)) {
+		return undefined;
+	}
+	const [moved] = [...before, ...after];
+	const where = before.length > 0 ? ['behind', 'in front of'] : ['in front of', 'behind'];
+	const evidence = `The layer stood ${where[0]} the ${moved} and stands ${where[1]} it now: ${moved} does not commute with scale and shift.`;
+	return { cause: 'folded-across-activation', confidence: 0.95, evidence };
+}
+
+/** Finds a fold into an operator with an output that other nodes of the original read without the layer. */
+function otherReader(
+	layer: BatchNormLayer,
+	{ status }: LayerComparison,
+	{ original, pairing, deployed }: MatchedNetworks,
+): Misplacement | undefined {
+	const target = original.targets.get(layer);
+	const pair = target && pairing.byOriginal.get(target.operator);
+	if (!pair || status === 'kept' || target.path.length + target.earlier.length > 0) {
+		return undefined;
+	}
+	const others = otherReaders(target.operator, layer);
+	const readers = readersOf(pair.deployed);
+	// A correct fold leaves the other readers a copy of the operator.
+	const hasCopy = deployed.operators.some(
+		(operator) => !pairing.byDeployed.has(operator) && operator.kind === pair.deployed.kind,
+	);
+	if (others.length === 0 || readers < 2 || hasCopy) {
+		return undefined;
+	}
+	const evidence = `The layer was folded into ${pair.deployed.name}, but ${others.join(' and ')} read${others.length === 1 ? 's' : ''} the output of ${target.operator.name} without the layer (several-consumers) and now get${others.length === 1 ? 's' : ''} other values.`;
+	return { cause: 'several-consumers', confidence: 0.95, evidence };
+}
+
+/** Returns the readers of an operator's output beside layers: names of nodes, and of outputs. */
+function otherReaders({ scope, output }: LinearOperator, { node }: BatchNormLayer): string[] {
+	const nodes = scope.consumers(output).filter((reader) => reader !== node && reader.opType !== 'BatchNormalization');
+	return [
+		...nodes.map(({ opType, name }) => (name === '' ? opType : `${opType} ${name}`)),
+		...(scope.isOutput(output) ? [`output ${output}`] : []),
+	];
+}
+
+function readersOf({ scope, output }: LinearOperator): number {
+	return scope.consumers(output).length + (scope.isOutput(output) ? 1 : 0);
+}
+
+/** Finds a fold into a weight that another operator without the layer uses, too. */
+function sharedWeight(
+	layer: BatchNormLayer,
+	{ status }: LayerComparison,
+	{ original, pairing }: MatchedNetworks,
+): Misplacement | undefined {
+	const target = original.targets.get(layer);
+	const pair = target && pairing.byOriginal.get(target.operator);
+	if (!pair || status === 'kept') {
+		return undefined;
+	}
+	const layered = new Set([...original.targets.values()].map(({ operator }) => operator));
+	const sharing = original.operators.find((operator) => {
+		const partner = pairing.byOriginal.get(operator)?.deployed;
+		const isSame = operator !== target.operator && operator.weight === target.operator.weight;
+		return isSame && !layered.has(operator) && partner?.weight === pair.deployed.weight;
+	});
+	if (!sharing) {
+		return undefined;
+	}
+	const evidence = `The layer was folded into the weight ${pair.deployed.weight}, which ${sharing.name} shares: it has no such layer, and its output is wrong now.`;
+	return { cause: 'shared-weight', confidence: 0.95, evidence };
+}
+
+/** Finds operators whose weights stand at each other's place: original operator -> the one at whose place it stands. */
+function exchangedOperators({ original, deployed, pairing }: MatchedNetworks): Map<LinearOperator, LinearOperator> {
+	const behind = [operatorsBehind(original), operatorsBehind(deployed)];
+	const displaced = original.operators.filter((operator) => {
+		const partner = pairing.byOriginal.get(operator)?.deployed;
+		const mapped = (operators: ReadonlySet<LinearOperator> | undefined) =>
+			[...(operators ?? [])].map((each) => pairing.byOriginal.get(each)?.deployed);
+		return (
+			partner !== undefined &&
+			areDisjoint(mapped(original.before.get(operator)), deployed.before.get(partner), pairing) &&
+			areDisjoint(mapped(behind[0].get(operator)), behind[1].get(partner), pairing)
+		);
+	});
+	const exchanged = new Map<LinearOperator, LinearOperator>();
+	const rank = (operator: LinearOperator | undefined) => operator?.index ?? -1;
+	for (const operator of displaced) {
+		const at = rank(pairing.byOriginal.get(operator)?.deployed);
+		// Of the displaced operators, the one that stood at the rank that this one has now.
+		const ranks = displaced.map((each) => rank(pairing.byOriginal.get(each)?.deployed)).sort((a, b) => a - b);
+		const other = displaced[ranks.indexOf(at)];
+		if (other && other !== operator) {
+			exchanged.set(operator, other);
+		}
+	}
+	return exchanged;
+}
+
+function operatorsBehind({ operators, before }: Network): Map<LinearOperator, Set<LinearOperator>> {
+	const behind = new Map(operators.map((operator) => [operator, new Set<LinearOperator>()]));
+	for (const [operator, sources] of before) {
+		for (const source of sources) {
+			behind.get(source)?.add(operator);
+		}
+	}
+	return behind;
+}
+
+/** True if two surroundings have no operator in common, and every operator of them is paired. */
+function areDisjoint(
+	mapped: readonly (LinearOperator | undefined)[],
+	actual: ReadonlySet<LinearOperator> | undefined = new Set(),
+	{ byDeployed }: MatchedNetworks['pairing'],
+): boolean {
+	const areKnown =
+		mapped.every((operator) => operator !== undefined) && [...actual].every((each) => byDeployed.has(each));
+	const isEmpty = mapped.length === 0 && actual.size === 0;
+	return areKnown && !isEmpty && mapped.every((operator) => operator === undefined || !actual.has(operator));
+}
+
+function exchangedWith(
+	layer: BatchNormLayer,
+	{ original, pairing }: MatchedNetworks,
+	exchanged: ReadonlyMap<LinearOperator, LinearOperator>,
+): Misplacement | undefined {
+	const operator = original.targets.get(layer)?.operator;
+	const other = operator && exchanged.get(operator);
+	const into = operator && pairing.byOriginal.get(operator)?.deployed;
+	if (!other || !into) {
+		return undefined;
+	}
+	const evidence = `The weights of ${operator.name} stand at the place of ${other.name}, in ${into.name}: layers of one shape were exchanged.`;
+	return { cause: 'layers-exchanged', confidence: 0.95, evidence };
+}
