@@ -118,7 +118,7 @@ function measure(
 		relative: tolerance.weightRelative,
 		absolute,
 	});
-	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale);
+	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale, fold.grid?.bias);
 	const biasError = expected.bias.map((value, row) => (fold.deployed.bias?.[row] ?? 0) - roundTo(value, fold.stored));
 	const ratios = biasError.map((error, row) =>
 		Math.max(weights.boundRatio[row], ratioOf(Math.abs(error), biasBound[row])),

@@ -136,12 +136,14 @@ function biasProblem(fold: FoldCase, { arrangement, precision }: Interpretation)
 	const { bias: originalBias } = fold.original;
 	const bias = originalBias && operatorBiasOf ? gather(originalBias, operatorBiasOf) : originalBias;
 	const right = expectedFold(null, parameters).scale;
-	const bound = biasBounds(precision.tolerance, bias, parameters, right);
+	const steps = fold.grid?.bias;
+	const bound = biasBounds(precision.tolerance, bias, parameters, right, steps);
 	const weight = bound.map((allowed, row) => {
 		const terms = (Math.abs(bias?.[row] ?? 0) + Math.abs(parameters.mean[row])) * Math.abs(right[row]);
 		const bits = Math.log2((terms + Math.abs(parameters.beta[row])) / allowed);
 		return Number.isFinite(bits) ? Math.min(Math.max(bits, 0), MAX_BITS) : 0;
 	});
 	const deployed = fold.deployed.bias ?? new Float64Array(right.length);
-	return { parameters, bias, deployed, right, tolerance: precision.tolerance, weight, gemmBetas: fold.gemmBetas };
+	const { gemmBetas } = fold;
+	return { parameters, bias, deployed, right, tolerance: precision.tolerance, steps, weight, gemmBetas };
 }

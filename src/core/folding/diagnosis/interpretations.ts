@@ -25,9 +25,10 @@ export function plainInterpretations(fold: FoldCase): readonly Interpretation[] 
 	const copy = fold.isRoundedCopy
 		? [roundedCopyPrecision(fold, expectedFold(fold.original.bias, fold.parameters).scale)]
 		: [];
-	const read = [...deployedPrecisions(fold.deployed.weight, layout, fold.stored, fold.source), ...copy].map(
-		(precision) => interpret(fold, { deviation: null, layout }, precision),
-	);
+	const read = [
+		...deployedPrecisions(fold.deployed.weight, layout, fold.stored, fold.source, fold.grid?.weight),
+		...copy,
+	].map((precision) => interpret(fold, { deviation: null, layout }, precision));
 	return read.filter(({ precision }) => isWarranted(fold, precision, read));
 }
 

@@ -161,12 +161,20 @@ export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored)
 	};
 }
 
-/** Allowed error of each row's bias: the bound of {@link FoldTolerance} with `scale` for s. */
+/** Share of a quantization step by which a rounded value may be off: half, and the rounding of the step itself. */
+export const ROUNDED_STEPS = 0.5 + 1e-3;
+
+/**
+ * Allowed error of each row's bias: the bound of {@link FoldTolerance} with `scale` for s, and half a step where the bias is
+ * quantized.
+ * @param steps quantization step of each row's bias, shape (rows); none for a bias in float
+ */
 export function biasBounds(
 	tolerance: FoldTolerance,
 	bias: Float64Array | null,
 	{ beta, mean }: Pick<FoldParameters, 'beta' | 'mean'>,
 	scale: Float64Array,
+	steps?: Float64Array,
 ): Float64Array {
 	return scale.map((s, c) => {
 		const terms = Math.abs((bias?.[c] ?? 0) * s) + Math.abs(mean[c] * s);
@@ -175,7 +183,8 @@ export function biasBounds(
 			tolerance.biasTerms * terms +
 			tolerance.biasBeta * Math.abs(beta[c]) +
 			tolerance.biasRelative * largest +
-			tolerance.biasAbsolute
+			tolerance.biasAbsolute +
+			ROUNDED_STEPS * (steps?.[c] ?? 0)
 		);
 	});
 }

@@ -109,6 +109,27 @@ export function isQuantized({ scope, weight, quantization }: LinearOperator): bo
 	return false;
 }
 
+/** Returns the scale of the DequantizeLinear that makes a constant, directly or through Identity. */
+export function dequantizer(scope: Scope, name: string): { readonly scope: Scope; readonly scale: string } | undefined {
+	let at = { scope, name };
+	for (let step = 0; step < MAX_IDENTITIES && at.name !== ''; step++) {
+		const definition = at.scope.lookup(at.name);
+		if (definition.kind !== 'node') {
+			return undefined;
+		}
+		const [input = '', scale = ''] = definition.node.inputs;
+		if (definition.node.opType === 'DequantizeLinear') {
+			return { scope: definition.scope, scale };
+		}
+		// Behind a Transpose the scales would lie on another axis.
+		if (definition.node.opType !== 'Identity') {
+			return undefined;
+		}
+		at = { scope: definition.scope, name: input };
+	}
+	return undefined;
+}
+
 /** Returns the tensor of the file behind a name, directly or through Identity; undefined for a computed tensor. */
 export function recordOf(scope: Scope, name: string): TensorRecord | undefined {
 	let at = { scope, name };

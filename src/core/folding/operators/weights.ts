@@ -10,7 +10,7 @@ import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount } from './layout.js';
-import { type LinearOperator, recordOf } from './linear.js';
+import { dequantizer, type LinearOperator, recordOf } from './linear.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -19,6 +19,16 @@ export interface OperatorWeights extends LinearWeights {
 	readonly stored: FloatType;
 	/** True if the weights were rounded to `stored` after the deployed model was made: a checkpoint in half precision. */
 	readonly isRoundedCopy?: true;
+	/** Quantization steps that the file states; absent for constants in float. */
+	readonly grid?: QuantizationGrid;
+}
+
+/** Steps between neighboring values of quantized constants, as the model states them, shape (rows). */
+export interface QuantizationGrid {
+	/** Absent for weights in float. */
+	readonly weight?: Float64Array;
+	/** Absent for a bias in float. */
+	readonly bias?: Float64Array;
 }
 
 /** The tensor that a constant is broadcast against. */
@@ -103,9 +113,14 @@ export class WeightReader {
 			const type = typeName(tensor.dataType);
 			const stored = isFloatType(type) ? type : 'float32';
 			const isRoundedCopy = isDeferred(scope, operator.weight) && (stored === 'float16' || stored === 'bfloat16');
-			return bias === undefined
-				? failure(`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`)
-				: success({ weight, layout, bias, dims: tensor.dims, stored, ...(isRoundedCopy && { isRoundedCopy }) });
+			if (bias === undefined) {
+				return failure(
+					`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`,
+				);
+			}
+			const grid = await this.#grid(operator, channelCount(layout));
+			const origin = { ...(isRoundedCopy && { isRoundedCopy }), ...(grid && { grid }) };
+			return success({ weight, layout, bias, dims: tensor.dims, stored, ...origin });
 		} catch (error) {
 			return failure(sentenceOf(error));
 		}
@@ -184,6 +199,37 @@ export class WeightReader {
 		const step = await this.perChannel(scope, quantization.scale, channels);
 		const input = await this.perChannel(scope, quantization.inputScale, channels);
 		return step && input && bias?.map((value, channel) => value * step[channel] * input[channel]);
+	}
+
+	/** Returns the steps that the operator's own inputs or the DequantizeLinear nodes in front of it state. */
+	async #grid(
+		{ scope, weight, bias, quantization }: LinearOperator,
+		rows: number,
+	): Promise<QuantizationGrid | undefined> {
+		if (quantization) {
+			const step = await this.perChannel(scope, quantization.scale, rows);
+			const input = await this.perChannel(scope, quantization.inputScale, rows);
+			return (
+				step && { weight: step.map(Math.abs), ...(input && { bias: step.map((s, row) => Math.abs(s * input[row])) }) }
+			);
+		}
+		const [ofWeight, ofBias] = [await this.#steps(scope, weight, rows), await this.#steps(scope, bias, rows)];
+		return ofWeight || ofBias ? { ...(ofWeight && { weight: ofWeight }), ...(ofBias && { bias: ofBias }) } : undefined;
+	}
+
+	/**
+	 * Returns the step of each row of a constant behind DequantizeLinear: its scale, or the largest scale where blocks of
+	 * the constant have their own. Undefined for other constants.
+	 */
+	async #steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
+		const node = dequantizer(scope, name);
+		const scale = node && (await this.#tensor(node.scope, node.scale));
+		if (!scale) {
+			return undefined;
+		}
+		const steps = Float64Array.from(scale.data, Math.abs);
+		const largest = () => new Float64Array(rows).fill(steps.reduce((a, b) => Math.max(a, b), 0));
+		return steps.length === rows ? steps : largest();
 	}
 
 	async #tensor(scope: Scope, name: string): Promise<Tensor | undefined> {

@@ -15,6 +15,8 @@ export interface BiasProblem {
 	/** Right scale of each row. */
 	readonly right: Float64Array;
 	readonly tolerance: FoldTolerance;
+	/** Quantization step of each row's bias, shape (rows); absent for a bias in float. */
+	readonly steps?: Float64Array | undefined;
 	/** Bits that explaining a row is worth. */
 	readonly weight: Float64Array;
 	/** Gemm's beta of either model, if not 1. The bias may have been multiplied by it once more. */
@@ -145,11 +147,11 @@ interface ScaleChoice extends BiasSource {
  * variance or the right one. One choice is the natural one.
  */
 function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64Array): ScaleChoice[] {
-	const { right, tolerance, bias, parameters } = problem;
+	const { right, tolerance, bias, parameters, steps } = problem;
 	const { beta, gamma, variance } = parameters;
 	const choice = (values: Float64Array, meanFactor: number, bits: number) => {
 		const mean = parameters.mean.map((value) => value * Math.max(Math.abs(meanFactor), 1));
-		const bound = biasBounds(tolerance, bias, { beta, mean }, values).map((allowed, row) => {
+		const bound = biasBounds(tolerance, bias, { beta, mean }, values, steps).map((allowed, row) => {
 			const spread = of.uncertainty?.(gamma[row], variance[row]) ?? 0;
 			return allowed + 2 * spread * (Math.abs(bias?.[row] ?? 0) + Math.abs(mean[row]));
 		});
@@ -193,11 +195,11 @@ function fromTerms(
 }
 
 /** The operator kept its own bias, or still has none. */
-function notFolded({ bias, tolerance, deployed }: BiasProblem): Candidate {
+function notFolded({ bias, tolerance, deployed, steps }: BiasProblem): Candidate {
 	const rows = deployed.length;
 	const zero = new Float64Array(rows);
 	const kept = bias ?? zero;
-	const bound = biasBounds(tolerance, kept, { beta: zero, mean: zero }, new Float64Array(rows).fill(1));
+	const bound = biasBounds(tolerance, kept, { beta: zero, mean: zero }, new Float64Array(rows).fill(1), steps);
 	return {
 		deviations: [deviation('bias-not-folded')],
 		bits: 0,
@@ -207,13 +209,13 @@ function notFolded({ bias, tolerance, deployed }: BiasProblem): Candidate {
 }
 
 /** b'' = s (b' - mean) + beta with b' = (b - mean) s + beta: `scale` is s squared. */
-function foldedTwice({ parameters, bias, tolerance }: BiasProblem, scale: Float64Array): Candidate {
+function foldedTwice({ parameters, bias, tolerance, steps }: BiasProblem, scale: Float64Array): Candidate {
 	const { gamma, beta, mean } = parameters;
 	const once = scale.map((squared, row) => Math.sign(gamma[row]) * Math.sqrt(squared));
 	const first = once.map((s, row) => ((bias?.[row] ?? 0) - mean[row]) * s + beta[row]);
 	// The first fold's bound, scaled, on top of the second's.
 	const inner = biasBounds(tolerance, bias, parameters, once);
-	const outer = biasBounds(tolerance, first, parameters, once);
+	const outer = biasBounds(tolerance, first, parameters, once, steps);
 	return {
 		deviations: [],
 		bits: 0,
@@ -223,9 +225,9 @@ function foldedTwice({ parameters, bias, tolerance }: BiasProblem, scale: Float6
 }
 
 /** Scale and shift kept as a BN with mean 0 and variance 1, of which only the scale met the second epsilon. */
-function shiftKept({ parameters, bias, tolerance, right }: BiasProblem, scale: Float64Array): Candidate {
+function shiftKept({ parameters, bias, tolerance, right, steps }: BiasProblem, scale: Float64Array): Candidate {
 	const { beta, mean } = parameters;
-	const bound = biasBounds(tolerance, bias, parameters, scale);
+	const bound = biasBounds(tolerance, bias, parameters, scale, steps);
 	return {
 		deviations: [],
 		bits: 1,

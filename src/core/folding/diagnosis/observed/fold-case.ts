@@ -11,7 +11,7 @@ import {
 import { layerParameters } from '../../operators/layer-parameters.js';
 import { type ChannelLayout, channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
 import type { LinearOperator } from '../../operators/linear.js';
-import type { OperatorWeights } from '../../operators/weights.js';
+import type { OperatorWeights, QuantizationGrid } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
 
 /**
@@ -30,6 +30,8 @@ export interface FoldCase {
 	readonly source: FloatType;
 	/** True if the original values are copies rounded to `source`: the deployed model was made from wider ones. */
 	readonly isRoundedCopy?: true;
+	/** Quantization steps that the deployed model states, shape (rows); absent for constants in float. */
+	readonly grid?: QuantizationGrid;
 	/** Group counts of the operator, 1 left out. */
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
@@ -80,6 +82,7 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 		stored: deployedWeights.stored,
 		source: originalWeights.stored,
 		...(originalWeights.isRoundedCopy && { isRoundedCopy: true }),
+		...(deployedWeights.grid && { grid: deployedWeights.grid }),
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: true }),

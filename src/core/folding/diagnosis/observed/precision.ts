@@ -31,19 +31,21 @@ const ROUNDINGS = [
  * the whole computation in that type, the stored type itself.
  * @param stored element type of the deployed weight tensor.
  * @param source element type of the original weight tensor: a type as narrow as that is nothing to remark on.
+ * @param steps quantization step of each row that the model states, shape (rows); otherwise the values show it
  */
 export function deployedPrecisions(
 	deployed: Float32Array | Float64Array,
 	layout: ChannelLayout,
 	stored: FloatType,
 	source: FloatType,
+	steps?: Float64Array,
 ): readonly DeployedPrecision[] {
 	const flat = (tolerance: FoldTolerance, cause: DeployedPrecision['cause']) =>
 		uniformPrecision(layout, tolerance, cause);
 	const narrow = ROUNDINGS.find(
 		([type]) => (type === stored && type !== 'float32') || (isWider(stored, type) && areRepresentable(deployed, type)),
 	);
-	if (narrow) {
+	if (narrow && !steps) {
 		const [type, code] = narrow;
 		const cause = type === source ? null : code;
 		const throughout = { ...flat(foldTolerance(type), cause), loose: { type } };
@@ -51,7 +53,7 @@ export function deployedPrecisions(
 		return type === stored ? readings : [flat(foldTolerance(stored), null), ...readings];
 	}
 	const native = flat(foldTolerance(stored), null);
-	const lattice = quantizationLattice(deployed, layout);
+	const lattice = steps ? statedLattice(steps) : quantizationLattice(deployed, layout);
 	return lattice ? [native, ...fromLattice(lattice, native.tolerance)] : [native];
 }
 
@@ -90,6 +92,10 @@ export function roundedCopyPrecision(
 
 /** 2.5, and a tenth for the products of roundings. */
 const PRODUCT_ROUNDINGS = 2.6;
+
+function statedLattice(steps: Float64Array): Lattice {
+	return { steps, perTensor: steps.every((step) => step === steps[0]) };
+}
 
 function uniformPrecision(
 	layout: ChannelLayout,
