@@ -51,6 +51,10 @@ const ARCHIVES: readonly { readonly entry: RegExp; readonly is: string }[] = [
 		entry: /(^|\/)(model\.json|attributes\.pkl)$/,
 		is: 'a TorchScript file of a version before 1.4: load and save it with a newer PyTorch first',
 	},
+	{
+		entry: /^model\.weights\.json$/,
+		is: 'a Keras model whose weights are split into several files: save it again in one file',
+	},
 	{ entry: /\.npy$/, is: 'an archive of NumPy arrays, not a model' },
 ];
 

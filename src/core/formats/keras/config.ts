@@ -11,6 +11,8 @@ export interface ConfigNode {
 	readonly className: string;
 	readonly settings: ReadonlyMap<string, Setting>;
 	readonly parent: ConfigNode | undefined;
+	/** Index among the parent's children. */
+	readonly position: number;
 	readonly kind: 'functional' | 'sequential' | 'wrapper' | 'layer';
 	/** Layers of a model in the order of execution, or the layer inside of a wrapper. */
 	readonly children: readonly ConfigNode[];
@@ -18,7 +20,7 @@ export interface ConfigNode {
 	readonly byName: ReadonlyMap<string, ConfigNode>;
 	/** Names of the layers that feed it, by call: the data come first. Empty for children of a Sequential. */
 	readonly calls: readonly (readonly string[])[];
-	/** Names of the layers whose outputs a functional model returns. */
+	/** Names of a functional model's last layers. */
 	readonly outputs: readonly string[];
 }
 
@@ -34,6 +36,9 @@ const MAX_SETTING_LENGTH = 8;
 
 const MAX_SETTING_TEXT = 100;
 
+/** Calls of a layer. A layer that a model shares is called a few times. */
+const MAX_CALLS = 100;
+
 /** Keys under which a wrapper keeps its layer. */
 const WRAPPED = ['layer', 'forward_layer'];
 
@@ -43,11 +48,11 @@ const WRAPPED = ['layer', 'forward_layer'];
  */
 export function readConfig(json: Json): ConfigNode | undefined {
 	const root = asObject(json);
-	const node = root && readNode(root, undefined);
+	const node = root && readNode(root, undefined, 0);
 	return node?.kind === 'functional' || node?.kind === 'sequential' ? node : undefined;
 }
 
-function readNode(json: JsonObject, parent: ConfigNode | undefined): ConfigNode {
+function readNode(json: JsonObject, parent: ConfigNode | undefined, position: number): ConfigNode {
 	const config = asObject(json.config) ?? {};
 	const name = asText(config.name) ?? asText(json.name) ?? '';
 	// The first versions of Keras keep a Sequential's layers in place of its configuration.
@@ -63,6 +68,7 @@ function readNode(json: JsonObject, parent: ConfigNode | undefined): ConfigNode 
 		className: classNameOf(json),
 		settings: settingsOf(config),
 		parent,
+		position,
 		kind: layers ? (isFunctional ? 'functional' : 'sequential') : wrapped ? 'wrapper' : 'layer',
 		children,
 		byName,
@@ -72,7 +78,7 @@ function readNode(json: JsonObject, parent: ConfigNode | undefined): ConfigNode 
 	for (const item of layers ?? (wrapped ? [wrapped] : [])) {
 		const layer = asObject(item);
 		if (layer) {
-			const child = readNode(layer, node);
+			const child = readNode(layer, node, children.length);
 			children.push(child);
 			byName.set(asText(layer.name) ?? child.name, child);
 		}
@@ -87,7 +93,8 @@ function classNameOf(json: JsonObject): string {
 
 /** Returns the layers that feed each call. Keras 3 writes objects, earlier versions lists. */
 function callsOf(nodes: Json | undefined): readonly (readonly string[])[] {
-	return (asList(nodes) ?? []).map(referencesIn).filter((names) => names.length > 0);
+	const calls = (asList(nodes) ?? []).slice(0, MAX_CALLS);
+	return calls.map(referencesIn).filter((names) => names.length > 0);
 }
 
 /** Collects references [name of a layer, index of its call, index of its output] in any nesting, in order. */

@@ -1,11 +1,11 @@
 import { isNeutral } from './classes.js';
 import type { ConfigNode } from './config.js';
 
-/** Layers looked at to find those that feed a layer. A hostile configuration may be one long chain. */
+/** Steps from a layer to its feeders. A hostile configuration may be one long chain. */
 const MAX_STEPS = 1000;
 
 /**
- * Returns the layers whose outputs a layer takes as data, one a call; nested models and wrappers are looked through.
+ * Returns the layers that feed a layer, one a call. Looks through nested models and wrappers.
  * @param skipNeutral true to look through layers that pass their input on, such as Dropout
  */
 export function feedersOf(layer: ConfigNode, skipNeutral: boolean): readonly ConfigNode[] {
@@ -27,7 +27,7 @@ export function feedersOf(layer: ConfigNode, skipNeutral: boolean): readonly Con
 	return [...found];
 }
 
-/** Returns the nodes of the same model, or of a model around it, whose outputs a node takes as data. */
+/** Returns the nodes that feed a node, from its own model or from a model around it. */
 function directFeeders(node: ConfigNode): readonly ConfigNode[] {
 	const { parent } = node;
 	if (!parent) {
@@ -36,7 +36,7 @@ function directFeeders(node: ConfigNode): readonly ConfigNode[] {
 	if (parent.kind === 'functional') {
 		return node.calls.flatMap(([data = '']) => parent.byName.get(data) ?? []);
 	}
-	const before = parent.kind === 'sequential' ? parent.children[parent.children.indexOf(node) - 1] : undefined;
+	const before = parent.kind === 'sequential' ? parent.children[node.position - 1] : undefined;
 	return before ? [before] : directFeeders(parent);
 }
 

@@ -8,7 +8,7 @@ interface ListedVariable extends NamedVariable {
 	readonly scope: string;
 }
 
-/** Returns the group whose layers an .h5 file of Keras 1 and 2, or of Keras 3 in the old format, lists; undefined if none. */
+/** Returns the group that lists its layers, as in .h5 files of the old format; undefined if there is none. */
 export function findLegacyRoot(store: Store): StoredGroup | undefined {
 	return ['model_weights', '']
 		.map((path) => store.groups.get(path))

@@ -5,7 +5,7 @@ import type { ConfigNode } from './config.js';
 import type { NamedVariable } from './modules.js';
 import type { StoredVariable } from './store.js';
 
-/** What is known about a layer before its variables are named. */
+/** A layer before its variables are named. */
 interface Guess {
 	readonly name: string;
 	/** Name of its group, for example "batch_normalization_1". */
@@ -21,7 +21,7 @@ interface Named {
 	readonly note: string | undefined;
 }
 
-/** Elements of a variable whose values are read to tell it from another: channels of a layer. */
+/** Channels of a layer. Longer variables are not read to tell them apart. */
 const MAX_CHANNELS = 1 << 20;
 
 /** Name that suggests a batch normalization. */

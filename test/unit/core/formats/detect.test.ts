@@ -48,6 +48,7 @@ const OTHERS: readonly [string, Uint8Array, RegExp][] = [
 		buildZip({ entries: [{ name: 'm/archive_format' }, { name: 'm/models/model.json' }] }),
 		/torch\.export/,
 	],
+	['a split Keras model', buildZip({ entries: [{ name: 'config.json' }, { name: 'model.weights.json' }] }), /split/],
 	['another zip', buildZip({ entries: [{ name: 'readme.txt' }] }), /zip archive/],
 	['an empty zip', buildZip({ entries: [] }), /zip archive/],
 	['gzip', concat([0x1f, 0x8b], new Uint8Array(40)), /gzip/],

@@ -228,3 +228,26 @@ test('a scalar and an empty shape are read', async () => {
 		],
 	);
 });
+
+test('a chain of 100,000 layers in the configuration costs no more than reading it', async () => {
+	const count = 100_000;
+	const layer = (name: string, className: string) => ({ class_name: className, config: { name } });
+	const chain = Array.from({ length: count }, (_, index) => layer(`d${index}`, 'Dropout'));
+	const normalizations = Array.from({ length: 200 }, (_, index) => layer(`bn${index}`, 'BatchNormalization'));
+	const config = { class_name: 'Sequential', config: { layers: [...chain, ...normalizations] } };
+	const names = normalizations.map(({ config: { name } }) => name);
+	const statistics = Object.keys(STATISTICS);
+	const children = Object.fromEntries(
+		names.map((name) => [name, { children: STATISTICS, attributes: { weight_names: statistics } }]),
+	);
+	const h5 = buildHdf5({ attributes: { layer_names: names }, children });
+	const entries = [
+		{ name: 'config.json', data: new TextEncoder().encode(JSON.stringify(config)), deflate: true },
+		{ name: 'model.weights.h5', data: h5 },
+	];
+	const start = process.cpuUsage();
+	const { layers } = await openBytes(buildZip({ entries }));
+	assert.equal(layers.length, 200);
+	assert.equal(layers[0]?.input?.name, `d${count - 1}`);
+	assert.ok(process.cpuUsage(start).user < 5e6);
+});
