@@ -46,6 +46,10 @@ a Keras model; then the parameters alone are compared.
   --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
                        as above, by the names of the original's inputs; of several files the first batch is run
 
+PyTorch's exporters fold BatchNormalization by default. To keep it in an export, pass
+training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False to torch.onnx.export; with the dynamo exporter,
+optimize=False.
+
 fold MODEL -o OUT
 
 Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it

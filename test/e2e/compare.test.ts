@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
 import { COMPARISON_PLOTS } from '../../src/view/ui/attributes.js';
+import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { at, scenario, text, type Workbench } from './support.js';
 
 const original = mobileNetV2(64);
 const [right, wrong] = await Promise.all([foldedModel(original), foldedModel(original, { 10: 0.1 })]);
+const exported = await foldedModel(checkpointBytes('conv1d.kept.onnx'));
 
 /** Selects two files, the second with the keyboard's help, and chooses the menu entry. */
 async function compare(workbench: Workbench, first: string, second: string): Promise<Frame> {
@@ -20,7 +22,14 @@ async function compare(workbench: Workbench, first: string, second: string): Pro
 const rows = (frame: Frame, status: string) => frame.locator(at('layer-row', `[data-status="${status}"]`));
 
 scenario('compare', {
-	files: () => ({ 'original.onnx': original, 'right.onnx': right, 'wrong.onnx': wrong, 'notes.txt': 'Not a model.\n' }),
+	files: () => ({
+		'original.onnx': original,
+		'right.onnx': right,
+		'wrong.onnx': wrong,
+		'notes.txt': 'Not a model.\n',
+		'net.pth': checkpointBytes('conv1d.pth'),
+		'net.onnx': exported,
+	}),
 	steps: {
 		'two selected files open a page on which every layer is right': async (workbench) => {
 			const frame = await compare(workbench, 'original.onnx', 'right.onnx');
@@ -55,12 +64,29 @@ scenario('compare', {
 		'a page without layers leads to the original': async (workbench) => {
 			await workbench.open('right.onnx', at('empty'));
 			const page = await workbench.model(at('empty'));
-			await page.getByRole('button', { name: 'Compare with the original…' }).click();
+			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).click();
 			const offered = workbench.page.locator('.quick-input-widget .monaco-list-row');
 			await offered.filter({ hasText: 'original.onnx' }).click();
 			const frame = await workbench.model(at('outputs', '[data-status="match"]'), 60_000);
 			assert.equal(await rows(frame, 'match').count(), 52);
 			assert.match(await text(frame.locator(at('title'))), /^original\.onnx → right\.onnx$/);
+		},
+		'from a folded export to the verdict against its checkpoint, in three clicks': async (workbench) => {
+			await workbench.open('net.onnx', at('empty'));
+			const page = await workbench.model(at('empty'));
+			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).click();
+			const offered = workbench.page.locator('.quick-input-widget .monaco-list-row');
+			await offered.filter({ hasText: 'net.pth' }).click();
+			const frame = await workbench.model(at('outputs', '[data-status="skipped"]'), 60_000);
+			assert.equal(await rows(frame, 'match').count(), 2);
+			assert.match(await text(frame.locator(at('title'))), /^net\.pth → net\.onnx$/);
+		},
+		'a right-click on a checkpoint shows its layers': async (workbench) => {
+			assert.ok((await workbench.contextMenu('net.pth')).includes('Inspect Model…'));
+			await workbench.chooseFromMenu('Inspect Model…');
+			const frame = await workbench.model(at('layer-row'));
+			assert.equal(await frame.locator(at('layer-row')).count(), 2);
+			assert.match(await text(frame.locator(at('answer'))), /PyTorch checkpoint/);
 		},
 	},
 });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import type { ComparisonSession } from '../../src/host/comparison/comparison-session.js';
+import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
 
@@ -69,6 +70,16 @@ describe('Compare With…', () => {
 		await vscode.commands.executeCommand('batchnormLens.compare', uri, [uri, uri, uri]);
 		await vscode.commands.executeCommand('batchnormLens.compare', uri, [uri, uri]);
 		assert.deepEqual(comparisons.sessions, []);
+	});
+
+	it('compares a checkpoint with its export, chosen from the page of the export', async () => {
+		const original = await folder.write('net.pth', checkpointBytes('conv1d.pth'));
+		const deployed = await folder.write('net.onnx', await foldedModel(checkpointBytes('conv1d.kept.onnx')));
+		await openModel(deployed);
+		const { comparisons } = await extension().activate();
+		await vscode.commands.executeCommand('batchnormLens.compare', undefined, original);
+		const { comparison } = await until('the comparison', () => comparisons.sessions.find((one) => one.comparison));
+		assert.deepEqual([comparison?.original.path, comparison?.summary.match], [original.fsPath, 2]);
 	});
 
 	it('releases a comparison when its tab closes', async () => {

@@ -3,6 +3,7 @@ import { symlink } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import type { ModelSession } from '../../src/host/model/model-session.js';
+import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { buildModel } from '../unit/support/model-builder.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until, VIEW_TYPE } from './support.js';
@@ -165,5 +166,25 @@ describe('unreadable and changing files', () => {
 		} finally {
 			await elsewhere.remove();
 		}
+	});
+
+	it('shows the layers of a checkpoint beside the default editor, and never takes the file over', async () => {
+		const uri = await folder.write('net.pth', checkpointBytes('conv1d.pth'));
+		await vscode.commands.executeCommand('batchnormLens.inspect', uri);
+		const { editors, tree } = await extension().activate();
+		const document = await until('the checkpoint', () =>
+			[...editors.documents].find((one) => one.uri.toString() === uri.toString() && one.session.report),
+		);
+		assert.deepEqual(
+			document.session.report?.layers.map(({ name }) => name),
+			['1', '4'],
+		);
+		const { activeTab } = vscode.window.tabGroups.activeTabGroup;
+		assert.ok(activeTab?.input instanceof vscode.TabInputCustom);
+		assert.equal(activeTab.input.viewType, 'batchnormLens.checkpoint');
+		await until('the tree', () => tree.getChildren().length === 2);
+		await closeAllEditors();
+		await vscode.commands.executeCommand('vscode.open', uri);
+		assert.ok(!(vscode.window.tabGroups.activeTabGroup.activeTab?.input instanceof vscode.TabInputCustom));
 	});
 });

@@ -21,7 +21,7 @@ describe("the extension's manifest", () => {
 		}
 	});
 
-	it('adds explorer menu items only to .onnx files', () => {
+	it('adds explorer menu items only to files of models', () => {
 		const items = manifest().contributes.menus['explorer/context'] ?? [];
 		assert.equal(items.length, 3);
 		for (const { when } of items) {
@@ -34,7 +34,7 @@ describe("the extension's manifest", () => {
 
 	it('shows its editor actions in its own editor only', () => {
 		for (const { when } of manifest().contributes.menus['editor/title'] ?? []) {
-			assert.match(when ?? '', /^activeCustomEditorId == batchnormLens\.model\b/);
+			assert.match(when ?? '', /^activeCustomEditorId (== batchnormLens\.model\b|=~ \/\^batchnormLens)/);
 		}
 	});
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
+import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { extension, Folder, openModel, smallModel, until } from './support.js';
 
@@ -24,6 +25,17 @@ describe('an untrusted workspace', () => {
 		await vscode.commands.executeCommand('batchnormLens.run');
 		assert.equal(document.session.running, false);
 		assert.equal(document.session.report?.run.status, 'skipped');
+	});
+
+	it('inspects a checkpoint, of which nothing would run', async () => {
+		const uri = await folder.write('net.pth', checkpointBytes('conv1d.pth'));
+		await vscode.commands.executeCommand('batchnormLens.inspect', uri);
+		const { editors } = await extension().activate();
+		const isOpen = () => [...editors.documents].find((document) => document.uri.toString() === uri.toString());
+		const report = await until('the report', () => isOpen()?.session.report);
+		assert.equal(report.layers.length, 2);
+		await until('the outcome', () => isOpen()?.session.report?.run.status === 'skipped');
+		assert.doesNotMatch(isOpen()?.session.report?.run.reason ?? '', /trusted/);
 	});
 
 	it('compares models by their files alone and refuses to fold', async () => {

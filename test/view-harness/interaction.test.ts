@@ -263,7 +263,7 @@ describe('the button for a comparison', () => {
 	it('is offered on a page without layers', () =>
 		withPage(harness, {}, async ({ page, show, received }) => {
 			await show('empty');
-			await page.getByRole('button', { name: 'Compare with the original…' }).press('Enter');
+			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).press('Enter');
 			assert.deepEqual((await received()).at(-1), { type: 'compare' });
 			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);
 			assert.equal(await page.locator(bnl('run-options')).isVisible(), false);

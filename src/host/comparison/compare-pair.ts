@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
+import { isCheckpoint } from '../../core/report/formats.js';
 import { loadModel } from '../model/load-model.js';
 import { UserError } from '../shared/describe-error.js';
+import { MODEL_PATTERN, modelFilters } from '../shared/model-extensions.js';
 import { baseName } from './comparisons.js';
 import type { ModelPair } from './model-pair.js';
 
@@ -9,7 +11,7 @@ const MAX_OFFERED = 500;
 
 /**
  * Chooses the two models of a comparison: two selected files, or one model and a second that the user picks. The model
- * with more BatchNormalization layers is the original. Returns undefined if the user cancels.
+ * with more BatchNormalization layers, or the checkpoint, is the original. Returns undefined if the user cancels.
  */
 export async function choosePair(
 	args: readonly unknown[],
@@ -36,10 +38,14 @@ export async function choosePair(
 	return assignRoles(first, other);
 }
 
-/** Makes the model with more layers the original. Asks the user if both have the same number. */
+/** Makes the checkpoint, else the model with more layers, the original. Asks the user if both have the same number. */
 async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelPair | undefined> {
-	const count = (uri: vscode.Uri) => loadModel(uri).then(({ report }) => report.layers.length);
-	const [a, b] = await Promise.all([count(first), count(other)]);
+	const [one, two] = await Promise.all([loadModel(first), loadModel(other)]);
+	const isFirst = isCheckpoint(one.report.model);
+	if (isFirst !== isCheckpoint(two.report.model)) {
+		return isFirst ? { original: first, deployed: other } : { original: other, deployed: first };
+	}
+	const [a, b] = [one.report.layers.length, two.report.layers.length];
 	if (a !== b) {
 		return a > b ? { original: first, deployed: other } : { original: other, deployed: first };
 	}
@@ -58,9 +64,8 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 /** Offers the models of the workspace, first those in the folder of `first`, and a dialog for all other files. */
 async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
 	const title = first ? vscode.l10n.t('Compare {0} with…', baseName(first)) : vscode.l10n.t('The original model');
-	const pattern = '**/*.{onnx,ONNX}';
 	// Not every file system can be searched; the dialog reaches every file.
-	const found = await vscode.workspace.findFiles(pattern, '**/node_modules/**', MAX_OFFERED).then(
+	const found = await vscode.workspace.findFiles(MODEL_PATTERN, '**/node_modules/**', MAX_OFFERED).then(
 		(uris) => uris,
 		() => [],
 	);
@@ -80,7 +85,7 @@ async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | un
 		title,
 		openLabel: vscode.l10n.t('Compare'),
 		...(first && { defaultUri: vscode.Uri.joinPath(first, '..') }),
-		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
+		filters: modelFilters(),
 	});
 	return picked?.[0];
 }

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { VIEW_TYPE } from './model-editors.js';
+import { isNamedAsCheckpoint, modelFilters } from '../shared/model-extensions.js';
+import { isOurEditor } from './model-editors.js';
 
 /**
  * Returns the models that a command applies to: its arguments, else the model in the active tab, else files that the
@@ -24,11 +25,10 @@ function isUri(value: unknown): value is vscode.Uri {
 
 function activeModel(): vscode.Uri | undefined {
 	const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
-	const shown = input instanceof vscode.TabInputCustom && input.viewType === VIEW_TYPE;
-	if (shown || !(input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom)) {
+	if (isOurEditor(input) || !(input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom)) {
 		return undefined;
 	}
-	return /\.onnx$/i.test(input.uri.path) ? input.uri : undefined;
+	return /\.onnx$/i.test(input.uri.path) || isNamedAsCheckpoint(input.uri) ? input.uri : undefined;
 }
 
 async function pickModels(): Promise<readonly vscode.Uri[]> {
@@ -36,7 +36,7 @@ async function pickModels(): Promise<readonly vscode.Uri[]> {
 		title: vscode.l10n.t('Inspect a model'),
 		openLabel: vscode.l10n.t('Inspect'),
 		canSelectMany: true,
-		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
+		filters: modelFilters(),
 	});
 	return picked ?? [];
 }

@@ -3,7 +3,7 @@ import { UserError } from '../shared/describe-error.js';
 import { reportErrors } from '../shared/report-errors.js';
 import { chooseModels } from './choose-models.js';
 import type { ModelDocument } from './model-document.js';
-import { type ModelEditors, VIEW_TYPE } from './model-editors.js';
+import { type ModelEditors, viewTypeOf } from './model-editors.js';
 import { runWithInput } from './model-panel.js';
 
 export function registerCommands(editors: ModelEditors, log: vscode.LogOutputChannel): vscode.Disposable {
@@ -36,7 +36,7 @@ export function registerCommands(editors: ModelEditors, log: vscode.LogOutputCha
 async function inspect(...args: unknown[]): Promise<void> {
 	for (const uri of await chooseModels(args)) {
 		await refuseFolder(uri);
-		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
+		await vscode.commands.executeCommand('vscode.openWith', uri, viewTypeOf(uri));
 	}
 }
 
@@ -47,6 +47,6 @@ async function refuseFolder(uri: vscode.Uri): Promise<void> {
 	);
 	if (type !== undefined && type & vscode.FileType.Directory) {
 		const name = vscode.workspace.asRelativePath(uri);
-		throw new UserError(vscode.l10n.t('{0} is a folder. Choose an .onnx file in it.', name));
+		throw new UserError(vscode.l10n.t('{0} is a folder. Choose a model file in it.', name));
 	}
 }

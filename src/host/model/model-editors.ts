@@ -1,8 +1,22 @@
 import * as vscode from 'vscode';
+import { isNamedAsCheckpoint } from '../shared/model-extensions.js';
 import { ModelDocument, type ModelServices } from './model-document.js';
 import { ModelPanel } from './model-panel.js';
 
-export const VIEW_TYPE = 'batchnormLens.model';
+/** Editor of ONNX models, the default one. */
+const MODEL_VIEW_TYPE = 'batchnormLens.model';
+/** Editor of checkpoints, beside the default one: most .bin and .h5 files are something else. */
+const CHECKPOINT_VIEW_TYPE = 'batchnormLens.checkpoint';
+
+/** Returns the view type of our editor for a file. */
+export function viewTypeOf(uri: vscode.Uri): string {
+	return isNamedAsCheckpoint(uri) ? CHECKPOINT_VIEW_TYPE : MODEL_VIEW_TYPE;
+}
+
+/** True for a tab of our editor. */
+export function isOurEditor(input: unknown): input is vscode.TabInputCustom {
+	return input instanceof vscode.TabInputCustom && [MODEL_VIEW_TYPE, CHECKPOINT_VIEW_TYPE].includes(input.viewType);
+}
 
 /** True while the model in the active tab runs. Shows the cancel button instead of the run button. */
 const RUNNING_CONTEXT = 'batchnormLens.running';
@@ -38,10 +52,14 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 	constructor(services: ModelServices, extension: vscode.Uri) {
 		this.#services = services;
 		this.#extension = extension;
-		this.#registration = vscode.window.registerCustomEditorProvider(VIEW_TYPE, this, {
-			supportsMultipleEditorsPerDocument: true,
-			webviewOptions: { enableFindWidget: true },
-		});
+		this.#registration = vscode.Disposable.from(
+			...[MODEL_VIEW_TYPE, CHECKPOINT_VIEW_TYPE].map((viewType) =>
+				vscode.window.registerCustomEditorProvider(viewType, this, {
+					supportsMultipleEditorsPerDocument: true,
+					webviewOptions: { enableFindWidget: true },
+				}),
+			),
+		);
 	}
 
 	/** The model in the active tab. */
@@ -89,7 +107,7 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 
 	/** Activates or opens the model's tab and opens the layer on its page. */
 	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
-		await vscode.commands.executeCommand('vscode.openWith', uri, VIEW_TYPE);
+		await vscode.commands.executeCommand('vscode.openWith', uri, viewTypeOf(uri));
 		this.#pageOf(uri)?.select(layer);
 	}
 

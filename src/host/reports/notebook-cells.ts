@@ -1,16 +1,24 @@
 import { visible } from '../../core/text/names.js';
 
 /** Source of the layers in a cell. The file media/cells/KIND.py holds the cell. */
-export type CellKind = 'pytorch' | 'keras' | 'onnx';
+export type CellKind = 'pytorch' | 'keras' | 'onnx' | 'compare';
 
-export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx'];
+export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx', 'compare'];
 
-/** Placeholder of the path in media/cells/onnx.py. */
+/** Placeholder of the path in media/cells/onnx.py and compare.py. */
 const PLACEHOLDER = '"model.onnx"';
 
 /** Returns the cell with the path of a model in place of the placeholder. */
 export function withModelPath(cell: string, path: string): string {
 	return cell.replace(PLACEHOLDER, () => pythonString(path));
+}
+
+/** Placeholder of the command line in media/cells/compare.py. */
+const PROGRAM = '["batchnorm-lens"]';
+
+/** Returns the cell with a command, program and arguments, in place of the placeholder. */
+export function withProgram(cell: string, command: readonly string[]): string {
+	return cell.replace(PROGRAM, () => `[${command.map(pythonString).join(', ')}]`);
 }
 
 /**

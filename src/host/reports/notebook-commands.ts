@@ -6,13 +6,13 @@ import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
 import { writeFile } from '../shared/write-file.js';
 import { reportOf, siblingOf } from './exports.js';
-import { CELL_KINDS, type CellKind, pathInNotebook, withModelPath } from './notebook-cells.js';
+import { CELL_KINDS, type CellKind, pathInNotebook, withModelPath, withProgram } from './notebook-cells.js';
 
 /**
  * Inserts a cell that shows BatchNorm layers below the selected cell.
  * @param cells Folder of the cells.
  * @param kind Kind of the cell, for example from a key binding. The user chooses if it is missing or unknown.
- * @param model Model of a cell of kind "onnx". The user chooses if it is missing.
+ * @param model Model of a cell of kind "onnx" or "compare". The user chooses if it is missing.
  */
 export async function insertCell(cells: vscode.Uri, kind?: unknown, model?: unknown): Promise<void> {
 	const editor = vscode.window.activeNotebookEditor;
@@ -64,6 +64,11 @@ async function pickKind(): Promise<CellKind | undefined> {
 			detail: t('Parameters straight from the layers of a torch.nn.Module'),
 		},
 		{ cell: 'keras', label: t('Keras model'), detail: t('Parameters straight from the layers of a keras.Model') },
+		{
+			cell: 'compare',
+			label: t('PyTorch module against an ONNX file…'),
+			detail: t('Did the parameters of the module arrive in the exported file?'),
+		},
 		{ cell: 'onnx', label: t('ONNX file…'), detail: t('A file that the extension runs and checks') },
 	];
 	return (await vscode.window.showQuickPick(items, { title: t('Show BatchNorm layers of') }))?.cell;
@@ -77,11 +82,12 @@ async function cellSource(
 ): Promise<string | undefined> {
 	const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(cells, `${kind}.py`));
 	const source = new TextDecoder().decode(bytes).trimEnd();
-	if (kind !== 'onnx') {
+	if (kind !== 'onnx' && kind !== 'compare') {
 		return source;
 	}
 	const uri = model instanceof vscode.Uri ? model : await pickModel(notebook.uri);
-	return uri && withModelPath(source, modelPath(notebook, uri));
+	const commandLine = [process.execPath, vscode.Uri.joinPath(cells, '..', '..', 'dist', 'cli.js').fsPath];
+	return uri && withProgram(withModelPath(source, modelPath(notebook, uri)), commandLine);
 }
 
 async function pickModel(notebook: vscode.Uri): Promise<vscode.Uri | undefined> {

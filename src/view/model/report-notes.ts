@@ -43,7 +43,11 @@ export class ReportNotes {
 			h('h2', {}, strings.empty.title),
 			...(isCheckpoint(model)
 				? []
-				: [h('p', {}, strings.empty.found(model.nodes, model.opset)), h('p', {}, strings.empty.hint)]),
+				: [
+						h('p', {}, strings.empty.found(model.nodes, model.opset)),
+						h('p', {}, strings.empty.hint),
+						h('p', {}, strings.empty.keep),
+					]),
 		];
 	}
 }

@@ -39,8 +39,8 @@ export const strings = {
 		compare: ['Compare with…', 'Was it folded correctly? Choose the deployed model, or the original of this one.'],
 		/** For a model without layers. */
 		compareFolded: [
-			'Compare with the original…',
-			'Was it folded correctly? Choose the model that still has its layers.',
+			'Compare with the checkpoint or original model…',
+			'Did its BatchNorm parameters arrive? Choose the checkpoint or the model that still has its layers.',
 		],
 	},
 	form: {
@@ -89,7 +89,8 @@ export const strings = {
 		title: 'No BatchNormalization in this model',
 		found: (nodes: number, opset: number) =>
 			`Looked through ${count(nodes, 'node', 'nodes')} of the main graph (opset ${opset}), its subgraphs and functions.`,
-		hint: 'Exporters often fold BatchNormalization into the convolution before it. To check a fold, compare this model with the original that still has its BatchNormalization layers.',
+		hint: 'PyTorch’s exporters fold BatchNormalization into the convolution before it. To see whether every layer arrived, compare this model with the checkpoint that it was exported from (.pth, .safetensors, .keras …), or with a model that still has its layers.',
+		keep: 'To keep the layers in an export: torch.onnx.export(…, training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False), or with the dynamo exporter optimize=False.',
 	},
 	overview: {
 		title: 'Whole model',

@@ -63,6 +63,18 @@ test('one fold of it is right; the other is wrong in one layer, for a named reas
 	assert.match(wrong[0]?.evidence ?? '', /epsilon 0\.001/);
 });
 
+test('the checkpoint arrived in one export, and in the other except for one layer', () => {
+	const file = (name: string) => path.join('checkpoint', name);
+	assert.equal(run('inspect', file('net.pt')).layers.length, 3);
+	assert.equal(run('compare', file('net.pt'), file('net.onnx')).status, 0);
+	const { status, layers } = run('compare', file('net.pt'), file('net.wrong.onnx'));
+	assert.equal(status, 1);
+	assert.deepEqual(
+		layers.map(({ cause }) => cause),
+		[null, 'wrong-epsilon', null],
+	);
+});
+
 test('the unhealthy network has dead channels, exploding scales, zero variances and a layer that was never trained', () => {
 	const found = codes(run('inspect', 'unhealthy.onnx').layers);
 	for (const code of ['dead-channel', 'exploding-scale', 'zero-variance', 'never-updated']) {
@@ -93,8 +105,9 @@ test('the README speaks of every file, and of no other', async () => {
 		here.filter((name) => !readme.includes(`\`${name}\``)),
 		[],
 	);
-	const there = new Set([...here, ...(await readdir(path.join(folder, 'pytorch')))]);
-	const named = [...readme.matchAll(/`([\w.-]+\.(?:onnx|npy|ipynb))`/g)].map(([, name]) => name as string);
+	const below = await Promise.all(['pytorch', 'checkpoint'].map((name) => readdir(path.join(folder, name))));
+	const there = new Set([...here, ...below.flat()]);
+	const named = [...readme.matchAll(/`([\w.-]+\.(?:onnx|npy|ipynb|pt))`/g)].map(([, name]) => name as string);
 	assert.deepEqual(
 		named.filter((name) => !there.has(name) && !name.startsWith('.')),
 		[],

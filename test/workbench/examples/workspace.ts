@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { foldedModel } from '../../unit/support/folded.js';
@@ -45,8 +45,19 @@ export async function writeExamples(folder: string, cli: string): Promise<void> 
 	await writeFile(file('unhealthy.onnx'), unhealthyNetwork());
 	await writeFile(file('wrong-fusion.onnx'), wronglyFusedNetwork());
 	await copyPyTorchModels(file('pytorch'));
+	await writeCheckpoint(file('checkpoint'));
 	await copyFile(path.join(root, 'test', 'workbench', 'examples', 'README.md'), file('README.md'));
 	await writeFile(file('notebook.ipynb'), await writeNotebook(folder, cli));
+}
+
+/** Writes a checkpoint, its export with all layers folded, and an export whose second layer has another epsilon. */
+async function writeCheckpoint(folder: string): Promise<void> {
+	const fixtures = path.join(root, 'test', 'fixtures', 'checkpoints');
+	const kept = await readFile(path.join(fixtures, 'plain_cnn.kept.onnx'));
+	await mkdir(folder, { recursive: true });
+	await cp(path.join(fixtures, 'plain_cnn.full.pt'), path.join(folder, 'net.pt'));
+	await writeFile(path.join(folder, 'net.onnx'), await foldedModel(kept));
+	await writeFile(path.join(folder, 'net.wrong.onnx'), await foldedModel(kept, { 1: WRONG_EPSILON }));
 }
 
 /** Copies the models with their folds by PyTorch and the inputs of their export. */

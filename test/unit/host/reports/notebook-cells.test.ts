@@ -12,6 +12,7 @@ import {
 	type CellKind,
 	pathInNotebook,
 	withModelPath,
+	withProgram,
 } from '../../../../src/host/reports/notebook-cells.js';
 import { root } from '../../../workbench/paths.mjs';
 import { HOSTILE_NAMES } from '../../support/hostile.js';
@@ -57,6 +58,7 @@ const DEFINE_MODEL: Readonly<Record<CellKind, string>> = {
 	pytorch: `${STAND_IN}\nmodel = Module()\n`,
 	keras: `${STAND_IN}\nmodel = Model()\n`,
 	onnx: '',
+	compare: '',
 };
 
 /** A framework's own layers, where it is installed: in training mode once, so that the statistics moved. */
@@ -245,5 +247,36 @@ describe('paths in a notebook', () => {
 		assert.equal(pathInNotebook('/data/net.onnx', '../../data/net.onnx'), '/data/net.onnx');
 		assert.equal(pathInNotebook('D:\\net.onnx', 'D:\\net.onnx'), 'D:\\net.onnx');
 		assert.equal(pathInNotebook('/work/net.onnx', undefined), '/work/net.onnx');
+	});
+});
+
+/** Stands in for PyTorch: a module that is saved as the bytes of a checkpoint. */
+const SAVED_MODULE = `
+import shutil, sys, types
+torch = types.ModuleType("torch")
+torch.save = lambda module, path: shutil.copy(module, path)
+sys.modules["torch"] = torch
+`;
+
+describe('the cell that compares a module with its export', () => {
+	it('shows the comparison that the command line makes, and leaves no file', () => {
+		const [checkpoint, deployed] = ['conv1d.full.pt', 'conv1d.kept.onnx'].map((name) =>
+			path.join(root, 'test', 'fixtures', 'checkpoints', name),
+		);
+		const printed = { summary: { match: 2 }, layers: [{ name: '<1>', status: 'match', evidence: 'It arrived.' }] };
+		const program = path.join(folder, 'program.js');
+		writeFileSync(
+			program,
+			`const { readFileSync } = require('node:fs');
+			const [command, original, deployed] = process.argv.slice(2);
+			if (command !== 'compare' || readFileSync(original).length !== ${readFileSync(checkpoint ?? '').length}) process.exit(2);
+			console.log(JSON.stringify({ ...${JSON.stringify(printed)}, original, deployed }));`,
+		);
+		const source = withProgram(withModelPath(cell('compare'), deployed ?? ''), [process.execPath, program]);
+		const shown = runPlain(`${SAVED_MODULE}\nmodel = ${JSON.stringify(checkpoint)}`, source);
+		const { kind, comparison } = shown[MIME_TYPE] as { kind: string; comparison: Record<string, unknown> };
+		assert.deepEqual([kind, comparison.deployed, comparison.summary], ['comparison', deployed, { match: 2 }]);
+		assert.throws(() => readFileSync(String(comparison.original)), /ENOENT/);
+		assert.match(String(shown['text/html']), /<td>&lt;1&gt;<\/td><td>match<\/td>/);
 	});
 });
