@@ -49,6 +49,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	batch: { type: 'string' },
 	seed: { type: 'string' },
+	'treat-inputs-as-constants': { type: 'boolean' },
 } as const;
 
 /** @throws {UsageError} */
@@ -70,6 +71,7 @@ export function parseFoldArguments(argv: readonly string[]): FoldArguments {
 			output: path.resolve(values.output),
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),
 			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+			...(values['treat-inputs-as-constants'] && { treatsInputsAsConstants: true }),
 		},
 	};
 }
@@ -86,10 +88,13 @@ export function renderFold({ model, written, folded, kept, outputs }: FoldResult
 			? `None of ${layers} can be folded: nothing was written.`
 			: `Folded ${folded.length} of ${layers} into ${visible(written.path)} (${written.bytes} bytes).`,
 		...grouped(kept, ({ reasons }) => foldReasons(reasons)).map((line) => `  not folded: ${line}`),
+		...(kept.some(({ reasons }) => reasons.includes('overridable')) ? [INPUTS_HINT] : []),
 		...(written === null ? [] : verificationLines(folded, outputs)),
 	];
 	return `${lines.join('\n')}\n`;
 }
+
+const INPUTS_HINT = 'Fold constants that are listed as inputs, too, with --treat-inputs-as-constants.';
 
 function verificationLines(folded: readonly FoldedLayer[], outputs: FoldResult['outputs']): readonly string[] {
 	const unverified = folded.filter((layer) => layer.unverified !== undefined);

@@ -58,6 +58,9 @@ not pass stays as it is. Exits with 2 if no run could verify what was written.
 
   -o, --output OUT     the file to write; never the model itself
   --json               print one JSON document (batchnorm-lens.fold)
+  --treat-inputs-as-constants
+                       fold constants, too, that are listed as inputs of the graph, as old exporters do; callers can no
+                       longer feed the folded ones
   --batch N, --seed N  as above, for the run that verifies
 
 repair MODEL -o OUT

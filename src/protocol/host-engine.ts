@@ -67,6 +67,8 @@ export interface FoldOptions {
 	readonly output: string;
 	/** Folder beside the output, made for the unfinished files. The parent removes it after the task. */
 	readonly temporary: string;
+	/** True to fold constants, too, that are only the defaults of graph inputs. Default: false. */
+	readonly treatsInputsAsConstants?: boolean;
 	/** Value for an unknown first dimension of the run that verifies the written model. */
 	readonly batch: number;
 	readonly seed: number;

@@ -51,7 +51,8 @@ type VerifiedFold = Omit<FoldResult, 'format' | 'version' | 'model'>;
 async function foldVerified(file: OpenedModel, options: FoldOptions, ports: FoldPorts): Promise<VerifiedFold> {
 	const excluded = new Map<string, FoldReason>();
 	for (;;) {
-		const plan = await planFold(file.model, file.access, excluded);
+		const { treatsInputsAsConstants = false } = options;
+		const plan = await planFold(file.model, file.access, { excluded, treatsInputsAsConstants });
 		const { folded, kept } = plan;
 		if (folded.length === 0) {
 			return { folded, kept, written: null, outputs: { status: 'skipped', reason: 'Nothing was folded.' } };

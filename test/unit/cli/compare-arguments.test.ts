@@ -98,6 +98,21 @@ test('names from files cannot speak to the terminal', () => {
 	assert.ok(!text.includes('\u001b') && !text.includes('\u0007'));
 });
 
+test('fold takes a choice on constants that are listed as inputs, and names it where it would help', () => {
+	const { options } = parseFoldArguments(['a.onnx', '-o', 'b.onnx', '--treat-inputs-as-constants']);
+	assert.equal(options.treatsInputsAsConstants, true);
+	const result: FoldResult = {
+		format: 'batchnorm-lens.fold',
+		version: 1,
+		model: 'a.onnx',
+		written: null,
+		folded: [],
+		kept: [{ name: 'bn', reasons: ['overridable'] }],
+		outputs: { status: 'skipped', reason: 'Nothing was folded.' },
+	};
+	assert.match(renderFold(result), /--treat-inputs-as-constants\.\n$/);
+});
+
 test('a fold shows its numbers and the reasons why layers were not folded', () => {
 	const result: FoldResult = {
 		format: 'batchnorm-lens.fold',

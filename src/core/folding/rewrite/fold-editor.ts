@@ -21,8 +21,8 @@ export interface FoldedOperator {
 export class FoldEditor {
 	readonly #graphs: GraphEditor;
 
-	constructor(model: Model, source: ByteSource) {
-		this.#graphs = new GraphEditor(model, source);
+	constructor(model: Model, source: ByteSource, treatsInputsAsConstants: boolean) {
+		this.#graphs = new GraphEditor(model, source, treatsInputsAsConstants);
 	}
 
 	fold({ operator, weights, steps }: FoldedOperator): void {
@@ -45,7 +45,12 @@ export class FoldEditor {
 		} else {
 			const { layer, input, shape } = biasPlace;
 			const shift = byChannel(bias, biasPlace.target.rows, layer.channels);
-			const name = this.#graphs.addInitializer(scope, `${layer.output}_shift`, { dims: shape, dtype, values: shift });
+			const name = this.#graphs.addConstant(
+				scope,
+				`${layer.output}_shift`,
+				{ dims: shape, dtype, values: shift },
+				layer.node,
+			);
 			this.#graphs.substitute(scope, layer.node, 'Add', [input, name]);
 		}
 		let way: Way = { writer: operator.node, passed: 0 };

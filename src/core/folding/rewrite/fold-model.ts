@@ -10,7 +10,7 @@ import { layerParameters } from '../operators/layer-parameters.js';
 import { channelCount } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
-import { type FoldStep, foldSteps } from '../targets/fold-steps.js';
+import { type FoldChoices, type FoldStep, foldSteps } from '../targets/fold-steps.js';
 import { foldForward } from '../targets/forward.js';
 import { type FoldNetwork, readFoldNetwork } from '../targets/network.js';
 import type { FoldTarget } from '../targets/target.js';
@@ -35,22 +35,18 @@ export interface FoldPlan {
  * sets, metadata and the rest keep their bytes.
  * @throws {OnnxError} when the file cannot be read any more.
  */
-export async function planFold(
-	model: Model,
-	access: TensorAccess,
-	excluded: ReadonlyMap<string, FoldReason> = new Map(),
-): Promise<FoldPlan> {
+export async function planFold(model: Model, access: TensorAccess, choices: FoldChoices = {}): Promise<FoldPlan> {
 	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const kept: KeptLayer[] = [];
 	const steps: FoldStep[] = [];
-	for (const [layer, step] of await foldSteps(network, excluded)) {
+	for (const [layer, step] of await foldSteps(network, choices)) {
 		if (Array.isArray(step)) {
 			kept.push({ name: layer.name, reasons: step });
 		} else {
 			steps.push(step);
 		}
 	}
-	const editor = new FoldEditor(model, access.source);
+	const editor = new FoldEditor(model, access.source, choices.treatsInputsAsConstants ?? false);
 	const folded: FoldedLayer[] = [];
 	const regions: FoldRegion[] = [];
 	for (const group of byOperator(steps)) {

@@ -4,8 +4,18 @@ import type { Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } fr
 import type { ByteSource } from '../../onnx/source.js';
 import { typeCode } from '../../onnx/types.js';
 import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../onnx/write/edit.js';
-import { encodeNode, encodeTensor, type NodeChange, rewriteNode } from '../../onnx/write/encode.js';
+import {
+	encodeConstant,
+	encodeNode,
+	encodeTensor,
+	encodeValueInfo,
+	type NodeChange,
+	rewriteNode,
+} from '../../onnx/write/encode.js';
 import { encodeElements } from '../../onnx/write/encode-elements.js';
+
+/** IR version from which on an initializer need not be an input, and an input with an initializer is its default. */
+const FIRST_UNLISTED = 4;
 
 /** Values of a new or changed initializer; rounded once to `dtype`. */
 export interface TensorValues {
@@ -17,7 +27,11 @@ export interface TensorValues {
 /** Collects changes to a model's graphs and turns them into edits of its file. The model in memory stays unchanged. */
 export class GraphEditor {
 	readonly #source: ByteSource;
+	readonly #graph: Graph;
 	readonly #names: Set<string>;
+	/** True up to IR version 3, where each initializer has to be an input of its graph, too. */
+	readonly #listsInitializers: boolean;
+	readonly #treatsInputsAsConstants: boolean;
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
 	/** Removed nodes with their former scope. */
@@ -32,9 +46,13 @@ export class GraphEditor {
 	/** Declared values and annotations that are removed already. */
 	readonly #dropped = new Set<ValueInfo | TensorAnnotation>();
 
-	constructor(model: Model, source: ByteSource) {
+	/** @param treatsInputsAsConstants removes changed constants from the inputs that a caller may feed */
+	constructor(model: Model, source: ByteSource, treatsInputsAsConstants = false) {
 		this.#source = source;
+		this.#graph = model.graph;
 		this.#names = new Set(namesOf(model.graph));
+		this.#listsInitializers = model.irVersion < FIRST_UNLISTED;
+		this.#treatsInputsAsConstants = treatsInputsAsConstants;
 	}
 
 	/** Replaces the value behind one input of a node: in place if the node is its only reader, else by a copy. */
@@ -46,6 +64,7 @@ export class GraphEditor {
 		if (record && isOwn && !scope.isOutput(name)) {
 			this.#handled.add(record);
 			this.#edits.push(replaceMessage(record, encodeValues(name, tensor)));
+			this.#declareInput(scope, record, tensor);
 			this.dropAnnotations(scope, name);
 			return;
 		}
@@ -53,16 +72,43 @@ export class GraphEditor {
 		while (inputs.length <= input) {
 			inputs.push('');
 		}
-		inputs[input] = this.addInitializer(scope, name || `${node.outputs[0]}_bias`, tensor);
+		inputs[input] = this.addConstant(scope, name || `${node.outputs[0]}_bias`, tensor, node);
 		this.#change(node, { inputs });
 		this.orphan(scope, name);
 	}
 
-	/** @returns the name it was given, made from `base`. */
-	addInitializer(scope: Scope, base: string, tensor: TensorValues): string {
+	/** @returns the name it was given, made from `base`. @param reader node that reads it */
+	addConstant(scope: Scope, base: string, tensor: TensorValues, reader: Node): string {
 		const name = this.#freshName(`${base}_folded`);
+		if (this.#listsInitializers && scope.depth > 0) {
+			// The inputs of a body have a meaning of their own, so it cannot have initializers.
+			this.#edits.push(addToGraph(scope.graph, 'node', encodeConstant(name, encodeValues('', tensor)), reader));
+			return name;
+		}
 		this.#edits.push(addToGraph(scope.graph, 'initializer', encodeValues(name, tensor)));
+		if (this.#listsInitializers) {
+			const { dims, dtype } = tensor;
+			this.#edits.push(addToGraph(scope.graph, 'input', encodeValueInfo(name, typeCode(dtype), dims)));
+		}
 		return name;
+	}
+
+	/** Adapts the input that declares a changed initializer, or removes it if callers must not feed it any more. */
+	#declareInput(scope: Scope, { name, dims }: TensorRecord, tensor: TensorValues): void {
+		const declared = scope.graph.inputs.find((input) => input.name === name);
+		if (!declared && this.#listsInitializers && scope.depth === 0) {
+			this.#edits.push(addToGraph(scope.graph, 'input', encodeValueInfo(name, typeCode(tensor.dtype), tensor.dims)));
+		}
+		if (!declared?.span || this.#dropped.has(declared)) {
+			return;
+		}
+		if (this.#treatsInputsAsConstants && !this.#listsInitializers) {
+			this.#dropped.add(declared);
+			this.#edits.push(removeMessage(declared));
+		} else if (dims.join() !== tensor.dims.join()) {
+			this.#dropped.add(declared);
+			this.#edits.push(replaceMessage(declared, encodeValueInfo(name, typeCode(tensor.dtype), tensor.dims)));
+		}
 	}
 
 	#change(node: Node, change: NodeChange): void {
@@ -151,6 +197,7 @@ export class GraphEditor {
 			this.#removeOutputs(scope, node);
 		}
 		this.#removeOrphans();
+		this.#listUnlisted();
 		for (const [node, change] of this.#changes) {
 			if (!this.#removed.has(node)) {
 				// A copy: the source may hand out a view that the next read overwrites.
@@ -159,6 +206,21 @@ export class GraphEditor {
 			}
 		}
 		return [...this.#edits, ...Array.from(this.#removed.keys(), removeMessage)];
+	}
+
+	/** Lists the initializers of a changed model that its writer forgot to list, which no checker accepts. */
+	#listUnlisted(): void {
+		const { inputs, initializers } = this.#graph;
+		const listed = new Set(inputs.map(({ name }) => name));
+		if (!this.#listsInitializers || this.#edits.length === 0) {
+			return;
+		}
+		for (const record of initializers.values()) {
+			if (!listed.has(record.name) && !this.#handled.has(record)) {
+				const message = encodeValueInfo(record.name, record.dataType, record.dims);
+				this.#edits.push(addToGraph(this.#graph, 'input', message));
+			}
+		}
 	}
 
 	#removeOrphans(): void {

@@ -19,16 +19,23 @@ export interface FoldStep {
 	readonly target: FoldTarget | undefined;
 }
 
+/** What to fold. */
+export interface FoldChoices {
+	/** Reasons to keep layers, by their names. */
+	readonly excluded?: ReadonlyMap<string, FoldReason>;
+	/** True to fold constants, too, that are only the defaults of graph inputs. */
+	readonly treatsInputsAsConstants?: boolean;
+}
+
 /**
  * Finds the fold of each layer of a network, or the reasons against it, in layer order. Uses the structure alone: a
  * layer with a fold does fold, provided that its weights can be read.
- * @param excluded reasons to keep layers, by their names
  */
 export async function foldSteps(
 	network: FoldNetwork,
-	excluded: ReadonlyMap<string, FoldReason> = new Map(),
+	choices: FoldChoices = {},
 ): Promise<ReadonlyMap<BatchNormLayer, FoldStep | FoldReason[]>> {
-	const chooser = new StepChooser(network, excluded);
+	const chooser = new StepChooser(network, choices);
 	const steps = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 	for (const layer of network.layers) {
 		steps.set(layer, await chooser.step(layer));
@@ -38,13 +45,13 @@ export async function foldSteps(
 
 class StepChooser {
 	readonly #network: FoldNetwork;
-	readonly #excluded: ReadonlyMap<string, FoldReason>;
+	readonly #choices: FoldChoices;
 	readonly #editable: ReadonlySet<Graph>;
 	readonly #known = new Map<BatchNormLayer, FoldStep | FoldReason[]>();
 
-	constructor(network: FoldNetwork, excluded: ReadonlyMap<string, FoldReason>) {
+	constructor(network: FoldNetwork, choices: FoldChoices) {
 		this.#network = network;
-		this.#excluded = excluded;
+		this.#choices = choices;
 		this.#editable = new Set(graphsOf(network.model.graph));
 	}
 
@@ -54,11 +61,16 @@ class StepChooser {
 		return step;
 	}
 
+	/** Leaves out the reasons that do not count for these choices. */
+	#counting(reasons: readonly FoldReason[]): readonly FoldReason[] {
+		return this.#choices.treatsInputsAsConstants ? reasons.filter((reason) => reason !== 'overridable') : reasons;
+	}
+
 	#choose(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> | FoldReason[] {
 		if (layer.kind === 'handbuilt') {
 			return ['data-statistics'];
 		}
-		const reason = this.#excluded.get(layer.name);
+		const reason = this.#choices.excluded?.get(layer.name);
 		if (reason) {
 			return [reason];
 		}
@@ -71,14 +83,14 @@ class StepChooser {
 
 	async #back(layer: BatchNormLayer, target: FoldTarget): Promise<FoldStep | FoldReason[]> {
 		const { operator, path } = target;
-		const reasons = new Set([
+		const isFed = path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)));
+		const all: readonly FoldReason[] = [
 			...ownReasons(layer),
 			...(await this.#wayReasons(layer, target)),
-			...(path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)))
-				? (['overridable'] as const)
-				: []),
+			...(isFed ? (['overridable'] as const) : []),
 			...(await this.#constantReasons(layer, operator)),
-		]);
+		];
+		const reasons = new Set(this.#counting(all));
 		return reasons.size > 0 ? [...reasons] : { layer, operator, target };
 	}
 
@@ -108,7 +120,8 @@ class StepChooser {
 
 	/** Returns the reasons in an operator's constants against a fold. A weight that must be copied is no obstacle. */
 	async #constantReasons(layer: BatchNormLayer, operator: LinearOperator): Promise<FoldReason[]> {
-		const reasons = operatorReasons(layer, operator.node).filter((reason) => reason !== 'shared-weight');
+		const all = operatorReasons(layer, operator.node).filter((reason) => reason !== 'shared-weight');
+		const reasons = [...this.#counting(all)];
 		if (isQuantized(operator)) {
 			reasons.push('mixed-types');
 		}
@@ -121,7 +134,7 @@ class StepChooser {
 	/** Without a linear operator in front, only an operator behind the layer can take it in. */
 	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
 		const { weights } = this.#network;
-		const reasons = new Set([...ownReasons(layer), ...reasonsInFront(layer)]);
+		const reasons = new Set(this.#counting([...ownReasons(layer), ...reasonsInFront(layer)]));
 		const operator = forwardOperator(this.#network, layer);
 		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
 		if (!operator || !canFoldForward(operator)) {

@@ -52,6 +52,23 @@ function integerAttributes(writer: BinaryWriter, integers: Readonly<Record<strin
 	}
 }
 
+/** AttributeProto.AttributeType */
+const TENSOR_ATTRIBUTE = 4;
+
+/** Bytes of a Constant node. @param tensor TensorProto message */
+export function encodeConstant(output: string, tensor: MessageBytes): MessageBytes {
+	const [node] = encodeNode({ opType: 'Constant', name: '', inputs: [], outputs: [output] });
+	const writer = new BinaryWriter();
+	writer.tag(5, WireType.LengthDelimited).fork();
+	text(writer, 1, 'value');
+	writer.tag(5, WireType.LengthDelimited).fork();
+	for (const piece of tensor) {
+		writer.raw(piece);
+	}
+	writer.join().tag(20, WireType.Varint).int32(TENSOR_ATTRIBUTE).join();
+	return [...(node ? [node] : []), writer.finish()];
+}
+
 /** Returns a tensor's ValueInfoProto; without `shape` its rank is open. */
 export function encodeValueInfo(
 	name: string,

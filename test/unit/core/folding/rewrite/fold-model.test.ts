@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
 import { planFold } from '../../../../../src/core/folding/rewrite/fold-model.js';
+import type { FoldChoices } from '../../../../../src/core/folding/targets/fold-steps.js';
 import type { Node } from '../../../../../src/core/onnx/model.js';
 import { readModel } from '../../../../../src/core/onnx/read/reader.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
@@ -26,8 +27,8 @@ interface Folded extends OpenModel {
 	readonly kept: readonly string[];
 }
 
-async function fold({ model, source }: OpenModel): Promise<Folded> {
-	const { edits, folded, kept } = await planFold(model, { source });
+async function fold({ model, source }: OpenModel, choices: FoldChoices = {}): Promise<Folded> {
+	const { edits, folded, kept } = await planFold(model, { source }, choices);
 	const chunks: Uint8Array[] = [];
 	for await (const chunk of renderEdits(await planEdits(source, edits), source)) {
 		chunks.push(chunk.slice());
@@ -621,4 +622,31 @@ test('a deployed bias may be the negative of a subtracted constant', async () =>
 	assert.equal(await verdicts(original, await deployed('Add', 1)), 'match');
 	assert.equal(await verdicts(original, await deployed('Sub', -1)), 'match');
 	assert.equal(await verdicts(original, await deployed('Sub', 1)), 'mismatch');
+});
+
+test('constants that are listed as inputs fold on request, and are no inputs any more', async () => {
+	const initializers: TensorSpec[] = [
+		{ name: 'W', dims: [2, 2], values: [1, 2, 3, 4] },
+		...['g', 'b', 'm', 'v'].map((name): TensorSpec => ({ name, values: [1, 2] })),
+	];
+	const listed = initializers.map(({ name = '', dims = [2] }) => ({ name, shape: [...dims] }));
+	const nodes: NodeSpec[] = [
+		{ op: 'Gemm', name: 'gemm', inputs: ['x', 'W', 'b'], outputs: ['h'] },
+		{ op: 'BatchNormalization', name: 'bn', inputs: ['h', 'g', 'b', 'm', 'v'], outputs: ['y'] },
+	];
+	const graph = { inputs: [{ name: 'x', shape: [3, 2] }, ...listed], outputs: ['y'], initializers, nodes };
+	const model = (irVersion: number) => open({ irVersion, graph });
+	assert.deepEqual((await fold(await model(8))).kept, ['bn: overridable']);
+	const folded = await fold(await model(8), { treatsInputsAsConstants: true });
+	assert.deepEqual([folded.kept, folded.folded], [[], ['bn into gemm']]);
+	const names = ({ model: { graph } }: OpenModel) => graph.inputs.map(({ name }) => name);
+	assert.deepEqual(names(folded), ['x']);
+	// In IR version 3 such inputs cannot be fed, and every initializer has to be one.
+	const old = await fold(await model(3));
+	assert.deepEqual(new Set(names(old)), new Set(['x', ...old.model.graph.initializers.keys()]));
+	assert.deepEqual(old.folded, ['bn into gemm']);
+	const unlisted = await fold(
+		await open({ irVersion: 3, graph: { ...graph, inputs: [{ name: 'x', shape: [3, 2] }] } }),
+	);
+	assert.deepEqual(new Set(names(unlisted)), new Set(['x', ...unlisted.model.graph.initializers.keys()]));
 });
