@@ -50,4 +50,4 @@ function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefine
 }
 
 const isMove = ({ opType, domain }: Node): boolean =>
-	domain === '' && (opType === 'Identity' || opType === 'Cast' || MOVING.has(opType));
+	domain === '' && (opType === 'Identity' || opType === 'Cast' || opType === 'Dropout' || MOVING.has(opType));

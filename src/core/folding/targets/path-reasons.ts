@@ -30,9 +30,18 @@ export function wayReasons(
 	return reasons;
 }
 
-/** True for a node that moves elements, adds a constant, or casts to the type that its elements have already. */
-function keepsValues({ scope, node }: Place, type: DataTypeCode): boolean {
+/** True for a Dropout that hands on its input in every run. */
+function isInactiveDropout({ scope, node }: Place): boolean {
+	const opset = scope.opset();
+	const isSwitched =
+		opset >= 12 ? (node.inputs[2] ?? '') !== '' : opset < 7 && scope.attribute(node, 'is_test')?.i !== 1;
+	return node.opType === 'Dropout' && !isSwitched;
+}
+
+/** True for a node that moves or averages elements, adds a constant, or leaves its elements as they are. */
+function keepsValues(place: Place, type: DataTypeCode): boolean {
+	const { scope, node } = place;
 	const { opType } = node;
 	const isCast = opType === 'Cast' && type !== 0 && scope.attribute(node, 'to')?.i === type;
-	return isCast || opType === 'Identity' || opType === 'Add' || MOVING.has(opType);
+	return isCast || isInactiveDropout(place) || opType === 'Identity' || opType === 'Add' || MOVING.has(opType);
 }

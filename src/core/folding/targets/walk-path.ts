@@ -11,8 +11,13 @@ import {
 	unsqueezeAxes,
 } from './channel-trace.js';
 
-/** Operators that move elements and change none. */
-export const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze']);
+/** Averages the elements of a channel, so a scale and a shift of each channel may act behind it or in front of it. */
+const AVERAGING = 'GlobalAveragePool';
+/** Operators that move elements, or average them within a channel. */
+export const MOVING: ReadonlySet<string> = new Set([
+	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze'],
+	AVERAGING,
+]);
 
 /** An operator's output. */
 interface Channels extends BroadcastPartner {
@@ -86,10 +91,18 @@ async function movedAddend(
 	return values && Float64Array.from(positions, (position) => values[position]);
 }
 
+/** Returns the axes with one element in place of each image; undefined if the images hold channels. */
+function averageAxes([batch, channel, ...image]: readonly Axis[]): Axis[] | undefined {
+	const isOfChannel = image.flat().every(({ stride }) => stride === 0);
+	return batch && channel && isOfChannel ? [batch, channel, ...image.map(() => [])] : undefined;
+}
+
 async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {
 	const { scope, node } = place;
 	const attribute = scope.attribute(node, node.opType === 'Transpose' ? 'perm' : 'axes')?.ints;
 	switch (node.opType) {
+		case AVERAGING:
+			return averageAxes(axes);
 		case 'Transpose':
 			return transposeAxes(axes, attribute);
 		case 'Flatten':

@@ -86,7 +86,8 @@ export class Arrivals {
 			return match;
 		}
 		if (this.#graph.outputs.has(name)) {
-			return 'lost';
+			// Too few elements identify no tensor; the comparison of the outputs judges this output.
+			return this.#graph.compared.has(name) ? 'lost' : 'unused';
 		}
 		const uses = readers.flatMap(({ outputs }) => outputs.map((output) => this.of(output)));
 		if (uses.includes('lost')) {

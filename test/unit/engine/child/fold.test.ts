@@ -156,6 +156,66 @@ test('a fold is verified where the model as a whole shows nothing', async () => 
 	assert.equal(alone.outputs.status, 'skipped');
 });
 
+/** Folds `conv` and the layer behind `between`, and compares the file with the original. */
+async function foldBehindConv(between: readonly NodeSpec[], more: readonly TensorSpec[] = [], bias = 'bias') {
+	const initializers: TensorSpec[] = [{ name: 'K', dims: [3, 2, 3, 3], values: values(54) }, ...more, ...parameters(3)];
+	const conv: NodeSpec = { op: 'Conv', name: 'conv', inputs: ['x', 'K', bias], outputs: ['h'] };
+	const isInFront = ({ outputs = [] }: NodeSpec) => outputs.includes(bias);
+	const nodes = [
+		...between.filter(isInFront),
+		conv,
+		...between.filter((node) => !isInFront(node)),
+		batchNorm(between.find((node) => !isInFront(node))?.outputs?.[0] ?? 'h'),
+		{ op: 'Relu', inputs: ['y'], outputs: ['r'] },
+	];
+	const image = { name: 'x', shape: [2, 2, 6, 6] };
+	const bytes = buildModel({ opset: 15, graph: { inputs: [image], outputs: ['r'], initializers, nodes } });
+	const result = await foldBytes(bytes);
+	const verdict = result.written
+		? (await compareModels(await compared(bytes), await compared(readFileSync(result.written.path)))).layers[0]?.status
+		: undefined;
+	return { result, verdict };
+}
+
+test('a layer behind an average of its channels, or a Dropout that is off, folds', async () => {
+	const shared = [
+		{ name: 'bias', values: values(3) },
+		{ name: 'ratio', dims: [], values: [0.5] },
+	];
+	const flag: TensorSpec = { name: 'training', dtype: 'bool', dims: [], values: [1] };
+	const outputs = ['between'];
+	const cases: Record<string, readonly [NodeSpec, boolean]> = {
+		average: [{ op: 'GlobalAveragePool', inputs: ['h'], outputs }, true],
+		'Dropout that is off': [{ op: 'Dropout', inputs: ['h', 'ratio'], outputs }, true],
+		'Dropout in training': [{ op: 'Dropout', inputs: ['h', 'ratio', 'training'], outputs }, false],
+		'largest element': [{ op: 'GlobalMaxPool', inputs: ['h'], outputs }, false],
+	};
+	for (const [name, [node, folds]] of Object.entries(cases)) {
+		const { result, verdict } = await foldBehindConv([node], [...shared, flag]);
+		assert.deepEqual(foldedNames(result), folds ? ['bn'] : [], name);
+		assert.equal(verdict, folds ? 'match' : undefined, name);
+	}
+});
+
+test('a bias that is a constant expression takes the shift', async () => {
+	const three: TensorSpec = { name: 'three', dtype: 'int64', values: [3] };
+	const one = { name: 'one', dims: [1], values: [0.7] };
+	const column = { name: 'column', dims: [3, 1], values: [1, 2, 3] };
+	const wide: TensorSpec = { name: 'wide', dtype: 'float64', values: [1, 2, 3] };
+	const outputs = ['bias'];
+	const expressions: Record<string, NodeSpec> = {
+		Expand: { op: 'Expand', inputs: ['one', 'three'], outputs },
+		Reshape: { op: 'Reshape', inputs: ['column', 'three'], outputs },
+		Cast: { op: 'Cast', inputs: ['wide'], outputs, attributes: { to: { i: 1 } } },
+		CastLike: { op: 'CastLike', inputs: ['wide', 'one'], outputs },
+		ConstantOfShape: { op: 'ConstantOfShape', inputs: ['three'], outputs },
+	};
+	for (const [name, node] of Object.entries(expressions)) {
+		const { result, verdict } = await foldBehindConv([node], [three, one, column, wide]);
+		assert.deepEqual([foldedNames(result), verdict, result.outputs.status], [['bn'], 'match', 'match'], name);
+	}
+});
+
 test('weights that the element type cannot hold are left alone', async () => {
 	const initializers: TensorSpec[] = [
 		{ name: 'W', dtype: 'float16', dims: [2, 2], values: [6e4, 1, 1, 1] },
