@@ -8,6 +8,7 @@ import type { FoldResult } from '../../../../src/core/report/fold-result.js';
 import { fold } from '../../../../src/engine/child/fold.js';
 import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
+import { fixture } from '../../support/fixtures.js';
 import { type LinearBlock, linearNetwork, linearZoo } from '../../support/linear-zoo.js';
 import {
 	buildModel,
@@ -17,7 +18,7 @@ import {
 	type ValueSpec,
 } from '../../support/model-builder.js';
 import { openBytes } from '../../support/open.js';
-import { specOf } from '../../support/respec.js';
+import { asHalf, specOf } from '../../support/respec.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-fold-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -354,4 +355,21 @@ test('random networks: what is folded was verified, and gives the outputs of the
 		assert.ok(result.written === null || readFileSync(result.written.path).length === result.written.bytes);
 	}
 	assert.ok(folded > 80, `${folded} folded`);
+});
+
+test('networks in float16 fold, and each folded operator passes', async () => {
+	for (const name of ['plain_cnn', 'depthwise', 'generator', 'preact', 'conv1d']) {
+		const original = readFileSync(fixture(`${name}.onnx`));
+		const whole = await foldBytes(original);
+		const half = buildModel(asHalf(await specOf(await openBytes(original))));
+		for (const seed of [0, 1, 2]) {
+			const result = await foldBytes(half, seed);
+			assert.deepEqual(foldedNames(result), foldedNames(whole), `${name}, seed ${seed}: ${keptReasons(result)}`);
+			assert.ok(
+				result.folded.every(({ unverified }) => unverified === undefined),
+				name,
+			);
+			assert.equal(result.outputs.status, 'match', `${name}, seed ${seed}`);
+		}
+	}
 });
