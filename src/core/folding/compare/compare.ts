@@ -118,7 +118,7 @@ function describePair(
 		);
 	} else if (original.operators.length > 0 && paired < MIN_PAIRED * original.operators.length) {
 		notes.push(
-			`${paired === 0 ? 'None' : `Only ${paired}`} of the original's ${count(original.operators.length, 'linear operator')} ${paired > 1 ? 'have' : 'has'} a counterpart of the same shape: these are different networks.`,
+			`${paired === 0 ? 'None' : `Only ${paired}`} of the original's ${count(original.operators.length, 'linear operator')} ${paired > 1 ? 'have' : 'has'} a counterpart of the same shape: compare what the models compute, not their weights.`,
 		);
 	} else if (paired < original.operators.length && deployed.operators.length < original.operators.length) {
 		notes.push(

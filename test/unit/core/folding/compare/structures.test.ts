@@ -624,7 +624,7 @@ test('layers of unrelated networks are not paired merely because both end their 
 		unrelated.layers.map(({ status, cause }) => [status, cause]),
 		[['unmatched', null]],
 	);
-	assert.match(unrelated.notes.join(), /different networks/);
+	assert.match(unrelated.notes.join(), /counterpart of the same shape/);
 	// The very same parameters are the layer, whatever became of its surroundings.
 	const same = await compare(original(), model([flat, norm('c', 'y')], [w3], x));
 	assert.equal(same.layers[0].status, 'kept');
