@@ -29,7 +29,7 @@ export function dataFit(
 	const half = Number.isFinite(most) ? `, or by ${shortNumber(most)} in most channels of a layer,` : '';
 	const needed = imagesForDrift(thresholds);
 	if (images < needed) {
-		const sentence = `Too few images to tell if the running statistics fit the data: with ${sample} a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.`;
+		const sentence = `${sample} ${images === 1 ? 'is' : 'are'} too few to tell if the running statistics fit the data: a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.`;
 		return { verdict: 'too-few', images, sentence };
 	}
 	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.`;
