@@ -17,5 +17,5 @@ export function reportStatus(report: Report, failOn: FailOn): number {
 		return 1;
 	}
 	const { extent } = coverage(report);
-	return report.layers.length > 0 && (extent === 'part' || extent === 'none') ? EXIT_FAILED : 0;
+	return extent === 'part' || extent === 'none' ? EXIT_FAILED : 0;
 }

@@ -15,6 +15,18 @@ export interface DimensionSources {
 
 const isKnown = (size: number | string): size is number => typeof size === 'number' && size >= 0;
 
+/** Guess in place of 1 for height and width of an image: networks halve them five times, and a single pixel shows nothing. */
+const MIN_IMAGE = 64;
+/** Channels of an image whose channels are its last axis. */
+const MAX_LAST_CHANNELS = 4;
+
+/** True for height and width of an input that looks like an image, with the channels first or last. */
+function isSpatial(shape: readonly (number | string)[], axis: number): boolean {
+	const last = shape[3];
+	const isChannelsLast = isKnown(last) && last <= MAX_LAST_CHANNELS && !isKnown(shape[1]);
+	return shape.length === 4 && (isChannelsLast ? axis === 1 || axis === 2 : axis >= 2);
+}
+
 /** Returns an input's shape; undefined if it is no tensor. */
 export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSources): number[] | undefined {
 	const { dimensions = {}, batch, unknownSize, symbols } = sources;
@@ -23,7 +35,7 @@ export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSou
 			return size;
 		}
 		const symbol = String(size);
-		const fallback = axis === 0 ? batch : unknownSize;
+		const fallback = axis === 0 ? batch : unknownSize === 1 && isSpatial(shape, axis) ? MIN_IMAGE : unknownSize;
 		const asked = [`${name}:${axis}`, symbol].find((place) => Object.hasOwn(dimensions, place));
 		return symbols?.get(symbol) ?? (asked === undefined ? fallback : dimensions[asked]);
 	});
@@ -34,6 +46,18 @@ export function hasGuess({ name, shape }: RuntimeValue, dimensions: Readonly<Rec
 	const isAsked = (size: number | string, axis: number) =>
 		Object.hasOwn(dimensions, `${name}:${axis}`) || Object.hasOwn(dimensions, String(size));
 	return shape?.some((size, axis) => axis > 0 && !isKnown(size) && !isAsked(size, axis)) ?? false;
+}
+
+/** Returns the names of an input's sizes that must be guessed, as `--dim` takes them. */
+export function guessedNames(input: RuntimeValue, dimensions: Readonly<Record<string, number>> = {}): string[] {
+	const { name, shape = [] } = input;
+	return shape.flatMap((size, axis) => {
+		const one = { name: `${name}:${axis}`, type: input.type, shape: [1, size] };
+		const isAsked = Object.hasOwn(dimensions, `${name}:${axis}`);
+		return axis > 0 && !isAsked && hasGuess(one, dimensions)
+			? [typeof size === 'string' && size !== '' ? size : `${name}:${axis}`]
+			: [];
+	});
 }
 
 /** @throws {InputError} for a size that no dimension takes. */

@@ -35,5 +35,10 @@ export async function runWithGuessedSizes<T>(
 			}
 		}
 	}
+	if (failure instanceof RuntimeError && failure.phase === 'run' && plan.guessed.length > 0) {
+		const [first] = plan.guessed;
+		const message = `${failure.message.replace(/\.$/, '')}. The model leaves sizes open (${plan.guessed.join(', ')}), and no guess runs; state them, for example with --dim ${first}=SIZE.`;
+		throw new RuntimeError(message, 'run', failure.detail);
+	}
 	throw failure;
 }

@@ -6,7 +6,7 @@ import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
 import { seededRandom } from '../tensors/random.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
-import { checkDimensions, chooseShape, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
+import { checkDimensions, chooseShape, guessedNames, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
 import { fitArray, stack } from './fit-array.js';
 import { isImageFile, readImage } from './image-file.js';
 import { readInputFile } from './input-files.js';
@@ -41,6 +41,8 @@ export interface InputPlan {
 	readonly unfed: ReadonlyMap<string, string>;
 	/** True if `unknownSize` decides a dimension. */
 	readonly guesses: boolean;
+	/** Names of the guessed sizes, as `--dim` takes them. */
+	readonly guessed: readonly string[];
 	/**
 	 * @param unknownSize stands in for every dimension that nothing tells
 	 * @throws {InputError} when a file does not fit its input, or an input is larger than what is made up.
@@ -74,6 +76,7 @@ export async function planInputs(inputs: readonly RuntimeValue[], options: Input
 	return {
 		runs,
 		unfed,
+		guessed: [...new Set(fed.flatMap((input) => (files.has(input.name) ? [] : guessedNames(input, dimensions))))],
 		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
 		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, dimensions, unknownSize }),
 	};
