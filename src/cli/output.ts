@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { csvPieces } from '../core/report/export/csv.js';
 import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/index.js';
 import type { JunitOptions } from '../core/report/export/junit.js';
 import type { Report } from '../core/report/types.js';
@@ -48,12 +50,23 @@ export async function writeOutput(
 	const content =
 		format === 'text'
 			? renderReport(report, file === undefined ? process.stdout : {})
-			: await exported(report, format, junit);
+			: format === 'csv'
+				? csvPieces(report)
+				: await exported(report, format, junit);
 	if (file === undefined) {
-		process.stdout.write(content);
+		await writeAll(process.stdout, content);
 	} else {
 		const protectedFiles = await identities(inputs);
 		await interruptible(() => replaceFile(file, content, { inputs: protectedFiles }));
+	}
+}
+
+/** Writes pieces no faster than the stream takes them. */
+async function writeAll(stream: NodeJS.WriteStream, content: string | Iterable<string>): Promise<void> {
+	for (const piece of typeof content === 'string' ? [content] : content) {
+		if (!stream.write(piece)) {
+			await once(stream, 'drain');
+		}
 	}
 }
 

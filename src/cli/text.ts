@@ -9,7 +9,10 @@ export interface Column {
 
 /** Rows as aligned columns, two spaces apart. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-	const widths = columns.map(({ title }, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
+	// A spread of all rows would overflow the stack.
+	const widths = columns.map(({ title }, i) =>
+		rows.reduce((width, row) => Math.max(width, row[i].length), title.length),
+	);
 	const line = (cells: readonly string[]) =>
 		cells
 			.map((cell, i) => (columns[i].align === 'left' ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))

@@ -10,6 +10,14 @@ export function visible(text: string): string {
 	});
 }
 
+/**
+ * Makes a text safe for messages and lists of VS Code, which turn `[text](command:id)` into a link that runs a command,
+ * and `$(name)` into an icon. Also makes every character visible.
+ */
+export function inert(text: string): string {
+	return visible(text).replace(/(?<=[\]$])\(/g, ' (');
+}
+
 /** Share of a shortened text that its end keeps. The end of a layer's name distinguishes it better than the beginning. */
 const TAIL_SHARE = 0.6;
 

@@ -1,7 +1,9 @@
 import * as vscode from 'vscode';
 import { isCheckpoint } from '../../core/report/formats.js';
+import { inert } from '../../core/text/names.js';
 import { loadModel } from '../model/load-model.js';
 import { UserError } from '../shared/describe-error.js';
+import { pickOne } from '../shared/messages.js';
 import { MODEL_PATTERN, modelFilters } from '../shared/model-extensions.js';
 import { baseName } from './comparisons.js';
 import type { ModelPair } from './model-pair.js';
@@ -54,7 +56,7 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 		return { original: first, deployed: other };
 	}
 	const items = [first, other].map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
-	const chosen = await vscode.window.showQuickPick(items, {
+	const chosen = await pickOne(items, {
 		title: vscode.l10n.t('Which model is the original?'),
 		placeHolder: vscode.l10n.t('Both have {0} BatchNormalization layers. The other model counts as deployed.', a),
 	});
@@ -63,7 +65,9 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 
 /** Offers the models of the workspace, first those in the folder of `first`, and a dialog for all other files. */
 async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
-	const title = first ? vscode.l10n.t('Compare {0} with…', baseName(first)) : vscode.l10n.t('The original model');
+	const title = first
+		? vscode.l10n.t('Compare {0} with…', inert(baseName(first)))
+		: vscode.l10n.t('The original model');
 	// Not every file system can be searched; the dialog reaches every file.
 	const found = await vscode.workspace.findFiles(MODEL_PATTERN, '**/node_modules/**', MAX_OFFERED).then(
 		(uris) => uris,
@@ -73,10 +77,11 @@ async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | un
 	const models = found
 		.filter((uri) => uri.toString() !== first?.toString())
 		.sort((x, y) => near(x) - near(y) || x.path.localeCompare(y.path));
-	const browse = { label: vscode.l10n.t('$(folder-opened) Browse…'), description: '', uri: undefined };
+	const icon = new vscode.ThemeIcon('folder-opened');
+	const browse = { label: vscode.l10n.t('Browse…'), iconPath: icon, description: '', uri: undefined };
 	const items = models.map((uri) => ({ label: baseName(uri), description: folderOf(uri), uri }));
 	if (items.length > 0) {
-		const chosen = await vscode.window.showQuickPick([...items, browse], { title, matchOnDescription: true });
+		const chosen = await pickOne([...items, browse], { title, matchOnDescription: true });
 		if (!chosen || chosen.uri) {
 			return chosen?.uri;
 		}

@@ -6,6 +6,7 @@ import { locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';
 import { stageName } from '../model/run-progress.js';
 import { UserError } from '../shared/describe-error.js';
+import { showMessage, showProgress } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
 
@@ -34,7 +35,7 @@ export async function foldModel(
 			vscode.l10n.t('{0} is not on a disk that the engine can write. Choose a local file.', output.path),
 		);
 	}
-	const result = await withProgress(model, async (signal, report) => {
+	const result = await foldWithProgress(model, async (signal, report) => {
 		const { batch, seed } = readSettings(model);
 		const options = { output: output.fsPath, batch, seed };
 		return engine.fold(await locateModel(model), options, { signal, onEvent: report });
@@ -59,17 +60,16 @@ function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
 type Report = (event: { readonly type: string; readonly stage?: Parameters<typeof stageName>[0] }) => void;
 
 /** @returns undefined when the user cancels. */
-async function withProgress(
+async function foldWithProgress(
 	model: vscode.Uri,
 	work: (signal: AbortSignal, report: Report) => Promise<FoldResult>,
 ): Promise<FoldResult | undefined> {
 	const title = vscode.l10n.t('Folding {0}', baseName(model));
-	const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-	return vscode.window.withProgress(options, async (progress, token) => {
+	return showProgress(title, async (show, token) => {
 		const abort = new AbortController();
 		const cancelled = token.onCancellationRequested(() => abort.abort());
 		try {
-			return await work(abort.signal, ({ stage }) => stage && progress.report({ message: stageName(stage) }));
+			return await work(abort.signal, ({ stage }) => stage && show(stageName(stage)));
 		} catch (error) {
 			if (error instanceof EngineError && error.code === 'cancelled') {
 				return undefined;
@@ -85,12 +85,12 @@ async function withProgress(
 function showResult(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
 	const text = foldSummary(result);
 	if (!result.written) {
-		void vscode.window.showWarningMessage(text);
+		void showMessage('warning', text);
 		return;
 	}
 	const compare = vscode.l10n.t('Compare');
 	const open = vscode.l10n.t('Open');
-	vscode.window.showInformationMessage(text, compare, open).then((choice) => {
+	showMessage('information', text, compare, open).then((choice) => {
 		if (choice === compare) {
 			void vscode.commands.executeCommand('batchnormLens.compare', model, output);
 		} else if (choice === open) {

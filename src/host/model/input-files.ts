@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
+import { inert } from '../../core/text/names.js';
 import type { InputFile } from '../../protocol/host-engine.js';
 import { UserError } from '../shared/describe-error.js';
+import { pickMany } from '../shared/messages.js';
 
 /**
  * Lets the user pick files for the model's inputs. A model of several inputs first asks which ones to feed from files.
@@ -26,12 +28,13 @@ export async function pickInputFiles(
 	return files;
 }
 
-function chooseInputs(inputs: readonly string[]): Thenable<readonly string[] | undefined> {
-	return vscode.window.showQuickPick([...inputs], {
-		canPickMany: true,
+async function chooseInputs(inputs: readonly string[]): Promise<readonly string[] | undefined> {
+	const items = inputs.map((name) => ({ label: name, name }));
+	const chosen = await pickMany(items, {
 		title: vscode.l10n.t('Inputs to read from files'),
 		placeHolder: vscode.l10n.t('All other inputs get seeded random values'),
 	});
+	return chosen?.map(({ name }) => name);
 }
 
 /**
@@ -45,7 +48,7 @@ export async function pickFiles(
 	kind: 'files' | 'folder',
 ): Promise<readonly string[] | undefined> {
 	const picked = await vscode.window.showOpenDialog({
-		title: input === undefined ? vscode.l10n.t('Input') : vscode.l10n.t('Values for the input "{0}"', input),
+		title: input === undefined ? vscode.l10n.t('Input') : vscode.l10n.t('Values for the input "{0}"', inert(input)),
 		defaultUri: vscode.Uri.joinPath(model, '..'),
 		...(kind === 'folder'
 			? { canSelectFiles: false, canSelectFolders: true }

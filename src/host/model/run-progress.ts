@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { STAGES, type Stage } from '../../core/report/stages.js';
 import type { HostToWebview } from '../../protocol/host-webview.js';
+import { showProgress } from '../shared/messages.js';
 import type { ModelSession } from './model-session.js';
 
 /** Duration in ms after which a run is also shown as a notification. The page shows its progress at once. */
@@ -28,13 +29,12 @@ export function showRunProgress(session: ModelSession, model: vscode.Uri): vscod
 
 function notify(session: ModelSession, model: vscode.Uri): void {
 	const title = vscode.l10n.t('Checking {0}', vscode.workspace.asRelativePath(model));
-	const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-	vscode.window.withProgress(options, (progress, token) => {
+	void showProgress(title, (report, token) => {
 		const cancelled = token.onCancellationRequested(() => session.cancel());
 		return new Promise<void>((resolve) => {
 			const show = (message: HostToWebview) => {
 				if (message.type === 'progress' && message.progress) {
-					progress.report({ message: progressText(message.progress) });
+					report(progressText(message.progress));
 				} else if (message.type === 'progress') {
 					unsubscribe();
 					cancelled.dispose();

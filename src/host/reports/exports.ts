@@ -5,6 +5,7 @@ import { readPageParts } from '../../platform/page-parts.js';
 import type { ModelDocument } from '../model/model-document.js';
 import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
+import { pickOne, showMessage } from '../shared/messages.js';
 import { writeFile } from '../shared/write-file.js';
 
 /** Properties of the extension that exports need. */
@@ -66,7 +67,7 @@ async function pickFormat(): Promise<ExportFormat | undefined> {
 	const names = formatNames();
 	const items = FORMATS.map((format) => ({ ...names[format], format }));
 	const title = vscode.l10n.t('Export the report as');
-	return (await vscode.window.showQuickPick(items, { title }))?.format;
+	return (await pickOne(items, { title }))?.format;
 }
 
 function formatNames(): Readonly<Record<ExportFormat, { readonly label: string; readonly detail: string }>> {
@@ -85,7 +86,7 @@ function formatNames(): Readonly<Record<ExportFormat, { readonly label: string; 
 async function offerToOpen(target: vscode.Uri, format: ExportFormat): Promise<void> {
 	const open = vscode.l10n.t('Open');
 	const name = vscode.workspace.asRelativePath(target);
-	const choice = await vscode.window.showInformationMessage(vscode.l10n.t('{0} was written.', name), open);
+	const choice = await showMessage('information', vscode.l10n.t('{0} was written.', name), open);
 	if (choice === open && format === 'html') {
 		await vscode.env.openExternal(target);
 	} else if (choice === open) {

@@ -4,6 +4,7 @@ import { toNotebook } from '../../core/report/export/notebook.js';
 import type { ModelDocument } from '../model/model-document.js';
 import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
+import { pickOne } from '../shared/messages.js';
 import { writeFile } from '../shared/write-file.js';
 import { reportOf, siblingOf } from './exports.js';
 import { CELL_KINDS, type CellKind, pathInNotebook, withModelPath, withProgram } from './notebook-cells.js';
@@ -71,7 +72,7 @@ async function pickKind(): Promise<CellKind | undefined> {
 		},
 		{ cell: 'onnx', label: t('ONNX file…'), detail: t('A file that the extension runs and checks') },
 	];
-	return (await vscode.window.showQuickPick(items, { title: t('Show BatchNorm layers of') }))?.cell;
+	return (await pickOne(items, { title: t('Show BatchNorm layers of') }))?.cell;
 }
 
 /** Returns undefined if the user cancels. */

@@ -2,7 +2,7 @@ import { coverage, describeGap } from '../../core/report/coverage.js';
 import type { FindingCode } from '../../core/report/findings.js';
 import { type Severity, severityRank } from '../../core/report/severity.js';
 import type { Finding, Report } from '../../core/report/types.js';
-import { shorten, visible } from '../../core/text/names.js';
+import { inert, shorten } from '../../core/text/names.js';
 
 /** A row of the Problems panel. */
 export interface Problem {
@@ -61,5 +61,5 @@ function worse(a: Severity, b: Severity): Severity {
 }
 
 function plain(text: string, length: number): string {
-	return visible(shorten(text, length));
+	return inert(shorten(text, length));
 }

@@ -2,7 +2,7 @@ import { coverage, describeGaps } from '../../core/report/coverage.js';
 import { findingWords } from '../../core/report/findings.js';
 import { worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
-import { shorten, shortLayerName, visible } from '../../core/text/names.js';
+import { inert, shorten, shortLayerName } from '../../core/text/names.js';
 
 /** Texts and state of a layer's row in the tree. */
 export interface TreeRow {
@@ -22,11 +22,11 @@ export function treeRow(layer: LayerReport): TreeRow {
 	// Puts findings first, because the side bar cuts off the end.
 	const facts = [
 		...findings.map(findingBadge),
-		source === null ? '' : visible(shorten(source.op, MAX_LABEL)),
+		source === null ? '' : inert(shorten(source.op, MAX_LABEL)),
 		`${channels} ch`,
 	];
 	return {
-		label: visible(shorten(shortLayerName(layer.name), MAX_LABEL)),
+		label: inert(shorten(shortLayerName(layer.name), MAX_LABEL)),
 		description: facts.filter((fact) => fact !== '').join(' · '),
 		tooltip: tooltip(layer),
 		state: worstSeverity(findings) ?? (recompute.status === 'mismatch' ? 'error' : recompute.status),
@@ -35,7 +35,7 @@ export function treeRow(layer: LayerReport): TreeRow {
 
 /** Returns a sentence above the rows about checks that could not be made; '' if there is no such check. */
 export function treeMessage(report: Report): string {
-	return visible(shorten(describeGaps(coverage(report), report.layers.length) ?? '', MAX_TOOLTIP));
+	return inert(shorten(describeGaps(coverage(report), report.layers.length) ?? '', MAX_TOOLTIP));
 }
 
 function findingBadge(finding: Finding): string {
@@ -50,5 +50,5 @@ function tooltip({ name, recompute, findings }: LayerReport): string {
 		recompute.reason === undefined ? recompute.status : `${recompute.status}: ${recompute.reason}`,
 		...findings.map(({ message }) => message),
 	];
-	return lines.map((line) => visible(shorten(line, MAX_TOOLTIP))).join('\n');
+	return lines.map((line) => inert(shorten(line, MAX_TOOLTIP))).join('\n');
 }

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { severityRank, worstSeverity } from '../../core/report/severity.js';
-import { visible } from '../../core/text/names.js';
+import { inert } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
 import { type TreeRow, treeMessage, treeRow } from './tree-rows.js';
@@ -107,7 +107,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		const found =
 			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
 			0;
-		this.view.description = document ? visible(vscode.workspace.asRelativePath(document.uri)) : '';
+		this.view.description = document ? inert(vscode.workspace.asRelativePath(document.uri)) : '';
 		this.view.message =
 			report?.layers.length === 0
 				? vscode.l10n.t('No BatchNorm layer in this model.')

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { describeError } from './describe-error.js';
+import { showMessage } from './messages.js';
 
 /** Runs a handler, and shows and logs its error. Never rejects. */
 export async function reportErrors(log: vscode.LogOutputChannel, task: () => unknown): Promise<void> {
@@ -14,7 +15,7 @@ export async function reportErrors(log: vscode.LogOutputChannel, task: () => unk
 /** Returns at once, because the message stays until the user closes it. */
 function offerLog(log: vscode.LogOutputChannel, message: string): void {
 	const showLog = vscode.l10n.t('Show Log');
-	vscode.window.showErrorMessage(message, showLog).then((choice) => {
+	showMessage('error', message, showLog).then((choice) => {
 		if (choice === showLog) {
 			log.show();
 		}

@@ -4,7 +4,8 @@ import { OnnxError } from '../../onnx/errors.js';
 import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
 import { ShapeInference } from '../../onnx/graph/infer.js';
 import type { Scope } from '../../onnx/graph/scope.js';
-import type { Tensor, TensorRecord } from '../../onnx/model.js';
+import type { Dimension, Tensor, TensorRecord } from '../../onnx/model.js';
+import { isBacked } from '../../onnx/tensor/backed.js';
 import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
@@ -57,6 +58,9 @@ export function weightLayout(
 	return alongAxis(dims, transB ? 0 : dims.length - 1);
 }
 
+/** Maximum size of an axis of a computed weight, whose shape may rest on a claim only. */
+const MAX_COMPUTED_AXIS = 2 ** 22;
+
 /** Reads the constants of a model's linear operators. */
 export class WeightReader {
 	readonly #access: TensorAccess;
@@ -73,7 +77,11 @@ export class WeightReader {
 	 * expression only if the structure does not give the shape.
 	 */
 	async dims({ scope, weight }: LinearOperator): Promise<readonly number[] | undefined> {
-		const dims = recordOf(scope, weight)?.dims ?? this.#inferred(scope, weight);
+		const record = recordOf(scope, weight);
+		if (record && !isBacked(record)) {
+			return undefined;
+		}
+		const dims = record?.dims ?? this.#inferred(scope, weight);
 		const known = dims ?? (await this.#resolve(scope, weight))?.dims;
 		return known && known.length > 0 ? known : undefined;
 	}
@@ -84,7 +92,8 @@ export class WeightReader {
 	 */
 	#inferred(scope: Scope, name: string): readonly number[] | undefined {
 		const { shape } = isConstant(scope, name) ? this.#shapes.of(scope, name) : { shape: undefined };
-		return shape?.every((dim) => typeof dim === 'number') ? shape : undefined;
+		const isKnown = (dim: Dimension): dim is number => typeof dim === 'number' && dim <= MAX_COMPUTED_AXIS;
+		return shape?.every(isKnown) ? shape : undefined;
 	}
 
 	/** True if the operator has no bias, or a constant bias with a value per output channel or a value for all. */
@@ -238,7 +247,7 @@ export class WeightReader {
 	}
 
 	#resolve(scope: Scope, name: string): Promise<Tensor | undefined> {
-		const key = `${scope.path}\0${name}`;
+		const key = `${scope.key}\0${name}`;
 		const tensor = this.#expressions.get(key) ?? this.#evaluate(scope, name);
 		this.#expressions.set(key, tensor);
 		return tensor;

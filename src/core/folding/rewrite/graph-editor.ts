@@ -309,7 +309,7 @@ const annotationsOf = ({ graph }: Scope): readonly TensorAnnotation[] => graph.a
 const namesTensor = ({ values }: TensorAnnotation, name: string): boolean => [...values.values()].includes(name);
 
 /** No name has a NUL in it. */
-const keyOf = ({ path }: Scope, name: string): string => `${path}\0${name}`;
+const keyOf = ({ key }: Scope, name: string): string => `${key}\0${name}`;
 
 function encodeValues(name: string, { dims, dtype, values }: TensorValues) {
 	const dataType = typeCode(dtype);

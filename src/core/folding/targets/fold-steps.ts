@@ -98,7 +98,7 @@ class StepChooser {
 	async #wayReasons(layer: BatchNormLayer, target: FoldTarget): Promise<readonly FoldReason[]> {
 		const { operator, earlier, path } = target;
 		const type = recordOf(operator.scope, operator.weight)?.dataType ?? 0;
-		if (operator.scope.path !== layer.scope.path) {
+		if (operator.scope.key !== layer.scope.key) {
 			// An operator outside the layer's own graph serves the graph around it, too.
 			return ['several-consumers'];
 		}

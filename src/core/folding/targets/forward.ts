@@ -19,7 +19,7 @@ export function forwardOperator(
 	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
 		return undefined;
 	}
-	return operators.find(({ node, scope: place }) => node === consumer && place.path === scope.path);
+	return operators.find(({ node, scope: place }) => node === consumer && place.key === scope.key);
 }
 
 /**

@@ -98,7 +98,7 @@ function findOperators(model: Model): LinearOperator[] {
 
 /** Identifies a node in a call of a function. The same node in another call gets another key. */
 function placeKey({ scope, node }: Place): string {
-	return `${scope.path}\0${node.index}`;
+	return `${scope.key}\0${node.index}`;
 }
 
 /** Returns, for each layer, the operators that its output reaches first. */

@@ -57,7 +57,7 @@ export class Upstream<Mark> {
 			this.#known.set('', NOTHING);
 			return { key: '', inputs: [] };
 		}
-		const key = `${definition.scope.path}\0${name}`;
+		const key = `${definition.scope.key}\0${name}`;
 		if (this.#known.has(key)) {
 			return { key, inputs: [] };
 		}
@@ -72,7 +72,7 @@ export class Upstream<Mark> {
 	/** Returns the tensors that one output of a node depends on. */
 	#sources({ scope, node }: Place, name: string): Task['inputs'] {
 		const step = label(node);
-		const call = this.#inner(scope, step, () => scope.ofCall(node, step));
+		const call = this.#inner(scope, node, step, () => scope.ofCall(node, step));
 		if (call) {
 			// A tensor that entered through a function's input has another name here, so any output counts.
 			const at = node.outputs.indexOf(name);
@@ -81,17 +81,17 @@ export class Upstream<Mark> {
 		}
 		const inside = bodies(node).flatMap(({ attribute, graph }) => {
 			const path = `${step}/${attribute}`;
-			const body = this.#inner(scope, path, () => scope.ofBody(node, graph, path)) ?? scope;
+			const body = this.#inner(scope, node, path, () => scope.ofBody(node, graph, path)) ?? scope;
 			return graph.outputs.map((output) => ({ scope: body, name: output.name }));
 		});
 		return [...node.inputs.map((input) => ({ scope, name: input })), ...inside];
 	}
 
-	#inner(scope: Scope, step: string, make: () => Scope | undefined): Scope | undefined {
-		const path = `${scope.path}/${step}`;
-		const inner = this.#scopes.get(path) ?? make();
+	#inner(scope: Scope, { index }: Node, step: string, make: () => Scope | undefined): Scope | undefined {
+		const key = `${scope.key}/${index} ${step}`;
+		const inner = this.#scopes.get(key) ?? make();
 		if (inner) {
-			this.#scopes.set(path, inner);
+			this.#scopes.set(key, inner);
 		}
 		return inner;
 	}

@@ -1,6 +1,6 @@
 import { OnnxError } from '../errors.js';
 import type { Attribute, DataTypeCode, DataTypeName, Tensor } from '../model.js';
-import { typeCode } from '../types.js';
+import { typeCode, typeName } from '../types.js';
 import { axisWithin, broadcastShape, broadcastTo, roundingOf } from './constant-tensors.js';
 
 /** An operator with constant inputs. */
@@ -24,11 +24,37 @@ export function required(call: OperatorCall, index: number): Tensor {
 	return input;
 }
 
+/**
+ * Returns a result of integer arithmetic, if its type holds it.
+ * @throws {OnnxError} `unsupported` where it would wrap, which runtimes do each in their own way; or for a division by 0
+ */
+function inRange(value: number, dataType: DataTypeCode): number {
+	const range = INTEGER_RANGES[typeName(dataType)];
+	if (range && !(Math.trunc(value) >= range[0] && Math.trunc(value) <= range[1])) {
+		const text = `A constant expression of ${typeName(dataType)} gives ${value}, beyond the range of its type`;
+		throw new OnnxError('unsupported', `${text}, and is not evaluated.`);
+	}
+	return value;
+}
+
+/** Smallest and largest value of the integer types. 64-bit integers are exact up to 2^53. */
+const INTEGER_RANGES: Partial<Record<DataTypeName, readonly [number, number]>> = {
+	int8: [-128, 127],
+	uint8: [0, 255],
+	int16: [-32_768, 32_767],
+	uint16: [0, 65_535],
+	int32: [-(2 ** 31), 2 ** 31 - 1],
+	uint32: [0, 2 ** 32 - 1],
+	int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+	uint64: [0, Number.MAX_SAFE_INTEGER],
+};
+
 function unary(operation: (x: number) => number): Operator {
 	return (call) => {
 		const x = required(call, 0);
 		const round = roundingOf(x.dataType);
-		return { ...x, data: Float64Array.from(x.data, (value) => round(operation(value))) };
+		const data = Float64Array.from(x.data, (value) => inRange(operation(value), x.dataType));
+		return { ...x, data: data.map(round) };
 	};
 }
 
@@ -45,7 +71,8 @@ function binary(operation: (a: number, b: number) => number): Operator {
 		const left = broadcastTo(a, dims).data;
 		const right = broadcastTo(b, dims).data;
 		const round = roundingOf(a.dataType);
-		const data = Float64Array.from(left, (value, index) => round(operation(value, right[index])));
+		const exact = (value: number, index: number) => inRange(operation(value, right[index]), a.dataType);
+		const data = Float64Array.from(left, (value, index) => round(exact(value, index)));
 		return { dataType: a.dataType, dims, data };
 	};
 }

@@ -21,6 +21,7 @@ interface ScopeParts {
 	readonly model: Model;
 	readonly functions: ReadonlyMap<string, FunctionBody>;
 	readonly path: string;
+	readonly key: string;
 	/** Bodies and calls around this place; 0 for the main graph. */
 	readonly depth: number;
 	readonly graph: Graph;
@@ -50,6 +51,8 @@ interface FunctionCall {
 export class Scope {
 	/** '' for the main graph, else the way to this place, for example "If_3/then_branch". */
 	readonly path: string;
+	/** Identifies this place, unlike `path`: the names of two nodes may give the same path. */
+	readonly key: string;
 	readonly depth: number;
 	readonly graph: Graph;
 	readonly #parts: ScopeParts;
@@ -60,6 +63,7 @@ export class Scope {
 	private constructor(parts: ScopeParts) {
 		this.#parts = parts;
 		this.path = parts.path;
+		this.key = parts.key;
 		this.depth = parts.depth;
 		this.graph = parts.graph;
 	}
@@ -68,12 +72,12 @@ export class Scope {
 		const functions = new Map(
 			model.functions.map((definition) => [functionKey(definition), { definition, graph: graphOf(definition) }]),
 		);
-		return new Scope({ model, functions, path: '', depth: 0, graph: model.graph });
+		return new Scope({ model, functions, path: '', key: '', depth: 0, graph: model.graph });
 	}
 
 	/** Returns the scope of a body graph of `owner`, a node of this scope. `step` names it in the path. */
 	ofBody(owner: Node, body: Graph, step: string): Scope {
-		return new Scope({ ...this.#inner(step), graph: body, parent: this, owner });
+		return new Scope({ ...this.#inner(owner, step), graph: body, parent: this, owner });
 	}
 
 	/** The scope inside a call of a model-local function, undefined when `node` calls none. */
@@ -85,12 +89,13 @@ export class Scope {
 			return undefined;
 		}
 		const call = { node, caller: this, definition: body.definition };
-		return new Scope({ ...this.#inner(step), graph: body.graph, call });
+		return new Scope({ ...this.#inner(node, step), graph: body.graph, call });
 	}
 
-	#inner(step: string): Pick<ScopeParts, 'model' | 'functions' | 'path' | 'depth'> {
-		const { model, functions, path, depth } = this.#parts;
-		return { model, functions, path: path === '' ? step : `${path}/${step}`, depth: depth + 1 };
+	#inner(node: Node, step: string): Pick<ScopeParts, 'model' | 'functions' | 'path' | 'key' | 'depth'> {
+		const { model, functions, path, key, depth } = this.#parts;
+		const inner = path === '' ? step : `${path}/${step}`;
+		return { model, functions, path: inner, key: `${key}/${node.index} ${step}`, depth: depth + 1 };
 	}
 
 	/** True if a caller may override an initializer that is listed among the inputs: from IR version 4 on. */

@@ -5,6 +5,7 @@ import { checkExternalLocation } from '../location.js';
 import type { DataTypeCode, TensorRecord, TensorStorage } from '../model.js';
 import type { ByteSource, ExternalFiles } from '../source.js';
 import { byteLength, elementBits, typeName } from '../types.js';
+import { isBacked } from './backed.js';
 import { typedToRaw } from './typed-data.js';
 
 /** Access to a tensor's bytes. */
@@ -46,6 +47,10 @@ export async function readRawTensor(record: TensorRecord, access: TensorAccess):
 	const limit = access.limits?.tensorBytes ?? DEFAULT_LIMITS.tensorBytes;
 	if (length > limit) {
 		throw new OnnxError('limit', `${title} takes ${length} bytes, more than the limit of ${limit} (tensorBytes).`);
+	}
+	if (storage.kind === 'typed' && !isBacked(record)) {
+		const bytes = storage.chunks.reduce((total, { span }) => total + span.length, 0);
+		throw new OnnxError('bad-tensor', `${title} has only ${bytes} bytes of data for its ${count} elements.`);
 	}
 	return { dataType, dims, bytes: await readStorage(storage, { length, count, dataType, title, access }) };
 }

@@ -17,38 +17,72 @@ const MAX_NAME = 300;
  * quotes: what would, is written as \uXXXX.
  */
 export function toCsv(report: Report): string {
-	const lines = [COLUMNS.join(','), ...report.layers.flatMap(layerRows)];
-	return lines.map((line) => `${line}\r\n`).join('');
+	return [...csvPieces(report)].join('');
 }
 
-function layerRows(layer: LayerReport, index: number): string[] {
+/** Yields the file in pieces of up to {@link ROWS_AT_ONCE} rows, so that a large report is never held as one text. */
+export function* csvPieces(report: Report): Generator<string> {
+	yield `${COLUMNS.join(',')}\r\n`;
+	let lines: string[] = [];
+	for (const [index, layer] of report.layers.entries()) {
+		for (const row of layerRows(layer, index)) {
+			lines.push(`${row}\r\n`);
+			if (lines.length === ROWS_AT_ONCE) {
+				yield lines.join('');
+				lines = [];
+			}
+		}
+	}
+	yield lines.join('');
+}
+
+const ROWS_AT_ONCE = 1000;
+
+/** Yields a row a channel with values. Of a layer without any, the number of channels may be a mere claim: one row. */
+function* layerRows(layer: LayerReport, index: number): Generator<string> {
 	const { parameters, affine, batch, recompute } = layer;
 	const data = batch?.isRandom ? undefined : batch;
-	const rows = parameters?.mean.length ?? affine?.scale.length ?? layer.channels;
+	const known = [parameters?.mean, affine?.scale, batch?.mean, recompute.perChannel?.maxAbs];
+	const rows = known.find((values) => values !== undefined)?.length;
+	const name = textCell(layer.name);
+	if (rows === undefined) {
+		const codes = [...new Set(layer.findings.map(({ code }) => code))].join(' ');
+		yield [name, index, '', ...new Array<string>(VALUE_COLUMNS).fill(''), codes].join(',');
+		return;
+	}
 	const columns = [
 		...[parameters?.gamma, parameters?.beta, parameters?.mean, parameters?.variance, affine?.scale, affine?.shift],
 		...[data?.mean, data?.variance, recompute.perChannel?.maxAbs, recompute.perChannel?.bound],
 	]
 		// Per-activation statistics have another length, so they are left out.
 		.map((values) => (values?.length === rows ? values : undefined));
-	const codes = findingCodes(layer, rows);
-	const name = textCell(layer.name);
-	return Array.from({ length: rows }, (_, channel) =>
-		[name, index, channel, ...columns.map((values) => values?.[channel] ?? ''), codes[channel].join(' ')].join(','),
-	);
+	const codes = findingCodes(layer);
+	for (let channel = 0; channel < rows; channel++) {
+		const values = columns.map((column) => column?.[channel] ?? '');
+		yield [name, index, channel, ...values, codes(channel).join(' ')].join(',');
+	}
 }
 
-/** Returns the codes of each channel: its own findings and those of the whole layer. */
-function findingCodes({ findings }: LayerReport, rows: number): string[][] {
-	const codes = Array.from({ length: rows }, (): string[] => []);
+/** Columns of {@link COLUMNS} that hold a value of the channel. */
+const VALUE_COLUMNS = 10;
+
+/** Returns a function that gives the codes of a channel: its own findings and those of the whole layer. */
+function findingCodes({ findings }: LayerReport): (channel: number) => readonly string[] {
+	const whole: string[] = [];
+	const own = new Map<number, string[]>();
 	for (const { code, channels } of findings) {
-		for (const channel of channels.length === 0 ? codes.keys() : channels) {
-			if (codes[channel] && !codes[channel].includes(code)) {
-				codes[channel].push(code);
-			}
+		if (channels.length === 0) {
+			whole.push(code);
+		}
+		for (const channel of channels) {
+			own.set(channel, [...(own.get(channel) ?? []), code]);
 		}
 	}
-	return codes;
+	const order = findings.map(({ code }) => code);
+	return (channel) => {
+		const codes = new Set([...(own.get(channel) ?? []), ...whole]);
+		return order.filter((code, at) => codes.has(code) && order.indexOf(code) === at);
+	};
 }
 
 /**

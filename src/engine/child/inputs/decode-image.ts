@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib';
 import { convertIndexedToRgb, type DecodedPng, decode as decodePng, hasPngSignature } from 'fast-png';
 import { decode as decodeJpeg } from 'jpeg-js';
 import { InputError } from '../tensors/errors.js';
@@ -12,7 +13,9 @@ export interface Image {
 
 /** Maximum size of an image, in megapixels: far above any camera's, far below the demand of a forged header. */
 const MAX_MEGAPIXELS = 100;
-const MAX_JPEG_MEGABYTES = 2048;
+const MAX_JPEG_MEGABYTES = 1024;
+/** Maximum size of decoded pixels, in bytes: the largest image in 8-bit color. */
+const MAX_IMAGE_BYTES = 320e6;
 
 /**
  * Decodes any PNG, or a baseline or progressive JPEG.
@@ -21,8 +24,7 @@ const MAX_JPEG_MEGABYTES = 2048;
 export function decodeImage(bytes: Uint8Array, file: string): Image {
 	try {
 		if (hasPngSignature(bytes.subarray(0, PNG_SIZE))) {
-			checkPngSize(bytes);
-			return complete(fromPng(decodePng(bytes)));
+			return complete(fromPng(decodePng(essentialPng(bytes))));
 		}
 		if (JPEG_START.some((byte, i) => bytes[i] !== byte)) {
 			throw new Error(bytes.length === 0 ? 'it is empty' : 'it begins as neither of them does');
@@ -45,7 +47,52 @@ const PNG_SIZE = 8;
 const PNG_WIDTH = 16;
 const JPEG_START = [0xff, 0xd8];
 
-function checkPngSize(bytes: Uint8Array): void {
+/** Chunks that hold pixels and colors. Other chunks may be bombs of their own, such as compressed texts and profiles. */
+const ESSENTIAL: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+
+/** Length, type and checksum of a chunk, in bytes. */
+const CHUNK_FRAME = 12;
+
+/** Channels of a pixel by color type. */
+const PNG_CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
+/** Passes of an interlaced image. Each row of each pass begins with a filter byte. */
+const MAX_PASSES = 7;
+
+/**
+ * Returns a PNG with the chunks that make its pixels only.
+ * @throws {Error} if the header claims too many pixels, or if the pixels inflate to more than the header claims
+ */
+function essentialPng(bytes: Uint8Array): Uint8Array {
+	const most = checkPngSize(bytes);
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const kept: Uint8Array[] = [bytes.subarray(0, PNG_SIZE)];
+	const data: Uint8Array[] = [];
+	for (let at = PNG_SIZE; at + CHUNK_FRAME <= bytes.length; ) {
+		const length = view.getUint32(at);
+		const end = Math.min(at + CHUNK_FRAME + length, bytes.length);
+		const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+		if (ESSENTIAL.has(type)) {
+			kept.push(bytes.subarray(at, end));
+		}
+		if (type === 'IDAT') {
+			data.push(bytes.subarray(at + 8, Math.max(at + 8, end - 4)));
+		}
+		at = end;
+	}
+	try {
+		inflateSync(Buffer.concat(data), { maxOutputLength: most });
+	} catch (error) {
+		if (error instanceof RangeError) {
+			throw new Error(`its data take more than the ${most} bytes of its size`);
+		}
+		throw error;
+	}
+	return Buffer.concat(kept);
+}
+
+/** @returns the most bytes that the pixels of the claimed size take */
+function checkPngSize(bytes: Uint8Array): number {
 	if (bytes.length < PNG_WIDTH + 8) {
 		throw new Error('it is cut short');
 	}
@@ -54,6 +101,13 @@ function checkPngSize(bytes: Uint8Array): void {
 	if (width * height > MAX_MEGAPIXELS * 1e6) {
 		throw new Error(`it has ${width} x ${height} pixels, more than ${MAX_MEGAPIXELS} million`);
 	}
+	const [depth, color] = [bytes[PNG_WIDTH + 8], bytes[PNG_WIDTH + 9]];
+	const rowBits = width * depth * (PNG_CHANNELS[color] ?? 4);
+	const most = MAX_PASSES * (height + width + 1) + height * Math.ceil(rowBits / 8) + height * MAX_PASSES;
+	if (most > MAX_IMAGE_BYTES) {
+		throw new Error(`its pixels take ${most} bytes, more than ${MAX_IMAGE_BYTES}`);
+	}
+	return most;
 }
 
 /** Checks the number of pixels, because decoders may return fewer for damaged files, or none. */

@@ -12,6 +12,9 @@ export interface NpyArray {
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
+/** NumPy's own limit (`max_header_size`), which also bounds the time that the patterns below take. */
+const MAX_HEADER_BYTES = 10_000;
+
 /** NumPy's type strings (little-endian or single bytes) -> the runtime's names. */
 const TYPES: Readonly<Record<string, { readonly type: string; readonly make: (buffer: ArrayBuffer) => TensorData }>> = {
 	'<f4': { type: 'float32', make: (buffer) => new Float32Array(buffer) },
@@ -44,6 +47,11 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 		throw new InputError(`${name} ends inside its header; write it again with numpy.save.`);
 	}
 	const headerLength = wide ? view.getUint32(8, true) : view.getUint16(8, true);
+	if (headerLength > MAX_HEADER_BYTES) {
+		throw new InputError(
+			`${name} has a header of ${headerLength} bytes, more than the ${MAX_HEADER_BYTES} that NumPy reads; write it again with numpy.save.`,
+		);
+	}
 	const header = new TextDecoder('latin1').decode(bytes.subarray(start, start + headerLength));
 	const descr = /'descr'\s*:\s*'([^']+)'/.exec(header)?.[1];
 	const order = /'fortran_order'\s*:\s*(True|False)/.exec(header)?.[1];

@@ -290,3 +290,22 @@ test('the question whether a value is constant reads no tensor', async () => {
 		[true, true, false, false, false],
 	);
 });
+
+test('integer arithmetic that leaves the range of its type is not evaluated', async () => {
+	const cases: readonly (readonly [string, TensorSpec, TensorSpec])[] = [
+		['Add', { dtype: 'int32', values: [2 ** 31 - 1] }, { dtype: 'int32', values: [1] }],
+		['Sub', { dtype: 'uint8', values: [1] }, { dtype: 'uint8', values: [2] }],
+		['Mul', { dtype: 'int8', values: [100] }, { dtype: 'int8', values: [2] }],
+		['Mul', { dtype: 'int64', values: [2n ** 40n] }, { dtype: 'int64', values: [2n ** 30n] }],
+		['Div', { dtype: 'int32', values: [1] }, { dtype: 'int32', values: [0] }],
+		['Pow', { dtype: 'uint16', values: [256] }, { dtype: 'uint16', values: [2] }],
+	];
+	for (const [op, a, b] of cases) {
+		assert.match(String(await evaluate(op, [a, b])), /beyond the range of its type/, `${op} of ${a.dtype}`);
+	}
+	const within = await evaluate('Add', [
+		{ dtype: 'int32', values: [2 ** 31 - 2] },
+		{ dtype: 'int32', values: [1] },
+	]);
+	assert.deepEqual(within, { dims: [1], values: [2 ** 31 - 1], dtype: 'int32' });
+});

@@ -151,3 +151,21 @@ test('of two writers of a name the first counts', async () => {
 	const { model } = await open({ graph: { nodes } });
 	assert.equal(Scope.ofModel(model).producer('a')?.opType, 'Relu');
 });
+
+test('two nodes whose names give the same path have different keys', async () => {
+	const body = (): GraphSpec => ({ nodes: [{ op: 'Relu', inputs: ['x'], outputs: ['r'] }], outputs: ['r'] });
+	const attributes = { then_branch: { g: body() }, else_branch: { g: body() } };
+	const { model } = await open({
+		graph: {
+			inputs: ['x', 'c'],
+			nodes: [
+				{ op: 'If', inputs: ['c'], outputs: ['a'], attributes },
+				{ op: 'If', name: 'If_0', inputs: ['c'], outputs: ['b'], attributes },
+				{ op: 'If', name: 'twice', inputs: ['c'], outputs: ['d'], attributes },
+				{ op: 'If', name: 'twice', inputs: ['c'], outputs: ['e'], attributes },
+			],
+		},
+	});
+	const scopes = new Map([...nodesInOrder(model)].map(({ scope }) => [scope.key, scope.path]));
+	assert.deepEqual([scopes.size, new Set(scopes.values()).size], [9, 5]);
+});

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { toCsv } from '../../../../../src/core/report/export/csv.js';
+import { csvPieces, toCsv } from '../../../../../src/core/report/export/csv.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
 
@@ -41,10 +41,10 @@ test('an unknown value is empty, a value that is not finite has its name', () =>
 	const infinite = sampleLayer({
 		affine: { scale: Float64Array.of(Number.NaN, Number.NEGATIVE_INFINITY), shift: new Float64Array(2) },
 	});
-	const [, empty, , nan, minus] = rows(toCsv(sampleReport({ layers: [bare, infinite] })));
+	const [, empty, nan, minus] = rows(toCsv(sampleReport({ layers: [bare, infinite] })));
 	assert.deepEqual(
-		empty.slice(3),
-		Array.from({ length: 11 }, () => ''),
+		empty.slice(2),
+		Array.from({ length: 12 }, () => ''),
 	);
 	assert.deepEqual([nan[7], minus[7]], ['NaN', '-Infinity']);
 });
@@ -106,4 +106,30 @@ test('numpy reads it, hostile names included', (context) => {
 	} finally {
 		rmSync(folder, { recursive: true });
 	}
+});
+
+test('a layer that claims 2^31 channels without a value has one row', () => {
+	const claim = sampleLayer({
+		channels: 2 ** 31,
+		parameters: null,
+		affine: null,
+		batch: null,
+		recompute: { status: 'pending' },
+		findings: [{ code: 'training-mode', severity: 'warning', channels: [], message: 'Training.' }],
+	});
+	const [, ...lines] = rows(toCsv(sampleReport({ layers: [claim] })));
+	assert.deepEqual([lines.length, lines[0].slice(2).join('')], [1, 'training-mode']);
+});
+
+test('a large report comes in pieces of bounded length', () => {
+	const values = new Float64Array(25_000);
+	const layer = sampleLayer({
+		parameters: { gamma: values, beta: values, mean: values, variance: values },
+		affine: { scale: values, shift: values },
+		channels: values.length,
+	});
+	const report = sampleReport({ layers: [layer] });
+	const pieces = [...csvPieces(report)];
+	assert.ok(pieces.length >= 25 && pieces.every(({ length }) => length < 200_000), `${pieces.length} pieces`);
+	assert.equal(pieces.join(''), toCsv(report));
 });

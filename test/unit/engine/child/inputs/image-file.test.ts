@@ -121,6 +121,36 @@ test('a file that is no image, or too large for memory, is refused with its name
 	await assert.rejects(read({ shape: [1, 3, 2, 2] }, {}, path.join(folder, 'none.png')), /none\.png cannot be read/);
 });
 
+test('compressed data beyond the size in the header are refused without inflating them', () => {
+	const most = 2 ** 26;
+	const chunk = (type: string, data: Uint8Array) => {
+		const frame = Buffer.alloc(12 + data.length);
+		frame.writeUInt32BE(data.length, 0);
+		frame.write(type, 4, 'latin1');
+		frame.set(data, 8);
+		frame.writeUInt32BE(crc32(frame.subarray(4, 8 + data.length)), 8 + data.length);
+		return frame;
+	};
+	const png = encodePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(7) });
+	const zeros = deflateSync(Buffer.alloc(most));
+	const header = Buffer.from(png.subarray(0, 33));
+	const end = chunk('IEND', new Uint8Array());
+	const before = process.memoryUsage().arrayBuffers;
+	const bomb = Buffer.concat([header, chunk('IDAT', zeros), end]);
+	assert.throws(
+		() => decodeImage(bomb, 'a.png'),
+		/a\.png is not .*: its data take more than the \d+ bytes of its size\.$/,
+	);
+	// Texts and color profiles are compressed, too, and no pixel needs them.
+	const text = chunk('zTXt', Buffer.concat([Buffer.from('Comment\0\0', 'latin1'), zeros]));
+	const profile = chunk('iCCP', Buffer.concat([Buffer.from('profile\0\0', 'latin1'), zeros]));
+	const harmless = Buffer.concat([header, profile, text, Buffer.from(png.subarray(33))]);
+	assert.equal(decodeImage(harmless, 'a.png').planes[0][0], 7);
+	assert.ok(process.memoryUsage().arrayBuffers - before < most);
+	const deep = rawPng({ width: 9000, height: 9000, depth: 16, colour: 6 }, []);
+	assert.throws(() => decodeImage(deep, 'a.png'), /its pixels take \d+ bytes, more than 320000000\.$/);
+});
+
 /** Two pixels high, three wide: red rises along the rows, green down the columns, blue is full. */
 async function read(input: Partial<RuntimeValue>, options: ImageOptions = {}, file?: string) {
 	const name = file ?? path.join(folder, 'six.png');

@@ -5,7 +5,7 @@ import { encodeNpy, parseNpy } from '../../../../../src/engine/child/tensors/npy
 /** A version 1.0 file as numpy.lib.format lays it out, header given as text. */
 function file(header: string, data: ArrayBufferView): Uint8Array {
 	const bytes = new Uint8Array(10 + header.length + data.byteLength);
-	bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0]);
+	bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 0xff, header.length >> 8]);
 	bytes.set(new TextEncoder().encode(header), 10);
 	bytes.set(new Uint8Array(data.buffer), 10 + header.length);
 	return bytes;
@@ -55,4 +55,14 @@ test('an unreadable file is named with the next step', () => {
 	assert.throws(() => parseNpy(new Uint8Array([1, 2, 3]), 'd.npy'), /d\.npy is not a \.npy file/);
 	assert.throws(() => parseNpy(short.slice(0, 9), 'e.npy'), /e\.npy ends inside its header/);
 	assert.throws(() => parseNpy(file('{}\n', Float32Array.of(1)), 'f.npy'), /header that cannot be read/);
+});
+
+test('a header longer than NumPy reads is refused at once', () => {
+	const start = performance.now();
+	const header = "'shape':(".repeat(7000);
+	assert.throws(
+		() => parseNpy(file(header, Float32Array.of(1)), 'a.npy'),
+		/a\.npy has a header of \d+ bytes, more than/,
+	);
+	assert.ok(performance.now() - start < 500);
 });

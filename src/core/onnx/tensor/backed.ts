@@ -1,0 +1,32 @@
+import { product } from '../../numbers/arrays.js';
+import type { TensorRecord } from '../model.js';
+import { elementBits } from '../types.js';
+
+/**
+ * Maximum number of elements along an axis of a tensor whose data are in another file. The largest vocabularies of
+ * language models have 300,000.
+ */
+const MAX_EXTERNAL_AXIS = 2 ** 22;
+
+/**
+ * True if the model file can hold the elements that a tensor's dims claim. A few bytes can claim 2^30 rows, so nothing is
+ * allocated by dims before this check. Of external data only a generous limit is checked, because the size of the file
+ * is not known here.
+ */
+export function isBacked({ dims, dataType, storage }: TensorRecord): boolean {
+	const count = dims.includes(0) ? 0 : product(dims);
+	const bits = elementBits(dataType);
+	switch (storage.kind) {
+		case 'raw':
+			return storage.span.length * 8 >= count * bits;
+		case 'typed':
+			// A varint takes at least a byte, and holds several elements of a type below a byte.
+			return storage.chunks.reduce((total, { span }) => total + span.length, 0) * 8 >= count * Math.min(8, bits);
+		case 'external':
+			return dims.every((dim) => dim <= MAX_EXTERNAL_AXIS);
+		case 'deferred':
+			return true;
+		case 'none':
+			return count === 0;
+	}
+}
