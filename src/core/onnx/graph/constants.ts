@@ -66,7 +66,9 @@ function initializersBehind(scope: Scope, name: string): Initializer[] | undefin
 		if (!known || node.domain !== '' || queue.length > MAX_EXPRESSION) {
 			return undefined;
 		}
-		queue.push(...node.inputs.filter((input) => input !== '').map((input) => ({ scope: place, name: input })));
+		for (const input of node.inputs.filter((name) => name !== '')) {
+			queue.push({ scope: place, name: input });
+		}
 	}
 	return found;
 }

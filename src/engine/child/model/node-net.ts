@@ -75,7 +75,9 @@ export class NodeNet {
 			const node = given.has(name) ? undefined : this.#writers.get(name);
 			if (node && !needed.has(node)) {
 				needed.add(node);
-				queue.push(...this.reads(node));
+				for (const read of this.reads(node)) {
+					queue.push(read);
+				}
 			}
 		}
 		return this.order.filter((node) => needed.has(node));

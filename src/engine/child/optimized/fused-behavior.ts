@@ -36,7 +36,7 @@ export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 		if (node && LINEAR.has(node.opType) && node.domain === '') {
 			found.add(node);
 		} else if (node && queue.length < MAX_NODES) {
-			queue.push(...node.inputs);
+			queue.push(...node.inputs.slice(0, MAX_NODES));
 		}
 	}
 	return [...found];

@@ -35,7 +35,9 @@ export function resolutionOf(model: Model, output: string): number {
 			return SIGMOID;
 		}
 		if (node && node.domain === '' && UNCHANGED.has(node.opType) && names.length < MAX_NODES) {
-			names.push(...(node.opType === 'Concat' ? node.inputs : node.inputs.slice(0, 1)));
+			for (const name of node.opType === 'Concat' ? node.inputs : node.inputs.slice(0, 1)) {
+				names.push(name);
+			}
 		}
 	}
 	return 0;

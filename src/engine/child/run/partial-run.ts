@@ -3,7 +3,7 @@ import type { OpenedModel } from '../model/opened-model.js';
 import type { Part } from '../model/partial-model.js';
 import { loadPart } from '../model/partial-session.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
-import type { OptimizationLevel, Runtime } from '../runtime/runtime.js';
+import { type OptimizationLevel, type Runtime, unpassableName, unpassableSentence } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { type CaptureSource, capture } from './capture.js';
 import type { Capture } from './capture-plan.js';
@@ -53,6 +53,8 @@ export class PartialRun implements ModelRun {
 		const reach = this.#reach.layers.get(layer);
 		if (!reach) {
 			this.unreached.set(index, insideReason(layer.graphPath));
+		} else if (unpassableName(checkedTensors(layer)) !== undefined) {
+			this.unreached.set(index, `Not checked: ${unpassableSentence(unpassableName(checkedTensors(layer)) ?? '')}`);
 		} else if (reach.kind === 'blocked') {
 			this.unreached.set(index, blockedReason(reach.obstacle));
 		} else if (reach.kind === 'alone') {

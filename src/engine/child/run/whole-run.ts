@@ -7,7 +7,14 @@ import { loadPart, type PartSession } from '../model/partial-session.js';
 import { requiredInputs } from '../model/required-inputs.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { makePages } from '../runtime/prefault.js';
-import { fetchable, type OptimizationLevel, type Runtime, type RuntimeSession } from '../runtime/runtime.js';
+import {
+	fetchable,
+	type OptimizationLevel,
+	type Runtime,
+	type RuntimeSession,
+	unpassableName,
+	unpassableSentence,
+} from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { type CaptureSource, capture } from './capture.js';
 import type { Capture } from './capture-plan.js';
@@ -38,6 +45,11 @@ export class WholeRun implements ModelRun, CaptureSource {
 		this.usesRuntimeMemory = model.layers.some(overwritesStatistics);
 		this.#given = new Map(requiredInputs(model.model).map(({ name, type }) => [name, { type }]));
 		this.#captures = model.layers.flatMap((layer, index) => {
+			const unpassable = unpassableName(checkedTensors(layer));
+			if (unpassable !== undefined) {
+				this.unreached.set(index, `Not checked: ${unpassableSentence(unpassable)}`);
+				return [];
+			}
 			if (layer.graphPath === '') {
 				return [{ consumer: { index }, tensors: checkedTensors(layer) }];
 			}

@@ -1,4 +1,5 @@
 import type * as Ort from 'onnxruntime-node';
+import { visible } from '../../../core/text/names.js';
 import { NO_TENSOR, type RuntimeTensor, type RuntimeValue, type TensorData, type Tensors } from '../tensors/tensor.js';
 import { explainLoadFailure, RuntimeError, runtimeError } from './runtime-error.js';
 
@@ -43,10 +44,23 @@ export interface RuntimeSession {
 	release(): Promise<void>;
 }
 
-/** Returns the outputs of a loaded model that can be fetched. Sequences are computed, but not returned. */
+/** Returns the outputs of a loaded model that can be fetched. Others, such as sequences, are computed, but not returned. */
 export function fetchable({ outputs }: Pick<RuntimeSession, 'outputs'>, names: readonly string[]): string[] {
 	const others = new Set(outputs.filter(({ type }) => type === NO_TENSOR).map(({ name }) => name));
-	return names.filter((name) => !others.has(name));
+	return names.filter((name) => !others.has(name) && unpassableName([name]) === undefined);
+}
+
+/**
+ * Returns the first name that the runtime's binding cannot pass: it keeps tensors in objects by name, where `__proto__`
+ * is no property, and it passes names as UTF-8, which cannot hold the bytes that lone surrogates stand for here.
+ */
+export function unpassableName(names: Iterable<string>): string | undefined {
+	for (const name of names) {
+		if (name === '__proto__' || /\p{Cs}/u.test(name)) {
+			return name;
+		}
+	}
+	return undefined;
 }
 
 /** Loads onnxruntime-node. Called on the first run, so that structure is available without the runtime. */
@@ -107,6 +121,10 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 		inputs: session.inputMetadata.map(fromMetadata),
 		outputs: session.outputMetadata.map(fromMetadata),
 		async run(feeds, fetch, into) {
+			const bad = unpassableName([...feeds.keys(), ...fetch]);
+			if (bad !== undefined) {
+				throw new RuntimeError(unpassableSentence(bad));
+			}
 			const named = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]));
 			const results = fetch.map((name) => {
 				const target = into?.get(name);
@@ -125,6 +143,11 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 		},
 		release: () => session.release(),
 	};
+}
+
+/** Returns the reason for which a tensor cannot be exchanged with the runtime. */
+export function unpassableSentence(name: string): string {
+	return `The runtime's binding cannot pass a tensor named "${visible(name)}": rename it in the model.`;
 }
 
 function fromMetadata(value: Ort.InferenceSession.ValueMetadata): RuntimeValue {
