@@ -7,6 +7,7 @@ export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
        batchnorm-lens compare ORIGINAL DEPLOYED [options]
        batchnorm-lens fold MODEL -o OUT [options]
        batchnorm-lens repair MODEL -o OUT [options]
+       batchnorm-lens repair DEPLOYED --original ORIGINAL -o OUT [options]
        batchnorm-lens merge REPORT… [options]
        batchnorm-lens mcp [--root DIR]
 
@@ -70,7 +71,12 @@ their outputs and Dropout are off, and every other byte is as it was. Reads the 
 needs no change is not written. Exits with 1 if a layer stays in training mode, and with 2 if no run could
 verify what was written.
 
-  -o, --output OUT     the file to write; never the model itself
+With --original: writes the deployed model with the weights and biases of every wrong fold put right after the original
+ONNX model, in their own layout and type (float32, float16, bfloat16), and every other byte as it was. Compares the result
+with the original again. A quantized weight, and a layer that is still a layer, are listed as not repaired, with exit 1.
+
+  -o, --output OUT     the file to write; never a model itself
+  --original ORIGINAL  the model from before its layers were folded
   --json               print one JSON document (batchnorm-lens.repair)
   --batch N, --seed N  as above, for the run that verifies
 

@@ -73,10 +73,17 @@ export class EngineClient {
 		);
 	}
 
-	/** Writes the model switched to inference. A failed repair leaves no file behind. */
-	repair(model: ModelLocation, options: Omit<RepairOptions, 'temporary'>, hooks?: RequestHooks): Promise<RepairResult> {
+	/**
+	 * Writes the model with its folds corrected after `original`, or without that switched to inference. A failed repair
+	 * leaves no file behind.
+	 */
+	repair(
+		models: { readonly model: ModelLocation; readonly original?: ModelLocation },
+		options: Omit<RepairOptions, 'temporary'>,
+		hooks?: RequestHooks,
+	): Promise<RepairResult> {
 		return withTemporary(options.output, (temporary) =>
-			this.#request({ type: 'repair', id: this.#nextId(), model, options: { ...options, temporary } }, hooks),
+			this.#request({ type: 'repair', id: this.#nextId(), ...models, options: { ...options, temporary } }, hooks),
 		);
 	}
 

@@ -98,6 +98,8 @@ export interface EngineTasks {
 	readonly repair: {
 		readonly request: {
 			readonly model: ModelLocation;
+			/** Source of the right values; without it the model is switched to inference. */
+			readonly original?: ModelLocation;
 			readonly options: RepairOptions;
 		};
 		readonly result: RepairResult;

@@ -23,7 +23,7 @@ export interface UnrepairedPart {
 /** Verification of the written file by a run; `reason` is a sentence. */
 export type RepairCheck =
 	| { readonly status: 'match'; readonly evidence: string }
-	| { readonly status: 'skipped'; readonly reason: string };
+	| { readonly status: 'mismatch' | 'skipped'; readonly reason: string };
 
 /** A model that was written with its wrong parts put right. */
 export interface RepairResult {

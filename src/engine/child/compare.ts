@@ -69,12 +69,21 @@ async function compareWithRun(
 	deployed: OpenedModel,
 	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
 ): Promise<Comparison> {
+	return (await compareFilesAndRun(original, deployed, { options, ports })).comparison;
+}
+
+/** Compares two models as {@link compare} does, and returns their networks, too. */
+export async function compareFilesAndRun(
+	original: OpenedModel,
+	deployed: OpenedModel,
+	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
+): Promise<ComparedFiles & { readonly comparison: Comparison }> {
 	const files = await compareNetworks(original, deployed, progressOf(ports));
 	const { outputs, values } = await tryRun({ original, deployed, comparison: files.comparison }, files, {
 		options,
 		ports,
 	});
-	return decideByValues(files, outputs, values);
+	return { models: files.models, comparison: decideByValues(files, outputs, values) };
 }
 
 /** Compares a checkpoint, of which nothing can run. */

@@ -8,6 +8,7 @@ import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks
 import { compare } from './compare.js';
 import { fold } from './fold.js';
 import { inspect } from './inspect.js';
+import { repairFolds } from './repair-folds.js';
 import { repairToInference } from './repair-to-inference.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
@@ -63,7 +64,9 @@ function perform(request: EngineRequest): Promise<EngineTasks[EngineTask]['resul
 		case 'fold':
 			return fold(request.model, request.options, { ...ports, emit });
 		case 'repair':
-			return repairToInference(request.model, request.options, { ...ports, emit });
+			return request.original
+				? repairFolds(request.model, request.original, request.options, { ...ports, emit })
+				: repairToInference(request.model, request.options, { ...ports, emit });
 	}
 }
 

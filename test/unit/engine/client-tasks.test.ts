@@ -38,7 +38,7 @@ test('a comparison that fails names both files and the step', async () => {
 });
 
 test('a repair that fails names the repair', async () => {
-	const repair = engine.repair({ path: 'exit 3' }, { output: 'repaired.onnx', batch: 1, seed: 0 });
+	const repair = engine.repair({ model: { path: 'exit 3' } }, { output: 'repaired.onnx', batch: 1, seed: 0 });
 	assert.match(await sentence(repair), /^The engine stopped while repairing exit 3: /);
 });
 

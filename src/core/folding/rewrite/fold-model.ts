@@ -119,14 +119,19 @@ async function foldGroup(
 	return describeRegion(steps, weights, terms);
 }
 
-function foldBack(weights: OperatorWeights, { added, rows }: FoldTarget, parameters: FoldParameters): OperatorWeights {
+/** Returns an operator's constants with a layer behind it folded in, in float64. */
+export function foldBack(
+	weights: OperatorWeights,
+	{ added, rows }: FoldTarget,
+	parameters: FoldParameters,
+): OperatorWeights {
 	const { scale, bias } = expectedFold(addBiases(weights.bias, added), gatherParameters(parameters, rows));
 	const weight = scaleRows(Float64Array.from(weights.weight), weights.layout, scale, 'float64');
 	return { ...weights, weight, bias };
 }
 
 /** True if every weight and bias stays finite when it is divided by Gemm's factor and rounded to the stored type. */
-function isRepresentable({ alpha, beta }: LinearOperator, { weight, bias, stored }: OperatorWeights): boolean {
+export function isRepresentable({ alpha, beta }: LinearOperator, { weight, bias, stored }: OperatorWeights): boolean {
 	const largest = [largestOf(weight) / alpha, largestOf(bias ?? new Float64Array()) / (beta || 1)];
 	return largest.every((value) => Number.isFinite(roundTo(value, stored)));
 }

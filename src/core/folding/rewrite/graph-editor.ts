@@ -185,6 +185,17 @@ export class GraphEditor {
 		}
 	}
 
+	/** Adds a constant to a node's first output, by a new Add directly behind the node. */
+	addBehind(scope: Scope, node: Node, constant: string): void {
+		const output = node.outputs[0] ?? '';
+		const sum = this.#freshName(`${output}_unbiased`);
+		const message = encodeNode({ opType: 'Add', name: '', inputs: [sum, constant], outputs: [output] });
+		this.#edits.push(addToGraph(scope.graph, 'node', message, scope.graph.nodes[node.index + 1]));
+		this.#change(node, { outputs: [sum, ...node.outputs.slice(1)] });
+		this.#readAnew.add(keyOf(scope, sum));
+		this.#readAnew.add(keyOf(scope, constant));
+	}
+
 	orphan(scope: Scope, name: string): void {
 		if (name !== '') {
 			this.#orphans.push({ scope, name });

@@ -1,0 +1,112 @@
+import { planFoldRepair } from '../../core/repair/fold-repair.js';
+import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import { REPAIR_FORMAT, REPAIR_VERSION, type RepairCheck, type RepairResult } from '../../core/report/repair-result.js';
+import { shortNumber } from '../../core/text/numbers.js';
+import type { ModelLocation, RepairOptions } from '../../protocol/host-engine.js';
+import { compareFilesAndRun } from './compare.js';
+import { requireExternalFiles } from './model/external-data.js';
+import { type OpenedModel, openModel, requireGraph } from './model/opened-model.js';
+import { openWritten, publishWritten, removeUnfinished, requireOutput, writeEdited } from './model/written-model.js';
+import type { TaskPorts } from './task-ports.js';
+
+/**
+ * Writes a deployed model with its wrong folds put right after the original, and every other byte unchanged. Verifies
+ * the file before it gets its name: compares it with the original again, and runs both.
+ * @throws {OnnxError | InputError | WriteError} after all written files were removed.
+ */
+export async function repairFolds(
+	deployedLocation: ModelLocation,
+	originalLocation: ModelLocation,
+	options: RepairOptions,
+	ports: TaskPorts,
+): Promise<RepairResult> {
+	ports.emit({ type: 'progress', stage: 'opening', done: 0, total: 1 });
+	const original = await openModel(originalLocation);
+	try {
+		const deployed = await openModel(deployedLocation);
+		try {
+			for (const file of [original, deployed]) {
+				requireGraph(file, 'to repair folds with');
+				await requireExternalFiles(file);
+				await requireOutput(file, options.output);
+			}
+			const result = await repairVerified({ original, deployed }, options, ports);
+			if (result.written) {
+				await publishWritten(options);
+			}
+			const paths = { model: deployedLocation.path, original: originalLocation.path };
+			return { format: REPAIR_FORMAT, version: REPAIR_VERSION, ...paths, ...result };
+		} finally {
+			await removeUnfinished(options);
+			await deployed.close();
+		}
+	} finally {
+		await original.close();
+	}
+}
+
+interface Pair {
+	readonly original: OpenedModel;
+	readonly deployed: OpenedModel;
+}
+
+type VerifiedRepair = Omit<RepairResult, 'format' | 'version' | 'model' | 'original'>;
+
+/** Writes the temporary file. A layer that is still wrong in it stays as it was, and the file is written again. */
+async function repairVerified(
+	{ original, deployed }: Pair,
+	options: RepairOptions,
+	ports: TaskPorts,
+): Promise<VerifiedRepair> {
+	ports.emit({ type: 'progress', stage: 'comparing', done: 0, total: 1 });
+	const context = { options: { run: true, batch: options.batch, seed: options.seed }, ports };
+	const files = await compareFilesAndRun(original, deployed, context);
+	const excluded = new Map<string, string>();
+	for (;;) {
+		const { edits, repaired, unrepaired } = await planFoldRepair(files, deployed.source, excluded);
+		const facts = { examined: original.layers.length, repaired, unrepaired, notes: files.comparison.notes };
+		if (repaired.length === 0) {
+			return { ...facts, written: null, check: checkOf(files.comparison) };
+		}
+		ports.emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
+		const bytes = await writeEdited(deployed, edits, options);
+		const written = await openWritten(deployed, options);
+		try {
+			const { comparison } = await compareFilesAndRun(original, written, context);
+			const wrong = stillWrong(files.comparison, comparison, unrepaired);
+			if (wrong.length === 0) {
+				return { ...facts, written: { path: options.output, bytes }, check: checkOf(comparison) };
+			}
+			for (const name of wrong) {
+				excluded.set(name, 'the comparison of the repaired file still finds it wrong');
+			}
+		} finally {
+			await written.close();
+		}
+	}
+}
+
+/** Returns the layers to leave as they were: wrong after their repair, or all if a right layer is wrong now. */
+function stillWrong(
+	before: Comparison,
+	after: Comparison,
+	unrepaired: VerifiedRepair['unrepaired'],
+): readonly string[] {
+	const known = new Set(unrepaired.map(({ name }) => name));
+	const isRight = ({ status }: LayerComparison) => status === 'match' || status === 'kept';
+	const wrong = after.layers.filter((layer) => !known.has(layer.name) && !isRight(layer)).map(({ name }) => name);
+	const isHarmed = before.layers.some((layer) => wrong.includes(layer.name) && isRight(layer));
+	return isHarmed ? before.layers.map(({ name }) => name) : wrong;
+}
+
+function checkOf({ outputs }: Comparison): RepairCheck {
+	const { status, reason, maxAbs = Number.NaN, bound = Number.NaN } = outputs ?? { status: 'skipped' as const };
+	if (status === 'match') {
+		const evidence = `The outputs are those of the original: largest difference ${shortNumber(maxAbs)}, rounding allows ${shortNumber(bound)}.`;
+		return { status, evidence };
+	}
+	const difference = `Its outputs differ from the original's by ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}.`;
+	return status === 'mismatch'
+		? { status, reason: reason ?? difference }
+		: { status: 'skipped', reason: reason ?? 'The models were not run.' };
+}

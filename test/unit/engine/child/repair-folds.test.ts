@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { repairFolds } from '../../../../src/engine/child/repair-folds.js';
+import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
+import { createKernel } from '../../../../src/kernel/index.js';
+import { buildModel, type NodeSpec, type TensorSpec } from '../../support/model-builder.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-folds-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const ports = { runtime: loadRuntime, kernel: () => createKernel(), emit: () => {} };
+const repair = (deployed: string, original: string, output: string) =>
+	repairFolds(
+		{ path: deployed },
+		{ path: original },
+		{ output, temporary: `${output}.part`, batch: 1, seed: 0 },
+		ports,
+	);
+
+const weight = [1, 2, 3, -4];
+const [gamma, beta, mean] = [
+	[2, 4],
+	[1, -1],
+	[3, 5],
+];
+const conv = (inputs: readonly string[], output: string): NodeSpec => ({
+	op: 'Conv',
+	name: 'conv',
+	inputs: ['x', ...inputs],
+	outputs: [output],
+});
+
+function writeGraph(name: string, nodes: readonly NodeSpec[], initializers: readonly TensorSpec[]): string {
+	const inputs = [{ name: 'x', shape: [1, 2, 4, 4] }];
+	writeFileSync(path.join(folder, name), buildModel({ graph: { nodes, initializers, inputs, outputs: ['y'] } }));
+	return path.join(folder, name);
+}
+
+/** Writes a convolution with a layer of variance 4, and its deployed model, which has the weight but no bias. */
+function writePair(): readonly [string, string] {
+	const layer: NodeSpec = {
+		op: 'BatchNormalization',
+		name: 'bn',
+		inputs: ['h', 'g', 'b', 'm', 'v'],
+		outputs: ['y'],
+		attributes: { epsilon: { f: 0 } },
+	};
+	const original = writeGraph(
+		'original.onnx',
+		[conv(['W'], 'h'), layer],
+		[
+			{ name: 'W', dims: [2, 2, 1, 1], values: weight },
+			{ name: 'g', values: gamma },
+			{ name: 'b', values: beta },
+			{ name: 'm', values: mean },
+			{ name: 'v', values: [4, 4] },
+		],
+	);
+	const scaled = weight.map((value, index) => (value * gamma[index >> 1]) / 2);
+	const deployed = writeGraph('deployed.onnx', [conv(['W'], 'y')], [{ name: 'W', dims: [2, 2, 1, 1], values: scaled }]);
+	return [original, deployed];
+}
+
+test('a wrong fold is corrected, its outputs are the original ones, and a second repair finds no more', async () => {
+	const [original, deployed] = writePair();
+	const before = readFileSync(deployed);
+	const output = path.join(folder, 'repaired.onnx');
+	const result = await repair(deployed, original, output);
+	assert.deepEqual([result.repaired.length, result.unrepaired, result.examined], [1, [], 1]);
+	assert.match(result.repaired[0].change, /^bias of conv corrected \(was: /);
+	assert.equal(result.check.status, 'match', JSON.stringify(result.check));
+	assert.equal(result.written?.bytes, readFileSync(output).length);
+	assert.deepEqual(readFileSync(deployed), before);
+	const again = await repair(output, original, path.join(folder, 'again.onnx'));
+	assert.deepEqual([again.written, again.repaired, again.unrepaired, again.check.status], [null, [], [], 'match']);
+	assert.ok(!existsSync(path.join(folder, 'again.onnx')));
+});
+
+test('the repaired model replaces neither of the models', async () => {
+	const files = writePair();
+	for (const target of files) {
+		const before = readFileSync(target);
+		await assert.rejects(repair(files[1], files[0], target), /choose another name/);
+		assert.deepEqual(readFileSync(target), before);
+	}
+});
