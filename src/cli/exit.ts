@@ -7,7 +7,7 @@ export const EXIT_FAILED = 2;
 
 /**
  * Returns the exit status of a report: 1 for a finding at or above `failOn`, 2 if the model or a layer could not be judged,
- * else 0.
+ * else 0. A model without a layer has nothing to judge, unless its run failed.
  */
 export function reportStatus(report: Report, failOn: FailOn): number {
 	if (report.run.failedAt === 'input') {
@@ -15,6 +15,9 @@ export function reportStatus(report: Report, failOn: FailOn): number {
 	}
 	if (hasFinding(report, failOn)) {
 		return 1;
+	}
+	if (report.layers.length === 0) {
+		return report.run.status === 'failed' ? EXIT_FAILED : 0;
 	}
 	const { extent } = coverage(report);
 	return extent === 'part' || extent === 'none' ? EXIT_FAILED : 0;

@@ -161,9 +161,9 @@ test('dims that ask for more than the file can hold get no memory', async () => 
 	await rejects(
 		{ dims: [huge], values: [1, 2], form: 'packed' },
 		'bad-tensor',
-		/at most 8 bytes of data where its dims ask for 2147483644/,
+		/only 8 bytes of data for its 536870911 elements/,
 	);
-	await rejects({ dims: [huge], values: [1, 2], form: 'unpacked' }, 'bad-tensor', /at most 10 bytes/);
+	await rejects({ dims: [huge], values: [1, 2], form: 'unpacked' }, 'bad-tensor', /only \d+ bytes/);
 	await rejects({ dims: [huge], values: [1, 2] }, 'bad-tensor', /8 bytes/);
 	await rejects({ dims: [huge], external: { location: 'w' } }, 'external-data', /only 4 bytes/, {
 		w: new Uint8Array(4),
