@@ -10,6 +10,7 @@ import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { requireExternalFiles } from './model/external-data.js';
+import { loadModel } from './model/load-model.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
 import { coarsestRounding, computesInIntegers } from './model/roundoff.js';
 import {
@@ -20,7 +21,7 @@ import {
 	type OutputRun,
 } from './outputs/compare-outputs.js';
 import { CaptureMemory } from './run/capture-memory.js';
-import { RuntimeError } from './runtime/runtime.js';
+import { type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 import { compareValues, skipped } from './values/compare-values.js';
@@ -52,7 +53,7 @@ export async function compare(
 			const [original, deployed] = isSwapped ? [second, first] : [first, second];
 			refuseTwoCheckpoints(original, deployed);
 			const comparison = original.checkpoint
-				? await compareParameters(original, deployed, ports)
+				? await compareParameters(original, deployed, { options, ports })
 				: await compareWithRun(original, deployed, { options, ports });
 			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
 			return { ...comparison, notes };
@@ -90,14 +91,18 @@ export async function compareFilesAndRun(
 async function compareParameters(
 	original: OpenedModel,
 	deployed: OpenedModel,
-	ports: ComparePorts,
+	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
 ): Promise<Comparison> {
 	const comparison = await compareFiles(original, deployed, ports);
+	const refused = options.run ? await refusal(deployed, ports) : undefined;
 	const behavior = skipped(CHECKPOINT_OUTPUTS);
 	return {
 		...comparison,
 		layers: comparison.layers.map((layer) => ({ ...layer, behavior })),
-		outputs: { status: 'skipped', reason: CHECKPOINT_OUTPUTS },
+		outputs:
+			refused === undefined
+				? { status: 'skipped', reason: CHECKPOINT_OUTPUTS }
+				: { status: 'skipped', reason: `${deployed.model.path} does not run: ${refused}`, refused: 'deployed' },
 	};
 }
 
@@ -167,8 +172,11 @@ async function tryRun(
 		run = await compareOutputs(pair, options, outputContext(ports));
 	} catch (error) {
 		const reason = reasonOf(error);
-		const refused = error instanceof DeployedRunError ? 'deployed' : undefined;
-		return { outputs: { status: 'skipped', reason, ...(refused && { refused }) }, values: without(reason) };
+		const isRefused = error instanceof DeployedRunError || (await refusal(pair.deployed, ports)) !== undefined;
+		return {
+			outputs: { status: 'skipped', reason, ...(isRefused && { refused: 'deployed' }) },
+			values: without(reason),
+		};
 	}
 	ports.emit({ type: 'progress', stage: 'pairing', done: 0, total: 1 });
 	try {
@@ -185,6 +193,23 @@ async function tryRun(
 		return { outputs: run.outputs, values };
 	} catch (error) {
 		return { outputs: run.outputs, values: without(reasonOf(error)) };
+	}
+}
+
+/** Returns the runtime's reason for not loading a model; undefined if it loads, or if there is no runtime. */
+async function refusal(model: OpenedModel, { runtime }: Pick<ComparePorts, 'runtime'>): Promise<string | undefined> {
+	let loaded: Runtime;
+	try {
+		loaded = runtime();
+	} catch {
+		return undefined;
+	}
+	try {
+		const session = await loadModel(model, loaded, { outputs: [] });
+		await session.release();
+		return undefined;
+	} catch (error) {
+		return reasonOf(error);
 	}
 }
 

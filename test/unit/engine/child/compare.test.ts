@@ -95,6 +95,20 @@ test('a deployed model that the runtime refuses is a sentence beside the compari
 	assert.match(outputs?.reason ?? '', /^refused\.onnx does not run: .*Rulu/);
 });
 
+test('a deployed model is tried where the original does not load or is a checkpoint', async () => {
+	const refused = (name: string) => {
+		const text = readFileSync(fixture(name), 'latin1').replaceAll('Relu', 'Rulu');
+		return inMemory(Buffer.from(text, 'latin1'), `refused-${name}`);
+	};
+	const originals = [refused('plain_cnn.onnx'), checkpoint('plain_cnn.full.pt')];
+	for (const original of originals) {
+		const { outputs } = await compare(original, refused('plain_cnn.folded.onnx'), options, ports);
+		assert.ok(outputs?.status === 'skipped' && outputs.refused === 'deployed', outputs?.reason);
+		const right = await compare(original, { path: fixture('plain_cnn.folded.onnx') }, options, ports);
+		assert.ok(right.outputs?.status === 'skipped' && right.outputs.refused === undefined);
+	}
+});
+
 test('the model itself is never overwritten, under any name', async () => {
 	const model = write('own.onnx', small);
 	const link = path.join(folder, 'link.onnx');
