@@ -89,7 +89,8 @@ function compareParameters(original: FoldParameters, deployed: FoldParameters, {
 		};
 	}
 	if (verdict.status === 'mismatch') {
-		return withParameters(verdict, parameterChanges(original, deployed), keptAs.name);
+		const changed = withParameters(verdict, parameterChanges(original, deployed), keptAs.name);
+		return recognizeLostStatistics(changed, deployed);
 	}
 	const evidence = `The layer is still there as ${keptAs.name}, written differently: scale and shift of all ${count(original.gamma.length, 'channel')} are the same within rounding.`;
 	return { ...verdict, status: 'kept', evidence };
@@ -126,6 +127,27 @@ function withParameters(verdict: Verdict, changes: readonly ParameterChange[], n
 		evidence: lead,
 		details: { parameters: details },
 		alternatives: [],
+	};
+}
+
+/**
+ * Names the loss if every channel has mean 0 and variance 0, or the initial variance 1 that no formula explains: no data
+ * give such statistics.
+ */
+function recognizeLostStatistics(verdict: Verdict, { mean, variance }: FoldParameters): Verdict {
+	const [first] = variance;
+	const isConstant = mean.every((value) => value === 0) && variance.every((value) => value === first);
+	const isLost = isConstant && (first === 0 || (first === 1 && verdict.cause === 'stale-statistics'));
+	if (!isLost) {
+		return verdict;
+	}
+	return {
+		...verdict,
+		cause: 'statistics-reset',
+		causes: ['statistics-reset'],
+		confidence: MAX_CONFIDENCE,
+		alternatives: [],
+		evidence: `${verdict.evidence} In the deployed model every mean is 0 and every variance is ${first}: the running statistics were lost.`,
 	};
 }
 

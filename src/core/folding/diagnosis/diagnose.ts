@@ -1,7 +1,7 @@
 import { median } from '../../numbers/arrays.js';
 import type { CauseCode } from '../../report/causes.js';
 import type { AlternativeExplanation } from '../../report/comparison.js';
-import { expectedFold } from '../operators/expected.js';
+import { expectedFold, type FoldParameters } from '../operators/expected.js';
 import { type Explanation, explanations } from './explanation.js';
 import { aliasesOf } from './hypotheses/aliases.js';
 import type { Deviation } from './observed/deviation.js';
@@ -173,6 +173,7 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 	const weightsWrong = wrong.filter((row) => !isRightScale(nearest, row)).length;
 	const isWidespread =
 		!fold.withoutLayer &&
+		hasStatistics(fold.parameters) &&
 		weightsWrong >= MIN_EXPLAINED_SHARE * informative &&
 		multiples >= MIN_MULTIPLES_SHARE * informative;
 	const statistics = isWidespread ? solveStatistics(fold, nearest.ratios) : undefined;
@@ -188,6 +189,11 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 	}
 	const similarity = compareRows(fold, nearest.ratios);
 	return { ...createDiagnosis(fold, nearest, {}), causes: ['unknown'], similarity };
+}
+
+/** False for a decomposed layer whose file holds scale and shift only: no statistics can be outdated. */
+function hasStatistics({ mean, variance, epsilon }: FoldParameters): boolean {
+	return epsilon !== 0 || mean.some((value) => value !== 0) || variance.some((value) => value !== 1);
 }
 
 /** Other statistics always have a solution: likely, never proven by the weights alone. */

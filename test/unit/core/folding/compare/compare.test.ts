@@ -139,3 +139,20 @@ test('reports progress after each layer', async () => {
 	await compareModels(models[0], models[1], { onProgress: (done, total) => seen.push(`${done}/${total}`) });
 	assert.deepEqual(seen, ['1/5', '2/5', '3/5', '4/5', '5/5']);
 });
+
+test('a kept layer whose statistics became constants has lost them', async () => {
+	const spec = await specOf(await openFixture('generator.onnx'));
+	const statistics = new Set(
+		(spec.graph.nodes ?? []).flatMap(({ op, inputs = [] }) => (op === 'BatchNormalization' ? inputs.slice(3, 5) : [])),
+	);
+	const initializers = (spec.graph.initializers ?? []).map((tensor) =>
+		statistics.has(tensor.name ?? '') ? { ...tensor, values: (tensor.values ?? []).map(() => 0) } : tensor,
+	);
+	const deployed = await open({ ...spec, graph: { ...spec.graph, initializers } });
+	const { layers } = await compare(await openFixture('generator.onnx'), deployed);
+	assert.ok(layers.length > 0);
+	for (const { status, cause, evidence } of layers) {
+		assert.deepEqual([status, cause], ['mismatch', 'statistics-reset']);
+		assert.match(evidence, /every mean is 0 and every variance is 0: the running statistics were lost\.$/);
+	}
+});
