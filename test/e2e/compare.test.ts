@@ -19,6 +19,22 @@ async function compare(workbench: Workbench, first: string, second: string): Pro
 	return workbench.model(at('outputs', '[data-status="match"], [data-bnl="outputs"][data-status="mismatch"]'), 60_000);
 }
 
+/** Chooses an offered file once the list stays the same, because rows move while the workspace is searched. */
+async function pick({ page }: Workbench, name: string): Promise<void> {
+	const offered = page.locator('.quick-input-widget .monaco-list-row');
+	const row = offered.filter({ hasText: name }).first();
+	await row.waitFor();
+	for (let before = ''; ; ) {
+		const now = (await offered.allInnerTexts()).join('\n');
+		if (now === before) {
+			break;
+		}
+		before = now;
+		await page.waitForTimeout(500);
+	}
+	await row.click();
+}
+
 const rows = (frame: Frame, status: string) => frame.locator(at('layer-row', `[data-status="${status}"]`));
 
 scenario('compare', {
@@ -65,8 +81,7 @@ scenario('compare', {
 			await workbench.open('right.onnx', at('empty'));
 			const page = await workbench.model(at('empty'));
 			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).click();
-			const offered = workbench.page.locator('.quick-input-widget .monaco-list-row');
-			await offered.filter({ hasText: 'original.onnx' }).click();
+			await pick(workbench, 'original.onnx');
 			const frame = await workbench.model(at('outputs', '[data-status="match"]'), 60_000);
 			assert.equal(await rows(frame, 'match').count(), 52);
 			assert.match(await text(frame.locator(at('title'))), /^original\.onnx → right\.onnx$/);
@@ -75,8 +90,7 @@ scenario('compare', {
 			await workbench.open('net.onnx', at('empty'));
 			const page = await workbench.model(at('empty'));
 			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).click();
-			const offered = workbench.page.locator('.quick-input-widget .monaco-list-row');
-			await offered.filter({ hasText: 'net.pth' }).click();
+			await pick(workbench, 'net.pth');
 			const frame = await workbench.model(at('outputs', '[data-status="skipped"]'), 60_000);
 			assert.equal(await rows(frame, 'match').count(), 2);
 			assert.match(await text(frame.locator(at('title'))), /^net\.pth → net\.onnx$/);
