@@ -184,7 +184,8 @@ test(`${KILLS} kills: every request settles, and no process, file or memory is l
 	// A kilobyte a request would be a list that forgets nothing.
 	assert.ok(growth < 2 ** 21, `${growth} bytes more`);
 	assert.ok(await soon(() => handles() <= open), `${handles()} handles, ${open} before`);
-	assert.deepEqual(readdirSync(temporary), []);
+	// The parent removes the file of the last killed engine after that engine has ended.
+	assert.ok(await soon(() => readdirSync(temporary).length === 0), readdirSync(temporary).join());
 	assert.ok(await soon(() => readdirSync(folder).every((name) => names.includes(name) || name === 'folded.onnx')));
 	await TASKS[0](startClient().client, {});
 });
