@@ -371,30 +371,6 @@ function foldedBlock({ random, from, to }: Parts, [x, y]: readonly [string, stri
 	] as const;
 }
 
-/** Changes one element of a deployed weight by a relative amount, and says which. */
-export function tampered(
-	graph: GraphSpec,
-	relative: number,
-	seed: number,
-): { readonly graph: GraphSpec; readonly what: string } {
-	const { uniform } = seededRandom(seed);
-	const { initializers = [] } = graph;
-	const weights = initializers.filter(({ dims = [], dtype }) => dims.length > 1 && dtype === undefined);
-	const chosen = weights[Math.floor(uniform() * weights.length)];
-	const values = [...(chosen.values ?? [])].map(Number);
-	const used = values.flatMap((value, i) => (value === 0 ? [] : [i]));
-	const at = used[Math.floor(uniform() * used.length)];
-	const before = values[at];
-	values[at] = Math.fround(before * (1 + relative));
-	return {
-		graph: {
-			...graph,
-			initializers: initializers.map((tensor) => (tensor === chosen ? { ...tensor, values } : tensor)),
-		},
-		what: `element ${at} of ${chosen.name}, ${before}`,
-	};
-}
-
 /** Serializes a graph of this file. */
 export function modelBytes(graph: GraphSpec): Uint8Array {
 	return buildModel({ opset: 15, graph });
