@@ -121,6 +121,13 @@ export class Workbench {
 			.filter({ has: this.page.getByText(name, { exact: true }) });
 	}
 
+	/** Waits until this many rows of the explorer are selected. */
+	async untilSelected(count: number): Promise<void> {
+		const rows = this.page.locator('.explorer-folders-view .monaco-list-row.selected');
+		await rows.nth(count - 1).waitFor();
+		assert.equal(await rows.count(), count);
+	}
+
 	/** @returns when the button went down, in milliseconds of Date.now(). */
 	async click(name: string): Promise<number> {
 		await this.row(name).hover();
