@@ -34,7 +34,7 @@ export class VerifyAccumulator {
 	readonly boundRatio: Float64Array;
 	readonly bound: Float64Array;
 	readonly sumSquares: Float64Array;
-	/** Set by the SIMD kernel only; the scalar kernel does not test for it. */
+	/** Set by the SIMD kernel; the scalar kernel ignores it. */
 	asPredicted = false;
 	maxUlp = 0;
 	maxRel = 0;

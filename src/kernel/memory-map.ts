@@ -55,7 +55,7 @@ const TILE_BYTES = TILE * 8 + 192;
 /** Largest relative error, and largest error in ulps, of the whole layer so far: 2 x float64 each. */
 export const MAX_REL = START;
 export const MAX_ULP = START + 16;
-/** Input arrays of TILE float64 values by unit of the tile, one after another. */
+/** Input arrays of TILE float64 values by unit, one after another. */
 export const PARAMETERS = START + 128;
 export const PARAMETER_SCALE = PARAMETERS;
 export const PARAMETER_SHIFT = PARAMETERS + TILE_BYTES;
@@ -66,7 +66,7 @@ export const PARAMETER_LIKELY_SHIFT = PARAMETERS + 5 * TILE_BYTES;
 /** Apply takes a center in place of a bound. */
 export const PARAMETER_CENTER = PARAMETER_SLOPE;
 
-/** Output arrays of TILE float64 values by unit of the tile, one after another. */
+/** Output arrays of TILE float64 values by unit, one after another. */
 export const RESULTS = PARAMETERS + 6 * TILE_BYTES;
 export const RESULT_MAX_ABS = RESULTS;
 export const RESULT_BOUND = RESULTS + TILE_BYTES;

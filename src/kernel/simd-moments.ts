@@ -48,7 +48,7 @@ interface Found {
 	readonly doubtful: Set<number>;
 }
 
-/** Joins a tile's results, which cover `count` values per unit, into `found`. */
+/** Joins a tile's results (`count` values per unit) into `found`. */
 function joinResults({ moments, doubtful }: Found, tiles: Tiles, tile: Tile, count: number): void {
 	const mean = tiles.result(map.RESULT_MEAN, tile);
 	const m2 = tiles.result(map.RESULT_M2, tile);

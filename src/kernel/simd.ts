@@ -81,7 +81,7 @@ export class SimdKernel implements Kernel {
 		return accumulator.finish();
 	}
 
-	/** Copies a tile's results into the accumulator. Computes units with uncertain results again. */
+	/** Copies a tile's results into the accumulator. Recomputes units with uncertain results. */
 	#collect(accumulator: VerifyAccumulator, { x, dtype }: VerifyRequest, tile: Tile): void {
 		const { matrix, moments } = accumulator;
 		const tiles = this.#tiles;

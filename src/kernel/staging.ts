@@ -3,7 +3,7 @@ import type { KernelMemory } from './memory.js';
 import { STAGE, STAGE_HALF } from './memory-map.js';
 import type { FloatData } from './types.js';
 
-/** Converts n bit patterns at address `from` to float32 at address `to`. */
+/** Converts n bit patterns at `from` to float32 at `to` (addresses). */
 export interface Widening {
 	widenFloat16(from: number, n: number, to: number): void;
 	widenBfloat16(from: number, n: number, to: number): void;

@@ -12,7 +12,7 @@ export interface Tile {
 
 type ForEachBlock = (work: (block: Block) => void) => void;
 
-/** Walks tensors in tiles, passes parameters to the compiled kernels, and returns their results. */
+/** Walks tensors in tiles and runs the compiled kernels on them. */
 export class Tiles {
 	readonly #memory: KernelMemory;
 	readonly #staging: Staging;

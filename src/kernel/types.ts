@@ -103,7 +103,7 @@ export interface VerifyResult {
 	readonly maxUlp: number;
 	/** Largest error / |ref| of the whole tensor. A smaller |ref| counts as the type's smallest positive number. */
 	readonly maxRel: number;
-	/** Index n * planeSize + i of the channel's first element above its bound, or -1. */
+	/** Index n * planeSize + i of the first element above its bound, or -1. */
 	readonly firstBad: Float64Array;
 	/** Number of y that are NaN or infinite. */
 	readonly nonFiniteY: Float64Array;

@@ -18,7 +18,7 @@ export async function openFile(path: string, flags: string | number = 'r'): Prom
 	const cannotOpen = (error: unknown): never => {
 		throw new OnnxError('io', `${path} cannot be opened: ${reasonOf(error)}.`);
 	};
-	// Checked before it is opened, because opening a pipe would wait for a writer.
+	// Checked first, because opening a pipe waits for a writer.
 	requireRegular(await stat(path).catch(cannotOpen), path);
 	const handle = await open(path, flags).catch(cannotOpen);
 	try {
@@ -27,7 +27,7 @@ export async function openFile(path: string, flags: string | number = 'r'): Prom
 		return {
 			name: path,
 			size: stats.size,
-			// Every read has its own buffer, because several reads may run at once.
+			// Every read has its own buffer: several reads run at once.
 			read: async (offset, length) => {
 				const buffer = Buffer.allocUnsafe(length);
 				await fill(buffer, offset, handle, path);
@@ -78,7 +78,7 @@ const REASONS: Readonly<Record<string, string>> = {
 	EIO: 'the disk reports an error',
 };
 
-/** Returns the reason of a file system error, to end a sentence with. */
+/** Returns the reason of a file system error, for a sentence's end. */
 export function reasonOf(error: unknown): string {
 	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
 	return REASONS[code] ?? messageOf(error);

@@ -113,7 +113,7 @@ async function copyOwner(handle: FileHandle, like: Stats): Promise<void> {
 
 async function writeAll(handle: FileHandle, content: FileContent): Promise<void> {
 	for await (const piece of piecesOf(content)) {
-		// Unlike `write`, `writeFile` continues after a short write, at the handle's position.
+		// Unlike `write`, `writeFile` continues after a short write.
 		await handle.writeFile(piece);
 	}
 }

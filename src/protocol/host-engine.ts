@@ -7,7 +7,7 @@ import type { Stage } from '../core/report/stages.js';
 import type { Report } from '../core/report/types.js';
 import type { ReportEvent } from '../core/report/update.js';
 
-/** Messages between a parent (extension host or command line) and the engine's child process. */
+/** Messages between a parent (extension host, command line) and its engine. */
 
 export interface ModelLocation {
 	/** Absolute path, or with `bytes` a name for messages. */
@@ -31,10 +31,10 @@ export interface InspectOptions {
 	readonly inputs: readonly InputFile[];
 	/** Value for an unknown first dimension. */
 	readonly batch: number;
-	/** Sizes of other unknown dimensions, by symbol ("height") or by input and axis ("input:2"). */
+	/** Sizes of unknown dimensions, by symbol ("height") or place ("input:2"). */
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly seed: number;
-	/** Distribution of random floating inputs: standard normal (default), or uniform between 0 and 1. */
+	/** Distribution of random inputs: standard normal (default), or uniform in [0, 1]. */
 	readonly random?: Distribution;
 	/** Scaling of image files. Default: "imagenet" for three channels, else "0..1". Integer inputs take unscaled pixels. */
 	readonly normalize?: Normalization;
@@ -42,13 +42,13 @@ export interface InspectOptions {
 	readonly memoryBudget?: number;
 	/** Limits of the health findings; each missing limit has its default. */
 	readonly thresholds?: StructureOptions['thresholds'];
-	/** Limits of the finding `statistics-drift`; defaults are in core/batchnorm/drift.ts. */
+	/** Limits of the finding `statistics-drift`; defaults: core/batchnorm/drift.ts. */
 	readonly drift?: { readonly least?: number; readonly standardErrors?: number };
 	/** Folder for each layer's recomputed output: <layer index>.npy, or <run>/<layer index>.npy for several runs. */
 	readonly saveOutputs?: string;
 	/** File that the parent will write. The task fails early if it is a file that the task reads. */
 	readonly output?: string;
-	/** false: skips the comparison with the outputs at the runtime's default optimization level. */
+	/** false: skips the comparison with the runtime's default optimization level. */
 	readonly compareOptimized?: boolean;
 	/** Path of a scratch file. The engine removes it; the parent does if the engine was killed. */
 	readonly temporary?: string;
@@ -69,7 +69,7 @@ export interface FoldOptions {
 	readonly temporary: string;
 	/** True to fold constants, too, that are only the defaults of graph inputs. Default: false. */
 	readonly treatsInputsAsConstants?: boolean;
-	/** Value for an unknown first dimension of the run that verifies the written model. */
+	/** Size of an unknown first dimension when the written model is verified. */
 	readonly batch: number;
 	readonly seed: number;
 }
@@ -98,7 +98,7 @@ export interface EngineTasks {
 	readonly repair: {
 		readonly request: {
 			readonly model: ModelLocation;
-			/** Source of the right values; without it the model is switched to inference. */
+			/** Source of the right values; without it, an inference model is made. */
 			readonly original?: ModelLocation;
 			readonly options: RepairOptions;
 		};
@@ -119,13 +119,13 @@ export interface EngineFailure {
 	readonly code: string;
 }
 
-/** Events of the request with that id. Exactly one `result` or `failure` ends it. */
+/** Events of a request. One `result` or `failure` ends it. */
 export type EngineEvent =
 	| {
 			readonly type: 'progress';
 			readonly id: number;
 			readonly stage: Stage;
-			/** Layers done of `total`, or 0 of 1 for a stage that cannot be counted. */
+			/** Layers done of `total`, or 0 of 1 for an uncountable stage. */
 			readonly done: number;
 			readonly total: number;
 	  }

@@ -5,7 +5,7 @@
  * layers has 300 arrays. So the elements of all Float64Arrays travel in one array.
  */
 export interface Packed {
-	/** The message, with tagged objects in place of non-finite numbers and Float64Arrays. */
+	/** The message, with tags for non-finite numbers and Float64Arrays. */
 	readonly body: unknown;
 	/** Elements of all Float64Arrays, concatenated. A tag holds its array's start and end index. */
 	readonly numbers: Float64Array;

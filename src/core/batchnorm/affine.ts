@@ -1,4 +1,4 @@
-/** The linear map that an inference-mode layer is: y = x * scale + shift, per channel. */
+/** The linear map of an inference-mode layer: y = x * scale + shift per channel. */
 export interface Affine {
 	/** s = gamma / sqrt(variance + epsilon). */
 	readonly scale: Float64Array;

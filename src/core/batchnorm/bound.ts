@@ -125,7 +125,7 @@ function roundingBound(channels: Magnitudes, dtype: FloatType, arithmetic: 'runt
 	return bound;
 }
 
-/** Parameters of a layer, each array one value per channel, in any numeric array. */
+/** Parameters of a layer, each array with a value per channel. */
 export type BoundParameters = { readonly [Name in keyof LayerParameters]: ArrayLike<number> } & {
 	readonly epsilon: number;
 };

@@ -99,7 +99,7 @@ function isMove({ opType, domain }: Node): boolean {
 	return domain === '' && MOVING.has(opType);
 }
 
-/** True for a linear operator, and for the addition of its bias. */
+/** True for a linear operator and for its bias addition. */
 function followsLinear({ scope, node }: Place): boolean {
 	if (node.opType === 'Add' && node.domain === '') {
 		return node.inputs.some((input) => {

@@ -100,7 +100,7 @@ export function chanceLimits(
 	return { shift, spread: images < LEAST_IMAGES.grown ? Number.POSITIVE_INFINITY : Math.log1p(relative) / 2 };
 }
 
-/** Standard errors between a limit and a drift that exceeds it in 98 of 100 samples. */
+/** Standard errors from a limit to a drift that 98 % of samples detect. */
 const POWER = 2;
 
 /**

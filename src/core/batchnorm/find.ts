@@ -13,7 +13,7 @@ import { ParameterReader } from './parameters.js';
 import { type LayerContext, placeOf } from './place.js';
 import { isRectified } from './rectifier.js';
 
-/** Defaults of ONNX BatchNormalization, as the float32 that a file would hold. */
+/** Defaults of ONNX BatchNormalization, rounded to float32 as in a file. */
 const DEFAULT_EPSILON = Math.fround(1e-5);
 const DEFAULT_MOMENTUM = Math.fround(0.9);
 

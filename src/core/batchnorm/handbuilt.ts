@@ -127,7 +127,7 @@ function axisOf(constants: readonly Parameter[], rank: number | undefined): numb
 	return axes.every((axis) => axis === axes[0]) ? axes[0] : undefined;
 }
 
-/** Returns the parameter of a scale or shift that is not there. @param value null: unknown */
+/** Returns the parameter of an absent scale or shift. @param value null: unknown */
 function absent(value: number | null): Parameter {
 	const values = value === null ? null : Float64Array.of(value);
 	return { name: '', origin: { kind: 'missing' }, values, dims: [], dtype: 'undefined' };

@@ -46,9 +46,9 @@ export interface HealthSubject {
 	readonly afterReshape: boolean;
 	/** Element type of the data, or "unknown". */
 	readonly dtype: string;
-	/** Name of the tensor that the file uses as both mean and variance. */
+	/** Name of the tensor that is both mean and variance. */
 	readonly sharedStatistics?: string;
-	/** The file asks for statistics per activation, but has one value per channel. */
+	/** The file requests statistics per activation but has a value per channel. */
 	readonly isMarkedPerActivation?: boolean;
 }
 
@@ -69,7 +69,7 @@ interface Examined extends ScaleSubject {
 	readonly thresholds: HealthThresholds;
 }
 
-/** All that can be said about a layer without running it, the gravest first. */
+/** All findings that need no run, the gravest first. */
 export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHOLDS): Finding[] {
 	const { parameters, epsilon, feedsRelu, mode, dtype, sharedStatistics } = subject;
 	const findings = modeFindings(subject);
@@ -81,7 +81,7 @@ export function layerHealth(subject: HealthSubject, thresholds = DEFAULT_THRESHO
 	const { epsilonRatio } = thresholds;
 	const examined = { ...parameters, ...map, epsilon, mode, dtype, epsilonRatio, feedsRelu, thresholds };
 	const byVariance = varianceFindings(examined, sharedStatistics);
-	// Channels that a negative epsilon spoils say more than the epsilon alone.
+	// Channels spoiled by a negative epsilon say more than epsilon alone.
 	const isExplained = byVariance.some(({ severity }) => severity !== 'info');
 	findings.push(...(isExplained ? [] : epsilonFindings(epsilon)), ...nonFinite(examined), ...neverUpdated(examined));
 	findings.push(...byVariance, ...quietChannels(examined), ...explodingScale(examined));

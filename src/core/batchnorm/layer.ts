@@ -26,7 +26,7 @@ export interface HandBuilt {
 	readonly variance: 'centered' | 'difference';
 }
 
-/** A BatchNormalization, or its decomposed equivalent, as found in a model before a run. */
+/** A BatchNormalization or its decomposed equivalent, before a run. */
 export interface BatchNormLayer {
 	/** Unique display name: the node's name, else a name made from its output or position. */
 	readonly name: string;
@@ -68,13 +68,13 @@ export interface BatchNormLayer {
 	readonly source: Node | null;
 	/** Nodes that read Y. */
 	readonly consumers: readonly Node[];
-	/** True if every reader of Y cuts values below 0: Relu, or Clip from 0 on. */
+	/** True if all readers of Y cut negative values: Relu, Clip from 0. */
 	readonly rectified?: boolean;
 	/** True when Y is an output of its graph. */
 	readonly isGraphOutput: boolean;
 }
 
-/** Returns the number of axes behind the channels in data of a rank. @param channelAxis as in {@link BatchNormLayer} */
+/** Returns the number of axes behind the channel axis. @param channelAxis as in {@link BatchNormLayer} */
 export function axesBehind(channelAxis: number, rank: number): number {
 	return channelAxis < 0 ? -1 - channelAxis : rank - 1 - channelAxis;
 }

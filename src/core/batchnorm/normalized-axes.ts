@@ -1,6 +1,6 @@
 import { joinWords } from '../text/sentences.js';
 
-/** Axes of a normalization's mean and variance in data of a known rank. */
+/** Axes over which a normalization averages data of a known rank. */
 export interface NormalizedAxes {
 	/** Reduced axes in ascending order, each from 0 to rank - 1. */
 	readonly reduced: readonly number[];
@@ -40,7 +40,7 @@ export function nameAxes({ reduced, rank, channelAxis }: NormalizedAxes): AxesNa
 	if (has(channelAxis)) {
 		return reducesAll || reducesNone ? 'layer' : 'other';
 	}
-	// Over the last axis alone, which a network without channels has its features on.
+	// Over the last axis alone: the features of a network without channels.
 	return reducesAll && spatial.length > 0 ? 'instance' : has(rank - 1) && reduced.length === 1 ? 'layer' : 'other';
 }
 

@@ -3,7 +3,7 @@ import type { Node } from '../onnx/model.js';
 import { keepsValues } from './chain.js';
 import type { LayerContext } from './place.js';
 
-/** Maximum number of operators without effect followed from one step to the next. */
+/** Maximum number of operators without effect between two steps. */
 export const MAX_WRAPPERS = 8;
 
 /** Reads the nodes around a place of a graph, through operators without effect: Identity, and casts to the same type. */

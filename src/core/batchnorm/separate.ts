@@ -99,7 +99,7 @@ function isScalar(parameter: Parameter | undefined): boolean {
 	return parameter?.dims.every((dim) => dim === 1) ?? false;
 }
 
-/** Epsilon of a deviation that is the square root of a variance alone. */
+/** Epsilon of a deviation that is the root of a bare variance. */
 const ZERO: Parameter = {
 	name: '',
 	origin: { kind: 'missing' },
@@ -113,7 +113,7 @@ function ones(channels: number): Parameter {
 	return { name: '', origin: { kind: 'missing' }, values, dims: [channels], dtype: 'undefined' };
 }
 
-/** Returns a parameter, or minus the parameter if the graph subtracts it. */
+/** Returns a parameter, negated if the graph subtracts it. */
 function negatedIf(isSubtracted: boolean, parameter: Parameter): Parameter {
 	const values = parameter.values?.map((value) => -value);
 	return isSubtracted && values ? { ...parameter, values } : parameter;

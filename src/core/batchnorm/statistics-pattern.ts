@@ -133,7 +133,7 @@ export class StatisticsPattern extends GraphPattern {
 		return this.isOp(square, 'Pow') && (await this.isNumber(b, 2)) ? a : undefined;
 	}
 
-	/** Returns tensor and axes of a mean that broadcasts against its own input. */
+	/** Returns tensor and axes of a mean that broadcasts against its input. */
 	async #mean(name: string): Promise<{ readonly of: string; readonly axes: readonly number[] | null } | undefined> {
 		const node = this.writer(name);
 		if (this.isOp(node, 'Unsqueeze')) {
@@ -153,7 +153,7 @@ export class StatisticsPattern extends GraphPattern {
 			return undefined;
 		}
 		const axes = await this.#axes(node);
-		// Without the reduced axes, the result aligns with the last axes of x.
+		// Without reduced axes, the result aligns with the last axes of x.
 		const isAligned = this.#keepsAxes(node) || axes === null || axes?.toSorted().every((axis, at) => axis === at);
 		return axes !== undefined && isAligned ? { of: node.inputs[0] ?? '', axes } : undefined;
 	}

@@ -4,7 +4,7 @@ import { float32Number, shortNumber } from '../text/numbers.js';
 import { countChannels, joinWords } from '../text/sentences.js';
 import type { Affine } from './affine.js';
 
-/** A layer's parameters and the linear map that they make. Arrays by channel. */
+/** Parameters of a layer and their linear map. Arrays by channel. */
 export interface ScaleSubject extends LayerParameters, Affine {
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
@@ -47,7 +47,7 @@ function least(values: Float64Array, channels: readonly number[]): string {
 	return shortNumber(Math.min(...channels.map((channel) => values[channel])));
 }
 
-/** variance + epsilon of 0 has no inverse, and a negative sum no square root. */
+/** A sum of 0 has no inverse, a negative sum no root. */
 function impossible({ variance, gamma, epsilon, mode }: ScaleSubject, sums: Float64Array): Finding[] {
 	const channels = where(sums, (sum) => sum <= 0);
 	if (channels.length === 0) {

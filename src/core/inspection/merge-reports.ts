@@ -21,7 +21,7 @@ export interface NamedReport {
 	readonly report: Report;
 }
 
-/** Reports that cannot be merged. The message is a sentence that names the files. */
+/** Reports that cannot be merged. The message names the files. */
 export class MergeError extends Error {
 	override readonly name = 'MergeError';
 }

@@ -1,10 +1,10 @@
 /** Kind of a failure, which callers branch on. */
 export type OnnxErrorCode =
-	/** The source could not be read: vanished, shrank, no permission, a directory. */
+	/** The source is unreadable: vanished, shrunk, forbidden, a directory. */
 	| 'io'
 	/** Zero bytes. */
 	| 'empty'
-	/** Well-formed or not, this is no ONNX model (no graph, or another format altogether). */
+	/** No ONNX model: no graph, or another format altogether. */
 	| 'not-onnx'
 	/** Bytes end inside a field. */
 	| 'truncated'
@@ -14,7 +14,7 @@ export type OnnxErrorCode =
 	| 'limit'
 	/** A tensor's dims, type and data disagree. */
 	| 'bad-tensor'
-	/** External data is missing, escapes the model's folder, or does not reach far enough. */
+	/** External data is missing, too short, or outside the model's folder. */
 	| 'external-data'
 	/** Understood but not supported: sparse initializers, string tensors, newer types. */
 	| 'unsupported';

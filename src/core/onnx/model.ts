@@ -43,12 +43,12 @@ export type DataTypeName =
 	| 'int2'
 	| 'unknown';
 
-/** A range of an external data file, as TensorProto.external_data states it. */
+/** A range of an external data file, see TensorProto.external_data. */
 export interface ExternalRange {
 	readonly location: string;
 	/** In bytes. */
 	readonly offset: number;
-	/** In bytes; undefined: as many as dims and type of the tensor say. */
+	/** In bytes; undefined: as dims and type of the tensor say. */
 	readonly length: number | undefined;
 }
 
@@ -58,9 +58,9 @@ export type TensorStorage =
 	| { readonly kind: 'raw'; readonly span: ByteSpan }
 	/** A typed repeated field (float_data …), packed or not, in file order. */
 	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
-	/** TensorProto.external_data. `length` undefined: as many bytes as dims and type say. */
+	/** TensorProto.external_data. `length` undefined: as dims and type say. */
 	| ({ readonly kind: 'external' } & ExternalRange)
-	/** Elements that the reader of another format gathers or inflates when asked. */
+	/** Elements that another format's reader gathers on demand. */
 	| { readonly kind: 'deferred'; readonly read: ReadElements }
 	/** No data field: legal only for tensors without elements. */
 	| { readonly kind: 'none' };
@@ -104,11 +104,11 @@ export interface Attribute {
 	readonly strings?: readonly Uint8Array[];
 	readonly tensors?: readonly TensorRecord[];
 	readonly graphs?: readonly Graph[];
-	/** Inside a function body: name of the call's attribute that this attribute stands for. */
+	/** Inside a function body: name of the call's attribute. */
 	readonly refAttrName?: string;
 	/** A sparse tensor: known to be there, not readable. */
 	readonly sparse?: true;
-	/** The value is longer than `limits.valueBytes` and stays in the file. */
+	/** A value longer than `limits.valueBytes` stays in the file. */
 	readonly omitted?: true;
 }
 
@@ -150,7 +150,7 @@ export interface ValueInfo {
 	readonly span?: ByteSpan;
 }
 
-/** TensorAnnotation: a quantizer's facts about a tensor, such as its scale and zero point. */
+/** TensorAnnotation: a quantizer's facts about a tensor (scale, zero point). */
 export interface TensorAnnotation {
 	/** Name of the tensor. */
 	readonly name: string;
@@ -172,7 +172,7 @@ export interface Graph {
 	readonly valueInfo: ReadonlyMap<string, ValueInfo>;
 	/** GraphProto.quantization_annotation. */
 	readonly annotations?: readonly TensorAnnotation[];
-	/** The GraphProto message in the model file: several pieces where the writer split it. */
+	/** The GraphProto message of the file, in several pieces if split. */
 	readonly spans?: readonly ByteSpan[];
 }
 

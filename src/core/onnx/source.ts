@@ -16,7 +16,7 @@ export interface ByteSource {
 	 * @throws {OnnxError} `io` when fewer bytes are there (the file shrank, vanished or cannot be read).
 	 */
 	read(offset: number, length: number): Promise<Uint8Array>;
-	/** Fills `target` with the bytes at `offset`, where that saves a copy. @throws {OnnxError} as `read` does. */
+	/** Fills `target` with the bytes at `offset`; saves a copy. @throws {OnnxError} as `read` does. */
 	readInto?(target: Uint8Array, offset: number): Promise<void>;
 }
 

@@ -4,7 +4,7 @@ interface ElementType {
 	readonly name: DataTypeName;
 	/** Bits of an element in raw_data; 0 for variable sizes. */
 	readonly bits: number;
-	/** Number of TensorProto's typed field that may hold the elements instead of raw_data. */
+	/** Number of the typed field that may replace raw_data. */
 	readonly field: number;
 }
 
@@ -65,7 +65,7 @@ export function typedField(code: DataTypeCode): number {
 	return elementType(code).field;
 }
 
-/** Returns the bytes of `count` elements in raw_data or external data. */
+/** Returns the bytes of `count` elements in raw form. */
 export function byteLength(code: DataTypeCode, count: number): number {
 	return Math.ceil((count * elementBits(code)) / 8);
 }

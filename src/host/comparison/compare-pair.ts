@@ -68,7 +68,7 @@ async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | un
 	const title = first
 		? vscode.l10n.t('Compare {0} with…', inert(baseName(first)))
 		: vscode.l10n.t('The original model');
-	// Not every file system can be searched; the dialog reaches every file.
+	// Some file systems cannot be searched; the dialog reaches every file.
 	const found = await vscode.workspace.findFiles(MODEL_PATTERN, '**/node_modules/**', MAX_OFFERED).then(
 		(uris) => uris,
 		() => [],

@@ -6,7 +6,7 @@ import { choosePair } from './compare-pair.js';
 import type { Comparisons } from './comparisons.js';
 import { foldModel } from './fold-command.js';
 
-/** Registers the commands that compare two models and save a folded model. */
+/** Registers the commands that compare models and save folded models. */
 export function registerComparisonCommands(
 	{ editors, comparisons }: { readonly editors: ModelEditors; readonly comparisons: Comparisons },
 	services: HostServices,

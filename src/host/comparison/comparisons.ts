@@ -23,7 +23,7 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		return Array.from(this.#open.values(), ({ session }) => session);
 	}
 
-	/** Opens a tab and compares the models; resolves when the comparison has ended. */
+	/** Opens a tab and compares the models; resolves after the comparison. */
 	async show(pair: ModelPair): Promise<void> {
 		const title = `${baseName(pair.original)} → ${baseName(pair.deployed)}`;
 		const panel = vscode.window.createWebviewPanel(COMPARISON_VIEW_TYPE, title, vscode.ViewColumn.Active, {
@@ -36,12 +36,12 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 	async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
 		const stored = storedPair(state);
 		if (!stored) {
-			// The window was closed before the page stored its pair of models.
+			// The window closed before the page stored its models.
 			panel.dispose();
 			return;
 		}
 		const pair = { original: vscode.Uri.parse(stored.original), deployed: vscode.Uri.parse(stored.deployed) };
-		// Not awaited, because VS Code shows the restored tab only after this method returns.
+		// Not awaited: VS Code shows the restored tab after this return.
 		void this.#fill(panel, pair);
 	}
 

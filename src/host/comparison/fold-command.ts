@@ -10,11 +10,11 @@ import { showMessage, showProgress } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
 
-/** Maximum number of layers whose reason appears in the message. The log lists all. */
+/** Maximum number of layers in the message. The log lists all. */
 const MAX_LISTED = 3;
 
 /**
- * Folds a model into a file that the user chooses, and shows the result.
+ * Folds a model into a chosen file and shows the result.
  * @param target File to write; undefined to ask the user.
  */
 export async function foldModel(
@@ -81,7 +81,7 @@ async function foldWithProgress(
 	});
 }
 
-/** Returns at once, because the message stays until the user closes it. */
+/** Returns at once: the message stays until the user closes it. */
 function showResult(result: FoldResult, model: vscode.Uri, output: vscode.Uri): void {
 	const text = foldSummary(result);
 	if (!result.written) {

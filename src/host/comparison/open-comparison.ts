@@ -64,7 +64,7 @@ export class OpenComparison implements vscode.Disposable {
 	async #watchExternalFiles(): Promise<void> {
 		for (const { uri, watcher } of this.#watched) {
 			const model = await loadModel(uri).catch(() => undefined);
-			// An unreadable model has no external files to watch; the comparison reports the reason.
+			// An unreadable model has no external files; the comparison reports the reason.
 			await watcher.setExternalFiles(model?.externalFiles ?? []);
 		}
 	}

@@ -66,7 +66,7 @@ async function describeModel(access: TensorAccess, thresholds: HealthThresholds)
 	const { inputs, initializers } = model.graph;
 	return {
 		report: await structureReport({ model, layers, access }, { thresholds }),
-		// Up to IR version 3, every initializer is listed as an input, too.
+		// Up to IR version 3, every initializer is also an input.
 		inputs: inputs.filter(({ name }) => !initializers.has(name)).map(describeInput),
 		externalFiles: externalNames(model),
 	};
@@ -96,7 +96,7 @@ async function readWhole(uri: vscode.Uri): Promise<Uint8Array> {
 	}
 }
 
-/** Returns the name of a model that has no path on disk. */
+/** Returns the name of a model without a path on disk. */
 function nameOf(uri: vscode.Uri): string {
 	return uri.toString(true);
 }

@@ -26,7 +26,7 @@ export class MessageQueue {
 		this.#proceed();
 	}
 
-	/** Drops all unsent messages, because the page is gone or requests the whole state. */
+	/** Drops unsent messages: the page is gone or requests all state. */
 	clear(): void {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;

@@ -105,13 +105,13 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		update();
 	}
 
-	/** Activates or opens the model's tab and opens the layer on its page. */
+	/** Shows the model's tab and opens the layer on its page. */
 	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
 		await vscode.commands.executeCommand('vscode.openWith', uri, viewTypeOf(uri));
 		this.#pageOf(uri)?.select(layer);
 	}
 
-	/** Index in the report of the layer that is open on the model's page. */
+	/** Report index of the layer that is open on the page. */
 	chosenLayer({ uri }: ModelDocument): number | null {
 		return this.#pageOf(uri)?.chosen ?? null;
 	}

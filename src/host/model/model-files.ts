@@ -20,7 +20,7 @@ export async function modelFiles({ scheme, fsPath }: vscode.Uri): Promise<readon
 			await source.close();
 		}
 	} catch {
-		// A model that cannot be read any more has no known external data.
+		// An unreadable model has no known external data.
 		return [fsPath];
 	}
 }

@@ -17,7 +17,7 @@ export class ModelPanel implements vscode.Disposable {
 	/** Fires when {@link chosen} changes. */
 	readonly onDidChoose = this.#chosenEmitter.event;
 	#chosenIndex: number | null = null;
-	/** Name of the layer to open as soon as the page listens. */
+	/** Name of the layer to open when the page listens. */
 	#layerToSelect: string | undefined;
 
 	constructor(
@@ -61,7 +61,7 @@ export class ModelPanel implements vscode.Disposable {
 		return this.#chosenIndex;
 	}
 
-	/** Opens a layer on the page, as soon as the page listens. */
+	/** Opens a layer as soon as the page listens. */
 	select(layer: string): void {
 		if (this.#page.isListening) {
 			this.#queue.push({ type: 'select', layer });

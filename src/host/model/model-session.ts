@@ -45,7 +45,7 @@ export class ModelSession {
 	#progress: PageProgress | null = null;
 	#run: AbortController | undefined;
 	#plan: RunPlan;
-	/** Number of loads. A slow load with an outdated number is discarded. */
+	/** Number of loads. A load with an outdated number is discarded. */
 	#generation = 0;
 	#disposed = false;
 
@@ -73,7 +73,7 @@ export class ModelSession {
 		this.showForm();
 	}
 
-	/** Problem with the file, as one sentence; undefined if there is none. */
+	/** Problem with the file, as a sentence; undefined without a problem. */
 	get problem(): string | undefined {
 		return this.#problem;
 	}
@@ -184,14 +184,14 @@ export class ModelSession {
 		}
 	}
 
-	/** Ends the run under way, if any. Results found so far stay. */
+	/** Ends the current run. Earlier results stay. */
 	cancel(): void {
 		if (this.#stop()) {
 			this.skip('The run was cancelled.');
 		}
 	}
 
-	/** Sends the form again, after a change of the plan, the settings or trust. */
+	/** Sends the form after a change of plan, settings or trust. */
 	showForm(): void {
 		if (this.#loaded && !this.#disposed) {
 			this.#emit(this.#createForm(this.#loaded));
@@ -232,7 +232,7 @@ export class ModelSession {
 				return;
 			}
 			case 'structure':
-				// The page has the structure, because the host reads it before the engine starts.
+				// The page has the structure: the host reads it before the run.
 				return;
 			default:
 				event satisfies never;

@@ -19,7 +19,7 @@ export interface RunPlan {
 /** Plan without choices: seeded random input and the current settings. */
 export const NO_PLAN: RunPlan = { files: [], choices: {} };
 
-/** Settings for values that a plan leaves open; the memory budget is in MB. */
+/** Defaults for values that a plan omits; memory budget in MB. */
 export type RunDefaults = RunForm['defaults'];
 
 /** @returns The plan without inputs and dimensions that this model lacks; the file may have changed. */
@@ -78,7 +78,7 @@ export function withFiles(plan: RunPlan, input: string, paths: readonly string[]
 	return { ...plan, files: [...others, ...paths.map((path) => ({ input, path }))] };
 }
 
-/** Parses a stored plan. Drops unknown parts, which another version may have written. */
+/** Parses a stored plan. Drops unknown parts of other versions. */
 export function parseRunPlan(value: unknown): RunPlan {
 	const { files, choices } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
 	return {

@@ -7,7 +7,7 @@ import type { ModelSession } from './model-session.js';
 /** Duration in ms after which a run is also shown as a notification. The page shows its progress at once. */
 const PATIENCE_MILLISECONDS = 2000;
 
-/** Shows a notification with a cancel button for every long run of the session. */
+/** Shows a notification with a cancel button for every long run. */
 export function showRunProgress(session: ModelSession, model: vscode.Uri): vscode.Disposable {
 	let timer: NodeJS.Timeout | undefined;
 	const unsubscribe = session.onMessage((message) => {

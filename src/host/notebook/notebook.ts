@@ -8,7 +8,7 @@ import { NO_PLAN } from '../model/run-plan.js';
 import { describeError, UserError } from '../shared/describe-error.js';
 import { classifyNotebookPath, parseNotebookMessage } from './notebook-message.js';
 
-/** Maximum number of cached inspections. Notebooks drop and redraw outputs while they scroll. */
+/** Maximum number of cached inspections. Scrolling redraws outputs. */
 const MAX_CACHED = 16;
 
 /** Inspects the models that notebook outputs name and answers their renderers. */
@@ -17,7 +17,7 @@ export class NotebookInspector implements vscode.Disposable {
 	readonly #messaging: vscode.NotebookRendererMessaging;
 	readonly #subscription: vscode.Disposable;
 	readonly #abort = new AbortController();
-	/** Inspections by URI, time, size and trust of the file; oldest first. */
+	/** Inspections by URI, time, size and trust; oldest first. */
 	readonly #cache = new Map<string, Promise<JsonObject>>();
 
 	constructor(services: HostServices, messaging: vscode.NotebookRendererMessaging) {
@@ -51,7 +51,7 @@ export class NotebookInspector implements vscode.Disposable {
 		const uri = resolvePath(notebook, path);
 		const refusal = trustRefusal();
 		const stat = await vscode.workspace.fs.stat(uri).then(undefined, () => undefined);
-		// A file without a known state is not cached. Reading it reports the problem.
+		// A file of unknown state is not cached. Reading reports the problem.
 		const key = stat && [uri.toString(), stat.mtime, stat.size, refusal ?? ''].join('\n');
 		const cached = key === undefined ? undefined : this.#cache.get(key);
 		if (cached) {

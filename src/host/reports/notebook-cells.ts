@@ -5,10 +5,10 @@ export type CellKind = 'pytorch' | 'keras' | 'onnx' | 'compare';
 
 export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx', 'compare'];
 
-/** Placeholder of the path in media/cells/onnx.py and compare.py. */
+/** Placeholder of the path in the cells of media/cells. */
 const PLACEHOLDER = '"model.onnx"';
 
-/** Returns the cell with the path of a model in place of the placeholder. */
+/** Returns the cell with a model's path in place of the placeholder. */
 export function withModelPath(cell: string, path: string): string {
 	return cell.replace(PLACEHOLDER, () => pythonString(path));
 }
@@ -16,7 +16,7 @@ export function withModelPath(cell: string, path: string): string {
 /** Placeholder of the command line in media/cells/compare.py. */
 const PROGRAM = '["batchnorm-lens"]';
 
-/** Returns the cell with a command, program and arguments, in place of the placeholder. */
+/** Returns the cell with program and arguments in place of the placeholder. */
 export function withProgram(cell: string, command: readonly string[]): string {
 	return cell.replace(PROGRAM, () => `[${command.map(pythonString).join(', ')}]`);
 }

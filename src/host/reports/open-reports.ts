@@ -5,7 +5,7 @@ import type { ModelEditors } from '../model/model-editors.js';
 /** Minimum interval between redraws outside the page, in ms. Verdicts come layer by layer. */
 const REDRAW_MILLISECONDS = 150;
 
-/** True while a model is open. Shows the tree of its layers. */
+/** True while a model is open. Shows the layer tree. */
 const OPEN_CONTEXT = 'batchnormLens.modelOpen';
 
 /** Reports of the open models, for all parts outside the pages. */

@@ -6,7 +6,7 @@ import { inert, shorten } from '../../core/text/names.js';
 
 /** A row of the Problems panel. */
 export interface Problem {
-	/** Name in the report; undefined for a problem of the whole model. */
+	/** Name in the report; undefined for the whole model. */
 	readonly layer: string | undefined;
 	/** `not-checked`: a check that could not be made. */
 	readonly code: FindingCode | 'not-checked';
@@ -29,7 +29,7 @@ export function problemsOf(report: Report): Problem[] {
 	];
 }
 
-/** A model without layers gives no problem: most models that were deployed have none. */
+/** A model without layers is no problem: most deployed models have none. */
 function notChecked(report: Report): Problem[] {
 	const { layers } = report;
 	return (layers.length === 0 ? [] : coverage(report).gaps).map((gap) => ({

@@ -6,7 +6,7 @@ import type { OpenReports } from './open-reports.js';
 
 export const REPORT_SCHEME = 'batchnorm-lens-report';
 
-/** Reports of open models as read-only documents, for screen readers, searching, copying and comparing. */
+/** Reports of open models as read-only documents to search and copy. */
 export class ReportText implements vscode.TextDocumentContentProvider, vscode.Disposable {
 	readonly #reports: OpenReports;
 	readonly #changed = new vscode.EventEmitter<vscode.Uri>();

@@ -10,7 +10,7 @@ export interface TreeRow {
 	/** Dimmed text beside the label. */
 	readonly description: string;
 	readonly tooltip: string;
-	/** Status of the layer. Shown as an icon; `tooltip` has the words. */
+	/** Status of the layer, shown as an icon; `tooltip` explains it. */
 	readonly state: 'error' | 'warning' | 'info' | 'match' | 'skipped' | 'pending';
 }
 

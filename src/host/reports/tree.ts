@@ -5,7 +5,7 @@ import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
 import { type TreeRow, treeMessage, treeRow } from './tree-rows.js';
 
-/** A layer of a model; `index` is its place in the report. */
+/** A layer of a model; `index` is its index in the report. */
 export interface LayerNode {
 	readonly document: ModelDocument;
 	readonly index: number;
@@ -21,7 +21,7 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	pending: new vscode.ThemeIcon('circle-outline'),
 };
 
-/** A view that has just become visible ignores selections until its tree is built. */
+/** A new view ignores selections until its tree is built. */
 const MAX_ATTEMPTS = 10;
 const ATTEMPT_MILLISECONDS = 100;
 
@@ -70,7 +70,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		return nodes;
 	}
 
-	/** Required for revealing a row. All rows are on the top level. */
+	/** Required for revealing a row. All rows are top-level. */
 	getParent(): undefined {
 		return undefined;
 	}
@@ -140,7 +140,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		}
 	}
 
-	/** Selects the layer that is open on the page, without taking the focus. */
+	/** Selects the layer open on the page and leaves the focus. */
 	async #follow(): Promise<void> {
 		for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
 			const node = this.#nodeToSelect();

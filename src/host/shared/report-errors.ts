@@ -12,7 +12,7 @@ export async function reportErrors(log: vscode.LogOutputChannel, task: () => unk
 	}
 }
 
-/** Returns at once, because the message stays until the user closes it. */
+/** Returns at once: the message stays until the user closes it. */
 function offerLog(log: vscode.LogOutputChannel, message: string): void {
 	const showLog = vscode.l10n.t('Show Log');
 	showMessage('error', message, showLog).then((choice) => {

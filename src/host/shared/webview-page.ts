@@ -22,13 +22,13 @@ export interface WebviewPageOptions<Own> {
 	readonly title: string;
 	/** Model whose folder is offered for images. */
 	readonly model: () => vscode.Uri;
-	/** Parses a message of this kind of page. Returns undefined for every other value. */
+	/** Parses a message of this page; undefined for every other value. */
 	readonly parse: (value: unknown) => Own | undefined;
 	/** Handles a message of this kind of page. A rejection is shown to the user. */
 	readonly handle: (message: Own) => unknown;
 	/** Sends the page its whole state. Called each time that a page begins to listen. */
 	readonly onReady: () => void;
-	/** Called when the page is hidden. VS Code discards a hidden page. */
+	/** Called on hiding. VS Code discards a hidden page. */
 	readonly onHidden?: () => void;
 	readonly onMark?: (name: Extract<PageToHost, { type: 'mark' }>['name']) => void;
 	readonly cancel: () => void;

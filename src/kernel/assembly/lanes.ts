@@ -34,7 +34,7 @@ export function sum(v: v128): f64 {
 	return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-/** Largest of four lanes with the bits of non-negative float32, see predict.ts. */
+/** Largest of four lanes of non-negative float32 bits, see predict.ts. */
 export function largest(v: v128): f32 {
 	const pairs = i32x4.max_s(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
 	return f32x4.extract_lane(i32x4.max_s(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0);

@@ -2,14 +2,14 @@ import type { Layout, StatisticsAxes } from '../types.js';
 
 /** Parameters of the unfolded form y = scale * (x - center) + shift, as Kernel.apply takes them. */
 export interface CenteredParameters {
-	/** Length C, or C * planeSize (row-major) with `perActivation`; so are center and shift. */
+	/** Length C, or C * planeSize (row-major) with `perActivation`; center and shift too. */
 	readonly scale: Float64Array;
 	readonly center: Float64Array;
 	readonly shift: Float64Array;
 	readonly perActivation: boolean;
 }
 
-/** Learned parameters. Length C each, or C * planeSize per activation (ONNX spatial=0). */
+/** Learned parameters. Length C, or C * planeSize per activation (spatial=0). */
 export interface Learned {
 	readonly gamma: Float64Array;
 	readonly beta: Float64Array;

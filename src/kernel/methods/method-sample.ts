@@ -5,7 +5,7 @@ import { createArray } from '../arrays.js';
 import type { Values } from '../spans.js';
 import type { FloatData, Kernel, Layout, StatisticsAxes } from '../types.js';
 
-/** A tensor before (x) and after (y) a normalization, both of shape `layout`. */
+/** A tensor before (x) and after (y) a normalization. Shape: `layout`. */
 export interface MethodData {
 	readonly x: FloatData;
 	readonly y: FloatData;

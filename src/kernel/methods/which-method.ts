@@ -111,7 +111,7 @@ function whyAlike(fits: readonly Method[], { layout, learned }: MethodQuestion):
 interface Scale {
 	/** Sum of (y - mean of its channel)^2. */
 	readonly variation: number;
-	/** Root mean square of the rounded intermediate values, divided by that of y's deviations. */
+	/** Root mean square of the rounded intermediate values over that of y's deviations. */
 	readonly amplification: number;
 }
 
@@ -182,7 +182,7 @@ function squaredErrors(sample: MethodSample, question: MethodQuestion, learned: 
 	return Number.isFinite(total) ? total : Number.POSITIVE_INFINITY;
 }
 
-/** Gamma and beta at the sample's channels and positions; 1 and 0 if they are unknown. */
+/** Gamma and beta at the sample's positions; 1 and 0 if unknown. */
 function learnedAt({ layout: { channels }, pick }: MethodSample, learned: Learned | undefined): Learned {
 	return learned
 		? { gamma: pick(learned.gamma), beta: pick(learned.beta) }

@@ -37,7 +37,7 @@ function inRange(value: number, dataType: DataTypeCode): number {
 	return value;
 }
 
-/** Smallest and largest value of the integer types. 64-bit integers are exact up to 2^53. */
+/** Range of the integer types. 64-bit integers are exact to 2^53. */
 const INTEGER_RANGES: Partial<Record<DataTypeName, readonly [number, number]>> = {
 	int8: [-128, 127],
 	uint8: [0, 255],

@@ -25,7 +25,7 @@ function withDims(tensor: Tensor, dims: readonly number[]): Tensor {
 	return { ...tensor, dims };
 }
 
-/** A 0 copies the dimension (unless allowzero is set), a single -1 is inferred. */
+/** A 0 copies the dimension (without allowzero), a -1 is inferred. */
 const reshape: Operator = (call) => {
 	const x = required(call, 0);
 	const keepZero = (call.attribute('allowzero')?.i ?? 0) !== 0;

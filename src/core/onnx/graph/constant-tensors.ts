@@ -67,7 +67,7 @@ export function gatherStrided(
 	return { dataType: tensor.dataType, dims, data };
 }
 
-/** Shape of the result when both are broadcast against each other (ONNX "Multidirectional Broadcasting"). */
+/** Shape of two operands after broadcasting (ONNX "Multidirectional Broadcasting"). */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
 	const rank = Math.max(a.length, b.length);
 	return Array.from({ length: rank }, (_, axis) => {

@@ -11,7 +11,7 @@ export interface ExternalTensor {
 	readonly bytes: number;
 }
 
-/** Returns all tensors with external data, including those in bodies and functions. */
+/** Returns all tensors with external data, also in bodies and functions. */
 export function externalTensors({ graph, functions }: Model): readonly ExternalTensor[] {
 	const found: ExternalTensor[] = [];
 	addGraph(graph, found);

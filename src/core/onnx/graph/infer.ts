@@ -272,7 +272,7 @@ function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimen
 		: [undefined, undefined];
 }
 
-/** A single dimension may be a symbol, as that of a batch is. */
+/** A single dimension may be a symbol, such as the batch. */
 function product(dimensions: readonly Dimension[]): Dimension {
 	const all = dimensions.reduce<Dimension>(
 		(total, size) => (typeof total === 'number' && typeof size === 'number' ? sizeOrUnknown(total * size) : undefined),

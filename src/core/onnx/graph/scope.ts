@@ -25,7 +25,7 @@ interface ScopeParts {
 	/** Bodies and calls around this place; 0 for the main graph. */
 	readonly depth: number;
 	readonly graph: Graph;
-	/** Enclosing scope with names that a body may use. A function body has none. */
+	/** Enclosing scope of a body. A function body has none. */
 	readonly parent?: Scope;
 	readonly owner?: Node;
 	readonly call?: FunctionCall;
@@ -80,7 +80,7 @@ export class Scope {
 		return new Scope({ ...this.#inner(owner, step), graph: body, parent: this, owner });
 	}
 
-	/** The scope inside a call of a model-local function, undefined when `node` calls none. */
+	/** The scope inside a call of a function; undefined for other nodes. */
 	ofCall(node: Node, step: string): Scope | undefined {
 		const { functions } = this.#parts;
 		const { opType: name, domain, overload } = node;
@@ -166,7 +166,7 @@ export class Scope {
 		return call && actual ? { scope: call.caller, name: actual } : undefined;
 	}
 
-	/** Declared type and shape of a tensor, undefined where the file does not say. */
+	/** Declared type and shape of a tensor; undefined without a declaration. */
 	declared(name: string): ValueInfo | undefined {
 		const here =
 			this.graph.valueInfo.get(name) ??

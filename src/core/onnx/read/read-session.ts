@@ -29,7 +29,7 @@ export class ReadSession {
 
 	countRecords(count: number): void {
 		this.#records += count;
-		// Called for every name: the check by name is for the error.
+		// Called for every name: the check's name is for the error.
 		if (this.#records > this.limits.records) {
 			this.require('records', 'the number of records', this.#records);
 		}

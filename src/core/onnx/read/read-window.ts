@@ -40,7 +40,7 @@ export class ReadWindow {
 		}
 		const length = Math.min(Math.max(need, this.#size), this.#source.size - offset);
 		const { buffer, byteOffset } = await this.#source.read(offset, length);
-		// Copies into a plain array, because slicing Node's Buffer costs four times as much.
+		// Copies into a plain array: slicing Node's Buffer is four times slower.
 		this.bytes = new Uint8Array(buffer, byteOffset, length);
 		this.start = offset;
 		this.end = offset + length;

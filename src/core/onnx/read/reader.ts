@@ -37,7 +37,7 @@ export async function readModel(source: ByteSource, limits: Partial<Limits> = {}
 }
 
 /**
- * Reads a lone TensorProto, the form of test data (.pb), without its elements.
+ * Reads a lone TensorProto (.pb test data) without its elements.
  * @throws {OnnxError} as {@link readModel}
  */
 export async function readTensorProto(source: ByteSource, limits: Partial<Limits> = {}): Promise<TensorRecord> {
@@ -67,7 +67,7 @@ function finish(draft: ModelDraft, { name, size }: ByteSource, session: ReadSess
 		throw new OnnxError('not-onnx', `${name} is not an ONNX model: it has no graph.`);
 	}
 	if (!rest.opsetImports.has('') && rest.irVersion < 3) {
-		// Before IR version 3 there was a single operator set and no field for it.
+		// IR versions below 3 have a single operator set without a field.
 		rest.opsetImports.set('', 1);
 	}
 	return { path: name, bytes: size, ...rest, graph, warnings: session.warnings };

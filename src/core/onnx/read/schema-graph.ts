@@ -35,7 +35,7 @@ interface NodeDraft extends Node {
 /** Values are those of {@link Attribute}. Split messages are merged. */
 interface AttributeDraft {
 	name: string;
-	/** AttributeProto.AttributeType: says which value is zero where a proto3 writer left it out. */
+	/** AttributeProto.AttributeType: shows which value is zero if proto3 omitted it. */
 	type: number;
 	f?: number;
 	i?: number;

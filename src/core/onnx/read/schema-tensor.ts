@@ -138,7 +138,7 @@ export const TENSOR: Shape<TensorDraft> = {
 
 const NOTHING: Shape<undefined> = { name: 'TensorProto.Segment', fields: {} };
 
-/** A tensor in a repeated field: handed over when it is complete. */
+/** A tensor in a repeated field, passed on when complete. */
 export function tensorField<T>(
 	title: string,
 	put: (target: T, record: TensorRecord, session: ReadSession) => void,

@@ -9,7 +9,7 @@ interface ValueInfoDraft {
 	readonly span: ByteSpan;
 }
 
-/** A declared input, output or intermediate value: handed over when it is complete. */
+/** A declared input, output or intermediate value, passed on when complete. */
 export function valueInfoField<T>(title: string, put: (target: T, info: ValueInfo) => void): Field<T> {
 	return message(title, (target, span) => {
 		const draft: ValueInfoDraft = { name: '', dataType: 0, shape: undefined, span };
@@ -57,7 +57,7 @@ const TENSOR_SHAPE: Shape<Dimension[]> = {
 	},
 };
 
-/** The dimension that was added last. Exporters write -1 and an empty symbol for "unknown". */
+/** The last added dimension. Exporters write -1 and "" for "unknown". */
 const DIMENSION: Shape<Dimension[]> = {
 	name: 'TensorShapeProto.Dimension',
 	fields: {

@@ -56,7 +56,7 @@ interface BytesField<T> {
 interface PlaceField<T> {
 	readonly kind: 'place';
 	readonly name: string;
-	/** Wire type of an element of a repeated number, which may come unpacked. */
+	/** Wire type of an element of a repeated, unpacked number. */
 	readonly element: number | undefined;
 	put(target: T, place: FieldPlace, session: ReadSession): void;
 }

@@ -55,7 +55,7 @@ export async function readRawTensor(record: TensorRecord, access: TensorAccess):
 	return { dataType, dims, bytes: await readStorage(storage, { length, count, dataType, title, access }) };
 }
 
-/** "Tensor "conv1.weight" of model.onnx": the subject of every sentence about it. */
+/** "Tensor "conv1.weight" of model.onnx": the subject of its sentences. */
 export function titleOf({ name }: TensorRecord, { name: given, source }: TensorAccess): string {
 	return `Tensor "${given ?? name}" of ${source.name}`;
 }

@@ -4,7 +4,7 @@ import type { ByteSource } from '../source.js';
 import { elementBits, typedField, typeName } from '../types.js';
 import { WireReader } from '../wire.js';
 
-/** The typed fields by number: bytes of a fixed-size entry, 0 for varints. */
+/** Typed fields by number: bytes of a fixed-size entry, else 0. */
 const FIXED_BYTES: Readonly<Record<number, number>> = { 4: 4, 10: 8 };
 
 interface Expected {

@@ -33,7 +33,7 @@ export function removeMessage(record: Located): Edit {
 	return { kind: 'remove', at: spanOf(record), message: [], field: 0 };
 }
 
-/** Adds a message to a graph: at its end, or directly before a node. */
+/** Adds a message to a graph: last, or before a node. */
 export function addToGraph(graph: Graph, field: GraphField, message: MessageBytes, before?: Located): Edit {
 	const at = before ? spanOf(before) : spanOf({ span: graph.spans?.at(-1) });
 	return { kind: before ? 'before' : 'append', at, message, field: GRAPH_FIELDS[field] };
@@ -46,7 +46,7 @@ function spanOf({ span }: { readonly span?: ByteSpan | undefined }): ByteSpan {
 	return span;
 }
 
-/** A file to be written: stretches of the original and new bytes, in order. */
+/** A planned file: ranges of the original and new bytes, in order. */
 export interface EditPlan {
 	readonly pieces: readonly (ByteSpan | Uint8Array)[];
 	/** Length of the result, in bytes. */
@@ -56,7 +56,7 @@ export interface EditPlan {
 /** protobuf's own bound: no runtime opens a larger message. */
 const LARGEST_MODEL = 2 ** 31 - 1;
 
-/** Copied at once: large enough for the disk, small beside any model worth streaming. */
+/** Bytes copied at once: large for the disk, small beside models. */
 const COPY_BYTES = 1024 * 1024;
 
 /**
@@ -85,7 +85,7 @@ export async function planMessage(source: ByteSource, message: ByteSpan, edits: 
 	return { pieces, length: totalLength(pieces) };
 }
 
-/** Returns the bytes of a planned file in one array, with `tail` behind them. */
+/** Returns a planned file's bytes in an array, then `tail`. */
 export async function editedBytes(
 	plan: EditPlan,
 	source: ByteSource,

@@ -6,7 +6,7 @@ import { encodeText } from '../text.js';
 const TYPES = { f: 1, i: 2, s: 3, t: 4, floats: 6, ints: 7, strings: 8 } as const;
 
 /**
- * Returns the bytes of an AttributeProto with a new name and another attribute's value.
+ * Returns an AttributeProto with a new name and a copied value.
  * @param tensor the TensorProto message of a tensor attribute
  * @returns undefined for what is not kept whole: graphs, lists of tensors, integers beyond 2^53, values left in the file
  */

@@ -2,7 +2,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { ValueInfo } from '../model.js';
 import { encodeText } from '../text.js';
 
-/** Field numbers from a model down to the name of a graph output. */
+/** Field numbers from model to the name of an output. */
 const MODEL_GRAPH = 7;
 const GRAPH_OUTPUT = 12;
 const VALUE_NAME = 1;

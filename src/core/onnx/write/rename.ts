@@ -4,7 +4,7 @@ import { scanField } from '../read/field-scan.js';
 import { decodeText, encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
 
-/** Fields of a message that hold names of tensors, and its messages that do. */
+/** Fields and messages that hold names of tensors. */
 type NamesOf = () => Readonly<Record<number, 'name' | NamesOf>>;
 
 const NODE: NamesOf = () => ({ 1: 'name', 2: 'name', 5: ATTRIBUTE });
