@@ -66,7 +66,7 @@ export class EngineClient {
 		return this.#request({ type: 'compare', id: this.#nextId(), ...models, options }, hooks);
 	}
 
-	/** Writes the model with its BatchNormalization folded. A failed fold leaves no file behind. */
+	/** Writes the folded model. A failed fold leaves no file behind. */
 	fold(model: ModelLocation, options: Omit<FoldOptions, 'temporary'>, hooks?: RequestHooks): Promise<FoldResult> {
 		return withTemporary(options.output, (temporary) =>
 			this.#request({ type: 'fold', id: this.#nextId(), model, options: { ...options, temporary } }, hooks),

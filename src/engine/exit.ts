@@ -25,7 +25,7 @@ const SIGNALS: Readonly<Record<string, { readonly number: number; readonly fault
 	SIGKILL: { number: 9, fault: 'killed' },
 };
 
-/** Windows has no signals; the exit code is the NTSTATUS of the exception. */
+/** Windows has no signals; the exit code is the exception's NTSTATUS. */
 const WINDOWS_STATUS: Readonly<Record<number, keyof typeof FAULTS>> = {
 	3221225477: 'memory', // 0xC0000005 STATUS_ACCESS_VIOLATION
 	3221225725: 'memory', // 0xC00000FD STATUS_STACK_OVERFLOW
@@ -36,7 +36,7 @@ const WINDOWS_STATUS: Readonly<Record<number, keyof typeof FAULTS>> = {
 	3221225781: 'library', // 0xC0000135 STATUS_DLL_NOT_FOUND
 };
 
-/** Returns the reason that completes the sentence "The engine stopped while inspecting …: ". */
+/** Returns the reason for "The engine stopped while inspecting …: ". */
 export function explainExit({ code, signal }: ProcessExit): string {
 	const name = signal ?? Object.keys(SIGNALS).find((key) => code !== null && SIGNALS[key]?.number === code - 128);
 	const fault = name === undefined ? undefined : SIGNALS[name]?.fault;
@@ -53,7 +53,7 @@ export function explainExit({ code, signal }: ProcessExit): string {
 	return code === 0 ? 'it ended without an answer' : `it ended with exit code ${code}`;
 }
 
-/** Reasons for which the system starts no process, by the code of the error. */
+/** Reasons for a failed process start, by error code. */
 const START_FAULTS: Readonly<Record<string, string>> = {
 	EMFILE: 'too many files are open in this process',
 	ENFILE: 'too many files are open on this machine',
@@ -63,7 +63,7 @@ const START_FAULTS: Readonly<Record<string, string>> = {
 	ENOENT: 'its program does not exist',
 };
 
-/** Returns the reason that completes the sentence "The engine could not be started for …: ". */
+/** Returns the reason for "The engine could not be started for …: ". */
 export function explainStart(error: unknown): string {
 	const code = error instanceof Error && 'code' in error ? String(error.code) : '';
 	return Object.hasOwn(START_FAULTS, code) ? `${START_FAULTS[code]} (${code})` : messageOf(error).replace(/\.$/, '');

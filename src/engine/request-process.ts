@@ -73,7 +73,7 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 			}
 		} catch (error) {
 			this.#fail('internal', notStarted(this.#subject, error));
-			// If a process was started, `fail` has killed it, and its exit calls `ended`.
+			// `fail` has killed a started process, whose exit calls `ended`.
 			if (!this.#child) {
 				queueMicrotask(ended);
 			}
@@ -189,7 +189,7 @@ function startProcess({ entry, execPath }: ProcessOptions, { options }: EngineRe
 		ORT_DISABLE_TELEMETRY: '1',
 		...(isLean ? LEAN_MEMORY : FAST_MEMORY),
 	};
-	// The parent's options (an inspector's port, a loader) would break or slow the child.
+	// The parent's options (inspector port, loader) would break the child.
 	delete env.NODE_OPTIONS;
 	return fork(entry, [String(process.pid)], {
 		env,

@@ -8,7 +8,7 @@ export interface CheckpointModule {
 	readonly name: string;
 	/** Class without its package, for example "BatchNorm2d". */
 	readonly className: string;
-	/** Numbers, flags and lists of numbers among its attributes: eps, momentum, groups, transposed, … */
+	/** Numbers, flags and lists among its attributes: eps, momentum, groups, transposed, … */
 	readonly settings: ReadonlyMap<string, Setting>;
 }
 
@@ -26,7 +26,7 @@ export interface FrontCandidate {
 	readonly outputAxis: 0 | 1;
 	/** Groups of a transposed convolution, derived from the shapes; undefined if the output axis is 0. */
 	readonly groups: number | undefined;
-	/** Batch normalizations between the weight and this layer in the order of the tensors. */
+	/** Batch normalizations between weight and layer, in tensor order. */
 	readonly layersBetween: number;
 }
 
@@ -46,7 +46,7 @@ export interface CheckpointLayer {
 	readonly epsilon: number | undefined;
 	/** Class without its package; undefined if the file names tensors only. */
 	readonly className: string | undefined;
-	/** Module whose output the layer normalizes; undefined if the file states no graph. */
+	/** Module that feeds the layer; undefined if the file states no graph. */
 	readonly input: CheckpointModule | undefined;
 	/** Plausible operators, the most plausible first. If the file states its graph: exactly those that can be folded. */
 	readonly front: readonly FrontCandidate[];
@@ -102,7 +102,7 @@ export interface StatedGraph {
 	operators(layer: string): readonly string[] | undefined;
 }
 
-/** Weights of a model, read from a file that is not an ONNX model. */
+/** Weights of a model from a file other than ONNX. */
 export interface Checkpoint {
 	/** Name of the file in messages. */
 	readonly path: string;

@@ -10,13 +10,13 @@ import { type Inflate, ZipArchive } from './zip/archive.js';
 export type DetectedFormat =
 	| { readonly kind: 'onnx' | 'safetensors' | 'pytorch-legacy' | 'pickle' | 'hdf5' }
 	| { readonly kind: 'pytorch' | 'torchscript' | 'keras'; readonly archive: ZipArchive }
-	/** Recognized without a reader. `is`: the end of a sentence "NAME is …". */
+	/** Recognized without a reader. `is` ends a sentence "NAME is …". */
 	| { readonly kind: 'other'; readonly is: string };
 
-/** Bytes read to recognize a format. A zip archive needs its directory as well. */
+/** Bytes that show the format. A zip archive also needs its directory. */
 const HEAD_BYTES = 512;
 
-/** End of a sentence "NAME is …" about a file of no known format. */
+/** End of a sentence "NAME is …" for an unknown format. */
 export const UNKNOWN_FORMAT = 'in a format that is unknown here: open an ONNX, PyTorch, Keras or safetensors file';
 
 const ZIP = 'PK\x03\x04';
@@ -59,7 +59,7 @@ const ARCHIVES: readonly { readonly entry: RegExp; readonly is: string }[] = [
 ];
 
 /**
- * Decides the format of a file by its content; the name plays no part.
+ * Detects the format of a file by its content, never its name.
  * @throws {CheckpointError} `truncated` for an empty file, or as {@link ZipArchive.open} does
  */
 export async function detectFormat(
@@ -122,7 +122,7 @@ function detectZip(archive: ZipArchive): DetectedFormat {
 	};
 }
 
-/** The header begins with "{", maybe after white space, and its length fits the file. */
+/** The header begins with "{" and its length fits the file. */
 function isSafetensors(head: Uint8Array, size: number): boolean {
 	if (head.length < 10) {
 		return false;

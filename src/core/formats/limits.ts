@@ -19,7 +19,7 @@ export interface CheckpointLimits {
 	readonly zipDirectoryBytes: number;
 	/** Bytes of a pickle. A tensor takes about 150. */
 	readonly pickleBytes: number;
-	/** Bytes of a pickle that holds its arrays, all of which are read. */
+	/** Bytes of a pickle that holds its arrays; all are read. */
 	readonly plainPickleBytes: number;
 	/** Opcodes of a pickle. A tensor takes about 40. */
 	readonly pickleOperations: number;
@@ -29,13 +29,13 @@ export interface CheckpointLimits {
 	readonly pickleMemo: number;
 	/** Values on a pickle's stack. Python writes at most 1,000 items of a list at a time, PyTorch's C++ code all of them. */
 	readonly pickleStack: number;
-	/** Marks on a pickle's stack at the same time: containers inside containers. */
+	/** Marks on a pickle's stack at once: containers inside containers. */
 	readonly pickleMarks: number;
 	/** Bytes of an integer. Python's own are unlimited; the largest in checkpoints are states of random generators. */
 	readonly integerBytes: number;
-	/** Containers between the root of a checkpoint and a tensor. Module trees reach about 20. */
+	/** Depth of a tensor below the root. Module trees reach about 20. */
 	readonly treeDepth: number;
-	/** Bytes of a TorchScript source file, which is read for its epsilon. */
+	/** Bytes of a TorchScript source file, read for its epsilon. */
 	readonly codeBytes: number;
 	/** Bytes of an HDF5 file's structure: object headers, groups and attributes. A tensor takes about 2,000. */
 	readonly structureBytes: number;

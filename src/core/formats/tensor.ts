@@ -16,7 +16,7 @@ export interface CheckpointTensor {
 	readonly storage: Storage;
 	/** Offset of the first element in the storage, in bytes. */
 	readonly byteOffset: number;
-	/** Steps between elements along each axis, in elements; undefined if row-major without gaps. */
+	/** Strides in elements by axis; undefined if row-major without gaps. */
 	readonly strides?: readonly number[];
 }
 
@@ -146,7 +146,7 @@ export function lastIndex(dims: readonly number[], strides: readonly number[]): 
 	return dims.reduce((sum, dim, axis) => sum + (dim - 1) * (strides[axis] ?? 0), 0);
 }
 
-/** Returns the strides of an array without gaps, in elements, by axis. */
+/** Returns the strides of a gapless array, in elements, by axis. */
 export function rowMajorStrides(dims: readonly number[]): readonly number[] {
 	const strides: number[] = [];
 	let step = 1;

@@ -2,7 +2,7 @@ import { nullable, oneOf, optional, real, record, text } from './decode.js';
 
 export const BEHAVIOR_STATUSES = ['match', 'mismatch', 'behind', 'skipped'] as const;
 
-/** Values behind a layer when both models run on the same input. */
+/** Values behind a layer with both models on the same input. */
 export interface LayerBehavior {
 	/** `behind`: the models part in front of the layer, so that its values differ whether or not it is right. */
 	readonly status: (typeof BEHAVIOR_STATUSES)[number];

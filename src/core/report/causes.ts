@@ -148,7 +148,7 @@ export const CAUSES = {
 
 export type CauseCode = keyof typeof CAUSES;
 
-/** Causes that the graph or the file shows, and no formula of weights. */
+/** Causes that graph or file show, without a formula of weights. */
 export const PLACEMENT_CAUSES = [
 	'training-mode',
 	'layers-exchanged',

@@ -15,7 +15,7 @@ export const COMPARISON_STATUSES = ['match', 'mismatch', 'kept', 'unmatched', 'n
 
 export type ComparisonStatus = (typeof COMPARISON_STATUSES)[number];
 
-/** Deployed operator that a layer was folded into, or that feeds a kept layer. */
+/** Deployed operator that absorbed a layer, or feeds a kept layer. */
 export interface FoldedInto {
 	/** Name of the node, or a name made from its output. */
 	readonly name: string;
@@ -54,7 +54,7 @@ export interface AlternativeExplanation {
 export const SIMILARITY_KINDS = [
 	/** Rows point elsewhere: weights of another network or another training run. */
 	'other-weights',
-	/** The elements of the original rows in another order within each row. */
+	/** The elements of the original rows, reordered within each row. */
 	'rearranged',
 	/** Rows point nearly the same way: fine-tuned, pruned or noisy. */
 	'altered',
@@ -69,7 +69,7 @@ export const SIMILARITY_KINDS = [
 export type SimilarityKind = (typeof SIMILARITY_KINDS)[number];
 
 export interface KnownDetails {
-	/** Largest error of weights and bias, divided by its bound; of a match. */
+	/** Largest error of a match's weights and bias over its bound. */
 	readonly boundRatio?: number;
 	/** Channels that the explanation does not cover, ascending. */
 	readonly unexplained?: readonly number[];
@@ -96,7 +96,7 @@ export interface LayerComparison {
 	readonly name: string;
 	readonly status: ComparisonStatus;
 	readonly into: FoldedInto | null;
-	/** Cause of a mismatch, or the rounding found in a match; null without either. */
+	/** Cause of a mismatch, or the rounding of a match; else null. */
 	readonly cause: CauseCode | null;
 	/** All causes, the largest first; `cause` is the first. */
 	readonly causes: readonly CauseCode[];

@@ -5,7 +5,7 @@ import type { LayerReport, Report } from './types.js';
 export interface Gap {
 	/** Sentence: the reason. */
 	readonly reason: string;
-	/** Names of the layers concerned; empty if the gap concerns the whole model. */
+	/** Names of the layers concerned; empty for the whole model. */
 	readonly layers: readonly string[];
 	/** True if the model itself leads past the layers, for example by the branch that was taken. */
 	readonly isNotTaken: boolean;
@@ -22,7 +22,7 @@ export interface Coverage {
 	readonly gaps: readonly Gap[];
 }
 
-/** True if the report contains numbers of the layer to judge its parameters by. */
+/** True if the report has numbers to judge the layer by. */
 function hasParameters({ parameters, affine }: LayerReport): boolean {
 	return parameters !== null || affine !== null;
 }

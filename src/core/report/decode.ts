@@ -142,7 +142,7 @@ export function record<T>(fields: { readonly [K in keyof T]-?: Decoder<T[K]> }):
 		for (const key in fields) {
 			const field = Object.hasOwn(value, key) ? value[key] : undefined;
 			const decoded = fields[key](field, join(path, key));
-			// An absent field stays absent, so that a report equals its copy through JSON.
+			// An absent field stays absent: reports equal their JSON copies.
 			if (decoded !== undefined) {
 				result[key] = decoded;
 			}

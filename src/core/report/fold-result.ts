@@ -8,7 +8,7 @@ export interface FoldedLayer {
 	readonly name: string;
 	/** Name of the operator that took the layer in. */
 	readonly into: string;
-	/** Sentence with the reason why no run verified it; missing for a verified layer. */
+	/** Sentence: why no run verified it; missing for a verified layer. */
 	readonly unverified?: string;
 }
 
@@ -18,7 +18,7 @@ export interface KeptLayer {
 	readonly reasons: readonly string[];
 }
 
-/** A model that was written with its BatchNormalization folded, and how that was verified. */
+/** A model written with folded BatchNormalization, and its verification. */
 export interface FoldResult {
 	readonly format: typeof FOLD_FORMAT;
 	readonly version: typeof FOLD_VERSION;

@@ -15,7 +15,7 @@ export const CHECKPOINT_RUN =
 export const CHECKPOINT_OUTPUTS =
 	'a checkpoint has weights but no graph that could run, so the parameters alone were compared.';
 
-/** True for a model file that holds weights without a graph that could run. */
+/** True for a model file with weights but no graph. */
 export function isCheckpoint({ format = 'onnx' }: Pick<ModelSummary, 'format'>): boolean {
 	return format !== 'onnx';
 }

@@ -17,7 +17,7 @@ export interface ParameterLayer {
 /** Content of a notebook output of our MIME type. */
 export type Payload =
 	| { readonly kind: 'report'; readonly report: Report }
-	/** Checked to be an object only. The code that draws the comparison parses it. */
+	/** Checked to be an object; the comparison's page parses it. */
 	| { readonly kind: 'comparison'; readonly comparison: Readonly<Record<string, unknown>> }
 	| { readonly kind: 'parameters'; readonly layers: readonly ParameterLayer[] }
 	/** Absolute, or relative to the notebook. */

@@ -12,7 +12,7 @@ export interface RepairedPart {
 	readonly change: string;
 }
 
-/** A layer or operator that stays as it was although it is wrong. */
+/** A layer or operator that stays wrong. */
 export interface UnrepairedPart {
 	readonly name: string;
 	readonly op: string;
@@ -20,7 +20,7 @@ export interface UnrepairedPart {
 	readonly reason: string;
 }
 
-/** Verification of the written file by a run; `reason` is a sentence. */
+/** Verification of the written file by a run; `reason`: a sentence. */
 export type RepairCheck =
 	| { readonly status: 'match'; readonly evidence: string }
 	| { readonly status: 'mismatch' | 'skipped'; readonly reason: string };
@@ -33,7 +33,7 @@ export interface RepairResult {
 	readonly model: string;
 	/** The model that the right values come from; missing if the repair made an inference model. */
 	readonly original?: string;
-	/** The written file; null if nothing was repaired and no file was written. */
+	/** The written file; null if no repair was needed or possible. */
 	readonly written: { readonly path: string; readonly bytes: number } | null;
 	/** Number of layers and operators that were looked at. */
 	readonly examined: number;

@@ -3,7 +3,7 @@
  * remembers it, the engine follows it.
  */
 
-/** Presets of mean and standard deviation. "0..1" is mean 0 and deviation 1, "none" leaves 0 to 255. */
+/** Presets of mean and deviation. "0..1": 0 and 1; "none": 0 to 255. */
 export const NORMALIZATION_PRESETS = ['imagenet', '0..1', '-1..1', 'none'] as const;
 
 /** Mean and standard deviation for each channel (or a single pair for all), in units of a pixel's full scale. */

@@ -122,7 +122,7 @@ export type Recompute = MatchingRecompute | DifferingRecompute | SkippedRecomput
 /** Fields that a variant of a union lacks, so that a reader need not ask for the variant first. */
 type Absent<T> = { readonly [K in keyof T]?: undefined };
 
-/** Statistics of the layer's input over (N, spatial) for the batch that was run. */
+/** Statistics of the layer's input over (N, spatial) in the run. */
 export interface BatchStatistics {
 	/** Values per channel: m' = N * product of the spatial dimensions. */
 	readonly count: number;
@@ -152,7 +152,7 @@ export interface Normalization {
 	readonly verdict: NormalizationMethod | 'none' | 'cannot-tell';
 	/** Sentence that explains why the method is unknown. */
 	readonly reason?: string;
-	/** Every method that was asked about, in the order of their numbers, `running` last. */
+	/** Every method judged, in the order of their numbers, `running` last. */
 	readonly methods: readonly {
 		readonly method: NormalizationMethod;
 		/** Number of means, and of variances. */
@@ -253,7 +253,7 @@ export interface FailedRun extends RunFacts {
 	readonly status: 'failed';
 	/** Sentence: the failure. */
 	readonly reason: string;
-	/** Cause: files or sizes that the user gave ("input"), or model or runtime ("model"). */
+	/** Cause: the user's files or sizes ("input"), or model or runtime ("model"). */
 	readonly failedAt?: 'input' | 'model';
 	readonly partial?: undefined;
 }
@@ -269,7 +269,7 @@ export interface DataFit {
 
 export interface SkippedRun extends RunFacts {
 	readonly status: 'skipped';
-	/** Sentence: the reason for not running, or for ending the run early. */
+	/** Sentence: the reason for not running, or for an early end. */
 	readonly reason: string;
 	readonly failedAt?: undefined;
 	readonly partial?: undefined;

@@ -1,6 +1,6 @@
 import type { FailedRun, LayerReport, Report, RunSummary, SkippedRun } from './types.js';
 
-/** Reports are immutable. Each function returns a report that shares all unchanged parts. */
+/** Reports are immutable. Each result shares all unchanged parts. */
 
 /** A part of an inspection's result, in the order in which the parts become known. */
 export type ReportEvent =

@@ -143,7 +143,7 @@ function swappedNote({ model: original, layers }: OpenedModel, { model: deployed
 	return `${named} was named first but has no BatchNormalization; ${taken} has ${count} and was taken for the original.`;
 }
 
-/** Returns the names of two files; their whole paths if the names are equal. */
+/** Returns the names of two files; whole paths for equal names. */
 function distinctNames(a: string, b: string): readonly [string, string] {
 	const [nameA, nameB] = [path.basename(a), path.basename(b)];
 	return nameA === nameB ? [a, b] : [nameA, nameB];
@@ -221,7 +221,7 @@ function reasonOf(error: unknown): string {
 	throw error;
 }
 
-/** Loads the runtime and sends the stages of a comparison of outputs as progress. @throws {RuntimeError} */
+/** Loads the runtime and sends the output comparison's progress. @throws {RuntimeError} */
 export function outputContext({ runtime, emit }: Pick<ComparePorts, 'runtime' | 'emit'>): OutputContext {
 	return { runtime: runtime(), progress: (stage) => emit({ type: 'progress', stage, done: 0, total: 1 }) };
 }

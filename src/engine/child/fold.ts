@@ -103,7 +103,7 @@ async function verifyParts(
 	}
 }
 
-/** Returns the layers of a region that must not be folded, with the reason. */
+/** Returns the layers of a region that cannot fold, with reasons. */
 function refusedLayers({ layers, evidence }: FoldRegion, verdict: RegionVerdict): [string, FoldReason][] {
 	if (verdict.status === 'mismatch') {
 		return layers.map((name) => [name, 'failed-verification']);

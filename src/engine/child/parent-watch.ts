@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
  * thread, which then never sees that the channel to its parent was closed.
  */
 
-/** Time between two checks, in ms. A lost engine runs at most this long. */
+/** Time between checks, in ms: the longest life of an orphan. */
 const CHECK_MILLISECONDS = 250;
 
 const { parent } = workerData as { readonly parent: number | undefined };

@@ -102,7 +102,7 @@ function checkOf(layers: readonly LayerReport[], run: RunSummary): RepairCheck {
 	return { status: 'match', evidence: `onnxruntime runs the written model${computed}.` };
 }
 
-/** Warns of running statistics that training has never updated, on which inference then relies. */
+/** Warns of running statistics that training has never updated. */
 function notesOf(layers: readonly LayerReport[]): string[] {
 	const never = layers.filter(({ findings }) => findings.some(({ code }) => code === 'never-updated'));
 	return never.length === 0

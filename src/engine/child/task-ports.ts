@@ -9,7 +9,7 @@ export type TaskEvent = WithoutId<EngineEvent>;
 
 /** What a task needs from the process that it runs in. */
 export interface TaskPorts {
-	/** Loads the runtime. Called just before a model runs, since structure needs no runtime. @throws {RuntimeError} */
+	/** Loads the runtime, just before a run: structure needs none. @throws {RuntimeError} */
 	readonly runtime: () => Runtime;
 	readonly kernel: () => Promise<Kernel>;
 	/** Sends an event to the parent process. */

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 
 /** Handle on the thread of parent-watch.ts. */
 export interface ParentWatch {
-	/** Names the file or folder that the thread removes before it ends this process. */
+	/** Path that the thread removes before it ends this process. */
 	readonly setTemporary: (file: string | undefined) => void;
 }
 

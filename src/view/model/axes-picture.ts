@@ -69,7 +69,7 @@ function cube(h: ElementBuilder, method: BatchMethod, spatial: readonly string[]
 	]);
 }
 
-/** Draws stored statistics: one value per channel or activation, without cells of a batch. */
+/** Draws stored statistics: a value per channel or activation. */
 function storedValues(h: ElementBuilder, axes: LayerReport['axes'], spatial: readonly string[]): SVGSVGElement {
 	const rows = axes === 'activation' ? CELLS : 1;
 	const first = (CELLS - rows) / 2;

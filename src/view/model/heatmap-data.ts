@@ -101,7 +101,7 @@ function resample(values: Float64Array, rows: number, { low, high }: { low: numb
 	return column;
 }
 
-/** Returns about 20,000 finite values at most, sorted, which is enough for quantiles. */
+/** Returns at most about 20,000 finite values, sorted, for quantiles. */
 function sample(all: readonly (Float64Array | null)[]): Float64Array {
 	const total = all.reduce((sum, values) => sum + (values?.length ?? 0), 0);
 	const step = Math.max(1, Math.floor(total / 20_000));

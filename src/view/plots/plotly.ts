@@ -12,7 +12,7 @@ export interface Plotly {
 	readonly Plots: { resize(element: HTMLElement): Promise<unknown> | undefined };
 }
 
-/** Element that plotly drew into, with the event emitter that plotly adds to it. */
+/** Plotly's element, with the event emitter that plotly adds. */
 export interface PlotElement extends HTMLElement {
 	on?(event: 'plotly_click', listener: (event: PlotEvent) => void): void;
 	on?(event: 'plotly_relayout', listener: (update: Readonly<Record<string, unknown>>) => void): void;
@@ -55,7 +55,7 @@ export interface Figure {
 	readonly layout: Layout;
 	/** Sentence with the most important numbers, for screen readers. */
 	readonly summary: string;
-	/** Sentences on values that the drawing leaves out or marks, for example non-finite values. */
+	/** Sentences on values that the drawing omits or marks. */
 	readonly notes: readonly string[];
 	/** Returns the shapes that mark a channel. */
 	mark(channel: number): readonly Shape[];

@@ -21,13 +21,13 @@ export interface LayerPlace {
 
 /** Part of the detail that differs between the pages. */
 export interface DetailContent<Layer> {
-	/** Elements below the head, with the views of the channels among them. */
+	/** Elements below the head, among them the channel views. */
 	readonly elements: readonly HTMLElement[];
 	/** Element with the buttons of channels. */
 	readonly chips: HTMLElement;
 	/** Lists the facts in the head. */
 	factsOf(layer: Layer): readonly string[];
-	/** Fills the elements. Returns false if the layer has no values per channel. */
+	/** Fills the elements. Returns false without values per channel. */
 	show(layer: Layer): boolean;
 }
 

@@ -34,7 +34,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	readonly #reset: HTMLButtonElement;
 	readonly #save: HTMLButtonElement;
 	#figure: Figure | null = null;
-	/** Ranges of the axes before zooming; plotly writes zoomed ranges into the layout. */
+	/** Ranges of the axes before zooming; plotly overwrites the layout. */
 	#ranges: Readonly<Record<string, readonly number[]>> = {};
 	/** Layer to draw; null without values for this plot. */
 	#layer: Layer | null = null;
@@ -75,7 +75,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		this.#observer?.observe(this.#area);
 	}
 
-	/** Gives the panel its height and its message before the plot; needs no plotly. */
+	/** Sets the panel's height and message before the plot is drawn. */
 	prepare(layer: Layer): void {
 		const drawable = this.#plot.has(layer);
 		const missing = drawable ? '' : this.#plot.missing(layer);

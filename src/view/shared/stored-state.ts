@@ -2,7 +2,7 @@ import type { SortOrder } from '../ui/sorting.js';
 
 /** The user's choices that every page of layers has. Plain JSON. */
 export interface LayerChoice {
-	/** Name of the open layer; null: none, undefined: the user has not chosen yet. */
+	/** Name of the open layer; null: none; undefined: no choice yet. */
 	readonly layer: string | null | undefined;
 	/** Index of the chosen channel of that layer. */
 	readonly channel: number | null;

@@ -48,7 +48,7 @@ export class RowWindow {
 		return Math.max(1, Math.floor(this.#height / this.#rowHeight) - 2);
 	}
 
-	/** Draws all rows again for a table of `count` rows; the scroll position stays. */
+	/** Redraws a table of `count` rows; the scroll position stays. */
 	reset(count: number): void {
 		const top = this.#options.scroller.scrollTop;
 		this.#count = count;

@@ -65,7 +65,7 @@ function parseAttribute(cursor: Cursor): Attribute {
 }
 
 /**
- * Returns the texts of an attribute, in order; none for an attribute of numbers.
+ * Returns the texts of an attribute in order; none for numbers.
  * @throws {CheckpointError}
  */
 export async function textsOf({ type, dims, data }: Attribute, heap: GlobalHeap): Promise<readonly string[]> {
@@ -91,7 +91,7 @@ export async function textsOf({ type, dims, data }: Attribute, heap: GlobalHeap)
 	return texts;
 }
 
-/** Returns the text up to the first zero, or all of it. */
+/** Returns the text up to the first zero or the end. */
 function untilZero(cursor: Cursor): string {
 	const end = cursor.bytes.indexOf(0);
 	return cursor.text(end < 0 ? cursor.remaining : end);

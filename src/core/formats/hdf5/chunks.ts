@@ -5,7 +5,7 @@ import type { StructureReader } from './structure.js';
 
 /** A chunk in the file. */
 export interface ChunkPlace {
-	/** Index of the chunk in row-major order of the grid of chunks. */
+	/** Index of the chunk in the row-major grid of chunks. */
 	readonly index: number;
 	readonly address: number;
 	/** Stored bytes, after the filters. */

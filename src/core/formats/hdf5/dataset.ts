@@ -155,7 +155,7 @@ interface ChunkedShape extends Shape, Context {
 	readonly filters: readonly Filter[];
 }
 
-/** Reads all chunks into one array, because a tensor is read as a whole. */
+/** Reads all chunks into an array, because tensors are read whole. */
 async function readChunks(shape: ChunkedShape): Promise<Uint8Array> {
 	const { reader, layout, grid, bytes } = shape;
 	const places = await listChunks(reader, layout, grid);

@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.js';
 import { FractalHeap } from './fractal-heap.js';
 import type { StructureReader } from './structure.js';
 
-/** Where a group with many links, or an object with many attributes, keeps them. */
+/** Storage of a group's links or an object's attributes, if many. */
 export interface DensePlace {
 	/** Address of the fractal heap; undefined if nothing is stored densely. */
 	readonly heap: number | undefined;
@@ -14,7 +14,7 @@ export interface DensePlace {
 /** Records by type: offset of the heap ID in the record, section III.A.2 of the format. */
 const ID_OFFSETS: Readonly<Record<number, number>> = { 5: 4, 8: 0 };
 
-/** Returns the messages of dense storage, in the order of their names' hashes. @throws {CheckpointError} */
+/** Returns the messages of dense storage by hash of their names. @throws {CheckpointError} */
 export async function readDense(reader: StructureReader, { heap, index }: DensePlace): Promise<readonly Cursor[]> {
 	if (heap === undefined || index === undefined) {
 		return [];

@@ -60,7 +60,7 @@ export class Hdf5File {
 		return readAttributes(this.#reader, object);
 	}
 
-	/** Returns the texts of an attribute; none for an attribute of numbers. @throws {CheckpointError} */
+	/** Returns the texts of an attribute; none for numbers. @throws {CheckpointError} */
 	texts(attribute: Attribute): Promise<readonly string[]> {
 		return textsOf(attribute, this.#heap);
 	}

@@ -2,7 +2,7 @@ import { failure, type Result, success } from '../../result.js';
 import type { Inflate } from '../zip/archive.js';
 import type { Cursor } from './cursor.js';
 
-/** A step of the pipeline that chunks went through when they were written. */
+/** A step of the pipeline through which chunks were written. */
 export interface Filter {
 	readonly id: number;
 	readonly parameters: readonly number[];
@@ -12,7 +12,7 @@ const DEFLATE = 1;
 const SHUFFLE = 2;
 const CHECKSUM = 3;
 
-/** Names of filters without an inverse here; the format registers those from 256 on. */
+/** Names of filters without an inverse here; registered ones from 256. */
 const NAMES: Readonly<Record<number, string>> = {
 	4: 'szip',
 	5: 'n-bit',
@@ -44,7 +44,7 @@ export function readFilters(cursor: Cursor): Result<readonly Filter[]> {
 	const filters: Filter[] = [];
 	for (let index = 0; index < count; index++) {
 		const id = cursor.uint16();
-		// Version 2 leaves out the name of a filter that the format itself defines.
+		// Version 2 omits the names of filters that the format defines.
 		const nameLength = version === 1 || id >= 256 ? cursor.uint16() : 0;
 		cursor.skip(2);
 		const values = cursor.uint16();
@@ -93,7 +93,7 @@ export function unfilter(
 	return result.length === size ? result : undefined;
 }
 
-/** Bytes of a Fletcher checksum, which may lie inside of the compressed bytes. */
+/** Bytes of a Fletcher checksum, perhaps inside the compressed bytes. */
 const CHECKSUM_BYTES = 4;
 
 /** Bytes around raw deflate data in zlib's format. */
@@ -111,7 +111,7 @@ function tryInflate(bytes: Uint8Array, size: number, inflate: Inflate): Uint8Arr
 	}
 }
 
-/** Restores elements whose first bytes, second bytes and so on were put together. */
+/** Restores elements whose bytes were grouped by position. */
 function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
 	const count = Math.floor(bytes.length / size);
 	if (size < 2 || count < 2) {

@@ -16,7 +16,7 @@ interface Table {
 	readonly maxDirectBytes: number;
 	/** Address of the root block. */
 	readonly root: number;
-	/** Rows of the root block; 0 if it is the only direct block. */
+	/** Rows of the root block; 0 for a single direct block. */
 	readonly rootRows: number;
 	/** Bytes of an offset in the heap. */
 	readonly offsetBytes: number;

@@ -4,10 +4,10 @@ import type { StructureReader } from './structure.js';
 
 const HEADER_BYTES = 16;
 
-/** Collections in memory. The texts of an attribute mostly lie in neighboring collections. */
+/** Collections in memory. An attribute's texts lie in neighboring collections. */
 const MAX_COLLECTIONS = 4;
 
-/** Texts of variable length, which lie in collections apart from their attributes. */
+/** Texts of variable length, in collections apart from their attributes. */
 export class GlobalHeap {
 	readonly #reader: StructureReader;
 	readonly #collections = new Map<number, ReadonlyMap<number, Uint8Array>>();

@@ -10,7 +10,7 @@ export interface Link {
 	readonly address: number | undefined;
 }
 
-/** Returns true for a group, false for a dataset or a type. */
+/** True for a group, false for a dataset or a type. */
 export function isGroup({ messages }: Hdf5Object): boolean {
 	return messages.some(
 		({ type }) => type === MESSAGE.symbolTable || type === MESSAGE.linkInfo || type === MESSAGE.link,

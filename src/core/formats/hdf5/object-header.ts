@@ -19,7 +19,7 @@ export const MESSAGE = {
 /** A message of an object header. */
 export interface Message {
 	readonly type: number;
-	/** True if `body` is a reference to a message of another object. */
+	/** True if `body` refers to a message of another object. */
 	readonly shared: boolean;
 	readonly body: Cursor;
 }
@@ -30,7 +30,7 @@ export interface Hdf5Object {
 	readonly messages: readonly Message[];
 }
 
-/** Bytes read at first: most headers that h5py writes are shorter. */
+/** Bytes read at first: most headers of h5py are shorter. */
 const FIRST_BYTES = 512;
 
 /** Bytes of a header. A message has at most 64 KB, and Keras keeps below that with all of them. */
@@ -139,7 +139,7 @@ async function readVersion2(reader: StructureReader, address: number, head: Curs
 
 function messagesOfVersion2(chunk: Cursor, ordered: boolean): readonly Message[] {
 	const messages: Message[] = [];
-	// A gap that is too short for a message ends a chunk.
+	// A gap too short for a message ends a chunk.
 	while (chunk.remaining >= (ordered ? 6 : 4)) {
 		const type = chunk.uint8();
 		const length = chunk.uint16();
@@ -150,7 +150,7 @@ function messagesOfVersion2(chunk: Cursor, ordered: boolean): readonly Message[]
 	return messages;
 }
 
-/** Returns the body of an object's first message of a type, from its beginning. */
+/** Returns the body of an object's first message of a type. */
 export function messageOf({ messages }: Hdf5Object, type: number): Cursor | undefined {
 	const found = messages.find((message) => message.type === type);
 	if (!found) {

@@ -6,7 +6,7 @@ import { Cursor, type FieldWidths } from './cursor.js';
 /** Bytes of a page. h5py keeps the structure of a file in blocks of 2,048 bytes between the values. */
 const PAGE_BYTES = 2048;
 
-/** Pages in memory: neighbors in a file are read together, so few are needed. */
+/** Pages in memory: neighbors are read together, so few suffice. */
 const MAX_PAGES = 256;
 
 /** Cost of a read beside its bytes, because reads of no bytes may repeat without end as well. */
@@ -25,7 +25,7 @@ export class StructureReader {
 	/** Name of the file in messages. */
 	readonly path: string;
 	readonly limits: CheckpointLimits;
-	/** Bytes of the file, which may be an entry of an archive. */
+	/** Bytes of the file, perhaps an entry of an archive. */
 	readonly storage: Storage;
 	/** Widths of addresses and lengths, known once the superblock is read. */
 	widths: FieldWidths = { address: 8, length: 8 };

@@ -48,7 +48,7 @@ function readOld(reader: StructureReader, cursor: Cursor, version: number): numb
 	sized.address();
 	const end = sized.address();
 	sized.address();
-	// The entry of the root group: offset of its name, then its header.
+	// The entry of the root group: name offset, then header.
 	sized.address();
 	const root = sized.target();
 	finish(reader, base, end);
@@ -66,7 +66,7 @@ function readNew(reader: StructureReader, cursor: Cursor): number {
 	return root;
 }
 
-/** Reads the widths, and returns a cursor over the rest that knows them. */
+/** Reads the widths; returns a cursor over the rest with them. */
 function withWidths(reader: StructureReader, cursor: Cursor): Cursor {
 	const widths = { address: cursor.uint8(), length: cursor.uint8() };
 	if (![widths.address, widths.length].every((width) => width === 2 || width === 4 || width === 8)) {

@@ -6,7 +6,7 @@ export type WeightLayout =
 	| 'depthwise';
 
 interface OperatorClass {
-	/** Names of the variables in Keras' order; the last exists with use_bias only. */
+	/** Names of the variables in Keras' order, the use_bias variable last. */
 	readonly variables: readonly string[];
 }
 
@@ -27,7 +27,7 @@ const OPERATORS: ReadonlyMap<string, OperatorClass> = new Map([
 
 const NORMALIZATION = /^(Sync)?BatchNormalization(V[12])?$/;
 
-/** Layers that pass their input on unchanged when a model is deployed. */
+/** Layers that pass their input on in a deployed model. */
 const NEUTRAL = new Set([
 	...['Dropout', 'SpatialDropout1D', 'SpatialDropout2D', 'SpatialDropout3D', 'AlphaDropout', 'GaussianDropout'],
 	...['GaussianNoise', 'ActivityRegularization', 'Identity'],
@@ -45,7 +45,7 @@ export function isNeutral(className: string): boolean {
 	return NEUTRAL.has(className);
 }
 
-/** Returns the names of an operator's variables in Keras' order; undefined for another class. */
+/** Returns an operator's variable names in Keras' order; undefined for other classes. */
 export function operatorVariables(className: string): readonly string[] | undefined {
 	return OPERATORS.get(className)?.variables;
 }
@@ -62,7 +62,7 @@ export function classOfStoredName(stored: string): string | undefined {
 	return CLASSES.get(stored) ?? CLASSES.get(stored.replace(/_\d+$/, ''));
 }
 
-/** Keras' own rule for names of classes in a file of weights. */
+/** Keras' rule for class names in a file of weights. */
 export function toSnakeCase(className: string): string {
 	return className
 		.replace(/\W+/g, '')

@@ -55,7 +55,7 @@ export function readConfig(json: Json): ConfigNode | undefined {
 function readNode(json: JsonObject, parent: ConfigNode | undefined, position: number): ConfigNode {
 	const config = asObject(json.config) ?? {};
 	const name = asText(config.name) ?? asText(json.name) ?? '';
-	// The first versions of Keras keep a Sequential's layers in place of its configuration.
+	// The first Keras versions store a Sequential's layers as its configuration.
 	const layers = asList(config.layers) ?? asList(json.config);
 	const wrapped = WRAPPED.map((key) => asObject(config[key])).find((inner) => asText(inner?.class_name) !== undefined);
 	const calls = callsOf(json.inbound_nodes);
@@ -91,7 +91,7 @@ function classNameOf(json: JsonObject): string {
 	return (asText(json.class_name) ?? '').replace(/^.*>/, '');
 }
 
-/** Returns the layers that feed each call. Keras 3 writes objects, earlier versions lists. */
+/** Returns the feeding layers of each call: Keras 3 objects, earlier lists. */
 function callsOf(nodes: Json | undefined): readonly (readonly string[])[] {
 	const calls = (asList(nodes) ?? []).slice(0, MAX_CALLS);
 	return calls.map(referencesIn).filter((names) => names.length > 0);
@@ -138,12 +138,12 @@ function settingOf(value: Json | undefined): Setting | undefined {
 		const numbers = list.flatMap((item) => (typeof item === 'number' ? [item] : []));
 		return numbers.length === list.length && list.length <= MAX_SETTING_LENGTH ? numbers : undefined;
 	}
-	// An activation or a policy that is an object of its own.
+	// An activation or a policy stored as an object.
 	const object = asObject(value);
 	return object && settingOf(asText(object.config) ?? asText(object.class_name));
 }
 
-/** Returns the layers that are no models or wrappers, in the order of execution. */
+/** Returns the layers without models and wrappers, in execution order. */
 export function leavesOf(node: ConfigNode): readonly ConfigNode[] {
 	return node.kind === 'layer' ? [node] : node.children.flatMap(leavesOf);
 }

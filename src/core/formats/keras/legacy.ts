@@ -4,7 +4,7 @@ import { listOf, type Store, type StoredGroup, type StoredVariable } from './sto
 
 /** A variable with the path by which its layer lists it. */
 interface ListedVariable extends NamedVariable {
-	/** Path without the variable's own name: scopes of the layers inside of the layer. */
+	/** Path without the variable's name: scopes inside the layer. */
 	readonly scope: string;
 }
 

@@ -4,7 +4,7 @@ import type { StoredVariable } from './store.js';
 
 /** A layer whose variables are in the file. */
 export interface StoredModule {
-	/** Names of the models around it and its own, for example "backbone/bn1". */
+	/** Names of the enclosing models and its own, such as "backbone/bn1". */
 	readonly name: string;
 	/** Undefined if the file names no class. */
 	readonly className: string | undefined;

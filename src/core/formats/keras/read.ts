@@ -178,7 +178,7 @@ function readTensors(
 	return { tensors, unreadable };
 }
 
-/** Makes the graph that the configuration states available by names of modules. */
+/** Makes the configured graph available by names of modules. */
 function createGraph(modules: readonly StoredModule[]): StatedGraph {
 	const byName = new Map(modules.flatMap((module) => (module.config ? [[module.name, module.config] as const] : [])));
 	return {

@@ -28,7 +28,7 @@ export interface StoredGroup {
 
 /** Groups and datasets of a file, without those of optimizers. */
 export interface Store {
-	/** By path, in the order of names: a group before those inside of it. */
+	/** By path in name order: a group before its members. */
 	readonly groups: ReadonlyMap<string, StoredGroup>;
 	/** Links that lead out of the file or along a path. */
 	readonly unreadable: readonly UnreadableTensor[];
@@ -82,7 +82,7 @@ export async function readStore(file: Hdf5File, { path, limits }: Context): Prom
 				}
 			}
 			objects++;
-			// A layer of Keras 3 takes three groups and up to four datasets.
+			// A Keras 3 layer takes three groups and up to four datasets.
 			if (objects > 4 * limits.tensors || inner.length > limits.nameBytes) {
 				throw excess(
 					path,

@@ -17,7 +17,7 @@ const WRAPPED = ['layer', 'forward_layer'];
 /** Segments of a path that name no layer. */
 const SILENT = new Set([...CONTAINERS, ...WRAPPED, 'container']);
 
-/** A group of numbered variables with the path of the layer that owns it. */
+/** A group of numbered variables with its owner's path. */
 interface Owner {
 	readonly path: string;
 	readonly group: StoredGroup;
@@ -78,7 +78,7 @@ function firstAddress({ variables }: StoredModule): number {
  */
 function displayNames(owners: readonly Owner[]): ReadonlyMap<string, string> {
 	const names = new Map<string, string>();
-	// Parents come before their children, because a path is shorter than its extensions.
+	// Parents come first: a path is shorter than its extensions.
 	for (const { path, group } of owners.toSorted((a, b) => a.path.length - b.path.length)) {
 		const parent = parentOwner(path, names);
 		const segments = path.slice(parent === '' ? 0 : parent.length + 1).split('/');

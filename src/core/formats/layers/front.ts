@@ -61,7 +61,7 @@ export function createFrontFinder(
 	};
 }
 
-/** True for a tensor that may be the weight of a linear operator. */
+/** True for a possible weight of a linear operator. */
 export function isOperatorWeight({ name, dims, dtype }: CheckpointTensor): boolean {
 	return dims.length >= 2 && WEIGHTS.has(splitName(name).leaf) && FLOATS.has(dtype);
 }
@@ -153,7 +153,7 @@ function readings({ name, dims }: CheckpointTensor, channels: number, module: Ch
 	return found;
 }
 
-/** Returns the bias of a module, with a value for each of `channels` outputs. */
+/** Returns the bias of a module, a value per output channel. */
 export function biasOf(
 	module: string,
 	channels: number,

@@ -21,10 +21,10 @@ export interface OperatorReading {
 	readonly group: number;
 }
 
-/** A layer of the checkpoint with the facts that the file leaves open. */
+/** A layer of the checkpoint with the facts that the file omits. */
 export interface LayerReading {
 	readonly layer: CheckpointLayer;
-	/** Operator in front of the layer; undefined if no weight of the checkpoint qualifies. */
+	/** Operator in front of the layer; undefined if no weight qualifies. */
 	readonly front: OperatorReading | undefined;
 	/** Used if the file does not state epsilon. */
 	readonly epsilon: number;

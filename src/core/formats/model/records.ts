@@ -3,7 +3,7 @@ import { typeCode } from '../../onnx/types.js';
 import { toOnnxError } from '../errors.js';
 import { type CheckpointTensor, readTensorStart } from '../tensor.js';
 
-/** Tensors that lie in no file of ONNX have no message there. */
+/** Tensors outside ONNX files have no message there. */
 const NO_SPAN = { offset: 0, length: 0 };
 
 /** Returns a checkpoint's tensor as an initializer whose elements are read from the checkpoint on demand. */
@@ -17,7 +17,7 @@ export function recordOfTensor(tensor: CheckpointTensor): TensorRecord {
 	});
 }
 
-/** Returns a float32 initializer of shape (channels) with one value for all channels. */
+/** Returns a float32 initializer of shape (channels) with equal values. */
 export function constantRecord(name: string, channels: number, value: number): TensorRecord {
 	const read: ReadElements = async (count) => new Uint8Array(new Float32Array(count).fill(value).buffer);
 	return deferred({ name, dtype: 'float32', dims: [channels] }, read);

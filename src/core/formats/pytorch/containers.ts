@@ -42,7 +42,7 @@ export function attributesOf(value: PickleValue): Entries | undefined {
 	return state instanceof PickleTuple ? entriesOf(state.items[0]) : entriesOf(state);
 }
 
-/** Returns the class or function that an object was made by, as a name. */
+/** Returns the name of the class or function of an object. */
 export function classOf(object: PickleObject): PickleGlobal | undefined {
 	const { callable, args } = object;
 	// copyreg._reconstructor(class, base, state) is how protocols 0 and 1 make objects.
@@ -70,7 +70,7 @@ function sizeOf(object: PickleObject): readonly PickleValue[] | undefined {
 	return classOf(object)?.name === 'Size' ? itemsOf(object.args[0]) : undefined;
 }
 
-/** Entries by the list of pairs behind them. Many objects may share a list. */
+/** Entries by the list of pairs behind them; objects share lists. */
 const pairs = new WeakMap<object, Entries>();
 
 function pairsOf(value: PickleValue | undefined): Entries {

@@ -16,7 +16,7 @@ const PROTOCOL = 1001;
 /** First size of the window in which a pickle is read; doubled until its end is found. */
 const WINDOW_BYTES = 65_536;
 
-/** Bytes of the element count in front of each storage, a little-endian int64. */
+/** Bytes of the element count before each storage, a little-endian int64. */
 const COUNT_BYTES = 8;
 
 /**

@@ -25,7 +25,7 @@ interface Candidate extends ModelPart {
 	readonly values: NamedValues;
 }
 
-/** Rival parts that are listed. Optimizers hold a dictionary of tensors for every parameter. */
+/** Rival parts listed. Optimizers hold a dictionary for every parameter. */
 const MAX_OTHERS = 20;
 
 const STATISTICS = /(^|\.)(running_mean|moving_mean)$/;
@@ -64,7 +64,7 @@ interface Visit {
 	readonly path: readonly string[];
 }
 
-/** Visits every container once, level by level, so that cycles and repeated containers end. */
+/** Visits every container once by level, so that cycles end. */
 function findCandidates(root: PickleValue, context: Context): readonly Candidate[] {
 	const candidates: Candidate[] = [];
 	const seen = new Set<PickleValue>([root]);
@@ -101,7 +101,7 @@ function collect(value: PickleValue, context: Context): NamedValues | undefined 
 	return entries && collectStateDict(entries, context);
 }
 
-/** Returns the containers directly inside a value, with the keys that lead to them. */
+/** Returns the containers directly inside a value, with their keys. */
 function childrenOf(value: PickleValue, { reader, work }: Context): readonly (readonly [string, PickleValue])[] {
 	const named = [...(entriesOf(value) ?? []), ...(attributesOf(value) ?? [])];
 	const listed = [...(itemsOf(value) ?? []).entries()];

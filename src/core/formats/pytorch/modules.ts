@@ -13,7 +13,7 @@ export interface NamedValues {
 	readonly classes: ReadonlyMap<string, string>;
 }
 
-/** Attributes of modules that say how BN layers and the operators around them compute. */
+/** Attributes that state how BN layers and their operators compute. */
 const SETTINGS = new Set([
 	...['eps', 'momentum', 'affine', 'track_running_stats', 'num_features', 'training'],
 	...['in_channels', 'out_channels', 'kernel_size', 'stride', 'padding', 'dilation', 'groups', 'transposed'],

@@ -46,7 +46,7 @@ export class TensorReader {
 		return this.#view(value) !== undefined;
 	}
 
-	/** Returns the tensor that a value stands for, or a clause that follows "because". */
+	/** Returns the tensor of a value, or a clause after "because". */
 	read(name: string, value: PickleObject): Result<CheckpointTensor> {
 		const view = this.#view(value);
 		if (!view?.ok) {
@@ -109,7 +109,7 @@ export class TensorReader {
 	}
 }
 
-/** Returns the call that makes the tensor itself, without parameters and subclasses around it. */
+/** Returns the call that makes the tensor, without its wrappers. */
 function unwrap(value: PickleObject): PickleObject | undefined {
 	let object = value;
 	for (let depth = 0; depth < MAX_WRAPPERS; depth++) {

@@ -7,13 +7,13 @@ import { type PersistentId, PickleGlobal } from './pickle/values.js';
 /** A storage as the pickle refers to it. */
 export interface StorageId {
 	readonly key: string;
-	/** Element type; undefined for quantized storages and for UntypedStorage, which counts bytes. */
+	/** Element type; undefined for quantized storages and for UntypedStorage (bytes). */
 	readonly dtype: DataTypeName | undefined;
 	/** Bytes of an element. */
 	readonly elementBytes: number;
 	/** Bytes of the whole storage. */
 	readonly bytes: number;
-	/** First element of the view of the storage that old versions wrote; normally 0. */
+	/** First element of the view that old versions wrote; normally 0. */
 	readonly offset: number;
 }
 

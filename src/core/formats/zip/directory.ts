@@ -3,7 +3,7 @@ import { decodeText } from '../../onnx/text.js';
 import { CheckpointError, truncated } from '../errors.js';
 import type { CheckpointLimits } from '../limits.js';
 
-/** An entry as the central directory describes it. Sizes and offsets in bytes. */
+/** An entry of the central directory. Sizes and offsets in bytes. */
 export interface ZipEntry {
 	readonly name: string;
 	readonly flags: number;

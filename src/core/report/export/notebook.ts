@@ -81,7 +81,7 @@ function nineDigits(_key: string, value: unknown): unknown {
 	return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value;
 }
 
-/** The notebook format wants text as a list of lines, each with its end. */
+/** The notebook format stores text as lines, each with its end. */
 function lines(text: string): string[] {
 	return text.split(/(?<=\n)/);
 }

@@ -64,7 +64,7 @@ function invocation(report: Report): JsonObject {
 function result({ code, severity, channels, message }: Finding, layer: string, uri: string): JsonObject {
 	const name = plain(layer, MAX_NAME);
 	const logical: JsonObject = name === '' ? {} : { logicalLocations: [{ name, kind: 'layer' }] };
-	// A binary file has no lines, but GitHub shows only results with a line.
+	// A binary file has no lines, but GitHub requires a line.
 	const physicalLocation = { artifactLocation: { uri }, region: { startLine: 1 } };
 	return {
 		ruleId: code,

@@ -79,7 +79,7 @@ function isMethod({ axes }: HandBuilt, shape: readonly number[], channelAxis: nu
 	return reduced !== undefined && [1, 2, 3].some((method) => method === nameAxes({ reduced, rank, channelAxis }));
 }
 
-/** Returns the order of axes in which the channels follow the first axis. */
+/** Returns the order of axes that puts the channels second. */
 function channelsToAxis1(channelAxis: number, rank: number): number[] {
 	const at = channelAxis < 0 ? channelAxis + rank : channelAxis;
 	const rest = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== at);

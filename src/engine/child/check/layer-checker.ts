@@ -259,7 +259,7 @@ function learnedPerChannel({ handBuilt, gamma, beta }: BatchNormLayer, channels:
 	return handBuilt && gammas && betas ? { gamma: gammas, beta: betas } : null;
 }
 
-/** True if a layer's input or output has NaN or infinite values. */
+/** True if a layer's input or output has non-finite values. */
 function spoils({ moments, errors }: LayerResults): boolean {
 	return hasNonFinite(moments.nonFinite) || hasNonFinite(errors?.nonFiniteY ?? []);
 }

@@ -40,7 +40,7 @@ export interface LayerState {
 	readonly layer: BatchNormLayer;
 	/** Report of the structure, before any run. */
 	readonly structure: LayerReport;
-	/** Parameters were computed from random input, so health findings about them would be meaningless. */
+	/** Parameters come from random input: health findings would be meaningless. */
 	readonly hasRandomParameters: boolean;
 	/** undefined: no run has reached the layer. A reason: the layer cannot be recomputed. */
 	results?: Result<LayerResults>;
@@ -57,7 +57,7 @@ export interface LayerState {
 	savedIn?: number;
 }
 
-/** Joins results of an earlier run (`a`) and a later one (`b`). */
+/** Joins results of earlier (`a`) and later (`b`) runs. */
 export function mergeRuns(a: LayerResults, b: LayerResults): LayerResults {
 	const channels = a.moments.count.length;
 	if (channels !== b.moments.count.length) {

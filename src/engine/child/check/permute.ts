@@ -2,7 +2,7 @@ import { product } from '../../../core/numbers/arrays.js';
 import type { FloatData } from '../../../kernel/types.js';
 
 /**
- * Returns a copy of a tensor with its axes in another order.
+ * Returns a copy of a tensor with reordered axes.
  * @param data row-major, of shape `dims`
  * @param order axis of `dims` for each axis of the result
  */

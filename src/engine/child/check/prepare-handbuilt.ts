@@ -79,12 +79,12 @@ function groupAxes(reduced: readonly number[], rank: number, varying: readonly n
 	};
 }
 
-/** Returns the axes of data along which a constant has more than one value. */
+/** Returns the data axes along which a constant varies. */
 function variesAlong({ dims }: Parameter, shape: readonly number[]): number[] {
 	return dims.flatMap((dim, at) => (dim === 1 ? [] : [at + shape.length - dims.length]));
 }
 
-/** Returns a constant's value for each row; undefined if it does not broadcast. */
+/** Returns a constant's value per row; undefined if it cannot broadcast. */
 function spread(
 	{ values, dims }: Parameter,
 	shape: readonly number[],

@@ -14,7 +14,7 @@ export interface Image {
 /** Maximum size of an image, in megapixels: far above any camera's, far below the demand of a forged header. */
 const MAX_MEGAPIXELS = 100;
 const MAX_JPEG_MEGABYTES = 1024;
-/** Maximum size of decoded pixels, in bytes: the largest image in 8-bit color. */
+/** Maximum bytes of decoded pixels: the largest image in 8-bit color. */
 const MAX_IMAGE_BYTES = 320e6;
 
 /**
@@ -42,7 +42,7 @@ export function decodeImage(bytes: Uint8Array, file: string): Image {
 	}
 }
 
-/** A PNG's signature, and where its first chunk keeps width and height. */
+/** A PNG's signature, and the place of width and height. */
 const PNG_SIZE = 8;
 const PNG_WIDTH = 16;
 const JPEG_START = [0xff, 0xd8];

@@ -18,7 +18,7 @@ export function isArrayFile(file: string): boolean {
 	return /\.(npy|npz|pb)$/i.test(file);
 }
 
-/** Returns the archive of "archive.npz" and "archive.npz:member"; undefined for other files. */
+/** Returns the archive of "archive.npz" or "archive.npz:member"; else undefined. */
 export function archiveOf(file: string): string | undefined {
 	return /^(.*\.npz)(?::.+)?$/i.exec(file)?.[1];
 }

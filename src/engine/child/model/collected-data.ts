@@ -11,11 +11,11 @@ const ALIGNMENT = 64;
 /** Bytes per read. */
 const CHUNK = 2 ** 20;
 
-/** External data that an edited model still refers to, packed into a single file. */
+/** External data of an edited model, packed into a file. */
 export interface CollectedData {
 	/** The edits, with all references to the new file. */
 	readonly edits: readonly Edit[];
-	/** The file's content, in chunks; undefined if no tensor refers to external data. */
+	/** The file's content in chunks; undefined without external data. */
 	readonly content: AsyncIterable<Uint8Array> | undefined;
 }
 
@@ -52,7 +52,7 @@ export async function collectExternalData(
 			changed.set(edit, { ...edit, message: [relocateTensors(Buffer.concat(edit.message), 'node', relocate)] });
 		} else {
 			const { span } = tensor.record;
-			// A copy: the source may hand out a view that the next read overwrites.
+			// A copy, because the next read may overwrite the source's view.
 			const message = (await file.source.read(span.offset, span.length)).slice();
 			moves.push(replaceMessage(tensor.record, [relocateTensors(message, 'tensor', relocate)]));
 		}

@@ -1,6 +1,6 @@
 import type { Graph, Node } from '../../../core/onnx/model.js';
 
-/** Operators between an input and its first convolution that keep the channels. */
+/** Operators before the first convolution that keep the channels. */
 const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Relu', 'Pad', 'Clip', 'Dropout']);
 /** Nodes walked from an input. */
 const MAX_WALK = 32;

@@ -12,7 +12,7 @@ const LEVELS: readonly OptimizationLevel[] = ['disabled', 'basic', 'extended', '
 export type LoadOptions = Partial<Omit<SessionOptions, 'externalDataFolder'>>;
 
 /**
- * Loads a model into the runtime, at the first optimization level that takes it.
+ * Loads a model at the first optimization level that takes it.
  * @param outputs tensors of the main graph to make outputs, beside the model's own
  * @throws {RuntimeError} if no level takes it.
  */

@@ -65,7 +65,7 @@ export class NodeNet {
 	}
 
 	/**
-	 * Returns the nodes that compute `targets`, in an order in which they can run.
+	 * Returns the nodes that compute `targets`, in executable order.
 	 * @param given known tensors, whose writers are not needed
 	 */
 	ancestors(targets: Iterable<string>, given: ReadonlySet<string>): Node[] {
@@ -89,7 +89,7 @@ export class NodeNet {
 		const readers = new Map<Node, Node[]>();
 		for (const node of this.#graph.nodes) {
 			const before = new Set([...this.reads(node)].flatMap((name) => this.#writers.get(name) ?? []));
-			// A name inside a body may equal that of an output of its node.
+			// A body's name may equal that of its node's output.
 			before.delete(node);
 			waiting.set(node, before.size);
 			for (const writer of before) {

@@ -32,7 +32,7 @@ export interface OpenedModel {
 }
 
 /**
- * Opens a model with the layers that can be folded and compared.
+ * Opens a model with its foldable and comparable layers.
  * @param dataFolder folder of external data, if it is not the model's own
  * @throws {OnnxError} if the file cannot be read as a model.
  */

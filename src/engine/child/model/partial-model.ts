@@ -36,7 +36,7 @@ export interface Part {
 
 /** Name of the output that holds a tensor's shape. Exporters do not use such names. */
 export const shapeName = (name: string): string => `${name}//shape`;
-/** Name under which a bfloat16 tensor is passed as float32, which holds it exactly. */
+/** Name of a bfloat16 tensor passed as float32, which is exact. */
 export const widenedName = (name: string): string => `${name}//float32`;
 
 /**

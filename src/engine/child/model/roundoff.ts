@@ -22,7 +22,7 @@ export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick
 
 const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;
 
-/** Returns true if a model rounds activations to integers, or stores weights as integers. */
+/** True if a model quantizes activations or stores integer weights. */
 export function computesInIntegers({ model }: OpenedModel): boolean {
 	return model.graph.nodes.some(({ opType }) => INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear');
 }

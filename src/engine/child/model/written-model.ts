@@ -19,7 +19,7 @@ export interface ModelOutput {
 	readonly temporary: string;
 }
 
-/** Mode of external data files. A copy of the source's mode could be executable. */
+/** Mode of external data files: a copied mode could be executable. */
 const DATA_MODE = 0o644;
 
 const PERMISSIONS = 0o7777;

@@ -27,13 +27,13 @@ export interface OptimizedCheck {
 export interface OptimizedOptions {
 	/** Inputs of a run. */
 	readonly feeds: Tensors;
-	/** Outputs of the unoptimized model in that run; empty if they were not kept. */
+	/** Outputs of the unoptimized model in that run; empty if dropped. */
 	readonly outputs: Tensors;
 	/** Lends memory for the model's bytes during the whole check. */
 	readonly memory: CaptureMemory;
 	/** Bytes that captured tensors may take at a time. */
 	readonly budget: number;
-	/** Path of a file to write and remove again; undefined: write none. */
+	/** Path of a temporary file; undefined: write none. */
 	readonly temporary: string | undefined;
 }
 
@@ -110,7 +110,7 @@ interface WrongFusion {
 	readonly into: Node | undefined;
 }
 
-/** Result of comparing every fused layer with the nodes that it replaces. */
+/** Comparison of every fused layer with the nodes it replaces. */
 interface FusedLayers {
 	readonly wrong: readonly WrongFusion[];
 	/** True if every merged layer has the weights of a correct fold, or computes the same. Then no merge is at fault. */
@@ -204,7 +204,7 @@ function wayAround(optimizers: readonly string[], repaired: boolean): string {
 	return `The way around it is to switch off ${optimizers.join(' and ')} (in Python: disabled_optimizers=[${list}])${effect}.`;
 }
 
-/** Returns the optimizers to suspect in a model with layers in training mode. */
+/** Returns the suspect optimizers for layers in training mode. */
 function trainingSuspects(model: OpenedModel): string[][] {
 	return model.layers.some(overwritesStatistics) ? [[TRAINING_OPTIMIZER]] : [];
 }

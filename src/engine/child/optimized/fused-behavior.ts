@@ -24,7 +24,7 @@ export interface FusedDifference {
 }
 
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
-/** Maximum number of nodes between a layer and the operator in front of it. */
+/** Maximum number of nodes between layer and front operator. */
 const MAX_NODES = 16;
 
 /** Returns the nearest linear operators in front of a layer. */

@@ -61,7 +61,7 @@ export class FusedWeights {
 		return { kind: (await this.#isRight(layer, operator)) ? 'right' : 'doubtful', operator: operator.node };
 	}
 
-	/** Returns the linear operator of the optimized model that the layer was merged into. */
+	/** Returns the optimized model's operator that absorbed the layer. */
 	#operatorOf(layer: BatchNormLayer): LinearOperator | undefined {
 		const target = this.#original.targets.get(layer);
 		return this.#operators.get(layer.output) ?? (target && this.#operators.get(target.operator.output));
@@ -90,7 +90,7 @@ export class FusedWeights {
 	}
 }
 
-/** Number of elements compared in each row. A fusion treats a whole row alike. */
+/** Elements compared per row: a fusion treats a row alike. */
 const SAMPLES = 16;
 
 /** Compares bias and weights with those of a correct fold, up to the rounding of the type that they are stored in. */

@@ -29,7 +29,7 @@ export interface OutputContext {
 export interface ModelPair {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;
-	/** Verdicts on the layers; without them no first difference is looked for. */
+	/** Verdicts on layers; without them, no first difference is sought. */
 	readonly comparison: Pick<Comparison, 'layers'>;
 }
 

@@ -30,7 +30,7 @@ export function findOutputPairs({
 /** Returns the output of the operator that a layer was folded into, behind the bias and the layer if they follow it. */
 function outputIn(graph: Graph, { into, status }: LayerComparison): string | undefined {
 	const node = into && graph.nodes.find(({ name, outputs }) => (name || outputs[0]) === into.name);
-	// Operators that the runtime has fused (their domain is not '') contain the activation, too.
+	// Fused operators (domain not '') contain the activation, too.
 	if (!into || node?.domain !== '') {
 		return undefined;
 	}

@@ -49,7 +49,7 @@ export function spreadOf(a: RuntimeTensor | undefined, b: RuntimeTensor | undefi
 	return largest;
 }
 
-/** Compares a tensor of the original (`a`) with that of the deployed model (`b`). */
+/** Compares a tensor of original (`a`) and deployed model (`b`). */
 export function differenceOf(
 	a: RuntimeTensor | undefined,
 	b: RuntimeTensor | undefined,

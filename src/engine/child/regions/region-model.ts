@@ -25,7 +25,7 @@ const MAX_NODES = 512;
 /** Earliest IR version whose initializers need not be inputs; the parts use the operator sets of their model. */
 const IR_VERSION = 8;
 
-/** Scopes of a model by path; null for paths that several bodies share. */
+/** Scopes of a model by path; null for shared paths. */
 export type ScopesByPath = ReadonlyMap<string, Scope | null>;
 
 export function scopesByPath(model: Model): ScopesByPath {

@@ -46,7 +46,7 @@ export function* inputShapes(region: FoldRegion, shapes: ShapeInference): Genera
 	}
 }
 
-/** Returns the sizes that operator and graph fix; undefined for the rest. */
+/** Returns the sizes fixed by operator and graph; else undefined. */
 function fixedSizes(region: FoldRegion, known: readonly Dimension[]): readonly (number | undefined)[] {
 	const { operator, dims, movesElements } = region;
 	const { kind, group, transB, scope, node } = operator;

@@ -23,11 +23,11 @@ export type RegionVerdict =
 	/** The region could not be run; the reason is a sentence. */
 	| { readonly status: 'unverified'; readonly reason: string };
 
-/** Original and folded model with the inputs known from a run of the original. */
+/** Original and folded model with inputs from an original run. */
 export interface FoldedPair {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;
-	/** Tensors of the original's main graph, by name, captured in a run. */
+	/** Captured tensors of the original's main graph, by name. */
 	readonly captured: ReadonlyMap<string, RuntimeTensor>;
 }
 

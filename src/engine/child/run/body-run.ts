@@ -26,7 +26,7 @@ export interface BodyParts {
 	readonly outer: OpenedModel;
 	/** The body as its layers refer to it. */
 	readonly graph: Graph;
-	/** The body in the file of `outer`: the same nodes in the same order. */
+	/** The body inside `outer`: the same nodes in order. */
 	readonly located: Graph;
 	/** Layers in the body, and in bodies inside it. Their position here is their index in the body's own model. */
 	readonly layers: readonly NumberedLayer[];

@@ -113,7 +113,7 @@ function named(entries: readonly (readonly [string | undefined, RuntimeTensor | 
 	return new Map(entries.flatMap(([name, tensor]) => (name !== undefined && tensor ? [[name, tensor] as const] : [])));
 }
 
-/** Returns the slice at an index of an axis, without that axis. */
+/** Returns the slice at an index of an axis, without the axis. */
 function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
 	const outer = product(dims.slice(0, axis));
 	const inner = product(dims.slice(axis + 1));

@@ -22,7 +22,7 @@ export interface RunContext {
 /** A result of a run. `index` is a layer index. */
 export type RunEvent =
 	| CapturedLayers
-	/** The run does not reach a layer. `cause` "not-taken": the run leads past it. */
+	/** The run misses a layer. `cause` "not-taken": in another branch. */
 	| { readonly type: 'unreached'; readonly index: number; readonly why: Pick<SkippedRecompute, 'reason' | 'cause'> }
 	/** A sentence to stand beside the layer's verdict. */
 	| { readonly type: 'remark'; readonly index: number; readonly text: string };

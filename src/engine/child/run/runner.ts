@@ -118,7 +118,7 @@ export class Runner {
 				}
 			}
 		});
-		// After all layers are verified, since the verdicts are what a person waits for.
+		// After all layers, because a person waits for the verdicts.
 		await run.watch.time('judge', () => checker.judgeNormalizations());
 	}
 

@@ -6,7 +6,7 @@ export class Stopwatch {
 	/** Part -> total time, in ms. */
 	readonly milliseconds: Record<string, number> = {};
 
-	/** Does the work and adds its time to a part, also if it fails. */
+	/** Runs the work and adds its time, also on failure. */
 	async time<T>(part: TimedPart, work: () => T | Promise<T>): Promise<T> {
 		const start = performance.now();
 		try {

@@ -26,7 +26,7 @@ import { checkedTensors } from './tensors-wanted.js';
 export class WholeRun implements ModelRun, CaptureSource {
 	level: OptimizationLevel = 'disabled';
 	readonly unreached = new Map<number, string>();
-	/** The model's own outputs in the first run; empty if capturing took several runs. */
+	/** The first run's model outputs; empty after several capturing runs. */
 	readonly outputs = new Map<string, RuntimeTensor>();
 	/** Training mode overwrites the session's constants, which works only if the runtime plans the memory itself. */
 	readonly usesRuntimeMemory: boolean;

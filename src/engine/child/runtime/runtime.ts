@@ -136,7 +136,7 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 			} catch (error) {
 				throw runtimeError('run', error);
 			}
-			// Drops the tensors that were written in place, which also come back as copies.
+			// Drops the tensors written in place, which return as copies.
 			return new Map(
 				Object.entries(outputs).map(([name, value]) => [name, into?.get(name) ?? fromOrt(value as Ort.Tensor)]),
 			);
@@ -145,7 +145,7 @@ function wrap(ort: typeof Ort, session: Ort.InferenceSession, level: Optimizatio
 	};
 }
 
-/** Returns the reason for which a tensor cannot be exchanged with the runtime. */
+/** Returns the reason why the runtime cannot exchange a tensor. */
 export function unpassableSentence(name: string): string {
 	return `The runtime's binding cannot pass a tensor named "${visible(name)}": rename it in the model.`;
 }

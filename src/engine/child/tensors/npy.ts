@@ -110,7 +110,7 @@ export function encodeNpy(array: NpyArray): Uint8Array {
 	}
 	const dims = array.shape.length === 1 ? `${array.shape[0]},` : array.shape.join(', ');
 	const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
-	// Data begin at a multiple of 64 bytes, as numpy.lib.format requires for memory-mapping.
+	// Data begin at a multiple of 64 bytes, as numpy.lib.format requires.
 	const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
 	const data = new Uint8Array(array.data.buffer, array.data.byteOffset, array.data.byteLength);
 	const bytes = new Uint8Array(10 + padded.length + data.length);

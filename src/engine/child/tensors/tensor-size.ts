@@ -24,7 +24,7 @@ export function bytesOf({ type, dims }: TensorSize): number {
 	return product(dims) * (WIDE[type] ?? 4);
 }
 
-/** True if the runtime can write tensors of this type into the kernel's memory. */
+/** True if the runtime can write this type into kernel memory. */
 export function isKernelType(type: string): type is FloatType {
 	return isFloatType(type) && type !== 'bfloat16';
 }

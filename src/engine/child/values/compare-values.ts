@@ -34,7 +34,7 @@ export interface ValueRun {
 	readonly mayMatch: (original: string, deployed: string) => boolean;
 }
 
-/** Seeds of runs on perturbed inputs, which measure the effect of rounding. */
+/** Seeds of runs on perturbed inputs, which measure rounding. */
 const PROBE_SEEDS = [11, 12] as const;
 
 /**

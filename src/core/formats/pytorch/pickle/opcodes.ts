@@ -24,7 +24,7 @@ function tuple(length: number): Operation {
 	};
 }
 
-/** Makes an operation that ends with an error. `problem`: the object of "NAME has …". */
+/** Makes a failing operation. `problem`: the object of "NAME has …". */
 function refuse(problem: string): Operation {
 	return ({ reader }) => {
 		throw reader.error('unsupported', problem);

@@ -90,7 +90,7 @@ export class PickleReader {
 		return text;
 	}
 
-	/** Returns an error for the current position. `problem`: the object of "NAME has …". */
+	/** Returns an error at the current position. `problem` follows "NAME has". */
 	error(code: 'malformed' | 'limit' | 'unsupported', problem: string): CheckpointError {
 		const advice = code === 'limit' ? '' : ': save the file again with torch.save';
 		return new CheckpointError(

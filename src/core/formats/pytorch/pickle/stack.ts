@@ -143,7 +143,7 @@ export class PickleStack {
 		}
 	}
 
-	/** Replaces a callable and a tuple of arguments by the record of the call. */
+	/** Replaces a callable and its arguments by the call's record. */
 	call(callable: PickleValue, args: PickleValue): void {
 		if (!(args instanceof PickleTuple)) {
 			throw this.#reader.error('malformed', 'a call whose arguments are not a tuple');

@@ -87,7 +87,7 @@ export class PickleObject {
 	}
 }
 
-/** An object outside of the pickle, for example ('storage', class, key, device, count). */
+/** An object outside the pickle: ('storage', class, key, device, count). */
 export class PersistentId {
 	readonly id: PickleValue;
 
