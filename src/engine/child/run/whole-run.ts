@@ -1,10 +1,8 @@
 import { loadBytes, outputsTail } from '../model/load-model.js';
 import { readWithTail } from '../model/model-bytes.js';
-import { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
-import type { Part } from '../model/partial-model.js';
-import { loadPart, type PartSession } from '../model/partial-session.js';
-import { requiredInputs } from '../model/required-inputs.js';
+import { PartLoader } from '../model/part-loader.js';
+import type { PartSession } from '../model/partial-session.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { makePages } from '../runtime/prefault.js';
 import {
@@ -34,8 +32,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	readonly #captures: readonly Capture<CapturedLayer>[];
 	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
-	readonly #given: Part['given'];
-	#net: NodeNet | undefined;
+	readonly #parts: PartLoader;
 	/** Session for the next run. */
 	#session: PartSession | undefined;
 
@@ -43,7 +40,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 		this.#model = model;
 		this.#runtime = runtime;
 		this.usesRuntimeMemory = model.layers.some(overwritesStatistics);
-		this.#given = new Map(requiredInputs(model.model).map(({ name, type }) => [name, { type }]));
+		this.#parts = new PartLoader(model, runtime);
 		this.#captures = model.layers.flatMap((layer, index) => {
 			const unpassable = unpassableName(checkedTensors(layer));
 			if (unpassable !== undefined) {
@@ -106,21 +103,11 @@ export class WholeRun implements ModelRun, CaptureSource {
 	}
 
 	loadPart(names: readonly string[]): Promise<PartSession> {
-		return this.#loadPart({ outputs: names }, names);
+		return this.#parts.load(names, this.level);
 	}
 
 	loadShapes(names: readonly string[]): Promise<PartSession> {
-		return this.#loadPart({ outputs: [], shapes: names }, names);
-	}
-
-	#loadPart(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]): Promise<PartSession> {
-		this.#net ??= new NodeNet(this.#model.model.graph);
-		const nodes = this.#net.ancestors(names, new Set(this.#given.keys()));
-		// Frugal, because the next group may need the freed memory.
-		return loadPart(this.#model, { ...part, nodes, given: this.#given }, this.#runtime, {
-			levels: [this.level],
-			frugal: true,
-		});
+		return this.#parts.loadShapes(names, this.level);
 	}
 
 	async #load(names: readonly string[], known: Known, { memory, budget }: RunContext): Promise<PartSession> {

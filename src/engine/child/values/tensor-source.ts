@@ -3,11 +3,10 @@ import { ShapeInference } from '../../../core/onnx/graph/infer.js';
 import { Scope } from '../../../core/onnx/graph/scope.js';
 import { typeName } from '../../../core/onnx/types.js';
 import { loadModel } from '../model/load-model.js';
-import { NodeNet } from '../model/node-net.js';
+import type { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
-import type { Part } from '../model/partial-model.js';
-import { loadPart, type PartSession } from '../model/partial-session.js';
-import { requiredInputs } from '../model/required-inputs.js';
+import { PartLoader } from '../model/part-loader.js';
+import type { PartSession } from '../model/partial-session.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { type CaptureSource, capture } from '../run/capture.js';
 import type { RunContext } from '../run/run-events.js';
@@ -21,21 +20,23 @@ export type TensorVisitor = (name: string, tensor: RuntimeTensor) => void;
 /** Captures the floating tensors of a model's main graph, with the session kept between runs. */
 export class TensorSource implements CaptureSource {
 	readonly usesRuntimeMemory = true;
-	readonly net: NodeNet;
 	/** Tensors that nodes compute from the inputs, in graph order. Some may turn out to have another type. */
 	readonly names: readonly string[];
 	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;
-	readonly #given: Part['given'];
+	readonly #parts: PartLoader;
 	/** Session for the next run. */
 	#session: PartSession | undefined;
 
 	constructor(model: OpenedModel, runtime: Runtime) {
 		this.#model = model;
 		this.#runtime = runtime;
-		this.net = new NodeNet(model.model.graph);
-		this.#given = new Map(requiredInputs(model.model).map(({ name, type }) => [name, { type }]));
+		this.#parts = new PartLoader(model, runtime);
 		this.names = computedTensors(model, this.net);
+	}
+
+	get net(): NodeNet {
+		return this.#parts.net;
 	}
 
 	/**
@@ -86,16 +87,11 @@ export class TensorSource implements CaptureSource {
 	}
 
 	loadPart(names: readonly string[]): Promise<PartSession> {
-		return this.#loadPart({ outputs: names }, names);
+		return this.#parts.load(names, 'disabled');
 	}
 
 	loadShapes(names: readonly string[]): Promise<PartSession> {
-		return this.#loadPart({ outputs: [], shapes: names }, names);
-	}
-
-	#loadPart(part: Pick<Part, 'outputs' | 'shapes'>, names: readonly string[]): Promise<PartSession> {
-		const nodes = this.net.ancestors(names, new Set(this.#given.keys()));
-		return loadPart(this.#model, { ...part, nodes, given: this.#given }, this.#runtime, { frugal: true });
+		return this.#parts.loadShapes(names, 'disabled');
 	}
 }
 
