@@ -1,6 +1,7 @@
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Node, TensorRecord } from '../../onnx/model.js';
+import { scaledProduct } from './integer-product.js';
 
 export type LinearKind = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
 
@@ -8,12 +9,17 @@ export type LinearKind = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
 interface Slots {
 	readonly kind: LinearKind;
 	readonly weight: number;
-	readonly bias: number;
-	/** Inputs that hold scale and zero point of a quantized weight, and the scale of the operator's input. */
-	readonly quantization?: { readonly scale: number; readonly zeroPoint: number; readonly inputScale: number };
+	/** Absent for an operator without a bias. */
+	readonly bias?: number;
+	/**
+	 * Inputs that hold scale and zero point of a quantized weight, and the scale of the operator's input. Without the
+	 * weight's scale, nodes behind the operator multiply by it; without that of the input, the bias is in float.
+	 */
+	readonly quantization?: { readonly scale?: number; readonly zeroPoint: number; readonly inputScale?: number };
 }
 
 const FLOAT = (kind: LinearKind): Slots => ({ kind, weight: 1, bias: 2 });
+const INTEGER = (kind: LinearKind): Slots => ({ kind, weight: 1, quantization: { zeroPoint: 3 } });
 
 /** "domain:operator" -> positions of its constants. The runtime's own fused operators only add an activation. */
 const OPERATORS: ReadonlyMap<string, Slots> = new Map([
@@ -24,7 +30,19 @@ const OPERATORS: ReadonlyMap<string, Slots> = new Map([
 	['com.microsoft:FusedConv', FLOAT('Conv')],
 	['com.microsoft:FusedGemm', FLOAT('Gemm')],
 	[':QLinearConv', { kind: 'Conv', weight: 3, bias: 8, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } }],
+	[':ConvInteger', INTEGER('Conv')],
+	[':MatMulInteger', INTEGER('MatMul')],
 ]);
+
+/** Scales and zero point of an operator that takes its weight in integers; '' for a constant that it lacks. */
+export interface Quantization {
+	readonly scale: string;
+	readonly zeroPoint: string;
+	/** '': the bias is in float. */
+	readonly inputScale: string;
+	/** True if the scale multiplies the operator's output, and is broadcast against it. */
+	readonly scalesOutput: boolean;
+}
 
 /** A node that multiplies its input by a weight, as the graph's structure shows it. No constant is read. */
 export interface LinearOperator {
@@ -38,18 +56,16 @@ export interface LinearOperator {
 	readonly weight: string;
 	/** '' where it has none, or a Gemm multiplies it by 0. */
 	readonly bias: string;
-	readonly quantization?: {
-		readonly scale: string;
-		readonly zeroPoint: string;
-		readonly inputScale: string;
-	};
+	readonly quantization?: Quantization;
 	/** Number of groups of Conv and ConvTranspose; 1 otherwise. */
 	readonly group: number;
 	readonly transB: boolean;
 	/** Gemm's factors on the product and on the bias. */
 	readonly alpha: number;
 	readonly beta: number;
-	/** Tensor that it writes. */
+	/** Node that writes the output: `node`, or the last of the nodes that scale its integers. */
+	readonly last: Node;
+	/** Tensor that `last` writes. */
 	readonly output: string;
 }
 
@@ -59,10 +75,15 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 	if (!slots || !weight || scope.lookup(weight).kind === 'input') {
 		return undefined;
 	}
-	const { quantization: at } = slots;
-	const input = (position: number) => node.inputs[position] ?? '';
+	const input = (position: number | undefined) => (position === undefined ? '' : (node.inputs[position] ?? ''));
+	const at = slots.quantization;
+	const scaled = at && at.scale === undefined ? scaledProduct(scope, node) : undefined;
+	if (at && at.scale === undefined && !scaled) {
+		return undefined;
+	}
 	const isGemm = slots.kind === 'Gemm';
 	const beta = isGemm ? (scope.attribute(node, 'beta')?.f ?? 1) : 1;
+	const last = scaled?.last ?? node;
 	return {
 		index,
 		scope,
@@ -73,16 +94,18 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 		bias: beta === 0 ? '' : input(slots.bias),
 		...(at && {
 			quantization: {
-				scale: input(at.scale),
+				scale: scaled?.scale ?? input(at.scale),
 				zeroPoint: input(at.zeroPoint),
 				inputScale: input(at.inputScale),
+				scalesOutput: scaled !== undefined,
 			},
 		}),
 		group: Math.max(1, scope.attribute(node, 'group')?.i ?? 1),
 		transB: isGemm && (scope.attribute(node, 'transB')?.i ?? 0) !== 0,
 		alpha: isGemm ? (scope.attribute(node, 'alpha')?.f ?? 1) : 1,
 		beta,
-		output: node.outputs[0] ?? '',
+		last,
+		output: last.outputs[0] ?? '',
 	};
 }
 

@@ -10,8 +10,8 @@ import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
-import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount } from './layout.js';
-import { dequantizer, type LinearOperator, recordOf } from './linear.js';
+import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
+import { dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -118,7 +118,8 @@ export class WeightReader {
 				return failure(`The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`);
 			}
 			const weight = await this.#dequantize(operator, tensor, layout);
-			const bias = operator.bias === '' ? null : await this.#bias(operator, layout);
+			const shape = { channels: channelCount(layout), dims: tensor.dims };
+			const bias = operator.bias === '' ? null : await this.#bias(operator, shape);
 			const type = typeName(tensor.dataType);
 			const stored = isFloatType(type) ? type : 'float32';
 			const isRoundedCopy = isDeferred(scope, operator.weight) && (stored === 'float16' || stored === 'bfloat16');
@@ -127,7 +128,7 @@ export class WeightReader {
 					`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`,
 				);
 			}
-			const grid = await this.#grid(operator, channelCount(layout));
+			const grid = await this.#grid(operator, shape);
 			const origin = { ...(isRoundedCopy && { isRoundedCopy }), ...(grid && { grid }) };
 			return success({ weight, layout, bias, dims: tensor.dims, stored, ...origin });
 		} catch (error) {
@@ -143,6 +144,10 @@ export class WeightReader {
 		const record = recordOf(operator.scope, operator.weight);
 		const head = record && headOf(record, count);
 		try {
+			if (operator.quantization) {
+				const weights = await this.read(operator);
+				return weights.ok ? weights.value.weight : undefined;
+			}
 			const tensor = head ? await readTensor(head, this.#access) : await this.#tensor(operator.scope, operator.weight);
 			return tensor?.data;
 		} catch (error) {
@@ -179,50 +184,66 @@ export class WeightReader {
 	}
 
 	/** `(w - zero point) * scale` where the operator takes its weight quantized, `alpha * w` for Gemm. */
-	async #dequantize(operator: LinearOperator, { data }: Tensor, layout: ChannelLayout) {
+	async #dequantize(operator: LinearOperator, { data, dims }: Tensor, layout: ChannelLayout) {
 		const { alpha, quantization, scope } = operator;
 		if (!quantization) {
 			return alpha === 1 ? data : Float64Array.from(data, (value) => value * alpha);
 		}
 		const channels = channelCount(layout);
-		const scale = await this.perChannel(scope, quantization.scale, channels);
+		const scale = await this.#rowScale(operator, quantization, { channels, dims });
 		const zero = quantization.zeroPoint && (await this.perChannel(scope, quantization.zeroPoint, channels));
-		if (!scale) {
-			throw new OnnxError('bad-tensor', `The weight's scale of ${operator.name} is no constant.`);
+		if (!scale || zero === undefined) {
+			throw new OnnxError('bad-tensor', `The weight's scale or zero point of ${operator.name} is no constant.`);
 		}
-		// QLinearConv has its output channels first.
-		const length = data.length / channels;
-		return Float32Array.from(data, (value, index) => {
-			const channel = Math.floor(index / length);
-			return (value - (zero ? zero[channel] : 0)) * scale[channel];
+		const values = Float32Array.from(data);
+		forEachRun(layout, (channel, start) => {
+			for (let index = start; index < start + layout.inner; index++) {
+				values[index] = (data[index] - (zero ? zero[channel] : 0)) * scale[channel];
+			}
 		});
+		return values;
 	}
 
-	async #bias(operator: LinearOperator, layout: ChannelLayout): Promise<Float64Array | undefined> {
+	/** Returns the scale of each row of a quantized weight, shape (channels); undefined if it is no constant. */
+	#rowScale(
+		{ scope, kind }: LinearOperator,
+		{ scale, scalesOutput }: Quantization,
+		{ channels, dims }: { readonly channels: number; readonly dims: readonly number[] },
+	): Promise<Float64Array | undefined> {
+		const behind = scalesOutput && kind === 'Conv' ? dims.length - 2 : 0;
+		return this.perChannel(scope, scale, channels, { behind });
+	}
+
+	async #bias(
+		operator: LinearOperator,
+		{ channels, dims }: { readonly channels: number; readonly dims: readonly number[] },
+	): Promise<Float64Array | undefined> {
 		const { scope, beta, quantization } = operator;
-		const channels = channelCount(layout);
 		const bias = await this.perChannel(scope, operator.bias, channels);
-		if (!quantization) {
+		if (!quantization?.inputScale) {
 			return beta === 1 ? bias : bias?.map((value) => value * beta);
 		}
-		const step = await this.perChannel(scope, quantization.scale, channels);
+		const step = await this.#rowScale(operator, quantization, { channels, dims });
 		const input = await this.perChannel(scope, quantization.inputScale, channels);
 		return step && input && bias?.map((value, channel) => value * step[channel] * input[channel]);
 	}
 
 	/** Returns the steps that the operator's own inputs or the DequantizeLinear nodes in front of it state. */
 	async #grid(
-		{ scope, weight, bias, quantization }: LinearOperator,
-		rows: number,
+		operator: LinearOperator,
+		{ channels, dims }: { readonly channels: number; readonly dims: readonly number[] },
 	): Promise<QuantizationGrid | undefined> {
+		const { scope, weight, bias, quantization } = operator;
 		if (quantization) {
-			const step = await this.perChannel(scope, quantization.scale, rows);
-			const input = await this.perChannel(scope, quantization.inputScale, rows);
+			const { inputScale } = quantization;
+			const step = await this.#rowScale(operator, quantization, { channels, dims });
+			const input = inputScale === '' ? undefined : await this.perChannel(scope, inputScale, channels);
 			return (
 				step && { weight: step.map(Math.abs), ...(input && { bias: step.map((s, row) => Math.abs(s * input[row])) }) }
 			);
 		}
-		const [ofWeight, ofBias] = [await this.#steps(scope, weight, rows), await this.#steps(scope, bias, rows)];
+		const ofWeight = await this.steps(scope, weight, channels);
+		const ofBias = await this.steps(scope, bias, channels);
 		return ofWeight || ofBias ? { ...(ofWeight && { weight: ofWeight }), ...(ofBias && { bias: ofBias }) } : undefined;
 	}
 
@@ -230,7 +251,7 @@ export class WeightReader {
 	 * Returns the step of each row of a constant behind DequantizeLinear: its scale, or the largest scale where blocks of
 	 * the constant have their own. Undefined for other constants.
 	 */
-	async #steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
+	async steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
 		const node = dequantizer(scope, name);
 		const scale = node && (await this.#tensor(node.scope, node.scale));
 		if (!scale) {

@@ -49,7 +49,7 @@ export async function readFoldNetwork(
 ): Promise<FoldNetwork> {
 	const operators = findOperators(model);
 	const weights = new WeightReader(access);
-	const operatorAt = indexed(operators);
+	const operatorAt = byNode(operators);
 	// A hand-built normalization is no linear map that a walk could pass.
 	const foldable = layers.filter(({ kind }) => kind !== 'handbuilt');
 	const layerAt = indexed(foldable);
@@ -74,7 +74,7 @@ export async function readFoldNetwork(
 export async function readNetwork(model: Model, access: TensorAccess): Promise<Network> {
 	const network = await readFoldNetwork({ model, layers: await findLayers(model, access), access });
 	const { operators, layers } = network;
-	const operatorAt = indexed(operators);
+	const operatorAt = byNode(operators);
 	const upstream = new Upstream((place) => operatorAt.get(placeKey(place)));
 	const before = new Map(operators.map((operator) => [operator, upstream.of(operator.scope, operator.node.inputs)]));
 	const beforeLayer = new Map(layers.map((layer) => [layer, upstream.of(layer.scope, [layer.input])]));
@@ -83,6 +83,15 @@ export async function readNetwork(model: Model, access: TensorAccess): Promise<N
 
 function indexed<T extends Place>(places: readonly T[]): ReadonlyMap<string, T> {
 	return new Map(places.map((place) => [placeKey(place), place]));
+}
+
+/** Returns the operators by their first and last node. */
+function byNode(operators: readonly LinearOperator[]): ReadonlyMap<string, LinearOperator> {
+	return new Map(
+		operators.flatMap((operator) =>
+			[operator.node, operator.last].map((node) => [placeKey({ scope: operator.scope, node }), operator] as const),
+		),
+	);
 }
 
 function findOperators(model: Model): LinearOperator[] {
@@ -107,7 +116,7 @@ function operatorsAfter(
 	operators: readonly LinearOperator[],
 ): Surroundings<BatchNormLayer> {
 	const layerAt = indexed(layers);
-	const operatorAt = indexed(operators);
+	const operatorAt = byNode(operators);
 	// Stops at operators too, so that only layers between two of them are found.
 	const upstream = new Upstream((place) => {
 		const key = placeKey(place);

@@ -1,0 +1,225 @@
+/** Models whose operators were quantized to 8 bits, in the forms that quantizers write. */
+import type { GraphSpec, ModelSpec, NodeSpec, TensorSpec } from './model-builder.js';
+
+/** qdq: DequantizeLinear on constants. qoperator: QLinearConv. dynamic: ConvInteger and MatMulInteger. */
+export type QuantizedForm = 'qdq' | 'qoperator' | 'dynamic';
+
+export interface Grid {
+	readonly perChannel: boolean;
+	/** Steps by which each int32 bias is moved. */
+	readonly biasShift?: number;
+	/** Factor on the values before they are rounded. */
+	readonly factor?: number;
+	/** uint8 weights with a zero point; int8 without it by default. */
+	readonly unsigned?: boolean;
+	/** The scale of dynamic quantization multiplies the product separately, not as a product of scales. */
+	readonly separateScales?: boolean;
+}
+
+/** Step of the quantized input of every operator. */
+const INPUT_STEP = 0.0123;
+
+/** Quantizes weights of every operator that the form knows, and biases where it stores them as int32. */
+export function quantized(spec: ModelSpec, form: QuantizedForm, grid: Grid): ModelSpec {
+	const initializers = new Map((spec.graph.initializers ?? []).map((tensor) => [tensor.name ?? '', tensor]));
+	const write = { qdq: asQdq, qoperator: asQOperator, dynamic: asDynamic }[form];
+	const nodes = (spec.graph.nodes ?? []).flatMap((node) =>
+		KINDS.has(node.op) && initializers.has(node.inputs?.[1] ?? '')
+			? write(new Quantizer(node, initializers, grid))
+			: [node],
+	);
+	const graph: GraphSpec = { ...spec.graph, nodes, initializers: [...initializers.values()] };
+	return { ...spec, graph };
+}
+
+const KINDS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul']);
+
+/** Quantizes the constants of one operator, and adds them to the model. */
+class Quantizer {
+	readonly node: NodeSpec;
+	readonly grid: Grid;
+	/** Axis of the weight with the output channels. */
+	readonly axis: number;
+	readonly weight: string;
+	readonly bias: string;
+	/** Number of image axes. */
+	readonly spatial: number;
+	readonly #initializers: Map<string, TensorSpec>;
+	readonly #dims: readonly number[];
+	readonly #values: readonly number[];
+	readonly #steps: readonly number[];
+	readonly #zeros: readonly number[];
+
+	constructor(node: NodeSpec, initializers: Map<string, TensorSpec>, grid: Grid) {
+		const [, weight = '', bias = ''] = node.inputs ?? [];
+		[this.node, this.grid, this.weight, this.bias, this.#initializers] = [node, grid, weight, bias, initializers];
+		this.#dims = initializers.get(weight)?.dims ?? [];
+		const transB = node.attributes?.transB;
+		const isFirst = node.op === 'Conv' || (transB !== undefined && 'i' in transB && Number(transB.i) === 1);
+		this.axis = isFirst ? 0 : this.#dims.length - 1;
+		this.spatial = node.op === 'Conv' ? this.#dims.length - 2 : 0;
+		this.#values = this.#numbers(weight);
+		const rows = Array.from({ length: this.#dims[this.axis] }, (): number[] => []);
+		for (const [index, value] of this.#values.entries()) {
+			rows[this.#rowOf(index)].push(value);
+		}
+		const ranges = (grid.perChannel ? rows : rows.map(() => [...this.#values])).map((row) => [
+			row.reduce((a, b) => Math.min(a, b), 0),
+			row.reduce((a, b) => Math.max(a, b), 0),
+		]);
+		this.#steps = ranges.map(
+			([low, high]) => Math.fround(grid.unsigned ? (high - low) / 255 : Math.max(-low, high) / 127) || 1,
+		);
+		this.#zeros = ranges.map(([low], row) => (grid.unsigned ? Math.round(-low / this.#steps[row]) : 0));
+	}
+
+	#numbers(name: string): number[] {
+		return (this.#initializers.get(name)?.values ?? []).map((value) => Number(value) * (this.grid.factor ?? 1));
+	}
+
+	#rowOf(index: number): number {
+		const inner = this.#dims.slice(this.axis + 1).reduce((a, b) => a * b, 1);
+		return Math.floor(index / inner) % this.#dims[this.axis];
+	}
+
+	/** Adds a constant. @returns its name */
+	add(suffix: string, tensor: TensorSpec): string {
+		const name = `${this.weight}_${suffix}`;
+		this.#initializers.set(name, { ...tensor, name });
+		return name;
+	}
+
+	/** Adds a value per channel, or the first one for the tensor. */
+	#perRow(suffix: string, values: readonly number[], dtype: TensorSpec['dtype'] = 'float32'): string {
+		return this.grid.perChannel
+			? this.add(suffix, { values, dtype })
+			: this.add(suffix, { dims: [], values: values.slice(0, 1), dtype });
+	}
+
+	/** Adds the integers of the weight with their scale and zero point. */
+	weights(): { readonly integers: string; readonly scale: string; readonly zero: string } {
+		const dtype = this.grid.unsigned ? 'uint8' : 'int8';
+		const [least, most] = this.grid.unsigned ? [0, 255] : [-127, 127];
+		const integers = this.#values.map((value, index) => {
+			const row = this.#rowOf(index);
+			return Math.min(Math.max(Math.round(value / this.#steps[row]) + this.#zeros[row], least), most);
+		});
+		return {
+			integers: this.add('q', { dims: this.#dims, dtype, values: integers }),
+			scale: this.#perRow('s', this.#steps),
+			zero: this.#perRow('z', this.#zeros, dtype),
+		};
+	}
+
+	/** Adds the scale of the weight in a shape that broadcasts against the operator's output. */
+	outputScale(): string {
+		return this.grid.perChannel
+			? this.add('os', { dims: [this.#steps.length, ...new Array(this.spatial).fill(1)], values: this.#steps })
+			: this.add('os', { dims: [], values: this.#steps.slice(0, 1) });
+	}
+
+	/** Adds the bias as int32 in steps of input scale times weight scale. '' without a bias. */
+	biases(): { readonly integers: string; readonly scale: string } | undefined {
+		const steps = this.#steps.map((step) => Math.fround(step * INPUT_STEP));
+		const values = this.#numbers(this.bias).map(
+			(value, row) => Math.round(value / steps[row]) + (this.grid.biasShift ?? 0),
+		);
+		const clipped = values.map((value) => Math.min(Math.max(value, -(2 ** 31)), 2 ** 31 - 1));
+		return values.length === 0
+			? undefined
+			: { integers: this.add('bq', { dtype: 'int32', values: clipped }), scale: this.#perRow('bs', steps) };
+	}
+
+	/** Adds scale and zero point of the operator's input and output. */
+	input(): readonly [scale: string, zero: string] {
+		return [
+			this.add('xs', { dims: [], values: [INPUT_STEP] }),
+			this.add('xz', { dims: [], dtype: 'int8', values: [0] }),
+		];
+	}
+}
+
+function asQdq(of: Quantizer): NodeSpec[] {
+	const { node, grid, axis } = of;
+	const { integers, scale, zero } = of.weights();
+	const biases = of.biases();
+	const dequantize = (inputs: string[], output: string, along: number): NodeSpec => ({
+		op: 'DequantizeLinear',
+		inputs,
+		outputs: [output],
+		...(grid.perChannel && { attributes: { axis: { i: along } } }),
+	});
+	const [x = ''] = node.inputs ?? [];
+	return [
+		dequantize([integers, scale, zero], `${integers}_dq`, axis),
+		...(biases ? [dequantize([biases.integers, biases.scale], `${biases.integers}_dq`, 0)] : []),
+		{ ...node, inputs: [x, `${integers}_dq`, ...(biases ? [`${biases.integers}_dq`] : [])] },
+	];
+}
+
+/** QLinearConv; other operators as QDQ. */
+function asQOperator(of: Quantizer): NodeSpec[] {
+	const { node } = of;
+	if (node.op !== 'Conv') {
+		return asQdq(of);
+	}
+	const [x = ''] = node.inputs ?? [];
+	const [y = ''] = node.outputs ?? [];
+	const [xq, yq] = [`${y}_xq`, `${y}_yq`];
+	const [inputScale, inputZero] = of.input();
+	const { integers, scale, zero } = of.weights();
+	const biases = of.biases();
+	const inputs = [xq, inputScale, inputZero, integers, scale, zero, inputScale, inputZero];
+	return [
+		{ op: 'QuantizeLinear', inputs: [x, inputScale, inputZero], outputs: [xq] },
+		{ ...node, op: 'QLinearConv', inputs: [...inputs, ...(biases ? [biases.integers] : [])], outputs: [yq] },
+		{ op: 'DequantizeLinear', inputs: [yq, inputScale, inputZero], outputs: [y] },
+	];
+}
+
+/** ConvInteger or MatMulInteger on an input that is quantized as it comes, the scales behind it, and the float bias. */
+function asDynamic(of: Quantizer): NodeSpec[] {
+	const { node, axis, grid, bias, spatial } = of;
+	if (node.op !== 'Conv' && axis === 0) {
+		return [node];
+	}
+	const [x = ''] = node.inputs ?? [];
+	const [y = ''] = node.outputs ?? [];
+	const name = (suffix: string) => `${y}_${suffix}`;
+	const { integers, zero } = of.weights();
+	const scale = of.outputScale();
+	const { op, attributes } =
+		node.op === 'Conv' ? { op: 'ConvInteger', attributes: node.attributes } : { op: 'MatMulInteger', attributes: {} };
+	const scaled = bias === '' ? y : name('scaled');
+	return [
+		{ op: 'DynamicQuantizeLinear', inputs: [x], outputs: [name('xq'), name('xs'), name('xz')] },
+		{ op, attributes, inputs: [name('xq'), integers, name('xz'), zero], outputs: [name('int')], name: node.name },
+		{ op: 'Cast', inputs: [name('int')], outputs: [name('cast')], attributes: { to: { i: 1 } } },
+		...(grid.separateScales
+			? [
+					{ op: 'Mul', inputs: [name('xs'), name('cast')], outputs: [name('part')] },
+					{ op: 'Mul', inputs: [name('part'), scale], outputs: [scaled] },
+				]
+			: [
+					{ op: 'Mul', inputs: [name('xs'), scale], outputs: [name('scales')] },
+					{ op: 'Mul', inputs: [name('cast'), name('scales')], outputs: [scaled] },
+				]),
+		...(bias === '' ? [] : addBias(of, scaled, { y, spatial })),
+	];
+}
+
+/** The bias of a convolution is reshaped in the graph, as onnxruntime's quantizer does. */
+function addBias(
+	of: Quantizer,
+	scaled: string,
+	{ y, spatial }: { readonly y: string; readonly spatial: number },
+): NodeSpec[] {
+	if (spatial === 0) {
+		return [{ op: 'Add', inputs: [scaled, of.bias], outputs: [y] }];
+	}
+	const shape = of.add('shape', { dtype: 'int64', values: [1, -1, ...new Array<number>(spatial).fill(1)].map(BigInt) });
+	return [
+		{ op: 'Reshape', inputs: [of.bias, shape], outputs: [`${y}_bias`] },
+		{ op: 'Add', inputs: [scaled, `${y}_bias`], outputs: [y] },
+	];
+}
