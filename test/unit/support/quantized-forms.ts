@@ -223,3 +223,37 @@ function addBias(
 		{ op: 'Add', inputs: [scaled, `${y}_bias`], outputs: [y] },
 	];
 }
+
+/** Parameters of BatchNormalization by input position. */
+const PARAMETERS = ['gamma', 'beta', 'mean', 'variance'] as const;
+
+/**
+ * Quantizes parameters of kept BatchNormalization layers to int8 with a step for the tensor, behind DequantizeLinear.
+ * @param change applied to each parameter before it is rounded
+ */
+export function quantizedLayers(
+	spec: ModelSpec,
+	parameters: readonly (typeof PARAMETERS)[number][],
+	change: (values: readonly number[], name: (typeof PARAMETERS)[number]) => readonly number[] = (values) => values,
+): ModelSpec {
+	const initializers = new Map((spec.graph.initializers ?? []).map((tensor) => [tensor.name ?? '', tensor]));
+	const nodes = (spec.graph.nodes ?? []).flatMap((node): NodeSpec[] => {
+		if (node.op !== 'BatchNormalization') {
+			return [node];
+		}
+		const inputs = [...(node.inputs ?? [])];
+		const dequantized = parameters.map((parameter): NodeSpec => {
+			const position = 1 + PARAMETERS.indexOf(parameter);
+			const name = inputs[position] ?? '';
+			const values = change((initializers.get(name)?.values ?? []).map(Number), parameter);
+			const step = Math.fround(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127) || 1;
+			const integers = values.map((value) => Math.round(value / step));
+			initializers.set(`${name}_q`, { name: `${name}_q`, dtype: 'int8', values: integers });
+			initializers.set(`${name}_s`, { name: `${name}_s`, dims: [], values: [step] });
+			inputs[position] = `${name}_dq`;
+			return { op: 'DequantizeLinear', inputs: [`${name}_q`, `${name}_s`], outputs: [`${name}_dq`] };
+		});
+		return [...dequantized, { ...node, inputs }];
+	});
+	return { ...spec, graph: { ...spec.graph, nodes, initializers: [...initializers.values()] } };
+}

@@ -15,6 +15,7 @@ import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
 import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-variants.js';
+import { parameterSteps } from './kept-rounding.js';
 import {
 	addPairing,
 	reportAcross,
@@ -78,7 +79,11 @@ export class LayerComparer {
 		const operator = pair?.deployed ?? null;
 		const keptAs = this.#models.kept.get(layer);
 		if (keptAs) {
-			const verdict = await this.#judgeInFront(layer, keptAs, judgeKept(layer, keptAs));
+			const verdict = await this.#judgeInFront(
+				layer,
+				keptAs,
+				judgeKept(layer, keptAs, await parameterSteps(keptAs, this.#models.deployed.weights)),
+			);
 			// A scale and shift behind the operator may have stood behind the folded layer from the beginning.
 			const isChain = verdict.status === 'mismatch' && keptAs.kind === 'decomposed';
 			const folded = isChain && pair ? await this.#judgeFolded(layer, pair) : verdict;

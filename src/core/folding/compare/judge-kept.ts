@@ -1,7 +1,7 @@
 import { affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { PARAMETER_NAMES } from '../../batchnorm/parameters.js';
-import { FLOAT_FORMATS, type FloatType, isFloatType, roundTo } from '../../numbers/float-formats.js';
+import type { FloatType } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
@@ -9,7 +9,17 @@ import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import type { FoldParameters } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
 import { alongAxis } from '../operators/layout.js';
+import type { QuantizationGrid } from '../operators/quantization-grid.js';
 import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
+import {
+	affineSteps,
+	isRounded,
+	type KeptRounding,
+	type ParameterSteps,
+	roundedCopy,
+	roundingOf,
+	storedType,
+} from './kept-rounding.js';
 
 /**
  * Returns the largest relative difference between the parameters of two layers, epsilon included; undefined if either
@@ -36,8 +46,9 @@ function distance(a: Float64Array, b: Float64Array): number {
 /**
  * Judges a layer that is still a layer in the deployed model. Compares parameter by parameter and, if they differ,
  * scale and shift. Diagnoses a difference like a fold into weights that are all 1.
+ * @param steps quantization steps of the kept layer's parameters
  */
-export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer): Verdict {
+export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer, steps: ParameterSteps = {}): Verdict {
 	const [original, deployed] = [layerParameters(layer), layerParameters(keptAs)];
 	if (!original.ok) {
 		return cannotTell(`${UNCOMPARABLE}: ${original.reason}`);
@@ -45,7 +56,7 @@ export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer): Verdic
 	if (!deployed.ok) {
 		return cannotTell(`${UNCOMPARABLE}: ${deployed.reason}`);
 	}
-	return compareParameters(original.value, deployed.value, { keptAs, copiedAs: roundedCopyType(layer) });
+	return compareParameters(original.value, deployed.value, { keptAs, steps, copiedAs: roundedCopyType(layer) });
 }
 
 const UNCOMPARABLE = 'The layer is still there, but its parameters cannot be compared';
@@ -55,26 +66,39 @@ function roundedCopyType({ node, mean: { dtype } }: BatchNormLayer): FloatType |
 	return node.inferred && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined;
 }
 
+function roundingWords(rounding: KeptRounding, type: FloatType): string {
+	switch (rounding) {
+		case 'exact':
+			return 'exactly';
+		case 'quantized-int8':
+			return 'quantized: none is off by more than half a step';
+		default:
+			return `rounded to ${type}`;
+	}
+}
+
 interface KeptAs {
 	readonly keptAs: BatchNormLayer;
+	readonly steps: ParameterSteps;
 	/** Type that the original's parameters were rounded to after the deployed model was made. */
 	readonly copiedAs: FloatType | undefined;
 }
 
-function compareParameters(original: FoldParameters, deployed: FoldParameters, { keptAs, copiedAs }: KeptAs): Verdict {
+function compareParameters(original: FoldParameters, deployed: FoldParameters, kept: KeptAs): Verdict {
+	const { keptAs, steps, copiedAs } = kept;
 	if (original.gamma.length !== deployed.gamma.length) {
 		return cannotTell(
 			`The layer is still there with ${deployed.gamma.length} channels instead of ${original.gamma.length}.`,
 		);
 	}
-	const fold = asFold(original, deployed, storedType(keptAs));
+	const fold = asFold(original, deployed, { stored: storedType(keptAs), grid: affineSteps(original, steps) });
 	const verdict = judgeFold(copiedAs ? { ...fold, source: copiedAs, isRoundedCopy: true } : fold, {
 		epsilon: original.epsilon,
 		operator: 'layer',
 	});
-	const rounding = roundingOf(original, deployed, keptAs) ?? (copiedAs && roundedCopy(original, deployed, copiedAs));
+	const rounding = roundingOf(original, deployed, kept) ?? (copiedAs && roundedCopy(original, deployed, copiedAs));
 	if (rounding) {
-		const how = rounding === 'exact' ? 'exactly' : `rounded to ${copiedAs ?? storedType(keptAs)}`;
+		const how = roundingWords(rounding, copiedAs ?? storedType(keptAs));
 		const cause = rounding === 'exact' ? null : rounding;
 		const evidence = `The layer is still there as ${keptAs.name}, with the same ${count(original.gamma.length, 'channel')} of gamma, beta, mean and variance, ${how}.`;
 		const numbers = rounding === 'exact' ? withoutError(verdict) : verdict;
@@ -89,7 +113,7 @@ function compareParameters(original: FoldParameters, deployed: FoldParameters, {
 		};
 	}
 	if (verdict.status === 'mismatch') {
-		const changed = withParameters(verdict, parameterChanges(original, deployed), keptAs.name);
+		const changed = withParameters(verdict, parameterChanges(original, deployed, steps), keptAs.name);
 		return recognizeLostStatistics(changed, deployed);
 	}
 	const evidence = `The layer is still there as ${keptAs.name}, written differently: scale and shift of all ${count(original.gamma.length, 'channel')} are the same within rounding.`;
@@ -151,8 +175,8 @@ function recognizeLostStatistics(verdict: Verdict, { mean, variance }: FoldParam
 	};
 }
 
-/** Mistakes that only gamma or beta show. */
-const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped'];
+/** Mistakes that only gamma or beta show, and the rounding that may be added to them. */
+const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped', 'quantized-int8'];
 /** Maximum confidence for changed statistics. The change is measured, but it is unknown whether they are older. */
 const MAX_CONFIDENCE = 0.95;
 
@@ -168,14 +192,19 @@ interface ParameterChange {
 	readonly after: number;
 }
 
-function parameterChanges(original: FoldParameters, deployed: FoldParameters): ParameterChange[] {
+function parameterChanges(
+	original: FoldParameters,
+	deployed: FoldParameters,
+	steps: ParameterSteps,
+): ParameterChange[] {
 	const values = (parameters: FoldParameters, name: keyof FoldParameters) => {
 		const value = parameters[name];
 		return typeof value === 'number' ? Float64Array.of(value) : value;
 	};
 	return [...PARAMETER_NAMES, 'epsilon' as const].flatMap((name) => {
 		const [a, b] = [values(original, name), values(deployed, name)];
-		const changed = Array.from(a.keys()).filter((channel) => !(a[channel] === b[channel]));
+		const step = name === 'epsilon' ? undefined : steps[name];
+		const changed = Array.from(a.keys()).filter((channel) => !isRounded(a[channel], b[channel], step?.[channel]));
 		const [first] = changed;
 		return first === undefined
 			? []
@@ -213,7 +242,11 @@ function withoutError(verdict: Verdict): Verdict {
 }
 
 /** Returns x * scale + shift as an operator with a weight per channel. */
-function asFold(original: FoldParameters, deployed: FoldParameters, stored: FloatType): FoldCase {
+function asFold(
+	original: FoldParameters,
+	deployed: FoldParameters,
+	{ stored, grid }: { readonly stored: FloatType; readonly grid: QuantizationGrid | undefined },
+): FoldCase {
 	const channels = original.gamma.length;
 	const layout = alongAxis([channels, 1], 0);
 	const { scale, shift } = affine(deployed.gamma, deployed.beta, deployed.mean, deployed.variance, deployed.epsilon);
@@ -224,55 +257,8 @@ function asFold(original: FoldParameters, deployed: FoldParameters, stored: Floa
 		dims: [channels, 1],
 		stored,
 		source: stored,
+		...(grid && { grid }),
 		groups: [],
 		gemmBetas: [],
 	};
-}
-
-/** The narrowest of the types that the four parameters come in. */
-function storedType(layer: BatchNormLayer): FloatType {
-	const types = PARAMETER_NAMES.map((name) => layer[name].dtype).filter(isFloatType);
-	const narrower = (a: FloatType, b: FloatType) =>
-		FLOAT_FORMATS[b].unitRoundoff > FLOAT_FORMATS[a].unitRoundoff ? b : a;
-	return types.length > 0 ? types.reduce(narrower) : 'float32';
-}
-
-/**
- * Returns the type to which every parameter was rounded; undefined if a parameter is neither the original's nor its
- * rounding.
- */
-function roundingOf(
-	original: FoldParameters,
-	deployed: FoldParameters,
-	keptAs: BatchNormLayer,
-): 'exact' | 'rounding-fp16' | 'rounding-bf16' | undefined {
-	const same = (round: (value: number, dtype: FloatType) => number) =>
-		PARAMETER_NAMES.every((name) => {
-			const { dtype } = keptAs[name];
-			const rounded = (value: number) => (isFloatType(dtype) ? round(value, dtype) : value);
-			// Adding 0 makes +0 and -0 equal; Object.is makes NaN equal to itself.
-			return original[name].every((value, channel) => Object.is(rounded(value) + 0, deployed[name][channel] + 0));
-		});
-	if (original.epsilon !== deployed.epsilon) {
-		return undefined;
-	}
-	if (same((value) => value)) {
-		return 'exact';
-	}
-	const stored = storedType(keptAs);
-	const code = stored === 'float16' ? 'rounding-fp16' : stored === 'bfloat16' ? 'rounding-bf16' : undefined;
-	return code && same(roundTo) ? code : undefined;
-}
-
-/** Returns the rounding of the original's parameters to a narrow type, if the deployed parameters round to them. */
-function roundedCopy(
-	original: FoldParameters,
-	deployed: FoldParameters,
-	type: FloatType,
-): 'rounding-fp16' | 'rounding-bf16' | undefined {
-	const same = PARAMETER_NAMES.every((name) =>
-		original[name].every((value, channel) => Object.is(value + 0, roundTo(deployed[name][channel], type) + 0)),
-	);
-	const isSame = same && original.epsilon === deployed.epsilon;
-	return isSame ? (type === 'bfloat16' ? 'rounding-bf16' : 'rounding-fp16') : undefined;
 }

@@ -12,6 +12,7 @@ import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
 import { dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
+import { type QuantizationGrid, withoutEmptySteps } from './quantization-grid.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -24,12 +25,10 @@ export interface OperatorWeights extends LinearWeights {
 	readonly grid?: QuantizationGrid;
 }
 
-/** Steps between neighboring values of quantized constants, as the model states them, shape (rows). */
-export interface QuantizationGrid {
-	/** Absent for weights in float. */
-	readonly weight?: Float64Array;
-	/** Absent for a bias in float. */
-	readonly bias?: Float64Array;
+/** Values of a constant, and their division into rows. */
+interface RowValues {
+	readonly values: ArrayLike<number>;
+	readonly layout: ChannelLayout;
 }
 
 /** The tensor that a constant is broadcast against. */
@@ -128,7 +127,7 @@ export class WeightReader {
 					`The bias "${operator.bias}" of ${operator.name} is no constant with one value an output channel.`,
 				);
 			}
-			const grid = await this.#grid(operator, shape);
+			const grid = await this.#grid(operator, { ...shape, layout, values: weight });
 			const origin = { ...(isRoundedCopy && { isRoundedCopy }), ...(grid && { grid }) };
 			return success({ weight, layout, bias, dims: tensor.dims, stored, ...origin });
 		} catch (error) {
@@ -231,27 +230,33 @@ export class WeightReader {
 	/** Returns the steps that the operator's own inputs or the DequantizeLinear nodes in front of it state. */
 	async #grid(
 		operator: LinearOperator,
-		{ channels, dims }: { readonly channels: number; readonly dims: readonly number[] },
+		weights: { readonly channels: number; readonly dims: readonly number[] } & RowValues,
 	): Promise<QuantizationGrid | undefined> {
 		const { scope, weight, bias, quantization } = operator;
+		const { channels } = weights;
 		if (quantization) {
 			const { inputScale } = quantization;
-			const step = await this.#rowScale(operator, quantization, { channels, dims });
+			const step = (await this.#rowScale(operator, quantization, weights))?.map(Math.abs);
 			const input = inputScale === '' ? undefined : await this.perChannel(scope, inputScale, channels);
-			return (
-				step && { weight: step.map(Math.abs), ...(input && { bias: step.map((s, row) => Math.abs(s * input[row])) }) }
-			);
+			const ofWeight = step && withoutEmptySteps(step, { ...weights, isShared: isUniform(step) });
+			return ofWeight && { weight: ofWeight, ...(input && { bias: step.map((s, row) => Math.abs(s * input[row])) }) };
 		}
-		const ofWeight = await this.steps(scope, weight, channels);
-		const ofBias = await this.steps(scope, bias, channels);
+		const ofWeight = await this.steps(scope, weight, weights);
+		const ofBias = await this.#steps(scope, bias, channels);
 		return ofWeight || ofBias ? { ...(ofWeight && { weight: ofWeight }), ...(ofBias && { bias: ofBias }) } : undefined;
 	}
 
 	/**
-	 * Returns the step of each row of a constant behind DequantizeLinear: its scale, or the largest scale where blocks of
-	 * the constant have their own. Undefined for other constants.
+	 * Returns the step of each row of a constant behind DequantizeLinear, shape (rows); undefined for other constants.
+	 * @param rows the constant's values
 	 */
-	async steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
+	async steps(scope: Scope, name: string, rows: RowValues): Promise<Float64Array | undefined> {
+		const steps = await this.#steps(scope, name, channelCount(rows.layout));
+		return steps && withoutEmptySteps(steps, { ...rows, isShared: isUniform(steps) });
+	}
+
+	/** Returns the stated scales: of each row, or the largest scale where blocks of the constant have their own. */
+	async #steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
 		const node = dequantizer(scope, name);
 		const scale = node && (await this.#tensor(node.scope, node.scale));
 		if (!scale) {
@@ -290,6 +295,8 @@ export function isPerChannel(
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
 }
+
+const isUniform = (steps: Float64Array): boolean => steps.every((step) => step === steps[0]);
 
 /** True for a tensor of a checkpoint. */
 function isDeferred(scope: Scope, name: string): boolean {

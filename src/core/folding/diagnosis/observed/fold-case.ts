@@ -11,7 +11,8 @@ import {
 import { layerParameters } from '../../operators/layer-parameters.js';
 import { type ChannelLayout, channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
 import type { LinearOperator } from '../../operators/linear.js';
-import type { OperatorWeights, QuantizationGrid } from '../../operators/weights.js';
+import type { QuantizationGrid } from '../../operators/quantization-grid.js';
+import type { OperatorWeights } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
 
 /**

@@ -1,0 +1,38 @@
+import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
+
+/** Steps between neighboring values of quantized constants, as the model states them, shape (rows). */
+export interface QuantizationGrid {
+	/** Absent for weights in float. */
+	readonly weight?: Float64Array;
+	/** Absent for a bias in float. */
+	readonly bias?: Float64Array;
+}
+
+/**
+ * Largest step of a tensor, or row, without any value but 0. Quantizers state 1 for it, or the least scale that they allow
+ * (PyTorch: float32's epsilon), so the stated step does not show how large the values were.
+ */
+const EMPTY_STEP = 2 ** -23;
+
+/**
+ * Limits the steps of rows that hold only 0, because their scale was not taken from values.
+ * @param steps step of each row, shape (rows)
+ * @param isShared all rows have one scale, which the other rows determine
+ */
+export function withoutEmptySteps(
+	steps: Float64Array,
+	{
+		values,
+		layout,
+		isShared,
+	}: { readonly values: ArrayLike<number>; readonly layout: ChannelLayout; readonly isShared: boolean },
+): Float64Array {
+	const isFilled = new Uint8Array(channelCount(layout));
+	forEachRun(layout, (row, start) => {
+		for (let index = start; index < start + layout.inner && isFilled[row] === 0; index++) {
+			isFilled[row] = Number(values[index] !== 0);
+		}
+	});
+	const isEmpty = (row: number) => (isShared ? !isFilled.includes(1) : isFilled[row] === 0);
+	return steps.map((step, row) => (isEmpty(row) ? Math.min(step, EMPTY_STEP) : step));
+}
