@@ -13,12 +13,12 @@ export function parseFailOn(text = 'error'): FailOn {
 	return text as FailOn;
 }
 
-/** True if the report has a finding this severe. */
+/** True if the report has a finding this severe that no baseline holds. */
 export function hasFinding(report: Report, failOn: FailOn): boolean {
 	if (failOn === 'never') {
 		return false;
 	}
 	const least = severityRank(failOn);
 	const findings = [...report.findings, ...report.layers.flatMap((layer) => layer.findings)];
-	return findings.some(({ severity }) => severityRank(severity) >= least);
+	return findings.some(({ severity, known }) => !known && severityRank(severity) >= least);
 }

@@ -1,11 +1,13 @@
 import path from 'node:path';
 import { coverage, describeGaps } from '../core/report/coverage.js';
+import { acceptedFindings, applyBaseline, findingIds } from '../core/report/known-findings.js';
 import type { Report } from '../core/report/types.js';
 import { applyEvent, endRun, interruptedRun } from '../core/report/update.js';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
+import { BASELINE_OPTIONS, type BaselineChoice, BaselineFile, parseBaselineOptions } from './baseline.js';
 import { reportStatus } from './exit.js';
 import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -15,9 +17,10 @@ import { withEngine } from './with-engine.js';
 
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
 export async function inspectCommand(argv: readonly string[]): Promise<number> {
-	const { model, output, failOn, options } = parseInspectArguments(argv);
+	const { model, output, failOn, baseline, options } = parseInspectArguments(argv);
 	const inputs = [model, ...options.inputs.map((input) => input.path)];
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
+	const accepted = baseline && (await BaselineFile.read(baseline));
 	let known: Report | undefined;
 	const collect = (event: EngineProgress) => {
 		if (event.type !== 'progress') {
@@ -25,7 +28,8 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		}
 	};
 	try {
-		const report = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
+		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
+		const report = accepted ? await judgeByBaseline(found, accepted, inputs) : found;
 		await writeOutput(report, output, { failOn, inputs });
 		const gap = describeGaps(coverage(report), report.layers.length);
 		if (gap !== undefined) {
@@ -40,6 +44,20 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	}
 }
 
+/** Returns the report with its known findings marked. @param inputs the model first */
+async function judgeByBaseline(report: Report, file: BaselineFile, inputs: readonly string[]): Promise<Report> {
+	const { model, layers } = findingIds(report);
+	const entry = await file.entryFor(
+		{
+			model: inputs[0],
+			ids: [...model, ...layers.flat()],
+			accepted: (earlier) => acceptedFindings(report, earlier),
+		},
+		inputs,
+	);
+	return applyBaseline(report, entry);
+}
+
 /** Returns the results up to a crash of the engine. @param reason a sentence */
 function crashReport(known: Report, reason: string): Report {
 	const run = interruptedRun(known.run, { status: 'failed', reason, failedAt: 'model' });
@@ -50,6 +68,7 @@ interface InspectArguments {
 	readonly model: string;
 	readonly output: OutputOptions;
 	readonly failOn: FailOn;
+	readonly baseline?: BaselineChoice;
 	readonly options: InspectOptions;
 }
 
@@ -61,8 +80,10 @@ export function parseInspectArguments(argv: readonly string[]): InspectArguments
 			positionals.length === 0 ? 'inspect needs a model file.' : `inspect takes one model, not ${positionals.length}.`,
 		);
 	}
+	const baseline = parseBaselineOptions(values);
 	return {
 		model: path.resolve(positionals[0]),
+		...(baseline && { baseline }),
 		output: parseOutputOptions(values),
 		failOn: parseFailOn(values['fail-on']),
 		options: {
@@ -83,4 +104,5 @@ const OPTIONS = {
 	...RUN_OPTIONS,
 	'save-outputs': { type: 'string' },
 	'fail-on': { type: 'string' },
+	...BASELINE_OPTIONS,
 } as const;

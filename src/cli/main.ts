@@ -4,6 +4,7 @@ import { messageOf } from '../core/text/sentences.js';
 import { EngineError } from '../engine/client.js';
 import { WriteError } from '../platform/write-error.js';
 import { writeReason } from '../platform/write-reason.js';
+import { BaselineError } from './baseline.js';
 import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
@@ -56,7 +57,7 @@ main(process.argv.slice(2)).then(
 	(error: unknown) => {
 		const message = messageOf(error);
 		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
-		const ours = [EngineError, UsageError, WriteError, MergeError, InterruptedError].some(
+		const ours = [EngineError, UsageError, WriteError, MergeError, BaselineError, InterruptedError].some(
 			(kind) => error instanceof kind,
 		);
 		const internal = ours ? '' : 'batchnorm-lens failed: ';

@@ -5,6 +5,7 @@ import { parseReport, ReportError } from '../core/report/json.js';
 import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';
 import { parseOptions } from './arguments.js';
+import { decodeText } from './decode-text.js';
 import { reportStatus } from './exit.js';
 import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -46,12 +47,6 @@ export function parseMergeArguments(argv: readonly string[]): MergeArguments {
 	}
 	const files = positionals.map((file) => path.resolve(file));
 	return { files, output: parseOutputOptions(values), failOn: parseFailOn(values['fail-on']) };
-}
-
-/** Decodes UTF-8, or the UTF-16 that Windows PowerShell writes for redirected output. Drops a byte order mark. */
-function decodeText(bytes: Uint8Array): string {
-	const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
-	return new TextDecoder(isUtf16 ? 'utf-16le' : 'utf-8').decode(bytes);
 }
 
 /** @throws {MergeError} one sentence that names the file. */

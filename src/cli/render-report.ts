@@ -1,4 +1,5 @@
 import { formatWords, isCheckpoint } from '../core/report/formats.js';
+import { baselineSentence } from '../core/report/known-findings.js';
 import type { Severity } from '../core/report/severity.js';
 import { answer, normalizationLine } from '../core/report/summary.js';
 import type { Finding, LayerReport, ModelSummary, Recompute, Report } from '../core/report/types.js';
@@ -35,6 +36,9 @@ export function renderReport(report: Report, destination: Destination): string {
 	const findings = renderFindings(report, isColored);
 	if (findings !== '') {
 		parts.push(findings);
+	}
+	if (report.baseline) {
+		parts.push(visible(baselineSentence(report.baseline)));
 	}
 	parts.push(...(model.notes ?? []).map(visible));
 	const skipped = isCheckpoint(model) ? '' : renderSkipped(report.layers);
@@ -106,9 +110,9 @@ function renderFindings(report: Report, isColored: boolean): string {
 
 const SEVERITY_COLOURS: Readonly<Record<Severity, number>> = { error: 31, warning: 33, info: 36 };
 
-function findingLine({ severity, code, message }: Finding, layer: string, isColored: boolean): string {
+function findingLine({ severity, code, message, known }: Finding, layer: string, isColored: boolean): string {
 	const word = isColored ? `\u001b[${SEVERITY_COLOURS[severity]}m${severity}\u001b[0m` : severity;
-	return `  ${word} ${code}: ${layer === '' ? '' : `${visible(layer)}: `}${visible(message)}`;
+	return `  ${known ? 'known ' : ''}${word} ${code}: ${layer === '' ? '' : `${visible(layer)}: `}${visible(message)}`;
 }
 
 /** Lists the reasons for unknown parameters and skipped checks, each reason once, with the number of layers. */

@@ -34,6 +34,8 @@ its parameters are inspected and nothing in it is run.
   --no-optimized       do not compare with what the runtime computes at its default level of optimization
   --save-outputs DIR   write each layer's recomputed output to DIR/<index>.npy; of several runs, DIR/<run>/<index>.npy
   --fail-on SEVERITY   exit 1 for findings of at least this severity: info, warning, error (default), never
+  --baseline FILE      findings in FILE are known and do not fail; renamed layers and moved models keep theirs
+  --update-baseline    write the findings of this model to the baseline file; entries of other models stay
 
 compare ORIGINAL DEPLOYED
 

@@ -1,3 +1,4 @@
+import { baselineResult } from './baseline.js';
 import {
 	absent,
 	byStatus,
@@ -94,6 +95,7 @@ const finding = record<Finding>({
 	channels: list(count),
 	message: text,
 	meaning: optional(oneOf(...FINDING_MEANINGS)),
+	known: optional(literal(true)),
 });
 
 export const model = record<ModelSummary>({
@@ -253,6 +255,7 @@ const body = record<Report>({
 	layers: list(layer, MAX_LAYERS),
 	run,
 	findings: list(finding, MAX_ENTRIES),
+	baseline: optional(baselineResult),
 });
 
 /**

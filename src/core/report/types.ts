@@ -1,3 +1,4 @@
+import type { BaselineResult } from './baseline.js';
 import type { FindingKey } from './findings.js';
 import type { Severity } from './severity.js';
 
@@ -19,6 +20,8 @@ export interface Finding extends FindingKey {
 	readonly channels: readonly number[];
 	/** Sentence for users, with the numbers. */
 	readonly message: string;
+	/** True if the baseline of the inspection holds the finding, so that it does not fail. */
+	readonly known?: true;
 }
 
 export const MODEL_FORMATS = ['onnx', 'pytorch', 'safetensors', 'keras'] as const;
@@ -293,4 +296,6 @@ export interface Report {
 	readonly run: RunSummary;
 	/** Findings about the model as a whole. */
 	readonly findings: readonly Finding[];
+	/** Present if the findings were held against a baseline. */
+	readonly baseline?: BaselineResult;
 }

@@ -1,0 +1,140 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import {
+	type Baseline,
+	type BaselineEntry,
+	baselineText,
+	EMPTY_BASELINE,
+	findEntry,
+	type KnownFinding,
+	parseBaseline,
+	withEntry,
+} from '../core/report/baseline.js';
+import { ReportError } from '../core/report/decode.js';
+import { reasonOf } from '../platform/file-source.js';
+import { identities, replaceFile } from '../platform/replace-file.js';
+import { decodeText } from './decode-text.js';
+import { UsageError } from './usage.js';
+
+/** Options `--baseline` and `--update-baseline`. */
+export const BASELINE_OPTIONS = {
+	baseline: { type: 'string' },
+	'update-baseline': { type: 'boolean' },
+} as const;
+
+/** The baseline file of a command, and whether the command writes it. */
+export interface BaselineChoice {
+	readonly file: string;
+	readonly isUpdate: boolean;
+}
+
+/** The baseline file cannot be used. The message is a sentence that names it. */
+export class BaselineError extends Error {
+	override readonly name = 'BaselineError';
+}
+
+/** @throws {UsageError} */
+export function parseBaselineOptions(values: {
+	readonly baseline?: string;
+	readonly 'update-baseline'?: boolean;
+}): BaselineChoice | undefined {
+	if (values.baseline === undefined) {
+		if (values['update-baseline']) {
+			throw new UsageError('--update-baseline needs the file to write: --baseline FILE.');
+		}
+		return undefined;
+	}
+	return { file: path.resolve(values.baseline), isUpdate: values['update-baseline'] ?? false };
+}
+
+/** Findings of a command, and the files that they are about. */
+export interface BaselineSubject {
+	readonly model: string;
+	readonly original?: string;
+	readonly ids: readonly string[];
+	/** Returns the findings to accept, of which some may come from the earlier entry. */
+	readonly accepted: (earlier: BaselineEntry | undefined) => readonly KnownFinding[];
+}
+
+/** A baseline file that was read before the work, so that a wrong file costs no run. */
+export class BaselineFile {
+	readonly #file: string;
+	readonly #isUpdate: boolean;
+	readonly #baseline: Baseline;
+
+	private constructor({ file, isUpdate }: BaselineChoice, baseline: Baseline) {
+		this.#file = file;
+		this.#isUpdate = isUpdate;
+		this.#baseline = baseline;
+	}
+
+	/** @throws {BaselineError} if the file cannot be read, or is missing and not to be written */
+	static async read(choice: BaselineChoice): Promise<BaselineFile> {
+		return new BaselineFile(choice, await readBaseline(choice));
+	}
+
+	/**
+	 * Returns the entry to judge the findings by; undefined without one. For an update, writes the file first, and returns the
+	 * entry written.
+	 * @param inputs files that the command has read, which are never replaced
+	 * @throws {WriteError}
+	 */
+	async entryFor(subject: BaselineSubject, inputs: readonly string[]): Promise<BaselineEntry | undefined> {
+		const place = {
+			model: relativePath(this.#file, subject.model),
+			...(subject.original !== undefined && { original: relativePath(this.#file, subject.original) }),
+		};
+		const isGone = ({ model, original }: BaselineEntry) =>
+			[model, original].some((name) => name !== undefined && !existsSync(this.#resolve(name)));
+		const earlier = findEntry(this.#baseline, { place, ids: subject.ids, isGone });
+		if (!this.#isUpdate) {
+			return earlier;
+		}
+		const entry = { ...place, findings: subject.accepted(earlier) };
+		const content = baselineText(withEntry(this.#baseline, entry, earlier));
+		await replaceFile(this.#file, content, { inputs: await identities(inputs) });
+		return entry;
+	}
+
+	#resolve(name: string): string {
+		return path.resolve(path.dirname(this.#file), name);
+	}
+}
+
+/**
+ * Returns the path from the folder of the baseline file, with forward slashes, so that the file is the same on every system.
+ * @param system paths of the system, for tests
+ */
+export function relativePath(baseline: string, file: string, system: path.PlatformPath = path): string {
+	return system.relative(system.dirname(baseline), file).split(system.sep).join('/');
+}
+
+async function readBaseline({ file, isUpdate }: BaselineChoice): Promise<Baseline> {
+	let bytes: Uint8Array;
+	try {
+		bytes = await readFile(file);
+	} catch (error) {
+		const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+		if (isMissing && isUpdate) {
+			return EMPTY_BASELINE;
+		}
+		throw new BaselineError(
+			isMissing
+				? `The baseline ${file} does not exist: write it with --update-baseline.`
+				: `The baseline ${file} cannot be read: ${reasonOf(error)}.`,
+		);
+	}
+	try {
+		return parseBaseline(JSON.parse(decodeText(bytes)));
+	} catch (error) {
+		const problem =
+			error instanceof ReportError ? error.message : error instanceof SyntaxError ? 'It is not JSON.' : undefined;
+		if (problem === undefined) {
+			throw error;
+		}
+		throw new BaselineError(
+			`The baseline ${file} cannot be used: ${problem} Delete it and write it again with --update-baseline.`,
+		);
+	}
+}

@@ -1,0 +1,121 @@
+/** The built command line with a baseline file, as CI runs it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { BaselineError, BaselineFile, parseBaselineOptions, relativePath } from '../../../src/cli/baseline.js';
+import { buildModel } from '../support/model-builder.js';
+
+const cli = path.resolve('dist', 'cli.js');
+
+let folder: string;
+before(async () => {
+	folder = await mkdtemp(path.join(tmpdir(), 'bnl-baseline-'));
+	await mkdir(path.join(folder, 'models'));
+});
+after(() => rm(folder, { recursive: true }));
+
+/** Layers in a row, each with a dead channel. */
+function model(names: readonly string[]): Uint8Array {
+	const layers = names.map((name, index) => ({
+		nodes: {
+			op: 'BatchNormalization',
+			name,
+			inputs: [index === 0 ? 'x' : `${index}`, ...['g', 'b', 'm', 'v'].map((letter) => `${letter}${name}`)],
+			outputs: [index === names.length - 1 ? 'y' : `${index + 1}`],
+		},
+		initializers: Object.entries({ g: [0, 1, 1], b: [0, 0, 1], m: [1, 2, name.length], v: [1, 1, 2] }).map(
+			([letter, values]) => ({ name: `${letter}${name}`, values }),
+		),
+	}));
+	return buildModel({
+		graph: {
+			inputs: [{ name: 'x', shape: [1, 3] }],
+			outputs: ['y'],
+			nodes: layers.map(({ nodes }) => nodes),
+			initializers: layers.flatMap(({ initializers }) => initializers),
+		},
+	});
+}
+
+function inspect(file: string, ...args: string[]) {
+	return spawnSync(
+		process.execPath,
+		[cli, 'inspect', file, '--no-run', '--fail-on', 'warning', '--baseline', 'known.json', ...args],
+		{ encoding: 'utf8', cwd: folder, timeout: 60_000 },
+	);
+}
+
+test('one file for a folder of models: known findings pass, renamed layers and moved files too, new findings fail', async () => {
+	const file = path.join(folder, 'models', 'net.onnx');
+	await writeFile(file, model(['a', 'bb']));
+	await copyFile(file, path.join(folder, 'models', 'other.onnx'));
+	const missing = inspect('models/net.onnx');
+	assert.deepEqual([missing.status, missing.stdout], [2, '']);
+	assert.match(missing.stderr, /^The baseline [^\n]*known\.json does not exist: write it with --update-baseline\.\n$/);
+	for (const name of ['models/other.onnx', 'models/net.onnx']) {
+		assert.equal(inspect(name, '--update-baseline').status, 0);
+	}
+	const { entries } = JSON.parse(await readFile(path.join(folder, 'known.json'), 'utf8'));
+	assert.deepEqual(
+		entries.map((entry: { model: string; findings: unknown[] }) => [entry.model, entry.findings.length]),
+		[
+			['models/net.onnx', 2],
+			['models/other.onnx', 2],
+		],
+	);
+	await writeFile(file, model(['x', 'yy']));
+	await rename(file, path.join(folder, 'models', 'moved.onnx'));
+	const known = inspect('models/moved.onnx');
+	assert.equal(known.status, 0, known.stderr);
+	assert.match(known.stdout, /known warning dead-channel: x: /);
+	assert.match(known.stdout, /^Against the baseline: 0 new findings, 2 known\.$/m);
+	await writeFile(path.join(folder, 'models', 'other.onnx'), model(['a', 'ccc']));
+	const fresh = inspect('models/other.onnx', '--json');
+	assert.equal(fresh.status, 1);
+	const { layers, baseline } = JSON.parse(fresh.stdout);
+	assert.deepEqual(
+		layers.map((layer: { findings: { known?: true }[] }) => layer.findings.map((finding) => finding.known)),
+		[[true], [undefined]],
+	);
+	assert.deepEqual([baseline.known, baseline.fresh, baseline.vanished[0].layer], [1, 1, 'bb']);
+});
+
+test('a file that is no baseline is named in a sentence', async () => {
+	const contents = ['', '{', '[]', '{"format":"batchnorm-lens.baseline","version":9,"entries":[]}', '\0\0'];
+	const file = path.join(folder, 'bad.json');
+	for (const content of contents) {
+		await writeFile(file, content);
+		await assert.rejects(BaselineFile.read({ file, isUpdate: true }), (error) => {
+			assert.ok(error instanceof BaselineError);
+			assert.match(error.message, /^The baseline \S+bad\.json cannot be used: [^.]+\..*--update-baseline\.$/);
+			return true;
+		});
+	}
+	const folderError = { name: 'BaselineError', message: /cannot be read: it is a folder\.$/ };
+	await assert.rejects(BaselineFile.read({ file: folder, isUpdate: true }), folderError);
+	// PowerShell redirects in UTF-16, and editors add a byte order mark and CRLF.
+	const empty = '{"format":"batchnorm-lens.baseline",\r\n"version":1,"entries":[]}\r\n';
+	for (const bytes of [Buffer.from(`\ufeff${empty}`, 'utf16le'), Buffer.from(`\ufeff${empty}`)]) {
+		await writeFile(file, bytes);
+		await BaselineFile.read({ file, isUpdate: false });
+	}
+});
+
+test('a baseline never replaces a model, and an update needs a file', async () => {
+	assert.throws(() => parseBaselineOptions({ 'update-baseline': true }), { name: 'UsageError' });
+	const file = path.join(folder, 'read.json');
+	await writeFile(file, '{"format":"batchnorm-lens.baseline","version":1,"entries":[]}');
+	const baseline = await BaselineFile.read({ file, isUpdate: true });
+	const subject = { model: file, ids: [], accepted: () => [] };
+	await assert.rejects(baseline.entryFor(subject, [file]), { name: 'WriteError', message: /is read by this command/ });
+});
+
+test('paths in the file have forward slashes on every system', () => {
+	assert.equal(relativePath('/ci/known.json', '/ci/models/net.onnx', path.posix), 'models/net.onnx');
+	assert.equal(relativePath('C:\\ci\\known.json', 'C:\\ci\\Models\\net.onnx', path.win32), 'Models/net.onnx');
+	assert.equal(relativePath('C:\\ci\\known.json', 'c:\\CI\\net.onnx', path.win32), 'net.onnx');
+	assert.equal(relativePath('C:\\ci\\known.json', 'D:\\net.onnx', path.win32), 'D:/net.onnx');
+});
