@@ -29,3 +29,12 @@ export function wholeNumber(option: string, text: string, least: number): number
 	}
 	return value;
 }
+
+/** @throws {UsageError} unless the text is a number from 0 up to, but without, 1 */
+export function share(option: string, text: string): number {
+	const value = text.trim() === '' ? Number.NaN : Number(text);
+	if (!(value >= 0 && value < 1)) {
+		throw new UsageError(`${option} takes a share from 0 to below 1, for example 0.001, not "${text}".`);
+	}
+	return value;
+}

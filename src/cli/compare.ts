@@ -1,44 +1,50 @@
 import path from 'node:path';
-import type { Comparison } from '../core/report/comparison.js';
-import { encodeComparison } from '../core/report/comparison-json.js';
+import { withTolerance } from '../core/report/tolerance.js';
 import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
-import { parseOptions, wholeNumber } from './arguments.js';
-import { EXIT_FAILED } from './exit.js';
-import { renderComparison } from './render-comparison.js';
+import { parseOptions, share, wholeNumber } from './arguments.js';
+import { comparisonStatus, EXIT_FAILED, whyNotJudged } from './exit.js';
+import { type FailOn, parseFailOn } from './fail-on.js';
+import { type OutputOptions, parseOutputOptions, requireFolder, writeComparison } from './output.js';
 import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from './run-options.js';
 import { UsageError } from './usage.js';
 import { withEngine } from './with-engine.js';
 
 /** `batchnorm-lens compare`: prints the comparison; resolves to the exit code. */
 export async function compareCommand(argv: readonly string[]): Promise<number> {
-	const { original, deployed, json, options } = parseCompareArguments(argv);
+	const { original, deployed, output, failOn, tolerance, options } = parseCompareArguments(argv);
+	if (output.file !== undefined) {
+		await requireFolder(output.file);
+	}
 	const models = { original: { path: original }, deployed: { path: deployed } };
-	const comparison = await withEngine((engine, hooks) => engine.compare(models, options, hooks));
-	const text = json
-		? `${JSON.stringify(encodeComparison(comparison))}\n`
-		: renderComparison(comparison, process.stdout);
-	process.stdout.write(text);
-	if (hasMismatch(comparison)) {
-		return 1;
+	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
+	const found = await withEngine((engine, hooks) => engine.compare(models, request, hooks));
+	const comparison = tolerance === undefined ? found : withTolerance(found, tolerance);
+	const inputs = [original, deployed, ...(options.inputs ?? []).map((input) => input.path)];
+	await writeComparison(comparison, output, { failOn, inputs });
+	const status = comparisonStatus(comparison, failOn);
+	if (status === EXIT_FAILED) {
+		process.stderr.write(`${visible(`${original} against ${deployed}: ${whyNotJudged(comparison)}`)}\n`);
 	}
-	const reason = whyNotJudged(comparison);
-	if (reason !== undefined) {
-		process.stderr.write(`${visible(`${original} against ${deployed}: ${reason}`)}\n`);
-		return EXIT_FAILED;
-	}
-	return 0;
+	return status;
 }
 
 interface CompareArguments {
 	readonly original: string;
 	readonly deployed: string;
-	readonly json: boolean;
+	readonly output: OutputOptions;
+	readonly failOn: FailOn;
+	/** Share of the largest value below which a difference does not fail; undefined without one. */
+	readonly tolerance: number | undefined;
 	readonly options: CompareOptions;
 }
 
 const OPTIONS = {
 	json: { type: 'boolean' },
+	format: { type: 'string' },
+	output: { type: 'string', short: 'o' },
+	'fail-on': { type: 'string' },
+	tolerance: { type: 'string' },
 	'no-run': RUN_OPTIONS['no-run'],
 	input: RUN_OPTIONS.input,
 	batch: RUN_OPTIONS.batch,
@@ -63,7 +69,9 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 	return {
 		original: path.resolve(original),
 		deployed: path.resolve(deployed),
-		json: values.json ?? false,
+		output: parseOutputOptions(values),
+		failOn: parseFailOn(values['fail-on']),
+		tolerance: values.tolerance === undefined ? undefined : share('--tolerance', values.tolerance),
 		options: {
 			run: !values['no-run'],
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),
@@ -72,23 +80,4 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 			...parseRunOptions(values),
 		},
 	};
-}
-
-/** Returns the reason, as a sentence, why a comparison without a mismatch says nothing about the deployed model. */
-export function whyNotJudged({ layers, summary, outputs }: Comparison): string | undefined {
-	if (outputs?.status === 'skipped' && outputs.refused === 'deployed') {
-		return outputs.reason;
-	}
-	if (outputs?.status === 'match' || summary.match + summary.kept > 0) {
-		return undefined;
-	}
-	const why = outputs?.status === 'skipped' ? ` Outputs not compared: ${outputs.reason}` : '';
-	return layers.length === 0
-		? `there is no BatchNormalization to compare.${why}`
-		: `none of its layers could be judged.${why}`;
-}
-
-/** True if a layer or an output mismatches. A network with correct layers may be broken elsewhere. */
-export function hasMismatch({ summary, outputs }: Comparison): boolean {
-	return summary.mismatch > 0 || outputs?.status === 'mismatch';
 }

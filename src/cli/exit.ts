@@ -1,4 +1,7 @@
+import type { Comparison } from '../core/report/comparison.js';
+import { comparisonFindings } from '../core/report/comparison-findings.js';
 import { coverage } from '../core/report/coverage.js';
+import { isAtLeast } from '../core/report/severity.js';
 import type { Report } from '../core/report/types.js';
 import { type FailOn, hasFinding } from './fail-on.js';
 
@@ -21,4 +24,30 @@ export function reportStatus(report: Report, failOn: FailOn): number {
 	}
 	const { extent } = coverage(report);
 	return extent === 'part' || extent === 'none' ? EXIT_FAILED : 0;
+}
+
+/**
+ * Returns the exit status of a comparison: 1 for a finding at or above `failOn`, 2 if nothing was judged, else 0. A wrong
+ * layer and outputs that differ are errors.
+ */
+export function comparisonStatus(comparison: Comparison, failOn: FailOn): number {
+	if (comparisonFindings(comparison).some(({ severity }) => isAtLeast(severity, failOn))) {
+		return 1;
+	}
+	return whyNotJudged(comparison) === undefined ? 0 : EXIT_FAILED;
+}
+
+/** Returns the reason, as a sentence, why a comparison without a mismatch says nothing about the deployed model. */
+export function whyNotJudged({ layers, summary, outputs }: Comparison): string | undefined {
+	if (outputs?.status === 'skipped' && outputs.refused === 'deployed') {
+		return outputs.reason;
+	}
+	const areOutputsJudged = outputs?.status === 'match' || outputs?.status === 'mismatch';
+	if (areOutputsJudged || summary.match + summary.kept + summary.mismatch > 0) {
+		return undefined;
+	}
+	const why = outputs?.status === 'skipped' ? ` Outputs not compared: ${outputs.reason}` : '';
+	return layers.length === 0
+		? `there is no BatchNormalization to compare.${why}`
+		: `none of its layers could be judged.${why}`;
 }

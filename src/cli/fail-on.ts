@@ -1,4 +1,4 @@
-import { SEVERITIES, type Severity, severityRank } from '../core/report/severity.js';
+import { isAtLeast, SEVERITIES, type Severity } from '../core/report/severity.js';
 import type { Report } from '../core/report/types.js';
 import { UsageError } from './usage.js';
 
@@ -15,10 +15,6 @@ export function parseFailOn(text = 'error'): FailOn {
 
 /** True if the report has a finding this severe that no baseline holds. */
 export function hasFinding(report: Report, failOn: FailOn): boolean {
-	if (failOn === 'never') {
-		return false;
-	}
-	const least = severityRank(failOn);
 	const findings = [...report.findings, ...report.layers.flatMap((layer) => layer.findings)];
-	return findings.some(({ severity, known }) => !known && severityRank(severity) >= least);
+	return findings.some(({ severity, known }) => !known && isAtLeast(severity, failOn));
 }

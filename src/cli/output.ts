@@ -2,15 +2,25 @@ import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { csvPieces } from '../core/report/export/csv.js';
-import { type ExportFormat, exportReport, FORMATS } from '../core/report/export/index.js';
-import type { JunitOptions } from '../core/report/export/junit.js';
+import type { Comparison } from '../core/report/comparison.js';
+import { comparisonCsvPieces } from '../core/report/export/comparison/csv.js';
+import { reportCsvPieces } from '../core/report/export/csv.js';
+import {
+	type ExportFormat,
+	type ExportOptions,
+	exportComparison,
+	exportReport,
+	FORMATS,
+} from '../core/report/export/index.js';
+import type { JunitOptions } from '../core/report/export/text/junit-xml.js';
 import type { Report } from '../core/report/types.js';
 import { readPageParts } from '../platform/page-parts.js';
 import { identities, replaceFile } from '../platform/replace-file.js';
 import { asWriteError } from '../platform/write-error.js';
 import { interruptible } from './interrupt.js';
+import { renderComparison } from './render-comparison.js';
 import { renderReport } from './render-report.js';
+import type { Destination } from './text.js';
 import { UsageError } from './usage.js';
 
 /** "text": tables for people. */
@@ -37,22 +47,46 @@ export function parseOutputOptions(values: { json?: boolean; format?: string; ou
 	return { format: format as OutputFormat, file };
 }
 
-/**
- * Writes a report to its file or to standard output.
- * @param inputs files that the command has read, which are never replaced
- * @throws {WriteError}
- */
-export async function writeOutput(
-	report: Report,
-	{ format, file }: OutputOptions,
-	{ inputs, ...junit }: JunitOptions & { readonly inputs: readonly string[] },
-): Promise<void> {
+interface WriteOptions extends JunitOptions {
+	/** Files that the command has read, which are never replaced. */
+	readonly inputs: readonly string[];
+}
+
+/** Writes a report to its file or to standard output. @throws {WriteError} */
+export async function writeOutput(report: Report, output: OutputOptions, options: WriteOptions): Promise<void> {
+	const { format } = output;
 	const content =
 		format === 'text'
-			? renderReport(report, file === undefined ? process.stdout : {})
+			? renderReport(report, destination(output))
 			: format === 'csv'
-				? csvPieces(report)
-				: await exported(report, format, junit);
+				? reportCsvPieces(report)
+				: await exportReport(report, format, await exportOptions(report.model.path, options));
+	await write(content, output, options.inputs);
+}
+
+/** Writes a comparison to its file or to standard output. @throws {WriteError} */
+export async function writeComparison(
+	comparison: Comparison,
+	output: OutputOptions,
+	options: WriteOptions,
+): Promise<void> {
+	const { format } = output;
+	const content =
+		format === 'text'
+			? renderComparison(comparison, destination(output))
+			: format === 'csv'
+				? comparisonCsvPieces(comparison)
+				: await exportComparison(comparison, format, await exportOptions(comparison.deployed.path, options));
+	await write(content, output, options.inputs);
+}
+
+const destination = ({ file }: OutputOptions): Destination => (file === undefined ? process.stdout : {});
+
+async function write(
+	content: string | Iterable<string>,
+	{ file }: OutputOptions,
+	inputs: readonly string[],
+): Promise<void> {
 	if (file === undefined) {
 		await writeAll(process.stdout, content);
 	} else {
@@ -70,13 +104,14 @@ async function writeAll(stream: NodeJS.WriteStream, content: string | Iterable<s
 	}
 }
 
-async function exported(report: Report, format: ExportFormat, junit: JunitOptions): Promise<string> {
-	return exportReport(report, format, {
-		...junit,
+/** @param model path of the model that findings concern */
+async function exportOptions(model: string, { failOn }: JunitOptions): Promise<ExportOptions> {
+	return {
+		failOn,
 		version: await ownVersion(),
-		uri: uriReference(report.model.path),
+		uri: uriReference(model),
 		pageParts: () => readPageParts(__dirname),
-	});
+	};
 }
 
 /** Checks the folder of a file to write before the work. The message names the file. @throws {WriteError} */

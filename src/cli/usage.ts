@@ -44,7 +44,13 @@ wrong where they did not; then runs both models on the same input and finds the 
 among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or
 a Keras model; then the parameters alone are compared.
 
-  --json               print one JSON document (batchnorm-lens.comparison)
+  --json               print one JSON document (batchnorm-lens.comparison) instead of tables
+  --format FORMAT      text (default), json, csv, markdown, html, sarif or junit
+  -o, --output FILE    write to a file instead of standard output; never to a file that is read
+  --fail-on SEVERITY   exit 1 for results of at least this severity: info, warning, error (default), never. A wrong layer and
+                       outputs that differ are errors, a layer without a counterpart is a warning, and a rounded layer or a
+                       layer that cannot be judged is info
+  --tolerance REL      report differences below REL of the largest value, for example 0.001, without failing
   --no-run             compare the files only
   --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
                        as above, by the names of the original's inputs; of several files the first batch is run
@@ -96,6 +102,6 @@ only (default: the working directory).
 
 batchnorm-lens version prints the version of this program.
 
-Exit status: 0 all is well; 1 inspect and merge: a finding at or above --fail-on, compare: a mismatch; 2 it could not be
-done, or not be judged.
+Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch; 2 it could not be done, or not be
+judged.
 `;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { PageParts } from '../core/report/export/html.js';
 
-const STYLES = ['theme.css', 'page.css', 'plotly.css'];
+const STYLES = ['theme.css', 'page.css', 'comparison.css', 'plotly.css'];
 
 /**
  * Reads the scripts and styles of a standalone page, about 2 MB.

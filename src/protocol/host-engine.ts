@@ -60,6 +60,8 @@ export interface CompareOptions
 	readonly run: boolean;
 	/** Files for the original's inputs, which the deployed model gets, too. The first batch of them is run. */
 	readonly inputs?: readonly InputFile[];
+	/** File that the parent will write. The task fails early if it is a file that the task reads. */
+	readonly output?: string;
 }
 
 export interface FoldOptions {

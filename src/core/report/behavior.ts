@@ -12,6 +12,8 @@ export interface LayerBehavior {
 	readonly snrDb: number | null;
 	/** Largest |original - deployed|. */
 	readonly maxAbs: number | null;
+	/** `maxAbs` relative to the largest magnitude of the original's values. */
+	readonly maxShare?: number;
 	/** Largest difference that rounding explains. */
 	readonly bound: number | null;
 	/** Sentence: the reason for a missing verdict, or for a difference that this input does not show. */
@@ -25,6 +27,7 @@ export const behavior = record<LayerBehavior>({
 	tensor: nullable(text),
 	snrDb: nullable(real),
 	maxAbs: nullable(real),
+	maxShare: optional(real),
 	bound: nullable(real),
 	reason: optional(text),
 	behind: optional(text),

@@ -102,7 +102,9 @@ const layer = record<LayerComparison>({
 	maxRel: nullable(real),
 	maxUlp: nullable(real),
 	bound: nullable(real),
+	maxShare: optional(real),
 	behavior: optional(behavior),
+	isTolerated: optional(literal(true)),
 	perChannel: record<ChannelComparison>({
 		weightRatio: values,
 		weightResidual: values,
@@ -127,6 +129,7 @@ const body = record<Comparison>({
 	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
 	outputs: optional(outputs),
 	firstDifference: optional(nullable(text)),
+	tolerance: optional(real),
 });
 
 /**

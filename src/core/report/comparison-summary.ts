@@ -1,7 +1,7 @@
 import { shortNumber } from '../text/numbers.js';
 import { capitalize } from '../text/sentences.js';
 import { CAUSES, type CauseCode } from './causes.js';
-import type { Comparison, LayerComparison } from './comparison.js';
+import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
 import type { OutputComparison } from './output-comparison.js';
 
 /** Causes named in the answer before it only counts them. */
@@ -56,6 +56,29 @@ function restClauses(summary: Comparison['summary']): string[] {
 }
 
 const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');
+
+/** Order of the statuses in lists: what needs attention comes first. */
+const STATUS_ORDER = {
+	mismatch: 0,
+	unmatched: 1,
+	'not-identifiable': 2,
+	kept: 3,
+	match: 4,
+} as const satisfies Readonly<Record<ComparisonStatus, number>>;
+
+/** Returns the place of a status in a list that begins with the worst. */
+export function statusRank(status: ComparisonStatus): number {
+	return STATUS_ORDER[status];
+}
+
+/** Returns the layers with their index in graph order, the wrong layers first, layers of one status in graph order. */
+export function worstFirst(
+	layers: readonly LayerComparison[],
+): readonly { readonly layer: LayerComparison; readonly index: number }[] {
+	return layers
+		.map((layer, index) => ({ layer, index }))
+		.sort((a, b) => statusRank(a.layer.status) - statusRank(b.layer.status));
+}
 
 /** Returns a layer's cause in a few words. */
 export function causeTitle({ cause, details }: LayerComparison): string {

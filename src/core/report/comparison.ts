@@ -114,9 +114,13 @@ export interface LayerComparison {
 	readonly maxUlp: number | null;
 	/** Largest error that type and arithmetic allow. */
 	readonly bound: number | null;
+	/** Largest error of the weights and of the bias, each relative to the largest expected value of its tensor. */
+	readonly maxShare?: number;
 	readonly perChannel: ChannelComparison;
 	/** Absent in comparisons of earlier versions. */
 	readonly behavior?: LayerBehavior;
+	/** Set if the wrong layer differs by less than {@link Comparison.tolerance}. */
+	readonly isTolerated?: true;
 }
 
 export interface Comparison {
@@ -136,6 +140,8 @@ export interface Comparison {
 	 * the values inside the models were not compared.
 	 */
 	readonly firstDifference?: string | null;
+	/** Differences below this share of the largest value are reported, but do not fail. */
+	readonly tolerance?: number;
 }
 
 /** Counts the layers of each status. */

@@ -8,6 +8,11 @@ export function severityRank(severity: Severity | null): number {
 	return severity === null ? 0 : SEVERITIES.indexOf(severity) + 1;
 }
 
+/** True for a severity that fails a check. @param failOn least severity that fails; `never` lets everything pass */
+export function isAtLeast(severity: Severity, failOn: Severity | 'never'): boolean {
+	return failOn !== 'never' && severityRank(severity) >= severityRank(failOn);
+}
+
 /** Returns the gravest severity; null without findings. */
 export function worstSeverity(findings: Iterable<{ readonly severity: Severity }>): Severity | null {
 	let worst: Severity | null = null;

@@ -8,8 +8,10 @@ import type { Comparison } from '../../core/report/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
+import { identities, refuseInput } from '../../platform/replace-file.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
-import { requireExternalFiles } from './model/external-data.js';
+import { filesOf } from './inputs/sample-files.js';
+import { modelPaths, requireExternalFiles } from './model/external-data.js';
 import { loadModel } from './model/load-model.js';
 import { type OpenedModel, openModel } from './model/opened-model.js';
 import { coarsestRounding, computesInIntegers } from './model/roundoff.js';
@@ -34,6 +36,7 @@ type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
  * because it cannot run.
  * @throws {OnnxError} if a file cannot be read as a model, or its external data are missing.
  * @throws {InputError} for two checkpoints
+ * @throws {WriteError} if `options.output` is a file that the comparison reads.
  */
 export async function compare(
 	originalLocation: ModelLocation,
@@ -46,6 +49,11 @@ export async function compare(
 	try {
 		const second = await openModel(deployedLocation);
 		try {
+			if (options.output !== undefined) {
+				const files = await filesOf(options.inputs ?? []);
+				const models = [...modelPaths(originalLocation, first), ...modelPaths(deployedLocation, second)];
+				await refuseInput(options.output, await identities([...models, ...files]));
+			}
 			await requireExternalFiles(first);
 			await requireExternalFiles(second);
 			// The checkpoint, else the model with normalization layers, is the original, in either order.

@@ -11,7 +11,7 @@ import type { InspectOptions, ModelLocation } from '../../protocol/host-engine.j
 import { LayerChecker } from './check/layer-checker.js';
 import { makeFolder } from './check/saved-outputs.js';
 import { filesOf } from './inputs/sample-files.js';
-import { externalPaths } from './model/external-data.js';
+import { modelPaths } from './model/external-data.js';
 import { inlineFunctions } from './model/inline-functions.js';
 import { type OpenedModel, openForInspection } from './model/opened-model.js';
 import { checkOptimized } from './optimized/check-optimized.js';
@@ -70,14 +70,14 @@ interface Inspection {
 
 /** Returns the paths of all files that an inspection with outputs reads; none for an inspection without. */
 async function inputPaths(
-	{ path, bytes }: ModelLocation,
+	location: ModelLocation,
 	model: OpenedModel,
 	{ output, saveOutputs, inputs }: InspectOptions,
 ): Promise<readonly string[]> {
 	if (output === undefined && saveOutputs === undefined) {
 		return [];
 	}
-	return [...(bytes === undefined ? [path] : []), ...externalPaths(model), ...(await filesOf(inputs))];
+	return [...modelPaths(location, model), ...(await filesOf(inputs))];
 }
 
 /** Runs the model and adds the results to the structure. */

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { hasMismatch, parseCompareArguments } from '../../../src/cli/compare.js';
+import { parseCompareArguments } from '../../../src/cli/compare.js';
+import { comparisonStatus } from '../../../src/cli/exit.js';
 import { parseFoldArguments, renderFold } from '../../../src/cli/fold.js';
 import { renderComparison } from '../../../src/cli/render-comparison.js';
 import { UsageError } from '../../../src/cli/usage.js';
+import type { Comparison } from '../../../src/core/report/comparison.js';
 import type { FoldResult } from '../../../src/core/report/fold-result.js';
 import { MEGABYTE } from '../../../src/core/report/run-choices.js';
+import type { Severity } from '../../../src/core/report/severity.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
 
 test('compare takes two models and the options of a run', () => {
 	assert.deepEqual(parseCompareArguments(['a.onnx', 'b.onnx', '--no-run', '--seed', '7']), {
 		original: path.resolve('a.onnx'),
 		deployed: path.resolve('b.onnx'),
-		json: false,
+		output: { format: 'text', file: undefined },
+		failOn: 'error',
+		tolerance: undefined,
 		options: { run: false, batch: 1, seed: 7 },
 	});
 });
@@ -24,6 +29,14 @@ test('compare takes the inputs of a run as inspect does', () => {
 	assert.deepEqual([run, inputs, dimensions], [true, [{ input: 'x', path: path.resolve('f.npy') }], { height: 8 }]);
 	assert.deepEqual([normalize, memoryBudget], ['-1..1', 64 * MEGABYTE]);
 	assert.throws(() => parseCompareArguments(['a', 'b', '--input', '=f']), UsageError);
+});
+
+test('compare takes the output options of inspect, and a tolerance', () => {
+	const argv = ['a', 'b', '--format', 'junit', '-o', 'r.xml', '--fail-on', 'warning', '--tolerance', '1e-3'];
+	const { output, failOn, tolerance } = parseCompareArguments(argv);
+	assert.deepEqual(output, { format: 'junit', file: path.resolve('r.xml') });
+	assert.deepEqual([failOn, tolerance], ['warning', 1e-3]);
+	assert.equal(parseCompareArguments(['a', 'b', '--json']).output.format, 'json');
 });
 
 test('fold takes a model and the file to write', () => {
@@ -38,7 +51,11 @@ test('an argument that cannot be understood gives one sentence', () => {
 	const wrong: readonly (readonly [(argv: readonly string[]) => unknown, readonly string[], RegExp])[] = [
 		[parseCompareArguments, ['a.onnx'], /two model files/],
 		[parseCompareArguments, ['a', 'b', 'c'], /two models, not 3/],
-		[parseCompareArguments, ['a', 'b', '--output', 'c'], /--output/],
+		[parseCompareArguments, ['a', 'b', '--save-outputs', 'c'], /--save-outputs/],
+		[parseCompareArguments, ['a', 'b', '--format', 'pdf'], /--format takes one of text, html, [^"]*not "pdf"/],
+		[parseCompareArguments, ['a', 'b', '--tolerance', '1'], /share from 0 to below 1.*not "1"/],
+		[parseCompareArguments, ['a', 'b', '--tolerance', ''], /share from 0/],
+		[parseCompareArguments, ['a', 'b', '--tolerance', 'x'], /share from 0/],
 		[parseCompareArguments, ['a', 'b', '--batch', '0'], /at least 1, not "0"/],
 		[parseFoldArguments, ['-o', 'b'], /needs a model file/],
 		[parseFoldArguments, ['a', 'b', '-o', 'c'], /one model, not 2/],
@@ -52,15 +69,27 @@ test('an argument that cannot be understood gives one sentence', () => {
 	}
 });
 
-test('a mismatch concerns a layer or the outputs', () => {
+test('a wrong layer and outputs that differ give 1, nothing judged gives 2', () => {
 	const right = [comparedLayer()];
-	assert.equal(
-		hasMismatch(sampleComparison(right, { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } })),
-		false,
-	);
-	assert.equal(hasMismatch(sampleComparison(right, { outputs: { status: 'mismatch' } })), true);
-	assert.equal(hasMismatch(sampleComparison([wrongEpsilon()])), true);
-	assert.equal(hasMismatch(sampleComparison([emptyLayer({ name: 'a', status: 'unmatched' })])), false);
+	const lost = emptyLayer({ name: 'a', status: 'unmatched' });
+	const wrongOutputs = { outputs: { status: 'mismatch' } } as const;
+	const cases: readonly (readonly [Comparison, Severity | 'never', number])[] = [
+		[sampleComparison(right, { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } }), 'error', 0],
+		[sampleComparison(right, wrongOutputs), 'error', 1],
+		[sampleComparison(right, wrongOutputs), 'never', 0],
+		[sampleComparison([wrongEpsilon()]), 'error', 1],
+		[sampleComparison([wrongEpsilon()]), 'never', 0],
+		[sampleComparison([lost]), 'error', 2],
+		[sampleComparison([lost]), 'warning', 1],
+		[sampleComparison([...right, lost]), 'error', 0],
+		[sampleComparison([...right, lost]), 'warning', 1],
+		[sampleComparison([comparedLayer({}, { cause: 'rounding-fp16' })]), 'warning', 0],
+		[sampleComparison([comparedLayer({}, { cause: 'rounding-fp16' })]), 'info', 1],
+		[sampleComparison(right, { outputs: { status: 'skipped', reason: 'No.', refused: 'deployed' } }), 'error', 2],
+	];
+	for (const [index, [comparison, failOn, status]] of cases.entries()) {
+		assert.equal(comparisonStatus(comparison, failOn), status, `case ${index}`);
+	}
 });
 
 test('the table has a row for each layer, with explanation and advice below it for wrong layers', () => {

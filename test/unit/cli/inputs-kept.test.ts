@@ -31,6 +31,7 @@ before(() => {
 		writeFileSync(path.join(folder, 'images', name), encodeNpy({ type: 'float32', shape: [1, 3, 8, 8], data }));
 	}
 	copyFileSync(path.join(folder, 'images', '0.npy'), path.join(folder, 'x.npy'));
+	copyFileSync(path.join(folder, 'a.onnx'), path.join(folder, 'b.onnx'));
 	symlinkSync('a.onnx', path.join(folder, 'symbolic.onnx'));
 	linkSync(path.join(folder, 'a.data'), path.join(folder, 'hard.data'));
 	const { stdout } = run(['inspect', 'a.onnx', '--json']);
@@ -63,6 +64,8 @@ const REFUSED: readonly (readonly string[])[] = [
 	['inspect', 'a.onnx', '--input', 'images', '-o', 'images/1.npy'],
 	['inspect', 'a.onnx', '--input', 'images/0.npy', '--save-outputs', 'images'],
 	['inspect', 'a.onnx', '--input', 'images', '--batch', '2', '--save-outputs', 'images'],
+	['compare', 'a.onnx', 'symbolic.onnx', '--no-run', '-o', 'a.onnx'],
+	['compare', 'a.onnx', 'b.onnx', '--no-run', '--format', 'html', '-o', 'hard.data'],
 	['merge', 'report.json', '-o', 'report.json'],
 	['fold', 'a.onnx', '-o', 'a.onnx'],
 	['fold', 'a.onnx', '-o', 'hard.data'],

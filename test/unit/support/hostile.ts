@@ -1,4 +1,6 @@
+import type { Comparison, LayerComparison } from '../../../src/core/report/comparison.js';
 import type { LayerReport, Report } from '../../../src/core/report/types.js';
+import { comparedLayer, sampleComparison } from './sample-comparison.js';
 import { sampleLayer, sampleReport } from './sample-report.js';
 
 /** Names that somebody's file may hold: markup, links, formulas, direction marks, terminal escapes, and sheer length. */
@@ -63,3 +65,20 @@ export function hostileReport(): Report {
 
 /** Characters that a terminal, a reader's eye or XML would obey or refuse, line ends apart. */
 export const DANGEROUS = /[\p{Cf}\p{Cs}\u2028\u2029\ufffe\uffff]|(?![\n\r\t])\p{Cc}/u;
+
+/** A comparison in which every string that comes from a model is one of the hostile names. */
+export function hostileComparison(): Comparison {
+	const layers = HOSTILE_NAMES.map((name, seed): LayerComparison => {
+		const wrong = comparedLayer({ name: name === '' ? ' ' : name, channels: 3, seed, bias: () => 1 });
+		const into = { name, op: '<i>Conv</i>', weight: name, bias: name };
+		return { ...wrong, into, evidence: name, ...(seed === 2 && { status: 'unmatched' }) };
+	});
+	const model = { path: `/models/${HOSTILE_NAMES[0]}\u202e.onnx`, producer: HOSTILE_NAMES.join(' ') };
+	const { original, deployed } = sampleComparison([]);
+	return sampleComparison(layers, {
+		original: { ...original, ...model },
+		deployed: { ...deployed, ...model },
+		notes: [...HOSTILE_NAMES],
+		outputs: { status: 'skipped', reason: HOSTILE_NAMES[1] },
+	});
+}

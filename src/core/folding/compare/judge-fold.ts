@@ -21,6 +21,7 @@ interface Measurement extends Measured {
 	readonly biasError: Float64Array;
 	readonly biasBound: Float64Array;
 	readonly maxUlp: number;
+	readonly maxShare: number;
 	/** Per row: the larger of its weights' and its bias's error, each divided by its own bound. */
 	readonly ratios: Float64Array;
 }
@@ -142,6 +143,10 @@ function measure(
 			),
 		),
 		bound: Math.max(weights.bound, largest(biasBound)),
+		maxShare: Math.max(
+			shareOf(weights.maxAbs, weights.largest),
+			shareOf(largest(biasError.map((error) => finiteOr(Math.abs(error)))), largest(expected.bias.map(Math.abs))),
+		),
 	};
 }
 
@@ -156,6 +161,8 @@ function largestTerm({ original, parameters }: FoldCase, { scale }: ExpectedFold
 
 const ratioOf = (error: number, bound: number): number =>
 	error <= bound * Number.MAX_VALUE ? error / bound : Number.POSITIVE_INFINITY;
+
+const shareOf = (error: number, largest: number): number => (error === 0 ? 0 : error / largest);
 
 const finiteOr = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);
 
@@ -204,7 +211,7 @@ type RoundingCauses = Record<Extract<CauseCode, 'rounding-fp16' | 'rounding-bf16
 function numbersOf(
 	fold: FoldCase,
 	measured: Measurement,
-): Pick<Verdict, 'maxAbs' | 'maxRel' | 'maxUlp' | 'bound' | 'perChannel'> {
+): Pick<Verdict, 'maxAbs' | 'maxRel' | 'maxUlp' | 'bound' | 'maxShare' | 'perChannel'> {
 	const { weights, expected, biasError, biasBound, ratios } = measured;
 	const perChannel: ChannelComparison = {
 		weightRatio: weights.ratio,
@@ -216,8 +223,8 @@ function numbersOf(
 		expectedBias: expected.bias,
 		boundRatio: ratios,
 	};
-	const { maxAbs, maxRel, maxUlp, bound } = measured;
-	return { maxAbs, maxRel, maxUlp, bound, perChannel };
+	const { maxAbs, maxRel, maxUlp, bound, maxShare } = measured;
+	return { maxAbs, maxRel, maxUlp, bound, maxShare, perChannel };
 }
 
 function detailsOf(diagnosis: Diagnosis, unidentified: readonly number[]): LayerDetails {

@@ -237,6 +237,7 @@ function withoutError(verdict: Verdict): Verdict {
 		maxAbs: largest,
 		maxRel: largest,
 		maxUlp: largest,
+		maxShare: 0,
 		perChannel: { ...perChannel, weightResidual: zero, biasError: zero, boundRatio: zero },
 	};
 }

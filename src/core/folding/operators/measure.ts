@@ -16,6 +16,8 @@ export interface RowErrors {
 	readonly maxUlp: number;
 	/** Largest allowed error over the elements. */
 	readonly bound: number;
+	/** Largest expected magnitude. */
+	readonly largest: number;
 }
 
 export interface MeasureOptions {
@@ -77,6 +79,7 @@ export function measureRows(options: MeasureOptions): RowErrors {
 		maxRel: pass.maxRel,
 		maxUlp: pass.maxUlp,
 		bound: relative * pass.largest + absolute.reduce((most, value) => Math.max(most, value), 0),
+		largest: pass.largest,
 	};
 }
 

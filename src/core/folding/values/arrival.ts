@@ -13,6 +13,8 @@ export interface ValueMatch {
 	readonly bound: number;
 	/** Root mean square of the original's values. */
 	readonly size: number;
+	/** Largest magnitude of the original's values. */
+	readonly largest: number;
 }
 
 /** Main graph of the original, and the tensors with a counterpart in the deployed model. */

@@ -134,8 +134,8 @@ export class ValuePairing {
 			if (!difference) {
 				continue;
 			}
-			const { size } = entry;
-			const found = { original: entry.name, deployed: name, difference, bound: bound.maxAbs, size };
+			const { size, largest } = entry;
+			const found = { original: entry.name, deployed: name, difference, bound: bound.maxAbs, size, largest };
 			if (canMatch && isClose(difference) && this.#mayMatch(entry.name, name)) {
 				entry.match = nearer(entry.match, found);
 			} else if (difference.rms <= MAX_DISTANCE * size) {

@@ -1,42 +1,31 @@
-import { shorten, visible } from '../../text/names.js';
 import type { LayerReport, Report } from '../types.js';
+import { csvPieces, textCell } from './text/csv-text.js';
 
 const COLUMNS = [
 	...['layer', 'index', 'channel', 'gamma', 'beta', 'mean', 'variance', 'scale', 'shift'],
 	...['batch_mean', 'batch_variance', 'max_abs_error', 'bound', 'findings'],
 ];
 
-/** Maximum length of a name, which every row of the layer repeats. `index` distinguishes long names. */
-const MAX_NAME = 300;
-
 /**
- * One row a channel, under a row of column names; with `axes: "activation"` one row an activation. Lines end in CRLF
- * (RFC 4180). Numbers are written in full, an unknown one is an empty cell; `findings` lists codes, separated by spaces.
+ * One row a channel, under a row of column names; with `axes: "activation"` one row an activation. Numbers are written in
+ * full, an unknown one is an empty cell; `findings` lists codes, separated by spaces.
  *
- * `numpy.genfromtxt(file, delimiter=",", names=True)` knows no quotes and takes # for a comment, so no cell needs
- * quotes: what would, is written as \uXXXX.
+ * `numpy.genfromtxt(file, delimiter=",", names=True)` reads the file.
  */
 export function toCsv(report: Report): string {
-	return [...csvPieces(report)].join('');
+	return [...reportCsvPieces(report)].join('');
 }
 
-/** Yields the file in pieces of up to {@link ROWS_AT_ONCE} rows, so that a large report is never held as one text. */
-export function* csvPieces(report: Report): Generator<string> {
-	yield `${COLUMNS.join(',')}\r\n`;
-	let lines: string[] = [];
-	for (const [index, layer] of report.layers.entries()) {
-		for (const row of layerRows(layer, index)) {
-			lines.push(`${row}\r\n`);
-			if (lines.length === ROWS_AT_ONCE) {
-				yield lines.join('');
-				lines = [];
-			}
-		}
+/** Yields the file in pieces. */
+export function reportCsvPieces(report: Report): Generator<string> {
+	return csvPieces(COLUMNS, reportRows(report));
+}
+
+function* reportRows({ layers }: Report): Generator<string> {
+	for (const [index, layer] of layers.entries()) {
+		yield* layerRows(layer, index);
 	}
-	yield lines.join('');
 }
-
-const ROWS_AT_ONCE = 1000;
 
 /** Yields a row a channel with values. Of a layer without any, the number of channels may be a mere claim: one row. */
 function* layerRows(layer: LayerReport, index: number): Generator<string> {
@@ -83,16 +72,4 @@ function findingCodes({ findings }: LayerReport): (channel: number) => readonly 
 		const codes = new Set([...(own.get(channel) ?? []), ...whole]);
 		return order.filter((code, at) => codes.has(code) && order.indexOf(code) === at);
 	};
-}
-
-/**
- * Prefixes a cell that begins with = + - @ by an apostrophe, because a spreadsheet would run it as a formula (OWASP,
- * "CSV Injection").
- */
-function textCell(text: string): string {
-	const cell = visible(shorten(text, MAX_NAME)).replace(
-		/[",#;]/g,
-		(character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-	);
-	return /^\s*[=+\-@＝＋－＠]/.test(cell) ? `'${cell}` : cell;
 }

@@ -1,5 +1,8 @@
 import { escapeMarkup, shorten, visible } from '../../text/names.js';
-import { encodeReport } from '../json.js';
+import type { Comparison } from '../comparison.js';
+import { encodeComparison } from '../comparison-json.js';
+import { comparisonAnswer } from '../comparison-summary.js';
+import { encodeReport, type JsonObject } from '../json.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';
 
@@ -21,11 +24,31 @@ export interface PageParts {
 
 const MAX_TITLE = 120;
 
-/**
- * Renders a report as a single HTML file that a browser opens from disk. Its policy allows only the two scripts, by
- * their hashes, and no connection, so that a name in the markup could not act.
- */
+/** Renders a report as a single HTML file that a browser opens from disk. */
 export function toHtml(report: Report, parts: PageParts): string {
+	const title = fileName(report.model.path);
+	return pageHtml({ title, answer: answer(report), json: encodeReport(report) }, parts);
+}
+
+/** Renders a comparison as {@link toHtml} renders a report. */
+export function comparisonToHtml(comparison: Comparison, parts: PageParts): string {
+	const title = `${fileName(comparison.original.path)} → ${fileName(comparison.deployed.path)}`;
+	return pageHtml({ title, answer: comparisonAnswer(comparison), json: encodeComparison(comparison) }, parts);
+}
+
+interface PageContent {
+	readonly title: string;
+	/** Sentences for a browser without JavaScript. */
+	readonly answer: string;
+	/** The document to draw; its `format` says which page draws it. */
+	readonly json: JsonObject;
+}
+
+/**
+ * The page's policy allows only the two scripts, by their hashes, and no connection, so that a name in the markup could
+ * not act.
+ */
+function pageHtml({ title, answer, json }: PageContent, parts: PageParts): string {
 	const { script, style, plotly, scriptHashes, styleHash } = parts;
 	const policy = [
 		`default-src 'none'`,
@@ -35,20 +58,19 @@ export function toHtml(report: Report, parts: PageParts): string {
 		`base-uri 'none'`,
 		`form-action 'none'`,
 	].join('; ');
-	const title = escapeMarkup(visible(shorten(fileName(report.model.path), MAX_TITLE)));
 	return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>${title} – BatchNorm Lens</title>
+<title>${escapeMarkup(visible(shorten(title, MAX_TITLE)))} – BatchNorm Lens</title>
 <style>${style}</style>
 </head>
 <body>
 <main id="app"></main>
-<noscript><p>${escapeMarkup(visible(answer(report)))}</p><p>The tables and plots of this page need JavaScript.</p></noscript>
-<script type="application/json" id="report">${inScript(JSON.stringify(encodeReport(report)))}</script>
+<noscript><p>${escapeMarkup(visible(answer))}</p><p>The tables and plots of this page need JavaScript.</p></noscript>
+<script type="application/json" id="report">${inScript(JSON.stringify(json))}</script>
 <script type="text/plain" id="plotly">${plotly}</script>
 <script>${script}</script>
 </body>

@@ -1,10 +1,18 @@
+import type { Comparison } from '../comparison.js';
+import { encodeComparison } from '../comparison-json.js';
 import { encodeReport } from '../json.js';
 import type { Report } from '../types.js';
+import { comparisonToCsv } from './comparison/csv.js';
+import { comparisonToJunit } from './comparison/junit.js';
+import { comparisonToMarkdown } from './comparison/markdown.js';
+import { comparisonToSarif } from './comparison/sarif.js';
 import { toCsv } from './csv.js';
-import { type PageParts, toHtml } from './html.js';
-import { type JunitOptions, toJunit } from './junit.js';
+import { comparisonToHtml, type PageParts, toHtml } from './html.js';
+import { toJunit } from './junit.js';
 import { toMarkdown } from './markdown.js';
-import { type SarifOptions, toSarif } from './sarif.js';
+import { toSarif } from './sarif.js';
+import type { JunitOptions } from './text/junit-xml.js';
+import type { SarifOptions } from './text/sarif-log.js';
 
 export type ExportFormat = 'json' | 'csv' | 'markdown' | 'sarif' | 'junit' | 'html';
 
@@ -41,5 +49,27 @@ export async function exportReport(report: Report, format: ExportFormat, options
 			return toJunit(report, options);
 		case 'html':
 			return toHtml(report, await options.pageParts());
+	}
+}
+
+/** Renders a comparison in a format, as {@link exportReport} renders a report. */
+export async function exportComparison(
+	comparison: Comparison,
+	format: ExportFormat,
+	options: ExportOptions,
+): Promise<string> {
+	switch (format) {
+		case 'json':
+			return `${JSON.stringify(encodeComparison(comparison))}\n`;
+		case 'csv':
+			return comparisonToCsv(comparison);
+		case 'markdown':
+			return comparisonToMarkdown(comparison);
+		case 'sarif':
+			return `${JSON.stringify(comparisonToSarif(comparison, options), null, '\t')}\n`;
+		case 'junit':
+			return comparisonToJunit(comparison, options);
+		case 'html':
+			return comparisonToHtml(comparison, await options.pageParts());
 	}
 }

@@ -1,23 +1,20 @@
-import { shorten, visible } from '../../text/names.js';
 import { formatNumber, formatRange } from '../../text/numbers.js';
 import { formatWords, isCheckpoint } from '../formats.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
+import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from './text/markdown-text.js';
 
-const MAX_NAME = 120;
-const MAX_SENTENCE = 2000;
-
-const COLUMNS = [
-	'#',
-	'Layer',
-	'Fed by',
-	'C',
-	'Epsilon',
-	'Running variance',
-	'Scale',
-	'Recomputed',
-	'Max error',
-	'Bound',
+const COLUMNS: readonly MarkdownColumn[] = [
+	{ title: '#', align: 'right' },
+	{ title: 'Layer', align: 'left' },
+	{ title: 'Fed by', align: 'left' },
+	{ title: 'C', align: 'right' },
+	{ title: 'Epsilon', align: 'right' },
+	{ title: 'Running variance', align: 'right' },
+	{ title: 'Scale', align: 'right' },
+	{ title: 'Recomputed', align: 'left' },
+	{ title: 'Max error', align: 'right' },
+	{ title: 'Bound', align: 'right' },
 ];
 
 /**
@@ -25,7 +22,7 @@ const COLUMNS = [
  */
 export function toMarkdown(report: Report): string {
 	const { head, layers, details } = markdownParts(report);
-	return `${[head, layers, details].filter((part) => part !== '').join('\n\n')}\n`;
+	return `${joinBlocks(head, layers, details)}\n`;
 }
 
 /** Renders the same in parts, so that other content can stand between them; '' for an empty part. */
@@ -35,11 +32,10 @@ export function markdownParts(report: Report): {
 	readonly details: string;
 } {
 	const { model, layers } = report;
-	const join = (...blocks: readonly string[]) => blocks.filter((block) => block !== '').join('\n\n');
 	return {
-		head: join('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(report)),
-		layers: layers.length === 0 ? '' : table(layers),
-		details: join(
+		head: joinBlocks('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(report)),
+		layers: layers.length === 0 ? '' : markdownTable(COLUMNS, layers.map(cells)),
+		details: joinBlocks(
 			...findings(report),
 			...reasonsOf('skipped', 'Not recomputed', layers),
 			...reasonsOf('match', 'How far it was recomputed', layers),
@@ -56,12 +52,6 @@ function modelLine({ model }: Report): string {
 	}
 	const producer = model.producer === '' ? 'producer not stated' : prose(model.producer);
 	return `${code(model.path)}: opset ${model.opset}, ${producer}, ${model.nodes} nodes, ${model.bytes} bytes`;
-}
-
-function table(layers: readonly LayerReport[]): string {
-	const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-	const ruler = COLUMNS.map((_, i) => ([1, 2, 7].includes(i) ? '---' : '---:'));
-	return [row(COLUMNS), row(ruler), ...layers.map((layer, index) => row(cells(layer, index)))].join('\n');
 }
 
 function cells(layer: LayerReport, index: number): string[] {
@@ -119,34 +109,4 @@ function runLine({ run }: Report): string {
 	]
 		.join(' ')
 		.trim();
-}
-
-/**
- * Formats a string of the model as a code span, in which markup, HTML and links are inactive. Characters that could end
- * the span or the table's cell become \uXXXX.
- */
-function code(text: string): string {
-	const safe = visible(shorten(text, MAX_NAME)).replace(/[`|]/g, escapeUnicode);
-	return safe.trim() === '' ? '(no name)' : `\`${safe}\``;
-}
-
-function escapeUnicode(character: string): string {
-	return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-/**
- * Formats a sentence of ours that quotes the model. Words that a renderer could take for an address (also without a
- * scheme: example.com) become code, and all other punctuation of Markdown is escaped.
- */
-function prose(text: string): string {
-	return visible(shorten(text, MAX_SENTENCE))
-		.split(' ')
-		.map((word) => (/[/:@]\S|[a-z]\.[a-z]/i.test(word) ? codeWord(word) : word.replace(/[\\`*_[\]<>|#!~&$]/g, '\\$&')))
-		.join(' ');
-}
-
-/** Punctuation around a quoted name is not part of it. */
-function codeWord(word: string): string {
-	const [, before = '', inner = '', after = ''] = /^(["'(]*)(.*?)([.,;:)"']*)$/s.exec(word) ?? [];
-	return `${before}${code(inner)}${after}`;
 }

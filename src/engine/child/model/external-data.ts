@@ -1,12 +1,18 @@
 import path from 'node:path';
 import { OnnxError } from '../../../core/onnx/errors.js';
 import { externalTensors } from '../../../core/onnx/graph/external-tensors.js';
+import type { ModelLocation } from '../../../protocol/host-engine.js';
 import type { OpenedModel } from './opened-model.js';
 
 /** Returns the paths of all files of a model's external data. */
 export function externalPaths({ model, folder }: Pick<OpenedModel, 'model' | 'folder'>): readonly string[] {
 	const locations = new Set(externalTensors(model).map(({ range }) => range.location));
 	return folder === undefined ? [] : Array.from(locations, (location) => path.resolve(folder, location));
+}
+
+/** Returns the paths of a model's own file, if it has one, and of its external data. */
+export function modelPaths({ path, bytes }: ModelLocation, model: OpenedModel): readonly string[] {
+	return [...(bytes === undefined ? [path] : []), ...externalPaths(model)];
 }
 
 /**

@@ -94,12 +94,13 @@ function layerValues(
 			return { behavior: skipped('No tensor behind the layer has values that identify it.') };
 		case 'match': {
 			const { match } = arrival;
-			const { original, deployed, difference, bound, size } = match;
+			const { original, deployed, difference, bound, size, largest } = match;
 			const behavior: LayerBehavior = {
 				status: 'match',
 				tensor: deployed,
 				snrDb: decibels(size, difference.rms),
 				maxAbs: difference.maxAbs,
+				maxShare: difference.maxAbs / largest,
 				bound,
 				...(original !== output && { behind: original }),
 			};
@@ -113,6 +114,7 @@ function layerValues(
 				tensor: nearest?.deployed ?? null,
 				snrDb: nearest ? decibels(nearest.size, nearest.difference.rms) : null,
 				maxAbs: nearest?.difference.maxAbs ?? null,
+				...(nearest && { maxShare: nearest.difference.maxAbs / nearest.largest }),
 				bound: nearest?.bound ?? null,
 				...(isNoisy && { reason }),
 			};

@@ -9,6 +9,7 @@ const match = (name: string): ValueMatch => ({
 	difference: { rms: 0, maxAbs: 0, order: 'same' },
 	bound: 1e-6,
 	size: 1,
+	largest: 1,
 });
 
 /** x -> a -> (b, c) -> d -> y, with a side branch e that nothing reads. */

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { csvPieces, toCsv } from '../../../../../src/core/report/export/csv.js';
+import { reportCsvPieces, toCsv } from '../../../../../src/core/report/export/csv.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
 
@@ -129,7 +129,7 @@ test('a large report comes in pieces of bounded length', () => {
 		channels: values.length,
 	});
 	const report = sampleReport({ layers: [layer] });
-	const pieces = [...csvPieces(report)];
+	const pieces = [...reportCsvPieces(report)];
 	assert.ok(pieces.length >= 25 && pieces.every(({ length }) => length < 200_000), `${pieces.length} pieces`);
 	assert.equal(pieces.join(''), toCsv(report));
 });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { toJunit } from '../../../../../src/core/report/export/junit.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
+import { wellFormedXml } from '../../../support/well-formed.js';
 
 const dead = { code: 'dead-channel', severity: 'warning', channels: [0], message: 'Channel 0 is dead.' } as const;
 const layers = [
@@ -36,32 +37,10 @@ test('a model that was not run is a skipped case, not a passed one', () => {
 	assert.match(toJunit(sampleReport({ run }), { failOn: 'error' }), /name="run"><skipped message="No kernel."\/>/);
 });
 
-/** Well-formedness of what the exporter uses of XML: elements that nest and close, quoted attributes, known entities. */
-function wellFormed(xml: string): string[] {
-	const open: string[] = [];
-	const names: string[] = [];
-	const body = xml.replace(/^<\?xml [^?]*\?>\n/, '');
-	const token = /<(\/?)([\w-]+)((?: [\w-]+="[^"<]*")*)(\/?)>|([^<]+)/gy;
-	let end = 0;
-	for (let match = token.exec(body); match; match = token.exec(body)) {
-		const [, close, name = '', attributes = '', empty, text = ''] = match;
-		end = token.lastIndex;
-		assert.doesNotMatch((attributes + text).replace(/&(?:amp|lt|gt|quot|#39);/g, ''), /[&>]/);
-		if (close) {
-			assert.equal(open.pop(), name);
-		} else if (name) {
-			names.push(name);
-			empty || open.push(name);
-		}
-	}
-	assert.deepEqual([end, open], [body.length, []]);
-	return names;
-}
-
 test('hostile names are well-formed XML without a character that XML forbids', () => {
 	const xml = toJunit(hostileReport(), { failOn: 'error' });
 	assert.doesNotMatch(xml, DANGEROUS);
-	const names = wellFormed(xml);
+	const names = wellFormedXml(xml);
 	assert.equal(names.filter((name) => name === 'testcase').length, HOSTILE_NAMES.length + 1);
 	assert.deepEqual([...new Set(names)].sort(), [
 		'failure',

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { toMarkdown } from '../../../../../src/core/report/export/markdown.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
+import { activeMarkdown } from '../../../support/well-formed.js';
 
 test('answer, model, table, findings and run', () => {
 	const finding = {
@@ -28,15 +29,10 @@ test('answer, model, table, findings and run', () => {
 	);
 });
 
-/** What is left when everything inert is taken away: code spans, escaped punctuation, and our own few marks. */
-function active(text: string): string {
-	return text.replace(/\\[\\`*_[\]<>|#!~&$]/g, '').replace(/`[^`\n]*`/g, 'code');
-}
-
 test('hostile names start no markup, no HTML and no link, and stay in their cell', () => {
 	const text = toMarkdown(hostileReport());
 	assert.doesNotMatch(text, DANGEROUS);
-	const left = active(text);
+	const left = activeMarkdown(text);
 	assert.doesNotMatch(left, /[<>[\]`!&~]/);
 	assert.doesNotMatch(left, /:\/\/|www\.|@|\w\.example|javascript:/);
 	const rows = left.split('\n').filter((line) => line.startsWith('|'));

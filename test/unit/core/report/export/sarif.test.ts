@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Ajv } from 'ajv';
+import { comparisonToSarif } from '../../../../../src/core/report/export/comparison/sarif.js';
 import { toSarif } from '../../../../../src/core/report/export/sarif.js';
 import { FINDING_CODES } from '../../../../../src/core/report/findings.js';
 import type { Report } from '../../../../../src/core/report/types.js';
 import { root } from '../../../../workbench/paths.mjs';
-import { DANGEROUS, hostileReport } from '../../../support/hostile.js';
+import { DANGEROUS, hostileComparison, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
 
 /** OASIS's schema as schemastore.org serves it; it is written in draft 4, whose `id` newer drafts call `$id`. */
@@ -49,6 +50,11 @@ function sarif(report: Report): Log['runs'][0] {
 	assert.ok(validate(log), JSON.stringify(validate.errors, null, 2));
 	return (log as Log).runs[0];
 }
+
+test('a comparison follows the schema, too', () => {
+	const options = { uri: 'models/net.onnx', version: '1.2.3' };
+	assert.ok(validate(comparisonToSarif(hostileComparison(), options)), JSON.stringify(validate.errors, null, 2));
+});
 
 test('the schema refuses a document that is not SARIF', () => {
 	assert.ok(!validate({ version: '2.1.0', runs: [{ tool: {} }] }));

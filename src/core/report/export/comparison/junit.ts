@@ -1,0 +1,35 @@
+import type { Comparison, LayerComparison } from '../../comparison.js';
+import { type ComparisonFinding, layerFinding, notJudgedReason, outputFinding } from '../../comparison-findings.js';
+import { isAtLeast } from '../../severity.js';
+import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.js';
+
+/**
+ * Renders the layers as JUnit XML: a testcase per layer, failed by a finding from `failOn` on, skipped if it was not
+ * judged; and a testcase for the outputs of both models, skipped unless they were compared.
+ */
+export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptions): string {
+	const { layers, outputs, deployed } = comparison;
+	const sorted = (finding: ComparisonFinding | undefined): Pick<JunitCase, 'failed' | 'noted'> => {
+		const all = finding ? [finding] : [];
+		const isFailed = finding !== undefined && isAtLeast(finding.severity, failOn);
+		return { failed: isFailed ? all : [], noted: isFailed ? [] : all };
+	};
+	const reason = outputs ? (outputs.status === 'skipped' ? outputs.reason : undefined) : NOT_RUN;
+	const cases: JunitCase[] = [
+		{ group: 'models', name: 'outputs', ...sorted(outputFinding(comparison)), reason },
+		...layers.map((layer, index) => ({
+			group: 'layers',
+			name: caseName(layer, index),
+			...sorted(layerFinding(layer)),
+			reason: notJudgedReason(layer),
+		})),
+	];
+	return junitXml(deployed.path, (outputs?.milliseconds ?? 0) / 1000, cases);
+}
+
+const NOT_RUN = 'The outputs were not compared.';
+
+/** The number, counted from 1, distinguishes cases whose shortened names are equal. */
+function caseName({ name }: LayerComparison, index: number): string {
+	return `${index + 1} ${name}`;
+}

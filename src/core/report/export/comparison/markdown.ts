@@ -1,0 +1,73 @@
+import { formatNumber } from '../../../text/numbers.js';
+import type { Comparison, LayerComparison } from '../../comparison.js';
+import { causeAdvice, causeTitle, comparisonAnswer, outputSentence, worstFirst } from '../../comparison-summary.js';
+import { formatWords, isCheckpoint } from '../../formats.js';
+import type { ModelSummary } from '../../types.js';
+import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from '../text/markdown-text.js';
+
+const COLUMNS: readonly MarkdownColumn[] = [
+	{ title: '#', align: 'right' },
+	{ title: 'Layer', align: 'left' },
+	{ title: 'Folded into', align: 'left' },
+	{ title: 'Status', align: 'left' },
+	{ title: 'Cause', align: 'left' },
+	{ title: 'Confidence', align: 'right' },
+	{ title: 'Max error', align: 'right' },
+	{ title: 'Bound', align: 'right' },
+	{ title: 'SNR (dB)', align: 'right' },
+];
+
+/**
+ * Renders a comparison as GitHub-flavored Markdown that is also readable as text: answer, models, table of layers with
+ * the wrong ones first, evidence and advice, outputs.
+ */
+export function comparisonToMarkdown(comparison: Comparison): string {
+	const { layers, notes, outputs } = comparison;
+	const text = joinBlocks(
+		'# BatchNorm comparison',
+		prose(comparisonAnswer(comparison)),
+		[modelLine('original', comparison.original), modelLine('deployed', comparison.deployed)].join('\n'),
+		// Without layers the first note is the answer.
+		(layers.length === 0 ? notes.slice(1) : notes).map((note) => `- ${prose(note)}`).join('\n'),
+		layers.length === 0 ? '' : markdownTable(COLUMNS, worstFirst(layers).map(cells)),
+		...evidence(layers),
+		outputs ? prose(outputSentence(outputs)) : '',
+	);
+	return `${text}\n`;
+}
+
+function modelLine(role: string, model: ModelSummary): string {
+	const { path, opset, producer, nodes, bytes } = model;
+	const facts = isCheckpoint(model)
+		? formatWords(model)
+		: `opset ${opset}, ${producer === '' ? 'producer not stated' : prose(producer)}, ${nodes} nodes`;
+	return `- ${role} ${code(path)}: ${facts}, ${bytes} bytes`;
+}
+
+function cells({ layer, index }: { readonly layer: LayerComparison; readonly index: number }): string[] {
+	const { name, into, status, cause, confidence, maxAbs, bound, behavior } = layer;
+	const isExplained = cause !== null && cause !== 'unknown' && cause !== 'not-identifiable';
+	const snr = behavior?.snrDb ?? null;
+	return [
+		String(index + 1),
+		code(name),
+		into === null ? '' : `${code(into.op)} ${code(into.name)}`,
+		status === 'mismatch' ? '**mismatch**' : status,
+		prose(causeTitle(layer)),
+		isExplained ? `${Math.floor(confidence * 100)} %` : '',
+		maxAbs === null ? '' : formatNumber(maxAbs),
+		bound === null ? '' : formatNumber(bound),
+		snr === null ? '' : formatNumber(snr, 3),
+	];
+}
+
+/** Lists every layer that is not simply right, with its evidence and the advice on its causes. */
+function evidence(layers: readonly LayerComparison[]): string[] {
+	const lines = worstFirst(layers)
+		.filter(({ layer: { status } }) => status !== 'match' && status !== 'kept')
+		.map(({ layer }) => {
+			const advice = layer.causes.map((cause) => prose(causeAdvice(cause, layer)));
+			return `- ${code(layer.name)}: ${[prose(layer.evidence), ...advice].join(' ')}`;
+		});
+	return lines.length === 0 ? [] : ['## Layers to look at', lines.join('\n')];
+}
