@@ -1,6 +1,6 @@
 /** Writes a network with its BatchNormalizations, and what a folding tool made of it, as two ONNX files. */
 import type { Random } from '../../src/engine/child/tensors/random.js';
-import { buildModel, type NodeSpec, type TensorSpec } from '../unit/support/model-builder.js';
+import { buildModel, type ModelSpec, type NodeSpec, type TensorSpec } from '../unit/support/model-builder.js';
 import { GEMM_BETA } from './faults.js';
 import type { RandomLayer } from './layers.js';
 import type { Folded } from './tool.js';
@@ -76,6 +76,12 @@ function relu(to: Writer, x: string): string {
 
 /** Both files; the deployed one has other names, and its initializers in another order. */
 export function buildPair(layers: readonly PairedLayer[], random: Random): readonly [Uint8Array, Uint8Array] {
+	const [original, deployed] = describePair(layers, random);
+	return [buildModel(original), buildModel(deployed)];
+}
+
+/** Descriptions of both files, before they are written. */
+export function describePair(layers: readonly PairedLayer[], random: Random): readonly [ModelSpec, ModelSpec] {
 	const [own, other] = [writer('a'), writer('b')];
 	let [x, y] = ['input', 'input'];
 	for (const paired of layers) {
@@ -96,6 +102,6 @@ export function buildPair(layers: readonly PairedLayer[], random: Random): reado
 	return [finish(own, x, shape), finish(other, y, shape)];
 }
 
-function finish({ nodes, initializers }: Writer, output: string, shape: readonly (string | null)[]): Uint8Array {
-	return buildModel({ graph: { nodes, initializers, inputs: [{ name: 'input', shape }], outputs: [output] } });
+function finish({ nodes, initializers }: Writer, output: string, shape: readonly (string | null)[]): ModelSpec {
+	return { graph: { nodes, initializers, inputs: [{ name: 'input', shape }], outputs: [output] } };
 }

@@ -132,6 +132,11 @@ export const CAUSES = {
 		title: 'shared weight changed for another reader',
 		advice: 'Fold into a copy of the weight, because another operator uses it unchanged.',
 	},
+	'bias-clipped': {
+		title: 'bias clipped to int32',
+		advice:
+			"Give the channel a larger weight scale, so that its bias fits 32-bit steps, or keep its bias in float: the step is the input's scale times the weight's.",
+	},
 	'statistics-reset': {
 		title: 'statistics lost',
 		advice: 'Restore the running mean and variance from the checkpoint: the converter replaced them by a constant.',
@@ -155,6 +160,7 @@ export const PLACEMENT_CAUSES = [
 	'folded-across-activation',
 	'several-consumers',
 	'shared-weight',
+	'bias-clipped',
 	'statistics-reset',
 ] as const satisfies readonly CauseCode[];
 

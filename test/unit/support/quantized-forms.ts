@@ -96,16 +96,24 @@ class Quantizer {
 			: this.add(suffix, { dims: [], values: values.slice(0, 1), dtype });
 	}
 
-	/** Adds the integers of the weight with their scale and zero point. */
-	weights(): { readonly integers: string; readonly scale: string; readonly zero: string } {
+	/**
+	 * Adds the integers of the weight with their scale and zero point.
+	 * @param asColumns a matrix with its output channels in rows is transposed, as onnxruntime's quantizer does
+	 */
+	weights(asColumns = false): { readonly integers: string; readonly scale: string; readonly zero: string } {
 		const dtype = this.grid.unsigned ? 'uint8' : 'int8';
 		const [least, most] = this.grid.unsigned ? [0, 255] : [-127, 127];
 		const integers = this.#values.map((value, index) => {
 			const row = this.#rowOf(index);
 			return Math.min(Math.max(Math.round(value / this.#steps[row]) + this.#zeros[row], least), most);
 		});
+		const isTransposed = asColumns && this.axis === 0;
+		const [rows = 1, columns = 1] = this.#dims;
+		const values = isTransposed
+			? integers.map((_, index) => integers[(index % rows) * columns + Math.floor(index / rows)])
+			: integers;
 		return {
-			integers: this.add('q', { dims: this.#dims, dtype, values: integers }),
+			integers: this.add('q', { dims: isTransposed ? [columns, rows] : this.#dims, dtype, values }),
 			scale: this.#perRow('s', this.#steps),
 			zero: this.#perRow('z', this.#zeros, dtype),
 		};
@@ -179,14 +187,11 @@ function asQOperator(of: Quantizer): NodeSpec[] {
 
 /** ConvInteger or MatMulInteger on an input that is quantized as it comes, the scales behind it, and the float bias. */
 function asDynamic(of: Quantizer): NodeSpec[] {
-	const { node, axis, grid, bias, spatial } = of;
-	if (node.op !== 'Conv' && axis === 0) {
-		return [node];
-	}
+	const { node, grid, bias, spatial } = of;
 	const [x = ''] = node.inputs ?? [];
 	const [y = ''] = node.outputs ?? [];
 	const name = (suffix: string) => `${y}_${suffix}`;
-	const { integers, zero } = of.weights();
+	const { integers, zero } = of.weights(node.op !== 'Conv');
 	const scale = of.outputScale();
 	const { op, attributes } =
 		node.op === 'Conv' ? { op: 'ConvInteger', attributes: node.attributes } : { op: 'MatMulInteger', attributes: {} };

@@ -9,6 +9,7 @@ import { type DeployedPrecision, roundedCopyPrecision, strictestPrecision } from
 import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
 import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
+import { clippedRows, withClippedBias } from './clipped-bias.js';
 import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
 
 /** Comparison of a layer without its name and place. */
@@ -62,11 +63,14 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 	}
 	const diagnosis = diagnose(fold);
 	const rounding = diagnosis.explanation.precision.cause;
+	const { bias } = diagnosis.explanation;
+	const clipped = { rows: clippedRows(fold, diagnosis.explanation), bias };
 	if (diagnosis.status === 'match') {
-		return judgeMatch(fold, measure(fold, expected, diagnosis.explanation.precision), unidentified, rounding);
+		const match = judgeMatch(fold, measure(fold, expected, diagnosis.explanation.precision), unidentified, rounding);
+		return withClippedBias(match, fold, clipped);
 	}
 	const allowed = rounding ? measure(fold, expected, diagnosis.explanation.precision) : measured;
-	return {
+	const mismatch: Verdict = {
 		status: 'mismatch',
 		cause: diagnosis.causes[0] ?? 'unknown',
 		causes: diagnosis.causes,
@@ -76,6 +80,7 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 		alternatives: diagnosis.alternatives,
 		...numbersOf(fold, allowed),
 	};
+	return withClippedBias(mismatch, fold, clipped);
 }
 
 /** A right fold stored in a narrower type than the original's is rounded to it. */

@@ -145,5 +145,6 @@ function biasProblem(fold: FoldCase, { arrangement, precision }: Interpretation)
 	});
 	const deployed = fold.deployed.bias ?? new Float64Array(right.length);
 	const { gemmBetas } = fold;
-	return { parameters, bias, deployed, right, tolerance: precision.tolerance, steps, weight, gemmBetas };
+	const limits = fold.grid?.biasLimit;
+	return { parameters, bias, deployed, right, tolerance: precision.tolerance, steps, limits, weight, gemmBetas };
 }

@@ -132,8 +132,15 @@ export function isQuantized({ scope, weight, quantization }: LinearOperator): bo
 	return false;
 }
 
-/** Returns the scale of the DequantizeLinear that makes a constant, directly or through Identity. */
-export function dequantizer(scope: Scope, name: string): { readonly scope: Scope; readonly scale: string } | undefined {
+/** Names of a DequantizeLinear's inputs. */
+export interface Dequantizer {
+	readonly scope: Scope;
+	readonly integers: string;
+	readonly scale: string;
+}
+
+/** Returns the DequantizeLinear that makes a constant, directly or through Identity. */
+export function dequantizer(scope: Scope, name: string): Dequantizer | undefined {
 	let at = { scope, name };
 	for (let step = 0; step < MAX_IDENTITIES && at.name !== ''; step++) {
 		const definition = at.scope.lookup(at.name);
@@ -142,7 +149,7 @@ export function dequantizer(scope: Scope, name: string): { readonly scope: Scope
 		}
 		const [input = '', scale = ''] = definition.node.inputs;
 		if (definition.node.opType === 'DequantizeLinear') {
-			return { scope: definition.scope, scale };
+			return { scope: definition.scope, integers: input, scale };
 		}
 		// Behind a Transpose the scales would lie on another axis.
 		if (definition.node.opType !== 'Identity') {

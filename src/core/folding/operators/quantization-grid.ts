@@ -6,6 +6,16 @@ export interface QuantizationGrid {
 	readonly weight?: Float64Array;
 	/** Absent for a bias in float. */
 	readonly bias?: Float64Array;
+	/** Largest magnitude of a bias in int32, shape (rows); absent for other types. */
+	readonly biasLimit?: Float64Array;
+}
+
+/** Whole steps below 0 that int32 holds; one less above. */
+export const INT32_STEPS = 2 ** 31;
+
+/** Returns the grid of an int32 bias. @param steps shape (rows) */
+export function int32Bias(steps: Float64Array): Pick<QuantizationGrid, 'bias' | 'biasLimit'> {
+	return { bias: steps, biasLimit: steps.map((step) => step * INT32_STEPS) };
 }
 
 /**

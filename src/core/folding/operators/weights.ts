@@ -12,7 +12,7 @@ import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
 import { dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
-import { type QuantizationGrid, withoutEmptySteps } from './quantization-grid.js';
+import { int32Bias, type QuantizationGrid, withoutEmptySteps } from './quantization-grid.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -239,11 +239,12 @@ export class WeightReader {
 			const step = (await this.#rowScale(operator, quantization, weights))?.map(Math.abs);
 			const input = inputScale === '' ? undefined : await this.perChannel(scope, inputScale, channels);
 			const ofWeight = step && withoutEmptySteps(step, { ...weights, isShared: isUniform(step) });
-			return ofWeight && { weight: ofWeight, ...(input && { bias: step.map((s, row) => Math.abs(s * input[row])) }) };
+			return ofWeight && { weight: ofWeight, ...(input && int32Bias(step.map((s, row) => Math.abs(s * input[row])))) };
 		}
 		const ofWeight = await this.steps(scope, weight, weights);
 		const ofBias = await this.#steps(scope, bias, channels);
-		return ofWeight || ofBias ? { ...(ofWeight && { weight: ofWeight }), ...(ofBias && { bias: ofBias }) } : undefined;
+		const grid = ofBias && (isInt32(scope, bias) ? int32Bias(ofBias) : { bias: ofBias });
+		return ofWeight || grid ? { ...(ofWeight && { weight: ofWeight }), ...grid } : undefined;
 	}
 
 	/**
@@ -294,6 +295,13 @@ export function isPerChannel(
 	const count = product(dims);
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
+}
+
+/** True for int32 behind DequantizeLinear. */
+function isInt32(scope: Scope, name: string): boolean {
+	const node = dequantizer(scope, name);
+	const record = node && recordOf(node.scope, node.integers);
+	return record !== undefined && typeName(record.dataType) === 'int32';
 }
 
 const isUniform = (steps: Float64Array): boolean => steps.every((step) => step === steps[0]);

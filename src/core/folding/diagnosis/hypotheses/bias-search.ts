@@ -17,6 +17,8 @@ export interface BiasProblem {
 	readonly tolerance: FoldTolerance;
 	/** Quantization step of each row's bias, shape (rows); absent for a bias in float. */
 	readonly steps?: Float64Array | undefined;
+	/** Largest magnitude that each row's bias can have, shape (rows); absent without a limit. */
+	readonly limits?: Float64Array | undefined;
 	/** Bits that explaining a row is worth. */
 	readonly weight: Float64Array;
 	/** Gemm's beta of either model, if not 1. The bias may have been multiplied by it once more. */
@@ -236,8 +238,10 @@ function shiftKept({ parameters, bias, tolerance, right, steps }: BiasProblem, s
 	};
 }
 
-const isMet = ({ deployed }: BiasProblem, { predict, bound }: Candidate, row: number): boolean =>
-	Math.abs(deployed[row] - predict(row)) <= bound(row);
+function isMet({ deployed, limits }: BiasProblem, { predict, bound }: Candidate, row: number): boolean {
+	const limit = limits?.[row] ?? Number.POSITIVE_INFINITY;
+	return Math.abs(deployed[row] - Math.min(Math.max(predict(row), -limit), limit)) <= bound(row);
+}
 
 /** Returns the description length in bits, or `limit` if it is longer. */
 function describe(problem: BiasProblem, candidate: Candidate, limit: number): number {

@@ -1,0 +1,73 @@
+/** Networks of which one layer is folded wrongly, quantized afterwards, in every form that quantizers write. */
+import { compareModels } from '../../src/core/folding/compare/compare.js';
+import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
+import { seededRandom } from '../../src/engine/child/tensors/random.js';
+import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';
+import { openBytes } from '../unit/support/open.js';
+import { type Grid, type QuantizedForm, quantized } from '../unit/support/quantized-forms.js';
+import { type FaultSet, foldWith, isIdentifiable, SINGLES } from './cases.js';
+import { type OperatorKind, type RandomLayer, randomLayer } from './layers.js';
+import { describePair } from './pair.js';
+
+export interface QuantizedCase {
+	readonly form: QuantizedForm;
+	readonly grid: Grid;
+	readonly kind: OperatorKind;
+	readonly seed: number;
+	/** Faults of the middle layer; none for a right fold. */
+	readonly set?: FaultSet;
+	/** Factor on the weights of channel 1 of the middle layer, before it is folded. */
+	readonly shrunk?: number;
+}
+
+export interface QuantizedOutcome {
+	readonly layers: readonly LayerComparison[];
+	readonly comparison: Comparison;
+	/** False if 8 bits hide the fault, or leave another cause as likely. */
+	readonly isVisible: boolean;
+}
+
+const LAYERS = 3;
+const FAULTY = 1;
+
+/** Runs a network of three layers of one kind, the middle one with the faults. */
+export async function runQuantized({ form, grid, kind, seed, set, shrunk }: QuantizedCase): Promise<QuantizedOutcome> {
+	const random = seededRandom(seed);
+	const wishes = Object.assign({}, ...(set?.faults ?? []).map((fault) => fault.wishes ?? {}));
+	const layers = Array.from({ length: LAYERS }, () => randomLayer(random, 8, { ...wishes, kind, square: true }));
+	if (shrunk !== undefined) {
+		const [, layer] = layers;
+		const length = layer.weight.length / layer.channels;
+		layer.weight.set(
+			layer.weight.subarray(length, 2 * length).map((value) => value * shrunk),
+			length,
+		);
+	}
+	const paired = layers.map((layer, index) => ({
+		layer,
+		folded: foldWith(layer, index === FAULTY && set ? set : { faults: [] }, seed),
+		hasGemmBeta: false,
+		isHalf: false,
+	}));
+	const [original, deployed] = describePair(paired, random);
+	const comparison = await compareSpecs(original, quantized(deployed, form, grid));
+	return {
+		comparison,
+		layers: comparison.layers,
+		isVisible: set !== undefined && isVisible(layers[FAULTY], set, seed),
+	};
+}
+
+const ROUNDED = SINGLES.filter(({ name }) => name === 'quantized-int8').flatMap(({ faults }) => faults);
+
+function isVisible(layer: RandomLayer, { name, faults }: FaultSet, seed: number): boolean {
+	return isIdentifiable(layer, { name, faults: [...faults, ...ROUNDED] }, seed);
+}
+
+async function compareSpecs(original: ModelSpec, deployed: ModelSpec): Promise<Comparison> {
+	const [a, b] = await Promise.all([original, deployed].map((spec) => openBytes(buildModel(spec))));
+	return compareModels(
+		{ model: a.model, access: { source: a.source } },
+		{ model: b.model, access: { source: b.source } },
+	);
+}
