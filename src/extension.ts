@@ -40,7 +40,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 	// Disposed in this order: parts that use the engine and the log before both.
 	context.subscriptions.push(
 		registerCommands(editors, log),
-		registerComparisonCommands({ editors, comparisons }, services),
+		registerComparisonCommands({ editors, comparisons, source }, services),
 		comparisons,
 		registerReportCommands({
 			reports,

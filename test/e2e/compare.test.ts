@@ -14,8 +14,8 @@ const exported = await foldedModel(checkpointBytes('conv1d.kept.onnx'));
 async function compare(workbench: Workbench, first: string, second: string): Promise<Frame> {
 	await workbench.open(first);
 	await workbench.row(second).click({ modifiers: ['ControlOrMeta'] });
-	assert.ok((await workbench.contextMenu(second)).includes('Compare With…'));
-	await workbench.chooseFromMenu('Compare With…');
+	assert.ok((await workbench.contextMenu(second)).includes('Compare BatchNorm With…'));
+	await workbench.chooseFromMenu('Compare BatchNorm With…');
 	return workbench.model(at('outputs', '[data-status="match"], [data-bnl="outputs"][data-status="mismatch"]'), 60_000);
 }
 
@@ -70,6 +70,17 @@ scenario('compare', {
 			assert.equal(await detail.locator(`${at('advice')} [data-cause="wrong-epsilon"]`).count(), 1);
 			assert.match(await text(frame.locator(at('outputs'))), /They part at /);
 			await frame.locator(at('plot', '[data-plot="ratio"][data-drawn="true"]')).waitFor();
+		},
+		'the tab of a comparison has a menu of its own': async (workbench) => {
+			const actions = workbench.page.locator('.editor-group-container.active .editor-actions .action-label');
+			const names = await actions.evaluateAll((all) => all.map((one) => one.getAttribute('aria-label') ?? ''));
+			for (const name of ['Compare Again', 'Export Comparison…']) {
+				assert.ok(
+					names.some((label) => label.startsWith(name)),
+					`${name} is not among ${names}`,
+				);
+			}
+			assert.ok(!names.some((label) => label.startsWith('Run and Check Again')), String(names));
 		},
 		'the roles can be exchanged, which is said': async (workbench) => {
 			const frame = await workbench.model(at('swap'));

@@ -44,7 +44,7 @@ scenario('the example workspace', {
 		},
 		'which layer was folded wrongly, and why': async (workbench) => {
 			await workbench.contextMenu('mobilenet_v2.onnx');
-			await workbench.chooseFromMenu('Compare With…');
+			await workbench.chooseFromMenu('Compare BatchNorm With…');
 			await workbench.page
 				.locator('.quick-input-widget .monaco-list-row', { hasText: 'mobilenet_v2.deployed.onnx' })
 				.click();

@@ -3,7 +3,10 @@ import { access, mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
+import { parseComparison } from '../../src/core/report/comparison-json.js';
+import { FORMATS } from '../../src/core/report/export/index.js';
 import type { ComparisonSession } from '../../src/host/comparison/comparison-session.js';
+import { writeComparison } from '../../src/host/comparison/export-comparison.js';
 import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { foldedModel } from '../unit/support/folded.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
@@ -23,7 +26,7 @@ const exists = (uri: vscode.Uri): Promise<boolean> =>
 		() => false,
 	);
 
-describe('Compare With…', () => {
+describe('Compare BatchNorm With…', () => {
 	before(() => folder.create());
 	afterEach(closeAllEditors);
 	after(() => folder.remove());
@@ -80,6 +83,30 @@ describe('Compare With…', () => {
 		await vscode.commands.executeCommand('batchnormLens.compare', undefined, original);
 		const { comparison } = await until('the comparison', () => comparisons.sessions.find((one) => one.comparison));
 		assert.deepEqual([comparison?.original.path, comparison?.summary.match], [original.fsPath, 2]);
+	});
+
+	it('is exported from its tab in every format, and compared again by command', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('wrong.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
+		const session = await compareSelected(original, deployed);
+		const { comparisons } = await extension().activate();
+		const open = comparisons.active;
+		assert.ok(open && open.session === session);
+		const source = { dist: path.join(extension().extensionPath, 'dist'), version: '1.2.3' };
+		const texts = new Map<string, string>();
+		for (const format of FORMATS) {
+			const target = vscode.Uri.joinPath(folder.uri, `comparison.${format}`);
+			await writeComparison(open, { format, target }, source);
+			texts.set(format, await readFile(target.fsPath, 'utf8'));
+		}
+		assert.equal(parseComparison(JSON.parse(texts.get('json') ?? '')).summary.mismatch, 1);
+		const [run] = JSON.parse(texts.get('sarif') ?? '').runs;
+		assert.equal(run.results[0].locations[0].physicalLocation.artifactLocation.uri, deployed.toString());
+		assert.match(texts.get('html') ?? '', /id="report">\{"format":"batchnorm-lens\.comparison"/);
+		await assert.rejects(writeComparison(open, { format: 'csv', target: deployed }, source), /is read by this command/);
+		const before = session.comparison;
+		await vscode.commands.executeCommand('batchnormLens.compareAgain');
+		assert.notEqual(session.comparison, before);
 	});
 
 	it('releases a comparison when its tab closes', async () => {

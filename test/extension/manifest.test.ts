@@ -32,9 +32,21 @@ describe("the extension's manifest", () => {
 		}
 	});
 
-	it('shows its editor actions in its own editor only', () => {
+	it('gives the tab of a comparison a menu of its own', () => {
+		const when = 'activeWebviewPanelId == batchnormLens.comparison';
+		const items = manifest().contributes.menus['editor/title'] ?? [];
+		assert.deepEqual(
+			items.filter((item) => item.when === when).map(({ command }) => command.replace('batchnormLens.', '')),
+			['compareAgain', 'exportComparison', 'swapModels', 'showLog'],
+		);
+	});
+
+	it('shows its editor actions in its own editors only', () => {
 		for (const { when } of manifest().contributes.menus['editor/title'] ?? []) {
-			assert.match(when ?? '', /^activeCustomEditorId (== batchnormLens\.model\b|=~ \/\^batchnormLens)/);
+			assert.match(
+				when ?? '',
+				/^(activeCustomEditorId (== batchnormLens\.model\b|=~ \/\^batchnormLens)|activeWebviewPanelId == batchnormLens\.comparison$)/,
+			);
 		}
 	});
 

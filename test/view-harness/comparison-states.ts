@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../src/core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
 import type { HostToComparison } from '../../src/protocol/host-comparison.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../unit/support/sample-comparison.js';
 import { HOSTILE_NAMES } from './states.js';
@@ -101,3 +101,13 @@ export const COMPARISON_STATES = {
 } as const satisfies Readonly<Record<string, readonly HostToComparison[]>>;
 
 export type ComparisonStateName = keyof typeof COMPARISON_STATES;
+
+/** Returns the comparison that a state shows. */
+export function comparisonOf(state: ComparisonStateName): Comparison {
+	const messages: readonly HostToComparison[] = COMPARISON_STATES[state];
+	const shown = messages.find((message) => message.type === 'comparison');
+	if (!shown) {
+		throw new RangeError(`${state} shows no comparison`);
+	}
+	return shown.comparison;
+}

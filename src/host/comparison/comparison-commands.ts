@@ -1,21 +1,50 @@
 import * as vscode from 'vscode';
 import type { HostServices } from '../model/model-document.js';
 import type { ModelEditors } from '../model/model-editors.js';
+import { UserError } from '../shared/describe-error.js';
+import type { ExportSource } from '../shared/export-file.js';
 import { reportErrors } from '../shared/report-errors.js';
 import { choosePair } from './compare-pair.js';
 import type { Comparisons } from './comparisons.js';
+import { exportOpenComparison } from './export-comparison.js';
 import { foldModel } from './fold-command.js';
+import type { OpenComparison } from './open-comparison.js';
+
+/** Objects that the commands use. */
+export interface ComparisonParts {
+	readonly editors: ModelEditors;
+	readonly comparisons: Comparisons;
+	readonly source: ExportSource;
+}
 
 /** Registers the commands that compare models and save folded models. */
 export function registerComparisonCommands(
-	{ editors, comparisons }: { readonly editors: ModelEditors; readonly comparisons: Comparisons },
+	{ editors, comparisons, source }: ComparisonParts,
 	services: HostServices,
 ): vscode.Disposable {
 	const register = (name: string, handler: (...args: unknown[]) => unknown) =>
 		vscode.commands.registerCommand(`batchnormLens.${name}`, (...args: unknown[]) =>
 			reportErrors(services.log, () => handler(...args)),
 		);
+	const onActive = (action: (open: OpenComparison) => unknown) => () => {
+		if (!comparisons.active) {
+			throw new UserError(vscode.l10n.t('Compare two models first, and show their comparison.'));
+		}
+		return action(comparisons.active);
+	};
 	return vscode.Disposable.from(
+		register(
+			'exportComparison',
+			onActive((open) => exportOpenComparison(open, source)),
+		),
+		register(
+			'compareAgain',
+			onActive((open) => open.compare('same')),
+		),
+		register(
+			'swapModels',
+			onActive((open) => open.compare('swapped')),
+		),
 		register('compare', async (...args) => {
 			const pair = await choosePair(args, editors.activeDocument?.uri);
 			if (pair) {

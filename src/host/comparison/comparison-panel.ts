@@ -10,8 +10,8 @@ export interface ComparisonPanelOptions {
 	readonly session: ComparisonSession;
 	/** The extension's folder. */
 	readonly extension: vscode.Uri;
-	/** Returns the models in their roles; `swapped` exchanges the roles. */
-	readonly pair: (swapped: boolean) => ModelPair;
+	/** Returns the models in their present roles. */
+	readonly pair: () => ModelPair;
 	readonly log: vscode.LogOutputChannel;
 }
 
@@ -31,9 +31,9 @@ export class ComparisonPanel implements vscode.Disposable {
 			script: 'comparison.js',
 			styles: ['theme.css', 'page.css', 'comparison.css', 'plotly.css'],
 			title: panel.title,
-			model: () => pair(session.swapped).deployed,
+			model: () => pair().deployed,
 			parse: parseComparisonMessage,
-			handle: ({ order }) => this.#compare(order),
+			handle: ({ order }) => this.compare(order),
 			onReady: () => {
 				this.#postPair();
 				for (const message of session.snapshot()) {
@@ -48,20 +48,20 @@ export class ComparisonPanel implements vscode.Disposable {
 		];
 	}
 
-	dispose(): void {
-		vscode.Disposable.from(...this.#disposables).dispose();
-	}
-
-	#compare(order: 'same' | 'swapped'): Promise<void> {
+	/** Compares again, and tells the page the roles of the models. */
+	compare(order: 'same' | 'swapped'): Promise<void> {
 		const done = this.#options.session.run(order);
 		this.#postPair();
 		return done;
 	}
 
+	dispose(): void {
+		vscode.Disposable.from(...this.#disposables).dispose();
+	}
+
 	/** Sends the pair of models, which the page stores for the next window. */
 	#postPair(): void {
-		const { session, pair } = this.#options;
-		const { original, deployed } = pair(session.swapped);
+		const { original, deployed } = this.#options.pair();
 		void this.#page.post({ type: 'pair', pair: { original: original.toString(), deployed: deployed.toString() } });
 	}
 }

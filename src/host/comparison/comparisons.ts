@@ -23,6 +23,11 @@ export class Comparisons implements vscode.WebviewPanelSerializer, vscode.Dispos
 		return Array.from(this.#open.values(), ({ session }) => session);
 	}
 
+	/** The comparison in the active tab. */
+	get active(): OpenComparison | undefined {
+		return [...this.#open].find(([panel]) => panel.active)?.[1];
+	}
+
 	/** Opens a tab and compares the models; resolves after the comparison. */
 	async show(pair: ModelPair): Promise<void> {
 		const title = `${baseName(pair.original)} → ${baseName(pair.deployed)}`;

@@ -21,6 +21,7 @@ export interface OpenComparisonOptions {
 export class OpenComparison implements vscode.Disposable {
 	readonly session: ComparisonSession;
 	readonly #options: OpenComparisonOptions;
+	readonly #page: ComparisonPanel;
 	readonly #watched: readonly { readonly uri: vscode.Uri; readonly watcher: ModelWatcher }[];
 	readonly #disposables: readonly vscode.Disposable[];
 
@@ -32,11 +33,11 @@ export class OpenComparison implements vscode.Disposable {
 			compare: (swapped, hooks) => this.#compare(swapped ? exchanged(pair) : pair, hooks),
 			log: (line) => log.error(line),
 		});
-		const page = new ComparisonPanel({
+		this.#page = new ComparisonPanel({
 			panel,
 			session: this.session,
 			extension,
-			pair: (swapped) => (swapped ? exchanged(pair) : pair),
+			pair: () => this.pair,
 			log,
 		});
 		this.#watched = [pair.original, pair.deployed].map((uri) => ({
@@ -44,7 +45,7 @@ export class OpenComparison implements vscode.Disposable {
 			watcher: new ModelWatcher(uri, (change) => this.#fileChanged(uri, change)),
 		}));
 		this.#disposables = [
-			page,
+			this.#page,
 			this.session,
 			...this.#watched.map(({ watcher }) => watcher),
 			vscode.workspace.onDidGrantWorkspaceTrust(() => void this.start()),
@@ -55,6 +56,17 @@ export class OpenComparison implements vscode.Disposable {
 	async start(): Promise<void> {
 		await Promise.all(this.#watched.map(({ watcher }) => watcher.remember()));
 		await Promise.all([this.session.run(), this.#watchExternalFiles()]);
+	}
+
+	/** The models in the roles of the last comparison. */
+	get pair(): ModelPair {
+		const { pair } = this.#options;
+		return this.session.swapped ? exchanged(pair) : pair;
+	}
+
+	/** Compares again, as before or with the models exchanged. */
+	compare(order: 'same' | 'swapped'): Promise<void> {
+		return this.#page.compare(order);
 	}
 
 	dispose(): void {

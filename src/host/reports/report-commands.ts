@@ -1,8 +1,9 @@
 import * as vscode from 'vscode';
 import type { ModelDocument } from '../model/model-document.js';
 import { UserError } from '../shared/describe-error.js';
+import type { ExportSource } from '../shared/export-file.js';
 import { reportErrors } from '../shared/report-errors.js';
-import { type ExportSource, exportWithDialog } from './exports.js';
+import { exportReportOf } from './exports.js';
 import { insertCell, saveReportAsNotebook } from './notebook-commands.js';
 import type { OpenReports } from './open-reports.js';
 import type { ReportText } from './report-text.js';
@@ -37,7 +38,7 @@ export function registerReportCommands({ reports, text, source, cells, log }: Re
 		),
 		register(
 			'exportReport',
-			onCurrent((document) => exportWithDialog(document, source)),
+			onCurrent((document) => exportReportOf(document, source)),
 		),
 		register('saveReportNotebook', onCurrent(saveReportAsNotebook)),
 		register('insertNotebookCell', (kind, model) => insertCell(cells, kind, model)),
