@@ -11,7 +11,11 @@ import {
 	parseBaseline,
 	withEntry,
 } from '../core/report/baseline.js';
+import type { Comparison } from '../core/report/comparison.js';
 import { ReportError } from '../core/report/decode.js';
+import { acceptedFindings, applyBaseline, findingIds } from '../core/report/known-findings.js';
+import { acceptedMismatches, applyBaselineToComparison, mismatchIds } from '../core/report/known-mismatches.js';
+import type { Report } from '../core/report/types.js';
 import { reasonOf } from '../platform/file-source.js';
 import { identities, replaceFile } from '../platform/replace-file.js';
 import { decodeText } from './decode-text.js';
@@ -61,7 +65,7 @@ export interface BaselineSubject {
 export class BaselineFile {
 	readonly #file: string;
 	readonly #isUpdate: boolean;
-	readonly #baseline: Baseline;
+	#baseline: Baseline;
 
 	private constructor({ file, isUpdate }: BaselineChoice, baseline: Baseline) {
 		this.#file = file;
@@ -92,14 +96,41 @@ export class BaselineFile {
 			return earlier;
 		}
 		const entry = { ...place, findings: subject.accepted(earlier) };
-		const content = baselineText(withEntry(this.#baseline, entry, earlier));
-		await replaceFile(this.#file, content, { inputs: await identities(inputs) });
+		this.#baseline = withEntry(this.#baseline, entry, earlier);
+		await replaceFile(this.#file, baselineText(this.#baseline), { inputs: await identities(inputs) });
 		return entry;
 	}
 
 	#resolve(name: string): string {
 		return path.resolve(path.dirname(this.#file), name);
 	}
+}
+
+/** Returns the report with its known findings marked. @param inputs files that were read, the model first */
+export async function judgeReport(report: Report, file: BaselineFile, inputs: readonly string[]): Promise<Report> {
+	const { model, layers } = findingIds(report);
+	const subject = {
+		model: inputs[0],
+		ids: [...model, ...layers.flat()],
+		accepted: (earlier: BaselineEntry | undefined) => acceptedFindings(report, earlier),
+	};
+	return applyBaseline(report, await file.entryFor(subject, inputs));
+}
+
+/** Returns the comparison with its known findings marked. @param inputs files that were read, the original and the deployed model first */
+export async function judgeComparison(
+	comparison: Comparison,
+	file: BaselineFile,
+	inputs: readonly string[],
+): Promise<Comparison> {
+	const [original, model] = inputs;
+	const subject = {
+		model,
+		original,
+		ids: mismatchIds(comparison).all,
+		accepted: (earlier: BaselineEntry | undefined) => acceptedMismatches(comparison, earlier),
+	};
+	return applyBaselineToComparison(comparison, await file.entryFor(subject, inputs));
 }
 
 /**

@@ -3,6 +3,13 @@ import { withTolerance } from '../core/report/tolerance.js';
 import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, share, wholeNumber } from './arguments.js';
+import {
+	BASELINE_OPTIONS,
+	type BaselineChoice,
+	BaselineFile,
+	judgeComparison,
+	parseBaselineOptions,
+} from './baseline.js';
 import { comparisonStatus, EXIT_FAILED, whyNotJudged } from './exit.js';
 import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, requireFolder, writeComparison } from './output.js';
@@ -12,15 +19,17 @@ import { withEngine } from './with-engine.js';
 
 /** `batchnorm-lens compare`: prints the comparison; resolves to the exit code. */
 export async function compareCommand(argv: readonly string[]): Promise<number> {
-	const { original, deployed, output, failOn, tolerance, options } = parseCompareArguments(argv);
+	const { original, deployed, output, failOn, tolerance, baseline, options } = parseCompareArguments(argv);
 	if (output.file !== undefined) {
 		await requireFolder(output.file);
 	}
+	const accepted = baseline && (await BaselineFile.read(baseline));
 	const models = { original: { path: original }, deployed: { path: deployed } };
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
 	const found = await withEngine((engine, hooks) => engine.compare(models, request, hooks));
-	const comparison = tolerance === undefined ? found : withTolerance(found, tolerance);
+	const measured = tolerance === undefined ? found : withTolerance(found, tolerance);
 	const inputs = [original, deployed, ...(options.inputs ?? []).map((input) => input.path)];
+	const comparison = accepted ? await judgeComparison(measured, accepted, inputs) : measured;
 	await writeComparison(comparison, output, { failOn, inputs });
 	const status = comparisonStatus(comparison, failOn);
 	if (status === EXIT_FAILED) {
@@ -36,6 +45,7 @@ interface CompareArguments {
 	readonly failOn: FailOn;
 	/** Share of the largest value below which a difference does not fail; undefined without one. */
 	readonly tolerance: number | undefined;
+	readonly baseline?: BaselineChoice;
 	readonly options: CompareOptions;
 }
 
@@ -45,6 +55,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	'fail-on': { type: 'string' },
 	tolerance: { type: 'string' },
+	...BASELINE_OPTIONS,
 	'no-run': RUN_OPTIONS['no-run'],
 	input: RUN_OPTIONS.input,
 	batch: RUN_OPTIONS.batch,
@@ -66,10 +77,12 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 				: `compare takes two models, not ${positionals.length}.`,
 		);
 	}
+	const baseline = parseBaselineOptions(values);
 	return {
 		original: path.resolve(original),
 		deployed: path.resolve(deployed),
 		output: parseOutputOptions(values),
+		...(baseline && { baseline }),
 		failOn: parseFailOn(values['fail-on']),
 		tolerance: values.tolerance === undefined ? undefined : share('--tolerance', values.tolerance),
 		options: {

@@ -9,7 +9,7 @@ import { type FailOn, hasFinding } from './fail-on.js';
 export const EXIT_FAILED = 2;
 
 /**
- * Returns the exit status of a report: 1 for a finding at or above `failOn`, 2 if the model or a layer could not be judged,
+ * Returns the exit status of a report: 1 for a finding at or above `failOn` that no baseline holds, 2 if the model or a layer could not be judged,
  * else 0. A model without a layer has nothing to judge, unless its run failed.
  */
 export function reportStatus(report: Report, failOn: FailOn): number {
@@ -27,11 +27,11 @@ export function reportStatus(report: Report, failOn: FailOn): number {
 }
 
 /**
- * Returns the exit status of a comparison: 1 for a finding at or above `failOn`, 2 if nothing was judged, else 0. A wrong
+ * Returns the exit status of a comparison: 1 for a finding at or above `failOn` that no baseline holds, 2 if nothing was judged, else 0. A wrong
  * layer and outputs that differ are errors.
  */
 export function comparisonStatus(comparison: Comparison, failOn: FailOn): number {
-	if (comparisonFindings(comparison).some(({ severity }) => isAtLeast(severity, failOn))) {
+	if (comparisonFindings(comparison).some(({ severity, known }) => !known && isAtLeast(severity, failOn))) {
 		return 1;
 	}
 	return whyNotJudged(comparison) === undefined ? 0 : EXIT_FAILED;

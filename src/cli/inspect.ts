@@ -1,13 +1,12 @@
 import path from 'node:path';
 import { coverage, describeGaps } from '../core/report/coverage.js';
-import { acceptedFindings, applyBaseline, findingIds } from '../core/report/known-findings.js';
 import type { Report } from '../core/report/types.js';
 import { applyEvent, endRun, interruptedRun } from '../core/report/update.js';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
-import { BASELINE_OPTIONS, type BaselineChoice, BaselineFile, parseBaselineOptions } from './baseline.js';
+import { BASELINE_OPTIONS, type BaselineChoice, BaselineFile, judgeReport, parseBaselineOptions } from './baseline.js';
 import { reportStatus } from './exit.js';
 import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -29,7 +28,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	};
 	try {
 		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
-		const report = accepted ? await judgeByBaseline(found, accepted, inputs) : found;
+		const report = accepted ? await judgeReport(found, accepted, inputs) : found;
 		await writeOutput(report, output, { failOn, inputs });
 		const gap = describeGaps(coverage(report), report.layers.length);
 		if (gap !== undefined) {
@@ -42,20 +41,6 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		}
 		throw error;
 	}
-}
-
-/** Returns the report with its known findings marked. @param inputs the model first */
-async function judgeByBaseline(report: Report, file: BaselineFile, inputs: readonly string[]): Promise<Report> {
-	const { model, layers } = findingIds(report);
-	const entry = await file.entryFor(
-		{
-			model: inputs[0],
-			ids: [...model, ...layers.flat()],
-			accepted: (earlier) => acceptedFindings(report, earlier),
-		},
-		inputs,
-	);
-	return applyBaseline(report, entry);
 }
 
 /** Returns the results up to a crash of the engine. @param reason a sentence */

@@ -1,3 +1,4 @@
+import { baselineSentence } from '../core/report/baseline.js';
 import { CAUSES, type CauseCode } from '../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../core/report/comparison.js';
 import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
@@ -31,6 +32,7 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 		layers.length === 0 ? '' : formatTable(COLUMNS, layers.map(layerRow)),
 		explanations(layers.filter(({ status }) => status !== 'match' && status !== 'kept')),
 		outputs && layers.length > 0 ? visible(outputSentence(outputs)) : '',
+		comparison.baseline ? visible(baselineSentence(comparison.baseline)) : '',
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
@@ -65,7 +67,7 @@ const MAX_EXPLAINED = 3;
 function explanations(layers: readonly LayerComparison[]): string {
 	const groups = new Map<string, LayerComparison[]>();
 	for (const layer of layers) {
-		const key = [layer.status, causeTitle(layer), ...layer.causes].join('\0');
+		const key = [layer.status, causeTitle(layer), String(layer.known), ...layer.causes].join('\0');
 		groups.set(key, [...(groups.get(key) ?? []), layer]);
 	}
 	const explained = [...groups.values()].flatMap((group) => {
@@ -77,10 +79,10 @@ function explanations(layers: readonly LayerComparison[]): string {
 
 /** Explains a layer, with its advice and the number of equal layers. */
 function explain(layer: LayerComparison, more: number): string {
-	const { name, evidence, causes, alternatives } = layer;
+	const { name, evidence, causes, alternatives, known } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);
 	return [
-		`${visible(name)}: ${visible(evidence)}`,
+		`${known ? 'known: ' : ''}${visible(name)}: ${visible(evidence)}`,
 		...causes.map((cause) => causeAdvice(cause, layer)),
 		...(others.length > 0 ? [`Other explanations: ${others.join('; ')}.`] : []),
 		...(more > 0

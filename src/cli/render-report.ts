@@ -1,5 +1,5 @@
+import { baselineSentence } from '../core/report/baseline.js';
 import { formatWords, isCheckpoint } from '../core/report/formats.js';
-import { baselineSentence } from '../core/report/known-findings.js';
 import type { Severity } from '../core/report/severity.js';
 import { answer, normalizationLine } from '../core/report/summary.js';
 import type { Finding, LayerReport, ModelSummary, Recompute, Report } from '../core/report/types.js';

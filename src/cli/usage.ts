@@ -51,6 +51,8 @@ a Keras model; then the parameters alone are compared.
                        outputs that differ are errors, a layer without a counterpart is a warning, and a rounded layer or a
                        layer that cannot be judged is info
   --tolerance REL      report differences below REL of the largest value, for example 0.001, without failing
+  --baseline FILE, --update-baseline
+                       as for inspect: wrong layers in FILE are known, by their causes and by the original's parameters
   --no-run             compare the files only
   --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
                        as above, by the names of the original's inputs; of several files the first batch is run

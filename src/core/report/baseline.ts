@@ -1,3 +1,4 @@
+import { count as countWords, joinWords } from '../text/sentences.js';
 import { count, list, literal, oneOf, optional, orElse, ReportError, record, text } from './decode.js';
 import { SEVERITIES, type Severity, severityRank } from './severity.js';
 
@@ -150,6 +151,41 @@ export function judge(
 	const present = new Set(findings.map(({ id }) => id));
 	const vanished = [...accepted.values()].filter((one) => !present.has(one.id) && isLookedFor(one));
 	return { known, result: { known: known.size, fresh: findings.length - known.size, vanished } };
+}
+
+/** Returns found findings, and those of the earlier entry that this run could not have found. */
+export function acceptFindings(
+	found: readonly KnownFinding[],
+	earlier: BaselineEntry | undefined,
+	isLookedFor: (known: KnownFinding) => boolean,
+): readonly KnownFinding[] {
+	const present = new Set(found.map(({ id }) => id));
+	return [...found, ...(earlier?.findings ?? []).filter((one) => !present.has(one.id) && !isLookedFor(one))];
+}
+
+/** Returns the state of a finding for SARIF; undefined if it was not held against a baseline. */
+export function baselineState(result: BaselineResult | undefined, known = false): BaselineState | undefined {
+	return result && (known ? 'unchanged' : 'new');
+}
+
+/** `baselineState` of a SARIF result (3.27.24). */
+export type BaselineState = 'new' | 'unchanged';
+
+/** Vanished findings that a sentence names. */
+const MAX_NAMED = 5;
+
+/** Returns a sentence with the counts and the names of vanished findings. */
+export function baselineSentence({ known, fresh, vanished }: BaselineResult): string {
+	const counts = `Against the baseline: ${countWords(fresh, 'new finding')}, ${known} known`;
+	if (vanished.length === 0) {
+		return `${counts}.`;
+	}
+	const named = vanished
+		.slice(0, MAX_NAMED)
+		.map(({ code, layer }) => (layer === undefined ? code : `${code} of ${layer}`));
+	const more = vanished.length - named.length;
+	const list = joinWords(more > 0 ? [...named, `${more} more`] : named);
+	return `${counts}, ${vanished.length} gone: ${list}. Record this with --update-baseline.`;
 }
 
 /** Gives each identifier that repeats a number, so that the findings of equal layers count separately. */

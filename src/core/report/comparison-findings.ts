@@ -15,6 +15,8 @@ export interface ComparisonFinding {
 	readonly message: string;
 	/** Wrong channels, ascending; empty if the finding concerns the whole layer or the model. */
 	readonly channels: readonly number[];
+	/** True if the baseline holds the finding, so that it does not fail. */
+	readonly known?: true;
 }
 
 /**
@@ -22,9 +24,9 @@ export interface ComparisonFinding {
  * layer that cannot be judged, was rounded, or is wrong by less than the tolerance. A right layer has none.
  */
 export function layerFinding(layer: LayerComparison): ComparisonFinding | undefined {
-	const { status, cause, evidence, isTolerated } = layer;
+	const { status, cause, evidence, isTolerated, known } = layer;
 	const of = (code: ComparisonCode, severity: Severity): ComparisonFinding => {
-		return { code, severity, message: evidence, channels: wrongChannels(layer) };
+		return { code, severity, message: evidence, channels: wrongChannels(layer), ...(known && { known }) };
 	};
 	switch (status) {
 		case 'mismatch':
@@ -45,7 +47,13 @@ export function outputFinding(comparison: Comparison): ComparisonFinding | undef
 		return undefined;
 	}
 	const severity = areOutputsTolerated(comparison) ? 'info' : 'error';
-	return { code: 'outputs-differ', severity, message: outputSentence(outputs), channels: [] };
+	return {
+		code: 'outputs-differ',
+		severity,
+		message: outputSentence(outputs),
+		channels: [],
+		...(outputs.known && { known: true }),
+	};
 }
 
 /** Returns all findings, those of the outputs last. */

@@ -1,3 +1,4 @@
+import { baselineResult } from './baseline.js';
 import { behavior } from './behavior.js';
 import { type CauseCode, isCauseCode } from './causes.js';
 import {
@@ -104,6 +105,8 @@ const layer = record<LayerComparison>({
 	bound: nullable(real),
 	maxShare: optional(real),
 	behavior: optional(behavior),
+	fingerprint: optional(text),
+	known: optional(literal(true)),
 	isTolerated: optional(literal(true)),
 	perChannel: record<ChannelComparison>({
 		weightRatio: values,
@@ -129,6 +132,7 @@ const body = record<Comparison>({
 	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
 	outputs: optional(outputs),
 	firstDifference: optional(nullable(text)),
+	baseline: optional(baselineResult),
 	tolerance: optional(real),
 });
 

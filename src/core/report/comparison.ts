@@ -1,3 +1,4 @@
+import type { BaselineResult } from './baseline.js';
 import type { LayerBehavior } from './behavior.js';
 import type { CauseCode } from './causes.js';
 import type { JsonObject } from './json.js';
@@ -121,6 +122,10 @@ export interface LayerComparison {
 	readonly behavior?: LayerBehavior;
 	/** Set if the wrong layer differs by less than {@link Comparison.tolerance}. */
 	readonly isTolerated?: true;
+	/** Fingerprint of the original layer's parameters and structure. Absent in comparisons of earlier versions. */
+	readonly fingerprint?: string;
+	/** Set if the baseline of the comparison holds the layer's finding, so that it does not fail. */
+	readonly known?: true;
 }
 
 export interface Comparison {
@@ -142,6 +147,8 @@ export interface Comparison {
 	readonly firstDifference?: string | null;
 	/** Differences below this share of the largest value are reported, but do not fail. */
 	readonly tolerance?: number;
+	/** Present if the findings were held against a baseline. */
+	readonly baseline?: BaselineResult;
 }
 
 /** Counts the layers of each status. */

@@ -1,7 +1,6 @@
-import { count, joinWords } from '../text/sentences.js';
 import {
+	acceptFindings,
 	type BaselineEntry,
-	type BaselineResult,
 	type IdentifiedFinding,
 	judge,
 	type KnownFinding,
@@ -81,7 +80,7 @@ function identified({ findings, layers }: Report, ids: FindingIds): IdentifiedFi
  * Returns the findings for the baseline. Keeps those of the earlier entry that this report could not have found, for example
  * because the model was not run.
  */
-export function acceptedFindings(report: Report, earlier: BaselineEntry | undefined): KnownFinding[] {
+export function acceptedFindings(report: Report, earlier: BaselineEntry | undefined): readonly KnownFinding[] {
 	const ids = findingIds(report);
 	const known = (finding: Finding, id: string, layer?: string): KnownFinding => ({
 		id,
@@ -96,10 +95,7 @@ export function acceptedFindings(report: Report, earlier: BaselineEntry | undefi
 			findings.map((finding, index) => known(finding, ids.layers[layer]?.[index] ?? '', name)),
 		),
 	];
-	const present = new Set(found.map(({ id }) => id));
-	const isLookedFor = lookedFor(report);
-	const kept = (earlier?.findings ?? []).filter((one) => !present.has(one.id) && !isLookedFor(one));
-	return [...found, ...kept];
+	return acceptFindings(found, earlier, lookedFor(report));
 }
 
 /** Returns the test of findings that the inspection would have found again. */
@@ -123,21 +119,4 @@ function lookedFor(report: Report): (known: KnownFinding) => boolean {
 
 function isRunCode(code: string): boolean {
 	return FINDING_CODES.includes(code as FindingCode) && needsRun(code as FindingCode);
-}
-
-/** Vanished findings that a sentence names. */
-const MAX_NAMED = 5;
-
-/** Returns a sentence with the counts and the names of vanished findings. */
-export function baselineSentence({ known, fresh, vanished }: BaselineResult): string {
-	const counts = `Against the baseline: ${count(fresh, 'new finding')}, ${known} known`;
-	if (vanished.length === 0) {
-		return `${counts}.`;
-	}
-	const named = vanished
-		.slice(0, MAX_NAMED)
-		.map(({ code, layer }) => (layer === undefined ? code : `${code} of ${layer}`));
-	const more = vanished.length - named.length;
-	const list = joinWords(more > 0 ? [...named, `${more} more`] : named);
-	return `${counts}, ${vanished.length} gone: ${list}. Record this with --update-baseline.`;
 }

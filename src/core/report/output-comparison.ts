@@ -33,6 +33,8 @@ export interface DifferingOutputs extends OutputRun, Partial<OutputDifferences> 
 	readonly reason?: string;
 	/** First layer with an output that differs by more than rounding explains, if it is known. */
 	readonly firstLayer?: string;
+	/** Set if the baseline of the comparison holds this difference, so that it does not fail. */
+	readonly known?: true;
 }
 
 /** No verdict; the differences are present if they were measured but show nothing about the fold. */
@@ -74,6 +76,7 @@ export const outputs = byStatus<OutputComparison>({
 		status: literal('mismatch'),
 		reason: optional(text),
 		firstLayer: optional(text),
+		known: optional(literal(true)),
 	}),
 	skipped: record<SkippedOutputs>({
 		...outputRun,

@@ -1,3 +1,4 @@
+import { contentFingerprint } from '../../batchnorm/content-fingerprint.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
 import type { FoldParameters } from '../operators/expected.js';
@@ -56,7 +57,13 @@ export class LayerComparer {
 		const { verdict, operator } = await this.#judge(layer);
 		const rows = this.#models.original.targets.get(layer)?.rows;
 		const perChannel = rows && operator ? toChannels(verdict.perChannel, rows, layer.channels) : verdict.perChannel;
-		return { name: layer.name, ...verdict, perChannel, into: operator && describeOperator(operator) };
+		return {
+			name: layer.name,
+			fingerprint: contentFingerprint(layer),
+			...verdict,
+			perChannel,
+			into: operator && describeOperator(operator),
+		};
 	}
 
 	/** True if the layer was kept, or the operator before it has a deployed counterpart that took it in. */

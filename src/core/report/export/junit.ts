@@ -1,3 +1,4 @@
+import { baselineSentence } from '../baseline.js';
 import { coverage, describeGaps } from '../coverage.js';
 import { isAtLeast } from '../severity.js';
 import type { Finding, LayerReport, Report } from '../types.js';
@@ -8,7 +9,7 @@ import { type JunitCase, type JunitOptions, junitXml } from './text/junit-xml.js
  * recomputed and has no such finding; and a testcase for the model as a whole, which passes only if every layer was judged.
  */
 export function toJunit(report: Report, { failOn }: JunitOptions): string {
-	const fails = ({ severity }: Finding) => isAtLeast(severity, failOn);
+	const fails = ({ severity, known }: Finding) => !known && isAtLeast(severity, failOn);
 	const cases = [modelCase(report, fails), ...report.layers.map((layer, index) => layerCase(layer, index, fails))];
 	return junitXml(report.model.path, (report.run.milliseconds.total ?? 0) / 1000, cases);
 }
@@ -22,6 +23,7 @@ function modelCase(report: Report, fails: (finding: Finding) => boolean): JunitC
 		failed: findings.filter(fails),
 		noted: findings.filter((one) => !fails(one)),
 		reason,
+		...(report.baseline && { remark: baselineSentence(report.baseline) }),
 	};
 }
 

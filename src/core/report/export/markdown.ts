@@ -1,4 +1,5 @@
 import { formatNumber, formatRange } from '../../text/numbers.js';
+import { baselineSentence } from '../baseline.js';
 import { formatWords, isCheckpoint } from '../formats.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
@@ -75,12 +76,13 @@ function findings(report: Report): string[] {
 		...report.findings.map((finding) => findingLine(finding, '')),
 		...report.layers.flatMap((layer) => layer.findings.map((finding) => findingLine(finding, layer.name))),
 	];
-	return lines.length === 0 ? [] : ['## Findings', lines.join('\n')];
+	const baseline = report.baseline ? [prose(baselineSentence(report.baseline))] : [];
+	return lines.length === 0 ? baseline : ['## Findings', lines.join('\n'), ...baseline];
 }
 
-function findingLine({ severity, code: rule, message }: Finding, layer: string): string {
+function findingLine({ severity, code: rule, message, known }: Finding, layer: string): string {
 	const weight = severity === 'info' ? severity : `**${severity}**`;
-	return `- ${weight} ${code(rule)}: ${layer === '' ? '' : `${code(layer)}: `}${prose(message)}`;
+	return `- ${known ? 'known ' : ''}${weight} ${code(rule)}: ${layer === '' ? '' : `${code(layer)}: `}${prose(message)}`;
 }
 
 /** Lists the reasons of layers with this verdict, each reason once, with the number of layers. */

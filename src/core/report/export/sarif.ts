@@ -1,6 +1,8 @@
+import { baselineSentence, baselineState } from '../baseline.js';
 import { coverage, describeGap } from '../coverage.js';
 import { FINDING_CODES, FINDINGS } from '../findings.js';
 import type { JsonObject } from '../json.js';
+import { findingIds } from '../known-findings.js';
 import type { Finding, Report } from '../types.js';
 import {
 	type SarifNotification,
@@ -12,7 +14,7 @@ import {
 
 /** Renders the findings as SARIF 2.1.0 (OASIS): a single run, a rule per code, a result per finding. */
 export function toSarif(report: Report, options: SarifOptions): JsonObject {
-	const { run, layers } = report;
+	const { run, layers, baseline } = report;
 	const { extent, gaps } = coverage(report);
 	const isFailed = run.status === 'failed' || (extent === 'none' && layers.length > 0);
 	const notifications = gaps.map(
@@ -21,9 +23,19 @@ export function toSarif(report: Report, options: SarifOptions): JsonObject {
 			text: describeGap(gap, layers.length),
 		}),
 	);
+	// Code scanning shows results with the state "absent" as findings, so vanished ones become a notification.
+	if (baseline && baseline.vanished.length > 0) {
+		notifications.push({ level: 'note', text: baselineSentence(baseline) });
+	}
+	const ids = findingIds(report);
+	const result = ({ code, known, ...finding }: Finding, layer: string, id: string): SarifResult => {
+		return { ...finding, ruleId: code, layer, id, state: baselineState(baseline, known) };
+	};
 	const results = [
-		...report.findings.map((finding) => result(finding, '')),
-		...layers.flatMap((layer) => layer.findings.map((finding) => result(finding, layer.name))),
+		...report.findings.map((finding, index) => result(finding, '', ids.model[index])),
+		...layers.flatMap(({ name, findings }, layer) =>
+			findings.map((finding, index) => result(finding, name, ids.layers[layer][index])),
+		),
 	];
 	return sarifLog({ rules: RULES, results, isSuccessful: !isFailed, notifications }, options);
 }
@@ -32,7 +44,3 @@ const RULES = FINDING_CODES.map((id): SarifRule => {
 	const { title, help, advice } = FINDINGS[id];
 	return { id, title, full: help, help: `${help} ${advice}` };
 });
-
-function result({ code, severity, channels, message }: Finding, layer: string): SarifResult {
-	return { ruleId: code, severity, message, layer, channels };
-}

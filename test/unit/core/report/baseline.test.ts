@@ -4,20 +4,19 @@ import fc from 'fast-check';
 import { hasFinding } from '../../../../src/cli/fail-on.js';
 import {
 	type BaselineEntry,
+	baselineSentence,
 	baselineText,
 	EMPTY_BASELINE,
 	findEntry,
 	parseBaseline,
 	withEntry,
 } from '../../../../src/core/report/baseline.js';
+import { toJunit } from '../../../../src/core/report/export/junit.js';
+import { toMarkdown } from '../../../../src/core/report/export/markdown.js';
+import { toSarif } from '../../../../src/core/report/export/sarif.js';
 import { Fingerprint } from '../../../../src/core/report/fingerprint.js';
 import { encodeReport, parseReport } from '../../../../src/core/report/json.js';
-import {
-	acceptedFindings,
-	applyBaseline,
-	baselineSentence,
-	findingIds,
-} from '../../../../src/core/report/known-findings.js';
+import { acceptedFindings, applyBaseline, findingIds } from '../../../../src/core/report/known-findings.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../../../src/core/report/types.js';
 import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
@@ -184,4 +183,30 @@ test('a moved model keeps its entry, a copy of it has none', () => {
 	assert.equal(find(false), undefined);
 	const unlike = { place: { model: 'new.onnx' }, ids: ['0'], isGone: () => true };
 	assert.equal(findEntry(baseline, unlike), undefined);
+});
+
+test('SARIF, JUnit and Markdown show known findings as known, and name vanished ones', () => {
+	const before = reportOf(layerOf('a', 1, dead), layerOf('gone', 3, training));
+	const after = applyBaseline(reportOf(layerOf('a', 1, dead), layerOf('b', 2, dead)), entryOf(before));
+	const [run] = JSON.parse(JSON.stringify(toSarif(after, { uri: 'net.onnx', version: '1.2.3' }))).runs;
+	assert.deepEqual(
+		run.results.map((result: { baselineState: string }) => result.baselineState),
+		['unchanged', 'new'],
+	);
+	const prints = run.results.map((result: { partialFingerprints: object }) =>
+		Object.values(result.partialFingerprints),
+	);
+	assert.deepEqual(
+		prints.flat(),
+		ids(after).map((id) => `${id}:1`),
+	);
+	const notes = run.invocations[0].toolExecutionNotifications.map(
+		(one: { message: { text: string } }) => one.message.text,
+	);
+	assert.match(notes.join(), /1 gone: training-mode of gone\. Record/);
+	const xml = toJunit(after, { failOn: 'warning' });
+	assert.match(xml, /tests="3" failures="1"/);
+	assert.match(xml, /<system-out>known warning dead-channel: /);
+	assert.match(toMarkdown(after), /^- known \*\*warning\*\* `dead-channel`: `a`: /m);
+	assert.match(toMarkdown(after), /^Against the baseline: 1 new finding, 1 known, 1 gone: /m);
 });

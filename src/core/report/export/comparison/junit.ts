@@ -1,3 +1,4 @@
+import { baselineSentence } from '../../baseline.js';
 import type { Comparison, LayerComparison } from '../../comparison.js';
 import { type ComparisonFinding, layerFinding, notJudgedReason, outputFinding } from '../../comparison-findings.js';
 import { isAtLeast } from '../../severity.js';
@@ -8,15 +9,21 @@ import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.j
  * judged; and a testcase for the outputs of both models, skipped unless they were compared.
  */
 export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptions): string {
-	const { layers, outputs, deployed } = comparison;
+	const { layers, outputs, deployed, baseline } = comparison;
 	const sorted = (finding: ComparisonFinding | undefined): Pick<JunitCase, 'failed' | 'noted'> => {
 		const all = finding ? [finding] : [];
-		const isFailed = finding !== undefined && isAtLeast(finding.severity, failOn);
+		const isFailed = finding !== undefined && !finding.known && isAtLeast(finding.severity, failOn);
 		return { failed: isFailed ? all : [], noted: isFailed ? [] : all };
 	};
 	const reason = outputs ? (outputs.status === 'skipped' ? outputs.reason : undefined) : NOT_RUN;
 	const cases: JunitCase[] = [
-		{ group: 'models', name: 'outputs', ...sorted(outputFinding(comparison)), reason },
+		{
+			group: 'models',
+			name: 'outputs',
+			...sorted(outputFinding(comparison)),
+			reason,
+			...(baseline && { remark: baselineSentence(baseline) }),
+		},
 		...layers.map((layer, index) => ({
 			group: 'layers',
 			name: caseName(layer, index),

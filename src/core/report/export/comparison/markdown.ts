@@ -1,4 +1,5 @@
 import { formatNumber } from '../../../text/numbers.js';
+import { baselineSentence } from '../../baseline.js';
 import type { Comparison, LayerComparison } from '../../comparison.js';
 import { causeAdvice, causeTitle, comparisonAnswer, outputSentence, worstFirst } from '../../comparison-summary.js';
 import { formatWords, isCheckpoint } from '../../formats.js';
@@ -32,6 +33,7 @@ export function comparisonToMarkdown(comparison: Comparison): string {
 		layers.length === 0 ? '' : markdownTable(COLUMNS, worstFirst(layers).map(cells)),
 		...evidence(layers),
 		outputs ? prose(outputSentence(outputs)) : '',
+		comparison.baseline ? prose(baselineSentence(comparison.baseline)) : '',
 	);
 	return `${text}\n`;
 }
@@ -67,7 +69,7 @@ function evidence(layers: readonly LayerComparison[]): string[] {
 		.filter(({ layer: { status } }) => status !== 'match' && status !== 'kept')
 		.map(({ layer }) => {
 			const advice = layer.causes.map((cause) => prose(causeAdvice(cause, layer)));
-			return `- ${code(layer.name)}: ${[prose(layer.evidence), ...advice].join(' ')}`;
+			return `- ${layer.known ? 'known ' : ''}${code(layer.name)}: ${[prose(layer.evidence), ...advice].join(' ')}`;
 		});
 	return lines.length === 0 ? [] : ['## Layers to look at', lines.join('\n')];
 }

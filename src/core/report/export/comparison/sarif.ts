@@ -1,8 +1,10 @@
 import { capitalize } from '../../../text/sentences.js';
+import { baselineSentence, baselineState } from '../../baseline.js';
 import { CAUSE_CODES, CAUSES } from '../../causes.js';
 import type { Comparison } from '../../comparison.js';
 import { type ComparisonFinding, layerFinding, notJudgedReason, outputFinding } from '../../comparison-findings.js';
 import type { JsonObject } from '../../json.js';
+import { mismatchIds } from '../../known-mismatches.js';
 import {
 	type SarifNotification,
 	type SarifOptions,
@@ -17,12 +19,13 @@ import {
  * @param options `uri` is that of the deployed model
  */
 export function comparisonToSarif(comparison: Comparison, options: SarifOptions): JsonObject {
-	const { layers, outputs } = comparison;
-	const result = (finding: ComparisonFinding | undefined, layer: string): SarifResult[] =>
-		finding ? [{ ...finding, ruleId: finding.code, layer }] : [];
+	const { layers, outputs, baseline } = comparison;
+	const ids = mismatchIds(comparison);
+	const result = (finding: ComparisonFinding | undefined, layer: string, id = ''): SarifResult[] =>
+		finding ? [{ ...finding, ruleId: finding.code, layer, id, state: baselineState(baseline, finding.known) }] : [];
 	const results = [
-		...result(outputFinding(comparison), ''),
-		...layers.flatMap((layer) => result(layerFinding(layer), layer.name)),
+		...result(outputFinding(comparison), '', ids.outputs),
+		...layers.flatMap((layer, index) => result(layerFinding(layer), layer.name, ids.layers.get(index))),
 	];
 	const isJudged = outputs?.status === 'match' || outputs?.status === 'mismatch' || layers.some(isLayerJudged);
 	const skipped = outputs?.status === 'skipped' ? outputs.reason : undefined;
@@ -33,6 +36,7 @@ export function comparisonToSarif(comparison: Comparison, options: SarifOptions)
 			const reason = notJudgedReason(layer);
 			return reason === undefined ? [] : [{ level: 'warning', text: `${layer.name} was not judged: ${reason}` }];
 		}),
+		...(baseline && baseline.vanished.length > 0 ? [{ level: 'note', text: baselineSentence(baseline) } as const] : []),
 	];
 	return sarifLog({ rules: RULES, results, isSuccessful: isJudged && !isRefused, notifications }, options);
 }

@@ -14,6 +14,8 @@ export interface JunitFinding {
 	readonly code: string;
 	/** Sentence. */
 	readonly message: string;
+	/** True if the baseline holds the finding. */
+	readonly known?: true;
 }
 
 export interface JunitCase {
@@ -25,6 +27,8 @@ export interface JunitCase {
 	readonly noted: readonly JunitFinding[];
 	/** Sentence: the reason for a check that could not be made. Such a case never passes. */
 	readonly reason: string | undefined;
+	/** Sentence for the output of the case. */
+	readonly remark?: string;
 }
 
 /** Renders test cases as JUnit XML in the dialect common to CI systems. */
@@ -48,8 +52,9 @@ interface Rendered {
 	readonly outcome: 'passed' | 'failure' | 'skipped';
 }
 
-function testcase({ group, name, failed, noted, reason }: JunitCase): Rendered {
-	const notes = noted.length === 0 ? '' : `<system-out>${noted.map(findingText).join('\n')}</system-out>`;
+function testcase({ group, name, failed, noted, reason, remark }: JunitCase): Rendered {
+	const lines = [...(remark === undefined ? [] : [attribute(remark, MAX_MESSAGE)]), ...noted.map(findingText)];
+	const notes = lines.length === 0 ? '' : `<system-out>${lines.join('\n')}</system-out>`;
 	const [first] = failed;
 	const outcome = first ? 'failure' : reason === undefined ? 'passed' : 'skipped';
 	const skipped = reason === undefined ? '' : `<skipped message="${attribute(reason, MAX_MESSAGE)}"/>`;
@@ -62,8 +67,8 @@ function testcase({ group, name, failed, noted, reason }: JunitCase): Rendered {
 	};
 }
 
-function findingText({ severity, code, message }: JunitFinding): string {
-	return `${severity} ${code}: ${attribute(message, MAX_MESSAGE)}`;
+function findingText({ severity, code, message, known }: JunitFinding): string {
+	return `${known ? 'known ' : ''}${severity} ${code}: ${attribute(message, MAX_MESSAGE)}`;
 }
 
 function attribute(text: string, length: number): string {

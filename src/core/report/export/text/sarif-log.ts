@@ -1,4 +1,5 @@
 import { shorten, visible } from '../../../text/names.js';
+import type { BaselineState } from '../../baseline.js';
 import type { JsonObject } from '../../json.js';
 import type { Severity } from '../../severity.js';
 
@@ -26,6 +27,10 @@ export interface SarifResult {
 	/** Name of the layer; '' for the model. */
 	readonly layer: string;
 	readonly channels: readonly number[];
+	/** Identifier of the finding, the same between runs and across renamed layers. */
+	readonly id: string;
+	/** undefined: not held against a baseline. */
+	readonly state: BaselineState | undefined;
 }
 
 /** A check that could not be made. */
@@ -82,7 +87,7 @@ export function sarifLog(content: SarifContent, { uri, version }: SarifOptions):
 }
 
 function resultObject(
-	{ ruleId, severity, message, layer, channels }: SarifResult,
+	{ ruleId, severity, message, layer, channels, id, state }: SarifResult,
 	ruleIndex: number,
 	uri: string,
 ): JsonObject {
@@ -97,7 +102,8 @@ function resultObject(
 		message: { text: escapeMessage(`${name === '' ? '' : `${name}: `}${plain(message, MAX_MESSAGE)}`) },
 		locations: [{ physicalLocation, ...logical }],
 		// All results are on line 1. Without fingerprints GitHub would merge the results of a rule.
-		partialFingerprints: { primaryLocationLineHash: `${fingerprint(`${ruleId}\n${layer}`)}:1` },
+		partialFingerprints: { primaryLocationLineHash: `${id}:1` },
+		...(state && { baselineState: state }),
 		properties: { channels: [...channels] },
 	};
 }
@@ -112,13 +118,4 @@ function escapeMessage(text: string): string {
 		.replace(/[\\[\]]/g, '\\$&')
 		.replaceAll('{', '{{')
 		.replaceAll('}', '}}');
-}
-
-/** FNV-1a, 64 bits, as 16 hexadecimal digits: no secret, only the same for the same finding. */
-function fingerprint(text: string): string {
-	let hash = 0xcbf29ce484222325n;
-	for (const byte of new TextEncoder().encode(text)) {
-		hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-	}
-	return hash.toString(16).padStart(16, '0');
 }
