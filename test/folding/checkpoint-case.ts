@@ -41,7 +41,7 @@ export async function runCheckpointCase(set: FaultSet, seed: number): Promise<Ou
 }
 
 /** A state_dict as PyTorch names it: an operator, its normalization and a function without parameters, three a layer. */
-function stateDict(layers: readonly RandomLayer[]): Uint8Array {
+export function stateDict(layers: readonly RandomLayer[]): Uint8Array {
 	const entries: Record<string, Code> = {};
 	const storages: Record<string, Uint8Array> = {};
 	const add = (name: string, values: Float32Array, size: readonly number[], stride?: readonly number[]) => {

@@ -80,8 +80,15 @@ export function buildPair(layers: readonly PairedLayer[], random: Random): reado
 	return [buildModel(original), buildModel(deployed)];
 }
 
-/** Descriptions of both files, before they are written. */
-export function describePair(layers: readonly PairedLayer[], random: Random): readonly [ModelSpec, ModelSpec] {
+/**
+ * Descriptions of both files, before they are written.
+ * @param size of the image axes of the input; open by default
+ */
+export function describePair(
+	layers: readonly PairedLayer[],
+	random: Random,
+	size: number | null = null,
+): readonly [ModelSpec, ModelSpec] {
 	const [own, other] = [writer('a'), writer('b')];
 	let [x, y] = ['input', 'input'];
 	for (const paired of layers) {
@@ -98,10 +105,15 @@ export function describePair(layers: readonly PairedLayer[], random: Random): re
 	}
 	other.initializers.sort(() => random.uniform() - 0.5);
 	const isDense = ['Gemm', 'MatMul'].includes(layers[0].layer.op);
-	const shape = isDense ? ['N', null] : ['N', ...layers[0].layer.dims.slice(1).map(() => null)];
+	const space = layers[0].layer.dims.slice(2).map(() => size);
+	const shape = isDense ? ['N', null] : ['N', null, ...space];
 	return [finish(own, x, shape), finish(other, y, shape)];
 }
 
-function finish({ nodes, initializers }: Writer, output: string, shape: readonly (string | null)[]): ModelSpec {
+function finish(
+	{ nodes, initializers }: Writer,
+	output: string,
+	shape: readonly (string | number | null)[],
+): ModelSpec {
 	return { graph: { nodes, initializers, inputs: [{ name: 'input', shape }], outputs: [output] } };
 }

@@ -71,7 +71,7 @@ export async function planInference({ model, layers, access }: TrainedModel): Pr
 const nodeName = (node: Node): string => node.name || node.outputs[0] || `${node.opType}_${node.index}`;
 
 /** Decision about a node; undefined if it is in inference mode. */
-type Verdict = Pick<RepairedPart, 'change'> | Pick<UnrepairedPart, 'reason'> | undefined;
+export type Verdict = Pick<RepairedPart, 'change'> | Pick<UnrepairedPart, 'reason'> | undefined;
 
 interface NodePlace {
 	readonly scope: Scope;
@@ -111,7 +111,8 @@ function switchOnTest(editor: GraphEditor, { scope, node }: NodePlace): Verdict 
 	return { change: 'switched to inference, is_test set to 1' };
 }
 
-async function switchLayer(
+/** Switches a BatchNormalization to inference, as {@link planInference} does; undefined if it is in inference mode. */
+export async function switchLayer(
 	editor: GraphEditor,
 	constants: ConstantResolver,
 	{ scope, node, layer }: NodePlace & { readonly layer: BatchNormLayer | undefined },

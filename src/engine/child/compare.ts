@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { compareCheckpoint } from '../../core/folding/checkpoint/compare-checkpoint.js';
-import { type ComparedFiles, compareModels, compareNetworks } from '../../core/folding/compare/compare.js';
+import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare-checkpoint.js';
+import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
@@ -60,9 +60,7 @@ export async function compare(
 			const isSwapped = second.checkpoint ? !first.checkpoint : first.layers.length === 0 && second.layers.length > 0;
 			const [original, deployed] = isSwapped ? [second, first] : [first, second];
 			refuseTwoCheckpoints(original, deployed);
-			const comparison = original.checkpoint
-				? await compareParameters(original, deployed, { options, ports })
-				: await compareWithRun(original, deployed, { options, ports });
+			const { comparison } = await compareFilesAndRun(original, deployed, { options, ports });
 			const notes = isSwapped ? [swappedNote(original, deployed), ...comparison.notes] : comparison.notes;
 			return { ...comparison, notes };
 		} finally {
@@ -73,21 +71,16 @@ export async function compare(
 	}
 }
 
-async function compareWithRun(
-	original: OpenedModel,
-	deployed: OpenedModel,
-	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
-): Promise<Comparison> {
-	return (await compareFilesAndRun(original, deployed, { options, ports })).comparison;
-}
-
 /** Compares two models as {@link compare} does, and returns their networks, too. */
 export async function compareFilesAndRun(
 	original: OpenedModel,
 	deployed: OpenedModel,
 	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
-): Promise<ComparedFiles & { readonly comparison: Comparison }> {
-	const files = await compareNetworks(original, deployed, progressOf(ports));
+): Promise<ComparedFiles> {
+	if (original.checkpoint) {
+		return compareParameters(original, deployed, { options, ports });
+	}
+	const files = await compareFiles(original, deployed, ports);
 	const { outputs, values } = await tryRun({ original, deployed, comparison: files.comparison }, files, {
 		options,
 		ports,
@@ -100,18 +93,16 @@ async function compareParameters(
 	original: OpenedModel,
 	deployed: OpenedModel,
 	{ options, ports }: { readonly options: CompareOptions; readonly ports: ComparePorts },
-): Promise<Comparison> {
-	const comparison = await compareFiles(original, deployed, ports);
+): Promise<ComparedFiles> {
+	const { comparison, models } = await compareFiles(original, deployed, ports);
 	const refused = options.run ? await refusal(deployed, ports) : undefined;
 	const behavior = skipped(CHECKPOINT_OUTPUTS);
-	return {
-		...comparison,
-		layers: comparison.layers.map((layer) => ({ ...layer, behavior })),
-		outputs:
-			refused === undefined
-				? { status: 'skipped', reason: CHECKPOINT_OUTPUTS }
-				: { status: 'skipped', reason: `${deployed.model.path} does not run: ${refused}`, refused: 'deployed' },
-	};
+	const outputs: OutputComparison =
+		refused === undefined
+			? { status: 'skipped', reason: CHECKPOINT_OUTPUTS }
+			: { status: 'skipped', reason: `${deployed.model.path} does not run: ${refused}`, refused: 'deployed' };
+	const layers = comparison.layers.map((layer) => ({ ...layer, behavior }));
+	return { comparison: { ...comparison, layers, outputs }, models };
 }
 
 /** @throws {InputError} if the deployed model is a checkpoint, too */
@@ -129,11 +120,11 @@ export function compareFiles(
 	original: OpenedModel,
 	deployed: OpenedModel,
 	ports: Pick<TaskPorts, 'emit'>,
-): Promise<Comparison> {
+): Promise<ComparedFiles> {
 	const { checkpoint, access } = original;
 	return checkpoint
-		? compareCheckpoint({ checkpoint, access }, deployed, progressOf(ports))
-		: compareModels(original, deployed, progressOf(ports));
+		? compareCheckpointNetworks({ checkpoint, access }, deployed, progressOf(ports))
+		: compareNetworks(original, deployed, progressOf(ports));
 }
 
 function progressOf({ emit }: Pick<TaskPorts, 'emit'>) {

@@ -1,7 +1,10 @@
+import type { ComparedFiles } from '../../core/folding/compare/compare.js';
 import { planFoldRepair } from '../../core/repair/fold-repair.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import { REPAIR_FORMAT, REPAIR_VERSION, type RepairCheck, type RepairResult } from '../../core/report/repair-result.js';
 import { shortNumber } from '../../core/text/numbers.js';
+import { count } from '../../core/text/sentences.js';
 import type { ModelLocation, RepairOptions } from '../../protocol/host-engine.js';
 import { compareFilesAndRun } from './compare.js';
 import { requireExternalFiles } from './model/external-data.js';
@@ -25,8 +28,8 @@ export async function repairFolds(
 	try {
 		const deployed = await openModel(deployedLocation);
 		try {
+			requireGraph(deployed, 'to repair');
 			for (const file of [original, deployed]) {
-				requireGraph(file, 'to repair folds with');
 				await requireExternalFiles(file);
 				await requireOutput(file, options.output);
 			}
@@ -63,19 +66,19 @@ async function repairVerified(
 	const files = await compareFilesAndRun(original, deployed, context);
 	const excluded = new Map<string, string>();
 	for (;;) {
-		const { edits, repaired, unrepaired } = await planFoldRepair(files, deployed.source, excluded);
+		const { edits, repaired, unrepaired } = await planFoldRepair(files, deployed.access, excluded);
 		const facts = { examined: original.layers.length, repaired, unrepaired, notes: files.comparison.notes };
 		if (repaired.length === 0) {
-			return { ...facts, written: null, check: checkOf(files.comparison) };
+			return { ...facts, written: null, check: checkOf(files) };
 		}
 		ports.emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
 		const bytes = await writeEdited(deployed, edits, options);
 		const written = await openWritten(deployed, options);
 		try {
-			const { comparison } = await compareFilesAndRun(original, written, context);
-			const wrong = stillWrong(files.comparison, comparison, unrepaired);
+			const after = await compareFilesAndRun(original, written, context);
+			const wrong = stillWrong(files.comparison, after.comparison, unrepaired);
 			if (wrong.length === 0) {
-				return { ...facts, written: { path: options.output, bytes }, check: checkOf(comparison) };
+				return { ...facts, written: { path: options.output, bytes }, check: checkOf(after) };
 			}
 			for (const name of wrong) {
 				excluded.set(name, 'the comparison of the repaired file still finds it wrong');
@@ -99,11 +102,22 @@ function stillWrong(
 	return isHarmed ? before.layers.map(({ name }) => name) : wrong;
 }
 
-function checkOf({ outputs }: Comparison): RepairCheck {
+/** A checkpoint cannot run, so its parameters alone decide. */
+function checkOf({ comparison, models }: ComparedFiles): RepairCheck {
+	const { outputs, summary, layers } = comparison;
 	const { status, reason, maxAbs = Number.NaN, bound = Number.NaN } = outputs ?? { status: 'skipped' as const };
 	if (status === 'match') {
 		const evidence = `The outputs are those of the original: largest difference ${shortNumber(maxAbs)}, rounding allows ${shortNumber(bound)}.`;
 		return { status, evidence };
+	}
+	const isRefused = outputs?.status === 'skipped' && outputs.refused !== undefined;
+	if (isCheckpoint(models.original.model) && !isRefused) {
+		return summary.mismatch === 0 && summary.match + summary.kept > 0
+			? {
+					status: 'match',
+					evidence: `${summary.match + summary.kept} of ${count(layers.length, 'layer')} have the parameters of the checkpoint, which cannot run: no outputs were compared.`,
+				}
+			: { status: 'skipped', reason: reason ?? CHECKPOINT_OUTPUTS };
 	}
 	const difference = `Its outputs differ from the original's by ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}.`;
 	return status === 'mismatch'

@@ -5,7 +5,7 @@ import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import { type Comparison, type LayerComparison, summarize } from '../../report/comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
-import { type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
+import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import { type ChosenFront, chooseFronts } from './choose-fronts.js';
@@ -37,10 +37,19 @@ const MOST_CONFIDENT_EPSILON = 0.9;
  * @throws {OnnxError} as `compareModels` does
  */
 export async function compareCheckpoint(
-	{ checkpoint, access }: ComparedCheckpoint,
+	checkpoint: ComparedCheckpoint,
 	deployedModel: ComparedModel,
 	options: CompareOptions = {},
 ): Promise<Comparison> {
+	return (await compareCheckpointNetworks(checkpoint, deployedModel, options)).comparison;
+}
+
+/** Compares as {@link compareCheckpoint} does, and returns the networks, too. @throws {OnnxError} */
+export async function compareCheckpointNetworks(
+	{ checkpoint, access }: ComparedCheckpoint,
+	deployedModel: ComparedModel,
+	options: CompareOptions = {},
+): Promise<ComparedFiles> {
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const weights = await pairWeights(checkpoint, access, deployed);
 	const layers = await readLayerValues(checkpoint.layers);
@@ -59,29 +68,28 @@ export async function compareCheckpoint(
 		}),
 	);
 	const original = await readNetwork(buildModel(checkpoint, readings, otherOperators(weights, fronts)), access);
-	const comparison = await compareMatched(
-		{
-			original,
-			deployed,
-			pairing: pairingOf(original, weights.paired),
-			kept: new Map(
-				original.layers.flatMap((layer, index) => {
-					const partner = kept.get(index);
-					return partner ? [[layer, partner] as const] : [];
-				}),
-			),
-		},
-		options,
-	);
+	const models = {
+		original,
+		deployed,
+		pairing: pairingOf(original, weights.paired),
+		kept: new Map(
+			original.layers.flatMap((layer, index) => {
+				const partner = kept.get(index);
+				return partner ? [[layer, partner] as const] : [];
+			}),
+		),
+	};
+	const comparison = await compareMatched(models, options);
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons));
-	return {
-		...comparison,
-		layers: judged,
-		summary: summarize(judged),
-		notes: [...comparison.notes, ...describeForeign(weights), ...epsilons.notes, ...describeFronts(layers, fronts)],
-	};
+	const notes = [
+		...comparison.notes,
+		...describeForeign(weights),
+		...epsilons.notes,
+		...describeFronts(layers, fronts),
+	];
+	return { comparison: { ...comparison, layers: judged, summary: summarize(judged), notes }, models };
 }
 
 interface Places {

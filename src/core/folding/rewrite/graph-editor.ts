@@ -1,6 +1,5 @@
-import type { FloatType } from '../../numbers/float-formats.js';
 import { bodies, type Scope } from '../../onnx/graph/scope.js';
-import type { Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
+import type { DataTypeName, Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
 import type { ByteSource } from '../../onnx/source.js';
 import { typeCode } from '../../onnx/types.js';
 import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../onnx/write/edit.js';
@@ -10,6 +9,7 @@ import {
 	encodeTensor,
 	encodeValueInfo,
 	type NodeChange,
+	type NodeParts,
 	rewriteNode,
 } from '../../onnx/write/encode.js';
 import { encodeElements } from '../../onnx/write/encode-elements.js';
@@ -17,10 +17,10 @@ import { encodeElements } from '../../onnx/write/encode-elements.js';
 /** IR version from which on an initializer need not be an input, and an input with an initializer is its default. */
 const FIRST_UNLISTED = 4;
 
-/** Values of a new or changed initializer; rounded once to `dtype`. */
+/** Values of a new or changed initializer; rounded once to `dtype`, which `encodeElements` knows. */
 export interface TensorValues {
 	readonly dims: readonly number[];
-	readonly dtype: FloatType;
+	readonly dtype: DataTypeName;
 	readonly values: Float64Array;
 }
 
@@ -134,6 +134,11 @@ export class GraphEditor {
 		this.#change(node, { integers: { ...this.#changes.get(node)?.integers, [name]: value } });
 	}
 
+	/** Sets a float attribute of a node. Inside a function that changes every call. */
+	setFloatAttribute(node: Node, name: string, value: number): void {
+		this.#change(node, { floats: { ...this.#changes.get(node)?.floats, [name]: value } });
+	}
+
 	/** Removes a node's inputs from position `count` on, together with the values that only they read. */
 	truncateInputs(scope: Scope, node: Node, count: number): void {
 		const inputs = this.inputsOf(node);
@@ -183,6 +188,23 @@ export class GraphEditor {
 		for (const input of node.inputs.filter((name) => !inputs.includes(name))) {
 			this.orphan(scope, input);
 		}
+	}
+
+	/** Adds a node in front of its reader, and lets the reader take an input from it. */
+	insertInput(scope: Scope, reader: Node, input: number, parts: Omit<NodeParts, 'name' | 'outputs'>): void {
+		const former = this.inputsOf(reader)[input] ?? '';
+		const output = this.#freshName(former || `${reader.outputs[0]}_bias`);
+		this.#edits.push(addToGraph(scope.graph, 'node', encodeNode({ ...parts, name: '', outputs: [output] }), reader));
+		const inputs = [...this.inputsOf(reader)];
+		while (inputs.length <= input) {
+			inputs.push('');
+		}
+		inputs[input] = output;
+		this.#change(reader, { inputs });
+		for (const name of [output, ...parts.inputs]) {
+			this.#readAnew.add(keyOf(scope, name));
+		}
+		this.orphan(scope, former);
 	}
 
 	/** Adds a constant to a node's first output, by a new Add directly behind the node. */

@@ -65,6 +65,11 @@ function isPadded(scope: Scope, node: Node): boolean {
 	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
 }
 
+/** True if a fold of a layer into the operator behind it is wrong at the border. */
+export function isPaddedForward(layer: BatchNormLayer, { scope, node }: LinearOperator): boolean {
+	return isPadded(scope, node) && (linearMap(layer)?.shift.some((value) => value !== 0) ?? true);
+}
+
 /** The input channels of an operator's weight: the axis that a layer in front scales. */
 export function inputLayout(
 	{ kind, group, transB }: LinearOperator,

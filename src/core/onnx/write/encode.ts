@@ -28,20 +28,33 @@ export interface NodeParts {
 	readonly outputs: readonly string[];
 	/** Integer attributes. Attributes of other types are not written. */
 	readonly integers?: Readonly<Record<string, number>>;
+	/** Default: the domain of ONNX. */
+	readonly domain?: string;
 }
 
 /** AttributeProto.AttributeType */
-const INTEGER_ATTRIBUTE = 2;
+const [FLOAT_ATTRIBUTE, INTEGER_ATTRIBUTE] = [1, 2];
 
-/** Bytes of a NodeProto of the default domain. */
-export function encodeNode({ opType, name, inputs, outputs, integers = {} }: NodeParts): MessageBytes {
+/** Bytes of a NodeProto. */
+export function encodeNode({ opType, name, inputs, outputs, integers = {}, domain = '' }: NodeParts): MessageBytes {
 	const writer = new BinaryWriter();
 	texts(writer, 1, inputs);
 	texts(writer, 2, outputs);
 	text(writer, 3, name);
 	text(writer, 4, opType);
 	integerAttributes(writer, integers);
+	if (domain !== '') {
+		text(writer, 7, domain);
+	}
 	return [writer.finish()];
+}
+
+function floatAttributes(writer: BinaryWriter, floats: Readonly<Record<string, number>>): void {
+	for (const [attribute, value] of Object.entries(floats)) {
+		writer.tag(5, WireType.LengthDelimited).fork();
+		text(writer, 1, attribute);
+		writer.tag(2, WireType.Bit32).float(value).tag(20, WireType.Varint).int32(FLOAT_ATTRIBUTE).join();
+	}
 }
 
 function integerAttributes(writer: BinaryWriter, integers: Readonly<Record<string, number>>): void {
@@ -101,6 +114,8 @@ export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>>
 	readonly attributes?: readonly Uint8Array[];
 	/** Integer attributes to set. Others keep their bytes, unless `attributes` replaces them. */
 	readonly integers?: Readonly<Record<string, number>>;
+	/** Attributes of type float to set, rounded to float32. */
+	readonly floats?: Readonly<Record<string, number>>;
 };
 
 /**
@@ -119,14 +134,15 @@ export function rewriteNode(message: Uint8Array, change: NodeChange): MessageByt
 	for (const attribute of change.attributes ?? []) {
 		writer.tag(5, WireType.LengthDelimited).bytes(attribute);
 	}
-	const { integers = {} } = change;
+	const { integers = {}, floats = {} } = change;
 	integerAttributes(writer, integers);
+	floatAttributes(writer, floats);
 	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5];
 	const loaded = { bytes: message, start: 0 };
 	const wire = new WireReader(loaded, (what) => new OnnxError('malformed', `In a node, ${what}.`));
 	for (let position = 0; position < message.length; ) {
 		const { number, payload, end } = scanField(wire, position, message.length);
-		const isSet = number === 5 && Object.hasOwn(integers, attributeName(wire, message, payload));
+		const isSet = number === 5 && Object.hasOwn({ ...integers, ...floats }, attributeName(wire, message, payload));
 		if (!replaced.includes(number) && !isSet) {
 			writer.raw(message.subarray(position, end));
 		}

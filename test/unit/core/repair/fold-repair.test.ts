@@ -29,7 +29,7 @@ async function wrongPair(set: FaultSet, kind: OperatorKind, seed: number, isHalf
 
 async function repair(original: OpenModel, deployed: OpenModel) {
 	const files = await compareNetworks(compared(original), compared(deployed));
-	const plan = await planFoldRepair(files, deployed.source);
+	const plan = await planFoldRepair(files, { source: deployed.source });
 	const bytes = await editedBytes(await planEdits(deployed.source, plan.edits), deployed.source);
 	return { ...plan, files, bytes };
 }

@@ -1,0 +1,252 @@
+import { type LinearOperator, recordOf } from '../folding/operators/linear.js';
+import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
+import { product } from '../numbers/arrays.js';
+import { type FloatType, isFloatType } from '../numbers/float-formats.js';
+import { stridesOf } from '../onnx/graph/constant-tensors.js';
+import { ConstantResolver } from '../onnx/graph/constants.js';
+import type { Scope } from '../onnx/graph/scope.js';
+import type { DataTypeName, Node, Tensor } from '../onnx/model.js';
+import { readTensor, type TensorAccess } from '../onnx/tensor/tensor.js';
+import { typeName } from '../onnx/types.js';
+import { failure, type Result, success } from '../result.js';
+import { cellsOf, type Grid, integerRange, type RequantizeOptions, requantize } from './quantization-grid.js';
+
+/** An input of a node. */
+export interface InputPlace {
+	readonly node: Node;
+	readonly input: number;
+}
+
+/** Values for a constant, row-major. */
+export interface WantedValues {
+	readonly dims: readonly number[];
+	readonly values: Float64Array;
+	/** Type for a constant that is not quantized. */
+	readonly dtype: FloatType;
+}
+
+/** A quantized constant: the inputs that read its integers, its scale and its zero point. */
+interface QuantizedPlace {
+	readonly scope: Scope;
+	readonly data: InputPlace;
+	readonly scale: InputPlace;
+	readonly zeroPoint: InputPlace | undefined;
+	readonly axis: number;
+	readonly blockSize: number;
+}
+
+/** Outcome of writing a constant. */
+export interface WrittenConstant {
+	/** New scale of each cell divided by its old scale, shape (cells); absent for a constant in float. */
+	readonly factors?: Float64Array;
+	/** Number of cells with a new scale. */
+	readonly rescaled: number;
+}
+
+/** Maximum number of nodes between an operator and the tensor behind its constant. */
+const MAX_STEPS = 32;
+
+const AS_STATED: RequantizeOptions = { hasZeroPoints: true };
+
+/** Writes values into constants in the form that the model has them in: float, or quantized on a grid of its own. */
+export class ConstantWriter {
+	readonly #editor: GraphEditor;
+	readonly #access: TensorAccess;
+
+	constructor(editor: GraphEditor, access: TensorAccess) {
+		this.#editor = editor;
+		this.#access = access;
+	}
+
+	/** Writes the weight of an operator. The failure's reason is a clause. */
+	writeWeight(
+		operator: LinearOperator,
+		wanted: WantedValues,
+		options: RequantizeOptions = AS_STATED,
+	): Promise<Result<WrittenConstant>> {
+		const { scope, node, weight, quantization, kind } = operator;
+		const place = { node, input: node.inputs.indexOf(weight) };
+		if (!quantization) {
+			return this.write(scope, place, wanted, options);
+		}
+		const scale = readerOf(scope, quantization.scale, node);
+		const zeroPoint = quantization.zeroPoint === '' ? undefined : readerOf(scope, quantization.zeroPoint, node);
+		const axis = kind === 'MatMul' ? -1 : 0;
+		return scale
+			? this.#requantize({ scope, data: place, scale, zeroPoint, axis, blockSize: 0 }, wanted, options)
+			: Promise.resolve(failure('its scale is in a form that is not rewritten'));
+	}
+
+	/**
+	 * Writes values behind an input of a node: in place where the file has them, through nodes in between that only move
+	 * or convert elements. Another expression is replaced by a constant.
+	 */
+	async write(
+		scope: Scope,
+		place: InputPlace,
+		wanted: WantedValues,
+		options: RequantizeOptions = AS_STATED,
+	): Promise<Result<WrittenConstant>> {
+		let { node, input } = place;
+		let { dims, values } = wanted;
+		for (let step = 0; step < MAX_STEPS; step++) {
+			const name = this.#editor.inputsOf(node)[input] ?? '';
+			const before = scope.producer(name);
+			const isOwn = scope.consumers(name).length === 1 && !scope.isOutput(name);
+			if (before?.opType === 'DequantizeLinear') {
+				return isOwn
+					? this.#requantize(dequantizeLinear(scope, before), { ...wanted, dims, values }, options)
+					: failure(`its constant "${name}" is quantized, and other nodes read it, too`);
+			}
+			const order = before?.opType === 'Transpose' ? permutationOf(scope, before, dims.length) : undefined;
+			if (!before || !isOwn || before.domain !== '' || !(order || PASSING.has(before.opType))) {
+				break;
+			}
+			if (order) {
+				({ dims, values } = transposedBack({ dims, values }, order));
+			}
+			({ node, input } = { node: before, input: 0 });
+		}
+		const name = this.#editor.inputsOf(node)[input] ?? '';
+		const record = recordOf(scope, name);
+		const stored = record ? typeName(record.dataType) : wanted.dtype;
+		const shape = record && product(record.dims) === values.length ? record.dims : dims;
+		const dtype = isFloatType(stored) ? stored : wanted.dtype;
+		this.#editor.setInput(scope, node, input, { dims: shape, dtype, values });
+		return success({ rescaled: 0 });
+	}
+
+	async #requantize(
+		place: QuantizedPlace,
+		wanted: WantedValues,
+		options: RequantizeOptions,
+	): Promise<Result<WrittenConstant>> {
+		const { scope } = place;
+		const read = await this.#readGrid(place, wanted.values.length);
+		if (!read) {
+			return failure('its quantized constant, scale or zero point is in a form that is not rewritten');
+		}
+		const { grid, data, scale, zero } = read;
+		const hasZeroPoints =
+			options.hasZeroPoints && grid.dtype.startsWith('u') && zero?.data.length === scale.data.length;
+		// The scale of an int32 bias follows from input and weight.
+		const isCoupled = options.factors !== undefined && grid.dtype === 'int32';
+		const factors = isCoupled ? factorsOf(options.factors, scale.data.length) : undefined;
+		const result = requantize(data.data, wanted.values, grid, { ...options, hasZeroPoints, factors });
+		if (!result.scale.every(Number.isFinite)) {
+			return failure('its zero points leave no room for values of both signs');
+		}
+		const set = ({ node, input }: InputPlace, dims: readonly number[], dtype: DataTypeName, values: Float64Array) =>
+			this.#editor.setInput(scope, node, input, { dims, dtype, values });
+		if (result.changed.length > 0) {
+			const type = typeName(scale.dataType);
+			const sign = scale.data.map(Math.sign);
+			for (const at of this.#scalesOf(place)) {
+				set(
+					at,
+					scale.dims,
+					type,
+					result.scale.map((value, cell) => value * sign[cell]),
+				);
+			}
+		}
+		if (zero && place.zeroPoint && result.zero.some((value, cell) => value !== grid.zero[cell])) {
+			set(place.zeroPoint, zero.dims, grid.dtype, result.zero);
+		}
+		const quantizer = this.#quantizer(place);
+		if (quantizer) {
+			return this.write(scope, { node: quantizer, input: 0 }, wanted);
+		}
+		set(place.data, data.dims, grid.dtype, result.integers);
+		const ratio = result.scale.map((value, cell) => value / grid.scale[cell]);
+		return success({ factors: ratio, rescaled: result.changed.length });
+	}
+
+	/** Returns the QuantizeLinear that rounds a constant in float; undefined for integers in the file. */
+	#quantizer({ scope, data }: QuantizedPlace): Node | undefined {
+		const node = scope.producer(this.#editor.inputsOf(data.node)[data.input] ?? '');
+		return node?.opType === 'QuantizeLinear' ? node : undefined;
+	}
+
+	#scalesOf(place: QuantizedPlace): readonly InputPlace[] {
+		const quantizer = this.#quantizer(place);
+		return quantizer ? [place.scale, { node: quantizer, input: 1 }] : [place.scale];
+	}
+
+	/** Returns scales and zero points of a quantized constant, and its integers; undefined if a part does not fit. */
+	async #readGrid(place: QuantizedPlace, elements: number) {
+		const { scope } = place;
+		const read = (at: InputPlace | undefined) => this.#read(scope, at?.node.inputs[at.input] ?? '');
+		const [data, scale, zero] = [await read(place.data), await read(place.scale), await read(place.zeroPoint)];
+		const cellOf = data && scale && cellsOf(data.dims, scale.dims, place);
+		const dtype = data && typeName(data.dataType);
+		if (!data || !dtype || !scale || !cellOf || !integerRange(dtype) || data.data.length !== elements) {
+			return undefined;
+		}
+		const zeros = Float64Array.from(scale.data, (_, cell) => zero?.data[zero.data.length === 1 ? 0 : cell] ?? 0);
+		const grid: Grid = { dtype, scale: Float64Array.from(scale.data, Math.abs), zero: zeros, cellOf };
+		return { grid, data, scale, zero };
+	}
+
+	async #read(scope: Scope, name: string): Promise<Tensor | undefined> {
+		const record = name === '' ? undefined : recordOf(scope, name);
+		if (record) {
+			return readTensor(record, this.#access);
+		}
+		const { tensor } = await new ConstantResolver(this.#access).resolve(scope, name);
+		return tensor ?? undefined;
+	}
+}
+
+/** Returns the factor of each cell; rows with different factors cannot share a cell, which keeps its scale. */
+function factorsOf(factors: Float64Array, cells: number): Float64Array {
+	const isOne = factors.every((factor) => factor === factors[0]);
+	return factors.length === cells ? factors : new Float64Array(cells).fill(isOne ? factors[0] : 1);
+}
+
+/** Nodes that keep the order of elements. */
+const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
+
+/** Returns the input of a node that reads a name: of the preferred node if it does. */
+function readerOf(scope: Scope, name: string, preferred: Node): InputPlace | undefined {
+	const readers = scope.consumers(name);
+	const node = readers.includes(preferred) ? preferred : readers[0];
+	return node && { node, input: node.inputs.indexOf(name) };
+}
+
+function dequantizeLinear(scope: Scope, node: Node): QuantizedPlace {
+	const at = (input: number) => ({ node, input });
+	return {
+		scope,
+		data: at(0),
+		scale: at(1),
+		zeroPoint: (node.inputs[2] ?? '') === '' ? undefined : at(2),
+		axis: scope.attribute(node, 'axis')?.i ?? 1,
+		blockSize: scope.attribute(node, 'block_size')?.i ?? 0,
+	};
+}
+
+/** Returns the order of axes of a Transpose: axis i of its output is axis order[i] of its input. */
+function permutationOf(scope: Scope, node: Node, rank: number): readonly number[] | undefined {
+	const order = scope.attribute(node, 'perm')?.ints ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
+	return order.length === rank && new Set(order).size === rank ? order : undefined;
+}
+
+/** Returns the input that a Transpose turns into these values. */
+function transposedBack({ dims, values }: Pick<WantedValues, 'dims' | 'values'>, order: readonly number[]) {
+	const before = dims.slice();
+	order.forEach((axis, at) => {
+		before[axis] = dims[at];
+	});
+	const to = stridesOf(before);
+	const from = stridesOf(dims);
+	const result = new Float64Array(values.length);
+	for (let index = 0; index < values.length; index++) {
+		let position = 0;
+		for (let at = 0; at < dims.length; at++) {
+			position += (Math.floor(index / from[at]) % dims[at]) * to[order[at]];
+		}
+		result[position] = values[index];
+	}
+	return { dims: before, values: result };
+}

@@ -1,0 +1,161 @@
+import { ROUNDED_STEPS } from '../folding/operators/expected.js';
+import { product } from '../numbers/arrays.js';
+import type { DataTypeName } from '../onnx/model.js';
+
+/** Smallest and largest value of each integer type that quantizers store. */
+const RANGES: Partial<Record<DataTypeName, readonly [number, number]>> = {
+	int2: [-2, 1],
+	uint2: [0, 3],
+	int4: [-8, 7],
+	uint4: [0, 15],
+	int8: [-128, 127],
+	uint8: [0, 255],
+	int16: [-32768, 32767],
+	uint16: [0, 65535],
+	int32: [-(2 ** 31), 2 ** 31 - 1],
+};
+
+/** Returns the range of an integer type; undefined for types that no constant is quantized to. */
+export function integerRange(dtype: DataTypeName): readonly [number, number] | undefined {
+	return RANGES[dtype];
+}
+
+/** A quantized constant: value = (integer - zero) * scale, with a scale and a zero point for each cell. */
+export interface Grid {
+	readonly dtype: DataTypeName;
+	/** Scale and zero point of each cell, both of shape (cells). */
+	readonly scale: Float64Array;
+	readonly zero: Float64Array;
+	/** Returns the cell of an element. */
+	readonly cellOf: (index: number) => number;
+}
+
+/**
+ * Returns the cell of each element of a tensor, as DequantizeLinear defines it: a cell for the tensor, for each index of an
+ * axis, or for each block along the axis. Undefined if the scales do not fit the tensor.
+ * @param scaleDims shape of the scales
+ * @param blockSize 0 without blocks
+ */
+export function cellsOf(
+	dims: readonly number[],
+	scaleDims: readonly number[],
+	{ axis, blockSize }: { readonly axis: number; readonly blockSize: number },
+): Grid['cellOf'] | undefined {
+	const cells = product(scaleDims);
+	if (cells === 1) {
+		return () => 0;
+	}
+	const at = axis < 0 ? axis + dims.length : axis;
+	const size = dims[at] ?? 0;
+	const inner = product(dims.slice(at + 1));
+	if (blockSize > 0) {
+		const blocks = Math.ceil(size / blockSize);
+		const isFitting = scaleDims.length === dims.length && cells === (product(dims) / size) * blocks;
+		return isFitting
+			? (index) => {
+					const outer = Math.floor(index / (inner * size));
+					const position = Math.floor(index / inner) % size;
+					return (outer * blocks + Math.floor(position / blockSize)) * inner + (index % inner);
+				}
+			: undefined;
+	}
+	return cells === size ? (index) => Math.floor(index / inner) % size : undefined;
+}
+
+/** Integers that hold the wanted values. */
+export interface Requantized {
+	readonly integers: Float64Array;
+	readonly scale: Float64Array;
+	readonly zero: Float64Array;
+	/** Cells with another scale or zero point than before. */
+	readonly changed: readonly number[];
+}
+
+export interface RequantizeOptions {
+	/** Least scale of each row, shape (rows), with which the bias of the row fits into int32. Blocks ignore it. */
+	readonly leastScale?: Float64Array | undefined;
+	/** True if zero points may change; otherwise only scales do. */
+	readonly hasZeroPoints: boolean;
+	/**
+	 * Factor on each scale, shape (cells), for a bias: its scale is the product of the scales of input and weight. Such
+	 * scales stay otherwise.
+	 */
+	readonly factors?: Float64Array | undefined;
+}
+
+/** Share of the integer range that the values of a cell must use for the stated scale to stay. */
+const MIN_USE = 1 / 4;
+/** A scale for both signs, at most this many times as large as one with another zero point, keeps the zero point. */
+const MAX_WASTE = 2;
+
+/**
+ * Quantizes values on the stated grid. Integers within half a step of their value stay. A cell gets a new scale if its
+ * values do not fit into the stated range, or if they would use less than a quarter of it, so that rounding would
+ * destroy them: the scale was chosen for wrong values then.
+ * @param found integers in the file, shape (elements), like `values`
+ */
+export function requantize(
+	found: ArrayLike<number>,
+	values: ArrayLike<number>,
+	grid: Grid,
+	{ leastScale, hasZeroPoints, factors }: RequantizeOptions,
+): Requantized {
+	const [least, most] = RANGES[grid.dtype] ?? [0, 0];
+	const scale = grid.scale.map((step, cell) => Math.fround(step * (factors?.[cell] ?? 1)));
+	const zero = grid.zero.slice();
+	const extremes = factors ? [] : extremesOf(values, grid);
+	const changed = Array.from(scale.keys()).filter((cell) => (factors?.[cell] ?? 1) !== 1);
+	for (const [cell, [low, high]] of extremes.entries()) {
+		const room = [least - zero[cell], most - zero[cell]];
+		const used = Math.max(-low, high) / scale[cell];
+		const isHeld = low / scale[cell] >= room[0] - 0.5 && high / scale[cell] <= room[1] + 0.5;
+		const isUsed = used >= MIN_USE * Math.max(-room[0], room[1]) || used === 0;
+		const floor = leastOf(leastScale, cell, extremes.length);
+		if (isHeld && isUsed && scale[cell] >= floor) {
+			continue;
+		}
+		changed.push(cell);
+		const whole = (high - low) / (most - least);
+		const fixed = Math.max(
+			room[0] < 0 ? low / room[0] : low < 0 ? Infinity : 0,
+			room[1] > 0 ? high / room[1] : high > 0 ? Infinity : 0,
+		);
+		const keepsZero = !hasZeroPoints || fixed <= MAX_WASTE * whole;
+		scale[cell] = Math.fround(Math.max(keepsZero ? fixed : whole, floor)) || scale[cell];
+		if (!keepsZero) {
+			zero[cell] = Math.min(most, Math.max(least, Math.round(least - low / scale[cell])));
+		}
+	}
+	const isNew = new Set(changed);
+	const integers = Float64Array.from(values, (value, index) => {
+		const cell = grid.cellOf(index);
+		const steps = value / scale[cell] + zero[cell];
+		const isRight = !isNew.has(cell) && Math.abs(found[index] - steps) <= ROUNDED_STEPS;
+		return isRight ? found[index] : Math.min(most, Math.max(least, roundEven(steps)));
+	});
+	return { integers, scale, zero, changed };
+}
+
+function leastOf(leastScale: Float64Array | undefined, cell: number, cells: number): number {
+	if (!leastScale || (cells > 1 && cells !== leastScale.length)) {
+		return 0;
+	}
+	return cells === 1 ? leastScale.reduce((a, b) => Math.max(a, b), 0) : leastScale[cell];
+}
+
+/** Returns the smallest and the largest value of each cell, 0 included. */
+function extremesOf(values: ArrayLike<number>, { scale, cellOf }: Grid): [number, number][] {
+	const extremes = Array.from(scale, (): [number, number] => [0, 0]);
+	for (let index = 0; index < values.length; index++) {
+		const cell = extremes[cellOf(index)];
+		cell[0] = Math.min(cell[0], values[index]);
+		cell[1] = Math.max(cell[1], values[index]);
+	}
+	return extremes;
+}
+
+/** Rounds to the nearest integer, ties to even, as QuantizeLinear does. */
+function roundEven(value: number): number {
+	const rounded = Math.round(value);
+	return Math.abs(value - Math.trunc(value)) === 0.5 ? 2 * Math.round(value / 2) : rounded;
+}

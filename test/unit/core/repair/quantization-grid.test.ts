@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cellsOf, type Grid, requantize } from '../../../../src/core/repair/quantization-grid.js';
+
+const grid = (scale: number, dtype: Grid['dtype'] = 'int8', zero = 0): Grid => ({
+	dtype,
+	scale: Float64Array.of(scale),
+	zero: Float64Array.of(zero),
+	cellOf: () => 0,
+});
+const KEEP = { hasZeroPoints: false };
+
+test('integers within half a step stay, also where rounding gives another', () => {
+	const { integers, changed } = requantize([3, 100, -7], [2.5, 100.2, -8.4], grid(1), KEEP);
+	assert.deepEqual([...integers], [3, 100, -8]);
+	assert.deepEqual(changed, []);
+});
+
+test('values beyond the range get a scale that holds them', () => {
+	const values = [-40, 20, 5];
+	const { integers, scale, changed } = requantize([0, 0, 0], values, grid(0.1), KEEP);
+	assert.deepEqual(changed, [0]);
+	for (const [index, value] of values.entries()) {
+		assert.ok(Math.abs(integers[index] * scale[0] - value) <= scale[0] / 2, `${value}`);
+	}
+	assert.equal(integers[0], -128);
+});
+
+test('values that use less than a quarter of the range get a finer scale', () => {
+	assert.deepEqual(requantize([0], [33], grid(1), KEEP).changed, []);
+	const { scale, changed } = requantize([0], [12], grid(1), KEEP);
+	assert.deepEqual([changed, scale[0]], [[0], Math.fround(12 / 127)]);
+});
+
+test('a zero point at the end of the range moves for values of the other sign', () => {
+	const values = [-3, -1, 0.5];
+	const { integers, scale, zero } = requantize([0, 0, 0], values, grid(0.02, 'uint8'), { hasZeroPoints: true });
+	for (const [index, value] of values.entries()) {
+		assert.ok(Math.abs((integers[index] - zero[0]) * scale[0] - value) <= scale[0], `${value}`);
+	}
+	const fixed = requantize([0, 0, 0], values, grid(0.02, 'uint8'), { hasZeroPoints: false });
+	assert.ok(!Number.isFinite(fixed.scale[0]), 'no scale holds both signs without another zero point');
+});
+
+test('a scale stays large enough for the bias of its row', () => {
+	const { scale } = requantize([1], [1e-7], grid(1e-9), { ...KEEP, leastScale: Float64Array.of(1e-3) });
+	assert.equal(scale[0], Math.fround(1e-3));
+});
+
+test('the scale of a bias changes by its factor only', () => {
+	const { integers, scale } = requantize([10], [50], grid(2, 'int32'), { ...KEEP, factors: Float64Array.of(0.5) });
+	assert.deepEqual([integers[0], scale[0]], [50, 1]);
+});
+
+test('cells follow the axis, or blocks along it', () => {
+	const cells = (scaleDims: readonly number[], axis: number, blockSize = 0) => {
+		const cellOf = cellsOf([2, 4], scaleDims, { axis, blockSize });
+		return cellOf && Array.from({ length: 8 }, (_, index) => cellOf(index));
+	};
+	assert.deepEqual(cells([], 1), [0, 0, 0, 0, 0, 0, 0, 0]);
+	assert.deepEqual(cells([2], 0), [0, 0, 0, 0, 1, 1, 1, 1]);
+	assert.deepEqual(cells([4], -1), [0, 1, 2, 3, 0, 1, 2, 3]);
+	assert.deepEqual(cells([2, 2], 1, 2), [0, 0, 1, 1, 2, 2, 3, 3]);
+	assert.equal(cells([3], 1), undefined);
+});
