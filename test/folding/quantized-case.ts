@@ -18,6 +18,8 @@ export interface QuantizedCase {
 	readonly set?: FaultSet;
 	/** Factor on the weights of channel 1 of the middle layer, before it is folded. */
 	readonly shrunk?: number;
+	/** Standard deviation of the logarithm of an additional factor on every gamma: channels of very different size. */
+	readonly spread?: number;
 }
 
 export interface QuantizedOutcome {
@@ -31,7 +33,15 @@ const LAYERS = 3;
 const FAULTY = 1;
 
 /** Runs a network of three layers of one kind, the middle one with the faults. */
-export async function runQuantized({ form, grid, kind, seed, set, shrunk }: QuantizedCase): Promise<QuantizedOutcome> {
+export async function runQuantized({
+	form,
+	grid,
+	kind,
+	seed,
+	set,
+	shrunk,
+	spread,
+}: QuantizedCase): Promise<QuantizedOutcome> {
 	const random = seededRandom(seed);
 	const wishes = Object.assign({}, ...(set?.faults ?? []).map((fault) => fault.wishes ?? {}));
 	const layers = Array.from({ length: LAYERS }, () => randomLayer(random, 8, { ...wishes, kind, square: true }));
@@ -42,6 +52,11 @@ export async function runQuantized({ form, grid, kind, seed, set, shrunk }: Quan
 			layer.weight.subarray(length, 2 * length).map((value) => value * shrunk),
 			length,
 		);
+	}
+	if (spread !== undefined) {
+		for (const { gamma } of layers) {
+			gamma.set(gamma.map((value) => value * Math.exp(spread * random.normal())));
+		}
 	}
 	const paired = layers.map((layer, index) => ({
 		layer,
