@@ -5,6 +5,7 @@ import { EngineError } from '../engine/client.js';
 import { WriteError } from '../platform/write-error.js';
 import { writeReason } from '../platform/write-reason.js';
 import { BaselineError } from './baseline.js';
+import { checkCommand } from './check.js';
 import { compareCommand } from './compare.js';
 import { EXIT_FAILED } from './exit.js';
 import { foldCommand } from './fold.js';
@@ -27,6 +28,8 @@ async function main(argv: readonly string[]): Promise<number> {
 			return inspectCommand(rest);
 		case 'compare':
 			return compareCommand(rest);
+		case 'check':
+			return checkCommand(rest);
 		case 'fold':
 			return foldCommand(rest);
 		case 'repair':

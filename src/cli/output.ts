@@ -131,7 +131,7 @@ export async function ownVersion(): Promise<string> {
  * Returns a relative reference for a file below the working directory, because CI systems resolve it against the
  * checkout.
  */
-function uriReference(file: string): string {
+export function uriReference(file: string): string {
 	const relative = path.relative(process.cwd(), file);
 	return relative.startsWith('..') || path.isAbsolute(relative)
 		? pathToFileURL(file).href

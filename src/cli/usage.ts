@@ -5,6 +5,7 @@ export class UsageError extends Error {
 
 export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
        batchnorm-lens compare ORIGINAL DEPLOYED [options]
+       batchnorm-lens check PATH… [--pair ORIGINAL=DEPLOYED]… [options]
        batchnorm-lens fold MODEL -o OUT [options]
        batchnorm-lens repair MODEL -o OUT [options]
        batchnorm-lens repair DEPLOYED --original ORIGINAL -o OUT [options]
@@ -56,6 +57,21 @@ a Keras model; then the parameters alone are compared.
   --no-run             compare the files only
   --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
                        as above, by the names of the original's inputs; of several files the first batch is run
+
+check PATH… [--pair ORIGINAL=DEPLOYED]…
+
+Inspects many models and compares many pairs in one command, for CI. PATH is a model, a folder with .onnx files at any depth,
+or a pattern with *, ? and **, in quotes. The exit status is 1 if a model or a pair has a finding that fails, and 2 if a model
+or a pair could not be judged.
+
+  --pair ORIGINAL=DEPLOYED
+                       compare two models; repeat for several pairs
+  --json               print one JSON document (batchnorm-lens.check)
+  --sarif FILE, --junit FILE
+                       write all findings to one file
+  --summary FILE       append a summary in Markdown
+  --baseline FILE, --update-baseline, --fail-on, --tolerance, --no-run, --batch, --dim, --seed, --memory-budget
+                       as above, for every model and pair
 
 PyTorch's exporters fold BatchNormalization by default. To keep it in an export, pass
 training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False to torch.onnx.export; with the dynamo exporter,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { parseCheckArguments } from '../../../src/cli/check.js';
 import { parseInspectArguments } from '../../../src/cli/inspect.js';
 import { root } from '../../workbench/paths.mjs';
 
@@ -116,4 +117,25 @@ test('a value that begins with a dash is not an option; the error shows how to w
 		() => parseInspectArguments(['m.onnx', '--batch=-1']),
 		/--batch takes a whole number of at least 1, not "-1"/,
 	);
+});
+
+test('the command line accepts every check command of the README', () => {
+	const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+	const commands = [...readme.matchAll(/lens -- check (.*)$/gm)].map(([, rest = '']) => rest);
+	assert.ok(commands.length >= 1);
+	for (const command of commands) {
+		const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+		const { paths, pairs, sarif } = parseCheckArguments(words);
+		assert.ok(paths.length + pairs.length > 1 && sarif !== undefined);
+	}
+});
+
+test('check needs paths or pairs, and a pair needs both models', () => {
+	const usage = { name: 'UsageError' };
+	assert.throws(() => parseCheckArguments([]), usage);
+	assert.throws(() => parseCheckArguments(['--pair', 'a.onnx']), usage);
+	assert.throws(() => parseCheckArguments(['--pair', '=b.onnx']), usage);
+	assert.throws(() => parseCheckArguments(['a.onnx', '--update-baseline']), usage);
+	const { pairs, paths, failOn } = parseCheckArguments(['--pair', 'a.onnx=b=c.onnx', '--', '--json']);
+	assert.deepEqual([pairs, paths, failOn], [[[path.resolve('a.onnx'), path.resolve('b=c.onnx')]], ['--json'], 'error']);
 });

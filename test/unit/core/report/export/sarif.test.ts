@@ -1,28 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { test } from 'node:test';
-import { Ajv } from 'ajv';
 import { comparisonToSarif } from '../../../../../src/core/report/export/comparison/sarif.js';
 import { toSarif } from '../../../../../src/core/report/export/sarif.js';
 import { FINDING_CODES } from '../../../../../src/core/report/findings.js';
 import type { Report } from '../../../../../src/core/report/types.js';
-import { root } from '../../../../workbench/paths.mjs';
 import { DANGEROUS, hostileComparison, hostileReport } from '../../../support/hostile.js';
 import { sampleLayer, sampleReport } from '../../../support/sample-report.js';
-
-/** OASIS's schema as schemastore.org serves it; it is written in draft 4, whose `id` newer drafts call `$id`. */
-const {
-	id: _id,
-	$schema: _draft,
-	...schema
-} = JSON.parse(readFileSync(path.join(root, 'test', 'fixtures', 'sarif-2.1.0.schema.json'), 'utf8'));
-const validate = new Ajv({
-	strict: false,
-	// One of its patterns is valid only without the flag "u".
-	unicodeRegExp: false,
-	formats: { uri: /^[a-z][a-z0-9+.-]*:/i, 'uri-reference': /^[^\s<>"{}|\\^`]*$/, 'date-time': true },
-}).compile(schema);
+import { sarifProblems } from '../../../support/sarif-schema.js';
 
 interface Log {
 	readonly runs: readonly [
@@ -47,18 +31,19 @@ interface Log {
 
 function sarif(report: Report): Log['runs'][0] {
 	const log = JSON.parse(JSON.stringify(toSarif(report, { uri: 'models/net.onnx', version: '1.2.3' })));
-	assert.ok(validate(log), JSON.stringify(validate.errors, null, 2));
+	assert.deepEqual(sarifProblems(log), []);
 	return (log as Log).runs[0];
 }
 
 test('a comparison follows the schema, too', () => {
 	const options = { uri: 'models/net.onnx', version: '1.2.3' };
-	assert.ok(validate(comparisonToSarif(hostileComparison(), options)), JSON.stringify(validate.errors, null, 2));
+	assert.deepEqual(sarifProblems(comparisonToSarif(hostileComparison(), options)), []);
 });
 
 test('the schema refuses a document that is not SARIF', () => {
-	assert.ok(!validate({ version: '2.1.0', runs: [{ tool: {} }] }));
-	assert.ok(!validate({ version: '2.1.0', runs: [{ tool: { driver: { name: 'x' } }, results: [{ level: 'bad' }] }] }));
+	assert.notDeepEqual(sarifProblems({ version: '2.1.0', runs: [{ tool: {} }] }), []);
+	const level = { tool: { driver: { name: 'x' } }, results: [{ level: 'bad' }] };
+	assert.notDeepEqual(sarifProblems({ version: '2.1.0', runs: [level] }), []);
 });
 
 test('a rule for each code, a result for each finding', () => {
