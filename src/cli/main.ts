@@ -14,6 +14,7 @@ import { InterruptedError } from './interrupt.js';
 import { mcpCommand } from './mcp.js';
 import { mergeCommand } from './merge.js';
 import { ownVersion } from './output.js';
+import { reestimateCommand } from './reestimate.js';
 import { repairCommand } from './repair.js';
 import { USAGE, UsageError } from './usage.js';
 
@@ -34,6 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
 			return foldCommand(rest);
 		case 'repair':
 			return repairCommand(rest);
+		case 'reestimate':
+			return reestimateCommand(rest);
 		case 'merge':
 			return mergeCommand(rest);
 		case 'mcp':

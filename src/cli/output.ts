@@ -61,7 +61,7 @@ export async function writeOutput(report: Report, output: OutputOptions, options
 			: format === 'csv'
 				? reportCsvPieces(report)
 				: await exportReport(report, format, await exportOptions(report.model.path, options));
-	await write(content, output, options.inputs);
+	await writeText(content, output.file, options.inputs);
 }
 
 /** Writes a comparison to its file or to standard output. @throws {WriteError} */
@@ -77,14 +77,19 @@ export async function writeComparison(
 			: format === 'csv'
 				? comparisonCsvPieces(comparison)
 				: await exportComparison(comparison, format, await exportOptions(comparison.deployed.path, options));
-	await write(content, output, options.inputs);
+	await writeText(content, output.file, options.inputs);
 }
 
 const destination = ({ file }: OutputOptions): Destination => (file === undefined ? process.stdout : {});
 
-async function write(
+/**
+ * Writes text to a file, or to standard output if `file` is undefined.
+ * @param inputs files that the command has read, which are never replaced
+ * @throws {WriteError}
+ */
+export async function writeText(
 	content: string | Iterable<string>,
-	{ file }: OutputOptions,
+	file: string | undefined,
 	inputs: readonly string[],
 ): Promise<void> {
 	if (file === undefined) {

@@ -22,7 +22,12 @@ export function terminalProgress(stream: WriteStream): TerminalProgress {
 			if (!stream.isTTY || event.type !== 'progress') {
 				return;
 			}
-			const count = event.stage === 'verifying' ? `: ${event.done + 1} of ${event.total}` : '';
+			const count =
+				event.stage === 'verifying'
+					? `: ${event.done + 1} of ${event.total}`
+					: event.stage === 'collecting'
+						? `: batch ${event.done} of ${event.total}`
+						: '';
 			stream.write(`\r\u001b[K${stageWords(event.stage)}${count} …`);
 			shown = true;
 		},

@@ -9,7 +9,10 @@ export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
        batchnorm-lens fold MODEL -o OUT [options]
        batchnorm-lens repair MODEL -o OUT [options]
        batchnorm-lens repair DEPLOYED --original ORIGINAL -o OUT [options]
-       batchnorm-lens merge REPORT… [options]
+       batchnorm-lens reestimate MODEL --input NAME=FILE… -o OUT [options]
+       batchnorm-lens reestimate MODEL --input NAME=FILE… --statistics-only [options]
+       batchnorm-lens reestimate MODEL --statistics FILE -o OUT [options]
+       batchnorm-lens merge FILE… [options]
        batchnorm-lens mcp [--root DIR]
 
 inspect MODEL
@@ -106,10 +109,32 @@ with the original again. A quantized weight, and a layer that is still a layer, 
   --json               print one JSON document (batchnorm-lens.repair)
   --batch N, --seed N  as above, for the run that verifies
 
-merge REPORT…
+reestimate MODEL
+
+Computes the running statistics of every BatchNormalization layer from data and writes them into a copy of the model, which
+becomes an inference model; every other byte is as it was. Each layer normalizes with the statistics of its batch, as in
+training (arXiv 1502.03167, algorithm 2). The batches' means and unbiased variances are weighted by their numbers of values.
+Runs the written model on the same data. Exits with 1 if a layer was kept or does not fit the data, and with 2
+if no run could verify what was written. Example: batchnorm-lens reestimate m.onnx --input images/ --batch 32 -o fresh.onnx
+
+  -o, --output OUT     the model to write, never the model itself; with --statistics-only the file for the statistics
+  --json               print one JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)
+  --input, --normalize, --dim
+                       as for inspect; a file may hold many samples. Their order decides which make up a batch: shuffle
+                       data that are sorted by class
+  --batch N            samples in a batch (default 32): as many as in training. The last batch has the rest, and weighs as
+                       much as it has values; if that is one value per channel, it is left out
+  --mode MODE          batch (default), or sequential: layer by layer, each behind layers that are corrected already; takes
+                       longer and does not depend on the batches, for data that are run one by one
+  --statistics-only    write no model, but the statistics of these data (one shard of many); merge joins them exactly
+  --statistics FILE    write these statistics instead of computing any; --input then only verifies them
+  --memory-budget MB   tensors that --mode sequential keeps between layers (default 512)
+
+merge FILE…
 
 Makes one report of several that inspect --json wrote of one model on parts of the data: batch statistics are those of all
-the data, exactly; whether running statistics fit them is judged anew.
+the data, exactly; whether running statistics fit them is judged anew. Makes one file of several that reestimate
+--statistics-only wrote, exactly and in any order.
 
   --json, --format FORMAT, -o FILE, --fail-on SEVERITY   as for inspect
 
@@ -120,6 +145,6 @@ only (default: the working directory).
 
 batchnorm-lens version prints the version of this program.
 
-Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch; 2 it could not be done, or not be
-judged.
+Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch, for repair and reestimate a layer that
+was kept or does not fit; 2 it could not be done, or not be judged.
 `;

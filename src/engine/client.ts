@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
+import type { ReestimationResult } from '../core/report/reestimation.js';
 import type { RepairResult } from '../core/report/repair-result.js';
 import type { Report } from '../core/report/types.js';
 import type {
@@ -14,6 +15,7 @@ import type {
 	FoldOptions,
 	InspectOptions,
 	ModelLocation,
+	ReestimateOptions,
 	RepairOptions,
 } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
@@ -85,6 +87,28 @@ export class EngineClient {
 		return withTemporary(options.output, (temporary) =>
 			this.#request({ type: 'repair', id: this.#nextId(), ...models, options: { ...options, temporary } }, hooks),
 		);
+	}
+
+	/**
+	 * Computes the population statistics of a model's layers from data and, with an output, writes them into a copy of the
+	 * model. A failure leaves no file behind.
+	 */
+	reestimate(
+		model: ModelLocation,
+		options: Omit<ReestimateOptions, 'temporary'>,
+		hooks?: RequestHooks,
+	): Promise<ReestimationResult> {
+		const request = (temporary?: string) =>
+			this.#request(
+				{
+					type: 'reestimate',
+					id: this.#nextId(),
+					model,
+					options: { ...options, ...(temporary !== undefined && { temporary }) },
+				},
+				hooks,
+			);
+		return options.output === undefined ? request() : withTemporary(options.output, request);
 	}
 
 	#nextId(): number {

@@ -36,6 +36,7 @@ const DOING: Readonly<Record<EngineTask, string>> = {
 	compare: 'comparing',
 	fold: 'folding',
 	repair: 'repairing',
+	reestimate: 're-estimating',
 };
 
 /** One request and its process. */

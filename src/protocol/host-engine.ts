@@ -1,9 +1,11 @@
 import type { StructureOptions } from '../core/inspection/structure-report.js';
 import type { Comparison } from '../core/report/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
+import type { ReestimationResult } from '../core/report/reestimation.js';
 import type { RepairResult } from '../core/report/repair-result.js';
 import type { Distribution, Normalization } from '../core/report/run-choices.js';
 import type { Stage } from '../core/report/stages.js';
+import type { StatisticsMode, StatisticsReport } from '../core/report/statistics.js';
 import type { Report } from '../core/report/types.js';
 import type { ReportEvent } from '../core/report/update.js';
 
@@ -79,6 +81,20 @@ export interface FoldOptions {
 /** The same choices as for a fold. */
 export type RepairOptions = FoldOptions;
 
+export interface ReestimateOptions
+	extends Pick<InspectOptions, 'inputs' | 'dimensions' | 'normalize' | 'memoryBudget'> {
+	/** Samples of a batch; default: chosen by the engine. */
+	readonly batch?: number;
+	/** Default: `batch`. */
+	readonly mode?: StatisticsMode;
+	/** Statistics to write instead of collecting them; `inputs` then only verify them. */
+	readonly statistics?: StatisticsReport;
+	/** Absolute path of the model to write, unlike the model's; undefined: statistics only. */
+	readonly output?: string;
+	/** Folder beside the output, made for the unfinished files. The parent removes it after the task. */
+	readonly temporary?: string;
+}
+
 /** Request and result type of each task. */
 export interface EngineTasks {
 	readonly inspect: {
@@ -105,6 +121,10 @@ export interface EngineTasks {
 			readonly options: RepairOptions;
 		};
 		readonly result: RepairResult;
+	};
+	readonly reestimate: {
+		readonly request: { readonly model: ModelLocation; readonly options: ReestimateOptions };
+		readonly result: ReestimationResult;
 	};
 }
 

@@ -1,19 +1,13 @@
-import type { LayerReport, Report } from '../report/types.js';
+import type { LayerReport, ModelSummary, Report } from '../report/types.js';
 
 /**
  * Describes the first difference between two reports' models, phrased to follow "…: "; undefined if they are the same.
  * Paths may differ.
  */
 export function differenceBetween(a: Report, b: Report): string | undefined {
-	for (const [key, words] of [
-		['bytes', 'the file has another size'],
-		['opset', 'it has another opset'],
-		['nodes', 'it has another number of nodes'],
-		['producer', 'it has another producer'],
-	] as const) {
-		if (a.model[key] !== b.model[key]) {
-			return `${words} (${b.model[key]}, not ${a.model[key]})`;
-		}
+	const difference = modelDifference(a.model, b.model);
+	if (difference !== undefined) {
+		return difference;
 	}
 	if (a.layers.length !== b.layers.length) {
 		return `it has ${b.layers.length} layers, not ${a.layers.length}`;
@@ -22,6 +16,21 @@ export function differenceBetween(a: Report, b: Report): string | undefined {
 		const difference = layerDifference(layer, b.layers[index]);
 		if (difference !== undefined) {
 			return difference;
+		}
+	}
+	return undefined;
+}
+
+/** Describes the first difference between two model files, as {@link differenceBetween} does. */
+export function modelDifference(a: ModelSummary, b: ModelSummary): string | undefined {
+	for (const [key, words] of [
+		['bytes', 'the file has another size'],
+		['opset', 'it has another opset'],
+		['nodes', 'it has another number of nodes'],
+		['producer', 'it has another producer'],
+	] as const) {
+		if (a[key] !== b[key]) {
+			return `${words} (${b[key]}, not ${a[key]})`;
 		}
 	}
 	return undefined;

@@ -35,8 +35,17 @@ const [FIRST_WITHOUT_IS_TEST, DROPOUT_MODE_INPUT, FIRST_TRAINING_MODE] = [7, 12,
  * opset 12 on, is_test becomes 1 before opset 7.
  * @throws {OnnxError} when the file cannot be read any more.
  */
-export async function planInference({ model, layers, access }: TrainedModel): Promise<InferencePlan> {
-	const editor = new GraphEditor(model, access.source);
+export async function planInference(trained: TrainedModel): Promise<InferencePlan> {
+	const editor = new GraphEditor(trained.model, trained.access.source);
+	const facts = await switchToInference(editor, trained);
+	return { edits: facts.repaired.length > 0 ? await editor.finish() : [], ...facts };
+}
+
+/** Makes the changes of {@link planInference} in an editor that may have others. @throws {OnnxError} */
+export async function switchToInference(
+	editor: GraphEditor,
+	{ model, layers, access }: TrainedModel,
+): Promise<Omit<InferencePlan, 'edits'>> {
 	const constants = new ConstantResolver(access);
 	const byNode = new Map(layers.map((layer) => [layer.node, layer]));
 	const repaired: RepairedPart[] = [];
@@ -65,7 +74,7 @@ export async function planInference({ model, layers, access }: TrainedModel): Pr
 			unrepaired.push({ ...part, ...verdict });
 		}
 	}
-	return { edits: repaired.length > 0 ? await editor.finish() : [], examined: examined.size, repaired, unrepaired };
+	return { examined: examined.size, repaired, unrepaired };
 }
 
 const nodeName = (node: Node): string => node.name || node.outputs[0] || `${node.opType}_${node.index}`;

@@ -5,6 +5,7 @@ export const STAGES = {
 	writing: 'Writing the folded model',
 	loading: 'Loading the model into the runtime',
 	running: 'Running the model',
+	collecting: 'Collecting statistics',
 	verifying: 'Recomputing the layers',
 	pairing: 'Comparing the values inside both models',
 } as const;

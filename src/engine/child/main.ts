@@ -8,6 +8,7 @@ import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks
 import { compare } from './compare.js';
 import { fold } from './fold.js';
 import { inspect } from './inspect.js';
+import { reestimate } from './reestimate.js';
 import { repairFolds } from './repair-folds.js';
 import { repairToInference } from './repair-to-inference.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
@@ -67,6 +68,8 @@ function perform(request: EngineRequest): Promise<EngineTasks[EngineTask]['resul
 			return request.original
 				? repairFolds(request.model, request.original, request.options, { ...ports, emit })
 				: repairToInference(request.model, request.options, { ...ports, emit });
+		case 'reestimate':
+			return reestimate(request.model, request.options, { ...ports, emit });
 	}
 }
 
@@ -95,6 +98,8 @@ function undone(request: EngineRequest): string {
 			return `${request.model.path} could not be folded`;
 		case 'repair':
 			return `${request.model.path} could not be repaired`;
+		case 'reestimate':
+			return `The statistics of ${request.model.path} could not be re-estimated`;
 	}
 }
 

@@ -2,13 +2,13 @@ import { planInference } from '../../core/repair/inference-plan.js';
 import {
 	REPAIR_FORMAT,
 	REPAIR_VERSION,
-	type RepairCheck,
 	type RepairResult,
 	type UnrepairedPart,
 } from '../../core/report/repair-result.js';
-import type { LayerReport, RunSummary } from '../../core/report/types.js';
+import type { LayerReport } from '../../core/report/types.js';
 import { count } from '../../core/text/sentences.js';
 import type { ModelLocation, RepairOptions } from '../../protocol/host-engine.js';
+import { runCheck } from './check/run-check.js';
 import { inspectOpened } from './inspect.js';
 import { requireExternalFiles } from './model/external-data.js';
 import { type OpenedModel, openModel, requireGraph } from './model/opened-model.js';
@@ -71,7 +71,7 @@ async function verifyWritten(
 		const run = { run: true, inputs: [], batch, seed, compareOptimized: false };
 		const report = await inspectOpened(written, run, quiet);
 		const layers = report.layers.filter((_, index) => written.layers[index]?.kind === 'batchnorm');
-		return { notes: notesOf(layers), check: checkOf(layers, report.run) };
+		return { notes: notesOf(layers), check: runCheck(layers, report.run) };
 	} finally {
 		await written.close();
 	}
@@ -83,23 +83,6 @@ function progressOnly(emit: TaskPorts['emit']): TaskPorts['emit'] {
 			emit(event);
 		}
 	};
-}
-
-/** Judges the run of the written model. */
-function checkOf(layers: readonly LayerReport[], run: RunSummary): RepairCheck {
-	const wrong = layers.find(({ recompute }) => recompute.status === 'mismatch');
-	if (wrong) {
-		const reason = `onnxruntime does not compute ${wrong.name} as the written model states it: inspect that model.`;
-		return { status: 'skipped', reason };
-	}
-	const matching = layers.filter(({ recompute }) => recompute.status === 'match').length;
-	if (run.status !== 'ok' || matching < layers.length) {
-		const unchecked = layers.find(({ recompute }) => recompute.status === 'skipped');
-		const reason = run.reason ?? unchecked?.recompute.reason ?? 'The runtime did not run the model.';
-		return { status: 'skipped', reason };
-	}
-	const computed = layers.length > 0 ? `, and computes ${count(layers.length, 'BatchNorm layer')} correctly` : '';
-	return { status: 'match', evidence: `onnxruntime runs the written model${computed}.` };
 }
 
 /** Warns of running statistics that training has never updated. */

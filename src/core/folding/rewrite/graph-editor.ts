@@ -32,6 +32,7 @@ export class GraphEditor {
 	/** True up to IR version 3, where each initializer has to be an input of its graph, too. */
 	readonly #listsInitializers: boolean;
 	readonly #treatsInputsAsConstants: boolean;
+	readonly #suffix: string;
 	readonly #edits: Edit[] = [];
 	readonly #changes = new Map<Node, NodeChange>();
 	/** Removed nodes with their former scope. */
@@ -46,13 +47,17 @@ export class GraphEditor {
 	/** Declared values and annotations that are removed already. */
 	readonly #dropped = new Set<ValueInfo | TensorAnnotation>();
 
-	/** @param treatsInputsAsConstants removes changed constants from the inputs that a caller may feed */
-	constructor(model: Model, source: ByteSource, treatsInputsAsConstants = false) {
+	/**
+	 * @param treatsInputsAsConstants removes changed constants from the inputs that a caller may feed
+	 * @param suffix of the names of new constants
+	 */
+	constructor(model: Model, source: ByteSource, treatsInputsAsConstants = false, suffix = 'folded') {
 		this.#source = source;
 		this.#graph = model.graph;
 		this.#names = new Set(namesOf(model.graph));
 		this.#listsInitializers = model.irVersion < FIRST_UNLISTED;
 		this.#treatsInputsAsConstants = treatsInputsAsConstants;
+		this.#suffix = suffix;
 	}
 
 	/** Replaces the value behind one input of a node: in place if the node is its only reader, else by a copy. */
@@ -79,7 +84,7 @@ export class GraphEditor {
 
 	/** @returns the name it was given, made from `base`. @param reader node that reads it */
 	addConstant(scope: Scope, base: string, tensor: TensorValues, reader: Node): string {
-		const name = this.#freshName(`${base}_folded`);
+		const name = this.#freshName(`${base}_${this.#suffix}`);
 		if (this.#listsInitializers && scope.depth > 0) {
 			// The inputs of a body have a meaning of their own, so it cannot have initializers.
 			this.#edits.push(addToGraph(scope.graph, 'node', encodeConstant(name, encodeValues('', tensor)), reader));

@@ -61,11 +61,16 @@ export async function readWhole(file: string): Promise<Uint8Array> {
 		if (error instanceof InputError) {
 			throw error;
 		}
-		const code = (error as NodeJS.ErrnoException).code;
-		const why =
-			code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : (error as Error).message;
-		throw new InputError(`${file} cannot be read: ${why}.`);
+		throw unreadable(file, error);
 	}
+}
+
+/** Returns the error for a file that the system does not read. */
+export function unreadable(file: string, error: unknown): InputError {
+	const code = (error as NodeJS.ErrnoException).code;
+	const why =
+		code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : (error as Error).message;
+	return new InputError(`${file} cannot be read: ${why}.`);
 }
 
 function readMember(bytes: Uint8Array, archive: string, member: string | undefined, input: string): NpyArray {

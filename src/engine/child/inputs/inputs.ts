@@ -8,7 +8,7 @@ import { seededRandom } from '../tensors/random.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
 import { checkDimensions, chooseShape, guessedNames, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
 import { fitArray, stack } from './fit-array.js';
-import { isImageFile, readImage } from './image-file.js';
+import { type ImageOptions, isImageFile, readImage } from './image-file.js';
 import { readInputFile } from './input-files.js';
 import { describeMadeUp, makeUp, whyUnfed } from './random-input.js';
 import { filesByInput } from './sample-files.js';
@@ -162,11 +162,16 @@ async function readSamples(input: RuntimeValue, files: readonly string[], option
 }
 
 /** Returns the input as declared for a single sample, because the declared batch covers several files. */
-function withoutBatch(input: RuntimeValue): RuntimeValue {
+export function withoutBatch(input: RuntimeValue): RuntimeValue {
 	return { ...input, shape: input.shape?.map((size, axis) => (axis === 0 ? '' : size)) };
 }
 
-async function readValue(input: RuntimeValue, file: string, options: InputOptions) {
+/** Reads an input from a file, with a description of its origin. @throws {InputError} */
+export async function readValue(
+	input: RuntimeValue,
+	file: string,
+	options: ImageOptions,
+): Promise<{ readonly array: NpyArray; readonly from: string }> {
 	if (isImageFile(file)) {
 		return readImage(file, input, options);
 	}

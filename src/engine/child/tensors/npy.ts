@@ -31,12 +31,26 @@ const TYPES: Readonly<Record<string, { readonly type: string; readonly make: (bu
 	'|b1': { type: 'bool', make: (buffer) => new Uint8Array(buffer) },
 };
 
+/** Facts from the header of a .npy file. */
+export interface NpyHeader {
+	readonly type: string;
+	readonly shape: readonly number[];
+	readonly isColumnMajor: boolean;
+	/** Position of the first element in the file, and size of an element, in bytes. */
+	readonly dataOffset: number;
+	readonly elementBytes: number;
+}
+
+/** Bytes from which {@link parseNpyHeader} reads any header. */
+export const NPY_HEADER_BYTES = MAX_HEADER_BYTES + 12;
+
 /**
- * Parses a .npy file (format versions 1 to 3, numpy.lib.format).
- * @param name what to call the file in messages
- * @throws {InputError} for anything else, a big-endian or structured dtype, or too few bytes.
+ * Parses the header of a .npy file (format versions 1 to 3, numpy.lib.format).
+ * @param bytes the file, or at least its first {@link NPY_HEADER_BYTES} bytes
+ * @param name name of the file in messages
+ * @throws {InputError} for anything else, and for a big-endian or structured dtype
  */
-export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
+export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
 	if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
 		throw new InputError(`${name} is not a .npy file: it does not begin with NumPy's magic bytes.`);
 	}
@@ -73,17 +87,48 @@ export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
 	if (shape.some((size) => !Number.isInteger(size) || size < 0)) {
 		throw new InputError(`${name} has shape (${dims}), which no array has; write it again with numpy.save.`);
 	}
-	const count = product(shape);
-	const size = known.make(new ArrayBuffer(8)).BYTES_PER_ELEMENT;
-	const data = bytes.subarray(start + headerLength, start + headerLength + count * size);
-	if (!Number.isSafeInteger(count) || data.byteLength !== count * size) {
+	const elementBytes = known.make(new ArrayBuffer(8)).BYTES_PER_ELEMENT;
+	const dataOffset = start + headerLength;
+	return { type: known.type, shape, isColumnMajor: order === 'True', dataOffset, elementBytes };
+}
+
+/**
+ * Parses a .npy file.
+ * @param name name of the file in messages
+ * @throws {InputError} as {@link parseNpyHeader}, and for too few bytes
+ */
+export function parseNpy(bytes: Uint8Array, name: string): NpyArray {
+	const { type, shape, isColumnMajor, dataOffset, elementBytes } = parseNpyHeader(bytes, name);
+	const size = product(shape) * elementBytes;
+	const data = bytes.subarray(dataOffset, dataOffset + size);
+	requireBytes({ type, shape, name }, size, data.byteLength);
+	const elements = toElements(type, data);
+	return { type, shape, data: isColumnMajor ? toRowMajor(elements, shape) : elements };
+}
+
+/** @param size bytes that the shape needs @throws {InputError} when fewer are there */
+export function requireBytes(
+	{ type, shape, name }: Pick<NpyArray, 'type' | 'shape'> & { readonly name: string },
+	size: number,
+	present: number,
+): void {
+	if (!Number.isSafeInteger(size) || present < size) {
+		const [descr] = Object.entries(TYPES).find(([, known]) => known.type === type) ?? [type];
+		const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
 		throw new InputError(
-			`${name} ends early: shape (${dims}) of ${descr} needs ${count * size} bytes of data, ${data.byteLength} are there.`,
+			`${name} ends early: shape (${dims}) of ${descr} needs ${size} bytes of data, ${present} are there.`,
 		);
 	}
-	// Copies the data, because elements in the file may be unaligned. slice() of a Buffer would not copy.
-	const elements = known.make(new Uint8Array(data).buffer);
-	return { type: known.type, shape, data: order === 'True' ? toRowMajor(elements, shape) : elements };
+}
+
+/** Returns elements as an array of a type that {@link parseNpyHeader} returned. Copies them, since they may be unaligned. */
+export function toElements(type: string, bytes: Uint8Array): TensorData {
+	const known = Object.values(TYPES).find((each) => each.type === type);
+	if (!known) {
+		throw new Error(`NumPy has no element type for ${type}.`);
+	}
+	// slice() of a Buffer would not copy.
+	return known.make(new Uint8Array(bytes).buffer);
 }
 
 function toRowMajor<T extends TensorData>(columnMajor: T, shape: readonly number[]): T {

@@ -1,0 +1,92 @@
+import type { BatchNormLayer, Parameter } from '../batchnorm/layer.js';
+import { GraphEditor } from '../folding/rewrite/graph-editor.js';
+import { type FloatType, isFloatType, roundTo } from '../numbers/float-formats.js';
+import { formatNumber } from '../text/numbers.js';
+import { type InferencePlan, switchToInference, type TrainedModel } from './inference-plan.js';
+
+/** New running statistics of a layer; arrays as long as the layer's parameters. */
+export interface NewStatistics {
+	/** Index in the model's layers. */
+	readonly layer: number;
+	readonly mean: Float64Array;
+	readonly variance: Float64Array;
+}
+
+/**
+ * Returns the reason, a clause, why a layer's running statistics cannot be written, or undefined. The layer must be one
+ * node of the main graph that reads constants.
+ */
+export function unwritableReason(layer: BatchNormLayer): string | undefined {
+	if (layer.kind !== 'batchnorm') {
+		return 'it is built of elementary operators, whose constants are not running statistics of their own';
+	}
+	if (layer.graphPath !== '') {
+		return `it is inside ${layer.graphPath}, which may be called several times, and has no statistics of its own`;
+	}
+	for (const [name, parameter] of Object.entries({
+		'running mean': layer.mean,
+		'running variance': layer.variance,
+		gamma: layer.gamma,
+		beta: layer.beta,
+	})) {
+		const reason = unknownReason(name, parameter);
+		if (reason !== undefined) {
+			return reason;
+		}
+	}
+	const lengths = [layer.gamma, layer.beta, layer.mean, layer.variance].map(({ values }) => values?.length);
+	return new Set(lengths).size > 1 ? 'its parameters have different numbers of values' : undefined;
+}
+
+function unknownReason(name: string, { values, origin, problem, dtype }: Parameter): string | undefined {
+	if (origin.kind === 'graph-input') {
+		return `its ${name} is the graph input "${origin.name}", which a caller supplies at run time`;
+	}
+	if (origin.kind === 'runtime') {
+		return `its ${name} is computed at run time by ${origin.operator}`;
+	}
+	if (values === null) {
+		return problem?.replace(/\.$/, '') ?? `the node has no ${name}`;
+	}
+	return isFloatType(dtype) ? undefined : `its ${name} is of type ${dtype}`;
+}
+
+/** Edits that write new running statistics, and the switch to inference that goes with them. */
+export type StatisticsPlan = InferencePlan;
+
+/**
+ * Plans the edits that write new running statistics in the types of the old ones, rounded once, and switch the model to
+ * inference. A tensor that several nodes read gets a copy; every other byte stays.
+ * @param statistics only of layers without {@link unwritableReason}
+ * @returns edits, or the reason, a sentence, if a statistic does not fit in its type
+ * @throws {OnnxError} `io`
+ */
+export async function planStatistics(
+	model: TrainedModel,
+	statistics: readonly NewStatistics[],
+): Promise<StatisticsPlan | { readonly reason: string }> {
+	const editor = new GraphEditor(model.model, model.access.source, false, 'reestimated');
+	for (const { layer: index, mean, variance } of statistics) {
+		const layer = model.layers[index];
+		for (const [input, parameter, values, words] of [
+			[MEAN_INPUT, layer.mean, mean, 'running mean'],
+			[VARIANCE_INPUT, layer.variance, variance, 'running variance'],
+		] as const) {
+			const dtype = parameter.dtype as FloatType;
+			const bad = values.findIndex((value) => !Number.isFinite(roundTo(value, dtype)));
+			if (bad >= 0) {
+				return {
+					reason: `${layer.name} cannot take its ${words} ${formatNumber(values[bad])} of channel ${bad}: ${dtype} ends before it.`,
+				};
+			}
+			editor.setInput(layer.scope, layer.node, input, { dims: dimsOf(parameter), dtype, values });
+		}
+	}
+	const facts = await switchToInference(editor, model);
+	return { ...facts, edits: await editor.finish() };
+}
+
+/** Positions among the inputs of BatchNormalization. */
+const [MEAN_INPUT, VARIANCE_INPUT] = [3, 4];
+
+const dimsOf = ({ dims, values }: Parameter): readonly number[] => (dims.length > 0 ? dims : [values?.length ?? 0]);

@@ -1,0 +1,87 @@
+import { encodeObject, type JsonObject } from './json.js';
+import type { RepairCheck } from './repair-result.js';
+import type { StatisticsMode, StatisticsReport } from './statistics.js';
+import type { RunInput } from './types.js';
+
+export const REESTIMATION_FORMAT = 'batchnorm-lens.reestimation';
+export const REESTIMATION_VERSION = 1;
+
+/** Running statistics of a layer; arrays of shape (channels), or one value per activation. */
+export interface RunningStatistics {
+	readonly mean: Float64Array;
+	readonly variance: Float64Array;
+}
+
+/** Change of a layer's running statistics. */
+export interface ReestimatedLayer {
+	readonly name: string;
+	readonly channels: number;
+	/** Values behind each new statistic. */
+	readonly count: number;
+	readonly before: RunningStatistics;
+	/** Rounded to the type in the file if it was written. */
+	readonly after: RunningStatistics;
+	/** Largest |new mean - old mean| / sqrt(old variance + epsilon), with its channel. */
+	readonly largestShift: number;
+	readonly shiftChannel: number;
+	/** Smallest and largest (new variance + epsilon) / (old variance + epsilon). */
+	readonly varianceRatio: { readonly min: number; readonly max: number };
+}
+
+/** A layer whose statistics stay as they are. */
+export interface KeptLayer {
+	readonly name: string;
+	/** Clause that completes "not re-estimated: …". */
+	readonly reason: string;
+}
+
+/** Statistics that were computed from data, and the model that they were written into. */
+export interface ReestimationResult {
+	readonly format: typeof REESTIMATION_FORMAT;
+	readonly version: typeof REESTIMATION_VERSION;
+	/** The model that was read. */
+	readonly model: string;
+	/** The written file; null with statistics only. */
+	readonly written: { readonly path: string; readonly bytes: number } | null;
+	readonly mode: StatisticsMode;
+	/** Samples of a batch; null if the statistics come from files, whose batches may differ. */
+	readonly batch: number | null;
+	readonly batches: number;
+	readonly samples: number | null;
+	readonly inputs: readonly RunInput[];
+	readonly layers: readonly ReestimatedLayer[];
+	readonly kept: readonly KeptLayer[];
+	/** Number of operators that were switched from training to inference. */
+	readonly switched: number;
+	/** Sentences about the result. */
+	readonly notes: readonly string[];
+	readonly check: RepairCheck;
+	readonly statistics: StatisticsReport;
+}
+
+/** Encodes a result as plain JSON, without the statistics that make a document of their own. */
+export function encodeReestimation({ statistics: _, ...result }: ReestimationResult): JsonObject {
+	return encodeObject(result);
+}
+
+/** Returns the change of a layer's statistics. */
+export function statisticsChange(
+	before: RunningStatistics,
+	after: RunningStatistics,
+	epsilon: number,
+): Pick<ReestimatedLayer, 'largestShift' | 'shiftChannel' | 'varianceRatio'> {
+	let largestShift = 0;
+	let shiftChannel = 0;
+	let min = Number.POSITIVE_INFINITY;
+	let max = Number.NEGATIVE_INFINITY;
+	for (const [c, mean] of after.mean.entries()) {
+		const old = before.variance[c] + epsilon;
+		const shift = Math.abs(mean - before.mean[c]) / Math.sqrt(old);
+		if (!(shift <= largestShift)) {
+			[largestShift, shiftChannel] = [shift, c];
+		}
+		const ratio = (after.variance[c] + epsilon) / old;
+		[min, max] = [Math.min(min, ratio), Math.max(max, ratio)];
+	}
+	return { largestShift, shiftChannel, varianceRatio: { min, max } };
+}
