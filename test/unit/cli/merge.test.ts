@@ -117,5 +117,5 @@ test('the command line merges its own reports, and names a file that it cannot r
 		const { status, stderr } = run('merge', names[0], wrong);
 		assert.deepEqual([status, message.test(stderr), stderr.trim().split('\n').length], [2, true, 1], stderr);
 	}
-	assert.throws(() => parseMergeArguments([]), /merge needs the reports/);
+	assert.throws(() => parseMergeArguments([]), /merge needs the files/);
 });
