@@ -29,11 +29,12 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	try {
 		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
 		const report = accepted ? await judgeReport(found, accepted, inputs) : found;
-		await writeOutput(report, output, { failOn, inputs });
+		// Comes first, so that a long table does not hide it.
 		const gap = describeGaps(coverage(report), report.layers.length);
 		if (gap !== undefined) {
 			process.stderr.write(`${visible(`${model}: ${gap}`)}\n`);
 		}
+		await writeOutput(report, output, { failOn, inputs });
 		return reportStatus(report, failOn);
 	} catch (error) {
 		if (known && error instanceof EngineError && error.code === 'crashed') {
@@ -69,7 +70,7 @@ export function parseInspectArguments(argv: readonly string[]): InspectArguments
 	return {
 		model: path.resolve(positionals[0]),
 		...(baseline && { baseline }),
-		output: parseOutputOptions(values),
+		output: { ...parseOutputOptions(values), ...(values.explain && { isExplained: true }) },
 		failOn: parseFailOn(values['fail-on']),
 		options: {
 			run: !values['no-run'],
@@ -86,6 +87,7 @@ const OPTIONS = {
 	json: { type: 'boolean' },
 	format: { type: 'string' },
 	output: { type: 'string', short: 'o' },
+	explain: { type: 'boolean' },
 	...RUN_OPTIONS,
 	'save-outputs': { type: 'string' },
 	'fail-on': { type: 'string' },

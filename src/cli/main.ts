@@ -16,12 +16,16 @@ import { mergeCommand } from './merge.js';
 import { ownVersion } from './output.js';
 import { reestimateCommand } from './reestimate.js';
 import { repairCommand } from './repair.js';
-import { USAGE, UsageError } from './usage.js';
+import { widthOf } from './text.js';
+import { COMMANDS, UsageError, usage, usageOf } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {
 	const [command, ...rest] = argv;
-	if (rest.includes('--help') || rest.includes('-h')) {
-		process.stdout.write(USAGE);
+	const width = widthOf(process.stdout);
+	const asked = command === 'help' ? rest[0] : command;
+	if (command === 'help' || rest.includes('--help') || rest.includes('-h')) {
+		const known = COMMANDS.find((name) => name === asked);
+		process.stdout.write(known ? usageOf(known, width) : usage(width));
 		return 0;
 	}
 	switch (command) {
@@ -42,10 +46,9 @@ async function main(argv: readonly string[]): Promise<number> {
 		case 'mcp':
 			return mcpCommand(rest);
 		case undefined:
-		case 'help':
 		case '--help':
 		case '-h':
-			process.stdout.write(USAGE);
+			process.stdout.write(usage(width));
 			return command === undefined ? EXIT_FAILED : 0;
 		case 'version':
 		case '--version':
@@ -56,13 +59,19 @@ async function main(argv: readonly string[]): Promise<number> {
 	}
 }
 
+/** Returns the arguments that print the help of a command, or of all. */
+function helpFor(command: string | undefined): string {
+	return COMMANDS.some((name) => name === command) ? `${command} --help` : 'help';
+}
+
 main(process.argv.slice(2)).then(
 	(code) => {
 		process.exitCode = code;
 	},
 	(error: unknown) => {
 		const message = messageOf(error);
-		const hint = error instanceof UsageError ? ' Run "batchnorm-lens help" to see what can be given.' : '';
+		const hint =
+			error instanceof UsageError ? ` Run "batchnorm-lens ${helpFor(process.argv[2])}" to see the options.` : '';
 		const ours = [EngineError, UsageError, WriteError, MergeError, BaselineError, InterruptedError].some(
 			(kind) => error instanceof kind,
 		);

@@ -31,6 +31,8 @@ export interface OutputOptions {
 	readonly format: OutputFormat;
 	/** undefined: standard output. */
 	readonly file: string | undefined;
+	/** True to explain the axes with formulas in text. */
+	readonly isExplained?: boolean;
 }
 
 /** @throws {UsageError} */
@@ -57,7 +59,7 @@ export async function writeOutput(report: Report, output: OutputOptions, options
 	const { format } = output;
 	const content =
 		format === 'text'
-			? renderReport(report, destination(output))
+			? renderReport(report, destination(output), output)
 			: format === 'csv'
 				? reportCsvPieces(report)
 				: await exportReport(report, format, await exportOptions(report.model.path, options));

@@ -1,150 +1,241 @@
+import { wrap } from './text.js';
+
 /** The command line is malformed. The message is a sentence. */
 export class UsageError extends Error {
 	override readonly name = 'UsageError';
 }
 
-export const USAGE = `Usage: batchnorm-lens inspect MODEL [options]
-       batchnorm-lens compare ORIGINAL DEPLOYED [options]
-       batchnorm-lens check PATH… [--pair ORIGINAL=DEPLOYED]… [options]
-       batchnorm-lens fold MODEL -o OUT [options]
-       batchnorm-lens repair MODEL -o OUT [options]
-       batchnorm-lens repair DEPLOYED --original ORIGINAL -o OUT [options]
-       batchnorm-lens reestimate MODEL --input NAME=FILE… -o OUT [options]
-       batchnorm-lens reestimate MODEL --input NAME=FILE… --statistics-only [options]
-       batchnorm-lens reestimate MODEL --statistics FILE -o OUT [options]
-       batchnorm-lens merge FILE… [options]
-       batchnorm-lens mcp [--root DIR]
+/** Help of one command. */
+interface CommandHelp {
+	/** Forms of the command line, without the name of the program. */
+	readonly forms: readonly string[];
+	/** Paragraphs before the options. */
+	readonly about: readonly string[];
+	readonly options: readonly (readonly [flags: string, meaning: string])[];
+	/** Paragraphs behind the options. */
+	readonly remarks?: readonly string[];
+	/** Command lines that work as they are, without the name of the program. */
+	readonly examples: readonly string[];
+}
 
-inspect MODEL
+const HELP = {
+	inspect: {
+		forms: ['inspect MODEL [options]'],
+		about: [
+			'Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and compares. MODEL may also be a PyTorch checkpoint (.pth .pt .ckpt .bin, zip, legacy or TorchScript) or a .safetensors file: its parameters are inspected and nothing in it is run.',
+		],
+		options: [
+			['--json', 'print one JSON document (batchnorm-lens.report) instead of tables'],
+			['--format FORMAT', 'text (default), json, csv, markdown, html, sarif or junit'],
+			['-o, --output FILE', 'write to a file instead of standard output'],
+			[
+				'--explain',
+				'add formulas, the three methods, and training against inference to the answer over which axes the layers normalize',
+			],
+			['--no-run', 'structure, parameters and health only'],
+			[
+				'--input NAME=FILE',
+				'feed a file (.npy, .npz or .npz:MEMBER, ONNX TensorProto .pb, .png, .jpg) or a folder of them; repeat for several inputs, or for several files of one, which are run in batches and their statistics merged; NAME= may be left out where the model has one input. Default: seeded random',
+			],
+			[
+				'--normalize HOW',
+				'pixels of images become imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or (p - MEAN) / DEVIATION for pixels p from 0 to 1, as MEAN/DEVIATION: 0.5,0.5,0.5/0.2,0.2,0.2',
+			],
+			['--batch N', 'size of an unknown first dimension (default 1)'],
+			['--dim NAME=SIZE', 'size of another unknown dimension, by its symbol or as INPUT:AXIS=SIZE; repeat for several'],
+			['--seed N', 'seed of the random inputs (default 0)'],
+			['--random KIND', 'their distribution: normal (default), or uniform between 0 and 1'],
+			['--memory-budget MB', 'tensors to hold at a time (default 512); beyond that the model is run in several parts'],
+			['--no-optimized', 'do not compare with what the runtime computes at its default level of optimization'],
+			[
+				'--save-outputs DIR',
+				"write each layer's recomputed output to DIR/<index>.npy; of several runs, DIR/<run>/<index>.npy",
+			],
+			['--fail-on SEVERITY', 'exit 1 for findings of at least this severity: info, warning, error (default), never'],
+			['--baseline FILE', 'findings in FILE are known and do not fail; renamed layers and moved models keep theirs'],
+			['--update-baseline', 'write the findings of this model to the baseline file; entries of other models stay'],
+		],
+		examples: ['inspect model.onnx', 'inspect model.onnx --input photos/ --batch 8', 'inspect model.onnx --explain'],
+	},
+	compare: {
+		forms: ['compare ORIGINAL DEPLOYED [options]'],
+		about: [
+			"Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went wrong where they did not; then runs both models on the same input and finds the values behind each layer of the original among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or a Keras model; then the parameters alone are compared.",
+		],
+		options: [
+			['--json', 'print one JSON document (batchnorm-lens.comparison) instead of tables'],
+			['--format FORMAT', 'text (default), json, csv, markdown, html, sarif or junit'],
+			['-o, --output FILE', 'write to a file instead of standard output; never to a file that is read'],
+			[
+				'--fail-on SEVERITY',
+				'exit 1 for results of at least this severity: info, warning, error (default), never. A wrong layer and outputs that differ are errors, a layer without a counterpart is a warning, and a rounded layer or a layer that cannot be judged is info',
+			],
+			['--tolerance REL', 'report differences below REL of the largest value, for example 0.001, without failing'],
+			[
+				'--baseline FILE, --update-baseline',
+				"as for inspect: wrong layers in FILE are known, by their causes and by the original's parameters",
+			],
+			['--no-run', 'compare the files only'],
+			[
+				'--input, --normalize, --batch, --dim, --seed, --random, --memory-budget',
+				"as for inspect, by the names of the original's inputs; of several files the first batch is run",
+			],
+		],
+		remarks: [
+			"PyTorch's exporters fold BatchNormalization by default. To keep it in an export, pass training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False to torch.onnx.export; with the dynamo exporter, optimize=False.",
+		],
+		examples: ['compare model.onnx deployed.onnx', 'compare checkpoint.pth deployed.onnx --json'],
+	},
+	check: {
+		forms: ['check PATH… [--pair ORIGINAL=DEPLOYED]… [options]'],
+		about: [
+			'Inspects many models and compares many pairs in one command, for CI. PATH is a model, a folder with .onnx files at any depth, or a pattern with *, ? and **, in quotes. The exit status is 1 if a model or a pair has a finding that fails, and 2 if a model or a pair could not be judged.',
+		],
+		options: [
+			['--pair ORIGINAL=DEPLOYED', 'compare two models; repeat for several pairs'],
+			['--json', 'print one JSON document (batchnorm-lens.check)'],
+			['--sarif FILE, --junit FILE', 'write all findings to one file'],
+			['--summary FILE', 'append a summary in Markdown'],
+			[
+				'--baseline FILE, --update-baseline, --fail-on, --tolerance, --no-run, --batch, --dim, --seed, --memory-budget',
+				'as for inspect and compare, for every model and pair',
+			],
+		],
+		examples: ['check models/ --pair model.onnx=deployed.onnx --sarif findings.sarif'],
+	},
+	fold: {
+		forms: ['fold MODEL -o OUT [options]'],
+		about: [
+			'Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it was. Runs each folded operator and the whole model on random input, and compares with the original; a layer that does not pass stays as it is. Exits with 2 if no run could verify what was written.',
+		],
+		options: [
+			['-o, --output OUT', 'the file to write; never the model itself'],
+			['--json', 'print one JSON document (batchnorm-lens.fold)'],
+			[
+				'--treat-inputs-as-constants',
+				'fold constants, too, that are listed as inputs of the graph, as old exporters do; callers can no longer feed the folded ones',
+			],
+			['--batch N, --seed N', 'as for inspect, for the run that verifies'],
+		],
+		examples: ['fold model.onnx -o model.folded.onnx'],
+	},
+	repair: {
+		forms: ['repair MODEL -o OUT [options]', 'repair DEPLOYED --original ORIGINAL -o OUT [options]'],
+		about: [
+			'Makes an inference model of a model that was exported in training mode: BatchNormalization takes its running statistics, their outputs and Dropout are off, and every other byte is as it was. Reads the written file back and runs it. A model that needs no change is not written. Exits with 1 if a layer stays in training mode, and with 2 if no run could verify what was written.',
+			'With --original: writes the deployed model with the weights and biases of every wrong fold put right after the original ONNX model, in their own layout and type (float32, float16, bfloat16), and every other byte as it was. Compares the result with the original again. A quantized weight, and a layer that is still a layer, are listed as not repaired, with exit 1.',
+		],
+		options: [
+			['-o, --output OUT', 'the file to write; never a model itself'],
+			['--original ORIGINAL', 'the model from before its layers were folded'],
+			['--json', 'print one JSON document (batchnorm-lens.repair)'],
+			['--batch N, --seed N', 'as for inspect, for the run that verifies'],
+		],
+		examples: ['repair training.onnx -o inference.onnx', 'repair deployed.onnx --original model.onnx -o repaired.onnx'],
+	},
+	reestimate: {
+		forms: [
+			'reestimate MODEL --input NAME=FILE… -o OUT [options]',
+			'reestimate MODEL --input NAME=FILE… --statistics-only [options]',
+			'reestimate MODEL --statistics FILE -o OUT [options]',
+		],
+		about: [
+			"Computes the running statistics of every BatchNormalization layer from data and writes them into a copy of the model, which becomes an inference model; every other byte is as it was. Each layer normalizes with the statistics of its batch, as in training (arXiv 1502.03167, algorithm 2). The batches' means and unbiased variances are weighted by their numbers of values. Runs the written model on the same data. Exits with 1 if a layer was kept or does not fit the data, and with 2 if no run could verify what was written.",
+		],
+		options: [
+			[
+				'-o, --output OUT',
+				'the model to write, never the model itself; with --statistics-only the file for the statistics',
+			],
+			['--json', 'print one JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)'],
+			[
+				'--input, --normalize, --dim',
+				'as for inspect; a file may hold many samples. Their order decides which make up a batch: shuffle data that are sorted by class',
+			],
+			[
+				'--batch N',
+				'samples in a batch (default 32): as many as in training. The last batch has the rest, and weighs as much as it has values; if that is one value per channel, it is left out',
+			],
+			[
+				'--mode MODE',
+				'batch (default), or sequential: layer by layer, each behind layers that are corrected already; takes longer and does not depend on the batches, for data that are run one by one',
+			],
+			[
+				'--statistics-only',
+				'write no model, but the statistics of these data (one shard of many); merge joins them exactly',
+			],
+			['--statistics FILE', 'write these statistics instead of computing any; --input then only verifies them'],
+			['--memory-budget MB', 'tensors that --mode sequential keeps between layers (default 512)'],
+		],
+		examples: ['reestimate model.onnx --input photos/ --batch 32 -o fresh.onnx'],
+	},
+	merge: {
+		forms: ['merge FILE… [options]'],
+		about: [
+			'Makes one report of several that inspect --json wrote of one model on parts of the data: batch statistics are those of all the data, exactly; whether running statistics fit them is judged anew. Makes one file of several that reestimate --statistics-only wrote, exactly and in any order.',
+		],
+		options: [['--json, --format FORMAT, -o FILE, --fail-on SEVERITY', 'as for inspect']],
+		examples: ['merge part1.json part2.json --json -o whole.json'],
+	},
+	mcp: {
+		forms: ['mcp [--root DIR]'],
+		about: [
+			'Serves inspect and compare to assistants over standard input and output (Model Context Protocol). Reads models below DIR only (default: the working directory).',
+		],
+		options: [],
+		examples: ['mcp --root models/'],
+	},
+} as const satisfies Readonly<Record<string, CommandHelp>>;
 
-Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and
-compares. MODEL may also be a PyTorch checkpoint (.pth .pt .ckpt .bin, zip, legacy or TorchScript) or a .safetensors file:
-its parameters are inspected and nothing in it is run.
+export type Command = keyof typeof HELP;
 
-  --json               print one JSON document (batchnorm-lens.report) instead of tables
-  --format FORMAT      text (default), json, csv, markdown, html, sarif or junit
-  -o, --output FILE    write to a file instead of standard output
-  --no-run             structure, parameters and health only
-  --input NAME=FILE    feed a file (.npy, .npz or .npz:MEMBER, ONNX TensorProto .pb, .png, .jpg) or a folder of them;
-                       repeat for several inputs, or for several files of one, which are run in batches and their
-                       statistics merged; NAME= may be left out where the model has one input. Default: seeded random
-  --normalize HOW      pixels of images become imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or
-                       (p - MEAN) / DEVIATION for pixels p from 0 to 1, as MEAN/DEVIATION: 0.5,0.5,0.5/0.2,0.2,0.2
-  --batch N            size of an unknown first dimension (default 1)
-  --dim NAME=SIZE      size of another unknown dimension, by its symbol or as INPUT:AXIS=SIZE; repeat for several
-  --seed N             seed of the random inputs (default 0)
-  --random KIND        their distribution: normal (default), or uniform between 0 and 1
-  --memory-budget MB   tensors to hold at a time (default 512); beyond that the model is run in several parts
-  --no-optimized       do not compare with what the runtime computes at its default level of optimization
-  --save-outputs DIR   write each layer's recomputed output to DIR/<index>.npy; of several runs, DIR/<run>/<index>.npy
-  --fail-on SEVERITY   exit 1 for findings of at least this severity: info, warning, error (default), never
-  --baseline FILE      findings in FILE are known and do not fail; renamed layers and moved models keep theirs
-  --update-baseline    write the findings of this model to the baseline file; entries of other models stay
+/** All commands, in the order of the help. */
+export const COMMANDS = Object.keys(HELP) as readonly Command[];
 
-compare ORIGINAL DEPLOYED
+/** Width of the column of options. */
+const FLAGS = 22;
 
-Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went
-wrong where they did not; then runs both models on the same input and finds the values behind each layer of the original
-among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or
-a Keras model; then the parameters alone are compared.
+const STATUS =
+	'Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch, for repair and reestimate a layer that was kept or does not fit; 2 it could not be done, or not be judged.';
 
-  --json               print one JSON document (batchnorm-lens.comparison) instead of tables
-  --format FORMAT      text (default), json, csv, markdown, html, sarif or junit
-  -o, --output FILE    write to a file instead of standard output; never to a file that is read
-  --fail-on SEVERITY   exit 1 for results of at least this severity: info, warning, error (default), never. A wrong layer and
-                       outputs that differ are errors, a layer without a counterpart is a warning, and a rounded layer or a
-                       layer that cannot be judged is info
-  --tolerance REL      report differences below REL of the largest value, for example 0.001, without failing
-  --baseline FILE, --update-baseline
-                       as for inspect: wrong layers in FILE are known, by their causes and by the original's parameters
-  --no-run             compare the files only
-  --input, --normalize, --batch, --dim, --seed, --random, --memory-budget
-                       as above, by the names of the original's inputs; of several files the first batch is run
+/** Returns the help of a command: forms, meaning, options and examples, for `width` columns. */
+export function usageOf(command: Command, width: number): string {
+	const { forms, about, options, remarks = [], examples }: CommandHelp = HELP[command];
+	return [
+		forms.map((form, i) => `${i === 0 ? 'Usage:' : '      '} batchnorm-lens ${form}`).join('\n'),
+		...about.map((text) => wrap(text, width)),
+		options.map(([flags, meaning]) => option(flags, meaning, width)).join('\n'),
+		...remarks.map((text) => wrap(text, width)),
+		[`Example${examples.length === 1 ? '' : 's'}:`, ...examples.map((line) => `  batchnorm-lens ${line}`)].join('\n'),
+		wrap(STATUS, width),
+		'',
+	].join('\n\n');
+}
 
-check PATH… [--pair ORIGINAL=DEPLOYED]…
+/** Puts the meaning beside the flags, or below long ones. */
+function option(flags: string, meaning: string, width: number): string {
+	const indent = ' '.repeat(FLAGS);
+	return flags.length + 4 <= FLAGS
+		? wrap(meaning, width, indent, `  ${flags}`.padEnd(FLAGS))
+		: `  ${flags}\n${wrap(meaning, width, indent)}`;
+}
 
-Inspects many models and compares many pairs in one command, for CI. PATH is a model, a folder with .onnx files at any depth,
-or a pattern with *, ? and **, in quotes. The exit status is 1 if a model or a pair has a finding that fails, and 2 if a model
-or a pair could not be judged.
-
-  --pair ORIGINAL=DEPLOYED
-                       compare two models; repeat for several pairs
-  --json               print one JSON document (batchnorm-lens.check)
-  --sarif FILE, --junit FILE
-                       write all findings to one file
-  --summary FILE       append a summary in Markdown
-  --baseline FILE, --update-baseline, --fail-on, --tolerance, --no-run, --batch, --dim, --seed, --memory-budget
-                       as above, for every model and pair
-
-PyTorch's exporters fold BatchNormalization by default. To keep it in an export, pass
-training=torch.onnx.TrainingMode.PRESERVE and do_constant_folding=False to torch.onnx.export; with the dynamo exporter,
-optimize=False.
-
-fold MODEL -o OUT
-
-Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it
-was. Runs each folded operator and the whole model on random input, and compares with the original; a layer that does
-not pass stays as it is. Exits with 2 if no run could verify what was written.
-
-  -o, --output OUT     the file to write; never the model itself
-  --json               print one JSON document (batchnorm-lens.fold)
-  --treat-inputs-as-constants
-                       fold constants, too, that are listed as inputs of the graph, as old exporters do; callers can no
-                       longer feed the folded ones
-  --batch N, --seed N  as above, for the run that verifies
-
-repair MODEL -o OUT
-
-Makes an inference model of a model that was exported in training mode: BatchNormalization takes its running statistics,
-their outputs and Dropout are off, and every other byte is as it was. Reads the written file back and runs it. A model that
-needs no change is not written. Exits with 1 if a layer stays in training mode, and with 2 if no run could
-verify what was written.
-
-With --original: writes the deployed model with the weights and biases of every wrong fold put right after the original
-ONNX model, in their own layout and type (float32, float16, bfloat16), and every other byte as it was. Compares the result
-with the original again. A quantized weight, and a layer that is still a layer, are listed as not repaired, with exit 1.
-
-  -o, --output OUT     the file to write; never a model itself
-  --original ORIGINAL  the model from before its layers were folded
-  --json               print one JSON document (batchnorm-lens.repair)
-  --batch N, --seed N  as above, for the run that verifies
-
-reestimate MODEL
-
-Computes the running statistics of every BatchNormalization layer from data and writes them into a copy of the model, which
-becomes an inference model; every other byte is as it was. Each layer normalizes with the statistics of its batch, as in
-training (arXiv 1502.03167, algorithm 2). The batches' means and unbiased variances are weighted by their numbers of values.
-Runs the written model on the same data. Exits with 1 if a layer was kept or does not fit the data, and with 2
-if no run could verify what was written. Example: batchnorm-lens reestimate m.onnx --input images/ --batch 32 -o fresh.onnx
-
-  -o, --output OUT     the model to write, never the model itself; with --statistics-only the file for the statistics
-  --json               print one JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)
-  --input, --normalize, --dim
-                       as for inspect; a file may hold many samples. Their order decides which make up a batch: shuffle
-                       data that are sorted by class
-  --batch N            samples in a batch (default 32): as many as in training. The last batch has the rest, and weighs as
-                       much as it has values; if that is one value per channel, it is left out
-  --mode MODE          batch (default), or sequential: layer by layer, each behind layers that are corrected already; takes
-                       longer and does not depend on the batches, for data that are run one by one
-  --statistics-only    write no model, but the statistics of these data (one shard of many); merge joins them exactly
-  --statistics FILE    write these statistics instead of computing any; --input then only verifies them
-  --memory-budget MB   tensors that --mode sequential keeps between layers (default 512)
-
-merge FILE…
-
-Makes one report of several that inspect --json wrote of one model on parts of the data: batch statistics are those of all
-the data, exactly; whether running statistics fit them is judged anew. Makes one file of several that reestimate
---statistics-only wrote, exactly and in any order.
-
-  --json, --format FORMAT, -o FILE, --fail-on SEVERITY   as for inspect
-
-mcp [--root DIR]
-
-Serves inspect and compare to assistants over standard input and output (Model Context Protocol). Reads models below DIR
-only (default: the working directory).
-
-batchnorm-lens version prints the version of this program.
-
-Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch, for repair and reestimate a layer that
-was kept or does not fit; 2 it could not be done, or not be judged.
-`;
+/** Returns the list of commands, for `width` columns. */
+export function usage(width: number): string {
+	const commands = COMMANDS.map((command) => {
+		const { forms, about }: CommandHelp = HELP[command];
+		const [first = ''] = about;
+		const sentence = /^.*?[.:](?= |$)/.exec(first)?.[0] ?? first;
+		return [...forms.map((form) => `  ${form}`), wrap(sentence.replace(/:$/, '.'), width, '      ')].join('\n');
+	});
+	return [
+		'Usage: batchnorm-lens COMMAND …',
+		...commands,
+		wrap(
+			'batchnorm-lens COMMAND --help shows its options with an example; batchnorm-lens version prints the version.',
+			width,
+		),
+		wrap(STATUS, width),
+		'',
+	].join('\n\n');
+}

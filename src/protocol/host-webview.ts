@@ -13,8 +13,8 @@ export type HostToWebview =
 	| { readonly type: 'form'; readonly form: RunForm }
 	/** Removes the banner of a failure. */
 	| { readonly type: 'recovered' }
-	/** `layer`: name of the layer to open. */
-	| { readonly type: 'select'; readonly layer: string };
+	/** `layer`: name of the layer to open; `part`: section of its detail to open and scroll to. */
+	| { readonly type: 'select'; readonly layer: string; readonly part?: 'axes' };
 
 /** Messages from the page of a model to the extension host. */
 export type WebviewToHost =

@@ -40,7 +40,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 				case 'recovered':
 					return view.clearFailure();
 				case 'select':
-					return view.select(message.layer);
+					return view.select(message.layer, message.part);
 				default:
 					return message satisfies never;
 			}

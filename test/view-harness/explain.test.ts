@@ -24,7 +24,15 @@ function layer(overrides: Partial<LayerReport> = {}): LayerReport {
 
 /** Reads the cards of the three methods as a person does: texts and marks. */
 async function explain(shown: LayerReport, { theme = 'dark' as ThemeName, width = 1200 } = {}) {
-	let result = { verdict: '', text: '', cards: [] as string[][], fills: [] as string[], spills: 0 };
+	let result = {
+		verdict: '',
+		text: '',
+		cards: [] as string[][],
+		fitting: [] as (string | undefined)[],
+		links: [] as string[],
+		fills: [] as string[],
+		spills: 0,
+	};
 	await withPage(harness, { theme, width, height: 1400 }, async ({ page, send }) => {
 		await send({ type: 'report', report: report([shown]) });
 		await send({ type: 'select', layer: shown.name });
@@ -34,11 +42,14 @@ async function explain(shown: LayerReport, { theme = 'dark' as ThemeName, width 
 		result = await axes.evaluate((element) => ({
 			verdict: element.dataset.verdict ?? '',
 			text: element.textContent ?? '',
-			cards: [...element.querySelectorAll<HTMLElement>('[data-fits]')].map((card) => [
+			cards: [...element.querySelectorAll<HTMLElement>('[data-own]')].map((card) => [
 				card.dataset.method ?? '',
-				card.dataset.fits ?? '',
+				card.dataset.own ?? '',
 				String(card.querySelectorAll('.bnl-cell-on').length),
+				card.querySelector('svg > title')?.textContent ?? '',
 			]),
+			fitting: [...element.querySelectorAll<HTMLElement>('[data-fits="true"]')].map(({ dataset }) => dataset.method),
+			links: [...element.querySelectorAll('a')].map(({ href }) => href),
 			fills: ['.bnl-cell-on', '.bnl-cell:not(.bnl-cell-on)'].map(
 				(cell) => getComputedStyle(element.querySelector(cell) as Element).fill,
 			),
@@ -53,40 +64,68 @@ async function explain(shown: LayerReport, { theme = 'dark' as ThemeName, width 
 describe("the explanation of a layer's normalization", () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
 		it(`${theme}: shows pictures, sizes, residuals and the verdict`, async () => {
-			const { verdict, text, cards, fills } = await explain(layer(), { theme });
+			const { verdict, text, cards, fitting, links, fills } = await explain(layer(), { theme });
 			assert.equal(verdict, 'running');
 			// Each of a cube's three faces has 16 cells.
-			assert.deepEqual(cards, [
-				['location', 'false', '24'],
-				['activation', 'false', '5'],
-				['channel', 'false', '8'],
-				['running', 'true', '4'],
-			]);
+			assert.deepEqual(
+				cards.map(([method, own, cells]) => [method, own, cells]),
+				[
+					['location', 'false', '24'],
+					['activation', 'false', '5'],
+					['channel', 'true', '8'],
+				],
+			);
+			assert.match(cards[2]?.[3] ?? '', /^3 per channel; Blue: one channel, all images and positions; over N, H, W/);
+			assert.deepEqual(fitting, ['running']);
+			assert.deepEqual(links, ['https://arxiv.org/abs/1502.03167']);
 			assert.notEqual(fills[0], fills[1]);
-			assert.match(text, /m' = 32 × 24 =\s768/);
-			assert.match(text, /m' = 32 × 28 × 28 =\s25,088/);
-			assert.match(text, /18,816 statistics/);
-			assert.match(text, /made with the stored running statistics: off by 7\.2e-8\s+σ/);
+			assert.match(text, /over N, C: m'\s=\s768/);
+			assert.match(text, /m' = N × H × W = 32 × 28 × 28 =\s25,088 values each/);
+			assert.match(text, /18,816 means and variances/);
+			assert.match(text, /the running statistics that the model stores\. They reproduce the output to 7\.2e-8\s+σ/);
 		});
 	}
 
 	it('names batch statistics, no statistics, and an undecided layer', async () => {
-		const { cards, text } = await explain(
+		const { fitting, text } = await explain(
 			layer({ mode: 'training', normalization: judged('channel', CHANNELS, SIZE) }),
 		);
-		assert.deepEqual(
-			cards.filter(([, fits]) => fits === 'true').map(([method]) => method),
-			['channel'],
-		);
-		assert.match(text, /made with statistics of the batch per channel \(3\)/);
+		assert.deepEqual(fitting, ['channel']);
+		assert.match(text, /used: those of the batch per channel \(3\)/);
 		const none = await explain(layer({ normalization: judged('none', CHANNELS, SIZE) }));
-		assert.deepEqual([none.verdict, none.cards.some(([, fits]) => fits === 'true')], ['none', false]);
+		assert.deepEqual([none.verdict, none.fitting], ['none', []]);
 		const reason = 'There is only one value a channel: nothing varies in it.';
 		const untold = await explain(
 			layer({ normalization: { verdict: 'cannot-tell', reason, methods: [], values: CHANNELS } }),
 		);
-		assert.match(untold.text, /cannot tell which of them made its output\. There is only one value/);
+		assert.match(untold.text, /this layer’s data cannot show them\. There is only one value/);
 	});
+
+	it('draws the axes of the layer: a sheet for rank 2, as many cells as a small axis has values', async () => {
+		const cells = async (inputShape: readonly number[]) =>
+			(await explain(layer({ inputShape }))).cards.map(([, , marked]) => Number(marked));
+		assert.deepEqual(await cells([64, CHANNELS]), [16, 4, 4]);
+		assert.deepEqual(await cells([1, CHANNELS, 9]), [4 + 4 + 1, 1 + 1, 4 + 1]);
+	});
+
+	it('shows formulas and modes on request, and keeps them open for the next layer', () =>
+		withPage(harness, {}, async ({ page, send }) => {
+			const next = { ...layer(), name: 'next' };
+			await send({ type: 'report', report: report([layer(), next]) });
+			await send({ type: 'select', layer: 'bn' });
+			const formulas = page.locator('.bnl-formulas');
+			assert.equal(await formulas.isVisible(), false);
+			await page
+				.locator(`${bnl('axes')} summary`)
+				.first()
+				.click();
+			assert.match(
+				(await formulas.textContent()) ?? '',
+				/^meanμc = 1\/m' · Σn=1…N Σh=1…H Σw=1…W xn,c,h,w.*variance.*output/,
+			);
+			await send({ type: 'select', layer: 'next' });
+			assert.equal(await formulas.isVisible(), true);
+		}));
 
 	it('fits a narrow editor', async () => {
 		const { spills } = await explain(layer(), { width: 400 });

@@ -5,10 +5,12 @@ export interface FindingWords {
 	/** Two or three words for tables and plots: "dead". */
 	readonly badge: string;
 	/**
-	 * Predicate of the summary's clause about one layer and about several: "1 layer has dead channels", "3 layers have …".
-	 * Absent if the summary leaves the finding out.
+	 * Predicate about one layer and about several: "1 of 6 layers is in training mode", "3 of 6 layers are …". Absent if the
+	 * headline of a report states the finding.
 	 */
 	readonly clause?: readonly [one: string, several: string];
+	/** Predicate about one channel and about several: "1 of 64 channels is dead". Absent: findings name no channels. */
+	readonly channels?: readonly [one: string, several: string];
 	/** Meaning and consequence, one or two sentences. */
 	readonly help: string;
 	/** Next step, one or two sentences. */
@@ -45,6 +47,7 @@ export const FINDINGS = {
 		title: 'Values that are NaN or infinite',
 		badge: 'not finite',
 		clause: ['has values that are NaN or infinite', 'have values that are NaN or infinite'],
+		channels: ['is NaN or infinite', 'are NaN or infinite'],
 		help: 'The channel outputs NaN or infinity for every input. Look for divergence in training or an overflow in conversion.',
 		advice:
 			'Look at the training run: one such value makes the whole channel unusable. Export again from an earlier checkpoint.',
@@ -53,13 +56,15 @@ export const FINDINGS = {
 		title: 'Negative running variance',
 		badge: 'variance < 0',
 		clause: ['has a negative variance', 'have a negative variance'],
+		channels: ['has a negative variance', 'have a negative variance'],
 		help: 'No data has a negative variance: the file was damaged or parameters were swapped in conversion.',
 		advice: 'Compare with the original: a tool probably rewrote the file or swapped its tensors.',
 	},
 	'zero-variance': {
 		title: 'Running variance of zero',
 		badge: 'variance 0',
-		clause: ['has channels of zero variance', 'have channels of zero variance'],
+		clause: ['has a running variance of 0', 'have a running variance of 0'],
+		channels: ['has a running variance of 0', 'have a running variance of 0'],
 		help: 'The channel was constant in training: scale is gamma / sqrt(epsilon), so any change of its input is magnified.',
 		advice: 'Check that the input of the channel is not cut off or masked.',
 		meanings: {
@@ -67,6 +72,7 @@ export const FINDINGS = {
 				title: 'Running statistics are missing',
 				badge: 'statistics 0',
 				clause: ['has no running statistics', 'have no running statistics'],
+				channels: ['has no running statistics', 'have no running statistics'],
 				help: 'Mean and variance are 0 in every channel, which no training leaves. Scale is gamma / sqrt(epsilon).',
 				advice: 'Export again from the trained checkpoint: the conversion lost the running statistics.',
 			},
@@ -111,6 +117,7 @@ export const FINDINGS = {
 		title: 'Running statistics that do not fit the data',
 		badge: 'drift',
 		clause: ['does not fit the data', 'do not fit the data'],
+		channels: ['does not fit the data', 'do not fit the data'],
 		help: 'The given input differs from the training data in its statistics.',
 		advice: 'Check the preprocessing of the input, or compute the running statistics again from your data.',
 		needsRun: true,
@@ -119,6 +126,7 @@ export const FINDINGS = {
 		title: 'Exploding scale',
 		badge: 'exploding',
 		clause: ['has exploding scales', 'have exploding scales'],
+		channels: ['has an exploding scale', 'have exploding scales'],
 		help: 'The scale is far above that of the other channels: folded weights lose accuracy when they are quantized per tensor.',
 		advice: 'Quantize per channel, or equalize the channels of the layer first.',
 	},
@@ -126,27 +134,31 @@ export const FINDINGS = {
 		title: 'Dead channel',
 		badge: 'dead',
 		clause: ['has dead channels', 'have dead channels'],
+		channels: ['is dead', 'are dead'],
 		help: 'Gamma is about 0, so the channel outputs beta for every input. It can be pruned.',
 		advice: 'Prune these channels together with the filters that feed them.',
 	},
 	'constant-channel': {
-		title: 'Channel that is always 0 behind the ReLU',
+		title: 'Always 0 behind the ReLU',
 		badge: 'always 0',
-		clause: ['has channels that are always 0', 'have channels that are always 0'],
+		clause: ['has channels that are always 0 behind the ReLU', 'have channels that are always 0 behind the ReLU'],
+		channels: ['is always 0 behind the ReLU', 'are always 0 behind the ReLU'],
 		help: 'The ReLU behind the layer outputs 0 for every usual input. The channel can be pruned.',
 		advice: 'Prune these channels together with the filters that feed them: the ReLU passes none of their values.',
 		meanings: {
 			'gamma-zero': {
-				title: 'Constant channel: gamma is about 0',
+				title: 'Constant, because gamma is about 0',
 				badge: 'constant',
 				clause: ['has constant channels', 'have constant channels'],
+				channels: ['is constant because gamma is about 0', 'are constant because gamma is about 0'],
 				help: 'Gamma is about 0 and beta is not, so the channel outputs the constant beta.',
 				advice: 'No repair is needed. When pruning, move the constant into the bias of the next operator.',
 			},
 			'never-cut': {
-				title: 'Channel that the ReLU never cuts',
+				title: 'Never cut by the ReLU',
 				badge: 'never cut',
 				clause: ['has channels that the ReLU never cuts', 'have channels that the ReLU never cuts'],
+				channels: ['is never cut by the ReLU', 'are never cut by the ReLU'],
 				help: 'The ReLU behind the layer changes no usual value of the channel.',
 				advice: 'No repair is needed. The ReLU can be dropped for these channels.',
 			},
@@ -162,12 +174,15 @@ export const FINDINGS = {
 	'epsilon-dominated': {
 		title: 'Variance below epsilon',
 		badge: 'ε dominates',
+		clause: ['has variances below epsilon', 'have variances below epsilon'],
+		channels: ['has a variance below epsilon', 'have a variance below epsilon'],
 		help: 'Epsilon, not the data, sets the scale of the channel: a tool with another epsilon computes another result.',
 		advice: 'Make sure that every conversion keeps epsilon. Another epsilon changes the result most in these channels.',
 	},
 	'hand-built': {
 		title: 'Normalization written by hand',
 		badge: 'by hand',
+		clause: ['is written by hand', 'are written by hand'],
 		help: 'ReduceMean, Sub, Div and the like normalize with the mean and variance of their own data. No running statistics are stored.',
 		advice:
 			'If a batch normalization was meant, export it in inference mode, so that it normalizes with its running statistics.',
@@ -175,6 +190,7 @@ export const FINDINGS = {
 	'per-activation': {
 		title: 'One mean and variance for each activation',
 		badge: 'per activation',
+		clause: ['keeps one mean and variance for each activation', 'keep one mean and variance for each activation'],
 		help: 'The layer does not normalize over the spatial axes (spatial=0, or a flattened input): most runtimes cannot do that, and it cannot fold.',
 		advice: 'Check that the target runtime supports spatial=0. Most converters refuse or misread it.',
 	},

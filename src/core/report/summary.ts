@@ -1,4 +1,5 @@
-import { FINDING_CODES, findingWords } from './findings.js';
+import { capitalize } from '../text/sentences.js';
+import { findingFacts } from './finding-facts.js';
 import { formatWords, isCheckpoint } from './formats.js';
 import type { LayerReport, Normalization, Report } from './types.js';
 
@@ -8,66 +9,131 @@ const MAX_NAMED = 3;
 const MAX_FINDINGS = 5;
 
 /**
- * Returns the answer at the top of every surface: number of layers, correctness of the runtime, findings. A single
- * sentence with parts separated by semicolons, true at every stage of an inspection.
+ * Returns the answer in sentences: the headline, then one sentence per kind of warning or error, the gravest first. True at
+ * every stage of an inspection.
  */
 export function answer(report: Report): string {
-	const { layers } = report;
-	if (layers.length === 0 && isCheckpoint(report.model)) {
-		return `No BatchNorm layer in this ${formatWords(report.model)}: no module has a running mean and variance.`;
+	const facts = gravestFacts(report);
+	const more = facts.length - MAX_FINDINGS;
+	return [
+		headline(report),
+		...facts.slice(0, MAX_FINDINGS).map(({ text }) => `${capitalize(text)}.`),
+		...(more > 0 ? [`${more} more ${more === 1 ? 'kind' : 'kinds'} of finding.`] : []),
+	].join(' ');
+}
+
+/** Warnings and errors; notes stand in the table only. */
+function gravestFacts({ layers }: Report) {
+	return findingFacts(layers).filter(({ severity, text }) => severity !== 'info' && text !== '');
+}
+
+/** Returns the conclusion in one sentence: if the runtime computes the layers correctly, and if any has findings. */
+export function headline(report: Report): string {
+	const { layers, model } = report;
+	if (layers.length === 0 && isCheckpoint(model)) {
+		return `No BatchNorm layer in this ${formatWords(model)}: no module has a running mean and variance.`;
 	}
 	if (layers.length === 0) {
 		return 'No BatchNorm layer in this model: it never had one, or all were folded into other operators.';
 	}
-	return `${[`${countLayers(layers)}, ${verdict(report)}`, ...findingClauses(layers)].join('; ')}.`;
+	const { text, isGood } = verdict(report);
+	// The runtime's name keeps its spelling.
+	const begin = text.startsWith(runtimeName(report)) && report.run.runtime !== '' ? text : capitalize(text);
+	const marked = layers.filter(({ findings }) => findings.some(({ severity }) => severity !== 'info'));
+	const isError = marked.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
+	if (marked.length === 0 || !isGood) {
+		return `${begin}.`;
+	}
+	const which = marked.length === layers.length ? (layers.length === 1 ? 'it has' : 'all of them have') : '';
+	const have = which || `${marked.length} of them ${marked.length === 1 ? 'has' : 'have'}`;
+	const isCorrect = report.layers.some(({ recompute }) => recompute.status === 'match');
+	return `${begin}, ${isCorrect ? 'but' : 'and'} ${have} ${isError ? 'errors' : 'warnings'}.`;
 }
 
-/** Returns "3 BatchNorm layers and 1 normalization written by hand". */
-function countLayers(layers: readonly LayerReport[]): string {
+/** Returns "all 52 BatchNorm layers", "the BatchNorm layer", "all 3 BatchNorm layers and 1 normalization written by hand". */
+function nameLayers(layers: readonly LayerReport[], quantity: 'all' | 'count' = 'count'): string {
 	const byHand = layers.filter(({ kind }) => kind === 'handbuilt').length;
 	const others = layers.length - byHand;
-	const own = others === 1 ? '1 BatchNorm layer' : `${others} BatchNorm layers`;
-	const written = `${byHand} ${byHand === 1 ? 'normalization' : 'normalizations'} written by hand`;
-	return byHand === 0 ? own : others === 0 ? `No BatchNorm layer, but ${written}` : `${own} and ${written}`;
+	const isAll = quantity === 'all';
+	const amount = (n: number) => (n === 1 ? (isAll && layers.length === 1 ? 'the' : '1') : `${isAll ? 'all ' : ''}${n}`);
+	const own = `${amount(others)} BatchNorm ${others === 1 ? 'layer' : 'layers'}`;
+	const written = `${others === 0 ? amount(byHand) : byHand} ${byHand === 1 ? 'normalization' : 'normalizations'} written by hand`;
+	return byHand === 0 ? own : others === 0 ? written : `${own} and ${written}`;
 }
 
-function verdict({ layers, run, model }: Report): string {
+/** Returns "none of the 52 BatchNorm layers was", or "the BatchNorm layer was not". */
+function noneWas(layers: readonly LayerReport[]): string {
+	return layers.length === 1 ? `${nameLayers(layers, 'all')} was not` : `none of the ${nameLayers(layers)} was`;
+}
+
+/** Returns the runtime's name without its version. */
+function runtimeName({ run }: Report): string {
+	return run.runtime.replace(/(-node)?( .*)?$/, '') || 'the runtime';
+}
+
+interface Verdict {
+	readonly text: string;
+	/** True if nothing in it is worse than the findings of the layers. */
+	readonly isGood: boolean;
+}
+
+/** Returns the conclusion about the run, without a full stop. */
+function verdict(report: Report): Verdict {
+	const { layers, run, model } = report;
+	const good = (text: string): Verdict => ({ text, isGood: true });
+	const bad = (text: string): Verdict => ({ text, isGood: false });
 	if (isCheckpoint(model)) {
-		return `with the parameters of a ${formatWords(model)}`;
+		return good(`the ${formatWords(model)} has ${nameLayers(layers)}`);
 	}
 	const of = (status: LayerReport['recompute']['status']) =>
 		layers.filter((layer) => layer.recompute.status === status);
 	const [matching, wrong, skipped, pending] = [of('match'), of('mismatch'), of('skipped'), of('pending')];
 	const checked = matching.length + wrong.length;
+	const runtime = runtimeName(report);
 	// Comes first, because an early end does not change results.
 	if (wrong.length > 0) {
 		const still = pending.length > 0 ? ' so far' : '';
-		return `${wrong.length} of ${checked} recomputed${still} differ${wrong.length === 1 ? 's' : ''} from what the runtime computed (${named(wrong)})`;
+		const rest = skipped.length > 0 ? `; ${skipped.length} could not be checked` : '';
+		return bad(
+			`${runtime} computes ${wrong.length} of ${checked} BatchNorm layers wrongly${still} (${named(wrong)})${rest}`,
+		);
+	}
+	const fused = layers.filter(({ findings }) => findings.some(({ code }) => code === 'runtime-fusion-mismatch'));
+	if (fused.length > 0) {
+		return bad(
+			`with its default optimizations ${runtime} computes ${fused.length} of ${nameLayers(layers)} wrongly (${named(fused)})`,
+		);
 	}
 	if (run.status === 'failed') {
 		return checked === 0
-			? `not recomputed because the run failed${unreadable(layers)}`
-			: `${checked} recomputed to within rounding before the run failed`;
+			? bad(`the run failed, so ${noneWas(layers)} recomputed${unreadable(layers)}`)
+			: bad(`${runtime} computed ${checked} of ${nameLayers(layers)} correctly before the run failed`);
 	}
 	if (run.status === 'skipped') {
 		return checked === 0
-			? `not recomputed: the model was not run${unreadable(layers)}`
-			: `${checked} recomputed to within rounding before the run was ended`;
+			? good(`the model was not run, so ${noneWas(layers)} recomputed${unreadable(layers)}`)
+			: bad(`${runtime} computed ${checked} of ${nameLayers(layers)} correctly before the run was ended`);
 	}
 	if (pending.length > 0) {
-		return checked === 0 ? 'not recomputed yet' : `${checked} recomputed so far, all to within rounding`;
+		return checked === 0
+			? good(`${nameLayers(layers)}, not recomputed yet`)
+			: good(`${checked} of ${nameLayers(layers)} recomputed so far, all correct`);
 	}
 	if (checked === 0) {
-		return layers.length === 1 ? 'which could not be recomputed' : 'none of which could be recomputed';
+		return bad(`${noneWas(layers)} recomputed`);
 	}
 	if (skipped.length > 0) {
-		return `${checked} recomputed to within rounding, ${skipped.length} could not be checked (${named(skipped)})`;
+		return bad(
+			`${runtime} computes ${checked} of ${nameLayers(layers)} correctly; ${skipped.length} could not be checked (${named(skipped)})`,
+		);
 	}
-	const all = layers.length === 1 ? 'recomputed to within rounding' : 'all recomputed to within rounding';
-	return run.partial ? `${all}, in parts because the runtime refuses the model as a whole` : all;
+	const correct = `computes ${nameLayers(layers, 'all')} correctly`;
+	return run.partial
+		? good(`${runtime} refuses the model as a whole; run in parts, it ${correct}`)
+		: good(`${runtime} ${correct}`);
 }
 
-/** Returns a clause about layers of which the report holds no parameters either, so that no check was left. */
+/** Returns a clause about layers without any known parameters, so that no check was left. */
 function unreadable(layers: readonly LayerReport[]): string {
 	return layers.every(({ parameters, affine }) => parameters === null && affine === null)
 		? '; no parameters could be read either, so nothing was checked'
@@ -95,10 +161,10 @@ export function normalizationLine({ layers }: Report): string {
 	});
 	const untold = judged.filter(({ verdict }) => verdict === 'cannot-tell');
 	return [
-		clauses.length === 0 ? '' : `Judged by inputs and outputs alone, normalised with ${clauses.join('; ')}.`,
+		clauses.length === 0 ? '' : `Judged by inputs and outputs alone, normalized with ${clauses.join('; ')}.`,
 		untold.length === 0
 			? ''
-			: `What was normalised with cannot be told${share(untold.length)}: ${untold[0].reason ?? ''}`,
+			: `The statistics that were used cannot be told${share(untold.length)}: ${untold[0].reason ?? ''}`,
 	]
 		.filter((sentence) => sentence !== '')
 		.join(' ');
@@ -108,19 +174,4 @@ function named(layers: readonly LayerReport[]): string {
 	const names = layers.slice(0, MAX_NAMED).map((layer) => layer.name);
 	const more = layers.length - names.length;
 	return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
-}
-
-/** Returns clauses for warnings and errors. Notes stand in the table only, and a mismatch is part of the verdict. */
-function findingClauses(layers: readonly LayerReport[]): string[] {
-	const clauses = FINDING_CODES.flatMap((code) => {
-		const { clause } = findingWords({ code });
-		const count = layers.filter(({ findings }) =>
-			findings.some((finding) => finding.code === code && finding.severity !== 'info'),
-		).length;
-		return count === 0 || !clause ? [] : [count === 1 ? `1 layer ${clause[0]}` : `${count} layers ${clause[1]}`];
-	});
-	const more = clauses.length - MAX_FINDINGS;
-	return more > 0
-		? [...clauses.slice(0, MAX_FINDINGS), `${more} more kind${more === 1 ? '' : 's'} of finding`]
-		: clauses;
 }

@@ -108,3 +108,18 @@ export function columnFormatter(values: ArrayLike<number>): (value: number) => s
 		nonFiniteName(value) ??
 		(value !== 0 && Math.abs(value) < smallest ? exponential(value, 1) : value.toFixed(decimals));
 }
+
+/** Formats a ratio to a limit, short: "28 %", "<1 %", or above the limit "3.2 times". */
+export function formatRatio(ratio: number): string {
+	if (!Number.isFinite(ratio) || ratio >= 1.005) {
+		return `${ratio < 100 ? formatNumber(ratio, 2) : formatInteger(Number(ratio.toPrecision(2)))} times`;
+	}
+	const percent = Math.round(ratio * 100);
+	return percent < 1 && ratio > 0 ? '<1 %' : `${percent} %`;
+}
+
+/** Formats a ratio for the words that name the limit: "28 % of", "3.2 times". */
+export function ratioOf(ratio: number): string {
+	const text = formatRatio(ratio);
+	return text.endsWith('%') ? `${text} of` : text;
+}

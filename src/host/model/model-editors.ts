@@ -105,10 +105,10 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 		update();
 	}
 
-	/** Shows the model's tab and opens the layer on its page. */
-	async reveal(uri: vscode.Uri, layer: string): Promise<void> {
+	/** Activates or opens the model's tab and opens the layer on its page. @param part section to scroll to */
+	async reveal(uri: vscode.Uri, layer: string, part?: 'axes'): Promise<void> {
 		await vscode.commands.executeCommand('vscode.openWith', uri, viewTypeOf(uri));
-		this.#pageOf(uri)?.select(layer);
+		this.#pageOf(uri)?.select(layer, part);
 	}
 
 	/** Report index of the layer that is open on the page. */

@@ -7,6 +7,8 @@ import type { ModelDocument } from './model-document.js';
 import { type ModelPageMessage, parseModelMessage } from './model-message.js';
 import { withFiles } from './run-plan.js';
 
+type SelectMessage = Extract<HostToWebview, { type: 'select' }>;
+
 /** Connects the page in a tab to a model. Sends the page every change and does what it requests. */
 export class ModelPanel implements vscode.Disposable {
 	readonly #document: ModelDocument;
@@ -17,8 +19,8 @@ export class ModelPanel implements vscode.Disposable {
 	/** Fires when {@link chosen} changes. */
 	readonly onDidChoose = this.#chosenEmitter.event;
 	#chosenIndex: number | null = null;
-	/** Name of the layer to open when the page listens. */
-	#layerToSelect: string | undefined;
+	/** Layer to open as soon as the page listens. */
+	#layerToSelect: SelectMessage | undefined;
 
 	constructor(
 		panel: vscode.WebviewPanel,
@@ -61,12 +63,13 @@ export class ModelPanel implements vscode.Disposable {
 		return this.#chosenIndex;
 	}
 
-	/** Opens a layer as soon as the page listens. */
-	select(layer: string): void {
+	/** Opens a layer on the page, as soon as the page listens. @param part section of the layer to scroll to */
+	select(layer: string, part?: SelectMessage['part']): void {
+		const message: SelectMessage = { type: 'select', layer, ...(part && { part }) };
 		if (this.#page.isListening) {
-			this.#queue.push({ type: 'select', layer });
+			this.#queue.push(message);
 		} else {
-			this.#layerToSelect = layer;
+			this.#layerToSelect = message;
 		}
 	}
 
@@ -76,7 +79,7 @@ export class ModelPanel implements vscode.Disposable {
 			this.#queue.push(message);
 		}
 		if (this.#layerToSelect !== undefined) {
-			this.#queue.push({ type: 'select', layer: this.#layerToSelect });
+			this.#queue.push(this.#layerToSelect);
 			this.#layerToSelect = undefined;
 		}
 	}

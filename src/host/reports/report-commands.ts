@@ -31,6 +31,7 @@ export function registerReportCommands({ reports, text, source, cells, log }: Re
 		return action(reports.current);
 	};
 	return vscode.Disposable.from(
+		register('explainAxes', () => explainAxes(reports)),
 		register('revealLayer', (model, layer) => revealLayer(reports, model, layer)),
 		register(
 			'showReportText',
@@ -43,6 +44,16 @@ export function registerReportCommands({ reports, text, source, cells, log }: Re
 		register('saveReportNotebook', onCurrent(saveReportAsNotebook)),
 		register('insertNotebookCell', (kind, model) => insertCell(cells, kind, model)),
 	);
+}
+
+/** Shows over which axes the current model normalizes; lets the user choose a model if none is open. */
+async function explainAxes({ current, editors }: OpenReports): Promise<void> {
+	const layer = current?.session.report?.layers[(current && editors.chosenLayer(current)) ?? 0];
+	if (current && layer) {
+		await editors.reveal(current.uri, layer.name, 'axes');
+	} else {
+		await vscode.commands.executeCommand('batchnormLens.inspect');
+	}
 }
 
 /** Opens a layer from the tree or from a link in Problems. The arguments of a link are untrusted JSON. */

@@ -1,4 +1,5 @@
-import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
+import type { AxesExplanation, Axis } from '../../core/report/axes.js';
+import type { NormalizationMethod } from '../../core/report/types.js';
 import { type ElementBuilder, svgElement } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
 import type { MethodCard } from './normalization.js';
@@ -7,85 +8,120 @@ import { strings } from './strings.js';
 type BatchMethod = Exclude<NormalizationMethod, 'running'>;
 type Point = readonly [number, number];
 
-/** Number of cells along C, the spatial axes (drawn as one axis) and N. */
-const CELLS = 4;
+/** Maximum number of cells along an axis. A smaller axis has as many cells as values. */
+const MAX_CELLS = 4;
 /** Size of a cell's front face, and step to the right and up per cell of depth, in pixels. */
 const CELL = 15;
 const DEPTH = 7;
-const SIDE = CELLS * CELL;
-const LEFT = 22;
-const TOP = CELLS * DEPTH + 8;
+/** Space for the labels on the left. */
+const LEFT = 30;
+const WIDTH = LEFT + MAX_CELLS * (CELL + DEPTH) + 20;
 
-/** Returns true if a cell belongs to the marked statistic. */
-const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, n: number) => boolean>> = {
+/** Returns true if a cell belongs to the marked statistic. `own`: index of the marked channel. */
+const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, own: number) => boolean>> = {
 	location: (_, place) => place === 0,
-	activation: (c, place) => c === 1 && place === 0,
-	channel: (c) => c === 1,
+	activation: (c, place, own) => c === own && place === 0,
+	channel: (c, _, own) => c === own,
 };
 
-/**
- * Draws the methods side by side as cubes of cells. Marks the cells of one statistic, frames the method of the layer's
- * attributes, and labels the method that explains the layer's output. Running statistics are drawn as stored values.
- */
+/** Draws the three methods side by side on a block of cells with the layer's own axes, and marks the layer's method. */
 export function axesPicture(
 	h: ElementBuilder,
 	cards: readonly MethodCard[],
-	{ axes, spatial }: { readonly axes: LayerReport['axes']; readonly spatial: readonly string[] },
+	{ axes }: Pick<AxesExplanation, 'axes'>,
 ): HTMLElement {
 	const words = strings.normalization;
-	const figures = cards.map(({ method, name, lines, residual, fits, own }) =>
+	const figures = cards.map(({ method, name, lines, own }) =>
 		h(
 			'div',
-			{ class: own ? 'bnl-method bnl-method-own' : 'bnl-method', data: { method, fits: String(fits) } },
-			method === 'running' ? storedValues(h, axes, spatial) : cube(h, method, spatial),
-			h('div', { class: 'bnl-method-name' }, name),
-			...lines.map((line) => h('div', { class: 'bnl-muted' }, line)),
-			...(residual ? [h('div', { class: 'bnl-method-residual' }, residual)] : []),
-			...(fits ? [h('div', { class: 'bnl-method-fits' }, icon(h, 'check', 'good'), words.fits)] : []),
-			...(own ? [h('div', { class: 'bnl-method-tag' }, words.thisLayer)] : []),
+			{ class: own ? 'bnl-method bnl-method-own' : 'bnl-method', data: { method, own: String(own) } },
+			block(h, method, axes, words.pictureOf(name, lines)),
+			h(
+				'div',
+				{ class: 'bnl-method-words' },
+				h('div', { class: 'bnl-method-name' }, own && icon(h, 'check', 'good'), name),
+				...lines.map((line) => h('div', { class: 'bnl-muted' }, line)),
+				own && h('div', { class: 'bnl-method-tag' }, words.thisLayer),
+			),
 		),
 	);
 	return h('div', { class: 'bnl-methods', attributes: { role: 'group', 'aria-label': words.picture } }, ...figures);
 }
 
-/** Draws an oblique cube with three visible faces: C to the right, the spatial axes down, N into the depth. */
-function cube(h: ElementBuilder, method: BatchMethod, spatial: readonly string[]): SVGSVGElement {
-	const last = CELLS - 1;
+/** Number of cells along C (right), the spatial axes (down) and N (into the depth, or down without spatial axes). */
+interface Cells {
+	readonly c: number;
+	readonly places: number;
+	readonly n: number;
+}
+
+function cellsOf(axes: readonly Axis[]): Cells {
+	const [n, c, ...spatial] = axes;
+	const cells = (size: number | undefined) => Math.min(size ?? MAX_CELLS, MAX_CELLS);
+	const places = spatial.map(({ size }) => size ?? MAX_CELLS);
+	return {
+		n: cells(n?.size),
+		c: cells(c?.size),
+		places: Math.min(
+			places.reduce((a, b) => a * b, 1),
+			MAX_CELLS,
+		),
+	};
+}
+
+/**
+ * Draws an oblique block with three visible faces: C to the right, the spatial axes down, N into the depth. An input
+ * without spatial axes is a sheet: C to the right, N down.
+ */
+function block(h: ElementBuilder, method: BatchMethod, axes: readonly Axis[], title: string): SVGSVGElement {
+	const cells = cellsOf(axes);
+	const spatial = axes.slice(2);
+	const own = Math.min(1, cells.c - 1);
 	const marked = MARKED[method];
-	const faces: Face[] = [];
-	for (let i = 0; i < CELLS; i++) {
-		for (let j = 0; j < CELLS; j++) {
-			faces.push(
-				{ corners: quad(corner(i, j, 0), [CELL, 0], [0, CELL]), on: marked(i, j, 0) },
-				{ corners: quad(corner(i, 0, j), [CELL, 0], [DEPTH, -DEPTH]), on: marked(i, 0, j) },
-				{ corners: quad(corner(CELLS, i, j), [0, CELL], [DEPTH, -DEPTH]), on: marked(last, i, j) },
-			);
-		}
+	if (spatial.length === 0) {
+		const faces = grid(cells.c, cells.n, (c, n) => ({
+			corners: quad([LEFT + c * CELL, 8 + n * CELL], [CELL, 0], [0, CELL]),
+			on: method === 'location' || c === own,
+		}));
+		return picture(h, faces, 8 + cells.n * CELL + 18, title, [
+			{ text: labelOf(axes[1]), at: [LEFT, 8 + cells.n * CELL + 13] },
+			{ text: labelOf(axes[0]), at: [LEFT + cells.c * CELL + 5, 8 + (cells.n * CELL) / 2 + 4] },
+		]);
 	}
-	return picture(h, faces, [
-		{ text: 'C', at: [LEFT + SIDE / 2 - 4, TOP + SIDE + 13] },
-		{ text: 'N', at: [LEFT + SIDE + DEPTH * 2 + 6, TOP + SIDE - DEPTH + 4] },
-		{ text: spaceLabel(spatial), at: [spatial.length > 1 ? 0 : 6, TOP + SIDE / 2 + 4] },
+	const top = cells.n * DEPTH + 8;
+	const corner = (c: number, place: number, n: number): Point => [
+		LEFT + c * CELL + n * DEPTH,
+		top + place * CELL - n * DEPTH,
+	];
+	const right = LEFT + cells.c * CELL;
+	const bottom = top + cells.places * CELL;
+	const faces = [
+		...grid(cells.c, cells.places, (c, place) => ({
+			corners: quad(corner(c, place, 0), [CELL, 0], [0, CELL]),
+			on: marked(c, place, own),
+		})),
+		...grid(cells.c, cells.n, (c, n) => ({
+			corners: quad(corner(c, 0, n), [CELL, 0], [DEPTH, -DEPTH]),
+			on: marked(c, 0, own),
+		})),
+		...grid(cells.places, cells.n, (place, n) => ({
+			corners: quad(corner(cells.c, place, n), [0, CELL], [DEPTH, -DEPTH]),
+			on: marked(cells.c - 1, place, own),
+		})),
+	];
+	return picture(h, faces, bottom + 18, title, [
+		{ text: labelOf(axes[1]), at: [LEFT, bottom + 13] },
+		{ text: labelOf(axes[0]), at: [right + (cells.n * DEPTH) / 2 + 5, bottom - (cells.n * DEPTH) / 2 + 6] },
+		...spatial.map(({ name }, i) => ({
+			text: i < spatial.length - 1 ? `${name} ×` : name,
+			at: [4, (top + bottom) / 2 + 4 + (i - (spatial.length - 1) / 2) * 12] as const,
+		})),
 	]);
 }
 
-/** Draws stored statistics: a value per channel or activation. */
-function storedValues(h: ElementBuilder, axes: LayerReport['axes'], spatial: readonly string[]): SVGSVGElement {
-	const rows = axes === 'activation' ? CELLS : 1;
-	const first = (CELLS - rows) / 2;
-	const faces = Array.from({ length: CELLS * rows }, (_, i): Face => {
-		const at = corner(i % CELLS, first + Math.floor(i / CELLS), 0);
-		return { corners: quad(at, [CELL, 0], [0, CELL]), on: true };
-	});
-	const space = { text: spaceLabel(spatial), at: [spatial.length > 1 ? 0 : 6, TOP + SIDE / 2 + 4] } as const;
-	return picture(h, faces, [
-		{ text: 'C', at: [LEFT + SIDE / 2 - 4, TOP + (first + rows) * CELL + 13] },
-		...(rows > 1 ? [space] : []),
-	]);
-}
-
-function spaceLabel(spatial: readonly string[]): string {
-	return spatial.join('') || '1';
+/** "C 32", or "C" before the size is known. */
+function labelOf(axis: Axis | undefined): string {
+	return axis ? strings.normalization.axis(axis.name, axis.size) : '';
 }
 
 interface Face {
@@ -93,9 +129,15 @@ interface Face {
 	readonly on: boolean;
 }
 
+function grid(columns: number, rows: number, face: (column: number, row: number) => Face): Face[] {
+	return Array.from({ length: columns * rows }, (_, i) => face(i % columns, Math.floor(i / columns)));
+}
+
 function picture(
 	h: ElementBuilder,
 	faces: readonly Face[],
+	height: number,
+	title: string,
 	labels: readonly { readonly text: string; readonly at: Point }[],
 ): SVGSVGElement {
 	const document = h('div').ownerDocument;
@@ -106,12 +148,8 @@ function picture(
 	const texts = labels.map(({ text, at: [x, y] }) =>
 		svgElement(document, 'text', { x: String(x), y: String(y), class: 'bnl-cube-label' }, text),
 	);
-	const viewBox = `0 0 ${LEFT + SIDE + CELLS * DEPTH + 16} ${TOP + SIDE + 16}`;
-	return svgElement(document, 'svg', { viewBox, class: 'bnl-cube', 'aria-hidden': 'true' }, ...polygons, ...texts);
-}
-
-function corner(c: number, place: number, n: number): Point {
-	return [LEFT + c * CELL + n * DEPTH, TOP + place * CELL - n * DEPTH];
+	const attributes = { viewBox: `0 0 ${WIDTH} ${height}`, class: 'bnl-cube', role: 'img', 'aria-label': title };
+	return svgElement(document, 'svg', attributes, svgElement(document, 'title', {}, title), ...polygons, ...texts);
 }
 
 function quad([x, y]: Point, [ax, ay]: Point, [bx, by]: Point): readonly Point[] {

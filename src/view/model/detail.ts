@@ -1,6 +1,6 @@
 import { foldReasons } from '../../core/report/fold-reasons.js';
 import type { LayerReport } from '../../core/report/types.js';
-import { formatNumber } from '../../core/text/numbers.js';
+import { formatNumber, ratioOf } from '../../core/text/numbers.js';
 import {
 	type ChannelElements,
 	type DetailContent,
@@ -8,18 +8,17 @@ import {
 	LayerDetail,
 	section,
 } from '../shared/layer-detail.js';
+import { boundRatio } from '../shared/layer-facts.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { PLOT_KINDS } from '../ui/attributes.js';
 import { type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
-import { methodIcon, verdictIcon } from '../ui/icons.js';
+import { verdictIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
-import { explainAxes } from './axes.js';
-import { axesPicture } from './axes-picture.js';
+import { AxesSection } from './axes-section.js';
 import { CHANNEL_TABLE } from './channel-columns.js';
 import type { ViewContext } from './context.js';
 import { findingsList } from './findings.js';
-import { methodCards, normalizationSentence } from './normalization.js';
 import { plotDefinition } from './plots/figures.js';
 import type { ViewState } from './state.js';
 import { strings } from './strings.js';
@@ -41,7 +40,7 @@ class ModelDetail implements DetailContent<LayerReport> {
 	readonly #events: DetailEvents;
 	readonly #verdict: HTMLElement;
 	readonly #findings: HTMLElement;
-	readonly #axes: HTMLElement;
+	readonly #axes: AxesSection;
 	readonly #fold: HTMLElement;
 	readonly #noParameters: HTMLElement;
 
@@ -50,13 +49,13 @@ class ModelDetail implements DetailContent<LayerReport> {
 		this.#events = events;
 		this.#verdict = h('p', { class: 'bnl-detail-verdict', bnl: 'verdict' });
 		this.#findings = h('div', { class: 'bnl-findings' });
-		this.#axes = h('div', { class: 'bnl-axes', bnl: 'axes' });
+		this.#axes = new AxesSection(h);
 		this.#fold = h('p', { class: 'bnl-fold', bnl: 'fold' });
 		this.#noParameters = h('p', { class: 'bnl-muted' });
 		this.elements = [
 			this.#verdict,
 			section(h, strings.detail.findings, this.#findings, this.#fold),
-			section(h, strings.detail.axes, this.#axes),
+			section(h, strings.detail.axes, this.#axes.element),
 			section(h, strings.detail.plots, this.#noParameters, readout, plots),
 			section(h, shared.detail.table, table),
 		];
@@ -70,10 +69,14 @@ class ModelDetail implements DetailContent<LayerReport> {
 		return factsOf(layer);
 	}
 
+	reveal(): void {
+		this.#axes.reveal();
+	}
+
 	show(layer: LayerReport): boolean {
 		this.#showVerdict(layer);
 		replaceChildren(this.#findings, ...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel)));
-		this.#showAxes(layer);
+		this.#axes.show(layer);
 		this.#fold.textContent = foldText(layer);
 		setVisible(this.#fold, this.#fold.textContent !== '');
 		this.#noParameters.textContent = layer.parameters
@@ -89,34 +92,6 @@ class ModelDetail implements DetailContent<LayerReport> {
 		this.#verdict.className = `bnl-detail-verdict bnl-verdict-${status}`;
 		replaceChildren(this.#verdict, verdictIcon(h, status), h('span', {}, ...phrases(h, verdictSentence(layer))));
 	}
-
-	#showAxes(layer: LayerReport): void {
-		const explanation = explainAxes(layer);
-		const { normalization } = layer;
-		const byHand = layer.findings.find(({ code }) => code === 'hand-built')?.message;
-		this.#axes.dataset.method = byHand === undefined ? String(explanation.method) : '';
-		this.#axes.dataset.verdict = normalization?.verdict ?? '';
-		const h = this.#h;
-		const cards = methodCards(layer, explanation);
-		replaceChildren(
-			this.#axes,
-			h('p', { class: 'bnl-axes-text' }, ...phrases(h, byHand ?? explanation.sentence)),
-			// The cards show three methods; a hand-built normalization may have any axes.
-			...(byHand === undefined
-				? [axesPicture(h, cards, { axes: layer.axes, spatial: explanation.axes.slice(2) })]
-				: []),
-			h(
-				'p',
-				{ class: 'bnl-axes-verdict' },
-				...(normalization ? [methodIcon(h, normalization.verdict)] : []),
-				h('span', {}, ...phrases(h, normalizationSentence(normalization))),
-			),
-			// Without a verdict no σ appears above that needs an explanation.
-			...(normalization && normalization.verdict !== 'cannot-tell'
-				? [h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization.values))]
-				: []),
-		);
-	}
 }
 
 function factsOf(layer: LayerReport): string[] {
@@ -130,19 +105,21 @@ function factsOf(layer: LayerReport): string[] {
 	];
 }
 
-function verdictSentence({ recompute, findings }: LayerReport): string {
+function verdictSentence(layer: LayerReport): string {
+	const { recompute, findings } = layer;
 	if (recompute.status === 'pending') {
 		return strings.verdictSentence.pending;
 	}
 	if (recompute.status === 'skipped') {
 		return strings.verdictSentence.skipped(fullLabel(recompute.reason));
 	}
-	const { status, maxAbs, bound, bitExact, reason } = recompute;
+	const { status, maxAbs, bitExact, reason } = recompute;
+	const ratio = boundRatio(layer);
 	// The recomputed output is that of single steps; the optimized model may still be wrong.
 	const stepByStep = status === 'match' && findings.some(({ code }) => code === 'runtime-fusion-mismatch');
 	const numbers = strings.verdictSentence[
 		stepByStep ? 'unoptimized' : status === 'match' && bitExact ? 'bitExact' : status
-	](formatNumber(maxAbs ?? Number.NaN, 3), bound === undefined ? shared.detail.noBound : formatNumber(bound, 3));
+	](formatNumber(maxAbs ?? Number.NaN, 3), ratio === null ? shared.detail.noBound : ratioOf(ratio));
 	return reason ? `${numbers} ${fullLabel(reason)}` : numbers;
 }
 

@@ -1,11 +1,11 @@
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { RunForm as RunFormContent } from '../../core/report/run-choices.js';
 import { stageWords } from '../../core/report/stages.js';
-import { answer } from '../../core/report/summary.js';
-import type { ModelSummary, Report, RunSummary } from '../../core/report/types.js';
+import { answer, headline } from '../../core/report/summary.js';
+import type { LayerReport, ModelSummary, Report, RunSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
-import { formatMilliseconds } from '../../core/text/numbers.js';
-import { reportTone } from '../shared/layer-facts.js';
+import { formatMilliseconds, ratioOf } from '../../core/text/numbers.js';
+import { boundRatio, reportTone } from '../shared/layer-facts.js';
 import { button, type Progress, ProgressBar, TitleAndAnswer } from '../shared/page-header.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
@@ -20,7 +20,10 @@ export class Header {
 	readonly element: HTMLElement;
 	readonly #context: ViewContext;
 	readonly #top: TitleAndAnswer;
+	readonly #facts: HTMLElement;
 	readonly #run: HTMLElement;
+	readonly #compared: HTMLElement;
+	readonly #compareToggle: HTMLElement;
 	readonly #progress: ProgressBar;
 	readonly #buttons: HTMLElement;
 	readonly #runAgain: HTMLElement;
@@ -39,12 +42,27 @@ export class Header {
 	/** True if the user wants to see the form. */
 	#formWanted = false;
 	#announcedStage = '';
+	#answer = '';
+	#layers: readonly LayerReport[] = [];
 
-	constructor(context: ViewContext, onToggleForm: () => void) {
+	/** @param facts chips of warnings and errors, below the headline */
+	constructor(context: ViewContext, facts: HTMLElement, onToggleForm: () => void) {
 		const { h, actions } = context;
 		this.#context = context;
 		this.#top = new TitleAndAnswer(h);
+		this.#facts = facts;
 		this.#run = h('p', { class: 'bnl-run', bnl: 'run' });
+		this.#compared = h('div', { class: 'bnl-compared bnl-muted' });
+		this.#compareToggle = h(
+			'button',
+			{
+				class: 'bnl-link',
+				bnl: 'compared',
+				attributes: { type: 'button' },
+				on: { click: () => this.#toggleCompared() },
+			},
+			strings.run.compared,
+		);
 		this.#progress = new ProgressBar(context, strings.run.pending);
 		this.#form = new RunForm(context);
 		this.#runAgain = button(h, strings.run.again, 'run-again', () => actions.run?.());
@@ -65,9 +83,12 @@ export class Header {
 			{ class: 'bnl-header' },
 			this.#top.titleLine,
 			this.#top.answer,
+			this.#facts,
 			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress.element, this.#buttons),
+			this.#compared,
 			this.#form.element,
 		);
+		setVisible(this.#compared, false);
 		this.#updateButtons();
 	}
 
@@ -76,8 +97,11 @@ export class Header {
 		this.#hasLayers = report.layers.length > 0;
 		this.#isCheckpoint = isCheckpoint(report.model);
 		this.#updateButtons();
-		this.#top.showAnswer(answer(report), reportTone(report));
+		this.#top.showAnswer(headline(report), reportTone(report));
+		this.#answer = answer(report);
+		this.#layers = report.layers;
 		this.#updateRun(report.run);
+		this.#updateCompared(report.run);
 	}
 
 	setForm(form: RunFormContent): void {
@@ -95,8 +119,9 @@ export class Header {
 		this.#updateButtons();
 	}
 
+	/** Headline and findings in sentences. */
 	get answerText(): string {
-		return this.#top.answer.textContent ?? '';
+		return this.#answer;
 	}
 
 	/** @param progress null when no run is under way. */
@@ -144,6 +169,24 @@ export class Header {
 		this.#top.showTitle(title, model.path, model.path ? facts : []);
 	}
 
+	/** Explains the comparison behind the verdicts. */
+	#updateCompared(run: RunSummary): void {
+		const { h } = this.#context;
+		const stages = stagesText(run);
+		replaceChildren(
+			this.#compared,
+			h('p', {}, strings.run.comparedWith(label(run.runtime))),
+			stages !== '' && h('p', {}, strings.run.stages(stages)),
+		);
+		this.#compareToggle.setAttribute('aria-expanded', String(!this.#compared.hidden));
+	}
+
+	#toggleCompared(): void {
+		const isHidden = this.#compared.hidden === true;
+		setVisible(this.#compared, isHidden);
+		this.#compareToggle.setAttribute('aria-expanded', String(!this.#compared.hidden));
+	}
+
 	#note(text: string): Child[] {
 		const { h } = this.#context;
 		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
@@ -168,9 +211,12 @@ export class Header {
 				return;
 			case 'ok':
 				append(this.#run, [
-					h('span', { attributes: { title: stagesText(run) } }, strings.run.ok(label(run.runtime), totalText(run))),
+					h('span', {}, strings.run.ok(label(run.runtime), totalText(run))),
 					' ',
 					h('span', {}, inputsText(run)),
+					' ',
+					h('span', {}, largestErrorText(this.#layers)),
+					...(hasVerdicts(this.#layers) ? [' ', this.#compareToggle] : []),
 					// For example that only a part of the model could be run.
 					...(run.data ? this.#note(fullLabel(run.data.sentence)) : []),
 					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
@@ -181,6 +227,18 @@ export class Header {
 				run satisfies never;
 		}
 	}
+}
+
+function hasVerdicts(layers: readonly LayerReport[]): boolean {
+	return layers.some(({ recompute: { status } }) => status === 'match' || status === 'mismatch');
+}
+
+/** Returns the largest error of all layers as a share of its bound; '' if no layer was measured. */
+function largestErrorText(layers: readonly LayerReport[]): string {
+	const ratios = layers.map((layer) => boundRatio(layer) ?? -1);
+	const largest = ratios.reduce((best, ratio, index) => (ratio > (ratios[best] ?? -1) ? index : best), 0);
+	const ratio = ratios[largest] ?? -1;
+	return ratio < 0 ? '' : strings.run.largest(ratioOf(ratio), largest + 1);
 }
 
 function guessedSizes({ inputs, dimensions, choices }: RunFormContent): readonly string[] {

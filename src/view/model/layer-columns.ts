@@ -1,8 +1,8 @@
 import type { Range } from '../../core/numbers/arrays.js';
 import { findingWords } from '../../core/report/findings.js';
 import { severityRank } from '../../core/report/severity.js';
-import type { LayerReport } from '../../core/report/types.js';
-import { formatInteger, formatNumber } from '../../core/text/numbers.js';
+import type { Finding, LayerReport } from '../../core/report/types.js';
+import { formatInteger, formatNumber, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import { boundRatio, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
@@ -51,7 +51,8 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 		verdictColumn(h),
 		number('error', 2, {
 			value: ({ layer }) => boundRatio(layer),
-			text: ({ layer }) => errorAndBound(layer.recompute.maxAbs, layer.recompute.bound),
+			text: ({ layer }) => ratioText(boundRatio(layer)),
+			tooltip: ({ layer }) => errorAndBound(layer.recompute.maxAbs, layer.recompute.bound),
 		}),
 	];
 }
@@ -64,9 +65,7 @@ function sourceColumn(h: ElementBuilder): Column<LayerRow> {
 			cell.title = source ? `${fullLabel(source.op)} ${fullLabel(source.name)}` : strings.layers.noSource(layer);
 			append(
 				cell,
-				source
-					? [label(source.op, 40), ' ', h('span', { class: 'bnl-muted' }, label(source.name))]
-					: [h('span', { class: 'bnl-muted' }, strings.layers.noSource(layer))],
+				source ? [label(source.op, 40)] : [h('span', { class: 'bnl-muted' }, strings.layers.noSource(layer))],
 			);
 		},
 	});
@@ -74,15 +73,24 @@ function sourceColumn(h: ElementBuilder): Column<LayerRow> {
 
 const column = columnMaker<LayerReport>(strings.layers.columns);
 
+interface NumberCells {
+	readonly value: Column<LayerRow>['value'];
+	readonly text: (row: LayerRow) => string;
+	readonly tooltip?: (row: LayerRow) => string;
+}
+
+const ratioText = (ratio: number | null): string => (ratio === null ? '' : formatRatio(ratio));
+
 function number(
 	id: string,
 	priority: Column<LayerRow>['priority'],
-	{ value, text }: { readonly value: Column<LayerRow>['value']; readonly text: (row: LayerRow) => string },
+	{ value, text, tooltip }: NumberCells,
 ): Column<LayerRow> {
 	return column(id, 'number', priority, {
 		value,
 		render: (row, cell) => {
 			cell.textContent = text(row);
+			cell.title = tooltip?.(row) ?? '';
 		},
 	});
 }
@@ -121,29 +129,60 @@ function formatEnd(value: number): string {
 		: formatNumber(value, size < 0.1 ? 2 : 3);
 }
 
+/** Share of a layer's channels from which a finding is printed bold. */
+const LOUD_SHARE = 0.1;
+
 function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 	return column('findings', 'text', 1, {
-		// Sorts by severity, then by the number of findings, both descending.
-		value: ({ layer }) => -(severityRank(layerFacts(layer).severity) * 1000 + Math.min(999, layer.findings.length)),
+		// Sorts by severity, then by the share of the layer's channels, both descending.
+		value: ({ layer }) => -Math.max(0, ...layer.findings.map((finding) => weight(finding, layer))),
 		render: ({ layer }, cell) => {
-			const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
-			for (const finding of sorted) {
-				const { code, severity, channels, message } = finding;
-				const name = findingWords(finding).badge;
-				const text = channels.length > 1 ? strings.times(name, formatInteger(channels.length)) : name;
-				const attributes = { title: fullLabel(message) };
+			const sorted = [...layer.findings].sort((a, b) => weight(b, layer) - weight(a, layer));
+			const notes = sorted.filter(({ severity }) => severity === 'info');
+			// One note has room for its words; several would hide warnings.
+			const single = sorted.length === 1;
+			for (const finding of sorted.filter(({ severity }) => severity !== 'info' || single)) {
+				cell.append(badge(h, finding, layer), ' ');
+			}
+			if (notes.length > 0 && !single) {
+				const messages = notes.map(({ message }) => fullLabel(message));
+				const title = strings.notesTitle(notes.length, messages);
+				const data = { code: notes[0]?.code ?? '', severity: 'info' };
 				cell.append(
 					h(
 						'span',
-						{ class: `bnl-badge bnl-badge-${severity}`, bnl: 'badge', data: { code, severity }, attributes },
-						severityIcon(h, severity),
-						text,
+						{ class: 'bnl-badge bnl-muted', bnl: 'badge', data, attributes: { title } },
+						severityIcon(h, 'info'),
+						strings.notes(notes.length),
 					),
-					' ',
 				);
 			}
 		},
 	});
+}
+
+/** Severity first, then share: 3.5 for an error in half of the channels. */
+function weight({ severity, channels }: Finding, layer: LayerReport): number {
+	const share = channels.length === 0 ? 1 : channels.length / Math.max(1, layerFacts(layer).size);
+	return severityRank(severity) + Math.min(0.999, share);
+}
+
+function badge(h: ElementBuilder, finding: Finding, layer: LayerReport): HTMLElement {
+	const { code, severity, channels, message } = finding;
+	const { size } = layerFacts(layer);
+	const name = findingWords(finding).badge;
+	const isLoud = severity !== 'info' && (channels.length === 0 || channels.length >= LOUD_SHARE * size);
+	return h(
+		'span',
+		{
+			class: `bnl-badge${isLoud ? ' bnl-badge-loud' : ''}`,
+			bnl: 'badge',
+			data: { code, severity },
+			attributes: { title: fullLabel(message) },
+		},
+		severityIcon(h, severity),
+		channels.length > 0 ? strings.ofChannels(name, channels.length, size) : name,
+	);
 }
 
 function verdictColumn(h: ElementBuilder): Column<LayerRow> {

@@ -1,50 +1,61 @@
-import type { LayerReport, Normalization, NormalizationMethod } from '../../core/report/types.js';
+import type { AxesExplanation } from '../../core/report/axes.js';
+import type { Normalization, NormalizationMethod } from '../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
-import type { AxesExplanation } from './axes.js';
 import { strings } from './strings.js';
 
-/** One way to normalize, as the page explains it. */
+/** One way to take the statistics of a batch, as the page explains it. */
 export interface MethodCard {
-	readonly method: NormalizationMethod;
+	readonly method: Exclude<NormalizationMethod, 'running'>;
 	readonly name: string;
-	/** Short lines: axes, m' and the number of statistics. */
+	/** Short lines: shared values, axes with m', and the number of statistics. */
 	readonly lines: readonly string[];
-	/** Distance between the outputs of the layer and of this method; '' before a run. */
-	readonly residual: string;
-	/** True if the method explains the output up to rounding. */
-	readonly fits: boolean;
 	/** True if the layer's attributes ask for this method. */
 	readonly own: boolean;
 }
 
-/** Returns the three methods, and the stored statistics if the output was compared with them. */
-export function methodCards(layer: LayerReport, { method: own, methods }: AxesExplanation): MethodCard[] {
-	const { normalization } = layer;
+/** Returns the three methods, 1 to 3. */
+export function methodCards({ method: own, methods }: AxesExplanation): MethodCard[] {
 	const words = strings.normalization;
-	const known = (method: NormalizationMethod) => normalization?.methods.find((entry) => entry.method === method);
-	const card = (method: NormalizationMethod, lines: readonly string[], isOwn: boolean): MethodCard => {
-		const residual = known(method)?.residual;
+	return (['location', 'activation', 'channel'] as const).map((method, i) => {
+		const size = methods[i];
 		return {
 			method,
 			name: words.cards[method],
-			lines,
-			residual: residual === undefined ? '' : words.residual(formatNumber(residual, 2)),
-			fits: residual !== undefined && residual <= (normalization?.tolerance ?? Number.NaN),
-			own: isOwn,
+			lines: size
+				? [words.marked(size.shared), words.over(size.over.join(', '), size.values), words.statistics(size.statistics)]
+				: [],
+			own: own === i + 1,
 		};
-	};
-	const batch = (['location', 'activation', 'channel'] as const).map((method, i) => {
-		const size = methods[i];
-		const lines = size ? [words.over(size.over.join(', ')), size.count, words.statistics(size.statistics)] : [];
-		return card(method, lines, own === i + 1);
 	});
-	const running = known('running');
-	return running
-		? [...batch, card('running', [words.stored, words.statistics(formatInteger(running.statistics))], false)]
-		: batch;
 }
 
-/** Returns sentences about the method that explains the output. */
+/** Distance between the layer's output and the output of one way to normalize. */
+export interface MethodResidual {
+	readonly method: NormalizationMethod;
+	readonly name: string;
+	readonly residual: string;
+	/** True if the method explains the output up to rounding. */
+	readonly fits: boolean;
+}
+
+/** Returns the ways whose output was compared with the layer's output; empty before a run. */
+export function methodResiduals(normalization: Normalization | undefined): MethodResidual[] {
+	const words = strings.normalization;
+	return (normalization?.methods ?? []).flatMap(({ method, residual }) =>
+		residual === undefined
+			? []
+			: [
+					{
+						method,
+						name: words.rows[method],
+						residual: words.residual(formatNumber(residual, 2)),
+						fits: residual <= (normalization?.tolerance ?? Number.NaN),
+					},
+				],
+	);
+}
+
+/** Returns a sentence about the statistics that explain the output. */
 export function normalizationSentence(normalization: Normalization | undefined): string {
 	const words = strings.normalization;
 	if (!normalization) {
@@ -62,5 +73,5 @@ export function normalizationSentence(normalization: Normalization | undefined):
 		return words.none(words.names[closest], formatNumber(residualOf(closest), 2), allowed);
 	}
 	const others = margin === undefined ? '' : words.margin(formatInteger(Number(margin.toPrecision(2))));
-	return `${words.verdict(words.names[verdict], formatNumber(residualOf(verdict), 2), allowed)}${others}.`;
+	return `${words.verdict(words.names[verdict], formatNumber(residualOf(verdict), 2), allowed)}${others}`;
 }

@@ -9,6 +9,7 @@ import { StoredState } from '../shared/stored-state.js';
 import { setVisible } from '../ui/dom.js';
 import type { ViewActions } from './context.js';
 import { createDetail } from './detail.js';
+import { FindingFilter, hasFinding } from './finding-filter.js';
 import { Header } from './header.js';
 import { layersOptions } from './layer-columns.js';
 import { Milestones } from './milestones.js';
@@ -28,6 +29,7 @@ export class View {
 	readonly #shell: PageShell<ViewActions>;
 	readonly #state: StoredState<ViewState>;
 	readonly #header: Header;
+	readonly #findings: FindingFilter;
 	readonly #notes: ReportNotes;
 	readonly #layers: LayersPanel<LayerReport>;
 	readonly #overview: Overview;
@@ -51,7 +53,8 @@ export class View {
 		);
 		this.#shell = new PageShell(options, { opening: strings.page.opening, failure: strings.failure });
 		const { context } = this.#shell;
-		this.#header = new Header(context, () => this.#toggleForm());
+		this.#findings = new FindingFilter(context.h, (finding) => this.#change({ finding }));
+		this.#header = new Header(context, this.#findings.chips, () => this.#toggleForm());
 		this.#notes = new ReportNotes(context.h);
 		this.#layers = this.#createLayers();
 		this.#overview = this.#createOverview();
@@ -115,12 +118,15 @@ export class View {
 		this.#shell.update(this.#report);
 	}
 
-	/** Opens a layer by name, now or with its report. */
-	select(layer: string): void {
+	/** Opens a layer by name, now or with its report. @param part section of the layer to open and scroll to */
+	select(layer: string, part?: 'axes'): void {
 		const index = this.#report?.layers.findIndex(({ name }) => name === layer) ?? -1;
 		if (index >= 0) {
 			this.#chooser.open(index, null, false);
 			this.#chooser.bringDetailIntoView();
+			if (part) {
+				this.#chooser.detail.reveal();
+			}
 		} else {
 			this.#state.assume({ layer, channel: null });
 		}
@@ -136,12 +142,16 @@ export class View {
 
 	#createLayers(): LayersPanel<LayerReport> {
 		const { h } = this.#shell.context;
-		return new LayersPanel(h, layersOptions(h), {
-			onOpen: (index) => this.#chooser.open(index, null, true),
-			onSort: (sort) => this.#change({ sort }),
-			onFilter: (filter) => this.#change({ filter }),
-			onScroll: () => this.#saveScroll(),
-		});
+		return new LayersPanel(
+			h,
+			{ ...layersOptions(h), tools: [this.#findings.select] },
+			{
+				onOpen: (index) => this.#chooser.open(index, null, true),
+				onSort: (sort) => this.#change({ sort }),
+				onFilter: (filter) => this.#change({ filter }),
+				onScroll: () => this.#saveScroll(),
+			},
+		);
 	}
 
 	#createOverview(): Overview {
@@ -209,7 +219,9 @@ export class View {
 		}
 		this.#header.update(report);
 		if (report.layers.length > 0) {
-			this.#layers.update(report.layers, this.#state.current);
+			const { finding } = this.#state.current;
+			this.#findings.update(report.layers, finding);
+			this.#layers.update(report.layers, this.#state.current, (layer) => hasFinding(layer, finding));
 			this.#chooser.update(report.layers);
 			this.#restoreScroll();
 		}

@@ -1,10 +1,13 @@
 import { fieldsOf, type LayerChoice, parseLayerChoice } from '../shared/stored-state.js';
+import type { FindingChoice } from './finding-filter.js';
 import { HEATMAP_METRICS, type HeatmapMetric } from './heatmap-data.js';
 
 /** The user's choices on the page of a model; they outlive hiding and reloading it. Plain JSON. */
 export interface ViewState extends LayerChoice {
 	readonly flaggedOnly: boolean;
 	readonly metric: HeatmapMetric;
+	/** Findings that the table of layers is limited to; '' for all layers. */
+	readonly finding: FindingChoice;
 	/** True if the overview is open. */
 	readonly overview: boolean;
 	/** True if the form of run options is open. */
@@ -20,6 +23,7 @@ export const INITIAL_STATE: ViewState = {
 	filter: '',
 	channelSort: { by: 'channel', descending: false },
 	flaggedOnly: false,
+	finding: '',
 	metric: 'scale',
 	overview: true,
 	form: false,
@@ -33,6 +37,7 @@ export function parseViewState(value: unknown): ViewState {
 	return {
 		...parseLayerChoice(from, INITIAL_STATE),
 		flaggedOnly: from.flaggedOnly === true,
+		finding: typeof from.finding === 'string' ? from.finding : '',
 		metric: HEATMAP_METRICS.find((metric) => metric === from.metric) ?? INITIAL_STATE.metric,
 		overview: from.overview !== false,
 		form: from.form === true,

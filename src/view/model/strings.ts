@@ -19,6 +19,12 @@ export const strings = {
 		failed: (reason: string) => `The run failed: ${reason}`,
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
 		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
+		largest: (share: string, layer: number) =>
+			`Errors reach ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
+		compared: 'What was compared?',
+		comparedWith: (runtime: string) =>
+			`Each output of a layer by ${runtime} was compared with the same layer recomputed in float64, from the input that the runtime gave it and the parameters of the file. A layer is correct if no value is off by more than rounding allows; that bound is derived for each value.`,
+		stages: (stages: string) => `Time: ${stages}.`,
 		/** Times of the stages, in this order, under the report's names. */
 		times: {
 			open: (time: string) => `opening ${time}`,
@@ -42,6 +48,17 @@ export const strings = {
 			'Compare with the checkpoint or original model…',
 			'Did its BatchNorm parameters arrive? Choose the checkpoint or the model that still has its layers.',
 		],
+	},
+	facts: {
+		label: 'Warnings and errors',
+		show: (help: string) => `${help} Press to list only these layers.`,
+		filter: 'Limit the layers to a finding',
+		all: 'All layers',
+		error: 'With errors',
+		warning: 'With warnings or errors',
+		any: 'With any finding',
+		kinds: 'Kind of finding',
+		option: (text: string, layers: number) => `${text} (${formatInteger(layers)})`,
 	},
 	form: {
 		title: 'How the model is run',
@@ -129,14 +146,17 @@ export const strings = {
 			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
 			findings: ['Findings', 'Findings about this layer'],
 			verdict: ['Recompute', 'Does the runtime’s output agree with the recomputed one?'],
-			error: ['Error / bound', 'Largest error of any value, and the largest that rounding allows'],
+			error: ['Error', 'Largest error of any value, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		noSource: ({ inferred = [] }: LayerReport) => (inferred.includes('source') ? 'not known' : 'graph input'),
 		noParameters: 'at run time',
 		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
-	/** A finding about several channels. */
-	times: (finding: string, channels: string) => `${finding} ×${channels}`,
+	/** A finding about channels. */
+	ofChannels: (finding: string, channels: number, all: number) =>
+		`${finding}: ${formatInteger(channels)} of ${formatInteger(all)}`,
+	notes: (n: number) => formatInteger(n),
+	notesTitle: (n: number, messages: readonly string[]) => [count(n, 'note', 'notes'), ...messages].join('\n'),
 	notFinite: (n: number) => `${formatInteger(n)} not finite`,
 	verdicts: {
 		match: 'match',
@@ -175,18 +195,18 @@ export const strings = {
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
 		channels: 'Channels: ',
-		axes: 'Axes it normalizes over',
+		axes: 'Over which axes does it normalize?',
 		plots: 'Per channel',
 	},
 	verdictSentence: {
-		match: (error: string, bound: string) =>
-			`The runtime computes what the file says: largest error ${error}, rounding allows ${bound}.`,
-		bitExact: (error: string, bound: string) =>
-			`The runtime computes what the file says, to the last bit of float32: largest rounding error ${error}, rounding allows ${bound}.`,
-		unoptimized: (error: string, bound: string) =>
-			`Without optimizations the runtime computes what the file says: largest error ${error}, rounding allows ${bound}.`,
-		mismatch: (error: string, bound: string) =>
-			`The runtime’s output differs: largest error ${error}, rounding allows only ${bound}.`,
+		match: (error: string, share: string) =>
+			`The runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
+		bitExact: (error: string, share: string) =>
+			`The runtime computes this layer correctly, to the last bit of float32: rounding errors reach ${share} what rounding allows; the largest is ${error}.`,
+		unoptimized: (error: string, share: string) =>
+			`Without optimizations the runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
+		mismatch: (error: string, share: string) =>
+			`The runtime computes this layer wrongly: errors reach ${share} what rounding allows; the largest is ${error}.`,
 		skipped: (reason: string) => `Not recomputed: ${reason}`,
 		pending: 'Not recomputed yet.',
 	},
@@ -270,47 +290,47 @@ export const strings = {
 		} satisfies Record<PlotKind, string>,
 	},
 	axes: {
-		over: (axes: readonly string[], method: 2 | 3, effectiveBatch: string) =>
-			`Normalizes over ${axes.length === 1 ? axes[0] : `(${axes.join(', ')})`}: one statistic per ${method === 2 ? 'activation' : 'channel'}, each over ${effectiveBatch} ${/=\s1$/.test(effectiveBatch) ? 'value' : 'values'}.`,
-		perChannel:
-			'This is method 3, the convolutional batch normalization of the paper: all positions of a feature map share gamma, beta, mean and variance.',
-		perActivation: 'This is method 2 (spatial=0): every position of every channel has a mean and variance of its own.',
-		withoutSpace: 'The input has no spatial axes, so per channel (3) and per activation (2) are the same here.',
-		mode: {
-			training: 'In training mode the statistics are those of the batch itself.',
-			inference:
-				'In inference mode the stored running statistics are used; the batch only serves to compare them with.',
-		} satisfies Record<LayerReport['mode'], string>,
+		how: 'Formulas, training and inference',
+		ownMode: 'This layer is in this mode.',
+		used: 'Statistics that this run used:',
+		residuals: 'Distance of each way from the output',
 	},
 	normalization: {
 		cards: {
 			location: '1 per location',
 			activation: '2 per activation',
 			channel: '3 per channel',
-			running: 'Running statistics',
+		} satisfies Record<Exclude<NormalizationMethod, 'running'>, string>,
+		rows: {
+			location: '1 per location, of this batch',
+			activation: '2 per activation, of this batch',
+			channel: '3 per channel, of this batch',
+			running: 'Running statistics, stored in the model',
 		} satisfies Record<NormalizationMethod, string>,
 		names: {
-			location: 'statistics of the batch per location (1)',
-			activation: 'statistics of the batch per activation (2)',
-			channel: 'statistics of the batch per channel (3)',
-			running: 'the stored running statistics',
+			location: 'those of the batch per location (1)',
+			activation: 'those of the batch per activation (2)',
+			channel: 'those of the batch per channel (3)',
+			running: 'the running statistics that the model stores',
 		} satisfies Record<NormalizationMethod, string>,
-		over: (axes: string) => `over ${axes}`,
-		statistics: (n: string) => (n === '1' ? '1 statistic' : `${n} statistics`),
-		stored: 'stored in the model',
+		marked: (shared: string) => `Blue: ${shared}`,
+		over: (axes: string, values: string) => `over ${axes}: m'\u00a0=\u00a0${values}`,
+		axis: (name: string, size: number | undefined) =>
+			size === undefined ? name : `${name}\u00a0=\u00a0${formatInteger(size)}`,
+		statistics: (n: string) => (n === '1' ? '1 mean, 1 variance' : `${n} means and variances`),
 		thisLayer: 'this layer’s axes',
 		residual: (share: string) => `off by ${share}\u00a0σ`,
 		fits: 'fits the output',
-		picture:
-			'Ways to take the statistics of a feature map, the marked cells are averaged together: per location over N and C, per activation over N, per channel over N and the spatial axes; running statistics are stored.',
-		unknown: 'A run of the model shows which of them made the layer’s output.',
+		picture: 'Three ways to take the statistics of a batch; the blue cells share one mean and one variance.',
+		pictureOf: (name: string, lines: readonly string[]) => [name, ...lines].join('; '),
+		unknown: 'not known before a run of the model.',
 		verdict: (name: string, residual: string, allowed: string) =>
-			`Judged by this layer’s data alone, its output was made with ${name}: off by ${residual}\u00a0σ, rounding explains ${allowed}\u00a0σ`,
-		margin: (times: string) => `; every other method is off by at least ${times} times what rounding explains`,
+			`${name}. They reproduce the output to ${residual}\u00a0σ; rounding allows ${allowed}\u00a0σ.`,
+		margin: (times: string) => ` Every other way is off by at least ${times} times what rounding allows.`,
 		none: (closest: string, residual: string, allowed: string) =>
-			`Judged by this layer’s data alone, its output was made with none of them: the closest, ${closest}, is off by ${residual}\u00a0σ where rounding explains ${allowed}\u00a0σ.`,
-		cannotTell: (reason: string) => `This layer’s data cannot tell which of them made its output. ${reason}`,
+			`none that are known. The closest are ${closest}, off by ${residual}\u00a0σ; rounding allows ${allowed}\u00a0σ.`,
+		cannotTell: (reason: string) => `this layer’s data cannot show them. ${reason}`,
 		scale: (values: number) =>
-			`σ is the output’s standard deviation within its channels; judged on ${count(values, 'value', 'values')}.`,
+			`σ is the standard deviation of the output within its channels; judged on ${count(values, 'value', 'values')}.`,
 	},
 } as const;

@@ -27,7 +27,9 @@ export interface DetailContent<Layer> {
 	readonly chips: HTMLElement;
 	/** Lists the facts in the head. */
 	factsOf(layer: Layer): readonly string[];
-	/** Fills the elements. Returns false without values per channel. */
+	/** Opens the explanation of the layer and scrolls to it. */
+	reveal?(): void;
+	/** Fills the elements. Returns false if the layer has no values per channel. */
 	show(layer: Layer): boolean;
 }
 
@@ -75,6 +77,11 @@ export class LayerDetail<Layer extends { readonly name: string }, State extends 
 		} else {
 			this.#channels.hide();
 		}
+	}
+
+	/** Scrolls to the explanation of the layer, on pages that have one. */
+	reveal(): void {
+		this.#content.reveal?.();
 	}
 
 	selectChannel(state: State): void {

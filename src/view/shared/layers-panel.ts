@@ -12,6 +12,8 @@ export interface Row<Layer> {
 
 /** Differences between the tables of a report and of a comparison. */
 export interface LayersOptions<Layer> {
+	/** Elements beside the filter. */
+	readonly tools?: readonly HTMLElement[];
 	/** Text in the empty filter. */
 	readonly placeholder: string;
 	/** @param shared parts of all names, which the name column leaves out. */
@@ -96,21 +98,27 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 		this.element = h(
 			'section',
 			{ class: 'bnl-layers', attributes: { 'aria-label': strings.layers.title } },
-			h('div', { class: 'bnl-toolbar' }, this.#filter, this.#count, this.#shared),
-			this.#grid.element,
+			h('div', { class: 'bnl-toolbar' }, this.#filter, ...(options.tools ?? []), this.#count, this.#shared),
 			this.#none,
+			this.#grid.element,
 		);
 	}
 
-	update(layers: readonly Layer[], state: LayersState): void {
+	/** @param keep returns false for layers that the page leaves out beside the filter. */
+	update(layers: readonly Layer[], state: LayersState, keep: (layer: Layer) => boolean = () => true): void {
 		this.#nameColumns(layers);
 		const rows = layers.map((layer, index) => ({ index, layer }));
-		const filtered = this.#options.filter(rows, state.filter);
+		const filtered = this.#options.filter(
+			rows.filter(({ layer }) => keep(layer)),
+			state.filter,
+		);
 		if (this.#filter.value !== state.filter) {
 			this.#filter.value = state.filter;
 		}
 		this.#count.textContent = strings.layers.shown(filtered.length, rows.length);
-		setVisible(this.#none, filtered.length === 0 && rows.length > 0);
+		const isNone = filtered.length === 0 && rows.length > 0;
+		setVisible(this.#none, isNone);
+		setVisible(this.#grid.element, !isNone);
 		const selected = layers.findIndex(({ name }) => name === state.layer);
 		this.#grid.update(filtered, state.sort, selected < 0 ? null : selected);
 	}
@@ -151,7 +159,9 @@ export class LayersPanel<Layer extends { readonly name: string }> {
 		this.#names = names;
 		const shared = sharedParts(names);
 		this.#shared.textContent =
-			shared.prefix || shared.suffix ? `${label(shared.prefix, MAX_SHARED)}…${label(shared.suffix, MAX_SHARED)}` : '';
+			shared.prefix || shared.suffix
+				? strings.layers.shared(`${label(shared.prefix, MAX_SHARED)}…${label(shared.suffix, MAX_SHARED)}`)
+				: '';
 		this.#grid.setColumns(this.#options.columns(shared));
 	}
 }

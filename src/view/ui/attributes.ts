@@ -6,6 +6,9 @@
  * | page | the root that the view fills | data-layout="page" or "embedded" |
  * | title | file name of the model | |
  * | answer | the answer in one sentence | data-severity |
+ * | facts, fact | kinds of warnings and errors as buttons that limit the table | fact: data-code, data-severity, aria-pressed |
+ * | finding-filter | choice of a finding that limits the table | |
+ * | compared | disclosure: objects of the comparison | |
  * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden otherwise | data-stage |
  * | cancel, run-again, run-options, compare, show-log, trust | buttons | run-options: aria-expanded |
@@ -50,6 +53,10 @@ export type Handle =
 	| 'title'
 	| 'answer'
 	| 'run'
+	| 'facts'
+	| 'fact'
+	| 'finding-filter'
+	| 'compared'
 	| 'progress'
 	| 'cancel'
 	| 'run-again'

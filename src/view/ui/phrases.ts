@@ -10,14 +10,26 @@ export function phrases(h: ElementBuilder, sentence: string): Child[] {
 		.map((part, i) => (i % 2 === 1 && part.length < 40 ? h('span', { class: 'bnl-nowrap' }, part) : part));
 }
 
-/** Number of characters at the end of a name that are never cut, because the end differs between layers of a block. */
+/**
+ * Smallest and largest number of characters at the end of a name that are never cut, because the end differs between
+ * layers of a block.
+ */
+const MIN_TAIL = 4;
 const TAIL = 8;
+const MAX_TAIL = 14;
 
 /** Returns a name whose two ends stay visible when it is too long for its place. */
 export function bothEnds(h: ElementBuilder, name: string): HTMLElement {
-	const tail = name.length > 2 * TAIL ? TAIL : 0;
+	const tail = name.length > 2 * TAIL ? tailLength(name) : 0;
 	const [head, end] = [name.slice(0, name.length - tail), name.slice(name.length - tail)];
 	return h('span', { class: 'bnl-name' }, h('span', {}, head), h('span', {}, end));
+}
+
+/** Returns the length of the last segments of a name, so that the visible end begins with a separator. */
+function tailLength(name: string): number {
+	const starts = [...name.matchAll(/[/.]/g)].map(({ index }) => name.length - index);
+	const fitting = starts.filter((length) => length >= MIN_TAIL && length <= MAX_TAIL);
+	return fitting.length > 0 ? Math.max(...fitting) : TAIL;
 }
 
 /** Returns a path whose segments stay whole when the line breaks. */

@@ -169,9 +169,9 @@ for (const [name, situation] of Object.entries(SITUATIONS)) {
 		assert.equal(reportStatus(report, 'error'), status);
 		assert.equal(reportStatus(report, 'never'), 2);
 
-		const text = renderReport(report, {});
+		const text = renderReport(report, {}).replace(/\s+/g, ' ');
 		assert.match(`${text}\n${report.run.reason}`, reason);
-		assert.doesNotMatch(answer(report), /recomputed to within rounding(;|\.$)/);
+		assert.doesNotMatch(answer(report), /^onnxruntime computes (all|the) [^;]*correctly/);
 		assert.match(toMarkdown(report), reason);
 
 		assert.ok(['warning', 'error'].includes(reportTone(report)), reportTone(report));

@@ -21,7 +21,7 @@ function cells(
 	index: number,
 ): string[] {
 	return [
-		String(index),
+		String(index + 1),
 		name,
 		String(channels),
 		formatNumber(epsilon),

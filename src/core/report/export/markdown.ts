@@ -58,7 +58,7 @@ function modelLine({ model }: Report): string {
 function cells(layer: LayerReport, index: number): string[] {
 	const { recompute, source, parameters, affine, inferred = [] } = layer;
 	return [
-		String(index),
+		String(index + 1),
 		code(layer.name),
 		source === null ? (inferred.includes('source') ? 'not known' : 'input') : code(source.op),
 		String(layer.channels),

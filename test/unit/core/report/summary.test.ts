@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answer, normalizationLine } from '../../../../src/core/report/summary.js';
+import { answer, headline, normalizationLine } from '../../../../src/core/report/summary.js';
 import type { Finding, LayerReport, Normalization, Recompute, RunSummary } from '../../../../src/core/report/types.js';
 import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
@@ -23,45 +23,47 @@ function withFindings(...perLayer: Pick<Finding, 'code' | 'severity'>[][]) {
 }
 
 test('every state of a run has its own words', () => {
-	assert.equal(answer(after('ok', 'match', 'match')), '2 BatchNorm layers, all recomputed to within rounding.');
-	assert.equal(answer(after('ok', 'match')), '1 BatchNorm layer, recomputed to within rounding.');
+	assert.equal(answer(after('ok', 'match', 'match')), 'onnxruntime computes all 2 BatchNorm layers correctly.');
+	assert.equal(answer(after('ok', 'match')), 'onnxruntime computes the BatchNorm layer correctly.');
 	assert.equal(answer(after('pending', 'pending', 'pending')), '2 BatchNorm layers, not recomputed yet.');
-	assert.equal(
-		answer(after('pending', 'match', 'pending')),
-		'2 BatchNorm layers, 1 recomputed so far, all to within rounding.',
-	);
+	assert.equal(answer(after('pending', 'match', 'pending')), '1 of 2 BatchNorm layers recomputed so far, all correct.');
 	assert.equal(
 		answer(after('failed', 'skipped', 'skipped')),
-		'2 BatchNorm layers, not recomputed because the run failed.',
+		'The run failed, so none of the 2 BatchNorm layers was recomputed.',
 	);
-	assert.equal(answer(after('skipped', 'skipped')), '1 BatchNorm layer, not recomputed: the model was not run.');
+	assert.equal(
+		answer(after('skipped', 'skipped')),
+		'The model was not run, so the BatchNorm layer was not recomputed.',
+	);
 });
 
 test('a mismatch is never hidden, and names the layers', () => {
 	assert.equal(
 		answer(after('ok', 'match', 'mismatch', 'skipped')),
-		'3 BatchNorm layers, 1 of 2 recomputed differs from what the runtime computed (b).',
+		'onnxruntime computes 1 of 2 BatchNorm layers wrongly (b); 1 could not be checked.',
 	);
-	assert.match(answer(after('pending', 'mismatch', 'pending')), /1 of 1 recomputed so far differs/);
-	assert.match(answer(after('failed', 'mismatch', 'skipped')), /1 of 1 recomputed differs/);
-	assert.match(
-		answer(after('skipped', 'match', 'skipped')),
-		/1 recomputed to within rounding before the run was ended/,
-	);
+	assert.match(answer(after('pending', 'mismatch', 'pending')), /1 of 1 BatchNorm layers wrongly so far/);
+	assert.match(answer(after('failed', 'mismatch', 'skipped')), /1 of 1 BatchNorm layers wrongly/);
+	assert.match(answer(after('skipped', 'match', 'skipped')), /1 of 2 .* correctly before the run was ended/);
 	const many = answer(after('ok', 'mismatch', 'mismatch', 'mismatch', 'mismatch'));
-	assert.match(many, /4 of 4 recomputed differ from .* \(a, b, c and 1 more\)/);
+	assert.match(many, /4 of 4 BatchNorm layers wrongly \(a, b, c and 1 more\)/);
+});
+
+test('a wrong fusion of the runtime takes the place of the all-clear', () => {
+	const report = withFindings([{ code: 'runtime-fusion-mismatch', severity: 'error' }], []);
+	assert.equal(
+		headline(report),
+		'With its default optimizations onnxruntime computes 1 of 2 BatchNorm layers wrongly (l0).',
+	);
 });
 
 test('a layer that was not checked is not called checked', () => {
-	assert.match(
-		answer(after('ok', 'match', 'skipped')),
-		/1 recomputed to within rounding, 1 could not be checked \(b\)/,
-	);
-	assert.match(answer(after('ok', 'skipped', 'skipped')), /none of which could be recomputed/);
+	assert.match(answer(after('ok', 'match', 'skipped')), /1 of 2 .* correctly; 1 could not be checked \(b\)/);
+	assert.match(answer(after('ok', 'skipped', 'skipped')), /None of the 2 BatchNorm layers was recomputed/);
 	assert.match(answer(sampleReport({ layers: [] })), /^No BatchNorm layer in this model/);
 });
 
-test('findings are counted by layer, warnings and errors only, the gravest first', () => {
+test('the headline says that layers have findings, and sentences count them, the gravest first', () => {
 	const dead = { code: 'dead-channel', severity: 'warning' } as const;
 	const report = withFindings(
 		[dead, dead],
@@ -70,7 +72,7 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 	);
 	assert.equal(
 		answer(report),
-		'3 BatchNorm layers, all recomputed to within rounding; 1 layer has values that are NaN or infinite; 2 layers have dead channels.',
+		'onnxruntime computes all 3 BatchNorm layers correctly, but 2 of them have errors. 1 of 3 layers has values that are NaN or infinite. 2 of 3 layers have dead channels.',
 	);
 	const codes = [
 		...(['zero-variance', 'training-mode', 'never-updated', 'statistics-drift', 'exploding-scale'] as const),
@@ -78,7 +80,7 @@ test('findings are counted by layer, warnings and errors only, the gravest first
 	];
 	assert.match(
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
-		/zero variance; 1 layer is in training mode; 1 layer was never trained; .*exploding scales; 2 more kinds of finding\.$/,
+		/but it has warnings\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
 	);
 });
 
@@ -100,7 +102,7 @@ test('one line says over which axes the layers normalize, judged by their data',
 		);
 	assert.equal(
 		judged('running', 'running'),
-		'Judged by inputs and outputs alone, normalised with the running statistics.',
+		'Judged by inputs and outputs alone, normalized with the running statistics.',
 	);
 	assert.match(
 		judged('channel', 'running', 'none'),
@@ -108,7 +110,7 @@ test('one line says over which axes the layers normalize, judged by their data',
 	);
 	assert.match(
 		judged('running', 'cannot-tell'),
-		/in 1 of 2 layers\. What .* cannot be told in 1 of 2 layers: One value\.$/,
+		/in 1 of 2 layers\. The statistics .* cannot be told in 1 of 2 layers: One value\.$/,
 	);
 	const { normalization: _, ...unjudged } = sampleLayer();
 	assert.equal(normalizationLine(sampleReport({ layers: [unjudged] })), '');

@@ -7,6 +7,8 @@ import {
 	formatMilliseconds,
 	formatNumber,
 	formatRange,
+	formatRatio,
+	ratioOf,
 	shortNumber,
 } from '../../../../src/core/text/numbers.js';
 
@@ -108,4 +110,20 @@ describe('formatBytes and formatMilliseconds', () => {
 
 	it('change to seconds from 1000 ms on', () =>
 		assert.deepEqual([0.4, 641.2, 1530].map(formatMilliseconds), ['0 ms', '641 ms', '1.5 s']));
+});
+
+describe('formatRatio', () => {
+	it('gives a share of the limit in percent, and multiples beyond it', () =>
+		assert.deepEqual([0, 0.0001, 0.284, 1, 1.5, 31.4159, 12_345, Number.POSITIVE_INFINITY].map(formatRatio), [
+			'0 %',
+			'<1 %',
+			'28 %',
+			'100 %',
+			'1.5 times',
+			'31 times',
+			'12,000 times',
+			'infinity times',
+		]));
+
+	it('leads over to the limit', () => assert.deepEqual([0.284, 31.4].map(ratioOf), ['28 % of', '31 times']));
 });

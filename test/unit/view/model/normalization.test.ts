@@ -1,44 +1,64 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { explainAxes } from '../../../../src/core/report/axes.js';
 import type { LayerReport, Normalization } from '../../../../src/core/report/types.js';
-import { explainAxes } from '../../../../src/view/model/axes.js';
-import { methodCards, normalizationSentence } from '../../../../src/view/model/normalization.js';
+import { methodCards, methodResiduals, normalizationSentence } from '../../../../src/view/model/normalization.js';
 import { sampleLayer } from '../../support/sample-report.js';
 
 const sample = sampleLayer().normalization as Normalization;
-const cardsOf = (layer: LayerReport) => methodCards(layer, explainAxes(layer));
+const cardsOf = (layer: LayerReport) => methodCards(explainAxes(layer));
 
-describe('the methods of normalising, explained on a layer', () => {
-	it('each says what it averages, how many statistics it has and how far off it is', () => {
+describe('the methods of a batch, explained on a layer', () => {
+	it("say which values are marked, the axes, m' and the number of statistics", () =>
 		assert.deepEqual(
-			cardsOf(sampleLayer()).map(({ method, lines, residual, fits, own }) => [method, lines, residual, fits, own]),
+			cardsOf(sampleLayer()).map(({ method, lines, own }) => [method, lines, own]),
 			[
-				['location', ['over N, C', "m' = 1 × 2 =\u00a02", '64 statistics'], 'off by 1.2\u00a0σ', false, false],
-				['activation', ['over N', "m' = 1", '128 statistics'], 'off by 1.5\u00a0σ', false, false],
-				['channel', ['over N, H, W', "m' = 1 × 8 × 8 =\u00a064", '2 statistics'], 'off by 0.25\u00a0σ', false, true],
-				['running', ['stored in the model', '2 statistics'], 'off by 6e-8\u00a0σ', true, false],
+				[
+					'location',
+					['Blue: one position, all images and channels', "over N, C: m'\u00a0=\u00a02", '64 means and variances'],
+					false,
+				],
+				[
+					'activation',
+					['Blue: one position of one channel, all images', "over N: m'\u00a0=\u00a01", '128 means and variances'],
+					false,
+				],
+				[
+					'channel',
+					['Blue: one channel, all images and positions', "over N, H, W: m'\u00a0=\u00a064", '2 means and variances'],
+					true,
+				],
 			],
-		);
+		));
+
+	it('mark the method of a layer with spatial=0', () =>
+		assert.deepEqual(
+			cardsOf(sampleLayer({ axes: 'activation' })).map(({ own }) => own),
+			[false, true, false],
+		));
+});
+
+describe('the statistics that a run used', () => {
+	it('are those whose output is off by no more than rounding', () =>
+		assert.deepEqual(
+			methodResiduals(sample).map(({ method, residual, fits }) => [method, residual, fits]),
+			[
+				['location', 'off by 1.2\u00a0σ', false],
+				['activation', 'off by 1.5\u00a0σ', false],
+				['channel', 'off by 0.25\u00a0σ', false],
+				['running', 'off by 6e-8\u00a0σ', true],
+			],
+		));
+
+	it('are unknown before a run', () => {
+		assert.deepEqual(methodResiduals(undefined), []);
+		assert.match(normalizationSentence(undefined), /not known before a run/);
 	});
 
-	it('before a run there are the three methods of the batch, in symbols, and no residual', () => {
-		const { normalization: _, inputShape: __, ...layer } = sampleLayer();
-		const cards = cardsOf(layer);
-		assert.deepEqual(
-			cards.map(({ lines, residual, fits }) => [lines[1], residual, fits]),
-			[
-				["m' = N × C", '', false],
-				["m' = N", '', false],
-				["m' = N × H × W", '', false],
-			],
-		);
-		assert.match(normalizationSentence(undefined), /run of the model shows/);
-	});
-
-	it('one sentence gives the verdict with its margin', () =>
+	it('are named in one sentence with their margin', () =>
 		assert.equal(
 			normalizationSentence(sample),
-			'Judged by this layer’s data alone, its output was made with the stored running statistics: off by 6e-8\u00a0σ, rounding explains 4e-6\u00a0σ; every other method is off by at least 63,000 times what rounding explains.',
+			'the running statistics that the model stores. They reproduce the output to 6e-8\u00a0σ; rounding allows 4e-6\u00a0σ. Every other way is off by at least 63,000 times what rounding allows.',
 		));
 
 	it('names the closest where none fits, and the reason where the data cannot tell', () => {
@@ -46,11 +66,11 @@ describe('the methods of normalising, explained on a layer', () => {
 		const wrong = rest.methods.map((entry) => (entry.method === 'running' ? { ...entry, residual: 0.3 } : entry));
 		assert.match(
 			normalizationSentence({ ...rest, verdict: 'none', methods: wrong }),
-			/with none of them: the closest, statistics of the batch per channel \(3\), is off by 0\.25\u00a0σ/,
+			/none that are known\. The closest are those of the batch per channel \(3\), off by 0\.25\u00a0σ/,
 		);
 		assert.match(
 			normalizationSentence({ verdict: 'cannot-tell', reason: 'All are equal.', methods: [], values: 0 }),
-			/cannot tell .* All are equal\.$/,
+			/cannot show them\. All are equal\.$/,
 		);
 	});
 });

@@ -12,6 +12,7 @@ describe('parseViewState', () => {
 			filter: 'conv',
 			channelSort: { by: 'gamma', descending: false },
 			flaggedOnly: true,
+			finding: 'warning',
 			metric: 'drift',
 			overview: false,
 			form: true,

@@ -40,10 +40,10 @@ test('the report comes back out of the payload, and sites without the renderer g
 	assert.deepEqual(Object.keys(data), [MIME_TYPE, 'text/html', 'text/plain']);
 	assert.deepEqual(shown.layers[0].findings, report.layers[0].findings);
 	assert.deepEqual(Float32Array.from(shown.layers[0].parameters?.mean ?? []), Float32Array.of(0.25, 0.1));
-	assert.match(text, /^# BatchNorm report\n\n1 BatchNorm layer, recomputed to within rounding\./);
+	assert.match(text, /^# BatchNorm report\n\nonnxruntime computes the BatchNorm layer correctly\./);
 	assert.ok(!text.includes('| Layer |') && !text.includes('Left out'));
 	assert.match(html, /<td>features\.1<\/td><td>2<\/td>.*<td>match<\/td>/);
-	assert.match(plain, /^1 BatchNorm layer/);
+	assert.match(plain, /^onnxruntime computes the BatchNorm layer correctly/);
 });
 
 test('numbers that JSON cannot hold survive', () => {

@@ -1,0 +1,133 @@
+import { explainAxes, PAPER } from '../../core/report/axes.js';
+import type { LayerReport } from '../../core/report/types.js';
+import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
+import { icon, methodIcon } from '../ui/icons.js';
+import { phrases } from '../ui/phrases.js';
+import { axesPicture } from './axes-picture.js';
+import { methodCards, methodResiduals, normalizationSentence } from './normalization.js';
+import { strings } from './strings.js';
+
+/**
+ * Answers over which axes a layer normalizes: the answer, the three methods, formulas and modes, and below them the
+ * statistics that the run really used. The disclosures keep their state from layer to layer.
+ */
+export class AxesSection {
+	readonly element: HTMLElement;
+	readonly #h: ElementBuilder;
+	readonly #answer: HTMLElement;
+	readonly #picture: HTMLElement;
+	readonly #how: HTMLElement;
+	readonly #howDetails: HTMLDetailsElement;
+	readonly #used: HTMLElement;
+	readonly #residuals: HTMLElement;
+	readonly #residualDetails: HTMLElement;
+
+	constructor(h: ElementBuilder) {
+		const words = strings.axes;
+		this.#h = h;
+		this.#answer = h('p', { class: 'bnl-axes-text' });
+		this.#picture = h('div', { class: 'bnl-axes-picture' });
+		this.#how = h('div', { class: 'bnl-axes-how' });
+		this.#howDetails = disclosure(h, words.how, this.#how);
+		this.#used = h('p', { class: 'bnl-axes-verdict' });
+		this.#residuals = h('div');
+		this.#residualDetails = disclosure(h, words.residuals, this.#residuals);
+		this.element = h(
+			'div',
+			{ class: 'bnl-axes', bnl: 'axes' },
+			this.#answer,
+			this.#picture,
+			this.#howDetails,
+			this.#used,
+			this.#residualDetails,
+		);
+	}
+
+	/** Opens the formulas and scrolls to the section. */
+	reveal(): void {
+		this.#howDetails.open = true;
+		this.element.closest('.bnl-section')?.scrollIntoView({ block: 'start' });
+	}
+
+	show(layer: LayerReport): void {
+		const h = this.#h;
+		const explanation = explainAxes(layer);
+		const { normalization } = layer;
+		const byHand = layer.findings.find(({ code }) => code === 'hand-built')?.message;
+		const { dataset } = this.element;
+		dataset.method = byHand === undefined ? String(explanation.method) : '';
+		dataset.verdict = normalization?.verdict ?? '';
+		replaceChildren(
+			this.#answer,
+			...(byHand === undefined
+				? [h('strong', {}, ...phrases(h, explanation.sentence)), ' ', explanation.remark, ' ', this.#paper()]
+				: phrases(h, byHand)),
+		);
+		// The cards show three methods; a hand-built normalization may have any axes.
+		replaceChildren(this.#picture, byHand === undefined && axesPicture(h, methodCards(explanation), explanation));
+		setVisible(this.#howDetails, byHand === undefined);
+		replaceChildren(
+			this.#how,
+			h(
+				'dl',
+				{ class: 'bnl-formulas' },
+				...explanation.formulas.flatMap(({ name, text }) => [
+					h('dt', {}, name),
+					h('dd', { class: 'bnl-formula' }, ...formula(h, text)),
+				]),
+			),
+			...explanation.modes.map(({ mode, title, text }) =>
+				h(
+					'p',
+					{},
+					h('strong', {}, title, ': '),
+					text,
+					mode === layer.mode && h('strong', {}, ` ${strings.axes.ownMode}`),
+				),
+			),
+		);
+		this.#showUsed(layer);
+	}
+
+	#showUsed({ normalization }: LayerReport): void {
+		const h = this.#h;
+		const residuals = methodResiduals(normalization);
+		replaceChildren(
+			this.#used,
+			normalization && methodIcon(h, normalization.verdict),
+			h('span', {}, h('strong', {}, strings.axes.used, ' '), ...phrases(h, normalizationSentence(normalization))),
+		);
+		setVisible(this.#residualDetails, residuals.length > 0);
+		replaceChildren(
+			this.#residuals,
+			h(
+				'ul',
+				{ class: 'bnl-residuals' },
+				...residuals.map(({ method, name, residual, fits }) =>
+					h(
+						'li',
+						{ data: { method, fits: String(fits) } },
+						fits ? icon(h, 'check', 'good') : icon(h, 'cross', 'muted'),
+						h('span', {}, fits ? h('strong', {}, name) : name),
+						h('span', { class: 'bnl-muted' }, residual, fits && `, ${strings.normalization.fits}`),
+					),
+				),
+			),
+			h('p', { class: 'bnl-muted' }, strings.normalization.scale(normalization?.values ?? 0)),
+		);
+	}
+
+	#paper(): Child {
+		const attributes = { href: PAPER.url, target: '_blank', rel: 'noreferrer', title: PAPER.url };
+		return this.#h('a', { class: 'bnl-link', attributes }, PAPER.citation);
+	}
+}
+
+function disclosure(h: ElementBuilder, title: string, content: HTMLElement): HTMLDetailsElement {
+	return h('details', { class: 'bnl-disclosure' }, h('summary', {}, title), content);
+}
+
+/** Returns a formula with the parts marked "_{…}" as subscripts. */
+function formula(h: ElementBuilder, text: string): Child[] {
+	return text.split(/_\{([^}]*)\}/).map((part, i) => (i % 2 === 1 ? h('sub', {}, part) : part));
+}
