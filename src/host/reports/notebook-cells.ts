@@ -1,9 +1,9 @@
 import { visible } from '../../core/text/names.js';
 
 /** Source of the layers in a cell. The file media/cells/KIND.py holds the cell. */
-export type CellKind = 'pytorch' | 'keras' | 'onnx' | 'compare';
+export type CellKind = 'pytorch' | 'keras' | 'onnx' | 'compare' | 'reestimate';
 
-export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx', 'compare'];
+export const CELL_KINDS: readonly CellKind[] = ['pytorch', 'keras', 'onnx', 'compare', 'reestimate'];
 
 /** Placeholder of the path in the cells of media/cells. */
 const PLACEHOLDER = '"model.onnx"';
@@ -13,7 +13,7 @@ export function withModelPath(cell: string, path: string): string {
 	return cell.replace(PLACEHOLDER, () => pythonString(path));
 }
 
-/** Placeholder of the command line in media/cells/compare.py. */
+/** Placeholder of the command line in media/cells. */
 const PROGRAM = '["batchnorm-lens"]';
 
 /** Returns the cell with program and arguments in place of the placeholder. */

@@ -70,6 +70,11 @@ async function pickKind(): Promise<CellKind | undefined> {
 			label: t('PyTorch module against an ONNX file…'),
 			detail: t('Did the parameters of the module arrive in the exported file?'),
 		},
+		{
+			cell: 'reestimate',
+			label: t('Re-estimate statistics with Dask…'),
+			detail: t('Running statistics of an ONNX file from a data set in parts, on the workers of a cluster'),
+		},
 		{ cell: 'onnx', label: t('ONNX file…'), detail: t('A file that the extension runs and checks') },
 	];
 	return (await pickOne(items, { title: t('Show BatchNorm layers of') }))?.cell;
@@ -83,7 +88,7 @@ async function cellSource(
 ): Promise<string | undefined> {
 	const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(cells, `${kind}.py`));
 	const source = new TextDecoder().decode(bytes).trimEnd();
-	if (kind !== 'onnx' && kind !== 'compare') {
+	if (kind === 'pytorch' || kind === 'keras') {
 		return source;
 	}
 	const uri = model instanceof vscode.Uri ? model : await pickModel(notebook.uri);

@@ -59,6 +59,7 @@ const DEFINE_MODEL: Readonly<Record<CellKind, string>> = {
 	keras: `${STAND_IN}\nmodel = Model()\n`,
 	onnx: '',
 	compare: '',
+	reestimate: '',
 };
 
 /** A framework's own layers, where it is installed: in training mode once, so that the statistics moved. */
