@@ -2,7 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type CheckedItem, checkMarkdown, checkResult } from '../core/report/check-result.js';
 import type { Comparison } from '../core/report/comparison.js';
-import { layerFinding, outputFinding } from '../core/report/comparison-findings.js';
+import { layerFinding, operatorFindings, outputFinding } from '../core/report/comparison-findings.js';
 import { comparisonAnswer } from '../core/report/comparison-summary.js';
 import { coverage, describeGaps } from '../core/report/coverage.js';
 import { comparisonToJunit } from '../core/report/export/comparison/junit.js';
@@ -155,6 +155,7 @@ async function checkPair(original: string, deployed: string, context: CheckConte
 	const status = comparisonStatus(comparison, failOn);
 	const named = [
 		...comparison.layers.map((layer) => ({ finding: layerFinding(layer), layer: layer.name })),
+		...operatorFindings(comparison).map((finding) => ({ finding, layer: '' })),
 		{ finding: outputFinding(comparison), layer: '' },
 	];
 	return {

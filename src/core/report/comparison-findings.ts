@@ -56,9 +56,19 @@ export function outputFinding(comparison: Comparison): ComparisonFinding | undef
 	};
 }
 
+/** Returns the findings of wrong operators in parts without a layer. */
+export function operatorFindings({ operators = [], tolerance = 0 }: Comparison): readonly ComparisonFinding[] {
+	return operators.map(({ evidence, maxRel }) => {
+		return { code: 'unknown', severity: maxRel < tolerance ? 'info' : 'error', message: evidence, channels: [] };
+	});
+}
+
 /** Returns all findings, those of the outputs last. */
 export function comparisonFindings(comparison: Comparison): readonly ComparisonFinding[] {
-	return [...comparison.layers.map(layerFinding), outputFinding(comparison)].filter((finding) => finding !== undefined);
+	const layers = comparison.layers.map(layerFinding);
+	return [...layers, ...operatorFindings(comparison), outputFinding(comparison)].filter(
+		(finding) => finding !== undefined,
+	);
 }
 
 /** Returns the channels with an error above their bound; empty if all are. */

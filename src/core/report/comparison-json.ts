@@ -8,6 +8,7 @@ import {
 	COMPARISON_STATUSES,
 	COMPARISON_VERSION,
 	type Comparison,
+	type DifferingOperator,
 	type FoldedInto,
 	type KnownDetails,
 	type LayerComparison,
@@ -130,6 +131,12 @@ const body = record<Comparison>({
 	layers: list(layer, MAX_LAYERS),
 	summary: record({ match: count, mismatch: count, kept: count, unmatched: count, 'not-identifiable': count }),
 	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
+	operators: optional(
+		list(
+			record<DifferingOperator>({ name: text, evidence: text, maxAbs: real, bound: real, maxRel: real }),
+			MAX_LAYERS,
+		),
+	),
 	outputs: optional(outputs),
 	firstDifference: optional(nullable(text)),
 	baseline: optional(baselineResult),

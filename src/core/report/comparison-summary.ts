@@ -1,5 +1,5 @@
 import { shortNumber } from '../text/numbers.js';
-import { capitalize } from '../text/sentences.js';
+import { capitalize, count } from '../text/sentences.js';
 import { CAUSES, type CauseCode } from './causes.js';
 import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
 import type { OutputComparison } from './output-comparison.js';
@@ -17,7 +17,12 @@ export function comparisonAnswer(comparison: Comparison): string {
 	if (layers.length === 0) {
 		return notes[0] ?? 'The original has no BatchNormalization: there is nothing to compare.';
 	}
-	const clauses = [...verdict(comparison), ...restClauses(summary), ...outputClause(comparison.outputs)];
+	const clauses = [
+		...verdict(comparison),
+		...restClauses(summary),
+		...operatorClause(comparison.operators?.length ?? 0),
+		...outputClause(comparison.outputs),
+	];
 	// The first clause names the noun that the numbers count.
 	const [first = '', ...others] = clauses;
 	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
@@ -53,6 +58,11 @@ function restClauses(summary: Comparison['summary']): string[] {
 		...(unmatched > 0 ? [`${unmatched} ${unmatched === 1 ? 'has' : 'have'} no counterpart`] : []),
 		...(summary['not-identifiable'] > 0 ? [`${summary['not-identifiable']} cannot be told`] : []),
 	];
+}
+
+/** Returns a clause for operators in parts without a layer. */
+function operatorClause(wrong: number): string[] {
+	return wrong > 0 ? [`other weights in ${count(wrong, 'operator')} without a layer`] : [];
 }
 
 const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');

@@ -128,6 +128,19 @@ export interface LayerComparison {
 	readonly known?: true;
 }
 
+/** A deployed operator, in a part of the network without a layer, with weights that are not the original's. */
+export interface DifferingOperator {
+	/** Name of the deployed node, or a name made from its output. */
+	readonly name: string;
+	/** Sentence with the numbers. */
+	readonly evidence: string;
+	/** |deployed - original| of the number that is furthest beyond its bound, and what rounding explains there. */
+	readonly maxAbs: number;
+	readonly bound: number;
+	/** `maxAbs` relative to the number itself. */
+	readonly maxRel: number;
+}
+
 export interface Comparison {
 	readonly format: typeof COMPARISON_FORMAT;
 	readonly version: typeof COMPARISON_VERSION;
@@ -138,6 +151,8 @@ export interface Comparison {
 	readonly summary: Readonly<Record<ComparisonStatus, number>>;
 	/** Sentences about the whole pair: swapped arguments, unrelated models, pruned layers. */
 	readonly notes: readonly string[];
+	/** Wrong operators in parts without a layer; absent if none is known. */
+	readonly operators?: readonly DifferingOperator[];
 	/** Absent where only the files were compared. */
 	readonly outputs?: OutputComparison;
 	/**

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare-checkpoint.js';
+import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
@@ -85,7 +86,12 @@ export async function compareFilesAndRun(
 		options,
 		ports,
 	});
-	return { models: files.models, comparison: decideByValues(files, outputs, values) };
+	const { tensors } = values;
+	const unitRoundoff = coarsestRounding([original, deployed], files.comparison);
+	const differences = tensors
+		? await checkCoefficients(files.models, files.comparison.layers, { tensors, unitRoundoff })
+		: [];
+	return { models: files.models, comparison: decideByValues(files, outputs, values, differences) };
 }
 
 /** Compares a checkpoint, of which nothing can run. */

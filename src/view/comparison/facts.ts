@@ -54,8 +54,8 @@ export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerC
 }
 
 /** Returns the severity of a comparison as a whole. */
-export function comparisonTone({ layers, summary, outputs }: Comparison): Tone {
-	if (summary.mismatch > 0 || outputs?.status === 'mismatch') {
+export function comparisonTone({ layers, summary, operators = [], outputs }: Comparison): Tone {
+	if (summary.mismatch + operators.length > 0 || outputs?.status === 'mismatch') {
 		return 'error';
 	}
 	if (layers.length === 0) {

@@ -4,12 +4,14 @@ import { type Comparison, type LayerComparison, summarize } from '../../report/c
 import type { OutputComparison } from '../../report/output-comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { countChannels } from '../../text/sentences.js';
+import type { RegionDifference } from '../affine/check-regions.js';
 import type { ValueMatch } from '../values/arrival.js';
 import type { LayerValues, ValueComparison } from '../values/value-comparison.js';
 import { ArrivalForms } from './arrival-form.js';
 import { attributeDifferences } from './attribute-differences.js';
 import type { ComparedFiles } from './compare.js';
 import { cannotTell } from './judge-fold.js';
+import { describeOperators, reportDifferences } from './report-differences.js';
 
 /**
  * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, values decide whether it is wrong: a
@@ -20,9 +22,10 @@ export function decideByValues(
 	{ comparison, models }: ComparedFiles,
 	outputs: OutputComparison,
 	values: ValueComparison,
+	differences: readonly RegionDifference[] = [],
 ): Comparison {
 	const forms = new ArrivalForms(models, values);
-	const layers = comparison.layers.map((layer, index): LayerComparison => {
+	const decided = comparison.layers.map((layer, index): LayerComparison => {
 		const found = values.layers[index];
 		const { behavior, match } = found;
 		if (behavior.status === 'match' && match) {
@@ -35,10 +38,12 @@ export function decideByValues(
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
 		return { ...decided, behavior };
 	});
+	const { layers, operators } = reportDifferences(decided, models, differences);
 	return {
 		...comparison,
 		layers,
 		summary: summarize(layers),
+		...(operators.length > 0 && { operators, notes: [...comparison.notes, ...describeOperators(operators)] }),
 		outputs,
 		...(values.firstDifference !== undefined && { firstDifference: values.firstDifference }),
 	};

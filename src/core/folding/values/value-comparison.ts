@@ -19,4 +19,6 @@ export interface ValueComparison {
 	 * values cannot decide.
 	 */
 	readonly firstDifference?: string | null;
+	/** Deployed tensors with the values of original ones, by name of the original tensor. */
+	readonly tensors?: ReadonlyMap<string, ValueMatch>;
 }

@@ -81,7 +81,7 @@ export async function compareValues(
 		return { layers };
 	}
 	const lost = arrivals.firstLost();
-	return { layers, firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost) };
+	return { layers, firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost), tensors: pairing.matches };
 }
 
 function layerValues(

@@ -1,6 +1,12 @@
 import { baselineSentence } from '../../baseline.js';
 import type { Comparison, LayerComparison } from '../../comparison.js';
-import { type ComparisonFinding, layerFinding, notJudgedReason, outputFinding } from '../../comparison-findings.js';
+import {
+	type ComparisonFinding,
+	layerFinding,
+	notJudgedReason,
+	operatorFindings,
+	outputFinding,
+} from '../../comparison-findings.js';
 import { isAtLeast } from '../../severity.js';
 import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.js';
 
@@ -9,7 +15,7 @@ import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.j
  * judged; and a testcase for the outputs of both models, skipped unless they were compared.
  */
 export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptions): string {
-	const { layers, outputs, deployed, baseline } = comparison;
+	const { layers, operators = [], outputs, deployed, baseline } = comparison;
 	const sorted = (finding: ComparisonFinding | undefined): Pick<JunitCase, 'failed' | 'noted'> => {
 		const all = finding ? [finding] : [];
 		const isFailed = finding !== undefined && !finding.known && isAtLeast(finding.severity, failOn);
@@ -29,6 +35,12 @@ export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptio
 			name: caseName(layer, index),
 			...sorted(layerFinding(layer)),
 			reason: notJudgedReason(layer),
+		})),
+		...operatorFindings(comparison).map((finding, index) => ({
+			group: 'operators',
+			name: `${index + 1} ${operators[index].name}`,
+			reason: undefined,
+			...sorted(finding),
 		})),
 	];
 	return junitXml(deployed.path, (outputs?.milliseconds ?? 0) / 1000, cases);

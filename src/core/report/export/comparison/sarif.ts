@@ -2,7 +2,13 @@ import { capitalize } from '../../../text/sentences.js';
 import { baselineSentence, baselineState } from '../../baseline.js';
 import { CAUSE_CODES, CAUSES } from '../../causes.js';
 import type { Comparison } from '../../comparison.js';
-import { type ComparisonFinding, layerFinding, notJudgedReason, outputFinding } from '../../comparison-findings.js';
+import {
+	type ComparisonFinding,
+	layerFinding,
+	notJudgedReason,
+	operatorFindings,
+	outputFinding,
+} from '../../comparison-findings.js';
 import type { JsonObject } from '../../json.js';
 import { mismatchIds } from '../../known-mismatches.js';
 import {
@@ -25,6 +31,7 @@ export function comparisonToSarif(comparison: Comparison, options: SarifOptions)
 		finding ? [{ ...finding, ruleId: finding.code, layer, id, state: baselineState(baseline, finding.known) }] : [];
 	const results = [
 		...result(outputFinding(comparison), '', ids.outputs),
+		...operatorFindings(comparison).flatMap((finding) => result(finding, '', finding.message)),
 		...layers.flatMap((layer, index) => result(layerFinding(layer), layer.name, ids.layers.get(index))),
 	];
 	const isJudged = outputs?.status === 'match' || outputs?.status === 'mismatch' || layers.some(isLayerJudged);

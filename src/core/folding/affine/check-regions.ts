@@ -1,0 +1,339 @@
+import type { Node } from '../../onnx/model.js';
+import type { Network } from '../targets/network.js';
+import type { AffineMap, Tap } from './affine-map.js';
+import { BLOCK_SIZES } from './blocked-weights.js';
+import {
+	assignRows,
+	basesOf,
+	type CanonicalRow,
+	comparableRows,
+	compareMaps,
+	type MapDifference,
+} from './compare-maps.js';
+import { type Counterpart, inDeployedTerms } from './counterparts.js';
+import { Evaluator } from './evaluate.js';
+import { type Plan, partsOf } from './plan.js';
+import { BLOCKED_DOMAIN, Planner } from './planner.js';
+
+/** An original tensor and the deployed tensor with the same values. */
+export interface TensorPair {
+	readonly deployed: string;
+	/** Order of the elements: row-major, with the channels moved, or unknown. */
+	readonly order: 'same' | 'transposed' | 'sorted';
+}
+
+export interface RegionContext {
+	readonly original: Network;
+	readonly deployed: Network;
+	/** By name of the original tensor. */
+	readonly pairs: ReadonlyMap<string, TensorPair>;
+	/** Unit roundoff of the coarser model's type. */
+	readonly unitRoundoff: number;
+	/** True if the constants of a region have been compared one by one. */
+	readonly isProven: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
+}
+
+/** An affine region of the deployed model in which single numbers differ from the original's. */
+export interface RegionDifference {
+	/** Nodes of both models that compute the region. */
+	readonly original: readonly Node[];
+	readonly deployed: readonly Node[];
+	readonly difference: MapDifference;
+}
+
+/** Functions that a permutation of the channels passes through. */
+const PER_CHANNEL: ReadonlySet<string> = new Set([
+	...['Relu', 'LeakyRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+	...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Clip', 'Elu', 'Selu', 'Celu', 'Gelu', 'Softplus', 'Mish', 'Erf'],
+]);
+/** Functions f with f(a x) = a f(x) for every positive a. */
+const HOMOGENEOUS: ReadonlySet<string> = new Set([
+	...['Relu', 'LeakyRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+]);
+/** Deployed tensors tried for an original tensor without a counterpart. */
+const MAX_CANDIDATES = 8;
+
+/**
+ * Compares the affine regions of two models, from one nonlinear function to the next, by their coefficients. In contrast
+ * to values, coefficients show a small error of a single weight. Regions with quantized or computed constants are left
+ * out, and so are regions whose inputs have no counterpart.
+ */
+export async function checkRegions(context: RegionContext): Promise<RegionDifference[]> {
+	const differences: RegionDifference[][] = [];
+	for (const block of isBlocked(context.deployed) ? BLOCK_SIZES : [BLOCK_SIZES[0]]) {
+		differences.push(await new RegionChecker(context, block).check());
+	}
+	return differences.reduce((a, b) => (numbersIn(b) < numbersIn(a) ? b : a));
+}
+
+function isBlocked({ model }: Network): boolean {
+	return model.graph.nodes.some(({ domain, opType }) => domain === BLOCKED_DOMAIN && opType === 'Conv');
+}
+
+const numbersIn = (differences: readonly RegionDifference[]): number =>
+	differences.reduce((sum, { difference }) => sum + difference.different, 0);
+
+/** A tensor and the plan of its channels, or of the input of the function that computes it. */
+interface Candidate {
+	readonly base: string;
+	readonly axis: number;
+	readonly plan: Plan;
+}
+
+class RegionChecker {
+	readonly #context: RegionContext;
+	readonly #original: Planner;
+	readonly #deployed: Planner;
+	readonly #originals: Evaluator;
+	readonly #deployeds: Evaluator;
+	/** Counterparts found by their coefficients, by base and axis of the original. */
+	readonly #found = new Map<string, Counterpart>();
+	/** Deployed tensors with a known original. */
+	readonly #taken: Set<string>;
+	readonly #checked = new Set<string>();
+	readonly #differences: RegionDifference[] = [];
+
+	constructor(context: RegionContext, block: number) {
+		const { original, deployed, pairs } = context;
+		this.#context = context;
+		this.#taken = new Set(Array.from(pairs.values(), (pair) => pair.deployed));
+		this.#original = new Planner(original, (name) => pairs.has(name));
+		this.#deployed = new Planner(deployed, (name) => this.#taken.has(name));
+		this.#originals = new Evaluator(this.#original.scope, original.weights, block);
+		this.#deployeds = new Evaluator(this.#deployed.scope, deployed.weights, block);
+	}
+
+	async check(): Promise<RegionDifference[]> {
+		const { graph } = this.#context.original.model;
+		for (const { outputs } of graph.nodes) {
+			for (const name of outputs.filter((each) => each !== '')) {
+				await this.#checkFunction(name);
+			}
+		}
+		for (const [index, { name }] of graph.outputs.entries()) {
+			const axis = this.#original.axisOf(name);
+			const base = this.#context.deployed.model.graph.outputs[index]?.name;
+			if (base !== undefined && !this.#counterpartOf(name, axis)) {
+				this.#found.set(`${name}\0${axis}`, { base, axis });
+			}
+			await this.#checkTensor(name, axis);
+		}
+		return this.#differences;
+	}
+
+	/** Compares the inputs of the function that computes a tensor, if it is the result of one. */
+	async #checkFunction(name: string): Promise<void> {
+		const axis = this.#original.axisOf(name);
+		const root = this.#original.rootOf(name, axis);
+		const source = root.kind === 'base' && root.name === name ? this.#original.functionOf(name, axis) : undefined;
+		if (!source) {
+			return;
+		}
+		const counterpart = this.#counterpartOf(name, axis);
+		if (!counterpart) {
+			return this.#searchFunction(name, axis);
+		}
+		const deployed = this.#deployed.functionOf(counterpart.base, counterpart.axis);
+		if (deployed?.name !== source.name || deployed.inputs.length !== source.inputs.length) {
+			return;
+		}
+		for (const [index, input] of source.inputs.entries()) {
+			await this.#compare(input, deployed.inputs[index]);
+		}
+	}
+
+	/** Compares the coefficients of a tensor and its counterpart. */
+	async #checkTensor(name: string, axis: number): Promise<void> {
+		const key = `${name}\0${axis}`;
+		const counterpart = this.#counterpartOf(name, axis);
+		// A counterpart with channels of its own was found by its coefficients.
+		if (counterpart && !counterpart.channels && !this.#checked.has(key)) {
+			this.#checked.add(key);
+			await this.#compare(this.#original.of(name, axis), this.#deployed.of(counterpart.base, counterpart.axis));
+		}
+	}
+
+	#counterpartOf(base: string, axis: number): Counterpart | undefined {
+		const known = this.#found.get(`${base}\0${axis}`);
+		if (known) {
+			return known;
+		}
+		const pair = this.#context.pairs.get(base);
+		if (!pair) {
+			return this.#inputLike(base, axis);
+		}
+		// Blocks of channels keep the channels' order.
+		const isInBlocks = this.#deployed.scope.producer(pair.deployed)?.domain === BLOCKED_DOMAIN;
+		if (pair.order === 'sorted' && !isInBlocks) {
+			return undefined;
+		}
+		const last = (this.#deployed.rankOf(pair.deployed) ?? 0) - 1;
+		const at = pair.order !== 'transposed' ? axis : axis === 1 ? last : 1;
+		const root = this.#deployed.rootOf(pair.deployed, at);
+		return root.kind === 'base' ? { base: root.name, axis: root.axis } : { base: pair.deployed, axis: at };
+	}
+
+	/** Returns the input of the deployed model at the position of an input of the original. */
+	#inputLike(name: string, axis: number): Counterpart | undefined {
+		const [originals, deployeds] = [this.#context.original, this.#context.deployed].map(({ model: { graph } }) =>
+			graph.inputs.filter((input) => !graph.initializers.has(input.name)).map((input) => input.name),
+		);
+		const base = deployeds.includes(name) ? name : deployeds[originals.indexOf(name)];
+		return originals.includes(name) && base !== undefined ? { base, axis } : undefined;
+	}
+
+	async #compare(original: Plan, deployed: Plan): Promise<void> {
+		const parts = [partsOf(original), partsOf(deployed)] as const;
+		if (original.kind === 'base' || this.#context.isProven(...parts)) {
+			return;
+		}
+		const rows = await this.#rows(original, deployed);
+		if (rows && rows[0].length <= rows[1].length) {
+			this.#record(parts, compareMaps(...rows, this.#context.unitRoundoff));
+		}
+	}
+
+	/** Evaluates two plans. @returns undefined if their coefficients do not correspond */
+	async #rows(
+		original: Plan,
+		deployed: Plan,
+	): Promise<readonly [readonly CanonicalRow[], readonly CanonicalRow[]] | undefined> {
+		const found = await this.#deployeds.evaluate(deployed);
+		const expected = found && (await this.#originals.evaluate(original, found.rows.length));
+		const renamed = expected && (await this.#inDeployedTerms(expected, found));
+		if (!found || !renamed) {
+			return undefined;
+		}
+		const rows = comparableRows(renamed, found);
+		const bases = [basesOf(renamed), basesOf(found)];
+		return rows && bases[0].size === bases[1].size && [...bases[0]].every((base) => bases[1].has(base))
+			? rows
+			: undefined;
+	}
+
+	/** @param found map of the deployed model, with the bases that may be counterparts */
+	async #inDeployedTerms(map: AffineMap, found: AffineMap): Promise<AffineMap | undefined> {
+		const used = basesOf(map);
+		for (const { base, axis } of map.taps.values()) {
+			if (used.has(base) && !this.#counterpartOf(base, axis)) {
+				await this.#searchOperator(base, axis, [...found.taps.values()]);
+			}
+		}
+		const renamed = inDeployedTerms(map, used, (base, axis) => this.#counterpartOf(base, axis));
+		for (const { base, axis } of map.taps.values()) {
+			if (renamed && used.has(base)) {
+				// A result of an operator that another operator reads is compared by itself.
+				await this.#checkTensor(base, axis);
+			}
+		}
+		return renamed;
+	}
+
+	/** Looks for the function of multiples of a tensor's channels, where no deployed tensor has its values. */
+	async #searchFunction(name: string, axis: number): Promise<void> {
+		const source = this.#original.functionOf(name, axis);
+		const [input, ...others] = source?.inputs ?? [];
+		if (!source || !input || others.length > 0 || !PER_CHANNEL.has(source.name) || input.kind === 'base') {
+			return;
+		}
+		const { pairs, deployed } = this.#context;
+		const pair = pairs.get(name);
+		const bases = basesIn(input).map((base) => this.#counterpartOf(base.name, base.axis)?.base);
+		const isBehind = basesIn(input).some(
+			(base, at) => bases[at] === undefined && !this.#original.isOperator(base.name),
+		);
+		if (isBehind) {
+			return;
+		}
+		const free = deployed.model.graph.nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
+		const candidates = (pair ? [pair.deployed] : free).flatMap((candidate): Candidate[] => {
+			const at = this.#deployed.axisOf(candidate);
+			const found = this.#deployed.functionOf(candidate, at);
+			const [plan, ...more] = found?.inputs ?? [];
+			if (!plan || more.length > 0 || found?.name !== source.name) {
+				return [];
+			}
+			const read = new Set<string | undefined>(basesIn(plan).map((base) => base.name));
+			return bases.every((base) => base === undefined || read.has(base)) ? [{ base: candidate, axis: at, plan }] : [];
+		});
+		await this.#choose(
+			{ base: name, axis, plan: input },
+			candidates,
+			HOMOGENEOUS.has(source.name) ? 'positive' : 'one',
+		);
+	}
+
+	/** Looks for the result of an operator among the bases of a deployed map. */
+	async #searchOperator(base: string, axis: number, taps: readonly Tap[]): Promise<void> {
+		const plan = this.#original.of(base, axis);
+		const bases = new Map(taps.filter((tap) => !this.#taken.has(tap.base)).map((tap) => [tap.base, tap]));
+		const candidates = Array.from(bases.values(), (tap): Candidate => {
+			return { base: tap.base, axis: tap.axis, plan: this.#deployed.of(tap.base, tap.axis) };
+		}).filter(({ plan: { kind } }) => kind !== 'base');
+		if (plan.kind !== 'base') {
+			await this.#choose({ base, axis, plan }, candidates, 'positive');
+		}
+	}
+
+	/** Takes the first candidate with multiples of an original tensor's channels for its counterpart. */
+	async #choose(original: Candidate, candidates: readonly Candidate[], factors: 'positive' | 'one'): Promise<void> {
+		for (const { base, axis, plan } of candidates.slice(0, MAX_CANDIDATES)) {
+			const rows = await this.#rows(original.plan, plan);
+			const channels = rows && isAsWide(...rows) ? assignRows(...rows) : undefined;
+			if (!rows || !channels || (factors === 'one' && !channels.factors.every(isOne))) {
+				continue;
+			}
+			const expected = rows[0].map((row, index) => scaleRow(row, channels.factors[index]));
+			const found = channels.rows.map((index) => rows[1][index]);
+			const difference = compareMaps(expected, found, this.#context.unitRoundoff);
+			// Rows that point the same way with other biases belong to another tensor.
+			if (2 * difference.rows.length <= rows[0].length) {
+				this.#found.set(`${original.base}\0${original.axis}`, { base, axis, channels });
+				this.#taken.add(base);
+				this.#record([partsOf(original.plan), partsOf(plan)], difference);
+				return;
+			}
+		}
+	}
+
+	#record([original, deployed]: readonly [readonly Plan[], readonly Plan[]], difference: MapDifference): void {
+		if (difference.different > 0) {
+			this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), difference });
+		}
+	}
+}
+
+/** True if the deployed rows are as many, not counting rows of zeros that fill up a block. */
+function isAsWide(original: readonly CanonicalRow[], deployed: readonly CanonicalRow[]): boolean {
+	const isEmpty = ({ parts }: CanonicalRow) =>
+		[...parts.values()].every(({ values }) => values.every((value) => value === 0));
+	return original.length <= deployed.length && deployed.slice(original.length).every(isEmpty);
+}
+
+const isOne = (factor: number): boolean => Math.abs(factor - 1) < 1e-5;
+
+function scaleRow({ bias, parts, border }: CanonicalRow, factor: number): CanonicalRow {
+	const scaled = ({ value, size, terms }: CanonicalRow['bias']) => ({
+		value: value * factor,
+		size: size * factor,
+		terms,
+	});
+	return {
+		bias: scaled(bias),
+		parts: new Map(
+			Array.from(parts, ([key, { start, values, sizes }]) => {
+				const moved = { start, values: values.map((value) => value * factor) };
+				return [key, { ...moved, ...(sizes && { sizes: sizes.map((size) => size * factor) }) }];
+			}),
+		),
+		border: new Map(Array.from(border, ([key, sum]) => [key, scaled(sum)])),
+	};
+}
+
+function basesIn(plan: Plan) {
+	return partsOf(plan).filter((part) => part.kind === 'base');
+}
+
+function nodesOf(plans: readonly Plan[]): Node[] {
+	return [...new Set(plans.flatMap((plan) => (plan.kind === 'base' ? [] : [plan.node])))];
+}

@@ -1,0 +1,44 @@
+import type { LayerComparison } from '../../report/comparison.js';
+import { checkRegions, type RegionDifference } from '../affine/check-regions.js';
+import type { Plan } from '../affine/plan.js';
+import type { LinearOperator } from '../operators/linear.js';
+import type { MatchedNetworks } from '../pairing/partners.js';
+import type { ValueMatch } from '../values/arrival.js';
+
+/**
+ * Compares what parameters have not shown to be right by the coefficients of the affine maps between functions.
+ * @param layers of the original, by layer index, as their parameters judge them
+ * @param tensors counterparts in the deployed model, by name of the original tensor
+ */
+export function checkCoefficients(
+	{ original, deployed, pairing }: MatchedNetworks,
+	layers: readonly LayerComparison[],
+	{ tensors, unitRoundoff }: { readonly tensors: ReadonlyMap<string, ValueMatch>; readonly unitRoundoff: number },
+): Promise<RegionDifference[]> {
+	const arrived = new Set(
+		original.layers.filter((_, index) => {
+			const { status, maxAbs } = layers[index];
+			return (status === 'match' || status === 'kept') && maxAbs !== null;
+		}),
+	);
+	const behind = new Map<LinearOperator, boolean>();
+	for (const [layer, { operator }] of original.targets) {
+		behind.set(operator, (behind.get(operator) ?? true) && arrived.has(layer));
+	}
+	const isProven = (from: readonly Plan[], to: readonly Plan[]): boolean => {
+		const [operators, deployedOperators] = [from, to].map((parts) =>
+			parts.flatMap((part) => (part.kind === 'kernel' ? [part.operator] : [])),
+		);
+		const isPaired = deployedOperators.every((operator) => {
+			const pair = pairing.byDeployed.get(operator);
+			return pair !== undefined && operators.includes(pair.original) && behind.get(pair.original) === true;
+		});
+		const areLayersRight = from.every((part) => part.kind !== 'layer' || arrived.has(part.layer));
+		const isPlain = to.every(({ kind }) => kind !== 'constant');
+		return operators.length === deployedOperators.length && isPaired && areLayersRight && isPlain;
+	};
+	const pairs = new Map(
+		Array.from(tensors, ([name, match]) => [name, { deployed: match.deployed, order: match.difference.order }]),
+	);
+	return checkRegions({ original, deployed, pairs, unitRoundoff, isProven });
+}

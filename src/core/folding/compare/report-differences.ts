@@ -1,0 +1,100 @@
+import type { DifferingOperator, LayerComparison } from '../../report/comparison.js';
+import { formatNumber, shortNumber } from '../../text/numbers.js';
+import { count } from '../../text/sentences.js';
+import type { RegionDifference } from '../affine/check-regions.js';
+import type { Deviation } from '../affine/compare-maps.js';
+import type { Network } from '../targets/network.js';
+
+/** Reason why values do not show an error of single weights. */
+const HIDDEN = 'This input does not show the error: it moves the values by less than rounding may.';
+
+/** Verdicts that coefficients change. */
+export interface ReportedDifferences {
+	readonly layers: readonly LayerComparison[];
+	/** Operators of regions without a layer. */
+	readonly operators: readonly DifferingOperator[];
+}
+
+/**
+ * Adds differences of coefficients to the verdicts. Layers in the region of a difference did not arrive, whatever the
+ * values show.
+ * @param layers of the original, by layer index
+ */
+export function reportDifferences(
+	layers: readonly LayerComparison[],
+	{ original }: { readonly original: Network },
+	differences: readonly RegionDifference[],
+): ReportedDifferences {
+	const operators: DifferingOperator[] = [];
+	const byLayer = new Map<number, string>();
+	for (const { original: nodes, deployed, difference } of differences.filter(isEdited)) {
+		const inside = Array.from(original.layers.keys()).filter((index) => nodes.includes(original.layers[index].node));
+		const carriers = deployed.filter(
+			({ opType }) => !['Add', 'Sub', 'Concat', 'Split', 'BatchNormalization'].includes(opType),
+		);
+		const name = (carriers[0] ?? deployed[0])?.name || (carriers[0] ?? deployed[0])?.outputs[0] || '';
+		const evidence = sentence(name, difference);
+		for (const index of inside) {
+			byLayer.set(index, evidence);
+		}
+		if (inside.length === 0 && difference.worst) {
+			const { found, expected, bound } = difference.worst;
+			const maxAbs = Math.abs(found - expected);
+			operators.push({ name, evidence, maxAbs, bound, maxRel: maxAbs / Math.max(Math.abs(found), Math.abs(expected)) });
+		}
+	}
+	return {
+		layers: layers.map((layer, index) => {
+			const evidence = byLayer.get(index);
+			return evidence === undefined || layer.status === 'mismatch' ? layer : asMismatch(layer, evidence);
+		}),
+		operators,
+	};
+}
+
+/** Share of numbers that may differ where single ones were edited. A fold with another formula changes most. */
+const MAX_EDITED_SHARE = 0.5;
+
+function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
+	return different <= MAX_EDITED_SHARE * compared;
+}
+
+function sentence(operator: string, { different, compared, worst }: RegionDifference['difference']): string {
+	const which = `${count(different, 'coefficient')} of ${compared} in ${operator} ${different === 1 ? 'is' : 'are'} not what the original's constants give`;
+	return worst
+		? `${which}: the ${placeOf(worst)} is ${formatNumber(worst.found, DIGITS)} instead of ${formatNumber(worst.expected, DIGITS)}, ${distance(worst)}.`
+		: `${which}.`;
+}
+
+/** Digits that show a float32 apart from its neighbors, nearly. */
+const DIGITS = 7;
+
+const placeOf = ({ part, row }: Deviation): string =>
+	part === 'weight' ? `weight of output channel ${row}` : `bias of output channel ${row}`;
+
+function distance({ found, expected, bound }: Deviation): string {
+	return `${shortNumber(Math.abs(found - expected))} apart; rounding explains ${shortNumber(bound)}`;
+}
+
+function asMismatch(layer: LayerComparison, evidence: string): LayerComparison {
+	const { behavior } = layer;
+	return {
+		...layer,
+		status: 'mismatch',
+		cause: 'unknown',
+		causes: ['unknown'],
+		confidence: 0,
+		evidence,
+		...(behavior && { behavior: behavior.status === 'match' ? { ...behavior, reason: HIDDEN } : behavior }),
+	};
+}
+
+/** Operators described in notes. */
+const MAX_DESCRIBED = 3;
+
+/** Returns the sentences of the first operators, and the number of the others. */
+export function describeOperators(operators: readonly DifferingOperator[]): string[] {
+	const more = operators.length - MAX_DESCRIBED;
+	const sentences = operators.slice(0, MAX_DESCRIBED).map(({ evidence }) => evidence);
+	return more > 0 ? [...sentences, `${count(more, 'more operator')} differ in the same way.`] : sentences;
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { comparisonStatus } from '../../../../../src/cli/exit.js';
+import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import { compare } from '../../../../../src/engine/child/compare.js';
+import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { createKernel } from '../../../../../src/kernel/index.js';
+import {
+	type Block,
+	type DeployedForm,
+	deployedForm,
+	FORM_NAMES,
+	modelBytes,
+	surround,
+	WIDTH,
+	weightOf,
+} from '../../../support/deployed-forms.js';
+import type { GraphSpec, TensorSpec } from '../../../support/model-builder.js';
+import { openBytes } from '../../../support/open.js';
+
+const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
+const compareBytes = (original: Uint8Array, deployed: Uint8Array) =>
+	compare(
+		{ path: 'original.onnx', bytes: original },
+		{ path: 'deployed.onnx', bytes: deployed },
+		{ run: true, batch: 1, seed: 0 },
+		ports,
+	);
+
+const hasMismatch = (comparison: Comparison) => comparisonStatus(comparison, 'error') === 1;
+
+/** Relative change of one number of the deployed model. */
+const CHANGE = 1e-4;
+/** Share of a tensor's largest magnitude above which a number is changed: rounding may move smaller biases as far. */
+const MIN_SHARE = { weight: 1e-3, bias: 0.1 } as const;
+
+const BLOCKS: Readonly<Record<string, Block>> = {
+	'plain folds': (_, x) => x,
+	'operators without a layer': ({ random, from, to }, [x, y]) => {
+		const weights = [weightOf(random, WIDTH, WIDTH, 3), weightOf(random, WIDTH, WIDTH, 1)];
+		const bias = Float64Array.from({ length: WIDTH }, () => random.normal());
+		const chain = (graph: typeof from, at: string) =>
+			graph.relu(graph.conv(graph.relu(graph.conv(at, weights[0], bias)), weights[1], bias));
+		return [chain(from, x), chain(to, y)];
+	},
+};
+
+const forms: Readonly<Record<string, (seed: number) => DeployedForm>> = {
+	...Object.fromEntries(FORM_NAMES.map((name) => [name, (seed: number) => deployedForm(name, seed)])),
+	...Object.fromEntries(Object.entries(BLOCKS).map(([name, block]) => [name, (seed: number) => surround(block, seed)])),
+};
+
+const numbersOf = ({ values }: TensorSpec): number[] => Array.from(values as number[], Number);
+
+/** Returns the floating constants of a graph, each with the positions of the numbers that may be changed. */
+function changeable({ initializers = [] }: GraphSpec) {
+	return initializers.flatMap((tensor) => {
+		const values = tensor.dtype === undefined ? numbersOf(tensor) : [];
+		const largest = Math.max(0, ...values.map(Math.abs));
+		const isVector = (tensor.dims ?? []).filter((size) => size > 1).length < 2;
+		const least = largest * MIN_SHARE[isVector ? 'bias' : 'weight'];
+		const positions = Array.from(values.keys()).filter((index) => largest > 0 && Math.abs(values[index]) >= least);
+		return positions.length > 0 ? [{ tensor, positions }] : [];
+	});
+}
+
+function withChange(graph: GraphSpec, changed: TensorSpec, position: number): GraphSpec {
+	const values = numbersOf(changed);
+	values[position] = Math.fround(values[position] * (1 + CHANGE));
+	const initializers = graph.initializers?.map((tensor) => (tensor === changed ? { ...tensor, values } : tensor));
+	return { ...graph, ...(initializers && { initializers }) };
+}
+
+/** Constants changed for each form, one at a time. */
+const CHANGES = 4;
+
+for (const [at, [name, form]] of Object.entries(forms).entries()) {
+	test(`one changed weight shows: ${name}`, async () => {
+		const seed = 1 + at;
+		const random = seededRandom(seed);
+		const { original, deployed } = form(seed);
+		const constants = changeable(deployed);
+		for (let change = 0; change < CHANGES; change++) {
+			const { tensor, positions } = constants[(seed + change) % constants.length];
+			const position = positions[Math.floor(random.uniform() * positions.length)];
+			const changed = withChange(deployed, tensor, position);
+			const result = await compareBytes(modelBytes(original), modelBytes(changed));
+			assert.ok(hasMismatch(result), `${tensor.name} of [${tensor.dims}] at ${position}`);
+		}
+	});
+}
+
+test('one changed weight shows where the runtime has cut the weights into blocks', async () => {
+	const folder = mkdtempSync(path.join(tmpdir(), 'blocked-'));
+	try {
+		const { original, deployed } = surround(BLOCKS['operators without a layer'], 3);
+		const wide = await blocked(modelBytes(deployed), path.join(folder, 'blocked.onnx'));
+		assert.ok(!hasMismatch(await compareBytes(modelBytes(original), wide)));
+		const { model } = await openBytes(wide);
+		const records = [...model.graph.initializers.values()].filter(({ dims }) => dims.length === 4);
+		assert.ok(model.graph.nodes.some(({ domain }) => domain === 'com.microsoft.nchwc'));
+		for (const { storage, name } of records) {
+			assert.ok(storage.kind === 'raw');
+			const bytes = wide.slice();
+			const view = new DataView(bytes.buffer, bytes.byteOffset + storage.span.offset, storage.span.length);
+			const at =
+				4 * [...Array(view.byteLength / 4).keys()].findIndex((i) => Math.abs(view.getFloat32(4 * i, true)) > 0.01);
+			view.setFloat32(at, view.getFloat32(at, true) * (1 + CHANGE), true);
+			assert.ok(hasMismatch(await compareBytes(modelBytes(original), bytes)), name);
+		}
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+});
+
+/** Returns a model as onnxruntime optimizes it for this processor. */
+async function blocked(bytes: Uint8Array, file: string): Promise<Uint8Array> {
+	const { InferenceSession } = await import('onnxruntime-node');
+	const session = await InferenceSession.create(bytes, { graphOptimizationLevel: 'all', optimizedModelFilePath: file });
+	await session.release();
+	return new Uint8Array(readFileSync(file));
+}
