@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { EngineClient } from './engine/client.js';
+import { registerAssistantTools } from './host/assistant/assistant-tools.js';
 import { registerComparisonCommands } from './host/comparison/comparison-commands.js';
 import { Comparisons } from './host/comparison/comparisons.js';
 import { registerCommands } from './host/model/commands.js';
@@ -53,6 +54,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 		text,
 		new Problems(reports),
 		reports,
+		registerAssistantTools(services),
 		new NotebookInspector(services, vscode.notebooks.createRendererMessaging('batchnorm-lens-renderer')),
 		editors,
 		engine,

@@ -1,6 +1,16 @@
 /** Properties of a manifest with text for users. */
 const SHOWN = new Set([
-	...['title', 'displayName', 'description', 'markdownDescription', 'category', 'name', 'label', 'contents'],
+	...[
+		'title',
+		'displayName',
+		'description',
+		'markdownDescription',
+		'category',
+		'name',
+		'label',
+		'contents',
+		'userDescription',
+	],
 	...['enumDescriptions', 'markdownEnumDescriptions', 'enumItemLabels'],
 ]);
 /** Sections with such properties. */
@@ -29,7 +39,9 @@ export function takeOutTexts(manifest) {
 		if (typeof value !== 'object' || value === null) {
 			return value;
 		}
-		const entries = Object.entries(value).map(([key, item]) => [key, visit(item, [...path, key], SHOWN.has(key))]);
+		const entries = Object.entries(value).map(([key, item]) => {
+			return [key, visit(item, [...path, key], SHOWN.has(key) && !(key === 'name' && 'modelDescription' in value))];
+		});
 		return Object.fromEntries(entries);
 	};
 	const entries = Object.entries(manifest).map(([key, value]) => [
@@ -44,6 +56,6 @@ export function takeOutTexts(manifest) {
  * @param {unknown} item
  */
 function nameOf(item) {
-	const { command, id, viewType } = /** @type {Record<string, unknown>} */ (item ?? {});
-	return [command, id, viewType].find((name) => typeof name === 'string');
+	const { command, id, viewType, toolReferenceName } = /** @type {Record<string, unknown>} */ (item ?? {});
+	return [command, id, viewType, toolReferenceName].find((name) => typeof name === 'string');
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestComparison, digestReport } from '../core/report/digest.js';
 import type { JsonObject } from '../core/report/json.js';
 import type { EngineClient } from '../engine/client.js';
-import { resolveBelow } from './root-folder.js';
+import { resolveBelow } from '../platform/root-folder.js';
 
 /** The engine, and the folder below which models are read. */
 export interface ToolContext {

@@ -26,6 +26,11 @@ export function showMessage(
 	}
 }
 
+/** Returns Markdown that shows the text as it is, for interfaces that take Markdown only. */
+export function plainMarkdown(text: string): vscode.MarkdownString {
+	return new vscode.MarkdownString().appendText(plain(text));
+}
+
 /** Shows a notification with a cancel button while the work runs. */
 export function showProgress<T>(
 	title: string,

@@ -9,7 +9,7 @@ import { failure, type Result, success } from '../core/result.js';
  * @returns the absolute path of a file below the root
  */
 export async function resolveBelow(root: string, name: string): Promise<Result<string>> {
-	const outside = failure(`${name} is outside the folder that this server reads; name a file below it.`);
+	const outside = failure(`${name} is outside the folder that may be read; name a file below it.`);
 	if (name === '' || name.includes('\0')) {
 		return failure('The path is empty or holds a null character; name a model file.');
 	}

@@ -1,0 +1,54 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { resolveBelow } from '../../platform/root-folder.js';
+import { UserError } from '../shared/describe-error.js';
+
+/**
+ * Finds a model that an assistant names: a path from a workspace folder, one that begins with the name of a folder, or an
+ * absolute path. Links that lead out of the folder are refused, so that no prompt can make the extension read other files.
+ * @throws {UserError} with a sentence for the assistant
+ */
+export async function workspaceModel(name: string): Promise<vscode.Uri> {
+	const folders = vscode.workspace.workspaceFolders ?? [];
+	if (folders.length === 0) {
+		throw new UserError(vscode.l10n.t('No folder is open. Open the folder with the model, then ask again.'));
+	}
+	let reason = '';
+	for (const folder of folders) {
+		for (const candidate of candidates(name, folder)) {
+			const found = await findIn(folder, candidate);
+			if (found instanceof vscode.Uri) {
+				return found;
+			}
+			reason ||= found;
+		}
+	}
+	throw new UserError(reason);
+}
+
+/** "models/net.onnx" of the folder "app" may also be named "app/models/net.onnx", as VS Code shows it. */
+function candidates(name: string, { name: folder }: vscode.WorkspaceFolder): readonly string[] {
+	const [first, ...rest] = name.split(/[\\/]/);
+	return first === folder && rest.length > 0 ? [name, rest.join('/')] : [name];
+}
+
+/** Returns the file, or a sentence: the reason why there is none. */
+async function findIn({ uri }: vscode.WorkspaceFolder, name: string): Promise<vscode.Uri | string> {
+	if (uri.scheme === 'file') {
+		const root = await realpath(uri.fsPath).catch(() => uri.fsPath);
+		const absolute = path.isAbsolute(name) ? await realpath(name).catch(() => name) : name;
+		const found = await resolveBelow(root, absolute);
+		return found.ok ? vscode.Uri.file(found.value) : found.reason;
+	}
+	const missing = vscode.l10n.t('{0} cannot be read: there is no such file, or access is denied.', name);
+	const target = vscode.Uri.joinPath(uri, name);
+	if (!target.path.startsWith(`${uri.path.replace(/\/$/, '')}/`)) {
+		return missing;
+	}
+	const type = await vscode.workspace.fs.stat(target).then(
+		(stat) => stat.type,
+		() => undefined,
+	);
+	return type === vscode.FileType.File ? target : missing;
+}
