@@ -4,7 +4,8 @@ import { registerAssistantTools } from './host/assistant/assistant-tools.js';
 import { registerComparisonCommands } from './host/comparison/comparison-commands.js';
 import { Comparisons } from './host/comparison/comparisons.js';
 import { registerCommands } from './host/model/commands.js';
-import { ModelEditors } from './host/model/model-editors.js';
+import { DefaultEditor } from './host/model/default-editor.js';
+import { MODEL_VIEW_TYPE, ModelEditors } from './host/model/model-editors.js';
 import { RunMemory } from './host/model/run-memory.js';
 import { NotebookInspector } from './host/notebook/notebook.js';
 import { OpenReports } from './host/reports/open-reports.js';
@@ -40,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 	};
 	// Disposed in this order: parts that use the engine and the log before both.
 	context.subscriptions.push(
-		registerCommands(editors, log),
+		registerCommands(editors, new DefaultEditor(context, MODEL_VIEW_TYPE), log),
 		registerComparisonCommands({ editors, comparisons, source }, services),
 		comparisons,
 		registerReportCommands({

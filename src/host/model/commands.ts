@@ -2,15 +2,25 @@ import * as vscode from 'vscode';
 import { UserError } from '../shared/describe-error.js';
 import { reportErrors } from '../shared/report-errors.js';
 import { chooseModels } from './choose-models.js';
+import type { DefaultEditor } from './default-editor.js';
 import type { ModelDocument } from './model-document.js';
 import { type ModelEditors, viewTypeOf } from './model-editors.js';
 import { runWithInput } from './model-panel.js';
 
-export function registerCommands(editors: ModelEditors, log: vscode.LogOutputChannel): vscode.Disposable {
+export function registerCommands(
+	editors: ModelEditors,
+	defaultEditor: DefaultEditor,
+	log: vscode.LogOutputChannel,
+): vscode.Disposable {
 	const register = (name: string, handler: (...args: unknown[]) => unknown) =>
 		vscode.commands.registerCommand(`batchnormLens.${name}`, (...args: unknown[]) =>
 			reportErrors(log, () => handler(...args)),
 		);
+	const open = async (...args: unknown[]) => {
+		await inspect(...args);
+		// Not awaited, because the question stays until the user answers it.
+		void reportErrors(log, () => defaultEditor.offer());
+	};
 	const onActive = (action: (document: ModelDocument) => unknown) => () => {
 		if (!editors.activeDocument) {
 			throw new UserError(vscode.l10n.t('Open a model with BatchNorm Lens first.'));
@@ -18,7 +28,8 @@ export function registerCommands(editors: ModelEditors, log: vscode.LogOutputCha
 		return action(editors.activeDocument);
 	};
 	return vscode.Disposable.from(
-		register('inspect', inspect),
+		register('inspect', open),
+		register('openWith', open),
 		register(
 			'run',
 			onActive((document) => document.run()),

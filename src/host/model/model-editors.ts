@@ -4,7 +4,7 @@ import { ModelDocument, type ModelServices } from './model-document.js';
 import { ModelPanel } from './model-panel.js';
 
 /** Editor of ONNX models, the default one. */
-const MODEL_VIEW_TYPE = 'batchnormLens.model';
+export const MODEL_VIEW_TYPE = 'batchnormLens.model';
 /** Editor of checkpoints, beside the default one: most .bin and .h5 files are something else. */
 const CHECKPOINT_VIEW_TYPE = 'batchnormLens.checkpoint';
 
