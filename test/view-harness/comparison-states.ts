@@ -1,6 +1,12 @@
 import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
 import type { HostToComparison } from '../../src/protocol/host-comparison.js';
-import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../unit/support/sample-comparison.js';
+import {
+	agreement,
+	comparedLayer,
+	emptyLayer,
+	sampleComparison,
+	wrongEpsilon,
+} from '../unit/support/sample-comparison.js';
 import { HOSTILE_NAMES } from './states.js';
 
 const show = (...args: Parameters<typeof sampleComparison>): readonly HostToComparison[] => [
@@ -10,11 +16,14 @@ const show = (...args: Parameters<typeof sampleComparison>): readonly HostToComp
 /** MobileNetV2's layer names, each layer folded correctly. */
 function mobilenetLayers(): LayerComparison[] {
 	return Array.from({ length: 52 }, (_, i) =>
-		comparedLayer({
-			name: `/features/features.${Math.floor(i / 3)}/conv/conv.${i % 3}.1/BatchNormalization`,
-			channels: 16 + 8 * (i % 7),
-			seed: i,
-		}),
+		comparedLayer(
+			{
+				name: `/features/features.${Math.floor(i / 3)}/conv/conv.${i % 3}.1/BatchNormalization`,
+				channels: 16 + 8 * (i % 7),
+				seed: i,
+			},
+			{ behavior: agreement(140 + 6 * Math.sin(2 * i)) },
+		),
 	);
 }
 
@@ -27,7 +36,13 @@ const outputs = {
 function oneWrong(): readonly HostToComparison[] {
 	const layers = mobilenetLayers();
 	const name = layers[10]?.name ?? '';
-	return show(layers.with(10, wrongEpsilon(name)), {
+	const wrong = { ...wrongEpsilon(name), behavior: agreement(41, { status: 'mismatch' }) };
+	const parted = layers.with(10, wrong).map((layer, index) => {
+		const behavior = agreement(44 + 6 * Math.sin(index), { status: 'behind' });
+		return index > 10 ? { ...layer, behavior } : layer;
+	});
+	return show(parted, {
+		firstDifference: `${name}_output_0`,
 		outputs: { ...outputs, status: 'mismatch', maxAbs: 0.021, maxRel: 0.0031, bound: 8.1e-6, firstLayer: name },
 	});
 }
@@ -80,6 +95,7 @@ function everyStatus(): readonly HostToComparison[] {
 export const COMPARISON_STATES = {
 	comparing: [{ type: 'progress', progress: { stage: 'comparing', done: 3, total: 52 } }],
 	right: show(mobilenetLayers(), {
+		firstDifference: null,
 		outputs: { ...outputs, status: 'match', maxAbs: 2.1e-6, maxRel: 3.2e-7, bound: 9e-6 },
 	}),
 	oneWrong: oneWrong(),

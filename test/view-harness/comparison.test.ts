@@ -65,6 +65,25 @@ describe('the page of a comparison', () => {
 			}));
 	}
 
+	it('lists the wrong layer first, and a point of the network leads to its layer', () =>
+		withState('oneWrong', {}, async (opened) => {
+			const { page, storedState } = opened;
+			assert.equal(await page.locator(bnl('layer-row')).first().getAttribute('data-status'), 'mismatch');
+			const picture = bnl('plot', '[data-plot="parting"]');
+			assert.equal(await page.locator(`${picture} .points path`).count(), 52);
+			// Plotly takes the pointer on an area above the points.
+			const box = await page.locator(`${picture} .points path`).nth(3).boundingBox();
+			assert.ok(box);
+			await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+			await page.locator(bnl('detail', '[data-layer="3"]')).waitFor();
+			await page.getByRole('button', { name: 'Hide' }).click();
+			await page.locator(picture).waitFor({ state: 'hidden' });
+			assert.equal(((await storedState()) as { parting: boolean }).parting, false);
+			await page.getByRole('button', { name: 'Show the agreement' }).click();
+			await drawn(opened);
+			assert.equal(await page.locator(`${picture} .points path`).count(), 52);
+		}));
+
 	it('opens the first wrong layer with its evidence and advice', () =>
 		withState('oneWrong', {}, async ({ page }) => {
 			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '10');

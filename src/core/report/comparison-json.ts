@@ -117,6 +117,8 @@ const layer = record<LayerComparison>({
 		biasBound: optional(values),
 		foundBias: optional(values),
 		expectedBias: optional(values),
+		explainedRatio: optional(values),
+		explainedBias: optional(values),
 		boundRatio: optional(values),
 	}),
 });

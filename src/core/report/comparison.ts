@@ -41,6 +41,10 @@ export interface ChannelComparison {
 	readonly biasBound?: ChannelValues;
 	readonly foundBias?: ChannelValues;
 	readonly expectedBias?: ChannelValues;
+	/** Value of weightRatio that the named causes of a mismatch predict. */
+	readonly explainedRatio?: ChannelValues;
+	/** Bias that the named causes of a mismatch predict. */
+	readonly explainedBias?: ChannelValues;
 	/** Largest error of the channel's weights and bias, each divided by its own bound; above 1 is a mismatch. */
 	readonly boundRatio?: ChannelValues;
 }

@@ -1,6 +1,6 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
-import { causeTitle } from '../../core/report/comparison-summary.js';
+import { causeTitle, statusRank } from '../../core/report/comparison-summary.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
@@ -68,9 +68,8 @@ function intoColumn(h: ElementBuilder): Column<ComparedRow> {
 }
 
 function statusColumn(h: ElementBuilder): Column<ComparedRow> {
-	const order = { mismatch: 0, unmatched: 1, 'not-identifiable': 2, kept: 3, match: 4 };
 	return column('status', 'text', 1, {
-		value: ({ layer }) => order[layer.status],
+		value: ({ layer }) => statusRank(layer.status),
 		render: ({ layer: { status } }, cell) => {
 			const text = h('span', { class: 'bnl-verdict-text' }, strings.statuses[status]);
 			cell.append(

@@ -10,6 +10,7 @@ import { createDetail } from './detail.js';
 import { firstWrong } from './facts.js';
 import { ComparisonHeader } from './header.js';
 import { comparedOptions } from './layer-columns.js';
+import { PartingPicture } from './parting-picture.js';
 import { type ComparisonState, INITIAL_COMPARISON_STATE, parseComparisonState } from './state.js';
 import { strings } from './strings.js';
 
@@ -22,6 +23,7 @@ export class ComparisonView {
 	readonly #state: StoredState<ComparisonState>;
 	readonly #header: ComparisonHeader;
 	readonly #layers: LayersPanel<LayerComparison>;
+	readonly #parting: PartingPicture;
 	readonly #chooser: LayerChooser<LayerComparison, ComparisonState>;
 	#comparison: Comparison | null = null;
 
@@ -41,17 +43,33 @@ export class ComparisonView {
 			onSort: (sort) => this.#changeTable({ sort }),
 			onFilter: (filter) => this.#changeTable({ filter }),
 		});
+		this.#parting = new PartingPicture(context, {
+			onOpen: (index) => this.#open(index),
+			onToggle: (parting) => this.#toggleParting(parting),
+		});
 		this.#chooser = new LayerChooser({
 			shell: this.#shell,
 			state: this.#state,
 			layers: this.#layers,
 			createDetail: (events) => createDetail(context, events),
 			onlyMarked: (onlyWrong) => ({ onlyWrong }),
+			onShown: (index) => this.#parting.select(index),
 		});
 		const { detail } = this.#chooser;
 		this.#shell.show(
-			{ header: this.#header.element, between: [], layers: this.#layers.element, detail: detail.element },
-			{ onEscape: () => this.#chooser.close(), onTheme: () => detail.redraw() },
+			{
+				header: this.#header.element,
+				between: [this.#parting.element],
+				layers: this.#layers.element,
+				detail: detail.element,
+			},
+			{
+				onEscape: () => this.#chooser.close(),
+				onTheme: () => {
+					detail.redraw();
+					this.#parting.redraw();
+				},
+			},
 		);
 		this.#shell.update(null);
 	}
@@ -75,6 +93,7 @@ export class ComparisonView {
 		this.#layers.update(comparison.layers, this.#state.current);
 		this.#chooser.update(comparison.layers);
 		const { index } = this.#chooser;
+		this.#parting.update(comparison, this.#state.current.parting, index);
 		if (!isChosen && index !== null) {
 			this.#layers.reveal(index);
 		}
@@ -103,6 +122,7 @@ export class ComparisonView {
 
 	dispose(): void {
 		this.#chooser.detail.dispose();
+		this.#parting.dispose();
 		this.#shell.dispose();
 	}
 
@@ -110,6 +130,13 @@ export class ComparisonView {
 	#open(index: number): void {
 		if (index !== this.#chooser.index) {
 			this.#chooser.open(index, null, true);
+		}
+	}
+
+	#toggleParting(parting: boolean): void {
+		this.#state.change({ parting });
+		if (this.#comparison) {
+			this.#parting.update(this.#comparison, parting, this.#chooser.index);
 		}
 	}
 

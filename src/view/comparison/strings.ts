@@ -1,4 +1,5 @@
 import type { ComparisonStatus } from '../../core/report/comparison.js';
+import { MAX_DECIBELS } from '../../core/report/signal-to-noise.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
 import type { ComparisonPlot } from '../ui/attributes.js';
@@ -85,29 +86,71 @@ export const strings = {
 	},
 	plots: {
 		titles: {
-			expected: 'Found against expected',
-			ratio: 'Factor on the weights',
-			bias: 'Error of the bias and its bound',
+			weights: 'Weights: found minus expected',
+			bias: 'Bias: found minus expected',
+			explained: 'Found against the named cause',
 		} satisfies Record<ComparisonPlot, string>,
 		captions: {
-			expected: 'On the line: the deployed model has what folding this layer gives.',
-			ratio: 'Found over expected: 1 is right; a pattern over the channels is a formula.',
-			bias: 'Below the line: the difference is rounding and nothing else.',
+			weights: '0 is a right fold. Dashes: the weights that the named cause would give.',
+			bias: 'Gray band: rounding. Dashes: the bias that the named cause would give.',
+			explained: 'On the line: the named cause explains the channel.',
 		} satisfies Record<ComparisonPlot, string>,
-		missing: 'Nothing was compared channel by channel.',
+		noWeights: 'No weights were compared channel by channel.',
+		weightsRight: (channels: number, largest: string) =>
+			`Nothing to see: the weights of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} are right, with relative differences up to ${largest}.`,
+		noBias: 'No bias was compared channel by channel.',
+		biasExact: (channels: number) =>
+			`Nothing to see: the bias of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} is exactly the expected one.`,
+		noCause: 'No cause was named, so nothing can be drawn against it.',
+		noPrediction: 'The named cause predicts no values of single channels.',
 		wrong: 'wrong',
+		unexplained: 'not explained',
+		explanation: 'named cause',
+		beyond: (channels: number) => `${count(channels, 'channel', 'channels')} beyond the axis, marked at its end.`,
+		turned: (channels: number) =>
+			`The weights of ${count(channels, 'channel', 'channels')} are no multiple of the original weights, so their factor says little.`,
+		weightsDifference: 'found / expected - 1',
 		weightsExpected: 'expected factor s',
 		weightsFound: 'found factor',
+		weightsExplained: 'factor by the cause',
+		biasDifference: 'found - expected',
 		biasExpected: 'expected bias',
 		biasFound: 'found bias',
-		rho: 'found / s',
+		biasExplained: 'bias by the cause',
 		residual: 'residual',
-		biasError: '|bias error|',
-		expectedSummary: (channels: number, wrong: number) =>
-			`factor and bias found against expected in ${count(channels, 'channel', 'channels')}, ${formatInteger(wrong)} of them wrong`,
-		ratioSummary: (range: string, wrong: number) =>
-			`found over expected factor from ${range}, ${count(wrong, 'channel', 'channels')} wrong`,
+		weightsSummary: (range: string, wrong: number) =>
+			`relative difference of the factors from ${range}, ${count(wrong, 'channel', 'channels')} wrong`,
 		biasSummary: (error: string, bound: string, over: number) =>
-			`largest error ${error}, largest bound ${bound}, ${count(over, 'channel', 'channels')} above their bound`,
+			`largest difference ${error}, largest bound ${bound}, ${count(over, 'channel', 'channels')} above their bound`,
+		explainedSummary: (channels: number, unexplained: number) =>
+			`values that the named cause predicts against found values in ${count(channels, 'channel', 'channels')}, ${formatInteger(unexplained)} of them not explained`,
+	},
+	parting: {
+		title: 'Agreement along the network',
+		caption: `Values behind each layer over their difference, in dB: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+		show: 'Show the agreement along the network',
+		hide: 'Hide',
+		missing: (reason: string) => `No picture of the agreement along the network. ${reason}`,
+		notCompared: 'The values inside the models were not compared.',
+		layer: 'layer',
+		axis: 'layer, in graph order',
+		ratio: 'signal-to-noise ratio (dB)',
+		decibels: 'dB',
+		first: 'first difference',
+		behindAll: 'first difference, behind the last layer',
+		statuses: {
+			match: 'values found',
+			skipped: 'closest values, not judged',
+			behind: 'behind the first difference',
+			mismatch: 'values lost',
+			none: 'no similar values (below 6 dB)',
+		},
+		equal: 'equal values',
+		precision: { 24: 'float32', 11: 'float16', 8: '8 bits' },
+		summary: (layers: number, range: string, first: string) =>
+			`${count(layers, 'layer', 'layers')}, ${range}. ${first}`,
+		none: 'No difference beyond rounding.',
+		withoutPoint: (layers: number, reason: string) => `${count(layers, 'layer', 'layers')} without a point: ${reason}`,
+		unknown: 'The place where the models part was not judged.',
 	},
 } as const;

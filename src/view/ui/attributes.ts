@@ -46,7 +46,9 @@
  * | note | note about the pair of models | |
  * | swap | button that exchanges the roles of the models | |
  * | only-wrong | checkbox that leaves only wrong channels in the table | |
- * | plot | one figure | data-plot = one of COMPARISON_PLOTS |
+ * | plot | one figure | data-plot = one of COMPARISON_PLOTS, or parting |
+ * | parting | values along the network, with the place where the models part | data-first = index of that layer |
+ * | parting-toggle | button that shows or hides this picture | |
  */
 export type Handle =
 	| 'page'
@@ -99,10 +101,12 @@ export type Handle =
 	| 'note'
 	| 'swap'
 	| 'only-wrong'
+	| 'parting'
+	| 'parting-toggle'
 	| 'live';
 
 export const PLOT_KINDS = ['gamma-beta', 'affine', 'statistics', 'batch', 'drift', 'recompute'] as const;
 export type PlotKind = (typeof PLOT_KINDS)[number];
 
-export const COMPARISON_PLOTS = ['expected', 'ratio', 'bias'] as const;
+export const COMPARISON_PLOTS = ['weights', 'bias', 'explained'] as const;
 export type ComparisonPlot = (typeof COMPARISON_PLOTS)[number];

@@ -1,3 +1,4 @@
+import type { LayerBehavior } from '../../../src/core/report/behavior.js';
 import type { CauseCode } from '../../../src/core/report/causes.js';
 import { type Comparison, type LayerComparison, summarize } from '../../../src/core/report/comparison.js';
 import { seededRandom } from '../../../src/engine/child/tensors/random.js';
@@ -75,7 +76,7 @@ export function emptyLayer(overrides: Partial<LayerComparison>): LayerComparison
 }
 
 export function wrongEpsilon(name = 'features.3', channels = 64): LayerComparison {
-	return comparedLayer(
+	const layer = comparedLayer(
 		{ name, channels, seed: 7, scale: (_, variance) => Math.sqrt((variance + 1e-5) / (variance + 1e-3)) },
 		{
 			status: 'mismatch',
@@ -90,6 +91,20 @@ export function wrongEpsilon(name = 'features.3', channels = 64): LayerCompariso
 			maxUlp: 35_231,
 		},
 	);
+	const { weightRatio, expectedBias } = layer.perChannel;
+	return {
+		...layer,
+		perChannel: {
+			...layer.perChannel,
+			explainedRatio: weightRatio,
+			...(expectedBias && { explainedBias: expectedBias }),
+		},
+	};
+}
+
+/** Values behind a layer that both models compute. */
+export function agreement(snrDb: number, overrides: Partial<LayerBehavior> = {}): LayerBehavior {
+	return { status: 'match', tensor: 'deployed', snrDb, maxAbs: 1e-6, bound: 1e-5, ...overrides };
 }
 
 export function sampleComparison(layers: readonly LayerComparison[], overrides: Partial<Comparison> = {}): Comparison {

@@ -78,7 +78,7 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 		evidence: mismatchEvidence(fold, diagnosis, context, allowed),
 		details: detailsOf(diagnosis, unidentified),
 		alternatives: diagnosis.alternatives,
-		...numbersOf(fold, allowed),
+		...withExplanation(numbersOf(fold, allowed), diagnosis),
 	};
 	return withClippedBias(mismatch, fold, clipped);
 }
@@ -230,6 +230,19 @@ function numbersOf(
 	};
 	const { maxAbs, maxRel, maxUlp, bound, maxShare } = measured;
 	return { maxAbs, maxRel, maxUlp, bound, maxShare, perChannel };
+}
+
+/** Adds the values that the named causes predict for each channel, where they belong to the channel's own weights. */
+function withExplanation<T extends Pick<Verdict, 'perChannel'>>(numbers: T, { deviations, explanation }: Diagnosis): T {
+	const { arrangement, scale, bias } = explanation;
+	const { perChannel } = numbers;
+	if (deviations.length === 0 || scale.length !== perChannel.weightRatio.length) {
+		return numbers;
+	}
+	// The found factors refer to the channel's own original row, and the predicted ones to that of the arrangement.
+	const isOwnRow = arrangement.source === undefined;
+	const explained = { ...(isOwnRow && { explainedRatio: scale }), explainedBias: bias };
+	return { ...numbers, perChannel: { ...perChannel, ...explained } };
 }
 
 function detailsOf(diagnosis: Diagnosis, unidentified: readonly number[]): LayerDetails {

@@ -1,43 +1,49 @@
 import { rangeOf } from '../../../core/numbers/arrays.js';
 import type { LayerComparison } from '../../../core/report/comparison.js';
 import { formatNumber } from '../../../core/text/numbers.js';
-import { errorPlot } from '../../plots/error-plot.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelsWhere } from '../../plots/traces.js';
 import { strings as shared } from '../../text/strings.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
+import { residualFigure } from './residuals.js';
 
-/** Draws |found - expected| bias of each channel under the bound that rounding allows. */
+/** Draws found minus expected bias of each channel in the band that rounding allows. */
 export function biasFigure(layer: LayerComparison, theme: Theme): Figure | null {
-	const { biasError, biasBound, expectedBias, foundBias } = layer.perChannel;
+	const { biasError, biasBound, expectedBias, foundBias, explainedBias } = layer.perChannel;
 	if (biasError.length === 0) {
 		return null;
 	}
 	const words = strings.plots;
-	const errors = biasError.map(Math.abs);
-	const bounds = biasBound ?? new Float64Array(errors.length).fill(layer.bound ?? Number.NaN);
-	const over = channelsWhere(errors, (error, channel) => error > (bounds[channel] ?? Number.POSITIVE_INFINITY));
+	const bounds = biasBound ?? new Float64Array(biasError.length).fill(layer.bound ?? Number.NaN);
+	const over = channelsWhere(biasError, (error, channel) => Math.abs(error) > (bounds[channel] ?? Number.NaN));
+	const explained =
+		expectedBias && explainedBias?.map((value, channel) => value - (expectedBias[channel] ?? Number.NaN));
 	const hover = comparedHover(layer, [
-		{ name: words.biasError, values: errors },
+		{ name: words.biasDifference, values: biasError },
 		{ name: shared.plots.bound, values: bounds },
 		...(expectedBias ? [{ name: words.biasExpected, values: expectedBias }] : []),
 		...(foundBias ? [{ name: words.biasFound, values: foundBias }] : []),
+		...(explainedBias ? [{ name: words.biasExplained, values: explainedBias }] : []),
 	]);
-	const plot = errorPlot(
+	const largestBound = rangeOf(bounds).max;
+	const figure = residualFigure(
+		layer,
 		{
-			errors,
+			found: biasError,
+			...(explained && { explained }),
 			bounds,
-			over,
-			overName: words.wrong,
-			name: words.biasError,
-			title: words.biasError,
-			channelTitle: shared.plots.axisOf.channel,
+			title: words.biasDifference,
+			least: Number.isNaN(largestBound) ? Number.MIN_VALUE : largestBound,
+			most: Number.POSITIVE_INFINITY,
 			hover,
 		},
 		theme,
 	);
-	const [largest, bound] = [errors, bounds].map((values) => formatNumber(rangeOf(values).max, 3));
-	return { ...plot, summary: words.biasSummary(largest ?? '', bound ?? '', over.length) };
+	const largest = rangeOf(biasError.map(Math.abs)).max;
+	return {
+		...figure,
+		summary: words.biasSummary(formatNumber(largest, 3), formatNumber(largestBound, 3), over.length),
+	};
 }

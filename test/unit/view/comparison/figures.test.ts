@@ -22,77 +22,92 @@ function figure(kind: ComparisonPlot, layer: LayerComparison) {
 const range = (layout: object, axis: string): readonly [number, number] =>
 	(layout as Record<string, { range: readonly [number, number] }>)[axis]?.range ?? [Number.NaN, Number.NaN];
 
+const biasWrong = comparedLayer({ channels: 10, bias: (channel) => (channel === 4 ? 0.5 : 0) }, { cause: 'unknown' });
+const missing = (kind: ComparisonPlot, layer: LayerComparison): string => plotDefinition(kind).missing(layer);
+const has = (layer: LayerComparison) => COMPARISON_PLOTS.filter((kind) => plotDefinition(kind).has(layer));
+const marksOf = ({ data }: ReturnType<typeof figure>, symbol: string) =>
+	data.find(({ marker }) => marker?.symbol === symbol);
+
 test('a layer without compared values has no figure; a drawn figure has all its parts', () => {
 	const nothing = emptyLayer({ name: 'a', status: 'unmatched' });
+	assert.deepEqual(has(nothing), []);
 	for (const kind of COMPARISON_PLOTS) {
-		const plot = plotDefinition(kind);
-		assert.equal(plot.has(nothing), false);
-		assert.equal(plot.build(nothing, theme), null);
-		assert.equal(plot.has(comparedLayer()), true);
-		assert.ok(plot.missing(nothing).length > 0);
+		assert.equal(plotDefinition(kind).build(nothing, theme), null);
+		assert.ok(figure(kind, wrongEpsilon()).summary.length > 10);
+	}
+	assert.deepEqual(has(wrongEpsilon()), ['weights', 'bias', 'explained']);
+});
+
+test('a plot that would show nothing says so instead', () => {
+	assert.deepEqual(has(comparedLayer()), ['bias']);
+	assert.match(missing('weights', comparedLayer()), /^Nothing to see: the weights of all 32 channels are right/);
+	assert.equal(missing('explained', comparedLayer()), '');
+	assert.deepEqual(has(biasWrong), ['bias']);
+	assert.match(missing('explained', biasWrong), /^No cause was named/);
+	const exact = comparedLayer({ channels: 6 });
+	const zero = { ...exact, perChannel: { ...exact.perChannel, biasError: new Float64Array(6) } };
+	assert.deepEqual(has(zero), []);
+	assert.match(missing('bias', zero), /all 6 channels is exactly the expected one/);
+});
+
+test('wrong channels are marks of their own', () => {
+	for (const layer of [biasWrong, comparedLayer({ channels: 10, scale: (channel) => (channel === 4 ? 1.5 : 1) })]) {
+		for (const kind of has(layer)) {
+			const wrong = marksOf(figure(kind, layer), 'diamond-open');
+			assert.deepEqual(
+				wrong?.customdata?.map(([channel]) => channel),
+				[4],
+				kind,
+			);
+		}
 	}
 });
 
-test('wrong channels are marks of their own, in each figure', () => {
-	const layer = comparedLayer({ channels: 10, bias: (channel) => (channel === 4 ? 0.5 : 0) });
-	for (const kind of COMPARISON_PLOTS) {
-		const wrong = figure(kind, layer).data.find(({ marker }) => marker?.symbol === 'diamond-open');
-		assert.deepEqual(
-			wrong?.customdata?.map(([channel]) => channel),
-			[4],
-			kind,
-		);
-	}
+test('residuals are found minus expected, beside what the named cause would give', () => {
+	const layer = wrongEpsilon('a', 64);
+	const { weightRatio, expectedRatio, biasError } = layer.perChannel;
+	const residuals = Array.from(weightRatio, (found, channel) => found / (expectedRatio?.[channel] ?? 0) - 1);
+	const weights = figure('weights', layer);
+	assert.deepEqual(weights.data[0]?.y, residuals);
+	assert.deepEqual(marksOf(weights, 'line-ew')?.y, residuals, 'the cause explains every channel');
+	const bias = figure('bias', layer);
+	assert.deepEqual(bias.data[0]?.y, [...biasError]);
+	assert.deepEqual(marksOf(bias, 'line-ew')?.y, new Array(64).fill(0));
+	assert.match(bias.summary, /largest bound 2e-7/);
 });
 
-test('expected against found: both axes have one range, so that right values lie on the diagonal', () => {
-	const { layout, summary } = figure('expected', wrongEpsilon('a', 64));
-	assert.deepEqual(range(layout, 'xaxis'), range(layout, 'yaxis'));
-	assert.deepEqual(range(layout, 'xaxis2'), range(layout, 'yaxis2'));
-	assert.match(summary, /64 channels, \d+ of them wrong/);
-});
-
-test('thousands of channels are thinned, and every wrong channel stays', () => {
-	const layer = comparedLayer({ channels: 5000, bias: (channel) => (channel % 1000 === 7 ? 1 : 0) });
-	const { data, notes } = figure('expected', layer);
-	assert.ok(data.every(({ x }) => x.length <= 1500));
-	assert.match(notes[0] ?? '', /of 5,000 channels/);
-	const wrong = data.find(({ marker }) => marker?.symbol === 'diamond-open');
+test('found against the named cause: one range for both axes, unexplained channels marked', () => {
+	const layer = { ...wrongEpsilon('a', 64), details: { unexplained: [3] } };
+	const explained = figure('explained', layer);
+	assert.deepEqual(range(explained.layout, 'xaxis'), range(explained.layout, 'yaxis'));
+	assert.deepEqual(range(explained.layout, 'xaxis2'), range(explained.layout, 'yaxis2'));
+	assert.match(explained.summary, /64 channels, 1 of them not explained/);
 	assert.deepEqual(
-		wrong?.customdata?.map(([channel]) => channel),
-		[7, 1007, 2007, 3007, 4007],
+		marksOf(explained, 'diamond-open')?.customdata?.map(([channel]) => channel),
+		[3],
 	);
 });
 
-test('rounding does not fill the plot of factors; a wild factor does not flatten it', () => {
-	const [low, high] = range(figure('ratio', comparedLayer()).layout, 'yaxis');
-	assert.ok(low < 1 && high > 1 && high - low > 1e-5 && high - low < 1e-4);
+test('rounding does not fill the plot of weights; a wild factor does not flatten it', () => {
+	const [low, high] = range(figure('weights', comparedLayer()).layout, 'yaxis');
+	assert.ok(low < 0 && high > 0 && high - low > 1e-5 && high - low < 1e-4);
 	const wild = comparedLayer({ channels: 5, scale: (channel) => (channel === 2 ? 1e9 : 1) });
-	const [, top] = range(figure('ratio', wild).layout, 'yaxis');
+	const [, top] = range(figure('weights', wild).layout, 'yaxis');
 	assert.ok(top < 20);
-	const mark = figure('ratio', wild).data.find(({ marker }) => marker?.symbol === 'diamond-open');
-	assert.deepEqual(mark?.y, [top], 'marked at the end of the axis');
+	assert.deepEqual(marksOf(figure('weights', wild), 'diamond-open')?.y, [top], 'marked at the end of the axis');
+	assert.match(figure('weights', wild).notes.join(' '), /1 channel beyond the axis/);
 });
 
 test('factors that are not finite are marked and counted', () => {
 	const layer = comparedLayer({ channels: 5, scale: (channel) => (channel === 1 ? Number.NaN : 1) });
-	const { data, notes } = figure('ratio', layer);
-	const cross = data.find(({ marker }) => marker?.symbol === 'x-thin');
-	assert.deepEqual([cross?.x, cross?.y, notes.length], [[1], [1], 1]);
-});
-
-test('the error of the bias is drawn under its bound, an exact bias not at all', () => {
-	const exact = comparedLayer({ channels: 6 });
-	const perChannel = { ...exact.perChannel, biasError: new Float64Array(6) };
-	const { data, summary } = figure('bias', { ...exact, perChannel });
-	assert.deepEqual(data[0]?.y, new Array(6).fill(null));
-	assert.deepEqual(data[1]?.y, new Array(6).fill(2e-7));
-	assert.match(summary, /largest error 0, largest bound 2e-7, 0 channels above/);
+	const weights = figure('weights', layer);
+	const cross = marksOf(weights, 'x-thin');
+	assert.deepEqual([cross?.x, cross?.y, weights.notes.length], [[1], [0], 1]);
 });
 
 test("names from a model are kept out of plotly's templates", () => {
 	const name = '%{y}<b>x</b>';
 	for (const kind of COMPARISON_PLOTS) {
-		assert.ok(!JSON.stringify(figure(kind, comparedLayer({ name }))).includes('<b>x</b>'));
+		assert.ok(!JSON.stringify(figure(kind, { ...wrongEpsilon(), name })).includes('<b>x</b>'));
 	}
 });

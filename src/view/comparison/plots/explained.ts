@@ -3,13 +3,16 @@ import type { Figure } from '../../plots/plotly.js';
 import { type ScatterPlot, scatterPair } from '../../plots/scatter-pair.js';
 import type { Theme } from '../../plots/theme.js';
 import { strings as shared } from '../../text/strings.js';
-import { channelCount, wrongChannels } from '../facts.js';
+import { channelCount } from '../facts.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 
-/** Draws expected (x) against found (y): the factor on the weights on the left, the bias on the right. */
-export function expectedFigure(layer: LayerComparison, theme: Theme): Figure | null {
-	const { expectedRatio, weightRatio, expectedBias, foundBias } = layer.perChannel;
+/**
+ * Draws the values that the named causes predict (x) against the found values (y): factors on the weights on the left,
+ * the bias on the right.
+ */
+export function explainedFigure(layer: LayerComparison, theme: Theme): Figure | null {
+	const { explainedRatio, weightRatio, explainedBias, foundBias } = layer.perChannel;
 	const size = channelCount(layer);
 	if (size === 0) {
 		return null;
@@ -17,15 +20,15 @@ export function expectedFigure(layer: LayerComparison, theme: Theme): Figure | n
 	const none = new Float64Array(size).fill(Number.NaN);
 	const words = strings.plots;
 	const weights: ScatterPlot = {
-		x: expectedRatio ?? none,
+		x: explainedRatio ?? none,
 		y: weightRatio,
-		titles: [words.weightsExpected, words.weightsFound],
+		titles: [words.weightsExplained, words.weightsFound],
 		log: false,
 	};
 	const bias: ScatterPlot = {
-		x: expectedBias ?? none,
+		x: explainedBias ?? none,
 		y: foundBias ?? none,
-		titles: [words.biasExpected, words.biasFound],
+		titles: [words.biasExplained, words.biasFound],
 		log: false,
 	};
 	const hover = comparedHover(
@@ -35,18 +38,18 @@ export function expectedFigure(layer: LayerComparison, theme: Theme): Figure | n
 			{ name: titles[1], values: y },
 		]),
 	);
-	const marked = new Set(wrongChannels(layer));
+	const marked = new Set(layer.details.unexplained ?? []);
 	const { data, layout, mark, shown } = scatterPair([weights, bias], {
 		theme,
 		size,
 		hover,
 		marked,
-		mark: { name: words.wrong, color: theme.error },
+		mark: { name: words.unexplained, color: theme.error },
 	});
 	return {
 		data,
 		layout,
-		summary: words.expectedSummary(size, marked.size),
+		summary: words.explainedSummary(size, marked.size),
 		notes: shown < size ? [shared.plots.sampled(shown, size)] : [],
 		mark,
 	};
