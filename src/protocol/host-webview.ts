@@ -27,5 +27,7 @@ export type WebviewToHost =
 	| { readonly type: 'manage-trust' }
 	/** Asks the user for a model to compare this model with. */
 	| { readonly type: 'compare' }
+	/** Asks the user for data to compute running statistics from. */
+	| { readonly type: 'reestimate' }
 	/** Report index of the layer open on the page, or null. */
 	| { readonly type: 'layer-chosen'; readonly index: number | null };

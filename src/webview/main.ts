@@ -15,6 +15,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			chooseFiles: (input, from) => send({ type: 'choose-files', input, from }),
 			manageTrust: () => send({ type: 'manage-trust' }),
 			compare: () => send({ type: 'compare' }),
+			reestimate: () => send({ type: 'reestimate' }),
 			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			layerChosen: (index) => send({ type: 'layer-chosen', index }),

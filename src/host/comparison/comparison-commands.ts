@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { HostServices } from '../model/model-document.js';
 import type { ModelEditors } from '../model/model-editors.js';
+import { type ReestimateChoices, reestimateModel } from '../model/reestimate-command.js';
 import { UserError } from '../shared/describe-error.js';
 import type { ExportSource } from '../shared/export-file.js';
 import { reportErrors } from '../shared/report-errors.js';
@@ -17,7 +18,7 @@ export interface ComparisonParts {
 	readonly source: ExportSource;
 }
 
-/** Registers the commands that compare models and save folded models. */
+/** Registers the commands that compare models, and those that save changed models. */
 export function registerComparisonCommands(
 	{ editors, comparisons, source }: ComparisonParts,
 	services: HostServices,
@@ -51,6 +52,17 @@ export function registerComparisonCommands(
 				await comparisons.show(pair);
 			}
 		}),
+		register('reestimate', async (clicked, choices) => {
+			const model = clicked instanceof vscode.Uri ? clicked : (editors.activeDocument?.uri ?? (await pickModel()));
+			const open = editors.activeDocument;
+			if (!model) {
+				return undefined;
+			}
+			const session = open?.uri.toString() === model.toString() ? open.session : undefined;
+			// The explorer passes the list of selected files as second argument.
+			const given = Array.isArray(choices) ? {} : ((choices ?? {}) as Partial<ReestimateChoices>);
+			return reestimateModel(services, model, session, given);
+		}),
 		register('fold', async (clicked, target) => {
 			const model = clicked instanceof vscode.Uri ? clicked : (editors.activeDocument?.uri ?? (await pickModel()));
 			if (model) {
@@ -63,8 +75,7 @@ export function registerComparisonCommands(
 
 async function pickModel(): Promise<vscode.Uri | undefined> {
 	const picked = await vscode.window.showOpenDialog({
-		title: vscode.l10n.t('Fold a model'),
-		openLabel: vscode.l10n.t('Fold'),
+		title: vscode.l10n.t('Choose a model'),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
 	});
 	return picked?.[0];

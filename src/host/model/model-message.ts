@@ -15,6 +15,7 @@ export function parseModelMessage(value: unknown): ModelPageMessage | undefined 
 	switch (message.type) {
 		case 'manage-trust':
 		case 'compare':
+		case 'reestimate':
 			return { type: message.type };
 		case 'run':
 			return parseRun(message);

@@ -103,6 +103,9 @@ export class ModelPanel implements vscode.Disposable {
 			case 'compare':
 				await vscode.commands.executeCommand('batchnormLens.compare', document.uri);
 				return;
+			case 'reestimate':
+				await vscode.commands.executeCommand('batchnormLens.reestimate', document.uri);
+				return;
 			default:
 				message satisfies never;
 		}

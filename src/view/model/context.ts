@@ -12,6 +12,8 @@ export interface ViewActions extends PageActions {
 	manageTrust?(): void;
 	/** Lets the user choose a model to compare this one with. */
 	compare?(): void;
+	/** Lets the user choose data to compute running statistics from. */
+	reestimate?(): void;
 	/** Reports the open layer's index in the report, or null. */
 	layerChosen?(index: number | null): void;
 	/** Stores the user's choices. */

@@ -29,7 +29,7 @@ export function createDetail(context: ViewContext, events: DetailEvents): LayerD
 		plots: PLOT_KINDS.map(plotDefinition),
 		table: CHANNEL_TABLE,
 		onlyMarked: ({ flaggedOnly }) => flaggedOnly,
-		createContent: (channels) => new ModelDetail(context.h, events, channels),
+		createContent: (channels) => new ModelDetail(context, events, channels),
 	});
 }
 
@@ -37,6 +37,7 @@ export function createDetail(context: ViewContext, events: DetailEvents): LayerD
 class ModelDetail implements DetailContent<LayerReport> {
 	readonly elements: readonly HTMLElement[];
 	readonly #h: ElementBuilder;
+	readonly #actions: ViewContext['actions'];
 	readonly #events: DetailEvents;
 	readonly #verdict: HTMLElement;
 	readonly #findings: HTMLElement;
@@ -44,8 +45,13 @@ class ModelDetail implements DetailContent<LayerReport> {
 	readonly #fold: HTMLElement;
 	readonly #noParameters: HTMLElement;
 
-	constructor(h: ElementBuilder, events: DetailEvents, { readout, plots, table }: ChannelElements<LayerReport>) {
+	constructor(
+		{ h, actions }: ViewContext,
+		events: DetailEvents,
+		{ readout, plots, table }: ChannelElements<LayerReport>,
+	) {
 		this.#h = h;
+		this.#actions = actions;
 		this.#events = events;
 		this.#verdict = h('p', { class: 'bnl-detail-verdict', bnl: 'verdict' });
 		this.#findings = h('div', { class: 'bnl-findings' });
@@ -75,7 +81,11 @@ class ModelDetail implements DetailContent<LayerReport> {
 
 	show(layer: LayerReport): boolean {
 		this.#showVerdict(layer);
-		replaceChildren(this.#findings, ...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel)));
+		const { reestimate } = this.#actions;
+		replaceChildren(
+			this.#findings,
+			...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel), reestimate),
+		);
 		this.#axes.show(layer);
 		this.#fold.textContent = foldText(layer);
 		setVisible(this.#fold, this.#fold.textContent !== '');

@@ -2,6 +2,7 @@ import { findingWords } from '../../core/report/findings.js';
 import { severityRank } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
+import { button } from '../shared/page-header.js';
 import { fullLabel } from '../text/names.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import { severityIcon } from '../ui/icons.js';
@@ -16,19 +17,27 @@ export function findingsList(
 	h: ElementBuilder,
 	layer: LayerReport,
 	onChannel: (channel: number | null) => void,
+	onReestimate?: () => void,
 ): HTMLElement[] {
 	if (layer.findings.length === 0) {
 		const { noFindings, notExamined } = strings.detail;
 		return [h('p', { class: 'bnl-muted' }, layer.parameters ? noFindings : notExamined)];
 	}
 	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
-	return [h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel)))];
+	return [
+		h(
+			'ul',
+			{ class: 'bnl-finding-list' },
+			...sorted.map((finding) => findingItem(h, finding, onChannel, onReestimate)),
+		),
+	];
 }
 
 export function findingItem(
 	h: ElementBuilder,
 	finding: Finding,
 	onChannel: ((channel: number | null) => void) | null,
+	onReestimate?: () => void,
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
@@ -42,6 +51,9 @@ export function findingItem(
 			{},
 			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.badge}. `), ...phrases(h, fullLabel(message))),
 			h('p', { class: 'bnl-muted' }, words.advice),
+			code === 'statistics-drift' &&
+				onReestimate &&
+				h('p', {}, button(h, strings.detail.reestimate, 'reestimate', onReestimate)),
 			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),
 	);

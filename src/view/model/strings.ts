@@ -192,6 +192,7 @@ export const strings = {
 		noParameters: (reason: string | undefined) =>
 			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
 		findings: 'Findings',
+		reestimate: 'Re-estimate statistics…',
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
 		channels: 'Channels: ',

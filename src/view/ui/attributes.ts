@@ -11,7 +11,7 @@
  * | compared | disclosure: objects of the comparison | |
  * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden otherwise | data-stage |
- * | cancel, run-again, run-options, compare, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, reestimate, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | form of run options; form-run applies it | |
  * | form-input | values of an input | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
@@ -64,6 +64,7 @@ export type Handle =
 	| 'run-again'
 	| 'run-options'
 	| 'compare'
+	| 'reestimate'
 	| 'trust'
 	| 'run-form'
 	| 'form-input'

@@ -13,6 +13,7 @@ test('every message of the page of a model is parsed, and unknown fields are dro
 		{ type: 'choose-files', input: 'x', from: 'folder' },
 		{ type: 'manage-trust' },
 		{ type: 'compare' },
+		{ type: 'reestimate' },
 		{ type: 'layer-chosen', index: 3 },
 		{ type: 'layer-chosen', index: null },
 	];

@@ -1,0 +1,57 @@
+import { shortNumber } from '../../text/numbers.js';
+import { count } from '../../text/sentences.js';
+import type { ReestimatedLayer, ReestimationResult } from '../reestimation.js';
+import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from './text/markdown-text.js';
+
+/** Channels listed for each layer: those whose mean moved most. */
+const MAX_CHANNELS = 8;
+
+const LAYERS: readonly MarkdownColumn[] = [
+	{ title: 'Layer', align: 'left' },
+	{ title: 'Channels', align: 'right' },
+	{ title: 'Largest shift of a mean', align: 'right' },
+	{ title: 'New variance / old', align: 'right' },
+];
+
+const CHANNELS: readonly MarkdownColumn[] = [
+	{ title: 'Channel', align: 'right' },
+	{ title: 'Mean before', align: 'right' },
+	{ title: 'Mean after', align: 'right' },
+	{ title: 'Variance before', align: 'right' },
+	{ title: 'Variance after', align: 'right' },
+];
+
+/** Renders running statistics before and after as GitHub-flavored Markdown: per layer, and the channels that moved most. */
+export function reestimationMarkdown({ written, layers, kept, notes, check }: ReestimationResult): string {
+	const rows = layers.map(({ name, channels, largestShift, varianceRatio: { min, max } }) => [
+		code(name),
+		String(channels),
+		`${shortNumber(largestShift)} standard deviations`,
+		`${shortNumber(min)} … ${shortNumber(max)}`,
+	]);
+	return `${joinBlocks(
+		'# Re-estimated statistics',
+		written ? `${code(written.path)}: ${count(layers.length, 'layer')}` : '',
+		prose(check.status === 'match' ? check.evidence : check.reason),
+		...notes.map(prose),
+		...kept.map(({ name, reason }) => `Not re-estimated: ${code(name)}: ${prose(reason)}.`),
+		markdownTable(LAYERS, rows),
+		...layers.map(channelTable),
+	)}\n`;
+}
+
+function channelTable({ name, before, after }: ReestimatedLayer): string {
+	const moved = Array.from(after.mean, (mean, c) => ({
+		c,
+		shift: Math.abs(mean - before.mean[c]) / Math.sqrt(before.variance[c]),
+	})).sort((a, b) => b.shift - a.shift);
+	const rows = moved
+		.slice(0, MAX_CHANNELS)
+		.map(({ c }) => [
+			String(c),
+			...[before.mean, after.mean, before.variance, after.variance].map((v) => shortNumber(v[c])),
+		]);
+	const more =
+		moved.length > MAX_CHANNELS ? `The ${MAX_CHANNELS} of ${moved.length} channels whose mean moved most.` : '';
+	return joinBlocks(`## ${code(name)}`, more, markdownTable(CHANNELS, rows));
+}

@@ -1,0 +1,198 @@
+import * as vscode from 'vscode';
+import { reestimationMarkdown } from '../../core/report/export/reestimation-markdown.js';
+import type { ReestimationResult } from '../../core/report/reestimation.js';
+import { EngineError } from '../../engine/client.js';
+import type { InputFile, ReestimateOptions } from '../../protocol/host-engine.js';
+import { UserError } from '../shared/describe-error.js';
+import { pickOne, showMessage, showProgress } from '../shared/messages.js';
+import { readSettings } from '../shared/settings.js';
+import { pickFiles } from './input-files.js';
+import { loadModel, locateModel } from './load-model.js';
+import type { HostServices } from './model-document.js';
+import type { ModelSession } from './model-session.js';
+import { NO_PLAN, type RunPlan, runOptions } from './run-plan.js';
+import { stageName } from './run-progress.js';
+
+/** The user's choices: data, size of the batches or the sequential mode, and the file to write. */
+export interface ReestimateChoices {
+	readonly inputs: readonly InputFile[];
+	readonly batches: Pick<ReestimateOptions, 'batch' | 'mode'>;
+	readonly output: vscode.Uri;
+}
+
+/**
+ * Writes a copy of a model with running statistics computed from data, and shows what changed.
+ * @param session of the model if it is open, with the files of its last run
+ * @param given choices that the user is not asked for
+ */
+export async function reestimateModel(
+	{ engine }: HostServices,
+	model: vscode.Uri,
+	session: ModelSession | undefined,
+	given: Partial<ReestimateChoices> = {},
+): Promise<ReestimationResult | undefined> {
+	if (!vscode.workspace.isTrusted) {
+		throw new UserError(
+			vscode.l10n.t('Computing statistics runs the model on your data, so it needs a trusted workspace.'),
+		);
+	}
+	const plan = session?.plan ?? NO_PLAN;
+	const inputs = given.inputs ?? (await chooseData(model, plan));
+	const batches = inputs && (given.batches ?? (await chooseBatches()));
+	const output = batches && (given.output ?? (await chooseTarget(model)));
+	if (!output) {
+		return undefined;
+	}
+	if (output.scheme !== 'file') {
+		throw new UserError(
+			vscode.l10n.t('{0} is not on a disk that the engine can write. Choose a local file.', output.path),
+		);
+	}
+	const { dimensions, normalize, memoryBudget } = runOptions(plan, readSettings(model));
+	const options = {
+		inputs,
+		...batches,
+		output: output.fsPath,
+		...(dimensions && { dimensions }),
+		...(normalize && { normalize }),
+		...(memoryBudget !== undefined && { memoryBudget }),
+	};
+	const result = await withProgress(model, async (signal, show) =>
+		engine.reestimate(await locateModel(model), options, { signal, onEvent: show }),
+	);
+	if (result) {
+		offerResult(result, output);
+	}
+	return result;
+}
+
+/** Lets the user choose the data: the files of the last run, a folder, or files. */
+async function chooseData(model: vscode.Uri, plan: RunPlan): Promise<readonly InputFile[] | undefined> {
+	const { t } = vscode.l10n;
+	const from = (kind: 'folder' | 'files') => async () => {
+		const inputs = (await loadModel(model)).inputs.map(({ name }) => name);
+		const files: InputFile[] = [];
+		for (const input of inputs) {
+			const paths = await pickFiles(model, input, kind);
+			if (!paths) {
+				return undefined;
+			}
+			files.push(...paths.map((path) => ({ input, path })));
+		}
+		return files;
+	};
+	const last = {
+		label: t('The files of the last run'),
+		detail: plan.files.map(({ path }) => path).join(', '),
+		files: async () => plan.files,
+	};
+	const items = [
+		...(plan.files.length > 0 ? [last] : []),
+		{
+			label: t('A folder of images or arrays…'),
+			detail: t('In the order of their names. Mixed classes give better batches than one class after the other.'),
+			files: from('folder'),
+		},
+		{
+			label: t('Files…'),
+			detail: t('Images, or arrays with one or many samples: .npy, .npz, .pb'),
+			files: from('files'),
+		},
+	];
+	const title = t('Data like those that the model was trained on');
+	return (await pickOne(items, { title }))?.files();
+}
+
+/** Sizes that the user may choose. */
+const BATCHES = [32, 8, 16, 64, 128, 256];
+
+async function chooseBatches(): Promise<ReestimateChoices['batches'] | undefined> {
+	const { t } = vscode.l10n;
+	const items: readonly (vscode.QuickPickItem & { readonly value: ReestimateChoices['batches'] })[] = [
+		...BATCHES.map((batch, index) => ({
+			label: t('Batches of {0}', batch),
+			...(index === 0 && {
+				detail: t(
+					'Each layer normalizes with the statistics of its batch, as in training. Choose as many samples as in training; the last batch has the rest, and weighs as much as it has values.',
+				),
+			}),
+			value: { batch },
+		})),
+		{
+			label: t('Layer by layer'),
+			detail: t(
+				'Each layer behind layers that are corrected already. Takes longer and does not depend on batches: for data that are run one by one, where a batch of one sample may have no variance.',
+			),
+			value: { mode: 'sequential' },
+		},
+	];
+	return (await pickOne(items, { title: t('Samples in a batch') }))?.value;
+}
+
+function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
+	const name =
+		model.path
+			.split('/')
+			.at(-1)
+			?.replace(/\.onnx$/i, '') ?? 'model';
+	return vscode.window.showSaveDialog({
+		title: vscode.l10n.t('Save the model with new statistics'),
+		defaultUri: vscode.Uri.joinPath(model, '..', `${name}.reestimated.onnx`),
+		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
+	});
+}
+
+type Show = (event: {
+	readonly type: string;
+	readonly stage?: Parameters<typeof stageName>[0];
+	readonly done?: number;
+	readonly total?: number;
+}) => void;
+
+/** @returns undefined when the user cancels. */
+async function withProgress<T>(
+	model: vscode.Uri,
+	work: (signal: AbortSignal, show: Show) => Promise<T>,
+): Promise<T | undefined> {
+	const title = vscode.l10n.t('Computing statistics of {0}', vscode.workspace.asRelativePath(model));
+	return showProgress(title, async (report, token) => {
+		const abort = new AbortController();
+		const cancelled = token.onCancellationRequested(() => abort.abort());
+		try {
+			return await work(abort.signal, ({ stage, done = 0, total = 0 }) => {
+				if (stage) {
+					const words = stageName(stage);
+					report(total > 1 ? vscode.l10n.t('{0}: {1} of {2}', words, done, total) : words);
+				}
+			});
+		} catch (error) {
+			if (error instanceof EngineError && error.code === 'cancelled') {
+				return undefined;
+			}
+			throw error;
+		} finally {
+			cancelled.dispose();
+		}
+	});
+}
+
+/** Returns at once: the message stays until the user closes it. */
+function offerResult(result: ReestimationResult, output: vscode.Uri): void {
+	const { check, layers, kept } = result;
+	const [open, changes] = [vscode.l10n.t('Open'), vscode.l10n.t('Show Changes')];
+	const words = check.status === 'match' ? check.evidence : check.reason;
+	const left = kept.length > 0 ? vscode.l10n.t(' {0} layers were kept.', kept.length) : '';
+	const text = `${vscode.l10n.t('Wrote new statistics of {0} layers.', layers.length)}${left} ${words}`;
+	showMessage(check.status === 'match' && kept.length === 0 ? 'information' : 'warning', text, open, changes).then(
+		async (choice) => {
+			if (choice === open) {
+				await vscode.commands.executeCommand('batchnormLens.inspect', output);
+			} else if (choice === changes) {
+				const content = reestimationMarkdown(result);
+				await vscode.window.showTextDocument(
+					await vscode.workspace.openTextDocument({ content, language: 'markdown' }),
+				);
+			}
+		},
+	);
+}
