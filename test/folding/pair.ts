@@ -82,12 +82,12 @@ export function buildPair(layers: readonly PairedLayer[], random: Random): reado
 
 /**
  * Descriptions of both files, before they are written.
- * @param size of the image axes of the input; open by default
+ * @param input channels and size of the image axes of the input; open by default
  */
 export function describePair(
 	layers: readonly PairedLayer[],
 	random: Random,
-	size: number | null = null,
+	input: { readonly channels: number | null; readonly size: number | null } = { channels: null, size: null },
 ): readonly [ModelSpec, ModelSpec] {
 	const [own, other] = [writer('a'), writer('b')];
 	let [x, y] = ['input', 'input'];
@@ -105,8 +105,8 @@ export function describePair(
 	}
 	other.initializers.sort(() => random.uniform() - 0.5);
 	const isDense = ['Gemm', 'MatMul'].includes(layers[0].layer.op);
-	const space = layers[0].layer.dims.slice(2).map(() => size);
-	const shape = isDense ? ['N', null] : ['N', null, ...space];
+	const space = layers[0].layer.dims.slice(2).map(() => input.size);
+	const shape = isDense ? ['N', input.channels] : ['N', input.channels, ...space];
 	return [finish(own, x, shape), finish(other, y, shape)];
 }
 

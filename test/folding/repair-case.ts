@@ -4,7 +4,7 @@ import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';
 import { type Grid, type QuantizedForm, quantized } from '../unit/support/quantized-forms.js';
 import { type FaultSet, foldWith } from './cases.js';
 import { stateDict } from './checkpoint-case.js';
-import type { OperatorKind } from './layers.js';
+import type { OperatorKind, RandomLayer } from './layers.js';
 import { describePair, type PairedLayer } from './pair.js';
 import { drawLayer, FAMILIES, isGemmBeta } from './run.js';
 
@@ -41,8 +41,8 @@ export interface RepairCase {
 /** Number of layers of a state_dict, of which the right ones show its epsilon. */
 const [LAYERS, CHECKPOINT_LAYERS, AT] = [3, 4, 1];
 const EPSILON = Math.fround(1e-5);
-/** Three convolutions without padding leave 6 of 12. */
-const SIZE = 12;
+/** Channels of the input, and size of its image axes. Four convolutions without padding leave 4 of 12. */
+const INPUT = { channels: 8, size: 12 };
 
 /** Builds networks in which a layer behind an operator of this kind is folded with the faults. */
 export function repairCase(
@@ -52,11 +52,12 @@ export function repairCase(
 ): RepairCase {
 	const { isHalf = false, isCheckpoint = false, quantized: grid }: FormOfWeights = REPAIR_FORMS[form];
 	const random = seededRandom(seed);
-	const faulty = drawLayer(set.faults, random, [kind]);
 	const family = FAMILIES.find((kinds) => kinds.includes(kind));
-	const drawn = Array.from({ length: isCheckpoint ? CHECKPOINT_LAYERS : LAYERS }, (_, index) =>
-		index === AT ? faulty : drawLayer([], random, family),
-	);
+	const drawn: RandomLayer[] = [];
+	for (let index = 0; index < (isCheckpoint ? CHECKPOINT_LAYERS : LAYERS); index++) {
+		const from = drawn.at(-1)?.channels ?? INPUT.channels;
+		drawn.push(index === AT ? drawLayer(set.faults, random, [kind], from) : drawLayer([], random, family, from));
+	}
 	const layers = isCheckpoint ? drawn.map((layer) => ({ ...layer, epsilon: EPSILON })) : drawn;
 	const pairOf = (faults: FaultSet) => {
 		const paired = layers.map((layer, index): PairedLayer => {
@@ -64,7 +65,7 @@ export function repairCase(
 			const folded = foldWith(layer, isFaulty ? faults : { faults: [] }, seed);
 			return { layer, folded, hasGemmBeta: !isCheckpoint && isFaulty && isGemmBeta(set.faults), isHalf };
 		});
-		return describePair(paired, seededRandom(seed + 1), SIZE);
+		return describePair(paired, seededRandom(seed + 1), INPUT);
 	};
 	const [original, wrong] = pairOf(set);
 	const [, plain] = pairOf({ name: 'right', faults: [] });

@@ -107,10 +107,12 @@ export function drawLayer(
 	faults: readonly Fault[],
 	random: Random,
 	family: readonly OperatorKind[] = OPERATORS,
+	from?: number,
 ): RandomLayer {
 	const kinds = kindsOf(faults).filter((kind) => family.includes(kind));
 	const kind = kinds[Math.floor(random.uniform() * kinds.length)];
-	return randomLayer(random, 8 * (1 + Math.floor(random.uniform() * 4)), { ...wishesOf(faults), kind });
+	const inputs = from ?? 8 * (1 + Math.floor(random.uniform() * 4));
+	return randomLayer(random, inputs, { ...wishesOf(faults), kind });
 }
 
 export function judge({ layers }: Comparison, at: number, set: FaultSet) {
