@@ -90,7 +90,7 @@ class RepairPlanner {
 	}
 
 	async #repairOperator(pair: OperatorPair, compared: LayerComparison): Promise<Result<string>> {
-		const outcome = this.#done.get(pair.deployed) ?? (await repairOperator(this.#tools, pair, compared.perChannel));
+		const outcome = this.#done.get(pair.deployed) ?? (await repairOperator(this.#tools, pair, compared));
 		this.#done.set(pair.deployed, outcome);
 		return outcome;
 	}

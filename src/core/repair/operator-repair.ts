@@ -9,7 +9,8 @@ import { isRepresentable } from '../folding/rewrite/fold-model.js';
 import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { addedBehind } from '../folding/targets/added-behind.js';
 import { roundTo } from '../numbers/float-formats.js';
-import type { ChannelComparison } from '../report/comparison.js';
+import type { CauseCode } from '../report/causes.js';
+import type { LayerComparison } from '../report/comparison.js';
 import { failure, type Result, success } from '../result.js';
 import { count } from '../text/sentences.js';
 import { type AddedConstant, addedConstantBehind, type BiasPlace, biasPlace } from './bias-place.js';
@@ -46,7 +47,7 @@ interface Change {
 export async function repairOperator(
 	tools: RepairTools,
 	pair: OperatorPair,
-	compared: ChannelComparison,
+	compared: Pick<LayerComparison, 'causes' | 'perChannel'>,
 ): Promise<Result<string>> {
 	const { models } = tools;
 	const { deployed: operator } = pair;
@@ -82,7 +83,7 @@ export async function repairOperator(
 		? roundedCopyPrecision({ source: right.value.stored, stored }, new Float64Array(1).fill(1)).tolerance
 		: foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32');
 	const change = { operator, found: found.value, weight, bias, tolerance, added: place.added, addition, rows };
-	return write(tools, change, compared);
+	return write(tools, change, isBiasMeasuredRight(found.value, compared));
 }
 
 /** Returns the place of the bias. Without a removed layer an Add of the original counts as its bias, too. */
@@ -121,14 +122,26 @@ async function readAddition(
 	return addition ?? undefined;
 }
 
-async function write(tools: RepairTools, change: Change, compared: ChannelComparison): Promise<Result<string>> {
-	const { operator, found, weight, tolerance } = change;
-	const isWeightWrong = isWrong(change);
-	const { biasError, biasBound } = compared;
-	const isBiasRight =
+/** True if the comparison found the bias right by the rounding of its own type; the bound of a narrower type is wider. */
+function isBiasMeasuredRight(
+	{ stored, grid }: OperatorWeights,
+	{ causes, perChannel: { biasError, biasBound } }: Pick<LayerComparison, 'causes' | 'perChannel'>,
+): boolean {
+	const isWide = (stored === 'float32' || stored === 'float64') && !grid;
+	return (
+		isWide &&
+		!causes.some((code) => ROUNDINGS.has(code)) &&
 		biasBound !== undefined &&
 		biasError.length > 0 &&
-		Array.from(biasError).every((error, row) => Math.abs(Number(error)) <= Number(biasBound[row]));
+		Array.from(biasError).every((error, row) => Math.abs(error) <= biasBound[row])
+	);
+}
+
+const ROUNDINGS: ReadonlySet<CauseCode> = new Set(['rounding-fp16', 'rounding-bf16', 'quantized-int8']);
+
+async function write(tools: RepairTools, change: Change, isBiasRight: boolean): Promise<Result<string>> {
+	const { operator, found, weight, tolerance } = change;
+	const isWeightWrong = isWrong(change);
 	let written: WrittenConstant = { rescaled: 0 };
 	if (isWeightWrong) {
 		const values = found.grid?.weight ? weight : corrected(found.weight, weight, { tolerance, stored: found.stored });

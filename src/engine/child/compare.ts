@@ -91,7 +91,8 @@ export async function compareFilesAndRun(
 	const differences = tensors
 		? await checkCoefficients(files.models, files.comparison.layers, { tensors, unitRoundoff })
 		: [];
-	return { models: files.models, comparison: decideByValues(files, outputs, values, differences) };
+	const byFiles = files.comparison.layers;
+	return { models: files.models, byFiles, comparison: decideByValues(files, outputs, values, differences) };
 }
 
 /** Compares a checkpoint, of which nothing can run. */

@@ -55,30 +55,68 @@ interface Pair {
 
 type VerifiedRepair = Omit<RepairResult, 'format' | 'version' | 'model' | 'original'>;
 
-/** Writes the temporary file. A layer that is still wrong in it stays as it was, and the file is written again. */
-async function repairVerified(
-	{ original, deployed }: Pair,
-	options: RepairOptions,
-	ports: TaskPorts,
-): Promise<VerifiedRepair> {
+/**
+ * Writes the temporary file. First repairs the layers that the run shows wrong. If a layer or the outputs stay wrong, it
+ * also repairs the layers that only the files show wrong: channels in another order, for example, spoil the layer behind.
+ */
+async function repairVerified(pair: Pair, options: RepairOptions, ports: TaskPorts): Promise<VerifiedRepair> {
 	ports.emit({ type: 'progress', stage: 'comparing', done: 0, total: 1 });
 	const context = { options: { run: true, batch: options.batch, seed: options.seed }, ports };
-	const files = await compareFilesAndRun(original, deployed, context);
+	const files = await compareFilesAndRun(pair.original, pair.deployed, context);
+	const { byFiles, comparison } = files;
+	const suspects = comparison.layers.map((layer, index) =>
+		isRight(layer) && byFiles?.[index].status === 'mismatch' ? byFiles[index] : layer,
+	);
+	const result = await repairLayers(pair, files, { options, context });
+	const isWhole = result.unrepaired.length === 0 && result.check.status !== 'mismatch';
+	if (
+		isWhole ||
+		comparison.outputs?.status !== 'mismatch' ||
+		suspects.every((layer) => comparison.layers.includes(layer))
+	) {
+		return result;
+	}
+	const all = { ...files, comparison: { ...comparison, layers: suspects } };
+	const further = await repairLayers(pair, all, { options, context });
+	const isBetter = further.written !== null && further.check.status === 'match' && further.unrepaired.length === 0;
+	// The first result is written again, because the second has replaced its file.
+	return isBetter ? further : repairLayers(pair, files, { options, context });
+}
+
+interface RepairContext {
+	readonly options: RepairOptions;
+	readonly context: Parameters<typeof compareFilesAndRun>[2];
+}
+
+/** A layer that is still wrong in the written file stays as it was, and the file is written again. */
+async function repairLayers(
+	{ original, deployed }: Pair,
+	files: ComparedFiles,
+	{ options, context }: RepairContext,
+): Promise<VerifiedRepair> {
+	const { emit } = context.ports;
 	const excluded = new Map<string, string>();
 	for (;;) {
 		const { edits, repaired, unrepaired } = await planFoldRepair(files, deployed.access, excluded);
-		const facts = { examined: original.layers.length, repaired, unrepaired, notes: files.comparison.notes };
+		const facts = { examined: original.layers.length, repaired, notes: files.comparison.notes };
 		if (repaired.length === 0) {
-			return { ...facts, written: null, check: checkOf(files) };
+			return { ...facts, unrepaired, written: null, check: checkOf(files) };
 		}
-		ports.emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
+		emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
 		const bytes = await writeEdited(deployed, edits, options);
 		const written = await openWritten(deployed, options);
 		try {
 			const after = await compareFilesAndRun(original, written, context);
 			const wrong = stillWrong(files.comparison, after.comparison, unrepaired);
 			if (wrong.length === 0) {
-				return { ...facts, written: { path: options.output, bytes }, check: checkOf(after) };
+				// A layer may have been wrong because of another layer only.
+				const rightNow = new Set(after.comparison.layers.filter(isRight).map(({ name }) => name));
+				return {
+					...facts,
+					unrepaired: unrepaired.filter(({ name }) => !rightNow.has(name)),
+					written: { path: options.output, bytes },
+					check: checkOf(after),
+				};
 			}
 			for (const name of wrong) {
 				excluded.set(name, 'the comparison of the repaired file still finds it wrong');
@@ -89,6 +127,8 @@ async function repairVerified(
 	}
 }
 
+const isRight = ({ status }: LayerComparison): boolean => status === 'match' || status === 'kept';
+
 /** Returns the layers to leave as they were: wrong after their repair, or all if a right layer is wrong now. */
 function stillWrong(
 	before: Comparison,
@@ -96,7 +136,6 @@ function stillWrong(
 	unrepaired: VerifiedRepair['unrepaired'],
 ): readonly string[] {
 	const known = new Set(unrepaired.map(({ name }) => name));
-	const isRight = ({ status }: LayerComparison) => status === 'match' || status === 'kept';
 	const wrong = after.layers.filter((layer) => !known.has(layer.name) && !isRight(layer)).map(({ name }) => name);
 	const isHarmed = before.layers.some((layer) => wrong.includes(layer.name) && isRight(layer));
 	return isHarmed ? before.layers.map(({ name }) => name) : wrong;

@@ -44,6 +44,8 @@ export async function compareModels(
 /** Comparison of two files, and their networks for a comparison of values. */
 export interface ComparedFiles {
 	readonly comparison: Comparison;
+	/** Verdicts of the files alone, if `comparison` has those of a run. */
+	readonly byFiles?: readonly LayerComparison[];
 	readonly models: MatchedNetworks;
 }
 
