@@ -1,5 +1,5 @@
 import { hasOwnBias, type LinearOperator } from '../folding/operators/linear.js';
-import { MOVING } from '../folding/targets/walk-path.js';
+import { HANDING_ON, MOVING } from '../folding/targets/walk-path.js';
 import { isConstant } from '../onnx/graph/constants.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
@@ -67,7 +67,7 @@ function behindMoves({ scope, output }: LinearOperator): {
 	let isMoved = false;
 	for (let step = 0; step < MAX_MOVES && !scope.isOutput(tensor); step++) {
 		const [next, ...others] = scope.consumers(tensor);
-		const passes = next?.domain === '' && (MOVING.has(next.opType) || PASSING.has(next.opType));
+		const passes = next?.domain === '' && (MOVING.has(next.opType) || HANDING_ON.has(next.opType));
 		if (!next || !passes || others.length > 0) {
 			break;
 		}
@@ -77,7 +77,6 @@ function behindMoves({ scope, output }: LinearOperator): {
 	return { nodes: arithmeticBehind(scope, tensor), isMoved };
 }
 
-const PASSING: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout']);
 const ARITHMETIC: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /** Lists the consecutive nodes that add a constant or multiply by a constant. */

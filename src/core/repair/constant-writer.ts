@@ -4,12 +4,13 @@ import { product } from '../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../numbers/float-formats.js';
 import { stridesOf } from '../onnx/graph/constant-tensors.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
+import { cellsOf, integerRange } from '../onnx/graph/quantization.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { DataTypeName, Node, Tensor } from '../onnx/model.js';
 import { readTensor, type TensorAccess } from '../onnx/tensor/tensor.js';
 import { typeName } from '../onnx/types.js';
 import { failure, type Result, success } from '../result.js';
-import { cellsOf, type Grid, integerRange, type RequantizeOptions, requantize } from './quantization-grid.js';
+import { type Grid, type RequantizeOptions, requantize } from './quantization-grid.js';
 
 /** An input of a node. */
 export interface InputPlace {
@@ -64,14 +65,17 @@ export class ConstantWriter {
 		wanted: WantedValues,
 		options: RequantizeOptions = AS_STATED,
 	): Promise<Result<WrittenConstant>> {
-		const { scope, node, weight, quantization, kind } = operator;
+		const { scope, node, weight, quantization, kind, transB } = operator;
 		const place = { node, input: node.inputs.indexOf(weight) };
+		if (operator.packed) {
+			return Promise.resolve(failure('several of its weights share a byte, which is not rewritten'));
+		}
 		if (!quantization) {
 			return this.write(scope, place, wanted, options);
 		}
 		const scale = readerOf(scope, quantization.scale, node);
 		const zeroPoint = quantization.zeroPoint === '' ? undefined : readerOf(scope, quantization.zeroPoint, node);
-		const axis = kind === 'MatMul' ? -1 : 0;
+		const axis = kind === 'MatMul' || (kind === 'Gemm' && !transB) ? -1 : 0;
 		return scale
 			? this.#requantize({ scope, data: place, scale, zeroPoint, axis, blockSize: 0 }, wanted, options)
 			: Promise.resolve(failure('its scale is in a form that is not rewritten'));

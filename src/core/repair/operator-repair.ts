@@ -241,6 +241,9 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 		return writeAddition(tools, change, rounded, spatial);
 	}
 	const takesBias = operator.kind !== 'MatMul' && (quantization === undefined || quantization.inputScale !== '');
+	if (!takesBias && quantization?.scalesOutput === false) {
+		return failure('it takes no bias, and its output is quantized');
+	}
 	if (!takesBias) {
 		const dims = [bias.length, ...new Array<number>(spatial).fill(1)];
 		const last = scope.producer(operator.output) ?? node;
@@ -254,7 +257,7 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 			return failure('the scale of its bias is not known');
 		}
 		const values = rounded.map((value, row) => Math.round(value / steps[row]));
-		editor.setInput(scope, node, BIAS_OF_QLINEARCONV, { dims: [bias.length], dtype: 'int32', values });
+		editor.setInput(scope, node, operator.biasInput ?? 2, { dims: [bias.length], dtype: 'int32', values });
 		return success(true);
 	}
 	const values = rounded.map((value) => value / (hasOwnBias(operator) ? beta : 1));
@@ -274,8 +277,6 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 	);
 	return result.ok ? success(true) : result;
 }
-
-const BIAS_OF_QLINEARCONV = 8;
 
 function isBiasWithin({ found, bias, tolerance }: Change, before: Float64Array, row: number): boolean {
 	const right = roundTo(bias[row], found.stored);

@@ -1,24 +1,6 @@
 import { ROUNDED_STEPS } from '../folding/operators/expected.js';
-import { product } from '../numbers/arrays.js';
+import { integerRange, roundEven } from '../onnx/graph/quantization.js';
 import type { DataTypeName } from '../onnx/model.js';
-
-/** Smallest and largest value of each integer type that quantizers store. */
-const RANGES: Partial<Record<DataTypeName, readonly [number, number]>> = {
-	int2: [-2, 1],
-	uint2: [0, 3],
-	int4: [-8, 7],
-	uint4: [0, 15],
-	int8: [-128, 127],
-	uint8: [0, 255],
-	int16: [-32768, 32767],
-	uint16: [0, 65535],
-	int32: [-(2 ** 31), 2 ** 31 - 1],
-};
-
-/** Returns the range of an integer type; undefined for types that no constant is quantized to. */
-export function integerRange(dtype: DataTypeName): readonly [number, number] | undefined {
-	return RANGES[dtype];
-}
 
 /** A quantized constant: value = (integer - zero) * scale, with a scale and a zero point for each cell. */
 export interface Grid {
@@ -28,38 +10,6 @@ export interface Grid {
 	readonly zero: Float64Array;
 	/** Returns the cell of an element. */
 	readonly cellOf: (index: number) => number;
-}
-
-/**
- * Returns the cell of each element of a tensor, as DequantizeLinear defines it: a cell for the tensor, for each index of an
- * axis, or for each block along the axis. Undefined if the scales do not fit the tensor.
- * @param scaleDims shape of the scales
- * @param blockSize 0 without blocks
- */
-export function cellsOf(
-	dims: readonly number[],
-	scaleDims: readonly number[],
-	{ axis, blockSize }: { readonly axis: number; readonly blockSize: number },
-): Grid['cellOf'] | undefined {
-	const cells = product(scaleDims);
-	if (cells === 1) {
-		return () => 0;
-	}
-	const at = axis < 0 ? axis + dims.length : axis;
-	const size = dims[at] ?? 0;
-	const inner = product(dims.slice(at + 1));
-	if (blockSize > 0) {
-		const blocks = Math.ceil(size / blockSize);
-		const isFitting = scaleDims.length === dims.length && cells === (product(dims) / size) * blocks;
-		return isFitting
-			? (index) => {
-					const outer = Math.floor(index / (inner * size));
-					const position = Math.floor(index / inner) % size;
-					return (outer * blocks + Math.floor(position / blockSize)) * inner + (index % inner);
-				}
-			: undefined;
-	}
-	return cells === size ? (index) => Math.floor(index / inner) % size : undefined;
 }
 
 /** Integers that hold the wanted values. */
@@ -100,7 +50,7 @@ export function requantize(
 	grid: Grid,
 	{ leastScale, hasZeroPoints, factors }: RequantizeOptions,
 ): Requantized {
-	const [least, most] = RANGES[grid.dtype] ?? [0, 0];
+	const [least, most] = integerRange(grid.dtype) ?? [0, 0];
 	const scale = grid.scale.map((step, cell) => Math.fround(step * (factors?.[cell] ?? 1)));
 	const zero = grid.zero.slice();
 	const extremes = factors ? [] : extremesOf(values, grid);
@@ -152,10 +102,4 @@ function extremesOf(values: ArrayLike<number>, { scale, cellOf }: Grid): [number
 		cell[1] = Math.max(cell[1], values[index]);
 	}
 	return extremes;
-}
-
-/** Rounds to the nearest integer, ties to even, as QuantizeLinear does. */
-function roundEven(value: number): number {
-	const rounded = Math.round(value);
-	return Math.abs(value - Math.trunc(value)) === 0.5 ? 2 * Math.round(value / 2) : rounded;
 }

@@ -1,8 +1,12 @@
 /** Models whose operators were quantized to 8 bits, in the forms that quantizers write. */
 import type { GraphSpec, ModelSpec, NodeSpec, TensorSpec } from './model-builder.js';
 
-/** qdq: DequantizeLinear on constants. qoperator: QLinearConv. dynamic: ConvInteger and MatMulInteger. */
-export type QuantizedForm = 'qdq' | 'qoperator' | 'dynamic';
+/**
+ * qdq: DequantizeLinear on constants. qoperator: QLinearConv, QGemm and QLinearMatMul. dynamic: ConvInteger and MatMulInteger.
+ * training: QuantizeLinear and DequantizeLinear on float weights. blocked: DequantizeLinear with a scale for each block.
+ * packed: MatMulNBits with two weights in a byte.
+ */
+export type QuantizedForm = 'qdq' | 'qoperator' | 'dynamic' | 'training' | 'blocked' | 'packed';
 
 export interface Grid {
 	readonly perChannel: boolean;
@@ -22,14 +26,14 @@ const INPUT_STEP = 0.0123;
 /** Quantizes weights of every operator that the form knows, and biases where it stores them as int32. */
 export function quantized(spec: ModelSpec, form: QuantizedForm, grid: Grid): ModelSpec {
 	const initializers = new Map((spec.graph.initializers ?? []).map((tensor) => [tensor.name ?? '', tensor]));
-	const write = { qdq: asQdq, qoperator: asQOperator, dynamic: asDynamic }[form];
+	const write = WRITERS[form];
 	const nodes = (spec.graph.nodes ?? []).flatMap((node) =>
 		KINDS.has(node.op) && initializers.has(node.inputs?.[1] ?? '')
 			? write(new Quantizer(node, initializers, grid))
 			: [node],
 	);
 	const graph: GraphSpec = { ...spec.graph, nodes, initializers: [...initializers.values()] };
-	return { ...spec, graph };
+	return { ...spec, opset: form === 'blocked' ? 21 : (spec.opset ?? 17), graph };
 }
 
 const KINDS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul']);
@@ -119,6 +123,28 @@ class Quantizer {
 		};
 	}
 
+	/** Adds the weight in float, with the factor. */
+	factored(): string {
+		return this.add('f', { dims: this.#dims, values: this.#values });
+	}
+
+	/** Returns the weight in codes from 0 to 15 with a scale for each block along the last axis. */
+	blocks(): {
+		readonly dims: readonly number[];
+		readonly integers: readonly number[];
+		readonly scales: readonly number[];
+	} {
+		const columns = this.#dims[this.#dims.length - 1];
+		const perRow = Math.ceil(columns / BLOCK);
+		const blockOf = (index: number) => Math.floor(index / columns) * perRow + Math.floor((index % columns) / BLOCK);
+		const scales = new Array<number>((this.#values.length / columns) * perRow).fill(0);
+		for (const [index, value] of this.#values.entries()) {
+			scales[blockOf(index)] = Math.max(scales[blockOf(index)], Math.fround(Math.abs(value) / 7));
+		}
+		const integers = this.#values.map((value, index) => HALF + Math.round(value / (scales[blockOf(index)] || 1)));
+		return { dims: this.#dims, integers, scales };
+	}
+
 	/** Adds the scale of the weight in a shape that broadcasts against the operator's output. */
 	outputScale(): string {
 		return this.grid.perChannel
@@ -165,22 +191,31 @@ function asQdq(of: Quantizer): NodeSpec[] {
 	];
 }
 
-/** QLinearConv; other operators as QDQ. */
+/** The fused operator between a QuantizeLinear and a DequantizeLinear. */
 function asQOperator(of: Quantizer): NodeSpec[] {
 	const { node } = of;
-	if (node.op !== 'Conv') {
-		return asQdq(of);
-	}
 	const [x = ''] = node.inputs ?? [];
 	const [y = ''] = node.outputs ?? [];
 	const [xq, yq] = [`${y}_xq`, `${y}_yq`];
 	const [inputScale, inputZero] = of.input();
 	const { integers, scale, zero } = of.weights();
 	const biases = of.biases();
-	const inputs = [xq, inputScale, inputZero, integers, scale, zero, inputScale, inputZero];
+	const operands = [xq, inputScale, inputZero, integers, scale, zero];
+	const output = [inputScale, inputZero];
+	const bias = biases ? [biases.integers] : [];
+	const fused: Readonly<Record<string, Partial<NodeSpec>>> = {
+		Conv: { op: 'QLinearConv', inputs: [...operands, ...output, ...bias] },
+		MatMul: { op: 'QLinearMatMul', inputs: [...operands, ...output] },
+		Gemm: {
+			op: 'QGemm',
+			domain: 'com.microsoft',
+			inputs: [...operands, biases?.integers ?? '', ...output],
+			attributes: { transB: node.attributes?.transB ?? { i: 0 } },
+		},
+	};
 	return [
 		{ op: 'QuantizeLinear', inputs: [x, inputScale, inputZero], outputs: [xq] },
-		{ ...node, op: 'QLinearConv', inputs: [...inputs, ...(biases ? [biases.integers] : [])], outputs: [yq] },
+		{ ...node, ...fused[node.op], outputs: [yq] },
 		{ op: 'DequantizeLinear', inputs: [yq, inputScale, inputZero], outputs: [y] },
 	];
 }
@@ -262,3 +297,74 @@ export function quantizedLayers(
 	});
 	return { ...spec, graph: { ...spec.graph, nodes, initializers: [...initializers.values()] } };
 }
+
+/** The float weight rounded in the graph, as training with simulated quantization leaves it. */
+function asTraining(of: Quantizer): NodeSpec[] {
+	const { node, grid, axis, weight, bias } = of;
+	const { scale, zero } = of.weights();
+	const [x = ''] = node.inputs ?? [];
+	const [quantizedName, name] = [`${weight}_ql`, `${weight}_dq`];
+	const attributes = grid.perChannel ? { attributes: { axis: { i: axis } } } : {};
+	const factored = of.factored();
+	return [
+		{ op: 'QuantizeLinear', inputs: [factored, scale, zero], outputs: [quantizedName], ...attributes },
+		{ op: 'DequantizeLinear', inputs: [quantizedName, scale, zero], outputs: [name], ...attributes },
+		{ ...node, inputs: [x, name, ...(bias === '' ? [] : [bias])] },
+	];
+}
+
+/** A scale for each block of BLOCK weights along the last axis, in int4. */
+function asBlocked(of: Quantizer): NodeSpec[] {
+	const { node, weight, bias } = of;
+	const { dims, integers, scales } = of.blocks();
+	const [x = ''] = node.inputs ?? [];
+	const blocked = [of.add('q', { dims, dtype: 'int4', values: integers.map((value) => value - HALF) })];
+	const scaleDims = [...dims.slice(0, -1), Math.ceil(dims[dims.length - 1] / BLOCK)];
+	blocked.push(of.add('s', { dims: scaleDims, values: scales }));
+	return [
+		{
+			op: 'DequantizeLinear',
+			inputs: blocked,
+			outputs: [`${weight}_dq`],
+			attributes: { axis: { i: dims.length - 1 }, block_size: { i: BLOCK } },
+		},
+		{ ...node, inputs: [x, `${weight}_dq`, ...(bias === '' ? [] : [bias])] },
+	];
+}
+
+/** MatMulNBits for a matrix with its output channels in rows; other operators in blocks. */
+function asPacked(of: Quantizer): NodeSpec[] {
+	const { node, axis, bias } = of;
+	if (node.op === 'Conv' || axis !== 0) {
+		return asBlocked(of);
+	}
+	const { dims, integers, scales } = of.blocks();
+	const [rows, columns] = dims;
+	const blocks = Math.ceil(columns / BLOCK);
+	const bytes = new Uint8Array((rows * blocks * BLOCK) / 2);
+	for (const [index, code] of integers.entries()) {
+		const [row, column] = [Math.floor(index / columns), index % columns];
+		const place = row * blocks * BLOCK + column;
+		bytes[place >> 1] |= code << (4 * (place % 2));
+	}
+	const [x = ''] = node.inputs ?? [];
+	const packed = of.add('q', { dims: [rows, blocks, BLOCK / 2], dtype: 'uint8', values: Array.from(bytes) });
+	const scale = of.add('s', { dims: [rows * blocks], values: scales });
+	const attributes = { K: { i: columns }, N: { i: rows }, bits: { i: 4 }, block_size: { i: BLOCK } };
+	const inputs = [x, packed, scale, ...(bias === '' ? [] : ['', '', bias])];
+	return [{ ...node, op: 'MatMulNBits', domain: 'com.microsoft', inputs, attributes }];
+}
+
+/** Number of weights with a scale of their own; at least 16 for MatMulNBits. */
+const BLOCK = 16;
+/** Code of 0 in 4 bits. */
+const HALF = 8;
+
+const WRITERS: Readonly<Record<QuantizedForm, (of: Quantizer) => NodeSpec[]>> = {
+	qdq: asQdq,
+	qoperator: asQOperator,
+	dynamic: asDynamic,
+	training: asTraining,
+	blocked: asBlocked,
+	packed: asPacked,
+};

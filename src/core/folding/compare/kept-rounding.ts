@@ -15,8 +15,9 @@ export async function parameterSteps(layer: BatchNormLayer, weights: WeightReade
 	const steps: ParameterSteps = {};
 	for (const name of PARAMETER_NAMES) {
 		const { name: tensor, values } = layer[name];
-		const layout = alongAxis([values?.length ?? 0], 0);
-		const ofParameter = values && (await weights.steps(layer.scope, tensor, { values, layout }));
+		const dims = [values?.length ?? 0];
+		const layout = alongAxis(dims, 0);
+		const ofParameter = values && (await weights.steps(layer.scope, tensor, { values, dims, layout }));
 		if (ofParameter) {
 			steps[name] = ofParameter;
 		}

@@ -2,6 +2,7 @@ import type { Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Node, TensorRecord } from '../../onnx/model.js';
 import { scaledProduct } from './integer-product.js';
+import { type PackedWeight, packedWeight } from './packed-weight.js';
 
 export type LinearKind = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
 
@@ -16,6 +17,8 @@ interface Slots {
 	 * weight's scale, nodes behind the operator multiply by it; without that of the input, the bias is in float.
 	 */
 	readonly quantization?: { readonly scale?: number; readonly zeroPoint: number; readonly inputScale?: number };
+	/** True if several weights share a byte. */
+	readonly isPacked?: true;
 }
 
 const FLOAT = (kind: LinearKind): Slots => ({ kind, weight: 1, bias: 2 });
@@ -30,6 +33,12 @@ const OPERATORS: ReadonlyMap<string, Slots> = new Map([
 	['com.microsoft:FusedConv', FLOAT('Conv')],
 	['com.microsoft:FusedGemm', FLOAT('Gemm')],
 	[':QLinearConv', { kind: 'Conv', weight: 3, bias: 8, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } }],
+	[':QLinearMatMul', { kind: 'MatMul', weight: 3, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } }],
+	[
+		'com.microsoft:QGemm',
+		{ kind: 'Gemm', weight: 3, bias: 6, quantization: { scale: 4, zeroPoint: 5, inputScale: 1 } },
+	],
+	['com.microsoft:MatMulNBits', { kind: 'MatMul', weight: 1, bias: 5, isPacked: true }],
 	[':ConvInteger', INTEGER('Conv')],
 	[':MatMulInteger', INTEGER('MatMul')],
 ]);
@@ -56,9 +65,14 @@ export interface LinearOperator {
 	readonly weight: string;
 	/** '' where it has none, or a Gemm multiplies it by 0. */
 	readonly bias: string;
+	/** Position of the bias among the node's inputs; absent for an operator that takes none. */
+	readonly biasInput?: number;
 	readonly quantization?: Quantization;
+	/** Set for a weight whose bytes hold several values. */
+	readonly packed?: PackedWeight;
 	/** Number of groups of Conv and ConvTranspose; 1 otherwise. */
 	readonly group: number;
+	/** True if the weight's rows are the output channels. */
 	readonly transB: boolean;
 	/** Gemm's factors on the product and on the bias. */
 	readonly alpha: number;
@@ -75,15 +89,13 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 	if (!slots || !weight || scope.lookup(weight).kind === 'input') {
 		return undefined;
 	}
-	const input = (position: number | undefined) => (position === undefined ? '' : (node.inputs[position] ?? ''));
-	const at = slots.quantization;
-	const scaled = at && at.scale === undefined ? scaledProduct(scope, node) : undefined;
-	if (at && at.scale === undefined && !scaled) {
+	const form = integerForm(slots, { scope, node });
+	if (!form) {
 		return undefined;
 	}
+	const { packed } = form;
 	const isGemm = slots.kind === 'Gemm';
 	const beta = isGemm ? (scope.attribute(node, 'beta')?.f ?? 1) : 1;
-	const last = scaled?.last ?? node;
 	return {
 		index,
 		scope,
@@ -91,22 +103,44 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 		kind: slots.kind,
 		name: node.name || node.outputs[0] || `${node.opType}_${node.index}`,
 		weight,
-		bias: beta === 0 ? '' : input(slots.bias),
-		...(at && {
-			quantization: {
-				scale: scaled?.scale ?? input(at.scale),
-				zeroPoint: input(at.zeroPoint),
-				inputScale: input(at.inputScale),
-				scalesOutput: scaled !== undefined,
-			},
-		}),
+		bias: beta === 0 ? '' : inputAt(node, slots.bias),
+		...(slots.bias !== undefined && { biasInput: slots.bias }),
+		...form,
 		group: Math.max(1, scope.attribute(node, 'group')?.i ?? 1),
-		transB: isGemm && (scope.attribute(node, 'transB')?.i ?? 0) !== 0,
+		transB: packed !== undefined || (isGemm && (scope.attribute(node, 'transB')?.i ?? 0) !== 0),
 		alpha: isGemm ? (scope.attribute(node, 'alpha')?.f ?? 1) : 1,
 		beta,
-		last,
-		output: last.outputs[0] ?? '',
+		output: form.last.outputs[0] ?? '',
 	};
+}
+
+const inputAt = (node: Node, position: number | undefined): string =>
+	position === undefined ? '' : (node.inputs[position] ?? '');
+
+/** Returns the form in which an operator takes its weight; undefined if that form cannot be read. */
+function integerForm(
+	slots: Slots,
+	{ scope, node }: Place,
+): Pick<LinearOperator, 'quantization' | 'packed' | 'last'> | undefined {
+	const { quantization: at, isPacked } = slots;
+	if (isPacked) {
+		const packed = packedWeight(scope, node);
+		return packed && { packed, last: node };
+	}
+	if (!at) {
+		return { last: node };
+	}
+	const scaled = at.scale === undefined ? scaledProduct(scope, node) : undefined;
+	if (at.scale === undefined && !scaled) {
+		return undefined;
+	}
+	const quantization = {
+		scale: scaled?.scale ?? inputAt(node, at.scale),
+		zeroPoint: inputAt(node, at.zeroPoint),
+		inputScale: inputAt(node, at.inputScale),
+		scalesOutput: scaled !== undefined,
+	};
+	return { quantization, last: scaled?.last ?? node };
 }
 
 /** True if a bias can be an input of the operator. */
@@ -120,7 +154,10 @@ export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
 }
 
 /** A weight kept in integers would have to be quantized again: another model, not a fold. */
-export function isQuantized({ scope, weight, quantization }: LinearOperator): boolean {
+export function isQuantized({ scope, weight, quantization, packed }: LinearOperator): boolean {
+	if (packed) {
+		return true;
+	}
 	let at = { scope, name: weight };
 	for (let step = 0; step < MAX_IDENTITIES; step++) {
 		const definition = at.scope.lookup(at.name);
@@ -135,6 +172,7 @@ export function isQuantized({ scope, weight, quantization }: LinearOperator): bo
 /** Names of a DequantizeLinear's inputs. */
 export interface Dequantizer {
 	readonly scope: Scope;
+	readonly node: Node;
 	readonly integers: string;
 	readonly scale: string;
 }
@@ -149,7 +187,7 @@ export function dequantizer(scope: Scope, name: string): Dequantizer | undefined
 		}
 		const [input = '', scale = ''] = definition.node.inputs;
 		if (definition.node.opType === 'DequantizeLinear') {
-			return { scope: definition.scope, integers: input, scale };
+			return { scope: definition.scope, node: definition.node, integers: input, scale };
 		}
 		// Behind a Transpose the scales would lie on another axis.
 		if (definition.node.opType !== 'Identity') {

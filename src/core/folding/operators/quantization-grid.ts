@@ -1,4 +1,12 @@
-import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
+import { cellsOf, type ScaleLayout } from '../../onnx/graph/quantization.js';
+import type { Tensor } from '../../onnx/model.js';
+import { alongAxis, type ChannelLayout, channelCount, forEachRun, sameLayout } from './layout.js';
+
+/** A constant's shape, and its division into rows. */
+export interface RowShape {
+	readonly dims: readonly number[];
+	readonly layout: ChannelLayout;
+}
 
 /** Steps between neighboring values of quantized constants, as the model states them, shape (rows). */
 export interface QuantizationGrid {
@@ -23,6 +31,33 @@ export function int32Bias(steps: Float64Array): Pick<QuantizationGrid, 'bias' | 
  * (PyTorch: float32's epsilon), so the stated step does not show how large the values were.
  */
 const EMPTY_STEP = 2 ** -23;
+
+/**
+ * Returns the step of each row of a constant behind DequantizeLinear, shape (rows): its scale, or the largest of its scales.
+ * Undefined if the scales do not fit the constant.
+ */
+export function rowSteps(
+	scale: Tensor,
+	{ dims, layout, axis, blockSize }: RowShape & ScaleLayout,
+): Float64Array | undefined {
+	const rows = channelCount(layout);
+	const steps = Float64Array.from(scale.data, Math.abs);
+	const cellOf = cellsOf(dims, scale.dims, { axis, blockSize });
+	const at = axis < 0 ? axis + dims.length : axis;
+	if (!cellOf || steps.length === 1) {
+		return cellOf && new Float64Array(rows).fill(steps[0]);
+	}
+	if (blockSize === 0 && sameLayout(alongAxis(dims, at), layout)) {
+		return steps;
+	}
+	const largest = new Float64Array(rows);
+	forEachRun(layout, (row, start) => {
+		for (let index = start; index < start + layout.inner; index++) {
+			largest[row] = Math.max(largest[row], steps[cellOf(index)]);
+		}
+	});
+	return largest;
+}
 
 /**
  * Limits the steps of rows that hold only 0, because their scale was not taken from values.

@@ -3,6 +3,7 @@ import { type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { OnnxError } from '../../onnx/errors.js';
 import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
 import { ShapeInference } from '../../onnx/graph/infer.js';
+import { dequantized, type ScaleLayout } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Dimension, Tensor, TensorRecord } from '../../onnx/model.js';
 import { isBacked } from '../../onnx/tensor/backed.js';
@@ -11,8 +12,9 @@ import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
-import { dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
-import { int32Bias, type QuantizationGrid, withoutEmptySteps } from './quantization-grid.js';
+import { type Dequantizer, dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
+import { type PackedWeight, unpack } from './packed-weight.js';
+import { int32Bias, type QuantizationGrid, type RowShape, rowSteps, withoutEmptySteps } from './quantization-grid.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -26,9 +28,8 @@ export interface OperatorWeights extends LinearWeights {
 }
 
 /** Values of a constant, and their division into rows. */
-interface RowValues {
+interface RowValues extends RowShape {
 	readonly values: ArrayLike<number>;
-	readonly layout: ChannelLayout;
 }
 
 /** The tensor that a constant is broadcast against. */
@@ -75,7 +76,10 @@ export class WeightReader {
 	 * Returns the shape of an operator's weight; undefined if it is not constant or does not fit. Evaluates a constant
 	 * expression only if the structure does not give the shape.
 	 */
-	async dims({ scope, weight }: LinearOperator): Promise<readonly number[] | undefined> {
+	async dims({ scope, weight, packed }: LinearOperator): Promise<readonly number[] | undefined> {
+		if (packed) {
+			return [packed.rows, packed.columns];
+		}
 		const record = recordOf(scope, weight);
 		if (record && !isBacked(record)) {
 			return undefined;
@@ -111,6 +115,9 @@ export class WeightReader {
 	async read(operator: LinearOperator): Promise<Result<OperatorWeights>> {
 		const { scope } = operator;
 		try {
+			if (operator.packed) {
+				return success(await this.#unpacked(operator, operator.packed));
+			}
 			const tensor = await this.#tensor(scope, operator.weight);
 			const layout = tensor && weightLayout(operator, tensor.dims);
 			if (!tensor || !layout || elementCount(layout) !== tensor.data.length) {
@@ -143,7 +150,7 @@ export class WeightReader {
 		const record = recordOf(operator.scope, operator.weight);
 		const head = record && headOf(record, count);
 		try {
-			if (operator.quantization) {
+			if (operator.quantization || operator.packed) {
 				const weights = await this.read(operator);
 				return weights.ok ? weights.value.weight : undefined;
 			}
@@ -182,6 +189,27 @@ export class WeightReader {
 		return tensor && Array.from(tensor.data);
 	}
 
+	/** Reads weights that share bytes, and their bias in float. @throws {OnnxError} if a constant does not fit */
+	async #unpacked({ scope, weight, bias, name }: LinearOperator, packed: PackedWeight): Promise<OperatorWeights> {
+		const codes = await this.#tensor(scope, weight);
+		const scales = await this.#tensor(scope, packed.scale);
+		const zeroPoints = packed.zeroPoint === '' ? undefined : await this.#tensor(scope, packed.zeroPoint);
+		const added = bias === '' ? null : await this.perChannel(scope, bias, packed.rows);
+		if (!codes || !scales || added === undefined || (packed.zeroPoint !== '' && !zeroPoints)) {
+			throw new OnnxError('bad-tensor', `A constant of ${name} is computed at run time, or does not fit.`);
+		}
+		const { weight: values, steps } = unpack(packed, { codes, scales, zeroPoints });
+		const dims = [packed.rows, packed.columns];
+		return {
+			weight: values,
+			layout: alongAxis(dims, 0),
+			bias: added,
+			dims,
+			stored: 'float32',
+			grid: { weight: steps },
+		};
+	}
+
 	/** `(w - zero point) * scale` where the operator takes its weight quantized, `alpha * w` for Gemm. */
 	async #dequantize(operator: LinearOperator, { data, dims }: Tensor, layout: ChannelLayout) {
 		const { alpha, quantization, scope } = operator;
@@ -203,14 +231,15 @@ export class WeightReader {
 		return values;
 	}
 
-	/** Returns the scale of each row of a quantized weight, shape (channels); undefined if it is no constant. */
-	#rowScale(
-		{ scope, kind }: LinearOperator,
+	/** Returns scale and alpha of each row of a quantized weight, shape (channels); undefined if it is no constant. */
+	async #rowScale(
+		{ scope, kind, alpha }: LinearOperator,
 		{ scale, scalesOutput }: Quantization,
 		{ channels, dims }: { readonly channels: number; readonly dims: readonly number[] },
 	): Promise<Float64Array | undefined> {
 		const behind = scalesOutput && kind === 'Conv' ? dims.length - 2 : 0;
-		return this.perChannel(scope, scale, channels, { behind });
+		const scales = await this.perChannel(scope, scale, channels, { behind });
+		return alpha === 1 ? scales : scales?.map((value) => value * alpha);
 	}
 
 	async #bias(
@@ -230,7 +259,7 @@ export class WeightReader {
 	/** Returns the steps that the operator's own inputs or the DequantizeLinear nodes in front of it state. */
 	async #grid(
 		operator: LinearOperator,
-		weights: { readonly channels: number; readonly dims: readonly number[] } & RowValues,
+		weights: { readonly channels: number } & RowValues,
 	): Promise<QuantizationGrid | undefined> {
 		const { scope, weight, bias, quantization } = operator;
 		const { channels } = weights;
@@ -242,7 +271,7 @@ export class WeightReader {
 			return ofWeight && { weight: ofWeight, ...(input && int32Bias(step.map((s, row) => Math.abs(s * input[row])))) };
 		}
 		const ofWeight = await this.steps(scope, weight, weights);
-		const ofBias = await this.#steps(scope, bias, channels);
+		const ofBias = await this.#steps(scope, bias, { dims: [channels], layout: alongAxis([channels], 0) });
 		const grid = ofBias && (isInt32(scope, bias) ? int32Bias(ofBias) : { bias: ofBias });
 		return ofWeight || grid ? { ...(ofWeight && { weight: ofWeight }), ...grid } : undefined;
 	}
@@ -252,25 +281,36 @@ export class WeightReader {
 	 * @param rows the constant's values
 	 */
 	async steps(scope: Scope, name: string, rows: RowValues): Promise<Float64Array | undefined> {
-		const steps = await this.#steps(scope, name, channelCount(rows.layout));
+		const steps = await this.#steps(scope, name, rows);
 		return steps && withoutEmptySteps(steps, { ...rows, isShared: isUniform(steps) });
 	}
 
-	/** Returns the stated scales: of each row, or the largest scale where blocks of the constant have their own. */
-	async #steps(scope: Scope, name: string, rows: number): Promise<Float64Array | undefined> {
-		const node = dequantizer(scope, name);
-		const scale = node && (await this.#tensor(node.scope, node.scale));
-		if (!scale) {
+	/** Returns the stated scale of each row, or the largest one where blocks of a row have their own. */
+	async #steps(scope: Scope, name: string, { layout, dims }: RowShape): Promise<Float64Array | undefined> {
+		const found = dequantizer(scope, name);
+		const scale = found && (await this.#tensor(found.scope, found.scale));
+		return scale && rowSteps(scale, { dims, layout, ...scaleLayout(found) });
+	}
+
+	/** Dequantizes a constant of the file itself, because an expression may have a few million elements only. */
+	async #dequantized(scope: Scope, name: string): Promise<Tensor | undefined> {
+		const found = dequantizer(scope, name);
+		const record = found && recordOf(found.scope, found.integers);
+		const scale = found && (await this.#tensor(found.scope, found.scale));
+		if (!record || !scale) {
 			return undefined;
 		}
-		const steps = Float64Array.from(scale.data, Math.abs);
-		const largest = () => new Float64Array(rows).fill(steps.reduce((a, b) => Math.max(a, b), 0));
-		return steps.length === rows ? steps : largest();
+		const [, , zero = ''] = found.node.inputs;
+		const zeroPoint = zero === '' ? undefined : await this.#tensor(found.scope, zero);
+		const x = await readTensor(record, this.#access);
+		return zero !== '' && !zeroPoint ? undefined : dequantized({ x, scale, zeroPoint, ...scaleLayout(found) });
 	}
 
 	async #tensor(scope: Scope, name: string): Promise<Tensor | undefined> {
 		const record = recordOf(scope, name);
-		return record ? readTensor(record, this.#access) : this.#resolve(scope, name);
+		return record
+			? readTensor(record, this.#access)
+			: ((await this.#dequantized(scope, name)) ?? this.#resolve(scope, name));
 	}
 
 	#resolve(scope: Scope, name: string): Promise<Tensor | undefined> {
@@ -295,6 +335,10 @@ export function isPerChannel(
 	const count = product(dims);
 	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
+}
+
+function scaleLayout({ scope, node }: Dequantizer): ScaleLayout {
+	return { axis: scope.attribute(node, 'axis')?.i ?? 1, blockSize: scope.attribute(node, 'block_size')?.i ?? 0 };
 }
 
 /** True for int32 behind DequantizeLinear. */

@@ -1,9 +1,10 @@
 import { isConstant } from '../../onnx/graph/constants.js';
+import { isStandard } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { WeightReader } from '../operators/weights.js';
-import { addend, MOVING } from './walk-path.js';
+import { addend, HANDING_ON, MOVING } from './walk-path.js';
 
 /** Maximum number of nodes searched behind an operator for an Add; three or four are usual. */
 const MAX_PATH = 32;
@@ -49,5 +50,4 @@ function signOfAddend(scope: Scope, { opType, inputs }: Node): 1 | -1 | undefine
 	return opType === 'Add' ? 1 : undefined;
 }
 
-const isMove = ({ opType, domain }: Node): boolean =>
-	domain === '' && (opType === 'Identity' || opType === 'Cast' || opType === 'Dropout' || MOVING.has(opType));
+const isMove = (node: Node): boolean => isStandard(node) && (HANDING_ON.has(node.opType) || MOVING.has(node.opType));

@@ -1,6 +1,7 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { ShapeInference } from '../../onnx/graph/infer.js';
+import { isStandard } from '../../onnx/graph/quantization.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Dimension } from '../../onnx/model.js';
 import { addBiases } from '../operators/expected.js';
@@ -10,7 +11,7 @@ import { type WeightReader, weightLayout } from '../operators/weights.js';
 import { channelsOfAxis, outputAxes } from './channel-trace.js';
 import { hasCycle } from './cycle.js';
 import { hasMisshapenParameters } from './reasons.js';
-import { MOVING, type Walked, walkPath } from './walk-path.js';
+import { HANDING_ON, MOVING, type Walked, walkPath } from './walk-path.js';
 
 /** The linear operator in front of a layer, and how its output channels reach the layer. */
 export interface FoldTarget {
@@ -57,8 +58,6 @@ export interface TargetContext {
 	readonly weights: WeightReader;
 }
 
-/** Operators that change only the type or rounding of elements. */
-const HANDING_ON: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear']);
 /** Nodes between an operator and its layer: three or four in practice. */
 const MAX_PATH = 32;
 
@@ -101,7 +100,7 @@ export async function findTarget(layer: BatchNormLayer, context: TargetContext):
 
 /** Position of the input that a node between may hand on; undefined when it does more. */
 function dataInput({ scope, node }: Place): number | undefined {
-	if (node.domain !== '') {
+	if (!isStandard(node)) {
 		return undefined;
 	}
 	if (HANDING_ON.has(node.opType) || MOVING.has(node.opType)) {

@@ -19,6 +19,12 @@ export const MOVING: ReadonlySet<string> = new Set([
 	AVERAGING,
 ]);
 
+/** Operators that change only the type or rounding of elements. */
+export const HANDING_ON: ReadonlySet<string> = new Set([
+	...['Identity', 'Cast', 'Dropout'],
+	...['QuantizeLinear', 'DequantizeLinear'],
+]);
+
 /** An operator's output. */
 interface Channels extends BroadcastPartner {
 	readonly channels: number;

@@ -2,6 +2,7 @@ import { OnnxError } from '../errors.js';
 import type { Attribute, DataTypeCode, DataTypeName, Tensor } from '../model.js';
 import { typeCode, typeName } from '../types.js';
 import { axisWithin, broadcastShape, broadcastTo, roundingOf } from './constant-tensors.js';
+import { dequantized, quantizedLinear } from './quantization.js';
 
 /** An operator with constant inputs. */
 export interface OperatorCall {
@@ -112,31 +113,13 @@ const cast: Operator = (call) => {
 	return castTo(required(call, 0), to?.i ?? typeCode(legacy ?? 'unknown'));
 };
 
-/** y = (x - zero_point) * scale, per tensor or along `axis`; blocked quantization is not evaluated. */
-const dequantize: Operator = (call) => {
-	const x = required(call, 0);
-	const scale = required(call, 1);
-	if ((call.attribute('block_size')?.i ?? 0) !== 0) {
-		throw new OnnxError('unsupported', 'A blocked DequantizeLinear is not evaluated.');
-	}
-	const along = (tensor: Tensor): Float64Array | Float32Array => {
-		if (tensor.data.length === 1) {
-			return broadcastTo({ ...tensor, dims: [] }, x.dims).data;
-		}
-		const axis = axisWithin(call.attribute('axis')?.i ?? 1, x.dims.length);
-		if (tensor.dims.length !== 1 || tensor.dims[0] !== x.dims[axis]) {
-			const shapes = `[${tensor.dims.join(', ')}] along axis ${axis} of [${x.dims.join(', ')}]`;
-			throw new OnnxError('bad-tensor', `A DequantizeLinear has a scale or zero point of shape ${shapes}.`);
-		}
-		return broadcastTo({ ...tensor, dims: x.dims.map((dim, at) => (at === axis ? dim : 1)) }, x.dims).data;
-	};
-	const round = roundingOf(scale.dataType);
-	const scales = along(scale);
-	const zeroPoint = call.inputs[2];
-	const zeros = zeroPoint && along(zeroPoint);
-	const data = Float64Array.from(x.data, (value, index) => round(round(value - (zeros?.[index] ?? 0)) * scales[index]));
-	return { dataType: scale.dataType, dims: x.dims, data };
-};
+const quantization = (call: OperatorCall) => ({
+	x: required(call, 0),
+	scale: required(call, 1),
+	zeroPoint: call.inputs[2],
+	axis: call.attribute('axis')?.i ?? 1,
+	blockSize: call.attribute('block_size')?.i ?? 0,
+});
 
 /** Element-wise operators, casts included. */
 export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
@@ -152,5 +135,6 @@ export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
 	['Identity', (call) => required(call, 0)],
 	['Cast', cast],
 	['CastLike', (call) => castTo(required(call, 0), required(call, 1).dataType)],
-	['DequantizeLinear', dequantize],
+	['DequantizeLinear', (call) => dequantized(quantization(call))],
+	['QuantizeLinear', (call) => quantizedLinear(quantization(call), call.attribute('output_dtype')?.i ?? 0)],
 ]);

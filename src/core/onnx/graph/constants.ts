@@ -7,6 +7,7 @@ import { typeCode } from '../types.js';
 import { ARITHMETIC, type Operator } from './constant-arithmetic.js';
 import { SHAPES } from './constant-shapes.js';
 import { MAX_ELEMENTS } from './constant-tensors.js';
+import { isStandard } from './quantization.js';
 import { bodies, type Definition, type Scope } from './scope.js';
 
 export interface Constant {
@@ -63,7 +64,7 @@ function initializersBehind(scope: Scope, name: string): Initializer[] | undefin
 		}
 		const { node, scope: place } = definition;
 		const known = node.opType === 'Constant' || (OPERATORS.has(node.opType) && node.inputs.length > 0);
-		if (!known || node.domain !== '' || queue.length > MAX_EXPRESSION) {
+		if (!known || !isStandard(node) || queue.length > MAX_EXPRESSION) {
 			return undefined;
 		}
 		for (const input of node.inputs.filter((name) => name !== '')) {
@@ -198,7 +199,7 @@ export class ConstantResolver {
 	async #expression(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
 		// An operator without inputs generates numbers (RandomNormal), and an operator with a body is a program. Both give
 		// run-time values.
-		if (node.inputs.length === 0 || bodies(node).length > 0 || node.domain !== '') {
+		if (node.inputs.length === 0 || bodies(node).length > 0 || !isStandard(node)) {
 			return unknown(scope, name, runtimeOrigin(node));
 		}
 		const inputs: (Constant | undefined)[] = [];

@@ -1,4 +1,5 @@
 import type { DataTypeCode, Dimension, Node, ValueInfo } from '../model.js';
+import { isStandard } from './quantization.js';
 import type { Definition, Scope } from './scope.js';
 import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
 
@@ -136,7 +137,7 @@ export class ShapeInference {
 		let inferred = NOTHING;
 		if (definition.kind === 'initializer') {
 			inferred = { dataType: definition.record.dataType, shape: definition.record.dims };
-		} else if (definition.kind === 'node' && definition.node.domain === '' && definition.node.outputs[0] === name) {
+		} else if (definition.kind === 'node' && isStandard(definition.node) && definition.node.outputs[0] === name) {
 			inferred = this.#output(definition.scope, definition.node, chain - 1);
 		}
 		const dataType = declared?.dataType || inferred.dataType;
@@ -155,6 +156,9 @@ export class ShapeInference {
 		}
 		if (opType === 'DequantizeLinear') {
 			return { dataType: input(1).dataType, shape: input(0).shape };
+		}
+		if (opType === 'QuantizeLinear') {
+			return { dataType: input(2).dataType, shape: input(0).shape };
 		}
 		if (opType === 'Constant') {
 			const value = scope.attribute(node, 'value')?.t;

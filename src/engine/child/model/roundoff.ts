@@ -20,7 +20,8 @@ export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick
 		: FLOAT_FORMATS.float32.unitRoundoff;
 }
 
-const INTEGER_OPERATORS = /^(QuantizeLinear|QLinear.*|ConvInteger|MatMulInteger|DynamicQuantizeLinear)$/;
+const INTEGER_OPERATORS =
+	/^(QuantizeLinear|QLinear.*|QGemm|ConvInteger|MatMulInteger|DynamicQuantizeLinear|MatMulNBits)$/;
 
 /** True if a model quantizes activations or stores integer weights. */
 export function computesInIntegers({ model }: OpenedModel): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cellsOf, type Grid, requantize } from '../../../../src/core/repair/quantization-grid.js';
+import { type Grid, requantize } from '../../../../src/core/repair/quantization-grid.js';
 
 const grid = (scale: number, dtype: Grid['dtype'] = 'int8', zero = 0): Grid => ({
 	dtype,
@@ -50,16 +50,4 @@ test('a scale stays large enough for the bias of its row', () => {
 test('the scale of a bias changes by its factor only', () => {
 	const { integers, scale } = requantize([10], [50], grid(2, 'int32'), { ...KEEP, factors: Float64Array.of(0.5) });
 	assert.deepEqual([integers[0], scale[0]], [50, 1]);
-});
-
-test('cells follow the axis, or blocks along it', () => {
-	const cells = (scaleDims: readonly number[], axis: number, blockSize = 0) => {
-		const cellOf = cellsOf([2, 4], scaleDims, { axis, blockSize });
-		return cellOf && Array.from({ length: 8 }, (_, index) => cellOf(index));
-	};
-	assert.deepEqual(cells([], 1), [0, 0, 0, 0, 0, 0, 0, 0]);
-	assert.deepEqual(cells([2], 0), [0, 0, 0, 0, 1, 1, 1, 1]);
-	assert.deepEqual(cells([4], -1), [0, 1, 2, 3, 0, 1, 2, 3]);
-	assert.deepEqual(cells([2, 2], 1, 2), [0, 0, 1, 1, 2, 2, 3, 3]);
-	assert.equal(cells([3], 1), undefined);
 });

@@ -3,10 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
 import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import { SINGLES } from '../../../../folding/cases.js';
+import type { OperatorKind } from '../../../../folding/layers.js';
+import { runQuantized } from '../../../../folding/quantized-case.js';
 import { openFixture } from '../../../support/fixtures.js';
 import { open } from '../../../support/open.js';
 import { type Grid, type QuantizedForm, quantized } from '../../../support/quantized-forms.js';
 import { specOf } from '../../../support/respec.js';
+
+const [GAMMA_DROPPED] = SINGLES.filter(({ name }) => name === 'gamma-dropped');
 
 async function compareFolded(form: QuantizedForm, grid: Grid): Promise<Comparison> {
 	const original = await openFixture('plain_cnn.onnx');
@@ -48,4 +53,28 @@ for (const form of ['qdq', 'qoperator', 'dynamic'] as const) {
 test('the scales of dynamic quantization may multiply the product one after the other', async () => {
 	const { summary } = await compareFolded('dynamic', { perChannel: true, separateScales: true });
 	assert.equal(summary.match, 3);
+});
+
+test('every form of quantization is read on every operator that it is written for', async () => {
+	const kinds: Readonly<Record<QuantizedForm, readonly OperatorKind[]>> = {
+		qdq: ['Conv', 'GroupedConv', 'Gemm', 'GemmTransposed', 'MatMul'],
+		qoperator: ['Conv1d', 'DepthwiseConv', 'Gemm', 'GemmTransposed', 'MatMul'],
+		dynamic: ['Conv1d', 'DepthwiseConv', 'Gemm', 'GemmTransposed', 'MatMul'],
+		training: ['Conv', 'Gemm', 'GemmTransposed', 'MatMul'],
+		blocked: ['Conv', 'Gemm', 'GemmTransposed', 'MatMul'],
+		packed: ['GemmTransposed'],
+	};
+	for (const form of Object.keys(kinds) as QuantizedForm[]) {
+		for (const [index, kind] of kinds[form].entries()) {
+			const { layers } = await runQuantized({ form, kind, grid: { perChannel: index % 2 === 0 }, seed: 20 + index });
+			const title = `${form}, ${kind}: ${layers.map(({ evidence }) => evidence).join('; ')}`;
+			assert.ok(
+				layers.every(({ status, cause }) => status === 'match' && cause === 'quantized-int8'),
+				title,
+			);
+			const wrong = { form, kind, grid: { perChannel: index % 2 === 0 }, seed: 20 + index, set: GAMMA_DROPPED };
+			const [, tampered] = (await runQuantized(wrong)).layers;
+			assert.deepEqual([tampered.status, tampered.cause], ['mismatch', 'gamma-dropped'], `${form}, ${kind}`);
+		}
+	}
 });

@@ -151,8 +151,25 @@ test('DequantizeLinear per tensor and per axis', async () => {
 	assert.deepEqual(rows, { dims: [2, 2], values: [-128, 127, 1.5, 2], dtype: 'float32' });
 	const wrong = await evaluate('DequantizeLinear', [x, { values: [1, 2, 3] }]);
 	assert.match(String(wrong), /shape \[3\] along axis 1 of \[2, 2\]/);
-	const blocked = await evaluate('DequantizeLinear', [x, { values: [1, 2] }], { attributes: { block_size: { i: 1 } } });
-	assert.match(String(blocked), /blocked DequantizeLinear/);
+});
+
+test('DequantizeLinear by blocks along an axis', async () => {
+	const x = { dtype: 'int4', dims: [2, 4], values: [-8, 7, 1, 2, 3, 4, 5, 6] } as const;
+	const attributes = { axis: { i: 1 }, block_size: { i: 2 } };
+	const scale = { dims: [2, 2], values: [1, 10, 100, 1000] };
+	const blocks = await evaluate('DequantizeLinear', [x, scale], { attributes });
+	assert.deepEqual(blocks, { dims: [2, 4], values: [-8, 7, 10, 20, 300, 400, 5000, 6000], dtype: 'float32' });
+	const wrong = await evaluate('DequantizeLinear', [x, { dims: [2, 1], values: [1, 2] }], { attributes });
+	assert.match(String(wrong), /scale or zero point of shape \[2, 1\]/);
+});
+
+test('QuantizeLinear rounds to even and clips to the type of its zero point', async () => {
+	const x = { dims: [2, 3], values: [0.5, 1.5, -300, 2.6, 1e9, -0.5] };
+	const scale = { dims: [], values: [1] };
+	const whole = await evaluate('QuantizeLinear', [x, scale, { dtype: 'int8', dims: [], values: [1] }]);
+	assert.deepEqual(whole, { dims: [2, 3], values: [1, 3, -128, 4, 127, 1], dtype: 'int8' });
+	const rows = await evaluate('QuantizeLinear', [x, { values: [1, 10] }], { attributes: { axis: { i: 0 } } });
+	assert.deepEqual(rows, { dims: [2, 3], values: [0, 2, 0, 0, 255, 0], dtype: 'uint8' });
 });
 
 test('operators that only rearrange', async () => {
