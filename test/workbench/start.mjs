@@ -38,13 +38,16 @@ try {
 }
 
 async function serve() {
-	const vsix = await packageExtension();
+	progress('Building and packaging the extension (about half a minute) …');
+	const vsix = await quietly(packageExtension);
 	const vscode = await provision();
+	progress('Installing the extension …');
 	const place = { vscode, dataDir: path.join(scratch, 'data'), extensionsDir: path.join(scratch, 'extensions') };
 	await installExtension({ ...place, vsix });
 	const folder = values.folder
 		? path.resolve(values.folder)
 		: await writeExamples(await installedFolder(place.extensionsDir));
+	progress('Starting VS Code …');
 	// Opens the README of the examples.
 	const server = await startServer({ ...place, port, settings: { 'workbench.startupEditor': 'readme' } });
 	console.log(`\nVS Code with BatchNorm Lens: ${workbenchUrl(server, folder)}\nFolder: ${folder}\nCtrl-C stops it.`);
@@ -57,9 +60,32 @@ async function serve() {
  * @param {string} extension Where it is installed.
  */
 async function writeExamples(extension) {
+	progress('Writing example models …');
 	const [bundle] = await buildTests(['test/workbench/examples/workspace.ts']);
 	const examples = await import(pathToFileURL(bundle).href);
 	const folder = path.join(scratch, 'models');
 	await examples.writeExamples(folder, path.join(extension, 'dist', 'cli.js'));
 	return folder;
+}
+
+/** @param {string} line */
+function progress(line) {
+	console.log(line);
+}
+
+/**
+ * Hides the packer's list of files, which it prints to standard output.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function quietly(work) {
+	const { log, info } = console;
+	console.log = () => {};
+	console.info = () => {};
+	try {
+		return await work();
+	} finally {
+		Object.assign(console, { log, info });
+	}
 }

@@ -57,10 +57,12 @@ async function explainAxes({ current, editors }: OpenReports): Promise<void> {
 }
 
 /** Opens a layer from the tree or from a link in Problems. The arguments of a link are untrusted JSON. */
-async function revealLayer({ editors }: OpenReports, model: unknown, layer: unknown): Promise<void> {
+async function revealLayer(reports: OpenReports, model: unknown, layer: unknown): Promise<void> {
 	const uri = typeof model === 'string' ? vscode.Uri.parse(model, true) : model;
-	if (uri instanceof vscode.Uri && typeof layer === 'string' && /\.onnx$/i.test(uri.path)) {
-		await editors.reveal(uri, layer);
+	// A checkpoint has no ending of its own, so it must be open.
+	const isModel = uri instanceof vscode.Uri && (/\.onnx$/i.test(uri.path) || reports.find(uri) !== undefined);
+	if (isModel && typeof layer === 'string') {
+		await reports.editors.reveal(uri, layer);
 	} else {
 		throw new UserError(vscode.l10n.t('Show a layer from the tree of layers or from the Problems panel.'));
 	}

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { toMarkdown } from '../../core/report/export/markdown.js';
+import { alignTables } from '../../core/report/export/text/aligned-tables.js';
 import { visible } from '../../core/text/names.js';
 import type { ModelDocument } from '../model/model-document.js';
 import type { OpenReports } from './open-reports.js';
@@ -26,7 +27,7 @@ export class ReportText implements vscode.TextDocumentContentProvider, vscode.Di
 		const model = vscode.Uri.parse(uri.query);
 		const session = this.#reports.find(model)?.session;
 		if (session?.report) {
-			return toMarkdown(session.report);
+			return alignTables(toMarkdown(session.report));
 		}
 		const name = vscode.workspace.asRelativePath(model);
 		return visible(session?.problem ?? vscode.l10n.t('Open {0} with BatchNorm Lens to see its report here.', name));

@@ -1,4 +1,5 @@
 import { coverage, describeGaps } from '../../core/report/coverage.js';
+import { channelCount } from '../../core/report/finding-facts.js';
 import { findingWords } from '../../core/report/findings.js';
 import { worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
@@ -21,7 +22,7 @@ export function treeRow(layer: LayerReport): TreeRow {
 	const { source, channels, recompute, findings } = layer;
 	// Puts findings first, because the side bar cuts off the end.
 	const facts = [
-		...findings.map(findingBadge),
+		...findings.map((finding) => findingBadge(finding, layer)),
 		source === null ? '' : inert(shorten(source.op, MAX_LABEL)),
 		`${channels} ch`,
 	];
@@ -38,10 +39,11 @@ export function treeMessage(report: Report): string {
 	return inert(shorten(describeGaps(coverage(report), report.layers.length) ?? '', MAX_TOOLTIP));
 }
 
-function findingBadge(finding: Finding): string {
+/** "always 0: 4 of 96", or the badge alone for a finding without channels. */
+function findingBadge(finding: Finding, layer: LayerReport): string {
 	const { badge } = findingWords(finding);
 	const { length } = finding.channels;
-	return length === 0 ? badge : `${badge} ×${length}`;
+	return length === 0 ? badge : `${badge}: ${length} of ${channelCount(layer)}`;
 }
 
 function tooltip({ name, recompute, findings }: LayerReport): string {

@@ -107,15 +107,16 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 		const found =
 			report?.layers.filter((layer) => severityRank(worstSeverity(layer.findings)) >= severityRank('warning')).length ??
 			0;
-		this.view.description = document ? inert(vscode.workspace.asRelativePath(document.uri)) : '';
+		// Not a badge: on the explorer's icon it looks like unsaved files.
+		const marked = found > 0 ? vscode.l10n.t('{0} with warnings or errors', found) : '';
+		const name = document ? inert(vscode.workspace.asRelativePath(document.uri)) : '';
+		this.view.description = [name, marked].filter((part) => part !== '').join(' · ');
 		this.view.message =
 			report?.layers.length === 0
 				? vscode.l10n.t('No BatchNorm layer in this model.')
 				: report
 					? treeMessage(report)
 					: '';
-		this.view.badge =
-			found > 0 ? { value: found, tooltip: vscode.l10n.t('{0} layers with warnings or errors', found) } : undefined;
 		this.#refresh(document);
 		void this.#follow();
 	}

@@ -49,7 +49,7 @@ export function findingItem(
 		h(
 			'div',
 			{},
-			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.badge}. `), ...phrases(h, fullLabel(message))),
+			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.title}. `), ...phrases(h, fullLabel(message))),
 			h('p', { class: 'bnl-muted' }, words.advice),
 			code === 'statistics-drift' &&
 				onReestimate &&

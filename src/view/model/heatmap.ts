@@ -21,6 +21,16 @@ const ROWS = 128;
 /** Smallest width of a column that a pointer can hit, in CSS pixels; a wider picture scrolls. */
 const MIN_COLUMN = 3;
 
+/** Maximum number of numbers below the picture. */
+const MAX_TICKS = 26;
+
+/** Returns the distance of numbered columns: 1, 2, 5, 10, 20 … */
+function tickStep(count: number): number {
+	const raw = Math.max(1, count / MAX_TICKS);
+	const power = 10 ** Math.floor(Math.log10(raw));
+	return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= raw) ?? 10 * power;
+}
+
 export interface HeatmapOptions {
 	readonly h: ElementBuilder;
 	theme(): Theme;
@@ -40,6 +50,8 @@ export class Heatmap {
 	readonly #first: HTMLElement;
 	readonly #firstButton: HTMLButtonElement;
 	readonly #stage: HTMLElement;
+	/** Numbers of layers below their columns. */
+	readonly #ticks: HTMLElement;
 	readonly #scroller: HTMLElement;
 	readonly #readout: HTMLElement;
 	readonly #legend: HTMLElement;
@@ -61,7 +73,9 @@ export class Heatmap {
 			attributes: { type: 'button' },
 			on: { click: () => options.onOpen(Number(this.#firstButton.dataset.layer), null) },
 		});
-		this.#stage = h('div', { class: 'bnl-heatmap-stage' }, this.#canvas, this.#first, this.#marker);
+		this.#ticks = h('div', { class: 'bnl-heatmap-ticks bnl-muted', attributes: { 'aria-hidden': 'true' } });
+		const picture = h('div', { class: 'bnl-heatmap-stage' }, this.#canvas, this.#first, this.#marker);
+		this.#stage = h('div', { class: 'bnl-heatmap-columns' }, picture, this.#ticks);
 		this.#scroller = h('div', { class: 'bnl-heatmap-scroller' }, this.#stage);
 		this.#readout = h('span', { class: 'bnl-heatmap-readout bnl-muted' });
 		this.#legend = h('span', { class: 'bnl-legend', attributes: { 'aria-hidden': 'true' } });
@@ -132,9 +146,23 @@ export class Heatmap {
 		paintHeatmap(this.#canvas, data, scale);
 		const { h } = this.#options;
 		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));
+		this.#showTicks();
 		this.#showFirstDrift();
 		this.element.dataset.metric = metric;
 		this.element.dataset.drawn = String(hasData);
+	}
+
+	/** Numbers some columns, at even distances and never closer than a number is wide. */
+	#showTicks(): void {
+		const { h } = this.#options;
+		const count = this.#layers.length;
+		const step = tickStep(count);
+		const ticks = Array.from({ length: Math.ceil(count / step) }, (_, i) => {
+			const tick = h('span', {}, String(i * step + 1));
+			tick.style.left = `${((i * step + 0.5) / count) * 100}%`;
+			return tick;
+		});
+		replaceChildren(this.#ticks, ...ticks);
 	}
 
 	/** Frames the chosen layer's column. */
@@ -184,7 +212,7 @@ export class Heatmap {
 			this.#readout.textContent = this.#scroller.hidden ? strings.overview.noData : strings.overview.axes;
 			return;
 		}
-		const name = label(hit.layer.name, 80);
+		const name = strings.overview.position(hit.index, label(hit.layer.name, 80));
 		this.#readout.textContent =
 			hit.channel === null
 				? strings.overview.noValue(name)

@@ -218,9 +218,9 @@ export class View {
 			return;
 		}
 		this.#header.update(report);
+		const { finding } = this.#state.current;
+		this.#findings.update(report.layers, finding);
 		if (report.layers.length > 0) {
-			const { finding } = this.#state.current;
-			this.#findings.update(report.layers, finding);
 			this.#layers.update(report.layers, this.#state.current, (layer) => hasFinding(layer, finding));
 			this.#chooser.update(report.layers);
 			this.#restoreScroll();

@@ -114,7 +114,7 @@ export const strings = {
 		show: 'Show overview',
 		hide: 'Hide overview',
 		metricLabel: 'Color',
-		axes: 'Each column is a layer, top to bottom its channels.',
+		axes: 'Columns are layers by number, top to bottom their channels.',
 		low: 'low',
 		high: 'high',
 		bad: 'not finite',
@@ -132,6 +132,7 @@ export const strings = {
 		noData: 'Nothing to show for this choice yet. Drift needs a run on your data.',
 		noValue: (layer: string) => `${layer} · no values`,
 		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
+		position: (index: number, name: string) => `layer ${formatInteger(index + 1)}, ${name}`,
 	},
 	layers: {
 		filter: 'Filter by name, source or finding',
@@ -259,6 +260,8 @@ export const strings = {
 			`${panels.join('; ')}${flagged > 0 ? `; ${formatInteger(flagged)} flagged` : ''}`,
 		recomputeSummary: (of: { largest: string; bound: string; channels: number; over: number }) =>
 			`errors of at most ${of.largest} in ${count(of.channels, 'channel', 'channels')}, the largest bound is ${of.bound}, ${formatInteger(of.over)} above their bound`,
+		withinChance: (title: string, band: string) =>
+			`${title}: all values are far within the range that chance explains, ±${band}, which is not drawn.`,
 		unplaced: (n: number) =>
 			`${count(n, 'channel is', 'channels are')} not drawn in one panel (variance 0, or a value that is not finite).`,
 		notPositive: (n: number) =>

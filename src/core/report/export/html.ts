@@ -5,6 +5,7 @@ import { comparisonAnswer } from '../comparison-summary.js';
 import { encodeReport, type JsonObject } from '../json.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';
+import { portable } from './portable.js';
 
 /** Parts that make an exported page self-contained. */
 export interface PageParts {
@@ -27,7 +28,7 @@ const MAX_TITLE = 120;
 /** Renders a report as a single HTML file that a browser opens from disk. */
 export function toHtml(report: Report, parts: PageParts): string {
 	const title = fileName(report.model.path);
-	return pageHtml({ title, answer: answer(report), json: encodeReport(report) }, parts);
+	return pageHtml({ title, answer: answer(report), json: encodeReport(portable(report)) }, parts);
 }
 
 /** Renders a comparison as {@link toHtml} renders a report. */

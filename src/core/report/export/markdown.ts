@@ -3,6 +3,7 @@ import { baselineSentence } from '../baseline.js';
 import { formatWords, isCheckpoint } from '../formats.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
+import { portable } from './portable.js';
 import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from './text/markdown-text.js';
 
 const COLUMNS: readonly MarkdownColumn[] = [
@@ -32,16 +33,17 @@ export function markdownParts(report: Report): {
 	readonly layers: string;
 	readonly details: string;
 } {
-	const { model, layers } = report;
+	const shown = portable(report);
+	const { model, layers } = shown;
 	return {
-		head: joinBlocks('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(report)),
+		head: joinBlocks('# BatchNorm report', prose(answer(report)), model.path === '' ? '' : modelLine(shown)),
 		layers: layers.length === 0 ? '' : markdownTable(COLUMNS, layers.map(cells)),
 		details: joinBlocks(
 			...findings(report),
 			...reasonsOf('skipped', 'Not recomputed', layers),
 			...reasonsOf('match', 'How far it was recomputed', layers),
 			prose(normalizationLine(report)),
-			runLine(report),
+			runLine(shown),
 		),
 	};
 }

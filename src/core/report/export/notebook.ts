@@ -5,6 +5,7 @@ import { answer } from '../summary.js';
 import type { LayerReport, Report } from '../types.js';
 import { toHtmlTable } from './html-table.js';
 import { markdownParts } from './markdown.js';
+import { portable } from './portable.js';
 
 /**
  * Maximum length of an output, in characters of JSON, because notebooks are kept in version control and opened whole.
@@ -31,7 +32,7 @@ const REDUCTIONS: readonly { readonly what: string; readonly apply: (layer: Laye
  * float32 values.
  */
 export function toNotebook(report: Report): string {
-	const { payload, omitted } = fit(report);
+	const { payload, omitted } = fit(portable(report));
 	const { head, details } = markdownParts(report);
 	const note = omitted.length === 0 ? '' : `\n\nLeft out to keep this notebook small: ${omitted.join('; ')}.`;
 	const markdown = (id: string, text: string) => ({ cell_type: 'markdown', id, metadata: {}, source: lines(text) });

@@ -37,6 +37,8 @@ export interface InputOptions {
 /** The runs that a model's inputs make. */
 export interface InputPlan {
 	readonly runs: number;
+	/** Origin of an input over all runs: "12 files of photos: a.png … l.png"; undefined without several files. */
+	origin(input: string): string | undefined;
 	/** Inputs without a value -> sentence with the reason. */
 	readonly unfed: ReadonlyMap<string, string>;
 	/** True if `unknownSize` decides a dimension. */
@@ -75,6 +77,7 @@ export async function planInputs(inputs: readonly RuntimeValue[], options: Input
 	const fed = inputs.filter(({ name }) => !unfed.has(name));
 	return {
 		runs,
+		origin: (name) => describeAll(files.get(name) ?? []),
 		unfed,
 		guessed: [...new Set(fed.flatMap((input) => (files.has(input.name) ? [] : guessedNames(input, dimensions))))],
 		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
@@ -176,6 +179,20 @@ export async function readValue(
 		return readImage(file, input, options);
 	}
 	return { array: fitArray(await readInputFile(file, input.name), input, file), from: file };
+}
+
+/** Describes all files of an input, by their folder if they share it; undefined for a single file. */
+function describeAll(files: readonly string[]): string | undefined {
+	const [first, last] = [files[0], files[files.length - 1]];
+	if (files.length < 2 || first === undefined || last === undefined) {
+		return undefined;
+	}
+	const folder = path.dirname(first);
+	const isShared = files.every((file) => path.dirname(file) === folder);
+	const begin = isShared
+		? `${files.length} files of ${folder}: ${path.basename(first)}`
+		: `${files.length} files: ${first}`;
+	return `${begin} … ${path.basename(last)}`;
 }
 
 /** Describes a file as it was given, or the first and the last of several. */

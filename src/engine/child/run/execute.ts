@@ -134,7 +134,19 @@ function varianceInputs(layers: readonly BatchNormLayer[]): Set<string> {
 	return new Set(origins.flatMap((origin) => (origin.kind === 'graph-input' ? [origin.name] : [])));
 }
 
-function describe({ level, remark }: ModelRun, feeds: Feeds, { runs }: InputPlan) {
+function describe({ level, remark }: ModelRun, feeds: Feeds, plan: InputPlan) {
+	const { runs } = plan;
 	const times = runs === 1 ? '' : `, in ${runs} runs`;
-	return { feeds, level, remark, inputs: feeds.summary.map((input) => ({ ...input, from: `${input.from}${times}` })) };
+	const inputs = feeds.summary.map((input) => {
+		// The feeds of one run know their own files only.
+		const from = runs === 1 ? input.from : wholeOrigin(plan.origin(input.name), input.from);
+		return { ...input, from: `${from}${times}` };
+	});
+	return { feeds, level, remark, inputs };
+}
+
+/** Returns the origin of all runs, with the remark on reading that the first run's origin has in parentheses. */
+function wholeOrigin(all: string | undefined, first: string): string {
+	const [remark = ''] = / \([^()]*\)/.exec(first) ?? [];
+	return all === undefined ? first : `${all}${remark}`;
 }

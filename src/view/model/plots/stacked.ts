@@ -51,6 +51,7 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 		notes: [
 			...(bad.length > outside ? [shared.plots.hidden(bad.length - outside)] : []),
 			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
+			...panels.flatMap(({ title, values, band }) => farBand(title, values, band)),
 		],
 		mark: (channel) => [channelLine(channel, theme)],
 	};
@@ -100,13 +101,26 @@ function drawPanel(panel: Panel, { flagged, hover, theme, yaxis, domain }: Panel
 				cross,
 			),
 		],
-		shapes: linesOf(panel).map((line) => horizontalLine(line, yaxis, theme)),
+		shapes: linesWithin(panel, range).map((line) => horizontalLine(line, yaxis, theme)),
 		bad: bad.map((channel) => values[channel] ?? Number.NaN),
 	};
 }
 
+/** Returns the lines that the range shows. */
+function linesWithin(panel: Panel, [low, high]: readonly [number, number]): number[] {
+	return linesOf(panel).filter((value) => panel.log || (value >= low && value <= high));
+}
+
 function linesOf({ line, band = Number.POSITIVE_INFINITY }: Panel): number[] {
 	return [...(line === undefined ? [] : [line]), ...(Number.isFinite(band) ? [-band, band] : [])];
+}
+
+/** Multiple of the largest value up to which a line may widen the range. Farther lines would flatten the bars. */
+const MAX_LINE_DISTANCE = 2;
+
+function isNearData(line: number, { min, max }: { readonly min: number; readonly max: number }): boolean {
+	const largest = Math.max(Math.abs(min), Math.abs(max));
+	return !(Math.abs(line) > MAX_LINE_DISTANCE * largest);
 }
 
 /** Returns the axis range with a margin, in powers of ten if logarithmic. A linear range includes zero. */
@@ -118,10 +132,19 @@ function valueRange(panel: Panel, drawable: (value: number) => boolean): readonl
 		const high = Math.log10(Number.isNaN(max) ? 1 : Math.max(max, line ?? max));
 		return [Math.floor(low - 0.1), Math.ceil(high + 0.1)];
 	}
-	const low = Math.min(0, Number.isNaN(min) ? 0 : min, ...linesOf(panel));
-	const high = Math.max(0, Number.isNaN(max) ? 1 : max, ...linesOf(panel));
+	const lines = linesOf(panel).filter((value) => isNearData(value, { min, max }));
+	const low = Math.min(0, Number.isNaN(min) ? 0 : min, ...lines);
+	const high = Math.max(0, Number.isNaN(max) ? 1 : max, ...lines);
 	const margin = (high - low || 1) * 0.06;
 	return [low < 0 ? low - margin : low, high > 0 ? high + margin : high];
+}
+
+/** Returns a note where the band of chance lies outside the panel because all values are far inside it. */
+function farBand(title: string, values: ArrayLike<number>, band: number | undefined): string[] {
+	const { min, max } = rangeOf(values);
+	return band !== undefined && Number.isFinite(band) && !isNearData(band, { min, max })
+		? [strings.plots.withinChance(title, formatNumber(band, 2))]
+		: [];
 }
 
 function describe(values: ArrayLike<number>): string {
