@@ -116,8 +116,16 @@ function hasValuesPerChannel(parameters: readonly Parameter[], rank: number | un
 	return rank !== 2 && known.length > 0 && known.every(({ dims }) => dims.length === 1);
 }
 
-/** Returns C from the parameters' first (in channel mode: only) dimension, else from axis 1 of X. */
+/**
+ * Returns C from the parameters' first (in channel mode: only) dimension, else from axis 1 of X. A claimed number that
+ * cannot be a count is 0.
+ */
 function countChannels(parameters: readonly Parameter[], axes: BatchNormLayer['axes'], axis1: unknown): number {
+	const claimed = claimedChannels(parameters, axes, axis1);
+	return Number.isSafeInteger(claimed) && claimed >= 0 ? claimed : 0;
+}
+
+function claimedChannels(parameters: readonly Parameter[], axes: BatchNormLayer['axes'], axis1: unknown): number {
 	const known = parameters.find((parameter) => parameter.values || parameter.dims.length > 0);
 	if (known && (axes === 'channel' || known.dims.length > 1)) {
 		const values = known.values?.length ?? product(known.dims);

@@ -12,14 +12,20 @@ export const UNUSED: Finding = {
 
 /** Returns the layers on which no output of their graph depends. */
 export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
-	const used = new Set<Node>();
-	// Starts with the last layer, because the search from each layer ends at the next one.
-	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, used));
+	const known = { used: new Set<Node>(), unused: new Set<Node>() };
+	// Starts with the last layer, because the search from each layer ends at nodes that are known.
+	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, known));
 	return new Set(unused);
 }
 
-/** @param used layers' nodes that are known to lead to an output; this one's is added where it does */
-function leadsToOutput({ scope, node: start }: BatchNormLayer, used: Set<Node>): boolean {
+/** Layers' nodes that are known to lead to an output, and all nodes that are known to lead to none. */
+interface KnownNodes {
+	readonly used: Set<Node>;
+	readonly unused: Set<Node>;
+}
+
+/** @param known nodes that earlier searches have decided; adds those of this search */
+function leadsToOutput({ scope, node: start }: BatchNormLayer, { used, unused }: KnownNodes): boolean {
 	const seen = new Set([start]);
 	for (const node of seen) {
 		if (used.has(node) || node.outputs.some((name) => scope.isOutput(name))) {
@@ -27,8 +33,13 @@ function leadsToOutput({ scope, node: start }: BatchNormLayer, used: Set<Node>):
 			return true;
 		}
 		for (const reader of node.outputs.flatMap((name) => scope.consumers(name))) {
-			seen.add(reader);
+			if (!unused.has(reader)) {
+				seen.add(reader);
+			}
 		}
+	}
+	for (const node of seen) {
+		unused.add(node);
 	}
 	return false;
 }

@@ -57,6 +57,7 @@ export class Scope {
 	readonly graph: Graph;
 	readonly #parts: ScopeParts;
 	#inputs: ReadonlyMap<string, ValueInfo> | undefined;
+	#outputs: ReadonlyMap<string, ValueInfo> | undefined;
 	#producers: ReadonlyMap<string, Node> | undefined;
 	#consumers: ReadonlyMap<string, readonly Node[]> | undefined;
 
@@ -126,7 +127,17 @@ export class Scope {
 	}
 
 	isOutput(name: string): boolean {
-		return this.graph.outputs.some((output) => output.name === name);
+		return this.#output(name) !== undefined;
+	}
+
+	#input(name: string): ValueInfo | undefined {
+		this.#inputs ??= indexByName(this.graph.inputs);
+		return this.#inputs.get(name);
+	}
+
+	#output(name: string): ValueInfo | undefined {
+		this.#outputs ??= indexByName(this.graph.outputs);
+		return this.#outputs.get(name);
 	}
 
 	/** Returns the meaning of `name`, looked up outwards. */
@@ -135,8 +146,7 @@ export class Scope {
 		if (name === '') {
 			return { kind: 'none' };
 		}
-		this.#inputs ??= new Map(this.graph.inputs.map((input) => [input.name, input]));
-		const input = this.#inputs.get(name);
+		const input = this.#input(name);
 		const record = this.graph.initializers.get(name);
 		if (record) {
 			return { kind: 'initializer', record, alsoInput: input !== undefined };
@@ -168,10 +178,7 @@ export class Scope {
 
 	/** Declared type and shape of a tensor; undefined without a declaration. */
 	declared(name: string): ValueInfo | undefined {
-		const here =
-			this.graph.valueInfo.get(name) ??
-			this.graph.inputs.find((value) => value.name === name) ??
-			this.graph.outputs.find((value) => value.name === name);
+		const here = this.graph.valueInfo.get(name) ?? this.#input(name) ?? this.#output(name);
 		if (here || this.producer(name)) {
 			return here;
 		}
@@ -200,6 +207,11 @@ export class Scope {
 		const { node, caller, definition } = call;
 		return caller.attribute(node, reference) ?? definition.attributeDefaults.get(reference);
 	}
+}
+
+/** The first of several (invalid) values of a name wins. */
+function indexByName(values: readonly ValueInfo[]): ReadonlyMap<string, ValueInfo> {
+	return new Map(values.toReversed().map((value) => [value.name, value]));
 }
 
 function functionKey({ domain, name, overload }: Pick<FunctionDefinition, 'domain' | 'name' | 'overload'>): string {
