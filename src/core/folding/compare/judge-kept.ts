@@ -21,19 +21,7 @@ import {
 	storedType,
 } from './kept-rounding.js';
 
-/**
- * Returns the largest relative difference between the parameters of two layers, epsilon included; undefined if either
- * lacks one.
- */
-export function parameterDistance(original: BatchNormLayer, deployed: BatchNormLayer): number | undefined {
-	const [a, b] = [layerParameters(original), layerParameters(deployed)];
-	if (!a.ok || !b.ok || a.value.gamma.length !== b.value.gamma.length) {
-		return undefined;
-	}
-	const largest = Math.max(...PARAMETER_NAMES.map((name) => distance(a.value[name], b.value[name])));
-	return Math.max(largest, distance(Float64Array.of(a.value.epsilon), Float64Array.of(b.value.epsilon)));
-}
-
+/** Returns the largest relative difference. */
 function distance(a: Float64Array, b: Float64Array): number {
 	let worst = 0;
 	for (let index = 0; index < a.length; index++) {

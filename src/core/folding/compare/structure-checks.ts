@@ -23,6 +23,7 @@ const ARRIVED: ReadonlySet<string> = new Set(['match', 'kept']);
  */
 export function checkStructure(models: MatchedNetworks, layers: readonly LayerComparison[]): LayerComparison[] {
 	const exchanged = exchangedOperators(models);
+	const sharers = operatorsSharingWeights(models);
 	return layers.map((compared, index) => {
 		const layer = models.original.layers[index];
 		const training = trainingMode(layer, models);
@@ -36,7 +37,7 @@ export function checkStructure(models: MatchedNetworks, layers: readonly LayerCo
 			movedAcross(layer, models) ??
 			exchangedWith(layer, models, exchanged) ??
 			otherReader(layer, compared, models) ??
-			sharedWeight(layer, compared, models);
+			sharedWeight(layer, compared, { models, sharers });
 		return fault ? asMismatch(compared, fault) : compared;
 	});
 }
@@ -113,23 +114,38 @@ function readersOf({ scope, output }: LinearOperator): number {
 	return scope.consumers(output).length + (scope.isOutput(output) ? 1 : 0);
 }
 
+/** Returns the original operators without a layer behind them, by the name of their weight. */
+function operatorsSharingWeights({ original }: MatchedNetworks): ReadonlyMap<string, readonly LinearOperator[]> {
+	const layered = new Set(Array.from(original.targets.values(), ({ operator }) => operator));
+	const byWeight = new Map<string, LinearOperator[]>();
+	for (const operator of original.operators.filter((operator) => !layered.has(operator))) {
+		const sharing = byWeight.get(operator.weight) ?? [];
+		sharing.push(operator);
+		byWeight.set(operator.weight, sharing);
+	}
+	return byWeight;
+}
+
+interface Sharing {
+	readonly models: MatchedNetworks;
+	/** See {@link operatorsSharingWeights}. */
+	readonly sharers: ReadonlyMap<string, readonly LinearOperator[]>;
+}
+
 /** Finds a fold into a weight that another operator without the layer uses, too. */
 function sharedWeight(
 	layer: BatchNormLayer,
 	{ status }: LayerComparison,
-	{ original, pairing }: MatchedNetworks,
+	{ models: { original, pairing }, sharers }: Sharing,
 ): Misplacement | undefined {
 	const target = original.targets.get(layer);
 	const pair = target && pairing.byOriginal.get(target.operator);
 	if (!pair || status === 'kept') {
 		return undefined;
 	}
-	const layered = new Set([...original.targets.values()].map(({ operator }) => operator));
-	const sharing = original.operators.find((operator) => {
-		const partner = pairing.byOriginal.get(operator)?.deployed;
-		const isSame = operator !== target.operator && operator.weight === target.operator.weight;
-		return isSame && !layered.has(operator) && partner?.weight === pair.deployed.weight;
-	});
+	const sharing = sharers
+		.get(target.operator.weight)
+		?.find((operator) => pairing.byOriginal.get(operator)?.deployed.weight === pair.deployed.weight);
 	if (!sharing) {
 		return undefined;
 	}

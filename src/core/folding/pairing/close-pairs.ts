@@ -17,6 +17,12 @@ const ROWS = 5;
 const PROJECTIONS = 24;
 
 /**
+ * Number of weights with almost the same projection beyond which only those near the same place count. A model in which
+ * hundreds of operators have one weight would have a quadratic number of pairs.
+ */
+const CROWD = 256;
+
+/**
  * Finds pairs of weights that fit at least as well as required, without trying all pairs. Rows of almost the same
  * direction have almost the same projections on any vector, and projections can be sorted. Half of the rows fit where
  * the median does; a pair is missed if none of its searched rows fits.
@@ -29,20 +35,25 @@ export function closePairs(
 ): ClosePair[] {
 	// Largest distance of two unit vectors at this cosine, which also limits the distance of their projections.
 	const reach = Math.sqrt(2 - 2 * least);
-	const pairs = new Map<string, readonly [number, number]>();
+	/** Pairs as a single number, originalRank * deployeds.length + deployedRank. */
+	const pairs = new Set<number>();
 	const rows = originals.find((weight) => weight)?.usable.length ?? 0;
 	for (let row = 0; row < rows && row < ROWS; row++) {
 		const sorted = projections(deployeds, row).toSorted((x, y) => x.values[0] - y.values[0]);
 		for (const { rank, values } of projections(originals, row)) {
-			const [nearest] = values;
-			for (let at = firstFrom(sorted, nearest - reach); sorted[at]?.values[0] <= nearest + reach; at++) {
-				if (areWithin(reach, values, sorted[at].values)) {
-					pairs.set(`${rank} ${sorted[at].rank}`, [rank, sorted[at].rank]);
+			const place = (rank * deployeds.length) / originals.length;
+			const [first, end] = [firstFrom(sorted, values[0] - reach), firstFrom(sorted, values[0] + reach)];
+			const farthest = end - first > CROWD ? CROWD / 2 : Number.POSITIVE_INFINITY;
+			for (let at = first; at < end; at++) {
+				const other = sorted[at];
+				if (Math.abs(other.rank - place) <= farthest && areWithin(reach, values, other.values)) {
+					pairs.add(rank * deployeds.length + other.rank);
 				}
 			}
 		}
 	}
-	return Array.from(pairs.values(), ([originalRank, deployedRank]): ClosePair => {
+	return Array.from(pairs, (pair): ClosePair => {
+		const [originalRank, deployedRank] = [Math.floor(pair / deployeds.length), pair % deployeds.length];
 		const fit = fitAt(originals[originalRank], deployeds[deployedRank]);
 		return { originalRank, deployedRank, fit };
 	}).filter(({ fit }) => fit >= least);
@@ -95,7 +106,7 @@ function product(a: Float64Array, b: Float64Array): number {
 	return sum;
 }
 
-/** Returns the index of the first element with a first projection of at least `least`. */
+/** Returns the index of the first element with a first projection of at least `least`; the length if there is none. */
 function firstFrom(sorted: readonly Projected[], least: number): number {
 	let [low, high] = [0, sorted.length];
 	while (low < high) {

@@ -3,6 +3,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import { weightLayout } from '../operators/weights.js';
 import type { Network } from '../targets/network.js';
 import { type ClosePair, closePairs } from './close-pairs.js';
+import { nearPlaces } from './near-places.js';
 import {
 	commonRadius,
 	type Positions,
@@ -94,14 +95,21 @@ interface Group {
 }
 
 function groupBySignature(originals: Signatures, deployeds: Signatures): Group[] {
-	const withSignature = (signatures: Signatures, wanted: Signature) =>
-		Array.from(signatures.keys()).filter((operator) => signatures.get(operator) === wanted);
-	const deployedSignatures = new Set(deployeds.values());
-	const shared = new Set(Array.from(originals.values()).filter((signature) => deployedSignatures.has(signature)));
-	return Array.from(shared, (signature) => ({
-		originals: withSignature(originals, signature),
-		deployeds: withSignature(deployeds, signature),
-	}));
+	const others = bySignature(deployeds);
+	return Array.from(bySignature(originals)).flatMap(([signature, operators]) => {
+		const partners = others.get(signature);
+		return partners ? [{ originals: operators, deployeds: partners }] : [];
+	});
+}
+
+function bySignature(signatures: Signatures): ReadonlyMap<Signature, readonly LinearOperator[]> {
+	const groups = new Map<Signature, LinearOperator[]>();
+	for (const [operator, signature] of signatures) {
+		const group = groups.get(signature) ?? [];
+		group.push(operator);
+		groups.set(signature, group);
+	}
+	return groups;
 }
 
 interface Models {
@@ -146,13 +154,20 @@ interface Samples {
 type FittingPair = Pick<ClosePair, 'originalRank' | 'deployedRank'> & Pick<Candidate, 'fit'>;
 
 function listPairs({ originals, deployeds }: Samples): FittingPair[] {
-	return originals.flatMap((original, originalRank) =>
-		original === null
-			? []
-			: deployeds.flatMap((deployed, deployedRank) =>
-					deployed === null ? [] : [{ originalRank, deployedRank, fit: sampleFit(original, deployed) }],
-				),
-	);
+	const pairs: FittingPair[] = [];
+	const freeRanks = deployeds.flatMap((deployed, rank) => (deployed === null ? [] : [rank]));
+	const placesNear = nearPlaces(originals.length, freeRanks.length);
+	for (const [originalRank, original] of originals.entries()) {
+		if (original === null) {
+			continue;
+		}
+		const { first, end } = placesNear(originalRank);
+		for (const deployedRank of freeRanks.slice(first, end)) {
+			const deployed = deployeds[deployedRank] ?? undefined;
+			pairs.push({ originalRank, deployedRank, fit: sampleFit(original, deployed) });
+		}
+	}
+	return pairs;
 }
 
 /** Returns the directions of the samples with corresponding elements at the same positions: usually of all. */

@@ -163,8 +163,12 @@ export class GraphEditor {
 		for (const name of removed) {
 			this.#removeDeclarations(scope, name);
 		}
-		for (const output of scope.graph.outputs.filter(({ name }) => removed.includes(name))) {
-			this.#edits.push(removeMessage(output));
+		// Of several (invalid) writers of a name, the first removes the output.
+		for (const output of scope.graph.outputs) {
+			if (removed.includes(output.name) && !this.#dropped.has(output)) {
+				this.#dropped.add(output);
+				this.#edits.push(removeMessage(output));
+			}
 		}
 	}
 

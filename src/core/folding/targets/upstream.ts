@@ -6,6 +6,8 @@ import type { Node } from '../../onnx/model.js';
 interface Task {
 	readonly key: string;
 	readonly inputs: readonly { readonly scope: Scope; readonly name: string }[];
+	/** Number of inputs with an answer. A node may have 100,000 inputs, so that none is visited twice. */
+	answered: number;
 }
 
 const NOTHING: ReadonlySet<never> = new Set();
@@ -37,36 +39,47 @@ export class Upstream<Mark> {
 		const root = this.#task(scope, name);
 		const stack = this.#known.has(root.key) ? [] : [root];
 		for (let task = stack.at(-1); task; task = stack.at(-1)) {
-			const inputs = task.inputs.map((input) => this.#task(input.scope, input.name));
-			const next = inputs.find(({ key }) => !this.#known.has(key));
+			const next = this.#nextUnknown(task);
 			if (next) {
 				// Stands in for itself meanwhile, which ends the search in a graph with a cycle.
 				this.#known.set(next.key, NOTHING);
 				stack.push(next);
 			} else {
-				this.#known.set(task.key, new Set(inputs.flatMap(({ key }) => [...(this.#known.get(key) ?? NOTHING)])));
+				const keys = task.inputs.map((input) => this.#task(input.scope, input.name).key);
+				this.#known.set(task.key, new Set(keys.flatMap((key) => [...(this.#known.get(key) ?? NOTHING)])));
 				stack.pop();
 			}
 		}
 		return this.#known.get(root.key) ?? NOTHING;
 	}
 
+	#nextUnknown(task: Task): Task | undefined {
+		for (; task.answered < task.inputs.length; task.answered++) {
+			const { scope, name } = task.inputs[task.answered];
+			const input = this.#task(scope, name);
+			if (!this.#known.has(input.key)) {
+				return input;
+			}
+		}
+		return undefined;
+	}
+
 	#task(scope: Scope, name: string): Task {
 		const definition = scope.lookup(name);
 		if (definition.kind !== 'node') {
 			this.#known.set('', NOTHING);
-			return { key: '', inputs: [] };
+			return { key: '', inputs: [], answered: 0 };
 		}
 		const key = `${definition.scope.key}\0${name}`;
 		if (this.#known.has(key)) {
-			return { key, inputs: [] };
+			return { key, inputs: [], answered: 0 };
 		}
 		const mark = this.#markOf(definition);
 		if (mark !== undefined) {
 			this.#known.set(key, new Set([mark]));
-			return { key, inputs: [] };
+			return { key, inputs: [], answered: 0 };
 		}
-		return { key, inputs: this.#sources(definition, name) };
+		return { key, inputs: this.#sources(definition, name), answered: 0 };
 	}
 
 	/** Returns the tensors that one output of a node depends on. */

@@ -259,3 +259,15 @@ test('layers in a body and in a function are switched, the function once for all
 	const { repaired, modes, examined } = await toInference(spec);
 	assert.deepEqual([repaired.length, examined, modes], [2, 2, ['inference', 'inference', 'inference']]);
 });
+
+test('an output that several nodes write is removed once', async () => {
+	const node = batchNorm(STATISTICS, { training_mode: ONE });
+	const spec = layerModel(15, node, [{ ...node, name: 'again' }]);
+	const graph = { ...spec.graph, outputs: ['y', 'mean'] };
+	const { repaired, after } = await toInference({ ...spec, graph });
+	assert.equal(repaired.length, 2);
+	assert.deepEqual(
+		after.model.graph.outputs.map(({ name }) => name),
+		['y'],
+	);
+});
