@@ -40,7 +40,7 @@ const GATES = {
  */
 export async function runGates(argv, onGate) {
 	const fuzzing = argv[0] === '--fuzz';
-	const fuzzArguments = fuzzing ? argv.slice(1) : ['--count', '2000'];
+	const fuzzArguments = fuzzing ? argv.slice(1) : ['--count', '500'];
 	/** @type {Map<string, Result>} */
 	const results = new Map();
 	for (const name of chooseGates(fuzzing ? ['--only', 'fuzz'] : argv)) {

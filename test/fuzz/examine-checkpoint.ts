@@ -1,9 +1,8 @@
-import { CheckpointError } from '../../src/core/formats/errors.js';
 import { openCheckpoint } from '../../src/core/formats/open.js';
 import { elementCount, readTensorValues } from '../../src/core/formats/tensor.js';
-import { OnnxError } from '../../src/core/onnx/errors.js';
 import { memorySource } from '../../src/core/onnx/source.js';
 import { inflate } from '../../src/platform/inflate.js';
+import { typed } from './typed.js';
 
 /** Bytes of a tensor beyond which it is not read: a view may repeat one element without end. */
 const TENSOR_BYTES = 1 << 20;
@@ -16,16 +15,5 @@ export async function useCheckpoint(bytes: Uint8Array): Promise<void> {
 		if (values && values.data.length !== elementCount(tensor.dims)) {
 			throw new Error(`Tensor ${tensor.name} of [${tensor.dims}] was read as ${values.data.length} elements.`);
 		}
-	}
-}
-
-async function typed<T>(promise: Promise<T>): Promise<T | undefined> {
-	try {
-		return await promise;
-	} catch (error) {
-		if (error instanceof CheckpointError || error instanceof OnnxError) {
-			return undefined;
-		}
-		throw error;
 	}
 }

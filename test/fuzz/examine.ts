@@ -1,90 +1,70 @@
-import { findLayers } from '../../src/core/batchnorm/find.js';
-import { OnnxError } from '../../src/core/onnx/errors.js';
-import type { Model } from '../../src/core/onnx/model.js';
-import { readModel } from '../../src/core/onnx/read/reader.js';
-import { type ByteSource, type ExternalFiles, memorySource } from '../../src/core/onnx/source.js';
-import { readTensor } from '../../src/core/onnx/tensor/tensor.js';
-import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/write/edit.js';
 import { mutateCheckpoint } from './checkpoint-seeds.js';
 import { useCheckpoint } from './examine-checkpoint.js';
+import { useModel } from './examine-model.js';
+import { usePair } from './examine-pair.js';
 import { mutate } from './mutate.js';
+import { openBytes } from './opened.js';
 import { Random } from './random.js';
 import { seedModels } from './seeds.js';
+import type { Timed } from './typed.js';
 
-/** Limit for one mutation of a small model, in ms of processor time, because the machine may be busy. */
+/** Limit for one use of a mutation, in ms of processor time, because the machine may be busy. */
 const TIME_LIMIT = 1000;
-
-const EXTERNAL: ExternalFiles = { open: async (location) => memorySource(new Uint8Array(24), location) };
+/** Limit for each layer, in ms, where that is more: mutations repeat a layer up to 3000 times. */
+const LAYER_TIME_LIMIT = 1;
+/** The same for a comparison, which searches for the cause of each wrong layer. */
+const COMPARED_TIME_LIMIT = 5;
 
 const SEEDS = seedModels();
 
 /** Returns the bytes of one mutation, which depend on seed and index alone: of a model, or of a checkpoint if odd. */
 export function mutant(seed: number, index: number): Uint8Array {
-	const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
-	return index % 2 === 0 ? mutate(random.pick(SEEDS), random.pick(SEEDS), random) : mutateCheckpoint(random);
+	const random = randomOf(seed, index);
+	const valid = random.pick(SEEDS);
+	return index % 2 === 0 ? mutate(valid, random.pick(SEEDS), random) : mutateCheckpoint(random);
 }
 
-/** @returns what went wrong with these bytes, or undefined: they gave a model or a typed error, in time */
-export async function examine(bytes: Uint8Array): Promise<string | undefined> {
-	const start = process.cpuUsage();
+/** Returns the valid model that a mutation is compared with: the mutated one itself, or for a checkpoint any. */
+function companion(seed: number, index: number): Uint8Array {
+	return randomOf(seed, index).pick(SEEDS);
+}
+
+function randomOf(seed: number, index: number): Random {
+	return new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+}
+
+/**
+ * Reads a mutation, and uses it in every way that needs no runtime: report, exports, comparison, fold and repair.
+ * @returns what went wrong, or undefined: each use gave a result or a typed error, in time
+ */
+export async function examine(seed: number, index: number): Promise<string | undefined> {
+	const bytes = mutant(seed, index);
 	try {
-		await use(memorySource(bytes, 'model.onnx'));
-		await useCheckpoint(bytes);
+		await timer(0)('checkpoint', () => useCheckpoint(bytes));
+		const mutated = await timer(0)('reading', () => openBytes(bytes));
+		const timed = timer(mutated?.layers.length ?? 0);
+		const valid = await openBytes(companion(seed, index));
+		if (mutated && valid) {
+			await useModel(mutated, timed);
+			await usePair(mutated, valid, timed);
+		}
 	} catch (error) {
 		return error instanceof Error ? (error.stack ?? error.message) : String(error);
 	}
-	const { user, system } = process.cpuUsage(start);
-	const milliseconds = (user + system) / 1000;
-	return milliseconds > TIME_LIMIT ? `It took ${milliseconds.toFixed(0)} ms.` : undefined;
+	return undefined;
 }
 
-/** Exercises an opened model. Typed errors are valid answers; any other error is thrown. */
-async function use(source: ByteSource): Promise<void> {
-	const model = await typed(readModel(source));
-	if (!model) {
-		return;
-	}
-	for (const record of model.graph.initializers.values()) {
-		const tensor = await typed(readTensor(record, { source, external: EXTERNAL }));
-		const count = record.dims.reduce((product, dim) => product * dim, 1);
-		if (tensor && tensor.data.length !== count) {
-			throw new Error(`Tensor ${record.name} of ${count} elements was read as ${tensor.data.length}.`);
+/** Returns a function that measures one use of a mutation. It rejects beyond the time limit of these layers. */
+function timer(layers: number): Timed {
+	return async (name, use) => {
+		const start = process.cpuUsage();
+		const result = await use();
+		const { user, system } = process.cpuUsage(start);
+		const milliseconds = (user + system) / 1000;
+		const perLayer = name === 'comparison' ? COMPARED_TIME_LIMIT : LAYER_TIME_LIMIT;
+		if (milliseconds > Math.max(TIME_LIMIT, perLayer * layers)) {
+			throw new Error(`The ${name} of ${layers} layers took ${milliseconds.toFixed(0)} ms.`);
 		}
-	}
-	await typed(findLayers(model, { source, external: EXTERNAL }));
-	await checkEdits(model, source);
-}
-
-async function checkEdits(model: Model, source: ByteSource): Promise<void> {
-	const { nodes } = model.graph;
-	const copy = memorySource(await write(source, []), source.name);
-	if (Buffer.compare(await copy.read(0, copy.size), await source.read(0, source.size)) !== 0) {
-		throw new Error('A copy without edits differs.');
-	}
-	const removed = nodes[Math.floor(nodes.length / 2)];
-	if (removed) {
-		const edited = await readModel(memorySource(await write(source, [removeMessage(removed)]), source.name));
-		if (edited.graph.nodes.length !== nodes.length - 1) {
-			throw new Error(`Removing one of ${nodes.length} nodes left ${edited.graph.nodes.length}.`);
-		}
-	}
-}
-
-async function write(source: ByteSource, edits: readonly Edit[]): Promise<Uint8Array> {
-	const chunks: Uint8Array[] = [];
-	for await (const chunk of renderEdits(await planEdits(source, edits), source)) {
-		chunks.push(chunk);
-	}
-	return Buffer.concat(chunks);
-}
-
-async function typed<T>(promise: Promise<T>): Promise<T | undefined> {
-	try {
-		return await promise;
-	} catch (error) {
-		if (error instanceof OnnxError) {
-			return undefined;
-		}
-		throw error;
-	}
+		return result;
+	};
 }

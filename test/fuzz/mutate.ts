@@ -20,6 +20,20 @@ const NUMBERS = [
 	-(2n ** 63n),
 ] as const;
 
+/** Claimed sizes: at the limits of what fits into memory, into 32 bits, and into a number. */
+const SIZES = [
+	0n,
+	1n << 16n,
+	1n << 22n,
+	(1n << 22n) + 1n,
+	1n << 26n,
+	1n << 30n,
+	1n << 31n,
+	1n << 40n,
+	1n << 53n,
+	-4n,
+] as const;
+
 /** Limits the size, because repeated copying would make large models of small ones. */
 const MAX_FIELDS = 20_000;
 
@@ -117,6 +131,20 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 			field.value = mutateBytes(Uint8Array.of(...field.value, 0), Uint8Array.of(0xff, 0x80), random);
 		} else {
 			field.value = [];
+		}
+	},
+	function claimSize({ all, random }) {
+		// Dimensions without data behind them.
+		const dims = all.filter(
+			({ field: { type, number, value } }) => type === 'Tensor' && number === 1 && !Array.isArray(value),
+		);
+		const target = random.pick(dims);
+		if (target) {
+			target.field.value = random.pick(SIZES);
+			const data = target.siblings.findIndex(({ number }) => number === 4 || number === 9);
+			if (data >= 0 && random.chance(0.5)) {
+				target.siblings.splice(data, 1);
+			}
 		}
 	},
 	function graft({ field, foreign, random }) {

@@ -10,9 +10,12 @@ import { buildTests } from '../../esbuild.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
 /** Time after which a mutation counts as a hang, in ms. The worker itself reports slow mutations. */
-const HANG = 30_000;
+const HANG = 120_000;
 
-/** Memory limit for the whole worker process, in bytes, including 60 MB of Node's own. */
+/**
+ * Memory limit for one mutation in a process of its own, in MB, including 100 MB of Node's own and of the code. A process
+ * that examines many mutations ends at this size, and its last mutation is examined again alone.
+ */
 const MEMORY_MB = 256;
 
 /** Maximum number of crashes and hangs, each of which costs a new process, before the run gives up. */
@@ -36,9 +39,11 @@ const failures = new Map();
 let next = first;
 let deaths = 0;
 while (next < end && deaths < MAX_DEATHS) {
-	const { reached, ending } = await examineFrom(next);
-	if (ending !== undefined) {
-		fail(reached, ending);
+	const { reached, ending, peakMb = 0 } = await examineFrom(next, end);
+	const alone = peakMb > MEMORY_MB && reached > next ? await examineFrom(reached, reached + 1) : { peakMb };
+	const problem = ending ?? memoryProblem(alone.peakMb);
+	if (problem !== undefined) {
+		fail(reached, problem);
 		deaths++;
 	}
 	next = reached + 1;
@@ -46,19 +51,27 @@ while (next < end && deaths < MAX_DEATHS) {
 console.log(`${next - first - failures.size} passed, ${failures.size + (end - next)} failed`);
 process.exitCode = failures.size > 0 ? 1 : 0;
 
+/** @param {number} [peakMb] */
+function memoryProblem(peakMb = 0) {
+	return peakMb > MEMORY_MB ? `Memory rose to ${peakMb.toFixed(0)} MB.` : undefined;
+}
+
 /**
  * Runs one worker until it ends, crashes or hangs.
  * @param {number} start
- * @returns {Promise<{ reached: number, ending?: string }>} the last mutation it took up, and how it ended if not well
+ * @param {number} stop
+ * @returns {Promise<{ reached: number, ending?: string, peakMb?: number }>} the last mutation it took up, how it ended if
+ * not well, and the peak of its memory
  */
-function examineFrom(start) {
+function examineFrom(start, stop) {
 	return new Promise((resolve) => {
-		const child = fork(worker, [String(seed), String(start), String(end)], {
+		const child = fork(worker, [seed, start, stop, MEMORY_MB].map(String), {
 			cwd: root,
 			execArgv: [`--max-old-space-size=${MEMORY_MB / 2}`],
 		});
 		let reached = start;
-		let done = false;
+		/** @type {number | undefined} */
+		let peakMb;
 		/** @type {string | undefined} */
 		let ending;
 		const watchdog = setInterval(() => {
@@ -74,14 +87,12 @@ function examineFrom(start) {
 			if (message.failure !== undefined) {
 				fail(reached, message.failure);
 			}
-			if (message.peakMb !== undefined) {
-				done = true;
-				ending = message.peakMb > MEMORY_MB ? `Memory rose to ${message.peakMb.toFixed(0)} MB.` : undefined;
-			}
+			peakMb = message.peakMb;
 		});
 		child.on('exit', (code, signal) => {
 			clearInterval(watchdog);
-			resolve({ reached, ending: ending ?? (done ? undefined : `The process died (${signal ?? code}).`) });
+			const died = peakMb === undefined ? `The process died (${signal ?? code}).` : undefined;
+			resolve({ reached, ending: ending ?? died, peakMb });
 		});
 	});
 }

@@ -19,6 +19,10 @@ export function seedModels(): readonly [Uint8Array, ...Uint8Array[]] {
 		buildModel(functions()),
 		buildModel(decomposed()),
 		buildModel(oddities()),
+		buildModel(residual()),
+		buildModel(trained()),
+		buildModel(quantized()),
+		buildModel(handBuilt()),
 	];
 }
 
@@ -177,6 +181,135 @@ function decomposed(): ModelSpec {
 			initializers: [...channels, { name: 'epsilon', dims: [], values: [1e-5] }],
 			inputs: [{ name: 'x', shape: ['N', 4, 8, 8] }],
 			outputs: ['z'],
+		},
+	};
+}
+
+/** Operators of every kind, two branches, and layers in front of an operator and behind it. */
+function residual(): ModelSpec {
+	const apply = (op: string, inputs: string[], output: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+		op,
+		name: `${op}_${output}`,
+		inputs,
+		outputs: [output],
+		attributes,
+	});
+	const weight = (name: string, dims: number[]): TensorSpec => ({
+		name,
+		dims,
+		values: Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, index) => Math.sin(index + name.length)),
+	});
+	return {
+		opset: 13,
+		graph: {
+			nodes: [
+				apply('Conv', ['x', 'w0', 'b0'], 'c0', { pads: { ints: [1, 1, 1, 1] } }),
+				batchNorm('c0', 'n0'),
+				apply('Relu', ['n0'], 'r0'),
+				apply('Conv', ['r0', 'w1'], 'c1', { group: { i: 4 }, strides: { ints: [1, 1] } }),
+				apply('Add', ['c1', 'added'], 'a1'),
+				batchNorm('a1', 'n1'),
+				apply('ConvTranspose', ['r0', 'w2'], 'c2'),
+				batchNorm('c2', 'n2'),
+				apply('Add', ['n1', 'n2'], 's'),
+				batchNorm('s', 'n3'),
+				apply('Conv', ['n3', 'w3'], 'c3'),
+				apply('GlobalAveragePool', ['c3'], 'g'),
+				apply('Flatten', ['g'], 'f', { axis: { i: 1 } }),
+				apply('Gemm', ['f', 'w4', 'b0'], 'm', { transB: { i: 1 }, alpha: { f: 0.5 } }),
+				batchNorm('m', 'n4'),
+				apply('MatMul', ['n4', 'w5'], 'p'),
+				batchNorm('p', 'y'),
+			],
+			initializers: [
+				...[weight('w0', [4, 2, 3, 3]), weight('w1', [4, 1, 1, 1]), weight('w2', [4, 4, 1, 1]), weight('b0', [4])],
+				...[weight('w3', [4, 4, 1, 1]), weight('w4', [4, 4]), weight('w5', [4, 4]), weight('added', [4, 1, 1])],
+				...parameters('raw', 'float32'),
+			],
+			inputs: [{ name: 'x', shape: ['N', 2, 8, 8] }],
+			outputs: [{ name: 'y', shape: ['N', 4] }],
+		},
+	};
+}
+
+/** Training mode and Dropout, as an export for training has them. */
+function trained(): ModelSpec {
+	const norm = batchNorm('x', 'n', { training_mode: { i: 1 } });
+	return {
+		opset: 15,
+		graph: {
+			nodes: [
+				{ ...norm, outputs: ['n', 'newMean', 'newVariance'] },
+				{ op: 'Dropout', inputs: ['n', 'ratio', 'on'], outputs: ['d'] },
+				{ op: 'Reshape', inputs: ['d', 'shape'], outputs: ['r'] },
+				{ ...batchNorm('r', 'z', { training_mode: { i: 1 } }), outputs: ['z', '', ''] },
+			],
+			initializers: [
+				...parameters('raw', 'float32'),
+				{ name: 'ratio', dims: [], values: [0.5] },
+				{ name: 'on', dtype: 'bool', dims: [], values: [1] },
+				{ name: 'shape', dtype: 'int64', values: [1, 4, -1] },
+			],
+			inputs: [{ name: 'x', shape: ['N', 4, 8] }],
+			outputs: ['z', 'newMean'],
+		},
+	};
+}
+
+/** A convolution with weights in 8 bits in front of a layer. */
+function quantized(): ModelSpec {
+	const dequantize = (name: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+		op: 'DequantizeLinear',
+		inputs: [`${name}_q`, `${name}_s`, `${name}_z`],
+		outputs: [name],
+		attributes,
+	});
+	return {
+		opset: 13,
+		graph: {
+			nodes: [
+				dequantize('w', { axis: { i: 0 } }),
+				dequantize('b'),
+				{ op: 'Conv', inputs: ['x', 'w', 'b'], outputs: ['c'] },
+				batchNorm('c', 'y'),
+			],
+			initializers: [
+				...parameters('raw', 'float32'),
+				{ name: 'w_q', dtype: 'int8', dims: [4, 2, 1, 1], values: [1, 2, 3, 4, 5, -6, 7, -8] },
+				{ name: 'w_s', values: [0.5, 0.25, 0.5, 0.25] },
+				{ name: 'w_z', dtype: 'int8', values: [0, 0, 0, 0] },
+				{ name: 'b_q', dtype: 'int32', values: [1, 2, 3, 4] },
+				{ name: 'b_s', dims: [], values: [0.125] },
+				{ name: 'b_z', dtype: 'int32', dims: [], values: [0] },
+			],
+			inputs: [{ name: 'x', shape: ['N', 2, 8, 8] }],
+			outputs: ['y'],
+		},
+	};
+}
+
+/** A normalization with the statistics of its own data. */
+function handBuilt(): ModelSpec {
+	const apply = (op: string, inputs: string[], output: string): NodeSpec => ({
+		op,
+		inputs,
+		outputs: [output],
+		attributes: op === 'ReduceMean' ? { axes: { ints: [0, 2, 3] }, keepdims: { i: 1 } } : {},
+	});
+	return {
+		graph: {
+			nodes: [
+				apply('ReduceMean', ['x'], 'mean'),
+				apply('Sub', ['x', 'mean'], 'centered'),
+				apply('Mul', ['centered', 'centered'], 'square'),
+				apply('ReduceMean', ['square'], 'variance'),
+				apply('Add', ['variance', 'epsilon'], 'shifted'),
+				apply('Sqrt', ['shifted'], 'deviation'),
+				apply('Div', ['centered', 'deviation'], 'y'),
+			],
+			initializers: [{ name: 'epsilon', dims: [], values: [1e-5] }],
+			inputs: [{ name: 'x', shape: ['N', 4, 8, 8] }],
+			outputs: ['y'],
 		},
 	};
 }
