@@ -1,54 +1,82 @@
 import { baselineSentence } from '../core/report/baseline.js';
 import { CAUSES, type CauseCode } from '../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../core/report/comparison.js';
-import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../core/report/comparison-summary.js';
-import { formatWords, isCheckpoint } from '../core/report/formats.js';
-import type { ModelSummary } from '../core/report/types.js';
+import {
+	causeAdvice,
+	causeTitle,
+	comparisonAnswer,
+	outputSentence,
+	worstFirst,
+} from '../core/report/comparison-summary.js';
+import { formatDecibels } from '../core/report/signal-to-noise.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatNumber } from '../core/text/numbers.js';
-import { type Column, type Destination, emphasize, formatTable, wantsColor } from './text.js';
+import { count } from '../core/text/sentences.js';
+import { displayPath, modelFacts } from './model-facts.js';
+import { type Column, type Destination, emphasize, formatTable, wantsColor, widthOf, wrap } from './text.js';
 
 const COLUMNS: readonly Column[] = [
 	{ title: '#', align: 'right' },
-	{ title: 'layer', align: 'left' },
-	{ title: 'folded into', align: 'left' },
+	{ title: 'layer', align: 'left', least: 22 },
+	{ title: 'folded into', align: 'left', drop: 2, least: 16 },
 	{ title: 'status', align: 'left' },
-	{ title: 'cause', align: 'left' },
-	{ title: 'confidence', align: 'right' },
-	{ title: 'max error', align: 'right' },
-	{ title: 'bound', align: 'right' },
+	{ title: 'cause', align: 'left', least: 18 },
+	{ title: 'confidence', align: 'right', drop: 1 },
+	{ title: 'max error', align: 'right', drop: 4 },
+	{ title: 'bound', align: 'right', drop: 3 },
+	{ title: 'SNR (dB)', align: 'right' },
 ];
 
-const MAX_NAME = 44;
+const MAX_NAME = 60;
+/** Rows of the table. Of more layers the right ones are left out first. */
+const MAX_ROWS = 60;
+/** Maximum number of layers per cause that are explained separately. Of more layers only the first is. */
+const MAX_ALIKE = 3;
+/** Maximum number of explanations. */
+const MAX_EXPLAINED = 12;
 
-/** Renders a comparison as text: answer, table, wrong layers with evidence and advice, and the run. */
+/**
+ * Renders a comparison as text: answer, table with the wrong layers first, wrong layers with evidence and advice, and the
+ * run. Lines fit the destination's width, unless a single word is longer.
+ */
 export function renderComparison(comparison: Comparison, destination: Destination): string {
-	const isColored = wantsColor(destination);
-	const { layers, outputs } = comparison;
+	const width = widthOf(destination);
+	const { layers, outputs, notes, baseline } = comparison;
+	const wrapped = (text: string): string => (text === '' ? '' : wrap(visible(text), width));
+	const model = (role: 'original' | 'deployed'): string => {
+		const text = `${visible(displayPath(comparison[role].path))}  (${modelFacts(comparison[role])})`;
+		return wrap(text, width, ' '.repeat(role.length + 2), `${role}  `);
+	};
 	const parts = [
-		`original  ${describe(comparison.original)}\ndeployed  ${describe(comparison.deployed)}`,
-		emphasize(comparisonAnswer(comparison), isColored),
-		(layers.length === 0 ? comparison.notes.slice(1) : comparison.notes).map((note) => visible(note)).join('\n'),
-		layers.length === 0 ? '' : formatTable(COLUMNS, layers.map(layerRow)),
-		explanations(layers.filter(({ status }) => status !== 'match' && status !== 'kept')),
-		outputs && layers.length > 0 ? visible(outputSentence(outputs)) : '',
-		comparison.baseline ? visible(baselineSentence(comparison.baseline)) : '',
+		`${model('original')}\n${model('deployed')}`,
+		emphasize(wrap(comparisonAnswer(comparison), width), wantsColor(destination)),
+		// Without layers the first note is the answer.
+		(layers.length === 0 ? notes.slice(1) : notes).map(wrapped).join('\n'),
+		layers.length === 0 ? '' : layerTable(layers, width),
+		explanations(layers, width),
+		outputs && layers.length > 0 ? wrapped(outputSentence(outputs)) : '',
+		baseline ? wrapped(baselineSentence(baseline)) : '',
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function describe(model: ModelSummary): string {
-	const { path, opset, producer, nodes } = model;
-	if (isCheckpoint(model)) {
-		return `${visible(path)}  (${formatWords(model)})`;
-	}
-	return `${visible(path)}  (opset ${opset}, ${visible(producer) || 'unknown producer'}, ${nodes} nodes)`;
+/** Renders the table of layers without columns that would be empty. */
+function layerTable(layers: readonly LayerComparison[], width: number): string {
+	const shown = worstFirst(layers).slice(0, MAX_ROWS);
+	const rows = shown.map(({ layer, index }) => layerRow(layer, index));
+	const kept = COLUMNS.flatMap((_, i) => (rows.some((row) => row[i] !== '') ? [i] : []));
+	const choose = <T>(cells: readonly T[]): T[] => kept.flatMap((i) => cells[i] ?? []);
+	const hidden = layers.length - shown.length;
+	return [
+		formatTable(choose(COLUMNS), rows.map(choose), width),
+		...(hidden > 0 ? [wrap(`${count(hidden, 'more layer')} not listed; --json lists every layer.`, width)] : []),
+	].join('\n');
 }
 
 function layerRow(layer: LayerComparison, index: number): string[] {
 	const { name, into, status, maxAbs, bound } = layer;
 	return [
-		String(index),
+		String(index + 1),
 		shorten(visible(shortLayerName(name)), MAX_NAME),
 		into === null ? '' : shorten(visible(`${into.op} ${into.name}`), MAX_NAME),
 		status === 'mismatch' ? 'MISMATCH' : status,
@@ -56,40 +84,48 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 		layer.cause === null || layer.cause === 'unknown' || layer.cause === 'not-identifiable'
 			? ''
 			: percent(layer.confidence),
-		maxAbs === null ? '' : formatNumber(maxAbs),
-		bound === null ? '' : formatNumber(bound),
+		maxAbs === null ? '' : formatNumber(maxAbs, 3),
+		bound === null ? '' : formatNumber(bound, 3),
+		formatDecibels(layer),
 	];
 }
 
-/** Maximum number of layers per cause that are explained separately. Of more layers only the first is. */
-const MAX_EXPLAINED = 3;
-
-function explanations(layers: readonly LayerComparison[]): string {
+/** Explains the layers that are not simply right, layers with one cause together. */
+function explanations(layers: readonly LayerComparison[], width: number): string {
 	const groups = new Map<string, LayerComparison[]>();
-	for (const layer of layers) {
-		const key = [layer.status, causeTitle(layer), String(layer.known), ...layer.causes].join('\0');
-		groups.set(key, [...(groups.get(key) ?? []), layer]);
+	for (const { layer } of worstFirst(layers)) {
+		if (layer.status !== 'match' && layer.status !== 'kept') {
+			const key = [layer.status, causeTitle(layer), String(layer.known), ...layer.causes].join('\0');
+			groups.set(key, [...(groups.get(key) ?? []), layer]);
+		}
 	}
 	const explained = [...groups.values()].flatMap((group) => {
-		const shown = group.slice(0, group.length > MAX_EXPLAINED ? 1 : MAX_EXPLAINED);
-		return shown.map((layer) => explain(layer, group.length - shown.length));
+		const shown = group.slice(0, group.length > MAX_ALIKE ? 1 : MAX_ALIKE);
+		return shown.map((layer) => explain(layer, group.length - shown.length, width));
 	});
-	return explained.join('\n\n');
+	const more = explained.length - MAX_EXPLAINED;
+	return [
+		...explained.slice(0, MAX_EXPLAINED),
+		...(more > 0 ? [wrap(`${count(more, 'more explanation')} in the output of --json.`, width)] : []),
+	].join('\n\n');
 }
 
 /** Explains a layer, with its advice and the number of equal layers. */
-function explain(layer: LayerComparison, more: number): string {
+function explain(layer: LayerComparison, more: number, width: number): string {
 	const { name, evidence, causes, alternatives, known } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);
-	return [
-		`${known ? 'known: ' : ''}${visible(name)}: ${visible(evidence)}`,
+	const first = wrap(`${known ? 'known: ' : ''}${visible(name)}: ${visible(evidence)}`, width, INDENT, '');
+	const rest = [
 		...causes.map((cause) => causeAdvice(cause, layer)),
 		...(others.length > 0 ? [`Other explanations: ${others.join('; ')}.`] : []),
 		...(more > 0
-			? [`It is the same with ${more} more layers; the table has their numbers, --json their evidence.`]
+			? [`It is the same with ${count(more, 'more layer')}; the table has their numbers, --json their evidence.`]
 			: []),
-	].join('\n  ');
+	];
+	return [first, ...rest.map((sentence) => wrap(sentence, width, INDENT))].join('\n');
 }
+
+const INDENT = '  ';
 
 const titles = (causes: readonly CauseCode[]): string => causes.map((cause) => CAUSES[cause].title).join(' and ');
 

@@ -1,11 +1,11 @@
-import path from 'node:path';
 import { baselineSentence } from '../core/report/baseline.js';
-import { formatWords, isCheckpoint } from '../core/report/formats.js';
+import { isCheckpoint } from '../core/report/formats.js';
 import { headline } from '../core/report/summary.js';
-import type { LayerReport, ModelSummary, Recompute, Report } from '../core/report/types.js';
+import type { LayerReport, Recompute, Report } from '../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../core/text/names.js';
 import { formatBytes, formatInteger, formatNumber, formatRange, formatRatio } from '../core/text/numbers.js';
 import { count } from '../core/text/sentences.js';
+import { displayPath, modelFacts } from './model-facts.js';
 import { renderAxes } from './render-axes.js';
 import { renderFindings } from './render-findings.js';
 import { type Column, type Destination, emphasize, formatTable, wantsColor, widthOf, wrap } from './text.js';
@@ -54,18 +54,6 @@ export function renderReport(
 		wrapped(renderRun(report)),
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
-}
-
-/** Returns a path relative to the working directory for a file below it, and the path itself for others. */
-function displayPath(file: string): string {
-	const relative = path.relative(process.cwd(), file);
-	return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
-}
-
-function modelFacts(model: ModelSummary): string {
-	return isCheckpoint(model)
-		? formatWords(model)
-		: `opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes`;
 }
 
 /** Renders the table of layers. A last column appears if a layer is unusual. */

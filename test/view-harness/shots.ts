@@ -14,8 +14,8 @@ import { THEMES, type ThemeName } from './themes.js';
 // A STATE is one of states.ts or comparison-states.ts, or the file of a report (inspect --json) or a comparison
 // (compare --json).
 // #INDEX behind it selects the layer to open. HEIGHT in the environment sets the height.
-/** Time that every plot of a comparison needs, in ms. */
-const DRAWING_MILLISECONDS = 3000;
+/** Time that a page needs after its last plot, in ms. */
+const SETTLING_MILLISECONDS = 300;
 const [states, themes, widths] = process.argv.slice(2).map((list) => list.split(',').filter(Boolean));
 const folder = path.join(outDir, 'view-screenshots');
 await mkdir(folder, { recursive: true });
@@ -66,7 +66,11 @@ async function showComparison({ page, send }: HarnessPage, messages: readonly Ho
 	for (const message of messages) {
 		await send(message);
 	}
-	await page.waitForTimeout(DRAWING_MILLISECONDS);
+	await page.waitForFunction(() => {
+		const plots = [...document.querySelectorAll<HTMLElement>('[data-bnl="plot"]')];
+		return plots.every((plot) => plot.offsetParent === null || plot.matches('[data-drawn="true"], .bnl-figure-empty'));
+	});
+	await page.waitForTimeout(SETTLING_MILLISECONDS);
 }
 
 async function showFile(opened: HarnessPage, file: string, layer: string | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
 import { causeTitle, statusRank } from '../../core/report/comparison-summary.js';
+import { formatDecibels } from '../../core/report/signal-to-noise.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
@@ -43,6 +44,10 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 		column('confidence', 'number', 3, {
 			value: ({ layer }) => (isExplained(layer) ? layer.confidence : null),
 			render: ({ layer }, cell) => append(cell, [isExplained(layer) ? strings.confidence(layer.confidence) : '']),
+		}),
+		column('snr', 'number', 3, {
+			value: ({ layer: { behavior } }) => behavior?.snrDb ?? null,
+			render: ({ layer }, cell) => append(cell, [formatDecibels(layer)]),
 		}),
 		column('error', 'number', 2, {
 			value: ({ layer }) => boundRatio(layer),

@@ -90,6 +90,7 @@ export class ComparisonView {
 		}
 		this.#shell.update(comparison);
 		this.#header.update(comparison);
+		this.#layers.element.dataset.causes = String(comparison.layers.some((layer) => layer.cause !== null));
 		this.#layers.update(comparison.layers, this.#state.current);
 		this.#chooser.update(comparison.layers);
 		const { index } = this.#chooser;

@@ -36,6 +36,10 @@ export const strings = {
 			status: ['Status', 'Does the deployed model contain the layer’s parameters?'],
 			cause: ['Cause', 'What explains the numbers best'],
 			confidence: ['Confidence', 'How well the cause explains them, compared with all others'],
+			snr: [
+				'SNR (dB)',
+				'Signal-to-noise ratio: values behind the layer over their difference; 20 dB more is ten times closer',
+			],
 			error: ['Error / bound', 'Largest error in weights and bias, and the largest that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		nowhere: 'nowhere',

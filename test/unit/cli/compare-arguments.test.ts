@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { parseCompareArguments } from '../../../src/cli/compare.js';
 import { comparisonStatus } from '../../../src/cli/exit.js';
 import { parseFoldArguments, renderFold } from '../../../src/cli/fold.js';
 import { renderComparison } from '../../../src/cli/render-comparison.js';
 import { UsageError } from '../../../src/cli/usage.js';
+import { CAUSE_CODES } from '../../../src/core/report/causes.js';
 import type { Comparison } from '../../../src/core/report/comparison.js';
 import type { FoldResult } from '../../../src/core/report/fold-result.js';
 import { MEGABYTE } from '../../../src/core/report/run-choices.js';
 import type { Severity } from '../../../src/core/report/severity.js';
-import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
+import { agreement, comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../support/sample-comparison.js';
 
 test('compare takes two models and the options of a run', () => {
 	assert.deepEqual(parseCompareArguments(['a.onnx', 'b.onnx', '--no-run', '--seed', '7']), {
@@ -92,20 +94,62 @@ test('a wrong layer and outputs that differ give 1, nothing judged gives 2', () 
 	}
 });
 
-test('the table has a row for each layer, with explanation and advice below it for wrong layers', () => {
-	const layers = [comparedLayer({ name: 'a' }), wrongEpsilon('b'), comparedLayer({ name: 'c' }, { status: 'kept' })];
-	const text = renderComparison(sampleComparison(layers, { notes: ['A note.'] }), {});
-	assert.match(text, /^1 +b +Conv b\/conv +MISMATCH +another epsilon +99 % +0\.031 +2\.4e-6$/m);
+/** Text for a pipe as sentences: lines that were broken are joined. */
+const unwrapped = (text: string): string => text.replace(/\n {2}/g, ' ').replace(/([^\n])\n(?!\n)/g, '$1 ');
+/** Length of the longest line, without the escapes of bold text. */
+const longest = (text: string): number =>
+	Math.max(
+		...stripVTControlCharacters(text)
+			.split('\n')
+			.map(({ length }) => length),
+	);
+const wide = { isTTY: true, columns: 200 };
+
+test('the table has the wrong layers first, counted from 1, with explanation and advice below it', () => {
+	const layers = [
+		comparedLayer({ name: 'a' }, { behavior: agreement(131.25) }),
+		{ ...wrongEpsilon('b'), behavior: agreement(41, { status: 'mismatch' }) },
+		comparedLayer({ name: 'c' }, { status: 'kept' }),
+	];
+	const text = renderComparison(sampleComparison(layers, { notes: ['A note.'] }), wide);
+	assert.match(text, /^2 +b +Conv b\/conv +MISMATCH +another epsilon +99 % +0\.031 +2\.4e-6 +41$/m);
+	assert.deepEqual(text.match(/^\d(?= {2})/gm), ['2', '3', '1']);
+	assert.match(text, /^1 +a .* 131$/m);
 	assert.match(text, /^b: The weights fit epsilon 1e-3.*\n {2}Give the converter the epsilon/m);
 	assert.match(text, /^A note\.$/m);
 	assert.doesNotMatch(text, /^[ac]: /m);
+});
+
+test('a comparison fits 80 columns when piped, and the width of a terminal', () => {
+	const name = '/features/features.11/conv/conv.0/conv.0.1/BatchNormalization';
+	const behavior = agreement(Number.POSITIVE_INFINITY);
+	const layers = [wrongEpsilon(name), comparedLayer({ name: `${name}2` }, { behavior })];
+	const outputs = { status: 'mismatch', maxAbs: 0.021, maxRel: 0.0031, bound: 8.1e-6, firstLayer: 'b' } as const;
+	const comparison = sampleComparison(layers, { outputs, notes: ['A long note about the pair. '.repeat(8).trim()] });
+	for (const columns of [66, 80, 120]) {
+		const text = renderComparison(comparison, { isTTY: true, columns });
+		assert.ok(longest(text) <= columns, `${longest(text)} of ${columns}`);
+		assert.match(text, /MISMATCH/);
+		assert.match(text, / equal$/m);
+	}
+	assert.ok(longest(renderComparison(comparison, {})) <= 80);
+});
+
+test('of many layers the right ones are left out, and many explanations end with a pointer to --json', () => {
+	const right = Array.from({ length: 90 }, (_, index) => comparedLayer({ name: `right${index}`, channels: 2 }));
+	const text = renderComparison(sampleComparison([...right, wrongEpsilon('last', 2)]), {});
+	assert.match(text, /^91 +last +\S* *.*MISMATCH/m);
+	assert.match(text, /^31 more layers not listed; --json lists every layer\.$/m);
+	const causes = CAUSE_CODES.slice(0, 20).map((cause) => ({ ...wrongEpsilon(cause, 2), cause, causes: [cause] }));
+	const many = renderComparison(sampleComparison(causes), {});
+	assert.match(many, /^8 more explanations in the output of --json\.$/m);
 });
 
 test('an explanation shared by many layers appears once', () => {
 	const names = ['a', 'b', 'c', 'd', 'e'];
 	const text = renderComparison(sampleComparison(names.map((name) => wrongEpsilon(name))), {});
 	assert.equal(text.match(/^[a-e]: /gm)?.join(), 'a: ');
-	assert.match(text, /^ {2}It is the same with 4 more layers; /m);
+	assert.match(unwrapped(text), / It is the same with 4 more layers; /);
 	const few = renderComparison(sampleComparison(names.slice(0, 3).map((name) => wrongEpsilon(name))), {});
 	assert.equal(few.match(/^[a-e]: /gm)?.join(''), 'a: b: c: ');
 	assert.doesNotMatch(few, /more layers/);
@@ -114,11 +158,11 @@ test('an explanation shared by many layers appears once', () => {
 test('other explanations appear with their confidence, and other weights with the next step', () => {
 	const alternatives = [{ causes: ['missing-sqrt', 'std-as-variance'] as const, confidence: 0.1 }];
 	const doubted = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'epsilon-outside-sqrt', alternatives });
-	const text = renderComparison(sampleComparison([doubted]), {});
+	const text = renderComparison(sampleComparison([doubted]), wide);
 	assert.match(text, /^ {2}Other explanations: .+ and .+ \(10 %\)\.$/m);
 	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
 	const foreign = comparedLayer({ name: 'a' }, { status: 'mismatch', cause: 'unknown', causes: ['unknown'], details });
-	assert.match(renderComparison(sampleComparison([foreign]), {}), /checkpoint that it was made from/);
+	assert.match(unwrapped(renderComparison(sampleComparison([foreign]), {})), /checkpoint that it was made from/);
 });
 
 test('names from files cannot speak to the terminal', () => {
