@@ -96,7 +96,11 @@ const entries = [
  * Shared library that the binding of each platform loads from its own folder.
  * @type {Readonly<Record<string, string>>}
  */
-const RUNTIME_LIBRARY = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.1.dylib', win32: 'onnxruntime.dll' };
+export const RUNTIME_LIBRARY = {
+	linux: 'libonnxruntime.so.1',
+	darwin: 'libonnxruntime.1.dylib',
+	win32: 'onnxruntime.dll',
+};
 
 /**
  * Copies onnxruntime's files, which the bundle in dist/engine looks for in ../bin/napi-v6/OS/ARCH. Copies only the
@@ -106,13 +110,23 @@ const RUNTIME_LIBRARY = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.
  * @param {string} platform
  * @param {string} arch
  */
-async function copyRuntime(outDir, platform, arch) {
+export async function copyRuntime(outDir, platform, arch) {
 	const folder = path.join('bin', 'napi-v6', platform, arch);
 	const from = path.join(path.dirname(require.resolve('onnxruntime-node/package.json')), folder);
 	await mkdir(path.join(outDir, folder), { recursive: true });
 	for (const file of ['onnxruntime_binding.node', RUNTIME_LIBRARY[platform]]) {
 		await cp(path.join(from, file), path.join(outDir, folder, file));
 	}
+}
+
+/**
+ * Returns operating system and processor of a target such as "linux-x64".
+ * @param {string} target
+ * @returns {[platform: string, arch: string]}
+ */
+export function splitTarget(target) {
+	const [platform, arch] = target.split('-');
+	return [platform, arch];
 }
 
 /**
@@ -134,7 +148,7 @@ export async function build({ watch = false, minify = false, outDir = path.join(
 	const contexts = await Promise.all(entries.map((entry) => esbuild.context({ ...entry, ...common })));
 	const results = watch ? [] : await Promise.all(contexts.map((context) => context.rebuild()));
 	await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), path.join(outDir, 'plotly.min.js'));
-	const [platform, arch] = target?.split('-') ?? [process.platform, process.arch];
+	const [platform, arch] = target ? splitTarget(target) : [process.platform, process.arch];
 	await copyRuntime(outDir, platform, arch).catch((error) => {
 		if (target) {
 			throw error;

@@ -6,20 +6,43 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { createVSIX } from '@vscode/vsce';
-import { build, buildCommandLine } from '../esbuild.mjs';
+import { build, buildCommandLine, copyRuntime, splitTarget } from '../esbuild.mjs';
 import { takeOutTexts } from './manifest-strings.mjs';
+import { checkVsix, TARGETS } from './vsix-contents.mjs';
 import { outDir, root } from './workbench/paths.mjs';
 
-/** Platforms with binaries in onnxruntime-node. */
-const TARGETS = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
 const BESIDE_DIST = ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media'];
 
+/** This machine as a target. */
+const OWN_TARGET = `${process.platform}-${process.arch}`;
+
 /**
- * Packages from a separate folder. So dist/ stays the development build, and binaries of two platforms never mix.
+ * Packages the extension, and checks the files of the package and its size.
  * @param {string} [target]
  * @returns {Promise<string>} The VSIX.
  */
-export async function packageExtension(target = `${process.platform}-${process.arch}`) {
+export async function packageExtension(target = OWN_TARGET) {
+	const { stage, manifest } = await stageExtension(target);
+	const vsix = path.join(outDir, `${manifest.name}-${manifest.version}-${target}.vsix`);
+	await createVSIX({
+		cwd: stage,
+		target,
+		packagePath: vsix,
+		dependencies: false,
+		allowMissingRepository: true,
+		rewriteRelativeLinks: false,
+	});
+	console.log(await checkVsix(vsix, target));
+	return vsix;
+}
+
+/**
+ * Puts the files of a package into a separate folder. So dist/ stays the development build, and binaries of two platforms
+ * never mix.
+ * @param {string} target
+ * @param {string} [bundles] `dist` of another platform's folder, to copy the bundles from instead of making them
+ */
+export async function stageExtension(target, bundles) {
 	if (!TARGETS.includes(target)) {
 		throw new Error(
 			`Cannot package for ${target}: onnxruntime-node has no binaries for it. Targets: ${TARGETS.join(', ')}.`,
@@ -38,18 +61,15 @@ export async function packageExtension(target = `${process.platform}-${process.a
 	for (const name of BESIDE_DIST.filter((file) => existsSync(path.join(root, file)))) {
 		await cp(path.join(root, name), path.join(stage, name), { recursive: true });
 	}
-	const packages = await build({ minify: true, outDir: path.join(stage, 'dist'), target });
-	await checkNotices([...packages, 'plotly.js-dist-min']);
-	const vsix = path.join(outDir, `${manifest.name}-${manifest.version}-${target}.vsix`);
-	await createVSIX({
-		cwd: stage,
-		target,
-		packagePath: vsix,
-		dependencies: false,
-		allowMissingRepository: true,
-		rewriteRelativeLinks: false,
-	});
-	return vsix;
+	const dist = path.join(stage, 'dist');
+	if (bundles === undefined) {
+		const packages = await build({ minify: true, outDir: dist, target });
+		await checkNotices([...packages, 'plotly.js-dist-min']);
+	} else {
+		await cp(bundles, dist, { recursive: true, filter: (file) => path.basename(file) !== 'bin' });
+		await copyRuntime(dist, ...splitTarget(target));
+	}
+	return { stage, manifest };
 }
 
 /** Fields of package.json that the package on npm shares with the extension. */

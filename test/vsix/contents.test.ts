@@ -4,54 +4,63 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { listFiles, PackageManager } from '@vscode/vsce';
+import { stageExtension } from '../package.mjs';
 import { smallModel } from '../unit/support/small-model.js';
+import { checkFiles, checkVsix, expectedFiles, processorOf, runtimeFiles, TARGETS } from '../vsix-contents.mjs';
 import { root } from '../workbench/paths.mjs';
 
 /** Set by the runner: the package for this platform, and the folder into which VS Code unpacked it. */
 const { BATCHNORM_LENS_VSIX: vsix = '', BATCHNORM_LENS_INSTALLED: installed = '' } = process.env;
-/** Nine tenths are the runtime's library. */
-const LIMIT = 21e6;
-/** VS Code does not show pictures that lie beside a README. */
-const README_PICTURE = 'page.png';
-const RUNTIME = { linux: 'libonnxruntime.so.1', darwin: 'libonnxruntime.1.dylib', win32: 'onnxruntime.dll' };
 
 const filesBelow = (folder: string): string[] =>
 	readdirSync(folder, { recursive: true, withFileTypes: true })
 		.filter((entry) => entry.isFile())
 		.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
 
-test('the package holds the program and the required licenses only', () => {
-	const runtime = `dist/bin/napi-v6/${process.platform}/${process.arch}`;
-	const expected = [
-		...['package.json', 'package.nls.json', 'readme.md', 'changelog.md', 'LICENSE.txt'],
-		...[
-			'extension.js',
-			'engine/main.js',
-			'engine/parent-watch.js',
-			'cli.js',
-			'mcp.js',
-			'webview.js',
-			'comparison.js',
-			'notebook.js',
-			'standalone.js',
-			'plotly.min.js',
-		].map((name) => `dist/${name}`),
-		...['onnxruntime_binding.node', RUNTIME[process.platform as keyof typeof RUNTIME]].map(
-			(name) => `${runtime}/${name}`,
-		),
-		...filesBelow(path.join(root, 'media'))
-			.filter((name) => name !== README_PICTURE)
-			.map((name) => `media/${name}`),
-	];
+test('the installed package holds the program and the required licenses only', async () => {
 	// VS Code's installer adds a file of its own.
 	const found = filesBelow(installed).filter((name) => name !== '.vsixmanifest');
-	assert.deepEqual(found.sort(), expected.sort());
+	assert.deepEqual(found.sort(), await expectedFiles(`${process.platform}-${process.arch}`));
 });
 
-test('the package stays below 21 MB', () => {
-	const { size } = statSync(vsix);
-	console.log(`${path.basename(vsix)}: ${(size / 1e6).toFixed(2)} MB`);
-	assert.ok(size < LIMIT, `${size} bytes`);
+test('the package of every platform holds the same program, and the runtime for its own processor', async () => {
+	for (const target of TARGETS) {
+		const { stage } = await stageExtension(target, path.join(installed, 'dist'));
+		const files = await listFiles({ cwd: stage, packageManager: PackageManager.None });
+		// These three names change when the package is made.
+		const renamed: Record<string, string> = {
+			'README.md': 'readme.md',
+			'CHANGELOG.md': 'changelog.md',
+			LICENSE: 'LICENSE.txt',
+		};
+		await checkFiles(
+			files.map((name) => renamed[name] ?? name),
+			target,
+		);
+		const libraries = runtimeFiles(target).map((name) => path.join(stage, name));
+		const processors = new Set(libraries.map(processorOf));
+		assert.deepEqual([...processors], [target.split('-')[1]]);
+		const bytes = files.reduce((sum, name) => sum + statSync(path.join(stage, name)).size, 0);
+		console.log(`${target}: ${files.length} files, ${(bytes / 1e6).toFixed(1)} MB unpacked`);
+		rmSync(stage, { recursive: true });
+	}
+});
+
+test('a file too many or too few in a package is named', async () => {
+	const [target] = TARGETS;
+	const files = await expectedFiles(target);
+	const expected = {
+		message: /^The package for linux-x64 lacks \[package\.json\] and must not hold \[src\/main\.ts\]\.$/,
+	};
+	await assert.rejects(
+		checkFiles([...files.filter((name) => name !== 'package.json'), 'src/main.ts'], target),
+		expected,
+	);
+	await assert.rejects(
+		checkVsix(vsix, 'win32-x64'),
+		/lacks \[dist\/bin\/napi-v6\/win32\/x64\/onnxruntime\.dll, /,
+	);
 });
 
 test('the shipped manifest has no development fields', () => {
