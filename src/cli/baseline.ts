@@ -27,6 +27,9 @@ export const BASELINE_OPTIONS = {
 	'update-baseline': { type: 'boolean' },
 } as const;
 
+/** Windows and macOS find a file by a name in any case. */
+const IGNORES_CASE = process.platform === 'win32' || process.platform === 'darwin';
+
 /** The baseline file of a command, and whether the command writes it. */
 export interface BaselineChoice {
 	readonly file: string;
@@ -91,7 +94,7 @@ export class BaselineFile {
 		};
 		const isGone = ({ model, original }: BaselineEntry) =>
 			[model, original].some((name) => name !== undefined && !existsSync(this.#resolve(name)));
-		const earlier = findEntry(this.#baseline, { place, ids: subject.ids, isGone });
+		const earlier = findEntry(this.#baseline, { place, ids: subject.ids, isGone, ignoresCase: IGNORES_CASE });
 		if (!this.#isUpdate) {
 			return earlier;
 		}

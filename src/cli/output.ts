@@ -137,10 +137,12 @@ export async function ownVersion(): Promise<string> {
 /**
  * Returns a relative reference for a file below the working directory, because CI systems resolve it against the
  * checkout.
+ * @param from the working directory
+ * @param system paths of the system, for tests
  */
-export function uriReference(file: string): string {
-	const relative = path.relative(process.cwd(), file);
-	return relative.startsWith('..') || path.isAbsolute(relative)
+export function uriReference(file: string, from = process.cwd(), system: path.PlatformPath = path): string {
+	const relative = system.relative(from, file);
+	return relative.startsWith('..') || system.isAbsolute(relative)
 		? pathToFileURL(file).href
-		: relative.split(path.sep).map(encodeURIComponent).join('/');
+		: relative.split(system.sep).map(encodeURIComponent).join('/');
 }

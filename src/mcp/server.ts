@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import path from 'node:path';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { CallToolRequestSchema, type CallToolResult, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -62,4 +63,4 @@ export async function serve({ root, engine: entry, version }: ServerOptions): Pr
 const text = (content: string): CallToolResult => ({ content: [{ type: 'text', text: content }] });
 
 /** Names files relative to the root, as the client does. */
-const hidePath = (message: string, root: string): string => message.replaceAll(`${root}/`, '');
+const hidePath = (message: string, root: string): string => message.replaceAll(root + path.sep, '');

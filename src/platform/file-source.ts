@@ -73,6 +73,7 @@ const REASONS: Readonly<Record<string, string>> = {
 	EACCES: 'reading it is not permitted',
 	EPERM: 'reading it is not permitted',
 	EISDIR: 'it is a folder',
+	EBUSY: 'another program has locked it; close it there and try again',
 	EMFILE: 'too many files are open',
 	ELOOP: 'it is a symbolic link, or a chain of them',
 	EIO: 'the disk reports an error',

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { access, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, open, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { renameOver } from './rename-over.js';
 import { asWriteError, WriteError } from './write-error.js';
 
 /** Content of a file: whole, or in pieces that are made while they are written. */
@@ -41,7 +42,7 @@ export async function replaceFile(
 			await access(target, constants.W_OK);
 		}
 		await writeNew(temporary, content, present);
-		await rename(temporary, target);
+		await renameOver(temporary, target);
 	} catch (error) {
 		await rm(temporary, { force: true });
 		throw asWriteError(file, error);

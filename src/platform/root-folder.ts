@@ -28,7 +28,10 @@ export async function resolveBelow(root: string, name: string): Promise<Result<s
 	}
 }
 
-function isBelow(root: string, file: string): boolean {
-	const relative = path.relative(root, file);
-	return relative !== '' && relative !== '..' && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);
+/** True for a path below a folder, without looking at the disk. @param system paths of the system, for tests */
+export function isBelow(root: string, file: string, system: path.PlatformPath = path): boolean {
+	const relative = system.relative(root, file);
+	return (
+		relative !== '' && relative !== '..' && !relative.startsWith(`..${system.sep}`) && !system.isAbsolute(relative)
+	);
 }

@@ -169,7 +169,7 @@ test('with a baseline, known findings pass', async () => {
 });
 
 test('a wrong input ends with status 2 and an annotation', async () => {
-	const { status, stdout, outputs } = await runAction({ models: 'nowhere/*.onnx\n--json' });
+	const { status, stdout, outputs } = await runAction({ models: 'nowhere/*.onnx\r\n--json\r\n' });
 	assert.equal(status, 2);
 	assert.equal(outputs.status, '2');
 	assert.match(stdout, /^::error::No file matches nowhere\/\*\.onnx\.[^\n]*\n$/);

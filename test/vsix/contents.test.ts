@@ -57,10 +57,7 @@ test('a file too many or too few in a package is named', async () => {
 		checkFiles([...files.filter((name) => name !== 'package.json'), 'src/main.ts'], target),
 		expected,
 	);
-	await assert.rejects(
-		checkVsix(vsix, 'win32-x64'),
-		/lacks \[dist\/bin\/napi-v6\/win32\/x64\/onnxruntime\.dll, /,
-	);
+	await assert.rejects(checkVsix(vsix, 'win32-x64'), /lacks \[dist\/bin\/napi-v6\/win32\/x64\/onnxruntime\.dll, /);
 });
 
 test('the shipped manifest has no development fields', () => {

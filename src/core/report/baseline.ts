@@ -98,14 +98,20 @@ export interface EntrySearch {
 	readonly place: Pick<BaselineEntry, 'model' | 'original'>;
 	readonly ids: Iterable<string>;
 	readonly isGone: (entry: BaselineEntry) => boolean;
+	/** True where names in any case name the same file. Default: false. */
+	readonly ignoresCase?: boolean;
 }
 
 /**
  * Returns the entry of a model or pair. A model that was moved is found by its findings: of the entries with a file that is
  * gone, the one that shares most.
  */
-export function findEntry({ entries }: Baseline, { place, ids, isGone }: EntrySearch): BaselineEntry | undefined {
-	const named = entries.find((entry) => keyOf(entry) === keyOf(place));
+export function findEntry(
+	{ entries }: Baseline,
+	{ place, ids, isGone, ignoresCase = false }: EntrySearch,
+): BaselineEntry | undefined {
+	const key = (one: EntrySearch['place']) => (ignoresCase ? keyOf(one).toLowerCase() : keyOf(one));
+	const named = entries.find((entry) => key(entry) === key(place));
 	if (named) {
 		return named;
 	}

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BaselineError, BaselineFile, parseBaselineOptions, relativePath } from '../../../src/cli/baseline.js';
+import { uriReference } from '../../../src/cli/output.js';
 import { buildModel } from '../support/model-builder.js';
 
 const cli = path.resolve('dist', 'cli.js');
@@ -111,6 +112,12 @@ test('a baseline never replaces a model, and an update needs a file', async () =
 	const baseline = await BaselineFile.read({ file, isUpdate: true });
 	const subject = { model: file, ids: [], accepted: () => [] };
 	await assert.rejects(baseline.entryFor(subject, [file]), { name: 'WriteError', message: /is read by this command/ });
+});
+
+test('SARIF has forward slashes on every system', () => {
+	assert.equal(uriReference('C:\\ci\\my models\\a.onnx', 'c:\\CI', path.win32), 'my%20models/a.onnx');
+	assert.equal(uriReference('/ci/my models/a.onnx', '/ci', path.posix), 'my%20models/a.onnx');
+	assert.match(uriReference('/other/a.onnx', '/ci', path.posix), /^file:\/\//);
 });
 
 test('paths in the file have forward slashes on every system', () => {

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { access, chmod, copyFile, link, mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, copyFile, link, mkdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { externalTensors } from '../../../core/onnx/graph/external-tensors.js';
 import { checkExternalLocation } from '../../../core/onnx/location.js';
 import { type Edit, planEdits, renderEdits } from '../../../core/onnx/write/edit.js';
+import { renameOver } from '../../../platform/rename-over.js';
 import { identities, refuseInput, writeNew } from '../../../platform/replace-file.js';
 import { isSameContent } from '../../../platform/same-content.js';
 import { asWriteError, WriteError } from '../../../platform/write-error.js';
@@ -89,7 +90,7 @@ export async function publishWritten({ output, temporary }: ModelOutput): Promis
 			await access(output, constants.W_OK);
 			await chmod(from.model, present.mode & PERMISSIONS);
 		}
-		await rename(from.model, output);
+		await renameOver(from.model, output);
 	} catch (error) {
 		if (isNew) {
 			await rm(to, { force: true });

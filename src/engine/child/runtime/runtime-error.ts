@@ -38,17 +38,32 @@ function clean(error: unknown): string {
 	return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
 }
 
-/** Explains why the native library did not load, with advice. */
-export function explainLoadFailure(error: unknown): string {
+/** Systems for which onnxruntime has no library at all, so that no other installation helps. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+	'darwin-x64': 'Macs with Intel processors',
+	'linux-arm': '32-bit ARM',
+	'win32-ia32': '32-bit Windows',
+};
+
+/** Explains why the native library did not load, with advice. @param system this system, for tests another */
+export function explainLoadFailure(
+	error: unknown,
+	system: Pick<NodeJS.Process, 'platform' | 'arch'> = process,
+): string {
 	const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
-	const where = `${process.platform}-${process.arch}`;
+	const where = `${system.platform}-${system.arch}`;
 	if (/Cannot find module/.test(message)) {
+		const unsupported = UNSUPPORTED[where];
+		if (unsupported !== undefined) {
+			return `onnxruntime has no library for ${unsupported}; layers, checkpoints and comparisons of parameters work, but no model runs here.`;
+		}
 		return `onnxruntime-node has no library for ${where} in this installation; layers and parameters are shown without running the model.`;
 	}
-	if (/GLIBC|musl/i.test(message)) {
+	// The loader of musl begins its messages with these words.
+	if (/GLIBC|musl|^Error (?:loading shared library|relocating)/i.test(message)) {
 		return `onnxruntime-node needs glibc 2.28 or newer, which this system lacks (${message}); the model was not run.`;
 	}
-	if (process.platform === 'win32' && /126|specified module/.test(message)) {
+	if (system.platform === 'win32' && /126|specified module/.test(message)) {
 		return 'onnxruntime-node needs the Microsoft Visual C++ runtime, which is not installed; install it and try again.';
 	}
 	return `onnxruntime-node could not be loaded on ${where}: ${message}; the model was not run.`;

@@ -181,6 +181,9 @@ test('a moved model keeps its entry, a copy of it has none', () => {
 		findEntry(baseline, { place: { model: 'new/net.onnx' }, ids: ids(report), isGone: () => isGone });
 	assert.deepEqual(find(true), entry);
 	assert.equal(find(false), undefined);
+	const shouted = { place: { model: 'OLD/Net.onnx' }, ids: [], isGone: () => false };
+	assert.equal(findEntry(baseline, shouted), undefined);
+	assert.deepEqual(findEntry(baseline, { ...shouted, ignoresCase: true }), entry);
 	const unlike = { place: { model: 'new.onnx' }, ids: ['0'], isGone: () => true };
 	assert.equal(findEntry(baseline, unlike), undefined);
 });

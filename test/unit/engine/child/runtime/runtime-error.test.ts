@@ -45,6 +45,24 @@ test('a library that does not load is explained by its missing part', () => {
 	}
 });
 
+test('a system without a library, and libraries that a system lacks, are named', () => {
+	const missing = new Error("Cannot find module '../bin/napi-v6/os/arch/onnxruntime_binding.node'");
+	const explain = (platform: NodeJS.Platform, arch: NodeJS.Architecture, error = missing) =>
+		explainLoadFailure(error, { platform, arch });
+	assert.match(explain('darwin', 'x64'), /no library for Macs with Intel processors; .*comparisons of parameters work/);
+	assert.match(explain('linux', 'arm'), /no library for 32-bit ARM/);
+	assert.match(explain('linux', 'x64'), /no library for linux-x64 in this installation/);
+	for (const words of [
+		'Error loading shared library ld-linux-aarch64.so.1: No such file or directory (needed by /x/libonnxruntime.so.1)',
+		'Error relocating /x/libonnxruntime.so.1: __vsnprintf_chk: symbol not found',
+	]) {
+		assert.match(explain('linux', 'arm64', new Error(words)), /needs glibc 2\.28 or newer, which this system lacks/);
+	}
+	const runtime = new Error('The specified module could not be found.\r\n\\\\?\\C:\\x\\onnxruntime_binding.node');
+	assert.match(explain('win32', 'x64', runtime), /Visual C\+\+ runtime/);
+	assert.doesNotMatch(explain('linux', 'x64', runtime), /Visual C/);
+});
+
 test('source locations without a folder go, too', () => {
 	const missing =
 		'External data path validation failed for initializer: w. Error: tensorprotoutils.cc:461 ValidateExternalDataPathFromDir External data path does not exist: "/m/w.bin"';
