@@ -1,4 +1,4 @@
-// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare or run.
+// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare, run or reestimate.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,7 +9,14 @@ import { root } from '../workbench/paths.mjs';
  * Each part is a function bench<Name> in the file of its name, and resolves to plain numbers by name.
  * @type {Record<string, string>}
  */
-const PARTS = { open: 'open', kernel: 'kernel', check: 'check', compare: 'compare', run: 'run-memory' };
+const PARTS = {
+	open: 'open',
+	kernel: 'kernel',
+	check: 'check',
+	compare: 'compare',
+	run: 'run-memory',
+	reestimate: 'reestimate',
+};
 
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 await ensureDependencies();
