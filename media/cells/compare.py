@@ -6,7 +6,13 @@ def batchnorm_lens_compare(module, path, program):
     import subprocess
     import tempfile
     import torch
-    from IPython.display import display
+
+    try:
+        from IPython.display import display
+    except ImportError:  # a plain script
+
+        def display(data, raw):
+            print(data["text/plain"])
 
     with tempfile.TemporaryDirectory() as folder:
         original = os.path.join(folder, "module.pth")

@@ -3,7 +3,13 @@ def batchnorm_lens(model):
     import html
     import math
     import numpy
-    from IPython.display import display
+
+    try:
+        from IPython.display import display
+    except ImportError:  # a plain script
+
+        def display(data, raw):
+            print(data["text/plain"])
 
     def numbers(variable):
         # Nine digits tell any two float32 apart; JSON has no NaN and no infinity.

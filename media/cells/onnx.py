@@ -1,7 +1,13 @@
 # BatchNorm Lens: the BatchNorm layers of an ONNX file, which the extension runs and checks.
 def batchnorm_lens(path):
     import html
-    from IPython.display import display
+
+    try:
+        from IPython.display import display
+    except ImportError:  # a plain script
+
+        def display(data, raw):
+            print(data["text/plain"])
 
     hint = "the BatchNorm Lens extension for VS Code shows its BatchNorm layers here"
     display(

@@ -2,7 +2,13 @@
 def batchnorm_lens(module):
     import html
     import math
-    from IPython.display import display
+
+    try:
+        from IPython.display import display
+    except ImportError:  # a plain script
+
+        def display(data, raw):
+            print(data["text/plain"])
 
     def numbers(tensor):
         # Nine digits tell any two float32 apart; JSON has no NaN and no infinity.

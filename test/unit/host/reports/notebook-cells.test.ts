@@ -209,6 +209,21 @@ describe('cells for notebooks', { skip: interpreters.length === 0 && 'there is n
 		}
 	});
 
+	it('a plain script without IPython prints the text', () => {
+		const script = path.join(folder, 'script.py');
+		const plain: readonly Cell[] = [
+			[DEFINE_MODEL.pytorch, cell('pytorch')],
+			['', withModelPath(cell('onnx'), 'net.onnx')],
+		];
+		for (const [setup, source] of plain) {
+			// Stands for an interpreter in which IPython is not installed.
+			writeFileSync(script, `import sys\nsys.modules["IPython"] = None\n${setup}\n${source}`);
+			const { status, stdout, stderr } = python([script]);
+			assert.equal(status, 0, stderr);
+			assert.match(stdout, /^(\d+ BatchNorm layers with running statistics\.|net\.onnx: ).*\n$/);
+		}
+	});
+
 	it('a real kernel executes each of them', (context: TestContext) => {
 		if (!has('ipykernel', 'nbconvert', 'numpy')) {
 			return context.skip('Jupyter is not installed (Debian: python3-ipykernel, jupyter-nbconvert)');
