@@ -6,6 +6,7 @@ import { locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';
 import { stageName } from '../model/run-progress.js';
 import { UserError } from '../shared/describe-error.js';
+import { freeName } from '../shared/free-name.js';
 import { showMessage, showProgress } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
@@ -48,11 +49,11 @@ export async function foldModel(
 	}
 }
 
-function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
+async function chooseTarget(model: vscode.Uri): Promise<vscode.Uri | undefined> {
 	const name = `${baseName(model).replace(/\.onnx$/i, '')}.folded.onnx`;
 	return vscode.window.showSaveDialog({
 		title: vscode.l10n.t('Save folded model'),
-		defaultUri: vscode.Uri.joinPath(model, '..', name),
+		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', name)),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
 	});
 }

@@ -4,6 +4,7 @@ import type { ReestimationResult } from '../../core/report/reestimation.js';
 import { EngineError } from '../../engine/client.js';
 import type { InputFile, ReestimateOptions } from '../../protocol/host-engine.js';
 import { UserError } from '../shared/describe-error.js';
+import { freeName } from '../shared/free-name.js';
 import { pickOne, showMessage, showProgress } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { pickFiles } from './input-files.js';
@@ -129,7 +130,7 @@ async function chooseBatches(): Promise<ReestimateChoices['batches'] | undefined
 	return (await pickOne(items, { title: t('Samples in a batch') }))?.value;
 }
 
-function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
+async function chooseTarget(model: vscode.Uri): Promise<vscode.Uri | undefined> {
 	const name =
 		model.path
 			.split('/')
@@ -137,7 +138,7 @@ function chooseTarget(model: vscode.Uri): Thenable<vscode.Uri | undefined> {
 			?.replace(/\.onnx$/i, '') ?? 'model';
 	return vscode.window.showSaveDialog({
 		title: vscode.l10n.t('Save the model with new statistics'),
-		defaultUri: vscode.Uri.joinPath(model, '..', `${name}.reestimated.onnx`),
+		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', `${name}.reestimated.onnx`)),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
 	});
 }

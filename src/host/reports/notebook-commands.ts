@@ -4,6 +4,7 @@ import { toNotebook } from '../../core/report/export/notebook.js';
 import type { ModelDocument } from '../model/model-document.js';
 import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';
+import { freeName } from '../shared/free-name.js';
 import { pickOne } from '../shared/messages.js';
 import { writeFile } from '../shared/write-file.js';
 import { reportOf, siblingOf } from './exports.js';
@@ -42,7 +43,7 @@ export async function saveReportAsNotebook(document: ModelDocument): Promise<voi
 	reportOf(document);
 	const target = await vscode.window.showSaveDialog({
 		title: vscode.l10n.t('Save the report as a notebook'),
-		defaultUri: siblingOf(document.uri, 'ipynb'),
+		defaultUri: await freeName(siblingOf(document.uri, 'ipynb')),
 		filters: { [vscode.l10n.t('Notebook')]: ['ipynb'] },
 	});
 	if (target) {

@@ -109,8 +109,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 			0;
 		// Not a badge: on the explorer's icon it looks like unsaved files.
 		const marked = found > 0 ? vscode.l10n.t('{0} with warnings or errors', found) : '';
-		const name = document ? inert(vscode.workspace.asRelativePath(document.uri)) : '';
-		this.view.description = [name, marked].filter((part) => part !== '').join(' · ');
+		const description = document ? inert(vscode.workspace.asRelativePath(document.uri)) : '';
+		this.view.description = [description, marked].filter((part) => part !== '').join(' · ');
 		this.view.message =
 			report?.layers.length === 0
 				? vscode.l10n.t('No BatchNorm layer in this model.')

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { EXTENSIONS, type ExportFormat, type ExportOptions, FORMATS } from '../../core/report/export/index.js';
 import { readPageParts } from '../../platform/page-parts.js';
+import { freeName } from './free-name.js';
 import { pickOne, showMessage } from './messages.js';
 
 /** Properties of the extension that exports need. */
@@ -32,7 +33,7 @@ export async function exportWithDialog({ formats, files, details, suggest, write
 	}
 	const target = await vscode.window.showSaveDialog({
 		title: files,
-		defaultUri: suggest(EXTENSIONS[format]),
+		defaultUri: await freeName(suggest(EXTENSIONS[format])),
 		filters: { [names[format]]: [EXTENSIONS[format]] },
 	});
 	if (target) {

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { PageToHost } from '../../protocol/page.js';
+import { freeName } from './free-name.js';
 import { imageFileName } from './image-file.js';
 import { writeFile } from './write-file.js';
 
@@ -9,7 +10,7 @@ export async function saveImage(
 	{ name, png, svg }: Extract<PageToHost, { type: 'save-image' }>,
 ): Promise<void> {
 	const target = await vscode.window.showSaveDialog({
-		defaultUri: vscode.Uri.joinPath(model, '..', imageFileName(name)),
+		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', imageFileName(name))),
 		filters: { [vscode.l10n.t('PNG image')]: ['png'], [vscode.l10n.t('SVG drawing')]: ['svg'] },
 	});
 	if (target) {

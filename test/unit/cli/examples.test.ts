@@ -58,9 +58,9 @@ test('one fold of it is right; the other is wrong in one layer, for a named reas
 	const wrong = layers.flatMap((layer, index) => (layer.status === 'match' ? [] : [{ ...layer, index }]));
 	assert.deepEqual(
 		wrong.map(({ index, cause }) => ({ index, cause })),
-		[{ index: WRONG_LAYER, cause: 'wrong-epsilon' }],
+		[{ index: WRONG_LAYER, cause: 'gamma-dropped' }],
 	);
-	assert.match(wrong[0]?.evidence ?? '', /epsilon 0\.001/);
+	assert.match(wrong[0]?.evidence ?? '', /gamma/);
 });
 
 test('the checkpoint arrived in one export, and in the other except for one layer', () => {
@@ -72,6 +72,17 @@ test('the checkpoint arrived in one export, and in the other except for one laye
 	assert.deepEqual(
 		layers.map(({ cause }) => cause),
 		[null, 'wrong-epsilon', null],
+	);
+});
+
+test('the data do not fit the small network, and its int8 form keeps every layer', () => {
+	const file = (name: string) => path.join('pytorch', name);
+	const fed = run('inspect', file('plain_cnn.onnx'), '--input', file('plain_cnn.shifted.npy'));
+	assert.ok(codes(fed.layers).has('statistics-drift'), [...codes(fed.layers)].join());
+	const { layers } = run('compare', file('plain_cnn.onnx'), file('plain_cnn.int8.onnx'));
+	assert.deepEqual(
+		layers.map(({ status, cause }) => [status, cause]),
+		layers.map(() => ['match', 'quantized-int8']),
 	);
 });
 

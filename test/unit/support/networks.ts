@@ -28,9 +28,13 @@ class NetworkWriter {
 	readonly initializers: TensorSpec[] = [];
 	private readonly random;
 	private count = 0;
+	private layers = 0;
+	/** Index of the layer whose gamma is 1 in every channel. */
+	private readonly withoutGamma: number;
 
-	constructor(seed: number) {
+	constructor(seed: number, withoutGamma = -1) {
 		this.random = seededRandom(seed);
+		this.withoutGamma = withoutGamma;
 	}
 
 	private tensor(name: string, dims: readonly number[], draw: () => number): string {
@@ -78,6 +82,9 @@ class NetworkWriter {
 			variance: draw(() => Math.exp(0.3 * normal())),
 		};
 		adjust(parameters);
+		if (this.layers++ === this.withoutGamma) {
+			parameters.gamma.fill(1);
+		}
 		const names = Object.entries(parameters).map(([key, values]: [string, Float32Array]) => {
 			this.initializers.push({ name: `${name}.${key}`, dims: [to], raw: new Uint8Array(values.buffer) });
 			return `${name}.${key}`;
@@ -143,9 +150,12 @@ function branch({ gamma }: BatchNormParameters): void {
 	}
 }
 
-/** MobileNetV2 (arXiv 1801.04381, table 2): 52 BatchNormalization layers, 14 MB. */
-export function mobileNetV2(size = 224): Uint8Array {
-	const net = new NetworkWriter(2);
+/**
+ * MobileNetV2 (arXiv 1801.04381, table 2): 52 BatchNormalization layers, 14 MB.
+ * @param withoutGamma index of a layer whose gamma is 1 in every channel, for a fold that drops gamma
+ */
+export function mobileNetV2(size = 224, withoutGamma = -1): Uint8Array {
+	const net = new NetworkWriter(2, withoutGamma);
 	let x = net.relu(net.convBatchNorm('input', { from: 3, to: 32, kernel: 3, stride: 2, gain: 1 }));
 	let from = 32;
 	for (const [expansion, to, repeats, firstStride] of [

@@ -2,14 +2,23 @@ import { execFile } from 'node:child_process';
 import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { encodeNpy } from '../../../src/engine/child/tensors/npy.js';
+import { seededRandom } from '../../../src/engine/child/tensors/random.js';
+import { openFixture } from '../../unit/support/fixtures.js';
 import { foldedModel } from '../../unit/support/folded.js';
+import { buildModel } from '../../unit/support/model-builder.js';
 import { mobileNetV2, unhealthyNetwork, wronglyFusedNetwork } from '../../unit/support/networks.js';
+import { quantized } from '../../unit/support/quantized-forms.js';
+import { specOf } from '../../unit/support/respec.js';
 import { root } from '../paths.mjs';
 import { exampleNotebook } from './notebooks.js';
 
-/** Index of the layer of mobilenet_v2.onnx that the wrong fold folds with another epsilon. */
+/** Index of the layer of mobilenet_v2.onnx whose gamma the wrong fold drops. */
 export const WRONG_LAYER = 20;
 const WRONG_EPSILON = 1e-3;
+
+/** Shape of the data that do not fit plain_cnn.onnx: enough images to tell. */
+const SHIFTED_SHAPE = [128, 3, 32, 32];
 
 /** Layers in the form of a framework: a healthy one, and one with a pruned channel and a collapsed variance. */
 const LAYERS = [
@@ -41,10 +50,12 @@ export async function writeExamples(folder: string, cli: string): Promise<void> 
 	const healthy = mobileNetV2();
 	await writeFile(file('mobilenet_v2.onnx'), healthy);
 	await writeFile(file('mobilenet_v2.folded.onnx'), await foldedModel(healthy));
-	await writeFile(file('mobilenet_v2.deployed.onnx'), await foldedModel(healthy, { [WRONG_LAYER]: WRONG_EPSILON }));
+	await writeFile(file('mobilenet_v2.deployed.onnx'), await foldedModel(mobileNetV2(224, WRONG_LAYER)));
 	await writeFile(file('unhealthy.onnx'), unhealthyNetwork());
 	await writeFile(file('wrong-fusion.onnx'), wronglyFusedNetwork());
 	await copyPyTorchModels(file('pytorch'));
+	await writeInt8Model(file('pytorch'));
+	await writeFile(path.join(file('pytorch'), 'plain_cnn.shifted.npy'), shiftedData());
 	await writeCheckpoint(file('checkpoint'));
 	await copyFile(path.join(root, 'test', 'workbench', 'examples', 'README.md'), file('README.md'));
 	await writeFile(file('notebook.ipynb'), await writeNotebook(folder, cli));
@@ -66,6 +77,22 @@ async function copyPyTorchModels(folder: string): Promise<void> {
 	for (const name of (await readdir(fixtures)).filter((file) => /\.(onnx|npy)$/.test(file))) {
 		await cp(path.join(fixtures, name), path.join(folder, name));
 	}
+}
+
+/** Writes the folded plain_cnn.onnx as a quantizer of weights leaves it. */
+async function writeInt8Model(folder: string): Promise<void> {
+	const folded = await specOf(await openFixture('plain_cnn.folded.onnx'));
+	await writeFile(
+		path.join(folder, 'plain_cnn.int8.onnx'),
+		buildModel(quantized(folded, 'dynamic', { perChannel: false })),
+	);
+}
+
+/** Returns images whose pixels are brighter and vary more than those that plain_cnn.onnx was trained on. */
+function shiftedData(): Uint8Array {
+	const { normal } = seededRandom(7);
+	const data = Float32Array.from({ length: SHIFTED_SHAPE.reduce((a, b) => a * b, 1) }, () => 1.5 + 2 * normal());
+	return encodeNpy({ type: 'float32', shape: SHIFTED_SHAPE, data });
 }
 
 async function writeNotebook(folder: string, cli: string): Promise<string> {
