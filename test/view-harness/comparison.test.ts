@@ -58,7 +58,7 @@ describe('the page of a comparison', () => {
 	for (const theme of Object.keys(THEMES) as ThemeName[]) {
 		it(`${theme} resolves the colors of marks`, () =>
 			withState('oneWrong', { theme }, async ({ page }) => {
-				const mark = page.locator(`${bnl('plot', '[data-plot="bias"]')} .points path`).first();
+				const mark = page.locator(`${bnl('plot', '[data-plot="weights"]')} .points path`).first();
 				const fill = await mark.evaluate((path) => getComputedStyle(path).fill);
 				// Default color of plotly, which it uses for colors that it cannot parse.
 				assert.notEqual(fill, 'rgb(31, 119, 180)');

@@ -103,8 +103,8 @@ export const strings = {
 		weightsRight: (channels: number, largest: string) =>
 			`Nothing to see: the weights of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} are right, with relative differences up to ${largest}.`,
 		noBias: 'No bias was compared channel by channel.',
-		biasExact: (channels: number) =>
-			`Nothing to see: the bias of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} is exactly the expected one.`,
+		biasRight: (channels: number, error: string, bound: string) =>
+			`Nothing to see: the bias of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} is right, with differences up to ${error}; rounding allows ${bound}.`,
 		noCause: 'No cause was named, so nothing can be drawn against it.',
 		noPrediction: 'The named cause predicts no values of single channels.',
 		wrong: 'wrong',
@@ -154,6 +154,7 @@ export const strings = {
 		summary: (layers: number, range: string, first: string) =>
 			`${count(layers, 'layer', 'layers')}, ${range}. ${first}`,
 		none: 'No difference beyond rounding.',
+		rounded: 'Every layer adds its rounding to 8 bits, so the ratio falls along the network.',
 		withoutPoint: (layers: number, reason: string) => `${count(layers, 'layer', 'layers')} without a point: ${reason}`,
 		unknown: 'The place where the models part was not judged.',
 	},

@@ -9,15 +9,29 @@ import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 import { residualFigure } from './residuals.js';
 
+/** Returns the largest error of each channel's bias that rounding allows. */
+export function biasBounds({ perChannel: { biasError, biasBound }, bound }: LayerComparison): Float64Array {
+	return biasBound ?? new Float64Array(biasError.length).fill(bound ?? Number.NaN);
+}
+
+/** Returns the channels of a wrong layer whose bias differs by more than rounding, ascending. */
+export function wrongBiases(layer: LayerComparison): number[] {
+	if (layer.status !== 'mismatch') {
+		return [];
+	}
+	const bounds = biasBounds(layer);
+	return channelsWhere(layer.perChannel.biasError, (error, channel) => !(Math.abs(error) <= (bounds[channel] ?? 0)));
+}
+
 /** Draws found minus expected bias of each channel in the band that rounding allows. */
 export function biasFigure(layer: LayerComparison, theme: Theme): Figure | null {
-	const { biasError, biasBound, expectedBias, foundBias, explainedBias } = layer.perChannel;
+	const { biasError, expectedBias, foundBias, explainedBias } = layer.perChannel;
 	if (biasError.length === 0) {
 		return null;
 	}
 	const words = strings.plots;
-	const bounds = biasBound ?? new Float64Array(biasError.length).fill(layer.bound ?? Number.NaN);
-	const over = channelsWhere(biasError, (error, channel) => Math.abs(error) > (bounds[channel] ?? Number.NaN));
+	const bounds = biasBounds(layer);
+	const over = wrongBiases(layer);
 	const explained =
 		expectedBias && explainedBias?.map((value, channel) => value - (expectedBias[channel] ?? Number.NaN));
 	const hover = comparedHover(layer, [
@@ -29,9 +43,9 @@ export function biasFigure(layer: LayerComparison, theme: Theme): Figure | null 
 	]);
 	const largestBound = rangeOf(bounds).max;
 	const figure = residualFigure(
-		layer,
 		{
 			found: biasError,
+			wrong: over,
 			...(explained && { explained }),
 			bounds,
 			title: words.biasDifference,

@@ -4,9 +4,9 @@ import { formatNumber } from '../../../core/text/numbers.js';
 import type { PlotDefinition } from '../../shared/plot-panel.js';
 import type { ComparisonPlot } from '../../ui/attributes.js';
 import { strings } from '../strings.js';
-import { biasFigure } from './bias.js';
+import { biasBounds, biasFigure, wrongBiases } from './bias.js';
 import { explainedFigure } from './explained.js';
-import { areWeightsWrong, weightResiduals, weightsFigure } from './weights.js';
+import { weightResiduals, weightsFigure, wrongWeights } from './weights.js';
 
 type Plot = Pick<PlotDefinition<LayerComparison>, 'has' | 'build' | 'missing'>;
 
@@ -15,7 +15,7 @@ const words = strings.plots;
 /** Figures of a compared layer, in the page's order. A plot that would show nothing says so instead. */
 const PLOTS: Readonly<Record<ComparisonPlot, Plot>> = {
 	weights: {
-		has: (layer) => weightResiduals(layer).length > 0 && areWeightsWrong(layer),
+		has: (layer) => wrongWeights(layer).length > 0,
 		build: weightsFigure,
 		missing: (layer) => {
 			const found = weightResiduals(layer);
@@ -25,10 +25,15 @@ const PLOTS: Readonly<Record<ComparisonPlot, Plot>> = {
 		},
 	},
 	bias: {
-		has: ({ perChannel: { biasError } }) => biasError.some((error) => error !== 0),
+		has: (layer) => wrongBiases(layer).length > 0,
 		build: biasFigure,
-		missing: ({ perChannel: { biasError } }) =>
-			biasError.length === 0 ? words.noBias : words.biasExact(biasError.length),
+		missing: (layer) => {
+			const { biasError } = layer.perChannel;
+			const [error, bound] = [biasError.map(Math.abs), biasBounds(layer)].map((values) =>
+				formatNumber(rangeOf(values).max, 2),
+			);
+			return biasError.length === 0 ? words.noBias : words.biasRight(biasError.length, error ?? '', bound ?? '');
+		},
 	},
 	explained: {
 		has: ({ perChannel: { explainedRatio, explainedBias } }) =>

@@ -81,6 +81,7 @@ export function partingFigure(comparison: Comparison, theme: Theme): Figure | nu
 		summary: summaryOf(comparison, known, place),
 		notes: [
 			legend(dots),
+			...roundedNote(comparison),
 			...withoutPoint(comparison, dots.length),
 			...(isWithin(comparison) ? [strings.parting.none] : []),
 		],
@@ -214,6 +215,11 @@ function legend(dots: readonly Dot[]): string {
 /** True if the models were compared and do not part. */
 const isWithin = (comparison: Comparison): boolean =>
 	comparison.firstDifference === null && partingPlace(comparison) === null;
+
+/** Explains the falling ratio of a model whose weights were rounded to 8 bits. */
+function roundedNote({ layers }: Comparison): string[] {
+	return layers.some(({ causes }) => causes.includes('quantized-int8')) ? [strings.parting.rounded] : [];
+}
 
 /** Counts the layers without a point, with the first reason. */
 function withoutPoint({ layers }: Comparison, points: number): string[] {

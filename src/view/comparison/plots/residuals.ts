@@ -1,12 +1,10 @@
 import { rangeOf } from '../../../core/numbers/arrays.js';
-import type { LayerComparison } from '../../../core/report/comparison.js';
 import { axis, baseLayout, channelAxis } from '../../plots/base.js';
 import type { Hover } from '../../plots/hover.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
 import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, translucent } from '../../plots/traces.js';
 import { strings as shared } from '../../text/strings.js';
-import { wrongChannels } from '../facts.js';
 import { strings } from '../strings.js';
 
 /** Differences of a layer's channels to the right fold, all of shape (channels). */
@@ -15,6 +13,8 @@ export interface Residuals {
 	readonly found: Float64Array;
 	/** Predicted by the named causes, minus expected. */
 	readonly explained?: Float64Array;
+	/** Channels to mark, ascending. */
+	readonly wrong: readonly number[];
 	/** Largest |found| that rounding allows. */
 	readonly bounds?: Float64Array;
 	readonly title: string;
@@ -26,11 +26,7 @@ export interface Residuals {
 }
 
 /** Draws differences around 0, the band of rounding, and a dash for the value that the named causes predict. */
-export function residualFigure(
-	layer: LayerComparison,
-	residuals: Residuals,
-	theme: Theme,
-): Pick<Figure, 'data' | 'layout' | 'notes' | 'mark'> {
+export function residualFigure(residuals: Residuals, theme: Theme): Pick<Figure, 'data' | 'layout' | 'notes' | 'mark'> {
 	const { found, explained, bounds, title, hover } = residuals;
 	const range = residualRange(residuals);
 	const place = (values: Float64Array) => (channel: number) => {
@@ -39,7 +35,7 @@ export function residualFigure(
 	};
 	const bad = channelsWhere(found, (value) => !Number.isFinite(value));
 	const beyond = channelsWhere(found, (value) => value < range[0] || value > range[1]).length;
-	const wrong = wrongChannels(layer).filter((channel) => Number.isFinite(found[channel]));
+	const wrong = residuals.wrong.filter((channel) => Number.isFinite(found[channel]));
 	const series = { name: title, values: found, color: theme.first, as: 'dots', hover } as const;
 	return {
 		data: [
@@ -93,7 +89,7 @@ function dashes(
 	};
 }
 
-/** Fills the area in which the difference is rounding, as wide as the narrowest and widest channel allow. */
+/** Fills the area in which the difference may be rounding, up to the largest bound of a channel. */
 function band(bounds: Float64Array, theme: Theme): Shape {
 	const { max } = rangeOf(bounds);
 	return {

@@ -3,8 +3,9 @@ import type { LayerComparison } from '../../../core/report/comparison.js';
 import { formatNumber } from '../../../core/text/numbers.js';
 import type { Figure } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
+import { channelsWhere } from '../../plots/traces.js';
 import { strings as shared } from '../../text/strings.js';
-import { isWrong, relativeRatios, wrongChannels } from '../facts.js';
+import { isWrong, relativeRatios } from '../facts.js';
 import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 import { residualFigure } from './residuals.js';
@@ -22,19 +23,19 @@ export function weightResiduals(layer: LayerComparison): Float64Array {
 }
 
 /**
- * True if the weights of a wrong layer differ by more than those of its right channels, or of a layer without a right
- * channel by more than a plot would show.
+ * Returns the channels of a wrong layer whose weights differ by more than those of its right channels, or by more than a
+ * plot would show; ascending.
  */
-export function areWeightsWrong(layer: LayerComparison): boolean {
+export function wrongWeights(layer: LayerComparison): number[] {
 	if (layer.status !== 'mismatch') {
-		return false;
+		return [];
 	}
 	const errors = weightResiduals(layer).map((value, channel) =>
 		Math.max(Math.abs(value), layer.perChannel.weightResidual[channel] ?? 0),
 	);
 	const right = errors.filter((_, channel) => !isWrong(layer, channel));
 	const rounding = right.reduce((most, value) => (value > most ? value : most), MIN_DEVIATION);
-	return errors.some((error) => !(error <= rounding));
+	return channelsWhere(errors, (error) => !(error <= rounding));
 }
 
 /** Draws the relative difference of each channel's factor to the expected one. */
@@ -54,10 +55,11 @@ export function weightsFigure(layer: LayerComparison, theme: Theme): Figure | nu
 		...(explainedRatio ? [{ name: words.weightsExplained, values: explainedRatio }] : []),
 		{ name: words.residual, values: weightResidual },
 	]);
+	const wrong = wrongWeights(layer);
 	const figure = residualFigure(
-		layer,
 		{
 			found,
+			wrong,
 			...(explained && { explained }),
 			title: words.weightsDifference,
 			least: MIN_DEVIATION,
@@ -70,10 +72,7 @@ export function weightsFigure(layer: LayerComparison, theme: Theme): Figure | nu
 	const { min, max } = rangeOf(found);
 	return {
 		...figure,
-		summary: words.weightsSummary(
-			shared.range(formatNumber(min, 3), formatNumber(max, 3)),
-			wrongChannels(layer).length,
-		),
+		summary: words.weightsSummary(shared.range(formatNumber(min, 3), formatNumber(max, 3)), wrong.length),
 		notes: [...figure.notes, ...(turned > 0 ? [words.turned(turned)] : [])],
 	};
 }
