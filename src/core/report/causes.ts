@@ -141,6 +141,11 @@ export const CAUSES = {
 		title: 'statistics lost',
 		advice: 'Restore the running mean and variance from the checkpoint: the converter replaced them by a constant.',
 	},
+	'statistics-clipped': {
+		title: 'clipped to a limit of float16',
+		advice:
+			'Fold in float32 before converting to float16, or keep the BatchNormalization in float32: the converter replaces values beyond its limits by the limits.',
+	},
 	'not-identifiable': {
 		title: 'cannot be told',
 		advice: 'The channels concerned have gamma 0 or only zero weights: nothing can be concluded from their ratio.',
@@ -162,6 +167,7 @@ export const PLACEMENT_CAUSES = [
 	'shared-weight',
 	'bias-clipped',
 	'statistics-reset',
+	'statistics-clipped',
 ] as const satisfies readonly CauseCode[];
 
 export type PlacementCause = (typeof PLACEMENT_CAUSES)[number];

@@ -60,7 +60,10 @@ const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'mean-unscaled': () => 'the bias has the mean in it without the scale',
 	'conv-bias-dropped': (_, { operator }) => `the bias lacks the ${operator}'s own bias`,
 	'conv-bias-unscaled': (_, { operator }) => `the bias has the ${operator}'s own bias in it without the scale`,
-	'gemm-beta-reapplied': ({ factor }) => `the whole bias is multiplied by Gemm's beta, ${numeric(factor)}, once more`,
+	'gemm-beta-reapplied': ({ factor, isForgotten }) =>
+		isForgotten
+			? `mean and beta in the bias are multiplied by Gemm's beta, ${numeric(factor)}: the fold left it out, and the Gemm applies it to the whole bias`
+			: `the whole bias is multiplied by Gemm's beta, ${numeric(factor)}, once more`,
 	'bias-not-folded': (_, { operator }) => `the bias is still the ${operator}'s own: mean and beta were not folded in`,
 	'weights-not-folded': () => 'the weights are still the original ones: the scale was not folded in',
 	'folded-twice': () => 'the weights carry the square of the scale: folded twice',

@@ -1,16 +1,18 @@
 import { contentFingerprint } from '../../batchnorm/content-fingerprint.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
-import type { FoldParameters } from '../operators/expected.js';
+import { expectedFold, type FoldParameters } from '../operators/expected.js';
 import { identityParameters, layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';
-import { type ForwardFold, foldForward, forwardOperator } from '../targets/forward.js';
+import { type ForwardFold, foldForward, forwardOperator, operatorBehindPad } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
+import { judgeBroadcast } from './broadcast-scale.js';
+import { describeAbsence } from './describe-absence.js';
 import { functionsBetween } from './functions-between.js';
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
@@ -220,7 +222,8 @@ export class LayerComparer {
 	}
 
 	async #judgeFoldedForward(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer> {
-		const operator = forwardOperator(this.#models.original, layer);
+		const behindPad = operatorBehindPad(this.#models.original, layer);
+		const operator = forwardOperator(this.#models.original, layer) ?? behindPad;
 		const pair = operator && this.#partners.pairOf(operator);
 		const weights = pair && (await this.#partners.read(pair));
 		const forward = weights?.ok
@@ -228,11 +231,13 @@ export class LayerComparer {
 			: undefined;
 		if (!weights?.ok || !forward) {
 			const across = await this.#judgeAcross(layer, parameters);
-			return across ?? { verdict: cannotTell(this.#describeAbsence(layer), 'unmatched'), operator: null };
+			const broadcast = across ?? (await judgeBroadcast(layer, expectedFold(null, parameters).scale, this.#models));
+			return broadcast ?? { verdict: cannotTell(describeAbsence(layer, this.#models), 'unmatched'), operator: null };
 		}
 		const { deployed } = weights.value.pair;
 		const verdict = await this.#judgeForward(weights.value, forward);
-		const isWrong = verdict.status === 'match' && forward.isPadded;
+		const isPadded = forward.isPadded || (behindPad !== undefined && forward.hasShift);
+		const isWrong = verdict.status === 'match' && isPadded;
 		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
 	}
 
@@ -280,15 +285,6 @@ export class LayerComparer {
 		}
 		const unchanged = judgeVariant({ ...weights, ...identity }, target);
 		return unchanged.status === 'match' ? reportLost(verdict, pair.deployed) : verdict;
-	}
-
-	#describeAbsence(layer: BatchNormLayer): string {
-		const target = this.#models.original.targets.get(layer);
-		if (target) {
-			return `No operator of the deployed model has the shape and place of ${target.operator.name}, which feeds this layer, and the layer itself is gone.`;
-		}
-		const source = layer.source?.opType ?? "the model's input";
-		return `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`;
 	}
 }
 

@@ -10,6 +10,7 @@ import type { FoldParameters } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
 import { alongAxis } from '../operators/layout.js';
 import type { QuantizationGrid } from '../operators/quantization-grid.js';
+import { clippedStatistics } from './clipped-statistics.js';
 import { cannotTell, judgeFold, type Verdict } from './judge-fold.js';
 import {
 	affineSteps,
@@ -100,12 +101,36 @@ function compareParameters(original: FoldParameters, deployed: FoldParameters, k
 			alternatives: [],
 		};
 	}
+	const clipped = clippedStatistics(original, deployed);
+	if (clipped) {
+		return reportClipped(verdict, clipped, keptAs.name);
+	}
 	if (verdict.status === 'mismatch') {
 		const changed = withParameters(verdict, parameterChanges(original, deployed, steps), keptAs.name);
 		return recognizeLostStatistics(changed, deployed);
 	}
 	const evidence = `The layer is still there as ${keptAs.name}, written differently: scale and shift of all ${count(original.gamma.length, 'channel')} are the same within rounding.`;
 	return { ...verdict, status: 'kept', evidence };
+}
+
+/** Confidence in clipped statistics, of a single value and of several. */
+const CLIPPED_CONFIDENCE = { one: 0.8, several: 0.99 } as const;
+
+function reportClipped(
+	verdict: Verdict,
+	{ words, channels }: NonNullable<ReturnType<typeof clippedStatistics>>,
+	name: string,
+): Verdict {
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause: 'statistics-clipped',
+		causes: ['statistics-clipped'],
+		confidence: channels > 1 ? CLIPPED_CONFIDENCE.several : CLIPPED_CONFIDENCE.one,
+		evidence: `The layer is still there as ${name}, but ${words}, where the original's value lies beyond: a converter to float16 clips there. The other parameters are the original ones or their rounding.`,
+		details: {},
+		alternatives: [],
+	};
 }
 
 /**

@@ -22,6 +22,20 @@ export function forwardOperator(
 	return operators.find(({ node, scope: place }) => node === consumer && place.key === scope.key);
 }
 
+/** Returns the operator behind a layer and a Pad node: a fold would be wrong at the border. */
+export function operatorBehindPad(
+	network: Pick<FoldNetwork, 'operators'>,
+	{ consumers, isGraphOutput, scope }: BatchNormLayer,
+): LinearOperator | undefined {
+	const [pad, ...others] = consumers;
+	const padded = pad?.outputs[0] ?? '';
+	if (pad?.opType !== 'Pad' || others.length > 0 || isGraphOutput || scope.isOutput(padded)) {
+		return undefined;
+	}
+	const [reader, ...more] = scope.consumers(padded);
+	return more.length > 0 ? undefined : network.operators.find(({ node }) => node === reader);
+}
+
 /**
  * True if this kind of operator can take in a layer in front of it: it has a place for a bias, and its input channels
  * are known.
@@ -91,6 +105,8 @@ export interface ForwardFold {
 	readonly weights: OperatorWeights;
 	/** Padding makes the fold wrong at the border: zeros are inserted where the shift should be. */
 	readonly isPadded: boolean;
+	/** False if the layer only scales. */
+	readonly hasShift: boolean;
 }
 
 /** Returns an operator's constants with a layer folded forward into it; undefined if the channels do not fit. */
@@ -106,12 +122,14 @@ export function foldForward(
 	const { gamma, beta, mean, variance, epsilon } = parameters;
 	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
 	const layouts: ForwardLayouts = { input, output: weights.layout };
+	const hasShift = shift.some((value) => value !== 0);
 	return {
 		weights: {
 			...weights,
 			weight: scaleRows(Float64Array.from(weights.weight), input, scale, 'float64'),
 			bias: forwardBias(weights.weight, layouts, weights.bias, shift),
 		},
-		isPadded: isPadded(operator.scope, operator.node) && shift.some((value) => value !== 0),
+		isPadded: isPadded(operator.scope, operator.node) && hasShift,
+		hasShift,
 	};
 }

@@ -193,7 +193,19 @@ function fromTerms(
 		bound: (row: number) => bound[row] * Math.abs(k),
 		follows,
 	}));
-	return [once, ...again];
+	const forgotten = deviations.length > 0 ? [] : gemmBetas;
+	const reapplied = forgotten.map((k) => ({
+		deviations: [deviation('gemm-beta-reapplied', 2 * VARIANT_BITS, { factor: k, isForgotten: 'yes' })],
+		bits,
+		// The fold took the bias without the factor, and the operator multiplies the result by it.
+		predict: (row: number) => {
+			const own = (bias?.[row] ?? 0) * third.factor(scale[row], meanFactor);
+			return own + (predict(row) - own) * k;
+		},
+		bound: (row: number) => bound[row] * Math.max(Math.abs(k), 1),
+		follows,
+	}));
+	return [once, ...again, ...reapplied];
 }
 
 /** The operator kept its own bias, or still has none. */

@@ -42,6 +42,9 @@ export function wrongAxes(dims: readonly number[], right: ChannelLayout): readon
 		// Broadcast against the last axis of the flattened tensor.
 		const layout = { groups: 1, outer: elements / channels, perGroup: channels, inner: 1 };
 		candidates.push([layout, { order: 'flattened, last axis' }]);
+		// A view of shape (channels, -1) cuts the memory into chunks, which are no rows of this operator.
+		const chunks = { groups: 1, outer: 1, perGroup: channels, inner: elements / channels };
+		candidates.push([chunks, { order: `memory, in a view of (${channels}, -1)` }]);
 	}
 	const seen: ChannelLayout[] = [right];
 	return candidates.flatMap(([layout, values]) => {
