@@ -28,7 +28,11 @@ export function comparisonAnswer(comparison: Comparison): string {
 	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
 	const wrong = layers.filter(({ status }) => status === 'mismatch');
 	const sentence = `${capitalize([counted, ...others].join('; '))}.`;
-	return wrong.length === 1 && wrong[0] ? `${sentence} ${wrong[0].evidence}` : sentence;
+	if (wrong.length === 1 && wrong[0]) {
+		return `${sentence} ${wrong[0].evidence}`;
+	}
+	const common = commonCauses(wrong);
+	return common.length > 0 && wrong[0] ? `${sentence} ${causeAdvice(common[0], wrong[0])}` : sentence;
 }
 
 /** Clauses about folded and kept layers, right and wrong. */
@@ -46,8 +50,31 @@ function verdict({ layers, summary }: Comparison): string[] {
 	return [
 		wrong.length === 1 && only
 			? `${right}, ${only.name} is not (${causeTitle(only)})`
-			: `${right}, ${wrong.length} are not: ${causes(wrong)}`,
+			: `${right}, ${wrong.length} are not${commonCauses(wrong).length > 0 ? `, all for one cause: ${commonCause(wrong)}` : `: ${causes(wrong)}`}`,
 	];
+}
+
+/** Returns the causes that several wrong layers have in common, the largest first; empty if they differ. */
+function commonCauses(wrong: readonly LayerComparison[]): readonly CauseCode[] {
+	const [first, ...others] = wrong;
+	const causesOf = ({ cause, causes: all }: LayerComparison) => (all.length > 0 ? all : cause === null ? [] : [cause]);
+	const codes = first ? causesOf(first) : [];
+	const isCommon = others.length > 0 && others.every((layer) => causesOf(layer).join() === codes.join());
+	return isCommon && !codes.includes('unknown') ? codes : [];
+}
+
+/** "another epsilon (epsilon 0.001)": the causes of all wrong layers, with the numbers that are the same in each. */
+function commonCause(wrong: readonly LayerComparison[]): string {
+	const words = commonCauses(wrong).map((code) => {
+		const [first, ...others] = wrong.map(({ details }) => details[code] ?? {});
+		const same = Object.entries(first ?? {}).flatMap(([name, value]) =>
+			typeof value === 'number' && others.every((values) => values[name] === value)
+				? [`${name} ${shortNumber(value)}`]
+				: [],
+		);
+		return same.length > 0 ? `${CAUSES[code].title} (${same.join(', ')})` : CAUSES[code].title;
+	});
+	return words.join(' and ');
 }
 
 /** Returns clauses for layers that are neither right nor wrong. */

@@ -46,6 +46,24 @@ test('several wrong layers are grouped by cause, the most frequent first, up to 
 	assert.match(answer, /^0 of 5 folded layers are right, 5 are not: beta dropped \(2\), .* and 1 more\.$/);
 });
 
+test('several wrong layers with one cause are said once, with the numbers that they share', () => {
+	const details = (epsilon: number) => ({ 'wrong-epsilon': { epsilon } });
+	const layer = (name: string, epsilon: number) =>
+		comparedLayer({ name }, { status: 'mismatch', cause: 'wrong-epsilon', details: details(epsilon) });
+	const advice = "Give the converter the epsilon that the file states, or set the attribute to the framework's value.";
+	assert.equal(
+		comparisonAnswer(sampleComparison([right('a'), layer('b', 1e-3), layer('c', 1e-3), layer('d', 1e-3)])),
+		`1 of 4 folded layers are right, 3 are not, all for one cause: another epsilon (epsilon 0.001). ${advice}`,
+	);
+	// Of two values neither is the cause of all.
+	assert.equal(
+		comparisonAnswer(sampleComparison([layer('b', 1e-3), layer('c', 2e-3)])),
+		`0 of 2 folded layers are right, 2 are not, all for one cause: another epsilon. ${advice}`,
+	);
+	const unknown = (name: string) => comparedLayer({ name }, { status: 'mismatch', cause: 'unknown' });
+	assert.doesNotMatch(comparisonAnswer(sampleComparison([unknown('a'), unknown('b')])), /one cause/);
+});
+
 test('weights of another network are not called an unknown error', () => {
 	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
 	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown', details })), 'other weights');
