@@ -4,6 +4,8 @@ import path from 'node:path';
 import {
 	type Baseline,
 	type BaselineEntry,
+	type BaselineResult,
+	baselineSentence,
 	baselineText,
 	EMPTY_BASELINE,
 	findEntry,
@@ -16,9 +18,11 @@ import { ReportError } from '../core/report/decode.js';
 import { acceptedFindings, applyBaseline, findingIds } from '../core/report/known-findings.js';
 import { acceptedMismatches, applyBaselineToComparison, mismatchIds } from '../core/report/known-mismatches.js';
 import type { Report } from '../core/report/types.js';
+import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';
 import { identities, replaceFile } from '../platform/replace-file.js';
 import { decodeText } from './decode-text.js';
+import type { OutputOptions } from './output.js';
 import { UsageError } from './usage.js';
 
 /** Options `--baseline` and `--update-baseline`. */
@@ -106,6 +110,13 @@ export class BaselineFile {
 
 	#resolve(name: string): string {
 		return path.resolve(path.dirname(this.#file), name);
+	}
+}
+
+/** Prints the result to stderr where the output of the command does not show it to a person. */
+export function announceBaseline(result: BaselineResult | undefined, { format, file }: OutputOptions): void {
+	if (result && (format !== 'text' || file !== undefined)) {
+		process.stderr.write(`${visible(baselineSentence(result))}\n`);
 	}
 }
 

@@ -4,6 +4,7 @@ import { visible } from '../core/text/names.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, share, wholeNumber } from './arguments.js';
 import {
+	announceBaseline,
 	BASELINE_OPTIONS,
 	type BaselineChoice,
 	BaselineFile,
@@ -31,6 +32,7 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 	const inputs = [original, deployed, ...(options.inputs ?? []).map((input) => input.path)];
 	const comparison = accepted ? await judgeComparison(measured, accepted, inputs) : measured;
 	await writeComparison(comparison, output, { failOn, inputs });
+	announceBaseline(comparison.baseline, output);
 	const status = comparisonStatus(comparison, failOn);
 	if (status === EXIT_FAILED) {
 		process.stderr.write(`${visible(`${original} against ${deployed}: ${whyNotJudged(comparison)}`)}\n`);

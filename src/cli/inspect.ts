@@ -6,7 +6,14 @@ import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
-import { BASELINE_OPTIONS, type BaselineChoice, BaselineFile, judgeReport, parseBaselineOptions } from './baseline.js';
+import {
+	announceBaseline,
+	BASELINE_OPTIONS,
+	type BaselineChoice,
+	BaselineFile,
+	judgeReport,
+	parseBaselineOptions,
+} from './baseline.js';
 import { reportStatus } from './exit.js';
 import { type FailOn, parseFailOn } from './fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from './output.js';
@@ -35,6 +42,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 			process.stderr.write(`${visible(`${model}: ${gap}`)}\n`);
 		}
 		await writeOutput(report, output, { failOn, inputs });
+		announceBaseline(report.baseline, output);
 		return reportStatus(report, failOn);
 	} catch (error) {
 		if (known && error instanceof EngineError && error.code === 'crashed') {

@@ -11,6 +11,7 @@ import { TARGETS } from '../vsix-contents.mjs';
 import { root } from '../workbench/paths.mjs';
 import { buildModel } from './support/model-builder.js';
 import { sarifProblems } from './support/sarif-schema.js';
+import { wellFormedXml } from './support/well-formed.js';
 
 interface Step {
 	readonly id?: string;
@@ -219,8 +220,19 @@ test('the hook for pre-commit checks the files that it is given', () => {
 	assert.match('models/good.onnx', new RegExp(hook.files));
 	const entry = path.join(root, hook.entry);
 	assert.match(readFileSync(entry, 'utf8'), /^#!\/usr\/bin\/env node\n/);
-	const words = ['--fail-on', 'warning', '--no-run', 'models/good.onnx', 'models/deep/dead one.onnx'];
+	const words = [
+		'--fail-on',
+		'warning',
+		'--no-run',
+		'--junit',
+		'checks.xml',
+		'models/good.onnx',
+		'models/deep/dead one.onnx',
+	];
 	const { status, stdout } = spawnSync(process.execPath, [entry, ...words], { cwd: folder, encoding: 'utf8' });
 	assert.equal(status, 1);
 	assert.match(stdout, /^Of 2 checks, 1 failed\.\n/);
+	const junit = readFileSync(path.join(folder, 'checks.xml'), 'utf8');
+	assert.deepEqual(wellFormedXml(junit).filter((name) => name === 'testsuite').length, 2);
+	assert.match(junit, /<failure type="dead-channel"/);
 });

@@ -51,3 +51,12 @@ function isLayer(value: unknown): value is string | number {
 function isIndex(value: unknown): value is number {
 	return Number.isSafeInteger(value) && Number(value) >= 0;
 }
+
+/**
+ * Returns the paths that a name may mean in a workspace folder. "models/net.onnx" of the folder "app" is also named
+ * "app/models/net.onnx", as VS Code shows it in a workspace with several folders.
+ */
+export function pathsIn(folder: string, name: string): readonly string[] {
+	const [first, ...rest] = name.split(/[\\/]/);
+	return first === folder && rest.length > 0 ? [name, rest.join('/')] : [name];
+}

@@ -3,6 +3,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { resolveBelow } from '../../platform/root-folder.js';
 import { UserError } from '../shared/describe-error.js';
+import { pathsIn } from './tool-input.js';
 
 /**
  * Finds a model that an assistant names: a path from a workspace folder, one that begins with the name of a folder, or an
@@ -16,7 +17,7 @@ export async function workspaceModel(name: string): Promise<vscode.Uri> {
 	}
 	let reason = '';
 	for (const folder of folders) {
-		for (const candidate of candidates(name, folder)) {
+		for (const candidate of pathsIn(folder.name, name)) {
 			const found = await findIn(folder, candidate);
 			if (found instanceof vscode.Uri) {
 				return found;
@@ -25,12 +26,6 @@ export async function workspaceModel(name: string): Promise<vscode.Uri> {
 		}
 	}
 	throw new UserError(reason);
-}
-
-/** "models/net.onnx" of the folder "app" may also be named "app/models/net.onnx", as VS Code shows it. */
-function candidates(name: string, { name: folder }: vscode.WorkspaceFolder): readonly string[] {
-	const [first, ...rest] = name.split(/[\\/]/);
-	return first === folder && rest.length > 0 ? [name, rest.join('/')] : [name];
 }
 
 /** Returns the file, or a sentence: the reason why there is none. */

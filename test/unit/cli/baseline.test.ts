@@ -76,6 +76,10 @@ test('one file for a folder of models: known findings pass, renamed layers and m
 	await writeFile(path.join(folder, 'models', 'other.onnx'), model(['a', 'ccc']));
 	const fresh = inspect('models/other.onnx', '--json');
 	assert.equal(fresh.status, 1);
+	assert.match(
+		fresh.stderr,
+		/^Against the baseline: 1 new finding, 1 known, 1 gone: dead-channel of bb\. Record [^\n]*\n$/,
+	);
 	const { layers, baseline } = JSON.parse(fresh.stdout);
 	assert.deepEqual(
 		layers.map((layer: { findings: { known?: true }[] }) => layer.findings.map((finding) => finding.known)),

@@ -218,3 +218,12 @@ test('a fold shows its numbers and the reasons why layers were not folded', () =
 	);
 	assert.match(renderFold({ ...nothing, kept: [] }), /^a\.onnx has no BatchNormalization: nothing was written\.$/m);
 });
+
+test('a baseline and its update arrive, and an update needs the file', () => {
+	const baseline = (...argv: string[]) => parseCompareArguments(['a.onnx', 'b.onnx', ...argv]).baseline;
+	assert.equal(baseline(), undefined);
+	assert.deepEqual(baseline('--baseline', 'known.json'), { file: path.resolve('known.json'), isUpdate: false });
+	const update = baseline('--baseline', 'known.json', '--update-baseline');
+	assert.deepEqual(update, { file: path.resolve('known.json'), isUpdate: true });
+	assert.throws(() => baseline('--update-baseline'), { name: 'UsageError' });
+});

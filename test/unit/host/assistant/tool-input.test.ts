@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseToolInput } from '../../../../src/host/assistant/tool-input.js';
+import { parseToolInput, pathsIn } from '../../../../src/host/assistant/tool-input.js';
 
 test('paths, layers and the place in the list arrive', () => {
 	assert.deepEqual(parseToolInput({ path: 'a.onnx' }, ['path']), { ok: true, value: { files: ['a.onnx'], run: true } });
@@ -34,4 +34,11 @@ test('a wrong property is named in a sentence', () => {
 		assert.match(parsed.reason, message);
 		assert.match(parsed.reason, /\.$/);
 	}
+});
+
+test('in a workspace with several folders, a path may begin with the name of its folder', () => {
+	assert.deepEqual(pathsIn('app', 'models/net.onnx'), ['models/net.onnx']);
+	assert.deepEqual(pathsIn('app', 'app/models/net.onnx'), ['app/models/net.onnx', 'models/net.onnx']);
+	assert.deepEqual(pathsIn('app', 'app\\net.onnx'), ['app\\net.onnx', 'net.onnx']);
+	assert.deepEqual([pathsIn('app', 'app'), pathsIn('app', '/app/net.onnx')], [['app'], ['/app/net.onnx']]);
 });
