@@ -5,6 +5,7 @@ import {
 	causeAdvice,
 	causeTitle,
 	comparisonAnswer,
+	isToExplain,
 	outputSentence,
 	worstFirst,
 } from '../core/report/comparison-summary.js';
@@ -94,8 +95,10 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 function explanations(layers: readonly LayerComparison[], width: number): string {
 	const groups = new Map<string, LayerComparison[]>();
 	for (const { layer } of worstFirst(layers)) {
-		if (layer.status !== 'match' && layer.status !== 'kept') {
-			const key = [layer.status, causeTitle(layer), String(layer.known), ...layer.causes].join('\0');
+		if (isToExplain(layer)) {
+			const { known, causes, findings = [] } = layer;
+			const codes = findings.map(({ code }) => code);
+			const key = [layer.status, causeTitle(layer), String(known), ...causes, ...codes].join('\0');
 			groups.set(key, [...(groups.get(key) ?? []), layer]);
 		}
 	}

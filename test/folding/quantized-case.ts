@@ -6,7 +6,7 @@ import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';
 import { openBytes } from '../unit/support/open.js';
 import { type Grid, type QuantizedForm, quantized } from '../unit/support/quantized-forms.js';
 import { type FaultSet, foldWith, isIdentifiable, SINGLES } from './cases.js';
-import { type OperatorKind, type RandomLayer, randomLayer } from './layers.js';
+import { type OperatorKind, outputChannel, type RandomLayer, randomLayer } from './layers.js';
 import { describePair } from './pair.js';
 
 export interface QuantizedCase {
@@ -27,6 +27,8 @@ export interface QuantizedOutcome {
 	readonly comparison: Comparison;
 	/** False if 8 bits hide the fault, or leave another cause as likely. */
 	readonly isVisible: boolean;
+	/** Largest folded weight of each channel of the middle layer, before it is quantized. */
+	readonly largest: readonly number[];
 }
 
 const LAYERS = 3;
@@ -69,8 +71,18 @@ export async function runQuantized({
 	return {
 		comparison,
 		layers: comparison.layers,
+		largest: largestWeights(layers[FAULTY], paired[FAULTY].folded.weight),
 		isVisible: set !== undefined && isVisible(layers[FAULTY], set, seed),
 	};
+}
+
+function largestWeights(layer: RandomLayer, weight: Float32Array): readonly number[] {
+	const largest = new Array<number>(layer.channels).fill(0);
+	for (const [index, value] of weight.entries()) {
+		const channel = outputChannel(layer, index);
+		largest[channel] = Math.max(largest[channel], Math.abs(value));
+	}
+	return largest;
 }
 
 const ROUNDED = SINGLES.filter(({ name }) => name === 'quantized-int8').flatMap(({ faults }) => faults);

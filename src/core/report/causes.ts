@@ -22,7 +22,7 @@ export const CAUSES = {
 	},
 	'rounding-bf16': { title: 'rounded to bfloat16', advice: ROUNDED },
 	'quantized-int8': {
-		title: 'quantized to 8 bits',
+		title: 'quantized',
 		advice:
 			'The fold itself is right. Where channels differ much in scale, quantize per channel instead of per tensor.',
 	},

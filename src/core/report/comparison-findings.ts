@@ -1,11 +1,11 @@
 import type { CauseCode } from './causes.js';
-import type { Comparison, LayerComparison } from './comparison.js';
+import type { Comparison, LayerComparison, LayerFinding } from './comparison.js';
 import { outputSentence } from './comparison-summary.js';
 import type { Severity } from './severity.js';
 import { areOutputsTolerated } from './tolerance.js';
 
 /** Cause of a layer, or a finding that no cause explains. */
-export type ComparisonCode = CauseCode | 'unmatched' | 'outputs-differ';
+export type ComparisonCode = CauseCode | LayerFinding['code'] | 'unmatched' | 'outputs-differ';
 
 /** A result of a comparison that a check may fail on. */
 export interface ComparisonFinding {
@@ -21,10 +21,11 @@ export interface ComparisonFinding {
 
 /**
  * Returns the finding of a layer: an error for a wrong layer, a warning for a layer without a counterpart, a note for a
- * layer that cannot be judged, was rounded, or is wrong by less than the tolerance. A right layer has none.
+ * layer that cannot be judged, was rounded, or is wrong by less than the tolerance. A right layer has none, or the warning
+ * that channels lost their precision.
  */
 export function layerFinding(layer: LayerComparison): ComparisonFinding | undefined {
-	const { status, cause, evidence, isTolerated, known } = layer;
+	const { status, cause, evidence, isTolerated, known, findings = [] } = layer;
 	const of = (code: ComparisonCode, severity: Severity): ComparisonFinding => {
 		return { code, severity, message: evidence, channels: wrongChannels(layer), ...(known && { known }) };
 	};
@@ -36,7 +37,7 @@ export function layerFinding(layer: LayerComparison): ComparisonFinding | undefi
 		case 'not-identifiable':
 			return of('not-identifiable', 'info');
 		default:
-			return cause === null ? undefined : of(cause, 'info');
+			return findings[0] ?? (cause === null ? undefined : of(cause, 'info'));
 	}
 }
 

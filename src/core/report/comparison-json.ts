@@ -13,6 +13,7 @@ import {
 	type KnownDetails,
 	type LayerComparison,
 	type LayerDetails,
+	type LayerFinding,
 	SIMILARITY_KINDS,
 	summarize,
 } from './comparison.js';
@@ -120,7 +121,21 @@ const layer = record<LayerComparison>({
 		explainedRatio: optional(values),
 		explainedBias: optional(values),
 		boundRatio: optional(values),
+		levels: optional(values),
+		relativeStep: optional(values),
+		quantizationSnrDb: optional(values),
 	}),
+	findings: optional(
+		list(
+			record<LayerFinding>({
+				code: literal('precision-lost'),
+				severity: literal('warning'),
+				channels: list(count),
+				message: text,
+			}),
+			MAX_ENTRIES,
+		),
+	),
 });
 
 const header = record({ format: literal(COMPARISON_FORMAT), version: count });

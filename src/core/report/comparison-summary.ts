@@ -135,6 +135,11 @@ export function causeAdvice(code: CauseCode, { details }: LayerComparison): stri
 const OTHER_WEIGHTS_ADVICE =
 	'Compare the deployed model with the checkpoint that it was made from, or fold this original again and deploy that.';
 
+/** True for a layer that is not simply right: without a match, or with a finding. */
+export function isToExplain({ status, findings = [] }: LayerComparison): boolean {
+	return (status !== 'match' && status !== 'kept') || findings.length > 0;
+}
+
 /** "another epsilon (10), beta dropped (2)", the most frequent first. */
 function causes(wrong: readonly LayerComparison[]): string {
 	const counts = new Map<string, number>();

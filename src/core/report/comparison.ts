@@ -47,6 +47,23 @@ export interface ChannelComparison {
 	readonly explainedBias?: ChannelValues;
 	/** Largest error of the channel's weights and bias, each divided by its own bound; above 1 is a mismatch. */
 	readonly boundRatio?: ChannelValues;
+	/** Number of different quantized weights; absent for weights in float. */
+	readonly levels?: ChannelValues;
+	/** Quantization step relative to the largest right weight; NaN if all right weights are 0. */
+	readonly relativeStep?: ChannelValues;
+	/** Power of the right weights over that of their rounding, in dB; NaN if all right weights are 0. */
+	readonly quantizationSnrDb?: ChannelValues;
+}
+
+/** Finding about a layer that may be right. */
+export interface LayerFinding {
+	/** Channels that quantization left fewer than 4 bits. */
+	readonly code: 'precision-lost';
+	readonly severity: 'warning';
+	/** Ascending. */
+	readonly channels: readonly number[];
+	/** Sentence with the numbers. */
+	readonly message: string;
 }
 
 /** Another explanation that fits about as well, or less well. */
@@ -122,6 +139,8 @@ export interface LayerComparison {
 	/** Largest error of the weights and of the bias, each relative to the largest expected value of its tensor. */
 	readonly maxShare?: number;
 	readonly perChannel: ChannelComparison;
+	/** Absent without a finding. */
+	readonly findings?: readonly LayerFinding[];
 	/** Absent in comparisons of earlier versions. */
 	readonly behavior?: LayerBehavior;
 	/** Set if the wrong layer differs by less than {@link Comparison.tolerance}. */

@@ -28,6 +28,7 @@ import {
 	reportPaddedForward,
 } from './placement-verdicts.js';
 import { toChannels } from './rows-to-channels.js';
+import { precisionFindings, withPrecision } from './survived-precision.js';
 
 /** A verdict and the deployed operator that it is about. */
 interface JudgedLayer {
@@ -59,11 +60,14 @@ export class LayerComparer {
 		const { verdict, operator } = await this.#judge(layer);
 		const rows = this.#models.original.targets.get(layer)?.rows;
 		const perChannel = rows && operator ? toChannels(verdict.perChannel, rows, layer.channels) : verdict.perChannel;
+		const findings = precisionFindings(perChannel);
 		return {
 			name: layer.name,
 			fingerprint: contentFingerprint(layer),
 			...verdict,
 			perChannel,
+			evidence: [verdict.evidence, ...findings.map(({ message }) => message)].join(' '),
+			...(findings.length > 0 && { findings }),
 			into: operator && describeOperator(operator),
 		};
 	}
@@ -198,7 +202,7 @@ export class LayerComparer {
 		);
 		const unchanged = judgeVariant(variants.find((variant) => isRight(variant, target)) ?? variants[0], target);
 		if (unchanged.status !== 'mismatch') {
-			return verdict;
+			return withPrecision(verdict, unchanged);
 		}
 		const [{ deployedAddition }] = variants;
 		const folded = judgeVariant(

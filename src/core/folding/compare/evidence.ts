@@ -18,7 +18,7 @@ export interface Measured {
 const ROUNDINGS = {
 	'rounding-fp16': 'rounded to float16',
 	'rounding-bf16': 'rounded to bfloat16',
-	'quantized-int8': 'quantized to 8 bits',
+	'quantized-int8': 'quantized',
 } as const;
 
 /** Returns a sentence for a correct fold. */

@@ -11,6 +11,7 @@ import { measureRows, type RowErrors } from '../operators/measure.js';
 import type { ClauseContext } from './clauses.js';
 import { clippedRows, withClippedBias } from './clipped-bias.js';
 import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
+import { precisionOf } from './survived-precision.js';
 
 /** Comparison of a layer without its name and place. */
 export type Verdict = Omit<LayerComparison, 'name' | 'into'>;
@@ -199,6 +200,7 @@ function judgeMatch(
 			...numbersOf(fold, measured),
 		};
 	}
+	const numbers = numbersOf(fold, measured);
 	return {
 		status: 'match',
 		cause,
@@ -207,7 +209,8 @@ function judgeMatch(
 		evidence: matchEvidence(rows, unidentified.length, measured, cause),
 		details: unidentified.length > 0 ? { ...details, notIdentifiable: unidentified } : details,
 		alternatives: [],
-		...numbersOf(fold, measured),
+		...numbers,
+		perChannel: { ...numbers.perChannel, ...precisionOf(fold, measured.expected.scale) },
 	};
 }
 

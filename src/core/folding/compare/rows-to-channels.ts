@@ -13,6 +13,7 @@ export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channel
 	const worst = worstRows(rowwise, rows, channels);
 	const pick = (values: ChannelValues) => Float64Array.from(worst, (row) => values[row] ?? Number.NaN);
 	const { expectedRatio, biasBound, foundBias, expectedBias, boundRatio } = rowwise;
+	const { levels, relativeStep, quantizationSnrDb } = rowwise;
 	return {
 		weightRatio: pick(rowwise.weightRatio),
 		weightResidual: pick(rowwise.weightResidual),
@@ -22,6 +23,9 @@ export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channel
 		...(foundBias && { foundBias: pick(foundBias) }),
 		...(expectedBias && { expectedBias: pick(expectedBias) }),
 		...(boundRatio && { boundRatio: pick(boundRatio) }),
+		...(levels && { levels: pick(levels) }),
+		...(relativeStep && { relativeStep: pick(relativeStep) }),
+		...(quantizationSnrDb && { quantizationSnrDb: pick(quantizationSnrDb) }),
 	};
 }
 

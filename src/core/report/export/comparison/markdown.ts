@@ -1,7 +1,14 @@
 import { formatNumber } from '../../../text/numbers.js';
 import { baselineSentence } from '../../baseline.js';
 import type { Comparison, LayerComparison } from '../../comparison.js';
-import { causeAdvice, causeTitle, comparisonAnswer, outputSentence, worstFirst } from '../../comparison-summary.js';
+import {
+	causeAdvice,
+	causeTitle,
+	comparisonAnswer,
+	isToExplain,
+	outputSentence,
+	worstFirst,
+} from '../../comparison-summary.js';
 import { formatWords, isCheckpoint } from '../../formats.js';
 import type { ModelSummary } from '../../types.js';
 import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from '../text/markdown-text.js';
@@ -66,7 +73,7 @@ function cells({ layer, index }: { readonly layer: LayerComparison; readonly ind
 /** Lists every layer that is not simply right, with its evidence and the advice on its causes. */
 function evidence(layers: readonly LayerComparison[]): string[] {
 	const lines = worstFirst(layers)
-		.filter(({ layer: { status } }) => status !== 'match' && status !== 'kept')
+		.filter(({ layer }) => isToExplain(layer))
 		.map(({ layer }) => {
 			const advice = layer.causes.map((cause) => prose(causeAdvice(cause, layer)));
 			return `- ${layer.known ? 'known ' : ''}${code(layer.name)}: ${[prose(layer.evidence), ...advice].join(' ')}`;

@@ -62,6 +62,12 @@ const RULES: readonly SarifRule[] = [
 		help: 'Do nothing if parts of the network were removed on purpose; otherwise compare with the model that this one was made from.',
 	},
 	{
+		id: 'precision-lost',
+		title: 'Precision lost in quantization',
+		full: 'Quantization left fewer than 4 bits of the weights of a channel.',
+		help: 'Quantize per channel instead of per tensor, or keep the layer in float.',
+	},
+	{
 		id: 'outputs-differ',
 		title: 'Outputs differ',
 		full: 'Both models ran on the same input, and their outputs differ by more than rounding.',
