@@ -11,6 +11,7 @@ const FAULTS = {
 	abort: 'the native runtime aborted itself',
 	arithmetic: 'the native runtime divided by zero, which an input shape that does not fit the model can cause',
 	instruction: 'the native runtime needs processor instructions that this machine does not have',
+	exhausted: 'the JavaScript engine ended itself, most likely for lack of memory or address space',
 	killed: 'the system ended it, most likely for lack of memory',
 	library: 'a system library that the native runtime needs is missing',
 } as const;
@@ -23,6 +24,7 @@ const SIGNALS: Readonly<Record<string, { readonly number: number; readonly fault
 	SIGFPE: { number: 8, fault: 'arithmetic' },
 	SIGILL: { number: 4, fault: 'instruction' },
 	SIGKILL: { number: 9, fault: 'killed' },
+	SIGTRAP: { number: 5, fault: 'exhausted' },
 };
 
 /** Windows has no signals; the exit code is the exception's NTSTATUS. */

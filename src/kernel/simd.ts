@@ -30,13 +30,10 @@ export class SimdKernel implements Kernel {
 		this.#tiles = new Tiles(memory, compiled);
 	}
 
-	/** Returns undefined if this JavaScript engine lacks WebAssembly SIMD. */
+	/** Returns undefined if this JavaScript engine lacks WebAssembly SIMD, or the system address space for its memory. */
 	static async create(): Promise<SimdKernel | undefined> {
-		if (!canCompile()) {
-			return undefined;
-		}
-		const memory = new KernelMemory();
-		return new SimdKernel(memory, await compile(memory));
+		const memory = canCompile() ? reserveMemory() : undefined;
+		return memory && new SimdKernel(memory, await compile(memory));
 	}
 
 	verify(request: VerifyRequest) {
@@ -160,5 +157,17 @@ export class SimdKernel implements Kernel {
 
 	borrow(bytes: number): Uint8Array {
 		return this.#memory.borrow(bytes);
+	}
+}
+
+/** Returns undefined where the system refuses address space, of which WebAssembly reserves gigabytes. */
+function reserveMemory(): KernelMemory | undefined {
+	try {
+		return new KernelMemory();
+	} catch (error) {
+		if (error instanceof RangeError) {
+			return undefined;
+		}
+		throw error;
 	}
 }

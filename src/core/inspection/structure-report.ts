@@ -71,12 +71,17 @@ export function summarizeModel(model: Model): ModelSummary {
 		path,
 		bytes,
 		format,
-		irVersion: model.irVersion,
+		irVersion: asCount(model.irVersion),
 		// A file that imports no operator set, from before there were any, means the first.
-		opset: model.opsetImports.get('') ?? 1,
+		opset: asCount(model.opsetImports.get('') ?? 1),
 		producer: `${model.producerName} ${model.producerVersion}`.trim(),
 		nodes: graph.nodes.length,
 	};
+}
+
+/** Returns a version; 0 for a number that is no count, which only a broken file states. */
+function asCount(version: number): number {
+	return Number.isSafeInteger(version) && version >= 0 ? version : 0;
 }
 
 function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: HealthThresholds): LayerReport {
@@ -91,7 +96,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		output: layer.output,
 		channels: layer.channels,
 		dtype: layer.dtype === 'undefined' ? 'unknown' : layer.dtype,
-		opset: layer.opset,
+		opset: asCount(layer.opset),
 		epsilon: layer.epsilon,
 		momentum: layer.momentum,
 		mode: layer.mode,

@@ -6,6 +6,7 @@ const cases: [Parameters<typeof explainExit>[0], RegExp][] = [
 	[{ code: null, signal: 'SIGSEGV' }, /memory that is not its own \(SIGSEGV\)$/],
 	[{ code: 139, signal: null }, /memory that is not its own \(exit code 139, SIGSEGV\)$/],
 	[{ code: 134, signal: null }, /aborted itself \(exit code 134, SIGABRT\)$/],
+	[{ code: null, signal: 'SIGTRAP' }, /JavaScript engine.*address space \(SIGTRAP\)$/],
 	[{ code: null, signal: 'SIGFPE' }, /divided by zero.*input shape.*\(SIGFPE\)$/],
 	[{ code: null, signal: 'SIGKILL' }, /lack of memory \(SIGKILL\)$/],
 	[{ code: null, signal: 'SIGILL' }, /processor instructions/],

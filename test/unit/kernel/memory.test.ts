@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createKernel } from '../../../src/kernel/index.js';
+import { ScalarKernel } from '../../../src/kernel/scalar.js';
 import { activations, kernelOf } from '../support/kernel-cases.js';
 import { layoutOf } from '../support/kernel-reference.js';
 
@@ -74,4 +75,16 @@ test('without WebAssembly SIMD, or on request, the kernel is plain TypeScript', 
 	kernel.reserve(100);
 	assert.equal(kernel.allocate('bfloat16', 4).constructor, Uint16Array);
 	kernel.reset();
+});
+
+test('without address space for WebAssembly the kernel is plain JavaScript', async (t) => {
+	const refuse = class {
+		constructor() {
+			throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+		}
+	};
+	const { Memory } = WebAssembly;
+	t.after(() => Object.assign(WebAssembly, { Memory }));
+	Object.assign(WebAssembly, { Memory: refuse });
+	assert.ok((await createKernel()) instanceof ScalarKernel);
 });

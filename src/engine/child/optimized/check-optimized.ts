@@ -62,6 +62,10 @@ export async function checkOptimized(
 	{ feeds, outputs, memory, budget, temporary }: OptimizedOptions,
 ): Promise<OptimizedCheck> {
 	const nothing = { layers: new Map<number, Finding>(), model: [] };
+	if (model.layers.length > MAX_LAYERS) {
+		const remark = `Not compared with the runtime's default optimizations: the model has ${model.layers.length} layers, and at most ${MAX_LAYERS} are compared.`;
+		return { ...nothing, remark };
+	}
 	// Layers' outputs become outputs of the model, so that each layer has a tensor to compare. Fusions still happen.
 	const layers = model.layers.filter(({ graphPath }) => graphPath === '').map(({ output }) => output);
 	const tail = outputsTail(model, layers);
@@ -98,6 +102,12 @@ export async function checkOptimized(
 		memory.release();
 	}
 }
+
+/**
+ * Maximum number of layers in a comparison with the runtime's optimizations, which take minutes for 10,000 nodes that read
+ * one tensor. Published networks have under a thousand.
+ */
+const MAX_LAYERS = 2000;
 
 const RANDOM =
 	'The model gives other outputs from one run to the next (a Dropout in training mode does that), so it was not compared with what the runtime computes at its default level.';
@@ -146,7 +156,7 @@ async function wronglyFused(
 		return { wrong, areAllRight };
 	} finally {
 		await optimized.close();
-		await rm(temporary, { force: true });
+		await removeTemporary(temporary);
 	}
 }
 
@@ -163,12 +173,17 @@ async function optimize(
 		await session.release();
 		return await openModel({ path: file });
 	} catch (error) {
-		await rm(file, { force: true });
+		await removeTemporary(file);
 		if (error instanceof RuntimeError || error instanceof OnnxError) {
 			return undefined;
 		}
 		throw error;
 	}
+}
+
+/** Ignores errors, for example of a temporary folder that is none: there is no file to remove then. */
+function removeTemporary(file: string): Promise<void> {
+	return rm(file, { force: true }).catch(() => undefined);
 }
 
 async function layerFindings(

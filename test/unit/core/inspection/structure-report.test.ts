@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { affine } from '../../../../src/core/batchnorm/affine.js';
 import { findLayers } from '../../../../src/core/batchnorm/find.js';
 import { type StructureOptions, structureReport } from '../../../../src/core/inspection/structure-report.js';
+import { encodeReport, parseReport } from '../../../../src/core/report/json.js';
 import { expectedLayers, openFixture } from '../../support/fixtures.js';
 import type { ModelSpec } from '../../support/model-builder.js';
 import { open } from '../../support/open.js';
@@ -132,4 +133,12 @@ test("PyTorch's network: names, map and sources of every layer", async () => {
 		expected,
 	);
 	assert.ok(layers.every((layer) => layer.source?.op === 'Conv' && layer.foldable.into === layer.source.name));
+});
+
+test('versions that are no counts, which only a broken file states, make a report that can be read', async () => {
+	const nodes = [{ op: 'BatchNormalization', inputs: ['x', 'p', 'p', 'p', 'p'], outputs: ['y'] }];
+	const graph = { inputs: ['x'], outputs: ['y'], initializers: [{ name: 'p', values: [1] }], nodes };
+	const made = await report({ irVersion: -1, opset: 2 ** 60, graph });
+	assert.deepEqual([made.model.irVersion, made.model.opset, made.layers[0].opset], [0, 0, 0]);
+	assert.deepEqual(parseReport(JSON.parse(JSON.stringify(encodeReport(made)))).model, made.model);
 });

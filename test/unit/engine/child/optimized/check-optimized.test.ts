@@ -5,12 +5,15 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { appendGraphOutputs } from '../../../../../src/core/onnx/write/outputs.js';
 import type { Report } from '../../../../../src/core/report/types.js';
+import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
+import { checkOptimized } from '../../../../../src/engine/child/optimized/check-optimized.js';
+import { CaptureMemory } from '../../../../../src/engine/child/run/capture-memory.js';
 import type { Runtime, SessionOptions } from '../../../../../src/engine/child/runtime/runtime.js';
 import { RuntimeError } from '../../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import type { RuntimeTensor } from '../../../../../src/engine/child/tensors/tensor.js';
 import { fixture } from '../../../support/fixtures.js';
-import { type InspectChanges, inspectBytes, inspectModel, runtime } from '../../../support/inspect.js';
+import { type InspectChanges, inspectBytes, inspectModel, runtime, sharedKernel } from '../../../support/inspect.js';
 import { type LinearBlock, linearNetwork, linearZoo } from '../../../support/linear-zoo.js';
 import { buildModel } from '../../../support/model-builder.js';
 
@@ -202,6 +205,23 @@ test('a model that does not load at the default level says so and is still check
 	const report = await check(HARMLESS, altered({ create }));
 	assert.deepEqual([report.run.status, report.layers[0].recompute.status], ['ok', 'match']);
 	assert.equal(report.run.reason, "Not compared with the runtime's default optimizations: it is too good.");
+});
+
+test('a temporary folder that is a file does not end the inspection', async () => {
+	const file = path.join(folder, 'no-folder');
+	await writeFile(file, '');
+	const { report } = await inspectBytes(HARMLESS, { temporary: path.join(file, 'optimized.onnx') });
+	await rm(file);
+	assert.deepEqual([report.run.status, report.layers[0].recompute.status], ['ok', 'match']);
+});
+
+test('a model of thousands of layers is not compared, and says so', async () => {
+	const model = await openModel({ path: 'model.onnx', bytes: HARMLESS });
+	const layers = new Array(2001).fill(model.layers[0]);
+	const memory = new CaptureMemory(await sharedKernel());
+	const options = { feeds: new Map(), outputs: new Map(), memory, budget: 1e6, temporary: undefined };
+	const { remark } = await checkOptimized({ ...model, layers }, runtime, options);
+	assert.match(remark ?? '', /has 2001 layers, and at most 2000 are compared/);
 });
 
 test('the comparison can be left out', async () => {
