@@ -41,23 +41,31 @@ export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSou
 	});
 }
 
-/** True if an input has a dimension that must be guessed: neither the first dimension nor a requested size. */
-export function hasGuess({ name, shape }: RuntimeValue, dimensions: Readonly<Record<string, number>> = {}): boolean {
-	const isAsked = (size: number | string, axis: number) =>
-		Object.hasOwn(dimensions, `${name}:${axis}`) || Object.hasOwn(dimensions, String(size));
-	return shape?.some((size, axis) => axis > 0 && !isKnown(size) && !isAsked(size, axis)) ?? false;
+interface Asked {
+	readonly axis: number;
+	readonly dimensions: Readonly<Record<string, number>>;
 }
 
-/** Returns the names of an input's sizes that must be guessed, as `--dim` takes them. */
-export function guessedNames(input: RuntimeValue, dimensions: Readonly<Record<string, number>> = {}): string[] {
-	const { name, shape = [] } = input;
-	return shape.flatMap((size, axis) => {
-		const one = { name: `${name}:${axis}`, type: input.type, shape: [1, size] };
-		const isAsked = Object.hasOwn(dimensions, `${name}:${axis}`);
-		return axis > 0 && !isAsked && hasGuess(one, dimensions)
-			? [typeof size === 'string' && size !== '' ? size : `${name}:${axis}`]
-			: [];
-	});
+/** True for a size of an input that the model leaves open and nobody asked for. */
+function isGuess(input: string, size: number | string, { axis, dimensions }: Asked): boolean {
+	const isAsked = Object.hasOwn(dimensions, `${input}:${axis}`) || Object.hasOwn(dimensions, String(size));
+	return !isKnown(size) && !isAsked;
+}
+
+/** A size that must be guessed, by its name as `--dim` takes it. */
+interface GuessedSize {
+	readonly name: string;
+	readonly axis: number;
+}
+
+/** Returns an input's sizes that must be guessed. */
+export function guessedSizes(
+	{ name, shape = [] }: RuntimeValue,
+	dimensions: Readonly<Record<string, number>> = {},
+): readonly GuessedSize[] {
+	return [...shape.entries()]
+		.filter(([axis, size]) => axis > 0 && isGuess(name, size, { axis, dimensions }))
+		.map(([axis, size]) => ({ name: typeof size === 'string' && size !== '' ? size : `${name}:${axis}`, axis }));
 }
 
 /** @throws {InputError} for a size that no dimension takes. */

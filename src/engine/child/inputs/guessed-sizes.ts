@@ -15,19 +15,28 @@ export interface GuessedRun<T> {
 	readonly result: T;
 }
 
+/** Size with which a model ran, so that its next run does not fail with a smaller one first. */
+const LEARNED = new WeakMap<object, number>();
+
 /**
  * Calls `run` with the feeds of a plan's first run, for each guess of the unknown sizes in turn, until a call succeeds.
+ * @param model remembers the guess that succeeded
  * @throws {RuntimeError | InputError} the first failure if no guess succeeds. A model that does not load is not tried again.
  */
 export async function runWithGuessedSizes<T>(
 	plan: InputPlan,
 	run: (feeds: Feeds) => Promise<T>,
+	model: object = plan,
 ): Promise<GuessedRun<T>> {
 	let failure: unknown;
-	for (const unknownSize of plan.guesses ? UNKNOWN_SIZES : UNKNOWN_SIZES.slice(0, 1)) {
+	const learned = LEARNED.get(model);
+	const sizes = learned === undefined ? UNKNOWN_SIZES : [learned, ...UNKNOWN_SIZES.filter((size) => size !== learned)];
+	for (const unknownSize of plan.guesses ? sizes : UNKNOWN_SIZES.slice(0, 1)) {
 		const feeds = await plan.feeds(0, unknownSize);
 		try {
-			return { feeds, unknownSize, result: await run(feeds) };
+			const result = await run(feeds);
+			LEARNED.set(model, unknownSize);
+			return { feeds, unknownSize, result };
 		} catch (error) {
 			failure ??= error;
 			if (!(error instanceof RuntimeError) || error.phase === 'load') {

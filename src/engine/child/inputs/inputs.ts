@@ -6,7 +6,7 @@ import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
 import { seededRandom } from '../tensors/random.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
-import { checkDimensions, chooseShape, guessedNames, hasGuess, symbolsOf, withSymbols } from './dimensions.js';
+import { checkDimensions, chooseShape, guessedSizes, symbolsOf, withSymbols } from './dimensions.js';
 import { fitArray, stack } from './fit-array.js';
 import { type ImageOptions, isImageFile, readImage } from './image-file.js';
 import { readInputFile } from './input-files.js';
@@ -75,12 +75,15 @@ export async function planInputs(inputs: readonly RuntimeValue[], options: Input
 		}),
 	);
 	const fed = inputs.filter(({ name }) => !unfed.has(name));
+	const guessed = fed
+		.filter(({ name }) => !files.has(name))
+		.flatMap((input) => guessedSizes(input, dimensions).map(({ name }) => name));
 	return {
 		runs,
 		origin: (name) => describeAll(files.get(name) ?? []),
 		unfed,
-		guessed: [...new Set(fed.flatMap((input) => (files.has(input.name) ? [] : guessedNames(input, dimensions))))],
-		guesses: fed.some((input) => !files.has(input.name) && hasGuess(input, dimensions)),
+		guessed: [...new Set(guessed)],
+		guesses: guessed.length > 0,
 		feeds: (run, unknownSize) => makeRun(fed, (name) => inRun(name, run), { ...options, dimensions, unknownSize }),
 	};
 }
@@ -135,7 +138,11 @@ async function makeRun(
 		const shape = chooseShape(input, { ...options, symbols }) ?? [];
 		const making = { random, distribution, positive: positive?.has(input.name) ?? false };
 		arrays.set(input.name, makeUp(input, shape, making));
-		origins.set(input.name, describeMadeUp(input, distribution, seed));
+		const guesses = guessedSizes(input, options.dimensions)
+			.filter(({ axis }) => !symbols.has(String(input.shape?.[axis])))
+			.map(({ name, axis }) => `${name} = ${shape[axis]}`);
+		const guessed = guesses.length > 0 ? `, guessed ${guesses.join(', ')}` : '';
+		origins.set(input.name, `${describeMadeUp(input, distribution, seed)}${guessed}`);
 	}
 	const ordered = inputs.flatMap(({ name }) => {
 		const array = arrays.get(name);

@@ -5,6 +5,7 @@ import { joinWords } from '../../../core/text/sentences.js';
 import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
 import { type Feeds, planInputs } from '../inputs/inputs.js';
+import { withImpliedSizes } from '../model/guessed-sizes.js';
 import { loadBytes, loadModel } from '../model/load-model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';
@@ -160,12 +161,13 @@ async function runOriginal(
 	const session = await loadModel(pair.original, runtime, { outputs: [] });
 	try {
 		progress('running');
-		const plan = await planInputs(session.inputs, { ...options, files: options.inputs ?? [] });
+		const dimensions = await withImpliedSizes(pair.original, options.dimensions);
+		const plan = await planInputs(session.inputs, { ...options, dimensions, files: options.inputs ?? [] });
 		const [unfed] = plan.unfed.values();
 		if (unfed !== undefined) {
 			throw new InputError(unfed);
 		}
-		const run = await runWithGuessedSizes(plan, ({ tensors }) => session.run(tensors, names));
+		const run = await runWithGuessedSizes(plan, ({ tensors }) => session.run(tensors, names), pair.original.model);
 		const { feeds, result: tensors } = run;
 		const unsteady = new Set<string>();
 		if (randomNode(pair.original.model)) {

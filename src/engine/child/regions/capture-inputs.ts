@@ -1,5 +1,6 @@
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
 import { planInputs } from '../inputs/inputs.js';
+import { withImpliedSizes } from '../model/guessed-sizes.js';
 import { loadModel } from '../model/load-model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { type Runtime, RuntimeError } from '../runtime/runtime.js';
@@ -28,15 +29,17 @@ export async function captureTensors(
 		return new Map();
 	}
 	try {
+		const dimensions = await withImpliedSizes(file);
 		for (const size of [batch, ...BATCHES]) {
-			const plan = await planInputs(session.inputs, { batch: size, seed, files: [] });
-			const run = await runWithGuessedSizes(plan, async ({ tensors }) => {
+			const plan = await planInputs(session.inputs, { batch: size, seed, files: [], dimensions });
+			const capture = async (tensors: Tensors) => {
 				const computed = await session.run(
 					tensors,
 					names.filter((name) => !tensors.has(name)),
 				);
 				return new Map([...tensors, ...computed]);
-			}).catch(ignore);
+			};
+			const run = await runWithGuessedSizes(plan, ({ tensors }) => capture(tensors), file.model).catch(ignore);
 			if (run) {
 				return run.result;
 			}

@@ -5,7 +5,7 @@ import type { InspectOptions } from '../../../protocol/host-engine.js';
 import type { LayerChecker } from '../check/layer-checker.js';
 import { UNKNOWN_SIZES } from '../inputs/guessed-sizes.js';
 import { type Feeds, type InputPlan, planInputs } from '../inputs/inputs.js';
-import { impliedSizes } from '../model/guessed-sizes.js';
+import { withImpliedSizes } from '../model/guessed-sizes.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { requiredInputs } from '../model/required-inputs.js';
 import { type OptimizationLevel, type Runtime, RuntimeError } from '../runtime/runtime.js';
@@ -58,7 +58,7 @@ export async function execute(
 	const { runtime, checker, emit } = context;
 	const plan = await planInputs(requiredInputs(model.model), {
 		...options,
-		dimensions: withImplied(model, options.dimensions),
+		dimensions: await withImpliedSizes(model, options.dimensions),
 		files: options.inputs,
 		positive: varianceInputs(model.layers),
 	});
@@ -117,15 +117,6 @@ async function runInPart(
 	} catch (error) {
 		throw error instanceof RuntimeError ? refusal : error;
 	}
-}
-
-/** Adds the sizes that the graph implies to those that were asked for, which win. */
-function withImplied({ model: { graph } }: OpenedModel, asked: Readonly<Record<string, number>> = {}) {
-	const implied = Object.entries(impliedSizes(graph)).filter(([place]) => {
-		const input = graph.inputs.find(({ name }) => place === `${name}:1`);
-		return !Object.hasOwn(asked, String(input?.shape?.[1]));
-	});
-	return { ...Object.fromEntries(implied), ...asked };
 }
 
 /** Returns the inputs of the graph that are variances of layers, and so must not be negative. */

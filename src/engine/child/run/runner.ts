@@ -37,11 +37,12 @@ export class Runner {
 
 	/** @returns the feeds of the first run. @throws {RuntimeError | InputError} */
 	async runAll(run: ModelRun): Promise<Feeds> {
-		const { plan, checker } = this.#setup;
-		const { feeds, unknownSize } = await runWithGuessedSizes(plan, async (guess) => {
+		const { plan, checker, model } = this.#setup;
+		const first = async (guess: Feeds) => {
 			checker.restart(guess, run.unreached);
 			await this.#runOnce(run, guess, 0);
-		});
+		};
+		const { feeds, unknownSize } = await runWithGuessedSizes(plan, first, model.model);
 		for (let number = 1; number < plan.runs; number++) {
 			await this.#runOnce(run, await plan.feeds(number, unknownSize), number);
 		}

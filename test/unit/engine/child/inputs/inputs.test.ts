@@ -26,7 +26,7 @@ async function save(name: string, bytes: Uint8Array): Promise<string> {
 test('made-up inputs take the batch and guessed sizes, and repeat for a seed', async () => {
 	const feeds = await makeFeeds([image], defaults);
 	assert.deepEqual(feeds.summary, [
-		{ name: 'image', shape: [2, 3, 5, 5], dtype: 'float32', from: 'random normal, seed 0' },
+		{ name: 'image', shape: [2, 3, 5, 5], dtype: 'float32', from: 'random normal, seed 0, guessed H = 5, W = 5' },
 	]);
 	assert.equal(feeds.fromFiles, false);
 	const again = await makeFeeds([image], defaults);
