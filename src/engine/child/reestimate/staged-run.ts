@@ -169,7 +169,8 @@ export class StagedRun {
 	async #load(stage: Stage, state: State): Promise<PartSession> {
 		const given = new Map([...state].map(([name, { type }]) => [name, { type }]));
 		const { nodes, outputs } = stage;
-		const session = await loadPart(this.#model, { nodes, outputs, given, isNarrow: this.#isNarrow }, this.#runtime);
+		const part = { nodes, outputs, given, isNarrow: this.#isNarrow };
+		const session = await loadPart(this.#model, part, this.#runtime, { sleeps: true });
 		this.#sessions.set(stage, session);
 		return session;
 	}

@@ -29,6 +29,11 @@ export interface SessionOptions {
 	readonly optimizedModelPath?: string;
 	/** If true, memory returns to the system as soon as it is free, instead of being kept for the next run. */
 	readonly frugal?: boolean;
+	/**
+	 * If true, the session's threads sleep as soon as a run ends. By default they spin for some time, which takes the
+	 * processor from other sessions that run in turn.
+	 */
+	readonly sleeps?: boolean;
 }
 
 export interface RuntimeSession {
@@ -100,16 +105,17 @@ async function createSession(ort: typeof Ort, model: Uint8Array, options: Sessio
 }
 
 function nativeOptions(level: OptimizationLevel, options: SessionOptions): Ort.InferenceSession.SessionOptions {
-	const { externalDataFolder, disabledOptimizers, optimizedModelPath, frugal } = options;
+	const { externalDataFolder, disabledOptimizers, optimizedModelPath, frugal, sleeps } = options;
 	return {
 		graphOptimizationLevel: level,
 		logSeverityLevel: 4,
 		...(frugal && { enableCpuMemArena: false, enableMemPattern: false }),
 		...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
 		extra: {
-			...(externalDataFolder !== undefined && {
-				session: { model_external_initializers_file_folder_path: externalDataFolder },
-			}),
+			session: {
+				...(externalDataFolder !== undefined && { model_external_initializers_file_folder_path: externalDataFolder }),
+				...(sleeps && { intra_op: { allow_spinning: '0' } }),
+			},
 			...(disabledOptimizers && { optimization: { disable_specified_optimizers: disabledOptimizers.join(';') } }),
 		},
 	};
