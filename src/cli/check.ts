@@ -79,7 +79,9 @@ export async function checkCommand(argv: readonly string[]): Promise<number> {
 			throw asWriteError(summary, error);
 		});
 	}
-	process.stdout.write(choices.json ? `${JSON.stringify(result)}\n` : renderCheck(result, failOn));
+	process.stdout.write(
+		choices.json ? `${JSON.stringify(result)}\n` : renderCheck(result, { failOn, destination: process.stdout }),
+	);
 	return result.status;
 }
 
