@@ -103,18 +103,16 @@ const STATUS_ORDER = {
 	match: 4,
 } as const satisfies Readonly<Record<ComparisonStatus, number>>;
 
-/** Returns the place of a status in a list that begins with the worst. */
-export function statusRank(status: ComparisonStatus): number {
-	return STATUS_ORDER[status];
+/** Returns the place of a layer in a list that begins with the worst. A finding comes before layers of its status. */
+export function layerRank({ status, findings = [] }: LayerComparison): number {
+	return STATUS_ORDER[status] - (findings.length > 0 ? 0.5 : 0);
 }
 
 /** Returns the layers with their index in graph order, the wrong layers first, layers of one status in graph order. */
 export function worstFirst(
 	layers: readonly LayerComparison[],
 ): readonly { readonly layer: LayerComparison; readonly index: number }[] {
-	return layers
-		.map((layer, index) => ({ layer, index }))
-		.sort((a, b) => statusRank(a.layer.status) - statusRank(b.layer.status));
+	return layers.map((layer, index) => ({ layer, index })).sort((a, b) => layerRank(a.layer) - layerRank(b.layer));
 }
 
 /** Returns a layer's cause in a few words. */

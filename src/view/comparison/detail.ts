@@ -103,6 +103,10 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 			this.chips,
 			this.#unexplained(layer),
 			this.#channelButtons(strings.detail.notIdentifiable, details.notIdentifiable),
+			...(layer.findings ?? []).flatMap(({ message, channels }) => [
+				h('p', { class: 'bnl-finding-line' }, icon(h, 'warning', 'warning'), h('span', {}, fullLabel(message))),
+				this.#channelButtons(strings.detail.precisionLost, channels),
+			]),
 		);
 	}
 

@@ -61,7 +61,7 @@ export function comparisonTone({ layers, summary, operators = [], outputs }: Com
 	if (layers.length === 0) {
 		return 'info';
 	}
-	if (summary.unmatched > 0) {
+	if (summary.unmatched > 0 || layers.some(({ findings = [] }) => findings.length > 0)) {
 		return 'warning';
 	}
 	return summary.match + summary.kept > 0 ? 'good' : 'muted';

@@ -1,6 +1,6 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison.js';
-import { causeTitle, statusRank } from '../../core/report/comparison-summary.js';
+import { causeTitle, layerRank } from '../../core/report/comparison-summary.js';
 import { formatDecibels } from '../../core/report/signal-to-noise.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
@@ -74,7 +74,7 @@ function intoColumn(h: ElementBuilder): Column<ComparedRow> {
 
 function statusColumn(h: ElementBuilder): Column<ComparedRow> {
 	return column('status', 'text', 1, {
-		value: ({ layer }) => statusRank(layer.status),
+		value: ({ layer }) => layerRank(layer),
 		render: ({ layer: { status } }, cell) => {
 			const text = h('span', { class: 'bnl-verdict-text' }, strings.statuses[status]);
 			cell.append(
@@ -97,7 +97,8 @@ function causeColumn(): Column<ComparedRow> {
 			cell.dataset.cause = layer.cause ?? '';
 			cell.title = layer.causes.map((code) => CAUSES[code].title).join(', ');
 			const others = layer.causes.length - 1;
-			append(cell, [causeTitle(layer), others > 0 && ` +${others}`]);
+			const lost = (layer.findings ?? []).length > 0 && `, ${strings.layers.precisionLost}`;
+			append(cell, [causeTitle(layer), others > 0 && ` +${others}`, lost]);
 		},
 	});
 }

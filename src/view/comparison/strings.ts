@@ -4,6 +4,9 @@ import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
 import type { ComparisonPlot } from '../ui/attributes.js';
 
+const everyChannel = (channels: number): string =>
+	channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`;
+
 /** Words of the comparison page. Functions put numbers into sentences. */
 export const strings = {
 	page: { comparing: 'Comparing the models…' },
@@ -43,6 +46,7 @@ export const strings = {
 			error: ['Error / bound', 'Largest error in weights and bias, and the largest that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		nowhere: 'nowhere',
+		precisionLost: 'precision lost',
 		rowLabel: (name: string, status: string, cause: string) => `${name}, ${status}${cause && `, ${cause}`}`,
 	},
 	confidence: (value: number) => `${Math.floor(value * 100)} %`,
@@ -65,6 +69,7 @@ export const strings = {
 		unexplained: 'Channels that the cause does not explain: ',
 		wrong: 'Wrong channels: ',
 		notIdentifiable: 'Channels that cannot be judged: ',
+		precisionLost: 'Channels that lost precision: ',
 		plots: 'Channel by channel',
 	},
 	channel: {
@@ -101,10 +106,10 @@ export const strings = {
 		} satisfies Record<ComparisonPlot, string>,
 		noWeights: 'No weights were compared channel by channel.',
 		weightsRight: (channels: number, largest: string) =>
-			`Nothing to see: the weights of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} are right, with relative differences up to ${largest}.`,
+			`The weights of ${everyChannel(channels)} are right: the largest relative difference is ${largest}.`,
 		noBias: 'No bias was compared channel by channel.',
 		biasRight: (channels: number, error: string, bound: string) =>
-			`Nothing to see: the bias of ${channels === 1 ? 'the channel' : `all ${formatInteger(channels)} channels`} is right, with differences up to ${error}; rounding allows ${bound}.`,
+			`The bias of ${everyChannel(channels)} is right: the largest difference is ${error}, and rounding allows ${bound}.`,
 		noCause: 'No cause was named, so nothing can be drawn against it.',
 		noPrediction: 'The named cause predicts no values of single channels.',
 		wrong: 'wrong',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CAUSE_CODES } from '../../../../src/core/report/causes.js';
+import { worstFirst } from '../../../../src/core/report/comparison-summary.js';
 import { comparedSeries } from '../../../../src/view/comparison/channel-columns.js';
 import { adviceOn } from '../../../../src/view/comparison/detail.js';
 import {
@@ -41,7 +42,14 @@ test('a wrong factor shows as its ratio to the right factor', () => {
 test('the tone is that of the worst there is', () => {
 	const right = comparedLayer();
 	const unmatched = emptyLayer({ name: 'b', status: 'unmatched' });
+	const finding = { code: 'precision-lost', severity: 'warning', channels: [3], message: 'Lost.' } as const;
+	const lost = comparedLayer({ name: 'd' }, { findings: [finding] });
+	assert.deepEqual(
+		worstFirst([right, lost, unmatched]).map(({ index }) => index),
+		[2, 1, 0],
+	);
 	assert.equal(comparisonTone(sampleComparison([right])), 'good');
+	assert.equal(comparisonTone(sampleComparison([right, lost])), 'warning');
 	assert.equal(comparisonTone(sampleComparison([right, unmatched])), 'warning');
 	assert.equal(comparisonTone(sampleComparison([right, unmatched, wrongEpsilon()])), 'error');
 	assert.equal(comparisonTone(sampleComparison([right], { outputs: { status: 'mismatch' } })), 'error');

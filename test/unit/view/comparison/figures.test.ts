@@ -40,8 +40,11 @@ test('a layer without compared values has no figure; a drawn figure has all its 
 
 test('a plot that would show nothing says so instead', () => {
 	assert.deepEqual(has(comparedLayer()), []);
-	assert.match(missing('bias', comparedLayer()), / is right, with differences up to .*e-\d; rounding allows 2e-7\.$/);
-	assert.match(missing('weights', comparedLayer()), /^Nothing to see: the weights of all 32 channels are right/);
+	assert.match(
+		missing('bias', comparedLayer()),
+		/ is right: the largest difference is .*e-\d, and rounding allows 2e-7\.$/,
+	);
+	assert.match(missing('weights', comparedLayer()), /^The weights of all 32 channels are right: /);
 	assert.equal(missing('explained', comparedLayer()), '');
 	assert.deepEqual(has(biasWrong), ['bias']);
 	assert.match(missing('explained', biasWrong), /^No cause was named/);
