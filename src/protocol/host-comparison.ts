@@ -13,4 +13,6 @@ export type HostToComparison =
 export type ComparisonToHost =
 	| PageToHost
 	/** Compares again, perhaps with original and deployed swapped. */
-	| { readonly type: 'compare'; readonly order: 'same' | 'swapped' };
+	| { readonly type: 'compare'; readonly order: 'same' | 'swapped' }
+	/** Saves the deployed model with its wrong layers put right. */
+	| { readonly type: 'repair' };

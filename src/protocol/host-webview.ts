@@ -29,5 +29,7 @@ export type WebviewToHost =
 	| { readonly type: 'compare' }
 	/** Asks the user for data to compute running statistics from. */
 	| { readonly type: 'reestimate' }
+	/** Saves a model in training mode as an inference model. */
+	| { readonly type: 'inference' }
 	/** Report index of the layer open on the page, or null. */
 	| { readonly type: 'layer-chosen'; readonly index: number | null };

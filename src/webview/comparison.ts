@@ -18,6 +18,7 @@ connect<ComparisonToHost, HostToComparison>(({ send, state, keep, loadPlotly }) 
 		actions: {
 			cancel: () => send({ type: 'cancel' }),
 			compare: (order) => send({ type: 'compare', order }),
+			repair: () => send({ type: 'repair' }),
 			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			stateChanged: change,

@@ -16,6 +16,7 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			manageTrust: () => send({ type: 'manage-trust' }),
 			compare: () => send({ type: 'compare' }),
 			reestimate: () => send({ type: 'reestimate' }),
+			inference: () => send({ type: 'inference' }),
 			saveImage: (image) => send({ type: 'save-image', ...image }),
 			showLog: () => send({ type: 'show-log' }),
 			layerChosen: (index) => send({ type: 'layer-chosen', index }),

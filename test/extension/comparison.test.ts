@@ -9,6 +9,8 @@ import type { ComparisonSession } from '../../src/host/comparison/comparison-ses
 import { writeComparison } from '../../src/host/comparison/export-comparison.js';
 import { checkpointBytes } from '../unit/support/checkpoints.js';
 import { foldedModel } from '../unit/support/folded.js';
+import { buildModel } from '../unit/support/model-builder.js';
+import { smallGraph } from '../unit/support/small-model.js';
 import { closeAllEditors, extension, Folder, openModel, smallModel, until } from './support.js';
 
 const folder = new Folder();
@@ -194,5 +196,57 @@ describe('Save Folded Model As…', () => {
 		const target = vscode.Uri.joinPath(folder.uri, 'never.onnx');
 		await vscode.commands.executeCommand('batchnormLens.fold', broken, target);
 		assert.equal(await exists(target), false);
+	});
+});
+
+describe('Save Repaired Model As…', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('writes the deployed model of the open comparison with its wrong fold put right', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const deployed = await folder.write('wrong.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
+		await compareSelected(deployed, original);
+		const target = vscode.Uri.joinPath(folder.uri, 'repaired.onnx');
+		await vscode.commands.executeCommand('batchnormLens.repair', undefined, target);
+		await closeAllEditors();
+		const { comparison } = await compareSelected(original, target);
+		assert.deepEqual([comparison?.summary.match, comparison?.outputs?.status], [1, 'match']);
+	});
+
+	it('writes no file for a right model, and never the original', async () => {
+		const original = await folder.write('original.onnx', smallModel());
+		const pair = { original, deployed: await folder.write('right.onnx', await foldedModel(smallModel())) };
+		const target = vscode.Uri.joinPath(folder.uri, 'never.onnx');
+		await vscode.commands.executeCommand('batchnormLens.repair', pair, target);
+		assert.equal(await exists(target), false);
+		const wrong = await folder.write('wrong.onnx', await foldedModel(smallModel(), { 0: 0.5 }));
+		await vscode.commands.executeCommand('batchnormLens.repair', { original, deployed: wrong }, original);
+		assert.deepEqual(new Uint8Array(await readFile(original.fsPath)), smallModel());
+	});
+});
+
+describe('Save as Inference Model…', () => {
+	before(() => folder.create());
+	afterEach(closeAllEditors);
+	after(() => folder.remove());
+
+	it('writes a model in training mode for inference', async () => {
+		const graph = smallGraph();
+		const nodes = (graph.nodes ?? []).map((node) =>
+			node.op === 'BatchNormalization'
+				? { ...node, outputs: ['b', 'batchMean', 'batchVariance'], attributes: { training_mode: { i: 1 } } }
+				: node,
+		);
+		const model = await folder.write('training.onnx', buildModel({ graph: { ...graph, nodes } }));
+		const target = vscode.Uri.joinPath(folder.uri, 'inference.onnx');
+		await vscode.commands.executeCommand('batchnormLens.saveInference', model, target);
+		const { session } = await openModel(target);
+		const report = await until('the report', () => session.report);
+		assert.deepEqual(
+			report.layers.map(({ mode }) => mode),
+			['inference'],
+		);
 	});
 });

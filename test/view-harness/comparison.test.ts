@@ -135,10 +135,12 @@ describe('the page of a comparison', () => {
 			assert.equal(await pressed.getAttribute('data-channel'), '9');
 		}));
 
-	it('asks the host to swap, to compare again, and to cancel', async () => {
+	it('asks the host to swap, to compare again, to repair, and to cancel', async () => {
 		await withState('oneWrong', {}, async (opened) => {
 			await opened.page.locator(bnl('swap')).click();
 			await opened.page.locator(bnl('run-again')).click();
+			await opened.page.locator(bnl('repair')).click();
+			assert.equal((await received(opened)).at(-1)?.type, 'repair');
 			const asked = (await received(opened)).filter(({ type }) => type === 'compare');
 			assert.deepEqual(asked, [
 				{ type: 'compare', order: 'swapped' },

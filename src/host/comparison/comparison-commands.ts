@@ -9,7 +9,9 @@ import { choosePair } from './compare-pair.js';
 import type { Comparisons } from './comparisons.js';
 import { exportOpenComparison } from './export-comparison.js';
 import { foldModel } from './fold-command.js';
+import type { ModelPair } from './model-pair.js';
 import type { OpenComparison } from './open-comparison.js';
+import { repairDeployed, saveInferenceModel } from './repair-command.js';
 
 /** Objects that the commands use. */
 export interface ComparisonParts {
@@ -63,6 +65,20 @@ export function registerComparisonCommands(
 			const given = Array.isArray(choices) ? {} : ((choices ?? {}) as Partial<ReestimateChoices>);
 			return reestimateModel(services, model, session, given);
 		}),
+		register('repair', (given, target) => {
+			const pair = asPair(given) ?? (comparisons.active && rolesOf(comparisons.active));
+			if (!pair) {
+				throw new UserError(vscode.l10n.t('Compare two models first, and show their comparison.'));
+			}
+			return repairDeployed(services, pair, target instanceof vscode.Uri ? target : undefined);
+		}),
+		register('saveInference', async (clicked, target) => {
+			const open = editors.activeDocument;
+			const model = clicked instanceof vscode.Uri ? clicked : (open?.uri ?? (await pickModel()));
+			const session = open?.uri.toString() === model?.toString() ? open?.session : undefined;
+			const output = target instanceof vscode.Uri ? target : undefined;
+			return model && saveInferenceModel(services, model, { session, target: output });
+		}),
 		register('fold', async (clicked, target) => {
 			const model = clicked instanceof vscode.Uri ? clicked : (editors.activeDocument?.uri ?? (await pickModel()));
 			if (model) {
@@ -71,6 +87,19 @@ export function registerComparisonCommands(
 			}
 		}),
 	);
+}
+
+/** Returns the models in the roles of the comparison: the engine exchanges models given in the wrong order. */
+function rolesOf({ pair, session }: OpenComparison): ModelPair {
+	const { original, deployed } = pair;
+	const isExchanged = session.comparison?.deployed.path === original.fsPath;
+	return isExchanged ? { original: deployed, deployed: original } : pair;
+}
+
+/** Returns the pair that a caller passes; undefined for the arguments of a menu. */
+function asPair(value: unknown): ModelPair | undefined {
+	const { original, deployed } = Object(value) as Partial<Record<keyof ModelPair, unknown>>;
+	return original instanceof vscode.Uri && deployed instanceof vscode.Uri ? { original, deployed } : undefined;
 }
 
 async function pickModel(): Promise<vscode.Uri | undefined> {

@@ -1,8 +1,9 @@
 import type { ComparisonToHost } from '../../protocol/host-comparison.js';
+import type { PageToHost } from '../../protocol/page.js';
 import { asRecord } from '../shared/page-message.js';
 
 /** Messages that only the page of a comparison sends. */
-export type ComparisonPageMessage = Extract<ComparisonToHost, { type: 'compare' }>;
+export type ComparisonPageMessage = Exclude<ComparisonToHost, PageToHost>;
 
 /**
  * Parses a message that only the page of a comparison sends.
@@ -10,5 +11,8 @@ export type ComparisonPageMessage = Extract<ComparisonToHost, { type: 'compare' 
  */
 export function parseComparisonMessage(value: unknown): ComparisonPageMessage | undefined {
 	const { type, order } = asRecord(value);
+	if (type === 'repair') {
+		return { type };
+	}
 	return type === 'compare' && (order === 'same' || order === 'swapped') ? { type, order } : undefined;
 }

@@ -24,6 +24,9 @@ export class ComparisonPanel implements vscode.Disposable {
 	constructor(options: ComparisonPanelOptions) {
 		this.#options = options;
 		const { panel, session, extension, pair, log } = options;
+		const repair = async () => {
+			await vscode.commands.executeCommand('batchnormLens.repair');
+		};
 		this.#page = new WebviewPage({
 			panel,
 			extension,
@@ -33,7 +36,7 @@ export class ComparisonPanel implements vscode.Disposable {
 			title: panel.title,
 			model: () => pair().deployed,
 			parse: parseComparisonMessage,
-			handle: ({ order }) => this.compare(order),
+			handle: (message) => (message.type === 'repair' ? repair() : this.compare(message.order)),
 			onReady: () => {
 				this.#postPair();
 				for (const message of session.snapshot()) {

@@ -1,13 +1,12 @@
 import * as vscode from 'vscode';
 import { foldReasons } from '../../core/report/fold-reasons.js';
 import type { FoldResult } from '../../core/report/fold-result.js';
-import { EngineError } from '../../engine/client.js';
+import { withEngineProgress } from '../model/engine-progress.js';
 import { locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';
-import { stageName } from '../model/run-progress.js';
 import { UserError } from '../shared/describe-error.js';
 import { freeName } from '../shared/free-name.js';
-import { showMessage, showProgress } from '../shared/messages.js';
+import { showMessage } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
 
@@ -36,10 +35,11 @@ export async function foldModel(
 			vscode.l10n.t('{0} is not on a disk that the engine can write. Choose a local file.', output.path),
 		);
 	}
-	const result = await foldWithProgress(model, async (signal, report) => {
+	const title = vscode.l10n.t('Folding {0}', baseName(model));
+	const result = await withEngineProgress(title, async (signal, show) => {
 		const { batch, seed } = readSettings(model);
 		const options = { output: output.fsPath, batch, seed };
-		return engine.fold(await locateModel(model), options, { signal, onEvent: report });
+		return engine.fold(await locateModel(model), options, { signal, onEvent: show });
 	});
 	if (result) {
 		for (const { name, reasons } of result.kept) {
@@ -55,30 +55,6 @@ async function chooseTarget(model: vscode.Uri): Promise<vscode.Uri | undefined> 
 		title: vscode.l10n.t('Save folded model'),
 		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', name)),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
-	});
-}
-
-type Report = (event: { readonly type: string; readonly stage?: Parameters<typeof stageName>[0] }) => void;
-
-/** @returns undefined when the user cancels. */
-async function foldWithProgress(
-	model: vscode.Uri,
-	work: (signal: AbortSignal, report: Report) => Promise<FoldResult>,
-): Promise<FoldResult | undefined> {
-	const title = vscode.l10n.t('Folding {0}', baseName(model));
-	return showProgress(title, async (show, token) => {
-		const abort = new AbortController();
-		const cancelled = token.onCancellationRequested(() => abort.abort());
-		try {
-			return await work(abort.signal, ({ stage }) => stage && show(stageName(stage)));
-		} catch (error) {
-			if (error instanceof EngineError && error.code === 'cancelled') {
-				return undefined;
-			}
-			throw error;
-		} finally {
-			cancelled.dispose();
-		}
 	});
 }
 

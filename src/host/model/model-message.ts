@@ -16,6 +16,7 @@ export function parseModelMessage(value: unknown): ModelPageMessage | undefined 
 		case 'manage-trust':
 		case 'compare':
 		case 'reestimate':
+		case 'inference':
 			return { type: message.type };
 		case 'run':
 			return parseRun(message);

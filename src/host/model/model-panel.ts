@@ -106,6 +106,9 @@ export class ModelPanel implements vscode.Disposable {
 			case 'reestimate':
 				await vscode.commands.executeCommand('batchnormLens.reestimate', document.uri);
 				return;
+			case 'inference':
+				await vscode.commands.executeCommand('batchnormLens.saveInference', document.uri);
+				return;
 			default:
 				message satisfies never;
 		}

@@ -1,18 +1,17 @@
 import * as vscode from 'vscode';
 import { reestimationMarkdown } from '../../core/report/export/reestimation-markdown.js';
 import type { ReestimationResult } from '../../core/report/reestimation.js';
-import { EngineError } from '../../engine/client.js';
 import type { InputFile, ReestimateOptions } from '../../protocol/host-engine.js';
 import { UserError } from '../shared/describe-error.js';
 import { freeName } from '../shared/free-name.js';
-import { pickOne, showMessage, showProgress } from '../shared/messages.js';
+import { pickOne, showMessage } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
+import { withEngineProgress } from './engine-progress.js';
 import { pickFiles } from './input-files.js';
 import { loadModel, locateModel } from './load-model.js';
 import type { HostServices } from './model-document.js';
 import type { ModelSession } from './model-session.js';
 import { NO_PLAN, type RunPlan, runOptions } from './run-plan.js';
-import { stageName } from './run-progress.js';
 
 /** The user's choices: data, size of the batches or the sequential mode, and the file to write. */
 export interface ReestimateChoices {
@@ -58,7 +57,8 @@ export async function reestimateModel(
 		...(normalize && { normalize }),
 		...(memoryBudget !== undefined && { memoryBudget }),
 	};
-	const result = await withProgress(model, async (signal, show) =>
+	const title = vscode.l10n.t('Computing statistics of {0}', vscode.workspace.asRelativePath(model));
+	const result = await withEngineProgress(title, async (signal, show) =>
 		engine.reestimate(await locateModel(model), options, { signal, onEvent: show }),
 	);
 	if (result) {
@@ -140,40 +140,6 @@ async function chooseTarget(model: vscode.Uri): Promise<vscode.Uri | undefined> 
 		title: vscode.l10n.t('Save the model with new statistics'),
 		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', `${name}.reestimated.onnx`)),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
-	});
-}
-
-type Show = (event: {
-	readonly type: string;
-	readonly stage?: Parameters<typeof stageName>[0];
-	readonly done?: number;
-	readonly total?: number;
-}) => void;
-
-/** @returns undefined when the user cancels. */
-async function withProgress<T>(
-	model: vscode.Uri,
-	work: (signal: AbortSignal, show: Show) => Promise<T>,
-): Promise<T | undefined> {
-	const title = vscode.l10n.t('Computing statistics of {0}', vscode.workspace.asRelativePath(model));
-	return showProgress(title, async (report, token) => {
-		const abort = new AbortController();
-		const cancelled = token.onCancellationRequested(() => abort.abort());
-		try {
-			return await work(abort.signal, ({ stage, done = 0, total = 0 }) => {
-				if (stage) {
-					const words = stageName(stage);
-					report(total > 1 ? vscode.l10n.t('{0}: {1} of {2}', words, done, total) : words);
-				}
-			});
-		} catch (error) {
-			if (error instanceof EngineError && error.code === 'cancelled') {
-				return undefined;
-			}
-			throw error;
-		} finally {
-			cancelled.dispose();
-		}
 	});
 }
 

@@ -5,6 +5,8 @@ import type { ComparisonState } from './state.js';
 export interface ComparisonActions extends PageActions {
 	/** Compares again, as before or with the models exchanged. */
 	compare?(order: 'same' | 'swapped'): void;
+	/** Saves the deployed model with its wrong layers put right. */
+	repair?(): void;
 	/** Stores the user's choices. */
 	stateChanged?(state: ComparisonState): void;
 }

@@ -29,6 +29,7 @@ export class ComparisonHeader {
 	readonly #outputs: HTMLElement;
 	readonly #progress: ProgressBar;
 	readonly #buttons: HTMLElement;
+	readonly #repair: HTMLElement;
 
 	constructor(context: ComparisonContext) {
 		const { h, actions } = context;
@@ -37,9 +38,12 @@ export class ComparisonHeader {
 		this.#notes = h('ul', { class: 'bnl-notes', attributes: { 'aria-label': strings.header.notes } });
 		this.#outputs = h('p', { class: 'bnl-run', bnl: 'outputs' });
 		this.#progress = new ProgressBar(context, strings.page.comparing);
+		this.#repair = button(h, strings.header.repair, 'repair', () => actions.repair?.());
+		setVisible(this.#repair, false);
 		this.#buttons = h(
 			'div',
 			{ class: 'bnl-run-buttons' },
+			actions.repair && this.#repair,
 			actions.compare && button(h, strings.header.swap, 'swap', () => actions.compare?.('swapped')),
 			actions.compare && button(h, strings.header.again, 'run-again', () => actions.compare?.('same')),
 			actions.showLog && button(h, shared.run.showLog, 'show-log', () => actions.showLog?.()),
@@ -60,6 +64,7 @@ export class ComparisonHeader {
 		// Without layers the first note is the answer.
 		this.#showNotes(comparison.layers.length === 0 ? comparison.notes.slice(1) : comparison.notes);
 		this.#showOutputs(comparison.outputs);
+		setVisible(this.#repair, comparison.summary.mismatch > 0);
 	}
 
 	get answerText(): string {

@@ -16,6 +16,7 @@ export const strings = {
 		title: (original: string, deployed: string) => `${original} → ${deployed}`,
 		swap: 'Swap the models',
 		again: 'Compare again',
+		repair: 'Save repaired model as…',
 		notes: 'About this pair',
 	},
 	failure: {

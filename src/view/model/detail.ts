@@ -81,10 +81,9 @@ class ModelDetail implements DetailContent<LayerReport> {
 
 	show(layer: LayerReport): boolean {
 		this.#showVerdict(layer);
-		const { reestimate } = this.#actions;
 		replaceChildren(
 			this.#findings,
-			...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel), reestimate),
+			...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel), this.#actions),
 		);
 		this.#axes.show(layer);
 		this.#fold.textContent = foldText(layer);

@@ -7,17 +7,21 @@ import { fullLabel } from '../text/names.js';
 import type { ElementBuilder } from '../ui/dom.js';
 import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
+import type { ViewActions } from './context.js';
 import { strings } from './strings.js';
 
 /** Maximum number of channel buttons; the table shows all. */
 const MAX_CHIPS = 12;
+
+/** Commands that remove the cause of a finding. */
+export type Remedies = Pick<ViewActions, 'reestimate' | 'inference'>;
 
 /** Returns the findings of a layer, the most serious first, with advice and buttons for their channels. */
 export function findingsList(
 	h: ElementBuilder,
 	layer: LayerReport,
 	onChannel: (channel: number | null) => void,
-	onReestimate?: () => void,
+	actions: Remedies,
 ): HTMLElement[] {
 	if (layer.findings.length === 0) {
 		const { noFindings, notExamined } = strings.detail;
@@ -25,11 +29,7 @@ export function findingsList(
 	}
 	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
 	return [
-		h(
-			'ul',
-			{ class: 'bnl-finding-list' },
-			...sorted.map((finding) => findingItem(h, finding, onChannel, onReestimate)),
-		),
+		h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel, actions))),
 	];
 }
 
@@ -37,7 +37,7 @@ export function findingItem(
 	h: ElementBuilder,
 	finding: Finding,
 	onChannel: ((channel: number | null) => void) | null,
-	onReestimate?: () => void,
+	{ reestimate, inference }: Remedies = {},
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
@@ -52,8 +52,9 @@ export function findingItem(
 			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.title}. `), ...phrases(h, fullLabel(message))),
 			h('p', { class: 'bnl-muted' }, words.advice),
 			code === 'statistics-drift' &&
-				onReestimate &&
-				h('p', {}, button(h, strings.detail.reestimate, 'reestimate', onReestimate)),
+				reestimate &&
+				h('p', {}, button(h, strings.detail.reestimate, 'reestimate', reestimate)),
+			code === 'training-mode' && inference && h('p', {}, button(h, strings.detail.inference, 'inference', inference)),
 			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),
 	);

@@ -194,6 +194,7 @@ export const strings = {
 			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
 		findings: 'Findings',
 		reestimate: 'Re-estimate statistics…',
+		inference: 'Save as inference model…',
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
 		channels: 'Channels: ',

@@ -11,7 +11,7 @@
  * | compared | disclosure: objects of the comparison | |
  * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden otherwise | data-stage |
- * | cancel, run-again, run-options, compare, reestimate, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, reestimate, inference, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | form of run options; form-run applies it | |
  * | form-input | values of an input | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
@@ -44,7 +44,7 @@
  * | advice | advice, one item per cause | items: data-cause |
  * | outputs | comparison of the outputs of both models | data-status = match, mismatch, skipped |
  * | note | note about the pair of models | |
- * | swap | button that exchanges the roles of the models | |
+ * | swap, repair | buttons: exchange the roles of the models, save the repaired model | |
  * | only-wrong | checkbox that leaves only wrong channels in the table | |
  * | plot | one figure | data-plot = one of COMPARISON_PLOTS, or parting |
  * | parting | values along the network, with the place where the models part | data-first = index of that layer |
@@ -65,6 +65,7 @@ export type Handle =
 	| 'run-options'
 	| 'compare'
 	| 'reestimate'
+	| 'inference'
 	| 'trust'
 	| 'run-form'
 	| 'form-input'
@@ -101,6 +102,7 @@ export type Handle =
 	| 'outputs'
 	| 'note'
 	| 'swap'
+	| 'repair'
 	| 'only-wrong'
 	| 'parting'
 	| 'parting-toggle'

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseComparisonMessage } from '../../../../src/host/comparison/comparison-message.js';
 
-test('a request to compare is parsed, and every other value is refused', () => {
+test('requests to compare and to repair are parsed, and every other value is refused', () => {
+	assert.deepEqual(parseComparisonMessage({ type: 'repair', path: '/etc' }), { type: 'repair' });
 	for (const order of ['same', 'swapped']) {
 		assert.deepEqual(parseComparisonMessage({ type: 'compare', order, extra: 1 }), { type: 'compare', order });
 	}

@@ -14,6 +14,7 @@ test('every message of the page of a model is parsed, and unknown fields are dro
 		{ type: 'manage-trust' },
 		{ type: 'compare' },
 		{ type: 'reestimate' },
+		{ type: 'inference' },
 		{ type: 'layer-chosen', index: 3 },
 		{ type: 'layer-chosen', index: null },
 	];
