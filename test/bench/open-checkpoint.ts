@@ -5,7 +5,8 @@ import { openCheckpoint } from '../../src/core/formats/open.js';
 import type { ByteSource } from '../../src/core/onnx/source.js';
 import { openFile } from '../../src/platform/file-source.js';
 import { inflate } from '../../src/platform/inflate.js';
-import { buildZip, type ZipEntrySpec } from '../unit/support/checkpoint-builder.js';
+import { buildSafetensors, buildZip, concat, little, type ZipEntrySpec } from '../unit/support/checkpoint-builder.js';
+import { buildHdf5, type DatasetSpec, type GroupSpec } from '../unit/support/hdf5-builder.js';
 import { orderedDict, pickle, vector } from '../unit/support/pickle-builder.js';
 
 /** Opens per file; the fastest counts, because other load only adds time. */
@@ -17,29 +18,43 @@ const LAYERS = 53;
 const LEAVES = ['weight', 'bias', 'running_mean', 'running_var'];
 
 export interface OpenCheckpointCost {
-	/** Time for 500 MB over time for 5 MB with the same number of tensors. */
+	/** Time for 500 MB over time for 5 MB with the same number of tensors, in the format where it is largest. */
 	readonly checkpointLargeOverSmall: number;
-	/** Time for 500 MB, in ms. */
+	/** The same ratio of each format. */
+	readonly checkpointFormats: Readonly<Record<Format, number>>;
+	/** Time for 500 MB in the slowest format, in ms. */
 	readonly checkpointMs: number;
-	/** Bytes read of 500 MB. */
+	/** Bytes read of 500 MB, in the format where they are most. */
 	readonly checkpointBytesRead: number;
 }
+
+type Format = keyof typeof WRITERS;
 
 export async function benchOpenCheckpoint(): Promise<OpenCheckpointCost> {
 	const folder = await mkdtemp(path.join(tmpdir(), 'bench-checkpoint-'));
 	try {
-		const small = await writeCheckpoint(path.join(folder, 'small.pth'), 5e6);
-		const large = await writeCheckpoint(path.join(folder, 'large.pth'), 500e6);
-		let smallMs = Number.POSITIVE_INFINITY;
-		let largeMs = Number.POSITIVE_INFINITY;
-		let bytesRead = 0;
-		for (let repeat = 0; repeat < REPEATS; repeat++) {
-			smallMs = Math.min(smallMs, (await observe(small)).ms);
-			const { ms, bytes } = await observe(large);
-			largeMs = Math.min(largeMs, ms);
-			bytesRead = bytes;
+		const formats: Partial<Record<Format, number>> = {};
+		let [slowest, mostBytes] = [0, 0];
+		for (const format of Object.keys(WRITERS) as Format[]) {
+			const small = await WRITERS[format](path.join(folder, `small.${format}`), 5e6);
+			const large = await WRITERS[format](path.join(folder, `large.${format}`), 500e6);
+			let smallMs = Number.POSITIVE_INFINITY;
+			let largeMs = Number.POSITIVE_INFINITY;
+			for (let repeat = 0; repeat < REPEATS; repeat++) {
+				smallMs = Math.min(smallMs, (await observe(small)).ms);
+				const { ms, bytes } = await observe(large);
+				largeMs = Math.min(largeMs, ms);
+				mostBytes = Math.max(mostBytes, bytes);
+			}
+			formats[format] = largeMs / smallMs;
+			slowest = Math.max(slowest, largeMs);
 		}
-		return { checkpointLargeOverSmall: largeMs / smallMs, checkpointMs: largeMs, checkpointBytesRead: bytesRead };
+		return {
+			checkpointLargeOverSmall: Math.max(...Object.values(formats)),
+			checkpointFormats: formats as Record<Format, number>,
+			checkpointMs: slowest,
+			checkpointBytesRead: mostBytes,
+		};
 	} finally {
 		await rm(folder, { recursive: true });
 	}
@@ -67,8 +82,8 @@ async function observe(file: string): Promise<{ readonly ms: number; readonly by
 }
 
 /** Writes a zip checkpoint of about `bytes` bytes, whose tensors are holes in the file, so that they take no time. */
-async function writeCheckpoint(file: string, bytes: number): Promise<string> {
-	const channels = Math.floor(bytes / 4 / LAYERS / 5);
+async function writePytorch(file: string, bytes: number): Promise<string> {
+	const channels = channelsOf(bytes);
 	const names = Array.from({ length: LAYERS }, (_, layer) => [
 		`${layer}.conv.weight`,
 		...LEAVES.map((leaf) => `${layer}.bn.${leaf}`),
@@ -99,3 +114,62 @@ async function writeCheckpoint(file: string, bytes: number): Promise<string> {
 function headerBytes(name: string): number {
 	return 30 + name.length;
 }
+
+/** Returns the elements of each tensor. */
+function channelsOf(bytes: number): number {
+	return Math.floor(bytes / 4 / LAYERS / 5);
+}
+
+/** Writes the head of a file, and lets the rest be a hole. */
+async function writeHead(file: string, head: Uint8Array, length: number): Promise<string> {
+	const handle = await open(file, 'w');
+	try {
+		await handle.write(head, 0, head.length, 0);
+		await handle.truncate(length);
+	} finally {
+		await handle.close();
+	}
+	return file;
+}
+
+async function writeSafetensors(file: string, bytes: number): Promise<string> {
+	const channels = channelsOf(bytes);
+	const tensors: Record<string, object> = {};
+	let at = 0;
+	for (let layer = 0; layer < LAYERS; layer++) {
+		for (const name of [`${layer}.conv.weight`, ...LEAVES.map((leaf) => `${layer}.bn.${leaf}`)]) {
+			tensors[name] = { dtype: 'F32', shape: [channels], data_offsets: [at, at + 4 * channels] };
+			at += 4 * channels;
+		}
+	}
+	const head = buildSafetensors({ header: JSON.stringify(tensors) });
+	return writeHead(file, head, head.length + at);
+}
+
+/** Writes the groups and datasets of Keras; the elements of all datasets lie behind them. */
+async function writeKeras(file: string, bytes: number): Promise<string> {
+	const channels = channelsOf(bytes);
+	const build = (start: number): Uint8Array => {
+		let at = start;
+		const dataset = (): DatasetSpec => {
+			const layout = concat([3, 1], little(at, 8), little(4 * channels, 8));
+			at += 4 * channels;
+			return { dims: [channels], layout };
+		};
+		const layers = Array.from({ length: LAYERS }, (_, layer): [string, GroupSpec][] => [
+			[`conv_${layer}`, { children: { kernel: dataset() } }],
+			[
+				`bn_${layer}`,
+				{
+					children: { gamma: dataset(), beta: dataset(), moving_mean: dataset(), moving_variance: dataset() },
+				},
+			],
+		]);
+		return buildHdf5({ children: Object.fromEntries(layers.flat()) });
+	};
+	// Addresses have a fixed width, so the length does not depend on them.
+	const start = build(0).length;
+	return writeHead(file, build(start), start + 4 * channels * LAYERS * 5);
+}
+
+const WRITERS = { pytorch: writePytorch, safetensors: writeSafetensors, keras: writeKeras };

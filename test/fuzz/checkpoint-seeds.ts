@@ -25,8 +25,17 @@ import { hdf5Seeds, mutateStructure } from './hdf5-seeds.js';
 import { mutateBytes } from './mutate.js';
 import type { Random } from './random.js';
 
+/** Formats whose mutations can be asked for alone. */
+const FORMATS = ['pytorch', 'pytorch-legacy', 'torchscript', 'safetensors', 'keras'] as const;
+export type CheckpointSeedFormat = (typeof FORMATS)[number];
+
+export function isSeedFormat(name: string): name is CheckpointSeedFormat {
+	return FORMATS.some((format) => format === name);
+}
+
 /** A valid checkpoint whose inner part can be mutated without breaking the container around it. */
 interface Seed {
+	readonly format: Exclude<CheckpointSeedFormat, 'keras'>;
 	/** A pickle's value, or the whole file. */
 	readonly inner: Uint8Array;
 	readonly wrap: (inner: Uint8Array) => Uint8Array;
@@ -46,10 +55,13 @@ const SEEDS: readonly [Seed, ...Seed[]] = [
 	zip(dict({ epoch: int(7), ema: modules(), model: NONE, optimizer: dict({ state: list(vector('0', 4)) }) })),
 	zip(dict({ w: tensor({ count: 4, offset: 1, size: [2, 2], stride: [0, 1] }), 'a.running_mean': array() })),
 	legacy(orderedDict({ ...layer('bn.'), 'bn.num_batches_tracked': vector('1', 1, 'LongStorage') })),
-	{ inner: scriptRoot(), wrap: (inner) => torchZip(inner, STORAGES, SCRIPT) },
-	whole(torchZip(dict(layer('a.')), STORAGES)),
-	whole(safetensorsOf({ 'bn.running_mean': [1, 2], 'bn.running_var': [3, 4], w: [1, 2, 3, 4] }, { w: [2, 2] })),
-	whole(torchLegacy(dict(layer('a.')), { keys: ['0'], storages: [[4, FOUR]] })),
+	{ format: 'torchscript', inner: scriptRoot(), wrap: (inner) => torchZip(inner, STORAGES, SCRIPT) },
+	whole('pytorch', torchZip(dict(layer('a.')), STORAGES)),
+	whole(
+		'safetensors',
+		safetensorsOf({ 'bn.running_mean': [1, 2], 'bn.running_var': [3, 4], w: [1, 2, 3, 4] }, { w: [2, 2] }),
+	),
+	whole('pytorch-legacy', torchLegacy(dict(layer('a.')), { keys: ['0'], storages: [[4, FOUR]] })),
 ];
 
 const HDF5_SEEDS = hdf5Seeds();
@@ -57,14 +69,18 @@ const HDF5_SEEDS = hdf5Seeds();
 /** Share of mutations that Keras' files get. */
 const KERAS_SHARE = 0.4;
 
-/** Returns a mutation of a valid checkpoint: of its inner part, so that the container still fits, or of any byte. */
-export function mutateCheckpoint(random: Random): Uint8Array {
-	if (random.chance(KERAS_SHARE)) {
+/**
+ * Returns a mutation of a valid checkpoint: of its inner part, so that the container still fits, or of any byte.
+ * @param format of the checkpoint; any by default
+ */
+export function mutateCheckpoint(random: Random, format?: CheckpointSeedFormat): Uint8Array {
+	if (format === undefined ? random.chance(KERAS_SHARE) : format === 'keras') {
 		const { bytes, wrap } = random.pick(HDF5_SEEDS);
 		const other = random.pick(HDF5_SEEDS).bytes;
 		return wrap(random.chance(0.7) ? mutateStructure(bytes, random) : mutateBytes(bytes, other, random));
 	}
-	const seed = random.pick(SEEDS);
+	const seeds = format === undefined ? SEEDS : SEEDS.filter((seed) => seed.format === format);
+	const seed = seeds[random.below(seeds.length)];
 	const other = random.pick(SEEDS);
 	if (random.chance(0.2)) {
 		return mutateBytes(seed.wrap(seed.inner), other.wrap(other.inner), random);
@@ -84,16 +100,16 @@ function insertOpcodes(bytes: Uint8Array, random: Random): Uint8Array {
 }
 
 function zip(inner: Code): Seed {
-	return { inner, wrap: (code) => torchZip(code, STORAGES) };
+	return { format: 'pytorch', inner, wrap: (code) => torchZip(code, STORAGES) };
 }
 
 function legacy(inner: Code): Seed {
 	const spec = { keys: ['0', '1'], storages: [[4, FOUR] as const, [1, STORAGES['1']] as const] };
-	return { inner, wrap: (code) => torchLegacy(code, spec) };
+	return { format: 'pytorch-legacy', inner, wrap: (code) => torchLegacy(code, spec) };
 }
 
-function whole(inner: Uint8Array): Seed {
-	return { inner, wrap: (bytes) => bytes };
+function whole(format: Seed['format'], inner: Uint8Array): Seed {
+	return { format, inner, wrap: (bytes) => bytes };
 }
 
 function modules(): Code {

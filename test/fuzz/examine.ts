@@ -1,4 +1,4 @@
-import { mutateCheckpoint } from './checkpoint-seeds.js';
+import { type CheckpointSeedFormat, mutateCheckpoint } from './checkpoint-seeds.js';
 import { useCheckpoint } from './examine-checkpoint.js';
 import { useModel } from './examine-model.js';
 import { usePair } from './examine-pair.js';
@@ -17,10 +17,17 @@ const COMPARED_TIME_LIMIT = 5;
 
 const SEEDS = seedModels();
 
-/** Returns the bytes of one mutation, which depend on seed and index alone: of a model, or of a checkpoint if odd. */
-export function mutant(seed: number, index: number): Uint8Array {
+/**
+ * Returns the bytes of one mutation, which depend on the arguments alone: of a model, or of a checkpoint if the index is
+ * odd.
+ * @param format of all mutations: checkpoints of this format only
+ */
+export function mutant(seed: number, index: number, format?: CheckpointSeedFormat): Uint8Array {
 	const random = randomOf(seed, index);
 	const valid = random.pick(SEEDS);
+	if (format) {
+		return mutateCheckpoint(random, format);
+	}
 	return index % 2 === 0 ? mutate(valid, random.pick(SEEDS), random) : mutateCheckpoint(random);
 }
 
@@ -37,8 +44,12 @@ function randomOf(seed: number, index: number): Random {
  * Reads a mutation, and uses it in every way that needs no runtime: report, exports, comparison, fold and repair.
  * @returns what went wrong, or undefined: each use gave a result or a typed error, in time
  */
-export async function examine(seed: number, index: number): Promise<string | undefined> {
-	const bytes = mutant(seed, index);
+export async function examine(
+	seed: number,
+	index: number,
+	format?: CheckpointSeedFormat,
+): Promise<string | undefined> {
+	const bytes = mutant(seed, index, format);
 	try {
 		await timer(0)('checkpoint', () => useCheckpoint(bytes));
 		const mutated = await timer(0)('reading', () => openBytes(bytes));

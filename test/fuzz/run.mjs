@@ -1,5 +1,5 @@
 // Opens mutated models and reports any result other than a model or a typed error: node test/fuzz/run.mjs [--count N]
-// [--seed S] [--only INDEX]
+// [--seed S] [--only INDEX] [--format pytorch|pytorch-legacy|torchscript|safetensors|keras]
 import { fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
 		count: { type: 'string', default: '20000' },
 		seed: { type: 'string', default: '1' },
 		only: { type: 'string' },
+		format: { type: 'string' },
 	},
 });
 const seed = Number(values.seed);
@@ -65,7 +66,7 @@ function memoryProblem(peakMb = 0) {
  */
 function examineFrom(start, stop) {
 	return new Promise((resolve) => {
-		const child = fork(worker, [seed, start, stop, MEMORY_MB].map(String), {
+		const child = fork(worker, [seed, start, stop, MEMORY_MB, values.format ?? ''].map(String), {
 			cwd: root,
 			execArgv: [`--max-old-space-size=${MEMORY_MB / 2}`],
 		});
@@ -105,6 +106,6 @@ function fail(index, reason) {
 	failures.set(index, reason);
 	const file = path.join(root, 'out', 'fuzz', `${seed}-${index}.onnx`);
 	mkdirSync(path.dirname(file), { recursive: true });
-	writeFileSync(file, mutant(seed, index));
+	writeFileSync(file, mutant(seed, index, values.format));
 	console.log(`Mutation ${index} of seed ${seed} (${path.relative(root, file)}): ${reason}`);
 }

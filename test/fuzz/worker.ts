@@ -1,13 +1,15 @@
-// node worker.mjs SEED FIRST END MEGABYTES: examines the mutations FIRST to END - 1 and reports to the parent process, which
+// node worker.mjs SEED FIRST END MEGABYTES [FORMAT]: examines the mutations FIRST to END - 1 and reports to the parent process, which
 // notices a hang or a crash: { index } before each, { index, failure } after a failure, { peakMb } after the last. Ends
 // early after a mutation that leaves more than MEGABYTES behind, because the peak of a process never falls.
+import { isSeedFormat } from './checkpoint-seeds.js';
 import { examine } from './examine.js';
 
-const [seed = 0, first = 0, end = 0, megabytes = Number.POSITIVE_INFINITY] = process.argv.slice(2).map(Number);
+const [seed = 0, first = 0, end = 0, megabytes = Number.POSITIVE_INFINITY] = process.argv.slice(2, 6).map(Number);
+const [format] = process.argv.slice(6).filter(isSeedFormat);
 const peakMb = () => process.resourceUsage().maxRSS / 1024;
 for (let index = first; index < end && peakMb() <= megabytes; index++) {
 	process.send?.({ index });
-	const failure = await examine(seed, index);
+	const failure = await examine(seed, index, format);
 	if (failure !== undefined) {
 		process.send?.({ index, failure });
 	}

@@ -57,6 +57,15 @@ export async function planFoldRepair(
 			unrepaired.push({ ...part, reason: outcome.reason });
 		}
 	}
+	for (const { name } of comparison.operators ?? []) {
+		const outcome = await planner.repairOther(name);
+		const part = { name, op: outcome.op };
+		if (outcome.result.ok) {
+			repaired.push({ ...part, change: outcome.result.value });
+		} else {
+			unrepaired.push({ ...part, reason: outcome.result.reason });
+		}
+	}
 	return { edits: repaired.length > 0 ? await editor.finish() : [], repaired, unrepaired };
 }
 
@@ -89,10 +98,25 @@ class RepairPlanner {
 		return pair ? this.#repairOperator(pair, compared) : this.#repairForward(layer, compared);
 	}
 
-	async #repairOperator(pair: OperatorPair, compared: LayerComparison): Promise<Result<string>> {
+	async #repairOperator(
+		pair: OperatorPair,
+		compared: Pick<LayerComparison, 'causes' | 'perChannel'>,
+	): Promise<Result<string>> {
 		const outcome = this.#done.get(pair.deployed) ?? (await repairOperator(this.#tools, pair, compared));
 		this.#done.set(pair.deployed, outcome);
 		return outcome;
+	}
+
+	/** Corrects a deployed operator without a layer. @param name of the deployed operator */
+	async repairOther(name: string): Promise<{ readonly op: string; readonly result: Result<string> }> {
+		const pairs = [...this.#tools.models.pairing.byDeployed.values()];
+		const pair = pairs.find(({ deployed }) => deployed.name === name);
+		return {
+			op: pair?.deployed.node.opType ?? 'operator',
+			result: pair
+				? await this.#repairOperator(pair, { causes: [], perChannel: NOT_MEASURED })
+				: failure('it has no counterpart in the original'),
+		};
 	}
 
 	/** Corrects the mode and the parameters of a kept layer, and the operator in front of it. */

@@ -6,9 +6,11 @@ import { type Comparison, type LayerComparison, summarize } from '../../report/c
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
+import { describeOperators } from '../compare/report-differences.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import { type ChosenFront, chooseFronts } from './choose-fronts.js';
+import { compareOtherOperators } from './compare-other-operators.js';
 import { findChangedLayers, findKeptLayers } from './find-kept.js';
 import {
 	type EpsilonEvidence,
@@ -83,13 +85,19 @@ export async function compareCheckpointNetworks(
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons));
+	const operators = await compareOtherOperators(models);
+	const foreign = describeForeign(weights);
 	const notes = [
 		...comparison.notes,
-		...describeForeign(weights),
+		...(foreign.length > 0 ? foreign : describeOperators(operators)),
 		...epsilons.notes,
 		...describeFronts(layers, fronts),
 	];
-	return { comparison: { ...comparison, layers: judged, summary: summarize(judged), notes }, models };
+	const summary = summarize(judged);
+	return {
+		comparison: { ...comparison, layers: judged, summary, notes, ...(operators.length > 0 && { operators }) },
+		models,
+	};
 }
 
 interface Places {

@@ -1,21 +1,28 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { compareCheckpoint } from '../../../../../src/core/folding/checkpoint/compare-checkpoint.js';
+import { compareCheckpointNetworks } from '../../../../../src/core/folding/checkpoint/compare-checkpoint.js';
+import type { ComparedFiles } from '../../../../../src/core/folding/compare/compare.js';
 import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
 import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
 import { checkpointBytes } from '../../../support/checkpoints.js';
 import { foldedModel } from '../../../support/folded.js';
-import { openBytes } from '../../../support/open.js';
+import { buildModel } from '../../../support/model-builder.js';
+import { type OpenModel, openBytes } from '../../../support/open.js';
+import { specOf } from '../../../support/respec.js';
 
 async function compare(checkpoint: Uint8Array, deployed: Uint8Array): Promise<Comparison> {
+	return (await networksOf(checkpoint, await openBytes(deployed))).comparison;
+}
+
+async function networksOf(checkpoint: Uint8Array, { model, source: deployed }: OpenModel): Promise<ComparedFiles> {
 	const source = memorySource(checkpoint, 'original.pth');
-	const { model, source: deployedSource } = await openBytes(deployed);
-	return compareCheckpoint(
+	return compareCheckpointNetworks(
 		{ checkpoint: await openCheckpoint(source, { inflate }), access: { source } },
-		{ model, access: { source: deployedSource } },
+		{ model, access: { source: deployed } },
 	);
 }
 
@@ -90,4 +97,65 @@ test('weights of another network are called other weights', async () => {
 		layers.every(({ status, details }) => status === 'mismatch' && details.similarity?.kind === 'other-weights'),
 	);
 	assert.match(notes.join(' '), /^Other weights: /);
+});
+
+/** Networks among the fixtures with an operator that has no layer. */
+for (const network of ['plain_cnn', 'preact']) {
+	const form = network === 'plain_cnn' ? 'full.pt' : 'pth';
+
+	test(`${network}: a wrong weight of an operator without a layer is named, and a right one is not`, async () => {
+		const deployed = await openBytes(await foldedModel(kept(network)));
+		const { models, comparison } = await networksOf(checkpointBytes(`${network}.${form}`), deployed);
+		assert.equal(comparison.operators, undefined);
+		const withLayer = new Set(Array.from(models.original.targets.values(), ({ operator }) => operator));
+		const others = [...models.pairing.byOriginal.values()].filter(({ original }) => !withLayer.has(original));
+		assert.ok(others.length > 0);
+		for (const { deployed: operator } of others) {
+			const spec = await specOf(deployed);
+			const initializers = (spec.graph.initializers ?? []).map((tensor) =>
+				tensor.name === operator.weight
+					? { ...tensor, values: (tensor.values ?? []).map((value, index) => Number(value) + (index === 3 ? 0.01 : 0)) }
+					: tensor,
+			);
+			const wrong = await openBytes(buildModel({ ...spec, graph: { ...spec.graph, initializers } }));
+			const after = (await networksOf(checkpointBytes(`${network}.${form}`), wrong)).comparison;
+			assert.deepEqual(
+				after.operators?.map(({ name }) => name),
+				[operator.name],
+			);
+			assert.ok(after.notes.some((note) => note.includes('has no layer')));
+			assert.deepEqual(after.summary, comparison.summary);
+		}
+	});
+}
+
+test('names of the dynamo exporter decide between operators of one shape whose weights say nothing', async () => {
+	const deployed = await openBytes(await foldedModel(kept('preact')));
+	const { models } = await networksOf(checkpointBytes('preact.pth'), deployed);
+	const spec = await specOf(deployed);
+	const names = new Map(
+		[...models.pairing.byOriginal.values()].flatMap(({ original, deployed: { weight, bias } }) => [
+			[weight, original.weight],
+			[bias, `${original.weight}_bias`],
+		]),
+	);
+	const rename = (name: string) => names.get(name) ?? name;
+	const noise = seededRandom(5);
+	const write = (isNoise: boolean) => {
+		const { graph } = spec;
+		const initializers = (graph.initializers ?? []).map((tensor) => {
+			const isWeight = isNoise && (tensor.dims?.length ?? 0) > 1;
+			const values = isWeight ? (tensor.values ?? []).map(() => noise.normal()) : (tensor.values ?? []);
+			return { ...tensor, name: rename(tensor.name ?? ''), values };
+		});
+		const nodes = (graph.nodes ?? []).map((node) => ({ ...node, inputs: (node.inputs ?? []).map(rename) }));
+		return openBytes(buildModel({ ...spec, graph: { ...graph, nodes, initializers: initializers.toReversed() } }));
+	};
+	const exported = await networksOf(checkpointBytes('preact.pth'), await write(false));
+	assert.deepEqual([exported.comparison.summary.mismatch, exported.comparison.operators], [0, undefined]);
+	const { pairing } = (await networksOf(checkpointBytes('preact.pth'), await write(true))).models;
+	assert.ok(pairing.byOriginal.size > 2);
+	for (const { original, deployed: partner } of pairing.byOriginal.values()) {
+		assert.equal(partner.weight, original.weight);
+	}
 });
