@@ -37,7 +37,7 @@ describe("the extension's manifest", () => {
 		const items = manifest().contributes.menus['editor/title'] ?? [];
 		assert.deepEqual(
 			items.filter((item) => item.when === when).map(({ command }) => command.replace('batchnormLens.', '')),
-			['compareAgain', 'exportComparison', 'swapModels', 'showLog'],
+			['compareAgain', 'exportComparison', 'swapModels', 'repair', 'showLog'],
 		);
 	});
 
