@@ -5,6 +5,7 @@ import { locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';
 import type { ModelSession } from '../model/model-session.js';
 import { UserError } from '../shared/describe-error.js';
+import { freeName } from '../shared/free-name.js';
 import { showMessage } from '../shared/messages.js';
 import { readSettings } from '../shared/settings.js';
 import { baseName } from './comparisons.js';
@@ -69,10 +70,11 @@ async function confirmDrift(model: vscode.Uri, layers: number): Promise<boolean>
 	return choice === save;
 }
 
-function chooseTarget(model: vscode.Uri, title: string, suffix: string): Thenable<vscode.Uri | undefined> {
+async function chooseTarget(model: vscode.Uri, title: string, suffix: string): Promise<vscode.Uri | undefined> {
+	const name = `${baseName(model).replace(/\.onnx$/i, '')}.${suffix}.onnx`;
 	return vscode.window.showSaveDialog({
 		title,
-		defaultUri: vscode.Uri.joinPath(model, '..', `${baseName(model).replace(/\.onnx$/i, '')}.${suffix}.onnx`),
+		defaultUri: await freeName(vscode.Uri.joinPath(model, '..', name)),
 		filters: { [vscode.l10n.t('ONNX models')]: ['onnx'] },
 	});
 }
