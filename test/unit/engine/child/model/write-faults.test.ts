@@ -73,7 +73,7 @@ const optionsOf = (target: string, key: string) => ({
 const systemError = (code: string) => Object.assign(new Error(`${code}: no`), { code, syscall: 'write' });
 
 /** Replaces a function of node:fs/promises that fails with a code while a task runs. */
-async function failing<T>(name: 'mkdir' | 'rename' | 'access', code: string, task: () => Promise<T>): Promise<T> {
+async function failing<T>(name: 'mkdir' | 'chmod' | 'access', code: string, task: () => Promise<T>): Promise<T> {
 	const real = promises[name];
 	Object.assign(promises, { [name]: () => Promise.reject(systemError(code)) });
 	syncBuiltinESMExports();
@@ -104,7 +104,7 @@ type Fault = (task: () => Promise<unknown>) => Promise<unknown>;
 const FAULTS: Readonly<Record<string, readonly [Fault, RegExp]>> = {
 	'a full disk while it writes': [(task) => failingHandle('writeFile', 'ENOSPC', task), /the disk is full/],
 	'a full disk at the sync': [(task) => failingHandle('sync', 'ENOSPC', task), /the disk is full/],
-	'a quota at the end': [(task) => failing('rename', 'EDQUOT', task), /the disk quota is used up/],
+	'a quota at the end': [(task) => failing('chmod', 'EDQUOT', task), /the disk quota is used up/],
 	'a read-only disk': [(task) => failing('mkdir', 'EROFS', task), /writing it is not permitted/],
 	'a read-only target': [(task) => failing('access', 'EACCES', task), /writing it is not permitted/],
 };
