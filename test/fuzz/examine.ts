@@ -44,11 +44,7 @@ function randomOf(seed: number, index: number): Random {
  * Reads a mutation, and uses it in every way that needs no runtime: report, exports, comparison, fold and repair.
  * @returns what went wrong, or undefined: each use gave a result or a typed error, in time
  */
-export async function examine(
-	seed: number,
-	index: number,
-	format?: CheckpointSeedFormat,
-): Promise<string | undefined> {
+export async function examine(seed: number, index: number, format?: CheckpointSeedFormat): Promise<string | undefined> {
 	const bytes = mutant(seed, index, format);
 	try {
 		await timer(0)('checkpoint', () => useCheckpoint(bytes));
