@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+
+let harness: Harness;
+before(async () => {
+	harness = await startHarness();
+});
+after(() => harness.close());
+
+describe('the facts below the headline', () => {
+	it('count the findings, limit the table when pressed, and agree with the choice in the toolbar', () =>
+		withPage(harness, {}, async ({ page, show, storedState }) => {
+			await show('done');
+			const rows = page.locator(bnl('layer-row'));
+			const all = await rows.count();
+			const chip = page.locator(bnl('fact')).first();
+			assert.match((await chip.textContent()) ?? '', /^\d[\d,]* of [\d,]+ (?:channels|layers) /);
+			await chip.click();
+			assert.equal(await chip.getAttribute('aria-pressed'), 'true');
+			const some = await rows.count();
+			assert.ok(some > 0 && some < all, `${some} of ${all} rows`);
+			const code = (await chip.getAttribute('data-code')) ?? '';
+			assert.equal(await page.locator(`${bnl('layer-row')}:has([data-code="${code}"])`).count(), some);
+			const choice = page.locator(bnl('finding-filter'));
+			assert.equal(await choice.inputValue(), await chip.getAttribute('data-kind'));
+			assert.equal(((await storedState()) as { finding: string }).finding, await choice.inputValue());
+			await choice.selectOption('');
+			assert.equal(await rows.count(), all);
+			assert.equal(await chip.getAttribute('aria-pressed'), 'false');
+		}));
+
+	it('say that no layer matches where the table was', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			await page.locator(bnl('filter')).fill('no such layer');
+			const none = page.locator('.bnl-none');
+			await none.waitFor();
+			const [box, filter] = [await none.boundingBox(), await page.locator(bnl('filter')).boundingBox()];
+			assert.ok(box && filter && box.y - filter.y < 80, 'directly below the filter');
+		}));
+});
+
+describe('the detail', () => {
+	it('moves nothing when a channel is chosen', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('mismatch');
+			const plots = page.locator('.bnl-plots');
+			const before = (await plots.boundingBox())?.y;
+			await page.locator(bnl('channel-chip')).first().click();
+			await page.locator(`${bnl('channel-readout')}[data-channel]`).waitFor();
+			assert.equal((await plots.boundingBox())?.y, before);
+		}));
+});
+
+describe('the overview', () => {
+	it('numbers its columns from 1', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('done');
+			const numbers = await page.locator('.bnl-heatmap-ticks > span').allTextContents();
+			assert.equal(numbers[0], '1');
+			assert.deepEqual(
+				numbers.map(Number),
+				[...numbers.map(Number)].sort((a, b) => a - b),
+			);
+			assert.ok(numbers.length > 10 && numbers.length <= 26, String(numbers.length));
+		}));
+});
+
+describe('a printed page', () => {
+	it('has every row and the whole detail, and no buttons', () =>
+		withPage(harness, {}, async ({ page, show }) => {
+			await show('layer');
+			await drawn(page);
+			await page.emulateMedia({ media: 'print' });
+			const cut = await page.evaluate(
+				() =>
+					[...document.querySelectorAll<HTMLElement>('.bnl, .bnl-detail, .bnl-layers .bnl-grid-scroller')].filter(
+						(element) => element.scrollHeight > element.clientHeight + 2,
+					).length,
+			);
+			assert.equal(cut, 0);
+			assert.equal(await page.locator(bnl('compare')).isVisible(), false);
+		}));
+});
