@@ -103,7 +103,7 @@ async function originalAddition(models: MatchedNetworks, { original }: OperatorP
 	}
 	const rows = Int32Array.from({ length: channelCount(weights.value.layout) }, (_, row) => row);
 	const [addition = null] = await addedBehind(original, rows, models.original.weights);
-	return addition;
+	return addition?.values ?? null;
 }
 
 /** Returns the channel of each output channel of the operator behind it: that of the last removed layer. */
@@ -119,7 +119,7 @@ async function readAddition(
 	rows: Int32Array,
 ): Promise<Float64Array | undefined> {
 	const [addition] = await addedBehind(operator, rows, weights);
-	return addition ?? undefined;
+	return addition?.values;
 }
 
 /** True if the comparison found the bias right by the rounding of its own type; the bound of a narrower type is wider. */

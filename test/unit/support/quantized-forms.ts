@@ -16,6 +16,8 @@ export interface Grid {
 	readonly factor?: number;
 	/** uint8 weights with a zero point; int8 without it by default. */
 	readonly unsigned?: boolean;
+	/** The bias that an Add behind a MatMul adds is in int8, too, in the forms qdq and qoperator. */
+	readonly quantizedAdd?: boolean;
 	/** The scale of dynamic quantization multiplies the product separately, not as a product of scales. */
 	readonly separateScales?: boolean;
 }
@@ -30,10 +32,41 @@ export function quantized(spec: ModelSpec, form: QuantizedForm, grid: Grid): Mod
 	const nodes = (spec.graph.nodes ?? []).flatMap((node) =>
 		KINDS.has(node.op) && initializers.has(node.inputs?.[1] ?? '')
 			? write(new Quantizer(node, initializers, grid))
-			: [node],
+			: node.op === 'Add' && grid.quantizedAdd
+				? quantizedAdd(node, initializers, form)
+				: [node],
 	);
 	const graph: GraphSpec = { ...spec.graph, nodes, initializers: [...initializers.values()] };
 	return { ...spec, opset: form === 'blocked' ? 21 : (spec.opset ?? 17), graph };
+}
+
+/** An Add of an int8 constant: behind DequantizeLinear, or as the runtime's QLinearAdd. */
+function quantizedAdd(node: NodeSpec, initializers: Map<string, TensorSpec>, form: QuantizedForm): NodeSpec[] {
+	const [x = '', bias = ''] = node.inputs ?? [];
+	const values = (initializers.get(bias)?.values ?? []).map(Number);
+	const step = Math.fround(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127) || 1;
+	const name = (suffix: string) => `${bias}_${suffix}`;
+	const add = (suffix: string, tensor: TensorSpec) => initializers.set(name(suffix), { ...tensor, name: name(suffix) });
+	add('q', { dtype: 'int8', values: values.map((value) => Math.round(value / step)) });
+	add('s', { dims: [], values: [step] });
+	add('z', { dims: [], dtype: 'int8', values: [0] });
+	const constant = [name('q'), name('s'), name('z')];
+	if (form !== 'qoperator') {
+		const dequantized = { op: 'DequantizeLinear', inputs: constant, outputs: [name('dq')] };
+		return [dequantized, { ...node, inputs: [x, name('dq')] }];
+	}
+	const [y = ''] = node.outputs ?? [];
+	const grid = [name('s'), name('z')];
+	return [
+		{ op: 'QuantizeLinear', inputs: [x, ...grid], outputs: [`${y}_xq`] },
+		{
+			op: 'QLinearAdd',
+			domain: 'com.microsoft',
+			inputs: [`${y}_xq`, ...grid, ...constant, ...grid],
+			outputs: [`${y}_yq`],
+		},
+		{ op: 'DequantizeLinear', inputs: [`${y}_yq`, ...grid], outputs: [y] },
+	];
 }
 
 const KINDS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul']);

@@ -4,6 +4,7 @@ import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
 import { expectedFold, type FoldParameters } from '../operators/expected.js';
 import { identityParameters, layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
+import type { Addition } from '../operators/quantization-grid.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/partners.js';
@@ -217,12 +218,13 @@ export class LayerComparer {
 		keptAs: BatchNormLayer,
 		pair: OperatorPair,
 		target: FoldTarget,
-	): Promise<readonly (Float64Array | null)[]> {
+	): Promise<readonly (Addition | null)[]> {
 		const { deployed } = this.#models;
 		const deployedTarget = deployed.targets.get(keptAs);
+		const inFloat = (values: Float64Array | null) => values && { values };
 		return deployedTarget?.operator === pair.deployed
-			? [withLayers(deployedTarget, () => false).added]
-			: [target.added, ...(await addedBehind(pair.deployed, target.rows, deployed.weights))];
+			? [inFloat(withLayers(deployedTarget, () => false).added)]
+			: [inFloat(target.added), ...(await addedBehind(pair.deployed, target.rows, deployed.weights))];
 	}
 
 	async #judgeFoldedForward(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer> {

@@ -2,6 +2,7 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { addBiases, expectedFold, type FoldParameters, gatherParameters, scaleRows } from '../operators/expected.js';
 import { identityParameters } from '../operators/layer-parameters.js';
 import { channelCount } from '../operators/layout.js';
+import type { Addition } from '../operators/quantization-grid.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { ReadPair } from '../pairing/partners.js';
 import type { EarlierLayer, FoldTarget } from '../targets/target.js';
@@ -20,7 +21,7 @@ export interface ChainLayer {
 interface ChainEvidence {
 	readonly weights: ReadPair;
 	/** Constants that count as bias in addition to the deployed operator's own. */
-	readonly additions: readonly (Float64Array | null)[];
+	readonly additions: readonly (Addition | null)[];
 	/** Verdict on the whole chain: a mismatch, explained as if only the last layer were wrong. */
 	readonly whole: Verdict;
 }
@@ -102,7 +103,7 @@ function findWrongLayer(chain: readonly ChainLayer[], { weights, additions, whol
 			return whole;
 		}
 		const variants = additions.flatMap((addition): FoldVariant[] => {
-			const deployedWeights = undoFolds(weights.deployedWeights, addition, chain.slice(index + 1));
+			const deployedWeights = undoFolds(weights.deployedWeights, addition?.values ?? null, chain.slice(index + 1));
 			return deployedWeights
 				? [{ ...weights, deployedWeights, deployedAddition: null, operators: [], parameters }]
 				: [];

@@ -18,6 +18,22 @@ export interface QuantizationGrid {
 	readonly biasLimit?: Float64Array;
 }
 
+/** Constant that a node adds behind an operator, shape (rows), with its quantization steps unless it is in float. */
+export interface Addition {
+	readonly values: Float64Array;
+	readonly steps?: Float64Array;
+}
+
+/** Returns the grid of a bias that is the sum of an operator's own bias and an addition behind it. */
+export function withAddition(
+	grid: QuantizationGrid | undefined,
+	{ steps }: Addition,
+	rows: number,
+): QuantizationGrid | undefined {
+	const own = grid?.bias ?? new Float64Array(rows);
+	return steps ? { ...grid, bias: steps.map((step, row) => step + own[row]) } : grid;
+}
+
 /** Whole steps below 0 that int32 holds; one less above. */
 export const INT32_STEPS = 2 ** 31;
 

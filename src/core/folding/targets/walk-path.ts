@@ -26,7 +26,7 @@ export const HANDING_ON: ReadonlySet<string> = new Set([
 ]);
 
 /** An operator's output. */
-interface Channels extends BroadcastPartner {
+export interface Channels extends BroadcastPartner {
 	readonly channels: number;
 }
 

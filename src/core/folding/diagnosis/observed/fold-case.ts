@@ -11,7 +11,7 @@ import {
 import { layerParameters } from '../../operators/layer-parameters.js';
 import { type ChannelLayout, channelCount, relayout, rowLength, sameLayout } from '../../operators/layout.js';
 import type { LinearOperator } from '../../operators/linear.js';
-import type { QuantizationGrid } from '../../operators/quantization-grid.js';
+import { type Addition, type QuantizationGrid, withAddition } from '../../operators/quantization-grid.js';
 import type { OperatorWeights } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
 
@@ -49,7 +49,7 @@ export interface FoldInputs {
 	readonly deployedWeights: OperatorWeights;
 	readonly deployedOperator: LinearOperator;
 	/** Constant that the deployed model adds behind its operator. */
-	readonly deployedAddition: Float64Array | null;
+	readonly deployedAddition: Addition | null;
 	readonly withoutLayer?: boolean;
 }
 
@@ -75,15 +75,19 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 	const isIdentity =
 		target.rows.every((channel, row) => channel === row) && target.rows.length === parameters.gamma.length;
 	const { operator } = target;
+	const { deployedAddition } = inputs;
+	const grid = deployedAddition
+		? withAddition(deployedWeights.grid, deployedAddition, target.rows.length)
+		: deployedWeights.grid;
 	return success({
 		original: original.value,
-		deployed: { weight, layout, bias: addBiases(deployedWeights.bias, inputs.deployedAddition) },
+		deployed: { weight, layout, bias: addBiases(deployedWeights.bias, deployedAddition?.values ?? null) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
 		dims: originalWeights.dims,
 		stored: deployedWeights.stored,
 		source: originalWeights.stored,
 		...(originalWeights.isRoundedCopy && { isRoundedCopy: true }),
-		...(deployedWeights.grid && { grid: deployedWeights.grid }),
+		...(grid && { grid }),
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: true }),

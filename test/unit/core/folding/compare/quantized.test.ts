@@ -11,6 +11,7 @@ import { open } from '../../../support/open.js';
 import { type Grid, type QuantizedForm, quantized } from '../../../support/quantized-forms.js';
 import { specOf } from '../../../support/respec.js';
 
+const [BETA_DROPPED] = SINGLES.filter(({ name }) => name === 'beta-dropped');
 const [GAMMA_DROPPED] = SINGLES.filter(({ name }) => name === 'gamma-dropped');
 
 async function compareFolded(form: QuantizedForm, grid: Grid): Promise<Comparison> {
@@ -75,6 +76,22 @@ test('every form of quantization is read on every operator that it is written fo
 			const wrong = { form, kind, grid: { perChannel: index % 2 === 0 }, seed: 20 + index, set: GAMMA_DROPPED };
 			const [, tampered] = (await runQuantized(wrong)).layers;
 			assert.deepEqual([tampered.status, tampered.cause], ['mismatch', 'gamma-dropped'], `${form}, ${kind}`);
+		}
+	}
+});
+
+test('a bias that is added in int8 behind a MatMul is judged by its own step', async () => {
+	for (const form of ['qdq', 'qoperator'] as const) {
+		for (const perChannel of [true, false]) {
+			const of = { form, kind: 'MatMul', grid: { perChannel, quantizedAdd: true }, seed: 31 } as const;
+			const { layers } = await runQuantized(of);
+			const title = `${form}: ${layers.map(({ evidence }) => evidence).join('; ')}`;
+			assert.ok(
+				layers.every(({ status, cause }) => status === 'match' && cause === 'quantized-int8'),
+				title,
+			);
+			const [, wrong] = (await runQuantized({ ...of, set: BETA_DROPPED })).layers;
+			assert.deepEqual([wrong.status, wrong.cause], ['mismatch', 'beta-dropped'], title);
 		}
 	}
 });
