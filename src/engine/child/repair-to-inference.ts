@@ -91,7 +91,7 @@ function notesOf(layers: readonly LayerReport[]): string[] {
 	return never.length === 0
 		? []
 		: [
-				`The running statistics of ${count(never.length, 'layer')} (${never[0]?.name}${never.length > 1 ? ' …' : ''}) are those before any training: estimate them from data before the model is used.`,
+				`The running statistics of ${count(never.length, 'layer')} (${never[0]?.name}${never.length > 1 ? ' …' : ''}) are those before any training: compute them from data with reestimate before the model is used.`,
 			];
 }
 
