@@ -5,7 +5,7 @@ import { comparisonAnswer } from '../comparison-summary.js';
 import { encodeReport, type JsonObject } from '../json.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';
-import { portable } from './portable.js';
+import { portable, portableComparison } from './portable.js';
 
 /** Parts that make an exported page self-contained. */
 export interface PageParts {
@@ -34,7 +34,10 @@ export function toHtml(report: Report, parts: PageParts): string {
 /** Renders a comparison as {@link toHtml} renders a report. */
 export function comparisonToHtml(comparison: Comparison, parts: PageParts): string {
 	const title = `${fileName(comparison.original.path)} → ${fileName(comparison.deployed.path)}`;
-	return pageHtml({ title, answer: comparisonAnswer(comparison), json: encodeComparison(comparison) }, parts);
+	return pageHtml(
+		{ title, answer: comparisonAnswer(comparison), json: encodeComparison(portableComparison(comparison)) },
+		parts,
+	);
 }
 
 interface PageContent {

@@ -1,4 +1,6 @@
 import { baseName } from '../../text/names.js';
+import type { Comparison } from '../comparison.js';
+import type { OutputComparison } from '../output-comparison.js';
 import type { Report } from '../types.js';
 
 /** Folders of an absolute POSIX or Windows path within a sentence. */
@@ -15,6 +17,32 @@ export function portable(report: Report): Report {
 			inputs: run.inputs.map((input) => ({ ...input, from: withoutFolders(input.from) })),
 		} as Report['run'],
 	};
+}
+
+/**
+ * Returns a comparison likewise. Sentences lose the folders of the two models only, because names of layers look like
+ * paths.
+ */
+export function portableComparison(comparison: Comparison): Comparison {
+	const { original, deployed, notes, outputs } = comparison;
+	const paths = [original.path, deployed.path].filter((path) => path !== '').sort((a, b) => b.length - a.length);
+	const strip = (sentence: string) => paths.reduce((text, path) => text.replaceAll(path, baseName(path)), sentence);
+	return {
+		...comparison,
+		original: { ...original, path: baseName(original.path) },
+		deployed: { ...deployed, path: baseName(deployed.path) },
+		notes: notes.map(strip),
+		...(outputs && { outputs: portableOutputs(outputs, strip) }),
+	};
+}
+
+function portableOutputs(outputs: OutputComparison, strip: (sentence: string) => string): OutputComparison {
+	const { inputs, reason } = outputs;
+	return {
+		...outputs,
+		...(inputs && { inputs: inputs.map((input) => ({ ...input, from: withoutFolders(input.from) })) }),
+		...(reason !== undefined && { reason: strip(reason) }),
+	} as OutputComparison;
 }
 
 /** Returns a sentence with the base names of the absolute paths in it. */

@@ -11,6 +11,7 @@ import {
 } from '../../comparison-summary.js';
 import { formatWords, isCheckpoint } from '../../formats.js';
 import type { ModelSummary } from '../../types.js';
+import { portableComparison } from '../portable.js';
 import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from '../text/markdown-text.js';
 
 const COLUMNS: readonly MarkdownColumn[] = [
@@ -29,7 +30,8 @@ const COLUMNS: readonly MarkdownColumn[] = [
  * Renders a comparison as GitHub-flavored Markdown that is also readable as text: answer, models, table of layers with
  * the wrong ones first, evidence and advice, outputs.
  */
-export function comparisonToMarkdown(comparison: Comparison): string {
+export function comparisonToMarkdown(whole: Comparison): string {
+	const comparison = portableComparison(whole);
 	const { layers, notes, outputs } = comparison;
 	const text = joinBlocks(
 		'# BatchNorm comparison',

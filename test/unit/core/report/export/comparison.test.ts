@@ -7,6 +7,7 @@ import { comparisonToJunit } from '../../../../../src/core/report/export/compari
 import { comparisonToMarkdown } from '../../../../../src/core/report/export/comparison/markdown.js';
 import { comparisonToSarif } from '../../../../../src/core/report/export/comparison/sarif.js';
 import { exportComparison, FORMATS } from '../../../../../src/core/report/export/index.js';
+import { portableComparison } from '../../../../../src/core/report/export/portable.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileComparison } from '../../../support/hostile.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../../../support/sample-comparison.js';
 import { activeMarkdown, wellFormedXml } from '../../../support/well-formed.js';
@@ -141,6 +142,21 @@ test('hostile names stay inert in every format', () => {
 	const { results } = sarifRun(hostile);
 	assert.equal(results.length, HOSTILE_NAMES.length);
 	assert.doesNotMatch(JSON.stringify(results), DANGEROUS);
+});
+
+test('documents that people pass on hold no folder of this machine', () => {
+	const reason = '/models/mobilenet_v2.deployed.onnx does not run: /conv1/Conv failed.';
+	const { original } = comparison;
+	const skipped = sampleComparison(layers, {
+		outputs: { status: 'skipped', reason },
+		notes: [`${original.path} was named.`],
+	});
+	const portable = portableComparison(skipped);
+	for (const text of [comparisonToMarkdown(skipped), JSON.stringify(portable)]) {
+		assert.doesNotMatch(text, /\/models\//);
+		assert.match(text, /\/conv1\/Conv/);
+	}
+	assert.deepEqual(portable.notes, ['mobilenet_v2.onnx was named.']);
 });
 
 test('every format is rendered', async () => {
