@@ -10,8 +10,8 @@ import type { Timed } from './typed.js';
 
 /** Limit for one use of a mutation, in ms of processor time, because the machine may be busy. */
 const TIME_LIMIT = 1000;
-/** Limit for each layer, in ms, where that is more: mutations repeat a layer up to 3000 times. */
-const LAYER_TIME_LIMIT = 1;
+/** Limit for each node, in ms, where that is more: mutations repeat a node up to 3000 times. */
+const NODE_TIME_LIMIT = 1;
 /** The same for a comparison, which searches for the cause of each wrong layer. */
 const COMPARED_TIME_LIMIT = 5;
 
@@ -49,7 +49,7 @@ export async function examine(seed: number, index: number, format?: CheckpointSe
 	try {
 		await timer(0)('checkpoint', () => useCheckpoint(bytes));
 		const mutated = await timer(0)('reading', () => openBytes(bytes));
-		const timed = timer(mutated?.layers.length ?? 0);
+		const timed = timer(mutated?.model.graph.nodes.length ?? 0);
 		const valid = await openBytes(companion(seed, index));
 		if (mutated && valid) {
 			await useModel(mutated, timed);
@@ -61,16 +61,16 @@ export async function examine(seed: number, index: number, format?: CheckpointSe
 	return undefined;
 }
 
-/** Returns a function that measures one use of a mutation. It rejects beyond the time limit of these layers. */
-function timer(layers: number): Timed {
+/** Returns a function that measures one use of a mutation. It rejects beyond the time limit of a model of this size. */
+function timer(nodes: number): Timed {
 	return async (name, use) => {
 		const start = process.cpuUsage();
 		const result = await use();
 		const { user, system } = process.cpuUsage(start);
 		const milliseconds = (user + system) / 1000;
-		const perLayer = name === 'comparison' ? COMPARED_TIME_LIMIT : LAYER_TIME_LIMIT;
-		if (milliseconds > Math.max(TIME_LIMIT, perLayer * layers)) {
-			throw new Error(`The ${name} of ${layers} layers took ${milliseconds.toFixed(0)} ms.`);
+		const perNode = name === 'comparison' ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
+		if (milliseconds > Math.max(TIME_LIMIT, perNode * nodes)) {
+			throw new Error(`The ${name} of ${nodes} nodes took ${milliseconds.toFixed(0)} ms.`);
 		}
 		return result;
 	};

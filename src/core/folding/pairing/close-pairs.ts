@@ -20,7 +20,7 @@ const PROJECTIONS = 24;
  * Number of weights with almost the same projection beyond which only those near the same place count. A model in which
  * hundreds of operators have one weight would have a quadratic number of pairs.
  */
-const CROWD = 256;
+const CROWD = 64;
 
 /**
  * Finds pairs of weights that fit at least as well as required, without trying all pairs. Rows of almost the same
