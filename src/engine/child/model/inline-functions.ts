@@ -6,11 +6,12 @@ import { type MessageBytes, rewriteNode } from '../../../core/onnx/write/encode.
 import { encodeAttribute } from '../../../core/onnx/write/encode-attribute.js';
 import { renameTensors } from '../../../core/onnx/write/rename.js';
 import { type OpenedModel, openModel } from './opened-model.js';
+import { hasSameMeaning } from './operator-changes.js';
 
 /**
  * Replaces calls of model-local functions by the nodes of their bodies, as runtimes do when they load a model, so that the
  * tensors around the layers in functions can be captured. Layers keep their number and order. A call stays if the nodes
- * would have another meaning in its place: if the function has another operator set, or its subgraphs refer to attributes
+ * would have another meaning in its place: if an operator of the function changed between its operator set and the model's, or its subgraphs refer to attributes
  * of the call.
  * @param open opens the result as `file` was opened
  * @returns undefined if no layer is in a function, or no call can be replaced
@@ -112,7 +113,7 @@ class Inliner {
 		const inner = bodies(node).flatMap(({ graph }) => graph.nodes);
 		const refers = ({ attributes }: Node) => [...attributes.values()].some(({ refAttrName }) => refAttrName);
 		return (
-			call.opset(node.domain) === this.#main.opset(node.domain) &&
+			hasSameMeaning(node, call.opset(node.domain), this.#main.opset(node.domain)) &&
 			inner.every((each) => !refers(each) && this.#isPlain(call, each))
 		);
 	}

@@ -136,7 +136,7 @@ function blockedReason(obstacle: Obstacle | UnfedInput | undefined): string {
 	const { opType, name, domain, outputs } = obstacle.node;
 	const operator = `${opType} "${name || outputs[0] || ''}"`;
 	if (/external data/i.test(obstacle.detail)) {
-		return `Not checked: the layer's input depends on ${operator}, whose external data cannot be read (${obstacle.detail.replace(/\.$/, '')}).`;
+		return `Not checked: the layer's input depends on ${operator}, whose constants cannot be loaded (${obstacle.detail.replace(/\.$/, '')}).`;
 	}
 	// Operators of other domains lack a kernel. Standard operators have a kernel, so the message gives their reason.
 	const why = domain === '' ? ` (${obstacle.detail.replace(/\.$/, '')})` : '';

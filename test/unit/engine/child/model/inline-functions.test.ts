@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Node } from '../../../../../src/core/onnx/model.js';
 import type { Report } from '../../../../../src/core/report/types.js';
+import { hasSameMeaning } from '../../../../../src/engine/child/model/operator-changes.js';
 import { inspectBytes } from '../../../support/inspect.js';
 import {
 	buildModel,
@@ -104,8 +106,35 @@ test('functions that call functions, and layers outside of them, keep their orde
 	assert.ok(report.layers[1].batch?.mean.every((mean) => mean < 0));
 });
 
+test('a function with another operator set is inlined if its operators kept their meaning', async () => {
+	for (const opset of [9, 13, 18]) {
+		const { report } = await inspectBytes(model([{ ...BLOCK, opsets: { '': opset } }], [call('one', 'x', 'y')]));
+		assert.deepEqual(verdicts(report), [['one', 'match']], `opset ${opset}: ${report.run.reason}`);
+	}
+});
+
+test('operators keep their meaning between two versions only if none in between changed it', () => {
+	const node = (opType: string, outputs = ['y'], domain = '') => ({ opType, outputs, domain }) as unknown as Node;
+	const cases: readonly (readonly [Node, number, number, boolean])[] = [
+		[node('Conv'), 1, 22, true],
+		[node('Softmax'), 12, 13, false],
+		[node('Softmax'), 13, 17, true],
+		[node('Clip'), 11, 10, false],
+		[node('BatchNormalization'), 13, 17, true],
+		[node('BatchNormalization', ['y', 'mean', 'variance']), 13, 17, false],
+		[node('BatchNormalization'), 8, 9, false],
+		[node('Unheard'), 13, 17, false],
+		[node('Unheard'), 17, 17, true],
+		[node('Conv', ['y'], 'other'), 1, 2, false],
+		[node('constructor'), 13, 17, false],
+	];
+	for (const [each, a, b, expected] of cases) {
+		assert.equal(hasSameMeaning(each, a, b), expected, `${each.opType} ${a} ${b}`);
+	}
+});
+
 test('a function with more than a list of nodes is not inlined, and its layers say so', async () => {
-	const older = { ...BLOCK, opsets: { '': 13 } };
+	const older = { ...BLOCK, opsets: { '': 8 } };
 	const { report } = await inspectBytes(model([older], [call('one', 'x', 'y')]));
 	assert.deepEqual(verdicts(report), [['one', 'skipped']]);
 	assert.match(report.layers[0].recompute.reason ?? '', /^Not checked: the layer is inside one, where/);
