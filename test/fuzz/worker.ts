@@ -6,6 +6,8 @@ import { examine } from './examine.js';
 
 const [seed = 0, first = 0, end = 0, megabytes = Number.POSITIVE_INFINITY] = process.argv.slice(2, 6).map(Number);
 const [format] = process.argv.slice(6).filter(isSeedFormat);
+// Ends with the parent.
+process.on('disconnect', () => process.exit());
 const peakMb = () => process.resourceUsage().maxRSS / 1024;
 for (let index = first; index < end && peakMb() <= megabytes; index++) {
 	process.send?.({ index });
