@@ -48,7 +48,8 @@ function originOf({ mode, samples, batch, batches }: ReestimationResult): string
 	if (mode === 'sequential') {
 		return `Statistics of ${data}, layer by layer, behind layers corrected before.`;
 	}
-	const of = batch === null ? '' : `, in ${batches === 1 ? '1 batch' : `${batches} batches`} of ${batch}`;
+	const most = samples !== null && batch !== null && samples % batch > 0 ? 'at most ' : '';
+	const of = batch === null ? '' : `, in ${batches === 1 ? '1 batch' : `${batches} batches`} of ${most}${batch}`;
 	return `Statistics of ${data}${of}: means and unbiased variances of the batches, weighted by their counts.`;
 }
 

@@ -8,7 +8,7 @@ import type { LayerNorm, StagedRun, State } from './staged-run.js';
 
 /** Statistics of a model's layers over samples. */
 export interface Collected {
-	/** One for each layer that was asked for, in their order. */
+	/** One entry per requested layer, in the same order. */
 	readonly layers: readonly LayerStatistics[];
 	readonly batches: number;
 	readonly samples: number;
@@ -76,8 +76,8 @@ export async function collectByBatch(samples: Samples, ports: CollectPorts): Pro
 }
 
 /**
- * Collects statistics layer by layer in inference mode: each layer's input is that behind layers which are corrected
- * already, and its mean and unbiased variance are those of all values together. The size of the batches does not matter.
+ * Collects statistics layer by layer in inference mode. The layers in front of a layer are corrected already. Its mean and
+ * unbiased variance cover all values together, so the size of the batches does not matter.
  * @param memory bytes of tensors that may be kept between layers; beyond that every layer runs the model from its inputs
  * @throws {InputError | RuntimeError}
  */

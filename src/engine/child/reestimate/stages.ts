@@ -11,7 +11,7 @@ export interface Stage {
 	readonly outputs: readonly string[];
 	/** Indices of the layers whose inputs are known after this stage. Their outputs are given to the next stage. */
 	readonly layers: readonly number[];
-	/** Those of `layers` whose output a later stage reads. */
+	/** Layers of this stage whose output a later stage reads. */
 	readonly normalized: readonly number[];
 	/** Tensors that nothing reads after the layers of this stage. */
 	readonly dead: readonly string[];
