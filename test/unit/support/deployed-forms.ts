@@ -186,7 +186,8 @@ const order = ({ uniform }: Random, length: number): number[] =>
 		.sort((a, b) => a.key - b.key)
 		.map(({ i }) => i);
 
-const BLOCKS = {
+/** Blocks whose deployment is correct, by the form that it has. */
+export const BLOCKS = {
 	'three branches merged into one convolution': ({ random, from, to }, [x, y]) => {
 		const weights = [weightOf(random, WIDTH, WIDTH, 3), weightOf(random, WIDTH, WIDTH, 1)];
 		const layers = [0, 1, 2].map(() => layerOf(random, WIDTH));

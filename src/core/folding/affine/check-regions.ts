@@ -33,7 +33,7 @@ export interface RegionContext {
 	readonly isProven: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
 }
 
-/** An affine region of the deployed model in which single numbers differ from the original's. */
+/** An affine region that both models have, and the numbers in which they differ; none where they are equal. */
 export interface RegionDifference {
 	/** Nodes of both models that compute the region. */
 	readonly original: readonly Node[];
@@ -297,9 +297,7 @@ class RegionChecker {
 	}
 
 	#record([original, deployed]: readonly [readonly Plan[], readonly Plan[]], difference: MapDifference): void {
-		if (difference.different > 0) {
-			this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), difference });
-		}
+		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), difference });
 	}
 }
 

@@ -3,7 +3,8 @@ import { formatNumber, shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import type { RegionDifference } from '../affine/check-regions.js';
 import type { Deviation } from '../affine/compare-maps.js';
-import type { Network } from '../targets/network.js';
+import type { MatchedNetworks } from '../pairing/partners.js';
+import { cannotTell } from './judge-fold.js';
 
 /** Reason why values do not show an error of single weights. */
 const HIDDEN = 'This input does not show the error: it moves the values by less than rounding may.';
@@ -22,11 +23,11 @@ export interface ReportedDifferences {
  */
 export function reportDifferences(
 	layers: readonly LayerComparison[],
-	{ original }: { readonly original: Network },
+	{ original, kept }: Pick<MatchedNetworks, 'original' | 'kept'>,
 	differences: readonly RegionDifference[],
 ): ReportedDifferences {
 	const operators: DifferingOperator[] = [];
-	const byLayer = new Map<number, string>();
+	const byLayer = new Map<number, { readonly evidence: string; readonly rows: number }>();
 	for (const { original: nodes, deployed, difference } of differences.filter(isEdited)) {
 		const inside = Array.from(original.layers.keys()).filter((index) => nodes.includes(original.layers[index].node));
 		const carriers = deployed.filter(
@@ -35,7 +36,7 @@ export function reportDifferences(
 		const name = (carriers[0] ?? deployed[0])?.name || (carriers[0] ?? deployed[0])?.outputs[0] || '';
 		const evidence = sentence(name, difference);
 		for (const index of inside) {
-			byLayer.set(index, evidence);
+			byLayer.set(index, { evidence, rows: difference.rows.length });
 		}
 		if (inside.length === 0 && difference.worst) {
 			const { found, expected, bound } = difference.worst;
@@ -45,8 +46,14 @@ export function reportDifferences(
 	}
 	return {
 		layers: layers.map((layer, index) => {
-			const evidence = byLayer.get(index);
-			return evidence === undefined || layer.status === 'mismatch' ? layer : asMismatch(layer, evidence);
+			const edited = byLayer.get(index);
+			if (edited) {
+				return claimsMore(layer, edited.rows) ? asMismatch(layer, edited.evidence) : layer;
+			}
+			const node = original.layers[index].node;
+			const regions = differences.filter((region) => region.original.includes(node));
+			const isEqual = regions.length > 0 && regions.every(({ difference }) => difference.different === 0);
+			return isEqual && isOnlyBehind(layer) ? asArrived(layer, kept.has(original.layers[index])) : layer;
 		}),
 		operators,
 	};
@@ -56,7 +63,7 @@ export function reportDifferences(
 const MAX_EDITED_SHARE = 0.5;
 
 function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
-	return different <= MAX_EDITED_SHARE * compared;
+	return different > 0 && different <= MAX_EDITED_SHARE * compared;
 }
 
 function sentence(operator: string, { different, compared, worst }: RegionDifference['difference']): string {
@@ -74,6 +81,32 @@ const placeOf = ({ part, row }: Deviation): string =>
 
 function distance({ found, expected, bound }: Deviation): string {
 	return `${shortNumber(Math.abs(found - expected))} apart; rounding explains ${shortNumber(bound)}`;
+}
+
+/** True unless the parameters already show an error of no more rows than coefficients do. */
+function claimsMore({ status, cause, perChannel: { boundRatio } }: LayerComparison, rows: number): boolean {
+	const wrong = boundRatio?.reduce((sum, ratio) => sum + Number(!(ratio <= 1)), 0) ?? 0;
+	return status !== 'mismatch' || (cause !== 'unknown' && wrong > rows);
+}
+
+/** True for a wrong layer behind the place where the models part, which its values cannot judge. */
+function isOnlyBehind({ status, behavior }: LayerComparison): boolean {
+	return (status === 'mismatch' || status === 'unmatched') && behavior?.status === 'behind';
+}
+
+/** Confidence in a verdict that coefficients alone give. */
+const CONFIDENCE = 0.99;
+
+function asArrived(layer: LayerComparison, isKept: boolean): LayerComparison {
+	const evidence =
+		'The layer arrived in another form: every coefficient between the functions around it is that of the original. The models part in front of it.';
+	return {
+		...layer,
+		...cannotTell(evidence),
+		status: isKept ? 'kept' : 'match',
+		cause: null,
+		confidence: CONFIDENCE,
+	};
 }
 
 function asMismatch(layer: LayerComparison, evidence: string): LayerComparison {

@@ -19,8 +19,8 @@ import {
 	WIDTH,
 	weightOf,
 } from '../../../support/deployed-forms.js';
-import type { GraphSpec, TensorSpec } from '../../../support/model-builder.js';
 import { openBytes } from '../../../support/open.js';
+import { CHANGE, changeable, withChange } from '../../../support/tampered.js';
 
 const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
 const compareBytes = (original: Uint8Array, deployed: Uint8Array) =>
@@ -32,11 +32,6 @@ const compareBytes = (original: Uint8Array, deployed: Uint8Array) =>
 	);
 
 const hasMismatch = (comparison: Comparison) => comparisonStatus(comparison, 'error') === 1;
-
-/** Relative change of one number of the deployed model. */
-const CHANGE = 1e-4;
-/** Share of a tensor's largest magnitude above which a number is changed: rounding may move smaller biases as far. */
-const MIN_SHARE = { weight: 1e-3, bias: 0.1 } as const;
 
 const BLOCKS: Readonly<Record<string, Block>> = {
 	'plain folds': (_, x) => x,
@@ -53,27 +48,6 @@ const forms: Readonly<Record<string, (seed: number) => DeployedForm>> = {
 	...Object.fromEntries(FORM_NAMES.map((name) => [name, (seed: number) => deployedForm(name, seed)])),
 	...Object.fromEntries(Object.entries(BLOCKS).map(([name, block]) => [name, (seed: number) => surround(block, seed)])),
 };
-
-const numbersOf = ({ values }: TensorSpec): number[] => Array.from(values as number[], Number);
-
-/** Returns the floating constants of a graph, each with the positions of the numbers that may be changed. */
-function changeable({ initializers = [] }: GraphSpec) {
-	return initializers.flatMap((tensor) => {
-		const values = tensor.dtype === undefined ? numbersOf(tensor) : [];
-		const largest = Math.max(0, ...values.map(Math.abs));
-		const isVector = (tensor.dims ?? []).filter((size) => size > 1).length < 2;
-		const least = largest * MIN_SHARE[isVector ? 'bias' : 'weight'];
-		const positions = Array.from(values.keys()).filter((index) => largest > 0 && Math.abs(values[index]) >= least);
-		return positions.length > 0 ? [{ tensor, positions }] : [];
-	});
-}
-
-function withChange(graph: GraphSpec, changed: TensorSpec, position: number): GraphSpec {
-	const values = numbersOf(changed);
-	values[position] = Math.fround(values[position] * (1 + CHANGE));
-	const initializers = graph.initializers?.map((tensor) => (tensor === changed ? { ...tensor, values } : tensor));
-	return { ...graph, ...(initializers && { initializers }) };
-}
 
 /** Constants changed for each form, one at a time. */
 const CHANGES = 4;
