@@ -128,9 +128,11 @@ function withoutGraph(report: LayerReport, { node }: BatchNormLayer): LayerRepor
 	return inferred.length > 0 ? { ...common, inferred } : common;
 }
 
-/** undefined where the file leaves a dimension open. */
+/** undefined where the file leaves a dimension open, or states a size that is no count. */
 function fixedShape({ inputShape }: BatchNormLayer): number[] | undefined {
-	const sizes = inputShape?.filter((dimension) => typeof dimension === 'number');
+	const sizes = inputShape
+		?.filter((dimension) => Number.isSafeInteger(dimension) && Number(dimension) >= 0)
+		.map(Number);
 	return sizes && sizes.length === inputShape?.length ? sizes : undefined;
 }
 

@@ -135,10 +135,12 @@ test("PyTorch's network: names, map and sources of every layer", async () => {
 	assert.ok(layers.every((layer) => layer.source?.op === 'Conv' && layer.foldable.into === layer.source.name));
 });
 
-test('versions that are no counts, which only a broken file states, make a report that can be read', async () => {
+test('versions and sizes that are no counts, which only a broken file states, make a report that can be read', async () => {
 	const nodes = [{ op: 'BatchNormalization', inputs: ['x', 'p', 'p', 'p', 'p'], outputs: ['y'] }];
-	const graph = { inputs: ['x'], outputs: ['y'], initializers: [{ name: 'p', values: [1] }], nodes };
+	const inputs = [{ name: 'x', shape: [1, 2 ** 60] }];
+	const graph = { inputs, outputs: ['y'], initializers: [{ name: 'p', values: [1] }], nodes };
 	const made = await report({ irVersion: -1, opset: 2 ** 60, graph });
 	assert.deepEqual([made.model.irVersion, made.model.opset, made.layers[0].opset], [0, 0, 0]);
+	assert.equal(made.layers[0].inputShape, undefined);
 	assert.deepEqual(parseReport(JSON.parse(JSON.stringify(encodeReport(made)))).model, made.model);
 });
