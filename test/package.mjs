@@ -77,7 +77,7 @@ const SHARED_FIELDS = ['name', 'version', 'description', 'license', 'keywords', 
 /** Files outside dist/ that the package holds: texts, and the styles of an exported HTML report. */
 const BESIDE_COMMAND_LINE = [
 	...['README.md', 'CHANGELOG.md', 'LICENSE', 'media/ThirdPartyNotices.txt'],
-	...['theme.css', 'page.css', 'plotly.css'].map((name) => `media/${name}`),
+	...['theme.css', 'page.css', 'comparison.css', 'plotly.css'].map((name) => `media/${name}`),
 ];
 
 /**
