@@ -1,3 +1,4 @@
+import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
 import type { DifferingOperator, LayerComparison } from '../../report/comparison.js';
 import { formatNumber, shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
@@ -38,7 +39,11 @@ export function reportDifferences(
 		for (const index of inside) {
 			byLayer.set(index, { evidence, rows: difference.rows.length });
 		}
-		if (inside.length === 0 && difference.worst) {
+		const isShown = inside.some((index) => {
+			const layer = layers[index];
+			return layer.status === 'mismatch' || claimsMore(layer, difference.rows.length);
+		});
+		if (!isShown && difference.worst) {
 			const { found, expected, bound } = difference.worst;
 			const maxAbs = Math.abs(found - expected);
 			operators.push({ name, evidence, maxAbs, bound, maxRel: maxAbs / Math.max(Math.abs(found), Math.abs(expected)) });
@@ -83,10 +88,16 @@ function distance({ found, expected, bound }: Deviation): string {
 	return `${shortNumber(Math.abs(found - expected))} apart; rounding explains ${shortNumber(bound)}`;
 }
 
+const PLACEMENT: ReadonlySet<CauseCode> = new Set(PLACEMENT_CAUSES);
+
 /** True unless the parameters already show an error of no more rows than coefficients do. */
-function claimsMore({ status, cause, perChannel: { boundRatio } }: LayerComparison, rows: number): boolean {
+function claimsMore({ status, cause, maxAbs, perChannel: { boundRatio } }: LayerComparison, rows: number): boolean {
 	const wrong = boundRatio?.reduce((sum, ratio) => sum + Number(!(ratio <= 1)), 0) ?? 0;
-	return status !== 'mismatch' || (cause !== 'unknown' && wrong > rows);
+	if (status !== 'mismatch') {
+		// Parameters that arrived stay right where another branch of the region did not.
+		return (status !== 'match' && status !== 'kept') || maxAbs === null;
+	}
+	return cause !== 'unknown' && cause !== null && !PLACEMENT.has(cause) && wrong > rows;
 }
 
 /** True for a wrong layer behind the place where the models part, which its values cannot judge. */
