@@ -204,7 +204,7 @@ describe('a layer without parameter values', () => {
 			assert.equal(await page.locator(bnl('axes')).getAttribute('data-method'), '2');
 			assert.match(
 				(await page.locator(bnl('axes')).textContent()) ?? '',
-				/Each activation has statistics of its own: .* \(N\), m' = N = 4 values each/,
+				/Each activation has statistics of its own: .* \(N\), m' = N =\s4 values each/,
 			);
 		}));
 });

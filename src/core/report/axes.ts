@@ -125,7 +125,7 @@ function formulas(method: 2 | 3, spatial: readonly string[]): Formula[] {
 	];
 }
 
-function modes({ momentum, kind }: LayerReport): ModeExplanation[] {
+function modes({ axes, momentum, kind }: LayerReport): ModeExplanation[] {
 	const weight = momentum > 0 && kind !== 'handbuilt' ? ` (momentum is ${formatNumber(momentum, 6)} here)` : '';
 	return [
 		{
@@ -136,7 +136,11 @@ function modes({ momentum, kind }: LayerReport): ModeExplanation[] {
 		{
 			mode: 'inference',
 			title: 'Inference (algorithm 2)',
-			text: "Mean and variance are stored and the same for every input. The paper stores the unbiased variance, m'/(m' - 1) times the mean of the batch variances. The layer is then one linear map a channel, y = s · x + t with s = γ / √(σ² + ε) and t = β - μ · s, so it can be folded into a convolution.",
+			text: `Mean and variance are stored and the same for every input. The paper stores the unbiased variance, m'/(m' - 1) times the mean of the batch variances. The layer is then one linear map ${
+				axes === 'activation' ? 'an activation' : 'a channel'
+			}, y = s · x + t with s = γ / √(σ² + ε) and t = β - μ · s${
+				axes === 'activation' ? '; no convolution can absorb it' : ', so it can be folded into a convolution'
+			}.`,
 		},
 	];
 }
