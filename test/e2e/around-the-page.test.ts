@@ -97,8 +97,8 @@ scenario('around the page', {
 		'the walkthrough has a picture of each step': async (workbench) => {
 			await workbench.command('Welcome: Open Walkthrough');
 			await accept(workbench, 'BatchNorm Lens');
-			await workbench.page.locator('.getting-started-step').nth(3).waitFor();
-			assert.equal(await workbench.page.locator('.getting-started-step').count(), 4);
+			await workbench.page.locator('.getting-started-step').nth(4).waitFor();
+			assert.equal(await workbench.page.locator('.getting-started-step').count(), 5);
 			await workbench.model('h2:has-text("Click an")', LONG);
 		},
 	},
