@@ -19,6 +19,7 @@ export function comparisonAnswer(comparison: Comparison): string {
 	}
 	const clauses = [
 		...verdict(comparison),
+		...precisionClause(layers),
 		...restClauses(summary),
 		...operatorClause(comparison.operators?.length ?? 0),
 		...outputClause(comparison.outputs),
@@ -75,6 +76,15 @@ function commonCause(wrong: readonly LayerComparison[]): string {
 		return same.length > 0 ? `${CAUSES[code].title} (${same.join(', ')})` : CAUSES[code].title;
 	});
 	return words.join(' and ');
+}
+
+/** Returns a clause on channels to which quantization left few levels. */
+function precisionClause(layers: readonly LayerComparison[]): string[] {
+	const channels = layers.flatMap(({ findings = [] }) => findings.map(({ channels }) => channels.length));
+	const total = channels.reduce((sum, length) => sum + length, 0);
+	return total > 0
+		? [`quantization leaves ${count(total, 'channel')} of ${count(channels.length, 'layer')} fewer than 4 bits`]
+		: [];
 }
 
 /** Returns clauses for layers that are neither right nor wrong. */

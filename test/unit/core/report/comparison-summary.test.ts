@@ -30,6 +30,18 @@ test('a comparison without a mismatch says so, and names the other statuses', ()
 	}
 });
 
+test('channels that lost precision are counted after the verdict', () => {
+	const lost = (name: string, channels: number[]) =>
+		comparedLayer(
+			{ name },
+			{ findings: [{ code: 'precision-lost', severity: 'warning', channels, message: 'Few levels.' }] },
+		);
+	assert.equal(
+		comparisonAnswer(sampleComparison([right('a'), lost('b', [0, 3]), lost('c', [1])])),
+		'All 3 folded layers are right; quantization leaves 3 channels of 2 layers fewer than 4 bits.',
+	);
+});
+
 test('one wrong layer is named with its cause and its evidence', () => {
 	const wrong = wrongEpsilon('/features.3/conv/conv.1');
 	assert.equal(
