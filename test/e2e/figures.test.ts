@@ -9,7 +9,7 @@ const MEGABYTE = 2 ** 20;
 /** Memory of the page's JavaScript with plots drawn, in bytes. */
 const MEMORY_LIMIT = 150 * MEGABYTE;
 /** Models opened and closed again, after an equal number that fills caches. */
-const OPENED = 50;
+const OPENED = 20;
 const WARM_UP = 10;
 /**
  * Memory that the workbench itself keeps after opening as many tabs (history, logs, compiled code). A leak of our page
@@ -123,7 +123,7 @@ scenario('figures', {
 				`After ${OPENED} models: ${(grown / MEGABYTE).toFixed(1)} MB more, documents ${before.documents} → ${after.documents}, listeners ${before.listeners} → ${after.listeners}`,
 			);
 			assert.ok(grown < LEAK_LIMIT, `${grown} bytes`);
-			// A document leaked per tab would give 50 or 100.
+			// A document leaked per tab would give 20 or 40.
 			assert.ok(after.documents - before.documents < 5, `documents: ${before.documents} → ${after.documents}`);
 		},
 	},
