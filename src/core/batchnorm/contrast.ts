@@ -37,15 +37,27 @@ export function contrastLimits(images: number, z: number): { readonly grown: num
 /** Standard deviation of normalized data in the units of the input, for images from 0 to 1. */
 const NORMALIZED = 0.25;
 
+/** Mistakes that change the spread of all channels near the input by one factor. */
+const MISTAKES = {
+	unscaled:
+		'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.',
+	bytes:
+		'The input is probably not normalized: values from 0 to 255 where the model expects small ones have this effect.',
+	twice: 'The input is probably normalized twice: dividing by the standard deviation once more has this effect.',
+} as const;
+
 /**
  * Returns the mistake that changes the spread of all channels near the input by a factor, in words.
  * @param factor batch deviation divided by running deviation
  */
 export function likelyMistake(factor: number): string {
 	if (factor < 1) {
-		return 'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.';
+		return MISTAKES.unscaled;
 	}
-	return factor > 2 / NORMALIZED
-		? 'The input is probably not normalized: values from 0 to 255 where the model expects small ones have this effect.'
-		: 'The input is probably normalized twice: dividing by the standard deviation once more has this effect.';
+	return factor > 2 / NORMALIZED ? MISTAKES.bytes : MISTAKES.twice;
+}
+
+/** Returns the mistake that a finding names at the end of its message; undefined without one. */
+export function namedMistake(message: string): string | undefined {
+	return Object.values(MISTAKES).find((mistake) => message.endsWith(mistake));
 }

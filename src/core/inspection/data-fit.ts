@@ -1,3 +1,4 @@
+import { namedMistake } from '../batchnorm/contrast.js';
 import { DEFAULT_DRIFT_THRESHOLDS, type DriftThresholds, imagesForDrift, smallestDrift } from '../batchnorm/drift.js';
 import type { DataFit, LayerReport } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
@@ -21,7 +22,7 @@ export function dataFit(
 	const of = judged.length === 1 ? 'the layer' : `${drifted.length} of ${judged.length} layers`;
 	if (first) {
 		const begin = judged.length === 1 ? '' : `; the first is ${first.name}`;
-		const sentence = `The running statistics of ${of} do not fit the data (${sample})${begin}.`;
+		const sentence = `The running statistics of ${of} do not fit the data (${sample})${begin}.${mistake(drifted)}`;
 		return { verdict: 'does-not-fit', images, sentence };
 	}
 	const { one, most } = smallestDrift(images, thresholds);
@@ -34,6 +35,13 @@ export function dataFit(
 	}
 	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.`;
 	return { verdict: 'fits', images, sentence };
+}
+
+/** Returns the mistake in the input that a layer's finding names, as a sentence to append. */
+function mistake(drifted: readonly LayerReport[]): string {
+	const messages = drifted.flatMap(({ findings }) => findings.map(({ message }) => message));
+	const [named] = messages.flatMap((message) => namedMistake(message) ?? []);
+	return named === undefined ? '' : ` ${named}`;
 }
 
 /** True if a layer has running statistics that were compared with those of the data. */

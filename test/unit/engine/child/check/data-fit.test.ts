@@ -52,11 +52,12 @@ test('images that are not normalized are named from 8 images on, and 0 to 255 fr
 		assert.equal(answerOf(report)?.verdict, 'does-not-fit');
 		assert.match(
 			answerOf(report)?.sentence ?? '',
-			/^The running statistics of 1 of 3 layers do not fit the data \(\d+ im/,
+			/^The running statistics of 1 of 3 layers do not fit the data \(\d+ im.* not normalized: values from 0 to 1 /,
 		);
 	}
 	const bytes = await inspectImages(1, (value) => 255 * (0.45 + 0.25 * value));
 	assert.match(messageOf(bytes), /not normalized: values from 0 to 255/);
+	assert.match(answerOf(bytes)?.sentence ?? '', /not normalized: values from 0 to 255/);
 });
 
 test('few images end in a sentence with the drift that they would show', async () => {
