@@ -6,7 +6,8 @@ export interface CauseDescription {
 }
 
 const ROUNDED = 'Nothing is wrong with the fold; if accuracy suffers, keep these weights in float32.';
-const EPSILON = "Give the converter the epsilon that the file states, or set the attribute to the framework's value.";
+const EPSILON =
+	"If the original's epsilon is right, give it to the converter and repair the deployed model; if not, correct the original.";
 const FORMULA = 'Correct the converter: the scale is gamma / sqrt(variance + epsilon).';
 const BIAS =
 	"Correct the converter: the folded bias is (bias - mean) * scale + beta, with the operator's own bias in it.";

@@ -1,5 +1,6 @@
 import { capitalize } from '../text/sentences.js';
 import { findingFacts } from './finding-facts.js';
+import type { FindingCode } from './findings.js';
 import { formatWords, isCheckpoint } from './formats.js';
 import type { LayerReport, Normalization, Report } from './types.js';
 
@@ -47,7 +48,16 @@ export function headline(report: Report): string {
 	const which = marked.length === layers.length ? (layers.length === 1 ? 'it has' : 'all of them have') : '';
 	const have = which || `${marked.length} of them ${marked.length === 1 ? 'has' : 'have'}`;
 	const isCorrect = report.layers.some(({ recompute }) => recompute.status === 'match');
+	if (!isError && report.run.status === 'ok' && report.run.data?.verdict === 'does-not-fit') {
+		return `${begin}, but the running statistics of ${ofThem(layers, 'statistics-drift')} do not fit the data.`;
+	}
 	return `${begin}, ${isCorrect ? 'but' : 'and'} ${have} ${isError ? 'errors' : 'warnings'}.`;
+}
+
+/** Returns "3 of them", "all of them" or, for a single layer, "it": the layers with a finding. */
+function ofThem(layers: readonly LayerReport[], code: FindingCode): string {
+	const number = layers.filter(({ findings }) => findings.some((finding) => finding.code === code)).length;
+	return layers.length === 1 ? 'it' : `${number === layers.length ? 'all' : number} of them`;
 }
 
 /** Returns "all 52 BatchNorm layers", "the BatchNorm layer", "all 3 BatchNorm layers and 1 normalization written by hand". */

@@ -137,7 +137,7 @@ export const strings = {
 	},
 	parting: {
 		title: 'Agreement along the network',
-		caption: `Values behind each layer over their difference, in dB: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+		caption: `Values behind each layer over their difference, in dB. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
 		show: 'Show the agreement along the network',
 		hide: 'Hide',
 		missing: (reason: string) => `No picture of the agreement along the network. ${reason}`,

@@ -83,7 +83,7 @@ export function wrongEpsilon(name = 'features.3', channels = 64): LayerCompariso
 			cause: 'wrong-epsilon',
 			causes: ['wrong-epsilon'],
 			confidence: 0.99,
-			evidence: `The weights fit epsilon 1e-3, the default of Keras and MXNet; the file says 1e-5; ${channels} of ${channels} channels agree to 3e-8.`,
+			evidence: `The weights fit epsilon 1e-3, the default of Keras and MXNet; the original says 1e-5; ${channels} of ${channels} channels fit this to 3e-8.`,
 			details: { 'wrong-epsilon': { epsilon: 1e-3 } },
 			alternatives: [{ causes: ['epsilon-clamped' satisfies CauseCode], confidence: 0.02 }],
 			maxAbs: 0.031,

@@ -37,7 +37,7 @@ function unlike(value: number, other: number): string {
 /** For each cause, the clause that states its numbers. A clause stands alone or is joined to others. */
 const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'wrong-epsilon': ({ epsilon }, context) =>
-		`the weights fit epsilon ${epsilonWords(epsilon)}; the file says ${unlike(context.epsilon, Number(epsilon))}`,
+		`the weights fit epsilon ${epsilonWords(epsilon)}; the original says ${unlike(context.epsilon, Number(epsilon))}`,
 	'epsilon-outside-sqrt': () => 'the weights fit gamma / (sqrt(variance) + epsilon): epsilon outside the square root',
 	'epsilon-clamped': () => 'the weights fit gamma / sqrt(max(variance, epsilon)): epsilon as a lower limit',
 	'epsilon-applied-twice': ({ epsilon }) =>

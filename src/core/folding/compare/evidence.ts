@@ -62,7 +62,7 @@ export function mismatchEvidence(
 	const explained = rows - diagnosis.unexplained.length;
 	const agreement = shortNumber(agreementOf(diagnosis.explanation));
 	const rest = diagnosis.unexplained.length > 0 ? `, ${listChannels(diagnosis.unexplained)} do not` : '';
-	return `${capitalize(clauses.join('; '))}; ${explained} of ${count(rows, 'channel')} agree to ${agreement}${rest}.${orFactor(diagnosis)}`;
+	return `${capitalize(clauses.join('; '))}; ${explained} of ${count(rows, 'channel')} fit this to ${agreement}${rest}.${orFactor(diagnosis)}`;
 }
 
 function orFactor({ rivalFactor }: Diagnosis): string {

@@ -62,7 +62,8 @@ test('several wrong layers with one cause are said once, with the numbers that t
 	const details = (epsilon: number) => ({ 'wrong-epsilon': { epsilon } });
 	const layer = (name: string, epsilon: number) =>
 		comparedLayer({ name }, { status: 'mismatch', cause: 'wrong-epsilon', details: details(epsilon) });
-	const advice = "Give the converter the epsilon that the file states, or set the attribute to the framework's value.";
+	const advice =
+		"If the original's epsilon is right, give it to the converter and repair the deployed model; if not, correct the original.";
 	assert.equal(
 		comparisonAnswer(sampleComparison([right('a'), layer('b', 1e-3), layer('c', 1e-3), layer('d', 1e-3)])),
 		`1 of 4 folded layers are right, 3 are not, all for one cause: another epsilon (epsilon 0.001). ${advice}`,

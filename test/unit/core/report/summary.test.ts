@@ -84,6 +84,21 @@ test('the headline says that layers have findings, and sentences count them, the
 	);
 });
 
+test('the headline says that running statistics do not fit the data, unless a layer has an error', () => {
+	const drift = { code: 'statistics-drift', severity: 'warning' } as const;
+	const headlineOf = (...findings: Parameters<typeof withFindings>) => {
+		const report = withFindings(...findings);
+		const data = { verdict: 'does-not-fit', images: 8, sentence: 'They do not fit.' } as const;
+		return headline({ ...report, run: { ...report.run, data } as typeof report.run });
+	};
+	assert.match(
+		headlineOf([drift], []),
+		/^onnxruntime .*, but the running statistics of 1 of them do not fit the data\.$/,
+	);
+	assert.match(headlineOf([drift], [drift]), /of all of them do not fit the data\.$/);
+	assert.match(headlineOf([drift], [{ code: 'non-finite', severity: 'error' }]), /have errors\.$/);
+});
+
 test('one line says over which axes the layers normalize, judged by their data', () => {
 	const judged = (...verdicts: Normalization['verdict'][]) =>
 		normalizationLine(

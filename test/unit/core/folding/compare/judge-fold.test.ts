@@ -57,7 +57,7 @@ test("another epsilon is named with its framework, the file's epsilon and the nu
 	assert.ok(verdict.confidence > 0.95);
 	assert.match(
 		verdict.evidence,
-		/^The weights fit epsilon 0.001, the default of Keras, TensorFlow and MXNet; the file says 1e-5; 16 of 16 channels agree to \d/,
+		/^The weights fit epsilon 0.001, the default of Keras, TensorFlow and MXNet; the original says 1e-5; 16 of 16 channels fit this to \d/,
 	);
 	assert.deepEqual(verdict.details['wrong-epsilon'], { epsilon: 1e-3 });
 });
@@ -121,7 +121,7 @@ test('a wide layer is searched on some of its rows and judged on all', () => {
 	);
 	assert.equal(verdict.cause, 'wrong-epsilon');
 	assert.deepEqual(verdict.details.unexplained, [299]);
-	assert.match(verdict.evidence, /299 of 300 channels agree/);
+	assert.match(verdict.evidence, /299 of 300 channels fit this/);
 });
 
 test('a variance that overflows float16 leaves a row of zeros, and the evidence says so', () => {
@@ -159,7 +159,7 @@ test('a wrong formula with an edited channel is named, less surely, with the cha
 	});
 	assert.equal(verdict.cause, 'wrong-epsilon');
 	assert.ok(verdict.confidence > 0.5 && verdict.confidence < 0.9);
-	assert.match(verdict.evidence, /15 of 16 channels agree to .*, channel 4 do not/);
+	assert.match(verdict.evidence, /15 of 16 channels fit this to .*, channel 4 do not/);
 });
 
 test('weights of another training run are called that, noise is not', () => {
