@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
 	type Baseline,
@@ -158,8 +158,16 @@ export function relativePath(baseline: string, file: string, system: path.Platfo
 async function readBaseline({ file, isUpdate }: BaselineChoice): Promise<Baseline> {
 	let bytes: Uint8Array;
 	try {
+		// Checked first, because reading a device may never end.
+		const stats = await stat(file);
+		if (!stats.isFile() && !stats.isDirectory()) {
+			throw new BaselineError(`The baseline ${file} cannot be used: it is a device or pipe, not a file.`);
+		}
 		bytes = await readFile(file);
 	} catch (error) {
+		if (error instanceof BaselineError) {
+			throw error;
+		}
 		const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
 		if (isMissing && isUpdate) {
 			return EMPTY_BASELINE;
@@ -179,7 +187,7 @@ async function readBaseline({ file, isUpdate }: BaselineChoice): Promise<Baselin
 			throw error;
 		}
 		throw new BaselineError(
-			`The baseline ${file} cannot be used: ${problem} Delete it and write it again with --update-baseline.`,
+			`The baseline ${file} cannot be used: ${problem} Name another file, and write it with --update-baseline.`,
 		);
 	}
 }

@@ -18,7 +18,7 @@ import { withTolerance } from '../core/report/tolerance.js';
 import type { Report } from '../core/report/types.js';
 import { EngineError } from '../engine/client.js';
 import { findModels } from '../platform/find-models.js';
-import { identities, refuseInput, replaceFile } from '../platform/replace-file.js';
+import { identities, refuseInput, replaceFile, requireSeparateFiles } from '../platform/replace-file.js';
 import { asWriteError } from '../platform/write-error.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, share, wholeNumber } from './arguments.js';
@@ -46,6 +46,7 @@ export async function checkCommand(argv: readonly string[]): Promise<number> {
 	for (const file of [sarif, junit, summary].filter((name) => name !== undefined)) {
 		await requireFolder(file);
 	}
+	await requireSeparateFiles([choices.baseline?.file, sarif, junit, summary]);
 	const subjects = await findSubjects(choices);
 	const inputs = subjects.flatMap((subject) => subject.files);
 	const version = await ownVersion();
@@ -145,7 +146,7 @@ async function checkModel(model: string, context: CheckContext, engine: Engine):
 			...(report.baseline && { baseline: report.baseline }),
 		},
 		sarif: toSarif(report, { uri: uriReference(model), version }),
-		junit: toJunit(report, { failOn }),
+		junit: toJunit({ ...report, model: { ...report.model, path: shownPath(model) } }, { failOn }),
 	};
 }
 
@@ -176,7 +177,10 @@ async function checkPair(original: string, deployed: string, context: CheckConte
 			...(comparison.baseline && { baseline: comparison.baseline }),
 		},
 		sarif: comparisonToSarif(comparison, { uri: uriReference(deployed), version }),
-		junit: comparisonToJunit(comparison, { failOn }),
+		junit: comparisonToJunit(
+			{ ...comparison, deployed: { ...comparison.deployed, path: shownPath(deployed) } },
+			{ failOn },
+		),
 	};
 }
 
@@ -197,7 +201,7 @@ function notChecked(files: Subject['files'], reason: string, { version }: CheckC
 			{ rules: [], results: [], isSuccessful: false, notifications },
 			{ uri: uriReference(model), version },
 		),
-		junit: junitXml(model, 0, [{ group: 'model', name: 'run', failed: [], noted: [], reason }]),
+		junit: junitXml(shownPath(model), 0, [{ group: 'model', name: 'run', failed: [], noted: [], reason }]),
 	};
 }
 

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { withTolerance } from '../core/report/tolerance.js';
 import { visible } from '../core/text/names.js';
+import { requireSeparateFiles } from '../platform/replace-file.js';
 import type { CompareOptions } from '../protocol/host-engine.js';
 import { parseOptions, share, wholeNumber } from './arguments.js';
 import {
@@ -24,6 +25,7 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 	if (output.file !== undefined) {
 		await requireFolder(output.file);
 	}
+	await requireSeparateFiles([baseline?.file, output.file]);
 	const accepted = baseline && (await BaselineFile.read(baseline));
 	const models = { original: { path: original }, deployed: { path: deployed } };
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };

@@ -4,6 +4,7 @@ import type { Report } from '../core/report/types.js';
 import { applyEvent, endRun, interruptedRun } from '../core/report/update.js';
 import { visible } from '../core/text/names.js';
 import { EngineError, type EngineProgress } from '../engine/client.js';
+import { requireSeparateFiles } from '../platform/replace-file.js';
 import type { InspectOptions } from '../protocol/host-engine.js';
 import { parseOptions, wholeNumber } from './arguments.js';
 import {
@@ -26,6 +27,7 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const { model, output, failOn, baseline, options } = parseInspectArguments(argv);
 	const inputs = [model, ...options.inputs.map((input) => input.path)];
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
+	await requireSeparateFiles([baseline?.file, output.file]);
 	const accepted = baseline && (await BaselineFile.read(baseline));
 	let known: Report | undefined;
 	const collect = (event: EngineProgress) => {

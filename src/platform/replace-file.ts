@@ -69,6 +69,30 @@ export async function refuseInput(file: string, inputs: Identities): Promise<voi
 	}
 }
 
+/**
+ * Refuses two purposes for one file, because the second would destroy the first.
+ * @param files absolute paths; undefined for a purpose that is not used
+ * @throws {WriteError}
+ */
+export async function requireSeparateFiles(files: readonly (string | undefined)[]): Promise<void> {
+	const seen = new Set<string>();
+	for (const file of files.filter((name) => name !== undefined)) {
+		const keys = [path.resolve(file), await identity(file)].filter((key) => key !== undefined);
+		if (keys.some((key) => seen.has(key)) && !(await isSpecial(file))) {
+			throw new WriteError(`${file} is named for two purposes: choose another name for one of them.`);
+		}
+		for (const key of keys) {
+			seen.add(key);
+		}
+	}
+}
+
+/** True for a device or pipe, which any number of outputs may share. */
+async function isSpecial(file: string): Promise<boolean> {
+	const stats = await stat(file).catch(() => undefined);
+	return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+}
+
 /** Files by their identity, device and inode. */
 export type Identities = ReadonlyMap<string, string>;
 

@@ -118,6 +118,32 @@ test('a baseline never replaces a model, and an update needs a file', async () =
 	await assert.rejects(baseline.entryFor(subject, [file]), { name: 'WriteError', message: /is read by this command/ });
 });
 
+test('no output takes the place of the baseline, and a device is no baseline', {
+	skip: process.platform === 'win32',
+}, async () => {
+	await writeFile(path.join(folder, 'two.onnx'), model(['a']));
+	const accepted = '{"format":"batchnorm-lens.baseline","version":1,"entries":[]}';
+	await writeFile(path.join(folder, 'two.json'), accepted);
+	const twice = [
+		['inspect', 'two.onnx', '--baseline', 'two.json', '-o', 'two.json'],
+		['inspect', 'two.onnx', '--baseline', 'two.json', '--update-baseline', '-o', './two.json'],
+		['compare', 'two.onnx', 'two.onnx', '--baseline', 'two.json', '-o', 'two.json'],
+		['check', 'two.onnx', '--baseline', 'two.json', '--sarif', 'two.json'],
+		['check', 'two.onnx', '--sarif', 'new.txt', '--junit', 'new.txt'],
+	];
+	for (const args of twice) {
+		const { status, stderr } = spawnSync(process.execPath, [cli, ...args, '--no-run'], {
+			encoding: 'utf8',
+			cwd: folder,
+		});
+		assert.equal(status, 2, args.join(' '));
+		assert.match(stderr, /is named for two purposes: choose another name for one of them\.\n$/);
+	}
+	assert.equal(await readFile(path.join(folder, 'two.json'), 'utf8'), accepted);
+	const device = { name: 'BaselineError', message: /it is a device or pipe, not a file\.$/ };
+	await assert.rejects(BaselineFile.read({ file: '/dev/zero', isUpdate: false }), device);
+});
+
 test('SARIF has forward slashes on every system', () => {
 	assert.equal(uriReference('C:\\ci\\my models\\a.onnx', 'c:\\CI', path.win32), 'my%20models/a.onnx');
 	assert.equal(uriReference('/ci/my models/a.onnx', '/ci', path.posix), 'my%20models/a.onnx');

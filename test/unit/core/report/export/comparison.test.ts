@@ -118,7 +118,7 @@ test('Markdown: the wrong layers first, with evidence and advice', () => {
 	);
 	assert.match(rows[0], /\| \*\*mismatch\*\* \| another epsilon \| 99 % \| 0\.031 \| 2\.4e-6 \| {2}\|$/);
 	assert.match(rows[3], / \| 131 \|$/);
-	assert.match(text, /^- `wrong`: The weights fit epsilon 1e-3.*Give the converter the epsilon/m);
+	assert.match(text, /^- `wrong`: The weights fit epsilon 1e-3.*give it to the converter/m);
 	assert.match(text, /^- A note\.$/m);
 	assert.match(text, /\n\nThe outputs differ by at most 0\.02/);
 	assert.equal(comparisonToMarkdown(sampleComparison([], { notes: ['Nothing.'] })).match(/Nothing\./g)?.length, 1);
