@@ -11,7 +11,7 @@ import { ArrivalForms } from './arrival-form.js';
 import { attributeDifferences } from './attribute-differences.js';
 import type { ComparedFiles } from './compare.js';
 import { cannotTell } from './judge-fold.js';
-import { describeOperators, reportDifferences } from './report-differences.js';
+import { describeOperators, reportDifferences, unexplained } from './report-differences.js';
 
 /**
  * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, values decide whether it is wrong: a
@@ -166,12 +166,6 @@ function decideLost(
 		status === 'match' || status === 'kept'
 			? 'The parameters arrived, but not the values'
 			: 'The values did not arrive';
-	return {
-		...layer,
-		status: 'mismatch',
-		cause: 'unknown',
-		causes: ['unknown'],
-		confidence: 0,
-		evidence: `${parameters}: both models compute the same in front of the layer, and behind it ${numbers}.${why}`,
-	};
+	const evidence = `${parameters}: both models compute the same in front of the layer, and behind it ${numbers}.${why}`;
+	return unexplained(layer, evidence);
 }

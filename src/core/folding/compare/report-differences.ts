@@ -120,15 +120,15 @@ function asArrived(layer: LayerComparison, isKept: boolean): LayerComparison {
 	};
 }
 
+/** Returns a layer as a mismatch without a known cause. @param evidence sentence */
+export function unexplained(layer: LayerComparison, evidence: string): LayerComparison {
+	return { ...layer, status: 'mismatch', cause: 'unknown', causes: ['unknown'], confidence: 0, evidence };
+}
+
 function asMismatch(layer: LayerComparison, evidence: string): LayerComparison {
 	const { behavior } = layer;
 	return {
-		...layer,
-		status: 'mismatch',
-		cause: 'unknown',
-		causes: ['unknown'],
-		confidence: 0,
-		evidence,
+		...unexplained(layer, evidence),
 		...(behavior && { behavior: behavior.status === 'match' ? { ...behavior, reason: HIDDEN } : behavior }),
 	};
 }
