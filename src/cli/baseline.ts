@@ -13,10 +13,14 @@ import {
 	parseBaseline,
 	withEntry,
 } from '../core/report/baseline.js';
-import type { Comparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
 import { ReportError } from '../core/report/decode.js';
-import { acceptedFindings, applyBaseline, findingIds } from '../core/report/known-findings.js';
-import { acceptedMismatches, applyBaselineToComparison, mismatchIds } from '../core/report/known-mismatches.js';
+import { acceptedFindings, applyBaseline, findingIds } from '../core/report/fingerprint/known-findings.js';
+import {
+	acceptedMismatches,
+	applyBaselineToComparison,
+	mismatchIds,
+} from '../core/report/fingerprint/known-mismatches.js';
 import type { Report } from '../core/report/types.js';
 import { visible } from '../core/text/names.js';
 import { reasonOf } from '../platform/file-source.js';

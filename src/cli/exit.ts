@@ -1,5 +1,5 @@
-import type { Comparison } from '../core/report/comparison.js';
-import { comparisonFindings } from '../core/report/comparison-findings.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
+import { comparisonFindings } from '../core/report/comparison/findings.js';
 import { coverage } from '../core/report/coverage.js';
 import { isAtLeast } from '../core/report/severity.js';
 import type { Report } from '../core/report/types.js';

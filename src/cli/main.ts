@@ -5,18 +5,18 @@ import { EngineError } from '../engine/client.js';
 import { WriteError } from '../platform/write-error.js';
 import { writeReason } from '../platform/write-reason.js';
 import { BaselineError } from './baseline.js';
-import { checkCommand } from './check.js';
-import { compareCommand } from './compare.js';
+import { checkCommand } from './commands/check.js';
+import { compareCommand } from './commands/compare.js';
+import { foldCommand } from './commands/fold.js';
+import { inspectCommand } from './commands/inspect.js';
+import { mcpCommand } from './commands/mcp.js';
+import { mergeCommand } from './commands/merge.js';
+import { reestimateCommand } from './commands/reestimate.js';
+import { repairCommand } from './commands/repair.js';
 import { EXIT_FAILED } from './exit.js';
-import { foldCommand } from './fold.js';
-import { inspectCommand } from './inspect.js';
 import { InterruptedError } from './interrupt.js';
-import { mcpCommand } from './mcp.js';
-import { mergeCommand } from './merge.js';
 import { ownVersion } from './output.js';
-import { reestimateCommand } from './reestimate.js';
-import { repairCommand } from './repair.js';
-import { widthOf } from './text.js';
+import { widthOf } from './render/text.js';
 import { COMMANDS, UsageError, usage, usageOf } from './usage.js';
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Comparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
 import { comparisonCsvPieces } from '../core/report/export/comparison/csv.js';
 import { reportCsvPieces } from '../core/report/export/csv.js';
 import {
@@ -18,9 +18,9 @@ import { readPageParts } from '../platform/page-parts.js';
 import { identities, replaceFile } from '../platform/replace-file.js';
 import { asWriteError } from '../platform/write-error.js';
 import { interruptible } from './interrupt.js';
-import { renderComparison } from './render-comparison.js';
-import { renderReport } from './render-report.js';
-import type { Destination } from './text.js';
+import { renderComparison } from './render/comparison.js';
+import { renderReport } from './render/report.js';
+import type { Destination } from './render/text.js';
 import { UsageError } from './usage.js';
 
 /** "text": tables for people. */

@@ -1,4 +1,4 @@
-import { wrap } from './text.js';
+import { wrap } from './render/text.js';
 
 /** The command line is malformed. The message is a sentence. */
 export class UsageError extends Error {

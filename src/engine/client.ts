@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Comparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { ReestimationResult } from '../core/report/reestimation.js';
 import type { RepairResult } from '../core/report/repair-result.js';

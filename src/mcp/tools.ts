@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { digestComparison, digestReport } from '../core/report/digest.js';
+import { digestComparison, digestReport } from '../core/report/export/digest.js';
 import type { JsonObject } from '../core/report/json.js';
 import type { EngineClient } from '../engine/client.js';
 import { resolveBelow } from '../platform/root-folder.js';

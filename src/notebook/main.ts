@@ -3,7 +3,7 @@ import pageStyle from '../../media/page.css';
 import plotlyStyle from '../../media/plotly.css';
 import themeStyle from '../../media/theme.css';
 import { reportFromParameters } from '../core/inspection/parameters-report.js';
-import { parseComparison } from '../core/report/comparison-json.js';
+import { parseComparison } from '../core/report/comparison/json.js';
 import { parseReport } from '../core/report/json.js';
 import { parsePayload } from '../core/report/payload.js';
 import { messageOf } from '../core/text/sentences.js';

@@ -1,4 +1,4 @@
-import type { Comparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
 import type { HostToPage, PageToHost } from './page.js';
 
 /** Messages from the extension host to the page of a comparison. */

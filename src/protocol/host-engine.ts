@@ -1,5 +1,5 @@
 import type { StructureOptions } from '../core/inspection/structure-report.js';
-import type { Comparison } from '../core/report/comparison.js';
+import type { Comparison } from '../core/report/comparison/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { ReestimationResult } from '../core/report/reestimation.js';
 import type { RepairResult } from '../core/report/repair-result.js';

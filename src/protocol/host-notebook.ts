@@ -4,4 +4,4 @@ export type HostToNotebook =
 	| { readonly type: 'report'; readonly id: string; readonly report: unknown }
 	| { readonly type: 'failure'; readonly id: string; readonly message: string };
 
-export { MIME_TYPE } from '../core/report/mime-type.js';
+export { MIME_TYPE } from '../core/report/export/mime-type.js';

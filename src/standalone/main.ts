@@ -1,4 +1,4 @@
-import { parseComparison } from '../core/report/comparison-json.js';
+import { parseComparison } from '../core/report/comparison/json.js';
 import { parseReport } from '../core/report/json.js';
 import { messageOf } from '../core/text/sentences.js';
 import { ComparisonView } from '../view/comparison/index.js';

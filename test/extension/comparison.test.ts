@@ -3,7 +3,7 @@ import { access, mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import { parseComparison } from '../../src/core/report/comparison-json.js';
+import { parseComparison } from '../../src/core/report/comparison/json.js';
 import { FORMATS } from '../../src/core/report/export/index.js';
 import type { ComparisonSession } from '../../src/host/comparison/comparison-session.js';
 import { writeComparison } from '../../src/host/comparison/export-comparison.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
-import { MIME_TYPE } from '../../src/core/report/mime-type.js';
+import { MIME_TYPE } from '../../src/core/report/export/mime-type.js';
 import { parsePayload } from '../../src/core/report/payload.js';
 import { writeNotebook } from '../../src/host/reports/notebook-commands.js';
 import { closeAllEditors, Folder, openModel, smallModel, until } from './support.js';

@@ -1,6 +1,6 @@
 /** Pairs of networks beyond the catalogue of formulas: right folds in other forms, wrong places, and changed weights. */
 import { comparisonStatus } from '../../src/cli/exit.js';
-import type { Comparison } from '../../src/core/report/comparison.js';
+import type { Comparison } from '../../src/core/report/comparison/comparison.js';
 import { compare } from '../../src/engine/child/compare.js';
 import { loadRuntime } from '../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../src/engine/child/tensors/random.js';

@@ -1,6 +1,6 @@
 /** Networks of which one layer is folded wrongly, quantized afterwards, in every form that quantizers write. */
 import { compareModels } from '../../src/core/folding/compare/compare.js';
-import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../src/core/report/comparison/comparison.js';
 import { seededRandom } from '../../src/engine/child/tensors/random.js';
 import { buildModel, type ModelSpec } from '../unit/support/model-builder.js';
 import { openBytes } from '../unit/support/open.js';

@@ -1,6 +1,6 @@
 /** Runs generated cases through the comparison and counts what it says. */
 import { compareModels } from '../../src/core/folding/compare/compare.js';
-import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../src/core/report/comparison/comparison.js';
 import { type Random, seededRandom } from '../../src/engine/child/tensors/random.js';
 import { type OpenModel, openBytes } from '../unit/support/open.js';
 import { type FaultSet, foldWith, isIdentifiable, kindsOf, LEAST_ROWS } from './cases.js';

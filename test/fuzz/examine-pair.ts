@@ -5,8 +5,8 @@ import type { memorySource } from '../../src/core/onnx/source.js';
 import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/write/edit.js';
 import { planFoldRepair } from '../../src/core/repair/fold-repair.js';
 import { planInference } from '../../src/core/repair/inference-plan.js';
-import type { Comparison } from '../../src/core/report/comparison.js';
-import { encodeComparison, parseComparison } from '../../src/core/report/comparison-json.js';
+import type { Comparison } from '../../src/core/report/comparison/comparison.js';
+import { encodeComparison, parseComparison } from '../../src/core/report/comparison/json.js';
 import { type Opened, openBytes } from './opened.js';
 import { type Timed, typed } from './typed.js';
 

@@ -1,4 +1,4 @@
-import type { Comparison, LayerComparison } from '../../src/core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../src/core/report/comparison/comparison.js';
 import type { HostToComparison } from '../../src/protocol/host-comparison.js';
 import {
 	agreement,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
-import { encodeComparison } from '../../src/core/report/comparison-json.js';
+import { encodeComparison } from '../../src/core/report/comparison/json.js';
 import { encodeReport, type JsonObject } from '../../src/core/report/json.js';
 import { comparedLayer, sampleComparison, wrongEpsilon } from '../unit/support/sample-comparison.js';
 import { bnl, type Harness, startHarness } from './harness.js';

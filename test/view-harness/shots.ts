@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { COMPARISON_FORMAT } from '../../src/core/report/comparison.js';
-import { parseComparison } from '../../src/core/report/comparison-json.js';
+import { COMPARISON_FORMAT } from '../../src/core/report/comparison/comparison.js';
+import { parseComparison } from '../../src/core/report/comparison/json.js';
 import { parseReport } from '../../src/core/report/json.js';
 import type { HostToComparison } from '../../src/protocol/host-comparison.js';
 import { outDir } from '../workbench/paths.mjs';

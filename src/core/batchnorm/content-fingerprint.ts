@@ -1,4 +1,4 @@
-import { layerFingerprint } from '../report/fingerprint.js';
+import { layerFingerprint } from '../report/fingerprint/fingerprint.js';
 import type { BatchNormLayer } from './layer.js';
 import { parameterValues } from './parameters.js';
 

@@ -8,7 +8,7 @@ import { ConstantResolver } from '../onnx/graph/constants.js';
 import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import type { Edit } from '../onnx/write/edit.js';
 import { CAUSES } from '../report/causes.js';
-import type { LayerComparison } from '../report/comparison.js';
+import type { LayerComparison } from '../report/comparison/comparison.js';
 import type { RepairedPart, UnrepairedPart } from '../report/repair-result.js';
 import { failure, type Result, success } from '../result.js';
 import { ConstantWriter } from './constant-writer.js';

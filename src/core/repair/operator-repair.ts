@@ -10,7 +10,7 @@ import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { addedBehind } from '../folding/targets/added-behind.js';
 import { roundTo } from '../numbers/float-formats.js';
 import type { CauseCode } from '../report/causes.js';
-import type { LayerComparison } from '../report/comparison.js';
+import type { LayerComparison } from '../report/comparison/comparison.js';
 import { failure, type Result, success } from '../result.js';
 import { count } from '../text/sentences.js';
 import { type AddedConstant, addedConstantBehind, type BiasPlace, biasPlace } from './bias-place.js';

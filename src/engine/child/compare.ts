@@ -5,7 +5,7 @@ import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
-import type { Comparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';

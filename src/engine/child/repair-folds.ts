@@ -1,6 +1,6 @@
 import type { ComparedFiles } from '../../core/folding/compare/compare.js';
 import { planFoldRepair } from '../../core/repair/fold-repair.js';
-import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import { REPAIR_FORMAT, REPAIR_VERSION, type RepairCheck, type RepairResult } from '../../core/report/repair-result.js';
 import { shortNumber } from '../../core/text/numbers.js';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { digestComparison, digestReport } from '../../core/report/digest.js';
+import { digestComparison, digestReport } from '../../core/report/export/digest.js';
 import type { JsonObject } from '../../core/report/json.js';
 import type { RequestHooks } from '../../engine/client.js';
 import { locateModel } from '../model/load-model.js';

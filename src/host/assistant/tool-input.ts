@@ -1,5 +1,5 @@
 import { isObject } from '../../core/report/decode.js';
-import type { DigestOptions } from '../../core/report/digest.js';
+import type { DigestOptions } from '../../core/report/export/digest.js';
 import { failure, type Result, success } from '../../core/result.js';
 
 /** Input of a tool that a language model calls. VS Code does not check it against the schema of package.json. */

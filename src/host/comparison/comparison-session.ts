@@ -1,4 +1,4 @@
-import type { Comparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
 import type { RequestHooks } from '../../engine/client.js';
 import type { HostToComparison } from '../../protocol/host-comparison.js';
 import type { PageProgress } from '../../protocol/page.js';

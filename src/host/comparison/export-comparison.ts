@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Comparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { type ExportFormat, exportComparison } from '../../core/report/export/index.js';
 import { modelFiles } from '../model/model-files.js';
 import { UserError } from '../shared/describe-error.js';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Comparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
 import type { RequestHooks } from '../../engine/client.js';
 import { loadModel, locateModel } from '../model/load-model.js';
 import type { HostServices } from '../model/model-document.js';

@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../core/report/comparison.js';
+import type { LayerComparison } from '../../core/report/comparison/comparison.js';
 import type { ChannelTableOptions } from '../shared/channel-table.js';
 import { strings as shared } from '../text/strings.js';
 import { channelCount, isWrong, relativeRatios } from './facts.js';

@@ -1,6 +1,6 @@
 import { CAUSES } from '../../core/report/causes.js';
-import type { LayerComparison } from '../../core/report/comparison.js';
-import { causeAdvice } from '../../core/report/comparison-summary.js';
+import type { LayerComparison } from '../../core/report/comparison/comparison.js';
+import { causeAdvice } from '../../core/report/comparison/summary.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import { capitalize } from '../../core/text/sentences.js';
 import { channelChips } from '../shared/channel-chips.js';

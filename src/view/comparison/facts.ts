@@ -1,4 +1,4 @@
-import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison.js';
+import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison/comparison.js';
 import type { IconName, Tone } from '../ui/icons.js';
 
 /** Icon and color of each status. Icons differ in shape, so that color alone carries no meaning. */

@@ -1,5 +1,5 @@
-import type { Comparison } from '../../core/report/comparison.js';
-import { comparisonAnswer, outputSentence } from '../../core/report/comparison-summary.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
+import { comparisonAnswer, outputSentence } from '../../core/report/comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { ModelSummary } from '../../core/report/types.js';

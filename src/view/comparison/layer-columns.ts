@@ -1,7 +1,7 @@
 import { CAUSES } from '../../core/report/causes.js';
-import type { LayerComparison } from '../../core/report/comparison.js';
-import { causeTitle, layerRank } from '../../core/report/comparison-summary.js';
-import { formatDecibels } from '../../core/report/signal-to-noise.js';
+import type { LayerComparison } from '../../core/report/comparison/comparison.js';
+import { formatDecibels } from '../../core/report/comparison/signal-to-noise.js';
+import { causeTitle, layerRank } from '../../core/report/comparison/summary.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';

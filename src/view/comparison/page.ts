@@ -1,4 +1,4 @@
-import type { Comparison, LayerComparison } from '../../core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { stageWords } from '../../core/report/stages.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';

@@ -1,4 +1,4 @@
-import type { Comparison } from '../../core/report/comparison.js';
+import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { PlotPanel } from '../shared/plot-panel.js';
 import { fullLabel } from '../text/names.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';

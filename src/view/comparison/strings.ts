@@ -1,5 +1,5 @@
-import type { ComparisonStatus } from '../../core/report/comparison.js';
-import { MAX_DECIBELS } from '../../core/report/signal-to-noise.js';
+import type { ComparisonStatus } from '../../core/report/comparison/comparison.js';
+import { MAX_DECIBELS } from '../../core/report/comparison/signal-to-noise.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
 import type { ComparisonPlot } from '../ui/attributes.js';

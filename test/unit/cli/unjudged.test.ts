@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { reportStatus } from '../../../src/cli/exit.js';
-import { renderReport } from '../../../src/cli/render-report.js';
+import { renderReport } from '../../../src/cli/render/report.js';
 import { coverage } from '../../../src/core/report/coverage.js';
 import { toJunit } from '../../../src/core/report/export/junit.js';
 import { toMarkdown } from '../../../src/core/report/export/markdown.js';

@@ -1,4 +1,4 @@
-import type { Comparison, LayerComparison } from '../../../src/core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../../src/core/report/comparison/comparison.js';
 import type { LayerReport, Report } from '../../../src/core/report/types.js';
 import { comparedLayer, sampleComparison } from './sample-comparison.js';
 import { sampleLayer, sampleReport } from './sample-report.js';

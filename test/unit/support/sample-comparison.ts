@@ -1,6 +1,6 @@
-import type { LayerBehavior } from '../../../src/core/report/behavior.js';
 import type { CauseCode } from '../../../src/core/report/causes.js';
-import { type Comparison, type LayerComparison, summarize } from '../../../src/core/report/comparison.js';
+import type { LayerBehavior } from '../../../src/core/report/comparison/behavior.js';
+import { type Comparison, type LayerComparison, summarize } from '../../../src/core/report/comparison/comparison.js';
 import { seededRandom } from '../../../src/engine/child/tensors/random.js';
 
 /** A folded layer as a comparison has it: right to within rounding, unless something is done to it. */

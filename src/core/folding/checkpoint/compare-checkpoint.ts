@@ -2,7 +2,7 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { buildModel, type LayerReading, usualEpsilon } from '../../formats/model/build.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
-import { type Comparison, type LayerComparison, summarize } from '../../report/comparison.js';
+import { type Comparison, type LayerComparison, summarize } from '../../report/comparison/comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';

@@ -1,4 +1,4 @@
-import type { DifferingOperator } from '../../report/comparison.js';
+import type { DifferingOperator } from '../../report/comparison/comparison.js';
 import { type FoldVariant, isRight, judgeVariant } from '../compare/judge-variants.js';
 import { identityParameters } from '../operators/layer-parameters.js';
 import type { OperatorPair } from '../pairing/pairing.js';

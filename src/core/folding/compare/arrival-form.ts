@@ -1,7 +1,7 @@
 import { isConstant } from '../../onnx/graph/constants.js';
 import { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
-import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
+import type { FoldedInto, LayerComparison } from '../../report/comparison/comparison.js';
 import { joinWords } from '../../text/sentences.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { ValueComparison } from '../values/value-comparison.js';

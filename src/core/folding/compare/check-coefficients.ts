@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../report/comparison.js';
+import type { LayerComparison } from '../../report/comparison/comparison.js';
 import { checkRegions, type RegionDifference } from '../affine/check-regions.js';
 import type { Plan } from '../affine/plan.js';
 import type { LinearOperator } from '../operators/linear.js';

@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../report/comparison.js';
+import type { LayerComparison } from '../../report/comparison/comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count, listChannels } from '../../text/sentences.js';
 import type { Explanation } from '../diagnosis/explanation.js';

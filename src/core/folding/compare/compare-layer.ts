@@ -1,6 +1,6 @@
 import { contentFingerprint } from '../../batchnorm/content-fingerprint.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
-import type { FoldedInto, LayerComparison } from '../../report/comparison.js';
+import type { FoldedInto, LayerComparison } from '../../report/comparison/comparison.js';
 import { expectedFold, type FoldParameters } from '../operators/expected.js';
 import { identityParameters, layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';

@@ -7,7 +7,7 @@ import {
 	type Comparison,
 	type LayerComparison,
 	summarize,
-} from '../../report/comparison.js';
+} from '../../report/comparison/comparison.js';
 import { count } from '../../text/sentences.js';
 import { pairOperators } from '../pairing/pairing.js';
 import type { MatchedNetworks } from '../pairing/partners.js';

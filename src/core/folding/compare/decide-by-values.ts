@@ -1,6 +1,6 @@
-import type { LayerBehavior } from '../../report/behavior.js';
 import type { CauseCode } from '../../report/causes.js';
-import { type Comparison, type LayerComparison, summarize } from '../../report/comparison.js';
+import type { LayerBehavior } from '../../report/comparison/behavior.js';
+import { type Comparison, type LayerComparison, summarize } from '../../report/comparison/comparison.js';
 import type { OutputComparison } from '../../report/output-comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { countChannels } from '../../text/sentences.js';

@@ -1,6 +1,6 @@
 import { roundTo, ulp } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
-import type { ChannelComparison, LayerComparison, LayerDetails } from '../../report/comparison.js';
+import type { ChannelComparison, LayerComparison, LayerDetails } from '../../report/comparison/comparison.js';
 import type { JsonObject } from '../../report/json.js';
 import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';

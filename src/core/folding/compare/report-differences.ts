@@ -1,5 +1,5 @@
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
-import type { DifferingOperator, LayerComparison } from '../../report/comparison.js';
+import type { DifferingOperator, LayerComparison } from '../../report/comparison/comparison.js';
 import { formatNumber, shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import type { RegionDifference } from '../affine/check-regions.js';

@@ -1,4 +1,4 @@
-import type { ChannelComparison } from '../../report/comparison.js';
+import type { ChannelComparison } from '../../report/comparison/comparison.js';
 import type { ChannelValues } from '../../report/types.js';
 
 /**

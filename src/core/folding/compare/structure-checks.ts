@@ -1,6 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { PlacementCause } from '../../report/causes.js';
-import type { LayerComparison } from '../../report/comparison.js';
+import type { LayerComparison } from '../../report/comparison/comparison.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';

@@ -1,4 +1,4 @@
-import type { ChannelComparison, LayerFinding } from '../../report/comparison.js';
+import type { ChannelComparison, LayerFinding } from '../../report/comparison/comparison.js';
 import type { ChannelValues } from '../../report/types.js';
 import { shortNumber } from '../../text/numbers.js';
 import { capitalize, count, countChannels } from '../../text/sentences.js';

@@ -1,6 +1,6 @@
 import { median } from '../../numbers/arrays.js';
 import type { CauseCode } from '../../report/causes.js';
-import type { AlternativeExplanation } from '../../report/comparison.js';
+import type { AlternativeExplanation } from '../../report/comparison/comparison.js';
 import { expectedFold, type FoldParameters } from '../operators/expected.js';
 import { type Explanation, explanations } from './explanation.js';
 import { aliasesOf } from './hypotheses/aliases.js';

@@ -1,4 +1,4 @@
-import type { LayerBehavior } from '../../report/behavior.js';
+import type { LayerBehavior } from '../../report/comparison/behavior.js';
 import type { ValueMatch } from './arrival.js';
 
 /** Values behind a layer. */

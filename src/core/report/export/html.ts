@@ -1,7 +1,7 @@
 import { escapeMarkup, shorten, visible } from '../../text/names.js';
-import type { Comparison } from '../comparison.js';
-import { encodeComparison } from '../comparison-json.js';
-import { comparisonAnswer } from '../comparison-summary.js';
+import type { Comparison } from '../comparison/comparison.js';
+import { encodeComparison } from '../comparison/json.js';
+import { comparisonAnswer } from '../comparison/summary.js';
 import { encodeReport, type JsonObject } from '../json.js';
 import { answer } from '../summary.js';
 import type { Report } from '../types.js';

@@ -1,5 +1,5 @@
-import type { Comparison } from '../comparison.js';
-import { encodeComparison } from '../comparison-json.js';
+import type { Comparison } from '../comparison/comparison.js';
+import { encodeComparison } from '../comparison/json.js';
 import { encodeReport } from '../json.js';
 import type { Report } from '../types.js';
 import { comparisonToCsv } from './comparison/csv.js';

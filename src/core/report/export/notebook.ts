@@ -1,10 +1,10 @@
 import { visible } from '../../text/names.js';
 import { encodeReport, type JsonObject } from '../json.js';
-import { MIME_TYPE } from '../mime-type.js';
 import { answer } from '../summary.js';
 import type { LayerReport, Report } from '../types.js';
 import { toHtmlTable } from './html-table.js';
 import { markdownParts } from './markdown.js';
+import { MIME_TYPE } from './mime-type.js';
 import { portable } from './portable.js';
 
 /**

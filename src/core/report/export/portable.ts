@@ -1,5 +1,5 @@
 import { baseName } from '../../text/names.js';
-import type { Comparison } from '../comparison.js';
+import type { Comparison } from '../comparison/comparison.js';
 import type { OutputComparison } from '../output-comparison.js';
 import type { Report } from '../types.js';
 

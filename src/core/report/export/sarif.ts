@@ -1,8 +1,8 @@
 import { baselineSentence, baselineState } from '../baseline.js';
 import { coverage, describeGap } from '../coverage.js';
 import { FINDING_CODES, FINDINGS } from '../findings.js';
+import { findingIds } from '../fingerprint/known-findings.js';
 import type { JsonObject } from '../json.js';
-import { findingIds } from '../known-findings.js';
 import type { Finding, Report } from '../types.js';
 import {
 	type SarifNotification,

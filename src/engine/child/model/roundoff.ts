@@ -1,6 +1,6 @@
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
 import { typeName } from '../../../core/onnx/types.js';
-import type { Comparison } from '../../../core/report/comparison.js';
+import type { Comparison } from '../../../core/report/comparison/comparison.js';
 import type { OpenedModel } from './opened-model.js';
 
 /** Returns the unit roundoff of the coarsest floating type that a model stores, or was rounded to. */

@@ -1,4 +1,4 @@
-import type { Comparison } from '../../../core/report/comparison.js';
+import type { Comparison } from '../../../core/report/comparison/comparison.js';
 import type { OutputComparison, OutputDifferences } from '../../../core/report/output-comparison.js';
 import type { Stage } from '../../../core/report/stages.js';
 import { joinWords } from '../../../core/text/sentences.js';

@@ -1,5 +1,5 @@
 import type { Graph, Node } from '../../../core/onnx/model.js';
-import type { Comparison, LayerComparison } from '../../../core/report/comparison.js';
+import type { Comparison, LayerComparison } from '../../../core/report/comparison/comparison.js';
 import type { OpenedModel } from '../model/opened-model.js';
 
 /** Names of both models' tensors that hold a layer's output. */

@@ -3,7 +3,7 @@ import type { ValueTensor } from '../../../core/folding/values/difference.js';
 import { roundingTolerance } from '../../../core/folding/values/rounding-tolerance.js';
 import type { LayerValues, ValueComparison } from '../../../core/folding/values/value-comparison.js';
 import { ValuePairing } from '../../../core/folding/values/value-pairing.js';
-import type { LayerBehavior } from '../../../core/report/behavior.js';
+import type { LayerBehavior } from '../../../core/report/comparison/behavior.js';
 import { inlineFunctions } from '../model/inline-functions.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';

@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../../core/report/comparison.js';
+import type { LayerComparison } from '../../../core/report/comparison/comparison.js';
 import type { Figure } from '../../plots/plotly.js';
 import { type ScatterPlot, scatterPair } from '../../plots/scatter-pair.js';
 import type { Theme } from '../../plots/theme.js';

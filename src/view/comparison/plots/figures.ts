@@ -1,5 +1,5 @@
 import { rangeOf } from '../../../core/numbers/arrays.js';
-import type { LayerComparison } from '../../../core/report/comparison.js';
+import type { LayerComparison } from '../../../core/report/comparison/comparison.js';
 import { formatNumber } from '../../../core/text/numbers.js';
 import type { PlotDefinition } from '../../shared/plot-panel.js';
 import type { ComparisonPlot } from '../../ui/attributes.js';

@@ -1,4 +1,4 @@
-import type { LayerComparison } from '../../../core/report/comparison.js';
+import type { LayerComparison } from '../../../core/report/comparison/comparison.js';
 import { type Hover, type HoverValue, hoverOf } from '../../plots/hover.js';
 import { strings as shared } from '../../text/strings.js';
 import { channelCount, isWrong } from '../facts.js';

@@ -1,6 +1,6 @@
-import type { LayerBehavior } from '../../../core/report/behavior.js';
-import type { Comparison, LayerComparison } from '../../../core/report/comparison.js';
-import { formatDecibels, isLost, MAX_DECIBELS, partingPlace } from '../../../core/report/signal-to-noise.js';
+import type { LayerBehavior } from '../../../core/report/comparison/behavior.js';
+import type { Comparison, LayerComparison } from '../../../core/report/comparison/comparison.js';
+import { formatDecibels, isLost, MAX_DECIBELS, partingPlace } from '../../../core/report/comparison/signal-to-noise.js';
 import { formatNumber } from '../../../core/text/numbers.js';
 import { axis, baseLayout } from '../../plots/base.js';
 import type { Figure, PointData, Shape, Trace } from '../../plots/plotly.js';

@@ -5,8 +5,11 @@ import { contentFingerprint } from '../../../../src/core/batchnorm/content-finge
 import { findNormalizations } from '../../../../src/core/batchnorm/find.js';
 import { compareModels } from '../../../../src/core/folding/compare/compare.js';
 import { structureReport } from '../../../../src/core/inspection/structure-report.js';
-import { layerFingerprint } from '../../../../src/core/report/fingerprint.js';
-import { acceptedMismatches, applyBaselineToComparison } from '../../../../src/core/report/known-mismatches.js';
+import { layerFingerprint } from '../../../../src/core/report/fingerprint/fingerprint.js';
+import {
+	acceptedMismatches,
+	applyBaselineToComparison,
+} from '../../../../src/core/report/fingerprint/known-mismatches.js';
 import { fixture } from '../../support/fixtures.js';
 import { foldedModel } from '../../support/folded.js';
 import { buildModel } from '../../support/model-builder.js';

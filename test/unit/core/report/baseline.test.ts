@@ -14,9 +14,9 @@ import {
 import { toJunit } from '../../../../src/core/report/export/junit.js';
 import { toMarkdown } from '../../../../src/core/report/export/markdown.js';
 import { toSarif } from '../../../../src/core/report/export/sarif.js';
-import { Fingerprint } from '../../../../src/core/report/fingerprint.js';
+import { Fingerprint } from '../../../../src/core/report/fingerprint/fingerprint.js';
+import { acceptedFindings, applyBaseline, findingIds } from '../../../../src/core/report/fingerprint/known-findings.js';
 import { encodeReport, parseReport } from '../../../../src/core/report/json.js';
-import { acceptedFindings, applyBaseline, findingIds } from '../../../../src/core/report/known-findings.js';
 import type { Finding, LayerReport, Report, RunSummary } from '../../../../src/core/report/types.js';
 import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 

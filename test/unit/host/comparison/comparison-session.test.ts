@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Comparison } from '../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../src/core/report/comparison/comparison.js';
 import type { RequestHooks } from '../../../../src/engine/client.js';
 import { ComparisonSession } from '../../../../src/host/comparison/comparison-session.js';
 import type { HostToComparison } from '../../../../src/protocol/host-comparison.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { reportFromParameters } from '../../../../src/core/inspection/parameters-report.js';
-import { MIME_TYPE } from '../../../../src/core/report/mime-type.js';
+import { MIME_TYPE } from '../../../../src/core/report/export/mime-type.js';
 import { parsePayload } from '../../../../src/core/report/payload.js';
 import {
 	CELL_KINDS,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CAUSE_CODES } from '../../../../src/core/report/causes.js';
-import { worstFirst } from '../../../../src/core/report/comparison-summary.js';
+import { worstFirst } from '../../../../src/core/report/comparison/summary.js';
 import { comparedSeries } from '../../../../src/view/comparison/channel-columns.js';
 import { adviceOn } from '../../../../src/view/comparison/detail.js';
 import {

@@ -1,5 +1,5 @@
 import { median } from '../../../numbers/arrays.js';
-import type { SimilarityKind } from '../../../report/comparison.js';
+import type { SimilarityKind } from '../../../report/comparison/comparison.js';
 import { channelCount, rowLength } from '../../operators/layout.js';
 import type { FoldCase } from './fold-case.js';
 import { type RowRatios, RowState, rowCosine } from './ratios.js';

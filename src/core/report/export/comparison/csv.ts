@@ -1,4 +1,4 @@
-import type { Comparison, LayerComparison } from '../../comparison.js';
+import type { Comparison, LayerComparison } from '../../comparison/comparison.js';
 import { csvPieces, textCell } from '../text/csv-text.js';
 
 const LAYER_COLUMNS = ['status', 'cause', 'confidence', 'into', 'max_abs_error', 'bound', 'values', 'snr_db'] as const;

@@ -1,12 +1,12 @@
 import { baselineSentence } from '../../baseline.js';
-import type { Comparison, LayerComparison } from '../../comparison.js';
+import type { Comparison, LayerComparison } from '../../comparison/comparison.js';
 import {
 	type ComparisonFinding,
 	layerFinding,
 	notJudgedReason,
 	operatorFindings,
 	outputFinding,
-} from '../../comparison-findings.js';
+} from '../../comparison/findings.js';
 import { isAtLeast } from '../../severity.js';
 import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.js';
 

@@ -1,6 +1,6 @@
 import { formatNumber } from '../../../text/numbers.js';
 import { baselineSentence } from '../../baseline.js';
-import type { Comparison, LayerComparison } from '../../comparison.js';
+import type { Comparison, LayerComparison } from '../../comparison/comparison.js';
 import {
 	causeAdvice,
 	causeTitle,
@@ -8,7 +8,7 @@ import {
 	isToExplain,
 	outputSentence,
 	worstFirst,
-} from '../../comparison-summary.js';
+} from '../../comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../formats.js';
 import type { ModelSummary } from '../../types.js';
 import { portableComparison } from '../portable.js';

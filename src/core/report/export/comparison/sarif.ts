@@ -1,16 +1,16 @@
 import { capitalize } from '../../../text/sentences.js';
 import { baselineSentence, baselineState } from '../../baseline.js';
 import { CAUSE_CODES, CAUSES } from '../../causes.js';
-import type { Comparison } from '../../comparison.js';
+import type { Comparison } from '../../comparison/comparison.js';
 import {
 	type ComparisonFinding,
 	layerFinding,
 	notJudgedReason,
 	operatorFindings,
 	outputFinding,
-} from '../../comparison-findings.js';
+} from '../../comparison/findings.js';
+import { mismatchIds } from '../../fingerprint/known-mismatches.js';
 import type { JsonObject } from '../../json.js';
-import { mismatchIds } from '../../known-mismatches.js';
 import {
 	type SarifNotification,
 	type SarifOptions,

@@ -5,7 +5,7 @@ import { compareCheckpointNetworks } from '../../../../../src/core/folding/check
 import type { ComparedFiles } from '../../../../../src/core/folding/compare/compare.js';
 import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
 import { checkpointBytes } from '../../../support/checkpoints.js';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { compareCheckpoint } from '../../../../../src/core/folding/checkpoint/compare-checkpoint.js';
 import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
 import { checkpointBytes } from '../../../support/checkpoints.js';
 import { foldedModel } from '../../../support/folded.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
-import { COMPARISON_STATUSES, type Comparison } from '../../../../../src/core/report/comparison.js';
-import { encodeComparison, parseComparison } from '../../../../../src/core/report/comparison-json.js';
+import { COMPARISON_STATUSES, type Comparison } from '../../../../../src/core/report/comparison/comparison.js';
+import { encodeComparison, parseComparison } from '../../../../../src/core/report/comparison/json.js';
 import { openFixture } from '../../../support/fixtures.js';
 import type { ModelSpec } from '../../../support/model-builder.js';
 import { type OpenModel, open } from '../../../support/open.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { SINGLES } from '../../../../folding/cases.js';
 import type { OperatorKind } from '../../../../folding/layers.js';
 import { runQuantized } from '../../../../folding/quantized-case.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareModels } from '../../../../../src/core/folding/compare/compare.js';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import type { GraphSpec, NodeSpec, TensorSpec } from '../../../support/model-builder.js';
 import { type OpenModel, open } from '../../../support/open.js';

@@ -1,11 +1,11 @@
 /** Right folds of which quantization left too little. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderComparison } from '../../../../../src/cli/render-comparison.js';
+import { renderComparison } from '../../../../../src/cli/render/comparison.js';
 import { precisionFindings, precisionOf } from '../../../../../src/core/folding/compare/survived-precision.js';
 import { alongAxis } from '../../../../../src/core/folding/operators/layout.js';
-import { comparisonFindings } from '../../../../../src/core/report/comparison-findings.js';
-import { encodeComparison, parseComparison } from '../../../../../src/core/report/comparison-json.js';
+import { comparisonFindings } from '../../../../../src/core/report/comparison/findings.js';
+import { encodeComparison, parseComparison } from '../../../../../src/core/report/comparison/json.js';
 import { comparisonToSarif } from '../../../../../src/core/report/export/comparison/sarif.js';
 import { type QuantizedCase, runQuantized } from '../../../../folding/quantized-case.js';
 

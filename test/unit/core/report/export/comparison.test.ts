@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LayerBehavior } from '../../../../../src/core/report/behavior.js';
-import { parseComparison } from '../../../../../src/core/report/comparison-json.js';
+import type { LayerBehavior } from '../../../../../src/core/report/comparison/behavior.js';
+import { parseComparison } from '../../../../../src/core/report/comparison/json.js';
 import { comparisonToCsv } from '../../../../../src/core/report/export/comparison/csv.js';
 import { comparisonToJunit } from '../../../../../src/core/report/export/comparison/junit.js';
 import { comparisonToMarkdown } from '../../../../../src/core/report/export/comparison/markdown.js';

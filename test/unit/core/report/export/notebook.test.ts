@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MIME_TYPE } from '../../../../../src/core/report/export/mime-type.js';
 import { toNotebook } from '../../../../../src/core/report/export/notebook.js';
-import { MIME_TYPE } from '../../../../../src/core/report/mime-type.js';
 import { parsePayload } from '../../../../../src/core/report/payload.js';
 import type { Report } from '../../../../../src/core/report/types.js';
 import { DANGEROUS, HOSTILE_NAMES, hostileReport } from '../../../support/hostile.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { compare } from '../../../../../src/engine/child/compare.js';
 import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
 import { createKernel } from '../../../../../src/kernel/index.js';

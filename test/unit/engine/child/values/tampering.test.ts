@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
-import type { Comparison } from '../../../../../src/core/report/comparison.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
 import { compare } from '../../../../../src/engine/child/compare.js';
 import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';

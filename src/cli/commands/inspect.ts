@@ -1,0 +1,105 @@
+import path from 'node:path';
+import { coverage, describeGaps } from '../../core/report/coverage.js';
+import type { Report } from '../../core/report/types.js';
+import { applyEvent, endRun, interruptedRun } from '../../core/report/update.js';
+import { visible } from '../../core/text/names.js';
+import { EngineError, type EngineProgress } from '../../engine/client.js';
+import { requireSeparateFiles } from '../../platform/replace-file.js';
+import type { InspectOptions } from '../../protocol/host-engine.js';
+import { parseOptions, wholeNumber } from '../arguments.js';
+import {
+	announceBaseline,
+	BASELINE_OPTIONS,
+	type BaselineChoice,
+	BaselineFile,
+	judgeReport,
+	parseBaselineOptions,
+} from '../baseline.js';
+import { reportStatus } from '../exit.js';
+import { type FailOn, parseFailOn } from '../fail-on.js';
+import { type OutputOptions, parseOutputOptions, writeOutput } from '../output.js';
+import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from '../run-options.js';
+import { UsageError } from '../usage.js';
+import { withEngine } from '../with-engine.js';
+
+/** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
+export async function inspectCommand(argv: readonly string[]): Promise<number> {
+	const { model, output, failOn, baseline, options } = parseInspectArguments(argv);
+	const inputs = [model, ...options.inputs.map((input) => input.path)];
+	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
+	await requireSeparateFiles([baseline?.file, output.file]);
+	const accepted = baseline && (await BaselineFile.read(baseline));
+	let known: Report | undefined;
+	const collect = (event: EngineProgress) => {
+		if (event.type !== 'progress') {
+			known = applyEvent(known, event);
+		}
+	};
+	try {
+		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
+		const report = accepted ? await judgeReport(found, accepted, inputs) : found;
+		// Comes first, so that a long table does not hide it.
+		const gap = describeGaps(coverage(report), report.layers.length);
+		if (gap !== undefined) {
+			process.stderr.write(`${visible(`${model}: ${gap}`)}\n`);
+		}
+		await writeOutput(report, output, { failOn, inputs });
+		announceBaseline(report.baseline, output);
+		return reportStatus(report, failOn);
+	} catch (error) {
+		if (known && error instanceof EngineError && error.code === 'crashed') {
+			await writeOutput(crashReport(known, error.message), output, { failOn, inputs });
+		}
+		throw error;
+	}
+}
+
+/** Returns the results up to a crash of the engine. @param reason a sentence */
+function crashReport(known: Report, reason: string): Report {
+	const run = interruptedRun(known.run, { status: 'failed', reason, failedAt: 'model' });
+	return endRun(known, run, 'Not checked: the run failed.');
+}
+
+interface InspectArguments {
+	readonly model: string;
+	readonly output: OutputOptions;
+	readonly failOn: FailOn;
+	readonly baseline?: BaselineChoice;
+	readonly options: InspectOptions;
+}
+
+/** @throws {UsageError} */
+export function parseInspectArguments(argv: readonly string[]): InspectArguments {
+	const { values, positionals } = parseOptions(joinNormalization(argv), OPTIONS);
+	if (positionals.length !== 1) {
+		throw new UsageError(
+			positionals.length === 0 ? 'inspect needs a model file.' : `inspect takes one model, not ${positionals.length}.`,
+		);
+	}
+	const baseline = parseBaselineOptions(values);
+	return {
+		model: path.resolve(positionals[0]),
+		...(baseline && { baseline }),
+		output: { ...parseOutputOptions(values), ...(values.explain && { isExplained: true }) },
+		failOn: parseFailOn(values['fail-on']),
+		options: {
+			run: !values['no-run'],
+			inputs: (values.input ?? []).map(parseInput),
+			batch: wholeNumber('--batch', values.batch ?? '1', 1),
+			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+			...parseRunOptions(values),
+			...(values['save-outputs'] === undefined ? {} : { saveOutputs: path.resolve(values['save-outputs']) }),
+		},
+	};
+}
+
+const OPTIONS = {
+	json: { type: 'boolean' },
+	format: { type: 'string' },
+	output: { type: 'string', short: 'o' },
+	explain: { type: 'boolean' },
+	...RUN_OPTIONS,
+	'save-outputs': { type: 'string' },
+	'fail-on': { type: 'string' },
+	...BASELINE_OPTIONS,
+} as const;

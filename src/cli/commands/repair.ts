@@ -1,0 +1,112 @@
+import path from 'node:path';
+import { encodeRepairResult, type RepairResult } from '../../core/report/repair-result.js';
+import { visible } from '../../core/text/names.js';
+import { count } from '../../core/text/sentences.js';
+import type { RepairOptions } from '../../protocol/host-engine.js';
+import { parseOptions, wholeNumber } from '../arguments.js';
+import { EXIT_FAILED } from '../exit.js';
+import { requireFolder } from '../output.js';
+import { grouped } from '../render/grouped.js';
+import { UsageError } from '../usage.js';
+import { withEngine } from '../with-engine.js';
+
+/** `batchnorm-lens repair`: writes the repaired model; resolves to the exit code. */
+export async function repairCommand(argv: readonly string[]): Promise<number> {
+	const { model, original, json, options } = parseRepairArguments(argv);
+	await requireFolder(options.output);
+	const models = { model: { path: model }, ...(original !== undefined && { original: { path: original } }) };
+	const result = await withEngine((engine, hooks) => engine.repair(models, options, hooks));
+	process.stdout.write(json ? `${JSON.stringify(encodeRepairResult(result))}\n` : renderRepair(result));
+	const problem = unjudged(result);
+	if (problem !== undefined) {
+		process.stderr.write(`${visible(problem)}\n`);
+		return EXIT_FAILED;
+	}
+	return result.unrepaired.length > 0 || result.check.status === 'mismatch' ? 1 : 0;
+}
+
+/** Returns a sentence if no run could judge the written file, or a deployed model that seems right. */
+function unjudged({ model, original, written, examined, unrepaired, check }: RepairResult): string | undefined {
+	if (check.status !== 'skipped' || examined === 0 || unrepaired.length > 0) {
+		return undefined;
+	}
+	if (written !== null) {
+		return `${written.path} was written, but no run could verify it: ${check.reason}`;
+	}
+	return original === undefined
+		? undefined
+		: `${model} has the right folds, but no run could confirm it: ${check.reason}`;
+}
+
+interface RepairArguments {
+	readonly model: string;
+	/** Path of the model with the right values; undefined: switch to inference. */
+	readonly original: string | undefined;
+	readonly json: boolean;
+	readonly options: Omit<RepairOptions, 'temporary'>;
+}
+
+const OPTIONS = {
+	json: { type: 'boolean' },
+	original: { type: 'string' },
+	output: { type: 'string', short: 'o' },
+	batch: { type: 'string' },
+	seed: { type: 'string' },
+} as const;
+
+/** @throws {UsageError} */
+export function parseRepairArguments(argv: readonly string[]): RepairArguments {
+	const { values, positionals } = parseOptions(argv, OPTIONS);
+	const [model] = positionals;
+	if (positionals.length !== 1 || model === undefined) {
+		throw new UsageError(
+			positionals.length === 0 ? 'repair needs a model file.' : `repair takes one model, not ${positionals.length}.`,
+		);
+	}
+	if (!values.output) {
+		throw new UsageError('repair needs the name of the file to write: -o OUT.');
+	}
+	return {
+		model: path.resolve(model),
+		original: values.original === undefined ? undefined : path.resolve(values.original),
+		json: values.json ?? false,
+		options: {
+			output: path.resolve(values.output),
+			batch: wholeNumber('--batch', values.batch ?? '1', 1),
+			seed: wholeNumber('--seed', values.seed ?? '0', 0),
+		},
+	};
+}
+
+/** Renders the changes, the parts that could not be repaired, and the verification of the file. */
+export function renderRepair({
+	model,
+	original,
+	written,
+	examined,
+	repaired,
+	unrepaired,
+	notes,
+	check,
+}: RepairResult): string {
+	if (examined === 0) {
+		const parts = original === undefined ? 'neither BatchNormalization nor Dropout' : 'no BatchNormalization';
+		return `${visible(original ?? model)} has ${parts}: nothing was written.\n`;
+	}
+	const needsNone = unrepaired.length === 0 && check.status !== 'mismatch' ? 'needs no repair' : 'was not repaired';
+	const lines = [
+		written === null
+			? `${visible(model)} ${needsNone}: nothing was written.`
+			: `Repaired ${count(repaired.length, original === undefined ? 'operator' : 'layer')} of ${examined} in ${visible(written.path)} (${written.bytes} bytes).`,
+		...grouped(repaired, ({ op, change }) => `${op} ${change}`).map((line) => `  ${line}`),
+		...grouped(unrepaired, ({ op, reason }) => `${op}: ${reason}`).map((line) => `  not repaired: ${line}`),
+		...notes.map(visible),
+		...(written === null && check.status !== 'mismatch' ? [] : [checkLine(check)]),
+	];
+	return `${lines.join('\n')}\n`;
+}
+
+function checkLine(check: RepairResult['check']): string {
+	const words = check.status === 'match' ? check.evidence : check.reason;
+	return visible(check.status === 'skipped' ? `Not verified by a run: ${words}` : words);
+}

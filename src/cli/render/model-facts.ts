@@ -1,0 +1,17 @@
+import path from 'node:path';
+import { formatWords, isCheckpoint } from '../../core/report/formats.js';
+import type { ModelSummary } from '../../core/report/types.js';
+import { visible } from '../../core/text/names.js';
+
+/** Returns a path relative to the working directory for a file below it, and the path itself for others. */
+export function displayPath(file: string): string {
+	const relative = path.relative(process.cwd(), file);
+	return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
+}
+
+/** Returns format, producer and size of a model in words. */
+export function modelFacts(model: ModelSummary): string {
+	return isCheckpoint(model)
+		? formatWords(model)
+		: `opset ${model.opset}, ${visible(model.producer) || 'unknown producer'}, ${model.nodes} nodes`;
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { causeTitle, comparisonAnswer, outputSentence } from '../../../../../src/core/report/comparison/summary.js';
+import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../../../support/sample-comparison.js';
+
+const right = (name: string) => comparedLayer({ name });
+const kept = (name: string) => comparedLayer({ name }, { status: 'kept' });
+
+test('a comparison without a mismatch says so, and names the other statuses', () => {
+	const answers: readonly (readonly [Parameters<typeof sampleComparison>, string])[] = [
+		[[[right('a')]], 'The folded layer is right.'],
+		[[[right('a'), right('b')]], 'All 2 folded layers are right.'],
+		[[[right('a'), kept('b')]], 'The folded layer is right; 1 is kept as it was.'],
+		[[[kept('a'), kept('b')]], '2 layers are kept as they were.'],
+		[[[emptyLayer({ name: 'a', status: 'unmatched' })]], '1 layer has no counterpart.'],
+		[[[emptyLayer({ name: 'a', status: 'not-identifiable' })]], '1 layer cannot be told.'],
+		[
+			[[right('a')], { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } }],
+			'The folded layer is right; the outputs of both models agree.',
+		],
+		[
+			[[right('a')], { outputs: { status: 'mismatch' } }],
+			'The folded layer is right; the outputs of the models differ.',
+		],
+		[[[right('a')], { outputs: { status: 'skipped', reason: 'Not run.' } }], 'The folded layer is right.'],
+		[[[], { notes: ['Neither model has one.'] }], 'Neither model has one.'],
+	];
+	for (const [args, expected] of answers) {
+		assert.equal(comparisonAnswer(sampleComparison(...args)), expected);
+	}
+});
+
+test('channels that lost precision are counted after the verdict', () => {
+	const lost = (name: string, channels: number[]) =>
+		comparedLayer(
+			{ name },
+			{ findings: [{ code: 'precision-lost', severity: 'warning', channels, message: 'Few levels.' }] },
+		);
+	assert.equal(
+		comparisonAnswer(sampleComparison([right('a'), lost('b', [0, 3]), lost('c', [1])])),
+		'All 3 folded layers are right; quantization leaves 3 channels of 2 layers fewer than 4 bits.',
+	);
+});
+
+test('one wrong layer is named with its cause and its evidence', () => {
+	const wrong = wrongEpsilon('/features.3/conv/conv.1');
+	assert.equal(
+		comparisonAnswer(sampleComparison([right('a'), wrong, right('b')])),
+		`2 of 3 folded layers are right, /features.3/conv/conv.1 is not (another epsilon). ${wrong.evidence}`,
+	);
+});
+
+test('several wrong layers are grouped by cause, the most frequent first, up to a limit', () => {
+	const mismatch = { status: 'mismatch', cause: 'beta-dropped' } as const;
+	const causes = ['mean-dropped', 'missing-sqrt', 'gamma-dropped', 'beta-dropped'] as const;
+	const layers = causes.map((cause) => comparedLayer({ name: cause }, { ...mismatch, cause }));
+	const answer = comparisonAnswer(sampleComparison([...layers, comparedLayer({ name: 'b' }, mismatch)]));
+	assert.match(answer, /^0 of 5 folded layers are right, 5 are not: beta dropped \(2\), .* and 1 more\.$/);
+});
+
+test('several wrong layers with one cause are said once, with the numbers that they share', () => {
+	const details = (epsilon: number) => ({ 'wrong-epsilon': { epsilon } });
+	const layer = (name: string, epsilon: number) =>
+		comparedLayer({ name }, { status: 'mismatch', cause: 'wrong-epsilon', details: details(epsilon) });
+	const advice =
+		"If the original's epsilon is right, give it to the converter and repair the deployed model; if not, correct the original.";
+	assert.equal(
+		comparisonAnswer(sampleComparison([right('a'), layer('b', 1e-3), layer('c', 1e-3), layer('d', 1e-3)])),
+		`1 of 4 folded layers are right, 3 are not, all for one cause: another epsilon (epsilon 0.001). ${advice}`,
+	);
+	// Of two values neither is the cause of all.
+	assert.equal(
+		comparisonAnswer(sampleComparison([layer('b', 1e-3), layer('c', 2e-3)])),
+		`0 of 2 folded layers are right, 2 are not, all for one cause: another epsilon. ${advice}`,
+	);
+	const unknown = (name: string) => comparedLayer({ name }, { status: 'mismatch', cause: 'unknown' });
+	assert.doesNotMatch(comparisonAnswer(sampleComparison([unknown('a'), unknown('b')])), /one cause/);
+});
+
+test('weights of another network are not called an unknown error', () => {
+	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
+	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown', details })), 'other weights');
+	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown' })), 'unknown');
+});
+
+test('the result of a run is one sentence with the numbers', () => {
+	const numbers = { maxAbs: 2.13e-7, maxRel: 4.8e-7, bound: 1.6e-6 };
+	assert.equal(
+		outputSentence({ status: 'match', ...numbers }),
+		'Both models give the same outputs: they differ by at most 2.13e-7 (4.8e-7 of the largest value); rounding explains 1.6e-6.',
+	);
+	assert.match(
+		outputSentence({ status: 'mismatch', ...numbers, firstLayer: 'bn3' }),
+		/^The outputs differ .* part at bn3\.$/,
+	);
+	assert.equal(outputSentence({ status: 'skipped', reason: 'No runtime.' }), 'Outputs not compared: No runtime.');
+	assert.equal(outputSentence({ status: 'mismatch', reason: 'Shapes differ.' }), 'The outputs differ. Shapes differ.');
+});
