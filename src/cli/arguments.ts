@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { UsageError } from './usage.js';
 
@@ -19,6 +20,32 @@ export function parseOptions<const T extends Options>(
 				: `${ambiguous} needs a value; one that begins with a dash is written as ${ambiguous}=-VALUE.`,
 		);
 	}
+}
+
+/**
+ * Returns the absolute path of the only model that a command takes.
+ * @throws {UsageError} for no model or several
+ */
+export function onlyModel(command: string, positionals: readonly string[]): string {
+	const [model] = positionals;
+	if (model === undefined) {
+		throw new UsageError(`${command} needs a model file.`);
+	}
+	if (positionals.length > 1) {
+		throw new UsageError(`${command} takes one model, not ${positionals.length}.`);
+	}
+	return path.resolve(model);
+}
+
+/**
+ * Returns the absolute path that -o names.
+ * @throws {UsageError} without one
+ */
+export function requiredOutput(command: string, output: string | undefined): string {
+	if (!output) {
+		throw new UsageError(`${command} needs the name of the file to write: -o OUT.`);
+	}
+	return path.resolve(output);
 }
 
 /** @throws {UsageError} */

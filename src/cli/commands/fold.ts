@@ -1,15 +1,13 @@
-import path from 'node:path';
 import { outputSentence } from '../../core/report/comparison/summary.js';
 import { foldReasons } from '../../core/report/fold-reasons.js';
 import { encodeFoldResult, type FoldedLayer, type FoldResult } from '../../core/report/fold-result.js';
 import { visible } from '../../core/text/names.js';
 import { count } from '../../core/text/sentences.js';
 import type { FoldOptions } from '../../protocol/host-engine.js';
-import { parseOptions, wholeNumber } from '../arguments.js';
+import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
 import { requireFolder } from '../output.js';
 import { grouped } from '../render/grouped.js';
-import { UsageError } from '../usage.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens fold`: writes the folded model; resolves to the exit code. */
@@ -55,20 +53,11 @@ const OPTIONS = {
 /** @throws {UsageError} */
 export function parseFoldArguments(argv: readonly string[]): FoldArguments {
 	const { values, positionals } = parseOptions(argv, OPTIONS);
-	const [model] = positionals;
-	if (positionals.length !== 1 || model === undefined) {
-		throw new UsageError(
-			positionals.length === 0 ? 'fold needs a model file.' : `fold takes one model, not ${positionals.length}.`,
-		);
-	}
-	if (!values.output) {
-		throw new UsageError('fold needs the name of the file to write: -o OUT.');
-	}
 	return {
-		model: path.resolve(model),
+		model: onlyModel('fold', positionals),
 		json: values.json ?? false,
 		options: {
-			output: path.resolve(values.output),
+			output: requiredOutput('fold', values.output),
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),
 			seed: wholeNumber('--seed', values.seed ?? '0', 0),
 			...(values['treat-inputs-as-constants'] && { treatsInputsAsConstants: true }),

@@ -6,7 +6,7 @@ import { visible } from '../../core/text/names.js';
 import { EngineError, type EngineProgress } from '../../engine/client.js';
 import { requireSeparateFiles } from '../../platform/replace-file.js';
 import type { InspectOptions } from '../../protocol/host-engine.js';
-import { parseOptions, wholeNumber } from '../arguments.js';
+import { onlyModel, parseOptions, wholeNumber } from '../arguments.js';
 import {
 	announceBaseline,
 	BASELINE_OPTIONS,
@@ -19,7 +19,6 @@ import { reportStatus } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from '../output.js';
 import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from '../run-options.js';
-import { UsageError } from '../usage.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
@@ -71,14 +70,10 @@ interface InspectArguments {
 /** @throws {UsageError} */
 export function parseInspectArguments(argv: readonly string[]): InspectArguments {
 	const { values, positionals } = parseOptions(joinNormalization(argv), OPTIONS);
-	if (positionals.length !== 1) {
-		throw new UsageError(
-			positionals.length === 0 ? 'inspect needs a model file.' : `inspect takes one model, not ${positionals.length}.`,
-		);
-	}
+	const model = onlyModel('inspect', positionals);
 	const baseline = parseBaselineOptions(values);
 	return {
-		model: path.resolve(positionals[0]),
+		model,
 		...(baseline && { baseline }),
 		output: { ...parseOutputOptions(values), ...(values.explain && { isExplained: true }) },
 		failOn: parseFailOn(values['fail-on']),

@@ -9,7 +9,7 @@ import {
 } from '../../core/report/statistics.js';
 import { visible } from '../../core/text/names.js';
 import type { ReestimateOptions } from '../../protocol/host-engine.js';
-import { parseOptions, wholeNumber } from '../arguments.js';
+import { onlyModel, parseOptions, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
 import { parseDocument, readDocument } from '../json-file.js';
 import { requireFolder, writeText } from '../output.js';
@@ -94,14 +94,7 @@ const OPTIONS = {
 /** @throws {UsageError} */
 export function parseReestimateArguments(argv: readonly string[]): ReestimateArguments {
 	const { values, positionals } = parseOptions(joinNormalization(argv), OPTIONS);
-	const [model] = positionals;
-	if (positionals.length !== 1 || model === undefined) {
-		throw new UsageError(
-			positionals.length === 0
-				? 'reestimate needs a model file.'
-				: `reestimate takes one model, not ${positionals.length}.`,
-		);
-	}
+	const model = onlyModel('reestimate', positionals);
 	const statisticsOnly = values['statistics-only'] ?? false;
 	if (statisticsOnly && values.statistics !== undefined) {
 		throw new UsageError('--statistics-only computes statistics and --statistics writes them: give one.');
@@ -119,7 +112,7 @@ export function parseReestimateArguments(argv: readonly string[]): ReestimateArg
 		);
 	}
 	return {
-		model: path.resolve(model),
+		model,
 		json: values.json ?? false,
 		statisticsOnly,
 		statisticsFile: values.statistics === undefined ? undefined : path.resolve(values.statistics),

@@ -3,11 +3,10 @@ import { encodeRepairResult, type RepairResult } from '../../core/report/repair-
 import { visible } from '../../core/text/names.js';
 import { count } from '../../core/text/sentences.js';
 import type { RepairOptions } from '../../protocol/host-engine.js';
-import { parseOptions, wholeNumber } from '../arguments.js';
+import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
 import { requireFolder } from '../output.js';
 import { grouped } from '../render/grouped.js';
-import { UsageError } from '../usage.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens repair`: writes the repaired model; resolves to the exit code. */
@@ -57,21 +56,12 @@ const OPTIONS = {
 /** @throws {UsageError} */
 export function parseRepairArguments(argv: readonly string[]): RepairArguments {
 	const { values, positionals } = parseOptions(argv, OPTIONS);
-	const [model] = positionals;
-	if (positionals.length !== 1 || model === undefined) {
-		throw new UsageError(
-			positionals.length === 0 ? 'repair needs a model file.' : `repair takes one model, not ${positionals.length}.`,
-		);
-	}
-	if (!values.output) {
-		throw new UsageError('repair needs the name of the file to write: -o OUT.');
-	}
 	return {
-		model: path.resolve(model),
+		model: onlyModel('repair', positionals),
 		original: values.original === undefined ? undefined : path.resolve(values.original),
 		json: values.json ?? false,
 		options: {
-			output: path.resolve(values.output),
+			output: requiredOutput('repair', values.output),
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),
 			seed: wholeNumber('--seed', values.seed ?? '0', 0),
 		},
