@@ -190,7 +190,7 @@ function describe(
 		...(head === undefined
 			? []
 			: [
-					`${names(folded)} at the end of the network fit epsilon ${shortNumber(head)} instead: check that the model sets it there.`,
+					`${names(folded)} at the end of the network ${folded.size === 1 ? 'fits' : 'fit'} epsilon ${shortNumber(head)} instead: check that the model sets it there.`,
 				]),
 		...(writtenValue === undefined
 			? []
@@ -200,7 +200,7 @@ function describe(
 		...(odd === undefined
 			? []
 			: [
-					`${names(atOdds)} fit epsilon ${shortNumber(odd)} instead: the fold used another epsilon there, or the model sets one that the checkpoint does not hold.`,
+					`${names(atOdds)} ${atOdds.size === 1 ? 'fits' : 'fit'} epsilon ${shortNumber(odd)} instead: the fold used another epsilon there, or the model sets one that the checkpoint does not hold.`,
 				]),
 	];
 }

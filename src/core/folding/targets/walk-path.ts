@@ -13,9 +13,9 @@ import {
 
 /** Averages the elements of a channel, so a scale and a shift of each channel may act behind it or in front of it. */
 const AVERAGING = 'GlobalAveragePool';
-/** Operators that move elements, or average them within a channel. */
+/** Operators that move elements, leave some out, or average them within a channel. */
 export const MOVING: ReadonlySet<string> = new Set([
-	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze'],
+	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice'],
 	AVERAGING,
 ]);
 
@@ -103,6 +103,22 @@ function averageAxes([batch, channel, ...image]: readonly Axis[]): Axis[] | unde
 	return batch && channel && isOfChannel ? [batch, channel, ...image.map(() => [])] : undefined;
 }
 
+/** Returns the axes that a Slice cuts; undefined if they are not constant. */
+async function slicedAxes({ scope, node }: Place, weights: WeightReader): Promise<readonly number[] | undefined> {
+	const [, starts = '', , axes = ''] = node.inputs;
+	const given = scope.attribute(node, 'axes')?.ints ?? (await weights.integers(scope, axes));
+	const all = scope.attribute(node, 'starts')?.ints ?? (await weights.integers(scope, starts));
+	return given ?? (axes === '' ? all?.map((_, axis) => axis) : undefined);
+}
+
+/** Returns the axes behind a Slice; undefined if it may leave channels out. */
+function sliceAxes(axes: readonly Axis[], at: readonly number[] | undefined): Axis[] | undefined {
+	const cut = new Set(at?.map((axis) => (axis < 0 ? axis + axes.length : axis)));
+	const isOfChannel = [...cut].every((axis) => axes[axis]?.every(({ stride }) => stride === 0));
+	const part: Axis = [{ size: undefined, stride: 0 }];
+	return at && isOfChannel ? axes.map((axis, index) => (cut.has(index) ? part : axis)) : undefined;
+}
+
 async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {
 	const { scope, node } = place;
 	const attribute = scope.attribute(node, node.opType === 'Transpose' ? 'perm' : 'axes')?.ints;
@@ -111,6 +127,8 @@ async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightRead
 			return averageAxes(axes);
 		case 'Transpose':
 			return transposeAxes(axes, attribute);
+		case 'Slice':
+			return sliceAxes(axes, await slicedAxes(place, weights));
 		case 'Flatten':
 			return flattenAxes(axes, scope.attribute(node, 'axis')?.i ?? 1);
 		case 'Reshape': {

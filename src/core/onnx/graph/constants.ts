@@ -7,6 +7,7 @@ import { typeCode } from '../types.js';
 import { ARITHMETIC, type Operator } from './constant-arithmetic.js';
 import { SHAPES } from './constant-shapes.js';
 import { MAX_ELEMENTS } from './constant-tensors.js';
+import { type OpenShape, openShape } from './open-shape.js';
 import { isStandard } from './quantization.js';
 import { bodies, type Definition, type Scope } from './scope.js';
 
@@ -67,11 +68,17 @@ function initializersBehind(scope: Scope, name: string): Initializer[] | undefin
 		if (!known || !isStandard(node) || queue.length > MAX_EXPRESSION) {
 			return undefined;
 		}
-		for (const input of node.inputs.filter((name) => name !== '')) {
+		const shape = shapeByElements(place, node);
+		for (const input of (shape ? node.inputs.slice(0, 1) : node.inputs).filter((name) => name !== '')) {
 			queue.push({ scope: place, name: input });
 		}
 	}
 	return found;
+}
+
+/** Returns the shape of a Reshape that takes a dimension from the data, which the number of its elements decides. */
+export function shapeByElements(scope: Scope, node: Node): OpenShape | undefined {
+	return node.opType === 'Reshape' && isStandard(node) ? openShape(scope, node.inputs[1] ?? '', isConstant) : undefined;
 }
 
 /**
@@ -209,6 +216,12 @@ export class ConstantResolver {
 			if (constant?.tensor === null && node.opType === 'CastLike' && index === 1 && constant.dataType !== 0) {
 				// Only the type of the second input counts. Most often it is the data's type, and the data are not constant.
 				inputs.push({ ...constant, tensor: { dataType: constant.dataType, dims: [0], data: new Float64Array(0) } });
+			} else if (constant?.tensor === null && node.opType === 'Reshape' && index === 1) {
+				const shape = await this.#openShape(scope, node, depth);
+				if (!shape) {
+					return unknown(scope, name, runtimeOrigin(node), constant.problem);
+				}
+				inputs.push({ ...constant, tensor: shape });
 			} else if (constant?.tensor === null) {
 				const origin = PASSING.has(node.opType) ? constant.origin : runtimeOrigin(node);
 				return unknown(scope, name, origin, constant.problem);
@@ -217,6 +230,20 @@ export class ConstantResolver {
 			}
 		}
 		return this.#evaluate(scope, node, name, inputs);
+	}
+
+	/** Returns the shape of a Reshape with -1 for the dimension that comes from the data; undefined for other shapes. */
+	async #openShape(scope: Scope, node: Node, depth: number): Promise<Tensor | undefined> {
+		const shape = shapeByElements(scope, node);
+		const dims: number[] = [];
+		for (const part of shape?.parts ?? []) {
+			const constant = part === null || !shape ? undefined : await this.#resolve(shape.scope, part, depth + 1);
+			if (part !== null && !constant?.tensor) {
+				return undefined;
+			}
+			dims.push(...(constant?.tensor?.data ?? [-1]));
+		}
+		return shape && { dataType: typeCode('int64'), dims: [dims.length], data: Float64Array.from(dims) };
 	}
 
 	async #evaluate(

@@ -1,9 +1,11 @@
 import type { FloatType } from '../../../core/numbers/float-formats.js';
+import { shapeByElements } from '../../../core/onnx/graph/constants.js';
+import type { OpenShape } from '../../../core/onnx/graph/open-shape.js';
 import { bodies, type Scope } from '../../../core/onnx/graph/scope.js';
 import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Model, Node, TensorRecord } from '../../../core/onnx/model.js';
-import { typeCode } from '../../../core/onnx/types.js';
-import { encodeValueInfo } from '../../../core/onnx/write/encode.js';
+import { elementBits, typeCode } from '../../../core/onnx/types.js';
+import { encodeTensor, encodeValueInfo } from '../../../core/onnx/write/encode.js';
 import { encodeModel } from '../../../core/onnx/write/encode-model.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import type { OpenedModel } from '../model/opened-model.js';
@@ -60,6 +62,9 @@ export async function regionBytes(
 	for (const record of parts.initializers) {
 		initializers.push(await read(record));
 	}
+	for (const shape of parts.openShapes) {
+		initializers.push(encodeOpenDimension(shape));
+	}
 	const shape = new Array<undefined>(region.rank).fill(undefined);
 	return success(
 		encodeModel({
@@ -77,12 +82,15 @@ interface Parts {
 	/** In an order in which they can run. */
 	readonly nodes: ReadonlySet<Node>;
 	readonly initializers: ReadonlySet<TensorRecord>;
+	/** Shapes of constants that take a dimension from tensors outside. */
+	readonly openShapes: readonly OpenShape[];
 }
 
 /** Collects the nodes and constants behind a region's output; undefined if they do not make a model of their own. */
 function collectParts(start: Scope, { input, output }: Region): Parts | undefined {
 	const nodes = new Set<Node>();
 	const initializers = new Set<TensorRecord>();
+	const openShapes = new Map<string, OpenShape>();
 	/** Definition of each name. A body may give a name of the graph around it another meaning. */
 	const meanings = new Map<string, Node | TensorRecord>();
 	const define = (name: string, meaning: Node | TensorRecord): boolean => {
@@ -91,7 +99,7 @@ function collectParts(start: Scope, { input, output }: Region): Parts | undefine
 		return known === meaning && name !== input;
 	};
 	const visit = (scope: Scope, name: string): boolean => {
-		if (name === '' || (name === input && scope.path === start.path)) {
+		if (name === '' || openShapes.has(name) || (name === input && scope.path === start.path)) {
 			return true;
 		}
 		const definition = scope.lookup(name);
@@ -106,10 +114,25 @@ function collectParts(start: Scope, { input, output }: Region): Parts | undefine
 		if (nodes.has(node)) {
 			return true;
 		}
+		const shape = shapeByElements(place, node);
+		if (shape) {
+			openShapes.set(shape.open, shape);
+		}
 		const isComplete = node.inputs.every((read) => visit(place, read));
 		// Added behind the nodes that it reads from.
 		nodes.add(node);
 		return isComplete && node.outputs.every((written) => written === '' || define(written, node));
 	};
-	return visit(start, output) && nodes.size > 0 ? { nodes, initializers } : undefined;
+	return visit(start, output) && nodes.size > 0
+		? { nodes, initializers, openShapes: [...openShapes.values()] }
+		: undefined;
+}
+
+/** Encodes -1, which a Reshape replaces by the dimension that its elements give, in place of an open dimension. */
+function encodeOpenDimension({ scope, open }: OpenShape): Uint8Array {
+	const producer = scope.producer(open);
+	const cast = producer?.opType === 'Cast' ? scope.attribute(producer, 'to')?.i : undefined;
+	const dataType = cast ?? typeCode('int64');
+	const bytes = new Uint8Array(elementBits(dataType) / 8).fill(0xff);
+	return Buffer.concat(encodeTensor(open, { dataType, dims: [1], bytes }));
 }

@@ -23,8 +23,11 @@ function statuses({ layers }: Comparison): readonly (readonly [string, string])[
 	return layers.map(({ name, status }) => [name, status] as const);
 }
 
-/** Layers that the project's own fold leaves in Keras' export, because an Add or a Transpose stands in front. */
-const UNFOLDED = { kcnn: ['bn_b'], kgen: ['bn_a'], kseq: ['bn_pre'] } as const;
+/** Layers that the project's own fold leaves in Keras' export: a ReLU stands in front, and a padded convolution behind. */
+const UNFOLDED: Readonly<Record<string, readonly string[]>> = { kcnn: [], kgen: [], kseq: ['bn_pre'] };
+
+/** Layers with an epsilon of their own, which a file of weights does not hold. */
+const OWN_EPSILON: Readonly<Record<string, readonly string[]>> = { 'kcnn.weights.h5': ['bn_b'] };
 
 for (const [name, unfolded] of Object.entries(UNFOLDED)) {
 	const names = kerasTruth(name).map((layer) => layer.name);
@@ -41,7 +44,10 @@ for (const [name, unfolded] of Object.entries(UNFOLDED)) {
 			const deployed = await foldedModel(checkpointBytes(`${name}.onnx`));
 			assert.deepEqual(
 				statuses(await compare(checkpointBytes(`${name}.${form}`), deployed)),
-				names.map((layer) => [layer, (unfolded as readonly string[]).includes(layer) ? 'kept' : 'match']),
+				names.map((layer) => {
+					const isOdd = OWN_EPSILON[`${name}.${form}`]?.includes(layer);
+					return [layer, unfolded.includes(layer) ? 'kept' : isOdd ? 'mismatch' : 'match'];
+				}),
 			);
 		});
 	}
@@ -73,7 +79,7 @@ for (const form of ['keras', 'h5']) {
 			layers.map(({ name, status, cause }) => [name, status, cause]),
 			[
 				['bn_a', 'mismatch', 'wrong-epsilon'],
-				['bn_b', 'kept', null],
+				['bn_b', 'match', null],
 				['bn_c', 'match', null],
 				['bn_d', 'match', null],
 			],
@@ -90,6 +96,6 @@ test('another value in the statistics is found', async () => {
 	const { layers } = await compare(new Uint8Array(bytes), await foldedModel(checkpointBytes('kcnn.onnx')));
 	assert.deepEqual(
 		layers.map(({ status }) => status),
-		['match', 'kept', 'mismatch', 'match'],
+		['match', 'match', 'mismatch', 'match'],
 	);
 });

@@ -32,10 +32,17 @@ interface Variant {
 	readonly isBiasBehind?: boolean;
 	/** Operator between the convolution and the layer. */
 	readonly between?: 'Relu';
+	/** Gives the bias a shape with its last dimension from the data, in a form of an exporter. */
+	readonly biasShape?: 'Gather' | 'Slice';
+	/** Cuts the image, as the border of Keras' Conv2DTranspose; with `isChannels` the channels instead. */
+	readonly cut?: 'image' | 'channels';
+	/** Leaves out x - mean, so that the layer is a Mul and an Add. */
+	readonly isPlain?: boolean;
 }
 
 /** Builds a convolution on channels-last data with a layer of Sub, Mul and Add, as Keras exports it. */
-function channelsLast({ cast = FLOAT, isBiasBehind = true, between }: Variant = {}): Uint8Array {
+function channelsLast(variant: Variant = {}): Uint8Array {
+	const { cast = FLOAT, isBiasBehind = true, between, biasShape, cut, isPlain = false } = variant;
 	const nodes: NodeSpec[] = [];
 	let at = 'x';
 	const step = (op: string, inputs: readonly string[] = [], attributes: NodeSpec['attributes'] = {}) => {
@@ -45,19 +52,24 @@ function channelsLast({ cast = FLOAT, isBiasBehind = true, between }: Variant = 
 	};
 	step('Transpose', [], { perm: { ints: TO_NCHW } });
 	step('Conv', isBiasBehind ? ['w'] : ['w', 'bias']);
+	if (cut) {
+		step('Slice', ['zero', 'last', cut === 'image' ? 'rows' : 'channels']);
+	}
 	step('Transpose', [], { perm: { ints: TO_NHWC } });
 	step('Cast', [], { to: { i: cast } });
 	if (cast !== FLOAT) {
 		step('Cast', [], { to: { i: FLOAT } });
 	}
 	if (isBiasBehind) {
-		step('Add', ['bias_last']);
+		step('Add', [biasShape ? 'shaped_bias' : 'bias_last']);
 		step('Cast', [], { to: { i: FLOAT } });
 	}
 	if (between) {
 		step(between);
 	}
-	step('Sub', ['mean']);
+	if (!isPlain) {
+		step('Sub', ['mean']);
+	}
 	step('Mul', ['scale']);
 	step('Add', ['shift']);
 	step('Cast', [], { to: { i: FLOAT } });
@@ -69,12 +81,50 @@ function channelsLast({ cast = FLOAT, isBiasBehind = true, between }: Variant = 
 	const initializers = [
 		tensor(1, 'w', [C, IN, 3, 3]),
 		...(isBiasBehind ? [perChannel('bias_last', 2)] : [tensor(2, 'bias', [C])]),
-		perChannel('mean', 3),
+		...(isPlain ? [] : [perChannel('mean', 3)]),
 		perChannel('scale', 4),
 		perChannel('shift', 5),
+		...constants(variant),
 	];
 	const inputs = [{ name: 'x', shape: [2, 6, 7, IN] }];
-	return buildModel({ opset: 20, graph: { nodes, initializers, inputs, outputs: ['y'] } });
+	const graph = { nodes: [...shapeOfBias(variant), ...nodes], initializers, inputs, outputs: ['y'] };
+	return buildModel({ opset: 20, graph });
+}
+
+function integers(name: string, values: readonly number[], dims = [values.length]): TensorSpec {
+	return { name, dtype: 'int64', dims, values };
+}
+
+function constants({ biasShape, cut }: Variant): TensorSpec[] {
+	return [
+		...(biasShape ? [integers('one', [1]), integers('axis', [0]), tensor(6, 'mixing', [IN, C])] : []),
+		...(biasShape === 'Gather' ? [integers('position', [3], [])] : []),
+		...(biasShape === 'Slice' ? [integers('from', [3]), integers('to', [4])] : []),
+		...(cut ? [integers('zero', [0]), integers('last', [-1]), integers('rows', [2]), integers('channels', [1])] : []),
+	];
+}
+
+/** Nodes of Reshape(bias, Concat(1, 1, 1, Shape(sizes)[3])), with the sizes of a tensor that depends on x. */
+function shapeOfBias({ biasShape }: Variant): NodeSpec[] {
+	if (!biasShape) {
+		return [];
+	}
+	const node = (op: string, inputs: readonly string[], output: string, attributes: NodeSpec['attributes'] = {}) => {
+		return { op, inputs, outputs: [output], attributes };
+	};
+	const pick =
+		biasShape === 'Gather'
+			? [node('Gather', ['sizes', 'position'], 'size')]
+			: [node('Slice', ['sizes', 'from', 'to'], 'part'), node('Squeeze', ['part', 'axis'], 'size')];
+	return [
+		node('MatMul', ['x', 'mixing'], 'other'),
+		node('Relu', ['other'], 'relu'),
+		node('Shape', ['relu'], 'sizes'),
+		...pick,
+		node('Unsqueeze', ['size', 'axis'], 'dimension'),
+		node('Concat', ['one', 'one', 'one', 'dimension'], 'dims', { axis: { i: 0 } }),
+		node('Reshape', ['bias_last', 'dims'], 'shaped_bias'),
+	];
 }
 
 async function run(bytes: Uint8Array): Promise<Float32Array> {
@@ -96,12 +146,21 @@ async function reasonsOf(bytes: Uint8Array) {
 }
 
 test("a layer of Keras' exports folds through Transpose and casts without effect, with the bias behind them", async () => {
-	for (const isBiasBehind of [true, false]) {
-		const bytes = channelsLast({ isBiasBehind });
+	const variants: Variant[] = [
+		{},
+		{ isBiasBehind: false },
+		{ biasShape: 'Gather' },
+		{ biasShape: 'Slice' },
+		{ cut: 'image' },
+		{ isPlain: true },
+		{ isBiasBehind: false, isPlain: true },
+	];
+	for (const variant of variants) {
+		const bytes = channelsLast(variant);
 		const folded = await foldedModel(bytes);
 		const { model } = await openBytes(folded);
 		const operators = model.graph.nodes.map(({ opType }) => opType);
-		assert.ok(!operators.some((op) => ['Sub', 'Mul', 'Add'].includes(op)), operators.join());
+		assert.ok(!operators.some((op) => ['Sub', 'Mul', 'Add', 'Concat'].includes(op)), operators.join());
 		const [a, b] = [await run(bytes), await run(folded)];
 		const largest = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 		// 27 products a value, and a scale: 64 roundings of the largest sum are ample.
@@ -118,8 +177,8 @@ test("a layer of Keras' exports folds through Transpose and casts without effect
 	}
 });
 
-test('a cast that rounds, or an activation between, keeps the layer', async () => {
-	for (const variant of [{ cast: HALF }, { between: 'Relu' }] as const) {
+test('a cast that rounds, an activation between, or a cut through the channels keeps the layer', async () => {
+	for (const variant of [{ cast: HALF }, { between: 'Relu' }, { cut: 'channels' }] as const) {
 		const [{ reasons, into }] = await reasonsOf(channelsLast(variant));
 		assert.ok(reasons.includes('operator-between'), `${reasons.join()} ${into}`);
 	}
