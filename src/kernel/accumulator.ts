@@ -4,7 +4,7 @@ import { addSpan, clearMoments } from './moments.js';
 import { type Matrix, matrixOf, readSpan, type Span, spansOf, type Values } from './spans.js';
 import type { VerifyRequest, VerifyResult } from './types.js';
 
-/** Parameters of one unit. */
+/** Parameters of a unit. */
 interface Parameters {
 	readonly scale: number;
 	readonly shift: number;
@@ -12,7 +12,7 @@ interface Parameters {
 	readonly offset: number;
 }
 
-/** Elements of a unit in one span of the tensor. */
+/** Elements of a unit in a span of the tensor. */
 interface Elements {
 	readonly x: Values;
 	readonly y: Values;
@@ -24,12 +24,12 @@ interface Elements {
 
 /**
  * Collects the fields of VerifyResult for each unit of the request's matrix (channel or activation); `finish` joins the
- * activations of a channel. Adds units in float64 TypeScript, one element at a time. This is the fallback without SIMD,
- * and it judges units that float32 lanes cannot judge with certainty.
+ * activations of a channel. Adds units in float64 TypeScript, element by element. Used without SIMD, and for units that
+ * float32 lanes cannot judge with certainty.
  */
 export class VerifyAccumulator {
 	readonly matrix: Matrix;
-	/** By unit, like all arrays of this class. */
+	/** Indexed by unit, like all arrays of this class. */
 	readonly maxAbs: Float64Array;
 	readonly boundRatio: Float64Array;
 	readonly bound: Float64Array;
@@ -42,7 +42,7 @@ export class VerifyAccumulator {
 	readonly nonFiniteY: Float64Array;
 	readonly moments: Moments;
 	readonly #format: FloatFormat;
-	/** 1: every error of the unit was computed. 0: the unit is within its bound, and its numbers are upper limits. */
+	/** 1 if every error of the unit was computed; 0 if its numbers are upper limits. */
 	readonly #exact: Uint8Array;
 	/** Largest relative error that can raise neither `maxRel` nor `maxUlp`. */
 	#relevant = 0;
@@ -148,7 +148,7 @@ export class VerifyAccumulator {
 		return Object.is(y, roundTo(farthest, this.#request.dtype));
 	}
 
-	/** True if y is the output of a number that x was rounded from: an infinite x of a type stands for all beyond its range. */
+	/** True if y fits some number that rounds to x. An infinite x stands for all numbers beyond its type's range. */
 	#mayOverflow(x: number, y: number, { scale, shift, slope, offset }: Parameters): boolean {
 		if (!this.#request.isRoundedX || Number.isNaN(x) || Number.isFinite(x)) {
 			return false;
@@ -165,8 +165,8 @@ export class VerifyAccumulator {
 	}
 
 	/**
-	 * Completes a unit. If no element exceeds its bound, ratio and sum of squares become upper limits: the largest error over
-	 * the largest bound, and its square times the number of values.
+	 * Completes a unit. Without an element above its bound, ratio and sum of squares become upper limits: the largest
+	 * error divided by the largest bound, and count times that error squared.
 	 */
 	#completeUnit(unit: number): void {
 		if (this.firstBad[unit] < 0) {
@@ -176,7 +176,7 @@ export class VerifyAccumulator {
 		}
 	}
 
-	/** Returns the result, which uses the accumulator's arrays. The accumulator must not be used afterwards. */
+	/** Returns the result, which uses the accumulator's arrays. Ends the accumulator's use. */
 	finish(): VerifyResult {
 		const { batch, planeSize } = this.#request.layout;
 		const isPerActivation = planeSize > 1 && this.matrix.unitWidth === 1;
@@ -187,7 +187,7 @@ export class VerifyAccumulator {
 		const { maxAbs, boundRatio, bound, sumSquares, firstBad, nonFiniteY, moments } = fold;
 		const { maxUlp, maxRel, asPredicted } = this;
 		const count = batch * planeSize;
-		// No spread here: it would take 6 µs, as long as the elements of thirty small planes.
+		// No object spread: it takes 6 µs, as long as the elements of thirty small planes.
 		return {
 			maxAbs,
 			boundRatio,
@@ -203,7 +203,7 @@ export class VerifyAccumulator {
 		};
 	}
 
-	/** Computes all errors of channels with an activation above its bound, so that no limit is joined with errors. */
+	/** Computes all errors of channels with a bad activation, so that joins mix no limits with errors. */
 	#completeBadChannels(): void {
 		const { channels, planeSize } = this.#request.layout;
 		for (let c = 0; c < channels; c++) {

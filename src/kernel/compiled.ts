@@ -3,7 +3,9 @@ import type { KernelMemory } from './memory.js';
 import { STAGE, STAGE_X, STAGE_Y } from './memory-map.js';
 import type { Widening } from './staging.js';
 
-/** Exports of the compiled kernels. Addresses and strides are in bytes. Contracts: assembly/, one kernel per file. */
+/**
+ * Exports of the compiled kernels, each in a file of assembly/ with its contract. Addresses and strides are in bytes.
+ */
 export interface Compiled extends Widening {
 	startLayer(fractionBits: number, smallestNormal: number, tiny: number): void;
 	startRecords(count: number): void;

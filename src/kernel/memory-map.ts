@@ -2,7 +2,7 @@
  * Layout of the kernels' memory, in bytes. Compiled twice, as TypeScript and into WebAssembly with the kernels, so it
  * contains plain constants only.
  *
- * A record holds one channel's parameters and accumulators, each field one 16-byte vector:
+ * A record holds one channel's parameters and accumulators, each field a 16-byte vector:
  *
  *     SCALE, SHIFT                              4 x float32, all lanes equal: the likely parameters
  *     ERROR_SLOPE, ERROR_OFFSET                 4 x float32: bound on |predicted y - exact y|
@@ -29,7 +29,7 @@ export const RECORD_BYTES = 192;
 /** Channels (or columns) that are processed together. Their records take 96 KiB, which fit in the second-level cache. */
 export const TILE = 512;
 
-/** Elements of a run, whose sums are added to a record's sums at its end. */
+/** Elements of a run. Its sums are then added to the record's. */
 export const RUN = 1024;
 
 /**
@@ -42,20 +42,23 @@ export const STREAMS = 4;
 export const COLUMNS = 64;
 /** Rows of such a block. */
 export const COLUMN_ROWS = 128;
-/** Elements from one of these runs to the next: 9 cache lines. A power of two would map all runs to a few sets of the
- * cache. */
+/**
+ * Elements from a run's start to the next: 9 cache lines. A power of two would map all runs to a few sets of the cache.
+ */
 export const COLUMN_PITCH = COLUMN_ROWS + 16;
 
 /** The compiled module's static data lies below. */
 const START = 4096;
-/** Bytes from one array of TILE float64 values to the next. A power of two would map all arrays to one set of the
- * first-level cache, which holds eight lines. */
+/**
+ * Bytes from the start of an array of TILE float64 values to the next. A power of two would map all arrays to the same
+ * set of the first-level cache, which holds eight lines.
+ */
 const TILE_BYTES = TILE * 8 + 192;
 
-/** Largest relative error, and largest error in ulps, of the whole layer so far: 2 x float64 each. */
+/** Largest relative error and largest error in ulps of the layer: 2 x float64 each. */
 export const MAX_REL = START;
 export const MAX_ULP = START + 16;
-/** Input arrays of TILE float64 values by unit, one after another. */
+/** Consecutive input arrays of TILE float64 values, indexed by unit. */
 export const PARAMETERS = START + 128;
 export const PARAMETER_SCALE = PARAMETERS;
 export const PARAMETER_SHIFT = PARAMETERS + TILE_BYTES;
@@ -66,7 +69,7 @@ export const PARAMETER_LIKELY_SHIFT = PARAMETERS + 5 * TILE_BYTES;
 /** Apply takes a center in place of a bound. */
 export const PARAMETER_CENTER = PARAMETER_SLOPE;
 
-/** Output arrays of TILE float64 values by unit, one after another. */
+/** Consecutive output arrays of TILE float64 values, indexed by unit. */
 export const RESULTS = PARAMETERS + 6 * TILE_BYTES;
 export const RESULT_MAX_ABS = RESULTS;
 export const RESULT_BOUND = RESULTS + TILE_BYTES;
@@ -93,9 +96,9 @@ export const STAGE_HALF = STAGE_Y + STAGE * 4 + 64;
 /** Start of the allocated arrays. */
 export const HEAP = (STAGE_HALF + STAGE * 2 + 4095) & ~4095;
 
-/** Compute the whole channel again in float64: it contains a non-finite value, or may exceed its bound. */
+/** Compute the whole channel again in float64: not finite, or perhaps above its bound. */
 export const REDO_ALL = 1;
 /** Compute only the moments again: too many digits canceled. */
 export const REDO_MOMENTS = 2;
-/** Compute nothing again: some y differ from their prediction. */
+/** Some y differ from their prediction. This alone requires no second computation. */
 export const DIFFERENT = 4;

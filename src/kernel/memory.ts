@@ -7,7 +7,7 @@ const MAX_PAGES = 65536;
 /** Bytes that kernels may read beyond the end of an array, because they read whole vectors and COLUMNS columns at once. */
 const SLACK = 4 * COLUMNS;
 
-/** WebAssembly memory and the arrays allocated in it, one after another. All are freed at once. */
+/** WebAssembly memory with consecutively allocated arrays. All are freed at once. */
 export class KernelMemory {
 	/** `maximum` reserves addresses only, so that the memory grows in place. */
 	readonly memory = new WebAssembly.Memory({ initial: pages(HEAP), maximum: MAX_PAGES });
@@ -38,7 +38,7 @@ export class KernelMemory {
 		return new Uint8Array(this.memory.buffer, this.#top, bytes);
 	}
 
-	/** True if `data` lies in the current memory. Growing detaches earlier arrays, which are then empty. */
+	/** True if `data` lies in the current memory. Growing detaches earlier arrays. */
 	holds(data: FloatData): boolean {
 		return data.buffer === this.memory.buffer;
 	}

@@ -5,7 +5,7 @@ export function clearMoments({ count, mean, m2, nonFinite }: Moments, k: number)
 	count[k] = mean[k] = m2[k] = nonFinite[k] = 0;
 }
 
-/** Adds a span's values to statistic `k` in two passes, the second around the mean of the first. */
+/** Adds a span to statistic `k` in two passes, the second around the first's mean. */
 export function addSpan(into: Moments, k: number, x: Values, span: Span): void {
 	const { start, stride, length } = span;
 	const end = start + stride * length;
@@ -28,7 +28,7 @@ export function addSpan(into: Moments, k: number, x: Values, span: Span): void {
 	addPart(into, k, length, mean + (length ? residual / length : 0), m2 - (length ? (residual * residual) / length : 0));
 }
 
-/** Adds finite values one at a time (Welford) and counts the others. Also for float64 sums that overflow. */
+/** Adds finite values singly (Welford), counts NaN and infinities. Survives float64 sums that overflow. */
 function addFinite(into: Moments, k: number, x: Values, { start, stride, length }: Span): void {
 	const end = start + stride * length;
 	for (let i = start; i < end; i += stride) {
@@ -40,7 +40,7 @@ function addFinite(into: Moments, k: number, x: Values, { start, stride, length 
 	}
 }
 
-/** Replaces the moments of a unit by those of its finite elements, computed in two passes. */
+/** Replaces a unit's moments by the two-pass moments of its finite elements. */
 export function takeExactMoments(moments: Moments, unit: number, { data, dtype, matrix }: MatrixTensor): void {
 	clearMoments(moments, unit);
 	for (const span of spansOf(matrix, unit)) {

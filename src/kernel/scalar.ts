@@ -8,7 +8,7 @@ import { checkApply, checkTensor, checkVerify } from './request.js';
 import { matrixOf, readSpan } from './spans.js';
 import type { ApplyRequest, FloatData, Kernel, Layout, StatisticsAxes, VerifyRequest } from './types.js';
 
-/** Kernel in plain TypeScript, for float64 tensors, and for all tensors if WebAssembly SIMD is missing. */
+/** Kernel in plain TypeScript, for float64 and for engines without WebAssembly SIMD. */
 export class ScalarKernel implements Kernel {
 	readonly kind = 'scalar';
 

@@ -5,7 +5,7 @@ import { takeExactMoments } from './moments.js';
 import type { Matrix, MatrixTensor } from './spans.js';
 import type { Tile, Tiles } from './tiles.js';
 
-/** Maximum number of runs that a unit is summed in. A run holds at least one row of the unit, or RUN elements of it. */
+/** Upper limit on the runs that a unit is summed in. A run holds at least a row of the unit, or RUN elements of it. */
 export function maxRuns({ rows, unitWidth }: Matrix): number {
 	return rows * Math.ceil(unitWidth / map.RUN);
 }
@@ -44,7 +44,7 @@ export function simdMoments(compiled: Compiled, tiles: Tiles, tensor: MatrixTens
 interface Found {
 	/** By unit. */
 	readonly moments: Moments;
-	/** Indices of units whose results are uncertain. */
+	/** Units with uncertain results. */
 	readonly doubtful: Set<number>;
 }
 

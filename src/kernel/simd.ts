@@ -13,9 +13,9 @@ import { type Tile, Tiles } from './tiles.js';
 import type { ApplyRequest, FloatData, Kernel, Layout, StatisticsAxes, VerifyRequest } from './types.js';
 
 /**
- * Kernel in WebAssembly SIMD, for float32 and the half types. float64 gains nothing from SIMD lanes and goes to the scalar
- * kernel. Channels that float32 lanes cannot judge with certainty are computed again in plain TypeScript; in a correct
- * layer there are none.
+ * Kernel in WebAssembly SIMD, for float32 and the half types. float64 gains no speed from SIMD lanes and goes to the
+ * scalar kernel. TypeScript recomputes channels that float32 lanes cannot judge with certainty; a correct layer has no
+ * such channel.
  */
 export class SimdKernel implements Kernel {
 	readonly kind = 'simd';
@@ -30,7 +30,7 @@ export class SimdKernel implements Kernel {
 		this.#tiles = new Tiles(memory, compiled);
 	}
 
-	/** Returns undefined if this JavaScript engine lacks WebAssembly SIMD, or the system address space for its memory. */
+	/** Returns undefined if the engine lacks WebAssembly SIMD or the system address space. */
 	static async create(): Promise<SimdKernel | undefined> {
 		const memory = canCompile() ? reserveMemory() : undefined;
 		return memory && new SimdKernel(memory, await compile(memory));
@@ -160,7 +160,7 @@ export class SimdKernel implements Kernel {
 	}
 }
 
-/** Returns undefined where the system refuses address space, of which WebAssembly reserves gigabytes. */
+/** Returns undefined if the system refuses address space. WebAssembly reserves gigabytes of it. */
 function reserveMemory(): KernelMemory | undefined {
 	try {
 		return new KernelMemory();

@@ -31,7 +31,7 @@ export interface MatrixTensor {
 	readonly matrix: Matrix;
 }
 
-/** Returns the matrix that has one unit per statistic over `axes`. */
+/** Returns the matrix with a unit for each statistic over `axes`. */
 export function matrixOf({ batch, channels, planeSize }: Layout, axes: StatisticsAxes): Matrix {
 	switch (axes) {
 		case 'channel':
@@ -43,7 +43,7 @@ export function matrixOf({ batch, channels, planeSize }: Layout, axes: Statistic
 	}
 }
 
-/** Returns the spans of a unit's elements: one through all rows for columns, else one in every row. */
+/** Returns the spans of a unit's elements: a single span through all rows for columns, else a span in every row. */
 export function spansOf({ rows, units, unitWidth }: Matrix, unit: number): Span[] {
 	if (unitWidth === 1) {
 		return [{ start: unit, stride: units, length: rows }];

@@ -17,24 +17,24 @@ export interface Rows {
 	readonly width: number;
 }
 
-/** A tensor to read rows from, or to write rows to (float32), with the address of its workspace. */
+/** A tensor with the address of its workspace. Rows are read, or written as float32. */
 export interface StagedTensor {
 	readonly data: FloatData;
 	readonly address: number;
 	readonly output?: boolean;
 }
 
-/** Some of the rows as float32 in the kernels' memory. The next row lies `stride` bytes on. */
+/** Some rows as float32 in the kernels' memory, `stride` bytes apart. */
 export interface Block {
 	/** Address of the first row of each tensor. */
 	readonly addresses: readonly number[];
 	readonly stride: number;
 	readonly rows: number;
-	/** Elements of each row: the full width, or a piece of a row that is longer than the workspace. */
+	/** Elements per row: the full width, or a piece if the workspace is smaller. */
 	readonly width: number;
 }
 
-/** Copies parts of tensors into the workspace of the kernels' memory, unless the kernels can use them in place. */
+/** Copies parts of tensors into the workspace, unless the kernels can use them in place. */
 export class Staging {
 	#floats = new Float32Array();
 	#halves = new Uint16Array();
@@ -52,9 +52,9 @@ export class Staging {
 	}
 
 	/**
-	 * Calls `work` with the rows of several tensors, block by block. If all tensors lie in the kernels' memory as float32,
-	 * there is one block. Otherwise a block has as many rows as fit in the workspace. Inputs are copied to their `address`
-	 * before (and half types widened), outputs are copied back after.
+	 * Calls `work` with the rows of several tensors, in blocks. Float32 tensors that all lie in the kernels' memory form
+	 * a single block. Otherwise a block has as many rows as fit in the workspace: inputs are copied (half types widened)
+	 * to their `address` before the call, outputs are copied back after it.
 	 */
 	forEachBlock(tensors: readonly StagedTensor[], dtype: FloatType, rows: Rows, work: (block: Block) => void): void {
 		const { rowLength, start, width } = rows;

@@ -23,8 +23,8 @@ export class Tiles {
 	}
 
 	/**
-	 * Calls `work` for each tile of the tensors, which all have the same matrix, with a function that walks the tile's rows.
-	 * A tile's rows fit in the workspace unless the tensors are used in place or the tile is one unit.
+	 * Calls `work` for each tile of the tensors, which all have the same matrix, with a function that walks the tile's
+	 * rows. A tile's rows fit in the workspace unless the tensors are used in place or the tile is a single unit.
 	 */
 	forEach(
 		{ rows, units, unitWidth }: Matrix,
@@ -49,7 +49,7 @@ export class Tiles {
 		});
 	}
 
-	/** Returns a view of one of the RESULT_… arrays, by unit of the tile, valid until the next tile. */
+	/** Returns a view of a RESULT_… array, by unit of the tile. Valid until the next tile. */
 	result(address: number, { count }: Tile): Float64Array {
 		return this.#view(address, count);
 	}

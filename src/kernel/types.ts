@@ -28,7 +28,7 @@ export interface ApplyRequest {
 	readonly x: FloatData;
 	readonly dtype: FloatType;
 	readonly layout: Layout;
-	/** By channel, length C; with `perActivation` length C * planeSize, row-major. So are shift and center. */
+	/** Indexed by channel, length C; with `perActivation` length C * planeSize, row-major. So are shift and center. */
 	readonly scale: Float64Array;
 	readonly shift: Float64Array;
 	/**
@@ -48,7 +48,9 @@ export interface VerifyRequest {
 	readonly y: FloatData;
 	readonly dtype: FloatType;
 	readonly layout: Layout;
-	/** By channel, length C; with `perActivation` length C * planeSize, row-major. So are the parameters below. */
+	/**
+	 * Indexed by channel, length C; with `perActivation` length C * planeSize, row-major. So are the parameters below.
+	 */
 	readonly scale: Float64Array;
 	readonly shift: Float64Array;
 	/** Allows |y - (scale * x + shift)| <= boundSlope * |x| + boundOffset. Infinity allows any finite y. */
@@ -83,8 +85,8 @@ export interface VerifyResult {
 	/** Largest error, or its upper limit. */
 	readonly maxAbs: Float64Array;
 	/**
-	 * Largest error / (boundSlope * |x| + boundOffset) of one element if that is above 1, which is a mismatch. Otherwise
-	 * maxAbs / bound, with 0 / 0 = 0.
+	 * Largest error / (boundSlope * |x| + boundOffset) of an element if above 1, which is a mismatch. Otherwise maxAbs /
+	 * bound, with 0 / 0 = 0.
 	 */
 	readonly boundRatio: Float64Array;
 	/** Largest error allowed to any element of the channel: the maximum of boundSlope * |x| + boundOffset over finite x. */
@@ -128,19 +130,19 @@ export interface Kernel {
 	/** The relative error of m2 is below 2^-28 for every mean (derivation: assembly/records.ts). `axes` default: channel. */
 	moments(x: FloatData, dtype: FloatType, layout: Layout, axes?: StatisticsAxes): Moments;
 	/**
-	 * Allocates an array in the kernel's memory (16-byte aligned, contents undefined), for a runtime to write a tensor into.
-	 * Such x, y and out are used in place; others are streamed through a small workspace. Memory only grows, and growing
-	 * detaches all arrays allocated before, so `reserve` the total first. `reset` frees all arrays at once.
+	 * Allocates an array in the kernel's memory for a runtime to write a tensor into: 16-byte aligned, contents
+	 * undefined. Such x, y and out are used in place; other tensors are streamed through a small workspace. Memory only
+	 * grows, and growing detaches all arrays allocated before, so `reserve` the total first. `reset` frees all arrays at
+	 * once.
 	 * @throws {RangeError} if the memory cannot grow that far (maximum 4 GiB)
 	 */
 	allocate(dtype: FloatType, length: number): FloatData;
-	/** Grows the memory by `bytes` (add 16 per array), so that the next allocations detach no array. */
+	/** Grows the memory by `bytes` (add 16 per array). The next allocations then detach no array. */
 	reserve(bytes: number): void;
 	/** Frees all allocated arrays. Later allocations reuse their memory. */
 	reset(): void;
 	/**
-	 * Frees all allocated arrays and returns `bytes` bytes of the memory, contents undefined. They are valid until the next
-	 * allocation.
+	 * Frees all arrays and returns `bytes` bytes, contents undefined. Valid until the next allocation.
 	 * @throws {RangeError} like `allocate`
 	 */
 	borrow(bytes: number): Uint8Array;

@@ -3,13 +3,13 @@ import { promoteHigh } from './lanes';
 
 /**
  * Computes mean and M2 of each of `columns` columns (at most TILE) of `rows` rows (1 to COLUMN_ROWS), four columns at a
- * time, one column per lane:
+ * time, a column per lane:
  *
  *     row 0   x0 x1 x2 x3       the shifts K
  *     row r   y0 y1 y2 y3       z = y - K, sum += z, squares += z * z, as 2 x 2 float64
  *
- * Shifting by one of the column's values keeps the squared numbers small. With u = 2^-53 and n rows, the error of
- * M2 = squares - sum^2 / n is at most 2 n u squares. squares = M2 + n (mean - K)^2 <= (1 + n) M2, because K is one of the
+ * Shifting by the column's first value keeps the squared numbers small. With u = 2^-53 and n rows, the error of M2 =
+ * squares - sum^2 / n is at most 2 n u squares. squares = M2 + n (mean - K)^2 <= (1 + n) M2, because K is among the
  * values. So the relative error is at most 2 n (n + 1) u, below 2^-37 for 128 rows.
  */
 export function columnMoments(x: usize, rows: i32, stride: usize, columns: i32): void {
@@ -36,7 +36,7 @@ export function columnMoments(x: usize, rows: i32, stride: usize, columns: i32):
 	}
 }
 
-/** Writes up to three columns too many, which the gaps between the RESULT_… arrays hold. */
+/** Writes up to three columns too many, into the gaps between the RESULT_… arrays. */
 function finish(at: usize, shift: v128, sum: v128, squares: v128, count: v128): void {
 	const mean = f64x2.div(sum, count);
 	v128.store(at, f64x2.add(shift, mean), RESULT_MEAN);

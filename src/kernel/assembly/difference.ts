@@ -3,8 +3,8 @@ import { MAGNITUDE } from './lanes';
 
 /**
  * Updates the largest difference between y and the prediction in float32 over a run (see predictRun), and the largest
- * excess over `slope * |x|`, the part of the bound that is left for the difference at that x (records.ts). A difference is
- * exact where it matters, that is for two float32 within a factor of two of each other (Sterbenz).
+ * excess over `slope * |x|`. That product is the rest of the bound for the difference at this x (records.ts). A
+ * difference is exact where it matters, that is for two float32 within a factor of two of each other (Sterbenz).
  */
 export function differenceRun(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const s = v128.load(record, SCALE);

@@ -1,6 +1,6 @@
 // Small vector functions that the compiler inlines in several kernels.
 
-/** Mask of all bits but the sign of four float32. A constant in the code would be built anew in every round. */
+/** Mask of all bits but the sign of four float32. A constant in the code would be built again in every round. */
 export const MAGNITUDE = memory.data<i32>([0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff], 16);
 
 const TAILS = memory.data<i32>([0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1], 16);
@@ -10,12 +10,12 @@ export function tailMask(count: i32, half: usize): v128 {
 	return v128.load(TAILS + ((<usize>count) << 2) + half);
 }
 
-/** Byte offset in an octet of the vector that holds the first of the last `count` elements. */
+/** Byte offset in an octet of the vector that contains the first of the last `count` elements. */
 export function firstHalf(count: i32): usize {
 	return count > 4 ? 0 : 16;
 }
 
-/** Loads two float32 as two float64 in one instruction. */
+/** Loads two float32 as two float64 with a single instruction. */
 export function promote(p: usize): v128 {
 	return f64x2.promote_low_f32x4(v128.load64_zero(p));
 }

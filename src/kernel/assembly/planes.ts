@@ -21,7 +21,7 @@ import { mayBeLargest, relativeRun } from './relative';
 import { sumRun } from './sums';
 
 /**
- * Processes a run of one channel, see predictRun. If `length` is no multiple of 8, at least eight elements of the plane
+ * Processes a run of a channel, see predictRun. If `length` is no multiple of 8, at least eight elements of the plane
  * lie before its end. y = 0: only sums of x.
  */
 function work(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
@@ -39,7 +39,7 @@ function compare(x: usize, y: usize, length: i32, planes: i32, stride: usize, re
 	}
 }
 
-/** Searches the elements since its last call for a larger relative error, if there may be one. */
+/** Searches for a larger relative error, unless the bounds exclude it. */
 function judgeRelative(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const errors = errorsUpTo(record);
 	const minY = v128.load(record, MIN_Y);
@@ -114,7 +114,7 @@ function workSmall(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32
 	}
 }
 
-/** Judges the channel with the smallest |y| first. After it, most others raise no maximum. */
+/** Judges the channel with the smallest |y| first. Most other channels then raise no maximum. */
 function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, channels: i32): void {
 	let first = 0;
 	let least: f32 = Infinity;
@@ -130,7 +130,7 @@ function judgeChannels(x: usize, y: usize, batch: i32, stride: usize, planeSize:
 	}
 }
 
-/** Processes planes of one to seven elements, which fill no octet, put together in RUN_X and RUN_Y. */
+/** Processes planes of one to seven elements, which fill no octet. Joins up to RUN / 8 of them in RUN_X and RUN_Y. */
 function workTiny(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32, record: usize): void {
 	const planes = RUN / 8;
 	for (let n = 0; n < batch; n += planes) {
@@ -144,7 +144,7 @@ function workTiny(x: usize, y: usize, batch: i32, stride: usize, planeSize: i32,
 	}
 }
 
-/** Copies the first `width` (1 to 7) elements of each row, one after another, then seven more copies of the last one. */
+/** Joins the first `width` (1 to 7) elements of all rows, and appends seven copies of the last element. */
 function collect(from: usize, rows: i32, stride: usize, width: i32, to: usize): void {
 	const bytes = (<usize>width) << 2;
 	for (let r = 0; r < rows; r++) {
@@ -160,9 +160,9 @@ function collect(from: usize, rows: i32, stride: usize, width: i32, to: usize): 
 }
 
 /**
- * Processes columns 0 to `columns`. Each is a channel with one value in each of `rows` rows, `stride` bytes apart (rank 2,
- * or one statistic per activation). A block of 64 columns is transposed first. Otherwise each cache line would be read 16
- * times, and rows that are a power of two apart would share the same sets of the cache.
+ * Processes columns 0 to `columns`, a channel each (rank 2) or an activation each, with a value in each of `rows` rows,
+ * `stride` bytes apart. Transposes blocks of 64 columns first. Otherwise each cache line would be read 16 times, and
+ * rows a power of two apart would share the same sets of the cache.
  */
 export function workColumns(x: usize, y: usize, rows: i32, stride: usize, columns: i32): void {
 	for (let c = 0; c < columns; c += COLUMNS) {

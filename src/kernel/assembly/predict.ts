@@ -2,9 +2,9 @@ import { DIFFERS, LARGEST_X, MIN_Y, SCALE, SHIFT } from '../memory-map';
 import { MAGNITUDE } from './lanes';
 
 /**
- * Inner loop of verification. Processes a run: `length` elements in each of `planes` planes of one channel, `stride` bytes
- * apart (at most RUN elements in total), eight at a time. The last vectors of a plane may overlap earlier ones, which
- * changes no maximum. At least eight elements of the plane lie before its end.
+ * Inner loop of verification. Processes a run: `length` elements in each of `planes` planes of a channel, `stride`
+ * bytes apart (at most RUN elements in total), eight at a time. The last vectors of a plane may overlap earlier ones,
+ * which changes no maximum. At least eight elements of the plane lie before its end.
  *
  *     4 x f32:  (x * scale + shift) xor y      bits in which y differs from the prediction in float32
  *               largest |x|, smallest |y|
@@ -13,9 +13,9 @@ import { MAGNITUDE } from './lanes';
  * differenceRun processes runs with other y. Non-negative float32 have the same order as the integers of their bits, with
  * NaN above infinity above all numbers. So maxima taken as integers cannot lose a NaN.
  *
- * The sums of x have their own loop (sums.ts), and each accumulator takes one operation per round, on the combined eight
- * elements. With more operations or accumulators V8 keeps accumulators in memory, and that chain of loads and stores
- * then takes longer than the rest of the loop.
+ * The sums of x have their own loop (sums.ts), and each accumulator takes a single operation per round, on the combined
+ * eight elements. With more operations or accumulators V8 keeps accumulators in memory, and that chain of loads and
+ * stores then takes longer than the rest of the loop.
  */
 export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride: usize, record: usize): void {
 	const s = v128.load(record, SCALE);
@@ -26,7 +26,7 @@ export function predictRun(x: usize, y: usize, length: i32, planes: i32, stride:
 	let minY = v128.load(record, MIN_Y);
 	const whole = (length & ~7) << 2;
 	const end = length << 2;
-	// Start of the one or two vectors that end with the plane; below 0 if the run is shorter than they are.
+	// Start of the last one or two vectors, which end with the plane; negative if they are longer than the run.
 	const tail = (length & 7) > 4 ? end - 32 : (length & 7) > 0 ? end - 16 : end;
 	for (let p = 0; p < planes; p++, x += stride, y += stride) {
 		for (let i = 0; i < whole; i += 32) {

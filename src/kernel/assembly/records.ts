@@ -115,7 +115,7 @@ export function finishMoments(n: i32, count: f64, runs: i32): void {
 		const m2 = squares - total * mean;
 		store<f64>(at, mean, RESULT_MEAN);
 		store<f64>(at, m2, RESULT_M2);
-		// Sums of float32 do not overflow float64, so a sum is only non-finite if an element is.
+		// Sums of float32 never overflow float64. A non-finite sum therefore has a non-finite element.
 		const finite = abs(total) < Infinity;
 		store<f64>(at, finite ? (m2 < squares * cancelled ? REDO_MOMENTS : 0) : REDO_ALL, RESULT_FLAGS);
 	}
@@ -134,7 +134,7 @@ export function finishRecords(n: i32, count: f64, runs: i32): void {
 		const error = min(bound, largestError(at, largestX, difference));
 		store<f64>(at, error, RESULT_MAX_ABS);
 		store<f64>(at, bound, RESULT_BOUND);
-		// Upper limits for all elements of the channel, like those of VerifyAccumulator. Uncertain ones are computed again.
+		// Upper limits, as in VerifyAccumulator. Uncertain channels are computed again.
 		store<f64>(at, error > 0 ? error / bound : 0, RESULT_RATIO);
 		store<f64>(at, count * error * error, RESULT_SQUARES);
 		const certain = difference < Infinity && isInRange(at, largestX) && isWithinBound(at, record, differs);
@@ -162,8 +162,8 @@ function largestError(at: usize, largestX: f64, difference: f64): f64 {
 }
 
 /**
- * True if every element is within its bound. Either y equals the prediction, and slope and offset are at most those of the
- * bound, or its difference from the prediction is at most the rest of the bound at each |x|.
+ * True if every element is within its bound. If y equals the prediction, comparing slopes and offsets shows it.
+ * Otherwise the difference must be at most the rest of the bound at each |x|.
  */
 function isWithinBound(at: usize, record: usize, differs: bool): bool {
 	const slope = f32x4.extract_lane(v128.load(record, MAGNITUDE_SLOPE), 0);
@@ -175,7 +175,7 @@ function isWithinBound(at: usize, record: usize, differs: bool): bool {
 	return !differs || i32x4.all_true(f32x4.le(excess, f32x4.splat(left)));
 }
 
-/** True if x and parameters are finite and far from overflow. NaN fails every comparison. */
+/** True if x and parameters are finite and far from overflow. False for NaN. */
 function isInRange(at: usize, largestX: f64): bool {
 	const huge: f64 = 1e30;
 	const scale = abs(load<f64>(at, PARAMETER_SCALE));

@@ -53,15 +53,15 @@ export function largestRel(): f64 {
 	return largest(MAX_REL);
 }
 
-/** Largest error in units in the last place. MAX_ULP holds it relative to ref's power of two. */
+/** Largest error in ulps. MAX_ULP holds it relative to ref's power of two. */
 export function largestUlp(): f64 {
 	return largest(MAX_ULP) * <f64>((<u64>1) << fractionBits);
 }
 
 /**
- * Updates the largest relative error and error in ulps with a run (see predictRun), two elements at a time, for |y| below
- * `near`. Few runs get here, and few of their elements pass the test below, because the first relative errors near zero
- * are so large that no later error exceeds them.
+ * Updates the largest relative error and error in ulps with a run (see predictRun), two elements at a time, for |y|
+ * below `near`. Runs seldom get here. The first relative errors near zero are so large that hardly any later element
+ * passes the test below.
  */
 export function relativeRun(
 	x: usize,

@@ -43,7 +43,7 @@ function sumTails(x: usize, count: i32, planes: i32, stride: usize, record: usiz
 	addSums(record, sumX, sumXX);
 }
 
-/** Adds a run's sums to the record's. Chains of additions are shorter than element by element, so rounding is smaller. */
+/** Adds a run's sums to the record's. Short chains of additions round less. */
 function addSums(record: usize, sumX: v128, sumXX: v128): void {
 	v128.store(record, f64x2.add(v128.load(record, SUM_X), sumX), SUM_X);
 	v128.store(record, f64x2.add(v128.load(record, SUM_XX), sumXX), SUM_XX);

@@ -1,6 +1,6 @@
 import type { Layout, StatisticsAxes } from '../types.js';
 
-/** Parameters of the unfolded form y = scale * (x - center) + shift, as Kernel.apply takes them. */
+/** Parameters of y = scale * (x - center) + shift, as Kernel.apply takes them. */
 export interface CenteredParameters {
 	/** Length C, or C * planeSize (row-major) with `perActivation`; center and shift too. */
 	readonly scale: Float64Array;

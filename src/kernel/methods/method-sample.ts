@@ -31,14 +31,14 @@ export interface MethodSample {
 	readonly layout: Layout;
 	/** Statistics at the sample's channels and positions. */
 	readonly statistics: Readonly<Record<StatisticsAxes, Moments>>;
-	/** Selects the sample's channels and positions from a layer's values (length C, or C * planeSize). */
+	/** Selects the sampled values from a layer's (length C, or C * planeSize). */
 	pick(values: Float64Array): Float64Array;
 }
 
-/** Minimum number of channels of a sample, because some of a layer's channels may be dead. */
+/** Minimum number of channels of a sample. Some channels may be dead. */
 const MIN_CHANNELS = 16;
 
-/** Neighboring positions that are taken together: one cache line of float32. */
+/** Neighboring positions sampled together: a cache line of float32. */
 const RUN = 16;
 
 /** @param minimum smallest number of images, and of positions, of the sample if the tensor has as many */
@@ -75,7 +75,7 @@ export function takeSample(kernel: Kernel, whole: MethodData, minimum: number): 
 	};
 }
 
-/** Up to `most` of the integers below `all`, ascending: runs of `run` neighbors with equal gaps between the runs. */
+/** Up to `most` integers below `all`, ascending: runs of `run` neighbors, evenly spaced. */
 function spread(all: number, most: number, run: number): Int32Array {
 	const count = Math.min(all, most);
 	const gaps = Math.max(1, Math.ceil(count / run) - 1);
@@ -125,7 +125,7 @@ function pickMoments({ count, mean, m2, nonFinite }: Moments, picked: Int32Array
 	};
 }
 
-/** A loop, because a model's layers take milliseconds and the callback of Float64Array.from would not be optimized yet. */
+/** A loop, because models end before V8 optimizes the callback of Float64Array.from. */
 function pickValues(values: Float64Array, picked: Int32Array): Float64Array {
 	const found = new Float64Array(picked.length);
 	for (let i = 0; i < picked.length; i++) {

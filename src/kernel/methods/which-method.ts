@@ -7,7 +7,7 @@ import { type CenteredParameters, centeredParameters, type Learned } from './cen
 import { type MethodData, type MethodSample, takeSample } from './method-sample.js';
 import { METHODS, methodSize } from './methods.js';
 
-/** Statistics that a normalization used: of the batch over some axes, or stored (running) ones. */
+/** Statistics that a normalization used: the batch's over some axes, or stored (running). */
 export type Method = StatisticsAxes | 'running';
 
 export interface MethodQuestion extends MethodData {
@@ -24,13 +24,13 @@ export interface MethodQuestion extends MethodData {
 export interface MethodAnswer {
 	/** The only method that explains y. `none`: no method does. */
 	readonly verdict: Method | 'none' | 'cannot-tell';
-	/** Reason of `cannot-tell`, one sentence. */
+	/** Reason of `cannot-tell`, as a sentence. */
 	readonly reason?: string;
 	/** Per tested method: root mean square of y minus the method's result, relative to y's deviation within channels. */
 	readonly residuals: Readonly<Partial<Record<Method, number>>>;
-	/** Largest residual that rounding alone can cause; NaN if y has no deviation to measure residuals by. */
+	/** Largest residual that rounding can cause; NaN if y has no deviation to measure by. */
 	readonly tolerance: number;
-	/** Methods whose residual is within the tolerance. */
+	/** Methods with a residual within the tolerance. */
 	readonly fits: readonly Method[];
 	/** Best other residual divided by the verdict's residual, or by the tolerance if that is larger. */
 	readonly margin?: number;
@@ -115,7 +115,7 @@ interface Scale {
 	readonly amplification: number;
 }
 
-/** Returns the scale of y, which residuals are measured by, or a sentence why there is none. */
+/** Returns the unit of residuals, the scale of y, or a sentence why there is none. */
 function measureScale({ x, y, layout, statistics }: MethodSample): Result<Scale> {
 	if (x.length === 0) {
 		return failure('There are no values.');
@@ -143,7 +143,7 @@ function measureScale({ x, y, layout, statistics }: MethodSample): Result<Scale>
 	return success({ variation, amplification: Math.sqrt(rounded / variation) });
 }
 
-/** Sums of (value - mean)^2 and of value^2 over one channel. */
+/** Sums of (value - mean)^2 and of value^2 over a channel. */
 function sumsOf(values: Values, { batch, channels, planeSize }: Layout, channel: number) {
 	let sum = 0;
 	let square = 0;
@@ -175,7 +175,8 @@ function squaredErrors(sample: MethodSample, question: MethodQuestion, learned: 
 	const { y } = sample;
 	let total = 0;
 	for (let i = 0; i < y.length; i++) {
-		// Not `**`: V8 calls a function for it until the loop is optimized, which a run of one model rarely reaches.
+		// Avoids `**`, which V8 computes in a function call until it optimizes the loop. A run of one model rarely gets
+		// there.
 		const error = y[i] - expected[i];
 		total += error * error;
 	}
