@@ -11,7 +11,7 @@ import { readSettings } from '../shared/settings.js';
 import { parseToolInput, type ToolInput } from './tool-input.js';
 import { workspaceModel } from './workspace-model.js';
 
-/** Models that a call names. A tool for one model gets it as `first`. */
+/** Models that a call names. A tool for a single model gets it as `first`. */
 interface NamedModels {
 	readonly first: vscode.Uri;
 	readonly last: vscode.Uri;

@@ -6,7 +6,7 @@ import { failure, type Result, success } from '../../core/result.js';
 export interface ToolInput extends DigestOptions {
 	/** Paths by the names of the schema's properties, each from a workspace folder or absolute. */
 	readonly files: readonly string[];
-	/** false: nothing runs. */
+	/** False: the model does not run. */
 	readonly run: boolean;
 }
 

@@ -6,8 +6,9 @@ import { UserError } from '../shared/describe-error.js';
 import { pathsIn } from './tool-input.js';
 
 /**
- * Finds a model that an assistant names: a path from a workspace folder, one that begins with the name of a folder, or an
- * absolute path. Links that lead out of the folder are refused, so that no prompt can make the extension read other files.
+ * Finds a model that an assistant names. The name is a path from a workspace folder, such a path after the folder's
+ * name, or an absolute path. Refuses links that lead out of the folder, so that no prompt can make the extension read
+ * other files.
  * @throws {UserError} with a sentence for the assistant
  */
 export async function workspaceModel(name: string): Promise<vscode.Uri> {

@@ -12,7 +12,7 @@ import type { ModelPair } from './model-pair.js';
 const MAX_OFFERED = 500;
 
 /**
- * Chooses the two models of a comparison: two selected files, or one model and a second that the user picks. The model
+ * Chooses the two models of a comparison: two selected files, or a model and a second that the user picks. The model
  * with more BatchNormalization layers, or the checkpoint, is the original. Returns undefined if the user cancels.
  */
 export async function choosePair(
@@ -63,7 +63,7 @@ async function assignRoles(first: vscode.Uri, other: vscode.Uri): Promise<ModelP
 	return chosen && { original: chosen.uri, deployed: chosen.uri === first ? other : first };
 }
 
-/** Offers the models of the workspace, first those in the folder of `first`, and a dialog for all other files. */
+/** Offers the models of the workspace, first the models in the folder of `first`, and a dialog for all other files. */
 async function pickModel(first: vscode.Uri | undefined): Promise<vscode.Uri | undefined> {
 	const title = first
 		? vscode.l10n.t('Compare {0} with…', inert(baseName(first)))

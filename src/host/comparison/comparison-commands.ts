@@ -20,7 +20,7 @@ export interface ComparisonParts {
 	readonly source: ExportSource;
 }
 
-/** Registers the commands that compare models, and those that save changed models. */
+/** Registers the commands that compare models or save changed models. */
 export function registerComparisonCommands(
 	{ editors, comparisons, source }: ComparisonParts,
 	services: HostServices,

@@ -15,7 +15,7 @@ export interface ComparisonPanelOptions {
 	readonly log: vscode.LogOutputChannel;
 }
 
-/** Connects the page in a tab to a comparison. Sends the page every change and does what it requests. */
+/** Connects the page in a tab to a comparison. Sends the page every change and handles its requests. */
 export class ComparisonPanel implements vscode.Disposable {
 	readonly #options: ComparisonPanelOptions;
 	readonly #page: WebviewPage<HostToComparison, ComparisonPageMessage>;
@@ -51,7 +51,7 @@ export class ComparisonPanel implements vscode.Disposable {
 		];
 	}
 
-	/** Compares again, and tells the page the roles of the models. */
+	/** Compares again, and sends the page the roles of the models. */
 	compare(order: 'same' | 'swapped'): Promise<void> {
 		const done = this.#options.session.run(order);
 		this.#postPair();

@@ -11,7 +11,7 @@ export interface ComparisonPorts {
 	log(line: string): void;
 }
 
-/** Result, progress and failure of comparing one pair of models. Sends each change to all listeners. */
+/** Result, progress and failure of comparing a pair of models. Sends each change to all listeners. */
 export class ComparisonSession {
 	readonly #ports: ComparisonPorts;
 	readonly #listeners = new Set<(message: HostToComparison) => void>();
@@ -57,7 +57,7 @@ export class ComparisonSession {
 		];
 	}
 
-	/** Aborts the comparison under way and starts a new one. Never rejects; a failure is sent as a message. */
+	/** Aborts the comparison under way and starts a new comparison. Never rejects; a failure is sent as a message. */
 	async run(order: 'same' | 'swapped' = 'same'): Promise<void> {
 		this.#abort?.abort();
 		const abort = new AbortController();
@@ -90,7 +90,7 @@ export class ComparisonSession {
 		}
 	}
 
-	/** Aborts the comparison under way and reports a failure from outside, for example a deleted file. */
+	/** Aborts the comparison under way and reports a failure that it did not cause, for example a deleted file. */
 	fail(message: string): void {
 		this.#abort?.abort();
 		this.#abort = undefined;

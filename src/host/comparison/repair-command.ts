@@ -32,8 +32,8 @@ export async function repairDeployed(
 }
 
 /**
- * Writes an inference model of one exported in training mode, and shows the result. Warns first if the stored statistics
- * do not fit the data of the last run, because inference uses them.
+ * Writes an inference model of a training export, and shows the result. Warns first if the stored statistics do not fit
+ * the data of the last run, because inference uses them.
  * @param session of the model if it is open
  * @param target file to write; undefined to ask the user
  */

@@ -1,4 +1,4 @@
-/** Quiet time after the last file event, in ms. It exceeds the gap between the writes of one save. */
+/** Quiet time after the last file event, in ms. Exceeds the gaps between the writes of a save. */
 const QUIET_MILLISECONDS = 300;
 
 export interface ChangeDetectorOptions {
@@ -11,8 +11,8 @@ export interface ChangeDetectorOptions {
 }
 
 /**
- * Turns a burst of file events into at most one change, reported when the burst is over. Watchers report several events
- * for one write, changes of attributes, and a deletion and a creation for a save through a temporary file.
+ * Turns a burst of file events into at most one change, reported when the burst is over. A single write causes several
+ * events. A change of attributes causes events, too, and a save through a temporary file a deletion and a creation.
  */
 export class ChangeDetector {
 	readonly #options: ChangeDetectorOptions;
@@ -32,7 +32,7 @@ export class ChangeDetector {
 		this.#known = await this.#options.describe();
 	}
 
-	/** Stores the state of files added since {@link remember}; keeps the stored state of all others. */
+	/** Stores the state of files added since {@link remember}; keeps the stored state of the other files. */
 	async extend(): Promise<void> {
 		const now = await this.#options.describe();
 		this.#known = [...this.#known, ...now.slice(this.#known.length)];

@@ -3,12 +3,12 @@ import { joinWords } from '../../core/text/sentences.js';
 import { showMessage } from '../shared/messages.js';
 import { isChoiceOpen, otherDefaultEditors, withAssociation } from './other-editors.js';
 
-/** Set once the question was shown, whatever the answer. */
+/** Set after the question was shown, whatever the answer. */
 const OFFERED = 'defaultEditorOffered';
 const SECTION = 'workbench';
 const SETTING = 'editorAssociations';
 
-/** Offers to make our editor the default one, once, where another extension claims `.onnx` files, too. */
+/** Offers once to make our editor the default, if another extension claims `.onnx` files, too. */
 export class DefaultEditor {
 	readonly #context: Pick<vscode.ExtensionContext, 'extension' | 'globalState'>;
 	readonly #viewType: string;

@@ -5,7 +5,7 @@ import { UserError } from '../shared/describe-error.js';
 import { pickMany } from '../shared/messages.js';
 
 /**
- * Lets the user pick files for the model's inputs. A model of several inputs first asks which ones to feed from files.
+ * Lets the user pick files for the model's inputs. If the model has several inputs, the user first chooses inputs.
  * @param inputs Names of the inputs that need values in a run.
  * @returns undefined if the user cancels.
  */
@@ -38,7 +38,7 @@ async function chooseInputs(inputs: readonly string[]): Promise<readonly string[
 }
 
 /**
- * Lets the user pick files, or a folder of files, for one input of the model.
+ * Lets the user pick files, or a folder of files, for a single input of the model.
  * @returns Paths; undefined if the user cancels.
  * @throws {UserError} for a file that only VS Code can read.
  */

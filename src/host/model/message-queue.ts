@@ -1,12 +1,12 @@
 import type { HostToWebview } from '../../protocol/host-webview.js';
 
 /**
- * Maximum delay of verdicts and progress, in ms. Each message makes the page redraw its table and overview. Sent one by
- * one, 52 layers kept a slow machine busy for 7 s.
+ * Maximum delay of verdicts and progress, in ms. Each message makes the page redraw its table and overview. Without
+ * batches, 52 layers kept a slow machine busy for 7 s.
  */
 const INTERVAL_MILLISECONDS = 100;
 
-/** Sends messages to a page. Collects those of a run in batches and drops outdated ones. */
+/** Sends messages to a page. Collects a run's messages in batches and drops outdated messages. */
 export class MessageQueue {
 	readonly #post: (message: HostToWebview) => PromiseLike<unknown>;
 	#waiting: readonly HostToWebview[] = [];

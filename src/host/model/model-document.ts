@@ -23,12 +23,13 @@ export interface ModelServices extends HostServices {
 const READ_SETTINGS = ['runOnOpen', 'batch', 'seed', 'memoryBudget', 'health', 'drift'];
 
 /**
- * Maximum delay of the first run until a page shows the table, in ms. Both use all processors. Started together on two
- * cores, the table came 150 ms later (0.75 instead of 0.60 s after the click) and the verdicts hardly earlier.
+ * Maximum delay of the first run until a page shows the table, in ms. Table and run both use all processors. On two
+ * cores, running at once delayed the table by 150 ms (0.75 instead of 0.60 s after the click), and the verdicts came
+ * hardly earlier.
  */
 const MAX_TABLE_MILLISECONDS = 800;
 
-/** An open model, shown in one or more tabs. Restarts its session when the file, the settings or trust change. */
+/** An open model, shown in at least one tab. Restarts its session when the file, the settings or trust change. */
 export class ModelDocument implements vscode.CustomDocument {
 	readonly uri: vscode.Uri;
 	readonly session: ModelSession;
@@ -91,7 +92,7 @@ export class ModelDocument implements vscode.CustomDocument {
 		}
 	}
 
-	/** Sets the plan of later runs and stores it for the next time that the model is opened. */
+	/** Sets the plan of later runs, and stores it for the next opening of the model. */
 	async plan(plan: RunPlan): Promise<void> {
 		this.session.plan = plan;
 		await this.#services.memory.set(this.uri.toString(), plan);

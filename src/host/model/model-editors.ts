@@ -3,9 +3,9 @@ import { isNamedAsCheckpoint } from '../shared/model-extensions.js';
 import { ModelDocument, type ModelServices } from './model-document.js';
 import { ModelPanel } from './model-panel.js';
 
-/** Editor of ONNX models, the default one. */
+/** View type of the editor for ONNX models, the default editor of their files. */
 export const MODEL_VIEW_TYPE = 'batchnormLens.model';
-/** Editor of checkpoints, beside the default one: most .bin and .h5 files are something else. */
+/** View type of the editor for checkpoints. It is optional, because most .bin and .h5 files are no checkpoints. */
 const CHECKPOINT_VIEW_TYPE = 'batchnormLens.checkpoint';
 
 /** Returns the view type of our editor for a file. */

@@ -9,7 +9,7 @@ import { withFiles } from './run-plan.js';
 
 type SelectMessage = Extract<HostToWebview, { type: 'select' }>;
 
-/** Connects the page in a tab to a model. Sends the page every change and does what it requests. */
+/** Connects the page in a tab to a model. Sends the page every change and handles its requests. */
 export class ModelPanel implements vscode.Disposable {
 	readonly #document: ModelDocument;
 	readonly #page: WebviewPage<HostToWebview, ModelPageMessage>;
@@ -115,7 +115,7 @@ export class ModelPanel implements vscode.Disposable {
 	}
 }
 
-/** Runs the model on files that the user picks. Does nothing if the user cancels. */
+/** Runs the model on files that the user picks. Does not run it if the user cancels. */
 export async function runWithInput(document: ModelDocument): Promise<void> {
 	const { session } = document;
 	const names = session.model?.inputs.map(({ name }) => name) ?? [];

@@ -26,7 +26,7 @@ export interface SessionPorts {
 	inspect(plan: RunPlan, hooks: RequestHooks): Promise<Report>;
 	/** Values for all settings that a plan leaves open. */
 	defaults(): RunDefaults;
-	/** Returns the reason why the model must not be run now, as one sentence; undefined if it may run. */
+	/** Returns the reason why the model must not be run now, as a sentence; undefined if it may run. */
 	refusal(): string | undefined;
 	/** Writes a line about a failure to the log. */
 	log(line: string): void;

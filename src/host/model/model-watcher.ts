@@ -64,7 +64,7 @@ export class ModelWatcher implements vscode.Disposable {
 async function describeFile(uri: vscode.Uri): Promise<string | undefined> {
 	try {
 		if (uri.scheme === 'file') {
-			// Asking VS Code's other process takes 50 ms while a tab opens, and the model is read only afterwards.
+			// Calling VS Code's other process takes 50 ms while a tab opens, and the model is read only afterwards.
 			const { mtimeMs, size } = await stat(uri.fsPath);
 			return `${mtimeMs}/${size}`;
 		}

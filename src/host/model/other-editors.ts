@@ -6,8 +6,8 @@ export interface InstalledExtension {
 }
 
 /**
- * Returns the names of other extensions with a default editor for `.onnx` files. VS Code then opens a model with either, so the
- * user may want to choose.
+ * Returns the names of other extensions with a default editor for `.onnx` files. VS Code then opens a model with either
+ * editor, so the user may want to choose.
  * @param own identifier of this extension
  */
 export function otherDefaultEditors(extensions: readonly InstalledExtension[], own: string): string[] {

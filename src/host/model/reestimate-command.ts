@@ -21,7 +21,7 @@ export interface ReestimateChoices {
 }
 
 /**
- * Writes a copy of a model with running statistics computed from data, and shows what changed.
+ * Writes a copy of a model with running statistics computed from data, and shows the changes.
  * @param session of the model if it is open, with the files of its last run
  * @param given choices that the user is not asked for
  */

@@ -5,7 +5,7 @@ const KEY = 'runPlans';
 /** Maximum number of plans stored for a workspace. VS Code reads the whole storage when the extension starts. */
 const MAX_PLANS = 200;
 
-/** Run plans of a workspace's models, the last changed one last. */
+/** Run plans of a workspace's models. The last changed plan comes last. */
 export class RunMemory {
 	readonly #storage: Pick<Memento, 'get' | 'update'>;
 

@@ -46,7 +46,7 @@ export function runOptions(
 		inputs: files,
 		batch,
 		seed,
-		// A budget that the user chose is kept strictly, which costs time. The engine applies the default itself.
+		// Passes only a budget that the user chose, because the engine then keeps it strictly, which costs time.
 		...(memoryBudget * MEGABYTE !== DEFAULT_MEMORY_BUDGET && { memoryBudget: memoryBudget * MEGABYTE }),
 		...rest,
 		...(dimensions && { dimensions: Object.fromEntries(dimensions.map(({ name, size }) => [name, size])) }),
@@ -72,7 +72,7 @@ export function runForm(
 	};
 }
 
-/** Returns the plan with other files for one input. */
+/** Returns the plan with other files for an input. */
 export function withFiles(plan: RunPlan, input: string, paths: readonly string[]): RunPlan {
 	const others = plan.files.filter((file) => file.input !== undefined && file.input !== input);
 	return { ...plan, files: [...others, ...paths.map((path) => ({ input, path }))] };

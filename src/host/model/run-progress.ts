@@ -4,7 +4,7 @@ import type { HostToWebview } from '../../protocol/host-webview.js';
 import { showProgress } from '../shared/messages.js';
 import type { ModelSession } from './model-session.js';
 
-/** Duration in ms after which a run is also shown as a notification. The page shows its progress at once. */
+/** Duration of a run, in ms, after which a notification appears. The page shows progress at once. */
 const PATIENCE_MILLISECONDS = 2000;
 
 /** Shows a notification with a cancel button for every long run. */

@@ -18,8 +18,8 @@ const MAX_NAME = 120;
 const MAX_MESSAGE = 500;
 
 /**
- * Returns one problem per layer and code, with the worst severity of its findings, and one problem per reason for which
- * layers were not checked.
+ * Returns a problem for each layer and code, with the worst severity of its findings. Layers that were not checked
+ * share a problem for each reason.
  */
 export function problemsOf(report: Report): Problem[] {
 	return [

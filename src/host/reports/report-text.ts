@@ -45,8 +45,8 @@ export class ReportText implements vscode.TextDocumentContentProvider, vscode.Di
 }
 
 /**
- * The ending makes VS Code treat the document as Markdown. The query distinguishes models with one path on different
- * file systems.
+ * The ending makes VS Code treat the document as Markdown. The query distinguishes models with the same path on
+ * different file systems.
  */
 function textUri(model: vscode.Uri): vscode.Uri {
 	return vscode.Uri.from({ scheme: REPORT_SCHEME, path: `${model.path}.md`, query: model.toString() });

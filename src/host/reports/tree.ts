@@ -36,8 +36,8 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	readonly view: vscode.TreeView<LayerNode>;
 	readonly #disposables: vscode.Disposable[];
 	/**
-	 * One object per layer, created once. To reveal an unknown object, VS Code rebuilds all rows, and clicks on the old
-	 * rows fail.
+	 * One object for each layer, created once. To reveal an unknown object, VS Code rebuilds all rows, and clicks on the
+	 * old rows fail.
 	 */
 	readonly #nodes = new WeakMap<ModelDocument, LayerNode[]>();
 	/** Rows that VS Code has requested; undefined before the first request and before a rebuild. */
@@ -122,7 +122,7 @@ export class LayerTree implements vscode.TreeDataProvider<LayerNode>, vscode.Dis
 	}
 
 	/**
-	 * Rebuilds only rows whose content changed. A click during a rebuild ends in "Actual command not found", and a run
+	 * Rebuilds only rows with a changed text. A click during a rebuild ends in "Actual command not found", and a run
 	 * changes rows many times per second.
 	 */
 	#refresh(document: ModelDocument | undefined): void {

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 /** Maximum number of names to try. */
 const MAX_TRIES = 100;
 
-/** Returns a file that does not exist: the given one, or "net.folded-2.onnx", so that a suggestion overwrites nothing. */
+/** Returns the given file, or "net.folded-2.onnx" and so on if it exists. A suggested name then overwrites no file. */
 export async function freeName(file: vscode.Uri): Promise<vscode.Uri> {
 	for (let count = 1; count <= MAX_TRIES; count++) {
 		const path = count === 1 ? file.path : file.path.replace(/(\.[^./]*)?$/, `-${count}$1`);

@@ -2,8 +2,8 @@ import * as vscode from 'vscode';
 import { inert, shorten } from '../../core/text/names.js';
 
 /**
- * All messages, lists and progress of VS Code's own surface. Names of layers and files come from other people's files,
- * so every text is made inert here, and no other file calls these functions of VS Code.
+ * All messages, lists and progress that VS Code itself shows. They name layers and files of untrusted models. So this
+ * file makes every text inert, and no other file calls these functions of VS Code.
  */
 
 /** Maximum length of a message. The log has the whole text. */

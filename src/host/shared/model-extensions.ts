@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 
-/** File name extensions of checkpoints, without the dot. The content decides whether a file is one. */
+/** File name extensions of checkpoints, without the dot. The content decides whether a file is a checkpoint. */
 const CHECKPOINTS = ['pth', 'pt', 'ckpt', 'tar', 'bin', 'safetensors', 'h5', 'keras'];
 
 /** True if the file's name is that of a checkpoint. */

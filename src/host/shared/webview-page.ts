@@ -20,7 +20,7 @@ export interface WebviewPageOptions<Own> {
 	readonly styles: readonly string[];
 	/** Title for assistive technology. */
 	readonly title: string;
-	/** Model whose folder is offered for images. */
+	/** Model of the page. Images are offered to be saved in its folder. */
 	readonly model: () => vscode.Uri;
 	/** Parses a message of this page; undefined for every other value. */
 	readonly parse: (value: unknown) => Own | undefined;
@@ -34,7 +34,7 @@ export interface WebviewPageOptions<Own> {
 	readonly cancel: () => void;
 }
 
-/** A page in a webview. Handles the messages that both kinds of page send and passes the others on. */
+/** A page in a webview. Handles the messages that both kinds of page send and passes on all other messages. */
 export class WebviewPage<Sent, Own> implements vscode.Disposable {
 	readonly #options: WebviewPageOptions<Own>;
 	readonly #disposables: readonly vscode.Disposable[];

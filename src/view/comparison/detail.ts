@@ -26,7 +26,7 @@ import { strings } from './strings.js';
 
 /** Largest number of channel buttons; the table has all channels. */
 const MAX_CHIPS = 24;
-/** Errors above this many units in the last place are shown without them: no digit of the float32 is right. */
+/** Largest error shown in units in the last place. Above it no digit of the float32 is right. */
 const MAX_ULPS = 2 ** 24;
 
 /** Creates the detail of a compared layer. */
@@ -110,7 +110,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 		);
 	}
 
-	/** Lists the unexplained channels; without a cause these are the wrong channels, which are omitted if all are wrong. */
+	/** Lists the unexplained channels; without a cause the wrong channels, unless all are wrong. */
 	#unexplained(layer: LayerComparison): Child {
 		const { unexplained } = layer.details;
 		if (layer.cause !== null && layer.cause !== 'unknown') {

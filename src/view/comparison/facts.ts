@@ -45,7 +45,7 @@ export function isExplained({ cause }: LayerComparison): boolean {
 	return cause !== null && cause !== 'unknown' && cause !== 'not-identifiable';
 }
 
-/** Returns the largest ratio of error to bound in a layer; above 1 is a mismatch. null if it was not compared. */
+/** Returns a layer's largest error / bound; above 1 is a mismatch. null if not compared. */
 export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerComparison): number | null {
 	if (boundRatio && boundRatio.length > 0) {
 		return boundRatio.reduce((most, value) => (value > most || Number.isNaN(value) ? value : most), 0);

@@ -103,7 +103,7 @@ function causeColumn(): Column<ComparedRow> {
 	});
 }
 
-/** Keeps rows whose name, operator, status or cause contain every word of the filter, regardless of case. */
+/** Keeps rows that contain every word of the filter in name, operator, status or cause, regardless of case. */
 export function filterCompared(rows: readonly ComparedRow[], filter: string): readonly ComparedRow[] {
 	return filterRows(rows, filter, (layer) => [
 		layer.name,

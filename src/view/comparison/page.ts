@@ -84,7 +84,7 @@ export class ComparisonView {
 		this.#shell.clearFailure();
 		const { layer } = this.#state.current;
 		const isChosen = comparison.layers.some(({ name }) => name === layer);
-		// Opens the first wrong layer, unless the user has chosen another or closed the detail.
+		// Opens the first wrong layer, unless the user chose another or closed the detail.
 		if (!isChosen && layer !== null) {
 			this.#state.assume({ layer: firstWrong(comparison)?.name, channel: null });
 		}
@@ -110,7 +110,7 @@ export class ComparisonView {
 		this.#shell.opening = progress && !this.#comparison ? `${stageWords(progress.stage)}…` : strings.page.comparing;
 	}
 
-	/** Shows an error about the models: above the last comparison if there is one, else in its place. */
+	/** Shows an error about the models, above the last comparison or in its place. */
 	showFailure(message: string): void {
 		this.showProgress(null);
 		this.#shell.showFailure(message, this.#comparison);
@@ -127,7 +127,7 @@ export class ComparisonView {
 		this.#shell.dispose();
 	}
 
-	/** Opens a layer; the row of the open layer does nothing. */
+	/** Opens a layer. Ignores a click on the open layer's row. */
 	#open(index: number): void {
 		if (index !== this.#chooser.index) {
 			this.#chooser.open(index, null, true);

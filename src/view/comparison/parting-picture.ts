@@ -18,7 +18,7 @@ export interface PartingEvents {
 	onToggle(shown: boolean): void;
 }
 
-/** Picture of the values along the network, which the user can hide. Says so if the values were not compared. */
+/** Picture of the values along the network, which the user can hide. Without compared values, a sentence. */
 export class PartingPicture {
 	readonly element: HTMLElement;
 	readonly #context: ComparisonContext;
@@ -129,7 +129,7 @@ export class PartingPicture {
 	}
 }
 
-/** Returns a sentence; '' if the line about the outputs gives the same reason, or without layers. */
+/** Returns the reason as a sentence; '' without layers or if the outputs' line gives it. */
 function missingReason({ layers, outputs }: Comparison): string {
 	if (layers.length === 0 || outputs?.status === 'skipped') {
 		return '';

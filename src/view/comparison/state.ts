@@ -17,7 +17,7 @@ export const INITIAL_COMPARISON_STATE: ComparisonState = {
 	parting: true,
 };
 
-/** Reads a state that may come from another version of the page; members that do not fit get their initial value. */
+/** Reads a state, perhaps of another version of the page. Members that do not fit get their initial value. */
 export function parseComparisonState(value: unknown): ComparisonState {
 	const from = fieldsOf(value);
 	return {

@@ -14,7 +14,7 @@ export function biasBounds({ perChannel: { biasError, biasBound }, bound }: Laye
 	return biasBound ?? new Float64Array(biasError.length).fill(bound ?? Number.NaN);
 }
 
-/** Returns the channels of a wrong layer whose bias differs by more than rounding, ascending. */
+/** Returns the channels of a wrong layer with a bias error above rounding, ascending. */
 export function wrongBiases(layer: LayerComparison): number[] {
 	if (layer.status !== 'mismatch') {
 		return [];

@@ -8,8 +8,8 @@ import { strings } from '../strings.js';
 import { comparedHover } from './hover.js';
 
 /**
- * Draws the values that the named causes predict (x) against the found values (y): factors on the weights on the left,
- * the bias on the right.
+ * Draws values predicted from the named causes (x) against found values (y). The left plot has the factors on the
+ * weights, the right plot the biases.
  */
 export function explainedFigure(layer: LayerComparison, theme: Theme): Figure | null {
 	const { explainedRatio, weightRatio, explainedBias, foundBias } = layer.perChannel;

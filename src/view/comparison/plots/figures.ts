@@ -12,7 +12,7 @@ type Plot = Pick<PlotDefinition<LayerComparison>, 'has' | 'build' | 'missing'>;
 
 const words = strings.plots;
 
-/** Figures of a compared layer, in the page's order. A plot that would show nothing says so instead. */
+/** Figures of a compared layer, in the page's order. A plot without data shows a sentence instead. */
 const PLOTS: Readonly<Record<ComparisonPlot, Plot>> = {
 	weights: {
 		has: (layer) => wrongWeights(layer).length > 0,

@@ -4,7 +4,7 @@ import { strings as shared } from '../../text/strings.js';
 import { channelCount, isWrong } from '../facts.js';
 import { strings } from '../strings.js';
 
-/** Text that the pointer shows for a channel: its values, and a remark on wrong channels. */
+/** Tooltip of a channel: its values, and a remark on wrong channels. */
 export function comparedHover(layer: LayerComparison, values: readonly HoverValue[]): Hover {
 	return hoverOf({
 		axis: shared.plots.axisOf.channel,

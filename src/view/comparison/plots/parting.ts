@@ -11,7 +11,7 @@ import { strings } from '../strings.js';
 /** Group of layers that are drawn alike. */
 type Group = LayerBehavior['status'] | 'none';
 
-/** Significant bits of the formats whose precision is marked; b bits give 20 log10(2) b dB. */
+/** Significant bits of the formats with a precision line; b bits give 20 log10(2) b dB. */
 const PRECISIONS = [24, 11, 8] as const;
 /** Room above the highest value, in dB. */
 const ROOM = 12;
@@ -29,8 +29,9 @@ export function hasRatios({ layers }: Pick<Comparison, 'layers'>): boolean {
 }
 
 /**
- * Draws the signal-to-noise ratio of the values behind each layer (y, in dB) along the network (x, layers counted from 1),
- * and the place where the models part. A point leads to its layer: the first member of its data is the layer's index.
+ * Draws the signal-to-noise ratio of the values behind each layer (y, in dB) along the network (x, layers counted from
+ * 1). Marks the place where the models part. A click on a point opens its layer: the first member of its data is the
+ * layer's index.
  */
 export function partingFigure(comparison: Comparison, theme: Theme): Figure | null {
 	const { layers } = comparison;
@@ -216,7 +217,7 @@ function legend(dots: readonly Dot[]): string {
 const isWithin = (comparison: Comparison): boolean =>
 	comparison.firstDifference === null && partingPlace(comparison) === null;
 
-/** Explains the falling ratio of a model whose weights were rounded to 8 bits. */
+/** Explains the falling ratio of a model with weights rounded to 8 bits. */
 function roundedNote({ layers }: Comparison): string[] {
 	return layers.some(({ causes }) => causes.includes('quantized-int8')) ? [strings.parting.rounded] : [];
 }

@@ -25,7 +25,7 @@ export interface Residuals {
 	readonly hover: Hover;
 }
 
-/** Draws differences around 0, the band of rounding, and a dash for the value that the named causes predict. */
+/** Draws differences around 0, the band of rounding, and a dash per predicted value. */
 export function residualFigure(residuals: Residuals, theme: Theme): Pick<Figure, 'data' | 'layout' | 'notes' | 'mark'> {
 	const { found, explained, bounds, title, hover } = residuals;
 	const range = residualRange(residuals);

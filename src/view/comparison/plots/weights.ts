@@ -12,7 +12,7 @@ import { residualFigure } from './residuals.js';
 
 /** Largest relative error of the weights that a plot would not show. float32 rounds to 1.2e-7, float16 to 1e-3. */
 const MIN_DEVIATION = 1e-5;
-/** Half height of the axis. A longer axis would hide all other channels. */
+/** Half height of the axis. A longer axis would flatten all other channels. */
 const MAX_DEVIATION = 10;
 /** Share of a row that is no multiple of the original row, above which its factor says little. */
 const MIN_TURNED = 0.01;
@@ -23,8 +23,8 @@ export function weightResiduals(layer: LayerComparison): Float64Array {
 }
 
 /**
- * Returns the channels of a wrong layer whose weights differ by more than those of its right channels, or by more than a
- * plot would show; ascending.
+ * Returns the channels of a wrong layer whose weight error exceeds MIN_DEVIATION and all right channels' errors,
+ * ascending.
  */
 export function wrongWeights(layer: LayerComparison): number[] {
 	if (layer.status !== 'mismatch') {
@@ -38,7 +38,7 @@ export function wrongWeights(layer: LayerComparison): number[] {
 	return channelsWhere(errors, (error) => !(error <= rounding));
 }
 
-/** Draws the relative difference of each channel's factor to the expected one. */
+/** Draws the relative difference between found and expected factor of each channel. */
 export function weightsFigure(layer: LayerComparison, theme: Theme): Figure | null {
 	const found = weightResiduals(layer);
 	if (found.length === 0) {
