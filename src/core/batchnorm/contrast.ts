@@ -37,13 +37,15 @@ export function contrastLimits(images: number, z: number): { readonly grown: num
 /** Standard deviation of normalized data in the units of the input, for images from 0 to 1. */
 const NORMALIZED = 0.25;
 
-/** Mistakes that change the spread of all channels near the input by one factor. */
+/** Mistakes that change the spread of all channels near the input by one factor, and the exchange of colors. */
 const MISTAKES = {
 	unscaled:
 		'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.',
 	bytes:
 		'The input is probably not normalized: values from 0 to 255 where the model expects small ones have this effect.',
 	twice: 'The input is probably normalized twice: dividing by the standard deviation once more has this effect.',
+	colors:
+		'The colors of the input are probably in another order: exchanging red and blue (BGR where the model expects RGB, or the reverse) has this effect.',
 } as const;
 
 /**
@@ -56,6 +58,9 @@ export function likelyMistake(factor: number): string {
 	}
 	return factor > 2 / NORMALIZED ? MISTAKES.bytes : MISTAKES.twice;
 }
+
+/** The mistake that moves the means of red and blue apart. */
+export const EXCHANGED_COLORS = MISTAKES.colors;
 
 /** Returns the mistake that a finding names at the end of its message; undefined without one. */
 export function namedMistake(message: string): string | undefined {

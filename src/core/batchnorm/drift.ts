@@ -2,7 +2,8 @@ import { medianMagnitude } from '../numbers/arrays.js';
 import type { Finding, LayerParameters } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 import { countChannels } from '../text/sentences.js';
-import { contrastLimits, likelyMistake, MIN_FACTOR, MIN_VALUES_PER_IMAGE } from './contrast.js';
+import { hasExchangedColors } from './color-order.js';
+import { contrastLimits, EXCHANGED_COLORS, likelyMistake, MIN_FACTOR, MIN_VALUES_PER_IMAGE } from './contrast.js';
 
 /** A layer's running statistics and the statistics of a batch that was run through it. */
 export interface DriftSubject {
@@ -14,6 +15,8 @@ export interface DriftSubject {
 	readonly images: number;
 	/** Values of an image per channel, if the channels are linear functions of the model's input; else undefined. */
 	readonly valuesNearInput?: number | undefined;
+	/** Weight sums of the convolution in front per color of the model's input, shape (channels, 3). */
+	readonly colorSums?: Float64Array | undefined;
 }
 
 export interface DriftThresholds {
@@ -255,6 +258,9 @@ export function statisticsDrift(subject: DriftSubject, thresholds = DEFAULT_DRIF
 	const sample = images === 1 ? 'a single image' : `${images} images`;
 	const message = `The running statistics of ${countChannels(channels, batch.mean.length)} do not fit the data (${sample}): in channel ${worst.channel} ${worst.words}.`;
 	const isWrongInput = Number.isFinite(Math.min(all.grown, all.shrunk));
-	const cause = isWrongInput ? ` ${likelyMistake(Math.exp(signedMedian(drift.spread)))}` : '';
-	return [{ code: 'statistics-drift', severity: 'warning', channels, message: `${message}${cause}` }];
+	const isExchange = !isWrongInput && subject.colorSums !== undefined && hasExchangedColors(subject, subject.colorSums);
+	const scaled = isWrongInput ? likelyMistake(Math.exp(signedMedian(drift.spread))) : undefined;
+	const cause = isExchange ? EXCHANGED_COLORS : scaled;
+	const words = cause === undefined ? message : `${message} ${cause}`;
+	return [{ code: 'statistics-drift', severity: 'warning', channels, message: words }];
 }

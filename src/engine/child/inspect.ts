@@ -1,3 +1,4 @@
+import { colorSums } from '../../core/batchnorm/color-order.js';
 import { DEFAULT_DRIFT_THRESHOLDS } from '../../core/batchnorm/drift.js';
 import { dataFit } from '../../core/inspection/data-fit.js';
 import { structureReport } from '../../core/inspection/structure-report.js';
@@ -89,7 +90,8 @@ async function runAndCheck(
 	const openedAt = performance.now();
 	const kernel = await ports.kernel();
 	const model = (await inlineFunctions(opened, openForInspection)) ?? opened;
-	const checker = new LayerChecker({ structure, layers: model.layers, kernel, options, inputs });
+	const sums = options.inputs.length > 0 ? await sumsOfColors(model) : new Map();
+	const checker = new LayerChecker({ structure, layers: model.layers, kernel, colorSums: sums, options, inputs });
 	const checked = (): Report => ({ ...structure, layers: structure.layers.map((_, index) => checker.report(index)) });
 	let runtime: Runtime | undefined;
 	try {
@@ -131,6 +133,18 @@ async function runAndCheck(
 		const run = interruptedRun(facts, { status: 'failed', reason: error.message, failedAt });
 		return endRun(checked(), run, 'Not checked: the run failed.');
 	}
+}
+
+/** Returns the sums of {@link colorSums} by layer index. */
+async function sumsOfColors({ layers, access }: OpenedModel): Promise<Map<number, Float64Array>> {
+	const found = new Map<number, Float64Array>();
+	for (const [index, layer] of layers.entries()) {
+		const sums = await colorSums(layer, access);
+		if (sums) {
+			found.set(index, sums);
+		}
+	}
+	return found;
 }
 
 interface OptimizedResult {

@@ -25,6 +25,8 @@ export interface CheckerSetup {
 	/** Layer index -> layer, as in `structure`. */
 	readonly layers: readonly BatchNormLayer[];
 	readonly kernel: Kernel;
+	/** Layer index -> sums of {@link colorSums}, of layers that have them. */
+	readonly colorSums: ReadonlyMap<number, Float64Array>;
 	readonly options: InspectOptions;
 	/** Files that saved outputs must not replace. */
 	readonly inputs: Identities;
@@ -65,11 +67,12 @@ export class LayerChecker {
 	}
 
 	#newStates(randomInputs: ReadonlySet<string>): LayerState[] {
-		const { layers, structure } = this.#setup;
+		const { layers, structure, colorSums } = this.#setup;
 		return layers.map((layer, index) => {
 			const names = runTimeParameters(layer).map(({ name }) => name);
 			const hasRandomParameters = dependsOn(names, randomInputs, layer.scope);
-			return { layer, structure: structure.layers[index], hasRandomParameters, remarks: new Set() };
+			const facts = { layer, structure: structure.layers[index], colorSums: colorSums.get(index) };
+			return { ...facts, hasRandomParameters, remarks: new Set() };
 		});
 	}
 

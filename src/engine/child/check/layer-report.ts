@@ -89,7 +89,7 @@ function healthFindings(
 
 /** Returns findings about the runtime's output and the data. */
 function runFindings(
-	{ layer: found }: LayerState,
+	{ layer: found, colorSums }: LayerState,
 	layer: LayerReport,
 	{ judgesDrift, inheritsNonFinite, drift }: ReportOptions,
 ): Finding[] {
@@ -106,7 +106,7 @@ function runFindings(
 		const thresholds = { ...DEFAULT_DRIFT_THRESHOLDS, ...drift };
 		const subject = { parameters, batch, epsilon: layer.epsilon, images };
 		const valuesNearInput = isNearInput(found) ? batch.count / images : undefined;
-		findings.push(...statisticsDrift({ ...subject, valuesNearInput }, thresholds));
+		findings.push(...statisticsDrift({ ...subject, valuesNearInput, colorSums }, thresholds));
 	}
 	return findings;
 }

@@ -1,3 +1,4 @@
+import type { DriftSubject } from '../../../core/batchnorm/drift.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { emptyMoments, type Moments, mergeMoments } from '../../../core/numbers/moments.js';
 import type { Finding, LayerReport, Normalization, SkippedRecompute } from '../../../core/report/types.js';
@@ -42,6 +43,8 @@ export interface LayerState {
 	readonly structure: LayerReport;
 	/** Parameters come from random input: health findings would be meaningless. */
 	readonly hasRandomParameters: boolean;
+	/** As of {@link DriftSubject}. */
+	readonly colorSums?: Float64Array | undefined;
 	/** undefined: no run has reached the layer. A reason: the layer cannot be recomputed. */
 	results?: Result<LayerResults>;
 	unjudged?: FirstRun | undefined;

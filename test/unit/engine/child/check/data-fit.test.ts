@@ -15,14 +15,19 @@ import { inspectModel } from '../../../support/inspect.js';
 const SHAPE = [3, 32, 32];
 const FIRST = '/1/BatchNormalization';
 
-/** Inspects plain_cnn on images of noise. @param wrong normalized value -> the value that the model is given */
-async function inspectImages(images: number, wrong: (value: number) => number, seed = 0): Promise<Report> {
+/** Inspects plain_cnn on images of noise. @param wrong normalized value and its color -> the value that the model is given */
+async function inspectImages(
+	images: number,
+	wrong: (value: number, color: number) => number,
+	seed = 0,
+): Promise<Report> {
 	const folder = await mkdtemp(path.join(tmpdir(), 'data-fit-'));
 	try {
 		const file = path.join(folder, 'images.npy');
 		const random = seededRandom(seed);
 		const length = SHAPE.reduce((product, dim) => product * dim, images);
-		const data = Float32Array.from({ length }, () => wrong(random.normal()));
+		const pixels = SHAPE[1] * SHAPE[2];
+		const data = Float32Array.from({ length }, (_, i) => wrong(random.normal(), Math.floor(i / pixels) % SHAPE[0]));
 		await writeFile(file, encodeNpy({ type: 'float32', shape: [images, ...SHAPE], data }));
 		const bytes = await readFile(fixture('plain_cnn.onnx'));
 		const { report } = await inspectModel(
@@ -58,6 +63,13 @@ test('images that are not normalized are named from 8 images on, and 0 to 255 fr
 	const bytes = await inspectImages(1, (value) => 255 * (0.45 + 0.25 * value));
 	assert.match(messageOf(bytes), /not normalized: values from 0 to 255/);
 	assert.match(answerOf(bytes)?.sentence ?? '', /not normalized: values from 0 to 255/);
+});
+
+test('colors that moved apart as red and blue do are named as exchanged', async () => {
+	const report = await inspectImages(32, (value, color) => value + 1.5 * (color - 1));
+	assert.match(messageOf(report), /BGR where the model expects RGB/);
+	assert.match(answerOf(report)?.sentence ?? '', /BGR where the model expects RGB/);
+	assert.doesNotMatch(messageOf(await inspectImages(32, (value) => value + 1.5)), /BGR/);
 });
 
 test('few images end in a sentence with the drift that they would show', async () => {
