@@ -68,11 +68,11 @@ export interface BaselineSubject {
 	readonly model: string;
 	readonly original?: string;
 	readonly ids: readonly string[];
-	/** Returns the findings to accept, of which some may come from the earlier entry. */
+	/** Returns the findings to accept, some of them perhaps from the earlier entry. */
 	readonly accepted: (earlier: BaselineEntry | undefined) => readonly KnownFinding[];
 }
 
-/** A baseline file that was read before the work, so that a wrong file costs no run. */
+/** A baseline file, read before the work starts, so that a wrong file costs no run. */
 export class BaselineFile {
 	readonly #file: string;
 	readonly #isUpdate: boolean;
@@ -90,8 +90,8 @@ export class BaselineFile {
 	}
 
 	/**
-	 * Returns the entry to judge the findings by; undefined without one. For an update, writes the file first, and returns the
-	 * entry written.
+	 * Returns the entry that the findings are judged by; undefined if the baseline has none. For an update, writes the
+	 * file first and returns the new entry.
 	 * @param inputs files that the command has read, which are never replaced
 	 * @throws {WriteError}
 	 */
@@ -117,7 +117,7 @@ export class BaselineFile {
 	}
 }
 
-/** Prints the result to stderr where the output of the command does not show it to a person. */
+/** Prints the result to stderr if the command's output does not show it to a person. */
 export function announceBaseline(result: BaselineResult | undefined, { format, file }: OutputOptions): void {
 	if (result && (format !== 'text' || file !== undefined)) {
 		process.stderr.write(`${visible(baselineSentence(result))}\n`);

@@ -9,8 +9,8 @@ import { type FailOn, hasFinding } from './fail-on.js';
 export const EXIT_FAILED = 2;
 
 /**
- * Returns the exit status of a report: 1 for a finding at or above `failOn` that no baseline holds, 2 if the model or a layer could not be judged,
- * else 0. A model without a layer has nothing to judge, unless its run failed.
+ * Returns the exit status of a report: 1 for a finding at or above `failOn` that no baseline holds, 2 if the model or a
+ * layer could not be judged, else 0. A model without layers needs no judgment, so only a failed run gives it status 2.
  */
 export function reportStatus(report: Report, failOn: FailOn): number {
 	if (report.run.failedAt === 'input') {
@@ -27,8 +27,8 @@ export function reportStatus(report: Report, failOn: FailOn): number {
 }
 
 /**
- * Returns the exit status of a comparison: 1 for a finding at or above `failOn` that no baseline holds, 2 if nothing was judged, else 0. A wrong
- * layer and outputs that differ are errors.
+ * Returns the exit status of a comparison: 1 for a finding at or above `failOn` that no baseline holds, 2 if no layer
+ * and no output was judged, else 0. Wrong layers and differing outputs are findings of severity "error".
  */
 export function comparisonStatus(comparison: Comparison, failOn: FailOn): number {
 	if (comparisonFindings(comparison).some(({ severity, known }) => !known && isAtLeast(severity, failOn))) {
@@ -37,7 +37,10 @@ export function comparisonStatus(comparison: Comparison, failOn: FailOn): number
 	return whyNotJudged(comparison) === undefined ? 0 : EXIT_FAILED;
 }
 
-/** Returns the reason, as a sentence, why a comparison without a mismatch says nothing about the deployed model. */
+/**
+ * Returns why a comparison without a mismatch is no evidence for the deployed model, as a clause or a sentence;
+ * undefined if it is.
+ */
 export function whyNotJudged({ layers, summary, outputs }: Comparison): string | undefined {
 	if (outputs?.status === 'skipped' && outputs.refused === 'deployed') {
 		return outputs.reason;

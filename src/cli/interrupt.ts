@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 
 /**
- * Signals of Ctrl+C, `kill`, a CI system's time limit, and a closing terminal. Each of them must remove half-written
- * files.
+ * Signals of Ctrl+C, `kill`, a CI system's time limit, and a closing terminal. Half-written files must be removed on
+ * all of them.
  */
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

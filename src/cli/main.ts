@@ -59,7 +59,7 @@ async function main(argv: readonly string[]): Promise<number> {
 	}
 }
 
-/** Returns the arguments that print the help of a command, or of all. */
+/** Returns the arguments that print the help of a command, or of all commands. */
 function helpFor(command: string | undefined): string {
 	return COMMANDS.some((name) => name === command) ? `${command} --help` : 'help';
 }

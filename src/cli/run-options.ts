@@ -11,7 +11,7 @@ import type { InputFile, InspectOptions } from '../protocol/host-engine.js';
 import { wholeNumber } from './arguments.js';
 import { UsageError } from './usage.js';
 
-/** Options of `inspect` that say how the model is run. */
+/** Options of `inspect` for running the model. */
 export const RUN_OPTIONS = {
 	'no-run': { type: 'boolean' },
 	'no-optimized': { type: 'boolean' },
@@ -46,7 +46,7 @@ export function parseRunOptions(values: RunValues): RunOptions {
 	};
 }
 
-/** A value may begin with a dash ("-1..1"), which looks like another option otherwise. */
+/** Joins a value to its option. A value that begins with a dash ("-1..1") would look like another option. */
 export function joinNormalization(argv: readonly string[]): string[] {
 	const joined: string[] = [];
 	for (let i = 0; i < argv.length; i++) {

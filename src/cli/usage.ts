@@ -5,7 +5,7 @@ export class UsageError extends Error {
 	override readonly name = 'UsageError';
 }
 
-/** Help of one command. */
+/** Help of a single command. */
 interface CommandHelp {
 	/** Forms of the command line, without the name of the program. */
 	readonly forms: readonly string[];
@@ -212,7 +212,7 @@ export function usageOf(command: Command, width: number): string {
 	].join('\n\n');
 }
 
-/** Puts the meaning beside the flags, or below long ones. */
+/** Puts the meaning beside the flags, or below flags that are too long. */
 function option(flags: string, meaning: string, width: number): string {
 	const indent = ' '.repeat(FLAGS);
 	return flags.length + 4 <= FLAGS

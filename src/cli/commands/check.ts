@@ -184,7 +184,7 @@ async function checkPair(original: string, deployed: string, context: CheckConte
 	};
 }
 
-/** Result of files that could not be read, or not be run at all. @param reason sentence */
+/** Result of files that could not be read or run. @param reason sentence */
 function notChecked(files: Subject['files'], reason: string, { version }: CheckContext): Checked {
 	const [first, second] = files;
 	const model = second ?? first;

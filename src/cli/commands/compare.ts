@@ -47,7 +47,7 @@ interface CompareArguments {
 	readonly deployed: string;
 	readonly output: OutputOptions;
 	readonly failOn: FailOn;
-	/** Share of the largest value below which a difference does not fail; undefined without one. */
+	/** Share of the largest value below which a difference does not fail; undefined: no tolerance. */
 	readonly tolerance: number | undefined;
 	readonly baseline?: BaselineChoice;
 	readonly options: CompareOptions;

@@ -13,7 +13,9 @@ import { type OutputOptions, parseOutputOptions, writeOutput, writeText } from '
 import { renderStatistics } from '../render/reestimation.js';
 import { UsageError } from '../usage.js';
 
-/** Runs `batchnorm-lens merge`: prints several reports, or statistics, as a single one. Resolves to the exit code. */
+/**
+ * Runs `batchnorm-lens merge`: merges several reports, or statistics, and prints the result. Resolves to the exit code.
+ */
 export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	const { files, output, failOn } = parseMergeArguments(argv);
 	const documents: Document[] = [];

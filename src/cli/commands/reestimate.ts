@@ -53,7 +53,7 @@ function reportKept({ kept }: ReestimationResult): number {
 	return 1;
 }
 
-/** Returns 1 for a layer that was kept or does not fit its data, 2 if no run could verify the written file. */
+/** Returns 1 for a layer that was kept or does not fit its data, and 2 if no run could verify the written file. */
 function statusOf({ written, kept, check }: ReestimationResult): number {
 	if (check.status === 'skipped') {
 		process.stderr.write(`${visible(`${written?.path} was written, but no run could verify it: ${check.reason}`)}\n`);

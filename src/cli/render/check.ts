@@ -24,8 +24,8 @@ export interface CheckRendering {
 }
 
 /**
- * Renders a check as text: conclusion, table, and the findings of each item that failed or was not judged. Lines fit the
- * destination's width, unless a single word is longer.
+ * Renders a check as text: conclusion, table, and the findings of each item that failed or was not judged. Lines fit
+ * the destination's width, except for longer words.
  */
 export function renderCheck(result: CheckResult, { failOn, destination }: CheckRendering): string {
 	const width = widthOf(destination);

@@ -29,16 +29,19 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const MAX_NAME = 60;
-/** Rows of the table. Of more layers the right ones are left out first. */
+/** Maximum number of rows of the table. In longer tables correct layers are left out first. */
 const MAX_ROWS = 60;
-/** Maximum number of layers per cause that are explained separately. Of more layers only the first is. */
+/**
+ * Maximum number of layers with the same cause that are explained separately. If there are more, only the first is
+ * explained.
+ */
 const MAX_ALIKE = 3;
 /** Maximum number of explanations. */
 const MAX_EXPLAINED = 12;
 
 /**
- * Renders a comparison as text: answer, table with the wrong layers first, wrong layers with evidence and advice, and the
- * run. Lines fit the destination's width, unless a single word is longer.
+ * Renders a comparison as text: answer, table with the wrong layers first, wrong layers with evidence and advice, and
+ * the run. Lines fit the destination's width, except for longer words.
  */
 export function renderComparison(comparison: Comparison, destination: Destination): string {
 	const width = widthOf(destination);
@@ -91,7 +94,7 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 	];
 }
 
-/** Explains the layers that are not simply right, layers with one cause together. */
+/** Explains the layers that are neither kept nor correct. Layers with the same cause share an explanation. */
 function explanations(layers: readonly LayerComparison[], width: number): string {
 	const groups = new Map<string, LayerComparison[]>();
 	for (const { layer } of worstFirst(layers)) {

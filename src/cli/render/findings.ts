@@ -6,11 +6,11 @@ import { shortLayerName, visible } from '../../core/text/names.js';
 import { capitalize } from '../../core/text/sentences.js';
 import { type Destination, wantsColor, widthOf, wrap } from './text.js';
 
-/** Layers of one kind of finding that are described; --json has all. */
+/** Maximum number of layers described for a kind of finding; --json has all. */
 const MAX_LAYERS = 3;
 
 const SEVERITY_COLORS: Readonly<Record<Severity, number>> = { error: 31, warning: 33, info: 36 };
-/** Names of severities in columns of one width. */
+/** Names of severities, padded to equal width. */
 const WORDS: Readonly<Record<Severity, string>> = { error: 'error  ', warning: 'warning', info: 'note   ' };
 const INDENT = ' '.repeat(11);
 

@@ -3,7 +3,7 @@ import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { ModelSummary } from '../../core/report/types.js';
 import { visible } from '../../core/text/names.js';
 
-/** Returns a path relative to the working directory for a file below it, and the path itself for others. */
+/** Returns a path below the working directory relative to it, and any other path unchanged. */
 export function displayPath(file: string): string {
 	const relative = path.relative(process.cwd(), file);
 	return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;

@@ -24,7 +24,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const MAX_NAME = 60;
-/** Rows of the table; of more layers those with a result that is not a match stay. */
+/** Maximum number of rows of the table. In longer tables matching layers are left out. */
 const MAX_ROWS = 60;
 
 export interface RenderOptions {
@@ -73,7 +73,10 @@ function renderLayers(layers: readonly LayerReport[], width: number): string {
 	].join('\n');
 }
 
-/** Returns the indices of the layers to list, ascending: those that do not match, then the first others. */
+/**
+ * Returns the indices of the layers to list, ascending. All layers without a match are listed, then matching layers as
+ * far as rows are left.
+ */
 function shownLayers(layers: readonly LayerReport[]): number[] {
 	const indices = layers.map((_, index) => index);
 	if (layers.length <= MAX_ROWS) {

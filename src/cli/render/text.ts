@@ -58,7 +58,7 @@ function fitColumns(columns: readonly Column[], natural: readonly number[], widt
 	return kept;
 }
 
-/** Returns the width of each column. Flexible columns take the space that the others leave. */
+/** Returns the width of each column. Flexible columns take the remaining space. */
 function fitWidths(
 	columns: readonly Column[],
 	natural: readonly number[],
@@ -105,7 +105,7 @@ export function wrap(text: string, width: number, indent = '', first = indent): 
 	return [...lines, line].join('\n');
 }
 
-/** True for a terminal whose user has not switched colors off (https://no-color.org). */
+/** True for a terminal unless the user switched colors off (https://no-color.org). */
 export function wantsColor({ isTTY }: Destination): boolean {
 	return isTTY === true && process.env.NO_COLOR === undefined;
 }
