@@ -60,7 +60,7 @@ scenario('the example workspace', {
 			const finding = frame.locator(`${at('detail')} ${at('finding', '[data-code="dead-channel"]')}`);
 			assert.match(await text(finding.first()), /Channels 4, 5 and 6 are dead/);
 		},
-		'over which axes the model normalises': async (workbench) => {
+		'over which axes the model normalizes': async (workbench) => {
 			const frame = await workbench.open('mobilenet_v2.onnx', at('run', '[data-status="ok"]'));
 			await frame.locator(at('layer-row', '[data-layer="3"]')).click();
 			await frame.locator(at('axes')).scrollIntoViewIfNeeded();

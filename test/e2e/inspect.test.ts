@@ -78,9 +78,9 @@ scenario('inspect', {
 			const frame = await workbench.model();
 			const before = await plotColour(frame);
 			await workbench.command('Preferences: Toggle between Light/Dark Themes');
-			await frame.waitForFunction((colour) => {
+			await frame.waitForFunction((color) => {
 				const title = document.querySelector('.xtitle, .ytitle');
-				return title !== null && getComputedStyle(title).fill !== colour;
+				return title !== null && getComputedStyle(title).fill !== color;
 			}, before);
 			await drawn(frame);
 		},

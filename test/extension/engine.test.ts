@@ -11,12 +11,12 @@ const folder = new Folder();
 const open: vscode.Disposable[] = [];
 
 /** Returns a document of the extension's own class, on a fake engine that acts as the file's name says. */
-async function openOnFakeEngine(behaviour: string): Promise<ModelDocument> {
+async function openOnFakeEngine(behavior: string): Promise<ModelDocument> {
 	const entry = path.resolve(__dirname, '../../../test/unit/support/fake-engine.cjs');
 	const engine = new EngineClient({ entry });
 	const log = vscode.window.createOutputChannel('BatchNorm Lens (test)', { log: true });
 	const memory = new RunMemory({ get: () => undefined, update: async () => {} });
-	const document = new ModelDocument(await folder.write(`${behaviour}.onnx`, smallModel()), { engine, log, memory });
+	const document = new ModelDocument(await folder.write(`${behavior}.onnx`, smallModel()), { engine, log, memory });
 	open.push(document, engine, log);
 	await document.open();
 	return document;

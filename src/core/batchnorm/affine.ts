@@ -36,8 +36,8 @@ export function affine(
 
 /**
  * Computes scale and shift as onnxruntime's CPU kernel does (batch_norm.h), with every step rounded to float32. The
- * kernel's output is then round(round(x * scale) + shift) to the last bit, unless the compiler fused the two steps or
- * the processor approximates square roots. Lengths as for {@link affine}.
+ * kernel's output is then round(round(x * scale) + shift) to the last bit. Exceptions are compilers that fuse the two
+ * steps, and processors that approximate square roots. Lengths as for {@link affine}.
  */
 export function runtimeAffine(
 	gamma: ArrayLike<number>,

@@ -3,12 +3,12 @@ import type { LayerParameters } from '../report/types.js';
 import { type Affine, affine } from './affine.js';
 
 /**
- * How far the runtime's output may lie from the exact result when everything is right: a priori rounding bounds, per
- * channel. Notation as in Higham, "Accuracy and Stability of Numerical Algorithms" (2nd ed., chapters 2 and 3): u is the
- * unit roundoff, fl(a op b) = (a op b)(1 + d) + e with |d| <= u and |e| <= tiny / 2 (underflow, multiplication only:
- * sums of floats never underflow inexactly), and gamma(k) = k u / (1 - k u) bounds the product of k factors (1 + d).
+ * Largest distance of a correct runtime's output from the exact result: a priori rounding bounds, per channel. Notation
+ * as in Higham, "Accuracy and Stability of Numerical Algorithms" (2nd ed., chapters 2 and 3): u is the unit roundoff,
+ * fl(a op b) = (a op b)(1 + d) + e with |d| <= u and |e| <= tiny / 2 (underflow, multiplication only: sums of floats
+ * never underflow inexactly), and gamma(k) = k u / (1 - k u) bounds the product of k factors (1 + d).
  *
- * What onnxruntime's CPU kernel computes (batch_norm.h), everything in its arithmetic type:
+ * onnxruntime's CPU kernel computes in its arithmetic type (batch_norm.h):
  *
  *     v = fl(variance + epsilon)                    1 factor; the square root halves it
  *     r = fl(sqrt(v))                               1 factor by IEEE, 4 granted
@@ -17,9 +17,9 @@ import { type Affine, affine } from './affine.js';
  *     t' = fl(beta - fl(mean * s'))                 2 factors, 1 underflow
  *     y' = fl(fl(x * s') + t')                      2 factors, 1 underflow
  *
- * The four factors granted to sqrt and to the reciprocal are 2 ulp each: Eigen's vectorised forms are a hardware
- * approximation and one Newton step on some targets. A fused multiply-add drops a rounding, so the bound holds with it
- * and without. With k = 10 factors, |s' - s| <= gamma(10)|s| + e, and
+ * The four factors granted to sqrt and to the reciprocal are 2 ulp each: on some targets Eigen's vectorized forms are a
+ * hardware approximation and a single Newton step. A fused multiply-add drops a rounding, so the bound holds for it,
+ * too. With k = 10 factors, |s' - s| <= gamma(10)|s| + e, and
  *
  *     |fl(mean * s') - mean * s| <= gamma(11)|mean * s| + (|mean| + 1) e            =: E_m
  *     |t' - t| <= u|t| + (1 + u) E_m                                                =: E_t
@@ -28,13 +28,13 @@ import { type Affine, affine } from './affine.js';
  * which is slope * |x| + offset. The same numbers cover the textbook order ((x - mean) / sqrt(v)) * gamma + beta and
  * the plain x * s + t of a decomposed layer: their terms in |x s|, |mean s| and |t| are smaller, term by term.
  *
- * float16: the runtime converts to float32, computes as above and rounds once: |fl16(y') - y| <= u16|y| +
- * (1 + u16)|y' - y| + tiny16 / 2. bfloat16 likewise. Where every operator of a chain rounds to the tensor's own type
- * (a decomposed layer in float16), `arithmetic: 'own'` takes that type's u throughout; parameters and epsilon are then
- * taken to be numbers of that type, as constants of the graph are.
+ * For float16 and bfloat16 the runtime converts to float32, computes as above and rounds once: |fl16(y') - y| <= u16|y|
+ * + (1 + u16)|y' - y| + tiny16 / 2. In a decomposed layer in float16, every operator rounds to the tensor's own type.
+ * `arithmetic: 'own'` takes that type's u throughout. It assumes that parameters and epsilon are numbers of that type,
+ * as constants of the graph are.
  *
- * The comparison's other side, our float64 reference, has the same error with u = 2^-53: it is added to every bound,
- * and matters for float64 models only.
+ * Our float64 reference has the same error with u = 2^-53. It is added to every bound, and matters for float64 models
+ * only.
  */
 export interface RoundingBound {
 	/** |y_runtime - y_reference| <= slope[c] * |x| + offset[c] for every element x of channel c. */
@@ -81,11 +81,11 @@ function magnitudesOf({ gamma, scale, shift, mean }: AffineParameters): Magnitud
 	return { gamma: absolute(gamma), scale: absolute(scale), shift: absolute(shift), mean: absolute(mean) };
 }
 
-/** Adds the errors of s', t' and y' in one format: the derivation above, line by line. */
+/** Adds the errors of s', t' and y' in a format, line by line of the derivation above. */
 function addArithmeticErrors({ slope, offset }: RoundingBound, channels: Magnitudes, format: FloatFormat): void {
 	const { gamma, scale, shift, mean } = channels;
 	const u = format.unitRoundoff;
-	// A whole `tiny` where half would do: an approximated reciprocal may land on the neighbour.
+	// A whole `tiny`, not half: an approximated reciprocal may land on the neighbor.
 	const e = format.tiny;
 	const product = compounded(SCALE_FACTORS + 1, u);
 	for (let c = 0; c < slope.length; c++) {
@@ -105,7 +105,7 @@ function narrow({ slope, offset }: RoundingBound, { scale, shift }: Magnitudes, 
 	}
 }
 
-/** The arithmetic type's error, the final rounding to a narrower type, and the reference's own error. */
+/** Adds the errors of the arithmetic type, of a narrower result type, and of the reference. */
 function roundingBound(channels: Magnitudes, dtype: FloatType, arithmetic: 'runtime' | 'own'): RoundingBound {
 	const { scale, shift } = channels;
 	const isNarrow = dtype === 'float16' || dtype === 'bfloat16';
@@ -166,9 +166,9 @@ export function affineBound(
 }
 
 /**
- * Widens a bound for an x that was rounded to `format` when it was captured, while the layer got x' before rounding: the
- * runtime computes float16 operators in float32 and drops the casts between them. With |x' - x| <= u|x| + tiny / 2 the
- * output moves by |s||x' - x|, and the bound itself, which is in |x'|, grows by slope |x' - x|.
+ * Widens a bound for an x that was rounded to `format` when it was captured. The layer got x' before rounding, because
+ * the runtime computes float16 operators in float32 and drops the casts between them. With |x' - x| <= u|x| + tiny / 2
+ * the output moves by |s||x' - x|. The bound itself is in |x'| and grows by slope |x' - x|.
  * @param scale by channel, like the bound
  */
 export function withRoundedInput(bound: RoundingBound, scale: ArrayLike<number>, format: FloatFormat): RoundingBound {
@@ -191,27 +191,28 @@ export interface BatchShape {
 	readonly images: number;
 	/** Product of the spatial dimensions; 1 for rank 2. */
 	readonly planeSize: number;
-	/** Format that x was rounded to when it was captured, after the layer had used it. */
+	/** Format of captured x, if the layer used x before it was rounded. */
 	readonly roundedTo?: FloatFormat;
 }
 
 /**
- * The bound of a training-mode layer: `mean` and `variance` are the exact batch statistics, which the runtime computes
- * anew in its arithmetic type (float32, or float64) in two passes: m' = fl(sum x / m), then fl(sum (x - m')^2 / m), each
- * plane summed in at least four vector lanes and the planes one after another. A sum's longest chain of additions is
- * then n = planeSize / 4 + images + 8 (lanes, remainder and alignment; never more than m), and with A = mean |x| <=
- * sqrt(variance + mean^2)
+ * Returns the bound of a training-mode layer. `mean` and `variance` are the exact batch statistics. The runtime
+ * computes them in its arithmetic type (float32, or float64) in two passes: m' = fl(sum x / m), then fl(sum (x - m')^2
+ * / m). It sums each plane in at least four vector lanes, and then the planes. A sum's longest chain of additions is n
+ * = planeSize / 4 + images + 8 (lanes, remainder and alignment; never more than m). With A = mean |x| <= sqrt(variance
+ * + mean^2)
  *
  *     |m' - mean| <= gamma(n + 1) A                                                 =: e_m
  *     |v' - variance| <= gamma(n + 4)(variance + e_m^2) + e_m^2                     =: e_v
  *
- * because the squares are all positive. The rest is the inference-mode bound at the perturbed statistics: v' is at least
- * 0, so the scale changes by a factor between sqrt(v / (v + e_v)) and sqrt(v / max(v - e_v, epsilon)), v = variance +
- * epsilon: by rho at most, and (x - mean) s + beta moves by |x - mean||s| rho + |s|(1 + rho) e_m. Looser than inference
- * by the length of the sums; infinite where rounding alone could bring v' + epsilon to 0.
+ * because the squares are all positive. The rest is the inference-mode bound at the perturbed statistics. With v =
+ * variance + epsilon and v' >= 0, the scale changes by a factor between sqrt(v / (v + e_v)) and sqrt(v / max(v - e_v,
+ * epsilon)), that is by rho at most. Then (x - mean) s + beta moves by |x - mean||s| rho + |s|(1 + rho) e_m. Long sums
+ * make this looser than the bound of inference. It is infinite if rounding alone could bring v' + epsilon to 0.
  *
- * An x that was rounded after the layer had used it ({@link withRoundedInput}) is off by at most e_r = u A + tiny / 2 in
- * the root mean square, so the mean by e_r and the deviation by e_r: the variance by 2 e_r sqrt(variance) + e_r^2.
+ * An x that was rounded after the layer had used it ({@link withRoundedInput}) is off by at most e_r = u A + tiny / 2
+ * in the root mean square. So mean and deviation are off by at most e_r, and the variance by 2 e_r sqrt(variance) +
+ * e_r^2.
  */
 export function trainingBound(parameters: BoundParameters, batch: BatchShape, dtype: FloatType): RoundingBound {
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
@@ -230,7 +231,7 @@ export function trainingBound(parameters: BoundParameters, batch: BatchShape, dt
 export interface StatisticsError {
 	readonly mean: number;
 	readonly variance: number;
-	/** Smallest variance that the computation can give: 0 for a mean of squares, -Infinity for a difference. */
+	/** Smallest computable variance: 0 for a mean of squares, -Infinity for a difference. */
 	readonly least: number;
 }
 

@@ -3,33 +3,33 @@ import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Dimension, Node } from '../onnx/model.js';
 import type { LayerContext } from './place.js';
 
-/** An element-wise step y = x op constant, with a value of the constant per channel. */
+/** A step y = x op constant, with a value of the constant per channel. */
 export interface Step {
 	readonly op: string;
 	/** Name of the tensor that the step works on. */
 	readonly x: string;
 	readonly constant: Reference;
 	readonly node: Node;
-	/** Axis of x that the constant lies along; -1, the last, if the rank of x is unknown. */
+	/** Axis of x that the constant lies along; -1 (last) if x has unknown rank. */
 	readonly axis: number;
 }
 
 /** A chain of steps that amounts to an inference-mode normalization. */
 export interface Chain {
 	/** x - mean, where the chain begins with it. */
-	readonly centre: Step | undefined;
-	/** One or two multiplications or divisions. */
+	readonly center: Step | undefined;
+	/** A single multiplication or division, or two. */
 	readonly scales: readonly Step[];
-	/** + shift (or beta, after a centre), or - shift. */
+	/** + shift (or beta, after a center), or - shift. */
 	readonly shift: Step;
 	/** Name of the chain's input. */
 	readonly x: string;
-	/** Channel axis, as in {@link Step}; the same of all steps. */
+	/** Channel axis, as in {@link Step}; equal in all steps. */
 	readonly axis: number;
 }
 
 const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
-/** Maximum number of casts without effect followed between two steps. Exporters leave one or two. */
+/** Maximum number of casts without effect between two steps. Exporters leave at most two. */
 const MAX_CASTS = 4;
 
 /** Walks back from the last addition or subtraction. The longest matching form wins. */
@@ -42,15 +42,15 @@ export async function matchChain(scope: Scope, node: Node, context: LayerContext
 	const { axis } = shift;
 	const before = await previous(scope, last, context);
 	if (before?.op === 'Sub') {
-		return { centre: before, scales: [last], shift, x: before.x, axis };
+		return { center: before, scales: [last], shift, x: before.x, axis };
 	}
 	if (before && before.op !== 'Add') {
-		const centre = await previous(scope, before, context);
-		if (centre?.op === 'Sub') {
-			return { centre, scales: [before, last], shift, x: centre.x, axis };
+		const center = await previous(scope, before, context);
+		if (center?.op === 'Sub') {
+			return { center, scales: [before, last], shift, x: center.x, axis };
 		}
 	}
-	return last.op === 'Mul' ? { centre: undefined, scales: [last], shift, x: last.x, axis } : undefined;
+	return last.op === 'Mul' ? { center: undefined, scales: [last], shift, x: last.x, axis } : undefined;
 }
 
 /** Returns the step on the same axis that computes this step's x, if no other node reads x. */
@@ -71,7 +71,7 @@ async function previous(scope: Scope, step: Step, context: LayerContext): Promis
 	return undefined;
 }
 
-/** True for Identity, and for a Cast to the type that its input has already. */
+/** True for Identity and for a Cast to the type of its input. */
 export function keepsValues(scope: Scope, node: Node, { shapes }: LayerContext): boolean {
 	if (node.domain !== '' || (node.opType !== 'Cast' && node.opType !== 'Identity')) {
 		return false;
@@ -118,8 +118,8 @@ async function constantShape(
 }
 
 /**
- * Returns the axis of data of `rank` along which a shape has all of its elements, more than one. Undefined if the
- * shape has elements along several axes, or if it does not fit the rank.
+ * Returns the only axis, of data of `rank`, along which a constant's shape has more than one element. Undefined if
+ * there is no such axis, or if the shape does not fit the rank.
  * @param leading axis of the shape's first dimension; by default the shape ends at the last axis
  */
 function channelAxis(

@@ -2,7 +2,7 @@ import { layerFingerprint } from '../report/fingerprint/fingerprint.js';
 import type { BatchNormLayer } from './layer.js';
 import { parameterValues } from './parameters.js';
 
-/** Returns the fingerprint of a layer's parameters and structure, as the layer's report has it. */
+/** Returns the fingerprint of a layer's parameters and structure, as in reports. */
 export function contentFingerprint(layer: BatchNormLayer): string {
 	const parameters = parameterValues(layer);
 	return layerFingerprint({

@@ -1,6 +1,6 @@
 /**
- * Standard deviation of the logarithm of an image's variance. 1 allows for contrasts that differ by a factor of e^0.5, 1.65,
- * from one image to the next, which is more than those of photographs.
+ * Standard deviation of the logarithm of an image's variance. 1 allows contrasts of different images to differ by e^0.5
+ * = 1.65, more than photographs do.
  */
 const LOG_DEVIATION = 1;
 
@@ -15,12 +15,12 @@ export const MIN_VALUES_PER_IMAGE = 64;
 
 /**
  * Returns the spread (half log ratio of variances) that the contrasts of `images` images can cause in all channels at
- * once, for channels that are linear functions of the image.
+ * once, if the channels are linear functions of the image.
  *
  * An image's share v in the variance is log-normal with mean 1: ln v has mean -q / 2 and variance q = LOG_DEVIATION^2. All
  * channels share it, so a median over channels does not average it out; only N images do.
  *
- *     shrunk: the mean of N shares is at least their geometric mean, whose logarithm is normal with mean -q / 2 and
+ *     shrunk: the mean of N shares is at least their geometric mean. The latter's logarithm is normal with mean -q / 2 and
  *             variance q / N. It falls below -q / 2 - z sqrt(q / N) as rarely as a normal number below -z.
  *     grown:  the mean is 1 with deviation sqrt((e^q - 1) / N), and a single share may reach e^(z sqrt(q) - q / 2) and add
  *             an N-th of it. Both are allowed at once.
@@ -37,7 +37,7 @@ export function contrastLimits(images: number, z: number): { readonly grown: num
 /** Standard deviation of normalized data in the units of the input, for images from 0 to 1. */
 const NORMALIZED = 0.25;
 
-/** Mistakes that change the spread of all channels near the input by one factor, and the exchange of colors. */
+/** Mistakes that multiply the spread of all channels near the input by the same factor, or exchange colors. */
 const MISTAKES = {
 	unscaled:
 		'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.',
@@ -62,7 +62,7 @@ export function likelyMistake(factor: number): string {
 /** The mistake that moves the means of red and blue apart. */
 export const EXCHANGED_COLORS = MISTAKES.colors;
 
-/** Returns the mistake that a finding names at the end of its message; undefined without one. */
+/** Returns the mistake that a finding's message ends with; undefined without such an end. */
 export function namedMistake(message: string): string | undefined {
 	return Object.values(MISTAKES).find((mistake) => message.endsWith(mistake));
 }

@@ -14,7 +14,7 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
 	...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization'],
 	...['MeanVarianceNormalization', 'LpNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization', 'LRN'],
 ]);
-/** Maximum number of channels of an image. Scale and shift on such an input prepare the image. */
+/** Maximum number of channels of an image. Scale and shift of images prepare inputs. */
 const IMAGE_CHANNELS = 4;
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Operators that only move elements or change their type. */
@@ -23,14 +23,14 @@ const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Squeeze', 
 const MAX_MOVES = 8;
 
 /**
- * Returns the decomposed layer that ends in `node`: x * scale + shift, or ((x - mean) / deviation) * gamma + beta, where
- * the last step may be a subtraction. Every constant has a value per channel, and every intermediate tensor is read by
- * the next step alone.
+ * Returns the decomposed layer that ends in `node`: x * scale + shift, or ((x - mean) / deviation) * gamma + beta,
+ * where the last step may be a subtraction. Every constant has a value per channel, and only the next step reads each
+ * intermediate tensor.
  *
- * Scale and shift are everyday arithmetic, so a chain counts only where it looks like nothing else: constants along a
- * single axis of a known rank with more than one channel, on data that no other normalization made. Along an axis other
- * than 1 it must also begin with x - mean, or follow a linear operator, because the last axis is the axis of the
- * scale and shift of a layer normalization. A chain whose constants still show sqrt(variance + epsilon) counts anywhere.
+ * Scale and shift are everyday arithmetic, so a chain must look like a batch normalization. Its constants lie along a
+ * single axis of a known rank with several channels, and its data come from no other normalization. Along an axis other
+ * than 1 it must also begin with x - mean, or follow a linear operator, because a layer normalization has its scale and
+ * shift along the last axis. A chain with sqrt(variance + epsilon) in its constants counts anywhere.
  */
 export async function findDecomposed(
 	scope: Scope,
@@ -42,7 +42,7 @@ export async function findDecomposed(
 	if (!chain) {
 		return undefined;
 	}
-	const constants = [...(chain.centre ? [chain.centre] : []), ...chain.scales, chain.shift];
+	const constants = [...(chain.center ? [chain.center] : []), ...chain.scales, chain.shift];
 	const parameters: Parameter[] = [];
 	for (const { constant } of constants) {
 		parameters.push(await context.parameters.read(scope, constant.name));
@@ -72,14 +72,14 @@ export async function findDecomposed(
 }
 
 /** True if scale and shift on this tensor are more likely ordinary arithmetic than a batch normalization. */
-function isOrdinary(scope: Scope, { x, axis, centre }: Chain, channels: number): boolean {
+function isOrdinary(scope: Scope, { x, axis, center }: Chain, channels: number): boolean {
 	// Group normalization is exported as InstanceNormalization between two reshapes.
 	const origin = behindMoves(scope, x);
 	if (!origin) {
-		return channels <= IMAGE_CHANNELS || (axis !== 1 && !centre);
+		return channels <= IMAGE_CHANNELS || (axis !== 1 && !center);
 	}
 	const { node, scope: place } = origin;
-	if (axis !== 1 && !centre && !followsLinear(origin)) {
+	if (axis !== 1 && !center && !followsLinear(origin)) {
 		return true;
 	}
 	// (x - mean) / deviation with statistics of the data itself: a layer normalization written out.

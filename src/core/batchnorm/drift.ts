@@ -42,7 +42,7 @@ export interface Drift {
 	readonly spread: Float64Array;
 }
 
-/** Epsilon keeps the drift small in channels whose variance it dominates. */
+/** Computes the drift. Epsilon keeps it small in channels whose variance epsilon dominates. */
 export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'images'>): Drift {
 	const running = (c: number) => parameters.variance[c] + epsilon;
 	return {
@@ -52,9 +52,8 @@ export function driftOf({ parameters, batch, epsilon }: Omit<DriftSubject, 'imag
 }
 
 /**
- * Returns the standard error of each measure for normal data. The noise is that of N images, not of N * H * W pixels:
- * pixels of an image are correlated, and the image is the independent sample. A single image shows nothing about the
- * variance.
+ * Returns the standard error of each measure for normal data. The number of samples is N, not N * H * W, because pixels
+ * of an image are correlated. A single image shows no drift of the variance.
  */
 export function samplingNoise(images: number): { readonly shift: number; readonly spread: number } {
 	return { shift: 1 / Math.sqrt(images), spread: 1 / Math.sqrt(2 * (images - 1)) };
@@ -66,7 +65,9 @@ export function samplingNoise(images: number): { readonly shift: number; readonl
  */
 const OUTLIER = 12;
 
-/** Allowed kurtosis of an image's share in the variance: a channel that is active in one image of 50 has it. */
+/**
+ * Allowed kurtosis of an image's share in the variance. A channel that is active in a single image of 50 reaches it.
+ */
 const KURTOSIS = 50;
 
 /**
@@ -79,20 +80,20 @@ const LEAST_IMAGES = { grown: 32, shrunk: 1024 };
 const LEAST_IMAGES_OF_MOST = { grown: 8, shrunk: 256 };
 
 /**
- * Share of the standard errors that half of the channels must exceed in a layer behind activations, whose channels answer
- * to different features. Chance rarely moves so many channels in one direction.
+ * Share of the standard errors that half of the channels must exceed, in a layer behind activations. Its channels
+ * respond to different features, so chance rarely moves many of them in the same direction.
  */
 const SHARE_OF_MOST = { shift: 0.56, spread: 0.375 };
 
-/** Share of the channels near the input that change in one direction if the input is wrong. */
+/** If the input is wrong, at least this share of the channels near it changes in the same direction. */
 const SHARE_OF_ALL = 0.9;
 
-/** Channels of which a median says something. */
+/** Minimum number of channels for a meaningful median. */
 const LEAST_CHANNELS = 4;
 
 /**
- * Returns the drift that chance may cause in a channel with heavy-tailed data, such as activations of networks, where
- * few images carry most of mean and variance. Infinity if the number of images is too small to show drift.
+ * Returns the drift that chance may cause in a channel with heavy-tailed data. Activations of networks are such data:
+ * few images carry most of mean and variance. Infinity if the images are too few to show drift.
  */
 export function chanceLimits(
 	images: number,
@@ -107,8 +108,8 @@ export function chanceLimits(
 const POWER = 2;
 
 /**
- * Returns the smallest drift of a mean, in running standard deviations, that a sample of normal data shows in 98 of 100
- * cases: in a single channel, and in most channels of any layer (Infinity if the images are too few for that).
+ * Returns the smallest drift of a mean, in running standard deviations, that 98 of 100 samples of normal data show.
+ * `one`: in a single channel. `most`: in most channels of any layer; Infinity if the images are too few for it.
  */
 export function smallestDrift(
 	images: number,
@@ -122,7 +123,7 @@ export function smallestDrift(
 	};
 }
 
-/** Returns the number of images from which on a mean that is off by twice the smallest reported drift is seen. */
+/** Returns the number of images that reveal a mean that is off by twice the smallest reported drift. */
 export function imagesForDrift(thresholds: DriftThresholds): number {
 	const wanted = 2 * thresholds.least;
 	let enough = 1;
@@ -147,7 +148,7 @@ interface Limits {
 	readonly shrunk: number;
 }
 
-/** Returns the limits for a single channel: {@link chanceLimits}, and the scatter of the layer's other channels. */
+/** Returns the limits for a single channel: {@link chanceLimits}, and the scatter of the channels. */
 function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors }: DriftThresholds): Limits {
 	const chance = chanceLimits(images, standardErrors);
 	const limit = Math.max(least, chance.spread, standardErrors * scatter(spread));
@@ -160,10 +161,10 @@ function limitsOfOne({ spread }: Drift, images: number, { least, standardErrors 
 
 /**
  * Returns the lower limits that apply if at least half of the channels drift in one direction. Heavy tails do not move
- * a median: they increase the variance of a few channels and decrease that of most.
+ * a median: they increase the variance of a few channels and decrease the variance of most.
  *
  * Channels near the input share an image's brightness, which moves their means together, and its contrast, which moves
- * their variances together. Their median is no surer than a single channel, so they get the limits of a single normal
+ * their variances together. Their median is as uncertain as a single channel, so they get the limits of a single normal
  * mean and of {@link contrastLimits}.
  */
 function limitsOfMost(drift: Drift, subject: DriftSubject, { least, standardErrors }: DriftThresholds): Limits {
@@ -188,8 +189,8 @@ function limitsOfMost(drift: Drift, subject: DriftSubject, { least, standardErro
 }
 
 /**
- * Returns the limit that the median spread exceeds if all channels near the input change in one direction: a wrong input,
- * for which a few images are enough. Infinity if they do not.
+ * Returns the limit for the median spread of channels near the input. It applies if all of them change in the same
+ * direction, which reveals a wrong input with few images. Infinity otherwise.
  */
 function limitOfAll(
 	{ spread }: Drift,

@@ -92,8 +92,8 @@ async function readLayer(scope: Scope, node: Node, context: LayerContext): Promi
 }
 
 /**
- * Returns "training" if the node normalizes with the batch's statistics. Opset 14 states it as training_mode; from 7 to
- * 13 a node with more than one output trains; before that, is_test (0 by default) switches training off.
+ * Returns "training" if the node normalizes with the batch's statistics. Opset 14 states it as training_mode. From 7 to
+ * 13 a node with several outputs trains. Before that, is_test (0 by default) switches training off.
  */
 function readMode(scope: Scope, node: Node): BatchNormLayer['mode'] {
 	const opset = scope.opset();
@@ -107,8 +107,8 @@ function readMode(scope: Scope, node: Node): BatchNormLayer['mode'] {
 }
 
 /**
- * True if the parameters have one value per channel, which cannot be one per activation (c, h, w). MXNet's exporter
- * writes spatial = 0 beside such parameters, and means per channel.
+ * True if the parameters have a value per channel, too few for activations (c, h, w). MXNet's exporter writes spatial =
+ * 0 beside such parameters, and means per channel.
  * @param rank of X, if known. Without spatial axes both are the same
  */
 function hasValuesPerChannel(parameters: readonly Parameter[], rank: number | undefined): boolean {

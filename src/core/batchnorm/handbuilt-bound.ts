@@ -6,9 +6,9 @@ import type { HandBuilt } from './layer.js';
 const ELEMENT_FACTORS = 8;
 
 /**
- * Returns the bound of a hand-built normalization, whose operators each round to the data's type. The order in which a
- * runtime adds the m values of a mean is unknown, so a chain of m additions is allowed for; sums of float16 and bfloat16
- * are taken in float32 (u is the unit roundoff of sums, w that of the data's type):
+ * Returns the bound of a hand-built normalization. Each of its operators rounds to the data's type. The order in which
+ * a runtime adds the m values of a mean is unknown, so the bound allows a chain of m additions. Sums of float16 and
+ * bfloat16 are computed in float32. With u the unit roundoff of sums and w the unit roundoff of the data's type:
  *
  *     |m' - mean|     <= (gamma_u(m + 1) + gamma_w(2)) A                                 =: e_m,  A = sqrt(variance + mean^2)
  *     |v' - variance| <= (gamma_u(m + 1) + gamma_w(8)) (variance + e_m^2) + e_m^2                     mean of (x - m')^2

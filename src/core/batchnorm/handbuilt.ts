@@ -13,9 +13,9 @@ import { StatisticsPattern } from './statistics-pattern.js';
 const DEFAULT_CHANNEL_AXIS = 1;
 
 /**
- * Returns the normalization whose division is `node`, if it is written by hand with the statistics of its own data:
- * (x - mean) / sqrt(variance + epsilon), where ReduceMean computes mean and variance over any axes, with the scale and
- * shift behind it. The division may be Div, or Mul by a Reciprocal or a power.
+ * Returns the normalization whose division is `node`, if a graph writes it by hand with the statistics of its own data:
+ * (x - mean) / sqrt(variance + epsilon), then scale and shift. ReduceMean computes mean and variance over any axes. The
+ * division may be Div, or Mul by a Reciprocal or a power.
  */
 export async function findHandBuilt(
 	scope: Scope,
@@ -78,7 +78,7 @@ function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLaye
 
 /** Finds the constant scale and shift behind a division. */
 class ScalePattern extends GraphPattern {
-	/** Follows the constant scale and shift behind the division, as far as each is the only reader. */
+	/** Follows the constant scale and shift behind the division while each is the only reader. */
 	async behind(division: Node): Promise<{ gamma: Parameter; beta: Parameter; last: Node }> {
 		const scaled = await this.#step(division, ['Mul']);
 		const shifted = await this.#step(scaled?.node ?? division, ['Add', 'Sub']);
@@ -117,7 +117,7 @@ class ScalePattern extends GraphPattern {
 	}
 }
 
-/** Returns the axis along which all constants with more than one value lie; undefined if there is no such axis. */
+/** Returns the axis along which all constants with several values lie; undefined if there is no such axis. */
 function axisOf(constants: readonly Parameter[], rank: number | undefined): number | undefined {
 	const axes = constants.flatMap(({ dims }) => {
 		const at = dims.findIndex((dim) => dim !== 1);

@@ -16,13 +16,13 @@ export interface HealthThresholds {
 	 * people prune by percentile.
 	 */
 	readonly deadShare: number;
-	/** Standard deviations that a normalized value is assumed to stay within: 3, as data-free quantization assumes. */
+	/** Assumed range of a normalized value in standard deviations: 3, as in data-free quantization. */
 	readonly sigmas: number;
 	/** variance / epsilon below this: epsilon sets the scale. 1, where both weigh the same. */
 	readonly epsilonRatio: number;
 	/**
-	 * abs(scale) above this many times the layer's median is reported. 100 leaves the other channels about one step of an
-	 * 8-bit range.
+	 * abs(scale) above this many times the layer's median is reported. 100 leaves the other channels about a single step
+	 * of an 8-bit range.
 	 */
 	readonly explodingFactor: number;
 }
@@ -40,9 +40,9 @@ export interface HealthSubject {
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
-	/** True if every reader of the layer's output is a ReLU, or cuts at 0 like a ReLU. */
+	/** True if every reader of the layer's output cuts at 0 like a ReLU. */
 	readonly feedsRelu: boolean;
-	/** A Reshape stands in front of the layer: how instance normalization is written with this operator. */
+	/** True if a Reshape precedes the layer, as where instance normalization uses BatchNormalization. */
 	readonly afterReshape: boolean;
 	/** Element type of the data, or "unknown". */
 	readonly dtype: string;
@@ -124,7 +124,7 @@ function epsilonFindings(epsilon: number): Finding[] {
 	return epsilon < 0 ? [{ code: 'epsilon-dominated', severity: 'warning', channels: [], message }] : [];
 }
 
-/** Positions for which `test` holds. */
+/** Indices of the values that pass `test`. */
 function where(values: Float64Array, test: (value: number, index: number) => boolean): number[] {
 	const found: number[] = [];
 	values.forEach((value, index) => {

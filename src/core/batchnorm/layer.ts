@@ -49,7 +49,7 @@ export interface BatchNormLayer {
 	readonly momentum: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
-	/** True if the file asks for statistics per activation (spatial = 0), but has one value per channel. */
+	/** True if the file asks for statistics per activation (spatial = 0), but has parameters per channel. */
 	readonly isMarkedPerActivation?: boolean;
 	/** Axis of X with the channels: 1 for BatchNormalization; -1 is the last. */
 	readonly channelAxis: number;
@@ -62,9 +62,9 @@ export interface BatchNormLayer {
 	/** Element type of X, if the file shows it. */
 	readonly dtype: DataTypeName;
 	readonly inputShape: readonly Dimension[] | undefined;
-	/** Scale and shift of a decomposed layer whose gamma, beta, mean and variance cannot be separated. */
+	/** Scale and shift of a decomposed layer if gamma, beta, mean and variance cannot be separated. */
 	readonly affine?: Affine;
-	/** Node that writes X, possibly in a graph around this one; null if X is a graph input. */
+	/** Node that writes X, possibly in a graph that contains this graph; null if X is a graph input. */
 	readonly source: Node | null;
 	/** Nodes that read Y. */
 	readonly consumers: readonly Node[];

@@ -5,8 +5,8 @@ interface Named {
 }
 
 /**
- * Returns unique display names, stable as long as the file does not change: a node's name if it is unique, else with
- * its path, else with a number.
+ * Returns unique display names, which stay the same while the file does. A name is the node's name, with the path if
+ * other nodes have the same name, and with a number if that is still not unique.
  */
 export function uniqueNames(layers: readonly Named[]): string[] {
 	const uses = new Map<string, number>();

@@ -3,7 +3,7 @@ import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
 import type { BatchNormLayer } from './layer.js';
 
-/** Operators whose output is a linear function of their data, apart from an added constant. */
+/** Operators with an output that is a linear function of their data, apart from an added constant. */
 const LINEAR: ReadonlySet<string> = new Set([
 	...['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'AveragePool', 'BatchNormalization'],
 	...['Add', 'Sub', 'Mul', 'Div', 'Pad', 'Slice', 'Concat', 'Transpose', 'Reshape', 'Cast', 'Identity', 'Dropout'],

@@ -14,7 +14,7 @@ export type AxesName = 1 | 2 | 3 | 'layer' | 'instance' | 'tensor' | 'other';
 
 const SPATIAL: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
-/** Returns axes as the numbers of axes from 0 on; undefined if an axis does not exist. @param axes null: all */
+/** Returns axes as numbers from 0 on; undefined if an axis does not exist. @param axes null: all */
 export function resolveAxes(axes: readonly number[] | null, rank: number): number[] | undefined {
 	const all = Array.from({ length: rank }, (_, axis) => axis);
 	const wanted = axes === null ? all : axes.map((axis) => (axis < 0 ? axis + rank : axis));
@@ -22,8 +22,8 @@ export function resolveAxes(axes: readonly number[] | null, rank: number): numbe
 }
 
 /**
- * Names a normalization by its axes: method 1 takes mean and variance over N and C, method 2 over N, and method 3 over N
- * and the spatial axes (arXiv 1502.03167, section 3.2). Without spatial axes methods 2 and 3 are the same; they count as
+ * Names a normalization by its axes (arXiv 1502.03167, section 3.2). Method 1 takes mean and variance over N and C,
+ * method 2 over N, method 3 over N and the spatial axes. Without spatial axes, methods 2 and 3 are equal and count as
  * method 3.
  */
 export function nameAxes({ reduced, rank, channelAxis }: NormalizedAxes): AxesName {

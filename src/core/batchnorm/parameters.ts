@@ -49,7 +49,7 @@ export class ParameterReader {
 	}
 }
 
-/** Returns the values of all four parameters, or a sentence that explains why they are unknown. */
+/** Returns the values of all parameters, or a sentence why they are unknown. */
 export function parameterValues(layer: Pick<BatchNormLayer, ParameterName>): Result<LayerParameters> {
 	const { gamma, beta, mean, variance } = layer;
 	if (gamma.values && beta.values && mean.values && variance.values) {
@@ -100,7 +100,7 @@ function runTimeWords(origin: ParameterOrigin): string {
 	return origin.kind === 'runtime' ? `computed by ${origin.operator}` : 'an input of the graph';
 }
 
-/** True if two parameters come from one tensor of the file. */
+/** True if two parameters come from the same tensor of the file. */
 export function isSameTensor(a: Parameter, b: Parameter): boolean {
 	return tensorName(a) === tensorName(b);
 }

@@ -46,14 +46,14 @@ export async function separate(
 	return { layer: await foldedParts(scope, chain, channels, context), explicit: split !== undefined };
 }
 
-function splitChain({ centre, scales, shift }: Chain): Split | undefined {
+function splitChain({ center, scales, shift }: Chain): Split | undefined {
 	const [first, second] = scales;
-	if (!centre) {
+	if (!center) {
 		const scale = splitScale(first.constant);
 		const offset = scale && splitShift(shift.constant, first.constant, shift.op);
 		return offset && { scale, ...offset, isNegated: false };
 	}
-	const rest = { beta: shift.constant, isNegated: shift.op === 'Sub', mean: centre.constant };
+	const rest = { beta: shift.constant, isNegated: shift.op === 'Sub', mean: center.constant };
 	const own = first.op === 'Div' ? withoutGamma(splitDeviation(first.constant)) : splitScale(first.constant);
 	if (!second) {
 		return own && { scale: own, ...rest };
@@ -85,7 +85,7 @@ async function readParts(split: Split, channels: number, context: LayerContext):
 	return { gamma, beta, mean, variance, epsilon: epsilon.values[0] };
 }
 
-/** Returns a parameter with a value per channel. A single value stands for all channels. */
+/** Returns a parameter with a value per channel. Repeats a single value. */
 function perChannel(parameter: Parameter, channels: number): Parameter | undefined {
 	const { values } = parameter;
 	if (values?.length === 1) {
@@ -121,7 +121,7 @@ function negatedIf(isSubtracted: boolean, parameter: Parameter): Parameter {
 
 async function foldedParts(scope: Scope, chain: Chain, channels: number, context: LayerContext): Promise<Parts> {
 	const read = async ({ name }: Reference) => await context.parameters.read(scope, name);
-	const centre = chain.centre && (await read(chain.centre.constant));
+	const center = chain.center && (await read(chain.center.constant));
 	const shift = negatedIf(chain.shift.op === 'Sub', await read(chain.shift.constant));
 	const affine: Affine = { scale: new Float64Array(channels).fill(1), shift: new Float64Array(channels) };
 	for (const step of chain.scales) {
@@ -131,7 +131,7 @@ async function foldedParts(scope: Scope, chain: Chain, channels: number, context
 		});
 	}
 	for (let c = 0; c < channels; c++) {
-		affine.shift[c] = (shift.values?.[c] ?? 0) - (centre?.values?.[c] ?? 0) * affine.scale[c];
+		affine.shift[c] = (shift.values?.[c] ?? 0) - (center?.values?.[c] ?? 0) * affine.scale[c];
 	}
 	const unknown: Parameter = {
 		name: '',
@@ -143,8 +143,8 @@ async function foldedParts(scope: Scope, chain: Chain, channels: number, context
 	};
 	return {
 		gamma: unknown,
-		beta: centre ? shift : unknown,
-		mean: centre ?? unknown,
+		beta: center ? shift : unknown,
+		mean: center ?? unknown,
 		variance: unknown,
 		epsilon: 0,
 		affine,

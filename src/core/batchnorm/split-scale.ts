@@ -7,14 +7,14 @@ import type { Node } from '../onnx/model.js';
  */
 export interface SplitScale {
 	/**
-	 * Tensors whose product is gamma: most often a single one, or one and a constant 1; none if the scale is 1 /
+	 * Tensors with gamma as their product: most often gamma alone, or gamma and a constant 1; empty if the scale is 1 /
 	 * deviation.
 	 */
 	readonly factors: readonly Reference[];
 	readonly deviation: SplitDeviation;
 }
 
-/** sqrt(a + b), variance and epsilon, which their sizes distinguish; or sqrt(a), a variance without epsilon. */
+/** Terms of sqrt(variance + epsilon), which their sizes distinguish, or of sqrt(variance). */
 export interface SplitDeviation {
 	readonly terms: readonly [Reference, Reference] | readonly [Reference];
 }
@@ -29,7 +29,7 @@ const WRAPPERS: ReadonlySet<string> = new Set([
 	'Reshape',
 	'Expand',
 ]);
-/** Maximum number of wrappers followed. Exporters leave one or two. */
+/** Maximum number of wrappers followed. Exporters leave at most two. */
 const MAX_WRAPPERS = 16;
 
 interface Written {

@@ -27,7 +27,7 @@ export class StatisticsPattern extends GraphPattern {
 		return undefined;
 	}
 
-	/** Returns the pairs (x - mean, variance + epsilon) whose quotient, with a root, a node may compute. */
+	/** Returns the pairs (x - mean, variance + epsilon) that a node may divide, with a root of the second. */
 	async *#quotients(node: Node): AsyncGenerator<readonly [string, string | undefined]> {
 		const [a = '', b = ''] = node.inputs;
 		if (this.isOp(node, 'Div')) {
@@ -116,7 +116,7 @@ export class StatisticsPattern extends GraphPattern {
 			: undefined;
 	}
 
-	/** True if two tensors are the same difference: one tensor, or two Subs of the same inputs. */
+	/** True if two tensors are the same difference: the same tensor, or two Subs of the same inputs. */
 	#isSameDifference(a: string, b: string): boolean {
 		const [one, other] = [this.writer(a), this.writer(b)];
 		const inputs = (node: Node | undefined) => node?.inputs.map((name) => this.source(name)).join('\0');
@@ -133,7 +133,7 @@ export class StatisticsPattern extends GraphPattern {
 		return this.isOp(square, 'Pow') && (await this.isNumber(b, 2)) ? a : undefined;
 	}
 
-	/** Returns tensor and axes of a mean that broadcasts against its input. */
+	/** Returns tensor and axes of a mean whose shape broadcasts against the tensor's. */
 	async #mean(name: string): Promise<{ readonly of: string; readonly axes: readonly number[] | null } | undefined> {
 		const node = this.writer(name);
 		if (this.isOp(node, 'Unsqueeze')) {

@@ -14,12 +14,12 @@ export interface ScaleSubject extends LayerParameters, Affine {
 	readonly epsilonRatio: number;
 }
 
-/** Share of the scale by which rounding epsilon to float32 may move it before the sentence says so. */
+/** Share of the scale that rounding epsilon to float32 may change before the sentence says so. */
 const MAX_EPSILON_ROUNDING = 1e-4;
 
 /**
- * Findings about variance, epsilon and the scale. variance + epsilon is rounded as the runtime rounds it: a float64 epsilon
- * of 1e-5 and a float32 variance of -1e-5 cancel, although their float64 sum is 3e-13.
+ * Returns findings about variance, epsilon and the scale. Rounds variance + epsilon as the runtime does. A float64
+ * epsilon of 1e-5 and a float32 variance of -1e-5 cancel, although their float64 sum is 3e-13.
  * @param sharedStatistics name of the tensor that the file uses as both mean and variance
  */
 export function varianceFindings(layer: ScaleSubject, sharedStatistics?: string): Finding[] {
@@ -37,7 +37,7 @@ export function varianceFindings(layer: ScaleSubject, sharedStatistics?: string)
 	];
 }
 
-/** Returns the channels for which `test` holds. */
+/** Returns the channels that pass `test`. */
 function where(values: Float64Array, test: (value: number, channel: number) => boolean): number[] {
 	return [...values.keys()].filter((channel) => test(values[channel], channel));
 }
@@ -89,7 +89,7 @@ function explainSum(variance: Float64Array, channels: readonly number[], epsilon
 		: ` The variance is down to ${least(variance, channels)}, and epsilon is ${words}.`;
 }
 
-/** Negative variances that epsilon makes positive, and variances that a negative epsilon has made small. */
+/** Negative variances that epsilon makes positive, and small variances because of a negative epsilon. */
 function negative({ variance, scale, epsilon }: ScaleSubject, sums: Float64Array): Finding[] {
 	const channels = where(variance, (value, channel) => sums[channel] > 0 && (value < 0 || value < -2 * epsilon));
 	if (channels.length === 0) {

@@ -118,7 +118,7 @@ export interface Node {
 	/** Name as in the file; often empty, not always unique. */
 	readonly name: string;
 	readonly opType: string;
-	/** '' is the default ONNX domain ("ai.onnx" is normalised to ''). */
+	/** '' is the default ONNX domain ("ai.onnx" is normalized to ''). */
 	readonly domain: string;
 	readonly overload: string;
 	/** '' marks an omitted optional input. */

@@ -52,7 +52,7 @@ for (const [format, beginning] of Object.entries(BEGINNINGS)) {
 	});
 }
 
-test('--json is --format json, and text goes to a file without colour', async () => {
+test('--json is --format json, and text goes to a file without color', async () => {
 	assert.equal(parseReport(JSON.parse(inspect('--json').stdout)).layers[0]?.name, 'a,b "bn"');
 	assert.equal(inspect('-o', 'out.txt').stdout, '');
 	const text = await readFile(path.join(folder, 'out.txt'), 'utf8');

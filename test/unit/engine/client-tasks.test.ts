@@ -6,14 +6,14 @@ import { EngineClient, EngineError } from '../../../src/engine/client.js';
 const engine = new EngineClient({ entry: path.resolve('test/unit/support/fake-engine.cjs') });
 after(() => engine.dispose());
 
-const compare = (behaviour: string, signal?: AbortSignal) =>
+const compare = (behavior: string, signal?: AbortSignal) =>
 	engine.compare(
-		{ original: { path: behaviour }, deployed: { path: 'deployed.onnx' } },
+		{ original: { path: behavior }, deployed: { path: 'deployed.onnx' } },
 		{ run: true, batch: 1, seed: 0 },
 		signal ? { signal } : {},
 	);
 
-const fold = (behaviour: string) => engine.fold({ path: behaviour }, { output: 'folded.onnx', batch: 1, seed: 0 });
+const fold = (behavior: string) => engine.fold({ path: behavior }, { output: 'folded.onnx', batch: 1, seed: 0 });
 
 const sentence = (promise: Promise<unknown>): Promise<string> =>
 	promise.then(

@@ -14,8 +14,8 @@ function client(extra: Partial<EngineClientOptions> = {}): EngineClient {
 	return made;
 }
 
-const inspect = (engine: EngineClient, behaviour: string, hooks?: RequestHooks) =>
-	engine.inspect({ path: behaviour }, options, hooks);
+const inspect = (engine: EngineClient, behavior: string, hooks?: RequestHooks) =>
+	engine.inspect({ path: behavior }, options, hooks);
 
 const failure = async (promise: Promise<unknown>): Promise<EngineError> => {
 	const error = await promise.then(
@@ -107,7 +107,7 @@ test('a failure keeps its code and sentence', async () => {
 test('a crash is explained in words, and the next request works', async () => {
 	const engine = client({ concurrency: 1 });
 	const crashes = ['signal SIGSEGV', 'signal SIGABRT', 'exit 139', 'exit 0', 'exit 3', 'unheard-of'];
-	const errors = await Promise.all(crashes.map((behaviour) => failure(inspect(engine, behaviour))));
+	const errors = await Promise.all(crashes.map((behavior) => failure(inspect(engine, behavior))));
 	assert.deepEqual(new Set(errors.map((error) => error.code)), new Set(['crashed']));
 	assert.match(
 		errors[0]?.message ?? '',

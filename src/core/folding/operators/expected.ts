@@ -115,7 +115,7 @@ export function forwardBias(
  * (Higham, "Accuracy and Stability of Numerical Algorithms", chapter 3):
  *
  *     v  = fl(variance + epsilon)    1 rounding; 1 more for an epsilon kept as double or as float: halved by the root
- *     d  = fl(sqrt(v))               1, 2 granted: vectorised square roots are off by up to one ulp on some targets
+ *     d  = fl(sqrt(v))               1, 2 granted: vectorized square roots are off by up to one ulp on some targets
  *     s' = fl(gamma / d)             1, or 2 as a reciprocal and a product, and 1 more granted for the reciprocal
  *     W' = fl(W s')                  1
  *

@@ -79,7 +79,7 @@ function placeOf(input: RuntimeValue, { dimensions }: ImageOptions, file: string
 	return { batched, channelsLast, channels: known(channels), height: known(height), width: known(width) };
 }
 
-/** Luma of ITU-R BT.601, as image libraries turn colours into grey. */
+/** Luma of ITU-R BT.601, as image libraries turn colors into gray. */
 const LUMA = [0.299, 0.587, 0.114];
 
 function withChannels({ planes }: Image, channels: number): readonly Float32Array[] {

@@ -119,7 +119,7 @@ test('parameters that cannot be had are not known, for a reason', () => {
 	assert.ok(flat(text).includes(`1 layer: ${parametersReason}`));
 });
 
-test('names from the file cannot steer the terminal, and colour is only for terminals', () => {
+test('names from the file cannot steer the terminal, and color is only for terminals', () => {
 	const hostile = {
 		...layer,
 		name: 'a\u001b[31m\nb',

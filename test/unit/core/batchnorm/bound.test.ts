@@ -124,7 +124,7 @@ test('a decomposed layer without a mean is bounded from scale and shift alone', 
 	assert.ok(Math.abs(f(f(f(1.1) * -0.5) + 8) - (f(1.1) * -0.5 + 8)) <= bound.slope[1] * 1.1 + bound.offset[1]);
 });
 
-/** Training mode in float32 over planes of 4 lanes, as a vectorised sum runs. */
+/** Training mode in float32 over planes of 4 lanes, as a vectorized sum runs. */
 function training32(planes: readonly Float32Array[], c: Channel): number[] {
 	const count = planes.length * planes[0].length;
 	const sum = (term: (x: number) => number) => {

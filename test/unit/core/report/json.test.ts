@@ -57,7 +57,7 @@ test('fields of a newer writer are ignored, anywhere', () => {
 	const value = json();
 	const extended = {
 		...value,
-		colour: 'red',
+		color: 'red',
 		layers: value.layers.map((layer) => ({ ...layer, note: [], recompute: { ...Object(layer.recompute), note: 1 } })),
 	};
 	assert.deepEqual(parseReport(extended), sampleReport());

@@ -144,7 +144,7 @@ for (const kind of KINDS) {
 	});
 }
 
-test('real layers were normalised with running statistics', async () => {
+test('real layers were normalized with running statistics', async () => {
 	const kernel = await kernelOf('simd');
 	for (const name of FIXTURE_MODELS) {
 		for (const { layer, x, y, layout } of await captureLayers(name)) {

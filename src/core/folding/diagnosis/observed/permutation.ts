@@ -82,8 +82,8 @@ function fingerprints(weight: Float32Array | Float64Array, layout: ChannelLayout
 			squares[row] += value * value;
 		}
 	});
-	const normalise = (sum: number, row: number) => (squares[row] > 0 ? Math.abs(sum) / Math.sqrt(squares[row]) : 0);
-	return [sums[0].map(normalise), sums[1].map(normalise)];
+	const normalize = (sum: number, row: number) => (squares[row] > 0 ? Math.abs(sum) / Math.sqrt(squares[row]) : 0);
+	return [sums[0].map(normalize), sums[1].map(normalize)];
 }
 
 /** A few well-mixed bits of a position (the finaliser of MurmurHash3). */

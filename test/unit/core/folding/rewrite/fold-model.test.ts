@@ -486,7 +486,7 @@ test('a Gemm that multiplies its bias by 0: the bias of the fold is added behind
 	assert.equal(await verdicts(original, folded), 'match');
 });
 
-/** A layer with other parameters than its neighbours. */
+/** A layer with other parameters than its neighbors. */
 const scaled = (input: string, output: string, scale: string) =>
 	node('BatchNormalization', `${input} ${scale} q p q`, output);
 

@@ -42,7 +42,7 @@ test("resizing equals Pillow's BILINEAR, shrinking and growing", () => {
 
 /** A PNG of the chunks that matter, as no encoder at hand writes it: of any depth, with a palette. */
 function rawPng(
-	header: { width: number; height: number; depth: number; colour: number },
+	header: { width: number; height: number; depth: number; color: number },
 	rows: readonly number[][],
 	palette?: number[],
 ) {
@@ -56,7 +56,7 @@ function rawPng(
 	const first = Buffer.alloc(13);
 	first.writeUInt32BE(header.width, 0);
 	first.writeUInt32BE(header.height, 4);
-	first.set([header.depth, header.colour, 0, 0, 0], 8);
+	first.set([header.depth, header.color, 0, 0, 0], 8);
 	return Buffer.concat([
 		Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
 		chunk('IHDR', first),
@@ -79,13 +79,13 @@ test('PNG of every kind of pixel comes out in one scale', () => {
 	assert.deepEqual(planes(transparent), [[9], [8], [7]]);
 	const deep = encodePng({ width: 2, height: 1, channels: 1, depth: 16, data: Uint16Array.of(65535, 257) });
 	assert.deepEqual(planes(deep), [[255, 1]]);
-	// Five grey pixels of two bits: 0, 1, 2, 3 and, in the next byte, 1.
-	const shallow = rawPng({ width: 5, height: 2, depth: 2, colour: 0 }, [
+	// Five gray pixels of two bits: 0, 1, 2, 3 and, in the next byte, 1.
+	const shallow = rawPng({ width: 5, height: 2, depth: 2, color: 0 }, [
 		[0b00011011, 0b01000000],
 		[0b11111111, 0b11000000],
 	]);
 	assert.deepEqual(planes(shallow), [[0, 85, 170, 255, 85, 255, 255, 255, 255, 255]]);
-	const indexed = rawPng({ width: 3, height: 1, depth: 1, colour: 3 }, [[0b01000000]], [1, 2, 3, 200, 100, 0]);
+	const indexed = rawPng({ width: 3, height: 1, depth: 1, color: 3 }, [[0b01000000]], [1, 2, 3, 200, 100, 0]);
 	assert.deepEqual(planes(indexed), [
 		[1, 200, 1],
 		[2, 100, 2],
@@ -106,7 +106,7 @@ test('JPEG is read to within its own loss', () => {
 });
 
 test('a file that is no image, or too large for memory, is refused with its name', async () => {
-	const bomb = rawPng({ width: 100_000, height: 100_000, depth: 8, colour: 0 }, []);
+	const bomb = rawPng({ width: 100_000, height: 100_000, depth: 8, color: 0 }, []);
 	for (const [bytes, message] of [
 		[Uint8Array.of(1, 2, 3), /: a\.png is not a PNG or JPEG image that can be read: .*\.$/],
 		[encodePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(1) }).subarray(0, 20), /: a\.png is not/],
@@ -114,7 +114,7 @@ test('a file that is no image, or too large for memory, is refused with its name
 		[Uint8Array.of(), /can be read: it is empty\.$/],
 		[Buffer.from('GIF89a'), /can be read: it begins as neither of them does\.$/],
 		[bomb.subarray(0, 20), /can be read: it is cut short\.$/],
-		[rawPng({ width: 0, height: 0, depth: 8, colour: 0 }, []), /says that it has 0 x 0 pixels/],
+		[rawPng({ width: 0, height: 0, depth: 8, color: 0 }, []), /says that it has 0 x 0 pixels/],
 	] as const) {
 		assert.throws(() => decodeImage(bytes, 'a.png'), message);
 	}
@@ -147,7 +147,7 @@ test('compressed data beyond the size in the header are refused without inflatin
 	const harmless = Buffer.concat([header, profile, text, Buffer.from(png.subarray(33))]);
 	assert.equal(decodeImage(harmless, 'a.png').planes[0][0], 7);
 	assert.ok(process.memoryUsage().arrayBuffers - before < most);
-	const deep = rawPng({ width: 9000, height: 9000, depth: 16, colour: 6 }, []);
+	const deep = rawPng({ width: 9000, height: 9000, depth: 16, color: 6 }, []);
 	assert.throws(() => decodeImage(deep, 'a.png'), /its pixels take \d+ bytes, more than 320000000\.$/);
 });
 
@@ -183,14 +183,14 @@ test('axes follow the input; sizes follow the input, the request, or the image',
 });
 
 test('one channel is luma, and gray images fill three', async () => {
-	const grey = await read({ shape: [1, 1, 2, 3] });
-	assert.deepEqual(grey.array.shape, [1, 1, 2, 3]);
+	const gray = await read({ shape: [1, 1, 2, 3] });
+	assert.deepEqual(gray.array.shape, [1, 1, 2, 3]);
 	const luma = (r: number, g: number) => 0.299 * r + 0.587 * g + 0.114;
 	assert.deepEqual(
-		round(grey.array.data as Float32Array),
+		round(gray.array.data as Float32Array),
 		round([luma(0, 0), luma(0.2, 0), luma(0.4, 0), luma(0, 0.8), luma(0.2, 0.8), luma(0.4, 0.8)]),
 	);
-	const file = path.join(folder, 'grey.png');
+	const file = path.join(folder, 'gray.png');
 	await writeFile(file, encodePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(51) }));
 	const filled = await read({}, { normalize: '0..1' }, file);
 	assert.deepEqual(round(filled.array.data as Float32Array), [0.2, 0.2, 0.2]);

@@ -13,7 +13,7 @@ test('a seed gives one sequence, another seed another sequence', () => {
 	assert.notDeepEqual(draw(7, 50), draw(7 + 2 ** 32, 50));
 });
 
-test('normals have mean 0, variance 1 and no correlation between neighbours', () => {
+test('normals have mean 0, variance 1 and no correlation between neighbors', () => {
 	const values = draw(1, 200_000);
 	const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
 	const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
