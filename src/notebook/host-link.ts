@@ -10,7 +10,7 @@ interface Waiting {
 export class HostLink {
 	readonly #waiting = new Map<string, Waiting>();
 	#next = 0;
-	/** Makes the ids of two frames of one editor differ. */
+	/** Makes ids differ between the frames of an editor. */
 	readonly #prefix = Math.random().toString(36).slice(2);
 
 	readonly #context: RendererContext;

@@ -73,7 +73,7 @@ async function show(
 	}
 }
 
-/** Output of one cell. A shadow root separates its styles from those of other outputs. */
+/** Output of a cell. A shadow root separates its styles from other outputs. */
 class Output {
 	readonly #root = document.createElement('div');
 	#view: View | ComparisonView | null = null;

@@ -1,4 +1,4 @@
-/** Words of the notebook renderer beside those of the view. */
+/** Words that only the notebook renderer uses. */
 export const strings = {
 	noHost: (path: string) =>
 		`${path} cannot be inspected here: the BatchNorm Lens extension is not running beside this notebook.`,

@@ -11,7 +11,7 @@ const READ_NO_LINK = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
 
 /**
  * Opens the external data files beside a model in `folder`. Each read opens and closes its file, so no file needs to be
- * closed later. A tensor takes one read.
+ * closed later. A tensor takes a single read.
  */
 export function externalFiles(folder: string): ExternalFiles {
 	return {

@@ -9,7 +9,7 @@ import { asWriteError, WriteError } from './write-error.js';
 export type FileContent = string | Uint8Array | Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
 export interface ReplaceOptions {
-	/** Files that the task reads. Writing to one of them is refused under any of its names. */
+	/** Files that the task reads. Writing to such a file is refused under any of its names. */
 	readonly inputs?: Identities;
 }
 
@@ -56,8 +56,8 @@ export function temporaryBeside(file: string): string {
 }
 
 /**
- * Refuses to write to a file that is read. Compares identities of files, not paths: links, hard links and spellings give
- * one file many paths.
+ * Refuses to write to a file that is read. Compares identities of files, because links, hard links and spellings give a
+ * file many paths.
  * @throws {WriteError}
  */
 export async function refuseInput(file: string, inputs: Identities): Promise<void> {
@@ -70,7 +70,7 @@ export async function refuseInput(file: string, inputs: Identities): Promise<voi
 }
 
 /**
- * Refuses two purposes for one file, because the second would destroy the first.
+ * Refuses two purposes of the same file, because the second would destroy the first.
  * @param files absolute paths; undefined for a purpose that is not used
  * @throws {WriteError}
  */

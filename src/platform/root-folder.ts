@@ -3,8 +3,8 @@ import path from 'node:path';
 import { failure, type Result, success } from '../core/result.js';
 
 /**
- * Resolves a path that a client names, relative to the root folder. Follows links, so that a link inside the folder cannot
- * lead out of it. The reason of a failure is a sentence, which reveals nothing outside the folder.
+ * Resolves a path that a client names, relative to the root folder. Follows links, so that a link inside the folder
+ * cannot lead out of it. The reason of a failure is a sentence without any fact about files outside the folder.
  * @param root absolute path without links
  * @returns the absolute path of a file below the root
  */

@@ -19,8 +19,9 @@ export interface ModelLocation {
 }
 
 /**
- * A file, or a folder of files, for a model input. `input` undefined means the model's only input. Several files for one
- * input are its samples. They run in batches of the size that the input declares, or of `InspectOptions.batch`.
+ * A file, or a folder of files, for a model input. `input` undefined means the model's only input. Several files for
+ * the same input are its samples. They run in batches of the size that the input declares, or of
+ * `InspectOptions.batch`.
  */
 export interface InputFile {
 	readonly input: string | undefined;
@@ -40,7 +41,7 @@ export interface InspectOptions {
 	readonly random?: Distribution;
 	/** Scaling of image files. Default: "imagenet" for three channels, else "0..1". Integer inputs take unscaled pixels. */
 	readonly normalize?: Normalization;
-	/** Maximum bytes of tensors captured in one run; default 512 MB. A model that needs more runs several times. */
+	/** Maximum bytes of tensors captured in a run; default 512 MB. A model that needs more runs several times. */
 	readonly memoryBudget?: number;
 	/** Limits of the health findings; each missing limit has its default. */
 	readonly thresholds?: StructureOptions['thresholds'];
@@ -135,13 +136,13 @@ export type EngineRequest = {
 }[EngineTask];
 
 export interface EngineFailure {
-	/** One sentence that names the failure, the file and the reason. */
+	/** Sentence that names the failure, the file and the reason. */
 	readonly message: string;
 	/** An OnnxErrorCode, or "cancelled", "crashed", "input", "internal". */
 	readonly code: string;
 }
 
-/** Events of a request. One `result` or `failure` ends it. */
+/** Events of a request. A single `result` or `failure` ends it. */
 export type EngineEvent =
 	| {
 			readonly type: 'progress';

@@ -1,8 +1,8 @@
 /**
  * A message packed for VS Code's channel to a webview, which sends JSON and typed arrays beside it. Packing avoids two
- * losses. NaN and the infinities would arrive as null, so they become tagged objects. Only about 250 arrays arrive, because
- * VS Code 1.100 counts a call's arguments, buffers included, in one byte and silently drops the rest. A report of 52
- * layers has 300 arrays. So the elements of all Float64Arrays travel in one array.
+ * losses. NaN and the infinities would arrive as null, so they become tagged objects. Only about 250 arrays would
+ * arrive, because VS Code 1.100 counts a call's arguments, buffers included, in a byte, and silently drops the rest. A
+ * report of 52 layers has 300 arrays. So the elements of all Float64Arrays travel in a single array.
  */
 export interface Packed {
 	/** The message, with tags for non-finite numbers and Float64Arrays. */
@@ -40,7 +40,7 @@ export function pack(message: unknown): Packed {
 	return { body, numbers };
 }
 
-/** Undoes {@link pack}. `T` is the type that the sender packed. The arrays returned are views of one buffer. */
+/** Undoes {@link pack}. `T` is the type that the sender packed. The returned arrays are views of the same buffer. */
 export function unpack<T>({ body, numbers }: Packed): T {
 	const restore = (value: unknown): unknown => {
 		if (typeof value === 'object' && value !== null) {

@@ -5,7 +5,7 @@ import { ComparisonView } from '../view/comparison/index.js';
 import { type PlotImage, View } from '../view/index.js';
 import { loadPlotly } from './load-plotly.js';
 
-/** Page of a report or a comparison in one file, without a host that runs models or stores the user's choices. */
+/** Page of a report or a comparison in a single file, without a host that runs models or stores the user's choices. */
 const options = {
 	root: document.getElementById('app') ?? document.body,
 	layout: 'page',

@@ -48,7 +48,10 @@ export interface CheckpointLayer {
 	readonly className: string | undefined;
 	/** Module that feeds the layer; undefined if the file states no graph. */
 	readonly input: CheckpointModule | undefined;
-	/** Plausible operators, the most plausible first. If the file states its graph: exactly those that can be folded. */
+	/**
+	 * Plausible operators, the most plausible first. A file that states its graph has exactly its foldable operators
+	 * here.
+	 */
 	readonly front: readonly FrontCandidate[];
 }
 
@@ -96,9 +99,12 @@ export type TensorOrder = 'execution' | 'definition' | 'names';
 
 /** Connections between modules, as a file states them. */
 export interface StatedGraph {
-	/** Returns the module whose output a layer takes; undefined if the graph lacks the layer or its input. */
+	/** Returns the module that computes a layer's input; undefined if the graph lacks the layer or its input. */
 	input(layer: string): CheckpointModule | undefined;
-	/** Returns the names of linear operators whose result a layer takes unchanged; undefined if the graph lacks the layer. */
+	/**
+	 * Returns the names of linear operators with a result that a layer takes unchanged; undefined if the graph lacks the
+	 * layer.
+	 */
 	operators(layer: string): readonly string[] | undefined;
 }
 

@@ -137,7 +137,7 @@ function isPickle([first, protocol = 0]: Uint8Array): boolean {
 	return first === 0x80 && protocol >= 2 && protocol <= 5;
 }
 
-/** Core ML: field 1 is a version, field 2 a message whose first field is a message; ONNX has a text there. */
+/** True for Core ML: field 1 is a version, field 2 a message that begins with a message. ONNX has a text as field 2. */
 function isCoreMl(head: Uint8Array): boolean {
 	const [versionTag, version = 0, descriptionTag] = head;
 	if (versionTag !== 0x08 || version >= 0x80 || descriptionTag !== 0x12) {

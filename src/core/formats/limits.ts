@@ -1,6 +1,6 @@
 /**
- * Resources that a checkpoint may ask of its reader. Each limit is far above the largest real files that were looked at,
- * and low enough that a hostile file costs an error instead of the machine's memory.
+ * Resources that a checkpoint may ask of its reader. Each limit is far above the largest known real files. It is low
+ * enough that a hostile file costs an error instead of the machine's memory.
  */
 export interface CheckpointLimits {
 	/** Bytes of a safetensors header. The reference implementation's own limit. */

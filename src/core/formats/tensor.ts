@@ -85,7 +85,7 @@ export async function locateTensor(tensor: CheckpointTensor): Promise<FileRange 
 }
 
 /**
- * Reads a tensor's elements in one positional read.
+ * Reads a tensor's elements in a single positional read.
  * @returns little-endian elements in row-major order, in memory of their own
  * @throws {CheckpointError} `limit`, or an error of the storage
  */

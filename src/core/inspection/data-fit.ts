@@ -44,7 +44,7 @@ function mistake(drifted: readonly LayerReport[]): string {
 	return named === undefined ? '' : ` ${named}`;
 }
 
-/** True if a layer has running statistics that were compared with those of the data. */
+/** True if a layer has running statistics that were compared with the data's. */
 function isJudged({ batch, parameters, mode, axes }: LayerReport): boolean {
 	return batch !== null && parameters !== null && mode === 'inference' && axes === 'channel';
 }

@@ -9,7 +9,10 @@ export function layerDrift({ parameters, batch, epsilon }: LayerReport): Drift |
 	return parameters && batch && !batch.isRandom ? driftOf({ parameters, batch, epsilon }) : null;
 }
 
-/** Returns the drift that chance alone may cause with the run's number of images. Infinity if these images show nothing. */
+/**
+ * Returns the drift that chance may cause with the run's number of images. Infinity if the images are too few to show
+ * drift.
+ */
 export function driftByChance({ batch }: LayerReport): { readonly shift: number; readonly spread: number } {
 	// Older reports lack the number of images.
 	return chanceLimits(batch?.images ?? 0, DEFAULT_DRIFT_THRESHOLDS.standardErrors);

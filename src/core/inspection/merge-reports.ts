@@ -27,9 +27,9 @@ export class MergeError extends Error {
 }
 
 /**
- * Merges reports of a model's runs on parts of the data. Count, mean and variance of each layer's input are those of
- * all parts together, exactly (Chan, Golub, LeVeque 1979): up to rounding of float64 the division of the data does not
- * matter. The verdict on a layer is the worst of the parts. Drift is judged again on the merged statistics.
+ * Merges reports of a model's runs on parts of the data. Count, mean and variance of each layer's input are exactly the
+ * statistics of all data together (Chan, Golub, LeVeque 1979). So the division of the data matters only by rounding of
+ * float64. The verdict on a layer is the worst of the parts. Drift is judged again on the merged statistics.
  * @param reports at least one
  * @throws {MergeError} when they are not of the same model.
  */
@@ -65,8 +65,8 @@ export function mergeReports(reports: readonly NamedReport[]): Report {
 }
 
 /**
- * Returns a sentence for each report that lacks statistics which another one has, because the result then does not
- * cover all data.
+ * Returns a sentence for each report without statistics that another report has, because the result then does not cover
+ * all data.
  */
 export function missingStatistics(reports: readonly NamedReport[]): string[] {
 	const isKnown = reports[0].report.layers.map((_, index) =>
@@ -82,7 +82,7 @@ export function missingStatistics(reports: readonly NamedReport[]): string[] {
 	});
 }
 
-/** Random input shows nothing about the user's data. */
+/** False for random input, which is no evidence about the user's data. */
 function isFromFile({ from }: RunInput): boolean {
 	return !from.startsWith('random ');
 }

@@ -6,7 +6,7 @@ import { type LayerReport, REPORT_FORMAT, REPORT_VERSION, type Report } from '..
 
 const NO_MODEL = 'Only parameters were given: there is no model to run.';
 
-/** Builds a report of layers of which only the parameters are known: health, scale and shift, without a run. */
+/** Builds a report from parameters alone: health, scale and shift, without a run. */
 export function reportFromParameters(layers: readonly ParameterLayer[]): Report {
 	const names = uniqueNames(layers.map((layer, index) => ({ own: layer.name || `layer ${index}`, path: '' })));
 	return {

@@ -51,7 +51,7 @@ function layerDifference(a: LayerReport, b: LayerReport): string | undefined {
 
 const WORDS = { gamma: 'gamma', beta: 'beta', mean: 'running mean', variance: 'running variance' };
 
-/** NaN equals NaN here. Parameters that only one run knew do not contradict the other run. */
+/** NaN equals NaN here. Parameters known to a single run do not contradict the other run. */
 function sameValues(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
 	return !a || !b || (a.length === b.length && a.every((value, i) => Object.is(value, b[i]) || value === b[i]));
 }

@@ -23,8 +23,8 @@ export interface StructureOptions {
 }
 
 /**
- * The report of a model before anything is run: layers, parameters, health, and where each layer would fold. What a run
- * adds (`recompute`, `batch`, `run`) is "pending" or null.
+ * Returns the report of a model before a run: layers, parameters, health, and fold targets. The parts that a run adds
+ * (`recompute`, `batch`, `run`) are "pending" or null.
  * @throws {OnnxError} `io` when the file cannot be read any more.
  */
 export async function structureReport(open: LayeredModel, options: StructureOptions = {}): Promise<Report> {
@@ -136,7 +136,7 @@ function fixedShape({ inputShape }: BatchNormLayer): number[] | undefined {
 	return sizes && sizes.length === inputShape?.length ? sizes : undefined;
 }
 
-/** In training mode, too: what the layer would do at inference with its running statistics. */
+/** Returns scale and shift of the layer at inference, also for a layer in training mode. */
 function linearMap(layer: BatchNormLayer, parameters: LayerParameters | null): Affine | null {
 	if (parameters) {
 		const { gamma, beta, mean, variance } = parameters;

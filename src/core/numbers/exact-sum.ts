@@ -1,6 +1,6 @@
 /**
- * Exact sums of float64 numbers, one per index, so that neither order nor grouping of the terms matters. Each sum is kept
- * as numbers that do not overlap, in ascending magnitude (Shewchuk 1997, as in Python's `math.fsum`). Terms must be finite.
+ * Array of exact sums of float64 numbers. Neither order nor grouping of the terms matters. Each sum is kept as numbers
+ * that do not overlap, in ascending magnitude (Shewchuk 1997, as in Python's `math.fsum`). Terms must be finite.
  */
 export class ExactSums {
 	readonly #partials: number[][];
@@ -69,7 +69,10 @@ export class ExactSums {
 		return high;
 	}
 
-	/** Returns numbers whose exact sum is sum `k`: its rounded value, the rounded rest, and so on. Equal sums give equal numbers. */
+	/**
+	 * Returns numbers with sum `k` as their exact sum: its rounded value, the rounded rest, and so on. Equal sums give
+	 * equal numbers.
+	 */
 	terms(k: number): readonly number[] {
 		const rest = new ExactSums(1);
 		for (const partial of this.#partials[k]) {

@@ -1,4 +1,4 @@
-/** Element types whose rounding is known. */
+/** Element types with known rounding. */
 export type FloatType = 'float64' | 'float32' | 'float16' | 'bfloat16';
 
 /** An IEEE-like binary format. */
@@ -13,7 +13,7 @@ export interface FloatFormat {
 	readonly tiny: number;
 	/** Largest finite number. */
 	readonly max: number;
-	/** Size of one element, in bytes. */
+	/** Size of an element, in bytes. */
 	readonly bytes: number;
 }
 
@@ -60,8 +60,8 @@ export function ulp(value: number, type: FloatType): number {
 }
 
 /**
- * Rounds a float64 to the nearest number of a type, ties to even (IEEE 754), in one step. Rounding to float32 first would
- * round twice. Overflow gives an infinity; NaN and the sign of zero stay.
+ * Rounds a float64 to the nearest number of a type, ties to even (IEEE 754). Rounds once, without float32 in between.
+ * Overflow gives an infinity; NaN and the sign of zero stay.
  */
 export function roundTo(value: number, type: FloatType): number {
 	if (type === 'float64' || value === 0 || !Number.isFinite(value)) {

@@ -1,13 +1,13 @@
 /**
- * Count, mean and sum of squared deviations (M2), one of each per statistic. `mergeMoments` joins the moments of parts of
- * the data into those of the whole. Non-finite values are counted, and not part of mean and M2.
+ * Count, mean and sum of squared deviations (M2) of statistics, in arrays of equal length. `mergeMoments` joins the
+ * moments of parts of the data. Non-finite values are counted, and not part of mean and M2.
  */
 export interface Moments {
 	/** Number of finite values. */
 	readonly count: Float64Array;
 	/** 0 if `count` is 0. */
 	readonly mean: Float64Array;
-	/** Sum of (x - mean)^2: divided by count the biased variance, by count - 1 the unbiased one. */
+	/** Sum of (x - mean)^2. Divided by count it is the biased variance, divided by count - 1 the unbiased variance. */
 	readonly m2: Float64Array;
 	/** Number of NaN and infinite values. */
 	readonly nonFinite: Float64Array;
@@ -39,7 +39,7 @@ export function addPart(into: Moments, k: number, count: number, mean: number, m
 }
 
 /**
- * Returns the moments of the whole from those of its parts, for example the shards of a calibration set.
+ * Returns the moments of the whole from the moments of its parts, for example the shards of a calibration set.
  * @throws {RangeError} if the parts differ in their number of statistics
  */
 export function mergeMoments(parts: readonly Moments[]): Moments {

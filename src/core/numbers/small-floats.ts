@@ -6,8 +6,9 @@ interface SmallFloat {
 	readonly mantissaBits: number;
 	readonly bias: number;
 	/**
-	 * Codes that are not finite numbers. `ieee`: the topmost exponent holds infinities and NaN. `finite`: no infinities, all
-	 * bits set is NaN (fn). `unsigned-zero`: no infinities and no -0, whose code is the only NaN (fnuz). `none`: no such code.
+	 * Codes that are not finite numbers. `ieee`: the topmost exponent holds infinities and NaN. `finite` (fn): no
+	 * infinities, all bits set is NaN. `unsigned-zero` (fnuz): no infinities, and the code of -0 is the only NaN. `none`:
+	 * no such code.
 	 */
 	readonly special: 'ieee' | 'finite' | 'unsigned-zero' | 'none';
 }
@@ -62,7 +63,7 @@ function decode(bits: number, { exponentBits, mantissaBits, bias, special }: Sma
 }
 
 /**
- * Widens `length` bit patterns of `source`, the first at `start` and the others `stride` apart.
+ * Widens `length` bit patterns of `source` from `start` on, `stride` apart.
  * @returns float32 values, which represent every 16-bit value exactly
  */
 export function widen(

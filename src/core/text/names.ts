@@ -1,7 +1,7 @@
 /**
  * Replaces every invisible character by an escape: control characters (terminal escapes, newlines), direction marks,
- * invisible characters and lone surrogates become `\uXXXX`, or `\u{XXXXX}` above U+FFFF. The result is one line, safe for
- * a terminal, and XML can hold it.
+ * invisible characters and lone surrogates. They become `\uXXXX`, or `\u{XXXXX}` above U+FFFF. The result is a single
+ * line, safe for a terminal, and XML can hold it.
  */
 export function visible(text: string): string {
 	return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029\ufffe\uffff]/gu, (character) => {
@@ -11,8 +11,8 @@ export function visible(text: string): string {
 }
 
 /**
- * Makes a text safe for messages and lists of VS Code, which turn `[text](command:id)` into a link that runs a command,
- * and `$(name)` into an icon. Also makes every character visible.
+ * Makes a text safe for messages and lists of VS Code. VS Code turns `[text](command:id)` into a link that runs a
+ * command, and `$(name)` into an icon. Also makes every character visible.
  */
 export function inert(text: string): string {
 	return visible(text).replace(/(?<=[\]$])\(/g, ' (');

@@ -65,7 +65,9 @@ export function formatRange(values: ArrayLike<number>): string {
 	return [range, nonFinite > 0 ? `${nonFinite} not finite` : ''].filter((part) => part !== '').join(', ');
 }
 
-/** One formatter for all calls: toLocaleString makes one per call, which costs more than the rest of a table's row. */
+/**
+ * Formatter for all calls. toLocaleString makes its own in each call, which costs more than the rest of a table's row.
+ */
 const INTEGERS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 /** Formats an integer with thousands separators: "12,544". */
@@ -93,7 +95,7 @@ export function formatMilliseconds(milliseconds: number): string {
 }
 
 /**
- * Returns one format for a whole column, so that decimal points align. The largest magnitude gets about five digits. A
+ * Returns a format for a whole column, so that decimal points align. The largest magnitude gets about five digits. A
  * value that the format would round to 0 is written as a power of ten.
  */
 export function columnFormatter(values: ArrayLike<number>): (value: number) => string {

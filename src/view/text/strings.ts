@@ -7,7 +7,7 @@ export function count(n: number, one: string, many: string): string {
 }
 
 /**
- * Words that several pages use; the words of one page are in its own strings.ts. Functions put numbers into sentences.
+ * Words that several pages use; each page has its own words in its strings.ts. Functions put numbers into sentences.
  * Findings, causes and stages of a run have their words in core/report.
  */
 export const strings = {

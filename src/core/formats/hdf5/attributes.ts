@@ -6,7 +6,7 @@ import type { GlobalHeap } from './global-heap.js';
 import { type Hdf5Object, MESSAGE, messageOf } from './object-header.js';
 import type { StructureReader } from './structure.js';
 
-/** An attribute, whose value is read on demand. */
+/** An attribute. Its value is read on demand. */
 export interface Attribute {
 	readonly name: string;
 	readonly type: ElementType | undefined;

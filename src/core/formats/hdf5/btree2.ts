@@ -20,7 +20,7 @@ interface Tree {
 	readonly type: number;
 	readonly recordBytes: number;
 	readonly nodeBytes: number;
-	/** By level, 0 for leaves: bytes of the pointers' two counts. */
+	/** Bytes of the two counts in a pointer, by level, 0 for leaves. */
 	readonly pointers: readonly { readonly records: number; readonly total: number }[];
 }
 

@@ -12,7 +12,7 @@ interface CursorContext {
 	malformed(problem: string): CheckpointError;
 }
 
-/** Reads the fields of a structure in memory, one behind the other. All numbers are little-endian. */
+/** Reads consecutive fields of a structure in memory. All numbers are little-endian. */
 export class Cursor {
 	readonly bytes: Uint8Array;
 	at = 0;

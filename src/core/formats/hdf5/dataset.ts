@@ -25,7 +25,7 @@ interface Context {
 	readonly inflate: Inflate;
 }
 
-/** Largest factor by which deflate shrinks: a sound file holds at least this part of the bytes that it announces. */
+/** Largest factor by which deflate shrinks. A sound file holds at least this part of the bytes that it announces. */
 const MAX_INFLATION = 1032;
 
 /**

@@ -9,7 +9,7 @@ export type ElementType =
 	| { readonly kind: 'text'; readonly size: number }
 	/** References to texts in global heaps. */
 	| { readonly kind: 'heap-text'; readonly size: number }
-	/** Bytes whose meaning the file does not state. */
+	/** Bytes of a meaning that the file does not state. */
 	| { readonly kind: 'opaque'; readonly size: number };
 
 const CLASS = { integer: 0, float: 1, text: 3, opaque: 5, enumeration: 8, variable: 9 } as const;

@@ -5,7 +5,7 @@ import type { StructureReader } from './structure.js';
 
 /** Storage of a group's links or an object's attributes, if many. */
 export interface DensePlace {
-	/** Address of the fractal heap; undefined if nothing is stored densely. */
+	/** Address of the fractal heap; undefined without dense storage. */
 	readonly heap: number | undefined;
 	/** Address of the B-tree that lists the heap's objects by name. */
 	readonly index: number | undefined;

@@ -12,7 +12,7 @@ const DEFLATE = 1;
 const SHUFFLE = 2;
 const CHECKSUM = 3;
 
-/** Names of filters without an inverse here; registered ones from 256. */
+/** Names of filters that cannot be undone here. Numbers from 256 are registered by third parties. */
 const NAMES: Readonly<Record<number, string>> = {
 	4: 'szip',
 	5: 'n-bit',
@@ -27,7 +27,7 @@ const NAMES: Readonly<Record<number, string>> = {
 	32026: 'Blosc2',
 };
 
-/** Filters of one pipeline. */
+/** Maximum number of filters in a pipeline. */
 const MAX_FILTERS = 8;
 
 /**
@@ -67,7 +67,7 @@ interface Chunk {
 	readonly size: number;
 }
 
-/** Returns the elements of a chunk; undefined if its bytes are not what its filters make. */
+/** Returns the elements of a chunk; undefined for bytes that its filters cannot have made. */
 export function unfilter(
 	{ bytes, mask, size }: Chunk,
 	filters: readonly Filter[],
@@ -111,7 +111,7 @@ function tryInflate(bytes: Uint8Array, size: number, inflate: Inflate): Uint8Arr
 	}
 }
 
-/** Restores elements whose bytes were grouped by position. */
+/** Restores elements from bytes that were grouped by their position in the element. */
 function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
 	const count = Math.floor(bytes.length / size);
 	if (size < 2 || count < 2) {

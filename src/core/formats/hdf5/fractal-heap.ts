@@ -7,11 +7,14 @@ const HEADER_BYTES = 160;
 const MANAGED = 0;
 const TINY = 2;
 
-/** Shape of the heap's address space: rows of blocks, whose size doubles from the third row on. */
+/**
+ * Shape of the heap's address space: rows of blocks. From the third row on, blocks are twice as large as in the row
+ * before.
+ */
 interface Table {
 	/** Blocks of a row. */
 	readonly width: number;
-	/** Bytes of a block in the first two rows. */
+	/** Bytes of a block in the first row and in the second. */
 	readonly firstBytes: number;
 	readonly maxDirectBytes: number;
 	/** Address of the root block. */

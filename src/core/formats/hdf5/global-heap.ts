@@ -18,7 +18,7 @@ export class GlobalHeap {
 
 	/** @throws {CheckpointError} if there is no such text */
 	async text(address: number, index: number, length: number): Promise<string> {
-		// Attributes may repeat one text without end.
+		// Counts the bytes, because attributes may repeat a text without end.
 		this.#reader.spend(length);
 		const bytes = (await this.#collection(address)).get(index);
 		if (!bytes || bytes.length < length) {

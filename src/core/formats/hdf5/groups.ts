@@ -82,7 +82,7 @@ async function readLocalHeap(reader: StructureReader, address: number): Promise<
 			}
 			data.at = offset;
 			const bytes = Math.min(end - offset, reader.limits.nameBytes);
-			// Entries may repeat one name without end.
+			// Counts the bytes, because entries may repeat a name without end.
 			reader.spend(bytes);
 			return data.text(bytes);
 		},

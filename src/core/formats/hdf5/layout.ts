@@ -1,7 +1,7 @@
 import { failure, type Result, success } from '../../result.js';
 import type { Cursor } from './cursor.js';
 
-/** Where the elements of a dataset are. */
+/** Place of a dataset's elements. */
 export type Layout =
 	| { readonly kind: 'compact'; readonly bytes: Uint8Array }
 	| { readonly kind: 'contiguous'; readonly address: number | undefined; readonly size: number }

@@ -73,7 +73,7 @@ function checkLength(reader: StructureReader, length: number): number {
 interface HeaderParser {
 	/** Messages of the first chunk. */
 	readonly first: Cursor;
-	/** Returns the messages in a continuation, without what surrounds them. */
+	/** Returns a cursor over the messages in a continuation, without signature and checksum. */
 	continuation(chunk: Cursor): Cursor;
 	messages(chunk: Cursor): readonly Message[];
 }

@@ -76,7 +76,7 @@ export class StructureReader {
 		}
 	}
 
-	/** Returns a reader of the same file whose cost begins at 0, because values may be read again and again. */
+	/** Returns a reader of the same file with cost 0, because values may be read again and again. */
 	restarted(): StructureReader {
 		const reader = new StructureReader(this.storage, this.path, this.limits);
 		reader.widths = this.widths;

@@ -1,11 +1,11 @@
 import { isNeutral } from './classes.js';
 import type { ConfigNode } from './config.js';
 
-/** Steps from a layer to its feeders. A hostile configuration may be one long chain. */
+/** Maximum steps from a layer to its feeders. A hostile configuration may be a single long chain. */
 const MAX_STEPS = 1000;
 
 /**
- * Returns the layers that feed a layer, one a call. Looks through nested models and wrappers.
+ * Returns the layers that feed a layer, one for each call. Looks through nested models and wrappers.
  * @param skipNeutral true to look through layers that pass their input on, such as Dropout
  */
 export function feedersOf(layer: ConfigNode, skipNeutral: boolean): readonly ConfigNode[] {

@@ -2,7 +2,7 @@ import { type ConfigNode, leavesOf } from './config.js';
 import { joinPath, type NamedModules, type NamedVariable, type StoredModule, splitPath } from './modules.js';
 import { listOf, type Store, type StoredGroup, type StoredVariable } from './store.js';
 
-/** A variable with the path by which its layer lists it. */
+/** A variable with its path in its layer's list. */
 interface ListedVariable extends NamedVariable {
 	/** Path without the variable's name: scopes inside the layer. */
 	readonly scope: string;

@@ -2,7 +2,7 @@ import type { Setting } from '../checkpoint.js';
 import type { ConfigNode } from './config.js';
 import type { StoredVariable } from './store.js';
 
-/** A layer whose variables are in the file. */
+/** A layer with variables in the file. */
 export interface StoredModule {
 	/** Names of the enclosing models and its own, such as "backbone/bn1". */
 	readonly name: string;

@@ -150,7 +150,7 @@ function describeModule({ name, className, settings, variables }: StoredModule):
 	return [{ name, className, settings: groups === undefined ? settings : new Map([...settings, ['groups', groups]]) }];
 }
 
-/** Returns the groups of an operator whose configuration has none, because its class states them. */
+/** Returns the groups of an operator that states them by its class and not in its configuration. */
 function groupsOf(className: string, kernel: StoredModule['variables'][number] | undefined): number | undefined {
 	if (/Transpose|Deconvolution/.test(className)) {
 		return 1;

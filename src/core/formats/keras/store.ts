@@ -7,7 +7,7 @@ import { compareNames } from '../layers/names.js';
 import type { CheckpointLimits } from '../limits.js';
 import type { UnreadableTensor } from '../tensor.js';
 
-/** A dataset of the file: one variable of a layer. */
+/** A dataset of the file with a variable of a layer. */
 export interface StoredVariable {
 	/** Last segment of its path. */
 	readonly leaf: string;
@@ -26,9 +26,9 @@ export interface StoredGroup {
 	readonly variables: ReadonlyMap<string, StoredVariable>;
 }
 
-/** Groups and datasets of a file, without those of optimizers. */
+/** Groups and datasets of a file, except for optimizers. */
 export interface Store {
-	/** By path in name order: a group before its members. */
+	/** Groups by path, in name order. A group comes before its members. */
 	readonly groups: ReadonlyMap<string, StoredGroup>;
 	/** Links that lead out of the file or along a path. */
 	readonly unreadable: readonly UnreadableTensor[];

@@ -8,8 +8,8 @@ import type { NamedVariable, StoredModule } from './modules.js';
 const WEIGHTS = new Set(['kernel', 'depthwise_kernel', 'pointwise_kernel']);
 
 /**
- * Returns a variable as a tensor. The weight of an operator becomes a view in the arrangement of ONNX and PyTorch:
- * [outputs, inputs / groups, ...kernel], and [inputs, outputs, ...kernel] for a transposed convolution.
+ * Returns a variable as a tensor. An operator's weight becomes a view in the arrangement of ONNX and PyTorch: [outputs,
+ * inputs / groups, ...kernel]. For a transposed convolution it is [inputs, outputs, ...kernel].
  * @returns the tensor, or a clause that follows "because"
  */
 export function tensorOf(
@@ -33,7 +33,7 @@ interface Axes {
 	readonly strides: readonly number[];
 }
 
-/** Moves the last two axes to the front: the last first, or both merged into one for a depthwise convolution. */
+/** Moves the last two axes to the front, the last axis first. For a depthwise convolution merges both axes. */
 function arrange({ dims, strides }: Axes, depthwise: boolean): Axes {
 	const [inputs = 1, outputs = 1] = dims.slice(-2);
 	const [inputStride = 1, outputStride = 1] = strides.slice(-2);

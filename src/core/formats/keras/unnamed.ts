@@ -73,8 +73,8 @@ function firstAddress({ variables }: StoredModule): number {
 }
 
 /**
- * Returns the names that a user knows the layers by: the layer's own name inside of a Functional or Sequential model, the
- * attribute inside of a subclassed model.
+ * Returns the names under which users know the layers. A layer of a Functional or Sequential model has its own name,
+ * and a layer of a subclassed model the name of its attribute.
  */
 function displayNames(owners: readonly Owner[]): ReadonlyMap<string, string> {
 	const names = new Map<string, string>();
@@ -89,7 +89,7 @@ function displayNames(owners: readonly Owner[]): ReadonlyMap<string, string> {
 	return distinct(names);
 }
 
-/** Returns the name of the layer whose variables a group holds; Keras writes it since version 3.4. */
+/** Returns the name of the layer that a group's variables belong to. Keras writes it since version 3.4. */
 function ownName(group: StoredGroup): string | undefined {
 	return group.texts.get('name')?.[0];
 }

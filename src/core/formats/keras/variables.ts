@@ -59,7 +59,7 @@ export async function nameVariables(guess: Guess, numbered: readonly StoredVaria
 	);
 }
 
-/** Names the first variables; further ones keep their numbers. */
+/** Names the first variables; further variables keep their numbers. */
 function withNames(names: readonly string[], numbered: readonly StoredVariable[]): readonly NamedVariable[] {
 	return numbered.map((variable, index) => ({ leaf: names[index] ?? variable.leaf, variable }));
 }

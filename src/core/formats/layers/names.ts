@@ -57,7 +57,7 @@ export function commonPrefix(names: readonly string[]): string {
 }
 
 /**
- * Rates how likely names alone make an operator the neighbor of a layer: 0 for "conv1" and "bn1", or "0" and "1", in the
+ * Rates by names how likely an operator is the neighbor of a layer. 0 for "conv1" and "bn1", or "0" and "1", in the
  * same parent; 1 for the same parent; 2 otherwise.
  */
 export function nameDistance(operator: string, layer: string): number {

@@ -100,7 +100,7 @@ export function modelFormat(format: CheckpointFormat): ModelFormat {
 	return format === 'safetensors' || format === 'keras' ? format : 'pytorch';
 }
 
-/** Collects nodes and initializers. A name of a tensor or module that occurs twice is one tensor. */
+/** Collects nodes and initializers. Equal names of tensors or modules mean the same tensor or module. */
 class GraphBuilder {
 	readonly #nodes: Node[] = [];
 	readonly #initializers = new Map<string, TensorRecord>();
@@ -158,7 +158,10 @@ class GraphBuilder {
 		return output;
 	}
 
-	/** Returns ONNX's momentum: PyTorch weighs the new value, Keras and ONNX the old one; 0 means unknown. */
+	/**
+	 * Returns ONNX's momentum. PyTorch's is the weight of the new value; Keras' and ONNX's is the weight of the old
+	 * value. 0 means unknown.
+	 */
 	#weightOfOld(momentum: number): number {
 		return this.#format === 'keras' ? momentum : 1 - momentum;
 	}

@@ -6,7 +6,7 @@ import { type CheckpointTensor, readTensorStart } from '../tensor.js';
 /** Tensors outside ONNX files have no message there. */
 const NO_SPAN = { offset: 0, length: 0 };
 
-/** Returns a checkpoint's tensor as an initializer whose elements are read from the checkpoint on demand. */
+/** Returns a checkpoint's tensor as an initializer that reads its elements from the checkpoint on demand. */
 export function recordOfTensor(tensor: CheckpointTensor): TensorRecord {
 	return deferred(tensor, async (count) => {
 		try {

@@ -33,7 +33,9 @@ export function itemsOf(value: PickleValue | undefined): readonly PickleValue[] 
 	return value instanceof PickleTuple || value instanceof PickleList ? value.items : undefined;
 }
 
-/** Returns the attributes that an object's state sets: a dictionary, or a pair of one and of its slots. */
+/**
+ * Returns the attributes that an object's state sets. The state is a dictionary, or a pair of a dictionary and slots.
+ */
 export function attributesOf(value: PickleValue): Entries | undefined {
 	if (!(value instanceof PickleObject)) {
 		return undefined;

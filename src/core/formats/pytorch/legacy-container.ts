@@ -20,8 +20,8 @@ const WINDOW_BYTES = 65_536;
 const COUNT_BYTES = 8;
 
 /**
- * Reads a file that torch.save wrote before version 1.6: pickles of a magic number, a protocol, facts about the system,
- * the object and the list of storage keys; then, for each key, a count and the raw elements.
+ * Reads a file that torch.save wrote before version 1.6. It begins with pickles: a magic number, a protocol, facts
+ * about the system, the object and the list of storage keys. Then each key has a count and the raw elements.
  * @throws {CheckpointError}
  */
 export async function readLegacyCheckpoint(source: ByteSource, options: PytorchOptions): Promise<Checkpoint> {

@@ -34,8 +34,8 @@ const STATISTICS = /(^|\.)(running_mean|moving_mean)$/;
 const AVERAGED = /(^|_)ema(_|$)/i;
 
 /**
- * Chooses the part of a checkpoint that is the model: the state_dict or module with the most BN layers, then averaged
- * weights, then the most tensors, then the first.
+ * Chooses the model among the parts of a checkpoint. The order of preference is: the state_dict or module with the most
+ * BN layers, averaged weights, the most tensors, the first.
  * @throws {CheckpointError} `no-tensors`, `limit`
  */
 export function choosePart(root: PickleValue, context: Context): ChosenPart {

@@ -31,7 +31,7 @@ export interface CollectContext {
 	readonly work: WorkCounter;
 }
 
-/** Counts the entries that were looked at, because a small pickle can repeat its containers without end. */
+/** Counts the visited entries, because a small pickle can repeat its containers without end. */
 export class WorkCounter {
 	readonly #path: string;
 	readonly #limit: number;
@@ -60,7 +60,7 @@ export function isModule(value: PickleValue): value is PickleObject {
 	return entriesOf(attributes?.get('_modules')) !== undefined && attributes?.has('_parameters') === true;
 }
 
-/** Returns true for an object of TorchScript, whose attributes are tensors and other such objects. */
+/** Returns true for an object of TorchScript, which has tensors and other such objects as attributes. */
 export function isScriptModule(value: PickleValue): value is PickleObject {
 	return value instanceof PickleObject && classOf(value)?.module.startsWith('__torch__') === true;
 }

@@ -17,8 +17,8 @@ const MAX_CODE_BYTES = 2 ** 26;
 const EPSILON_ARGUMENT = 7;
 
 /**
- * Adds epsilon to the settings of BN modules of TorchScript, which keeps it in source code: as a constant of a scripted
- * class, or as an argument in a traced one. The code is searched as text.
+ * Adds epsilon to the settings of BN modules of TorchScript, by searching its source code as text. A scripted class has
+ * epsilon as a constant, a traced class as an argument.
  * @param classes class of each module with its package, by the module's name
  */
 export async function addScriptEpsilon(

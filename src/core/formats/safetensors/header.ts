@@ -25,8 +25,8 @@ interface Context {
 }
 
 /**
- * Parses the JSON of a header. JSON.parse would accept duplicate names and let a hostile header choose how much memory
- * its values take, so this parser knows exactly the two levels that the format has.
+ * Parses the JSON of a header. Knows exactly the two levels of the format. JSON.parse would accept duplicate names and
+ * let a hostile header choose how much memory its values take.
  * @throws {CheckpointError} `malformed` or `limit`
  */
 export function parseHeader(bytes: Uint8Array, context: Context): SafetensorsHeader {

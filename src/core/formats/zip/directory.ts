@@ -147,7 +147,7 @@ function parseEntries(bytes: Uint8Array, { count, path, offset: start }: Parsing
 
 type Sizes = Pick<ZipEntry, 'size' | 'compressedSize' | 'offset'>;
 
-/** Replaces the sizes that do not fit in 32 bits by those of the zip64 extra field, which lists only them, in order. */
+/** Replaces sizes that do not fit in 32 bits. The zip64 extra field lists only their values, in order. */
 function widen(sizes: Sizes, view: DataView, { start, end }: { start: number; end: number }): Sizes {
 	const wide = { ...sizes };
 	const missing = (['size', 'compressedSize', 'offset'] as const).filter((key) => sizes[key] === IN_EXTRA_32);

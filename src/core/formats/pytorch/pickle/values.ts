@@ -1,6 +1,6 @@
 /**
- * Values of a pickle as data. Python's plain types become the types of JavaScript that can hold them; objects that
- * Python would construct by a call become a {@link PickleObject}, a record of the call.
+ * Values of a pickle as data. Python's plain types become corresponding types of JavaScript. An object that Python
+ * would construct by a call becomes a {@link PickleObject}, a record of the call.
  */
 export type PickleValue =
 	| null
