@@ -13,7 +13,7 @@ export interface Tap {
 	readonly base: string;
 	/** Axis of its channels; negative: from the end. */
 	readonly axis: number;
-	/** Distance of neighboring results in the base, one number per spatial axis. */
+	/** Distance of neighboring results in the base, a number per spatial axis. */
 	readonly strides: readonly number[];
 	readonly offsets: readonly number[];
 }
@@ -29,7 +29,7 @@ export interface Sum {
 /** Computes a channel as a weighted sum of channels of bases, plus a bias. */
 export interface AffineRow {
 	readonly bias: Sum;
-	/** By {@link tapKey}. */
+	/** Coefficients by {@link tapKey}. */
 	readonly parts: ReadonlyMap<string, Segment>;
 	/** Shares of the bias that a border of zeros takes away, by {@link tapKey}. */
 	readonly border: ReadonlyMap<string, Sum>;

@@ -4,8 +4,8 @@ import type { OperatorWeights } from '../operators/weights.js';
 export const BLOCK_SIZES = [16, 8] as const;
 
 /**
- * Returns a weight that onnxruntime wrote in blocks of output channels (OIHWBo), or of input and output channels
- * (OIHWBiBo), in row-major order (mlas/inc/mlas.h, MlasReorderFilterOIHWBiBo and MlasReorderFilterOIHWBo).
+ * Returns a weight that onnxruntime wrote in blocks, in row-major order. Blocks are of output channels (OIHWBo), or of
+ * input and output channels (OIHWBiBo); see MlasReorderFilterOIHWBiBo and MlasReorderFilterOIHWBo in mlas/inc/mlas.h.
  * @param block channels in a block
  * @returns undefined if the block does not fit
  */

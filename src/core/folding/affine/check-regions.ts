@@ -25,11 +25,11 @@ export interface TensorPair {
 export interface RegionContext {
 	readonly original: Network;
 	readonly deployed: Network;
-	/** By name of the original tensor. */
+	/** Counterparts by name of the original tensor. */
 	readonly pairs: ReadonlyMap<string, TensorPair>;
 	/** Unit roundoff of the coarser model's type. */
 	readonly unitRoundoff: number;
-	/** True if the constants of a region have been compared one by one. */
+	/** True if all constants of a region have been compared, number by number. */
 	readonly isProven: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
 }
 
@@ -54,9 +54,9 @@ const HOMOGENEOUS: ReadonlySet<string> = new Set([
 const MAX_CANDIDATES = 8;
 
 /**
- * Compares the affine regions of two models, from one nonlinear function to the next, by their coefficients. In contrast
- * to values, coefficients show a small error of a single weight. Regions with quantized or computed constants are left
- * out, and so are regions whose inputs have no counterpart.
+ * Compares the affine regions of two models, from a nonlinear function to the next, by their coefficients. In contrast
+ * to values, coefficients show a small error of a single weight. Leaves out regions with quantized or computed
+ * constants, and regions with inputs that have no counterpart.
  */
 export async function checkRegions(context: RegionContext): Promise<RegionDifference[]> {
 	const differences: RegionDifference[][] = [];
@@ -121,7 +121,7 @@ class RegionChecker {
 		return this.#differences;
 	}
 
-	/** Compares the inputs of the function that computes a tensor, if it is the result of one. */
+	/** Compares the inputs of the function that computes a tensor, if a function computes it. */
 	async #checkFunction(name: string): Promise<void> {
 		const axis = this.#original.axisOf(name);
 		const root = this.#original.rootOf(name, axis);

@@ -1,9 +1,9 @@
 import { median } from '../../numbers/arrays.js';
 import { type AffineMap, type AffineRow, addSegments, type Segment, type Sum, type Tap } from './affine-map.js';
 
-/** Coefficients and biases of a deployed map against those of the original. */
+/** Differences of a deployed map from the original map. */
 export interface MapDifference {
-	/** Numbers compared, and those that differ by more than rounding. */
+	/** Number of compared numbers, and how many of them differ by more than rounding. */
 	readonly compared: number;
 	readonly different: number;
 	/** Rows in which numbers differ, ascending. */
@@ -22,8 +22,8 @@ export interface Deviation {
 }
 
 /**
- * Roundings that a tool may spend on one coefficient: 7 for each of two layers (see `foldTolerance`), 2 for a factor
- * moved between layers, and one for each of a dozen branches, with room for another order of the steps.
+ * Roundings that a tool may spend on a coefficient: 7 for each of two layers (see `foldTolerance`), 2 for a factor
+ * moved between layers, and 1 for each of a dozen branches. The rest allows for another order of the steps.
  */
 const ROUNDINGS = 32;
 /** Roundings of a long sum, per square root of its terms: errors of either sign cancel for the most part. */
@@ -115,7 +115,7 @@ function canonical({ rows, taps }: AffineMap, used: ReadonlySet<string>, axes: r
 }
 
 /**
- * Compares rows one to one.
+ * Compares corresponding rows.
  * @param unitRoundoff of the coarser model's type
  */
 export function compareMaps(
@@ -234,7 +234,7 @@ export function assignRows(
 	return { rows, factors };
 }
 
-/** Returns the size of a row's direction along a fixed random one. */
+/** Returns the size of a row's direction along a fixed random direction. */
 function project({ parts }: AffineRowParts): number {
 	let [sum, square] = [0, 0];
 	for (const [key, { start, values }] of parts) {

@@ -15,7 +15,7 @@ export interface Kernel {
 	/** Input channels of each row. */
 	readonly columns: number;
 	readonly group: number;
-	/** Steps of the base per result, offsets of each kernel position, one number per spatial axis. */
+	/** Steps of the base per result and offsets of each kernel position, a number per spatial axis. */
 	readonly strides: readonly number[];
 	readonly offsets: readonly (readonly number[])[];
 	/** True if the operator adds a border of zeros. */
@@ -25,7 +25,7 @@ export interface Kernel {
 	readonly bias: Float64Array | null;
 }
 
-/** The input channels of a group that read one tap: parallel arrays of column, channel of the base, and factor. */
+/** The input channels of a group that read the same tap: parallel arrays of column, channel of the base, and factor. */
 interface Readers {
 	readonly tap: Tap;
 	readonly start: number;
@@ -112,7 +112,7 @@ function rowOf(kernel: Kernel, { input, readers, first, row }: RowPlace, taps: M
 	return { bias, parts, border };
 }
 
-/** Returns the sum of the input's shifts at one position of the kernel. */
+/** Returns the sum of the input's shifts at a position of the kernel. */
 function shiftOf(
 	kernel: Kernel,
 	{ rows }: AffineMap,

@@ -5,7 +5,7 @@ import type { RowAssignment } from './compare-maps.js';
 export interface Counterpart {
 	readonly base: string;
 	readonly axis: number;
-	/** Where channels stand in another order or are multiples of the original's. */
+	/** Set if channels stand in another order or are multiples of the original's. */
 	readonly channels?: RowAssignment;
 }
 
@@ -51,7 +51,7 @@ export function inDeployedTerms(
 	return { rows: rows.map(move), taps: renamed, space };
 }
 
-/** The deployed channel rows[c] holds factors[c] times the original channel c. */
+/** Moves coefficients to the deployed order of channels: rows[c] holds factors[c] times the original channel c. */
 function reorder({ start, values, sizes }: Segment, { rows, factors }: RowAssignment): Segment {
 	const columns = Array.from(values.keys(), (index) => rows[start + index] ?? 0);
 	const first = columns.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);

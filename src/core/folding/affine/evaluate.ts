@@ -105,7 +105,7 @@ export class Evaluator {
 	}
 
 	async #sum({ inputs, signs }: Extract<Plan, { kind: 'sum' }>, channels: number | undefined) {
-		// A part with weights shows the channels of the others.
+		// A part with weights shows the channels of the other parts.
 		const order = inputs.map((_, index) => index).sort((a, b) => Number(isBase(inputs[a])) - Number(isBase(inputs[b])));
 		let total: AffineMap | undefined;
 		for (const index of order) {

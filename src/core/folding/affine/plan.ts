@@ -3,7 +3,7 @@ import type { Node } from '../../onnx/model.js';
 import type { LinearOperator } from '../operators/linear.js';
 
 /**
- * How a tensor's channels are computed from the channels of bases, as far as that is affine. Bases are results of other
+ * Computation of a tensor's channels from the channels of bases, as far as it is affine. Bases are results of other
  * functions, inputs of the model, and results of operators that another operator reads.
  */
 export type Plan =
@@ -32,7 +32,7 @@ export type Plan =
 	  }
 	| { readonly kind: 'sum'; readonly node: Node; readonly inputs: readonly Plan[]; readonly signs: readonly number[] }
 	| { readonly kind: 'concat'; readonly node: Node; readonly inputs: readonly Plan[] }
-	/** One output of a Split. */
+	/** An output of a Split. */
 	| { readonly kind: 'split'; readonly node: Node; readonly output: number; readonly input: Plan };
 
 function inputsOf(plan: Plan): readonly Plan[] {

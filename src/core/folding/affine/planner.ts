@@ -239,7 +239,7 @@ export class Planner {
 }
 
 interface Place {
-	/** True behind a linear operator: the plan ends at the next one. */
+	/** True behind a linear operator, so that the plan ends at the next operator. */
 	readonly isInner: boolean;
 	readonly depth: number;
 }
@@ -248,7 +248,7 @@ function permutation(node: Node): readonly number[] | undefined {
 	return node.attributes.get('perm')?.ints;
 }
 
-/** Returns the activation that a fused operator applies; undefined without one. */
+/** Returns the activation that a fused operator applies; undefined if it applies no activation. */
 function activationOf({ domain, attributes }: Node): string | undefined {
 	const name = domain === '' ? undefined : attributes.get('activation')?.s;
 	return name && name.length > 0 ? decodeText(name) : undefined;

@@ -15,8 +15,8 @@ const SAME_SCALE = 0.02;
 const MIN_CHANNELS = 2;
 
 /**
- * Chooses the operator in front of each folded layer: layer index -> front. First the operators whose deployed rows carry
- * the layer's scale; then, for layers with a wrong fold, the checkpoint's own candidates in their order.
+ * Chooses the operator in front of each folded layer: layer index -> front. Operators with deployed rows that carry the
+ * layer's scale come first. Layers with a wrong fold then get the checkpoint's own candidates, in their order.
  * @param weights that no kept layer has taken
  * @param epsilons possible values of an epsilon that the checkpoint does not state
  */
@@ -41,7 +41,7 @@ export function chooseFronts(
 			.map((weight) => ({ layer, weight, error: scaleError(layer, weight, possible), rank: rankOf(layer, weight) }))
 			.filter(({ error }) => error <= SAME_SCALE);
 	});
-	// Small layers fit by chance, so errors of one size leave the decision to the order.
+	// Small layers fit by chance, so the order decides among errors of equal magnitude.
 	fits.sort((a, b) => sizeOf(a.error) - sizeOf(b.error) || a.rank - b.rank || a.error - b.error);
 	for (const { layer, weight } of fits) {
 		take(layer.index, weight, layer.layer.channels >= MIN_CHANNELS);
@@ -59,7 +59,7 @@ export function chooseFronts(
 	return fronts;
 }
 
-/** Order of magnitude of an error; all errors of float32 rounding are one. */
+/** Order of magnitude of an error; equal for all errors of float32 rounding. */
 function sizeOf(error: number): number {
 	return Math.max(-5, Math.round(Math.log10(error)));
 }

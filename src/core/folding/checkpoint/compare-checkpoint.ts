@@ -33,9 +33,9 @@ export interface ComparedCheckpoint {
 const MOST_CONFIDENT_EPSILON = 0.9;
 
 /**
- * Compares a checkpoint with a deployed model. Most checkpoints have no graph: which operator stands in front of a layer,
- * and the epsilon, are hypotheses that the deployed numbers decide. With them the checkpoint becomes a network that is
- * compared like the original of two ONNX models. Runs nothing.
+ * Compares a checkpoint with a deployed model, without running the model. Most checkpoints have no graph. The operator
+ * in front of a layer and the epsilon are therefore hypotheses, and the deployed numbers decide. With them the
+ * checkpoint becomes a network that is compared like the original of two ONNX models.
  * @throws {OnnxError} as `compareModels` does
  */
 export async function compareCheckpoint(
@@ -108,8 +108,8 @@ interface Places {
 }
 
 /**
- * Places the layers of the checkpoint in the deployed model: layers with the same parameters first, then layers whose
- * scale the deployed weights carry, then changed layers, and the rest by the checkpoint's own candidates.
+ * Places the layers of the checkpoint in the deployed model, in this order: layers with the same parameters, layers
+ * with a scale that the deployed weights carry, changed layers, and the rest by the checkpoint's own candidates.
  */
 function placeLayers(layers: readonly LayerValues[], paired: readonly PairedWeight[], deployed: Network): Places {
 	const same = findKeptLayers(layers, deployed.layers, USUAL_EPSILONS);
@@ -205,7 +205,7 @@ function withOdds(
 	return { ...layer, ...verdict, confidence: MOST_CONFIDENT_EPSILON, evidence };
 }
 
-/** Mean residual of a row above which its weights have nothing in common with the checkpoint's. */
+/** Mean residual of a row above which its weights are unrelated to the checkpoint's. */
 const FOREIGN = 0.7;
 
 const isForeign = (weight: PairedWeight): boolean => weight.rowLength > 1 && meanResidual(weight) > FOREIGN;
@@ -228,7 +228,7 @@ function withOtherWeights(layer: LayerComparison, front: PairedWeight | undefine
 	};
 }
 
-/** Returns a note if most of the weights are not those of the checkpoint. */
+/** Returns a note if most of the weights are not the checkpoint's. */
 function describeForeign({ paired }: CheckpointWeights): readonly string[] {
 	const foreign = paired.filter(isForeign).length;
 	return foreign > 0 && 2 * foreign >= paired.length

@@ -9,7 +9,7 @@ import { directTarget } from '../targets/target.js';
 
 /**
  * Compares the operators without a layer: a classifier, or a convolution with a bias instead of a layer. Their deployed
- * weight and bias are those of the checkpoint.
+ * weight and bias must equal the checkpoint's.
  * @param models networks of the checkpoint and the deployed model
  * @returns the operators that differ by more than rounding, in the order of the checkpoint
  */

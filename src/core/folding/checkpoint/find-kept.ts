@@ -30,8 +30,8 @@ export function findKeptLayers(
 }
 
 /**
- * Finds the partners of layers whose parameters have changed: by the names of the parameters, else by the order among
- * the remaining layers of this size.
+ * Finds the partners of layers with changed parameters: by the names of the parameters, else by the order among the
+ * remaining layers of this size.
  */
 export function findChangedLayers(
 	layers: readonly LayerValues[],

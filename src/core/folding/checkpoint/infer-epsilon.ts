@@ -21,8 +21,8 @@ export interface EpsilonEvidence {
 	/** Values that agree with the deployed numbers within rounding; empty if none does. */
 	readonly possible: readonly number[];
 	/**
-	 * True for a layer that the deployed model still has, as scale and shift. An exporter writes them layer by layer from
-	 * the model's own epsilon, while a wrong fold takes one epsilon for all.
+	 * True for a layer that the deployed model still has, as scale and shift. An exporter writes them layer by layer with
+	 * the model's own epsilon. A wrong fold uses the same epsilon for all layers.
 	 */
 	readonly isWritten?: boolean;
 }
@@ -65,9 +65,9 @@ export function possibleEpsilons({ parameters, source }: LayerValues, weight: Sc
 
 /** Roundings of a scale: variance + epsilon, root, quotient, product. */
 const ROUNDINGS = 4;
-/** Error of the formula in float32, which may lean to one side in all channels. */
+/** Error of the formula in float32, which may have the same sign in all channels. */
 const FORMULA_ERROR = ROUNDINGS * FLOAT_FORMATS.float32.unitRoundoff;
-/** Standard deviations of a layer's mean error up to which it counts as rounding: one layer in 2,000 lies above. */
+/** Standard deviations of a layer's mean error up to which it counts as rounding: 1 layer in 2,000 lies above. */
 const DEVIATIONS = 3.5;
 /** Standard deviation of the mean of the middle half of the channels, times the root of their number: 1 for a plain mean. */
 const MIDDLE_MEAN = 1.1;
@@ -77,7 +77,7 @@ const MIDDLE_MEAN = 1.1;
  */
 const PARAMETER_ERROR = 0.46;
 
-/** Bound of the mean relative error of a layer with one channel; it falls with the root of the channels. */
+/** Bound of the mean relative error of a layer with a single channel; it falls with the root of the channels. */
 function errorBound({ stored, source, rowLength, residual }: ScaledRows, parameters: FloatType): number {
 	const unit = (type: FloatType) => FLOAT_FORMATS[type].unitRoundoff;
 	// The part of a row that is no multiple, as quantization leaves it, moves the ratio by its share over the row.
@@ -94,7 +94,10 @@ function middleMean(values: readonly number[]): number {
 	return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }
 
-/** Returns the epsilon that a kept layer states, or the values that explain its scale if it is written as one. */
+/**
+ * Returns the epsilon that a kept layer states. For a layer written as scale and shift, returns the values that explain
+ * its scale.
+ */
 export function epsilonOfKept(values: LayerValues, kept: BatchNormLayer): readonly number[] {
 	const { kind, epsilon, affine, beta } = kept;
 	if (kind === 'batchnorm') {
@@ -109,9 +112,9 @@ export function epsilonOfKept(values: LayerValues, kept: BatchNormLayer): readon
 }
 
 /**
- * Infers the epsilon of a whole network: the value that most layers agree with. A run of layers at the end that agree on
- * another usual value, such as those of a head from another library, has its own, and so has a layer that is written as
- * scale and shift; the note says so. Any other layer that needs another value is at odds.
+ * Infers the epsilon of a whole network: the value that most layers agree with. Two kinds of layers may have their own
+ * value, and the note says so. A run of layers at the end may agree on another usual value, such as a head from another
+ * library. A layer may be written as scale and shift. Any other layer that needs another value is at odds.
  * @param evidence in the order of the checkpoint's layers, without layers that state their epsilon
  * @param usual default of the framework that the checkpoint comes from
  */

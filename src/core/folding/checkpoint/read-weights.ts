@@ -35,8 +35,8 @@ export interface CheckpointWeights {
 
 /**
  * Pairs the weights of a checkpoint with deployed operators of the same shape, by the directions of their rows, then by
- * order. The deployed operator tells convolution from transposed convolution, and the groups, which a checkpoint does
- * not state.
+ * order. The deployed operator decides between convolution and transposed convolution, and on the groups. A checkpoint
+ * states neither.
  */
 export async function pairWeights(
 	checkpoint: Checkpoint,
@@ -156,10 +156,10 @@ function haveSameRows({ layout: a }: OperatorWeights, { layout: b }: OperatorWei
 	return channelCount(a) === channelCount(b) && rowLength(a) === rowLength(b);
 }
 
-/** A mean residual below which the rows are those of the checkpoint, whatever scaled them. */
+/** Mean residual below which the rows are the checkpoint's, with any scale. */
 const RELATED = 0.5;
 
-/** Gives each weight one operator: rows that fit come first, then names, then the pairing by shape and order. */
+/** Gives each weight an operator: rows that fit come first, then names, then the pairing by shape and order. */
 function assign(
 	candidates: readonly PairedWeight[],
 	isNamesake: (candidate: PairedWeight) => boolean,

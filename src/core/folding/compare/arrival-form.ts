@@ -65,7 +65,7 @@ export class ArrivalForms {
 			: { text: match ? `written as ${this.#writer(match.deployed)}` : 'in another form', into };
 	}
 
-	/** Returns the operator that a layer folds into and its partner, if they are of one type. */
+	/** Returns the operator that a layer folds into and its partner, if they have the same type. */
 	operators(index: number): { readonly original: Node; readonly deployed: Node } | undefined {
 		const { original, pairing } = this.#models;
 		const target = original.targets.get(original.layers[index]);
@@ -106,7 +106,9 @@ export class ArrivalForms {
 		return `a ${kernel.length > 0 ? `${kernel.join('x')} ` : ''}${opType}`;
 	}
 
-	/** Number of operators whose layers arrived in the same tensor; a layer without an operator counts as a branch. */
+	/**
+	 * Number of operators with layers that arrived in the same tensor; a layer without an operator counts as a branch.
+	 */
 	#branches(index: number): number {
 		const match = this.#values.layers[index]?.match;
 		const { original } = this.#models;

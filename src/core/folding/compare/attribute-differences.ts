@@ -12,7 +12,7 @@ const ATTRIBUTES: Readonly<Record<string, number>> = {
 	transA: 0,
 };
 
-/** Returns phrases for attributes in which two operators of one type differ: "pads 0 instead of 1, 1, 1, 1". */
+/** Returns phrases for attributes in which two operators of the same type differ: "pads 0 instead of 1, 1, 1, 1". */
 export function attributeDifferences(original: Node, deployed: Node): string[] {
 	if (original.opType !== deployed.opType) {
 		return [];

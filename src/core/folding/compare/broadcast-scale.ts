@@ -43,7 +43,7 @@ export async function judgeBroadcast(
 	return undefined;
 }
 
-/** Returns the axis of size 1 that has a size per channel in the other shape, and is the only one that differs. */
+/** Returns the only axis in which the shapes differ, if it has size 1 in `from` and a size per channel in `to`. */
 function broadcastAxis(from: readonly number[], to: readonly number[], channels: number): number | undefined {
 	const different = from.flatMap((size, axis) => (size === to[axis] ? [] : [axis]));
 	const [axis, ...others] = different;

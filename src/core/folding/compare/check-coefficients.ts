@@ -6,7 +6,8 @@ import type { MatchedNetworks } from '../pairing/partners.js';
 import type { ValueMatch } from '../values/arrival.js';
 
 /**
- * Compares what parameters have not shown to be right by the coefficients of the affine maps between functions.
+ * Compares the coefficients of the affine maps between functions, except for parts that parameters have shown to be
+ * right.
  * @param layers of the original, by layer index, as their parameters judge them
  * @param tensors counterparts in the deployed model, by name of the original tensor
  */

@@ -28,13 +28,13 @@ function epsilonWords(value: unknown): string {
 	return known ? `${numeric(value)}, ${known[1]}` : numeric(value);
 }
 
-/** Returns a number in as many digits as tell it from another one. */
+/** Returns a number in enough digits to distinguish it from another number. */
 function unlike(value: number, other: number): string {
 	const isTold = shortNumber(value) !== shortNumber(other);
 	return isTold ? shortNumber(value) : String(Number(value.toPrecision(6)));
 }
 
-/** For each cause, the clause that states its numbers. A clause stands alone or is joined to others. */
+/** For each cause, the clause that states its numbers. A clause stands alone or is joined to other clauses. */
 const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'wrong-epsilon': ({ epsilon }, context) =>
 		`the weights fit epsilon ${epsilonWords(epsilon)}; the original says ${unlike(context.epsilon, Number(epsilon))}`,

@@ -11,7 +11,7 @@ const LIMIT_SLACK = 2 ** -20;
 /** Confidence in the cause: an int32 at the end of its range may be there by chance. */
 const CONFIDENCE = 0.99;
 
-/** Returns the rows whose int32 bias stands at the end of its range, while the explanation predicts more; ascending. */
+/** Returns the rows with an int32 bias at the end of its range although the explanation predicts more; ascending. */
 export function clippedRows({ grid, deployed }: FoldCase, { bias }: Pick<Explanation, 'bias'>): number[] {
 	const limits = grid?.biasLimit;
 	if (!limits) {
@@ -23,7 +23,10 @@ export function clippedRows({ grid, deployed }: FoldCase, { bias }: Pick<Explana
 	});
 }
 
-/** Adds clipped biases to a verdict: the only cause of a right fold, or one more cause of a wrong one. */
+/**
+ * Adds clipped biases to a verdict: as the only cause of an otherwise right fold, or as a further cause of a wrong
+ * fold.
+ */
 export function withClippedBias(verdict: Verdict, fold: FoldCase, { rows, bias }: ClippedRows): Verdict {
 	const [first] = rows;
 	if (first === undefined) {

@@ -4,8 +4,8 @@ import { joinWords, listChannels } from '../../text/sentences.js';
 import type { FoldParameters } from '../operators/expected.js';
 
 /**
- * Magnitudes that converters to float16 clip to: the largest float16, and the limits 1e4 and 1e-7 of onnxconverter-common
- * (`float16.convert_float_to_float16`, max_finite_val and min_positive_val).
+ * Magnitudes that converters to float16 clip to: the largest float16, and the limits 1e4 and 1e-7 of
+ * onnxconverter-common. Its function `float16.convert_float_to_float16` calls them max_finite_val and min_positive_val.
  */
 const UPPER_LIMITS = [FLOAT_FORMATS.float16.max, 1e4] as const;
 const LOWER_LIMITS = [1e-7, FLOAT_FORMATS.float16.tiny] as const;

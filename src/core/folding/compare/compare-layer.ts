@@ -79,7 +79,7 @@ export class LayerComparer {
 	}
 
 	/**
-	 * Returns the fold target of a layer. Of the layers before it only the removed ones count, because the rest are
+	 * Returns the fold target of a layer. Of the layers before it only the removed layers count, because the rest are
 	 * still there.
 	 */
 	#target(layer: BatchNormLayer): FoldTarget | undefined {
@@ -130,7 +130,7 @@ export class LayerComparer {
 		return addPairing(verdicts.get(layer) ?? whole, pair);
 	}
 
-	/** Returns the layers that went into an operator together: the last one and the removed layers before it. */
+	/** Returns the layers that went into an operator together: the last layer and the removed layers before it. */
 	#chain(last: BatchNormLayer): readonly ChainLayer[] {
 		const layers = [...(this.#target(last)?.earlier ?? []).map(({ layer }) => layer), last];
 		const chain = layers.flatMap((layer): ChainLayer[] => {
@@ -172,8 +172,8 @@ export class LayerComparer {
 	}
 
 	/**
-	 * Returns the operator's original weights, and a variant with the layer in front folded forward into them if there
-	 * may be one.
+	 * Returns the operator's original weights. Adds a variant with the layer in front folded forward into them, if there
+	 * may be such a layer.
 	 */
 	#originalWeights({ pair, originalWeights }: ReadPair): readonly OperatorWeights[] {
 		const layer = this.#forward.get(pair.original);

@@ -44,7 +44,7 @@ export async function compareModels(
 /** Comparison of two files, and their networks for a comparison of values. */
 export interface ComparedFiles {
 	readonly comparison: Comparison;
-	/** Verdicts of the files alone, if `comparison` has those of a run. */
+	/** Verdicts from the files alone, if `comparison` has verdicts from a run. */
 	readonly byFiles?: readonly LayerComparison[];
 	readonly models: MatchedNetworks;
 }
@@ -65,8 +65,8 @@ export async function compareNetworks(
 }
 
 /**
- * Compares two models whose operators and kept layers have been paired. Leaves out the checks of the graphs' structure,
- * which a checkpoint lacks.
+ * Compares two models with paired operators and kept layers. Leaves out the checks of the graphs' structure, which a
+ * checkpoint lacks.
  */
 export async function compareMatched(models: MatchedNetworks, options: CompareOptions = {}): Promise<Comparison> {
 	const { original, deployed } = models;

@@ -14,9 +14,9 @@ import { cannotTell } from './judge-fold.js';
 import { describeOperators, reportDifferences, unexplained } from './report-differences.js';
 
 /**
- * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, values decide whether it is wrong: a
- * layer whose values arrived is right in whatever form, and a layer whose values did not arrive is not right. Layers
- * behind the first difference keep the verdict of their parameters.
+ * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, and values decide if it is
+ * wrong. A layer with values that arrived is right in whatever form; a layer with values that did not arrive is not
+ * right. Layers behind the first difference keep the verdict of their parameters.
  */
 export function decideByValues(
 	{ comparison, models }: ComparedFiles,
@@ -56,7 +56,7 @@ interface ArrivedValues extends LayerValues {
 	readonly match: ValueMatch;
 }
 
-/** Causes that spoil the values of other nodes, and not those of the layer. */
+/** Causes that spoil the values of other nodes, and not the layer's own values. */
 const ELSEWHERE: ReadonlySet<CauseCode> = new Set(['several-consumers', 'shared-weight']);
 
 type Form = ReturnType<ArrivalForms['of']>;
@@ -104,8 +104,8 @@ function isUnidentifiable({ status, maxAbs }: LayerComparison): boolean {
 const REFUTED = 20;
 
 /**
- * Returns the reason why a run may hide the error that the parameters show; undefined if the values refute the error,
- * because it would move them far beyond rounding.
+ * Returns the reason why a run may hide the error that the parameters show. Undefined if the error would move the
+ * values far beyond rounding, so that equal values refute it.
  */
 function hiddenError(layer: LayerComparison, { match, silent = [] }: ArrivedValues): string | undefined {
 	const { similarity, unexplained = [] } = layer.details;
@@ -125,7 +125,7 @@ function hiddenError(layer: LayerComparison, { match, silent = [] }: ArrivedValu
 	return undefined;
 }
 
-/** True if weights or biases are wrong. A fold into the wrong place has right ones. */
+/** True if weights or biases are wrong. In a fold into the wrong place both are right. */
 function isShownByChannels({ perChannel }: LayerComparison): boolean {
 	return perChannel.boundRatio?.some((ratio) => !(ratio <= 1)) ?? true;
 }

@@ -13,8 +13,8 @@ const COMMUTING: ReadonlySet<string> = new Set([
 const MAX_SEARCH = 16;
 
 /**
- * Returns the types of the nodes between a layer and the linear operator in front of it that do not commute with it,
- * such as Relu, from the operator on; undefined if no chain leads to an operator.
+ * Returns the types of the nodes, such as Relu, that lie between a layer and the linear operator in front and do not
+ * commute with the layer. The order begins at the operator. Undefined if no chain leads to an operator.
  */
 export function functionsBetween(layer: BatchNormLayer, { operators }: Network): string[] | undefined {
 	const found: string[] = [];

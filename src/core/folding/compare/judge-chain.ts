@@ -30,8 +30,8 @@ interface ChainEvidence {
 const MAX_SELECTED = 4;
 
 /**
- * Separates layers that went into an operator together and did not all arrive. Some may have arrived and others not,
- * or exactly one was folded wrongly. If neither explains the weights, the verdict covers all layers.
+ * Separates layers that went into an operator together and did not all arrive. Two cases are possible: some arrived and
+ * the rest did not, or exactly one was folded wrongly. If neither explains the weights, the verdict covers all layers.
  */
 export function judgeChain(
 	chain: readonly ChainLayer[],
@@ -59,8 +59,8 @@ function findArrivedLayers(chain: readonly ChainLayer[], { weights, additions, w
 }
 
 /**
- * Lists every selection of layers, from all but one down to none. Among selections of one size, beginnings of the chain
- * come first.
+ * Lists every selection of layers, from all but a single layer down to none. Among selections of equal size, beginnings
+ * of the chain come first.
  */
 function listSelections(count: number): boolean[][] {
 	const choices = Array.from({ length: count }, (_, size) => Array.from({ length: count }, (_, at) => at < size));
@@ -96,7 +96,7 @@ function selectLayers(chain: readonly ChainLayer[], isThere: readonly boolean[])
 	return pending ? undefined : { target: { ...target, earlier: steps.slice(0, -1), added, rows }, parameters };
 }
 
-/** Explains the weights by exactly one layer with a catalogued fold error, with the rest correct. */
+/** Explains the weights by a known fold error in a single layer, with the rest correct. */
 function findWrongLayer(chain: readonly ChainLayer[], { weights, additions, whole }: ChainEvidence) {
 	const accused = chain.map(({ target, parameters }, index) => {
 		if (index === chain.length - 1) {

@@ -38,7 +38,7 @@ export function hasArrived(fold: FoldCase): boolean {
 	);
 }
 
-/** Judges one fold: compares the values and, if they differ by more than rounding, finds the cause. */
+/** Judges a fold: compares the values and, if they differ by more than rounding, finds the cause. */
 export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 	const expected = expectedFold(fold.original.bias, fold.parameters);
 	const invalid = rowsWhere(
@@ -178,7 +178,7 @@ function rowsWhere(values: Float64Array, test: (value: number, row: number) => b
 	return Array.from(values.keys()).filter((row) => test(values[row], row));
 }
 
-/** Returns the rows whose weights cannot show the scale: gamma or the original row is 0. */
+/** Returns the rows with weights that cannot show the scale, because gamma or the original row is 0. */
 function unidentifiedRows({ expected, weights }: Measurement): number[] {
 	return rowsWhere(expected.scale, (scale, row) => scale === 0 || Number.isNaN(weights.ratio[row]));
 }
@@ -242,7 +242,7 @@ function withExplanation<T extends Pick<Verdict, 'perChannel'>>(numbers: T, { de
 	if (deviations.length === 0 || scale.length !== perChannel.weightRatio.length) {
 		return numbers;
 	}
-	// The found factors refer to the channel's own original row, and the predicted ones to that of the arrangement.
+	// The found factors refer to the channel's own original row, the predicted factors to the arrangement's row.
 	const isOwnRow = arrangement.source === undefined;
 	const explained = { ...(isOwnRow && { explainedRatio: scale }), explainedBias: bias };
 	return { ...numbers, perChannel: { ...perChannel, ...explained } };

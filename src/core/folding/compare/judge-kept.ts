@@ -50,7 +50,7 @@ export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer, steps: 
 
 const UNCOMPARABLE = 'The layer is still there, but its parameters cannot be compared';
 
-/** Returns the narrow type of parameters that are rounded copies: those of a checkpoint in half precision. */
+/** Returns the narrow type of rounded copies, that is of the parameters of a checkpoint in half precision. */
 function roundedCopyType({ node, mean: { dtype } }: BatchNormLayer): FloatType | undefined {
 	return node.inferred && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined;
 }

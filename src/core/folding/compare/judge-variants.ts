@@ -6,16 +6,17 @@ import { cannotTell, hasArrived, judgeFold, type Verdict } from './judge-fold.js
 import { addOperators } from './placement-verdicts.js';
 
 /**
- * A possible course of a fold: the constant that counts as the deployed bias, the original weights (with or without a
- * layer folded forward into them), and the layer (with or without the operators behind it).
+ * A possible course of a fold. Variants differ in the constant that counts as the deployed bias, in the original
+ * weights (with or without a layer folded forward into them), and in the layer (with or without the operators behind
+ * it).
  */
 export type FoldVariant = ReadPair &
 	Pick<FoldInputs, 'deployedAddition' | 'parameters' | 'withoutLayer'> &
 	Pick<ExtendedLayer, 'operators'>;
 
 /**
- * Returns the verdict of the first variant that is correct, else of the first variant, which is the natural one.
- * Another wrong variant replaces it only by explaining more.
+ * Returns the verdict of the first correct variant, else of the first variant, which is the natural choice. Another
+ * wrong variant replaces it only if it explains more.
  */
 export function judgeVariants(variants: readonly FoldVariant[], target: FoldTarget): Verdict {
 	const [natural, ...rest] = variants;

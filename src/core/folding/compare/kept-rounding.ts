@@ -68,7 +68,7 @@ export function roundingOf(
 	return isOnGrid ? 'quantized-int8' : undefined;
 }
 
-/** True if a value is the other one rounded to whole steps, or equal without a step. */
+/** True if `rounded` is `value` rounded to whole steps, or equal to it without a step. */
 export function isRounded(value: number, rounded: number, step: number | undefined): boolean {
 	if (step === undefined) {
 		return value === rounded;
@@ -91,9 +91,9 @@ export function roundedCopy(
 }
 
 /**
- * Returns twice the largest error of scale and shift if each parameter is off by half a step: their steps, where scale and
- * shift are judged like weights and biases. With d for the error of a parameter, s = gamma / sqrt(variance + epsilon) is
- * largest at gamma + d and variance - d, and t = beta - mean s is off by d(beta) + (|mean| + d(mean)) d(s) + |s| d(mean).
+ * Returns steps for scale and shift, which are judged like weights and biases: twice their largest error if each
+ * parameter is off by half a step. With d for the error of a parameter, s = gamma / sqrt(variance + epsilon) is largest
+ * at gamma + d and variance - d, and t = beta - mean s is off by d(beta) + (|mean| + d(mean)) d(s) + |s| d(mean).
  * Undefined for parameters in float.
  */
 export function affineSteps(parameters: FoldParameters, steps: ParameterSteps): QuantizationGrid | undefined {

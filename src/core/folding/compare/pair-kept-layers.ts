@@ -104,7 +104,7 @@ function rankOf(original: PlacedLayer, deployed: PlacedLayer, pairing: Pairing):
 	const pair = original.target && pairing.byOriginal.get(original.target.operator);
 	const isPaired = pair !== undefined || (deployed.target && pairing.byDeployed.has(deployed.target.operator)) === true;
 	if (original.target && deployed.target && isPaired) {
-		// A fold takes the layers next to the operator, so the kept layers are the last ones.
+		// A fold takes the layers next to the operator, so the kept layers come last.
 		return deployed.target.operator === pair?.deployed
 			? Math.abs(original.layersBehind - deployed.layersBehind) + 2 * parameterDistance(original, deployed)
 			: undefined;
@@ -116,7 +116,7 @@ function rankOf(original: PlacedLayer, deployed: PlacedLayer, pairing: Pairing):
 	}
 	const distance = parameterDistance(original, deployed);
 	const isSame = distance <= SAME_PARAMETERS;
-	// If only one model shows the operator in front, all surroundings must agree.
+	// If only one of the models shows the operator in front, all surroundings must agree.
 	const isDoubtful = isPaired && !isSame;
 	// The absence of operators before or behind both layers is weak evidence if the operators on the other side are not
 	// paired.
@@ -136,8 +136,8 @@ function rankOf(original: PlacedLayer, deployed: PlacedLayer, pairing: Pairing):
 }
 
 /**
- * Ranks that tell layers with the same parameters and the same operators around them apart, as in an untrained network:
- * a kept layer stays where it was, directly behind its operator or behind the same other node.
+ * Ranks between layers with the same parameters and the same operators around them, as in an untrained network. They
+ * favor the layer that stayed in its place: directly behind its operator, or behind the same other node.
  */
 const [DISPLACED, BEHIND_OTHER] = [1, 0.5];
 

@@ -66,7 +66,7 @@ export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: r
 	};
 }
 
-/** Verdict for a correct layer whose neighbor in the same operator explains the whole error. */
+/** Verdict for a correct layer if its neighbor in the same operator explains the whole error. */
 export function acquit({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
 	return {
 		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),
@@ -103,8 +103,8 @@ export function addOperators(verdict: Verdict, operators: readonly string[]): Ve
 }
 
 /**
- * Lowers the confidence of a mismatch if the operator could as well be paired with another one, because then the
- * pairing is in doubt and not the fold.
+ * Takes a mismatch back if the operator could as well be paired with another operator. The pairing is in doubt then,
+ * and not the fold.
  */
 export function addPairing(verdict: Verdict, { rivals, fit, radius }: OperatorPair): Verdict {
 	const pairing = { rivals, radius, ...(fit === undefined ? {} : { fit }) };

@@ -2,8 +2,9 @@ import type { MatchedNetworks } from '../pairing/partners.js';
 import { isNeutral } from './neutral-layer.js';
 
 /**
- * Returns a test for pairs of tensors that may correspond. An output corresponds to the output at its position. The
- * output of a layer that stayed is not in front of that layer, where weights that were folded besides would put it.
+ * Returns a test for pairs of tensors that may correspond. An output corresponds only to the output at its position.
+ * The output of a layer that stayed does not correspond to a tensor in front of that layer. A layer that was also
+ * folded by mistake would give such a tensor the same values.
  */
 export function possibleMatches({
 	original,

@@ -18,8 +18,8 @@ export interface ReportedDifferences {
 }
 
 /**
- * Adds differences of coefficients to the verdicts. Layers in the region of a difference did not arrive, whatever the
- * values show.
+ * Adds differences of coefficients to the verdicts. Layers in the region of a difference did not arrive, even if the
+ * values agree.
  * @param layers of the original, by layer index
  */
 export function reportDifferences(
@@ -64,7 +64,9 @@ export function reportDifferences(
 	};
 }
 
-/** Share of numbers that may differ where single ones were edited. A fold with another formula changes most. */
+/**
+ * Maximum share of differing numbers after edits of single numbers. A fold with another formula changes most numbers.
+ */
 const MAX_EDITED_SHARE = 0.5;
 
 function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
@@ -136,7 +138,7 @@ function asMismatch(layer: LayerComparison, evidence: string): LayerComparison {
 /** Operators described in notes. */
 const MAX_DESCRIBED = 3;
 
-/** Returns the sentences of the first operators, and the number of the others. */
+/** Returns the sentences of the first operators, and the number of the remaining operators. */
 export function describeOperators(operators: readonly DifferingOperator[]): string[] {
 	const more = operators.length - MAX_DESCRIBED;
 	const sentences = operators.slice(0, MAX_DESCRIBED).map(({ evidence }) => evidence);

@@ -13,12 +13,12 @@ interface Misplacement {
 	readonly evidence: string;
 }
 
-/** Statuses of layers whose parameters arrived. */
+/** Statuses of layers with parameters that arrived. */
 const ARRIVED: ReadonlySet<string> = new Set(['match', 'kept']);
 
 /**
- * Returns the layers with faults that the graphs show although the parameters arrived: a layer in training mode, two
- * layers exchanged, a layer on the other side of an activation, or a fold that changed another reader's tensor.
+ * Returns the layers with faults in the graph, although the parameters arrived: a layer in training mode, two exchanged
+ * layers, a layer on the other side of an activation, or a fold that changed another reader's tensor.
  * @param layers of the original, by layer index
  */
 export function checkStructure(models: MatchedNetworks, layers: readonly LayerComparison[]): LayerComparison[] {
@@ -153,7 +153,7 @@ function sharedWeight(
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
 }
 
-/** Finds operators whose weights stand at each other's place: original operator -> the one at whose place it stands. */
+/** Finds operators with exchanged weights: original operator -> the operator that has its place now. */
 function exchangedOperators({ original, deployed, pairing }: MatchedNetworks): Map<LinearOperator, LinearOperator> {
 	const behind = [operatorsBehind(original), operatorsBehind(deployed)];
 	const displaced = original.operators.filter((operator) => {
@@ -170,7 +170,7 @@ function exchangedOperators({ original, deployed, pairing }: MatchedNetworks): M
 	const rank = (operator: LinearOperator | undefined) => operator?.index ?? -1;
 	for (const operator of displaced) {
 		const at = rank(pairing.byOriginal.get(operator)?.deployed);
-		// Of the displaced operators, the one that stood at the rank that this one has now.
+		// The displaced operator that stood at the rank where this operator is now.
 		const ranks = displaced.map((each) => rank(pairing.byOriginal.get(each)?.deployed)).sort((a, b) => a - b);
 		const other = displaced[ranks.indexOf(at)];
 		if (other && other !== operator) {

@@ -12,9 +12,9 @@ type Precision = Pick<ChannelComparison, 'levels' | 'relativeStep' | 'quantizati
 const MAX_INDEX = 255;
 
 /**
- * Measures the precision of the weights of a right fold: the number of different values in a row, the step relative to the
- * row's largest right weight, and the power of the right weights over that of their rounding, in dB. Empty for weights in
- * float and for rows of one element.
+ * Measures the precision that the weights of a right fold keep. It consists of the number of different values in a row,
+ * the step relative to the row's largest right weight, and the power of the right weights over the power of their
+ * rounding, in dB. Empty for weights in float and for rows of a single element.
  * @param scale s of each row
  */
 export function precisionOf({ original, deployed, grid }: FoldCase, scale: Float64Array): Precision {
@@ -78,7 +78,7 @@ const MIN_BITS = 4;
 /** Rounding of a step that leaves exactly the least number of bits. */
 const BITS_SLACK = 1e-2;
 
-/** Returns the bits that a row keeps: those of a symmetric integer type whose largest value is the row's. */
+/** Returns the bits that a row keeps: the bits of a symmetric integer type with the row's largest value as its own. */
 function bitsOf(relativeStep: number): number {
 	return Math.log2(2 / relativeStep + 2);
 }

@@ -13,7 +13,7 @@ import { type ImpliedStatistics, solveStatistics } from './observed/stale-statis
 /** Conclusion about a fold that is not simply correct. */
 export interface Diagnosis {
 	readonly status: 'match' | 'mismatch';
-	/** Causes found, the largest effect first. `unknown` has no deviation, or one that states only its effect. */
+	/** Causes found, the largest effect first. `unknown` has no deviation, or a deviation that states only its effect. */
 	readonly causes: readonly CauseCode[];
 	readonly deviations: readonly Deviation[];
 	/** 0 for `unknown`. */
@@ -40,12 +40,12 @@ const MAX_CONFIDENCE_WITH_RIVAL = 0.9;
 /** Maximum confidence while the right weights times a constant are almost as good an explanation. */
 const MAX_CONFIDENCE_BESIDE_FACTOR = 0.5;
 /**
- * Explanations longer than the best by this much, in bits, are not mentioned. 7 bits make one a hundred times less
- * likely.
+ * Explanations longer than the best by this many bits are not mentioned. 7 bits make an explanation a hundred times
+ * less likely.
  */
 const MAX_EXTRA_BITS = 7;
 
-/** Concludes what happened from the accounts that {@link explanations} ranks. */
+/** Concludes the causes from the ranked {@link explanations}. */
 export function diagnose(fold: FoldCase): Diagnosis {
 	const ranked = explanations(fold);
 	const right = ranked.filter(({ deviations }) => deviations.length === 0);
@@ -62,7 +62,7 @@ export function diagnose(fold: FoldCase): Diagnosis {
 	return withoutFormula(fold, nearest, wrong);
 }
 
-/** Returns the rows that no variant of "nothing is wrong" explains. */
+/** Returns the rows that no explanation without deviations explains. */
 function wrongRows(right: readonly Explanation[]): number[] {
 	return Array.from(right[0].explained.keys()).filter((row) => right.every(({ explained }) => explained[row] === 0));
 }
@@ -105,7 +105,7 @@ function fromExplanation(fold: FoldCase, best: Explanation, ranked: readonly Exp
 	return rivalFactor === undefined ? diagnosis : { ...diagnosis, rivalFactor };
 }
 
-/** True for a constant factor on the weights, the effect of which is known but not the cause. */
+/** True for a constant factor on the weights: its effect is known, its cause is not. */
 const isUnknown = ({ deviations }: Explanation): boolean => deviations.some(({ code }) => code === 'unknown');
 
 function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
@@ -116,7 +116,7 @@ function confidenceCeiling(best: Explanation, isRivalled: boolean): number {
 	return isRivalled ? MAX_CONFIDENCE_WITH_RIVAL : MAX_CONFIDENCE;
 }
 
-/** A simpler explanation may miss one row in this many, because a value may lie at the edge of its rounding. */
+/** A simpler explanation may miss 1 row of this many, because a value may lie at the edge of its rounding. */
 const ROWS_PER_MISS = 8;
 
 /**
@@ -152,7 +152,10 @@ function causesOf(fold: FoldCase, explanation: Explanation): CauseCode[] {
 	return [...new Set<CauseCode>(rounding ? [...codes, rounding] : codes)];
 }
 
-/** Orders the deviations. Those of the bias come first if they change the result more than those of the scale. */
+/**
+ * Orders the deviations by effect. Deviations of the bias come first if they change the result more than deviations of
+ * the scale.
+ */
 function orderByEffect(fold: FoldCase, explanation: Explanation): readonly Deviation[] {
 	const { deviations, biasDeviations, arrangement, scale, bias } = explanation;
 	const others = deviations.filter((deviation) => !biasDeviations.includes(deviation));
@@ -191,7 +194,7 @@ function withoutFormula(fold: FoldCase, nearest: Explanation, wrong: readonly nu
 	return { ...createDiagnosis(fold, nearest, {}), causes: ['unknown'], similarity };
 }
 
-/** False for a decomposed layer whose file holds scale and shift only: no statistics can be outdated. */
+/** False for a decomposed layer with a file that holds scale and shift only, so that no statistics can be outdated. */
 function hasStatistics({ mean, variance, epsilon }: FoldParameters): boolean {
 	return epsilon !== 0 || mean.some((value) => value !== 0) || variance.some((value) => value !== 1);
 }

@@ -30,11 +30,12 @@ export interface Explanation {
 	readonly explained: Uint8Array;
 }
 
-/** Share of multiples below which only "nothing is wrong" is considered. */
+/** Share of rows that are multiples below which only the correct fold is considered. */
 const MIN_FIT = 0.25;
 
 /**
- * Returns the explanations worth comparing, the shortest first. The first one without deviations is "nothing is wrong".
+ * Returns the explanations worth comparing, the shortest first. The correct fold is the first explanation without
+ * deviations.
  */
 export function explanations(fold: FoldCase): readonly Explanation[] {
 	const right = plainInterpretations(fold);
@@ -53,12 +54,12 @@ export function explanations(fold: FoldCase): readonly Explanation[] {
 	return ranked.filter(({ deviations }, index) => index < MAX_EXPLANATIONS || deviations.length === 0);
 }
 
-/** Maximum number of explanations. "Nothing is wrong" always stays. */
+/** Maximum number of explanations. The correct fold always stays. */
 const MAX_EXPLANATIONS = 64;
 /** Length of two deviations without a fitted parameter, in bits. No other explanation of every row is shorter. */
 const SETTLED_BITS = 2 * CAUSE_BITS;
 
-/** Something explains every row, however long it takes. */
+/** True if an explanation of any length explains every row. */
 function isComplete(ranked: readonly Explanation[]): boolean {
 	return ranked.some(({ explained }) => explained.every((flag) => flag === 1));
 }
@@ -76,7 +77,7 @@ interface Sketch {
 
 /** Explanations longer than the shortest by this much, in bits, are neither the answer nor a rival. */
 const MARGIN = 24;
-/** Maximum number of explanations worked out for one setting. */
+/** Maximum number of explanations worked out for a setting. */
 const MAX_WORKED_OUT = 16;
 
 function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): Explanation[] {
@@ -94,7 +95,7 @@ function explainSetting(fold: FoldCase, setting: Interpretation, most: 1 | 2): E
 	const sketches: Sketch[] = [];
 	let limit = Number.POSITIVE_INFINITY;
 	for (const hypothesis of hypotheses) {
-		// Hypotheses are sorted by length, and a bias never shortens one.
+		// Hypotheses are sorted by length, and a bias never shortens a hypothesis.
 		if (hypothesis.bits > limit && hypothesis.deviations.length > 0) {
 			continue;
 		}

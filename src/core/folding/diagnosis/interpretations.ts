@@ -49,7 +49,7 @@ export function bestFit(settings: readonly Interpretation[]): Interpretation {
 	return settings.reduce((a, b) => (b.fit > a.fit ? b : a));
 }
 
-/** A loose rounding would hide errors that a strict one, which fits all rows, shows. */
+/** False for a loose rounding if a strict rounding fits all rows. The loose rounding would hide errors. */
 function isWarranted(
 	{ original }: FoldCase,
 	{ loose, cause }: DeployedPrecision,

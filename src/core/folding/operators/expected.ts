@@ -4,7 +4,8 @@ import type { LayerParameters } from '../../report/types.js';
 import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
 
 /**
- * Constants of a linear operator: y = weight * x + bias, with a row of `weight` and one `bias` per output channel.
+ * Constants of a linear operator: y = weight * x + bias, with a row of `weight` and a value of `bias` per output
+ * channel.
  */
 export interface LinearWeights {
 	/** In the tensor's own order; Gemm's alpha multiplied in. */
@@ -22,7 +23,7 @@ export interface FoldParameters extends LayerParameters {
 	readonly epsilon: number;
 }
 
-/** Returns the sum of two biases, either of which may be null for none. */
+/** Returns the sum of two biases; null stands for no bias. */
 export function addBiases(a: Float64Array | null, b: Float64Array | null): Float64Array | null {
 	return a && b ? a.map((value, index) => value + b[index]) : (a ?? b);
 }
@@ -51,8 +52,8 @@ export interface ExpectedFold {
 }
 
 /**
- * Folds a BN that follows a linear operator into it: W' = s W over the output channels, b' = (b - mean) s + beta
- * (arXiv 1502.03167, section 3.2, applied to ONNX's Conv, ConvTranspose, Gemm and MatMul through {@link ChannelLayout}).
+ * Folds a BN into the linear operator in front: W' = s W over the output channels, b' = (b - mean) s + beta (arXiv
+ * 1502.03167, section 3.2). {@link ChannelLayout} applies it to ONNX's Conv, ConvTranspose, Gemm and MatMul.
  */
 export function expectedFold(bias: Float64Array | null, parameters: FoldParameters): ExpectedFold {
 	const { gamma, beta, mean, variance, epsilon } = parameters;
@@ -110,8 +111,8 @@ export function forwardBias(
 }
 
 /**
- * How far another tool's fold may lie from the exact one when nothing is wrong: |found - exact| <= relative * |exact| +
- * absolute for weights. With u the unit roundoff of the arithmetic that the tool folds in, and gamma(k) = k u / (1 - k u)
+ * Largest distance of another tool's correct fold from the exact fold: |found - exact| <= relative * |exact| + absolute
+ * for weights. With u the unit roundoff of the arithmetic that the tool folds in, and gamma(k) = k u / (1 - k u)
  * (Higham, "Accuracy and Stability of Numerical Algorithms", chapter 3):
  *
  *     v  = fl(variance + epsilon)    1 rounding; 1 more for an epsilon kept as double or as float: halved by the root
@@ -119,13 +120,13 @@ export function forwardBias(
  *     s' = fl(gamma / d)             1, or 2 as a reciprocal and a product, and 1 more granted for the reciprocal
  *     W' = fl(W s')                  1
  *
- * 1 + 2 + 3 + 1 = 7 roundings. The bias, whichever way it is put together ((b - mean) s + beta, or b s + (beta - mean
- * s)), is a sum of b s, mean s and beta: each product takes 7 roundings and at most 3 additions, beta at most 2, so
+ * 1 + 2 + 3 + 1 = 7 roundings. In either order, (b - mean) s + beta or b s + (beta - mean s), the bias is a sum of b s,
+ * mean s and beta. Each product takes 7 roundings and at most 3 additions, beta at most 2 additions, so
  *
  *     |b' - exact| <= gamma(10) (|b s| + |mean s|) + gamma(2) |beta|
  *
- * A tool that folds in a wider type and rounds once to a narrower one adds that type's u, relative to the result, and
- * half its smallest subnormal.
+ * A tool that folds in a wider type and rounds once to a narrower type adds the narrower type's u, relative to the
+ * result, and half its smallest subnormal.
  */
 export interface FoldTolerance {
 	readonly weightRelative: number;
@@ -151,7 +152,7 @@ export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored)
 	const rounding = stored === arithmetic ? 0 : last.unitRoundoff;
 	return {
 		weightRelative: compounded(WEIGHT_ROUNDINGS, u) + rounding,
-		// Allows one subnormal of the arithmetic for W s', and W subnormals for s' itself: weights above 1 are rare, and s'
+		// Allows one subnormal of the arithmetic for W s', and W subnormals for s' itself. Weights above 1 are rare, and s'
 		// is far from 0.
 		weightAbsolute: 2 * tiny + (rounding && last.tiny / 2),
 		biasTerms: compounded(BIAS_ROUNDINGS, u),
@@ -161,7 +162,7 @@ export function foldTolerance(stored: FloatType, arithmetic: FloatType = stored)
 	};
 }
 
-/** Share of a quantization step by which a rounded value may be off: half, and the rounding of the step itself. */
+/** Largest rounding error, as a share of a quantization step: half a step, and the rounding of the step itself. */
 export const ROUNDED_STEPS = 0.5 + 1e-3;
 
 /**

@@ -16,13 +16,14 @@ interface Factors {
 	readonly weightScale?: string;
 }
 
-/** Maximum number of nodes between an integer product and its last scale; a Cast and one or two Mul are usual. */
+/** Maximum number of nodes between an integer product and its last scale; a Cast and at most two Mul are usual. */
 const MAX_NODES = 8;
 
 /**
- * Follows the output of ConvInteger or MatMulInteger through Cast and Mul to its float value. The factors are the scale of
- * the input, which DynamicQuantizeLinear or QuantizeLinear states, and the constant scale of the weight, in either order or
- * as a product of their own. Undefined if a factor is missing or another node reads a value between.
+ * Follows the output of ConvInteger or MatMulInteger through Cast and Mul to its float value. Two factors must be on
+ * the way: the scale of the input, which DynamicQuantizeLinear or QuantizeLinear states, and the constant scale of the
+ * weight. They come in either order, or as a product of both. Undefined if a factor is missing or another node reads a
+ * value between.
  */
 export function scaledProduct(scope: Scope, product: Node): ScaledProduct | undefined {
 	const inputScale = quantizedBy(scope, product.inputs[0] ?? '');
@@ -79,7 +80,7 @@ function isProduct(node: Node | undefined): node is Node {
 	return node?.opType === 'Mul' && node.domain === '';
 }
 
-/** Returns the name of the scale with which QuantizeLinear made an integer tensor; '' for other tensors. */
+/** Returns the name of the scale that QuantizeLinear gave an integer tensor; '' for other tensors. */
 function quantizedBy(scope: Scope, name: string): string {
 	const node = scope.producer(name);
 	return node?.opType === 'QuantizeLinear' ? (node.inputs[1] ?? '') : '';

@@ -1,11 +1,11 @@
 import { product } from '../../numbers/arrays.js';
 /**
- * How a weight tensor divides into a row an output channel. Element
+ * Division of a weight tensor into a row per output channel. Element
  *
  *     ((g * outer + i) * perGroup + j) * inner + k
  *
- * belongs to channel g * perGroup + j and stands at position i * inner + k of its row. These four numbers describe every
- * linear operator of ONNX, and every wrong axis one may scale along by mistake:
+ * belongs to channel g * perGroup + j and stands at position i * inner + k of its row. These four numbers describe
+ * every linear operator of ONNX, and every axis that a tool may scale along by mistake:
  *
  *     operator          weight                      groups   outer      perGroup    inner
  *     Conv              (C_out, C_in/g, k…)         1        1          C_out       C_in/g * k

@@ -68,13 +68,13 @@ export interface LinearOperator {
 	/** Position of the bias among the node's inputs; absent for an operator that takes none. */
 	readonly biasInput?: number;
 	readonly quantization?: Quantization;
-	/** Set for a weight whose bytes hold several values. */
+	/** Set for a weight with several values in a byte. */
 	readonly packed?: PackedWeight;
 	/** Number of groups of Conv and ConvTranspose; 1 otherwise. */
 	readonly group: number;
 	/** True if the weight's rows are the output channels. */
 	readonly transB: boolean;
-	/** Gemm's factors on the product and on the bias. */
+	/** Factors of Gemm on the product (alpha) and on the bias (beta). */
 	readonly alpha: number;
 	readonly beta: number;
 	/** Node that writes the output: `node`, or the last of the nodes that scale its integers. */

@@ -52,9 +52,9 @@ interface Pass extends MeasureOptions, RowSums {
 }
 
 /**
- * Measures all rows in one pass over both tensors, at memory speed for float32. For a correct fold of a 100 MB model
- * this is the whole cost. Sums use the difference to the expected row instead of the deployed row, so that cancellation
- * does not hide the residual of an almost correct row.
+ * Measures all rows in a single pass over both tensors, at memory speed for float32. For a correct fold of a 100 MB
+ * model this is the whole cost. Sums use the difference to the expected row instead of the deployed row, so that
+ * cancellation does not hide the residual of an almost correct row.
  */
 export function measureRows(options: MeasureOptions): RowErrors {
 	const { layout, scale, relative, absolute } = options;

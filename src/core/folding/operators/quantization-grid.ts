@@ -34,7 +34,7 @@ export function withAddition(
 	return steps ? { ...grid, bias: steps.map((step, row) => step + own[row]) } : grid;
 }
 
-/** Whole steps below 0 that int32 holds; one less above. */
+/** Whole steps below 0 that int32 holds. Above 0 there is a step less. */
 export const INT32_STEPS = 2 ** 31;
 
 /** Returns the grid of an int32 bias. @param steps shape (rows) */

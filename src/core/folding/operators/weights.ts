@@ -19,7 +19,7 @@ import { int32Bias, type QuantizationGrid, type RowShape, rowSteps, withoutEmpty
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
 	readonly dims: readonly number[];
-	/** Element type of the stored weights; float32 for quantized weights, whose product with the scale counts. */
+	/** Element type of the stored weights. float32 for quantized weights, because their product with the scale counts. */
 	readonly stored: FloatType;
 	/** True if the weights were rounded to `stored` after the deployed model was made: a checkpoint in half precision. */
 	readonly isRoundedCopy?: true;
@@ -34,7 +34,7 @@ interface RowValues extends RowShape {
 
 /** The tensor that a constant is broadcast against. */
 export interface BroadcastPartner {
-	/** Dimensions after the channel's; "any": not known. */
+	/** Number of dimensions behind the channel axis; "any" if unknown. */
 	readonly behind: number | 'any';
 	/** Dimensions in all, where that is known. */
 	readonly rank?: number;
@@ -58,7 +58,7 @@ export function weightLayout(
 	return alongAxis(dims, transB ? 0 : dims.length - 1);
 }
 
-/** Maximum size of an axis of a computed weight, whose shape may rest on a claim only. */
+/** Maximum size of an axis of a computed weight, because its shape may rest on a mere claim. */
 const MAX_COMPUTED_AXIS = 2 ** 22;
 
 /** Reads the constants of a model's linear operators. */
@@ -285,7 +285,7 @@ export class WeightReader {
 		return steps && withoutEmptySteps(steps, { ...rows, isShared: isUniform(steps) });
 	}
 
-	/** Returns the stated scale of each row, or the largest one where blocks of a row have their own. */
+	/** Returns the stated scale of each row. If blocks of a row have scales, returns the row's largest. */
 	async #steps(scope: Scope, name: string, { layout, dims }: RowShape): Promise<Float64Array | undefined> {
 		const found = dequantizer(scope, name);
 		const scale = found && (await this.#tensor(found.scope, found.scale));

@@ -1,6 +1,6 @@
 import { type Directions, fitOf } from './row-directions.js';
 
-/** Two weights whose rows are nearly multiples of each other. */
+/** Two weights with rows that are nearly multiples of each other. */
 export interface ClosePair {
 	/** Positions in the two lists. */
 	readonly originalRank: number;
@@ -17,8 +17,8 @@ const ROWS = 5;
 const PROJECTIONS = 24;
 
 /**
- * Number of weights with almost the same projection beyond which only those near the same place count. A model in which
- * hundreds of operators have one weight would have a quadratic number of pairs.
+ * Maximum number of weights with almost the same projection. Beyond it, only weights near the same place count. If
+ * hundreds of operators of a model had the same weight, the number of pairs would be quadratic.
  */
 const CROWD = 64;
 

@@ -1,5 +1,5 @@
 /**
- * Maximum number of pairs of two lists that are compared: 512 operators or layers of one shape in each model, more than
+ * Maximum number of compared pairs from two lists: 512 operators or layers of the same shape in each model, more than
  * published networks have.
  */
 const MAX_PAIRS = 1 << 18;

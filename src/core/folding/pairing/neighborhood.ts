@@ -6,7 +6,7 @@ import type { Network, Surroundings } from '../targets/network.js';
 /** Description of an operator apart from its weights. Operators with different signatures never form a pair. */
 export type Signature = string;
 
-/** Signatures of a model's operators; without the operators whose weight has no known shape. */
+/** Signatures of a model's operators; without operators with a weight of unknown shape. */
 export type Signatures = ReadonlyMap<LinearOperator, Signature>;
 
 /** Rounds of refinement: operators further away than this make no difference any more. */
@@ -14,7 +14,7 @@ const ROUNDS = 32;
 
 /** Positions of a model's operators in their graph, at growing radius. */
 export interface Positions {
-	/** colors[r][i] is equal for operators (of index i) whose surroundings look the same up to r operators away. */
+	/** colors[r][i] is equal for operators (of index i) if their surroundings look the same up to r operators away. */
 	readonly colors: readonly (readonly number[])[];
 }
 
@@ -116,7 +116,7 @@ export function commonRadius(
 	deployed: LinearOperator,
 ): number {
 	const [originalColors, deployedColors] = [positions.original.colors, positions.deployed.colors];
-	// Equal colors at one radius imply equal colors at every smaller radius, because each color is made from the one
+	// Equal colors at a radius imply equal colors at every smaller radius, because each color is made from the color
 	// before.
 	let [same, different] = [-1, originalColors.length];
 	while (different - same > 1) {

@@ -88,7 +88,7 @@ export async function pairOperators(
 	};
 }
 
-/** Operators of one signature, in graph order. */
+/** Operators with the same signature, in graph order. */
 interface Group {
 	readonly originals: readonly LinearOperator[];
 	readonly deployeds: readonly LinearOperator[];
@@ -220,8 +220,7 @@ interface Sample {
 }
 
 /**
- * Reads the beginnings of the weights of both models' operators, or the whole weights if they are not all stored in one
- * orientation.
+ * Reads the beginnings of the weights of both models' operators. Reads the whole weights if their orientations differ.
  */
 async function samplesOf({ originals, deployeds }: Group, { original, deployed }: Models) {
 	const originalLayouts = await readLayouts(original, originals);

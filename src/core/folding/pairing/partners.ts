@@ -46,7 +46,7 @@ export class PartnerReader {
 		return target && this.pairOf(target.operator);
 	}
 
-	/** Announces the next layer, so that its weights are read while the current ones are compared. */
+	/** Announces the next layer, so that its weights are read while the current layer's are compared. */
 	announce(layer: BatchNormLayer | undefined): void {
 		this.#next = layer && this.pairBefore(layer);
 	}

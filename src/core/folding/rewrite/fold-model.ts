@@ -31,8 +31,8 @@ export interface FoldPlan {
 /**
  * Plans the fold of every layer that folds exactly: into the linear operator in front, through reshapes and transposes
  * that keep channels apart, or else into an unpadded convolution behind. Computes in float64 and rounds once to the
- * weight's type. Copies a weight that another node also reads, and removes values that lose their last reader. Operator
- * sets, metadata and the rest keep their bytes.
+ * weight's type. Copies a weight that another node also reads, and removes values that lose their last reader. All
+ * other parts of the file keep their bytes.
  * @throws {OnnxError} when the file cannot be read any more.
  */
 export async function planFold(model: Model, access: TensorAccess, choices: FoldChoices = {}): Promise<FoldPlan> {

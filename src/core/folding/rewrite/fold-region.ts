@@ -11,7 +11,8 @@ import { MOVING } from '../targets/walk-path.js';
 
 /**
  * An operator with the layers folded into it. Original and folded model compute the tensor `output` from the tensor
- * `input`, and nothing else of the fold is visible outside, so the fold is right if these two tensors are.
+ * `input`. The fold changes no other tensor that is visible outside. So the fold is right if the outputs agree on equal
+ * inputs.
  */
 export interface FoldRegion {
 	/** Names of the folded layers, in the order in which they act. */

@@ -60,7 +60,7 @@ export class GraphEditor {
 		this.#suffix = suffix;
 	}
 
-	/** Replaces the value behind one input of a node: in place if the node is its only reader, else by a copy. */
+	/** Replaces the value behind an input of a node: in place if the node is its only reader, else by a copy. */
 	setInput(scope: Scope, node: Node, input: number, tensor: TensorValues): void {
 		const name = this.inputsOf(node)[input] ?? '';
 		const record = scope.graph.initializers.get(name);
@@ -163,7 +163,7 @@ export class GraphEditor {
 		for (const name of removed) {
 			this.#removeDeclarations(scope, name);
 		}
-		// Of several (invalid) writers of a name, the first removes the output.
+		// If several nodes write a name, which is invalid, the first removes the output.
 		for (const output of scope.graph.outputs) {
 			if (removed.includes(output.name) && !this.#dropped.has(output)) {
 				this.#dropped.add(output);
@@ -305,8 +305,8 @@ export class GraphEditor {
 	}
 
 	/**
-	 * Removes a quantizer's annotation of a tensor whose values change, and the values that only the annotation refers
-	 * to.
+	 * Removes a quantizer's annotation of a tensor with changing values. Also removes values that only the annotation
+	 * refers to.
 	 */
 	dropAnnotations(scope: Scope, name: string): void {
 		for (const annotation of annotationsOf(scope).filter((other) => other.name === name && !this.#dropped.has(other))) {

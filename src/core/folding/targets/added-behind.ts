@@ -13,9 +13,9 @@ import { addend, type Channels, HANDING_ON, MOVING } from './walk-path.js';
 const MAX_PATH = 32;
 
 /**
- * Finds a bias behind a deployed operator that has none itself: the constant that an Add adds or a Sub subtracts, one
- * value per output channel. `rows` leads each output channel through reshapes to its place. Behind an operator with a
- * bias, an Add is not part of a fold.
+ * Finds a bias behind a deployed operator that has no bias itself: the constant that an Add adds or a Sub subtracts,
+ * with a value per output channel. `rows` leads each output channel through reshapes to its place. Behind an operator
+ * with a bias, an Add is not part of a fold.
  */
 export async function addedBehind(
 	operator: LinearOperator,

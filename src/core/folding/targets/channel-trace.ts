@@ -14,7 +14,7 @@ export interface Atom {
 
 export type Axis = readonly Atom[];
 
-/** The output of a linear operator: its axes, of which `channelAxis` has `channels` channels. */
+/** Returns the axes of a linear operator's output. `channelAxis` has `channels` channels. */
 export function outputAxes(shape: readonly Dimension[], channelAxis: number, channels: number): Axis[] {
 	return shape.map((size, axis) =>
 		axis === channelAxis
@@ -54,9 +54,9 @@ export function flattenAxes(axes: readonly Axis[], axis: number): Axis[] {
 }
 
 /**
- * Applies a Reshape. Matches dimensions of known size with atoms from the right, cutting atoms where needed, and the
- * rest from the left up to the first unknown one. The single dimension between takes the remaining atoms; there may be
- * several such dimensions if they hold no channels.
+ * Applies a Reshape. From the right, matches dimensions of known size with atoms and cuts atoms if necessary. From the
+ * left, matches the rest up to the first unknown dimension. The single dimension between takes the remaining atoms;
+ * there may be several such dimensions if they hold no channels.
  * @param target as the operator takes it: 0 keeps the dimension, -1 is worked out.
  */
 export function reshapeAxes(axes: readonly Axis[], target: readonly number[]): Axis[] | undefined {
@@ -149,7 +149,7 @@ function takeFromRight(atoms: Atom[], size: number): Axis | undefined {
 	});
 }
 
-/** One end of a list of atoms. */
+/** Either end of a list of atoms. */
 interface End {
 	next(rest: Atom[]): Atom | undefined;
 	join(taken: Atom[], atom: Atom): void;

@@ -19,7 +19,7 @@ export interface FoldStep {
 	readonly target: FoldTarget | undefined;
 }
 
-/** What to fold. */
+/** Choice of the layers to fold. */
 export interface FoldChoices {
 	/** Reasons to keep layers, by their names. */
 	readonly excluded?: ReadonlyMap<string, FoldReason>;

@@ -18,8 +18,8 @@ export interface ExtendedLayer {
 const LONGEST = 4;
 
 /**
- * Extends a layer by the Mul and Add nodes behind it, one after the other, because fusions merge these into the same
- * operator. m (s x + t) + a is a layer with gamma m and beta t' = m beta + a.
+ * Extends a layer by each Mul and Add node that follows, because fusions merge these into the same operator. m (s x +
+ * t) + a is a layer with gamma m and beta t' = m beta + a.
  */
 export async function extendedLayers(
 	layer: BatchNormLayer,

@@ -16,7 +16,7 @@ export interface Network {
 	/** In graph order, like `layers`. */
 	readonly operators: readonly LinearOperator[];
 	readonly layers: readonly BatchNormLayer[];
-	/** Fold target of each layer that has one, in layer order. */
+	/** Fold target by layer, in layer order; layers without a target are missing. */
 	readonly targets: ReadonlyMap<BatchNormLayer, FoldTarget>;
 	/** Linear operators directly in front of each operator, with only other node types between. */
 	readonly before: Surroundings<LinearOperator>;

@@ -6,8 +6,8 @@ import type { FoldTarget } from './target.js';
 import { MOVING } from './walk-path.js';
 
 /**
- * Returns the obstacles between an operator and a layer whose channels were traced to it: a node that does more than
- * move or add, or a tensor that another node reads.
+ * Returns the obstacles between an operator and a layer with channels traced to it: a node that does more than move or
+ * add, or a tensor that another node reads.
  * @param from the operator, or the layer folded into it that this one follows; `path` leads from there on. `type`:
  * element type of the operator's output; 0 if unknown
  */

@@ -88,8 +88,8 @@ function linearInFront(scope: Scope, source: Node): Linear | undefined {
 }
 
 /**
- * Explains why no linear operator can take in a layer whose channels could not be traced. Looks at the node in front
- * and, if that is linear, lists every obstacle between the two.
+ * Explains why no linear operator can take in a layer with channels that could not be traced. If the node in front is
+ * linear, lists every obstacle between it and the layer.
  */
 export function reasonsInFront(layer: BatchNormLayer): FoldReason[] {
 	const { source, scope } = layer;

@@ -31,8 +31,8 @@ export interface FoldTarget {
 }
 
 /**
- * Origin of the shape of an operator's output: inferred from the shapes that the runtime enforces, declared in the file,
- * or assumed. Declarations can be stale, so a fold that rests on one needs a run as its proof.
+ * Origin of the shape of an operator's output: inferred from the shapes that the runtime enforces, declared in the
+ * file, or assumed. Declarations can be stale, so a fold that rests on a declaration needs a run as its proof.
  */
 export type ShapeEvidence = 'inferred' | 'declared' | 'assumed';
 
@@ -48,7 +48,7 @@ export interface EarlierLayer {
 	readonly added: Float64Array | null;
 }
 
-/** State shared by the search for targets of one model. */
+/** State shared by the search for targets of a model. */
 export interface TargetContext {
 	readonly operators: (place: Place) => LinearOperator | undefined;
 	readonly layers: (place: Place) => BatchNormLayer | undefined;
@@ -148,7 +148,7 @@ async function followChannels(trail: Trail, context: TargetContext): Promise<Fol
 	return undefined;
 }
 
-/** Returns the channels of each layer on a path; undefined if the last layer's channels cannot be told apart. */
+/** Returns the channels of each layer on a path; undefined if the last layer's channels cannot be distinguished. */
 function layersReached(
 	{ layer, path, between }: Trail,
 	walked: Walked,
@@ -178,8 +178,8 @@ function reachesAll(rows: Int32Array, channels: number): boolean {
 }
 
 /**
- * Yields the shapes that the operator's output may have, the best known first; unknown sizes are undefined. A shape that
- * contradicts a better known one is left out.
+ * Yields the shapes that the operator's output may have, the most certain first; unknown sizes are undefined. Leaves
+ * out a shape that contradicts a more certain shape.
  * @param rank where the operator itself decides the number of dimensions
  */
 function* outputShapes(
@@ -206,7 +206,7 @@ function* outputShapes(
 	}
 }
 
-/** True if two shapes cannot belong to one tensor. */
+/** True if two shapes cannot belong to the same tensor. */
 function contradicts(shape: readonly Dimension[], known: readonly Dimension[] | undefined): boolean {
 	const differs = (a: Dimension, b: Dimension) => typeof a === 'number' && typeof b === 'number' && a !== b;
 	return known !== undefined && (shape.length !== known.length || shape.some((size, i) => differs(size, known[i])));

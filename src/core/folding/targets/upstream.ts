@@ -82,7 +82,7 @@ export class Upstream<Mark> {
 		return { key, inputs: this.#sources(definition, name), answered: 0 };
 	}
 
-	/** Returns the tensors that one output of a node depends on. */
+	/** Returns the tensors that an output of a node depends on. */
 	#sources({ scope, node }: Place, name: string): Task['inputs'] {
 		const step = label(node);
 		const call = this.#inner(scope, node, step, () => scope.ofCall(node, step));

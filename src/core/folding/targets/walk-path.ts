@@ -78,8 +78,8 @@ export async function addend(
 }
 
 /**
- * Returns the value that an Add behind a moving node adds to each output channel of the operator; undefined unless it is
- * a constant along the single axis that the channels lie on.
+ * Returns the value that an Add behind a moving node adds to each output channel of the operator. Undefined unless the
+ * added value is a constant along the channels' axis alone.
  */
 async function movedAddend(
 	place: Place,
@@ -97,7 +97,7 @@ async function movedAddend(
 	return values && Float64Array.from(positions, (position) => values[position]);
 }
 
-/** Returns the axes with one element in place of each image; undefined if the images hold channels. */
+/** Returns the axes after each image was averaged to a single element; undefined if the images hold channels. */
 function averageAxes([batch, channel, ...image]: readonly Axis[]): Axis[] | undefined {
 	const isOfChannel = image.flat().every(({ stride }) => stride === 0);
 	return batch && channel && isOfChannel ? [batch, channel, ...image.map(() => [])] : undefined;

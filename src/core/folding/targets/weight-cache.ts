@@ -7,8 +7,9 @@ import type { Network } from './network.js';
 const MAX_CACHED = 2;
 
 /**
- * Reads a model's weights operator by operator and keeps two of them. Neighboring layers often share an operator,
- * distant ones hardly do, and a whole model may exceed the memory. A request ahead of time starts the reading.
+ * Reads a model's weights operator by operator, and keeps the weights of two operators. Neighboring layers often share
+ * an operator, distant layers hardly ever, and a whole model may exceed the memory. A request ahead of time starts the
+ * reading.
  */
 export class WeightCache {
 	readonly #network: Network;

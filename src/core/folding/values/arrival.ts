@@ -26,7 +26,7 @@ export interface ValueGraph {
 	readonly outputs: ReadonlySet<string>;
 	/** Original tensor name -> its counterpart. */
 	readonly matches: ReadonlyMap<string, ValueMatch>;
-	/** Tensors whose values were compared. */
+	/** Tensors with compared values. */
 	readonly compared: ReadonlySet<string>;
 }
 

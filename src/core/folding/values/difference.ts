@@ -6,7 +6,7 @@ export interface ValueTensor {
 	readonly values: Elements;
 }
 
-/** Distance between the values of an original tensor and a deployed one. */
+/** Distance between the values of an original tensor and a deployed tensor. */
 export interface ValueDifference {
 	/** Root mean square of the differences. */
 	readonly rms: number;
@@ -20,7 +20,7 @@ export interface ValueDifference {
 }
 
 /**
- * Returns the distance between two tensors whose layouts may differ: in the first order of elements that `isClose`
+ * Returns the distance between two tensors, perhaps of different layouts: in the first order of elements that `isClose`
  * accepts, else in row-major order.
  * @param isAnyOrder true: tries other orders than row-major
  * @returns undefined if no order makes the elements correspond
@@ -32,7 +32,7 @@ export function valueDifference(
 	isAnyOrder = true,
 ): ValueDifference | undefined {
 	const [a, b] = [original.values, deployed.values];
-	// A sample decides first, because most tensors that resemble each other are different ones.
+	// A sample decides first, because most similar tensors are still different tensors.
 	const isSimilar = a.length === b.length && isSampleClose(a, b);
 	const direct = isSimilar ? ({ ...distance(a, b), order: 'same' } as const) : undefined;
 	if (!isAnyOrder || (direct && isClose(direct))) {
@@ -52,7 +52,7 @@ export function valueDifference(
 
 /** Number of elements compared first. */
 const SAMPLE = 256;
-/** Largest distance of two samples, relative to their size, for which the whole tensors are compared. */
+/** Largest distance of two samples, relative to their size, that still requires comparing the whole tensors. */
 const MAX_SAMPLE_DISTANCE = 0.5;
 
 function isSampleClose(a: Elements, b: Elements): boolean {
@@ -66,7 +66,7 @@ function isSampleClose(a: Elements, b: Elements): boolean {
 	return error <= MAX_SAMPLE_DISTANCE ** 2 * energy;
 }
 
-/** Returns the values of `b` in the order of `a` if one has its channels first and the other last. */
+/** Returns the values of `b` in the order of `a` if either tensor has its channels first and the other last. */
 function transposedLike(a: ValueTensor, b: ValueTensor): Elements | undefined {
 	const rank = a.dims.length;
 	if (rank < 3 || b.dims.length !== rank || a.values.length !== b.values.length) {

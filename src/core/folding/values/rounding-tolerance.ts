@@ -1,8 +1,8 @@
 import type { ToleranceOf } from './value-pairing.js';
 
 /**
- * Allowed multiple of the measured effect of rounding. A fold rounds each weight and bias once more (about one unit
- * roundoff in every layer); the measurement perturbs the inputs by a few units.
+ * Allowed multiple of the measured effect of rounding. A fold rounds each weight and bias once more, by about one unit
+ * roundoff in every layer. The measurement perturbs the inputs by a few units.
  */
 const SAFETY = 4;
 /** A tensor's own rounding, in units roundoff of its size: the sums of an operator round once per block of terms. */

@@ -12,13 +12,13 @@ export interface LayerValues {
 
 /** Results of comparing the values inside two models. */
 export interface ValueComparison {
-	/** By layer index of the original. */
+	/** Results by layer index of the original. */
 	readonly layers: readonly LayerValues[];
 	/**
-	 * Name of the first tensor of the original that the deployed model does not compute; null without one, undefined if
+	 * Name of the first original tensor that the deployed model does not compute; null if there is none, undefined if
 	 * values cannot decide.
 	 */
 	readonly firstDifference?: string | null;
-	/** Deployed tensors with the values of original ones, by name of the original tensor. */
+	/** Deployed tensors with the values of original tensors, by name of the original tensor. */
 	readonly tensors?: ReadonlyMap<string, ValueMatch>;
 }

@@ -4,9 +4,9 @@ import { identifies, mayEqual, rmsOf, type Sketch, sketchOf } from './sketch.js'
 
 /** Difference that rounding explains. */
 export interface ValueBound {
-	/** Of the root mean square of all differences. */
+	/** Root mean square of all differences. */
 	readonly rms: number;
-	/** Of a single difference. */
+	/** Largest single difference. */
 	readonly maxAbs: number;
 }
 
@@ -41,7 +41,7 @@ export interface ValuePairingOptions {
 	readonly toleranceOf: ToleranceOf;
 	/** Bytes that copies of the original's tensors may take. */
 	readonly room: number;
-	/** Returns false for tensors that do not correspond whatever their values. */
+	/** Returns false for tensors that do not correspond even if their values agree. */
 	readonly mayMatch?: (original: string, deployed: string) => boolean;
 }
 
@@ -80,7 +80,10 @@ export class ValuePairing {
 		return this.#entries.get(name)?.nearest;
 	}
 
-	/** Returns the channels of an original tensor (axis 1) whose values are all equal; none if they were not kept. */
+	/**
+	 * Returns the channels of an original tensor (axis 1) with equal values throughout; none if the tensor's values were
+	 * not kept.
+	 */
 	silentChannels(name: string): number[] {
 		const values = this.#entries.get(name)?.values;
 		return values ? constantChannels(values) : [];
@@ -149,7 +152,7 @@ export class ValuePairing {
 		return entry.bound;
 	}
 
-	/** Returns the original tensors whose energy is near that of a deployed tensor. */
+	/** Returns the original tensors with an energy near a deployed tensor's. */
 	#similar({ energy }: Sketch): Entry[] {
 		this.#sorted ??= [...this.#entries.values()].sort((a, b) => a.sketch.energy - b.sketch.energy);
 		const entries = this.#sorted;
@@ -192,7 +195,7 @@ function lowerBound(entries: readonly Entry[], energy: number): number {
 	return low;
 }
 
-/** Of two equally near tensors the first, which is the one closer to the operator. */
+/** Returns the nearer match; of two equally near matches the first, which is closer to the operator. */
 function nearer(a: ValueMatch | undefined, b: ValueMatch): ValueMatch {
 	return a && a.difference.rms <= b.difference.rms ? a : b;
 }

@@ -7,7 +7,7 @@ import { NEAR_ONE } from '../observed/variance-factor.js';
 interface Alias {
 	readonly of: readonly CauseCode[];
 	readonly same: readonly CauseCode[];
-	/** For causes that agree in some layers only: true if they agree in this one. */
+	/** For causes that agree in some layers only: true if they agree in this layer. */
 	readonly holds?: (fold: FoldCase, deviations: readonly Deviation[]) => boolean;
 }
 

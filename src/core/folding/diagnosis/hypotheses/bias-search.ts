@@ -38,12 +38,12 @@ export interface BiasHypothesis {
 
 /** Terms from which a bias was computed. */
 export interface BiasSource {
-	/** True if the bias uses the right scale although the weights have another one. */
+	/** True if the bias uses the right scale although the weights have another scale. */
 	readonly isRightScale: boolean;
 	readonly meanFactor: number;
 }
 
-/** A form that a tool may give one of the three terms of the bias: a factor per row, for the scale used. */
+/** A form that a tool may give to a term of the bias: a factor per row, from the scale used. */
 interface TermVariant {
 	readonly code: Deviation['code'] | null;
 	readonly factor: (scale: number, meanFactor: number) => number;
@@ -79,8 +79,8 @@ interface Candidate {
 }
 
 /**
- * Returns the bias hypotheses for a scale hypothesis, the best first, at most a handful. All are shorter than `limit`
- * except "nothing is wrong".
+ * Returns the bias hypotheses for a scale hypothesis, the best first, at most a handful. All are shorter than `limit`,
+ * except for the correct bias.
  * @param scale what the scale hypothesis predicts for each row
  */
 export function searchBias(
@@ -131,7 +131,7 @@ function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: 
 			best = [...best, { candidate, bits }].sort((a, b) => a.bits - b.bits).slice(0, MAX_HYPOTHESES);
 		}
 	}
-	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.
+	// The correct bias always stays, because other hypotheses are measured by it.
 	const plain = candidates.find(({ deviations }) => deviations.length === 0);
 	const isKept = plain === undefined || best.some(({ candidate }) => candidate === plain);
 	return isKept ? best : [...best, { candidate: plain, bits: describe(problem, plain, Number.POSITIVE_INFINITY) }];
@@ -145,8 +145,8 @@ interface ScaleChoice extends BiasSource {
 }
 
 /**
- * Returns the choices of scale and mean. The bias may use the weights' scale or the right one, and the mean of a wrong
- * variance or the right one. One choice is the natural one.
+ * Returns the choices of scale and mean. The bias may use the weights' scale or the right scale, and the mean of a
+ * wrong variance or the right mean. The first choice is the natural choice.
  */
 function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64Array): ScaleChoice[] {
 	const { right, tolerance, bias, parameters, steps } = problem;
@@ -238,7 +238,7 @@ function foldedTwice({ parameters, bias, tolerance, steps }: BiasProblem, scale:
 	};
 }
 
-/** Scale and shift kept as a BN with mean 0 and variance 1, of which only the scale met the second epsilon. */
+/** Scale and shift kept as a BN with mean 0 and variance 1. The second epsilon changes only the scale. */
 function shiftKept({ parameters, bias, tolerance, right, steps }: BiasProblem, scale: Float64Array): Candidate {
 	const { beta, mean } = parameters;
 	const bound = biasBounds(tolerance, bias, parameters, scale, steps);

@@ -5,7 +5,10 @@ import { fittedEpsilon, lawIntervals } from './scale-fit.js';
 import { FORMULAS, type Multiplier, STATISTICS } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
-/** Scales of the form numerator / sqrt(max(variance, limit)): epsilon as a lower limit, which is linear in nothing. */
+/**
+ * Scales of the form numerator / sqrt(max(variance, limit)), with epsilon as a lower limit. No formula of scale-laws.ts
+ * has this form.
+ */
 
 /** A limit for the variance, with the deviations that its choice implies besides the clamping. */
 export type Limit = readonly [limit: number, wrong: readonly Deviation[]];
@@ -24,7 +27,10 @@ export function knownLimits(fileEpsilon: number): Limit[] {
 	];
 }
 
-/** Returns the limit on which most rows agree, among rows with the scale of a larger variance than their own. */
+/**
+ * Fits the limit to the rows with a scale that belongs to a larger variance than theirs. Returns the limit that most of
+ * these rows agree on.
+ */
 export function fittedLimits(
 	problem: ScaleProblem,
 	numerator: Multiplier['of'],

@@ -34,10 +34,7 @@ export function parameterOrders(fold: FoldCase, ratios: RowRatios): Arrangement[
 	return [];
 }
 
-/**
- * Yields scales whose values may have been applied in another order: first the scales that almost fit, then every
- * formula.
- */
+/** Yields scales that may have been applied in another order: first the scales that almost fit, then every formula. */
 function* candidateScales(parameters: FoldParameters, ratios: RowRatios): Generator<Float64Array> {
 	const { gamma, variance, epsilon } = parameters;
 	yield expectedFold(null, parameters).scale;

@@ -4,9 +4,9 @@ import { mostAgreed } from '../observed/intervals.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
 /**
- * Explains the weights as the right ones times a constant, with the right bias, for example because the input of the
- * first operator was scaled. No error of folding has this effect. Without this hypothesis, a factor on the variance
- * with an epsilon larger by the same factor would fit, which is equivalent.
+ * Explains the weights as the right weights times a constant, with the right bias, for example after scaling the input
+ * of the first operator. No error of folding has this effect. Without this hypothesis, an equivalent explanation would
+ * fit: a factor on the variance with an epsilon larger by the same factor.
  */
 export function constantFactor(problem: ScaleProblem): ScaleHypothesis[] {
 	const { parameters, ratios, weight } = problem;

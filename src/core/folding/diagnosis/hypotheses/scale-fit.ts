@@ -101,7 +101,7 @@ export function fittedEpsilon(low: number, high: number): Deviation {
 	return deviation('wrong-epsilon', bits, { epsilon: (low + high) / 2 });
 }
 
-/** Bits for the power of two next to an epsilon: one of about thirty. */
+/** Bits for the power of two next to an epsilon, among about thirty powers. */
 const MAGNITUDE_BITS = 5;
 
 /**

@@ -1,18 +1,18 @@
 import type { Deviation } from '../observed/deviation.js';
 
 /**
- * How a tool may turn gamma, variance and epsilon into a scale: what it takes for gamma, what it takes for the variance,
- * and the formula it puts them into. Each formula is
+ * Ways in which a tool may turn gamma, variance and epsilon into a scale. A law combines a quantity in place of gamma,
+ * a quantity in place of the variance, and a formula. Each formula is
  *
  *     scale = numerator * (k * base(statistic(variance)) + e) ^ (-1 / exponent)
  *
- * so that y = |numerator / scale| ^ exponent is linear in the base: the intercept is the epsilon that was used, k a factor
- * on the variance (its root, where the base is one), and both can be read off the ratios found.
+ * so that y = |numerator / scale| ^ exponent is linear in the base. The intercept is the epsilon that was used. The
+ * slope k is a factor on the variance, or its root if the base is a root. Both follow from the ratios found.
  */
 type Code = Deviation['code'];
 
 export interface Formula {
-	/** Cause that the entry stands for; null for the correct one. */
+	/** Cause that the entry stands for; null for the correct entry. */
 	readonly code: Code | null;
 	readonly exponent: number;
 	readonly base: (variance: number) => number;
@@ -72,11 +72,11 @@ export const MULTIPLIERS: readonly Multiplier[] = [
 export interface ScaleLaw {
 	readonly formula: Formula;
 	readonly statistic: Statistic;
-	/** Gamma times the constant by which the scale is multiplied afterwards. */
+	/** Gamma, times a constant that multiplies the scale. */
 	readonly numerator: (gamma: number) => number;
 }
 
-/** Returns base(statistic(variance)), for which k is the slope and epsilon the intercept. */
+/** Returns base(statistic(variance)). As a function of it, y has slope k and intercept epsilon. */
 export function lawBase({ formula, statistic }: ScaleLaw, variance: number): number {
 	return formula.base(statistic.of(variance));
 }

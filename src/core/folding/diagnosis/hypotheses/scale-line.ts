@@ -6,8 +6,8 @@ import { lawBase, lawScale } from './scale-laws.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
 /**
- * Explains the scale by the law on k * variance with an unusual epsilon: a line through y over the base. The line has
- * two fitted parameters, which need many rows, or one parameter if an epsilon was applied twice.
+ * Explains the scale by the law on k * variance with an unusual epsilon: a line through y over the base. Fitting both
+ * parameters of the line needs many rows. If an epsilon was applied twice, a single parameter is fitted.
  */
 export function withFactorAndEpsilon(problem: ScaleProblem, { law, deviations }: CandidateLaw): ScaleHypothesis[] {
 	const base = problem.parameters.variance.map((variance) => lawBase(law, variance));

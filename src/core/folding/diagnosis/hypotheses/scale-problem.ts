@@ -39,10 +39,11 @@ export interface ScaleHypothesis {
 	readonly bits: number;
 	/** Predicted scale of a row that has these parameters. */
 	readonly predict: (gamma: number, variance: number) => number;
-	/** For a fitted parameter: half of the range of predictions over the values that fit equally well. */
+	/** For a fitted parameter: half of the range of predictions among equally good values. */
 	readonly uncertainty?: (gamma: number, variance: number) => number;
 	/**
-	 * Rule for the bias if it has no error of its own: the scale, used once, and (b - meanFactor * mean) * scale + beta.
+	 * Rule for the bias without an error of its own. By default the scale is used once, and the bias is (b - meanFactor *
+	 * mean) * scale + beta.
 	 */
 	readonly bias: BiasRule;
 }
@@ -50,7 +51,7 @@ export interface ScaleHypothesis {
 export interface BiasRule {
 	/** Factor on the mean: not 1 where the statistics themselves were wrong. */
 	readonly meanFactor: number;
-	/** True if the bias was folded with the right scale instead of this one. */
+	/** True if the bias was folded with the right scale instead of the predicted scale. */
 	readonly foldedRight?: boolean;
 	/** The scale is a square: s (b' - mean) + beta with b' = (b - mean) s + beta. */
 	readonly twice?: boolean;
@@ -61,8 +62,8 @@ export function predictScale({ predict }: ScaleHypothesis, { gamma, variance }: 
 }
 
 /**
- * True if a row's ratio can be `scale`. The margin covers one or two more float32 roundings than the right formula has.
- * It does not cover the rounding of a narrower type.
+ * True if a row's ratio can be `scale`. The margin covers two more float32 roundings than the right formula has. It
+ * does not cover the rounding of a narrower type.
  */
 export function isRatio({ low, high, relative }: RowRatios, row: number, scale: number): boolean {
 	const slack = Math.abs(scale) * Math.min(relative / 4, SLACK);

@@ -15,8 +15,8 @@ const SAMPLED_ROWS = 128;
 
 /**
  * Returns the scale hypotheses with up to `most` deviations that describe the ratios in the fewest bits, the best
- * first. Two deviations mean hundreds of formulas, so callers try one first; three would explain any ratios. In a wide
- * layer the search uses a sample of rows and judges the best formulas on all rows.
+ * first. Two deviations mean hundreds of formulas, so callers begin with a single deviation. Three would explain any
+ * ratios. In a wide layer the search uses a sample of rows and judges the best formulas on all rows.
  */
 export function searchScale(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesis[] {
 	const rows = sampleRows(problem);
@@ -41,7 +41,7 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 		}),
 	];
 	const best = found.sort((a, b) => a.bits - b.bits).slice(0, MAX_HYPOTHESES);
-	// "Nothing is wrong" stays in any case, because other hypotheses are measured by it.
+	// The correct fold always stays, because other hypotheses are measured by it.
 	return best.some(({ deviations }) => deviations.length === 0) ? best : [...best, nothingWrong(problem)];
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../../operators/layout.js';
 import { CAUSE_BITS, type Deviation, VARIANT_BITS } from './deviation.js';
 
-/** Which original row, and which channel's parameters, stand behind every deployed row. */
+/** Original row and channel of the parameters behind every deployed row. */
 export interface Arrangement {
 	/** null: as it should be. */
 	readonly deviation: Deviation | null;
@@ -16,9 +16,12 @@ export interface Arrangement {
 	readonly layout: ChannelLayout;
 	/** Original row behind each deployed row; its own when absent. */
 	readonly source?: Int32Array;
-	/** Channel whose parameters scale each row, shape (rows); the row's own channel if absent. */
+	/** Channel with the parameters that scale each row, shape (rows); the row's own channel if absent. */
 	readonly scaleOf?: Int32Array;
-	/** Channel whose parameters and operator bias make each row's bias, shape (rows); the row's own channel if absent. */
+	/**
+	 * Channel with the parameters and operator bias that make each row's bias, shape (rows); the row's own channel if
+	 * absent.
+	 */
 	readonly shiftOf?: Int32Array;
 	readonly operatorBiasOf?: Int32Array;
 }
@@ -58,8 +61,8 @@ export function wrongAxes(dims: readonly number[], right: ChannelLayout): readon
 }
 
 /**
- * Lists wrong orders of parameters that groups suggest: scaling axis 1 of a grouped weight by the first channels only,
- * or counting channels across the groups instead of within them. Rows stay multiples of the originals.
+ * Lists wrong orders of parameters that groups suggest. Axis 1 of a grouped weight may be scaled by the first channels
+ * only. Channels may be counted across the groups instead of within them. Rows stay multiples of the originals.
  */
 export function wrongGroupOrders(layout: ChannelLayout, groups: readonly number[]): readonly Arrangement[] {
 	const channels = channelCount(layout);

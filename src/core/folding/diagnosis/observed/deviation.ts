@@ -3,8 +3,8 @@ import type { JsonValue } from '../../../report/json.js';
 
 /**
  * An error that a hypothesis assumes. Hypotheses are ranked by description length: the bits that state the deviations
- * plus, for every unexplained channel, the bits of its value. So a simple explanation beats a flexible one that fits no
- * better, and a fitted parameter must pay for its digits.
+ * plus, for every unexplained channel, the bits of its value. So a simple explanation beats a flexible explanation that
+ * fits equally well, and a fitted parameter must pay for its digits.
  */
 export interface Deviation {
 	/** Cause. `unknown`: the effect is known, the cause is not. */
@@ -18,9 +18,9 @@ export interface Deviation {
 /** No number is known better than this, however narrow the interval it was found in. */
 export const MAX_BITS = 40;
 
-/** Cost of a cause, in bits: one of about thirty, times the prior odds against any error. */
+/** Cost of a cause, in bits: a choice among about thirty, times the prior odds against any error. */
 export const CAUSE_BITS = 8;
-/** Bits of a fitted parameter, about those of a float32 ratio. */
+/** Bits of a fitted parameter, about as many as a float32 ratio has. */
 export const PARAMETER_BITS = 22;
 /** A parameter with a well-known value. */
 export const KNOWN_VALUE_BITS = 4;

@@ -16,7 +16,7 @@ import type { OperatorWeights } from '../../operators/weights.js';
 import type { FoldTarget } from '../../targets/target.js';
 
 /**
- * One layer's fold: the deployed constants and the values that they should follow from. Both weights have the same
+ * Fold of a layer: the deployed constants and the values that they should follow from. Both weights have the same
  * layout.
  */
 export interface FoldCase {
@@ -29,7 +29,7 @@ export interface FoldCase {
 	/** Element types of the deployed and of the original weight. */
 	readonly stored: FloatType;
 	readonly source: FloatType;
-	/** True if the original values are copies rounded to `source`: the deployed model was made from wider ones. */
+	/** True if the original values are copies rounded to `source`, and the deployed model was made from wider values. */
 	readonly isRoundedCopy?: true;
 	/** Quantization steps that the deployed model states, shape (rows); absent for constants in float. */
 	readonly grid?: QuantizationGrid;
@@ -37,7 +37,7 @@ export interface FoldCase {
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
 	readonly gemmBetas: readonly number[];
-	/** True without a layer: the weights should be the original ones, and no folding formula applies. */
+	/** True without a layer: the weights should equal the original weights, and no folding formula applies. */
 	readonly withoutLayer?: boolean;
 }
 

@@ -19,7 +19,7 @@ const TOLERANCE = 1e-4;
 const MIN_ROW = 4;
 
 /**
- * Finds the steps of weights that were quantized to 8 bits and back, with a step for the tensor or one per output
+ * Finds the steps of weights that were quantized to 8 bits and back, with a step for the tensor or a step per output
  * channel. Undefined for other weights. Zero points make no difference, because 0 is always on the lattice.
  */
 export function quantizationLattice(deployed: Float32Array | Float64Array, layout: ChannelLayout): Lattice | undefined {
@@ -44,7 +44,7 @@ export function quantizationLattice(deployed: Float32Array | Float64Array, layou
 		telling += magnitudes.length >= MIN_ROW ? 1 : 0;
 		filled += magnitudes.length > 0 ? 1 : 0;
 	}
-	// Rows of one or two distinct values (constant or binary weights) always lie on a lattice.
+	// Rows of at most two distinct values (constant or binary weights) always lie on a lattice.
 	return telling >= filled / 2 && telling > 0 ? { steps, perTensor: false } : undefined;
 }
 

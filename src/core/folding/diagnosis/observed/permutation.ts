@@ -5,8 +5,8 @@ import { hasDirection, type RatioOptions, type RowRatios, RowState, ratioInterva
 
 /**
  * Finds deployed rows that are multiples of another channel's original row: output channels in another order. Two
- * numbers summarize a row's direction, so that candidates come from a sorted list and only a few are compared element
- * by element: O(elements), not O(channels * elements).
+ * numbers summarize a row's direction. So a sorted list yields a few candidates to compare element by element, in
+ * O(elements), not O(channels * elements).
  */
 export function permutedChannels(options: RatioOptions, ratios: RowRatios): readonly Arrangement[] {
 	if (!hasDirection(options.layout)) {
@@ -35,7 +35,10 @@ export function permutedChannels(options: RatioOptions, ratios: RowRatios): read
 	];
 }
 
-/** Returns the original row behind each deployed row: for the given rows with exactly one such row, else their own. */
+/**
+ * Returns the original row behind each deployed row. The given rows get the only original row that fits; all other rows
+ * keep their own.
+ */
 function sourcesOf(options: RatioOptions, rows: readonly number[]): Int32Array {
 	const { layout, deployed, original } = options;
 	const source = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
@@ -133,7 +136,7 @@ export interface ParameterMatch {
 }
 
 /**
- * Returns the channel whose scale each row was multiplied by, if every informative row has a channel of its own. Among
+ * Returns the channel of the scale that multiplied each row, if every informative row has a channel of its own. Among
  * channels with almost the same scale the bias decides.
  */
 export function permutedParameters({ ratios, scale, biasError }: ParameterMatch): Int32Array | undefined {
@@ -172,10 +175,10 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 	return result.includes(-1) ? undefined : result;
 }
 
-/** One row in this many may lack a channel. */
+/** 1 row of this many may lack a channel. */
 const FAILURES = 16;
 
-/** Counts rows whose ratio is no channel's scale, up to `most` + 1. Most formulas fail here. */
+/** Counts rows with a ratio that is no channel's scale, up to `most` + 1. Most formulas fail here. */
 function countStrangers(ratios: RowRatios, sorted: Float64Array, most: number): number {
 	let count = 0;
 	for (let row = 0; row < ratios.low.length && count <= most; row++) {

@@ -12,8 +12,8 @@ export interface DeployedPrecision {
 	readonly absolute: Float64Array;
 	readonly lattice?: Lattice;
 	/**
-	 * Set if intermediate results were rounded, too. Only rows that are otherwise no multiples show that, or weights that
-	 * were numbers of the narrow type from the beginning. `type` is absent for quantization.
+	 * Set if intermediate results were rounded, too. Two observations show it: rows that are otherwise no multiples, and
+	 * weights that were numbers of the narrow type from the beginning. `type` is absent for quantization.
 	 */
 	readonly loose?: { readonly type?: FloatType };
 }
@@ -63,9 +63,9 @@ export function strictestPrecision(layout: ChannelLayout, stored: FloatType): De
 }
 
 /**
- * Returns the rounding of an original that is a copy rounded to a narrow type, while the deployed model was made from
- * wider values: a checkpoint saved in half precision. With the type's unit roundoff u, gamma and each weight are off by
- * u and the root of the variance by u / 2, so s W is off by 2.5 u; so are b s and mean s, and beta by u.
+ * Returns the rounding of an original that is a copy rounded to a narrow type, such as a checkpoint saved in half
+ * precision, while the deployed model was made from wider values. With the type's unit roundoff u, gamma and each
+ * weight are off by u and the root of the variance by u / 2. So s W, b s and mean s are off by 2.5 u, and beta by u.
  * @param scale s of each row, by which the rounding of subnormal weights grows
  */
 export function roundedCopyPrecision(

@@ -11,9 +11,9 @@ export const RowState = {
 } as const;
 
 /**
- * For each row, the interval of factors r for which every element satisfies |deployed - r w| <= relative |r w| +
- * absolute. Intervals replace estimates: a hypothesis that predicts the factor is inside or outside, and the width
- * shows how much an agreement proves.
+ * Interval of factors for each row. With a factor r in it, |deployed - r w| <= relative |r w| + absolute holds for
+ * every element. Intervals replace estimates: a hypothesis predicts a factor inside or outside, and the width shows how
+ * much an agreement proves.
  */
 export interface RowRatios {
 	readonly low: Float64Array;
@@ -125,7 +125,7 @@ export function rowCosine(
 	return fw / Math.sqrt(ff * ww);
 }
 
-/** True if rows have more than an element. A ratio of single elements proves nothing. */
+/** True if rows have several elements. A ratio of single elements proves no agreement of directions. */
 export function hasDirection(layout: ChannelLayout): boolean {
 	return rowLength(layout) > 1;
 }

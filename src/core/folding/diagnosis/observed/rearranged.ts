@@ -7,7 +7,7 @@ import { runStart } from './ratios.js';
 const MAX_SAMPLED_ROWS = 16;
 /** Cosine from which two rows are the same but for rounding, to 8 bits included. */
 const MIN_COSINE = 0.98;
-/** Names of kernel axes, from the last one backwards. */
+/** Names of kernel axes, from the last axis backwards. */
 const AXES = ['width', 'height', 'depth'];
 
 /** An order of the elements within a row: position p holds element `order[p]` of the original. */
@@ -17,9 +17,9 @@ interface Order {
 }
 
 /**
- * Finds the order in which the elements within the rows are the original ones, in words that follow "with": the kernel
- * flipped or transposed, or the input channels in another order. Tries a few rows and about a dozen orders, independent
- * of the weight's size. Undefined if none fits.
+ * Finds the order in which the elements within the rows equal the original elements, in words that follow "with". The
+ * kernel may be flipped or transposed, or the input channels may have another order. Tries a few rows and about a dozen
+ * orders, independent of the weight's size. Undefined if no order fits.
  */
 export function rearrangement(fold: FoldCase): string | undefined {
 	const { layout } = fold.original;

@@ -17,7 +17,8 @@ export const NEAR_ONE = 0.05;
 export function explainFactor(low: number, high: number): FactorMeaning[] {
 	const factor = (low + high) / 2;
 	const alone = { factor, mean: 'right' };
-	// Moving averages leave factors of hundreds, or their inverses. Near 1 a correction of the variance is likelier.
+	// A moving-average factor that was not divided out is in the hundreds, or an inverse of that. Near 1 a corrected
+	// variance is likelier.
 	const bits = PARAMETER_BITS + (Math.abs(factor - 1) < NEAR_ONE ? 2 * VARIANT_BITS : 0);
 	const readings = [
 		{ cause: deviation('variance-scale-factor', bits, { factor }), k: factor, meanFactor: factor },
