@@ -9,6 +9,7 @@ import { openSamples, type Samples } from '../../src/engine/child/inputs/sample-
 import { openModel } from '../../src/engine/child/model/opened-model.js';
 import { requiredInputs } from '../../src/engine/child/model/required-inputs.js';
 import { collectByBatch } from '../../src/engine/child/reestimate/collect.js';
+import { BatchMeasure } from '../../src/engine/child/reestimate/measure-batch.js';
 import { StagedRun } from '../../src/engine/child/reestimate/staged-run.js';
 import { planStages } from '../../src/engine/child/reestimate/stages.js';
 import { loadRuntime, type OptimizationLevel, type Runtime } from '../../src/engine/child/runtime/runtime.js';
@@ -50,7 +51,8 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await createKernel() });
 	const inputs = requiredInputs(model.model);
 	const samples = await openSamples(inputs, { files: [{ input: undefined, path: data }], batch: BATCH });
-	const collect = () => collectByBatch(samples, { run, model, layers, onProgress: () => {} });
+	const measure = new BatchMeasure({ run, model, layers });
+	const collect = () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure);
 	const [optimized, written] = [await alone(file, runtime, 'all'), await alone(file, runtime, 'disabled')];
 	const rounds: { ours: number; optimized: number; written: number }[] = [];
 	let first = 0;
@@ -67,7 +69,7 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 		}
 	}
 	const growth = process.memoryUsage.rss() - first;
-	await Promise.all([run.dispose(), optimized.release(), written.release(), model.close()]);
+	await Promise.all([measure.dispose(), run.dispose(), optimized.release(), written.release(), model.close()]);
 	const median = (of: (times: (typeof rounds)[number]) => number) => rounds.map(of).sort((a, b) => a - b)[ROUNDS >> 1];
 	return {
 		overRunning: median(({ ours, optimized: other }) => ours / other),

@@ -34,6 +34,7 @@ import {
 	writeEdited,
 } from './model/written-model.js';
 import { type CollectPorts, collectByBatch, collectInSequence, measureInference } from './reestimate/collect.js';
+import { BatchMeasure } from './reestimate/measure-batch.js';
 import { type LayerNorm, StagedRun } from './reestimate/staged-run.js';
 import { planStages } from './reestimate/stages.js';
 import { type Subject, subjectOf } from './reestimate/subject.js';
@@ -146,7 +147,9 @@ async function collect(work: Work): Promise<FoundStatistics> {
 	return withRun(work, running, async (run) => {
 		const { memoryBudget = DEFAULT_MEMORY_BUDGET, mode = 'batch' } = options;
 		const found =
-			mode === 'batch' ? await collectByBatch(samples, run) : await collectInSequence(samples, run, memoryBudget);
+			mode === 'batch'
+				? await withMeasure(run, (measure) => collectByBatch(samples, run, measure))
+				: await collectInSequence(samples, run, memoryBudget);
 		const statistics = {
 			format: STATISTICS_FORMAT,
 			version: STATISTICS_VERSION,
@@ -175,6 +178,15 @@ async function withRun<T>(
 		return await work({ run, model, layers, onProgress });
 	} finally {
 		await run.dispose();
+	}
+}
+
+async function withMeasure<T>(ports: CollectPorts, work: (measure: BatchMeasure) => Promise<T>): Promise<T> {
+	const measure = new BatchMeasure(ports);
+	try {
+		return await work(measure);
+	} finally {
+		await measure.dispose();
 	}
 }
 

@@ -32,6 +32,8 @@ export interface Part {
 	readonly given: ReadonlyMap<string, GivenTensor>;
 	/** Returns true for bfloat16 outputs, which the runtime cannot return. */
 	readonly isNarrow?: (name: string) => boolean;
+	/** Other edits of the file, for example of kept nodes. */
+	readonly edits?: readonly Edit[];
 }
 
 /** Name of the output that holds a tensor's shape. Exporters do not use such names. */
@@ -47,7 +49,7 @@ export const widenedName = (name: string): string => `${name}//float32`;
 export async function partBytes(graph: Graph, source: ByteSource, part: Part): Promise<Uint8Array> {
 	const { nodes, outputs, shapes = [], isNarrow = () => false } = part;
 	const used = new Set([...outputs, ...shapes, ...nodes.flatMap((node) => [...namesRead(node)])]);
-	const edits = [...removals(graph, part, used), ...inputEdits(graph, part, used)];
+	const edits = [...removals(graph, part, used), ...inputEdits(graph, part, used), ...(part.edits ?? [])];
 	const exposed = [...outputs.map((name) => (isNarrow(name) ? widenedName(name) : name)), ...shapes.map(shapeName)];
 	for (const name of outputs.filter(isNarrow)) {
 		edits.push(addCast(graph, name, widenedName(name), 'float32'));

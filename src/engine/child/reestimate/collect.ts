@@ -1,9 +1,10 @@
-import { biasedVariance, type Moments, mergeMoments, unbiasedVariance } from '../../../core/numbers/moments.js';
+import { type Moments, mergeMoments, unbiasedVariance } from '../../../core/numbers/moments.js';
 import { type LayerStatistics, StatisticsSums } from '../../../core/report/statistics.js';
 import { count } from '../../../core/text/sentences.js';
 import type { Samples } from '../inputs/sample-batches.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { InputError } from '../tensors/errors.js';
+import { type BatchMeasure, normOf } from './measure-batch.js';
 import type { LayerNorm, StagedRun, State } from './staged-run.js';
 
 /** Statistics of a model's layers over samples. */
@@ -30,26 +31,20 @@ export interface CollectPorts {
  * variance of its batch. Means and unbiased variances of the batches are weighted by their numbers of values.
  * @throws {InputError | RuntimeError} also for batches with a single value per statistic, and for values not finite
  */
-export async function collectByBatch(samples: Samples, ports: CollectPorts): Promise<Collected> {
-	const { run, model, layers, onProgress } = ports;
+export async function collectByBatch(
+	samples: Samples,
+	{ model, layers, onProgress }: CollectPorts,
+	measure: BatchMeasure,
+): Promise<Collected> {
 	const sums = new Map<number, StatisticsSums>();
-	const wanted = new Set(layers);
 	let batches = 0;
 	let used = 0;
 	const notes: string[] = [];
 	for await (const batch of samples.read()) {
-		const states = batch.parts.map((inputs) => run.start(inputs));
-		const found = new Map<number, Moments>();
-		for (const stage of run.stages) {
-			await run.compute(stage, states);
-			for (const index of stage.layers.filter((each) => wanted.has(each))) {
-				const moments = run.batchMoments(index, states);
-				requireFinite(moments, model.layers[index].name, `batch ${batches + 1}`);
-				found.set(index, moments);
-			}
-			run.normalize(stage, states, (index, state) => normOf(found.get(index) ?? run.moments(index, state)));
+		const found = await measure.moments(batch);
+		for (const [index, moments] of found) {
+			requireFinite(moments, model.layers[index].name, `batch ${batches + 1}`);
 		}
-		run.drop(states);
 		const single = layers.find((index) => (found.get(index)?.count[0] ?? 0) < 2);
 		if (single === undefined) {
 			for (const [index, moments] of found) {
@@ -72,7 +67,7 @@ export async function collectByBatch(samples: Samples, ports: CollectPorts): Pro
 		const { name, channels, gamma } = model.layers[index];
 		return sums.get(index)?.statistics(name, channels || (gamma.values?.length ?? 0)) ?? [];
 	});
-	return { layers: statistics, batches, samples: used, notes };
+	return { layers: statistics, batches, samples: used, notes: [...notes, ...measure.notes] };
 }
 
 /**
@@ -203,9 +198,6 @@ export async function measureInference(
 	}
 	return { moments: found, samples: used };
 }
-
-/** Algorithm 1: the layer's own mean and biased variance. */
-const normOf = (moments: Moments): LayerNorm => ({ mean: moments.mean, variance: biasedVariance(moments) });
 
 function requireFinite({ nonFinite }: Moments, name: string, place: string): void {
 	const channel = nonFinite.findIndex((values) => values > 0);

@@ -35,7 +35,7 @@ export class StagedRun {
 	readonly #sessions = new Map<Stage, PartSession>();
 	/** Sizes of a stage's outputs, by the sizes of the tensors that it is given. */
 	readonly #sizes = new Map<string, ReadonlyMap<string, TensorSize>>();
-	readonly #pool = new ArrayPool();
+	#pool = new ArrayPool();
 	readonly #isNarrow: (name: string) => boolean;
 
 	constructor(model: OpenedModel, plan: StagePlan, { runtime, kernel }: { runtime: Runtime; kernel: Kernel }) {
@@ -44,6 +44,10 @@ export class StagedRun {
 		this.#runtime = runtime;
 		this.#kernel = kernel;
 		this.#isNarrow = bfloat16Tensors(model.layers);
+	}
+
+	get runtime(): Runtime {
+		return this.#runtime;
 	}
 
 	get stages(): readonly Stage[] {
@@ -120,11 +124,13 @@ export class StagedRun {
 		}
 	}
 
+	/** Releases sessions and memory. The next run takes them again. */
 	async dispose(): Promise<void> {
 		for (const session of this.#sessions.values()) {
 			await session.release();
 		}
 		this.#sessions.clear();
+		this.#pool = new ArrayPool();
 	}
 
 	#input(index: number, state: State) {

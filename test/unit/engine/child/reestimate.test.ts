@@ -144,7 +144,7 @@ test('sequential statistics do not depend on the batches, and no mean is off', a
 	assert.ok(distance(streamed.layers, large.map(asExpected)) < 1e-6);
 	// The first layer sees the data alone, so that one batch of all samples gives the same.
 	const one = (await reestimateModel(model, data, { batch: 48 })).statistics.layers;
-	assert.ok(distance(large.slice(0, 1), one.slice(0, 1).map(asExpected)) < 1e-12);
+	assert.ok(distance(large.slice(0, 1), one.slice(0, 1).map(asExpected)) < 1e-6);
 	assert.ok(distance(large, one.map(asExpected)) > 1e-4);
 });
 

@@ -1,0 +1,173 @@
+import { biasedVariance, type Moments } from '../../../core/numbers/moments.js';
+import { shortNumber } from '../../../core/text/numbers.js';
+import type { SampleBatch } from '../inputs/sample-batches.js';
+import type { OpenedModel } from '../model/opened-model.js';
+import { RuntimeError } from '../runtime/runtime.js';
+import { type GraphMoments, GraphRun } from './graph-run.js';
+import type { LayerNorm, StagedRun } from './staged-run.js';
+
+/** Moments of each layer's input over a batch, by layer index. */
+export type BatchMoments = ReadonlyMap<number, Moments>;
+
+/** Algorithm 1 of arXiv 1502.03167: a layer's own mean and biased variance. */
+export const normOf = (moments: Moments): LayerNorm => ({ mean: moments.mean, variance: biasedVariance(moments) });
+
+/** Computes the moments stage by stage, with the kernel. @throws {RuntimeError} */
+export async function stagedMoments({ parts }: SampleBatch, run: StagedRun, layers: ReadonlySet<number>) {
+	const states = parts.map((inputs) => run.start(inputs));
+	const found = new Map<number, Moments>();
+	for (const stage of run.stages) {
+		await run.compute(stage, states);
+		for (const index of stage.layers.filter((each) => layers.has(each))) {
+			found.set(index, run.batchMoments(index, states));
+		}
+		run.normalize(stage, states, (index, state) => normOf(found.get(index) ?? run.moments(index, state)));
+	}
+	run.drop(states);
+	return found;
+}
+
+/**
+ * Largest difference between graph and kernel in the first batch: of means in standard deviations (with epsilon), of
+ * variances relative. Rounding differs in each operator and grows through a deep network, up to 4e-5 in MobileNetV2. A
+ * graph that means something else differs by much more.
+ */
+const MAX_DIFFERENCE = 1e-3;
+
+/**
+ * Computes the moments of batches: as one graph if its rounding allows it, else stage by stage. The choice depends on the
+ * batch alone, so that a batch has the same moments in every shard.
+ */
+export class BatchMeasure {
+	readonly #run: StagedRun;
+	readonly #model: OpenedModel;
+	readonly #layers: ReadonlySet<number>;
+	#graph: GraphRun | undefined;
+	/** Difference between graph and kernel in the first batch, as in {@link MAX_DIFFERENCE}; undefined before it. */
+	#difference: number | undefined;
+
+	/** @param layers indices of the layers to measure */
+	constructor({ run, model, layers }: { run: StagedRun; model: OpenedModel; layers: readonly number[] }) {
+		this.#run = run;
+		this.#model = model;
+		this.#layers = new Set(layers);
+		this.#graph = GraphRun.of(
+			model,
+			run.stages.flatMap(({ layers: own }) => own),
+			run.runtime,
+		);
+	}
+
+	/** Sentences about the accuracy of the moments. */
+	get notes(): readonly string[] {
+		return this.#graph && this.#difference !== undefined
+			? [
+					`onnxruntime computed the statistics inside the graph; in the first batch they differ from those of a separate kernel by at most ${shortNumber(this.#difference)} of a standard deviation or variance.`,
+				]
+			: [];
+	}
+
+	/** @throws {RuntimeError} */
+	async moments(batch: SampleBatch): Promise<BatchMoments> {
+		const found = await this.#graphMoments(batch);
+		return found && this.#isAccurate(found) ? new Map(this.#wanted(found)) : this.#staged(batch);
+	}
+
+	async dispose(): Promise<void> {
+		await this.#graph?.dispose();
+		this.#graph = undefined;
+	}
+
+	#staged(batch: SampleBatch): Promise<BatchMoments> {
+		return stagedMoments(batch, this.#run, this.#layers);
+	}
+
+	/** Returns undefined if there is no graph, or the runtime refuses it, or it differs from the kernel. */
+	async #graphMoments(batch: SampleBatch): Promise<ReadonlyMap<number, GraphMoments> | undefined> {
+		const [inputs, ...others] = batch.parts;
+		if (!this.#graph || others.length > 0) {
+			return undefined;
+		}
+		try {
+			const found = await this.#graph.moments(inputs);
+			if (this.#difference === undefined && this.#isAccurate(found)) {
+				this.#difference = this.#largestDifference(found, await this.#staged(batch));
+				// The kernel is not needed again, unless a batch needs more accuracy.
+				await this.#run.dispose();
+				if (this.#difference > MAX_DIFFERENCE) {
+					await this.dispose();
+					return undefined;
+				}
+			}
+			return found;
+		} catch (error) {
+			if (!(error instanceof RuntimeError)) {
+				throw error;
+			}
+			await this.dispose();
+			return undefined;
+		}
+	}
+
+	#wanted(found: ReadonlyMap<number, GraphMoments>): [number, GraphMoments][] {
+		return [...found].filter(([index]) => this.#layers.has(index));
+	}
+
+	#isAccurate(found: ReadonlyMap<number, GraphMoments>): boolean {
+		return this.#wanted(found).every(
+			([index, moments]) => largestRounding(moments, this.#model.layers[index].epsilon) <= MAX_ROUNDING,
+		);
+	}
+
+	#largestDifference(found: BatchMoments, expected: BatchMoments): number {
+		let largest = 0;
+		for (const [index, right] of expected) {
+			const { epsilon } = this.#model.layers[index];
+			const own = found.get(index);
+			for (const [k, mean] of right.mean.entries()) {
+				const scale = right.m2[k] / right.count[k] + epsilon;
+				const shift = Math.abs((own?.mean[k] ?? Number.NaN) - mean) / Math.sqrt(scale);
+				const change = Math.abs((own?.m2[k] ?? Number.NaN) - right.m2[k]) / right.count[k] / scale;
+				const difference = own?.count[k] === right.count[k] ? Math.max(shift, change) : Number.POSITIVE_INFINITY;
+				largest = difference <= largest ? largest : Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+			}
+		}
+		return largest;
+	}
+}
+
+/** Largest likely rounding error of a mean, in standard deviations. */
+const MAX_ROUNDING = 1e-5;
+/** Unit roundoff of float32. */
+const ROUNDOFF = 2 ** -24;
+/** Sums of a plane that the runtime computes side by side: two registers of four numbers. */
+const LANES = 8;
+/** Standard deviations of a rounding error that count as likely. */
+const LIKELY = 4;
+
+/**
+ * Returns the largest likely rounding error of a layer's means, in standard deviations of its input (with epsilon).
+ * Infinity if a value is not finite.
+ *
+ * The runtime adds the values of each plane (one image, one channel) in LANES chains of p = plane / LANES float32 sums, and
+ * then the sums of the N images in one chain. Each sum has a rounding error of at most u of itself, u / sqrt(3) in the mean
+ * square if errors are independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41). In a chain of p equal values the k-th
+ * sum is k, so the error of the total is u * sqrt((1 + 4 + ... + p^2) / 3) = u * p^1.5 / 3, or relative u * sqrt(p) / 3.
+ * LANES * N chains with independent errors divide it by sqrt(LANES * N). The chain over images adds u * sqrt(N) / 3. Both
+ * are relative to the root mean square of the values, sqrt(mean^2 + variance).
+ *
+ * The variance is a sum of squares (x - mean)^2, so that its relative error is the same with nothing to cancel.
+ */
+export function largestRounding({ count, mean, m2, images }: GraphMoments, epsilon: number): number {
+	const plane = (count[0] ?? 0) / images;
+	const relative = (ROUNDOFF / 3) * (Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images));
+	let largest = 0;
+	for (let k = 0; k < mean.length; k++) {
+		const variance = m2[k] / count[k];
+		const error = LIKELY * relative * Math.sqrt((mean[k] ** 2 + variance) / (variance + epsilon));
+		if (!(error <= largest)) {
+			largest = Number.isFinite(error) ? error : Number.POSITIVE_INFINITY;
+		}
+	}
+	return largest;
+}

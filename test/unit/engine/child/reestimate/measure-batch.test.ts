@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { biasedVariance, type Moments } from '../../../../../src/core/numbers/moments.js';
+import { openSamples, type SampleBatch } from '../../../../../src/engine/child/inputs/sample-batches.js';
+import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
+import { requiredInputs } from '../../../../../src/engine/child/model/required-inputs.js';
+import {
+	BatchMeasure,
+	type BatchMoments,
+	largestRounding,
+	stagedMoments,
+} from '../../../../../src/engine/child/reestimate/measure-batch.js';
+import { StagedRun } from '../../../../../src/engine/child/reestimate/staged-run.js';
+import { planStages } from '../../../../../src/engine/child/reestimate/stages.js';
+import { subjectOf } from '../../../../../src/engine/child/reestimate/subject.js';
+import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { runtime, sharedKernel } from '../../../support/inspect.js';
+import { buildModel, type ModelSpec } from '../../../support/model-builder.js';
+import { scratch, stale } from '../../../support/reestimate.js';
+
+const folder = scratch();
+after(() => rmSync(folder, { recursive: true }));
+
+interface Measured {
+	readonly found: BatchMoments;
+	readonly kernel: BatchMoments;
+	readonly notes: readonly string[];
+}
+
+/** Measures the first batch of data in both ways. */
+async function measureFirst(file: string, data: string, batch: number): Promise<Measured> {
+	const opened = await openModel({ path: file });
+	const { running: model, layers } = await subjectOf(opened);
+	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await sharedKernel() });
+	const measure = new BatchMeasure({ run, model, layers });
+	const samples = await openSamples(requiredInputs(model.model), { files: [{ input: undefined, path: data }], batch });
+	const { value } = await samples.read().next();
+	const found = await measure.moments(value as SampleBatch);
+	const kernel = await stagedMoments(value as SampleBatch, run, new Set(layers));
+	const { notes } = measure;
+	await Promise.all([measure.dispose(), run.dispose(), opened.close()]);
+	return { found, kernel, notes };
+}
+
+/** Largest difference of means in standard deviations, and relative of variances. */
+function difference(a: Moments, b: Moments): number {
+	const [ours, theirs] = [biasedVariance(a), biasedVariance(b)];
+	return Math.max(
+		...theirs.map((value, k) =>
+			Math.max(Math.abs(a.mean[k] - b.mean[k]) / Math.sqrt(value), Math.abs(ours[k] / value - 1)),
+		),
+	);
+}
+
+for (const [name, kind] of [
+	['mlp', 'stale'],
+	['mlp', 'training'],
+	['conv1d', 'stale'],
+	['conv1d', 'training'],
+	['generator', 'stale'],
+]) {
+	test(`moments of ${name}, ${kind}, come from the graph and are those of the kernel`, async () => {
+		const { found, kernel, notes } = await measureFirst(
+			stale(`${name}.${kind}.onnx`),
+			stale(`${name}.calibration.npy`),
+			8,
+		);
+		assert.match(notes.join(), /^onnxruntime computed the statistics inside the graph; .* at most [\d.]+e-7/);
+		assert.deepEqual([...found.keys()].toSorted(), [...kernel.keys()].toSorted());
+		for (const [index, moments] of found) {
+			const right = kernel.get(index);
+			assert.ok(right && difference(moments, right) < 1e-6);
+			assert.deepEqual(moments.count, right.count);
+			assert.ok(moments.mean.every((value) => value === Math.fround(value)));
+		}
+	});
+}
+
+/** A layer over (N, 2, 8) with data around a mean. */
+function layerWith(mean: number, change: Partial<ModelSpec> = {}): { readonly file: string; readonly data: string } {
+	const random = seededRandom(3);
+	const values = Float32Array.from({ length: 16 * 2 * 8 }, () => random.normal() + mean);
+	const [file, data] = [path.join(folder, `${mean}.onnx`), path.join(folder, `${mean}.npy`)];
+	writeFileSync(data, encodeNpy({ type: 'float32', shape: [16, 2, 8], data: values }));
+	const inputs = ['x', 'g', 'b', 'm', 'v'];
+	const nodes = [{ op: 'BatchNormalization', name: 'bn', inputs, outputs: ['y'] }];
+	const initializers = inputs.slice(1).map((name, i) => ({ name, values: [i % 2, 1] }));
+	const graph = { inputs: [{ name: 'x', shape: ['N', 2, 8] }], outputs: [{ name: 'y' }], nodes, initializers };
+	writeFileSync(file, buildModel({ opset: 15, ...change, graph }));
+	return { file, data };
+}
+
+test('values far from 0 beside their spread, and operator sets without a training mode, are left to the kernel', async () => {
+	for (const [mean, opset, isKernel] of [
+		[1, 15, false],
+		[1000, 15, true],
+		[1, 13, true],
+	] as const) {
+		const { file, data } = layerWith(mean, { opset });
+		const { found, kernel, notes } = await measureFirst(file, data, 16);
+		assert.equal(notes.length, isKernel ? 0 : 1);
+		isKernel ? assert.deepEqual(found, kernel) : assert.notDeepEqual(found, kernel);
+	}
+});
+
+test('the likely rounding grows with plane, images and mean, and is infinite for values not finite', () => {
+	const moments = (mean: number, plane: number, images: number, variance = 1) => {
+		const count = Float64Array.of(plane * images);
+		const sums = { mean: Float64Array.of(mean), m2: count.map((value) => value * variance) };
+		return { count, ...sums, nonFinite: Float64Array.of(0), images };
+	};
+	const base = largestRounding(moments(0, 64, 16), 0);
+	// 4 standard deviations of u / 3 * (sqrt(64 / 64 / 16) + sqrt(16)).
+	assert.ok(Math.abs(base - (4 * 2 ** -24 * 4.25) / 3) < 1e-12);
+	assert.ok(Math.abs(largestRounding(moments(Math.sqrt(99), 64, 16), 0) / base - 10) < 1e-9);
+	assert.ok(largestRounding(moments(0, 12544, 16), 0) > base && largestRounding(moments(0, 64, 256), 0) > base);
+	assert.equal(largestRounding(moments(Number.NaN, 64, 16), 0), Number.POSITIVE_INFINITY);
+	assert.equal(largestRounding(moments(1, 64, 16, Number.POSITIVE_INFINITY), 0), Number.POSITIVE_INFINITY);
+});
