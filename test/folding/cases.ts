@@ -6,7 +6,7 @@ import { FAULTS, type Fault, UNEXPLAINED } from './faults.js';
 import { OPERATORS, type OperatorKind, outputChannel, type RandomLayer } from './layers.js';
 import { type Folded, type Recipe, rightRecipe, runTool } from './tool.js';
 
-/** Faults that act together on one layer; none: damage outside the catalogue. */
+/** Faults that act together on one layer; none: damage outside the catalog. */
 export interface FaultSet {
 	readonly name: string;
 	readonly faults: readonly Fault[];

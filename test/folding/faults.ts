@@ -1,4 +1,4 @@
-/** Every cause of the catalogue as a change to the folding tool's recipe. */
+/** Every cause of the catalog as a change to the folding tool's recipe. */
 
 import type { CauseCode } from '../../src/core/report/causes.js';
 import type { Random } from '../../src/engine/child/tensors/random.js';
@@ -279,7 +279,7 @@ export const FAULTS: readonly Fault[] = [
 /** Gemm's beta in layers that are to be folded with it applied twice. */
 export const GEMM_BETA = 0.5;
 
-/** Damage that no cause of the catalogue describes: the diagnosis must say so. */
+/** Damage that no cause of the catalog describes: the diagnosis must say so. */
 export const UNEXPLAINED: Readonly<Record<string, Fault['apply']>> = {
 	noise: (recipe, _, random) => ({
 		...recipe,

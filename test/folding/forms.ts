@@ -1,4 +1,4 @@
-/** Pairs of networks beyond the catalogue of formulas: right folds in other forms, wrong places, and changed weights. */
+/** Pairs of networks beyond the catalog of formulas: right folds in other forms, wrong places, and changed weights. */
 import { comparisonStatus } from '../../src/cli/exit.js';
 import type { Comparison } from '../../src/core/report/comparison/comparison.js';
 import { compare } from '../../src/engine/child/compare.js';

@@ -39,7 +39,7 @@ export function confusionDocument(outcomes: readonly Outcome[], seed: number): s
 	const sizes: readonly [string, (count: number) => boolean][] = [
 		['One cause', (count) => count === 1],
 		['Two causes at once', (count) => count === 2],
-		['Damage outside the catalogue', (count) => count === 0],
+		['Damage outside the catalog', (count) => count === 0],
 	];
 	const parts = sizes.map(([title, fits]) => {
 		const part = outcomes.filter(({ set }) => fits(set.faults.length));
@@ -65,7 +65,7 @@ export function confusionDocument(outcomes: readonly Outcome[], seed: number): s
 		'',
 		...table(['done', 'cases', 'identifiable', 'right', 'named instead'], bySet(parts[0].part)),
 		'',
-		'## Damage outside the catalogue',
+		'## Damage outside the catalog',
 		'',
 		...table(['done', 'cases', 'identifiable', 'right', 'named instead'], bySet(parts[2].part)),
 		'',

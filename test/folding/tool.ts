@@ -1,5 +1,5 @@
 /**
- * A folding tool that can be broken in every way the catalogue lists. It computes in float32 step by step, as converters
+ * A folding tool that can be broken in every way the catalog lists. It computes in float32 step by step, as converters
  * do, and shares no formula with the code under test.
  */
 import { outputChannel, type RandomLayer } from './layers.js';

@@ -41,7 +41,7 @@ describe('the texts of the product', () => {
 		]);
 	});
 
-	it('are whole: the catalogues, the page, the terminal and errors are among them', () => {
+	it('are whole: the catalogs, the page, the terminal and errors are among them', () => {
 		const table = messageTable();
 		for (const text of [
 			'  Negative running variance',

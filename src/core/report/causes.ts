@@ -173,7 +173,7 @@ export const PLACEMENT_CAUSES = [
 
 export type PlacementCause = (typeof PLACEMENT_CAUSES)[number];
 
-/** All codes, in the order of the catalogue. */
+/** All codes, in the order of the catalog. */
 export const CAUSE_CODES = Object.keys(CAUSES) as readonly CauseCode[];
 
 export function isCauseCode(value: unknown): value is CauseCode {

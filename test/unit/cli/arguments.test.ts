@@ -6,7 +6,7 @@ import { parseCheckArguments } from '../../../src/cli/commands/check.js';
 import { parseInspectArguments } from '../../../src/cli/commands/inspect.js';
 import { root } from '../../workbench/paths.mjs';
 
-test('every option arrives', () => {
+test('every option of inspect is parsed', () => {
 	const parsed = parseInspectArguments([
 		'm.onnx',
 		'--json',
@@ -81,7 +81,7 @@ test('mistakes get a sentence each', () => {
 	}
 });
 
-test('how the model is run', () => {
+test('options choose sizes, input values and memory of a run', () => {
 	const options = (...argv: string[]) => parseInspectArguments(['m.onnx', ...argv]).options;
 	assert.deepEqual(options('--dim', 'height=32', '--dim', 'x=y:2=7').dimensions, { height: 32, 'x=y:2': 7 });
 	assert.equal(options('--random', 'uniform').random, 'uniform');

@@ -49,7 +49,7 @@ function inspect(file: string, ...args: string[]) {
 	);
 }
 
-test('one file for a folder of models: known findings pass, renamed layers and moved files too, new findings fail', async () => {
+test('a baseline of several models: known findings pass, also with renamed layers and moved files, and new findings fail', async () => {
 	const file = path.join(folder, 'models', 'net.onnx');
 	await writeFile(file, model(['a', 'bb']));
 	await copyFile(file, path.join(folder, 'models', 'other.onnx'));

@@ -88,7 +88,7 @@ test('a terminal shows the answer, a table and the run; a pipe receives text onl
 	assert.ok(!stdout.includes('\u001b'));
 });
 
-test('a file that cannot be inspected gives exit 2 and one line that names it', async () => {
+test('a file that cannot be inspected gives exit status 2 and a line with its name', async () => {
 	const original = await readFile(path.join(models, 'plain_cnn.onnx'));
 	const files: Record<string, Uint8Array> = {
 		'text.onnx': new TextEncoder().encode('hello, this is no model\n'),
@@ -114,7 +114,7 @@ test('a file that cannot be inspected gives exit 2 and one line that names it', 
 	}
 });
 
-test('help and version, wherever they are asked for', () => {
+test('help and version are printed for their option at any place', () => {
 	for (const [argv, begin] of [
 		[['help'], /^Usage: batchnorm-lens COMMAND …\n\n {2}inspect MODEL/],
 		[['inspect', '--help'], /^Usage: batchnorm-lens inspect MODEL \[options\]\n\nShows/],

@@ -49,7 +49,7 @@ test('fold takes a model and the file to write', () => {
 	});
 });
 
-test('an argument that cannot be understood gives one sentence', () => {
+test('an invalid argument is explained in a sentence', () => {
 	const wrong: readonly (readonly [(argv: readonly string[]) => unknown, readonly string[], RegExp])[] = [
 		[parseCompareArguments, ['a.onnx'], /two model files/],
 		[parseCompareArguments, ['a', 'b', 'c'], /two models, not 3/],
@@ -71,7 +71,7 @@ test('an argument that cannot be understood gives one sentence', () => {
 	}
 });
 
-test('a wrong layer and outputs that differ give 1, nothing judged gives 2', () => {
+test('the exit status is 1 for a wrong layer or differing outputs, and 2 if no layer was judged', () => {
 	const right = [comparedLayer()];
 	const lost = emptyLayer({ name: 'a', status: 'unmatched' });
 	const wrongOutputs = { outputs: { status: 'mismatch' } } as const;
@@ -135,7 +135,7 @@ test('a comparison fits 80 columns when piped, and the width of a terminal', () 
 	assert.ok(longest(renderComparison(comparison, {})) <= 80);
 });
 
-test('of many layers the right ones are left out, and many explanations end with a pointer to --json', () => {
+test('a long table leaves out correct layers, and many explanations end with a pointer to --json', () => {
 	const right = Array.from({ length: 90 }, (_, index) => comparedLayer({ name: `right${index}`, channels: 2 }));
 	const text = renderComparison(sampleComparison([...right, wrongEpsilon('last', 2)]), {});
 	assert.match(text, /^91 +last +\S* *.*MISMATCH/m);
@@ -165,7 +165,7 @@ test('other explanations appear with their confidence, and other weights with th
 	assert.match(unwrapped(renderComparison(sampleComparison([foreign]), {})), /checkpoint that it was made from/);
 });
 
-test('names from files cannot speak to the terminal', () => {
+test('control characters in names do not reach the terminal', () => {
 	const layer = comparedLayer({ name: '\u001b[31mred' }, { status: 'mismatch', evidence: 'a\nb \u001b]0;x\u0007' });
 	const text = renderComparison(sampleComparison([layer], { notes: ['\u001b[2J'] }), {});
 	assert.ok(!text.includes('\u001b') && !text.includes('\u0007'));

@@ -51,7 +51,7 @@ test('the healthy network has 52 layers that normalize each channel, without a f
 	assert.deepEqual(serious, []);
 });
 
-test('one fold of it is right; the other is wrong in one layer, for a named reason', () => {
+test('the first fold of the healthy network is correct; the second has a wrong layer with a named cause', () => {
 	assert.ok(run('compare', 'mobilenet_v2.onnx', 'mobilenet_v2.folded.onnx').layers.every((l) => l.status === 'match'));
 	const { status, layers } = run('compare', 'mobilenet_v2.onnx', 'mobilenet_v2.deployed.onnx');
 	assert.equal(status, 1);
@@ -63,7 +63,7 @@ test('one fold of it is right; the other is wrong in one layer, for a named reas
 	assert.match(wrong[0]?.evidence ?? '', /gamma/);
 });
 
-test('the checkpoint arrived in one export, and in the other except for one layer', () => {
+test("the first export has all parameters of the checkpoint; the second lacks a single layer's", () => {
 	const file = (name: string) => path.join('checkpoint', name);
 	assert.equal(run('inspect', file('net.pt')).layers.length, 3);
 	assert.equal(run('compare', file('net.pt'), file('net.onnx')).status, 0);

@@ -83,7 +83,9 @@ for (const [signal, args] of CASES) {
 	});
 }
 
-test('a process that cannot start is one sentence, and no signal reaches other processes', { skip: !isLinux }, () => {
+test('a process that cannot start is explained in a sentence, and no other process gets a signal', {
+	skip: !isLinux,
+}, () => {
 	const statuses = new Set<number | null>();
 	for (let files = 17; files < 40; files++) {
 		// A process group of its own, so that a stray signal would not end this test.

@@ -158,7 +158,7 @@ async function inspected({ graph, opset = 15, changes }: Situation): Promise<Rep
 }
 
 for (const [name, situation] of Object.entries(SITUATIONS)) {
-	test(`${name}: no surface looks like success`, async () => {
+	test(`${name}: no output looks like success`, async () => {
 		const report = await inspected(situation);
 		const { extent, status = 2, reason, judged = 0 } = situation;
 		assert.equal(coverage(report).extent, extent, JSON.stringify(coverage(report)));
@@ -213,7 +213,7 @@ test('a model that was judged whole is the only success', async () => {
 	assert.doesNotMatch(toJunit(report, { failOn: 'error' }), /<failure|<skipped/);
 });
 
-test('a model that was not to run is judged by its parameters, with a neutral sign', async () => {
+test('a model with --no-run is judged by its parameters, with a neutral sign', async () => {
 	const report = await inspected({
 		graph: graphOf([batchNorm()]),
 		changes: { run: false },

@@ -105,7 +105,7 @@ function unknownEvidence(
 			return `${rows - unexplained.length} of ${count(rows, 'channel')} ${fold.withoutLayer ? 'are as they were' : 'carry the right fold'}; ${what}; ${error}.`;
 		}
 		default:
-			return `No formula, order, axis or rounding of the catalogue explains ${unexplained.length} of ${count(fold.parameters.gamma.length, 'channel')}; ${error}.`;
+			return `No formula, order, axis or rounding of the catalog explains ${unexplained.length} of ${count(fold.parameters.gamma.length, 'channel')}; ${error}.`;
 	}
 }
 
@@ -122,7 +122,7 @@ function describeDistorted(distorted: readonly number[]): string {
 function describeUnexplained({ ratios, scale }: Explanation, unexplained: readonly number[]): string {
 	const weightsWrong = unexplained.filter((row) => !(ratios.low[row] <= scale[row] && scale[row] <= ratios.high[row]));
 	return weightsWrong.length > 0
-		? `the weights of ${listChannels(weightsWrong)} have a factor that no formula of the catalogue gives`
+		? `the weights of ${listChannels(weightsWrong)} have a factor that no formula of the catalog gives`
 		: `the bias of ${listChannels(unexplained)} differs, the weights do not`;
 }
 

@@ -120,7 +120,7 @@ function findWrongLayer(chain: readonly ChainLayer[], { weights, additions, whol
 	return new Map(chain.map(({ layer }) => [layer, layer === guilty.layer ? best : right]));
 }
 
-/** True for a catalogued cause other than stale-statistics, which fits any weights. */
+/** True for a catalogd cause other than stale-statistics, which fits any weights. */
 function isExplained({ status, cause }: Verdict): boolean {
 	return status === 'mismatch' && cause !== null && cause !== 'unknown' && cause !== 'stale-statistics';
 }

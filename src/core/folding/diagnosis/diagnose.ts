@@ -31,7 +31,7 @@ export interface Diagnosis {
 
 /** Minimum share of wrong rows that a named cause explains. */
 const MIN_EXPLAINED_SHARE = 0.5;
-/** Maximum confidence, because the catalogue may lack the real cause. */
+/** Maximum confidence, because the catalog may lack the real cause. */
 const MAX_CONFIDENCE = 0.99;
 /** The most that is claimed while some rows stay unexplained. */
 const MAX_CONFIDENCE_IN_PART = 0.85;

@@ -61,7 +61,7 @@ test('explains the axes with formulas, the three methods and the modes on reques
 	assert.match(text, /https:\/\/arxiv\.org\/abs\/1502\.03167/);
 });
 
-test('fits the width: long names are shortened and columns left out, nothing else', () => {
+test('fits the width by shortening long names and leaving out columns', () => {
 	const long = { ...layer, name: `features/${'block/'.repeat(12)}bn`, inputShape: [1, 2, 4, 4] };
 	for (const width of [80, 100, 120]) {
 		const text = renderReport(report(long, layer), { isTTY: true, columns: width });
@@ -84,7 +84,7 @@ test('findings are listed by kind with the worst layers and the advice, and poin
 	assert.match(text, /^ {11}1 more layer; --json lists them all\.\n {11}Prune these channels/m);
 });
 
-test('of many layers the table shows those that do not match, and counts the others', () => {
+test('a long table shows layers without a match, and counts the matching layers', () => {
 	const skipped: LayerReport = { ...layer, name: 'last', recompute: { status: 'skipped', reason: 'No.' } };
 	const text = render(...Array.from({ length: 99 }, () => layer), skipped);
 	assert.match(text, /^100 +last .*skipped/m);
@@ -112,7 +112,7 @@ test('every unusual form of a layer is named in words; ordinary models have no c
 	}
 });
 
-test('parameters that cannot be had are not known, for a reason', () => {
+test('unknown parameters are reported with the reason', () => {
 	const parametersReason = 'The external data file "gone.data" cannot be opened: it does not exist.';
 	const text = render({ ...layer, parameters: null, affine: null, parametersReason });
 	assert.match(text, /not known/);

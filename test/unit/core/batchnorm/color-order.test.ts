@@ -87,7 +87,7 @@ test('darker images, images of another tint, and values from 0 to 1 are no excha
 	}
 });
 
-test('weights that do not tell the colors apart name no exchange', () => {
+test('no exchange is reported if the weights treat all colors alike', () => {
 	const parameters = { mean: new Float64Array(C), variance: new Float64Array(C).fill(1) };
 	const batch = { mean: Float64Array.from({ length: C }, (_, c) => c) };
 	assert.equal(hasExchangedColors({ parameters, batch, epsilon: 0 }, new Float64Array(3 * C).fill(1)), false);

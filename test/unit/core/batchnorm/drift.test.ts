@@ -55,7 +55,7 @@ test('a spread that changed is found beyond exp(0.25)', () => {
 	assert.match(finding.message, /its standard deviation is 5 times the running one/);
 });
 
-test('few images explain more: 4 standard errors of the images, not of the pixels, and a rare image among them', () => {
+test('few images allow more drift: 4 standard errors of the images, not of the pixels, and a rare image among them', () => {
 	// In running standard deviations, which are 2: 4 / sqrt(16) + 12 / 16 = 1.75.
 	assert.deepEqual(channels([3.4], [4], 16), []);
 	assert.deepEqual(channels([3.6], [4], 16), [0]);

@@ -40,7 +40,7 @@ function message(channels: Channels, rest?: Partial<HealthSubject>): string {
 	return finding?.message ?? '';
 }
 
-test('spatial = 0 beside one value per channel is said', () => {
+test('spatial = 0 with a value per channel is reported', () => {
 	const [finding, ...others] = layerHealth(subject({}, { isMarkedPerActivation: true })).filter(
 		({ code }) => code === 'per-activation',
 	);

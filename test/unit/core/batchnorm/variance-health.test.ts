@@ -36,7 +36,7 @@ const errors = (given: Given) =>
 		.filter(({ severity }) => severity === 'error')
 		.map(({ channels }) => channels);
 
-test('variance + epsilon of 0 or below is one error that names every such channel, whatever the signs', () => {
+test('a single error names all channels with variance + epsilon of 0 or below', () => {
 	// By the definition sqrt(variance + epsilon), for epsilons of both signs.
 	const variance = [-2, -1, -0.5, 0, 0.5, 1, 2];
 	for (const epsilon of [-2, -1, -0.5, -1e-5, 0, 1e-5, 0.5, 1]) {
@@ -53,7 +53,7 @@ test('variance + epsilon of 0 or below is one error that names every such channe
 	assert.match(message, /Epsilon is negative \(-1\)/);
 });
 
-test('a negative epsilon is told once: by the channels that it spoils, else by itself', () => {
+test('a negative epsilon is reported once: with the channels that it spoils, else alone', () => {
 	const health = (variance: number) => {
 		const [gamma, beta, mean] = [1, 0, 3].map((value) => Float64Array.of(value));
 		const parameters = { gamma, beta, mean, variance: Float64Array.of(variance) };

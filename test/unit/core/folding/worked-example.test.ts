@@ -47,7 +47,7 @@ function lineOf({ deviations, bits, explained }: Explanation): string {
 		'epsilon' in values ? `\`${code}\`, epsilon ${values.epsilon}` : `\`${code}\``,
 	);
 	const met = explained.reduce((sum, flag) => sum + flag, 0);
-	return row(causes.join(' and ') || 'nothing is wrong', bits.toFixed(0), `${met} of ${explained.length}`);
+	return row(causes.join(' and ') || 'correct fold', bits.toFixed(0), `${met} of ${explained.length}`);
 }
 
 test('the README of the folder shows the ratios, explanations and verdict of its example', () => {

@@ -56,7 +56,7 @@ const OTHERS: readonly [string, Uint8Array, RegExp][] = [
 ];
 
 for (const [title, bytes, is] of OTHERS) {
-	test(`${title} gets one sentence`, async () => {
+	test(`${title} is explained in a sentence`, async () => {
 		const format = await detect(bytes);
 		assert.ok(format.kind === 'other', format.kind);
 		assert.match(format.is, is);

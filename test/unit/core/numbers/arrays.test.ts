@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import { median, medianMagnitude, product, rangeOf, sum } from '../../../../src/core/numbers/arrays.js';
 
 describe('rangeOf', () => {
-	it('counts what is not finite apart', () => {
+	it('counts NaN and infinities separately', () => {
 		assert.deepEqual(rangeOf([3, Number.NaN, -1, Number.NEGATIVE_INFINITY]), { min: -1, max: 3, nonFinite: 2 });
 	});
 
-	it('has no ends where there is nothing finite', () => {
+	it('has NaN as ends if no value is finite', () => {
 		assert.deepEqual(rangeOf([]), { min: Number.NaN, max: Number.NaN, nonFinite: 0 });
 		assert.deepEqual(rangeOf([Number.NaN]), { min: Number.NaN, max: Number.NaN, nonFinite: 1 });
 	});

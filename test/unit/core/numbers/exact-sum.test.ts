@@ -22,7 +22,7 @@ function scaled(value: number): bigint {
 	return value < 0 ? -magnitude : magnitude;
 }
 
-test('sums are rounded once, whatever cancels', () => {
+test('sums are rounded once, also if terms cancel', () => {
 	assert.equal(sumOf([]), 0);
 	assert.equal(sumOf([1e100, 1, -1e100]), 1);
 	assert.equal(sumOf([1e16, 1, 1e-16]), 10000000000000002);

@@ -22,7 +22,7 @@ function momentsOf(values: readonly number[]): Moments {
 	};
 }
 
-test('the moments of parts, in any division and with empty parts, merge to those of the whole', () => {
+test('moments of parts, in any division and with empty parts, merge to the moments of the whole', () => {
 	const part = fc.array(fc.integer({ min: -1000, max: 1000 }), { maxLength: 9 });
 	fc.assert(
 		fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {

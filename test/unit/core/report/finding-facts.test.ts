@@ -25,7 +25,7 @@ describe('findings counted over a model', () => {
 		assert.deepEqual([fact?.layers, fact?.share, others], [[0, 2], 0.5, []]);
 	});
 
-	it('count layers where a finding names no channels, and say nothing of layers where there is one', () => {
+	it('count layers if a finding names no channels, and omit the number of layers if there is a single layer', () => {
 		const facts = (...layers: Parameters<typeof findingFacts>[0]) => findingFacts(layers).map(({ text }) => text);
 		assert.deepEqual(facts(layer(finding('training-mode', [])), layer()), ['1 of 2 layers is in training mode']);
 		assert.deepEqual(facts(layer(finding('training-mode', []))), ['the only layer is in training mode']);

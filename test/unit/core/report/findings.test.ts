@@ -13,7 +13,7 @@ import { SEVERITIES } from '../../../../src/core/report/severity.js';
 
 const schema = JSON.parse(readFileSync('src/core/report/schema.json', 'utf8')).$defs.finding.properties;
 
-test('the JSON Schema allows exactly the codes, meanings and severities of the catalogue', () => {
+test('the JSON Schema allows exactly the codes, meanings and severities of the catalog', () => {
 	assert.deepEqual(new Set(schema.code.enum), new Set(FINDING_CODES));
 	assert.deepEqual(new Set(schema.meaning.enum), new Set(FINDING_MEANINGS));
 	assert.deepEqual(schema.severity.enum, SEVERITIES);

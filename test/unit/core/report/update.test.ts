@@ -20,7 +20,7 @@ test('each event adds its part and shares the rest', () => {
 	assert.deepEqual(applyEvent(checked, { type: 'run', run }), { ...checked, run });
 });
 
-test('an event that no layer of the report fits changes nothing', () => {
+test('an event for an unknown layer leaves the report unchanged', () => {
 	const report = pendingReport('a', 'b');
 	for (const index of [0, 2, -1, 0.5]) {
 		assert.equal(applyEvent(report, { type: 'layer', index, layer: report.layers[1] }), report);

@@ -13,7 +13,7 @@ import {
 } from '../../../../src/core/text/numbers.js';
 
 describe('formatNumber', () => {
-	it('keeps four digits and drops zeros that say nothing', () => {
+	it('keeps four digits and drops trailing zeros', () => {
 		const cases: readonly [number, string][] = [
 			[0, '0'],
 			[-0, '0'],
@@ -32,7 +32,7 @@ describe('formatNumber', () => {
 		}
 	});
 
-	it('writes what is not finite as a word', () => {
+	it('writes NaN and infinities as words', () => {
 		assert.deepEqual(
 			[Number.NaN, 1 / 0, -1 / 0].map((value) => formatNumber(value)),
 			['NaN', 'infinity', '-infinity'],
@@ -65,7 +65,7 @@ describe('columnFormatter', () => {
 		assert.deepEqual([2e9].map(columnFormatter([2e9])), ['2.00e9']);
 	});
 
-	it('leaves what is not finite out of its judgement', () => {
+	it('ignores NaN and infinities when it chooses the format', () => {
 		const values = [Number.POSITIVE_INFINITY, 0.25, Number.NaN];
 		assert.deepEqual(values.map(columnFormatter(values)), ['infinity', '0.25000', 'NaN']);
 	});

@@ -141,7 +141,7 @@ test('a shape that the file declares needs a run as its proof', async () => {
 	assert.deepEqual(foldedNames(higher), [], 'a run shows rank 3');
 });
 
-test('a fold is verified where the model as a whole shows nothing', async () => {
+test('a fold is verified by itself if the outputs of the model cannot show it', async () => {
 	const weight = { name: 'W', dims: [2, 3], values: values(6) };
 	const initializers = [weight, ...parameters(3)];
 	const taken = await foldGraph(branching([product, batchNorm('h')], initializers));
@@ -266,7 +266,7 @@ function untrainedDenseNet(blocks: number, channels: number): GraphSpec {
 	return { inputs: [{ name: 'x', shape: [1, 3, 6, 6] }], outputs: ['last'], initializers, nodes };
 }
 
-test('layers with equal parameters, of which some stay, fold and compare as right', async () => {
+test('layers with equal parameters fold correctly, also if some of them stay', async () => {
 	for (const [blocks, channels] of [
 		[1, 4],
 		[2, 4],
@@ -289,7 +289,7 @@ async function compared(bytes: Uint8Array) {
 	return { model, access: { source } };
 }
 
-test('outputs of a Sigmoid near 0 and of a deep network with three inputs are those of the original', async () => {
+test('outputs of a Sigmoid near 0, and of a deep network with three inputs, match the original', async () => {
 	const deep: LinearBlock[] = Array.from({ length: 16 }, () => ({ op: 'Conv', channels: 6, relu: true }));
 	const wide: LinearBlock[] = [
 		{ op: 'Gemm', channels: 64, relu: true },

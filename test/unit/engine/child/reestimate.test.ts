@@ -94,7 +94,7 @@ test('bytes outside the statistics stay', async () => {
 	assert.ok(changed.every((at) => spans.some(({ offset, length }) => at >= offset && at < offset + length)));
 });
 
-test('statistics of shards are those of the whole to the last bit, in any order, through files', async () => {
+test('merged statistics of shards equal the statistics of the whole to the last bit, in any order, through files', async () => {
 	const model = stale('conv1d.stale.onnx');
 	const array = readArray(stale('conv1d.calibration.npy'));
 	const whole = (await reestimateModel(model, stale('conv1d.calibration.npy'), { batch: 8 })).statistics;

@@ -70,7 +70,7 @@ test('a model in training mode is written for inference, run, and not written ag
 	assert.ok(!existsSync(path.join(folder, 'again.onnx')));
 });
 
-test('a note names layers whose statistics no training has updated', async () => {
+test('a note names layers with initial statistics', async () => {
 	const { notes } = await repair(write('new.onnx', [0, 0, 1, 1]), path.join(folder, 'new.out.onnx'));
 	assert.match(notes.join(), /^The running statistics of 1 layer \(bn\) are those before any training/);
 });

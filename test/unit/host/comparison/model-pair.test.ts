@@ -7,7 +7,7 @@ test('a page of the last window names its models', () => {
 	assert.deepEqual(storedPair({ layer: 'bn', pair }), pair);
 });
 
-test('a state without two models is none', () => {
+test('a state without two models is refused', () => {
 	const states = [undefined, null, 'pair', {}, { pair: null }, { pair: { original: 'a' } }];
 	for (const state of [...states, { pair: { original: 1, deployed: 'b' } }]) {
 		assert.equal(storedPair(state), undefined);

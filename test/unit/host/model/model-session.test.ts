@@ -221,7 +221,7 @@ test('a file that turns invalid keeps its last good report under a banner until 
 	assert.deepEqual(statuses(session), ['pending']);
 });
 
-test('a deleted file ends the run and outruns a read under way', async () => {
+test('a deleted file ends the run, and a read under way cannot undo this', async () => {
 	const reads: ((model: LoadedModel) => void)[] = [];
 	const { session, started } = harness({ load: () => new Promise((resolve) => reads.push(resolve)) });
 	const first = session.load();
@@ -237,7 +237,7 @@ test('a deleted file ends the run and outruns a read under way', async () => {
 	assert.equal(session.report?.layers[0]?.name, 'a');
 });
 
-test('of two reads the later one counts, whichever ends first', async () => {
+test('the read that started later counts, even if it ends first', async () => {
 	const reads: ((model: LoadedModel) => void)[] = [];
 	const { session } = harness({ load: () => new Promise((resolve) => reads.push(resolve)) });
 	const outcomes = [session.load(), session.load()];

@@ -38,7 +38,7 @@ test('a layer without compared values has no figure; a drawn figure has all its 
 	assert.deepEqual(has(wrongEpsilon()), ['weights', 'explained']);
 });
 
-test('a plot that would show nothing says so instead', () => {
+test('a plot without data shows a sentence', () => {
 	assert.deepEqual(has(comparedLayer()), []);
 	assert.match(
 		missing('bias', comparedLayer()),
@@ -63,7 +63,7 @@ test('wrong channels are marks of their own', () => {
 	}
 });
 
-test('residuals are found minus expected, beside what the named cause would give', () => {
+test('residuals are found minus expected, with the values that the named cause predicts', () => {
 	const layer = wrongEpsilon('a', 64);
 	const { weightRatio, expectedRatio, biasError } = layer.perChannel;
 	const residuals = Array.from(weightRatio, (found, channel) => found / (expectedRatio?.[channel] ?? 0) - 1);
@@ -76,7 +76,7 @@ test('residuals are found minus expected, beside what the named cause would give
 	assert.match(bias.summary, /largest bound 2e-7/);
 });
 
-test('found against the named cause: one range for both axes, unexplained channels marked', () => {
+test('found and predicted values share a range on both axes, and unexplained channels are marked', () => {
 	const layer = { ...wrongEpsilon('a', 64), details: { unexplained: [3] } };
 	const explained = figure('explained', layer);
 	assert.deepEqual(range(explained.layout, 'xaxis'), range(explained.layout, 'yaxis'));

@@ -69,7 +69,7 @@ test('equal values are drawn at 200 dB, and a single layer fills the axis', () =
 	assert.match(notes.join(' '), /No difference beyond rounding\./);
 });
 
-test('300 layers have smaller points, in one trace a group', () => {
+test('300 layers have smaller points, in a trace per group', () => {
 	const many = comparisonOf(Array.from({ length: 300 }, (_, index) => agreement(140 - index / 10)));
 	const few = comparisonOf([agreement(140)]);
 	const size = (comparison: Comparison) => Number(figure(comparison).points[0].marker?.size);

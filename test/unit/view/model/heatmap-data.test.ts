@@ -5,7 +5,7 @@ import { sampleLayer } from '../../support/sample-report.js';
 
 const withScale = (scale: Float64Array) => sampleLayer({ affine: { scale, shift: scale } });
 
-describe('what the overview shows', () => {
+describe('values of the overview', () => {
 	it('in units that do not depend on the layer', () => {
 		const layer = sampleLayer({
 			epsilon: 0,
@@ -26,7 +26,7 @@ describe('what the overview shows', () => {
 		assert.equal(metricValues(layer, 'variance'), null, 'there is no ratio to an epsilon of 0');
 	});
 
-	it('is nothing before the run where it takes one', () => {
+	it('are missing before the run if they come from a run', () => {
 		const layer = sampleLayer({ batch: null, recompute: { status: 'pending' } });
 		assert.equal(metricValues(layer, 'drift'), null);
 		assert.equal(metricValues(layer, 'error'), null);
@@ -58,7 +58,7 @@ describe('heatmapData', () => {
 		assert.ok(Number.isNaN(heatmapData([withScale(scale)], 'scale', 8).columns[0]?.[0]));
 	});
 
-	it('is symmetric about 1 for scales, and does not let one channel bleach the rest', () => {
+	it('has a range symmetric about 1 for scales, without the most extreme channel', () => {
 		const scale = Float64Array.from({ length: 1000 }, (_, i) => 0.5 + i / 1000);
 		scale[0] = 1e9;
 		const { low, high } = heatmapData([withScale(scale)], 'scale', 16);
@@ -66,7 +66,7 @@ describe('heatmapData', () => {
 		assert.ok(valueAt(high, 'scale') < 3);
 	});
 
-	it('has a column, if an empty one, for every layer', () => {
+	it('has a column for every layer, empty if it has no values', () => {
 		const layers = [sampleLayer({ affine: null }), sampleLayer()];
 		assert.deepEqual(
 			heatmapData(layers, 'scale', 2).columns.map((column) => column?.length ?? null),

@@ -39,7 +39,7 @@ describe('the methods of a batch, explained on a layer', () => {
 });
 
 describe('the statistics that a run used', () => {
-	it('are those whose output is off by no more than rounding', () =>
+	it('include methods with an output error within rounding', () =>
 		assert.deepEqual(
 			methodResiduals(sample).map(({ method, residual, fits }) => [method, residual, fits]),
 			[
@@ -55,13 +55,13 @@ describe('the statistics that a run used', () => {
 		assert.match(normalizationSentence(undefined), /not known before a run/);
 	});
 
-	it('are named in one sentence with their margin', () =>
+	it('are named in a sentence with their margin', () =>
 		assert.equal(
 			normalizationSentence(sample),
 			'the running statistics that the model stores. They reproduce the output to 6e-8\u00a0σ; rounding allows 4e-6\u00a0σ. Every other way is off by at least 63,000 times what rounding allows.',
 		));
 
-	it('names the closest where none fits, and the reason where the data cannot tell', () => {
+	it('are described by the closest method if no method fits, and by a reason if the data cannot decide', () => {
 		const { margin: _, ...rest } = sample;
 		const wrong = rest.methods.map((entry) => (entry.method === 'running' ? { ...entry, residual: 0.3 } : entry));
 		assert.match(

@@ -32,7 +32,7 @@ describe('parseViewState', () => {
 		assert.deepEqual(parsed, { ...INITIAL_STATE, filter: 'bn' });
 	});
 
-	it('understands anything as some state, and that state again as itself', () => {
+	it('reads any value as a valid state, and reads that state unchanged', () => {
 		fc.assert(
 			fc.property(fc.anything(), (value) => {
 				const state = parseViewState(value);

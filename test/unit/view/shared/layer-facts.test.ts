@@ -63,7 +63,7 @@ describe('the filter', () => {
 	].map((layer, index) => ({ index, layer }));
 	const left = (filter: string) => filterLayers(rows, filter).map(({ index }) => index);
 
-	it('wants every word, in whatever place and case', () => {
+	it('requires every word, at any place and in any case', () => {
 		assert.deepEqual(left(''), [0, 1, 2]);
 		assert.deepEqual(left('  BN  conv '), [0, 2]);
 		assert.deepEqual(left('graph input'), [1]);

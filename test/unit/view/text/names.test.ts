@@ -8,8 +8,8 @@ const short = (names: readonly string[]): string[] => {
 	return names.map((name) => withoutShared(name, shared));
 };
 
-describe('names without what they share', () => {
-	it('keep what tells the layers of an exported network apart', () =>
+describe('names without their common parts', () => {
+	it('keep the parts that distinguish the layers of an exported network', () =>
 		assert.deepEqual(
 			short([
 				'/features/features.0/features.0.1/BatchNormalization',
@@ -22,7 +22,7 @@ describe('names without what they share', () => {
 	it('are cut at dots where there are no slashes', () =>
 		assert.deepEqual(short(['backbone.layer1.bn1', 'backbone.layer2.bn1']), ['layer1.bn1', 'layer2.bn1']));
 
-	it('stay as they are when there is one, or little to leave out', () => {
+	it('stay unchanged if there is a single name, or little in common', () => {
 		assert.deepEqual(short(['/features/bn']), ['/features/bn']);
 		assert.deepEqual(short(['a/x', 'a/y']), ['a/x', 'a/y']);
 		assert.deepEqual(short(['BatchNormalization_1', 'BatchNormalization_12']), [

@@ -12,7 +12,7 @@ describe('sortRows', () => {
 		assert.deepEqual(sorted(['conv_10', 'conv_2', 'Conv_1']), ['Conv_1', 'conv_2', 'conv_10']);
 	});
 
-	it('keeps infinities at their ends, and what is missing last in both directions', () => {
+	it('keeps infinities at their ends, and missing values last in both directions', () => {
 		const values = [Number.NaN, 1, null, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 		assert.deepEqual(sorted(values).slice(0, 3), [Number.NEGATIVE_INFINITY, 1, Number.POSITIVE_INFINITY]);
 		assert.deepEqual(sorted(values, true).slice(0, 3), [Number.POSITIVE_INFINITY, 1, Number.NEGATIVE_INFINITY]);
@@ -26,7 +26,7 @@ describe('sortRows', () => {
 		assert.deepEqual(order(true), [1, 3, 0, 2]);
 	});
 
-	it('loses nothing, changes nothing it was given, and orders whatever it gets', () => {
+	it('keeps all rows, leaves its input unchanged, and orders any values', () => {
 		const value = fc.oneof(fc.double(), fc.constant(null));
 		fc.assert(
 			fc.property(fc.array(value), fc.boolean(), (values, descending) => {

@@ -129,7 +129,7 @@ for (const network of ['plain_cnn', 'preact']) {
 	});
 }
 
-test('names of the dynamo exporter decide between operators of one shape whose weights say nothing', async () => {
+test('names of the dynamo exporter decide between operators of the same shape if their weights cannot', async () => {
 	const deployed = await openBytes(await foldedModel(kept('preact')));
 	const { models } = await networksOf(checkpointBytes('preact.pth'), deployed);
 	const spec = await specOf(deployed);

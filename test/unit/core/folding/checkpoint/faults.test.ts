@@ -10,7 +10,7 @@ const SEED = 900_000;
 /** Gemm's beta is an attribute of ONNX, which no checkpoint has. */
 const CAUSES = SINGLES.filter(({ name }) => name !== 'gemm-beta-reapplied');
 
-test('one wrongly folded layer of a state_dict: found, named, and never named wrongly with confidence', async () => {
+test('a wrongly folded layer of a state_dict is found and named, and never named wrongly with confidence', async () => {
 	const outcomes: Outcome[] = [];
 	for (const set of [...CAUSES, ...CAUSES, ...DAMAGES]) {
 		outcomes.push(await runCheckpointCase(set, SEED + outcomes.length));

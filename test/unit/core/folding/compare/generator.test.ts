@@ -10,7 +10,7 @@ import { tally } from '../../../../folding/table.js';
 /** A share of the cases that `node test/folding/confusion.mjs` runs, other ones than those in CONFUSION.md. */
 const SEED = 700_000;
 
-test('the generator knows every cause of the catalogue that a fold can have', () => {
+test('the generator knows every cause of the catalog that a fold can have', () => {
 	const made = new Set(FAULTS.map(({ code }) => code));
 	// Padding and placement are matters of structure, and the last two are said when no cause can be.
 	const others = ['forward-fold-padding', ...PLACEMENT_CAUSES, 'not-identifiable', 'unknown'];

@@ -260,7 +260,7 @@ test('a constant on weights with a right bias is neither a factor on the varianc
 	}
 });
 
-test('where neither mean nor bias separates a factor on the variance from a factor on the weights, both are named', () => {
+test('both causes are named if neither mean nor bias distinguishes a factor on the variance from a factor on the weights', () => {
 	// Variances next to which epsilon is nothing: k on the variance is 1 / sqrt(k) on the weights.
 	const silent = {
 		...layer,

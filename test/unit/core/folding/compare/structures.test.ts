@@ -202,7 +202,7 @@ test('of a layer that stayed the parameters that differ are named, with numbers 
 	);
 });
 
-test('weights in front of a layer that stayed are compared with themselves: no formula of folding applies', async () => {
+test('weights in front of a kept layer must equal the original weights: no formula of folding applies', async () => {
 	const weights = tensor('w', [C, C, 3, 3], scaledRows('w', [1.5, 1.5, 1.5, 1.5]));
 	const [layer] = (await compare(model(ORIGINAL), model(ORIGINAL, [weights]))).layers;
 	assert.deepEqual([layer.status, layer.causes, layer.confidence], ['mismatch', ['unknown'], 0]);

@@ -358,7 +358,7 @@ test('IR version 3: a removed initializer is also removed from the inputs', asyn
 	assert.deepEqual(folded.model.graph.inputs.map(({ name }) => name).sort(), ['b', 'w', 'x']);
 });
 
-test('quantization annotations of changed tensors go, the others stay', async () => {
+test('quantization annotations of changed tensors are removed, all other annotations stay', async () => {
 	const nodes = [
 		node('Conv', 'x w b', 'c'),
 		node('Identity', 'c', 'i'),
@@ -578,7 +578,7 @@ test('a layer between two of whom a reshape changes the order of the channels', 
 	assert.equal(await verdicts(original, folded), 'match match');
 });
 
-test('a layer that goes forward leaves its input to the operator and loses nothing else', async () => {
+test('folding a layer forward gives its input to the operator and keeps all other nodes', async () => {
 	const nodes = [node('Relu', 'x', 'r'), norm('r', 'n'), node('Conv', 'n w b', 'y')];
 	const original = await small(nodes, IMAGE);
 	const folded = await fold(original);

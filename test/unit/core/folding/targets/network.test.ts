@@ -152,7 +152,7 @@ test('consecutive layers have the same target, the nearer layer first', async ()
 	);
 });
 
-test('a product of rank 2 has its columns as channels, one of rank 3 has not', async () => {
+test('the columns are the channels of a product of rank 2, and not of a product of rank 3', async () => {
 	const product = [node('MatMul', 'x m', 'p'), norm('p', 'y')];
 	const rank2 = await read(product, { inputs: [{ name: 'x', shape: ['N', 2] }] });
 	assert.equal(rank2.targets.y, 'p');

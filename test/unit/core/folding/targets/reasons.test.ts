@@ -29,7 +29,7 @@ async function fold(
 	return [...(into === null ? [] : [`into ${into}`]), ...reasons].join(', ');
 }
 
-test("agrees with PyTorch's own fold, and gives reasons where PyTorch does nothing", async () => {
+test("agrees with PyTorch's own fold, and gives reasons where PyTorch does not fold", async () => {
 	const reasons = async (name: string) => {
 		const { model, source } = await openFixture(`${name}.onnx`);
 		const layers = await findLayers(model, { source });

@@ -60,7 +60,7 @@ test('a tensor is lost if one of its uses is lost', async () => {
 	assert.deepEqual([result.isParted('x'), result.isParted('c')], [false, true]);
 });
 
-test('an output without a counterpart is lost, and nothing in front of it that has one', async () => {
+test('an output without a counterpart is lost, but no tensor in front that has a counterpart', async () => {
 	const result = await arrivals(['a', 'd']);
 	assert.deepEqual(
 		['a', 'b', 'd', 'y'].map((name) => foundAt(result, name)),

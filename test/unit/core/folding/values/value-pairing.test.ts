@@ -64,7 +64,7 @@ for (const [form, dims, move, order] of [
 		'sorted',
 	],
 ] as const) {
-	test(`finds a tensor in ${form} among others`, () => {
+	test(`finds a tensor in ${form} among other tensors`, () => {
 		const wanted = randomValues(1);
 		const pairing = pairingOf({ before: randomValues(2), wanted, behind: randomValues(3) });
 		pairing.addDeployed('other', { dims: DIMS, values: randomValues(4) });
@@ -95,7 +95,7 @@ test('the tolerance follows the measured effect of rounding', () => {
 	assert.equal(sensitive.matches.size, 1);
 });
 
-test('constant, small and non-finite tensors pair with nothing', () => {
+test('constant, small and non-finite tensors get no partner', () => {
 	const pairing = pairingOf({
 		constant: new Float32Array(LENGTH).fill(3),
 		small: randomValues(1, 7),

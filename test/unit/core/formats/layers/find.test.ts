@@ -50,7 +50,7 @@ test('a layer without an affine part, and one with the names of Keras, are found
 	);
 });
 
-test('a layer whose shapes disagree is left out and named', () => {
+test('a layer with shapes that disagree is left out and named', () => {
 	const { layers, notes } = find([tensor('a.running_mean', 4), tensor('a.running_var', 5)]);
 	assert.deepEqual(layers, []);
 	assert.match(

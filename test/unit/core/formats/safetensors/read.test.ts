@@ -47,7 +47,7 @@ test('a header reads no tensor, however large the file is', async () => {
 	assert.equal(source.reads.at(-1)?.length, size);
 });
 
-test('element types are read by name, and an unknown one costs only its tensor', async () => {
+test('element types are read by name, and an unknown type makes only its tensor unreadable', async () => {
 	const header = {
 		__metadata__: { format: 'pt', 'esc"aped': 'a\nb' },
 		half: { dtype: 'F16', shape: [2], data_offsets: [0, 4] },

@@ -128,7 +128,7 @@ test('values declare type and shape: numbers, symbols, unknown and -1', async ()
 	assert.deepEqual([model.graph.valueInfo.get('hidden')?.dataType, model.graph.valueInfo.size], [7, 1]);
 });
 
-test('initializers are found by name, sparse ones by name only', async () => {
+test('initializers are found by name, sparse initializers without values', async () => {
 	const { model } = await openGraph({
 		initializers: [{ name: 'w', dims: [2, 1], values: [1, 2] }],
 		sparseInitializers: [
@@ -263,7 +263,7 @@ test('before IR version 3 the only operator set is version 1', async () => {
 	assert.equal(model.opsetImports.get(''), 1);
 });
 
-test('a source whose views do not outlive the next read is read correctly', async () => {
+test('a source with views that end at the next read is read correctly', async () => {
 	const bytes = buildModel({
 		graph: {
 			nodes: [BATCH_NORM, { op: 'Constant', attributes: { value_string: { s: 'kept' } } }],

@@ -58,7 +58,7 @@ test('several wrong layers are grouped by cause, the most frequent first, up to 
 	assert.match(answer, /^0 of 5 folded layers are right, 5 are not: beta dropped \(2\), .* and 1 more\.$/);
 });
 
-test('several wrong layers with one cause are said once, with the numbers that they share', () => {
+test('wrong layers with the same cause share a sentence, with their common numbers', () => {
 	const details = (epsilon: number) => ({ 'wrong-epsilon': { epsilon } });
 	const layer = (name: string, epsilon: number) =>
 		comparedLayer({ name }, { status: 'mismatch', cause: 'wrong-epsilon', details: details(epsilon) });

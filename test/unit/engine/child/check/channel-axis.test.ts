@@ -88,7 +88,7 @@ test('a decomposed layer is found, recomputed and measured on whatever axis its 
 	}
 });
 
-test('a wrong constant of a channels-last layer would show: the statistics are those of the channels', async () => {
+test('a wrong constant of a channels-last layer is found, because the statistics belong to the channels', async () => {
 	const [layer] = await layersOf({ shape: [2, 3, C], axis: 2 });
 	const [first] = await layersOf({ shape: [2, C, 3], axis: 1 });
 	assert.notDeepEqual(layer.batch?.mean, first.batch?.mean);

@@ -84,7 +84,7 @@ test('few images end in a sentence with the drift that they would show', async (
 	}
 });
 
-test('random input says nothing about the running statistics, and is not drawn as data', async () => {
+test('random input does not judge the running statistics, and is not drawn as data', async () => {
 	const bytes = await readFile(fixture('plain_cnn.onnx'));
 	const { report } = await inspectModel({ path: 'plain_cnn.onnx', bytes });
 	assert.equal(answerOf(report), undefined);

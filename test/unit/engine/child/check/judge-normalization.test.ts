@@ -73,7 +73,7 @@ test('training mode uses the statistics of the batch, per channel', async () => 
 	assert.ok((normalization.margin ?? 0) > 10);
 });
 
-test('spatial=0 with stored statistics has one of them for each activation', async () => {
+test('spatial=0 with stored statistics has a statistic for each activation', async () => {
 	const normalization = await judged(model({ attributes: { spatial: { i: 0 } } }, { opset: 7, perActivation: true }));
 	assert.equal(normalization.verdict, 'running');
 	assert.equal(of(normalization, 'running')?.statistics, 120);

@@ -143,7 +143,7 @@ test('constants that the runtime overwrites while it needs them are named as the
 	assert.deepEqual(verdict(separate.report), ['match', '']);
 });
 
-test('a mismatch that sharing does not explain is not put down to it', async () => {
+test('a mismatch is not attributed to shared tensors that do not explain it', async () => {
 	const inputs = ['x', 'one', 'b', 'm', 'one'];
 	const parameters = [{ name: 'one', values: [1, 1, 1] }, ...PARAMETERS];
 	const wrong = otherwise('y', ({ data }) => {

@@ -178,7 +178,7 @@ test('outputs that differ through other optimizations are reported, and no layer
 	assert.match(report.run.reason ?? '', /output "y" differs by up to .* is not the reason\.$/);
 });
 
-test('outputs that agree without the fusions convict them, though no layer shows it', async () => {
+test('outputs that agree only without the fusions show that a fusion is wrong, although no layer shows it', async () => {
 	const output = ({ data }: RuntimeTensor, { disabledOptimizers = [] }: SessionOptions) => {
 		data[0] = disabledOptimizers.includes('ConvBNFusion') ? data[0] : 100;
 	};

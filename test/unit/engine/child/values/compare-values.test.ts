@@ -48,7 +48,7 @@ test('a wrong layer is where the models part, and the layers after it are behind
 	assert.ok((layer.behavior?.snrDb ?? 0) < 60, 'the most similar tensor shows the noise');
 });
 
-test('of networks with the same layers, each exported fold is found', async () => {
+test('each exported fold is found among networks with the same layers', async () => {
 	for (const name of ['preact', 'depthwise', 'generator', 'conv3d']) {
 		const pair = [`${name}.onnx`, `${name}.folded.onnx`].map((file) => ({ path: path.resolve(fixture(file)) }));
 		const result = await compare(pair[0], pair[1], options, ports);
@@ -56,7 +56,7 @@ test('of networks with the same layers, each exported fold is found', async () =
 	}
 });
 
-test('random models show nothing, and the reason names the node', async () => {
+test('random models are not compared, and the reason names the node', async () => {
 	const channels = 8;
 	const vector = (name: string) => ({ name, dims: [channels], values: new Array<number>(channels).fill(1) });
 	const bytes = buildModel({

@@ -11,7 +11,7 @@ test('the table has enough kinds of structure', () => {
 	assert.equal(new Set(FORM_KINDS.map(({ truth, name }) => `${truth} ${name}`)).size, FORM_KINDS.length);
 });
 
-test('right folds in other forms are right, and wrong ones are named', async () => {
+test('correct folds in other forms count as correct, and wrong folds are named', async () => {
 	for (let index = 1; index < FORM_KINDS.length; index += SHARE) {
 		const { kind, isRight, isConfidentlyWrong } = await runForm(FORM_KINDS[index], SEED + index);
 		assert.deepEqual([isRight, isConfidentlyWrong], [true, false], `${kind.truth}: ${kind.name}`);

@@ -53,7 +53,7 @@ const forms: Readonly<Record<string, (seed: number) => DeployedForm>> = {
 const CHANGES = 4;
 
 for (const [at, [name, form]] of Object.entries(forms).entries()) {
-	test(`one changed weight shows: ${name}`, async () => {
+	test(`a single changed weight is found: ${name}`, async () => {
 		const seed = 1 + at;
 		const random = seededRandom(seed);
 		const { original, deployed } = form(seed);
@@ -68,7 +68,7 @@ for (const [at, [name, form]] of Object.entries(forms).entries()) {
 	});
 }
 
-test('one changed weight shows where the runtime has cut the weights into blocks', async () => {
+test('a single changed weight is found although the runtime has cut the weights into blocks', async () => {
 	const folder = mkdtempSync(path.join(tmpdir(), 'blocked-'));
 	try {
 		const { original, deployed } = surround(BLOCKS['operators without a layer'], 3);

@@ -54,7 +54,7 @@ function wideLayer(channels: number): LayerReport {
 }
 
 describe('every figure', () => {
-	it('keeps to numbers where plotly would read markup', () => {
+	it('holds only numbers where plotly would read markup', () => {
 		const hostile = '<b onclick="x">%{y}</b> https://example.com';
 		const layer = sampleLayer({
 			name: hostile,
@@ -85,7 +85,7 @@ describe('every figure', () => {
 		]);
 	});
 
-	it('is left out when the report has nothing for it', () => {
+	it('is left out if the report lacks its data', () => {
 		const bare = sampleLayer({ parameters: null, affine: null, batch: null, recompute: { status: 'pending' } });
 		for (const kind of PLOT_KINDS) {
 			assert.equal(buildFigure(kind, bare, THEME), null);
@@ -148,7 +148,7 @@ describe('gamma and beta', () => {
 		assert.equal(flags[0]?.marker?.symbol, 'diamond-open');
 	});
 
-	it('mark what is not finite with a cross and say how many there are', () => {
+	it('mark and count values that are not finite with a cross', () => {
 		const built = figure('gamma-beta', layer);
 		assert.deepEqual(
 			named(built, 'not finite').map(({ x, y }) => [x, y]),
@@ -161,7 +161,7 @@ describe('gamma and beta', () => {
 		assert.match(built.summary, /^γ -2 … 1 \(1 not finite\); β 0 … 1 \(1 not finite\); 1 flagged$/);
 	});
 
-	it('do not call a variance of 0 what it is not', () => {
+	it('do not call a variance of 0 not finite', () => {
 		const { parameters } = sampleLayer();
 		assert.ok(parameters);
 		const variance = parameters.variance.map((value, channel) => (channel === 0 ? 0 : value));
@@ -203,7 +203,7 @@ describe('drift', () => {
 		assert.deepEqual(linesOf(built, 'y2'), [-chance.spread, chance.spread]);
 	});
 
-	it('of one image has no band for the variance, and of nobody knows how many none at all', () => {
+	it('has no band for the variance with a single image, and no band at all with an unknown number of images', () => {
 		// The band of one image is ±16 deviations, far beyond the values, which it would flatten.
 		const built = figure('drift', layer(1));
 		assert.deepEqual(linesOf(built, 'y'), []);
@@ -273,7 +273,7 @@ describe('running against batch', () => {
 		);
 	});
 
-	it('show a sample of many channels: extremes, flagged ones and an even share', () => {
+	it('show a sample of many channels: extremes, flagged channels and an even share', () => {
 		const channels = 5000;
 		const layer = wideLayer(channels);
 		assert.ok(layer.batch && layer.parameters);
@@ -321,7 +321,7 @@ describe('recompute errors', () => {
 		assert.deepEqual(named(built, 'bound')[0]?.customdata?.[1], [1, 0, 1e-6, '']);
 	});
 
-	it('are not pressed onto one line by the bound of a dead channel, whose mark stays in sight', () => {
+	it('keep their scale beside the bound of a dead channel, which keeps a mark in sight', () => {
 		const perChannel = {
 			maxAbs: Float64Array.of(1e-7, 2e-7, 3e-7, 1e-30),
 			bound: Float64Array.of(1e-6, 1e-6, 1e-6, 9e-45),

@@ -38,7 +38,7 @@ test('two swapped rows among many are enough', () => {
 	assert.deepEqual(search(reordered([0, 1, 5, 3, 4, 2, 6, 7], () => 2))[0], [0, 1, 5, 3, 4, 2, 6, 7]);
 });
 
-test('rows that are copies of others are no permutation, and neither are unrelated rows', () => {
+test('copied rows are no permutation, and neither are unrelated rows', () => {
 	assert.deepEqual(search(reordered([0, 1, 1, 1, 4, 5, 6, 7], () => 1)), []);
 	const strange = reordered([0, 1, 2, 3, 4, 5, 6, 7], () => 1);
 	strange.fill(0.5, 0, 18);
