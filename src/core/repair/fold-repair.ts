@@ -3,7 +3,7 @@ import type { ComparedFiles } from '../folding/compare/compare.js';
 import type { LinearOperator } from '../folding/operators/linear.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
-import { forwardOperator, isPaddedForward } from '../folding/targets/forward.js';
+import { isPaddedForward } from '../folding/targets/forward.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
 import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import type { Edit } from '../onnx/write/edit.js';
@@ -164,7 +164,7 @@ class RepairPlanner {
 
 	#repairForward(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> | Result<string> {
 		const { original, pairing } = this.#tools.models;
-		const operator = forwardOperator(original, layer);
+		const operator = original.forwards.get(layer)?.operator;
 		const pair = operator && pairing.byOriginal.get(operator);
 		if (!pair) {
 			return failure('it does not fold into an operator in front of it or behind it');

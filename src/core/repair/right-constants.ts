@@ -5,7 +5,7 @@ import type { OperatorWeights } from '../folding/operators/weights.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import type { MatchedNetworks } from '../folding/pairing/partners.js';
 import { foldBack } from '../folding/rewrite/fold-model.js';
-import { foldForward, forwardOperator } from '../folding/targets/forward.js';
+import { foldForward } from '../folding/targets/forward.js';
 import { extendedLayers } from '../folding/targets/layers-behind.js';
 import { withLayers } from '../folding/targets/target.js';
 import { failure, type Result, success } from '../result.js';
@@ -27,7 +27,7 @@ export function removedLayers({ original, kept, pairing }: MatchedNetworks, oper
 	};
 	return {
 		forward: original.layers.find(
-			(layer) => isGone(layer) && !wentBackward(layer) && forwardOperator(original, layer) === operator,
+			(layer) => isGone(layer) && !wentBackward(layer) && original.forwards.get(layer)?.operator === operator,
 		),
 		back: original.layers.filter((layer) => isGone(layer) && original.targets.get(layer)?.operator === operator),
 	};
@@ -52,7 +52,8 @@ export async function rightConstants(
 	let weights = read.value;
 	if (forward) {
 		const parameters = layerParameters(forward);
-		const fold = parameters.ok ? foldForward(pair.original, weights, parameters.value) : undefined;
+		const route = original.forwards.get(forward);
+		const fold = parameters.ok && route ? foldForward(route, weights, parameters.value) : undefined;
 		if (!parameters.ok || !fold) {
 			return failure(`the channels of ${forward.name} do not fit the operator behind it`);
 		}

@@ -89,7 +89,9 @@ async function verifyParts(
 	{ options, ports }: VerifyContext,
 ): Promise<readonly RegionVerdict[]> {
 	ports.emit({ type: 'progress', stage: 'comparing', done: 0, total: 1 });
-	const doubtful = regions.filter(({ evidence, path: graph }) => evidence !== 'inferred' && graph === '');
+	const doubtful = regions.filter(
+		({ evidence, front, path: graph }) => (evidence !== 'inferred' || front !== undefined) && graph === '',
+	);
 	try {
 		const runtime = ports.runtime();
 		const names = doubtful.map(({ input }) => input);

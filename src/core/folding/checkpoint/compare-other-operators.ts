@@ -4,7 +4,6 @@ import { identityParameters } from '../operators/layer-parameters.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { type MatchedNetworks, PartnerReader } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';
-import { forwardOperator } from '../targets/forward.js';
 import { directTarget } from '../targets/target.js';
 
 /**
@@ -18,7 +17,7 @@ export async function compareOtherOperators(models: MatchedNetworks): Promise<re
 	const partners = new PartnerReader(models);
 	const folded = new Set([
 		...Array.from(original.targets.values(), ({ operator }) => operator),
-		...original.layers.map((layer) => forwardOperator(original, layer)),
+		...Array.from(original.forwards.values(), ({ operator }) => operator),
 	]);
 	const differing: DifferingOperator[] = [];
 	for (const operator of original.operators) {
@@ -43,7 +42,7 @@ async function differenceOf(
 	const target = directTarget(pair.original, weights.value.originalWeights.layout);
 	// A layer without a place may have gone into any operator with its channels.
 	const isOpen = original.layers.some(
-		(layer) => !kept.has(layer) && !original.targets.has(layer) && !forwardOperator(original, layer),
+		(layer) => !kept.has(layer) && !original.targets.has(layer) && !original.forwards.has(layer),
 	);
 	const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
 	const variants = additions.map(

@@ -9,7 +9,7 @@ import type { OperatorWeights } from '../operators/weights.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';
-import { type ForwardFold, foldForward, forwardOperator, operatorBehindPad } from '../targets/forward.js';
+import { type ForwardFold, foldForward, operatorBehindPad } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
@@ -49,7 +49,7 @@ export class LayerComparer {
 		this.#partners = new PartnerReader(models);
 		this.#forward = new Map(
 			models.original.layers.flatMap((layer) => {
-				const operator = this.#wentBackward(layer) ? undefined : forwardOperator(models.original, layer);
+				const operator = this.#wentBackward(layer) ? undefined : models.original.forwards.get(layer)?.operator;
 				return operator ? [[operator, layer] as const] : [];
 			}),
 		);
@@ -178,7 +178,8 @@ export class LayerComparer {
 	#originalWeights({ pair, originalWeights }: ReadPair): readonly OperatorWeights[] {
 		const layer = this.#forward.get(pair.original);
 		const parameters = layer && layerParameters(layer);
-		const forward = parameters?.ok ? foldForward(pair.original, originalWeights, parameters.value) : undefined;
+		const route = layer && this.#models.original.forwards.get(layer);
+		const forward = parameters?.ok && route ? foldForward(route, originalWeights, parameters.value) : undefined;
 		return forward ? [originalWeights, forward.weights] : [originalWeights];
 	}
 
@@ -229,12 +230,10 @@ export class LayerComparer {
 
 	async #judgeFoldedForward(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer> {
 		const behindPad = operatorBehindPad(this.#models.original, layer);
-		const operator = forwardOperator(this.#models.original, layer) ?? behindPad;
-		const pair = operator && this.#partners.pairOf(operator);
+		const route = this.#models.original.forwards.get(layer) ?? (behindPad && { operator: behindPad, rows: undefined });
+		const pair = route && this.#partners.pairOf(route.operator);
 		const weights = pair && (await this.#partners.read(pair));
-		const forward = weights?.ok
-			? foldForward(weights.value.pair.original, weights.value.originalWeights, parameters)
-			: undefined;
+		const forward = weights?.ok && route ? foldForward(route, weights.value.originalWeights, parameters) : undefined;
 		if (!weights?.ok || !forward) {
 			const across = await this.#judgeAcross(layer, parameters);
 			const broadcast = across ?? (await judgeBroadcast(layer, expectedFold(null, parameters).scale, this.#models));

@@ -67,8 +67,9 @@ export class FoldEditor {
 	}
 
 	/** Between the operator and the layer there are other values now. */
-	#forgetRanges({ layer, operator, target }: FoldStep): void {
-		const changed = target ? [operator.output, ...target.path.flatMap(({ node }) => node.outputs)] : [layer.output];
+	#forgetRanges({ layer, operator, target, forward }: FoldStep): void {
+		const path = (target ?? forward)?.path.flatMap(({ node }) => node.outputs) ?? [];
+		const changed = [target ? operator.output : layer.output, ...path];
 		for (const name of changed) {
 			this.#graphs.dropAnnotations(layer.scope, name);
 		}
@@ -126,8 +127,8 @@ export class FoldEditor {
 		return { writer, passed: path.length };
 	}
 
-	#bypassForward({ layer, operator }: FoldStep): void {
-		this.#graphs.reconnect(operator.scope, operator.node, layer.input);
+	#bypassForward({ layer, operator, forward }: FoldStep): void {
+		this.#graphs.reconnect(operator.scope, forward?.path[0]?.node ?? operator.node, layer.input);
 		this.#removeLayer(layer.scope, layer);
 	}
 

@@ -96,20 +96,20 @@ async function foldGroup(
 	}
 	let weights = read.value;
 	let terms: Float64Array = weights.bias?.map(Math.abs) ?? new Float64Array(channelCount(weights.layout));
-	for (const { layer, target } of steps) {
+	for (const { layer, target, forward } of steps) {
 		const parameters = layerParameters(layer);
 		if (!parameters.ok) {
 			return 'dynamic-parameter';
 		}
 		const next = target
 			? foldBack(weights, target, parameters.value)
-			: foldForward(operator, weights, parameters.value)?.weights;
+			: forward && foldForward(forward, weights, parameters.value)?.weights;
 		if (!next) {
 			return 'rank';
 		}
 		terms = target
 			? backTerms(terms, target, parameters.value)
-			: forwardTerms(operator, weights, { terms, parameters: parameters.value });
+			: forwardTerms(operator, weights, { terms, parameters: spread(parameters.value, forward?.rows) });
 		weights = next;
 	}
 	if (!isRepresentable(operator, weights)) {
@@ -117,6 +117,10 @@ async function foldGroup(
 	}
 	editor.fold({ operator, weights, steps });
 	return describeRegion(steps, weights, terms);
+}
+
+function spread(parameters: FoldParameters, rows: Int32Array | undefined): FoldParameters {
+	return rows ? gatherParameters(parameters, rows) : parameters;
 }
 
 /** Returns an operator's constants with a layer behind it folded in, in float64. */

@@ -1,4 +1,5 @@
 import { affine } from '../../batchnorm/affine.js';
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { FloatType } from '../../numbers/float-formats.js';
 import { addBiases, type FoldParameters, gather } from '../operators/expected.js';
 import { forEachRun, rowLength } from '../operators/layout.js';
@@ -6,8 +7,8 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { FoldStep } from '../targets/fold-steps.js';
 import { inputLayout } from '../targets/forward.js';
+import { movesElements } from '../targets/forward-route.js';
 import type { FoldTarget, ShapeEvidence } from '../targets/target.js';
-import { MOVING } from '../targets/walk-path.js';
 
 /**
  * An operator with the layers folded into it. Original and folded model compute the tensor `output` from the tensor
@@ -25,6 +26,8 @@ export interface FoldRegion {
 	/** Shape of the operator's weight. */
 	readonly dims: readonly number[];
 	readonly dtype: FloatType;
+	/** The first layer's own input, if nodes stand between that layer and the operator behind it. */
+	readonly front?: Pick<BatchNormLayer, 'inputShape' | 'channelAxis' | 'channels'>;
 	/** Axis of `output` with the channels; -1 is the last. */
 	readonly channelAxis: number;
 	/** Products summed for each output. */
@@ -43,13 +46,14 @@ export function describeRegion(steps: readonly FoldStep[], weights: OperatorWeig
 	const { operator } = steps[0];
 	const forward = steps.find(({ target }) => !target);
 	const last = steps.findLast(({ target }) => target);
-	const targets = steps.flatMap(({ target }) => target ?? []);
+	const ways = steps.flatMap(({ target, forward }) => target ?? forward ?? []);
 	const ofChannels = last?.target ? largestByChannel(terms, last.target.rows, last.layer.channels) : terms;
 	return {
 		layers: steps.map(({ layer }) => layer.name),
 		operator,
 		path: operator.scope.path,
 		input: forward ? forward.layer.input : (operator.node.inputs[0] ?? ''),
+		...(forward?.forward?.path.length && { front: forward.layer }),
 		output: last ? last.layer.output : operator.output,
 		dims: weights.dims,
 		dtype: weights.stored,
@@ -57,8 +61,9 @@ export function describeRegion(steps: readonly FoldStep[], weights: OperatorWeig
 		summands: rowLength(weights.layout),
 		terms: ofChannels,
 		inputScale: inputScale(weights, terms),
-		movesElements: targets.some(({ path }) => path.some(({ node }) => MOVING.has(node.opType))),
-		evidence: (['assumed', 'declared'] as const).find((kind) => targets.some((t) => t.evidence === kind)) ?? 'inferred',
+		movesElements: ways.some(movesElements),
+		evidence:
+			(['assumed', 'declared'] as const).find((kind) => ways.some((way) => way.evidence === kind)) ?? 'inferred',
 	};
 }
 

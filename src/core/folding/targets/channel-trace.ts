@@ -202,3 +202,36 @@ export function channelsOfAxis(axis: Axis, channels: number): Int32Array | undef
 	}
 	return result;
 }
+
+/**
+ * Returns the channel of each index of an axis, shape (count). Undefined if channels lie on another axis, too, or if the
+ * sizes beside them are unknown. A single unknown piece has the size that `count` leaves for it.
+ * @param channels number of channels
+ */
+export function channelOfIndex(axis: Axis, channels: number, count: number): Int32Array | undefined {
+	const pieces: { size: number | undefined; stride: number }[] = [];
+	for (const { size, stride } of axis.filter((atom) => atom.size !== 1)) {
+		const last = pieces.at(-1);
+		if (last && last.stride === 0 && stride === 0) {
+			last.size = last.size === undefined || size === undefined ? undefined : last.size * size;
+		} else {
+			pieces.push({ size, stride });
+		}
+	}
+	const known = pieces.reduce((product, { size = 1 }) => product * size, 1);
+	const open = pieces.filter(({ size }) => size === undefined);
+	const present = pieces.reduce((product, { size = 1, stride }) => (stride > 0 ? product * size : product), 1);
+	const left = count / known;
+	if (present !== channels || open.length > 1 || !(open.length === 1 ? Number.isInteger(left) : left === 1)) {
+		return undefined;
+	}
+	return Int32Array.from({ length: count }, (_, index) => {
+		let channel = 0;
+		let rest = index;
+		for (const { size = left, stride } of pieces.toReversed()) {
+			channel += (rest % size) * stride;
+			rest = Math.floor(rest / size);
+		}
+		return channel;
+	});
+}

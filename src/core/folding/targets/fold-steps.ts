@@ -4,7 +4,8 @@ import { bodies } from '../../onnx/graph/scope.js';
 import type { Graph } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import { hasOwnBias, isQuantized, type LinearOperator, recordOf } from '../operators/linear.js';
-import { canFoldForward, forwardOperator, forwardReasons } from './forward.js';
+import { canFoldForward, forwardReasons } from './forward.js';
+import type { ForwardRoute } from './forward-route.js';
 import type { FoldNetwork } from './network.js';
 import { wayReasons } from './path-reasons.js';
 import { operatorReasons, ownReasons, reasonsInFront } from './reasons.js';
@@ -15,8 +16,9 @@ import { MOVING } from './walk-path.js';
 export interface FoldStep {
 	readonly layer: BatchNormLayer;
 	readonly operator: LinearOperator;
-	/** undefined: forward. */
+	/** Exactly one of `target` and `forward` is set. */
 	readonly target: FoldTarget | undefined;
+	readonly forward: ForwardRoute | undefined;
 }
 
 /** Choice of the layers to fold. */
@@ -91,7 +93,7 @@ class StepChooser {
 			...(await this.#constantReasons(layer, operator)),
 		];
 		const reasons = new Set(this.#counting(all));
-		return reasons.size > 0 ? [...reasons] : { layer, operator, target };
+		return reasons.size > 0 ? [...reasons] : { layer, operator, target, forward: undefined };
 	}
 
 	/** Returns the obstacles between the operator and a layer. */
@@ -135,18 +137,21 @@ class StepChooser {
 	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
 		const { weights } = this.#network;
 		const reasons = new Set(this.#counting([...ownReasons(layer), ...reasonsInFront(layer)]));
-		const operator = forwardOperator(this.#network, layer);
+		const route = this.#network.forwards.get(layer);
 		const isOnly = reasons.size === 1 && (reasons.has('no-linear-operator') || reasons.has('operator-between'));
-		if (!operator || !canFoldForward(operator)) {
+		if (!route || !canFoldForward(route.operator)) {
 			// No obstacle was found, but the channels' position is unknown.
 			return reasons.size > 0 ? [...reasons] : ['rank'];
 		}
+		const { operator, path } = route;
+		const isFed = path.some(({ scope, node }) => node.inputs.some((name) => isDefault(scope, name)));
 		const against = [
-			...forwardReasons(layer, operator, await weights.dims(operator)),
+			...forwardReasons(layer, route, await weights.dims(operator)),
+			...this.#counting(isFed ? ['overridable'] : []),
 			...(await this.#constantReasons(layer, operator)),
 		];
 		if (isOnly && against.length === 0) {
-			return { layer, operator, target: undefined };
+			return { layer, operator, target: undefined, forward: route };
 		}
 		return reasons.size > 0 ? [...new Set([...reasons, ...against])] : ['rank'];
 	}

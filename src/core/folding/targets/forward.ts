@@ -3,28 +3,21 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
-import { type FoldParameters, type ForwardLayouts, forwardBias, scaleRows } from '../operators/expected.js';
+import {
+	type FoldParameters,
+	type ForwardLayouts,
+	forwardBias,
+	gatherParameters,
+	scaleRows,
+} from '../operators/expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
 import { type OperatorWeights, weightLayout } from '../operators/weights.js';
-import type { FoldNetwork } from './network.js';
 import { linearMap } from './reasons.js';
-
-/** Returns the operator that a layer can be folded forward into: the only reader of the layer's output. */
-export function forwardOperator(
-	{ operators }: FoldNetwork,
-	{ consumers, isGraphOutput, output, scope }: BatchNormLayer,
-): LinearOperator | undefined {
-	const [consumer, ...others] = consumers;
-	if (!consumer || others.length > 0 || isGraphOutput || consumer.inputs[0] !== output) {
-		return undefined;
-	}
-	return operators.find(({ node, scope: place }) => node === consumer && place.key === scope.key);
-}
 
 /** Returns the operator behind a layer and a Pad node: a fold would be wrong at the border. */
 export function operatorBehindPad(
-	network: Pick<FoldNetwork, 'operators'>,
+	network: { readonly operators: readonly LinearOperator[] },
 	{ consumers, isGraphOutput, scope }: BatchNormLayer,
 ): LinearOperator | undefined {
 	const [pad, ...others] = consumers;
@@ -46,10 +39,16 @@ export function canFoldForward(operator: LinearOperator): boolean {
 	return node.domain === '' && hasOwnBias(operator) && (kind === 'Conv' || (kind === 'Gemm' && !isTurned));
 }
 
+/** The operator behind a layer, and the layer's channel for each of its input channels; undefined: the same. */
+export interface ForwardPlace {
+	readonly operator: LinearOperator;
+	readonly rows: Int32Array | undefined;
+}
+
 /** Returns the reasons against folding a layer into the operator behind it, apart from that operator's constants. */
 export function forwardReasons(
 	layer: BatchNormLayer,
-	operator: LinearOperator,
+	{ operator, rows }: ForwardPlace,
 	dims: readonly number[] | undefined,
 ): FoldReason[] {
 	const layout = dims && weightLayout(operator, dims) && inputLayout(operator, dims);
@@ -58,8 +57,8 @@ export function forwardReasons(
 	}
 	const hasShift = linearMap(layer)?.shift.some((value) => value !== 0) ?? true;
 	return [
-		...(hasChannelsOf(layer, operator) ? [] : (['rank'] as const)),
-		...(channelCount(layout) === layer.channels ? [] : (['parameter-shape'] as const)),
+		...(rows || hasChannelsOf(layer, operator) ? [] : (['rank'] as const)),
+		...(channelCount(layout) === (rows?.length ?? layer.channels) ? [] : (['parameter-shape'] as const)),
 		...(hasShift && isPadded(operator.scope, operator.node) ? (['padded-forward-fold'] as const) : []),
 	];
 }
@@ -111,15 +110,15 @@ export interface ForwardFold {
 
 /** Returns an operator's constants with a layer folded forward into it; undefined if the channels do not fit. */
 export function foldForward(
-	operator: LinearOperator,
+	{ operator, rows }: ForwardPlace,
 	weights: OperatorWeights,
 	parameters: FoldParameters,
 ): ForwardFold | undefined {
 	const input = inputLayout(operator, weights.dims);
-	if (!input || channelCount(input) !== parameters.gamma.length) {
+	if (!input || channelCount(input) !== (rows ?? parameters.gamma).length) {
 		return undefined;
 	}
-	const { gamma, beta, mean, variance, epsilon } = parameters;
+	const { gamma, beta, mean, variance, epsilon } = rows ? gatherParameters(parameters, rows) : parameters;
 	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
 	const layouts: ForwardLayouts = { input, output: weights.layout };
 	const hasShift = shift.some((value) => value !== 0);

@@ -6,6 +6,7 @@ import type { Model } from '../../onnx/model.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import { type LinearOperator, linearOperator } from '../operators/linear.js';
 import { WeightReader } from '../operators/weights.js';
+import { type ForwardRoute, findForwardRoute } from './forward-route.js';
 import { type FoldTarget, findTarget } from './target.js';
 import { Upstream } from './upstream.js';
 
@@ -18,6 +19,8 @@ export interface Network {
 	readonly layers: readonly BatchNormLayer[];
 	/** Fold target by layer, in layer order; layers without a target are missing. */
 	readonly targets: ReadonlyMap<BatchNormLayer, FoldTarget>;
+	/** Operator behind each layer that has one, in layer order. */
+	readonly forwards: ReadonlyMap<BatchNormLayer, ForwardRoute>;
 	/** Linear operators directly in front of each operator, with only other node types between. */
 	readonly before: Surroundings<LinearOperator>;
 	/** Linear operators directly in front of each layer. */
@@ -30,7 +33,7 @@ export interface Network {
 export type Surroundings<T> = ReadonlyMap<T, ReadonlySet<LinearOperator>>;
 
 /** Parts of a network that decide where layers fold. */
-export type FoldNetwork = Pick<Network, 'model' | 'weights' | 'operators' | 'layers' | 'targets'>;
+export type FoldNetwork = Pick<Network, 'model' | 'weights' | 'operators' | 'layers' | 'targets' | 'forwards'>;
 
 /** A model with its layers, as `findLayers` finds them. */
 export interface LayeredModel {
@@ -61,14 +64,19 @@ export async function readFoldNetwork(
 		weights,
 	};
 	const targets = new Map<BatchNormLayer, FoldTarget>();
+	const forwards = new Map<BatchNormLayer, ForwardRoute>();
 	for (const layer of foldable) {
-		const search = findTarget(layer, context);
-		const target = await (onProblem ? search.catch((error) => onProblem(layer, error)) : search);
+		const guarded = <T>(search: Promise<T>) => (onProblem ? search.catch((error) => onProblem(layer, error)) : search);
+		const target = await guarded(findTarget(layer, context));
+		const route = await guarded(findForwardRoute(layer, context));
 		if (target) {
 			targets.set(layer, target);
 		}
+		if (route) {
+			forwards.set(layer, route);
+		}
 	}
-	return { model, weights, operators, layers, targets };
+	return { model, weights, operators, layers, targets, forwards };
 }
 
 export async function readNetwork(model: Model, access: TensorAccess): Promise<Network> {

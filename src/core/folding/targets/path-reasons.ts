@@ -39,7 +39,7 @@ function isInactiveDropout({ scope, node }: Place): boolean {
 }
 
 /** True for a node that moves or averages elements, adds a constant, or leaves its elements as they are. */
-function keepsValues(place: Place, type: DataTypeCode): boolean {
+export function keepsValues(place: Place, type: DataTypeCode): boolean {
 	const { scope, node } = place;
 	const { opType } = node;
 	const isCast = opType === 'Cast' && type !== 0 && scope.attribute(node, 'to')?.i === type;

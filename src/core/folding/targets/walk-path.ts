@@ -11,12 +11,12 @@ import {
 	unsqueezeAxes,
 } from './channel-trace.js';
 
-/** Averages the elements of a channel, so a scale and a shift of each channel may act behind it or in front of it. */
-const AVERAGING = 'GlobalAveragePool';
+/** Average the elements of a channel, so a scale and a shift of each channel may act behind them or in front of them. */
+const [GLOBAL_AVERAGE, AVERAGE] = ['GlobalAveragePool', 'AveragePool'];
 /** Operators that move elements, leave some out, or average them within a channel. */
 export const MOVING: ReadonlySet<string> = new Set([
 	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice'],
-	AVERAGING,
+	...[GLOBAL_AVERAGE, AVERAGE],
 ]);
 
 /** Operators that change only the type or rounding of elements. */
@@ -97,10 +97,17 @@ async function movedAddend(
 	return values && Float64Array.from(positions, (position) => values[position]);
 }
 
-/** Returns the axes after each image was averaged to a single element; undefined if the images hold channels. */
-function averageAxes([batch, channel, ...image]: readonly Axis[]): Axis[] | undefined {
+/** Returns the axes with `pooled` in place of each axis of the images; undefined if the images hold channels. */
+function averageAxes([batch, channel, ...image]: readonly Axis[], pooled: Axis): Axis[] | undefined {
 	const isOfChannel = image.flat().every(({ stride }) => stride === 0);
-	return batch && channel && isOfChannel ? [batch, channel, ...image.map(() => [])] : undefined;
+	return batch && channel && isOfChannel ? [batch, channel, ...image.map(() => pooled)] : undefined;
+}
+
+/** True if an AveragePool counts the zeros of its padding as values: then the border has another share of a shift. */
+function averagesPadding({ scope, node }: Place): boolean {
+	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
+	const isPadded = automatic.startsWith('SAME') || scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0);
+	return isPadded === true && scope.attribute(node, 'count_include_pad')?.i === 1;
 }
 
 /** Returns the axes that a Slice cuts; undefined if they are not constant. */
@@ -111,20 +118,24 @@ async function slicedAxes({ scope, node }: Place, weights: WeightReader): Promis
 	return given ?? (axes === '' ? all?.map((_, axis) => axis) : undefined);
 }
 
+/** An axis of unknown size without channels. */
+const PART: Axis = [{ size: undefined, stride: 0 }];
+
 /** Returns the axes behind a Slice; undefined if it may leave channels out. */
 function sliceAxes(axes: readonly Axis[], at: readonly number[] | undefined): Axis[] | undefined {
 	const cut = new Set(at?.map((axis) => (axis < 0 ? axis + axes.length : axis)));
 	const isOfChannel = [...cut].every((axis) => axes[axis]?.every(({ stride }) => stride === 0));
-	const part: Axis = [{ size: undefined, stride: 0 }];
-	return at && isOfChannel ? axes.map((axis, index) => (cut.has(index) ? part : axis)) : undefined;
+	return at && isOfChannel ? axes.map((axis, index) => (cut.has(index) ? PART : axis)) : undefined;
 }
 
 async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightReader): Promise<Axis[] | undefined> {
 	const { scope, node } = place;
 	const attribute = scope.attribute(node, node.opType === 'Transpose' ? 'perm' : 'axes')?.ints;
 	switch (node.opType) {
-		case AVERAGING:
-			return averageAxes(axes);
+		case GLOBAL_AVERAGE:
+			return averageAxes(axes, []);
+		case AVERAGE:
+			return averagesPadding(place) ? undefined : averageAxes(axes, PART);
 		case 'Transpose':
 			return transposeAxes(axes, attribute);
 		case 'Slice':

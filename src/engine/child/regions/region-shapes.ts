@@ -8,7 +8,10 @@ const OPEN_SIZES = [2, 1, 3, 4, 7, 8, 14, 16] as const;
 const EXTRA_POSITIONS = 3;
 
 /** Returns the number of dimensions of a region's input; undefined if the file does not show it. */
-export function inputRank({ operator, input, dims }: FoldRegion, shapes: ShapeInference): number | undefined {
+export function inputRank({ operator, input, dims, front }: FoldRegion, shapes: ShapeInference): number | undefined {
+	if (front) {
+		return (shapes.of(operator.scope, input).shape ?? front.inputShape)?.length;
+	}
 	switch (operator.kind) {
 		case 'Conv':
 		case 'ConvTranspose':
@@ -48,9 +51,13 @@ export function* inputShapes(region: FoldRegion, shapes: ShapeInference): Genera
 
 /** Returns the sizes fixed by operator and graph; else undefined. */
 function fixedSizes(region: FoldRegion, known: readonly Dimension[]): readonly (number | undefined)[] {
-	const { operator, dims, movesElements } = region;
+	const { operator, dims, movesElements, front } = region;
 	const { kind, group, transB, scope, node } = operator;
 	const numbers = known.map((size) => (typeof size === 'number' && size > 0 ? size : undefined));
+	if (front) {
+		const axis = front.channelAxis < 0 ? front.channelAxis + known.length : front.channelAxis;
+		return numbers.map((size, at) => (at === axis ? front.channels : size));
+	}
 	switch (kind) {
 		case 'Conv':
 		case 'ConvTranspose': {

@@ -373,3 +373,37 @@ test('networks in float16 fold, and each folded operator passes', async () => {
 		}
 	}
 });
+
+test('a fold through pooling and Flatten is verified, also where the file leaves sizes open', async () => {
+	for (const sizes of [
+		[4, 5],
+		[null, null],
+	]) {
+		const kernel = { kernel_shape: { ints: [2, 2] }, pads: { ints: [1, 1, 0, 0] } };
+		const forward = await foldGraph({
+			inputs: [{ name: 'x', shape: [1, 3, ...sizes] }],
+			outputs: ['y'],
+			initializers: [...parameters(3), { name: 'w', dims: [5, 3], values: values(15) }],
+			nodes: [
+				batchNorm('x', 'n'),
+				{ op: 'AveragePool', inputs: ['n'], outputs: ['p'], attributes: kernel },
+				{ op: 'GlobalAveragePool', inputs: ['p'], outputs: ['q'] },
+				{ op: 'Flatten', inputs: ['q'], outputs: ['f'] },
+				{ op: 'Gemm', name: 'gemm', inputs: ['f', 'w'], outputs: ['y'], attributes: { transB: { i: 1 } } },
+			],
+		});
+		assert.deepEqual(forward.folded, [{ name: 'bn', into: 'gemm' }]);
+		const back = await foldGraph({
+			inputs: [{ name: 'x', shape: [1, 3, ...sizes] }],
+			outputs: ['y'],
+			initializers: [...parameters(5), { name: 'w', dims: [5, 3, 1, 1], values: values(15) }],
+			nodes: [
+				{ op: 'Conv', name: 'conv', inputs: ['x', 'w'], outputs: ['c'] },
+				{ op: 'AveragePool', inputs: ['c'], outputs: ['p'], attributes: kernel },
+				batchNorm('p'),
+			],
+		});
+		assert.deepEqual(back.folded, [{ name: 'bn', into: 'conv' }]);
+		assert.equal(back.outputs.status, 'match');
+	}
+});
