@@ -22,7 +22,7 @@ export interface InputPlace {
 export interface WantedValues {
 	readonly dims: readonly number[];
 	readonly values: Float64Array;
-	/** Type for a constant that is not quantized. */
+	/** Type of the written constant, unless the constant is quantized. */
 	readonly dtype: FloatType;
 }
 

@@ -117,7 +117,7 @@ export function parseRunChoices(value: unknown): RunChoices | undefined {
 	return Object.values(choices).includes(undefined) ? undefined : (choices as RunChoices);
 }
 
-/** Returns no field for an absent value, and undefined under its name for an unreadable one. */
+/** Returns an object with the parsed value, or with undefined if it is unreadable. Empty for an absent value. */
 function optional<T>(name: string, value: unknown, parse: (value: unknown) => T | undefined) {
 	return value === undefined ? {} : { [name]: parse(value) };
 }

@@ -95,7 +95,7 @@ export async function compareFilesAndRun(
 	return { models: files.models, byFiles, comparison: decideByValues(files, outputs, values, differences) };
 }
 
-/** Compares a checkpoint, of which nothing can run. */
+/** Compares a checkpoint, which cannot run. */
 async function compareParameters(
 	original: OpenedModel,
 	deployed: OpenedModel,

@@ -19,9 +19,8 @@ import { InputError } from './tensors/errors.js';
 type FoldPorts = Pick<TaskPorts, 'runtime' | 'emit'>;
 
 /**
- * Writes a model with every foldable BatchNormalization folded and every other byte unchanged, then verifies the file:
- * each folded operator by itself on random input, and the outputs of the whole model. The file gets its final name only
- * after it has passed.
+ * Writes a model with every foldable BatchNormalization folded and every other byte unchanged. Verifies each folded
+ * operator by itself on random input, and the outputs of the whole model. The file gets its final name only after that.
  * @throws {OnnxError | InputError | WriteError} after all written files were removed.
  */
 export async function fold(location: ModelLocation, options: FoldOptions, ports: FoldPorts): Promise<FoldResult> {

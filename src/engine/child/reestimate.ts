@@ -58,9 +58,9 @@ interface Work {
 }
 
 /**
- * Computes the population statistics of a model's BatchNormalization layers from data, or takes those of earlier runs.
- * With an output, writes them into a copy of the model, which becomes an inference model; every other byte stays. The
- * file gets its name after it has passed its verification.
+ * Computes the population statistics of a model's BatchNormalization layers from data, or takes statistics of earlier
+ * runs. With an output, writes them into a copy of the model, which becomes an inference model; every other byte stays.
+ * The file gets its name after its verification.
  * @throws {OnnxError | InputError | RuntimeError | WriteError} after all written files were removed.
  */
 export async function reestimate(

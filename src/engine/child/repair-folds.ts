@@ -56,8 +56,9 @@ interface Pair {
 type VerifiedRepair = Omit<RepairResult, 'format' | 'version' | 'model' | 'original'>;
 
 /**
- * Writes the temporary file. First repairs the layers that the run shows wrong. If a layer or the outputs stay wrong, it
- * also repairs the layers that only the files show wrong: channels in another order, for example, spoil the layer behind.
+ * Writes the temporary file. First repairs the layers that the run shows wrong. If a layer or the outputs stay wrong,
+ * it also repairs the layers that only the files show wrong. For example, channels in another order spoil the layer
+ * behind.
  */
 async function repairVerified(pair: Pair, options: RepairOptions, ports: TaskPorts): Promise<VerifiedRepair> {
 	ports.emit({ type: 'progress', stage: 'comparing', done: 0, total: 1 });

@@ -8,8 +8,8 @@ import { methodCards, methodResiduals, normalizationSentence } from './normaliza
 import { strings } from './strings.js';
 
 /**
- * Answers over which axes a layer normalizes: the answer, the three methods, formulas and modes, and below them the
- * statistics that the run really used. The disclosures keep their state from layer to layer.
+ * Section about the axes that a layer normalizes over: the answer, the three methods, formulas and modes, and the
+ * statistics that the run used. Its disclosures stay open or closed from layer to layer.
  */
 export class AxesSection {
 	readonly element: HTMLElement;

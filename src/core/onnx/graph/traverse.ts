@@ -7,7 +7,7 @@ export interface Place {
 	readonly node: Node;
 }
 
-/** Bodies and calls inside each other. Function calls that form a cycle end here. */
+/** Maximum depth of nested bodies and calls. Stops at function calls that form a cycle. */
 const MAX_DEPTH = 100;
 /**
  * Maximum number of nodes inside calls, counted per call, because functions that call each other twice double with

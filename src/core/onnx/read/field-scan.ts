@@ -8,7 +8,7 @@ export const LONGEST_HEADER = 2 * LONGEST_VARINT;
 /** A located field of a message of any type. */
 export interface ScannedField {
 	readonly number: number;
-	/** Span of the tag: a byte below field 16, more above or if the writer wasted some. */
+	/** Span of the tag: a byte for fields below 16, else more. Writers may use more bytes than necessary. */
 	readonly tag: ByteSpan;
 	/** Without tag and length. */
 	readonly payload: ByteSpan;

@@ -9,15 +9,15 @@ import { permute } from './permute.js';
 import { layoutOf, type PreparedLayer } from './prepare-layer.js';
 
 /**
- * Approximate number of values of a layer that are judged. Methods differ by far more than rounding in nearly every value,
- * and judging a thousand takes longer than verifying all, since code that runs this seldom is never optimized.
+ * Approximate number of judged values of a layer. Methods differ by far more than rounding in nearly every value. This
+ * code runs so seldom that V8 never optimizes it, so judging a thousand values takes longer than verifying all.
  */
 const MAX_VALUES = 64;
 
 export interface LayerOutput {
 	/** Output, of the type and size of the prepared input. */
 	readonly y: FloatData;
-	/** Of the input, per channel. */
+	/** Moments of the input, per channel. */
 	readonly moments: Moments;
 	readonly learned: Pick<LayerParameters, 'gamma' | 'beta'> | null;
 	/** Scale and shift of the stored statistics. */
@@ -72,7 +72,7 @@ export function judgeNormalization(
 	};
 }
 
-/** True for axes of method 1, 2 or 3: the others are no candidates of the judgment. */
+/** True for axes of method 1, 2 or 3, the candidates of the judgment. */
 function isMethod({ axes }: HandBuilt, shape: readonly number[], channelAxis: number): boolean {
 	const rank = shape.length;
 	const reduced = resolveAxes(axes, rank);

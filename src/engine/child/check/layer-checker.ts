@@ -33,12 +33,12 @@ export interface CheckerSetup {
 }
 
 /**
- * Recomputes layers from captured tensors, run by run, and reports what all runs together show about each. Layers are
- * given by layer index.
+ * Recomputes layers from captured tensors, run by run, and reports the results of all runs. Layers are given by layer
+ * index.
  */
 export class LayerChecker {
 	readonly #setup: CheckerSetup;
-	/** By layer index. */
+	/** States by layer index. */
 	#states: readonly LayerState[];
 	/** Number of the run under way, from 0. */
 	#run = 0;
@@ -157,8 +157,8 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Judges by which method the layers normalize that were checked for the first time since the last call. Needs the
-	 * tensors that they were checked with, so it must be called before the next tensors are captured.
+	 * Judges the normalization method of layers that were checked for the first time since the last call. Uses the
+	 * tensors of that check, so it must be called before the next tensors are captured.
 	 */
 	judgeNormalizations(): void {
 		for (const [index, { unjudged, results }] of this.#states.entries()) {
@@ -202,8 +202,8 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Returns true if NaN or infinite values among a layer's input come through a layer in front, which reports them. Only
-	 * layers that are always checked before this one count: earlier ones of the main graph, or of the same body.
+	 * Returns true if NaN or infinite values in a layer's input come through a layer in front, which reports them. Counts
+	 * only layers that are always checked before this layer: earlier layers of the main graph, or of the same body.
 	 */
 	#inheritsNonFinite(index: number): boolean {
 		const { layer, results } = this.#states[index];

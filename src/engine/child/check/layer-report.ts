@@ -14,13 +14,13 @@ import type { LayerResults, LayerState } from './layer-state.js';
 import { badChannels, batchStatistics, judge } from './verify-layer.js';
 
 export interface ReportOptions extends Pick<InspectOptions, 'thresholds' | 'drift'> {
-	/** False for random input, whose statistics are unrelated to the data behind the running statistics. */
+	/** False for random input. Its statistics are unrelated to the data behind the running statistics. */
 	readonly judgesDrift: boolean;
 	/** True if a layer in front reports the values of the input that are NaN or infinite. */
 	readonly inheritsNonFinite: boolean;
 }
 
-/** Returns a layer's report after the runs so far: pending until one has reached the layer. */
+/** Returns a layer's report after the runs so far: pending until a run has reached the layer. */
 export function reportLayer(state: LayerState, options: ReportOptions): LayerReport {
 	const report = reportResults(state, options);
 	return state.fusionFinding ? { ...report, findings: [state.fusionFinding, ...report.findings] } : report;

@@ -9,9 +9,9 @@ import { mergeResults } from './verify-layer.js';
 
 /** Results of a layer over all runs so far. */
 export interface LayerResults {
-	/** Of the first run. */
+	/** Preparation of the first run. */
 	readonly prepared: Pick<PreparedLayer, 'dtype' | 'shape' | 'reported'>;
-	/** Of the layer's input, per channel. */
+	/** Moments of the layer's input, per channel. */
 	readonly moments: Moments;
 	/** Values per channel. */
 	readonly count: number;
@@ -32,7 +32,7 @@ export interface FirstRun {
 	readonly prepared: PreparedLayer;
 	/** The runtime's output, with type and size of the input. */
 	readonly y: FloatData;
-	/** Of the input, per channel. */
+	/** Moments of the input, per channel. */
 	readonly moments: Moments;
 }
 
@@ -43,12 +43,12 @@ export interface LayerState {
 	readonly structure: LayerReport;
 	/** Parameters come from random input: health findings would be meaningless. */
 	readonly hasRandomParameters: boolean;
-	/** As of {@link DriftSubject}. */
+	/** Sums of colors, as in {@link DriftSubject}. */
 	readonly colorSums?: Float64Array | undefined;
 	/** undefined: no run has reached the layer. A reason: the layer cannot be recomputed. */
 	results?: Result<LayerResults>;
 	unjudged?: FirstRun | undefined;
-	/** Why a run did not reach the layer. Counts only while no run has. */
+	/** Reason why a run did not reach the layer. Counts only until a run reaches it. */
 	missed?: Pick<SkippedRecompute, 'reason' | 'cause'>;
 	/** Sentences to stand beside the verdict. */
 	readonly remarks: Set<string>;

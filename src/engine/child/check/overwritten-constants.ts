@@ -8,8 +8,8 @@ import { updatedStatistics } from './running-statistics.js';
 import { badChannels, verifyLayer } from './verify-layer.js';
 
 /**
- * Explains a wrong output of a training-mode layer by shared tensors: the runtime writes the new running statistics over
- * the old ones before it computes y, and uses them as gamma or beta if the file has a single tensor for both.
+ * Explains a wrong output of a training-mode layer by shared tensors. The runtime writes the new running statistics
+ * over the old before it computes y. If the file has the same tensor for gamma or beta, it uses them there.
  * @returns a sentence if y is exactly the result of that; undefined otherwise
  */
 export function explainOverwritten(

@@ -179,7 +179,8 @@ export function floatValues(tensor: RuntimeTensor | undefined): Float64Array | u
 }
 
 /**
- * Returns the kernels' view of a shape (N, C, D1 … Dn). A rank-1 input is one channel (ONNX: C is assumed to be 1).
+ * Returns the kernels' view of a shape (N, C, D1 … Dn). A rank-1 input is a single channel (ONNX: C is assumed to be
+ * 1).
  * @param channelAxis axis of the channels; all axes in front of it count as batch. Negative: from the end
  */
 export function layoutOf(dims: readonly number[], channelAxis = 1): Layout {

@@ -24,7 +24,7 @@ export interface PreparedLayer {
 	readonly predicted?: Affine;
 	/**
 	 * Parameters for the report, and the scale and shift of the running statistics, also in training mode. Absent for a
-	 * decomposed layer, whose structure report is complete.
+	 * decomposed layer, because its structure report is complete.
 	 */
 	readonly reported?: { readonly parameters: LayerParameters; readonly affine: NonNullable<LayerReport['affine']> };
 	/** Training mode: the exact moments of the batch, per channel, which the layer normalizes with. */

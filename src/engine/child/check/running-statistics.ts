@@ -11,8 +11,8 @@ export interface Statistics {
 }
 
 /**
- * How a new running value is computed. ONNX: `momentum` weighs the old value, and the batch's variance is biased
- * (BatchNormalization, opset 14). Frameworks differ in both, and exporters do not always convert.
+ * Computation of a new running value. In ONNX `momentum` is the weight of the old value, and the batch's variance is
+ * biased (BatchNormalization, opset 14). Frameworks differ in both, and exporters do not always convert.
  */
 interface Convention {
 	readonly newWeight: (momentum: number) => number;
@@ -91,8 +91,8 @@ export function checkStatistics(layer: BatchNormLayer, prepared: PreparedLayer, 
 }
 
 /**
- * Returns the error of mean and variance as the runtime computes them (bound.ts, trainingBound: e_m and e_v), plus that of
- * mixing them with the old ones: three roundings of each term.
+ * Returns the allowed error of mixed mean and variance: their own error (bound.ts, trainingBound: e_m and e_v), and
+ * three roundings of each term in mixing them with the old values.
  */
 function allowedErrors(prepared: PreparedLayer, momentum: number): Statistics {
 	const { layout, moments, reported, dtype, roundedTo } = prepared;

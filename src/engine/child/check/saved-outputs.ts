@@ -7,8 +7,8 @@ import { encodeNpy } from '../tensors/npy.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 
 /**
- * Makes a folder and its parents, one by one: Node's recursive mkdir never returns in a file system that reports a folder
- * as missing but does not let it be made (/proc).
+ * Makes a folder and its parents, each in turn. Node's recursive mkdir never returns in /proc and similar file systems,
+ * which report a folder as missing and do not let it be made.
  * @throws {InputError}
  */
 export async function makeFolder(folder: string): Promise<void> {

@@ -114,8 +114,8 @@ export function badChannels(boundRatio: Float64Array): number[] {
 }
 
 /**
- * Returns channels whose outputs no bound limits, so that every output would count as correct. A training-mode channel with
- * NaN or infinity among its input has no bound either, but its output is known to be NaN.
+ * Returns channels without a bound, in which every output would count as correct. A training-mode channel with NaN or
+ * infinity in its input has no bound either, but its output is known to be NaN.
  */
 function unboundedChannels({ bound, moments }: VerifyResult, mode: BatchNormLayer['mode']): number[] {
 	const isKnown = (channel: number) => mode === 'training' && moments.nonFinite[channel] > 0;
@@ -127,7 +127,10 @@ function describeUnbounded(channels: readonly number[], total: number): string {
 	return `Not judged in ${countChannels(channels, total)}: scale or shift is beyond what the runtime can compute there, so rounding has no bound.${rest}`;
 }
 
-/** Returns the largest value; NaN if there is one. Loops here and above, since callbacks run slowly before optimization. */
+/**
+ * Returns the largest value, or NaN if any value is NaN. Loops here and above, because callbacks run slowly before V8
+ * optimizes them.
+ */
 function largest(values: Float64Array): number {
 	let largestSoFar = 0;
 	for (let c = 0; c < values.length; c++) {

@@ -15,9 +15,12 @@ export interface DimensionSources {
 
 const isKnown = (size: number | string): size is number => typeof size === 'number' && size >= 0;
 
-/** Guess in place of 1 for height and width of an image: networks halve them five times, and a single pixel shows nothing. */
+/**
+ * Guess in place of 1 for height and width of an image. Networks halve them five times, and a single pixel would hide
+ * errors.
+ */
 const MIN_IMAGE = 64;
-/** Channels of an image whose channels are its last axis. */
+/** Maximum number of channels on the last axis of an image. */
 const MAX_LAST_CHANNELS = 4;
 
 /** True for height and width of an input that looks like an image, with the channels first or last. */
@@ -46,7 +49,7 @@ interface Asked {
 	readonly dimensions: Readonly<Record<string, number>>;
 }
 
-/** True for a size of an input that the model leaves open and nobody asked for. */
+/** True for an open size of an input that the user has not set. */
 function isGuess(input: string, size: number | string, { axis, dimensions }: Asked): boolean {
 	const isAsked = Object.hasOwn(dimensions, `${input}:${axis}`) || Object.hasOwn(dimensions, String(size));
 	return !isKnown(size) && !isAsked;

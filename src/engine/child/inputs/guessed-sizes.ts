@@ -15,7 +15,7 @@ export interface GuessedRun<T> {
 	readonly result: T;
 }
 
-/** Size with which a model ran, so that its next run does not fail with a smaller one first. */
+/** Size that a model ran with, so that its next run does not fail with a smaller size first. */
 const LEARNED = new WeakMap<object, number>();
 
 /**

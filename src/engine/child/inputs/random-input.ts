@@ -31,8 +31,8 @@ export function whyUnfed({ name, type, shape }: RuntimeValue): string | undefine
 }
 
 /**
- * Returns a random value for an input without a file: floating types from a distribution, integers and booleans 0 or 1,
- * because larger numbers are often indices out of range.
+ * Returns a random value for an input without a file. Floating types come from a distribution. Integers and booleans
+ * are 0 or 1, because larger numbers are often indices out of range.
  * @param shape what it gets
  * @throws {InputError}
  */

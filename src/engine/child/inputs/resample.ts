@@ -7,8 +7,8 @@ export interface PlaneSize {
 }
 
 /**
- * Resizes a row-major plane bilinearly. Shrinking averages all covered pixels with the same triangle stretched to the
- * step, as Pillow's BILINEAR and torchvision's Resize with antialias do, so that a model sees its input as in training.
+ * Resizes a row-major plane bilinearly. Shrinking averages all covered pixels with a triangle as wide as the step.
+ * Pillow's BILINEAR and torchvision's Resize with antialias do the same, so a model sees its input as in training.
  */
 export function resample(plane: Float32Array, from: PlaneSize, to: PlaneSize): Float32Array {
 	const rows = alongRows(plane, from.height, weights(from.width, to.width));

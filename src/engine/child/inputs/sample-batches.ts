@@ -38,9 +38,9 @@ export interface Samples {
 	/** Samples of a batch; the last batch may have fewer. */
 	readonly batch: number;
 	readonly batches: number;
-	/** For the report. */
+	/** Origin of the inputs, for the report. */
 	readonly inputs: readonly RunInput[];
-	/** Reads the batches one after the other. @throws {InputError} */
+	/** Reads the batches in order. @throws {InputError} */
 	read(): AsyncGenerator<SampleBatch, void>;
 }
 
@@ -189,7 +189,7 @@ async function readRows(
 	return stack(pieces, names);
 }
 
-/** Opens the rows of a file. Arrays of NumPy are read on demand, images one at a time, other files once. */
+/** Opens the rows of a file. Reads arrays of NumPy on demand, images singly, and any other file once. */
 async function openRows(input: RuntimeValue, file: string, options: SampleOptions): Promise<Rows> {
 	const sample = withoutBatch(input);
 	if (isImageFile(file)) {

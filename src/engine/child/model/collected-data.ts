@@ -63,7 +63,7 @@ export async function collectExternalData(
 	};
 }
 
-/** Returns a function that finds the edit that removes or replaces a tensor, or the node that holds it. */
+/** Returns a function that finds the edit of a tensor, or of the node that holds it. */
 function editFinder(edits: readonly Edit[]): (tensor: ExternalTensor) => Edit | undefined {
 	const changes = edits
 		.filter(({ kind }) => kind === 'replace' || kind === 'remove')
@@ -80,7 +80,7 @@ function editFinder(edits: readonly Edit[]): (tensor: ExternalTensor) => Edit | 
 	};
 }
 
-/** Returns one place for all tensors of a range. Without a stated length, the longest of them counts. */
+/** Returns a common place for all tensors of a range. Without a stated length, the longest tensor counts. */
 function placesOf(tensors: readonly ExternalTensor[]): ReadonlyMap<string, Place> {
 	const longest = new Map<string, ExternalTensor>();
 	for (const tensor of tensors) {

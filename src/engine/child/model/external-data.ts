@@ -10,7 +10,7 @@ export function externalPaths({ model, folder }: Pick<OpenedModel, 'model' | 'fo
 	return folder === undefined ? [] : Array.from(locations, (location) => path.resolve(folder, location));
 }
 
-/** Returns the paths of a model's own file, if it has one, and of its external data. */
+/** Returns the paths of a model's own file, if any, and of its external data. */
 export function modelPaths({ path, bytes }: ModelLocation, model: OpenedModel): readonly string[] {
 	return [...(bytes === undefined ? [path] : []), ...externalPaths(model)];
 }

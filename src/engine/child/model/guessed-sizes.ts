@@ -26,8 +26,8 @@ export type ImpliedSizes = Readonly<Record<string, number>>;
 const KNOWN = new WeakMap<Model, Promise<ImpliedSizes>>();
 
 /**
- * Returns sizes that inputs leave open and the graph implies, computed once for each model: those that the first operator
- * with weights reads, or that the first Reshape needs.
+ * Returns open sizes of inputs that the graph implies, computed once for each model. They come from the first operator
+ * with weights, or from the first Reshape.
  */
 export function impliedSizes(file: Pick<OpenedModel, 'model' | 'access'>): Promise<ImpliedSizes> {
 	const known = KNOWN.get(file.model) ?? findSizes(file);
@@ -35,7 +35,7 @@ export function impliedSizes(file: Pick<OpenedModel, 'model' | 'access'>): Promi
 	return known;
 }
 
-/** Adds the sizes that the graph implies to those that were asked for, which win. */
+/** Adds the sizes that the graph implies to the requested sizes, which take precedence. */
 export async function withImpliedSizes(
 	file: Pick<OpenedModel, 'model' | 'access'>,
 	asked: Readonly<Record<string, number>> = {},
@@ -126,8 +126,8 @@ class SizeSearch {
 	}
 
 	/**
-	 * Returns the only open size behind the batch, from the number of elements of a sample: that of a Reshape to constant
-	 * sizes, or that which the Gemm or MatMul behind a Flatten reads.
+	 * Returns the only open size behind the batch, computed from the number of elements of a sample. That number comes
+	 * from a Reshape to constant sizes, or from the Gemm or MatMul behind a Flatten.
 	 */
 	async #reshaped(node: Node, axes: readonly number[], shape: ValueInfo['shape'] = []): Promise<AxisSize | undefined> {
 		const open = [...shape.keys()].filter((axis) => axis > 0 && typeof shape[axis] !== 'number');
@@ -139,7 +139,7 @@ class SizeSearch {
 		return elements === undefined ? undefined : { axis: open[0], size: elements / product(known) };
 	}
 
-	/** Returns the number of elements of one sample that a node makes out of its input. */
+	/** Returns the number of elements of a sample that a node makes from its input. */
 	async #elements(node: Node): Promise<number | undefined> {
 		const [behind] = this.#scope.consumers(node.outputs[0] ?? '');
 		if (node.opType === 'Flatten' && Number(this.#scope.attribute(node, 'axis')?.i ?? 1) === 1) {

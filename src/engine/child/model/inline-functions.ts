@@ -9,10 +9,10 @@ import { type OpenedModel, openModel } from './opened-model.js';
 import { hasSameMeaning } from './operator-changes.js';
 
 /**
- * Replaces calls of model-local functions by the nodes of their bodies, as runtimes do when they load a model, so that the
- * tensors around the layers in functions can be captured. Layers keep their number and order. A call stays if the nodes
- * would have another meaning in its place: if an operator of the function changed between its operator set and the model's, or its subgraphs refer to attributes
- * of the call.
+ * Replaces calls of model-local functions by the nodes of their bodies, as runtimes do when they load a model. The
+ * tensors around the layers in functions can then be captured. Layers keep their number and order. A call stays if its
+ * nodes would have another meaning in the model: an operator of the function changed between the two operator sets, or
+ * a subgraph refers to attributes of the call.
  * @param open opens the result as `file` was opened
  * @returns undefined if no layer is in a function, or no call can be replaced
  * @throws {OnnxError} `io` if the file was changed since it was read.
@@ -95,7 +95,10 @@ class Inliner {
 		return call.graph.outputs.every(({ name }) => written.has(name)) ? messages : undefined;
 	}
 
-	/** Returns the mapping of a function's names: formal inputs and outputs to the caller's, others to unique names. */
+	/**
+	 * Returns the mapping of a function's names: formal inputs and outputs to the caller's names, all other names to
+	 * unique names.
+	 */
 	#renaming(call: Scope, node: Node, { outer, prefix }: { outer: Rename; prefix: string }): Rename {
 		const { inputs = [] } =
 			this.#model.functions.find(
@@ -119,7 +122,7 @@ class Inliner {
 	}
 
 	/**
-	 * Returns a node's attributes with references to attributes of the call resolved; unset ones are left out.
+	 * Returns a node's attributes with references to attributes of the call resolved; leaves out unset attributes.
 	 * @returns undefined if the node has no references; "impossible" if a value cannot be encoded
 	 */
 	async #attributes(call: Scope, node: Node): Promise<Uint8Array[] | 'impossible' | undefined> {

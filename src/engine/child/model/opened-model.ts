@@ -14,8 +14,8 @@ import type { ModelLocation } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
 
 /**
- * A model that has been read, and whose bytes stay available until it is closed. Its file stays open, so that running,
- * comparing and writing use the bytes that were read even if the file is replaced meanwhile.
+ * A model that has been read and stays available until it is closed. Its file stays open, so that running, comparing
+ * and writing use the same bytes even if the file is replaced meanwhile.
  */
 export interface OpenedModel {
 	readonly model: Model;

@@ -34,7 +34,7 @@ export function hasSameMeaning({ opType, domain, outputs }: Node, a: number, b: 
 		return true;
 	}
 	if (opType === 'BatchNormalization' && outputs.length > 1) {
-		// Several outputs meant training up to opset 13, and mean nothing by themselves from 14 on.
+		// Several outputs meant training up to opset 13, and have no effect from 14 on.
 		return false;
 	}
 	const changes = domain === '' && Object.hasOwn(CHANGES, opType) ? CHANGES[opType] : undefined;

@@ -26,7 +26,7 @@ export interface Part {
 	readonly nodes: readonly Node[];
 	/** Tensors to make outputs. */
 	readonly outputs: readonly string[];
-	/** Tensors whose shape becomes an output, under its {@link shapeName}. */
+	/** Tensors with a shape that becomes an output, under its {@link shapeName}. */
 	readonly shapes?: readonly string[];
 	/** Tensors that become inputs, by name, including inputs of the model. Unread tensors are left out. */
 	readonly given: ReadonlyMap<string, GivenTensor>;

@@ -11,7 +11,10 @@ const RANDOM: ReadonlySet<string> = new Set([
 	'Bernoulli',
 ]);
 
-/** Returns the first node whose output differs from run to run: a generator, or a Dropout that may be in training mode. */
+/**
+ * Returns the first node with an output that differs from run to run: a generator, or a Dropout that may be in training
+ * mode.
+ */
 export function randomNode(model: Model): Node | undefined {
 	const opset = Scope.ofModel(model).opset();
 	for (const { node } of nodesInOrder(model)) {

@@ -1,6 +1,6 @@
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
 
-/** Parameters of a layer whose values only a run can determine. */
+/** Returns the parameters of a layer that only a run can determine. */
 export function runTimeParameters(layer: BatchNormLayer): Parameter[] {
 	return [layer.gamma, layer.beta, layer.mean, layer.variance].filter(isRunTime);
 }

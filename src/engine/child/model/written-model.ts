@@ -36,8 +36,8 @@ export async function requireOutput(model: OpenedModel, output: string): Promise
 }
 
 /**
- * Writes an edited model into the folder for unfinished files. In another folder than the model's it gets its external
- * data in one file beside it, named after the output. Every location in the model is rewritten.
+ * Writes an edited model into the folder for unfinished files. In another folder than the model's, it gets a file of
+ * external data beside it, named after the output, and every location in the model is rewritten.
  * @returns length of the model in bytes
  * @throws {OnnxError | WriteError}
  */

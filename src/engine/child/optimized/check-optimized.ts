@@ -47,7 +47,7 @@ const OPTIMIZERS: Readonly<Record<string, string>> = {
  * the same. Merging rounds each value once more, which a network may amplify more than the probes of rounding show.
  */
 const MAX_ROUNDING_SHARE = 0.01;
-/** Optimizer that merges equal constants, which is wrong if training mode overwrites one of them. */
+/** Optimizer that merges equal constants, which is wrong if training mode overwrites such a constant. */
 const TRAINING_OPTIMIZER = 'ConstantSharing';
 
 /**
@@ -104,8 +104,8 @@ export async function checkOptimized(
 }
 
 /**
- * Maximum number of layers in a comparison with the runtime's optimizations, which take minutes for 10,000 nodes that read
- * one tensor. Published networks have under a thousand.
+ * Maximum number of layers in a comparison with the runtime's optimizations. These take minutes for 10,000 nodes that
+ * read the same tensor. Published networks have under a thousand layers.
  */
 const MAX_LAYERS = 2000;
 
@@ -127,7 +127,10 @@ interface FusedLayers {
 	readonly areAllRight: boolean;
 }
 
-/** Finds layers whose fused nodes compute other values than the nodes that they replace; undefined: nothing to compare. */
+/**
+ * Finds layers with fused nodes that compute other values than the nodes that they replace. Undefined if there are no
+ * fused nodes.
+ */
 async function wronglyFused(
 	model: OpenedModel,
 	runtime: Runtime,
@@ -168,7 +171,7 @@ async function optimize(
 	file: string,
 ): Promise<OpenedModel | undefined> {
 	try {
-		// Levels beyond "basic" change layouts, which hides what was fused.
+		// Levels beyond "basic" change layouts, which hides the fused nodes.
 		const session = await loadBytes(model, bytes, runtime, { levels: ['basic'], optimizedModelPath: file });
 		await session.release();
 		return await openModel({ path: file });

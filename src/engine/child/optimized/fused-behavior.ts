@@ -43,8 +43,8 @@ export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 }
 
 /**
- * Runs the nodes from the input of the linear operator to the layer's output twice, unoptimized: as the file has them,
- * and as the runtime has rewritten them.
+ * Runs the nodes from the input of the linear operator to the layer's output twice, unoptimized: as in the file, and as
+ * the runtime has rewritten them.
  * @returns undefined if the rewritten model has no such tensors, or gives no finite numbers to compare
  * @throws {RuntimeError | OnnxError}
  */
@@ -90,7 +90,7 @@ function largestTerm(layer: BatchNormLayer): number {
 	return Math.max(0, ...terms.filter(Number.isFinite));
 }
 
-/** Computes tensors of a model from known ones, unoptimized. */
+/** Computes tensors of a model from known tensors, unoptimized. */
 async function compute(
 	model: OpenedModel,
 	net: NodeNet,

@@ -17,7 +17,7 @@ export type Fused =
 	| { readonly kind: 'none' }
 	/** Merged into `operator` with the values of a correct fold. */
 	| { readonly kind: 'right'; readonly operator: Node }
-	/** Merged with other values, or into an operator whose weights do not show the values. */
+	/** Merged with other values, or into an operator with weights that do not show the values. */
 	| { readonly kind: 'doubtful'; readonly operator: Node };
 
 /**
@@ -93,7 +93,7 @@ export class FusedWeights {
 /** Elements compared per row: a fusion treats a row alike. */
 const SAMPLES = 16;
 
-/** Compares bias and weights with those of a correct fold, up to the rounding of the type that they are stored in. */
+/** Compares bias and weights with a correct fold, up to the rounding of their stored type. */
 function isRightFold({ original, deployed, parameters, stored }: FoldCase): boolean {
 	const { scale, bias } = expectedFold(original.bias, parameters);
 	const tolerance = foldTolerance(stored);
@@ -116,7 +116,7 @@ function isRightFold({ original, deployed, parameters, stored }: FoldCase): bool
 	return isRight;
 }
 
-/** Accepts a correct value that is not finite if the runtime stores the same one. */
+/** Accepts a correct value that is not finite if the runtime stores the same value. */
 function isNear(found: number, expected: number, allowed: number): boolean {
 	return Math.abs(found - expected) <= allowed || Object.is(found, Math.fround(expected));
 }

@@ -18,8 +18,8 @@ const PLAIN_AGREEMENT = 1e-4;
 const SMALLEST_NORMAL = 2 ** -126;
 
 /**
- * Operators whose result is computed at the scale of 1, in the runtime's own kernels: near 0 a Sigmoid has a resolution of
- * 2^-25, however small its value. The largest value of an output says nothing about its rounding then.
+ * Operators that the runtime's own kernels compute at the scale of 1. Near 0 a Sigmoid has a resolution of 2^-25,
+ * however small its value. The rounding of such an output does not depend on its largest value.
  */
 const UNIT_SCALE: ReadonlySet<string> = new Set([
 	...['Sigmoid', 'HardSigmoid', 'Softmax', 'Tanh', 'Erf', 'Softsign', 'Sin', 'Cos'],

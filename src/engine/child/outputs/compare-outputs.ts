@@ -26,7 +26,7 @@ export interface OutputContext {
 	readonly progress: (stage: Stage) => void;
 }
 
-/** Two models whose files have been compared. */
+/** Two models with compared files. */
 export interface ModelPair {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;

@@ -21,17 +21,20 @@ export interface Difference {
 	readonly problem?: string;
 }
 
-/** How far rounding can move a tensor. */
+/** Largest distance that rounding can move a tensor. */
 export interface Rounding {
 	/** Largest change that perturbed inputs caused; undefined counts as 0. */
 	readonly probe: number | undefined;
-	/** Of the coarser of both models. */
+	/** Unit roundoff of the coarser model. */
 	readonly unitRoundoff: number;
 	/** Absolute error of the function that computes the tensor; 0 by default. */
 	readonly resolution?: number;
 }
 
-/** Returns the largest distance between two tensors; infinite for different sizes, or if only one value is finite. */
+/**
+ * Returns the largest distance between two tensors; infinite for different sizes, or if only the first or only the
+ * second value is finite.
+ */
 export function spreadOf(a: RuntimeTensor | undefined, b: RuntimeTensor | undefined): number {
 	const [x, y] = [a && numbersOf(a), b && numbersOf(b)];
 	if (!x || !y || x.length !== y.length) {

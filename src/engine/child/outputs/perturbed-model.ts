@@ -58,7 +58,7 @@ function foldedConstants(model: Model): ReadonlySet<TensorRecord> {
 	return records;
 }
 
-/** Returns the spans of the file that hold nothing but elements. */
+/** Returns the spans of the file that hold only elements. */
 function contiguousSpans(storage: TensorRecord['storage']): readonly ByteSpan[] {
 	if (storage.kind === 'raw') {
 		return [storage.span];

@@ -2,11 +2,11 @@ import { Scope } from '../../../core/onnx/graph/scope.js';
 import type { Model } from '../../../core/onnx/model.js';
 
 /**
- * Absolute error of onnxruntime's Sigmoid: it adds 0.5 to a quotient of polynomials, so near 0 its values are multiples
- * of half a unit roundoff of float32. One step either way, and the rounding of the quotient.
+ * Absolute error of onnxruntime's Sigmoid. It adds 0.5 to a quotient of polynomials, so near 0 its values are multiples
+ * of half a unit roundoff of float32. The error is a step in either direction, and the rounding of the quotient.
  */
 const SIGMOID = 2 ** -23;
-/** Operators that hand on the values of one input. */
+/** Operators that hand on the values of an input unchanged. */
 const UNCHANGED: ReadonlySet<string> = new Set([
 	...[
 		'Identity',

@@ -21,7 +21,7 @@ export class ArrayPool {
 		return array;
 	}
 
-	/** Takes an array back. Ignores arrays of others. */
+	/** Takes an array back. Ignores arrays that the pool did not hand out. */
 	give(array: TensorData | undefined): void {
 		if (array && this.#own.delete(array)) {
 			const key = keyOf(array.BYTES_PER_ELEMENT, array.length);

@@ -9,7 +9,7 @@ import type { LayerNorm, StagedRun, State } from './staged-run.js';
 
 /** Statistics of a model's layers over samples. */
 export interface Collected {
-	/** One entry per requested layer, in the same order. */
+	/** An entry for each requested layer, in the same order. */
 	readonly layers: readonly LayerStatistics[];
 	readonly batches: number;
 	readonly samples: number;
@@ -20,7 +20,7 @@ export interface Collected {
 export interface CollectPorts {
 	readonly run: StagedRun;
 	readonly model: OpenedModel;
-	/** Indices of the layers to collect. The others normalize with the statistics of their own input. */
+	/** Indices of the layers to collect. All other layers normalize with the statistics of their own input. */
 	readonly layers: readonly number[];
 	/** Called after each batch. */
 	readonly onProgress: (done: number, total: number) => void;

@@ -13,10 +13,10 @@ import { isKernelType, type TensorSize } from '../tensors/tensor-size.js';
 import { ArrayPool } from './array-pool.js';
 import type { Stage, StagePlan } from './stages.js';
 
-/** Tensors of one part of a batch, by name. */
+/** Tensors of a part of a batch, by name. */
 export type State = Map<string, RuntimeTensor>;
 
-/** Mean and variance that a layer normalizes with; one value per channel or activation. */
+/** Mean and variance that a layer normalizes with, each a value per channel or activation. */
 export interface LayerNorm {
 	readonly mean: Float64Array;
 	readonly variance: Float64Array;

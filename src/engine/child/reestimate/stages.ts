@@ -9,11 +9,11 @@ export interface Stage {
 	readonly nodes: readonly Node[];
 	/** Tensors that the nodes compute and that layers or later stages read. */
 	readonly outputs: readonly string[];
-	/** Indices of the layers whose inputs are known after this stage. Their outputs are given to the next stage. */
+	/** Indices of the layers with inputs that are known after this stage. The next stage gets their outputs. */
 	readonly layers: readonly number[];
-	/** Layers of this stage whose output a later stage reads. */
+	/** Layers of this stage with an output that a later stage reads. */
 	readonly normalized: readonly number[];
-	/** Tensors that nothing reads after the layers of this stage. */
+	/** Tensors without a reader after the layers of this stage. */
 	readonly dead: readonly string[];
 	/** Inputs of its layers that only its layers read, so that a layer's output may take their memory. */
 	readonly overwritable: ReadonlySet<string>;

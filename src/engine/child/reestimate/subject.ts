@@ -7,7 +7,7 @@ import { count } from '../../../core/text/sentences.js';
 import { type OpenedModel, openModel } from '../model/opened-model.js';
 import { InputError } from '../tensors/errors.js';
 
-/** A model and the layers whose statistics can be written. */
+/** A model and its layers with statistics that can be written. */
 export interface Subject {
 	readonly file: OpenedModel;
 	/** The model to run: the file with its training operators switched to inference. Layer indices are the same. */

@@ -7,7 +7,7 @@ import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import { InputError } from '../tensors/errors.js';
 import type { Tensors } from '../tensors/tensor.js';
 
-/** Batch sizes tried after the requested one: some models run with a single size, which their file does not declare. */
+/** Batch sizes tried after the requested size. Some models run with a single size that their file does not declare. */
 const BATCHES = [2, 3, 4, 8] as const;
 
 /**

@@ -10,8 +10,8 @@ export interface ChannelSpread {
 }
 
 /**
- * Returns the distances between two tensors along a region's channel axis; infinite where only one value is finite.
- * Undefined if the axis has another number of indices than the region has channels.
+ * Returns the distances between two tensors along a region's channel axis; infinite if only the first or only the
+ * second value is finite. Undefined if the axis has another number of indices than the region has channels.
  */
 export function spreadByChannel(
 	a: RuntimeTensor,
@@ -47,20 +47,20 @@ function distanceOf(a: number, b: number): number {
 }
 
 /**
- * Allowed multiple of the measured rounding. Three probes see a typical change of a few hundred values, not the largest
- * possible one.
+ * Allowed multiple of the measured rounding. Three probes show a typical change of a few hundred values, not the
+ * largest possible change.
  */
 const SAFETY = 8;
 /**
- * A probe moves each of n products by up to 4 u, uniformly: by 2.3 u in the mean square, so their sum by 2.3 u sqrt(n)
- * times the typical product. The n roundings of the sum itself, each of a partial sum, come to u n / sqrt(6) times the
- * typical product: sqrt(n) / 5.6 times as much as the probe.
+ * Rounding of a sum, relative to the probe's change. A probe moves each of n products by up to 4 u, uniformly, that is
+ * by 2.3 u in the mean square. So it moves their sum by 2.3 u sqrt(n) times the typical product. The n roundings of
+ * partial sums come to u n / sqrt(6) times the typical product: sqrt(n) / 5.6 times as much.
  */
 const ACCUMULATION = 5.6;
 
 /**
- * Returns the largest difference of a channel in units of its bound: the rounding of sums of products, which probes
- * measure, and the roundings of the constant terms.
+ * Returns the largest difference of a channel, in units of its bound. The bound holds the rounding of sums of products,
+ * which probes measure, and the roundings of the constant terms.
  */
 export function excess(
 	{ distance, magnitude }: ChannelSpread,

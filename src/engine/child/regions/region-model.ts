@@ -24,7 +24,7 @@ export interface Region {
 
 /** Maximum number of nodes of a region. An operator, its layers and their constant expressions have a few dozen. */
 const MAX_NODES = 512;
-/** Earliest IR version whose initializers need not be inputs; the parts use the operator sets of their model. */
+/** Earliest IR version with initializers that need not be inputs. The parts use the operator sets of their model. */
 const IR_VERSION = 8;
 
 /** Scopes of a model by path; null for shared paths. */

@@ -2,7 +2,7 @@ import type { FoldRegion } from '../../../core/folding/rewrite/fold-region.js';
 import type { ShapeInference } from '../../../core/onnx/graph/infer.js';
 import type { Dimension } from '../../../core/onnx/model.js';
 
-/** Sizes tried for dimensions that nothing fixes. A batch of 2 keeps batch and channels apart. */
+/** Sizes tried for open dimensions. A batch of 2 keeps batch and channels apart. */
 const OPEN_SIZES = [2, 1, 3, 4, 7, 8, 14, 16] as const;
 /** Positions of a convolution's kernel beyond its first, so that borders and interior both count. */
 const EXTRA_POSITIONS = 3;
@@ -38,7 +38,7 @@ export function* inputShapes(region: FoldRegion, shapes: ShapeInference): Genera
 	const fixed = fixedSizes(region, known);
 	const seen = new Set<string>();
 	for (const open of [...OPEN_SIZES, region.terms.length]) {
-		// Nodes that move elements may need one certain size, of the batch or of the image.
+		// Nodes that move elements may need a certain size of the batch or of the image.
 		for (const batch of [open, 1]) {
 			const shape = fixed.map((size, axis) => size ?? (axis === 0 ? batch : open));
 			if (!seen.has(shape.join())) {

@@ -35,12 +35,11 @@ export interface FoldedPair {
 const PROBES = 3;
 
 /**
- * Runs every folded region by itself, as it was and as it was written, on the same random inputs, and compares their
- * outputs channel by channel. No other part of the network takes part: a branch that is not taken, a random operator or
- * a NaN elsewhere hides no error here.
- *
- * Each region gets two inputs: normal numbers, and numbers so large that products and constant terms weigh the same.
- * Regions whose shape is only declared in the file also get the captured tensor, whose number of dimensions is a fact.
+ * Runs every folded region by itself, before and after the fold, on the same random inputs, and compares the outputs
+ * channel by channel. No other part of the network takes part: a branch that is not taken, a random operator or a NaN
+ * elsewhere hides no error here. Each region gets two inputs: normal numbers, and numbers so large that products and
+ * constant terms weigh the same. A region with a shape that only the file declares also gets the captured tensor, which
+ * proves the number of dimensions.
  * @returns verdicts in the order of `regions`
  */
 export async function verifyRegions(

@@ -45,7 +45,7 @@ interface BodyModel {
 }
 
 /**
- * Runs one body of an If, Loop or Scan as a model of its own. The runtime does not return tensors from inside a body, but
+ * Runs a body of an If, Loop or Scan as a model of its own. The runtime does not return tensors from inside a body, but
  * it computes the same values from the same inputs if the body is a model.
  */
 export class BodyRun {
@@ -70,7 +70,7 @@ export class BodyRun {
 	}
 
 	/**
-	 * Runs the body once. Layer indices of the events are those of the model around.
+	 * Runs the body once. Layer indices of the events are the containing model's.
 	 * @param tensors that the body captures, and its own inputs
 	 * @throws {RuntimeError} if the body does not run by itself, not even in part.
 	 */
