@@ -1,6 +1,6 @@
 /**
- * The structure of an ONNX model as the reader keeps it: everything but the bytes of large tensors, which stay in the
- * source and are read on demand (tensor.ts). Names follow onnx.proto.
+ * Structure of an ONNX model, as the reader keeps it: all but the bytes of large tensors. These stay in the source and
+ * are read on demand (tensor.ts). Names follow onnx.proto.
  */
 
 /** Half-open range of bytes in the model file. */
@@ -90,7 +90,7 @@ export interface TensorRecord {
 	readonly segmented?: true;
 }
 
-/** AttributeProto with one of its value fields set. */
+/** AttributeProto with a single value field set. */
 export interface Attribute {
 	readonly name: string;
 	readonly f?: number;
@@ -216,7 +216,7 @@ export interface Tensor {
 	readonly dims: readonly number[];
 	/**
 	 * Elements, row-major. float32, float16 and bfloat16 as Float32Array or Float64Array; float64 and integers up to 32
-	 * bits as Float64Array; 64-bit integers as Float64Array if all are safe integers, else the reader throws
+	 * bits as Float64Array. 64-bit integers as Float64Array if all are safe integers, else the reader throws
 	 * `unsupported`.
 	 */
 	readonly data: Float32Array | Float64Array;

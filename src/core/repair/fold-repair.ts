@@ -26,8 +26,8 @@ export interface FoldRepairPlan {
 
 /**
  * Plans the repair of every layer that the comparison calls a mismatch: folded back or forward, alone or in a chain, or
- * still a layer. The right values are computed from the original in float64 and rounded once to the deployed type, or
- * quantized on the grid that the deployed model states. Elements within rounding of the right value keep their bytes.
+ * kept. Computes the right values from the original in float64. Rounds them once to the deployed type, or quantizes
+ * them on the grid that the deployed model states. Elements within rounding of the right value keep their bytes.
  * @param access reads the deployed model
  * @param excluded reasons to leave layers as they are, by their names
  * @throws {OnnxError} when a file cannot be read any more.

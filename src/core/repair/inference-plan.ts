@@ -8,7 +8,7 @@ import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import type { Edit } from '../onnx/write/edit.js';
 import type { RepairedPart, UnrepairedPart } from '../report/repair-result.js';
 
-/** The changes to a model file that make an inference model of one exported in training mode. */
+/** Changes that make a training export an inference model. */
 export interface InferencePlan {
 	/** Edits for `planEdits` of core/onnx/write/edit.ts. All other bytes of the file stay. */
 	readonly edits: readonly Edit[];
@@ -30,9 +30,9 @@ const [FIRST_WITHOUT_IS_TEST, DROPOUT_MODE_INPUT, FIRST_TRAINING_MODE] = [7, 12,
 
 /**
  * Plans the switch of every BatchNormalization and Dropout to inference, in all graphs and functions of a model.
- * BatchNormalization: training_mode becomes 0 from opset 14 on, is_test becomes 1 before opset 7, and the outputs of
- * the running statistics go, which alone mean training from opset 7 to 13. Dropout: its training_mode input goes from
- * opset 12 on, is_test becomes 1 before opset 7.
+ * BatchNormalization: training_mode becomes 0 from opset 14 on, and is_test becomes 1 before opset 7. From opset 7 to
+ * 13 the outputs of the running statistics alone mean training, so they are removed, as in later opsets. Dropout: its
+ * training_mode input is removed from opset 12 on, and is_test becomes 1 before opset 7.
  * @throws {OnnxError} when the file cannot be read any more.
  */
 export async function planInference(trained: TrainedModel): Promise<InferencePlan> {
@@ -41,7 +41,7 @@ export async function planInference(trained: TrainedModel): Promise<InferencePla
 	return { edits: facts.repaired.length > 0 ? await editor.finish() : [], ...facts };
 }
 
-/** Makes the changes of {@link planInference} in an editor that may have others. @throws {OnnxError} */
+/** Makes the changes of {@link planInference} in an editor, perhaps beside other changes. @throws {OnnxError} */
 export async function switchToInference(
 	editor: GraphEditor,
 	{ model, layers, access }: TrainedModel,
@@ -62,7 +62,7 @@ export async function switchToInference(
 			: node.opType === 'Dropout'
 				? await switchDropout(editor, constants, { scope, node })
 				: await switchLayer(editor, constants, { scope, node, layer: byNode.get(node) });
-		// A function is visited once per call: a Dropout that one call leaves off may be on in the next.
+		// A function is visited once per call. A Dropout that is off in a call may be on in the next.
 		const isOpen = node.opType === 'Dropout' && verdict === undefined && scope.depth > 0;
 		if (!isOpen) {
 			decided.add(node);
@@ -111,7 +111,7 @@ async function switchDropout(
 	return { change: 'switched off, its training_mode input removed' };
 }
 
-/** Sets is_test, by which the operators before opset 7 leave training. */
+/** Sets is_test, which switches training off before opset 7. */
 function switchOnTest(editor: GraphEditor, { scope, node }: NodePlace): Verdict {
 	if ((scope.attribute(node, 'is_test')?.i ?? 0) !== 0) {
 		return undefined;
@@ -158,7 +158,7 @@ export async function switchLayer(
 	return { change: `switched to inference, ${changes.join(', ')}` };
 }
 
-/** True if a node reads a tensor, or if it leaves a body or a function, whose callers expect it. */
+/** True if a node reads a tensor, or if a body or function returns it to its callers. */
 function isUsed(scope: Scope, name: string): boolean {
 	return scope.consumers(name).length > 0 || (scope.depth > 0 && scope.isOutput(name));
 }

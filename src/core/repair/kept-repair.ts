@@ -124,7 +124,7 @@ async function repairScaleAndShift(
 	return success(`scale and shift of ${keptAs.name} corrected`);
 }
 
-/** Operators whose constant has to be the second operand. */
+/** Operators that need the constant as second operand. */
 const SECOND: ReadonlySet<string> = new Set(['Sub', 'Div']);
 
 /** Returns the shift of a channel behind a chain of nodes, and the factor of the summand at a position in it. */

@@ -201,7 +201,7 @@ function corrected(
 /** Largest value of an int32 bias. */
 const MAX_STEPS = 2 ** 31 - 1;
 
-/** Returns the least scale of each row's weight with which the bias fits into int32, shape (rows). */
+/** Returns the least scale of each row's weight that lets the bias fit into int32, shape (rows). */
 async function leastScales({ models }: RepairTools, change: Change): Promise<Float64Array | undefined> {
 	const step = await inputStep(models, change);
 	return step && change.bias.map((value, row) => Math.abs(value) / step[row] / MAX_STEPS);

@@ -22,7 +22,7 @@ export interface Requantized {
 }
 
 export interface RequantizeOptions {
-	/** Least scale of each row, shape (rows), with which the bias of the row fits into int32. Blocks ignore it. */
+	/** Least scale of each row, shape (rows), that lets the row's bias fit into int32. Blocks ignore it. */
 	readonly leastScale?: Float64Array | undefined;
 	/** True if zero points may change; otherwise only scales do. */
 	readonly hasZeroPoints: boolean;
@@ -35,13 +35,15 @@ export interface RequantizeOptions {
 
 /** Share of the integer range that the values of a cell must use for the stated scale to stay. */
 const MIN_USE = 1 / 4;
-/** A scale for both signs, at most this many times as large as one with another zero point, keeps the zero point. */
+/**
+ * A symmetric scale keeps the zero point if it is at most this many times as large as a scale with another zero point.
+ */
 const MAX_WASTE = 2;
 
 /**
  * Quantizes values on the stated grid. Integers within half a step of their value stay. A cell gets a new scale if its
- * values do not fit into the stated range, or if they would use less than a quarter of it, so that rounding would
- * destroy them: the scale was chosen for wrong values then.
+ * values do not fit into the stated range, or use less than a quarter of it. Rounding would destroy such small values,
+ * and the scale was chosen for wrong values.
  * @param found integers in the file, shape (elements), like `values`
  */
 export function requantize(

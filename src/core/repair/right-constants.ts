@@ -10,15 +10,15 @@ import { extendedLayers } from '../folding/targets/layers-behind.js';
 import { withLayers } from '../folding/targets/target.js';
 import { failure, type Result, success } from '../result.js';
 
-/** Layers of the original that are gone from the deployed model, around one operator. */
+/** Layers of the original that are gone from the deployed model, around a common operator. */
 export interface RemovedLayers {
-	/** In front of the operator, folded forward; at most one. */
+	/** The layer in front of the operator, folded forward, if any. */
 	readonly forward: BatchNormLayer | undefined;
 	/** Behind the operator, in the order in which they act. */
 	readonly back: readonly BatchNormLayer[];
 }
 
-/** Returns the layers whose values the deployed counterpart of an operator has to carry. */
+/** Returns the layers that the deployed counterpart of an operator has to carry. */
 export function removedLayers({ original, kept, pairing }: MatchedNetworks, operator: LinearOperator): RemovedLayers {
 	const isGone = (layer: BatchNormLayer) => !kept.has(layer);
 	const wentBackward = (layer: BatchNormLayer) => {

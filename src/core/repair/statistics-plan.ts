@@ -13,7 +13,7 @@ export interface NewStatistics {
 }
 
 /**
- * Returns the reason, a clause, why a layer's running statistics cannot be written, or undefined. The layer must be one
+ * Returns the reason, a clause, why a layer's running statistics cannot be written, or undefined. The layer must be a
  * node of the main graph that reads constants.
  */
 export function unwritableReason(layer: BatchNormLayer): string | undefined {
@@ -55,8 +55,8 @@ function unknownReason(name: string, { values, origin, problem, dtype }: Paramet
 export type StatisticsPlan = InferencePlan;
 
 /**
- * Plans the edits that write new running statistics in the types of the old ones, rounded once, and switch the model to
- * inference. A tensor that several nodes read gets a copy; every other byte stays.
+ * Plans the edits that write new running statistics in the types of the old statistics, rounded once, and switch the
+ * model to inference. A tensor that several nodes read gets a copy; every other byte stays.
  * @param statistics only of layers without {@link unwritableReason}
  * @returns edits, or the reason, a sentence, if a statistic does not fit in its type
  * @throws {OnnxError} `io`

@@ -14,7 +14,7 @@ export interface AxesExplanation {
 	readonly over: string;
 	/** "m' = 1 × 112 × 112 = 12,544", or symbols before the shape is known. */
 	readonly count: string;
-	/** Answer in one sentence: the axes, m', and the number of parameters. */
+	/** Answer in a sentence: the axes, m', and the number of parameters. */
 	readonly sentence: string;
 	/** Remark on the paper or on methods that coincide. */
 	readonly remark: string;
@@ -45,7 +45,7 @@ export interface ModeExplanation {
 	readonly text: string;
 }
 
-/** One method applied to the layer's input: numbers, or symbols before the shape is known. */
+/** A method applied to the layer's input: numbers, or symbols before the shape is known. */
 export interface MethodSize {
 	/** Values that share a mean and a variance, in words: "one channel, all images and positions". */
 	readonly shared: string;

@@ -3,8 +3,8 @@ import { count, list, literal, oneOf, optional, orElse, ReportError, record, tex
 import { SEVERITIES, type Severity, severityRank } from './severity.js';
 
 /**
- * Baseline: findings that were accepted, so that only new ones fail. A file holds an entry for each model and for each pair of
- * compared models, and is committed beside them.
+ * Baseline: accepted findings, so that only new findings fail. A file holds an entry for each model and for each pair
+ * of compared models, and is committed beside them.
  */
 export const BASELINE_FORMAT = 'batchnorm-lens.baseline';
 export const BASELINE_VERSION = 1;
@@ -38,7 +38,7 @@ export interface Baseline {
 
 /** Result of holding findings against a baseline. */
 export interface BaselineResult {
-	/** Number of findings that the baseline holds, and of those that it lacks. */
+	/** Numbers of findings that the baseline holds (`known`) and lacks (`fresh`). */
 	readonly known: number;
 	readonly fresh: number;
 	/** Findings of the baseline that were looked for and are gone. */
@@ -103,8 +103,8 @@ export interface EntrySearch {
 }
 
 /**
- * Returns the entry of a model or pair. A model that was moved is found by its findings: of the entries with a file that is
- * gone, the one that shares most.
+ * Returns the entry of a model or pair. A moved model is recognized by its findings: among the entries with missing
+ * files, the entry that shares most findings is taken.
  */
 export function findEntry(
 	{ entries }: Baseline,
@@ -124,7 +124,7 @@ export function findEntry(
 	return best && best.shared > 0 ? best.entry : undefined;
 }
 
-/** Returns the baseline with this entry in place of the replaced one. Entries are sorted by path. */
+/** Returns the baseline with this entry instead of the replaced entry. Entries are sorted by path. */
 export function withEntry(baseline: Baseline, entry: BaselineEntry, replaced: BaselineEntry | undefined): Baseline {
 	const others = baseline.entries.filter((one) => one !== replaced && keyOf(one) !== keyOf(entry));
 	const entries = [...others, entry].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
@@ -159,7 +159,7 @@ export function judge(
 	return { known, result: { known: known.size, fresh: findings.length - known.size, vanished } };
 }
 
-/** Returns found findings, and those of the earlier entry that this run could not have found. */
+/** Returns found findings, and findings of the earlier entry that this run could not have found. */
 export function acceptFindings(
 	found: readonly KnownFinding[],
 	earlier: BaselineEntry | undefined,

@@ -1,7 +1,7 @@
 export interface CauseDescription {
 	/** Short name for tables, in lower case. */
 	readonly title: string;
-	/** Next step, one or two sentences. */
+	/** Next step, in at most two sentences. */
 	readonly advice: string;
 }
 

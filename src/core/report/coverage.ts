@@ -11,14 +11,14 @@ export interface Gap {
 	readonly isNotTaken: boolean;
 }
 
-/** How much of a model an inspection has judged. */
+/** Part of a model that an inspection has judged. */
 export interface Coverage {
 	/**
 	 * `whole`: every layer was judged. `part` and `none`: some layers, or the model, could not be judged. `not-asked`: the
 	 * model was not to run, and its parameters were judged. `pending`: the inspection is under way.
 	 */
 	readonly extent: 'whole' | 'part' | 'none' | 'not-asked' | 'pending';
-	/** Each reason once, the reason with the most layers first. */
+	/** Distinct reasons, the reason with the most layers first. */
 	readonly gaps: readonly Gap[];
 }
 

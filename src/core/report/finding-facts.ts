@@ -3,7 +3,7 @@ import { FINDING_CODES, type FindingCode, type FindingKey, findingWords } from '
 import { type Severity, severityRank } from './severity.js';
 import type { Finding, LayerReport } from './types.js';
 
-/** One kind of finding in the layers of a model, counted. */
+/** A kind of finding in the layers of a model, with its counts. */
 export interface FindingFact extends FindingKey {
 	readonly severity: Severity;
 	/** Indices of the layers in the report, ascending. */
@@ -14,12 +14,12 @@ export interface FindingFact extends FindingKey {
 	readonly text: string;
 }
 
-/** Returns a text that is equal for findings of one kind: same code, meaning and severity. */
+/** Returns a text that is equal for findings with the same code, meaning and severity. */
 export function findingKind({ code, meaning, severity }: FindingKey & { readonly severity: Severity }): string {
 	return [severity, code, ...(meaning ? [meaning] : [])].join('/');
 }
 
-/** Returns one fact per kind of finding, the gravest first, then the kind with the largest share. */
+/** Returns a fact per kind of finding, the gravest first, then the kind with the largest share. */
 export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 	const kinds = new Map<string, { readonly index: number; readonly finding: Finding }[]>();
 	layers.forEach(({ findings }, index) => {

@@ -5,15 +5,15 @@ export interface FindingWords {
 	/** Two or three words for tables and plots: "dead". */
 	readonly badge: string;
 	/**
-	 * Predicate about one layer and about several: "1 of 6 layers is in training mode", "3 of 6 layers are …". Absent if the
-	 * headline of a report states the finding.
+	 * Predicate about a layer and about several: "1 of 6 layers is in training mode", "3 of 6 layers are …". Absent if
+	 * the headline of a report states the finding.
 	 */
 	readonly clause?: readonly [one: string, several: string];
-	/** Predicate about one channel and about several: "1 of 64 channels is dead". Absent: findings name no channels. */
+	/** Predicate about a channel and about several: "1 of 64 channels is dead". Absent: findings name no channels. */
 	readonly channels?: readonly [one: string, several: string];
-	/** Meaning and consequence, one or two sentences. */
+	/** Meaning and consequence, in at most two sentences. */
 	readonly help: string;
-	/** Next step, one or two sentences. */
+	/** Next step, in at most two sentences. */
 	readonly advice: string;
 }
 
@@ -212,7 +212,10 @@ export interface FindingKey {
 /** All codes, in the order of sentences. */
 export const FINDING_CODES = Object.keys(FINDINGS) as readonly FindingCode[];
 
-/** Returns the words for a finding, those of its special meaning first. A code of a later version gets its code as words. */
+/**
+ * Returns the words for a finding, if possible for its special meaning. A code of a later version gets its code as
+ * words.
+ */
 export function findingWords({ code, meaning }: FindingKey): FindingWords {
 	const entry: FindingEntry | undefined = FINDINGS[code];
 	if (entry === undefined) {

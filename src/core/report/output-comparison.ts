@@ -37,7 +37,7 @@ export interface DifferingOutputs extends OutputRun, Partial<OutputDifferences> 
 	readonly known?: true;
 }
 
-/** No verdict; the differences are present if they were measured but show nothing about the fold. */
+/** No verdict. Differences are present if they were measured but are no evidence about the fold. */
 export interface SkippedOutputs extends OutputRun, Partial<OutputDifferences> {
 	readonly status: 'skipped';
 	/** Sentence: the reason. */

@@ -6,7 +6,7 @@ import type { RunInput } from './types.js';
 export const REESTIMATION_FORMAT = 'batchnorm-lens.reestimation';
 export const REESTIMATION_VERSION = 1;
 
-/** Running statistics of a layer; arrays of shape (channels), or one value per activation. */
+/** Running statistics of a layer; arrays of shape (channels), or with a value per activation. */
 export interface RunningStatistics {
 	readonly mean: Float64Array;
 	readonly variance: Float64Array;
@@ -28,7 +28,7 @@ export interface ReestimatedLayer {
 	readonly varianceRatio: { readonly min: number; readonly max: number };
 }
 
-/** A layer whose statistics stay as they are. */
+/** A layer that keeps its statistics. */
 export interface KeptLayer {
 	readonly name: string;
 	/** Clause that completes "not re-estimated: …". */
@@ -44,7 +44,7 @@ export interface ReestimationResult {
 	/** The written file; null with statistics only. */
 	readonly written: { readonly path: string; readonly bytes: number } | null;
 	readonly mode: StatisticsMode;
-	/** Samples of a batch; null if the statistics come from files, whose batches may differ. */
+	/** Samples of a batch; null for statistics from files, which may have different batches. */
 	readonly batch: number | null;
 	readonly batches: number;
 	readonly samples: number | null;

@@ -10,8 +10,8 @@ const MAX_NAMED = 3;
 const MAX_FINDINGS = 5;
 
 /**
- * Returns the answer in sentences: the headline, then one sentence per kind of warning or error, the gravest first. True at
- * every stage of an inspection.
+ * Returns the answer in sentences: the headline, then a sentence per kind of warning or error, the gravest first. True
+ * at every stage of an inspection.
  */
 export function answer(report: Report): string {
 	const facts = gravestFacts(report);
@@ -28,7 +28,9 @@ function gravestFacts({ layers }: Report) {
 	return findingFacts(layers).filter(({ severity, text }) => severity !== 'info' && text !== '');
 }
 
-/** Returns the conclusion in one sentence: if the runtime computes the layers correctly, and if any has findings. */
+/**
+ * Returns the conclusion in a sentence: if the runtime computes the layers correctly, and if any layer has findings.
+ */
 export function headline(report: Report): string {
 	const { layers, model } = report;
 	if (layers.length === 0 && isCheckpoint(model)) {
@@ -83,7 +85,7 @@ function runtimeName({ run }: Report): string {
 
 interface Verdict {
 	readonly text: string;
-	/** True if nothing in it is worse than the findings of the layers. */
+	/** True if it contains no problem worse than the findings of the layers. */
 	readonly isGood: boolean;
 }
 

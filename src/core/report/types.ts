@@ -61,7 +61,7 @@ export interface LayerParameters {
 	readonly variance: ChannelValues;
 }
 
-/** Errors of the runtime's output, measured against the recomputed one. */
+/** Errors of the runtime's output, measured against the recomputed output. */
 export interface RecomputeErrors {
 	/**
 	 * Largest error of any element of the runtime's output. If an element exceeds its bound, this is the largest
@@ -139,13 +139,13 @@ export interface BatchStatistics {
 	 * if there are none.
 	 */
 	readonly nonFinite?: ChannelValues;
-	/** True if an input of the run was random, so that these numbers say nothing about the running statistics. */
+	/** True if an input of the run was random. These numbers are then no evidence about the running statistics. */
 	readonly isRandom?: true;
 }
 
 /**
- * Axes of a normalization's mean and variance: `location` N and C, `activation` N, `channel` N and the spatial axes
- * (methods 1, 2 and 3), all of the batch; `running`: stored statistics instead.
+ * Axes of a normalization's mean and variance in the batch: `location` N and C (method 1), `activation` N (method 2),
+ * `channel` N and the spatial axes (method 3). `running`: stored statistics instead.
  */
 export type NormalizationMethod = 'location' | 'activation' | 'channel' | 'running';
 
@@ -247,7 +247,7 @@ export interface CompletedRun extends RunFacts {
 	readonly reason?: string;
 	/** True if the runtime refuses the model as a whole, so that only parts of it ran; `reason` explains it. */
 	readonly partial?: true;
-	/** Present after a run on files: random input has nothing to do with the running statistics. */
+	/** Present after a run on files. Random input is unrelated to the running statistics. */
 	readonly data?: DataFit;
 	readonly failedAt?: undefined;
 }
@@ -263,7 +263,7 @@ export interface FailedRun extends RunFacts {
 
 /** Answer to the question if the running statistics fit the data of a run on files. */
 export interface DataFit {
-	/** too-few: no drift was seen, but a considerable one would not have been seen either. */
+	/** too-few: no drift was seen, but the images are too few to show a considerable drift. */
 	readonly verdict: 'fits' | 'does-not-fit' | 'too-few';
 	/** N. */
 	readonly images: number;

@@ -6,7 +6,7 @@ import type { FailedRun, LayerReport, Report, RunSummary, SkippedRun } from './t
 export type ReportEvent =
 	/** The structure, before the model runs. */
 	| { readonly type: 'structure'; readonly report: Report }
-	/** Report of one layer, complete for the runs so far. `index`: of the layer in the report. */
+	/** Report of a layer, complete for the runs so far. `index`: of the layer in the report. */
 	| { readonly type: 'layer'; readonly index: number; readonly layer: LayerReport }
 	| { readonly type: 'run'; readonly run: RunSummary };
 

@@ -6,7 +6,8 @@ import { type Operator, type OperatorCall, required } from './constant-arithmeti
 import { axisWithin, broadcastShape, broadcastTo, elementCount, gatherStrided, stridesOf } from './constant-tensors.js';
 
 /**
- * Returns integers from the attribute of older opsets, else from the input of newer ones; undefined if neither exists.
+ * Returns integers from the attribute of older opsets, else from the input of newer opsets; undefined if neither
+ * exists.
  */
 function integers(call: OperatorCall, attribute: string, input: number): number[] | undefined {
 	const tensor = call.inputs[input];

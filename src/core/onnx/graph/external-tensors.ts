@@ -3,7 +3,7 @@ import type { Attribute, ExternalRange, Graph, Model, Node, TensorRecord } from 
 import { elementBits } from '../types.js';
 import { bodies } from './scope.js';
 
-/** A tensor whose elements are in another file. */
+/** A tensor with elements in another file. */
 export interface ExternalTensor {
 	readonly record: TensorRecord;
 	readonly range: ExternalRange;

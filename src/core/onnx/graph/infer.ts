@@ -12,8 +12,8 @@ export interface InferredValue {
 }
 
 /**
- * Declared shapes to believe: all in the file, or only those of the main graph's inputs. The runtime refuses an input of
- * another shape, but nothing keeps the declarations of intermediate tensors up to date when a tool changes a graph.
+ * Trusted declarations of shapes: all in the file, or only the main graph's inputs. The runtime refuses an input of
+ * another shape. Declarations of intermediate tensors may be stale after a tool has changed the graph.
  */
 export type Declarations = 'file' | 'inputs';
 
@@ -63,7 +63,7 @@ const POOLING: ReadonlySet<string> = new Set(['MaxPool', 'AveragePool', 'LpPool'
 const GLOBAL_POOLING: ReadonlySet<string> = new Set(['GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool']);
 /** Operators that keep type and rank of their first input. */
 const SAME_RANK: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Upsample', 'Resize']);
-/** Operators for which only the rank is known, from the number of axes or dimensions in an input. */
+/** Operators of known rank, from the number of axes or dimensions in an input. */
 const RESHAPING: ReadonlySet<string> = new Set(['Reshape', 'Unsqueeze', 'Squeeze']);
 /** Operators that reduce axes: an attribute, or since opset 18 (ReduceSum: 13) an input. */
 const REDUCING: ReadonlySet<string> = new Set([
@@ -337,7 +337,7 @@ function inferLinear(scope: Scope, node: Node, x: InferredValue, weight: Inferre
 function multiplied(a: readonly Dimension[], b: readonly Dimension[]): readonly Dimension[] {
 	const stack = (shape: readonly Dimension[]) => ({ dataType: 0, shape: shape.slice(0, -2) });
 	const stacked = broadcast(stack(a), stack(b)).shape ?? [];
-	// A vector counts as a matrix of one row, and the row is removed again.
+	// A vector counts as a matrix with a single row, and the row is removed again.
 	return [...stacked, ...a.slice(-2, -1), b.at(-1)];
 }
 

@@ -17,9 +17,9 @@ export interface OpenShape {
 }
 
 /**
- * Returns the shape that a Reshape takes if exactly one dimension of it comes from another tensor, as in Keras' exports
- * of a depthwise convolution's bias: Concat(1, 1, 1, Shape(x)[3]). The number of elements decides that dimension, because
- * a Reshape to another number of elements fails.
+ * Returns the shape of a Reshape with exactly one dimension from another tensor. Keras exports a depthwise
+ * convolution's bias so: Concat(1, 1, 1, Shape(x)[3]). The number of elements decides that dimension, because a Reshape
+ * to another number of elements fails.
  */
 export function openShape(
 	scope: Scope,
@@ -42,7 +42,7 @@ export function openShape(
 interface Reached {
 	readonly scope: Scope;
 	readonly node: Node;
-	/** True if a Squeeze of given axes stands on the way, which fails on more than one element. */
+	/** True if a Squeeze of given axes lies on the way. It fails on more than one element. */
 	readonly isSqueezed: boolean;
 }
 

@@ -40,8 +40,8 @@ export interface ScaleLayout {
 }
 
 /**
- * Returns the cell of each element of a tensor, as DequantizeLinear defines it: a cell for the tensor, for each index of an
- * axis, or for each block along the axis. Undefined if the scales do not fit the tensor.
+ * Returns the cell of each element of a tensor, as DequantizeLinear defines it. The whole tensor, each index of an
+ * axis, or each block along the axis is a cell. Undefined if the scales do not fit the tensor.
  * @param scaleDims shape of the scales
  */
 export function cellsOf(

@@ -4,7 +4,7 @@ import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, V
 export type Definition =
 	| { readonly kind: 'initializer'; readonly record: TensorRecord; readonly alsoInput: boolean }
 	| { readonly kind: 'sparse-initializer' }
-	/** Written by `node`, whose own input names belong to `scope`. */
+	/** Written by `node`. The names of its inputs belong to `scope`. */
 	| { readonly kind: 'node'; readonly node: Node; readonly scope: Scope }
 	/** An input of the main graph (`owner` undefined), or of the body that `owner`, a Loop or Scan, runs. */
 	| { readonly kind: 'input'; readonly owner: Node | undefined; readonly declared: ValueInfo }
@@ -44,9 +44,9 @@ interface FunctionCall {
 }
 
 /**
- * A place where names have a meaning: the main graph, a body of an If, Loop or Scan, or a call of a model-local
- * function. Names are looked up here first, then outwards: a body sees the names of the graph around it, and the formal
- * inputs of a function stand for the caller's tensors (ONNX IR specification, "Names Within a Graph" and "Functions").
+ * A name space: the main graph, a body of an If, Loop or Scan, or a call of a model-local function. Names are looked up
+ * here first, then outwards. A body sees the names of the graph around it. The formal inputs of a function stand for
+ * the caller's tensors (ONNX IR specification, "Names Within a Graph" and "Functions").
  */
 export class Scope {
 	/** '' for the main graph, else the way to this place, for example "If_3/then_branch". */

@@ -17,7 +17,7 @@ const AFTER_JUMP = 1024;
 const SMALL_GAP = 1024;
 const LARGEST = 64 * 1024;
 
-/** The part of a source that is in memory while its structure is scanned. Offsets are those of the source. */
+/** Part of a source in memory while its structure is scanned. Offsets are relative to the source. */
 export class ReadWindow {
 	/** Bytes `start` to `end` of the source; replaced by {@link load}. */
 	bytes: Uint8Array = new Uint8Array(0);
@@ -31,8 +31,8 @@ export class ReadWindow {
 	}
 
 	/**
-	 * Makes at least `need` bytes from `offset` on available. Scanning on doubles the window and a jump makes it small
-	 * again, so that structure is read in a few large pieces and tensor data almost not at all.
+	 * Makes at least `need` bytes from `offset` on available. Sequential scanning doubles the window, and a jump makes it
+	 * small again. Structure is then read in a few large pieces, and tensor data almost not at all.
 	 */
 	async load(offset: number, need: number): Promise<void> {
 		if (this.bytes.length > 0) {

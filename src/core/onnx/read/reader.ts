@@ -10,9 +10,9 @@ import { closeTensor, openTensor, TENSOR } from './schema-tensor.js';
 import { Walker } from './walk.js';
 
 /**
- * Reads the structure of an ONNX model: everything except tensor elements, which are only located. Reads about as many
- * bytes as the model has without its weights. Skips unknown fields, merges split messages, and accepts oddities that
- * runtimes accept, with a warning.
+ * Reads the structure of an ONNX model. Locates tensor elements without reading them, so it reads about as many bytes
+ * as the model has without its weights. Skips unknown fields, merges split messages, and accepts oddities that runtimes
+ * accept, with a warning.
  * @throws {OnnxError} `empty`, `not-onnx`, `truncated`, `malformed`, `limit`, or `io` from the source
  */
 export async function readModel(source: ByteSource, limits: Partial<Limits> = {}): Promise<Model> {

@@ -32,7 +32,7 @@ interface NodeDraft extends Node {
 	attributes: Map<string, Attribute>;
 }
 
-/** Values are those of {@link Attribute}. Split messages are merged. */
+/** Values as in {@link Attribute}. Split messages are merged. */
 interface AttributeDraft {
 	name: string;
 	/** AttributeProto.AttributeType: shows which value is zero if proto3 omitted it. */

@@ -113,8 +113,8 @@ export function place<T>(title: string, put: PlaceField<T>['put'], element?: num
 }
 
 /**
- * Describes a message. `open` makes a target, or returns an existing one to merge into: protobuf's rule for a repeated
- * message that should be single.
+ * Describes a message. `open` makes a target, or returns an existing target to merge into. Protobuf's rule says so for
+ * a repeated message that should be single.
  */
 export function message<T>(title: string, open: MessageField<T>['open']): Field<T> {
 	return { kind: 'message', name: title, open };

@@ -147,7 +147,7 @@ export class Walker {
 		this.#position = payload.offset;
 	}
 
-	/** Tells the target of a value that is too long to keep, or refuses it if the target needs it. */
+	/** Records at the target a value that is too long to keep, or refuses the value if the target needs it. */
 	#staysInFile(field: Field<unknown>, length: number): boolean {
 		const limit = field.kind === 'name' ? 'nameBytes' : 'valueBytes';
 		if (length <= this.#session.limits[limit]) {

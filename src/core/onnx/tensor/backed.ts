@@ -3,15 +3,15 @@ import type { TensorRecord } from '../model.js';
 import { elementBits } from '../types.js';
 
 /**
- * Maximum number of elements along an axis of a tensor whose data are in another file. The largest vocabularies of
- * language models have 300,000.
+ * Maximum number of elements along an axis of a tensor with data in another file. The largest vocabularies of language
+ * models have 300,000.
  */
 const MAX_EXTERNAL_AXIS = 2 ** 22;
 
 /**
- * True if the model file can hold the elements that a tensor's dims claim. A few bytes can claim 2^30 rows, so nothing is
- * allocated by dims before this check. Of external data only a generous limit is checked, because the size of the file
- * is not known here.
+ * True if the model file can hold the elements that a tensor's dims claim. A few bytes can claim 2^30 rows, so this
+ * check comes before any allocation by dims. For external data it checks only a generous limit, because the size of the
+ * file is not known here.
  */
 export function isBacked({ dims, dataType, storage }: TensorRecord): boolean {
 	const count = dims.includes(0) ? 0 : product(dims);

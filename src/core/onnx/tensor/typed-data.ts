@@ -18,8 +18,8 @@ interface Expected {
 
 /**
  * Reads float_data, int32_data, int64_data, double_data or uint64_data into the layout of raw_data, in a single read.
- * int32_data holds small integers by value, 16-bit and 8-bit floats by bit pattern, and types below a byte as packed
- * bytes (onnx.proto, TensorProto.int32_data).
+ * int32_data holds small integers by value, and 16-bit and 8-bit floats by bit pattern. Types below a byte are packed
+ * (onnx.proto, TensorProto.int32_data).
  * @throws {OnnxError} `bad-tensor` when the field does not belong to the type or the number of entries is wrong
  */
 export async function typedToRaw(

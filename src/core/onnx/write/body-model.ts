@@ -16,8 +16,8 @@ export interface Surroundings {
 }
 
 /**
- * Returns the bytes of a model whose main graph is the body of an If, Loop or Scan. The nodes stay unchanged; tensors
- * of the surrounding graphs become inputs and initializers. Operator sets and functions are the model's.
+ * Returns the bytes of a model with the body of an If, Loop or Scan as its main graph. The nodes stay unchanged;
+ * tensors of the surrounding graphs become inputs and initializers. Operator sets and functions are the model's.
  * @throws {OnnxError} `io` when the file was changed since it was read; `limit`
  */
 export async function bodyAsModel(

@@ -112,7 +112,7 @@ export function encodeValueInfo(
 export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>> & {
 	/** AttributeProto messages in place of all that the node has. */
 	readonly attributes?: readonly Uint8Array[];
-	/** Integer attributes to set. Others keep their bytes, unless `attributes` replaces them. */
+	/** Integer attributes to set. Other attributes keep their bytes, unless `attributes` replaces them. */
 	readonly integers?: Readonly<Record<string, number>>;
 	/** Attributes of type float to set, rounded to float32. */
 	readonly floats?: Readonly<Record<string, number>>;

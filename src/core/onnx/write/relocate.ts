@@ -22,7 +22,7 @@ const KEY = 1;
 const VALUE = 2;
 
 /**
- * Returns a NodeProto or a TensorProto whose tensors refer to other places of external data. Every other byte stays.
+ * Returns a NodeProto or a TensorProto with other places for the external data of its tensors. Every other byte stays.
  * @param message without tag and length
  * @throws {OnnxError} `malformed`
  */

@@ -6,7 +6,7 @@ export const BEHAVIOR_STATUSES = ['match', 'mismatch', 'behind', 'skipped'] as c
 export interface LayerBehavior {
 	/** `behind`: the models part in front of the layer, so that its values differ whether or not it is right. */
 	readonly status: (typeof BEHAVIOR_STATUSES)[number];
-	/** Tensor of the deployed model with these values, or with the most similar ones; null without one. */
+	/** Tensor of the deployed model with these values, or with the most similar values; null without such a tensor. */
 	readonly tensor: string | null;
 	/** Signal-to-noise ratio in dB: 20 log10 of rms(original) / rms(difference). Infinity for equal values. */
 	readonly snrDb: number | null;
@@ -18,7 +18,7 @@ export interface LayerBehavior {
 	readonly bound: number | null;
 	/** Sentence: the reason for a missing verdict, or for a difference that this input does not show. */
 	readonly reason?: string;
-	/** Tensor of the original that was found, if it is not the layer's own output but the first one behind it. */
+	/** Original tensor that was found, if it is not the layer's own output but the first found tensor behind it. */
 	readonly behind?: string;
 }
 

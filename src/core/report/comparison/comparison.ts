@@ -6,7 +6,7 @@ import type { ChannelValues, ModelSummary } from '../types.js';
 import type { LayerBehavior } from './behavior.js';
 
 /**
- * Comparison of an original model with a deployed one: for every BatchNormalization of the original, whether its
+ * Comparison of an original model with a deployed model. It says for every BatchNormalization of the original if its
  * parameters arrived. The JSON form is fixed by contract. In memory, per-channel numbers are Float64Array.
  */
 export const COMPARISON_FORMAT = 'batchnorm-lens.comparison';
@@ -82,7 +82,7 @@ export const SIMILARITY_KINDS = [
 	'altered',
 	/** Some rows were changed; the rest are multiples of the originals. */
 	'edited',
-	/** Every deployed weight is 0, but not every original one. */
+	/** Every deployed weight is 0, but not every original weight. */
 	'zero-weights',
 	/** Rows of a single element have no direction. */
 	'no-direction',
@@ -95,7 +95,7 @@ export interface KnownDetails {
 	readonly boundRatio?: number;
 	/** Channels that the explanation does not cover, ascending. */
 	readonly unexplained?: readonly number[];
-	/** Channels whose weights do not show their scale, because gamma or the weights are 0; ascending. */
+	/** Channels with weights that do not show their scale, because gamma or the weights are 0; ascending. */
 	readonly notIdentifiable?: readonly number[];
 	/** `cosine`: median |cos| of the deployed and the original rows; null if no row has a direction. */
 	readonly similarity?: { readonly kind: SimilarityKind; readonly cosine: number | null };
@@ -157,7 +157,9 @@ export interface DifferingOperator {
 	readonly name: string;
 	/** Sentence with the numbers. */
 	readonly evidence: string;
-	/** |deployed - original| of the number that is furthest beyond its bound, and what rounding explains there. */
+	/**
+	 * |deployed - original| of the number furthest beyond its bound. `bound`: difference that rounding explains there.
+	 */
 	readonly maxAbs: number;
 	readonly bound: number;
 	/** `maxAbs` relative to the number itself. */

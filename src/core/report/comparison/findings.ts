@@ -20,9 +20,9 @@ export interface ComparisonFinding {
 }
 
 /**
- * Returns the finding of a layer: an error for a wrong layer, a warning for a layer without a counterpart, a note for a
- * layer that cannot be judged, was rounded, or is wrong by less than the tolerance. A right layer has none, or the warning
- * that channels lost their precision.
+ * Returns the finding of a layer. Error: a wrong layer. Warning: a layer without a counterpart, or a right layer with
+ * channels that lost their precision. Note: a layer that cannot be judged, was rounded, or is wrong by less than the
+ * tolerance. Any other right layer has no finding.
  */
 export function layerFinding(layer: LayerComparison): ComparisonFinding | undefined {
 	const { status, cause, evidence, isTolerated, known, findings = [] } = layer;
@@ -64,7 +64,7 @@ export function operatorFindings({ operators = [], tolerance = 0 }: Comparison):
 	});
 }
 
-/** Returns all findings, those of the outputs last. */
+/** Returns all findings of the layers, then the findings of the outputs. */
 export function comparisonFindings(comparison: Comparison): readonly ComparisonFinding[] {
 	const layers = comparison.layers.map(layerFinding);
 	return [...layers, ...operatorFindings(comparison), outputFinding(comparison)].filter(

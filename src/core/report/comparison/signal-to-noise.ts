@@ -6,12 +6,12 @@ export const MAX_DECIBELS = 200;
 /** Ratio below which no tensor counts as similar, in dB: a difference half as large as the values. */
 export const MIN_DECIBELS = 6;
 
-/** True if values behind a layer were looked for and nothing similar was found. */
+/** True if a search for the values behind a layer found no similar values. */
 export function isLost({ behavior }: LayerComparison): boolean {
 	return behavior !== undefined && behavior.snrDb === null && behavior.status !== 'skipped';
 }
 
-/** Formats the ratio for tables: "131", "equal", "< 6"; "" without one. */
+/** Formats the ratio for tables: "131", "equal", "< 6"; "" if unknown. */
 export function formatDecibels(layer: LayerComparison): string {
 	const ratio = layer.behavior?.snrDb ?? null;
 	if (ratio === null) {
@@ -21,9 +21,9 @@ export function formatDecibels(layer: LayerComparison): string {
 }
 
 /**
- * Returns the place of the first difference along the layers, in their index: a layer, or half an index in front of the
- * first layer behind the difference, or half an index behind the last layer. Returns null if the models do not part, or if
- * that is not known.
+ * Returns the place of the first difference as a layer index. Between two layers it is half an index in front of the
+ * first layer behind the difference; behind the last layer, half an index more than its index. Null if the models do
+ * not part, or if the place is not known.
  */
 export function partingPlace({ layers, firstDifference }: Comparison): number | null {
 	const index = layers.findIndex(({ behavior }) => behavior?.status === 'mismatch' || behavior?.status === 'behind');

@@ -104,7 +104,7 @@ function operatorClause(wrong: number): string[] {
 
 const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');
 
-/** Order of the statuses in lists: what needs attention comes first. */
+/** Order of the statuses in lists, the most urgent first. */
 const STATUS_ORDER = {
 	mismatch: 0,
 	unmatched: 1,
@@ -118,7 +118,7 @@ export function layerRank({ status, findings = [] }: LayerComparison): number {
 	return STATUS_ORDER[status] - (findings.length > 0 ? 0.5 : 0);
 }
 
-/** Returns the layers with their index in graph order, the wrong layers first, layers of one status in graph order. */
+/** Returns the layers with their index: the wrong layers first, and layers with the same status in graph order. */
 export function worstFirst(
 	layers: readonly LayerComparison[],
 ): readonly { readonly layer: LayerComparison; readonly index: number }[] {

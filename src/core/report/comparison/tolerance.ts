@@ -4,8 +4,8 @@ import { type CauseCode, PLACEMENT_CAUSES } from '../causes.js';
 import type { Comparison, LayerComparison } from './comparison.js';
 
 /**
- * Marks the wrong layers that differ by less than a tolerance, and says so in a note. Their verdicts stay; they no longer
- * fail. A layer whose difference was not measured is never tolerated.
+ * Marks the wrong layers that differ by less than a tolerance, and adds a note. They keep their verdict but no longer
+ * fail. A layer without a measured difference is never tolerated.
  * @param tolerance share of the largest value, for example 0.001
  */
 export function withTolerance(comparison: Comparison, tolerance: number): Comparison {

@@ -71,7 +71,7 @@ export function failingFindings({ findings }: CheckedItem, failOn: Severity | 'n
 	return findings.filter(({ severity, known }) => !known && isAtLeast(severity, failOn));
 }
 
-/** Findings of one item that the summary lists. A job summary holds 1 MB. */
+/** Maximum number of findings of an item in the summary. A job summary holds 1 MB. */
 const MAX_LISTED = 50;
 /** Items that the summary describes below its table. */
 const MAX_DESCRIBED = 50;

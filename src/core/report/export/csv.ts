@@ -7,9 +7,8 @@ const COLUMNS = [
 ];
 
 /**
- * One row a channel, under a row of column names; with `axes: "activation"` one row an activation. Numbers are written in
- * full, an unknown one is an empty cell; `findings` lists codes, separated by spaces.
- *
+ * Renders a row of column names, then a row per channel, or per activation with `axes: "activation"`. Numbers are
+ * written in full; an unknown number is an empty cell. `findings` lists codes, separated by spaces.
  * `numpy.genfromtxt(file, delimiter=",", names=True)` reads the file.
  */
 export function toCsv(report: Report): string {
@@ -27,7 +26,10 @@ function* reportRows({ layers }: Report): Generator<string> {
 	}
 }
 
-/** Yields a row a channel with values. Of a layer without any, the number of channels may be a mere claim: one row. */
+/**
+ * Yields a row per channel with values. A layer without values has a single row, because its number of channels may be
+ * a mere claim.
+ */
 function* layerRows(layer: LayerReport, index: number): Generator<string> {
 	const { parameters, affine, batch, recompute } = layer;
 	const data = batch?.isRandom ? undefined : batch;
@@ -55,7 +57,7 @@ function* layerRows(layer: LayerReport, index: number): Generator<string> {
 /** Columns of {@link COLUMNS} that hold a value of the channel. */
 const VALUE_COLUMNS = 10;
 
-/** Returns a function that gives the codes of a channel: its own findings and those of the whole layer. */
+/** Returns a function that gives the codes of a channel: its own findings and the whole layer's. */
 function findingCodes({ findings }: LayerReport): (channel: number) => readonly string[] {
 	const whole: string[] = [];
 	const own = new Map<number, string[]>();

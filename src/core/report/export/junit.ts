@@ -5,8 +5,9 @@ import type { Finding, LayerReport, Report } from '../types.js';
 import { type JunitCase, type JunitOptions, junitXml } from './text/junit-xml.js';
 
 /**
- * Renders the layers as JUnit XML: a testcase per layer, failed by findings from `failOn` on, skipped if it could not be
- * recomputed and has no such finding; and a testcase for the model as a whole, which passes only if every layer was judged.
+ * Renders the layers as JUnit XML, a testcase per layer. Findings from `failOn` on make it fail; a layer that was not
+ * recomputed and has no such finding is skipped. A further testcase for the whole model passes only if every layer was
+ * judged.
  */
 export function toJunit(report: Report, { failOn }: JunitOptions): string {
 	const fails = ({ severity, known }: Finding) => !known && isAtLeast(severity, failOn);
@@ -31,7 +32,7 @@ function layerCase(layer: LayerReport, index: number, fails: (finding: Finding) 
 	const { recompute, findings } = layer;
 	return {
 		group: 'layers',
-		// The index distinguishes cases whose shortened names are equal.
+		// The index distinguishes cases with equal shortened names.
 		name: `${index} ${layer.name}`,
 		failed: findings.filter(fails),
 		noted: findings.filter((one) => !fails(one)),

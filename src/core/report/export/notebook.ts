@@ -27,9 +27,9 @@ const REDUCTIONS: readonly { readonly what: string; readonly apply: (layer: Laye
 ];
 
 /**
- * Renders the report as a notebook (nbformat 4.5, as text): the answer, an output that the renderer draws with a table
- * beside it for sites without the renderer, and the findings. Numbers have nine digits, enough to distinguish any two
- * float32 values.
+ * Renders the report as a notebook (nbformat 4.5, as text): the answer, an output for the renderer, and the findings.
+ * Sites without the renderer show a table instead of the output. Numbers have nine digits, enough to distinguish any
+ * two float32 values.
  */
 export function toNotebook(report: Report): string {
 	const { payload, omitted } = fit(portable(report));

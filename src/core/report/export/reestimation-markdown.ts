@@ -3,7 +3,7 @@ import { count } from '../../text/sentences.js';
 import type { ReestimatedLayer, ReestimationResult } from '../reestimation.js';
 import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from './text/markdown-text.js';
 
-/** Channels listed for each layer: those whose mean moved most. */
+/** Maximum number of channels listed for each layer, the largest changes of the mean first. */
 const MAX_CHANNELS = 8;
 
 const LAYERS: readonly MarkdownColumn[] = [

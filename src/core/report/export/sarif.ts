@@ -23,7 +23,7 @@ export function toSarif(report: Report, options: SarifOptions): JsonObject {
 			text: describeGap(gap, layers.length),
 		}),
 	);
-	// Code scanning shows results with the state "absent" as findings, so vanished ones become a notification.
+	// Code scanning shows results with the state "absent" as findings, so vanished findings become a notification.
 	if (baseline && baseline.vanished.length > 0) {
 		notifications.push({ level: 'note', text: baselineSentence(baseline) });
 	}

@@ -35,7 +35,7 @@ export class Fingerprint {
 		return hex(finish(this.#low)) + hex(finish(this.#high));
 	}
 
-	/** One step of MurmurHash3 for 32 bits, in two lanes with different constants. */
+	/** A step of MurmurHash3 for 32 bits, in two lanes with different constants. */
 	#word(word: number): void {
 		this.#low = step(this.#low, word, 0xcc9e2d51, 0x1b873593);
 		this.#high = step(this.#high, word, 0xab0e9789, 0xa1e38b93);

@@ -11,7 +11,7 @@ import { FINDING_CODES, type FindingCode, needsRun } from '../findings.js';
 import type { Finding, LayerReport, Report } from '../types.js';
 import { Fingerprint, layerFingerprint } from './fingerprint.js';
 
-/** Identifiers of a report's findings: those of the model, and those of each layer, in the order of the report. */
+/** Identifiers of the model's findings, and of each layer's findings, in the order of the report. */
 export interface FindingIds {
 	readonly model: readonly string[];
 	readonly layers: readonly (readonly string[])[];
@@ -77,8 +77,8 @@ function identified({ findings, layers }: Report, ids: FindingIds): IdentifiedFi
 }
 
 /**
- * Returns the findings for the baseline. Keeps those of the earlier entry that this report could not have found, for example
- * because the model was not run.
+ * Returns the findings for the baseline. Keeps findings of the earlier entry that this report could not have found, for
+ * example because the model was not run.
  */
 export function acceptedFindings(report: Report, earlier: BaselineEntry | undefined): readonly KnownFinding[] {
 	const ids = findingIds(report);

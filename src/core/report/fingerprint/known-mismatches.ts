@@ -45,7 +45,7 @@ function layerId(layer: LayerComparison, { code }: ComparisonFinding): string {
 /** Fingerprint of the original layer; its name in a comparison of an earlier version, which has none. */
 const contentOf = ({ fingerprint, name }: LayerComparison): string => fingerprint ?? name;
 
-/** Returns the identifiers of a comparison's findings: those of the layers, by index, and that of the outputs. */
+/** Returns the identifiers of a comparison's findings: of the layers, by index, and of the outputs. */
 export function mismatchIds(comparison: Comparison): {
 	readonly all: readonly string[];
 	readonly layers: ReadonlyMap<number, string>;
@@ -75,7 +75,9 @@ export function applyBaselineToComparison(comparison: Comparison, entry: Baselin
 	};
 }
 
-/** Returns the findings for the baseline, and those of the earlier entry that this comparison could not have found. */
+/**
+ * Returns the findings for the baseline, and findings of the earlier entry that this comparison could not have found.
+ */
 export function acceptedMismatches(
 	comparison: Comparison,
 	earlier: BaselineEntry | undefined,

@@ -229,7 +229,7 @@ export class LayerChecker {
 	}
 
 	/**
-	 * Returns the layers whose reports changed and were not taken yet, in order of their index.
+	 * Returns the layers with changed reports that were not taken yet, in order of their index.
 	 * @param since "run": changed by the run under way; "ever": also by earlier runs
 	 */
 	takeChanged(since: 'run' | 'ever'): number[] {

@@ -56,7 +56,7 @@ export interface LayerState {
 	fusionFinding?: Finding;
 	/** Number of the last run that changed the layer's report; undefined once the changed report was sent. */
 	changedIn?: number | undefined;
-	/** Number of the last run whose output was saved. A layer may run several times in a run; the first output is saved. */
+	/** Number of the last run with a saved output. A layer may run several times in a run; the first output is saved. */
 	savedIn?: number;
 }
 

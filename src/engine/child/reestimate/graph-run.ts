@@ -11,7 +11,7 @@ import { requiredInputs } from '../model/required-inputs.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 
-/** First operator set whose BatchNormalization has an attribute for training. */
+/** First operator set with an attribute for training in BatchNormalization. */
 const TRAINING_OPSET = 14;
 /** First IR version in which an initializer need not be an input. */
 const FREE_INITIALIZERS = 4;
@@ -32,12 +32,11 @@ const addedNames = (index: number) => ({
 });
 
 /**
- * Runs a model as one graph in which every layer normalizes with the statistics of its batch and returns them, so that
- * only two numbers per channel leave the runtime.
- *
- * The layers are nodes in training mode with momentum 0, so their running statistics are those of the batch: the mean, and
- * the biased variance, as the mean of (x - mean)^2. The runtime writes running statistics back into the initializers that
- * it read them from. Therefore each layer gets initializers of its own, and optimizers that join equal ones stay off.
+ * Runs a model as a single graph in which every layer normalizes with the statistics of its batch and returns them. So
+ * only two numbers per channel leave the runtime. The layers are nodes in training mode with momentum 0. Their running
+ * statistics are then the batch's: the mean, and the biased variance, as the mean of (x - mean)^2. The runtime writes
+ * running statistics back into the initializers that it read them from. Therefore each layer gets initializers of its
+ * own, and optimizers that join equal initializers stay off.
  */
 export class GraphRun {
 	readonly #model: OpenedModel;
@@ -52,8 +51,8 @@ export class GraphRun {
 	}
 
 	/**
-	 * Returns undefined for models that need the kernel: before opset 14, and with layers that are not float32 or have one
-	 * statistic per activation.
+	 * Returns undefined for models that need the kernel: before opset 14, and with layers that are not float32 or have
+	 * statistics per activation.
 	 * @param layers indices of all layers that normalize with the statistics of their batch
 	 */
 	static of(model: OpenedModel, layers: readonly number[], runtime: Runtime): GraphRun | undefined {

@@ -35,8 +35,8 @@ export async function stagedMoments({ parts }: SampleBatch, run: StagedRun, laye
 const MAX_DIFFERENCE = 1e-3;
 
 /**
- * Computes the moments of batches: as one graph if its rounding allows it, else stage by stage. The choice depends on the
- * batch alone, so that a batch has the same moments in every shard.
+ * Computes the moments of batches: with a single graph if its rounding allows it, else stage by stage. The choice
+ * depends on the batch alone, so that a batch has the same moments in every shard.
  */
 export class BatchMeasure {
 	readonly #run: StagedRun;

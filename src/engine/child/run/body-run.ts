@@ -85,7 +85,7 @@ export class BodyRun {
 		}
 	}
 
-	/** Runs the body's own model, whose layer indices the events have. */
+	/** Runs the body's own model. The events have its layer indices. */
 	async *#runModel(tensors: Tensors, context: RunContext): RunEvents {
 		const { model, whole, inner } = await this.#load(tensors);
 		const known = { tensors: this.#given(tensors), symbols: new Map<string, number>() };
@@ -115,7 +115,7 @@ export class BodyRun {
 		yield* part.run(known, context);
 	}
 
-	/** Computes tensors of one execution of the body. @throws {RuntimeError} */
+	/** Computes tensors of an execution of the body. @throws {RuntimeError} */
 	async compute(names: readonly string[], tensors: Tensors): Promise<Tensors> {
 		const given = this.#given(tensors);
 		const { model } = await this.#load(tensors);

@@ -6,7 +6,9 @@ import { capturingBytes } from './capture-plan.js';
 
 /** Memory lent while a model is loaded. */
 export interface LentMemory {
-	/** For the bytes of the model; undefined: allocate them elsewhere. The runtime needs them only while it loads. */
+	/**
+	 * Memory for the bytes of the model; undefined: allocate them elsewhere. The runtime needs them only while it loads.
+	 */
 	readonly model: Uint8Array | undefined;
 	/** Memory behind the model, where captured tensors will be. */
 	readonly rest: Uint8Array;
@@ -20,7 +22,7 @@ const NOTHING: LentMemory = { model: undefined, rest: new Uint8Array(0) };
  */
 const SMALL = 1 / 4;
 
-/** Bytes by which the kernel may round up each array. */
+/** Maximum bytes that the kernel adds to each array by rounding up. */
 const ALIGNMENT = 16;
 
 /**

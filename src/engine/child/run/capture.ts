@@ -15,7 +15,7 @@ export interface CaptureSource {
 	load(names: readonly string[], known: Known, context: RunContext): Promise<PartSession>;
 	/** Takes back a session from `load` that has computed its tensors. */
 	finish(session: PartSession): Promise<void>;
-	/** Loads a session for a few of the tensors, without the nodes that only others need. */
+	/** Loads a session for a few of the tensors, without nodes that only the other tensors need. */
 	loadPart(names: readonly string[]): Promise<PartSession>;
 	/** Loads a session that computes the shapes of tensors. */
 	loadShapes(names: readonly string[]): Promise<PartSession>;
@@ -76,7 +76,7 @@ function bytesBy(sizes: Sizes): Map<string, number> {
 	return new Map([...sizes].map(([name, size]) => [name, bytesOf(size)]));
 }
 
-/** Takes sizes from the session's declared outputs; runs a session for the shapes of the others. */
+/** Takes sizes from the session's declared outputs; runs a session for shapes that are not declared. */
 async function findSizes(
 	names: readonly string[],
 	session: PartSession,

@@ -14,9 +14,9 @@ import type { Known, Run, RunContext, RunEvent, RunEvents } from './run-events.j
 import { bfloat16Tensors } from './tensors-wanted.js';
 
 /**
- * Runs the bodies of a graph's If, Loop and Scan nodes that contain layers. Captures the tensors that a body uses from the
- * graph around it, then runs the body by itself: of an If the branch taken, of a Loop or Scan every iteration. If a body
- * does not run, its layers get the reason, and the others are still checked.
+ * Runs the bodies of a graph's If, Loop and Scan nodes that contain layers. Captures the tensors that a body uses from
+ * the graph around it, then runs the body by itself. Runs the taken branch of an If, and every iteration of a Loop or
+ * Scan. If a body does not run, its layers get the reason, and all other layers are still checked.
  */
 export class ControlFlow implements Run {
 	readonly #model: OpenedModel;

@@ -21,9 +21,9 @@ import { WholeRun } from './whole-run.js';
 
 /** Results of running a model, beside those in the checker. */
 export interface Execution {
-	/** Of the first run. */
+	/** Feeds of the first run. */
 	readonly feeds: Feeds;
-	/** For the report. */
+	/** Inputs of the run, for the report. */
 	readonly inputs: readonly RunInput[];
 	/** Level at which the runtime took the model. */
 	readonly level: OptimizationLevel;
@@ -129,7 +129,7 @@ function describe({ level, remark }: ModelRun, feeds: Feeds, plan: InputPlan) {
 	const { runs } = plan;
 	const times = runs === 1 ? '' : `, in ${runs} runs`;
 	const inputs = feeds.summary.map((input) => {
-		// The feeds of one run know their own files only.
+		// The feeds of a run know only its own files.
 		const from = runs === 1 ? input.from : wholeOrigin(plan.origin(input.name), input.from);
 		return { ...input, from: `${from}${times}` };
 	});

@@ -67,8 +67,8 @@ export function loopIterations({ inputs }: Node, body: Graph, tensors: Tensors):
 }
 
 /**
- * Returns the iterations of an ONNX Scan from opset 9 on. Inputs: states, then `num_scan_inputs` tensors of which every
- * iteration takes a slice. Outputs of the body: states, then collected values.
+ * Returns the iterations of an ONNX Scan from opset 9 on. Inputs: states, then `num_scan_inputs` tensors, with a slice
+ * for each iteration. Outputs of the body: states, then collected values.
  * @param tensors the node's inputs, by name
  */
 export function scanIterations({ inputs, attributes }: Node, body: Graph, tensors: Tensors): Iterations {

@@ -10,7 +10,7 @@ import { type Runtime, RuntimeError } from '../runtime/runtime.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 import { type Obstacle, type Reach, reachOf } from './reach.js';
 
-/** How far the layers of a model can be computed that does not load as a whole. */
+/** Extent to which the layers can be computed, of a model that does not load as a whole. */
 export interface PartialReach {
 	readonly net: NodeNet;
 	readonly layers: ReadonlyMap<BatchNormLayer, Reach>;

@@ -19,13 +19,13 @@ interface PlannedLayer {
 	readonly index: number;
 	readonly pass: number;
 	readonly tensors: readonly string[];
-	/** Why the runtime cannot compute the output; undefined: it can. */
+	/** Reason why the runtime cannot compute the output; undefined if it can. */
 	readonly aloneReason?: string;
 }
 
 /**
- * Runs the nodes in front of the layers, for a model that the runtime does not take as a whole. Outputs of layers that the
- * runtime has no kernel for are recomputed by the caller and given to the next pass.
+ * Runs the nodes in front of the layers, for a model that the runtime does not take as a whole. The caller recomputes
+ * outputs of layers without a kernel in the runtime, and gives them to the next pass.
  */
 export class PartialRun implements ModelRun {
 	readonly level: OptimizationLevel = 'disabled';

@@ -16,18 +16,18 @@ export interface UnfedInput {
 }
 
 /**
- * How much of a layer can be computed. Passes are runs one after the other, from 0; outputs recomputed after one of them
- * are given to the next.
+ * Computable part of a layer. Passes are consecutive runs, counted from 0. The next pass gets the outputs that were
+ * recomputed after a pass.
  */
 export type Reach =
 	/** The runtime computes x and y, so the layer is checked. */
 	| { readonly kind: 'whole'; readonly pass: number }
-	/** The runtime computes x only: y is recomputed here, and there is nothing to compare it with. */
+	/** The runtime computes only x. y is recomputed without a comparison. */
 	| { readonly kind: 'alone'; readonly pass: number; readonly obstacle: Obstacle | UnfedInput }
 	/** There is no x, or a parameter is missing; without an obstacle the graph has a cycle. */
 	| { readonly kind: 'blocked'; readonly obstacle?: Obstacle | UnfedInput };
 
-/** When a tensor becomes available: the number of the pass that computes it, or the obstacle. */
+/** Availability of a tensor: the number of the pass that computes it, or the obstacle. */
 type Availability = { readonly pass: number } | { readonly obstacle: Obstacle | UnfedInput };
 
 const GIVEN: Availability = { pass: 0 };
@@ -73,7 +73,7 @@ export function reachOf(
 	return reach;
 }
 
-/** Finds an output that another node writes as well (invalid, but seen). The net knows only one of the writers. */
+/** Finds an output that another node also writes (invalid, but seen). The net knows only one of both writers. */
 function sharedOutput(node: Node, net: NodeNet): Obstacle | undefined {
 	const shared = node.outputs.find((name) => name !== '' && net.writer(name) !== node);
 	return shared === undefined ? undefined : { node, detail: `another node writes "${shared}" as well` };

@@ -9,8 +9,8 @@ const CHANNEL_COLUMNS = [
 const COLUMNS = ['layer', 'index', 'channel', ...LAYER_COLUMNS, ...CHANNEL_COLUMNS];
 
 /**
- * Renders a row for each layer, whose `channel` is empty, followed by a row for each channel that was compared. Numbers
- * are written in full, an unknown one is an empty cell. `numpy.genfromtxt(file, delimiter=",", names=True)` reads the file.
+ * Renders a row for each layer, with an empty `channel`, then a row for each compared channel. Numbers are written in
+ * full; an unknown number is an empty cell. `numpy.genfromtxt(file, delimiter=",", names=True)` reads the file.
  */
 export function comparisonToCsv(comparison: Comparison): string {
 	return [...comparisonCsvPieces(comparison)].join('');

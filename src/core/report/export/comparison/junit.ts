@@ -11,8 +11,8 @@ import { isAtLeast } from '../../severity.js';
 import { type JunitCase, type JunitOptions, junitXml } from '../text/junit-xml.js';
 
 /**
- * Renders the layers as JUnit XML: a testcase per layer, failed by a finding from `failOn` on, skipped if it was not
- * judged; and a testcase for the outputs of both models, skipped unless they were compared.
+ * Renders the layers as JUnit XML, a testcase per layer. A finding from `failOn` on makes it fail; a layer without a
+ * judgment is skipped. A further testcase stands for the outputs of both models, skipped unless they were compared.
  */
 export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptions): string {
 	const { layers, operators = [], outputs, deployed, baseline } = comparison;
@@ -48,7 +48,7 @@ export function comparisonToJunit(comparison: Comparison, { failOn }: JunitOptio
 
 const NOT_RUN = 'The outputs were not compared.';
 
-/** The number, counted from 1, distinguishes cases whose shortened names are equal. */
+/** The number, counted from 1, distinguishes cases with equal shortened names. */
 function caseName({ name }: LayerComparison, index: number): string {
 	return `${index + 1} ${name}`;
 }

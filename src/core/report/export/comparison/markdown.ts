@@ -28,7 +28,7 @@ const COLUMNS: readonly MarkdownColumn[] = [
 
 /**
  * Renders a comparison as GitHub-flavored Markdown that is also readable as text: answer, models, table of layers with
- * the wrong ones first, evidence and advice, outputs.
+ * the wrong layers first, evidence and advice, outputs.
  */
 export function comparisonToMarkdown(whole: Comparison): string {
 	const comparison = portableComparison(whole);

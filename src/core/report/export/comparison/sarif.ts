@@ -20,8 +20,8 @@ import {
 } from '../text/sarif-log.js';
 
 /**
- * Renders a comparison as SARIF 2.1.0 (OASIS): a rule per cause, a result per layer that is not simply right, and a
- * notification for each check that was not made.
+ * Renders a comparison as SARIF 2.1.0 (OASIS). It has a rule per cause, a result per layer that does not match or has a
+ * finding, and a notification for each check that was not made.
  * @param options `uri` is that of the deployed model
  */
 export function comparisonToSarif(comparison: Comparison, options: SarifOptions): JsonObject {

@@ -3,7 +3,7 @@ import { shorten, visible } from '../../../text/names.js';
 /** Maximum length of a name, which every row of the layer repeats. `index` distinguishes long names. */
 const MAX_NAME = 300;
 
-/** Rows of a piece of the file. A large file is never held as one text. */
+/** Rows of a piece of the file. A large file never becomes a single text in memory. */
 const ROWS_AT_ONCE = 1000;
 
 /**

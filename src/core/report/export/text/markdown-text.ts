@@ -33,7 +33,7 @@ function codeWord(word: string): string {
 	return `${before}${code(inner)}${after}`;
 }
 
-/** Joins blocks by an empty line, without the empty ones. */
+/** Joins blocks that are not empty by an empty line. */
 export function joinBlocks(...blocks: readonly string[]): string {
 	return blocks.filter((block) => block !== '').join('\n\n');
 }
