@@ -22,34 +22,34 @@ const HELP = {
 	inspect: {
 		forms: ['inspect MODEL [options]'],
 		about: [
-			'Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and compares. MODEL may also be a PyTorch checkpoint (.pth .pt .ckpt .bin, zip, legacy or TorchScript) or a .safetensors file: its parameters are inspected and nothing in it is run.',
+			'Shows every BatchNormalization layer of an ONNX model, runs the model with onnxruntime, recomputes each layer and compares the results. MODEL may also be a PyTorch checkpoint (.pth .pt .ckpt .bin: zip, legacy or TorchScript), a .safetensors file or a Keras model. Then its parameters are inspected, and its code is never executed.',
 		],
 		options: [
-			['--json', 'print one JSON document (batchnorm-lens.report) instead of tables'],
+			['--json', 'print a JSON document (batchnorm-lens.report) instead of tables'],
 			['--format FORMAT', 'text (default), json, csv, markdown, html, sarif or junit'],
 			['-o, --output FILE', 'write to a file instead of standard output'],
 			[
 				'--explain',
-				'add formulas, the three methods, and training against inference to the answer over which axes the layers normalize',
+				'add formulas, the three methods, and the difference between training and inference to the answer over which axes the layers normalize',
 			],
 			['--no-run', 'structure, parameters and health only'],
 			[
 				'--input NAME=FILE',
-				'feed a file (.npy, .npz or .npz:MEMBER, ONNX TensorProto .pb, .png, .jpg) or a folder of them; repeat for several inputs, or for several files of one, which are run in batches and their statistics merged; NAME= may be left out where the model has one input. Default: seeded random',
+				'feed a file (.npy, .npz or .npz:MEMBER, ONNX TensorProto .pb, .png, .jpg), or a folder of such files. Repeat it for several inputs, or for several files of an input: these run in batches, and their statistics are merged. NAME= may be left out if the model has a single input. Default: seeded random',
 			],
 			[
 				'--normalize HOW',
-				'pixels of images become imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or (p - MEAN) / DEVIATION for pixels p from 0 to 1, as MEAN/DEVIATION: 0.5,0.5,0.5/0.2,0.2,0.2',
+				'range of the pixels of images: imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or MEAN/DEVIATION, such as 0.5,0.5,0.5/0.2,0.2,0.2, for (p - MEAN) / DEVIATION with pixels p from 0 to 1',
 			],
 			['--batch N', 'size of an unknown first dimension (default 1)'],
 			['--dim NAME=SIZE', 'size of another unknown dimension, by its symbol or as INPUT:AXIS=SIZE; repeat for several'],
 			['--seed N', 'seed of the random inputs (default 0)'],
 			['--random KIND', 'their distribution: normal (default), or uniform between 0 and 1'],
 			['--memory-budget MB', 'tensors to hold at a time (default 512); beyond that the model is run in several parts'],
-			['--no-optimized', 'do not compare with what the runtime computes at its default level of optimization'],
+			['--no-optimized', "skip the comparison with the runtime's results at its default level of optimization"],
 			[
 				'--save-outputs DIR',
-				"write each layer's recomputed output to DIR/<index>.npy; of several runs, DIR/<run>/<index>.npy",
+				"write each layer's recomputed output to DIR/<index>.npy; with several runs to DIR/<run>/<index>.npy",
 			],
 			['--fail-on SEVERITY', 'exit 1 for findings of at least this severity: info, warning, error (default), never'],
 			['--baseline FILE', 'findings in FILE are known and do not fail; renamed layers and moved models keep theirs'],
@@ -60,15 +60,15 @@ const HELP = {
 	compare: {
 		forms: ['compare ORIGINAL DEPLOYED [options]'],
 		about: [
-			"Says for every BatchNormalization of the original whether its parameters arrived in the deployed model, and what went wrong where they did not; then runs both models on the same input and finds the values behind each layer of the original among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or a Keras model; then the parameters alone are compared.",
+			"Says for every BatchNormalization of the original if its parameters arrived in the deployed model, and names the cause if they did not. Then runs both models on the same input, and finds the values behind each layer of the original among the deployed model's tensors. ORIGINAL may be a PyTorch checkpoint, a .safetensors file or a Keras model; then only parameters are compared.",
 		],
 		options: [
-			['--json', 'print one JSON document (batchnorm-lens.comparison) instead of tables'],
+			['--json', 'print a JSON document (batchnorm-lens.comparison) instead of tables'],
 			['--format FORMAT', 'text (default), json, csv, markdown, html, sarif or junit'],
 			['-o, --output FILE', 'write to a file instead of standard output; never to a file that is read'],
 			[
 				'--fail-on SEVERITY',
-				'exit 1 for results of at least this severity: info, warning, error (default), never. A wrong layer and outputs that differ are errors, a layer without a counterpart is a warning, and a rounded layer or a layer that cannot be judged is info',
+				'exit 1 for results of at least this severity: info, warning, error (default), never. A wrong layer and differing outputs are errors. A layer without a counterpart is a warning. A rounded layer, or a layer that cannot be judged, is info',
 			],
 			['--tolerance REL', 'report differences below REL of the largest value, for example 0.001, without failing'],
 			[
@@ -78,7 +78,7 @@ const HELP = {
 			['--no-run', 'compare the files only'],
 			[
 				'--input, --normalize, --batch, --dim, --seed, --random, --memory-budget',
-				"as for inspect, by the names of the original's inputs; of several files the first batch is run",
+				"as for inspect, by the names of the original's inputs; only the first batch of several files is run",
 			],
 		],
 		remarks: [
@@ -89,12 +89,12 @@ const HELP = {
 	check: {
 		forms: ['check PATH… [--pair ORIGINAL=DEPLOYED]… [options]'],
 		about: [
-			'Inspects many models and compares many pairs in one command, for CI. PATH is a model, a folder with .onnx files at any depth, or a pattern with *, ? and **, in quotes. The exit status is 1 if a model or a pair has a finding that fails, and 2 if a model or a pair could not be judged.',
+			'Inspects many models and compares many pairs in a single command, for CI. PATH is a model, a folder with .onnx files at any depth, or a pattern with *, ? and **, in quotes. The exit status is 1 if a model or a pair has a finding that fails, and 2 if a model or a pair could not be judged.',
 		],
 		options: [
 			['--pair ORIGINAL=DEPLOYED', 'compare two models; repeat for several pairs'],
-			['--json', 'print one JSON document (batchnorm-lens.check)'],
-			['--sarif FILE, --junit FILE', 'write all findings to one file'],
+			['--json', 'print a JSON document (batchnorm-lens.check)'],
+			['--sarif FILE, --junit FILE', 'write all findings to a single file'],
 			['--summary FILE', 'append a summary in Markdown'],
 			[
 				'--baseline FILE, --update-baseline, --fail-on, --tolerance, --no-run, --batch, --dim, --seed, --memory-budget',
@@ -106,14 +106,14 @@ const HELP = {
 	fold: {
 		forms: ['fold MODEL -o OUT [options]'],
 		about: [
-			'Writes the model with every foldable BatchNormalization folded into the operator beside it and every other byte as it was. Runs each folded operator and the whole model on random input, and compares with the original; a layer that does not pass stays as it is. Exits with 2 if no run could verify what was written.',
+			'Writes the model with every foldable BatchNormalization folded into the operator beside it; every other byte stays. Runs each folded operator and the whole model on random input, and compares with the original. A layer that does not pass is not folded. Exits with 2 if no run could verify the written file.',
 		],
 		options: [
 			['-o, --output OUT', 'the file to write; never the model itself'],
-			['--json', 'print one JSON document (batchnorm-lens.fold)'],
+			['--json', 'print a JSON document (batchnorm-lens.fold)'],
 			[
 				'--treat-inputs-as-constants',
-				'fold constants, too, that are listed as inputs of the graph, as old exporters do; callers can no longer feed the folded ones',
+				'also fold constants that are listed as inputs of the graph, as old exporters do; callers can no longer feed these inputs',
 			],
 			['--batch N, --seed N', 'as for inspect, for the run that verifies'],
 		],
@@ -122,13 +122,13 @@ const HELP = {
 	repair: {
 		forms: ['repair MODEL -o OUT [options]', 'repair DEPLOYED --original ORIGINAL -o OUT [options]'],
 		about: [
-			'Makes an inference model of a model that was exported in training mode: BatchNormalization takes its running statistics, their outputs and Dropout are off, and every other byte is as it was. Reads the written file back and runs it. A model that needs no change is not written. Exits with 1 if a layer stays in training mode, and with 2 if no run could verify what was written.',
-			'With --original: writes the deployed model with the weights and biases of every wrong fold put right after the original ONNX model, in their own layout and type (float32, float16, bfloat16), and every other byte as it was. Compares the result with the original again. A quantized weight, and a layer that is still a layer, are listed as not repaired, with exit 1.',
+			'Makes an inference model of a model that was exported in training mode: BatchNormalization uses its running statistics, their outputs and Dropout are off, and every other byte stays. Reads the written file back and runs it. Writes no file if the model needs no change. Exits with 1 if a layer stays in training mode, and with 2 if no run could verify the written file.',
+			"With --original: corrects the weights and biases of every wrong fold, in the deployed model's own layout and type; every other byte stays. ORIGINAL may be a checkpoint. Quantized weights are quantized again, and layers that are still layers get their parameters back. Compares the result with the original again. Exits with 1 if a layer could not be repaired.",
 		],
 		options: [
 			['-o, --output OUT', 'the file to write; never a model itself'],
-			['--original ORIGINAL', 'the model from before its layers were folded'],
-			['--json', 'print one JSON document (batchnorm-lens.repair)'],
+			['--original ORIGINAL', 'the model before its layers were folded'],
+			['--json', 'print a JSON document (batchnorm-lens.repair)'],
 			['--batch N, --seed N', 'as for inspect, for the run that verifies'],
 		],
 		examples: ['repair training.onnx -o inference.onnx', 'repair deployed.onnx --original model.onnx -o repaired.onnx'],
@@ -140,29 +140,29 @@ const HELP = {
 			'reestimate MODEL --statistics FILE -o OUT [options]',
 		],
 		about: [
-			"Computes the running statistics of every BatchNormalization layer from data and writes them into a copy of the model, which becomes an inference model; every other byte is as it was. Each layer normalizes with the statistics of its batch, as in training (arXiv 1502.03167, algorithm 2). The batches' means and unbiased variances are weighted by their numbers of values. Runs the written model on the same data. Exits with 1 if a layer was kept or does not fit the data, and with 2 if no run could verify what was written.",
+			"Computes the running statistics of every BatchNormalization layer from data and writes them into a copy of the model, which becomes an inference model; every other byte stays. Each layer normalizes with the statistics of its batch, as in training (arXiv 1502.03167, algorithm 2). The batches' means and unbiased variances are weighted by their numbers of values. Runs the written model on the same data. Exits with 1 if a layer was kept or does not fit the data, and with 2 if no run could verify the written file.",
 		],
 		options: [
 			[
 				'-o, --output OUT',
 				'the model to write, never the model itself; with --statistics-only the file for the statistics',
 			],
-			['--json', 'print one JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)'],
+			['--json', 'print a JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)'],
 			[
 				'--input, --normalize, --dim',
-				'as for inspect; a file may hold many samples. Their order decides which make up a batch: shuffle data that are sorted by class',
+				'as for inspect; a file may hold many samples. Consecutive samples make up a batch, so shuffle data that are sorted by class',
 			],
 			[
 				'--batch N',
-				'samples in a batch (default 32): as many as in training. The last batch has the rest, and weighs as much as it has values; if that is one value per channel, it is left out',
+				'samples in a batch (default 32): as many as in training. The last batch holds the rest, and its weight is its number of values; with a single value per channel it is left out',
 			],
 			[
 				'--mode MODE',
-				'batch (default), or sequential: layer by layer, each behind layers that are corrected already; takes longer and does not depend on the batches, for data that are run one by one',
+				'batch (default), or sequential: corrects layer by layer, each behind layers that are already corrected. It takes longer and does not depend on the batches; for data that run singly',
 			],
 			[
 				'--statistics-only',
-				'write no model, but the statistics of these data (one shard of many); merge joins them exactly',
+				'write the statistics of these data (a shard of many) instead of a model; merge joins shards exactly',
 			],
 			['--statistics FILE', 'write these statistics instead of computing any; --input then only verifies them'],
 			['--memory-budget MB', 'tensors that --mode sequential keeps between layers (default 512)'],
@@ -172,7 +172,7 @@ const HELP = {
 	merge: {
 		forms: ['merge FILE… [options]'],
 		about: [
-			'Makes one report of several that inspect --json wrote of one model on parts of the data: batch statistics are those of all the data, exactly; whether running statistics fit them is judged anew. Makes one file of several that reestimate --statistics-only wrote, exactly and in any order.',
+			'Merges reports that inspect --json wrote of the same model on parts of the data. The batch statistics become exactly the statistics of all data, and the running statistics are judged by them again. Also merges files that reestimate --statistics-only wrote, exactly and in any order.',
 		],
 		options: [['--json, --format FORMAT, -o FILE, --fail-on SEVERITY', 'as for inspect']],
 		examples: ['merge part1.json part2.json --json -o whole.json'],
@@ -196,7 +196,7 @@ export const COMMANDS = Object.keys(HELP) as readonly Command[];
 const FLAGS = 22;
 
 const STATUS =
-	'Exit status: 0 all is well; 1 a finding at or above --fail-on, for compare a mismatch, for repair and reestimate a layer that was kept or does not fit; 2 it could not be done, or not be judged.';
+	'Exit status: 0 if all is well. 1 for a finding at or above --fail-on, for a layer that repair could not repair, and for a layer that reestimate kept or that does not fit its data. 2 if the command failed, or if its result could not be judged.';
 
 /** Returns the help of a command: forms, meaning, options and examples, for `width` columns. */
 export function usageOf(command: Command, width: number): string {

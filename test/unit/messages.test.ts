@@ -47,7 +47,7 @@ describe('the texts of the product', () => {
 			'  Negative running variance',
 			'  Over which axes does it normalize?',
 			'  No layer matches the filter.',
-			'  inspect needs a model file.',
+			'  ‹command› needs a model file.',
 		]) {
 			assert.ok(table.includes(`${text}\n`), text);
 		}

@@ -2,7 +2,7 @@ import type { RunChoices } from '../../core/report/run-choices.js';
 import type { PageActions, PageContext } from '../shared/context.js';
 import type { ViewState } from './state.js';
 
-/** Requests of a model's page to its host. The page offers only those that the host implements. */
+/** Requests of a model's page to its host. The page offers only requests that the host implements. */
 export interface ViewActions extends PageActions {
 	/** Runs the model again: as before, or with other choices. */
 	run?(choices?: RunChoices): void;
@@ -10,7 +10,7 @@ export interface ViewActions extends PageActions {
 	chooseFiles?(input: string, from: 'files' | 'folder' | 'random'): void;
 	/** Lets the user decide about trust in the workspace. */
 	manageTrust?(): void;
-	/** Lets the user choose a model to compare this one with. */
+	/** Lets the user choose a second model for a comparison. */
 	compare?(): void;
 	/** Lets the user choose data to compute running statistics from. */
 	reestimate?(): void;

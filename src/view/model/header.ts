@@ -15,7 +15,7 @@ import type { ViewContext } from './context.js';
 import { RunForm } from './run-form.js';
 import { strings } from './strings.js';
 
-/** Top of the page: the model, the answer in one sentence, the run with its progress, and the form of run options. */
+/** Top of the page: the model, the answer in a sentence, the run with its progress, and the form of run options. */
 export class Header {
 	readonly element: HTMLElement;
 	readonly #context: ViewContext;
@@ -138,8 +138,8 @@ export class Header {
 	}
 
 	/**
-	 * Shows the buttons that apply. In an untrusted workspace the button for trust replaces those that run the model.
-	 * A model without layers is never run; it can only be compared with the model that it was made from.
+	 * Shows the buttons that apply. In an untrusted workspace the button for trust replaces the buttons that run the
+	 * model. A model without layers is never run; it can only be compared with the model that it was made from.
 	 */
 	#updateButtons(): void {
 		const isRunnable = this.#hasLayers && !this.#isCheckpoint;
@@ -217,7 +217,7 @@ export class Header {
 					' ',
 					h('span', {}, largestErrorText(this.#layers)),
 					...(hasVerdicts(this.#layers) ? [' ', this.#compareToggle] : []),
-					// For example that only a part of the model could be run.
+					// For example, only a part of the model could be run.
 					...(run.data ? this.#note(fullLabel(run.data.sentence)) : []),
 					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
 					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
@@ -252,7 +252,7 @@ function totalText({ milliseconds }: RunSummary): string {
 	return total > 0 ? formatMilliseconds(total) : '';
 }
 
-/** How long each stage took. */
+/** Returns the duration of each stage. */
 function stagesText({ milliseconds }: RunSummary): string {
 	const stages = Object.entries(strings.run.times).flatMap(([name, say]) => {
 		const time = milliseconds[name];

@@ -4,7 +4,7 @@ import type { LayerReport } from '../../core/report/types.js';
 export const HEATMAP_METRICS = ['scale', 'offset', 'variance', 'drift', 'spread', 'error'] as const;
 export type HeatmapMetric = (typeof HEATMAP_METRICS)[number];
 
-/** Scale of a metric: in two directions from zero, or in one direction from low to high. */
+/** Scale of a metric: in both directions from zero, or from low to high. */
 export const METRIC_KIND: Readonly<Record<HeatmapMetric, 'diverging' | 'sequential'>> = {
 	scale: 'diverging',
 	offset: 'diverging',
@@ -122,7 +122,7 @@ function quantile(sorted: Float64Array, share: number): number {
 	return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }
 
-/** Returns the 1st and 99th percentiles, so that one broken channel does not bleach all others. */
+/** Returns the 1st and 99th percentiles, so that a single broken channel does not bleach all others. */
 function limits(sorted: Float64Array, kind: 'diverging' | 'sequential'): readonly [number, number] {
 	const low = quantile(sorted, 0.01);
 	const high = quantile(sorted, 0.99);

@@ -25,7 +25,7 @@ export function colorScale(theme: Theme, kind: 'diverging' | 'sequential'): Colo
 	};
 }
 
-/** Paints one pixel per value; CSS stretches the picture without smoothing. Layers without values stay transparent. */
+/** Paints a pixel per value; CSS stretches the picture without smoothing. Layers without values stay transparent. */
 export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale: ColorScale): void {
 	const { columns, rows, low, high } = data;
 	canvas.width = Math.max(1, columns.length);

@@ -40,7 +40,7 @@ export interface HeatmapOptions {
 }
 
 /**
- * Picture of the whole model: one column per layer, its channels from top to bottom. Drawn on a canvas, so that it does
+ * Picture of the whole model: a column per layer, its channels from top to bottom. Drawn on a canvas, so that it does
  * not wait for the plotting library. Keyboard and screen readers reach the same layers through the table.
  */
 export class Heatmap {
@@ -170,7 +170,10 @@ export class Heatmap {
 		this.#place(this.#marker, selected);
 	}
 
-	/** Marks the first layer whose running statistics do not fit the data; later drift may only follow from it. */
+	/**
+	 * Marks the first layer with running statistics that do not fit the data. Drift of later layers may only follow from
+	 * it.
+	 */
 	#showFirstDrift(): void {
 		const index = firstDrifted(this.#layers);
 		const layer = index === null ? undefined : this.#layers[index];

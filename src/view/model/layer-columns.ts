@@ -139,7 +139,7 @@ function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 		render: ({ layer }, cell) => {
 			const sorted = [...layer.findings].sort((a, b) => weight(b, layer) - weight(a, layer));
 			const notes = sorted.filter(({ severity }) => severity === 'info');
-			// One note has room for its words; several would hide warnings.
+			// A single note has room for its words; several notes would hide warnings.
 			const single = sorted.length === 1;
 			for (const finding of sorted.filter(({ severity }) => severity !== 'info' || single)) {
 				cell.append(badge(h, finding, layer), ' ');
@@ -208,7 +208,7 @@ function nameTooltip({ name, graph }: LayerReport): string {
 	return graph ? `${fullLabel(name)} (${strings.detail.inGraph(fullLabel(graph))})` : fullLabel(name);
 }
 
-/** Keeps rows whose name, graph, source, verdict or findings contain every word of the filter, regardless of case. */
+/** Keeps rows that contain every word of the filter in name, graph, source, verdict or findings, regardless of case. */
 export function filterLayers(rows: readonly LayerRow[], filter: string): readonly LayerRow[] {
 	return filterRows(rows, filter, (layer) => [
 		layer.name,

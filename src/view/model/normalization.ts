@@ -3,7 +3,7 @@ import type { Normalization, NormalizationMethod } from '../../core/report/types
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
 import { strings } from './strings.js';
 
-/** One way to take the statistics of a batch, as the page explains it. */
+/** A way to take the statistics of a batch, as the page explains it. */
 export interface MethodCard {
 	readonly method: Exclude<NormalizationMethod, 'running'>;
 	readonly name: string;
@@ -29,7 +29,7 @@ export function methodCards({ method: own, methods }: AxesExplanation): MethodCa
 	});
 }
 
-/** Distance between the layer's output and the output of one way to normalize. */
+/** Distance between the layer's output and the output of a way to normalize. */
 export interface MethodResidual {
 	readonly method: NormalizationMethod;
 	readonly name: string;
@@ -38,7 +38,7 @@ export interface MethodResidual {
 	readonly fits: boolean;
 }
 
-/** Returns the ways whose output was compared with the layer's output; empty before a run. */
+/** Returns the ways with outputs that were compared with the layer's output; empty before a run. */
 export function methodResiduals(normalization: Normalization | undefined): MethodResidual[] {
 	const words = strings.normalization;
 	return (normalization?.methods ?? []).flatMap(({ method, residual }) =>

@@ -102,7 +102,7 @@ export class View {
 		this.#header.setProgress(progress);
 	}
 
-	/** Shows an error about the model: above the last report if there is one, else in its place. */
+	/** Shows an error about the model, above the last report or in its place. */
 	showFailure(message: string): void {
 		this.showProgress(null);
 		this.#shell.showFailure(message, this.#report);

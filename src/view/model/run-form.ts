@@ -40,7 +40,7 @@ export class RunForm {
 	readonly #free: HTMLElement;
 	/** Fields of the model's open dimensions, by name. */
 	#dimensions: ReadonlyMap<string, HTMLInputElement> = new Map();
-	/** Choices that the fields were last filled from; other updates must not overwrite what the user is typing. */
+	/** Choices that last filled the fields. Other updates must not overwrite the text that the user is typing. */
 	#filledFrom = '';
 
 	readonly #context: ViewContext;

@@ -43,7 +43,7 @@ export const strings = {
 		options: 'Run options',
 		trust: 'Manage workspace trust…',
 		compare: ['Compare with…', 'Was it folded correctly? Choose the deployed model, or the original of this one.'],
-		/** For a model without layers. */
+		/** Labels for a model without layers. */
 		compareFolded: [
 			'Compare with the checkpoint or original model…',
 			'Did its BatchNorm parameters arrive? Choose the checkpoint or the model that still has its layers.',

@@ -55,8 +55,8 @@ export function logAxis(range: readonly [number, number]): Axis {
 const DEEPEST = 6;
 
 /**
- * Returns the range of a logarithmic axis of errors and their bounds, in powers of ten, with room for dots at both ends.
- * Limits its depth, so that a dead channel's bound of 1e-44 does not press all other values onto one line.
+ * Returns the range of a logarithmic axis of errors and their bounds, in powers of ten, with room for dots at both
+ * ends. Limits its depth, so that a dead channel's bound of 1e-44 does not flatten all other values.
  */
 export function errorDecades(errors: ArrayLike<number>, bounds: ArrayLike<number>): readonly [number, number] {
 	const sizes = [...Array.from(errors), ...Array.from(bounds)]

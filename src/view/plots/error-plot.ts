@@ -11,7 +11,7 @@ export interface ErrorPlot {
 	readonly errors: Float64Array;
 	/** Largest errors that rounding allows, indexed by channel. */
 	readonly bounds: Float64Array;
-	/** Channels whose error is above its bound, ascending. */
+	/** Channels with an error above its bound, ascending. */
 	readonly over: readonly number[];
 	/** Name of the marks at channels above their bound. */
 	readonly overName: string;
@@ -38,7 +38,7 @@ export function errorPlot(plot: ErrorPlot, theme: Theme): Omit<Figure, 'summary'
 				fixedrange: true,
 				...logAxis(range),
 			}),
-			// A stepped line of one point has no length.
+			// A stepped line of a single point has no length.
 			shapes: bounds.length === 1 ? [horizontalLine(bounds[0] ?? 0, 'y', theme)] : [],
 		}),
 		notes: bad.length > 0 ? [strings.plots.hidden(bad.length)] : [],
@@ -47,7 +47,7 @@ export function errorPlot(plot: ErrorPlot, theme: Theme): Omit<Figure, 'summary'
 }
 
 interface ErrorMarks {
-	/** Channels whose error is not finite, ascending. */
+	/** Channels with an error that is not finite, ascending. */
 	readonly bad: readonly number[];
 	/** Lower end of the axis, with marks for unplaceable errors. */
 	readonly floor: number;

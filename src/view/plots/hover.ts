@@ -4,7 +4,7 @@ import type { PointData } from './plotly.js';
 export interface Hover {
 	/** Words and number formats only. Names from a model are data, so that plotly does not read them as a template. */
 	readonly template: string;
-	/** One row per channel: the channel, the values in the order of the template, a remark or ''. */
+	/** A row per channel: the channel, the values in the order of the template, a remark or ''. */
 	readonly rows: readonly PointData[];
 }
 

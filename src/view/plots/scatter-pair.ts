@@ -6,7 +6,7 @@ import type { Figure, Shape, Trace } from './plotly.js';
 import type { Theme } from './theme.js';
 import { MAX_POINTS, marks, type Point, pointData, ring, thin, translucent } from './traces.js';
 
-/** One scatter plot: a point per channel. */
+/** A scatter plot with a point per channel. */
 export interface ScatterPlot {
 	/** Indexed by channel. */
 	readonly x: ArrayLike<number>;
@@ -31,7 +31,7 @@ export interface ScatterPairOptions {
 export interface ScatterPair extends Pick<Figure, 'data' | 'layout' | 'mark'> {
 	/** Number of channels drawn: all, or a sample of many. */
 	readonly shown: number;
-	/** Number of channels left out of at least one plot because a value does not fit its axes. */
+	/** Number of channels left out of a plot because a value does not fit its axes. */
 	readonly unplaced: number;
 }
 
@@ -147,7 +147,7 @@ function chooseChannels(
 	return [...chosen].sort((a, b) => a - b);
 }
 
-/** Returns one range for both axes, so that the line of equality is the diagonal; logarithmic: powers of ten. */
+/** Returns a common range for both axes, so that the line of equality is the diagonal; logarithmic: powers of ten. */
 function commonRange(points: readonly Point[], log: boolean): readonly [number, number] {
 	const { min, max } = rangeOf(points.flatMap(({ x, y }) => (log ? [Math.log10(x), Math.log10(y)] : [x, y])));
 	if (Number.isNaN(min)) {

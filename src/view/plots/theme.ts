@@ -38,7 +38,7 @@ const PROPERTIES = {
 
 /**
  * Reads the theme as it applies to `element`. plotly silently turns `var(--x)` and `color-mix()` into its default blue,
- * and computed styles may contain `color(srgb …)`. Painting one pixel gives plain numbers for any CSS color.
+ * and computed styles may contain `color(srgb …)`. Painting a pixel gives plain numbers for any CSS color.
  */
 export function readTheme(element: HTMLElement): Theme {
 	const document = element.ownerDocument;

@@ -14,14 +14,14 @@ export interface ChannelSeries {
 	readonly name: string;
 	readonly values: ArrayLike<number>;
 	readonly color: string;
-	/** Bars start at zero, which a logarithmic axis does not have; it shows dots. */
+	/** Bars start at zero. A logarithmic axis has no zero, so it shows dots. */
 	readonly as: 'bars' | 'dots';
 	readonly hover: Hover;
 	readonly yaxis?: string;
 }
 
 /**
- * Draws one value per channel: few channels as bars or dots, many as a stepped line. The line is a single path in the
+ * Draws a value per channel: few channels as bars or dots, many as a stepped line. The line is a single path in the
  * document, so it stays fast at 10,000 channels. Leaves out values that are not drawable.
  */
 export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (value: number) => boolean): Trace {

@@ -17,7 +17,7 @@ export interface ChannelTableOptions<Layer> {
 	size(layer: Layer): number;
 	/** Arrays indexed by channel, under the ids of their columns. Missing arrays are left out. */
 	series(layer: Layer): ReadonlyMap<string, ArrayLike<number>>;
-	/** Columns behind those of the series. */
+	/** Columns behind the series. */
 	extraColumns?(layer: Layer): readonly Column<number>[];
 	isMarked(layer: Layer, channel: number): boolean;
 	/** Name of a channel in a sentence. */

@@ -64,7 +64,7 @@ export class ChannelViews<Layer extends { readonly name: string }> {
 		}
 	}
 
-	/** Draws the plots one after the other, so that the page can respond between them. */
+	/** Draws the plots in turn, so that the page can respond between them. */
 	redraw(): void {
 		const layer = this.#layer;
 		const generation = ++this.#generation;

@@ -21,7 +21,7 @@ export interface PageActions {
 	mark?(name: 'table' | 'plots'): void;
 }
 
-/** Services that the parts of one page share. */
+/** Services that the parts of a page share. */
 export interface PageContext<Actions extends PageActions = PageActions> {
 	readonly document: Document;
 	readonly h: ElementBuilder;

@@ -79,7 +79,7 @@ export class LayerDetail<Layer extends { readonly name: string }, State extends 
 		}
 	}
 
-	/** Scrolls to the explanation of the layer, on pages that have one. */
+	/** Scrolls to the explanation of the layer, if the page has it. */
 	reveal(): void {
 		this.#content.reveal?.();
 	}

@@ -13,7 +13,7 @@ export interface LayerFacts {
 	readonly variance: Range | null;
 	/** Range of the effective scale s. */
 	readonly scale: Range | null;
-	/** Length of the arrays per channel: C, or C * D1 * … * Dn if the layer keeps one statistic per activation. */
+	/** Length of the arrays per channel: C, or C * D1 * … * Dn if the layer keeps statistics per activation. */
 	readonly size: number;
 	/** Findings that name a channel, by channel. */
 	readonly flags: ReadonlyMap<number, readonly Finding[]>;
@@ -88,7 +88,7 @@ export function reportTone(report: Report): 'good' | 'muted' | Severity {
 	return extent === 'pending' ? 'muted' : extent === 'whole' ? 'good' : 'info';
 }
 
-/** Returns "channel 17", or "activation 17" for a layer that keeps one statistic per activation. */
+/** Returns "channel 17", or "activation 17" for a layer that keeps statistics per activation. */
 export function channelName(axes: LayerReport['axes'], channel: number): string {
 	return axes === 'activation' ? strings.channel.activation(channel) : strings.channel.name(channel);
 }

@@ -27,7 +27,7 @@ export function button(h: ElementBuilder, text: string, bnl: Handle, click: () =
 	return h('button', { class: 'bnl-button', bnl, attributes: { type: 'button' }, on: { click } }, text);
 }
 
-/** Title line of a page with facts about its subject, and below it the answer in one sentence. */
+/** Title line of a page with facts about its subject, and below it the answer in a sentence. */
 export class TitleAndAnswer {
 	readonly titleLine: HTMLElement;
 	readonly answer: HTMLElement;

@@ -9,10 +9,10 @@ import { themeKind, watchTheme } from '../ui/theme-watch.js';
 import type { PageActions, PageContext } from './context.js';
 
 export interface PageOptions<Actions extends PageActions> {
-	/** Element whose content the page replaces, in its own document. */
+	/** Element that the page fills, in its own document. */
 	readonly root: HTMLElement;
 	readonly actions: Actions;
-	/** Loads plotly.js; called when the first plot is to be drawn and everything else is on screen. */
+	/** Loads plotly.js. Called before the first plot, after the rest of the page is on screen. */
 	loadPlotly(): Promise<Plotly>;
 	/** "page": fills the window, panes scroll by themselves; "embedded": grows with its content. */
 	readonly layout: 'page' | 'embedded';
@@ -22,7 +22,7 @@ export interface PageOptions<Actions extends PageActions> {
 
 /** Words that differ between the pages. */
 export interface ShellWords {
-	/** Shown before there is anything else. */
+	/** Sentence shown before the first content. */
 	readonly opening: string;
 	readonly failure: {
 		/** Title of a page that only shows an error. */
@@ -49,7 +49,7 @@ export interface PageParts {
 export interface PageEvents {
 	/** Closes the detail. */
 	onEscape(): void;
-	/** Called after another theme is in effect. */
+	/** Called after a change of the theme is in effect. */
 	onTheme(): void;
 }
 

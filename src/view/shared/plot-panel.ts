@@ -20,7 +20,7 @@ export interface PlotDefinition<Layer> {
 }
 
 /**
- * One plot of the open layer. Its height is fixed before the plot is drawn, so that the page does not jump. The element
+ * A plot of the open layer. Its height is fixed before the plot is drawn, so that the page does not jump. The element
  * stays when the layer changes, which makes a redraw about twice as fast as a new plot.
  */
 export class PlotPanel<Layer extends { readonly name: string }> {
@@ -171,7 +171,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 			}
 		});
 		this.#area.on('plotly_relayout', (update) => {
-			// A zoom reports both ends of a range one by one; a reset reports whole ranges.
+			// A zoom reports both ends of a range separately; a reset reports whole ranges.
 			const zoomed = Object.keys(update).some((key) => key.endsWith('.range[0]'));
 			if (zoomed || Object.keys(update).some((key) => key.endsWith('.range'))) {
 				setVisible(this.#reset, zoomed);

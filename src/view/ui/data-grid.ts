@@ -32,8 +32,8 @@ export interface GridOptions<Row> {
 }
 
 /**
- * Table that stays fast at 10,000 rows. One row is in the tab order (roving tabindex): arrows, Page keys, Home and End
- * move the focus, Enter and Space open the row. Selection and focus follow the key of a row, not its position.
+ * Table that stays fast at 10,000 rows. A single row is in the tab order (roving tabindex): arrows, Page keys, Home and
+ * End move the focus, Enter and Space open the row. Selection and focus follow the key of a row, not its position.
  */
 export class DataGrid<Row> {
 	readonly element: HTMLElement;

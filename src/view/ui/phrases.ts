@@ -3,7 +3,7 @@ import type { Child, ElementBuilder } from './dom.js';
 /** Numbers with a hyphen in them, "4.14e-6" or "-0.3", which browsers would break at the hyphen. */
 const UNBREAKABLE = /(\S*\d?-\d\S*)/;
 
-/** Returns a sentence whose numbers stay whole when the line breaks. */
+/** Returns a sentence with numbers that stay whole when the line breaks. */
 export function phrases(h: ElementBuilder, sentence: string): Child[] {
 	return sentence
 		.split(UNBREAKABLE)
@@ -18,7 +18,7 @@ const MIN_TAIL = 4;
 const TAIL = 8;
 const MAX_TAIL = 14;
 
-/** Returns a name whose two ends stay visible when it is too long for its place. */
+/** Returns a name that keeps both ends visible when it is too long for its place. */
 export function bothEnds(h: ElementBuilder, name: string): HTMLElement {
 	const tail = name.length > 2 * TAIL ? tailLength(name) : 0;
 	const [head, end] = [name.slice(0, name.length - tail), name.slice(name.length - tail)];
@@ -32,7 +32,7 @@ function tailLength(name: string): number {
 	return fitting.length > 0 ? Math.max(...fitting) : TAIL;
 }
 
-/** Returns a path whose segments stay whole when the line breaks. */
+/** Returns a path with segments that stay whole when the line breaks. */
 export function breakable(h: ElementBuilder, path: string): Child[] {
 	return path.split(/(?<=[/.])/).flatMap((segment, i) => (i > 0 ? [h('wbr'), segment] : [segment]));
 }

@@ -1,10 +1,10 @@
 import type { ElementBuilder } from './dom.js';
 
-/** Rows kept above and below the visible ones. */
+/** Rows kept above and below the visible rows. */
 const OVERSCAN = 8;
-/** Height of a row before one was measured, in CSS pixels. */
+/** Height of a row before the first measurement, in CSS pixels. */
 const ASSUMED_ROW = 26;
-/** Height of the table before it has one, in CSS pixels. */
+/** Height of the table before its layout, in CSS pixels. */
 const ASSUMED_HEIGHT = 600;
 
 export interface RowWindowOptions {

@@ -45,7 +45,7 @@ export function batchFigure(layer: LayerReport, theme: Theme): Figure | null {
 	};
 }
 
-/** Finds the channel whose batch mean is farthest from the running mean, in running standard deviations. */
+/** Finds the channel with the largest distance between batch mean and running mean, in running standard deviations. */
 function largestDrift(layer: LayerReport): { drift: string; channel: number } {
 	const shift = layerDrift(layer)?.shift.map(Math.abs) ?? Float64Array.of();
 	const channel = shift.reduce((worst, value, c) => (value > (shift[worst] ?? 0) ? c : worst), 0);

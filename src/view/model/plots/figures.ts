@@ -17,7 +17,7 @@ export function plotDefinition(kind: PlotKind): PlotDefinition<LayerReport> {
 		caption: strings.plots.captions[kind],
 		has: (layer) => hasFigure(kind, layer),
 		build: (layer, theme) => buildFigure(kind, layer, theme),
-		// One sentence above all plots explains missing parameters.
+		// A sentence above all plots explains missing parameters.
 		missing: (layer) => (layer.parameters === null ? '' : missingReason(kind, layer)),
 	};
 }
