@@ -1,5 +1,5 @@
 // Builds all files that ship into dist/: node esbuild.mjs [--watch] [--minify]. Test runners import `buildTests`.
-import { cp, mkdir, readdir } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -92,6 +92,21 @@ const entries = [
 	{ ...browser, entryPoints: { notebook: 'src/notebook/main.ts' }, format: 'esm', loader: { '.css': 'text' } },
 ];
 
+/** Minus sign of plotly's labels, which it takes from no setting. The page writes a hyphen, as JSON and terminals do. */
+const PLOTLY_MINUS = String.raw`"\u2212"`;
+
+/**
+ * Copies plotly.js with the minus sign of the page.
+ * @param {string} outDir
+ */
+async function copyPlotly(outDir) {
+	const parts = (await readFile(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8')).split(PLOTLY_MINUS);
+	if (parts.length !== 2) {
+		throw new Error(`plotly.js has ${parts.length - 1} definitions of its minus sign instead of 1: see PLOTLY_MINUS.`);
+	}
+	await writeFile(path.join(outDir, 'plotly.min.js'), parts.join('"-"'));
+}
+
 /**
  * Shared library that the binding of each platform loads from its own folder.
  * @type {Readonly<Record<string, string>>}
@@ -147,7 +162,7 @@ export async function build({ watch = false, minify = false, outDir = path.join(
 	};
 	const contexts = await Promise.all(entries.map((entry) => esbuild.context({ ...entry, ...common })));
 	const results = watch ? [] : await Promise.all(contexts.map((context) => context.rebuild()));
-	await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), path.join(outDir, 'plotly.min.js'));
+	await copyPlotly(outDir);
 	const [platform, arch] = target ? splitTarget(target) : [process.platform, process.arch];
 	await copyRuntime(outDir, platform, arch).catch((error) => {
 		if (target) {
@@ -172,7 +187,7 @@ export async function buildCommandLine(outDir) {
 			esbuild.build({ ...entry, .../** @type {esbuild.BuildOptions} */ (options) }),
 		),
 	);
-	await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), path.join(outDir, 'plotly.min.js'));
+	await copyPlotly(outDir);
 	return bundledPackages(results);
 }
 

@@ -49,7 +49,7 @@ export function whyNotJudged({ layers, summary, outputs }: Comparison): string |
 	if (areOutputsJudged || summary.match + summary.kept + summary.mismatch > 0) {
 		return undefined;
 	}
-	const why = outputs?.status === 'skipped' ? ` Outputs not compared: ${outputs.reason}` : '';
+	const why = outputs?.status === 'skipped' ? ` Outputs not judged: ${outputs.reason}` : '';
 	return layers.length === 0
 		? `there is no BatchNormalization to compare.${why}`
 		: `none of its layers could be judged.${why}`;

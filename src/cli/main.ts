@@ -25,6 +25,9 @@ async function main(argv: readonly string[]): Promise<number> {
 	const asked = command === 'help' ? rest[0] : command;
 	if (command === 'help' || rest.includes('--help') || rest.includes('-h')) {
 		const known = COMMANDS.find((name) => name === asked);
+		if (known === undefined && asked !== undefined && !asked.startsWith('-')) {
+			throw new UsageError(`There is no command "${asked}".`);
+		}
 		process.stdout.write(known ? usageOf(known, width) : usage(width));
 		return 0;
 	}

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Comparison } from '../core/report/comparison/comparison.js';
 import { comparisonCsvPieces } from '../core/report/export/comparison/csv.js';
 import { reportCsvPieces } from '../core/report/export/csv.js';
@@ -12,6 +11,7 @@ import {
 	exportReport,
 	FORMATS,
 } from '../core/report/export/index.js';
+import { relocated, relocatedComparison } from '../core/report/export/portable.js';
 import type { JunitOptions } from '../core/report/export/text/junit-xml.js';
 import type { Report } from '../core/report/types.js';
 import { readPageParts } from '../platform/page-parts.js';
@@ -55,30 +55,28 @@ interface WriteOptions extends JunitOptions {
 }
 
 /** Writes a report to its file or to standard output. @throws {WriteError} */
-export async function writeOutput(report: Report, output: OutputOptions, options: WriteOptions): Promise<void> {
+export async function writeOutput(found: Report, output: OutputOptions, options: WriteOptions): Promise<void> {
 	const { format } = output;
+	const report = relocated(found, relativePaths(options.inputs));
 	const content =
 		format === 'text'
 			? renderReport(report, destination(output), output)
 			: format === 'csv'
 				? reportCsvPieces(report)
-				: await exportReport(report, format, await exportOptions(report.model.path, options));
+				: await exportReport(report, format, await exportOptions(found.model.path, options));
 	await writeText(content, output.file, options.inputs);
 }
 
 /** Writes a comparison to its file or to standard output. @throws {WriteError} */
-export async function writeComparison(
-	comparison: Comparison,
-	output: OutputOptions,
-	options: WriteOptions,
-): Promise<void> {
+export async function writeComparison(found: Comparison, output: OutputOptions, options: WriteOptions): Promise<void> {
 	const { format } = output;
+	const comparison = relocatedComparison(found, relativePaths(options.inputs));
 	const content =
 		format === 'text'
 			? renderComparison(comparison, destination(output))
 			: format === 'csv'
 				? comparisonCsvPieces(comparison)
-				: await exportComparison(comparison, format, await exportOptions(comparison.deployed.path, options));
+				: await exportComparison(comparison, format, await exportOptions(found.deployed.path, options));
 	await writeText(content, output.file, options.inputs);
 }
 
@@ -135,14 +133,29 @@ export async function ownVersion(): Promise<string> {
 }
 
 /**
- * Returns a relative reference for a file below the working directory, because CI systems resolve it against the
- * checkout.
+ * Returns a function that replaces the absolute paths of files within a text by paths from the working directory, because
+ * reports travel to other machines.
+ */
+export function relativePaths(
+	files: readonly string[],
+	from = process.cwd(),
+	system: path.PlatformPath = path,
+): (text: string) => string {
+	const longestFirst = [...new Set(files)].sort((a, b) => b.length - a.length);
+	return (text) => longestFirst.reduce((moved, file) => moved.replaceAll(file, shownPath(file, from, system)), text);
+}
+
+/** Returns a path from the working directory with forward slashes, or the name of a file on another drive. */
+export function shownPath(file: string, from = process.cwd(), system: path.PlatformPath = path): string {
+	const relative = system.relative(from, file);
+	return system.isAbsolute(relative) ? system.basename(file) : relative.split(system.sep).join('/') || '.';
+}
+
+/**
+ * Returns a relative reference to a file, because CI systems resolve it against the checkout.
  * @param from the working directory
  * @param system paths of the system, for tests
  */
 export function uriReference(file: string, from = process.cwd(), system: path.PlatformPath = path): string {
-	const relative = system.relative(from, file);
-	return relative.startsWith('..') || system.isAbsolute(relative)
-		? pathToFileURL(file).href
-		: relative.split(system.sep).map(encodeURIComponent).join('/');
+	return shownPath(file, from, system).split('/').map(encodeURIComponent).join('/');
 }

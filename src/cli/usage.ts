@@ -101,7 +101,7 @@ const HELP = {
 				'as for inspect and compare, for every model and pair',
 			],
 		],
-		examples: ['check models/ --pair model.onnx=deployed.onnx --sarif findings.sarif'],
+		examples: ['check models/ --sarif findings.sarif', 'check models/ --pair model.onnx=deployed.onnx'],
 	},
 	fold: {
 		forms: ['fold MODEL -o OUT [options]'],
@@ -202,7 +202,9 @@ const STATUS =
 export function usageOf(command: Command, width: number): string {
 	const { forms, about, options, remarks = [], examples }: CommandHelp = HELP[command];
 	return [
-		forms.map((form, i) => `${i === 0 ? 'Usage:' : '      '} batchnorm-lens ${form}`).join('\n'),
+		forms
+			.map((form, i) => wrap(form, width, ' '.repeat(10), `${i === 0 ? 'Usage:' : '      '} batchnorm-lens `))
+			.join('\n'),
 		...about.map((text) => wrap(text, width)),
 		options.map(([flags, meaning]) => option(flags, meaning, width)).join('\n'),
 		...remarks.map((text) => wrap(text, width)),
@@ -217,7 +219,7 @@ function option(flags: string, meaning: string, width: number): string {
 	const indent = ' '.repeat(FLAGS);
 	return flags.length + 4 <= FLAGS
 		? wrap(meaning, width, indent, `  ${flags}`.padEnd(FLAGS))
-		: `  ${flags}\n${wrap(meaning, width, indent)}`;
+		: `${wrap(flags, width, '  ', '  ')}\n${wrap(meaning, width, indent)}`;
 }
 
 /** Returns the list of commands, for `width` columns. */

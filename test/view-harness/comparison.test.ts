@@ -141,6 +141,12 @@ describe('the page of a comparison', () => {
 			await opened.page.locator(bnl('run-again')).click();
 			await opened.page.locator(bnl('repair')).click();
 			assert.equal((await received(opened)).at(-1)?.type, 'repair');
+			await opened.page.locator(bnl('repair-layer')).click();
+			assert.equal(
+				(await received(opened)).filter(({ type }) => type === 'repair').length,
+				2,
+				'beside the advice, too',
+			);
 			const asked = (await received(opened)).filter(({ type }) => type === 'compare');
 			assert.deepEqual(asked, [
 				{ type: 'compare', order: 'swapped' },

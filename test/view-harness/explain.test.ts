@@ -82,7 +82,7 @@ describe("the explanation of a layer's normalization", () => {
 			assert.match(text, /over N, C: m'\s=\s768/);
 			assert.match(text, /m' = N × H × W = 32 × 28 × 28 =\s25,088 values each/);
 			assert.match(text, /18,816 means and variances/);
-			assert.match(text, /the running statistics that the model stores\. They reproduce the output to 7\.2e-8\s+σ/);
+			assert.match(text, /the running statistics that the model stores\./);
 		});
 	}
 
@@ -115,10 +115,7 @@ describe("the explanation of a layer's normalization", () => {
 			await send({ type: 'select', layer: 'bn' });
 			const formulas = page.locator('.bnl-formulas');
 			assert.equal(await formulas.isVisible(), false);
-			await page
-				.locator(`${bnl('axes')} summary`)
-				.first()
-				.click();
+			await page.locator(`${bnl('axes')} summary`, { hasText: 'Formulas' }).click();
 			assert.match(
 				(await formulas.textContent()) ?? '',
 				/^meanμc = 1\/m' · Σn=1…N Σh=1…H Σw=1…W xn,c,h,w.*variance.*output/,

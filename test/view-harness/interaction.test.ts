@@ -22,7 +22,7 @@ describe('drift', () => {
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('done');
 			const first = page.locator(bnl('first-drift'));
-			assert.match((await first.textContent()) ?? '', /^First to drift: layer 34, .*features\.12/);
+			assert.match((await first.textContent()) ?? '', /^First that does not fit the data: layer 34, .*features\.12/);
 			const frame = page.locator('.bnl-heatmap-first');
 			assert.equal(await frame.isVisible(), false, 'other colors have other extremes');
 			await page.locator(bnl('heatmap-metric')).selectOption('spread');
@@ -156,14 +156,20 @@ describe('a channel', () => {
 			await show('layer');
 			const marks = () => page.locator(`${bnl('plot')} .shapelayer path`).count();
 			const before = await marks();
+			const minus = await page.evaluate(() =>
+				[/-\d/, /\u2212/].map((sign) => sign.test(document.body.textContent ?? '')),
+			);
+			assert.deepEqual(minus, [true, false], 'axes and text write one minus sign');
 			const plot = page.locator(`${bnl('plot', '[data-plot="gamma-beta"]')} .nsewdrag`).first();
 			await plot.hover();
 			await page
 				.locator(`${bnl('plot')} .hoverlayer .hovertext`)
 				.first()
 				.waitFor();
+			const place = await plot.boundingBox();
 			await plot.click();
 			await page.waitForFunction(() => document.querySelector('[data-bnl="channel-readout"][data-channel]') !== null);
+			assert.deepEqual(await plot.boundingBox(), place, 'nothing moves under the pointer');
 			const channel = await page.locator(bnl('channel-readout')).getAttribute('data-channel');
 			const row = page.locator(bnl('channel-row', `[data-channel="${channel}"]`));
 			assert.equal(await row.getAttribute('aria-selected'), 'true');
@@ -177,6 +183,42 @@ describe('a channel', () => {
 				(wanted) => document.querySelectorAll('[data-bnl="plot"] .shapelayer path').length === wanted,
 				before,
 			);
+		}));
+
+	it('and its neighbors fill every plot over channels when one is zoomed, until the zoom is reset', () =>
+		withPage(harness, { height: 2600 }, async ({ page, show }) => {
+			await show('layer');
+			const ranges = () =>
+				page.evaluate(() =>
+					[...document.querySelectorAll('[data-bnl="plot"] .js-plotly-plot')].map((plot) =>
+						(
+							plot as unknown as { readonly _fullLayout: { readonly xaxis: { readonly range: readonly number[] } } }
+						)._fullLayout.xaxis.range.map((end) => Math.round(end)),
+					),
+				);
+			const before = await ranges();
+			const plot = page.locator(`${bnl('plot', '[data-plot="affine"]')} .nsewdrag`).first();
+			const box = await plot.boundingBox();
+			assert.ok(box);
+			await page.mouse.move(box.x + box.width / 4, box.y + 20);
+			await page.mouse.down();
+			await page.mouse.move(box.x + box.width / 2, box.y + 20, { steps: 4 });
+			await page.mouse.up();
+			const resets = page.getByRole('button', { name: /^Reset zoom/ });
+			await page.waitForFunction(
+				() =>
+					[...document.querySelectorAll('.bnl-figure-tools > :first-child')].filter(
+						(reset) => !reset.matches('[hidden]'),
+					).length === 5,
+			);
+			const zoomed = await ranges();
+			const changed = zoomed.filter((range, i) => String(range) !== String(before[i]));
+			assert.deepEqual([changed.length, new Set(changed.map(String)).size], [5, 1], 'the scatter plot stays');
+			await resets.last().click();
+			await page.waitForFunction(() =>
+				[...document.querySelectorAll('.bnl-figure-tools > :first-child')].every((reset) => reset.matches('[hidden]')),
+			);
+			assert.deepEqual(await ranges(), before);
 		}));
 
 	it('of a finding is reached by its chip', () =>
@@ -239,7 +281,8 @@ describe('the overview', () => {
 			await canvas.click({ position: { x: box.width * (10.5 / 52), y: box.height / 2 } });
 			await page.locator(bnl('detail', '[data-layer="10"]')).waitFor();
 			const channel = Number(await page.locator(bnl('channel-readout')).getAttribute('data-channel'));
-			assert.ok(Math.abs(channel - 72) <= 1, `channel ${channel} of 144 lies in the middle`);
+			// The pointer rests on whole pixels, and a pixel of the 84 is almost 2 channels high.
+			assert.ok(Math.abs(channel - 72) <= 2, `channel ${channel} of 144 lies in the middle`);
 		}));
 
 	it('shows another quantity, and explains a missing one', () =>

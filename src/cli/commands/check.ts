@@ -29,11 +29,10 @@ import {
 	judgeComparison,
 	judgeReport,
 	parseBaselineOptions,
-	relativePath,
 } from '../baseline.js';
 import { comparisonStatus, EXIT_FAILED, reportStatus, whyNotJudged } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
-import { ownVersion, requireFolder, uriReference } from '../output.js';
+import { ownVersion, requireFolder, shownPath, uriReference } from '../output.js';
 import { renderCheck } from '../render/check.js';
 import { parseRunOptions, RUN_OPTIONS } from '../run-options.js';
 import { UsageError } from '../usage.js';
@@ -204,9 +203,6 @@ function notChecked(files: Subject['files'], reason: string, { version }: CheckC
 		junit: junitXml(shownPath(model), 0, [{ group: 'model', name: 'run', failed: [], noted: [], reason }]),
 	};
 }
-
-/** Path from the working directory, with forward slashes. */
-const shownPath = (file: string): string => relativePath(path.resolve('.', 'file'), file);
 
 /** @throws {UsageError} for a path that names no file */
 async function findSubjects({ paths, pairs }: CheckArguments): Promise<readonly Subject[]> {

@@ -23,7 +23,7 @@ export function renderReestimation(result: ReestimationResult): string {
 		shorten(visible(shortLayerName(name)), MAX_NAME),
 		String(channels),
 		`${shortNumber(largestShift)} sd`,
-		`${shortNumber(min)} … ${shortNumber(max)}`,
+		`${shortNumber(min)} to ${shortNumber(max)}`,
 	]);
 	const words = check.status === 'match' ? check.evidence : check.reason;
 	const lines = [

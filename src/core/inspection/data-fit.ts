@@ -22,8 +22,11 @@ export function dataFit(
 	const of = judged.length === 1 ? 'the layer' : `${drifted.length} of ${judged.length} layers`;
 	if (first) {
 		const begin = judged.length === 1 ? '' : `; the first is ${first.name}`;
-		const sentence = `The running statistics of ${of} do not fit the data (${sample})${begin}.${mistake(drifted)}`;
-		return { verdict: 'does-not-fit', images, sentence };
+		const sentence = `The running statistics of ${of} do not fit the data (${sample})${begin}.`;
+		const mistake = likelyMistake(drifted);
+		return mistake === undefined
+			? { verdict: 'does-not-fit', images, sentence }
+			: { verdict: 'does-not-fit', images, sentence: `${sentence} ${mistake}`, mistake };
 	}
 	const { one, most } = smallestDrift(images, thresholds);
 	const deviations = (value: number) => `${shortNumber(value)} running standard deviations`;
@@ -37,11 +40,10 @@ export function dataFit(
 	return { verdict: 'fits', images, sentence };
 }
 
-/** Returns the mistake in the input that a layer's finding names, as a sentence to append. */
-function mistake(drifted: readonly LayerReport[]): string {
+/** Returns the mistake in the input that a layer's finding names; undefined without one. */
+function likelyMistake(drifted: readonly LayerReport[]): string | undefined {
 	const messages = drifted.flatMap(({ findings }) => findings.map(({ message }) => message));
-	const [named] = messages.flatMap((message) => namedMistake(message) ?? []);
-	return named === undefined ? '' : ` ${named}`;
+	return messages.map(namedMistake).find((mistake) => mistake !== undefined);
 }
 
 /** True if a layer has running statistics that were compared with the data's. */

@@ -115,7 +115,7 @@ export const FINDINGS = {
 	},
 	'statistics-drift': {
 		title: 'Running statistics that do not fit the data',
-		badge: 'drift',
+		badge: 'no fit',
 		clause: ['does not fit the data', 'do not fit the data'],
 		channels: ['does not fit the data', 'do not fit the data'],
 		help: 'The given input differs from the training data in its statistics.',

@@ -219,7 +219,12 @@ const run = byStatus<RunSummary>({
 		reason: optional(text),
 		partial: optional(literal(true)),
 		data: optional(
-			record<DataFit>({ verdict: oneOf('fits', 'does-not-fit', 'too-few'), images: count, sentence: text }),
+			record<DataFit>({
+				verdict: oneOf('fits', 'does-not-fit', 'too-few'),
+				images: count,
+				sentence: text,
+				mistake: optional(text),
+			}),
 		),
 		failedAt: absent,
 	}),

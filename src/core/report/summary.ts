@@ -50,10 +50,23 @@ export function headline(report: Report): string {
 	const which = marked.length === layers.length ? (layers.length === 1 ? 'it has' : 'all of them have') : '';
 	const have = which || `${marked.length} of them ${marked.length === 1 ? 'has' : 'have'}`;
 	const isCorrect = report.layers.some(({ recompute }) => recompute.status === 'match');
-	if (!isError && report.run.status === 'ok' && report.run.data?.verdict === 'does-not-fit') {
+	if (statesMisfit(report)) {
 		return `${begin}, but the running statistics of ${ofThem(layers, 'statistics-drift')} do not fit the data.`;
 	}
 	return `${begin}, ${isCorrect ? 'but' : 'and'} ${have} ${isError ? 'errors' : 'warnings'}.`;
+}
+
+/** Returns the sentence on the data of a run, without the part that the headline states; '' without data. */
+export function dataRemark(report: Report): string {
+	const data = report.run.status === 'ok' ? report.run.data : undefined;
+	return data === undefined ? '' : statesMisfit(report) ? (data.mistake ?? '') : data.sentence;
+}
+
+/** True if the headline says that the running statistics do not fit the data: no result is worse. */
+function statesMisfit(report: Report): boolean {
+	const { layers, run } = report;
+	const isError = layers.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
+	return !isError && run.status === 'ok' && run.data?.verdict === 'does-not-fit' && verdict(report).isGood;
 }
 
 /** Returns "3 of them", "all of them" or, for a single layer, "it": the layers with a finding. */

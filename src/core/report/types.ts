@@ -268,6 +268,8 @@ export interface DataFit {
 	/** N. */
 	readonly images: number;
 	readonly sentence: string;
+	/** Sentence: the mistake in the input that explains data that do not fit. Part of `sentence`, too. */
+	readonly mistake?: string;
 }
 
 export interface SkippedRun extends RunFacts {

@@ -54,14 +54,14 @@ export function exponential(value: number, digits?: number): string {
 	return value.toExponential(digits).replace('e+', 'e');
 }
 
-/** Formats the smallest and the largest value, "-0.12 … 3.4", and counts the values that are not finite. */
+/** Formats the smallest and the largest value, "-0.12 to 3.4", and counts the values that are not finite. */
 export function formatRange(values: ArrayLike<number>): string {
 	const { min, max, nonFinite } = rangeOf(values);
 	const range = Number.isNaN(min)
 		? ''
 		: min === max
 			? formatNumber(min)
-			: `${formatNumber(min)} … ${formatNumber(max)}`;
+			: `${formatNumber(min)} to ${formatNumber(max)}`;
 	return [range, nonFinite > 0 ? `${nonFinite} not finite` : ''].filter((part) => part !== '').join(', ');
 }
 
@@ -109,6 +109,11 @@ export function columnFormatter(values: ArrayLike<number>): (value: number) => s
 	return (value) =>
 		nonFiniteName(value) ??
 		(value !== 0 && Math.abs(value) < smallest ? exponential(value, 1) : value.toFixed(decimals));
+}
+
+/** Formats a share with two significant digits: "16 %", "0.31 %", "160 %". */
+export function formatPercent(share: number): string {
+	return `${formatNumber(100 * share, 2)} %`;
 }
 
 /** Formats a ratio to a limit, short: "28 %", "<1 %", or above the limit "3.2 times". */

@@ -11,6 +11,7 @@ import {
 	LayerDetail,
 	section,
 } from '../shared/layer-detail.js';
+import { button } from '../shared/page-header.js';
 import { fullLabel, label } from '../text/names.js';
 import { strings as shared } from '../text/strings.js';
 import { COMPARISON_PLOTS } from '../ui/attributes.js';
@@ -38,7 +39,7 @@ export function createDetail(
 		plots: COMPARISON_PLOTS.map(plotDefinition),
 		table: COMPARED_CHANNEL_TABLE,
 		onlyMarked: ({ onlyWrong }) => onlyWrong,
-		createContent: (channels) => new ComparedDetail(context.h, events, channels),
+		createContent: (channels) => new ComparedDetail(context, events, channels),
 	});
 }
 
@@ -49,9 +50,13 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 	readonly #h: ElementBuilder;
 	readonly #events: DetailEvents;
 	/** `comparison` holds the parts that need values per channel. */
-	readonly #parts: Readonly<Record<'evidence' | 'numbers' | 'advice' | 'also' | 'comparison', HTMLElement>>;
+	readonly #parts: Readonly<Record<'evidence' | 'numbers' | 'advice' | 'repair' | 'also' | 'comparison', HTMLElement>>;
 
-	constructor(h: ElementBuilder, events: DetailEvents, { readout, plots, table }: ChannelElements<LayerComparison>) {
+	constructor(
+		{ h, actions }: ComparisonContext,
+		events: DetailEvents,
+		{ readout, plots, table }: ChannelElements<LayerComparison>,
+	) {
 		this.#h = h;
 		this.#events = events;
 		const muted = () => h('p', { class: 'bnl-muted' });
@@ -59,6 +64,12 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 			evidence: h('p', { class: 'bnl-detail-verdict', bnl: 'evidence' }),
 			numbers: muted(),
 			advice: h('ul', { class: 'bnl-advice', bnl: 'advice' }),
+			repair: h(
+				'p',
+				{ class: 'bnl-repair' },
+				button(h, strings.header.repair, 'repair-layer', () => actions.repair?.()),
+				h('span', { class: 'bnl-muted' }, strings.detail.repair),
+			),
 			also: muted(),
 			comparison: h(
 				'div',
@@ -69,7 +80,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 		};
 		this.chips = h('div');
 		this.#parts = parts;
-		const advice = section(h, strings.detail.advice, parts.advice, parts.also);
+		const advice = section(h, strings.detail.advice, parts.advice, actions.repair && parts.repair, parts.also);
 		this.elements = [parts.evidence, parts.numbers, this.chips, advice, parts.comparison];
 	}
 
@@ -80,6 +91,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 	show(layer: LayerComparison): boolean {
 		this.#showEvidence(layer);
 		this.#showAdvice(layer);
+		setVisible(this.#parts.repair, layer.status === 'mismatch');
 		const hasChannels = channelCount(layer) > 0;
 		setVisible(this.#parts.comparison, hasChannels);
 		return hasChannels;

@@ -1,5 +1,5 @@
 import type { Comparison } from '../../core/report/comparison/comparison.js';
-import { comparisonAnswer, outputSentence } from '../../core/report/comparison/summary.js';
+import { comparisonHeadline, outputSentence } from '../../core/report/comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { ModelSummary } from '../../core/report/types.js';
@@ -60,7 +60,7 @@ export class ComparisonHeader {
 
 	update(comparison: Comparison): void {
 		this.#showModels(comparison);
-		this.#top.showAnswer(comparisonAnswer(comparison), comparisonTone(comparison));
+		this.#top.showAnswer(comparisonHeadline(comparison), comparisonTone(comparison));
 		// Without layers the first note is the answer.
 		this.#showNotes(comparison.layers.length === 0 ? comparison.notes.slice(1) : comparison.notes);
 		this.#showOutputs(comparison.outputs);

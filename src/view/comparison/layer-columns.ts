@@ -2,7 +2,7 @@ import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison/comparison.js';
 import { formatDecibels } from '../../core/report/comparison/signal-to-noise.js';
 import { causeTitle, layerRank } from '../../core/report/comparison/summary.js';
-import { formatInteger } from '../../core/text/numbers.js';
+import { formatInteger, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { type DistinctNames, fullLabel, label } from '../text/names.js';
@@ -51,7 +51,11 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 		}),
 		column('error', 'number', 2, {
 			value: ({ layer }) => boundRatio(layer),
-			render: ({ layer }, cell) => append(cell, [errorAndBound(layer.maxAbs, layer.bound)]),
+			render: ({ layer }, cell) => {
+				const ratio = boundRatio(layer);
+				cell.textContent = ratio === null ? '' : formatRatio(ratio);
+				cell.title = errorAndBound(layer.maxAbs, layer.bound);
+			},
 		}),
 	];
 }

@@ -58,7 +58,7 @@ export class PartingPicture {
 				build: ({ comparison }, theme) => partingFigure(comparison, theme),
 				missing: () => '',
 			},
-			onOpen,
+			{ onChannel: onOpen },
 		);
 		this.#missing = h('p', { class: 'bnl-muted' });
 		this.#panel.element.querySelector('.bnl-figure-tools')?.append(this.#hide);

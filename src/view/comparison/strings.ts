@@ -31,20 +31,20 @@ export const strings = {
 		'not-identifiable': 'cannot be told',
 	} satisfies Record<ComparisonStatus, string>,
 	layers: {
-		filter: 'Filter by name, operator, status or cause',
+		filter: 'Filter by name, operator, status or explanation',
 		columns: {
 			index: ['#', 'Position in graph order of the original'],
 			name: ['Layer', 'Name of the BatchNormalization node in the original'],
 			into: ['Folded into', 'Operator of the deployed model that the layer was folded into, or that feeds it'],
 			channels: ['Channels', 'Number of channels that were compared'],
 			status: ['Status', 'Does the deployed model contain the layer’s parameters?'],
-			cause: ['Cause', 'What explains the numbers best'],
-			confidence: ['Confidence', 'How well the cause explains them, compared with all others'],
+			cause: ['Explanation', 'What explains the numbers best: a mistake, or the rounding of a right fold'],
+			confidence: ['Confidence', 'How well the explanation fits the numbers, compared with all others'],
 			snr: [
 				'SNR (dB)',
 				'Signal-to-noise ratio: values behind the layer over their difference; 20 dB more is ten times closer',
 			],
-			error: ['Error / bound', 'Largest error in weights and bias, and the largest that rounding allows'],
+			error: ['Error, of allowed', 'Largest error in weights and bias, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		nowhere: 'nowhere',
 		precisionLost: 'precision lost',
@@ -53,6 +53,8 @@ export const strings = {
 	confidence: (value: number) => `${Math.floor(value * 100)} %`,
 	detail: {
 		advice: 'What to do',
+		repair:
+			'The button writes a copy of the deployed model in which every wrong fold is put right with the numbers of the original.',
 		nothing: 'Nothing: this layer was folded correctly.',
 		unmatched:
 			'Nothing if parts of the network were removed on purpose. Otherwise compare with the model that this one was made from.',
@@ -149,10 +151,10 @@ export const strings = {
 		first: 'first difference',
 		behindAll: 'first difference, behind the last layer',
 		statuses: {
-			match: 'values found',
-			skipped: 'closest values, not judged',
+			match: 'same values, up to rounding',
+			skipped: 'most similar values; no bound to judge them by',
 			behind: 'behind the first difference',
-			mismatch: 'values lost',
+			mismatch: 'other values',
 			none: 'no similar values (below 6 dB)',
 		},
 		equal: 'equal values',

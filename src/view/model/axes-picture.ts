@@ -15,7 +15,11 @@ const CELL = 15;
 const DEPTH = 7;
 /** Space for the labels on the left. */
 const LEFT = 30;
+/** Smallest width of a picture, and width of a character of a label at most, in pixels. */
 const WIDTH = LEFT + MAX_CELLS * (CELL + DEPTH) + 20;
+const CHARACTER = 6;
+/** CSS pixels per pixel of a picture. */
+const SCALE = 0.9;
 
 /** Returns true if a cell belongs to the marked statistic. `own`: index of the marked channel. */
 const MARKED: Readonly<Record<BatchMethod, (c: number, place: number, own: number) => boolean>> = {
@@ -148,7 +152,14 @@ function picture(
 	const texts = labels.map(({ text, at: [x, y] }) =>
 		svgElement(document, 'text', { x: String(x), y: String(y), class: 'bnl-cube-label' }, text),
 	);
-	const attributes = { viewBox: `0 0 ${WIDTH} ${height}`, class: 'bnl-cube', role: 'img', 'aria-label': title };
+	const width = Math.max(WIDTH, ...labels.map(({ text, at: [x] }) => Math.ceil(x + text.length * CHARACTER)));
+	const attributes = {
+		viewBox: `0 0 ${width} ${height}`,
+		width: String(width * SCALE),
+		class: 'bnl-cube',
+		role: 'img',
+		'aria-label': title,
+	};
 	return svgElement(document, 'svg', attributes, svgElement(document, 'title', {}, title), ...polygons, ...texts);
 }
 

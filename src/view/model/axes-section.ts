@@ -1,21 +1,23 @@
 import { explainAxes, PAPER } from '../../core/report/axes.js';
 import type { LayerReport } from '../../core/report/types.js';
-import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
+import { type Child, disclosure, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { icon, methodIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { axesPicture } from './axes-picture.js';
-import { methodCards, methodResiduals, normalizationSentence } from './normalization.js';
+import { methodCards, methodResiduals, normalizationNumbers, normalizationSentence } from './normalization.js';
 import { strings } from './strings.js';
 
 /**
- * Section about the axes that a layer normalizes over: the answer, the three methods, formulas and modes, and the
- * statistics that the run used. Its disclosures stay open or closed from layer to layer.
+ * Section about the axes that a layer normalizes over: the answer, and the statistics that the run used. Disclosures hold
+ * the three methods, formulas and modes, and the numbers, so that the plots are near. They stay open or closed from layer to
+ * layer.
  */
 export class AxesSection {
 	readonly element: HTMLElement;
 	readonly #h: ElementBuilder;
 	readonly #answer: HTMLElement;
 	readonly #picture: HTMLElement;
+	readonly #pictureDetails: HTMLDetailsElement;
 	readonly #how: HTMLElement;
 	readonly #howDetails: HTMLDetailsElement;
 	readonly #used: HTMLElement;
@@ -27,6 +29,7 @@ export class AxesSection {
 		this.#h = h;
 		this.#answer = h('p', { class: 'bnl-axes-text' });
 		this.#picture = h('div', { class: 'bnl-axes-picture' });
+		this.#pictureDetails = disclosure(h, words.picture, this.#picture);
 		this.#how = h('div', { class: 'bnl-axes-how' });
 		this.#howDetails = disclosure(h, words.how, this.#how);
 		this.#used = h('p', { class: 'bnl-axes-verdict' });
@@ -36,15 +39,14 @@ export class AxesSection {
 			'div',
 			{ class: 'bnl-axes', bnl: 'axes' },
 			this.#answer,
-			this.#picture,
-			this.#howDetails,
 			this.#used,
-			this.#residualDetails,
+			h('div', { class: 'bnl-axes-more' }, this.#pictureDetails, this.#howDetails, this.#residualDetails),
 		);
 	}
 
-	/** Opens the formulas and scrolls to the section. */
+	/** Opens the methods and formulas, and scrolls to the section. */
 	reveal(): void {
+		this.#pictureDetails.open = true;
 		this.#howDetails.open = true;
 		this.element.closest('.bnl-section')?.scrollIntoView({ block: 'start' });
 	}
@@ -65,6 +67,7 @@ export class AxesSection {
 		);
 		// The cards show three methods; a hand-built normalization may have any axes.
 		replaceChildren(this.#picture, byHand === undefined && axesPicture(h, methodCards(explanation), explanation));
+		setVisible(this.#pictureDetails, byHand === undefined);
 		setVisible(this.#howDetails, byHand === undefined);
 		replaceChildren(
 			this.#how,
@@ -100,6 +103,7 @@ export class AxesSection {
 		setVisible(this.#residualDetails, residuals.length > 0);
 		replaceChildren(
 			this.#residuals,
+			h('p', {}, ...phrases(h, normalizationNumbers(normalization))),
 			h(
 				'ul',
 				{ class: 'bnl-residuals' },
@@ -121,10 +125,6 @@ export class AxesSection {
 		const attributes = { href: PAPER.url, target: '_blank', rel: 'noreferrer', title: PAPER.url };
 		return this.#h('a', { class: 'bnl-link', attributes }, PAPER.citation);
 	}
-}
-
-function disclosure(h: ElementBuilder, title: string, content: HTMLElement): HTMLDetailsElement {
-	return h('details', { class: 'bnl-disclosure' }, h('summary', {}, title), content);
 }
 
 /** Returns a formula with the parts marked "_{…}" as subscripts. */

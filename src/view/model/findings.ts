@@ -1,10 +1,10 @@
 import { findingWords } from '../../core/report/findings.js';
-import { severityRank } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
+import { findingWeight } from '../shared/layer-facts.js';
 import { button } from '../shared/page-header.js';
 import { fullLabel } from '../text/names.js';
-import type { ElementBuilder } from '../ui/dom.js';
+import { disclosure, type ElementBuilder } from '../ui/dom.js';
 import { severityIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import type { ViewActions } from './context.js';
@@ -27,10 +27,16 @@ export function findingsList(
 		const { noFindings, notExamined } = strings.detail;
 		return [h('p', { class: 'bnl-muted' }, layer.parameters ? noFindings : notExamined)];
 	}
-	const sorted = [...layer.findings].sort((a, b) => severityRank(b.severity) - severityRank(a.severity));
-	return [
-		h('ul', { class: 'bnl-finding-list' }, ...sorted.map((finding) => findingItem(h, finding, onChannel, actions))),
-	];
+	const sorted = [...layer.findings].sort((a, b) => findingWeight(b, layer) - findingWeight(a, layer));
+	const list = (findings: readonly Finding[]): HTMLElement =>
+		h('ul', { class: 'bnl-finding-list' }, ...findings.map((finding) => findingItem(h, finding, onChannel, actions)));
+	const notes = sorted.filter(({ severity }) => severity === 'info');
+	const grave = sorted.filter(({ severity }) => severity !== 'info');
+	if (grave.length === 0 || notes.length === 0) {
+		return [list(sorted)];
+	}
+	// Notes need no action, so they leave the room to plots.
+	return [list(grave), disclosure(h, strings.detail.notes(notes.length), list(notes))];
 }
 
 export function findingItem(

@@ -1,7 +1,7 @@
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { RunForm as RunFormContent } from '../../core/report/run-choices.js';
 import { stageWords } from '../../core/report/stages.js';
-import { answer, headline } from '../../core/report/summary.js';
+import { answer, dataRemark, headline } from '../../core/report/summary.js';
 import type { LayerReport, ModelSummary, Report, RunSummary } from '../../core/report/types.js';
 import { baseName } from '../../core/text/names.js';
 import { formatMilliseconds, ratioOf } from '../../core/text/numbers.js';
@@ -44,6 +44,8 @@ export class Header {
 	#announcedStage = '';
 	#answer = '';
 	#layers: readonly LayerReport[] = [];
+	/** Sentence on the data of the run; '' if the headline states it. */
+	#dataRemark = '';
 
 	/** @param facts chips of warnings and errors, below the headline */
 	constructor(context: ViewContext, facts: HTMLElement, onToggleForm: () => void) {
@@ -100,6 +102,7 @@ export class Header {
 		this.#top.showAnswer(headline(report), reportTone(report));
 		this.#answer = answer(report);
 		this.#layers = report.layers;
+		this.#dataRemark = dataRemark(report);
 		this.#updateRun(report.run);
 		this.#updateCompared(report.run);
 	}
@@ -187,9 +190,9 @@ export class Header {
 		this.#compareToggle.setAttribute('aria-expanded', String(!this.#compared.hidden));
 	}
 
-	#note(text: string): Child[] {
+	#note(text: string, tone: 'info' | 'warning' = 'info'): Child[] {
 		const { h } = this.#context;
-		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
+		return [' ', icon(h, tone, tone), h('span', {}, text)];
 	}
 
 	#updateRun(run: RunSummary): void {
@@ -218,7 +221,7 @@ export class Header {
 					h('span', {}, largestErrorText(this.#layers)),
 					...(hasVerdicts(this.#layers) ? [' ', this.#compareToggle] : []),
 					// For example, only a part of the model could be run.
-					...(run.data ? this.#note(fullLabel(run.data.sentence)) : []),
+					...(this.#dataRemark === '' ? [] : this.#note(fullLabel(this.#dataRemark), dataTone(run))),
 					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
 					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
 				]);
@@ -227,6 +230,11 @@ export class Header {
 				run satisfies never;
 		}
 	}
+}
+
+/** Returns the tone of data that do not fit, which the table and the chips warn of, too. */
+function dataTone({ data }: RunSummary & { readonly status: 'ok' }): 'info' | 'warning' {
+	return data?.verdict === 'does-not-fit' ? 'warning' : 'info';
 }
 
 function hasVerdicts(layers: readonly LayerReport[]): boolean {

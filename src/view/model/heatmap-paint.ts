@@ -52,13 +52,18 @@ export function paintHeatmap(canvas: HTMLCanvasElement, data: HeatmapData, scale
 	context.putImageData(image, 0, 0);
 }
 
-export function legendBar(h: ElementBuilder, scale: ColorScale): HTMLCanvasElement {
+/** Draws a part of the scale, from one share to another. */
+export function legendBar(
+	h: ElementBuilder,
+	scale: ColorScale,
+	[from, to]: readonly [number, number],
+): HTMLCanvasElement {
 	const bar = h('canvas', { class: 'bnl-legend-bar' });
 	bar.width = 64;
 	bar.height = 1;
 	const context = bar.getContext('2d');
 	for (let x = 0; context && x < bar.width; x++) {
-		context.fillStyle = scale.at(x / (bar.width - 1));
+		context.fillStyle = scale.at(from + ((to - from) * x) / (bar.width - 1));
 		context.fillRect(x, 0, 1, 1);
 	}
 	return bar;

@@ -145,7 +145,10 @@ export class Heatmap {
 		this.#stage.style.minWidth = `${layers.length * MIN_COLUMN}px`;
 		paintHeatmap(this.#canvas, data, scale);
 		const { h } = this.#options;
-		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), legendBar(h, scale), h('span', {}, `≥ ${ends[1]}`));
+		const bar = (from: number, to: number) => legendBar(h, scale, [from, to]);
+		const middle = h('span', {}, formatNumber(valueAt((data.low + data.high) / 2, metric), 2));
+		const bars = METRIC_KIND[metric] === 'diverging' ? [bar(0, 0.5), middle, bar(0.5, 1)] : [bar(0, 1)];
+		replaceChildren(this.#legend, h('span', {}, `≤ ${ends[0]}`), ...bars, h('span', {}, `≥ ${ends[1]}`));
 		this.#showTicks();
 		this.#showFirstDrift();
 		this.element.dataset.metric = metric;

@@ -1,10 +1,9 @@
 import type { Range } from '../../core/numbers/arrays.js';
 import { findingWords } from '../../core/report/findings.js';
-import { severityRank } from '../../core/report/severity.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
-import { boundRatio, layerFacts } from '../shared/layer-facts.js';
+import { boundRatio, findingWeight, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { badges } from '../text/finding-words.js';
 import { type DistinctNames, fullLabel, label } from '../text/names.js';
@@ -116,7 +115,9 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 			}
 			// Aligns the smallest and the largest values down the table.
 			const [low, high] = [formatEnd(min), formatEnd(max)];
-			cell.append(h('span', { class: 'bnl-range' }, h('span', {}, low), h('span', {}, '…'), h('span', {}, high)));
+			cell.append(
+				h('span', { class: 'bnl-range' }, h('span', {}, low), h('span', {}, strings.to), h('span', {}, high)),
+			);
 		},
 	});
 }
@@ -135,36 +136,29 @@ const LOUD_SHARE = 0.1;
 function findingsColumn(h: ElementBuilder): Column<LayerRow> {
 	return column('findings', 'text', 1, {
 		// Sorts by severity, then by the share of the layer's channels, both descending.
-		value: ({ layer }) => -Math.max(0, ...layer.findings.map((finding) => weight(finding, layer))),
+		value: ({ layer }) => -Math.max(0, ...layer.findings.map((finding) => findingWeight(finding, layer))),
 		render: ({ layer }, cell) => {
-			const sorted = [...layer.findings].sort((a, b) => weight(b, layer) - weight(a, layer));
-			const notes = sorted.filter(({ severity }) => severity === 'info');
-			// A single note has room for its words; several notes would hide warnings.
-			const single = sorted.length === 1;
-			for (const finding of sorted.filter(({ severity }) => severity !== 'info' || single)) {
-				cell.append(badge(h, finding, layer), ' ');
+			const [first, ...others] = [...layer.findings].sort((a, b) => findingWeight(b, layer) - findingWeight(a, layer));
+			if (first) {
+				cell.append(badge(h, first, layer));
 			}
-			if (notes.length > 0 && !single) {
-				const messages = notes.map(({ message }) => fullLabel(message));
-				const title = strings.notesTitle(notes.length, messages);
-				const data = { code: notes[0]?.code ?? '', severity: 'info' };
-				cell.append(
-					h(
-						'span',
-						{ class: 'bnl-badge bnl-muted', bnl: 'badge', data, attributes: { title } },
-						severityIcon(h, 'info'),
-						strings.notes(notes.length),
-					),
-				);
+			if (others.length > 0) {
+				cell.append(' ', furtherBadge(h, others));
 			}
 		},
 	});
 }
 
-/** Severity first, then share: 3.5 for an error in half of the channels. */
-function weight({ severity, channels }: Finding, layer: LayerReport): number {
-	const share = channels.length === 0 ? 1 : channels.length / Math.max(1, layerFacts(layer).size);
-	return severityRank(severity) + Math.min(0.999, share);
+/** Counts the findings after the gravest. A cut badge would hide its number, so the tooltip has their sentences. */
+function furtherBadge(h: ElementBuilder, others: readonly Finding[]): HTMLElement {
+	const areNotes = others.every(({ severity }) => severity === 'info');
+	const attributes = { title: others.map(({ message }) => fullLabel(message)).join('\n') };
+	const [{ code, severity }] = others as readonly [Finding, ...Finding[]];
+	return h(
+		'span',
+		{ class: 'bnl-badge bnl-badge-further bnl-muted', bnl: 'badge', data: { code, severity }, attributes },
+		strings.more(others.length, areNotes),
+	);
 }
 
 function badge(h: ElementBuilder, finding: Finding, layer: LayerReport): HTMLElement {
@@ -181,7 +175,8 @@ function badge(h: ElementBuilder, finding: Finding, layer: LayerReport): HTMLEle
 			attributes: { title: fullLabel(message) },
 		},
 		severityIcon(h, severity),
-		channels.length > 0 ? strings.ofChannels(name, channels.length, size) : name,
+		channels.length > 0 ? strings.ofChannels(name, channels.length) : name,
+		channels.length > 0 && h('span', { class: 'bnl-badge-of' }, strings.ofAll(size)),
 	);
 }
 

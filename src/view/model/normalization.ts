@@ -55,23 +55,34 @@ export function methodResiduals(normalization: Normalization | undefined): Metho
 	);
 }
 
+const residualOf = ({ methods }: Normalization, method: NormalizationMethod): number =>
+	methods.find((entry) => entry.method === method)?.residual ?? Number.POSITIVE_INFINITY;
+
+/** Returns the numbers behind the sentence about the statistics that explain the output; '' if none do. */
+export function normalizationNumbers(normalization: Normalization | undefined): string {
+	const words = strings.normalization;
+	if (!normalization || normalization.verdict === 'cannot-tell' || normalization.verdict === 'none') {
+		return '';
+	}
+	const { verdict, tolerance = Number.NaN, margin } = normalization;
+	const others = margin === undefined ? '' : words.margin(formatInteger(Number(margin.toPrecision(2))));
+	return `${words.fit(formatNumber(residualOf(normalization, verdict), 2), formatNumber(tolerance, 2))}${others}`;
+}
+
 /** Returns a sentence about the statistics that explain the output. */
 export function normalizationSentence(normalization: Normalization | undefined): string {
 	const words = strings.normalization;
 	if (!normalization) {
 		return words.unknown;
 	}
-	const { verdict, reason = '', methods, tolerance = Number.NaN, margin } = normalization;
-	const allowed = formatNumber(tolerance, 2);
+	const { verdict, reason = '', methods, tolerance = Number.NaN } = normalization;
 	if (verdict === 'cannot-tell') {
 		return words.cannotTell(reason);
 	}
-	const residualOf = (method: NormalizationMethod) =>
-		methods.find((entry) => entry.method === method)?.residual ?? Number.POSITIVE_INFINITY;
 	if (verdict === 'none') {
-		const closest = methods.map(({ method }) => method).reduce((a, b) => (residualOf(b) < residualOf(a) ? b : a));
-		return words.none(words.names[closest], formatNumber(residualOf(closest), 2), allowed);
+		const off = (method: NormalizationMethod) => residualOf(normalization, method);
+		const closest = methods.map(({ method }) => method).reduce((a, b) => (off(b) < off(a) ? b : a));
+		return words.none(words.names[closest], formatNumber(off(closest), 2), formatNumber(tolerance, 2));
 	}
-	const others = margin === undefined ? '' : words.margin(formatInteger(Number(margin.toPrecision(2))));
-	return `${words.verdict(words.names[verdict], formatNumber(residualOf(verdict), 2), allowed)}${others}`;
+	return words.verdict(words.names[verdict]);
 }

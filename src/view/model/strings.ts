@@ -114,7 +114,7 @@ export const strings = {
 		show: 'Show overview',
 		hide: 'Hide overview',
 		metricLabel: 'Color',
-		axes: 'Columns are layers by number, top to bottom their channels.',
+		axes: 'A column is a layer, a stripe a channel.',
 		low: 'low',
 		high: 'high',
 		bad: 'not finite',
@@ -122,14 +122,15 @@ export const strings = {
 			scale: 'Scale |γ/√(σ²+ε)|, log',
 			offset: 'Running mean / std',
 			variance: 'Running variance / ε, log',
-			drift: 'Drift of batch mean, in std',
-			spread: 'Drift of batch std, log ratio',
+			drift: 'Data mean - running mean, in std',
+			spread: 'Data std / running std, log',
 			error: 'Recompute error / bound, log',
 		} satisfies Record<HeatmapMetric, string>,
 		summary: (layers: number, metric: string, [low, high]: readonly string[]) =>
 			`Overview of ${count(layers, 'layer', 'layers')} by channel, colored by ${metric}, from ${low} to ${high}. The table below holds the same layers.`,
-		firstDrift: (position: number, name: string) => `First to drift: layer ${formatInteger(position)}, ${name}`,
-		noData: 'Nothing to show for this choice yet. Drift needs a run on your data.',
+		firstDrift: (position: number, name: string) =>
+			`First that does not fit the data: layer ${formatInteger(position)}, ${name}`,
+		noData: 'Nothing to show for this choice yet. Comparing with data needs a run on your files.',
 		noValue: (layer: string) => `${layer} · no values`,
 		tip: (layer: string, channel: number, value: string) => `${layer} · channel ${channel} · ${value}`,
 		position: (index: number, name: string) => `layer ${formatInteger(index + 1)}, ${name}`,
@@ -147,17 +148,21 @@ export const strings = {
 			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
 			findings: ['Findings', 'Findings about this layer'],
 			verdict: ['Recompute', 'Does the runtime’s output agree with the recomputed one?'],
-			error: ['Error', 'Largest error of any value, as a share of the error that rounding allows'],
+			error: ['Error, of allowed', 'Largest error of any value, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		noSource: ({ inferred = [] }: LayerReport) => (inferred.includes('source') ? 'not known' : 'graph input'),
 		noParameters: 'at run time',
 		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
 	/** A finding about channels. */
-	ofChannels: (finding: string, channels: number, all: number) =>
-		`${finding}: ${formatInteger(channels)} of ${formatInteger(all)}`,
-	notes: (n: number) => formatInteger(n),
-	notesTitle: (n: number, messages: readonly string[]) => [count(n, 'note', 'notes'), ...messages].join('\n'),
+	ofChannels: (finding: string, channels: number) => `${finding}: ${formatInteger(channels)}`,
+	/** Findings that a row has no room for. */
+	more: (others: number, areNotes: boolean) =>
+		areNotes ? `+${count(others, 'note', 'notes')}` : `+${formatInteger(others)} more`,
+	/** Number of channels behind a badge, which a narrow table leaves out. */
+	ofAll: (all: number) => ` of ${formatInteger(all)}`,
+	/** Between the ends of a range. */
+	to: 'to',
 	notFinite: (n: number) => `${formatInteger(n)} not finite`,
 	verdicts: {
 		match: 'match',
@@ -193,6 +198,7 @@ export const strings = {
 		noParameters: (reason: string | undefined) =>
 			reason ?? 'The parameters are not constants in the file; they are only known at run time.',
 		findings: 'Findings',
+		notes: (n: number) => count(n, 'note', 'notes'),
 		reestimate: 'Re-estimate statistics…',
 		inference: 'Save as inference model…',
 		noFindings: 'Nothing stands out in this layer.',
@@ -255,7 +261,7 @@ export const strings = {
 			runningAxis: (symbol: string) => `running ${symbol}`,
 			batchAxis: (symbol: string) => `batch ${symbol}`,
 			summary: (channels: string, values: string, most: { drift: string; channel: number }) =>
-				`${channels} channels over ${values} values each; the mean drifts most in channel ${most.channel}, by ${most.drift} standard deviations`,
+				`${channels} channels over ${values} values each; the mean differs most in channel ${most.channel}, by ${most.drift} standard deviations`,
 		},
 		stackedSummary: (panels: readonly string[], flagged: number) =>
 			`${panels.join('; ')}${flagged > 0 ? `; ${formatInteger(flagged)} flagged` : ''}`,
@@ -272,12 +278,12 @@ export const strings = {
 			affine: 'Effective scale and shift',
 			statistics: 'Running mean and variance',
 			batch: 'Running against batch statistics',
-			drift: 'Drift from the running statistics',
+			drift: 'Distance of the data from the running statistics',
 			recompute: 'Recompute error and its bound',
 		} satisfies Record<PlotKind, string>,
 		captions: {
 			'gamma-beta': 'What training learned: y = γ · x̂ + β.',
-			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β − μs.',
+			affine: 'What inference does: y = s · x + t, s = γ/√(σ²+ε), t = β - μs.',
 			statistics: 'What inference subtracts and divides by. The dashed line is ε.',
 			batch: 'On the line: this input has the statistics that training stored.',
 			drift:
@@ -295,10 +301,11 @@ export const strings = {
 		} satisfies Record<PlotKind, string>,
 	},
 	axes: {
+		picture: 'The three methods',
 		how: 'Formulas, training and inference',
 		ownMode: 'This layer is in this mode.',
 		used: 'Statistics that this run used:',
-		residuals: 'Distance of each way from the output',
+		residuals: 'Distances to the output',
 	},
 	normalization: {
 		cards: {
@@ -329,8 +336,9 @@ export const strings = {
 		picture: 'Three ways to take the statistics of a batch; the blue cells share one mean and one variance.',
 		pictureOf: (name: string, lines: readonly string[]) => [name, ...lines].join('; '),
 		unknown: 'not known before a run of the model.',
-		verdict: (name: string, residual: string, allowed: string) =>
-			`${name}. They reproduce the output to ${residual}\u00a0σ; rounding allows ${allowed}\u00a0σ.`,
+		verdict: (name: string) => `${name}.`,
+		fit: (residual: string, allowed: string) =>
+			`They reproduce the output to ${residual}\u00a0σ; rounding allows ${allowed}\u00a0σ.`,
 		margin: (times: string) => ` Every other way is off by at least ${times} times what rounding allows.`,
 		none: (closest: string, residual: string, allowed: string) =>
 			`none that are known. The closest are ${closest}, off by ${residual}\u00a0σ; rounding allows ${allowed}\u00a0σ.`,

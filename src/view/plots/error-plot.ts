@@ -42,6 +42,7 @@ export function errorPlot(plot: ErrorPlot, theme: Theme): Omit<Figure, 'summary'
 			shapes: bounds.length === 1 ? [horizontalLine(bounds[0] ?? 0, 'y', theme)] : [],
 		}),
 		notes: bad.length > 0 ? [strings.plots.hidden(bad.length)] : [],
+		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],
 	};
 }

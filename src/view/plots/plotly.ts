@@ -57,6 +57,8 @@ export interface Figure {
 	readonly summary: string;
 	/** Sentences on values that the drawing omits or marks. */
 	readonly notes: readonly string[];
+	/** True if the x axis counts channels, so that it zooms together with those of the other figures. */
+	readonly isOverChannels?: true;
 	/** Returns the shapes that mark a channel. */
 	mark(channel: number): readonly Shape[];
 }

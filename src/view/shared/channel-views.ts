@@ -28,7 +28,13 @@ export class ChannelViews<Layer extends { readonly name: string }> {
 		events: ChannelTableEvents,
 	) {
 		this.#context = context;
-		this.#panels = plots.map((plot) => new PlotPanel(context, plot, (channel) => events.onChannel(channel)));
+		this.#panels = plots.map((plot) => {
+			const panel: PlotPanel<Layer> = new PlotPanel(context, plot, {
+				onChannel: (channel) => events.onChannel(channel),
+				onZoom: (range) => this.#zoom(panel, range),
+			});
+			return panel;
+		});
 		this.#table = new ChannelTable(context.h, table, events);
 		this.plots = context.h('div', { class: 'bnl-plots' }, ...this.#panels.map((panel) => panel.element));
 	}
@@ -54,6 +60,13 @@ export class ChannelViews<Layer extends { readonly name: string }> {
 			panel.select(choice.channel);
 		}
 		this.#table.select(choice);
+	}
+
+	/** Shows the range of channels of one plot in all others. */
+	#zoom(source: PlotPanel<Layer>, range: readonly [number, number] | null): void {
+		for (const panel of this.#panels.filter((other) => other !== source)) {
+			void panel.zoom(range);
+		}
 	}
 
 	/** Applies another order or filter of the table. */

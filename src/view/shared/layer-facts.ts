@@ -1,7 +1,7 @@
 import { type Range, rangeOf } from '../../core/numbers/arrays.js';
 import { coverage } from '../../core/report/coverage.js';
 import type { Severity } from '../../core/report/severity.js';
-import { worstSeverity } from '../../core/report/severity.js';
+import { severityRank, worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
 import { strings } from '../text/strings.js';
 
@@ -91,4 +91,10 @@ export function reportTone(report: Report): 'good' | 'muted' | Severity {
 /** Returns "channel 17", or "activation 17" for a layer that keeps statistics per activation. */
 export function channelName(axes: LayerReport['axes'], channel: number): string {
 	return axes === 'activation' ? strings.channel.activation(channel) : strings.channel.name(channel);
+}
+
+/** Severity first, then share: 3.5 for an error in half of the channels. */
+export function findingWeight({ severity, channels }: Finding, layer: LayerReport): number {
+	const share = channels.length === 0 ? 1 : channels.length / Math.max(1, layerFacts(layer).size);
+	return severityRank(severity) + Math.min(0.999, share);
 }

@@ -19,6 +19,12 @@ export interface PlotDefinition<Layer> {
 	missing(layer: Layer): string;
 }
 
+export interface PlotEvents {
+	onChannel(channel: number): void;
+	/** Another range of channels is shown; null for all channels. */
+	onZoom?(range: readonly [number, number] | null): void;
+}
+
 /**
  * A plot of the open layer. Its height is fixed before the plot is drawn, so that the page does not jump. The element
  * stays when the layer changes, which makes a redraw about twice as fast as a new plot.
@@ -27,7 +33,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	readonly element: HTMLElement;
 	readonly #context: PageContext;
 	readonly #plot: PlotDefinition<Layer>;
-	readonly #onChannel: (channel: number) => void;
+	readonly #events: PlotEvents;
 	readonly #area: PlotElement;
 	readonly #message: HTMLElement;
 	readonly #notes: HTMLElement;
@@ -41,13 +47,15 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 	#plotly: Plotly | null = null;
 	#channel: number | null = null;
 	#resize = 0;
+	/** True while `zoom` changes the range. */
+	#isZooming = false;
 	readonly #observer: ResizeObserver | null;
 
-	constructor(context: PageContext, plot: PlotDefinition<Layer>, onChannel: (channel: number) => void) {
+	constructor(context: PageContext, plot: PlotDefinition<Layer>, events: PlotEvents) {
 		const { h } = context;
 		this.#context = context;
 		this.#plot = plot;
-		this.#onChannel = onChannel;
+		this.#events = events;
 		const { kind, title, caption } = plot;
 		this.#area = h('div', {
 			class: 'bnl-plot-area',
@@ -132,6 +140,21 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		}
 	}
 
+	/** Shows a range of channels, null for all, if the figure is drawn over channels. */
+	async zoom(range: readonly [number, number] | null): Promise<void> {
+		const shown = range ?? this.#ranges['xaxis.range'];
+		if (!this.#figure?.isOverChannels || !this.#plotly || !shown || this.element.dataset.drawn !== 'true') {
+			return;
+		}
+		this.#isZooming = true;
+		try {
+			await this.#plotly.relayout(this.#area, { 'xaxis.range': [...shown] });
+		} finally {
+			this.#isZooming = false;
+		}
+		setVisible(this.#reset, range !== null);
+	}
+
 	dispose(): void {
 		this.#observer?.disconnect();
 		this.#context.document.defaultView?.cancelAnimationFrame(this.#resize);
@@ -167,7 +190,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 		this.#area.on('plotly_click', ({ points }) => {
 			const data = points[0]?.customdata;
 			if (Array.isArray(data) && typeof data[0] === 'number') {
-				this.#onChannel(data[0]);
+				this.#events.onChannel(data[0]);
 			}
 		});
 		this.#area.on('plotly_relayout', (update) => {
@@ -175,8 +198,18 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 			const zoomed = Object.keys(update).some((key) => key.endsWith('.range[0]'));
 			if (zoomed || Object.keys(update).some((key) => key.endsWith('.range'))) {
 				setVisible(this.#reset, zoomed);
+				this.#reportZoom(update);
 			}
 		});
+	}
+
+	/** Reports another range of channels, but not the range that `zoom` has set. */
+	#reportZoom(update: Readonly<Record<string, unknown>>): void {
+		const [low, high] = [update['xaxis.range[0]'], update['xaxis.range[1]']];
+		const range = typeof low === 'number' && typeof high === 'number' ? ([low, high] as const) : null;
+		if (this.#figure?.isOverChannels && !this.#isZooming) {
+			this.#events.onZoom?.(range);
+		}
 	}
 
 	#resetZoom(): void {

@@ -32,7 +32,7 @@ export const strings = {
 		none: 'No layer matches the filter.',
 		shared: (pattern: string) => `Full names: ${pattern}`,
 	},
-	range: (min: string, max: string) => (min === max ? min : `${min} … ${max}`),
+	range: (min: string, max: string) => (min === max ? min : `${min} to ${max}`),
 	detail: {
 		label: (name: string) => `Layer ${name}`,
 		position: (index: number, all: number) => `Layer ${formatInteger(index)} of ${formatInteger(all)}`,

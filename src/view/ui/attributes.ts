@@ -103,6 +103,7 @@ export type Handle =
 	| 'note'
 	| 'swap'
 	| 'repair'
+	| 'repair-layer'
 	| 'only-wrong'
 	| 'parting'
 	| 'parting-toggle'

@@ -78,3 +78,8 @@ function setAttributes(element: Element, attributes: Readonly<Record<string, str
 export function setVisible(element: HTMLElement, visible: boolean): void {
 	element.hidden = !visible;
 }
+
+/** Returns content that a click on its title shows. */
+export function disclosure(h: ElementBuilder, title: string, content: HTMLElement): HTMLDetailsElement {
+	return h('details', { class: 'bnl-disclosure' }, h('summary', {}, title), content);
+}

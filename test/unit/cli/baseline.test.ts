@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BaselineError, BaselineFile, parseBaselineOptions, relativePath } from '../../../src/cli/baseline.js';
-import { uriReference } from '../../../src/cli/output.js';
+import { relativePaths, uriReference } from '../../../src/cli/output.js';
 import { buildModel } from '../support/model-builder.js';
 
 const cli = path.resolve('dist', 'cli.js');
@@ -147,7 +147,17 @@ test('no output takes the place of the baseline, and a device is no baseline', {
 test('SARIF has forward slashes on every system', () => {
 	assert.equal(uriReference('C:\\ci\\my models\\a.onnx', 'c:\\CI', path.win32), 'my%20models/a.onnx');
 	assert.equal(uriReference('/ci/my models/a.onnx', '/ci', path.posix), 'my%20models/a.onnx');
-	assert.match(uriReference('/other/a.onnx', '/ci', path.posix), /^file:\/\//);
+	assert.equal(uriReference('/other/a.onnx', '/ci', path.posix), '../other/a.onnx');
+	assert.equal(uriReference('D:\\other\\a.onnx', 'C:\\ci', path.win32), 'a.onnx');
+});
+
+test('reports name files from the working directory, those of another drive by their names', () => {
+	const posix = relativePaths(['/ci/net.onnx', '/ci/net.onnx.data', '/data/photos'], '/ci', path.posix);
+	assert.equal(posix('/ci/net.onnx'), 'net.onnx');
+	assert.equal(posix('2 files of /data/photos: a.png to b.png'), '2 files of ../data/photos: a.png to b.png');
+	assert.equal(posix('The file /ci/net.onnx.data is missing.'), 'The file net.onnx.data is missing.');
+	const windows = relativePaths(['D:\\nets\\a.onnx', 'C:\\ci\\nets\\b.onnx'], 'C:\\ci', path.win32);
+	assert.equal(windows('D:\\nets\\a.onnx against C:\\ci\\nets\\b.onnx'), 'a.onnx against nets/b.onnx');
 });
 
 test('paths in the file have forward slashes on every system', () => {

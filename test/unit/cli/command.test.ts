@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { COMMANDS, usageOf } from '../../../src/cli/usage.js';
 import { parseReport } from '../../../src/core/report/json.js';
 import type { Report } from '../../../src/core/report/types.js';
 import { encodeNpy, parseNpy } from '../../../src/engine/child/tensors/npy.js';
@@ -127,6 +128,15 @@ test('help and version are printed for their option at any place', () => {
 		const widest = Math.max(...stdout.split('\n').map(({ length }) => length));
 		assert.ok(widest <= 80, `${argv.join(' ')} fits a pipe: ${widest} columns`);
 	}
+	for (const command of COMMANDS) {
+		const tooWide = usageOf(command, 80)
+			.split('\n')
+			.filter(({ length }) => length > 80);
+		assert.deepEqual(tooWide, [], command);
+	}
+	const unknown = run(['nope', '--help']);
+	assert.deepEqual([unknown.status, unknown.stdout], [2, '']);
+	assert.match(unknown.stderr, /^There is no command "nope"\. Run "batchnorm-lens help" to see the options\.\n$/);
 	assert.match(run(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
@@ -174,7 +184,8 @@ test('after a crash of the native runtime the structure remains, with one line o
 	assert.equal(status, 2);
 	assert.match(stderr, /^The engine stopped while inspecting [^\n]*crash\.onnx: the native runtime [^\n]*\n$/);
 	const { run: summary, layers } = parseReport(JSON.parse(stdout));
-	assert.deepEqual([summary.status, summary.reason], ['failed', stderr.trim()]);
+	const shown = stderr.trim().replace(file, path.relative('.', file));
+	assert.deepEqual([summary.status, summary.reason], ['failed', shown]);
 	assert.deepEqual(layers[0].recompute, { status: 'skipped', reason: 'Not checked: the run failed.' });
 	assert.deepEqual([...(layers[0].parameters?.gamma ?? [])], [1, 2, 3]);
 });

@@ -1,4 +1,4 @@
-import { shortNumber } from '../../text/numbers.js';
+import { formatPercent, shortNumber } from '../../text/numbers.js';
 import { capitalize, count } from '../../text/sentences.js';
 import { CAUSES, type CauseCode } from '../causes.js';
 import type { OutputComparison } from '../output-comparison.js';
@@ -6,13 +6,28 @@ import type { Comparison, ComparisonStatus, LayerComparison } from './comparison
 
 /** Causes named in the answer before it only counts them. */
 const MAX_CAUSES = 3;
+/** Smallest share that is written in percent. */
+const MIN_PERCENTAGE = 1e-4;
 
 /**
- * Returns the answer at the top of every surface: number of layers that arrived, wrong layers with their causes,
- * remaining layers, and agreement of the outputs. Gives the evidence of a single wrong layer, and groups several by
- * cause.
+ * Returns the answer at the top of every surface that shows no layer: the headline, then the evidence of a single wrong
+ * layer, or the advice on the cause that several have in common.
  */
 export function comparisonAnswer(comparison: Comparison): string {
+	const headline = comparisonHeadline(comparison);
+	const wrong = comparison.layers.filter(({ status }) => status === 'mismatch');
+	if (wrong.length === 1 && wrong[0]) {
+		return `${headline} ${wrong[0].evidence}`;
+	}
+	const common = commonCauses(wrong);
+	return common.length > 0 && wrong[0] ? `${headline} ${causeAdvice(common[0], wrong[0])}` : headline;
+}
+
+/**
+ * Returns the answer in one sentence: number of layers that arrived, wrong layers with their causes, remaining layers,
+ * and agreement of the outputs.
+ */
+export function comparisonHeadline(comparison: Comparison): string {
 	const { layers, summary, notes } = comparison;
 	if (layers.length === 0) {
 		return notes[0] ?? 'The original has no BatchNormalization: there is nothing to compare.';
@@ -27,13 +42,7 @@ export function comparisonAnswer(comparison: Comparison): string {
 	// The first clause names the noun that the numbers count.
 	const [first = '', ...others] = clauses;
 	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
-	const wrong = layers.filter(({ status }) => status === 'mismatch');
-	const sentence = `${capitalize([counted, ...others].join('; '))}.`;
-	if (wrong.length === 1 && wrong[0]) {
-		return `${sentence} ${wrong[0].evidence}`;
-	}
-	const common = commonCauses(wrong);
-	return common.length > 0 && wrong[0] ? `${sentence} ${causeAdvice(common[0], wrong[0])}` : sentence;
+	return `${capitalize([counted, ...others].join('; '))}.`;
 }
 
 /** Clauses about folded and kept layers, right and wrong. */
@@ -50,7 +59,7 @@ function verdict({ layers, summary }: Comparison): string[] {
 	const [only] = wrong;
 	return [
 		wrong.length === 1 && only
-			? `${right}, ${only.name} is not (${causeTitle(only)})`
+			? `${right}, ${nameInSentence(only.name)} is not (${causeTitle(only)})`
 			: `${right}, ${wrong.length} are not${commonCauses(wrong).length > 0 ? `, all for one cause: ${commonCause(wrong)}` : `: ${causes(wrong)}`}`,
 	];
 }
@@ -175,16 +184,26 @@ function outputClause(outputs: OutputComparison | undefined): string[] {
 /** Returns the result of the run in a sentence: the numbers, the bound, and the layer at which the models part. */
 export function outputSentence(outputs: OutputComparison): string {
 	if (outputs.status === 'skipped') {
-		return `Outputs not compared: ${outputs.reason}`;
+		return `Outputs not judged: ${outputs.reason}`;
 	}
 	const { status, reason, maxAbs, maxRel, bound, firstLayer } = outputs;
 	if (maxAbs === undefined) {
 		return `The outputs differ. ${reason ?? ''}`.trim();
 	}
-	const numbers = `by at most ${short(maxAbs)} (${short(maxRel)} of the largest value); rounding explains ${short(bound)}`;
-	const where = firstLayer === undefined ? '' : ` They part at ${firstLayer}.`;
+	const numbers = `by at most ${short(maxAbs)} (${shareOf(maxRel)} the largest value); rounding explains ${short(bound)}`;
+	const where = firstLayer === undefined ? '' : ` The first difference is at ${nameInSentence(firstLayer)}.`;
 	const verdict = status === 'match' ? 'Both models give the same outputs: they differ' : 'The outputs differ';
 	return `${verdict} ${numbers}.${where}${reason === undefined ? '' : ` ${reason}`}`;
+}
+
+/** Returns a name for a sentence: a module of a checkpoint may be called "4", which reads like a number of layers. */
+function nameInSentence(name: string): string {
+	return /\p{L}/u.test(name) ? name : `layer "${name}"`;
+}
+
+/** Returns "16 % of", or a power of ten for a share whose percentage would have one. */
+function shareOf(value: number | undefined): string {
+	return value !== undefined && value >= MIN_PERCENTAGE ? `${formatPercent(value)} of` : `${short(value)} of`;
 }
 
 function short(value: number | undefined): string {

@@ -6,6 +6,35 @@ import type { Report } from '../types.js';
 /** Folders of an absolute POSIX or Windows path within a sentence. */
 const FOLDERS = /(?<![\w.])(?:[A-Za-z]:)?[\\/](?:[^\\/:"…\n]+[\\/])+/g;
 
+/**
+ * Returns a report with other paths.
+ * @param move returns a path, or a sentence with paths in it, with the paths to write
+ */
+export function relocated(report: Report, move: (text: string) => string): Report {
+	const { model, run } = report;
+	return {
+		...report,
+		model: { ...model, path: move(model.path) },
+		run: {
+			...run,
+			inputs: run.inputs.map((input) => ({ ...input, from: move(input.from) })),
+			...(run.reason !== undefined && { reason: move(run.reason) }),
+		} as Report['run'],
+	};
+}
+
+/** Returns a comparison likewise. */
+export function relocatedComparison(comparison: Comparison, move: (text: string) => string): Comparison {
+	const { original, deployed, notes, outputs } = comparison;
+	return {
+		...comparison,
+		original: { ...original, path: move(original.path) },
+		deployed: { ...deployed, path: move(deployed.path) },
+		notes: notes.map(move),
+		...(outputs && { outputs: movedOutputs(outputs, { from: move, reason: move }) }),
+	};
+}
+
 /** Returns a report without the folders of this machine, for documents that people pass on. */
 export function portable(report: Report): Report {
 	const { model, run } = report;
@@ -32,16 +61,19 @@ export function portableComparison(comparison: Comparison): Comparison {
 		original: { ...original, path: baseName(original.path) },
 		deployed: { ...deployed, path: baseName(deployed.path) },
 		notes: notes.map(strip),
-		...(outputs && { outputs: portableOutputs(outputs, strip) }),
+		...(outputs && { outputs: movedOutputs(outputs, { from: withoutFolders, reason: strip }) }),
 	};
 }
 
-function portableOutputs(outputs: OutputComparison, strip: (sentence: string) => string): OutputComparison {
+function movedOutputs(
+	outputs: OutputComparison,
+	move: Readonly<Record<'from' | 'reason', (text: string) => string>>,
+): OutputComparison {
 	const { inputs, reason } = outputs;
 	return {
 		...outputs,
-		...(inputs && { inputs: inputs.map((input) => ({ ...input, from: withoutFolders(input.from) })) }),
-		...(reason !== undefined && { reason: strip(reason) }),
+		...(inputs && { inputs: inputs.map((input) => ({ ...input, from: move.from(input.from) })) }),
+		...(reason !== undefined && { reason: move.reason(reason) }),
 	} as OutputComparison;
 }
 

@@ -27,7 +27,7 @@ export function reestimationMarkdown({ written, layers, kept, notes, check }: Re
 		code(name),
 		String(channels),
 		`${shortNumber(largestShift)} standard deviations`,
-		`${shortNumber(min)} … ${shortNumber(max)}`,
+		`${shortNumber(min)} to ${shortNumber(max)}`,
 	]);
 	return `${joinBlocks(
 		'# Re-estimated statistics',

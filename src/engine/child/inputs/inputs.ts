@@ -199,10 +199,10 @@ function describeAll(files: readonly string[]): string | undefined {
 	const begin = isShared
 		? `${files.length} files of ${folder}: ${path.basename(first)}`
 		: `${files.length} files: ${first}`;
-	return `${begin} … ${path.basename(last)}`;
+	return `${begin} to ${path.basename(last)}`;
 }
 
 /** Describes a file as it was given, or the first and the last of several. */
 function describeFiles(files: readonly string[], first: string): string {
-	return files.length === 1 ? first : `${files.length} files: ${first} … ${path.basename(files[files.length - 1])}`;
+	return files.length === 1 ? first : `${files.length} files: ${first} to ${path.basename(files[files.length - 1])}`;
 }

@@ -1,6 +1,7 @@
 import type { Comparison } from '../../../core/report/comparison/comparison.js';
 import type { OutputComparison, OutputDifferences } from '../../../core/report/output-comparison.js';
 import type { Stage } from '../../../core/report/stages.js';
+import { formatPercent } from '../../../core/text/numbers.js';
 import { joinWords } from '../../../core/text/sentences.js';
 import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
@@ -139,14 +140,12 @@ async function judge(
 		return { ...numbers, status: 'match' };
 	}
 	if (computesInIntegers(pair.deployed)) {
-		const reason = `The deployed model computes in 8 bits: on random input its outputs differ by up to ${percent(numbers.maxRel)}, which says nothing about the fold.`;
+		const reason = `The deployed model computes in 8 bits: on random input its outputs differ by up to ${formatPercent(numbers.maxRel)}, which says nothing about the fold.`;
 		return { ...numbers, status: 'skipped', reason };
 	}
 	const firstLayer = await findFirstDifference(pair, context).catch(() => undefined);
 	return { ...numbers, status: 'mismatch', ...(firstLayer === undefined ? {} : { firstLayer }) };
 }
-
-const percent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
 
 function unitRoundoffOf({ original, deployed, comparison }: ModelPair): number {
 	return coarsestRounding([original, deployed], comparison);

@@ -26,7 +26,7 @@ export interface Residuals {
 }
 
 /** Draws differences around 0, the band of rounding, and a dash per predicted value. */
-export function residualFigure(residuals: Residuals, theme: Theme): Pick<Figure, 'data' | 'layout' | 'notes' | 'mark'> {
+export function residualFigure(residuals: Residuals, theme: Theme): Omit<Figure, 'summary'> {
 	const { found, explained, bounds, title, hover } = residuals;
 	const range = residualRange(residuals);
 	const place = (values: Float64Array) => (channel: number) => {
@@ -65,6 +65,7 @@ export function residualFigure(residuals: Residuals, theme: Theme): Pick<Figure,
 			...(bad.length > 0 ? [shared.plots.hidden(bad.length)] : []),
 			...(beyond > 0 ? [strings.plots.beyond(beyond)] : []),
 		],
+		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],
 	};
 }

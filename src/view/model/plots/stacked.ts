@@ -53,6 +53,7 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
 			...panels.flatMap(({ title, values, band }) => farBand(title, values, band)),
 		],
+		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],
 	};
 }

@@ -93,7 +93,7 @@ test('a result states the change of each layer, in JSON and in words', () => {
 	assert.deepEqual([json.format, json.version, 'statistics' in json], ['batchnorm-lens.reestimation', 1, false]);
 	assert.deepEqual(json.layers[0].after, { mean: [1, -3], variance: [2, 1] });
 	const text = reestimationMarkdown(result);
-	assert.match(text, /\| `bn` +\| +2 \| +1\.5 standard deviations \| +0\.25 … 2 \|/);
+	assert.match(text, /\| `bn` +\| +2 \| +1\.5 standard deviations \| +0\.25 to 2 \|/);
 	assert.match(text, /\| +1 \| +0 \| +-3 \| +4 \| +1 \|\n\| +0 \| +0 \| +1 \| +1 \| +2 \|/);
 	assert.match(text, /Not re-estimated: `other`/);
 });

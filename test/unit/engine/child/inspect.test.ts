@@ -296,7 +296,7 @@ test('several files run one batch after another and are judged together', async 
 		}
 	}
 	assert.equal(layer.recompute.maxAbs, whole.recompute.maxAbs);
-	assert.match(report.run.inputs[0].from, /^5 files of [^:]*: image0\.npy … image4\.npy, in 3 runs$/);
+	assert.match(report.run.inputs[0].from, /^5 files of [^:]*: image0\.npy to image4\.npy, in 3 runs$/);
 	const running = events.filter((event) => event.type === 'progress' && event.stage === 'running');
 	assert.deepEqual(
 		running.map((event) => event.type === 'progress' && [event.done, event.total]),

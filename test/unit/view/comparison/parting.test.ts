@@ -56,14 +56,17 @@ test('a point of each layer leads to it, and the first difference is marked', ()
 	assert.ok(words.includes('first difference'));
 	assert.ok(layout.shapes.some(({ x0, line }) => x0 === 3 && (line as { color: string }).color === theme.error));
 	assert.match(summary, /^4 layers, 12 to 140 dB\. first difference: bn2$/);
-	assert.match(notes[0], /● values found · □ behind the first difference · ✕ no similar values \(below 6 dB\)\./);
+	assert.match(
+		notes[0],
+		/● same values, up to rounding · □ behind the first difference · ✕ no similar values \(below 6 dB\)\./,
+	);
 	assert.ok(y[0] < 0 && y[1] > 140);
 });
 
 test('equal values are drawn at 200 dB, and a single layer fills the axis', () => {
 	const { points, x, y, words, notes } = figure(comparisonOf([agreement(Number.POSITIVE_INFINITY)]));
 	assert.deepEqual([points[0].x, points[0].y], [[1], [200]]);
-	assert.match(String(points[0].customdata?.[0][3]), /^equal values, values found$/);
+	assert.match(String(points[0].customdata?.[0][3]), /^equal values, same values, up to rounding$/);
 	assert.ok(x[0] < 1 && x[1] > 1 && Number.isFinite(y[0]) && y[1] > 200);
 	assert.deepEqual(words, ['float32', 'float16', '8 bits']);
 	assert.match(notes.join(' '), /No difference beyond rounding\./);

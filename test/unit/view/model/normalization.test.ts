@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { explainAxes } from '../../../../src/core/report/axes.js';
 import type { LayerReport, Normalization } from '../../../../src/core/report/types.js';
-import { methodCards, methodResiduals, normalizationSentence } from '../../../../src/view/model/normalization.js';
+import {
+	methodCards,
+	methodResiduals,
+	normalizationNumbers,
+	normalizationSentence,
+} from '../../../../src/view/model/normalization.js';
 import { sampleLayer } from '../../support/sample-report.js';
 
 const sample = sampleLayer().normalization as Normalization;
@@ -55,11 +60,14 @@ describe('the statistics that a run used', () => {
 		assert.match(normalizationSentence(undefined), /not known before a run/);
 	});
 
-	it('are named in a sentence with their margin', () =>
+	it('are named, with the numbers and their margin behind them', () => {
+		assert.equal(normalizationSentence(sample), 'the running statistics that the model stores.');
 		assert.equal(
-			normalizationSentence(sample),
-			'the running statistics that the model stores. They reproduce the output to 6e-8\u00a0σ; rounding allows 4e-6\u00a0σ. Every other way is off by at least 63,000 times what rounding allows.',
-		));
+			normalizationNumbers(sample),
+			'They reproduce the output to 6e-8\u00a0σ; rounding allows 4e-6\u00a0σ. Every other way is off by at least 63,000 times what rounding allows.',
+		);
+		assert.equal(normalizationNumbers({ ...sample, verdict: 'none' }), '');
+	});
 
 	it('are described by the closest method if no method fits, and by a reason if the data cannot decide', () => {
 		const { margin: _, ...rest } = sample;

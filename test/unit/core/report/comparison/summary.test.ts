@@ -91,8 +91,8 @@ test('the result of a run is one sentence with the numbers', () => {
 	);
 	assert.match(
 		outputSentence({ status: 'mismatch', ...numbers, firstLayer: 'bn3' }),
-		/^The outputs differ .* part at bn3\.$/,
+		/^The outputs differ .* first difference is at bn3\.$/,
 	);
-	assert.equal(outputSentence({ status: 'skipped', reason: 'No runtime.' }), 'Outputs not compared: No runtime.');
+	assert.equal(outputSentence({ status: 'skipped', reason: 'No runtime.' }), 'Outputs not judged: No runtime.');
 	assert.equal(outputSentence({ status: 'mismatch', reason: 'Shapes differ.' }), 'The outputs differ. Shapes differ.');
 });

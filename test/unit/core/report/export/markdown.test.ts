@@ -21,7 +21,7 @@ test('answer, model, table, findings and run', () => {
 	assert.match(text, /`net\.onnx`: opset 15, pytorch 2\.1, 3 nodes, 4096 bytes/);
 	assert.match(
 		text,
-		/^\| 1 \| `features\.1` \| `Conv` \| 2 \| 1e-5 \| 1 … 4 \| -0\.25 … 1 \| match \| 1e-7 \| 4e-6 \|$/m,
+		/^\| 1 \| `features\.1` \| `Conv` \| 2 \| 1e-5 \| 1 to 4 \| -0\.25 to 1 \| match \| 1e-7 \| 4e-6 \|$/m,
 	);
 	assert.match(text, /^- \*\*warning\*\* `dead-channel`: `features\.1`: Channel 1 is dead: gamma 0\.$/m);
 	assert.match(text, /^Judged by inputs and outputs alone, normalized with the running statistics\.$/m);

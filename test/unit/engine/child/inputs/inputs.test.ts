@@ -154,7 +154,7 @@ test('several files run in batches of the requested size, the last batch with th
 	);
 	const values = runs.map(({ tensors }) => [...new Set(Array.from(tensors.get('image')?.data ?? [], Number))]);
 	assert.deepEqual(values, [[1, 2], [3, 4], [5]]);
-	assert.equal(runs[1].summary[0].from, `2 files: ${files[2]} … sample4.npy`);
+	assert.equal(runs[1].summary[0].from, `2 files: ${files[2]} to sample4.npy`);
 	assert.ok(runs.every(({ fromFiles }) => fromFiles));
 });
 

@@ -158,7 +158,7 @@ describe('gamma and beta', () => {
 			],
 		);
 		assert.deepEqual(built.notes, ['2 values are not finite, marked with a cross.']);
-		assert.match(built.summary, /^γ -2 … 1 \(1 not finite\); β 0 … 1 \(1 not finite\); 1 flagged$/);
+		assert.match(built.summary, /^γ -2 to 1 \(1 not finite\); β 0 to 1 \(1 not finite\); 1 flagged$/);
 	});
 
 	it('do not call a variance of 0 not finite', () => {
@@ -289,7 +289,7 @@ describe('running against batch', () => {
 	it('say where the mean drifted most', () =>
 		assert.match(
 			figure('batch', sampleLayer()).summary,
-			/over 64 values each; the mean drifts most in channel 0, by 0\.05 standard/,
+			/over 64 values each; the mean differs most in channel 0, by 0\.05 standard/,
 		));
 });
 
