@@ -144,7 +144,7 @@ class RepairPlanner {
 		return all.length > 0 ? success(all.join(', ')) : failure('its parameters are right by themselves');
 	}
 
-	/** Gives back its own weight to every operator that shares the original weight and has no layer. */
+	/** Repairs the operators that shared the layer's weight and have no layer: each gets its original weight back. */
 	async #repairOtherReaders(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
 		const { original, pairing } = this.#tools.models;
 		const own = original.targets.get(layer)?.operator;

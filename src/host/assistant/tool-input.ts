@@ -12,7 +12,7 @@ export interface ToolInput extends DigestOptions {
 
 const MAX_PATH = 4096;
 const MAX_NAME = 2000;
-/** Layers that an answer describes. */
+/** Maximum number of layers that an answer describes. */
 const MAX_LAYERS = 5;
 
 /**

@@ -222,14 +222,14 @@ class RegionChecker {
 		const renamed = inDeployedTerms(map, used, (base, axis) => this.#counterpartOf(base, axis));
 		for (const { base, axis } of map.taps.values()) {
 			if (renamed && used.has(base)) {
-				// A result of an operator that another operator reads is compared by itself.
+				// Results between two operators are compared by themselves.
 				await this.#checkTensor(base, axis);
 			}
 		}
 		return renamed;
 	}
 
-	/** Looks for the function of multiples of a tensor's channels, where no deployed tensor has its values. */
+	/** Looks for the function of multiples of a tensor that has no counterpart. */
 	async #searchFunction(name: string, axis: number): Promise<void> {
 		const source = this.#original.functionOf(name, axis);
 		const [input, ...others] = source?.inputs ?? [];
@@ -275,7 +275,7 @@ class RegionChecker {
 		}
 	}
 
-	/** Takes the first candidate with multiples of an original tensor's channels for its counterpart. */
+	/** Takes the first candidate with multiples of the tensor's channels as counterpart. */
 	async #choose(original: Candidate, candidates: readonly Candidate[], factors: 'positive' | 'one'): Promise<void> {
 		for (const { base, axis, plan } of candidates.slice(0, MAX_CANDIDATES)) {
 			const rows = await this.#rows(original.plan, plan);
@@ -286,7 +286,7 @@ class RegionChecker {
 			const expected = rows[0].map((row, index) => scaleRow(row, channels.factors[index]));
 			const found = channels.rows.map((index) => rows[1][index]);
 			const difference = compareMaps(expected, found, this.#context.unitRoundoff);
-			// Rows that point the same way with other biases belong to another tensor.
+			// Rows of the same direction with other biases belong to another tensor.
 			if (2 * difference.rows.length <= rows[0].length) {
 				this.#found.set(`${original.base}\0${original.axis}`, { base, axis, channels });
 				this.#taken.add(base);
@@ -301,7 +301,7 @@ class RegionChecker {
 	}
 }
 
-/** True if the deployed rows are as many, not counting rows of zeros that fill up a block. */
+/** True if the deployed rows are as many, without the padding of blocks. */
 function isAsWide(original: readonly CanonicalRow[], deployed: readonly CanonicalRow[]): boolean {
 	const isEmpty = ({ parts }: CanonicalRow) =>
 		[...parts.values()].every(({ values }) => values.every((value) => value === 0));

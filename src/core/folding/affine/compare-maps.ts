@@ -38,7 +38,7 @@ export type CanonicalRow = {
 	readonly border: ReadonlyMap<CanonicalKey, Sum>;
 };
 
-/** Rows of two maps with comparable keys; undefined if the maps read different tensors or places. */
+/** Rows of two maps with comparable keys; undefined for different tensors or places. */
 export function comparableRows(
 	original: AffineMap,
 	deployed: AffineMap,
@@ -167,7 +167,7 @@ function compareRow(original: CanonicalRow, deployed: CanonicalRow, unitRoundoff
 /** Smallest difference that counts. */
 const TINY = 2 ** -126;
 
-/** Yields the coefficients of two rows that stand at the same place and are not both 0. */
+/** Yields the coefficients of two rows at the same place, unless both are 0. */
 function* pairedElements(a: AffineRowParts, b: AffineRowParts): Generator<readonly [Sum, Sum]> {
 	for (const key of new Set([...a.parts.keys(), ...b.parts.keys()])) {
 		const segments = [a.parts.get(key), b.parts.get(key)];

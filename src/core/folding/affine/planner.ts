@@ -8,7 +8,7 @@ import { type LinearOperator, linearOperator } from '../operators/linear.js';
 import type { Network } from '../targets/network.js';
 import { isPointwise, type Plan } from './plan.js';
 
-/** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */
+/** Domain of operators with weights in blocks of the processor's vector width. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 /** Chain of nodes that a plan follows. */
 const MAX_DEPTH = 48;
@@ -40,7 +40,7 @@ export class Planner {
 		return this.#plan(name, axis, { isInner: false, depth: 0 });
 	}
 
-	/** Plans a tensor without its linear operator, so that a tensor that is only copied shows its source. */
+	/** Plans a tensor without its linear operator, to show the source of copies. */
 	rootOf(name: string, axis: number): Plan {
 		return this.#plan(name, axis, { isInner: true, depth: 0 });
 	}
@@ -183,7 +183,7 @@ export class Planner {
 		return added === '' ? plan : { kind: 'sum', node, inputs: [plan, this.#plan(added, axis, at)], signs: [1, 1] };
 	}
 
-	/** Plans the input of a linear operator up to the operators and functions in front of it. */
+	/** Plans a linear operator's input up to the operators and functions in front. */
 	#readBy(name: string, axis: number, at: Place): Plan {
 		const plan = this.#plan(name, axis, { ...at, isInner: true });
 		const ends = this.#isPaired(name) && !this.#endsAtFunctions(plan);

@@ -5,7 +5,7 @@ import type { PairedWeight } from './read-weights.js';
 /** An operator in front of a layer of the checkpoint. */
 export interface ChosenFront {
 	readonly weight: PairedWeight;
-	/** True if the deployed weights are the checkpoint's multiplied by this layer's scale. */
+	/** True if the deployed weights equal the checkpoint's times this layer's scale. */
 	readonly confirmed: boolean;
 }
 

@@ -29,7 +29,7 @@ export interface ComparedCheckpoint {
 	readonly access: TensorAccess;
 }
 
-/** Highest confidence in another epsilon while the model itself may set it, which the checkpoint does not hold. */
+/** Maximum confidence in another epsilon, because the model's code may set it. */
 const MOST_CONFIDENT_EPSILON = 0.9;
 
 /**
@@ -137,7 +137,7 @@ function freeOf(paired: readonly PairedWeight[], fronts: ReadonlyMap<number, Cho
 	return paired.filter((weight) => !taken.has(weight));
 }
 
-/** Returns the operators that stand in front of the kept layers in the deployed model. */
+/** Returns the deployed operators in front of the kept layers. */
 function frontsOfKept(
 	kept: ReadonlyMap<number, BatchNormLayer>,
 	paired: readonly PairedWeight[],
@@ -163,7 +163,7 @@ function evidenceOf(
 	return { index, name: layer.name, possible, ...(kept && { isWritten: kept.kind !== 'batchnorm' }) };
 }
 
-/** Returns the operators of the checkpoint that stand in front of no layer. */
+/** Returns the checkpoint's operators in front of no layer. */
 function otherOperators({ paired, unpaired }: CheckpointWeights, fronts: ReadonlyMap<number, ChosenFront>) {
 	return [...freeOf(paired, fronts).map(({ reading }) => reading), ...unpaired];
 }

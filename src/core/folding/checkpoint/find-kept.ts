@@ -79,7 +79,7 @@ function haveSameName(layer: string, { mean }: BatchNormLayer): boolean {
 	return module !== '' && (layer === module || layer.endsWith(`.${module}`) || module.endsWith(`.${layer}`));
 }
 
-/** Returns the largest relative difference of the parameters, epsilon left out; 1 if they cannot be compared. */
+/** Returns the largest relative difference of the parameters without epsilon; 1 if not comparable. */
 function distanceOf(values: LayerValues, deployed: BatchNormLayer, epsilons: readonly number[]): number {
 	const own = parameterValues(deployed);
 	const separate = own.ok

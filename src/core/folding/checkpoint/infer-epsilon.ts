@@ -10,7 +10,7 @@ export const USUAL_EPSILONS: readonly number[] = [1e-5, 1e-3, 1e-4, 1e-6, 2e-5, 
 	Math.fround,
 );
 
-/** Votes of a layer for the framework's default; a layer counts once for any other value. */
+/** Votes of a layer for the framework's default; other values get a single vote. */
 const DEFAULT_VOTES = 2;
 
 /** Epsilon of a layer, as the deployed model shows it. */
@@ -33,7 +33,7 @@ export interface InferredEpsilons {
 	readonly common: number;
 	/** Layers at the end, and layers written as scale and shift, that agree on another value: index -> epsilon. */
 	readonly own: ReadonlyMap<number, number>;
-	/** Layers that need another value than the rest, and the value that they agree with. */
+	/** Layers at odds with the rest, and the values that they agree with. */
 	readonly atOdds: ReadonlyMap<number, number>;
 	/** Sentences for users. */
 	readonly notes: readonly string[];

@@ -11,7 +11,7 @@ import type { OperatorWeights } from '../operators/weights.js';
 import { type OperatorPair, pairOperators } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 
-/** A weight of the checkpoint and the deployed operator that has its rows. */
+/** A checkpoint's weight and the deployed operator with its rows. */
 export interface PairedWeight {
 	readonly reading: OperatorReading;
 	readonly pair: Omit<OperatorPair, 'original'>;

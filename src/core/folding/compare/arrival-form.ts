@@ -13,7 +13,7 @@ const CARRIERS: ReadonlySet<string> = new Set([
 	...['ConvInteger', 'MatMulInteger', 'MatMulIntegerToFloat', 'DynamicQuantizeMatMul', 'MatMulNBits'],
 	...['QLinearConv', 'QLinearMatMul', 'QGemm', 'NhwcConv', 'NhwcFusedConv', 'QLinearConvTranspose'],
 ]);
-/** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */
+/** Domain of operators with weights in blocks of the processor's vector width. */
 const BLOCKED = 'com.microsoft.nchwc';
 /** Nodes searched between a tensor and the operators that it comes from. */
 const MAX_SEARCH = 24;
@@ -65,7 +65,7 @@ export class ArrivalForms {
 			: { text: match ? `written as ${this.#writer(match.deployed)}` : 'in another form', into };
 	}
 
-	/** Returns the operator that a layer folds into and its partner, if they have the same type. */
+	/** Returns a layer's operator and its partner, if they have the same type. */
 	operators(index: number): { readonly original: Node; readonly deployed: Node } | undefined {
 		const { original, pairing } = this.#models;
 		const target = original.targets.get(original.layers[index]);
@@ -119,7 +119,7 @@ export class ArrivalForms {
 		return new Set(together.map((layer) => original.targets.get(layer)?.operator ?? layer)).size;
 	}
 
-	/** Returns the operators with weights that a deployed tensor comes from, with no such operator between. */
+	/** Returns the nearest operators with weights upstream of a deployed tensor. */
 	#carriers(tensor: string): Node[] {
 		const found = new Set<Node>();
 		const queue = [tensor];

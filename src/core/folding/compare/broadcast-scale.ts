@@ -5,7 +5,7 @@ import type { OperatorWeights } from '../operators/weights.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 
-/** Largest relative error of an element that rounding of scale and product explains, with room for another epsilon. */
+/** Largest relative rounding error of an element, with room for another epsilon. */
 const MAX_ERROR = 1e-3;
 
 /**

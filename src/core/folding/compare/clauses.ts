@@ -34,7 +34,7 @@ function unlike(value: number, other: number): string {
 	return isTold ? shortNumber(value) : String(Number(value.toPrecision(6)));
 }
 
-/** For each cause, the clause that states its numbers. A clause stands alone or is joined to other clauses. */
+/** Clauses with the numbers of each cause. They stand alone or are joined. */
 const CLAUSES: Readonly<Record<Deviation['code'], Clause>> = {
 	'wrong-epsilon': ({ epsilon }, context) =>
 		`the weights fit epsilon ${epsilonWords(epsilon)}; the original says ${unlike(context.epsilon, Number(epsilon))}`,

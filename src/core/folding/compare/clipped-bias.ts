@@ -8,10 +8,10 @@ type Verdict = Omit<LayerComparison, 'name' | 'into'>;
 
 /** Rounding of the dequantized limit to float32, with a margin. */
 const LIMIT_SLACK = 2 ** -20;
-/** Confidence in the cause: an int32 at the end of its range may be there by chance. */
+/** Confidence in the cause. An int32 may reach its limit by chance. */
 const CONFIDENCE = 0.99;
 
-/** Returns the rows with an int32 bias at the end of its range although the explanation predicts more; ascending. */
+/** Returns the rows with an int32 bias at its limit although the explanation predicts more; ascending. */
 export function clippedRows({ grid, deployed }: FoldCase, { bias }: Pick<Explanation, 'bias'>): number[] {
 	const limits = grid?.biasLimit;
 	if (!limits) {
@@ -56,7 +56,7 @@ export function withClippedBias(verdict: Verdict, fold: FoldCase, { rows, bias }
 	};
 }
 
-/** Rows with a clipped bias, and the bias that the explanation predicts for each row. */
+/** Rows with a clipped bias, and the predicted bias of each row. */
 interface ClippedRows {
 	readonly rows: readonly number[];
 	readonly bias: Float64Array;

@@ -10,7 +10,7 @@ import type { FoldParameters } from '../operators/expected.js';
 const UPPER_LIMITS = [FLOAT_FORMATS.float16.max, 1e4] as const;
 const LOWER_LIMITS = [1e-7, FLOAT_FORMATS.float16.tiny] as const;
 
-/** Channels of a parameter that have the value of a limit because the original's lies beyond it. */
+/** Channels of a parameter at a limit that the original exceeds. */
 interface Clipped {
 	readonly name: ParameterName;
 	readonly limit: number;
@@ -52,7 +52,7 @@ function isHalf(value: number, found: number): boolean {
 	return found === value || found === roundTo(value, 'float16');
 }
 
-/** Returns the limit that a value was clipped to, without its sign; undefined if it was not. */
+/** Returns the limit, without sign, that a value was clipped to, if any. */
 function limitOf(value: number, found: number): number | undefined {
 	const [size, foundSize] = [Math.abs(value), Math.abs(found)];
 	const isAt = (limit: number) => [limit, Math.fround(limit), roundTo(limit, 'float16')].includes(foundSize);

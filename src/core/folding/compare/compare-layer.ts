@@ -73,7 +73,7 @@ export class LayerComparer {
 		};
 	}
 
-	/** True if the layer was kept, or the operator before it has a deployed counterpart that took it in. */
+	/** True if the layer was kept, or the operator before it has a counterpart. */
 	#wentBackward(layer: BatchNormLayer): boolean {
 		return this.#models.kept.has(layer) || this.#partners.pairBefore(layer) !== undefined;
 	}
@@ -98,7 +98,7 @@ export class LayerComparer {
 				keptAs,
 				judgeKept(layer, keptAs, await parameterSteps(keptAs, this.#models.deployed.weights)),
 			);
-			// A scale and shift behind the operator may have stood behind the folded layer from the beginning.
+			// The original may already have this scale and shift behind the layer.
 			const isChain = verdict.status === 'mismatch' && keptAs.kind === 'decomposed';
 			const folded = isChain && pair ? await this.#judgeFolded(layer, pair) : verdict;
 			return { verdict: folded.status === 'match' ? folded : verdict, operator };
@@ -112,7 +112,7 @@ export class LayerComparer {
 			: this.#judgeFoldedForward(layer, parameters.value);
 	}
 
-	/** Judges consecutive layers that fold into an operator together, and separates them if the fold is wrong. */
+	/** Judges consecutive layers in an operator together, and separates them if the fold is wrong. */
 	async #judgeFoldedTogether(layer: BatchNormLayer, pair: OperatorPair): Promise<Verdict> {
 		const last = this.#lastOnOperator(layer);
 		const whole = await this.#judgeFolded(last, pair);
@@ -214,7 +214,7 @@ export class LayerComparer {
 		return folded.status === 'match' ? reportFoldedAndKept(folded, pair.deployed) : reportChangedWeights(unchanged);
 	}
 
-	/** Returns the constants that may count as the deployed operator's bias in front of a kept layer. */
+	/** Returns the possible biases of the deployed operator in front of a kept layer. */
 	async #additionsInFront(
 		keptAs: BatchNormLayer,
 		pair: OperatorPair,
@@ -246,7 +246,7 @@ export class LayerComparer {
 		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
 	}
 
-	/** Returns a mismatch for a layer that was folded into the operator in front of an activation. */
+	/** Returns a mismatch for a layer folded into the operator before an activation. */
 	async #judgeAcross(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer | undefined> {
 		const { original, deployed } = this.#models;
 		const operators = [...(original.beforeLayer.get(layer) ?? [])];
@@ -279,7 +279,7 @@ export class LayerComparer {
 			(layer) => original.targets.get(layer)?.operator === pair.original && !kept.has(layer),
 		);
 		if (behind) {
-			// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
+			// Layers behind the operator went into the same weights; comparing the last layer covers all.
 			return this.#judgeFolded(this.#lastOnOperator(behind), pair);
 		}
 		const target = directTarget(pair.original, forward.weights.layout);

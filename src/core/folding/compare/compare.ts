@@ -87,13 +87,13 @@ export async function compareMatched(models: MatchedNetworks, options: CompareOp
 	};
 }
 
-/** Domain of operators with weights that onnxruntime cut into blocks of the processor's vector width. */
+/** Domain of operators with weights in blocks of the processor's vector width. */
 const BLOCKED_LAYOUT = 'com.microsoft.nchwc';
 
 /** Share of paired operators below which two networks count as unrelated. */
 const MIN_PAIRED = 0.3;
 
-/** Returns notes about the pair that a person should read before the layers. */
+/** Returns notes about the pair, to be read before the layers. */
 function describePair(
 	{ original, deployed, pairing }: Pick<MatchedNetworks, 'original' | 'deployed' | 'pairing'>,
 	layers: readonly LayerComparison[],

@@ -49,14 +49,14 @@ export function decideByValues(
 	};
 }
 
-/** Confidence in a verdict that values alone give: other input might show a difference. */
+/** Confidence in a verdict by values alone. Other input might show a difference. */
 const CONFIDENCE = 0.99;
 
 interface ArrivedValues extends LayerValues {
 	readonly match: ValueMatch;
 }
 
-/** Causes that spoil the values of other nodes, and not the layer's own values. */
+/** Causes that spoil other nodes' values, and not the layer's. */
 const ELSEWHERE: ReadonlySet<CauseCode> = new Set(['several-consumers', 'shared-weight']);
 
 type Form = ReturnType<ArrivalForms['of']>;
@@ -95,12 +95,12 @@ function decideArrived(
 	};
 }
 
-/** True if gamma or the weights are 0, so that equal values do not show whether the layer was folded. */
+/** True if gamma or weights are 0, so that values cannot reveal the fold. */
 function isUnidentifiable({ status, maxAbs }: LayerComparison): boolean {
 	return status === 'not-identifiable' && maxAbs !== null;
 }
 
-/** Least claimed error of a channel, as a multiple of the bound, that values which agree refute. */
+/** Smallest claimed error of a channel, as a multiple of the bound, that equal values refute. */
 const REFUTED = 20;
 
 /**
@@ -130,7 +130,7 @@ function isShownByChannels({ perChannel }: LayerComparison): boolean {
 	return perChannel.boundRatio?.some((ratio) => !(ratio <= 1)) ?? true;
 }
 
-/** Returns the error of each channel's output that the parameters claim, relative to the output's size. */
+/** Returns the claimed error of each channel's output, relative to the output's size. */
 function claimedErrors({ perChannel }: LayerComparison, size: number): Float64Array {
 	const { weightRatio, weightResidual, biasError, expectedRatio } = perChannel;
 	return weightRatio.map((ratio, channel) => {

@@ -3,7 +3,7 @@ import type { Model } from '../../onnx/model.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
 
-/** Returns the sentences about a layer that is gone without a counterpart of the operator in front of it. */
+/** Returns the sentences about a lost layer with a lost operator in front. */
 export function describeAbsence(layer: BatchNormLayer, { original, deployed }: MatchedNetworks): string {
 	const target = original.targets.get(layer);
 	if (target) {
@@ -17,7 +17,7 @@ export function describeAbsence(layer: BatchNormLayer, { original, deployed }: M
 	].join(' ');
 }
 
-/** Describes a product in front of a layer with its output channels on another axis than the layer's channels. */
+/** Describes a product with its output channels on another axis than the layer's. */
 function describeAxis(layer: BatchNormLayer, { beforeLayer }: Network): string[] {
 	const { inputShape, channelAxis } = layer;
 	const [operator, ...others] = beforeLayer.get(layer) ?? [];

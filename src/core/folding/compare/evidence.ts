@@ -126,7 +126,7 @@ function describeUnexplained({ ratios, scale }: Explanation, unexplained: readon
 		: `the bias of ${listChannels(unexplained)} differs, the weights do not`;
 }
 
-/** Returns the largest relative distance between the measured ratios and the ratios that the explanation predicts. */
+/** Returns the largest relative distance between measured and predicted ratios. */
 function agreementOf({ ratios, scale, explained }: Explanation): number {
 	let worst = 0;
 	for (let row = 0; row < scale.length; row++) {

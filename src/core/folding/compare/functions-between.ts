@@ -3,7 +3,7 @@ import { isConstant } from '../../onnx/graph/constants.js';
 import type { Network } from '../targets/network.js';
 import { MOVING } from '../targets/walk-path.js';
 
-/** Operators that leave values as they are, or change each channel by scale and shift alone. */
+/** Operators that keep values, or only scale and shift each channel. */
 const COMMUTING: ReadonlySet<string> = new Set([
 	...MOVING,
 	...['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'Add', 'Sub', 'Mul', 'Div'],

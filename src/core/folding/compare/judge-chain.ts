@@ -13,7 +13,7 @@ import { acquit, reportLeftOut, reportUndecided } from './placement-verdicts.js'
 /** A layer of several that went into an operator together. */
 export interface ChainLayer {
 	readonly layer: BatchNormLayer;
-	/** Fold target, with the layers of the chain in front of it as earlier layers. */
+	/** Fold target, with the earlier layers of the chain. */
 	readonly target: FoldTarget;
 	readonly parameters: FoldParameters;
 }
@@ -22,11 +22,11 @@ interface ChainEvidence {
 	readonly weights: ReadPair;
 	/** Constants that count as bias in addition to the deployed operator's own. */
 	readonly additions: readonly (Addition | null)[];
-	/** Verdict on the whole chain: a mismatch, explained as if only the last layer were wrong. */
+	/** Verdict on the whole chain: a mismatch, as if only the last layer were wrong. */
 	readonly whole: Verdict;
 }
 
-/** Longer chains are asked for their beginnings only: every layer doubles the selections. */
+/** In longer chains only beginnings are selected, because every layer doubles the selections. */
 const MAX_SELECTED = 4;
 
 /**
@@ -40,7 +40,7 @@ export function judgeChain(
 	return findArrivedLayers(chain, evidence) ?? findWrongLayer(chain, evidence) ?? judgeTogether(chain, evidence);
 }
 
-/** Explains the weights as the correct fold of some layers, with the rest missing. */
+/** Explains the weights as a correct fold that lacks some layers. */
 function findArrivedLayers(chain: readonly ChainLayer[], { weights, additions, whole }: ChainEvidence) {
 	for (const isThere of listSelections(chain.length)) {
 		const selection = selectLayers(chain, isThere);

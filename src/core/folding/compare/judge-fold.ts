@@ -24,11 +24,11 @@ interface Measurement extends Measured {
 	readonly biasBound: Float64Array;
 	readonly maxUlp: number;
 	readonly maxShare: number;
-	/** Per row: the larger of its weights' and its bias's error, each divided by its own bound. */
+	/** Per row: the larger error / bound of weights and bias. */
 	readonly ratios: Float64Array;
 }
 
-/** True if the fold is correct to within rounding of float32 or of the stored type. Searches no cause. */
+/** True if the fold is correct to within rounding. Searches no cause. */
 export function hasArrived(fold: FoldCase): boolean {
 	const expected = expectedFold(fold.original.bias, fold.parameters);
 	const isWithin = (precision: DeployedPrecision) => measure(fold, expected, precision).boundRatio <= 1;
@@ -178,7 +178,7 @@ function rowsWhere(values: Float64Array, test: (value: number, row: number) => b
 	return Array.from(values.keys()).filter((row) => test(values[row], row));
 }
 
-/** Returns the rows with weights that cannot show the scale, because gamma or the original row is 0. */
+/** Returns the rows that cannot show their scale: gamma or the original row is 0. */
 function unidentifiedRows({ expected, weights }: Measurement): number[] {
 	return rowsWhere(expected.scale, (scale, row) => scale === 0 || Number.isNaN(weights.ratio[row]));
 }
@@ -235,14 +235,14 @@ function numbersOf(
 	return { maxAbs, maxRel, maxUlp, bound, maxShare, perChannel };
 }
 
-/** Adds the values that the named causes predict for each channel, where they belong to the channel's own weights. */
+/** Adds the predicted values of each channel, if they belong to its own weights. */
 function withExplanation<T extends Pick<Verdict, 'perChannel'>>(numbers: T, { deviations, explanation }: Diagnosis): T {
 	const { arrangement, scale, bias } = explanation;
 	const { perChannel } = numbers;
 	if (deviations.length === 0 || scale.length !== perChannel.weightRatio.length) {
 		return numbers;
 	}
-	// The found factors refer to the channel's own original row, the predicted factors to the arrangement's row.
+	// Found factors refer to the channel's own original row, predicted factors to the arrangement's.
 	const isOwnRow = arrangement.source === undefined;
 	const explained = { ...(isOwnRow && { explainedRatio: scale }), explainedBias: bias };
 	return { ...numbers, perChannel: { ...perChannel, ...explained } };

@@ -50,7 +50,7 @@ export function judgeKept(layer: BatchNormLayer, keptAs: BatchNormLayer, steps: 
 
 const UNCOMPARABLE = 'The layer is still there, but its parameters cannot be compared';
 
-/** Returns the narrow type of rounded copies, that is of the parameters of a checkpoint in half precision. */
+/** Returns the narrow type of rounded copies, such as parameters in half precision. */
 function roundedCopyType({ node, mean: { dtype } }: BatchNormLayer): FloatType | undefined {
 	return node.inferred && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined;
 }
@@ -69,7 +69,7 @@ function roundingWords(rounding: KeptRounding, type: FloatType): string {
 interface KeptAs {
 	readonly keptAs: BatchNormLayer;
 	readonly steps: ParameterSteps;
-	/** Type that the original's parameters were rounded to after the deployed model was made. */
+	/** Type that the original's parameters were rounded to after deployment. */
 	readonly copiedAs: FloatType | undefined;
 }
 
@@ -188,9 +188,9 @@ function recognizeLostStatistics(verdict: Verdict, { mean, variance }: FoldParam
 	};
 }
 
-/** Mistakes that only gamma or beta show, and the rounding that may be added to them. */
+/** Mistakes that only gamma or beta show, and a rounding beside them. */
 const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost', 'beta-dropped', 'quantized-int8'];
-/** Maximum confidence for changed statistics. The change is measured, but it is unknown whether they are older. */
+/** Maximum confidence for changed statistics. It is unknown if they are older. */
 const MAX_CONFIDENCE = 0.95;
 
 interface ParameterChange {

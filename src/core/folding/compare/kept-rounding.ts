@@ -35,10 +35,7 @@ export function storedType(layer: BatchNormLayer): FloatType {
 	return types.length > 0 ? types.reduce(narrower) : 'float32';
 }
 
-/**
- * Returns the rounding that every deployed parameter shows; undefined if a parameter is neither the original's nor its
- * rounding.
- */
+/** Returns the rounding of all deployed parameters; undefined if any is neither the original's nor its rounding. */
 export function roundingOf(
 	original: FoldParameters,
 	deployed: FoldParameters,
@@ -77,7 +74,7 @@ export function isRounded(value: number, rounded: number, step: number | undefin
 	return Math.abs(rounded - value) <= ROUNDED_STEPS * step + FLOAT_FORMATS.float32.unitRoundoff * Math.abs(value);
 }
 
-/** Returns the rounding of the original's parameters to a narrow type, if the deployed parameters round to them. */
+/** Returns the rounding of the original, if the deployed parameters round to its parameters. */
 export function roundedCopy(
 	original: FoldParameters,
 	deployed: FoldParameters,

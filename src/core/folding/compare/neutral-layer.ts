@@ -2,7 +2,7 @@ import { affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { layerParameters } from '../operators/layer-parameters.js';
 
-/** Largest distance of a neutral layer's scale from 1 and shift from 0: epsilon is added to a variance of 1. */
+/** Largest distance of a neutral layer from scale 1 and shift 0, because of epsilon. */
 const NEUTRAL = 1e-3;
 
 /** True if a layer hands on its input. */

@@ -36,7 +36,7 @@ interface PlacedLayer {
 	/** Linear operators directly in front of the layer and directly behind it. */
 	readonly before: ReadonlySet<LinearOperator>;
 	readonly after: ReadonlySet<LinearOperator>;
-	/** Number of layers that follow this layer on the path from the same operator. */
+	/** Number of layers behind this layer on the path from the operator. */
 	readonly layersBehind: number;
 	readonly parameters: FoldParameters | undefined;
 }
@@ -116,7 +116,7 @@ function rankOf(original: PlacedLayer, deployed: PlacedLayer, pairing: Pairing):
 	}
 	const distance = parameterDistance(original, deployed);
 	const isSame = distance <= SAME_PARAMETERS;
-	// If only one of the models shows the operator in front, all surroundings must agree.
+	// If one model hides the operator in front, all surroundings must agree.
 	const isDoubtful = isPaired && !isSame;
 	// The absence of operators before or behind both layers is weak evidence if the operators on the other side are not
 	// paired.
@@ -141,7 +141,7 @@ function rankOf(original: PlacedLayer, deployed: PlacedLayer, pairing: Pairing):
  */
 const [DISPLACED, BEHIND_OTHER] = [1, 0.5];
 
-/** Returns the share of the operators around two layers that are pairs; two empty surroundings agree. */
+/** Returns the share of paired operators around two layers; 1 if both have none. */
 function agreement(
 	original: ReadonlySet<LinearOperator>,
 	deployed: ReadonlySet<LinearOperator>,
@@ -157,11 +157,11 @@ function agreement(
 	return shared / Math.max(original.size, deployed.size);
 }
 
-/** Distance of parameters that are the same but for rounding, to bfloat16 at the coarsest. */
+/** Largest distance of equal parameters, after rounding to bfloat16. */
 const SAME_PARAMETERS = FLOAT_FORMATS.bfloat16.unitRoundoff;
 /** Distance from which on parameters are as different as can be. */
 const MAX_DISTANCE = 1;
-/** Parameters in the order compared. Values of either sign first, because they show unrelated layers soonest. */
+/** Parameters in the order compared. Those with either sign reveal unrelated layers soonest. */
 const COMPARED = ['mean', 'beta', 'gamma', 'variance'] as const;
 
 /** Returns the largest relative difference between the parameters of two layers, epsilon included; at most 1. */

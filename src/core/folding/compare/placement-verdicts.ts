@@ -2,7 +2,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 
-/** Verdict for weights that contain the layer while the layer is still behind them, so that it acts twice. */
+/** Verdict for a layer that acts twice: in the weights, and behind them. */
 export function reportFoldedAndKept(folded: Verdict, into: LinearOperator): Verdict {
 	return {
 		...folded,
@@ -53,7 +53,7 @@ export function reportLost(verdict: Verdict, into: LinearOperator): Verdict {
 	};
 }
 
-/** Verdict for a layer missing from an operator that the named layers were folded into. */
+/** Verdict for a layer that is missing among the layers folded into an operator. */
 export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
 	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
 	return {
@@ -66,7 +66,7 @@ export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: r
 	};
 }
 
-/** Verdict for a correct layer if its neighbor in the same operator explains the whole error. */
+/** Verdict for a correct layer beside the layer that explains the whole error. */
 export function acquit({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
 	return {
 		...cannotTell(`It went into ${into.name} together with ${guilty}, which alone explains all that is wrong there.`),

@@ -92,17 +92,17 @@ function distance({ found, expected, bound }: Deviation): string {
 
 const PLACEMENT: ReadonlySet<CauseCode> = new Set(PLACEMENT_CAUSES);
 
-/** True unless the parameters already show an error of no more rows than coefficients do. */
+/** True unless the parameters already show an error in as few rows. */
 function claimsMore({ status, cause, maxAbs, perChannel: { boundRatio } }: LayerComparison, rows: number): boolean {
 	const wrong = boundRatio?.reduce((sum, ratio) => sum + Number(!(ratio <= 1)), 0) ?? 0;
 	if (status !== 'mismatch') {
-		// Parameters that arrived stay right where another branch of the region did not.
+		// Parameters that arrived stay right if another branch of the region did not arrive.
 		return (status !== 'match' && status !== 'kept') || maxAbs === null;
 	}
 	return cause !== 'unknown' && cause !== null && !PLACEMENT.has(cause) && wrong > rows;
 }
 
-/** True for a wrong layer behind the place where the models part, which its values cannot judge. */
+/** True for a wrong layer behind the first difference, where values cannot judge it. */
 function isOnlyBehind({ status, behavior }: LayerComparison): boolean {
 	return (status === 'mismatch' || status === 'unmatched') && behavior?.status === 'behind';
 }

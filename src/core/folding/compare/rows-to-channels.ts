@@ -29,7 +29,7 @@ export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channel
 	};
 }
 
-/** Returns, for each channel, its row with the largest error relative to the bound; -1 for a channel without rows. */
+/** Returns each channel's row with the largest error / bound; -1 without rows. */
 function worstRows({ boundRatio }: ChannelComparison, rows: Int32Array, channels: number): Int32Array {
 	const worst = new Int32Array(channels).fill(-1);
 	rows.forEach((channel, row) => {

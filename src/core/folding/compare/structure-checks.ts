@@ -61,7 +61,7 @@ function trainingMode(layer: BatchNormLayer, { kept }: MatchedNetworks): Misplac
 	return undefined;
 }
 
-/** Finds a kept layer with other functions between it and the operator in front of it. */
+/** Finds a kept layer with other functions between it and its operator. */
 function movedAcross(layer: BatchNormLayer, { kept, original, deployed }: MatchedNetworks): Misplacement | undefined {
 	const keptAs = kept.get(layer);
 	if (!keptAs) {
@@ -77,7 +77,7 @@ function movedAcross(layer: BatchNormLayer, { kept, original, deployed }: Matche
 	return { cause: 'folded-across-activation', confidence: 0.95, evidence };
 }
 
-/** Finds a fold into an operator with an output that other nodes of the original read without the layer. */
+/** Finds a fold into an operator with other readers in the original. */
 function otherReader(
 	layer: BatchNormLayer,
 	{ status }: LayerComparison,
@@ -101,7 +101,7 @@ function otherReader(
 	return { cause: 'several-consumers', confidence: 0.95, evidence };
 }
 
-/** Returns the readers of an operator's output beside layers: names of nodes, and of outputs. */
+/** Returns the names of nodes and outputs that read an operator, without layers. */
 function otherReaders({ scope, output }: LinearOperator, { node }: BatchNormLayer): string[] {
 	const nodes = scope.consumers(output).filter((reader) => reader !== node && reader.opType !== 'BatchNormalization');
 	return [
@@ -190,7 +190,7 @@ function operatorsBehind({ operators, before }: Network): Map<LinearOperator, Se
 	return behind;
 }
 
-/** True if two surroundings have no operator in common, and every operator of them is paired. */
+/** True if two surroundings share no operator, and all their operators are paired. */
 function areDisjoint(
 	mapped: readonly (LinearOperator | undefined)[],
 	actual: ReadonlySet<LinearOperator> | undefined = new Set(),

@@ -8,7 +8,7 @@ import { channelCount, forEachRun, rowLength } from '../operators/layout.js';
 /** Precision that quantization left of each row, arrays of shape (rows). */
 type Precision = Pick<ChannelComparison, 'levels' | 'relativeStep' | 'quantizationSnrDb'>;
 
-/** Largest number of steps from 0 that 8 bits have; wider types are counted with a set. */
+/** Largest number of 8-bit steps from 0. Wider types need a set. */
 const MAX_INDEX = 255;
 
 /**
@@ -73,7 +73,7 @@ export function withPrecision<Verdict extends { readonly perChannel: ChannelComp
 		: verdict;
 }
 
-/** Fewer bits than this lose a channel. Symmetric 4-bit types have 7 steps on each side of 0. */
+/** Minimum bits of a usable channel. Symmetric 4-bit types have 7 steps per sign. */
 const MIN_BITS = 4;
 /** Rounding of a step that leaves exactly the least number of bits. */
 const BITS_SLACK = 1e-2;

@@ -23,7 +23,7 @@ export interface Diagnosis {
 	readonly explanation: Explanation;
 	/** Rows that the account leaves unexplained, ascending. */
 	readonly unexplained: readonly number[];
-	/** A constant on the right weights that explains them about as well as the causes do. */
+	/** A constant factor on the right weights that explains them about as well. */
 	readonly rivalFactor?: number;
 	readonly similarity?: RowSimilarity;
 	readonly statistics?: ImpliedStatistics;
@@ -33,11 +33,11 @@ export interface Diagnosis {
 const MIN_EXPLAINED_SHARE = 0.5;
 /** Maximum confidence, because the catalog may lack the real cause. */
 const MAX_CONFIDENCE = 0.99;
-/** The most that is claimed while some rows stay unexplained. */
+/** Maximum confidence while some rows stay unexplained. */
 const MAX_CONFIDENCE_IN_PART = 0.85;
-/** Maximum confidence while another explanation of no more causes fits every row as well. */
+/** Maximum confidence beside an equally good explanation with as few causes. */
 const MAX_CONFIDENCE_WITH_RIVAL = 0.9;
-/** Maximum confidence while the right weights times a constant are almost as good an explanation. */
+/** Maximum confidence beside a constant factor that explains almost as well. */
 const MAX_CONFIDENCE_BESIDE_FACTOR = 0.5;
 /**
  * Explanations longer than the best by this many bits are not mentioned. 7 bits make an explanation a hundred times
@@ -199,7 +199,7 @@ function hasStatistics({ mean, variance, epsilon }: FoldParameters): boolean {
 	return epsilon !== 0 || mean.some((value) => value !== 0) || variance.some((value) => value !== 1);
 }
 
-/** Other statistics always have a solution: likely, never proven by the weights alone. */
+/** Confidence in other statistics. They always have a solution, so weights cannot prove them. */
 const STALE_CONFIDENCE = 0.5;
 const MIN_MULTIPLES_SHARE = 0.9;
 

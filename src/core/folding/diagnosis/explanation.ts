@@ -10,7 +10,7 @@ import type { FoldCase } from './observed/fold-case.js';
 import type { DeployedPrecision } from './observed/precision.js';
 import type { RowRatios } from './observed/ratios.js';
 
-/** A complete explanation of the deployed weights, from which they can be computed again. */
+/** An explanation of the deployed weights that allows computing them again. */
 export interface Explanation {
 	readonly deviations: readonly Deviation[];
 	/** Subset of `deviations` that concern the bias only. */
@@ -19,7 +19,7 @@ export interface Explanation {
 	readonly bits: number;
 	readonly arrangement: Arrangement;
 	readonly precision: DeployedPrecision;
-	/** Factor of each row, in the rows of the arrangement's layout, according to this explanation. */
+	/** Predicted factor of each row of the arrangement's layout. */
 	readonly scale: Float64Array;
 	/** The bias of each row, according to this account. */
 	readonly bias: Float64Array;
@@ -30,7 +30,7 @@ export interface Explanation {
 	readonly explained: Uint8Array;
 }
 
-/** Share of rows that are multiples below which only the correct fold is considered. */
+/** Minimum share of rows that are multiples; below it only the correct fold is considered. */
 const MIN_FIT = 0.25;
 
 /**

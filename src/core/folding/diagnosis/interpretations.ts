@@ -16,10 +16,10 @@ export interface Interpretation {
 	readonly fit: number;
 }
 
-/** An arrangement under which fewer rows are multiples than this is no arrangement of these weights. */
+/** Minimum share of rows that an arrangement must make multiples. */
 const MIN_FIT = 0.75;
 
-/** Rows and parameters where they belong, with every reading of the rounding that the values warrant. */
+/** Returns interpretations with rows and parameters in their places, one for each rounding that the values admit. */
 export function plainInterpretations(fold: FoldCase): readonly Interpretation[] {
 	const { layout } = fold.original;
 	const copy = fold.isRoundedCopy
@@ -78,7 +78,7 @@ function interpret(fold: FoldCase, arrangement: Arrangement, precision: Deployed
 /** Other arrangements of the weights themselves: wrong axes, channels in another order. */
 function rearrangeWeights(fold: FoldCase, right: readonly Interpretation[]): Interpretation[] {
 	const { layout } = fold.original;
-	// Under another axis a row mixes rows of the tensor: the largest step of any applies.
+	// Along another axis a row mixes rows of the tensor, so their largest step applies.
 	const precisions = right.map(({ precision }) => {
 		const largest = precision.absolute.reduce((a, b) => Math.max(a, b), 0);
 		return { ...precision, absolute: new Float64Array(precision.absolute.length).fill(largest) };

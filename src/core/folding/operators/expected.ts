@@ -78,7 +78,7 @@ export function scaleRows(
 	return result;
 }
 
-/** Row layouts of a weight tensor over its input and over its output channels. */
+/** Row layouts of a weight tensor by input and by output channels. */
 export interface ForwardLayouts {
 	readonly input: ChannelLayout;
 	readonly output: ChannelLayout;

@@ -49,7 +49,7 @@ export interface Quantization {
 	readonly zeroPoint: string;
 	/** '': the bias is in float. */
 	readonly inputScale: string;
-	/** True if the scale multiplies the operator's output, and is broadcast against it. */
+	/** True if the scale multiplies the operator's output by broadcasting. */
 	readonly scalesOutput: boolean;
 }
 
@@ -65,7 +65,7 @@ export interface LinearOperator {
 	readonly weight: string;
 	/** '' where it has none, or a Gemm multiplies it by 0. */
 	readonly bias: string;
-	/** Position of the bias among the node's inputs; absent for an operator that takes none. */
+	/** Position of the bias among the node's inputs; absent without a bias input. */
 	readonly biasInput?: number;
 	readonly quantization?: Quantization;
 	/** Set for a weight with several values in a byte. */
@@ -153,7 +153,7 @@ export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
 	return scope.lookup(weight).kind === 'initializer' && scope.consumers(weight).length > 1;
 }
 
-/** A weight kept in integers would have to be quantized again: another model, not a fold. */
+/** Quantizing an integer weight again would make another model, not a fold. */
 export function isQuantized({ scope, weight, quantization, packed }: LinearOperator): boolean {
 	if (packed) {
 		return true;

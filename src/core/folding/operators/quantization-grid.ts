@@ -76,7 +76,7 @@ export function rowSteps(
 }
 
 /**
- * Limits the steps of rows that hold only 0, because their scale was not taken from values.
+ * Limits the steps of rows of zeros, which have an arbitrary scale.
  * @param steps step of each row, shape (rows)
  * @param isShared all rows have one scale, which the other rows determine
  */

@@ -40,7 +40,7 @@ export interface BroadcastPartner {
 	readonly rank?: number;
 }
 
-/** The layout of a weight of these dims, undefined where they do not fit the operator. */
+/** Returns the layout of a weight; undefined if the dims do not fit the operator. */
 export function weightLayout(
 	{ kind, transB, group }: Pick<LinearOperator, 'kind' | 'transB' | 'group'>,
 	dims: readonly number[],
@@ -65,7 +65,7 @@ const MAX_COMPUTED_AXIS = 2 ** 22;
 export class WeightReader {
 	readonly #access: TensorAccess;
 	readonly #shapes = new ShapeInference();
-	/** Results of constant expressions, which are costly to evaluate. Tensors of the file are read again instead. */
+	/** Results of costly constant expressions. Tensors of the file are read again instead. */
 	readonly #expressions = new Map<string, Promise<Tensor | undefined>>();
 
 	constructor(access: TensorAccess) {
@@ -355,7 +355,7 @@ function isDeferred(scope: Scope, name: string): boolean {
 	return recordOf(scope, name)?.storage.kind === 'deferred';
 }
 
-/** A record of the first elements alone; undefined where they cannot be cut off. */
+/** Returns a record of the first elements; undefined if they cannot be cut off. */
 function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 	const { storage, dataType } = record;
 	const total = product(record.dims);

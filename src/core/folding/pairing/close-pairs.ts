@@ -33,7 +33,7 @@ export function closePairs(
 	deployeds: readonly (Directions | undefined)[],
 	least: number,
 ): ClosePair[] {
-	// Largest distance of two unit vectors at this cosine, which also limits the distance of their projections.
+	// Largest distance of two unit vectors at this cosine, and so of their projections.
 	const reach = Math.sqrt(2 - 2 * least);
 	/** Pairs as a single number, originalRank * deployeds.length + deployedRank. */
 	const pairs = new Set<number>();

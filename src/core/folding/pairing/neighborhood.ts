@@ -3,13 +3,13 @@ import type { LinearOperator } from '../operators/linear.js';
 import { weightLayout } from '../operators/weights.js';
 import type { Network, Surroundings } from '../targets/network.js';
 
-/** Description of an operator apart from its weights. Operators with different signatures never form a pair. */
+/** Description of an operator apart from its weights, equal in every pair. */
 export type Signature = string;
 
 /** Signatures of a model's operators; without operators with a weight of unknown shape. */
 export type Signatures = ReadonlyMap<LinearOperator, Signature>;
 
-/** Rounds of refinement: operators further away than this make no difference any more. */
+/** Rounds of refinement. More distant operators make no difference. */
 const ROUNDS = 32;
 
 /** Positions of a model's operators in their graph, at growing radius. */

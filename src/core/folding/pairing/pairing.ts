@@ -118,7 +118,7 @@ interface Models {
 	readonly positions: { readonly original: Positions; readonly deployed: Positions };
 }
 
-/** Pairs operators with the same weights first, so that the remaining operators choose among the remaining partners. */
+/** Pairs equal weights first. The remaining operators then have fewer candidates. */
 async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> {
 	const { originals, deployeds } = group;
 	if (originals.length === 1 && deployeds.length === 1) {
@@ -170,7 +170,7 @@ function listPairs({ originals, deployeds }: Samples): FittingPair[] {
 	return pairs;
 }
 
-/** Returns the directions of the samples with corresponding elements at the same positions: usually of all. */
+/** Returns the directions of the samples with corresponding elements, usually of all. */
 function comparableDirections({ originals, deployeds }: Samples) {
 	const like = [...originals, ...deployeds].find((sample) => sample);
 	const directions = (samples: Samples['originals']) =>
@@ -208,7 +208,7 @@ function gradeOf(fit: number | undefined, layout: ChannelLayout | undefined): nu
 	return fit >= SAME_WEIGHTS ? SAME_GRADE : fit >= RELATED_WEIGHTS ? 1 : 0;
 }
 
-/** Maximum size, in elements, of a matrix that is read whole because it may be stored transposed. */
+/** Maximum elements of a matrix that is read whole, perhaps transposed. */
 const MAX_WHOLE_ELEMENTS = 1 << 22;
 
 interface Sample {

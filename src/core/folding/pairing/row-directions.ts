@@ -12,7 +12,7 @@ export interface Directions {
 
 /** A single element has no direction. */
 const MIN_ELEMENTS = 2;
-/** Minimum row length. Unrelated shorter rows point in almost the same direction too often. */
+/** Minimum row length. Shorter rows often have similar directions by chance. */
 const ENOUGH_ELEMENTS = 8;
 /** Elements that a sample of a few long rows should have. */
 const SAMPLED_ROWS = 1024;
@@ -22,7 +22,7 @@ export function sampleLength(layout: ChannelLayout): number {
 	if (layout.inner >= ENOUGH_ELEMENTS) {
 		return SAMPLED_ROWS;
 	}
-	// Runs shorter than that: as many steps along the row as make up for it.
+	// Shorter runs need several steps along the row for enough elements.
 	const steps = Math.ceil(ENOUGH_ELEMENTS / layout.inner);
 	return Math.max(SAMPLED_ROWS, Math.min(steps, layout.outer) * layout.perGroup * layout.inner);
 }
@@ -32,7 +32,7 @@ export function canFit(layout: ChannelLayout): boolean {
 	return rowLength(layout) >= MIN_ELEMENTS;
 }
 
-/** True if rows that fit less than exactly are informative. Any two rows of a few elements fit somewhat. */
+/** True if an inexact fit is informative. Rows of a few elements always fit somewhat. */
 export function tellsApart(layout: ChannelLayout): boolean {
 	return rowLength(layout) >= ENOUGH_ELEMENTS;
 }

@@ -39,7 +39,7 @@ export class GraphEditor {
 	readonly #removed = new Map<Node, Scope>();
 	/** Names that other nodes write now; by {@link keyOf}. */
 	readonly #written = new Set<string>();
-	/** Names that new or reconnected nodes read, which `Scope.consumers` does not know of; by {@link keyOf}. */
+	/** Names read by new or reconnected nodes, unknown to `Scope.consumers`; by {@link keyOf}. */
 	readonly #readAnew = new Set<string>();
 	/** Names that may have lost their last reader. */
 	readonly #orphans: { readonly scope: Scope; readonly name: string }[] = [];
@@ -86,7 +86,7 @@ export class GraphEditor {
 	addConstant(scope: Scope, base: string, tensor: TensorValues, reader: Node): string {
 		const name = this.#freshName(`${base}_${this.#suffix}`);
 		if (this.#listsInitializers && scope.depth > 0) {
-			// The inputs of a body have a meaning of their own, so it cannot have initializers.
+			// The inputs of a body have fixed meanings, so it cannot have initializers.
 			this.#edits.push(addToGraph(scope.graph, 'node', encodeConstant(name, encodeValues('', tensor)), reader));
 			return name;
 		}
@@ -134,17 +134,17 @@ export class GraphEditor {
 		this.#change(node, { outputs: [output, ...node.outputs.slice(1)] });
 	}
 
-	/** Sets an integer attribute of a node. Inside a function that changes every call. */
+	/** Sets an integer attribute of a node, in a function for every call. */
 	setAttribute(node: Node, name: string, value: number): void {
 		this.#change(node, { integers: { ...this.#changes.get(node)?.integers, [name]: value } });
 	}
 
-	/** Sets a float attribute of a node. Inside a function that changes every call. */
+	/** Sets a float attribute of a node, in a function for every call. */
 	setFloatAttribute(node: Node, name: string, value: number): void {
 		this.#change(node, { floats: { ...this.#changes.get(node)?.floats, [name]: value } });
 	}
 
-	/** Removes a node's inputs from position `count` on, together with the values that only they read. */
+	/** Removes a node's inputs from position `count` on, and values that only they read. */
 	truncateInputs(scope: Scope, node: Node, count: number): void {
 		const inputs = this.inputsOf(node);
 		this.#change(node, { inputs: inputs.slice(0, count) });
@@ -242,7 +242,7 @@ export class GraphEditor {
 		this.#listUnlisted();
 		for (const [node, change] of this.#changes) {
 			if (!this.#removed.has(node)) {
-				// A copy: the source may hand out a view that the next read overwrites.
+				// Copies the bytes, because the next read may overwrite the source's view.
 				const bytes = (await this.#source.read(node.span.offset, node.span.length)).slice();
 				this.#edits.push(replaceMessage(node, rewriteNode(bytes, change)));
 			}
@@ -250,7 +250,7 @@ export class GraphEditor {
 		return [...this.#edits, ...Array.from(this.#removed.keys(), removeMessage)];
 	}
 
-	/** Lists the initializers of a changed model that its writer forgot to list, which no checker accepts. */
+	/** Lists unlisted initializers of a changed model as inputs, as checkers require. */
 	#listUnlisted(): void {
 		const { inputs, initializers } = this.#graph;
 		const listed = new Set(inputs.map(({ name }) => name));
@@ -277,7 +277,7 @@ export class GraphEditor {
 				this.#edits.push(removeMessage(record));
 				this.#removeDeclarations(scope, name);
 			} else if (producer && !this.#removed.has(producer) && this.#isUnused(scope, producer)) {
-				// Extends the list while it is walked, because the node's inputs may have lost their last reader.
+				// Extends the list during the walk, because inputs may have lost their last reader.
 				this.remove(scope, producer);
 				this.#removeOutputs(scope, producer);
 			}

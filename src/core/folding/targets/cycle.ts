@@ -4,14 +4,14 @@ import type { Graph, Node } from '../../onnx/model.js';
 /** Asked for every layer of a graph, answered once. */
 const KNOWN = new WeakMap<Graph, boolean>();
 
-/** True if nodes of this scope's graph depend on each other in a circle, which no runtime can execute. */
+/** True if nodes of this scope's graph depend on each other in a circle. */
 export function hasCycle(scope: Scope): boolean {
 	const known = KNOWN.get(scope.graph) ?? findCycle(scope);
 	KNOWN.set(scope.graph, known);
 	return known;
 }
 
-/** Applies Kahn's topological sort: the nodes left over stand on a cycle or behind it. */
+/** Applies Kahn's topological sort. Remaining nodes stand on a cycle or behind it. */
 function findCycle(scope: Scope): boolean {
 	const waiting = new Map<Node, number>(scope.graph.nodes.map((node) => [node, 0]));
 	// A tensor with two writers is invalid; the first counts.

@@ -120,7 +120,7 @@ class StepChooser {
 		return isAdjoining ? wayReasons(layer, { from: previous.node, path: rest, type }) : ['operator-between'];
 	}
 
-	/** Returns the reasons in an operator's constants against a fold. A weight that must be copied is no obstacle. */
+	/** Returns the obstacles in an operator's constants. Copying a weight is none. */
 	async #constantReasons(layer: BatchNormLayer, operator: LinearOperator): Promise<FoldReason[]> {
 		const all = operatorReasons(layer, operator.node).filter((reason) => reason !== 'shared-weight');
 		const reasons = [...this.#counting(all)];
@@ -133,7 +133,7 @@ class StepChooser {
 		return reasons;
 	}
 
-	/** Without a linear operator in front, only an operator behind the layer can take it in. */
+	/** Without an operator in front, only an operator behind can take the layer in. */
 	async #forward(layer: BatchNormLayer): Promise<FoldStep | FoldReason[]> {
 		const { weights } = this.#network;
 		const reasons = new Set(this.#counting([...ownReasons(layer), ...reasonsInFront(layer)]));

@@ -125,7 +125,7 @@ function operatorsAfter(
 ): Surroundings<BatchNormLayer> {
 	const layerAt = indexed(layers);
 	const operatorAt = byNode(operators);
-	// Stops at operators too, so that only layers between two of them are found.
+	// Stops also at operators, to find only layers between two operators.
 	const upstream = new Upstream((place) => {
 		const key = placeKey(place);
 		return layerAt.get(key) ?? (operatorAt.has(key) ? null : undefined);

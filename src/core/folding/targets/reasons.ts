@@ -111,7 +111,7 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason
 		reasons.push('graph-output');
 	}
 	if (node.opType === 'MatMul' && layer.inputShape !== undefined && layer.inputShape.length !== 2) {
-		// The last axis of its product is the channel axis, 1, in rank 2 only.
+		// The product's last axis is axis 1, the channel axis, in rank 2 only.
 		reasons.push('rank');
 	} else if (layer.channels !== (outputChannels(scope, node) ?? layer.channels)) {
 		reasons.push('parameter-shape');
@@ -124,7 +124,7 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason
 	return [...reasons, ...operatorReasons(layer, node)];
 }
 
-/** Output channels of a node's weight; undefined where that is no tensor in the file. */
+/** Output channels of a node's weight; undefined for a computed weight. */
 function outputChannels(scope: Scope, node: Node): number | undefined {
 	const operator = linearOperator({ scope, node }, 0);
 	const dims = operator && recordOf(scope, operator.weight)?.dims;
@@ -145,7 +145,7 @@ export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, n
 		reasons.push('overridable');
 	}
 	if (node.opType === 'Gemm' && scope.attribute(node, 'alpha')?.f === 0) {
-		// With alpha 0 the product is 0 for every weight, so no weight could take up a scale.
+		// With alpha 0 the product is 0, so no weight can take up a scale.
 		reasons.push('zero-alpha');
 	}
 	if (kind === 'batchnorm' && gamma.dtype !== dtype && gamma.dtype !== 'undefined' && dtype !== 'unknown') {

@@ -98,7 +98,7 @@ export async function findTarget(layer: BatchNormLayer, context: TargetContext):
 	return undefined;
 }
 
-/** Position of the input that a node between may hand on; undefined when it does more. */
+/** Position of the input that a node may hand on; undefined if it does more. */
 function dataInput({ scope, node }: Place): number | undefined {
 	if (!isStandard(node)) {
 		return undefined;
@@ -106,7 +106,7 @@ function dataInput({ scope, node }: Place): number | undefined {
 	if (HANDING_ON.has(node.opType) || MOVING.has(node.opType)) {
 		return 0;
 	}
-	// Up to opset 6 an Add may state the axis that its second operand belongs to.
+	// Up to opset 6 an Add may state an axis for its second operand.
 	if (node.opType !== 'Add' || (scope.opset() < 7 && node.attributes.has('axis'))) {
 		return undefined;
 	}

@@ -2,11 +2,11 @@ import { bodies, type Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Node } from '../../onnx/model.js';
 
-/** A tensor, and the tensors that have to be answered for before it. */
+/** A tensor, and the tensors that need an answer before it. */
 interface Task {
 	readonly key: string;
 	readonly inputs: readonly { readonly scope: Scope; readonly name: string }[];
-	/** Number of inputs with an answer. A node may have 100,000 inputs, so that none is visited twice. */
+	/** Number of inputs with an answer, so that none of perhaps 100,000 inputs is visited twice. */
 	answered: number;
 }
 
@@ -34,14 +34,14 @@ export class Upstream<Mark> {
 		return found;
 	}
 
-	/** Depth first, with a stack of its own: networks are deeper than the language's. */
+	/** Depth first, with its own stack: networks are deeper than the call stack. */
 	#nearest(scope: Scope, name: string): ReadonlySet<Mark> {
 		const root = this.#task(scope, name);
 		const stack = this.#known.has(root.key) ? [] : [root];
 		for (let task = stack.at(-1); task; task = stack.at(-1)) {
 			const next = this.#nextUnknown(task);
 			if (next) {
-				// Stands in for itself meanwhile, which ends the search in a graph with a cycle.
+				// A preliminary answer, which ends the search in a graph with a cycle.
 				this.#known.set(next.key, NOTHING);
 				stack.push(next);
 			} else {

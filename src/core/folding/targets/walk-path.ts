@@ -13,7 +13,7 @@ import {
 
 /** Average the elements of a channel, so a scale and a shift of each channel may act behind them or in front of them. */
 const [GLOBAL_AVERAGE, AVERAGE] = ['GlobalAveragePool', 'AveragePool'];
-/** Operators that move elements, leave some out, or average them within a channel. */
+/** Operators that move, drop, or average elements within a channel. */
 export const MOVING: ReadonlySet<string> = new Set([
 	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice'],
 	...[GLOBAL_AVERAGE, AVERAGE],

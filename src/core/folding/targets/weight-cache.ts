@@ -32,7 +32,7 @@ export class WeightCache {
 		return weights;
 	}
 
-	/** Begins to read; whether that fails matters when it is asked for again. */
+	/** Begins to read. A failure is reported by the next request. */
 	readAhead(operator: LinearOperator): void {
 		this.read(operator).catch(() => undefined);
 	}

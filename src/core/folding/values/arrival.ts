@@ -17,7 +17,7 @@ export interface ValueMatch {
 	readonly largest: number;
 }
 
-/** Main graph of the original, and the tensors with a counterpart in the deployed model. */
+/** Main graph of the original, and its tensors with a counterpart. */
 export interface ValueGraph {
 	/** Nodes in an order in which they can run. */
 	readonly order: readonly Node[];
@@ -88,7 +88,7 @@ export class Arrivals {
 			return match;
 		}
 		if (this.#graph.outputs.has(name)) {
-			// Too few elements identify no tensor; the comparison of the outputs judges this output.
+			// Too few elements to identify a tensor. The comparison of outputs judges this output.
 			return this.#graph.compared.has(name) ? 'lost' : 'unused';
 		}
 		const uses = readers.flatMap(({ outputs }) => outputs.map((output) => this.of(output)));

@@ -6,7 +6,7 @@ export interface LayerValues {
 	readonly behavior: LayerBehavior;
 	/** The pair of tensors that shows that the layer arrived. */
 	readonly match?: ValueMatch;
-	/** Channels of the matched tensor that are constant on this input, so that they may hide an error. */
+	/** Channels of the matched tensor that are constant here and may hide an error. */
 	readonly silent?: readonly number[];
 }
 

@@ -10,7 +10,7 @@ export interface ValueBound {
 	readonly maxAbs: number;
 }
 
-/** Change of a tensor that rounding caused, measured by running the original in another way. */
+/** Change of a tensor by rounding, measured by running the original in another way. */
 export type Noise = ValueBound;
 
 /** Decides how far rounding may move an original tensor. Quantized models need another judge. */
@@ -28,7 +28,7 @@ export interface OriginalTensor {
 
 interface Entry extends OriginalTensor {
 	readonly sketch: Sketch;
-	/** Undefined: the values did not fit in memory, so that only sketches are compared. */
+	/** Undefined if the values did not fit in memory. Then only sketches are compared. */
 	readonly values: ValueTensor | undefined;
 	noise: Noise;
 	bound?: ValueBound;
@@ -178,7 +178,7 @@ function constantChannels({ dims, values }: ValueTensor): number[] {
 	});
 }
 
-/** Largest distance of tensors that are shown as similar, relative to their size. */
+/** Largest distance, relative to their size, of tensors shown as similar. */
 const MAX_DISTANCE = 0.5;
 const MAX_ENERGY_DISTANCE = 0.75;
 

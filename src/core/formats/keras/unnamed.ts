@@ -11,7 +11,7 @@ const VARIABLES = 'vars';
 /** Groups of layers inside of a model: of Keras 3, and of the last versions of Keras 2. */
 const CONTAINERS = ['layers', '_layer_checkpoint_dependencies'];
 
-/** Groups of the layer inside of a wrapper. */
+/** Names of the groups that hold the wrapped layer of a wrapper such as TimeDistributed. */
 const WRAPPED = ['layer', 'forward_layer'];
 
 /** Segments of a path that name no layer. */

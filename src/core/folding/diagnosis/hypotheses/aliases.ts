@@ -3,7 +3,7 @@ import type { Deviation } from '../observed/deviation.js';
 import type { FoldCase } from '../observed/fold-case.js';
 import { NEAR_ONE } from '../observed/variance-factor.js';
 
-/** Causes with exactly the same effect as other causes, so that weights cannot distinguish them. */
+/** Causes with the same effect as other causes, indistinguishable by weights. */
 interface Alias {
 	readonly of: readonly CauseCode[];
 	readonly same: readonly CauseCode[];

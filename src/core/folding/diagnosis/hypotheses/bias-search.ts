@@ -21,7 +21,7 @@ export interface BiasProblem {
 	readonly limits?: Float64Array | undefined;
 	/** Bits that explaining a row is worth. */
 	readonly weight: Float64Array;
-	/** Gemm's beta of either model, if not 1. The bias may have been multiplied by it once more. */
+	/** Gemm's beta of either model, if not 1. The bias may be multiplied by it twice. */
 	readonly gemmBetas: readonly number[];
 }
 
@@ -38,7 +38,7 @@ export interface BiasHypothesis {
 
 /** Terms from which a bias was computed. */
 export interface BiasSource {
-	/** True if the bias uses the right scale although the weights have another scale. */
+	/** True if the bias uses the right scale, but not the weights. */
 	readonly isRightScale: boolean;
 	readonly meanFactor: number;
 }
@@ -121,7 +121,7 @@ interface Described {
 	readonly bits: number;
 }
 
-/** Returns the candidates with the shortest descriptions. The search does not look at every row of the rest. */
+/** Returns the candidates with the shortest descriptions. Evaluates other candidates on some rows only. */
 function shortest(problem: BiasProblem, candidates: readonly Candidate[], most: number): readonly Described[] {
 	let best: Described[] = [];
 	for (const candidate of candidates) {
@@ -169,7 +169,7 @@ function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64A
 	];
 }
 
-/** Cost in bits of a bias folded in another way than the weights: slightly more than a cause. */
+/** Cost in bits if bias and weights were folded in different ways: more than a cause. */
 const UNNATURAL_BITS = 10;
 
 function fromTerms(

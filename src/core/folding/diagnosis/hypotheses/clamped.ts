@@ -10,10 +10,10 @@ import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scal
  * has this form.
  */
 
-/** A limit for the variance, with the deviations that its choice implies besides the clamping. */
+/** A lower limit for the variance, with the deviations that it implies. */
 export type Limit = readonly [limit: number, wrong: readonly Deviation[]];
 
-/** Without a variance below the limit this is epsilon 0, and must not win over it. */
+/** Cause of a clamped epsilon. It must not win over epsilon 0 if no variance is below the limit. */
 export function clampedDeviation(): Deviation {
 	return deviation('epsilon-clamped', KNOWN_VALUE_BITS + 1);
 }

@@ -61,7 +61,7 @@ export function withOtherEpsilon(problem: ScaleProblem, { law, deviations }: Can
 	const scaleWith = (gamma: number, variance: number, e: number) => lawScale(law, gamma, variance, 1, e);
 	const bias = { meanFactor: law.statistic.meanFactor };
 	return otherEpsilons(agreed, fileEpsilon).flatMap(({ cause, epsilon, isFitted }) => {
-		// Cheap test first: a value that most rows reject needs no exact account.
+		// Cheap test first, which drops values that most rows reject.
 		const isSame = epsilon === 0 && law.formula.code === 'epsilon-outside-sqrt';
 		if (isSame || weightOutside(intervals, epsilon) > least + PARAMETER_BITS) {
 			return [];
@@ -114,7 +114,7 @@ export function withFactor(
 	alsoEpsilon: boolean,
 ): ScaleHypothesis[] {
 	if (law.statistic.meanFactor === 0) {
-		// This statistic does not use the variance, so there is no factor on it.
+		// This statistic does not use the variance and has no factor on it.
 		return [];
 	}
 	const fileEpsilon = problem.parameters.epsilon;

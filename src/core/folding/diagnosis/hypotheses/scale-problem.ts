@@ -10,7 +10,7 @@ export interface ScaleProblem {
 	readonly weight: Float64Array;
 }
 
-/** Bits of a row without a factor: about as many as a float32 ratio has. */
+/** Bits of a row without a factor, as many as a float32 ratio has. */
 const DISTORTED_BITS = 24;
 
 export function scaleProblem(parameters: FoldParameters, ratios: RowRatios): ScaleProblem {

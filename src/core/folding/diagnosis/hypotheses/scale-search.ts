@@ -45,7 +45,7 @@ function searchRows(problem: ScaleProblem, most: 1 | 2): readonly ScaleHypothesi
 	return best.some(({ deviations }) => deviations.length === 0) ? best : [...best, nothingWrong(problem)];
 }
 
-/** Returns the rows with the smallest variances, which reveal an epsilon, and rows spread over the layer. */
+/** Returns rows spread over the layer, and the smallest variances, which reveal an epsilon. */
 function sampleRows({ parameters, weight }: ScaleProblem): readonly number[] {
 	const rows = Array.from(weight.keys());
 	if (rows.length <= SAMPLED_ROWS) {
@@ -101,7 +101,7 @@ interface Numerator {
 	readonly deviations: readonly Deviation[];
 }
 
-/** Lists the possible numerators: gamma or a wrong form of it, times the constant that a second epsilon leaves. */
+/** Lists the possible numerators: forms of gamma, times the constant of a second epsilon. */
 function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
 	const { gamma, epsilon } = parameters;
 	const useful = MULTIPLIERS.filter(({ code, of }) => code === null || gamma.some((value) => of(value) !== value));

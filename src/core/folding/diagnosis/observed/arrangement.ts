@@ -12,7 +12,7 @@ import { CAUSE_BITS, type Deviation, VARIANT_BITS } from './deviation.js';
 export interface Arrangement {
 	/** null: as it should be. */
 	readonly deviation: Deviation | null;
-	/** Elements that share a scale: the output channels or, by mistake, another division of the weight. */
+	/** Elements that share a scale: output channels or, by mistake, another division. */
 	readonly layout: ChannelLayout;
 	/** Original row behind each deployed row; its own when absent. */
 	readonly source?: Int32Array;
@@ -45,7 +45,7 @@ export function wrongAxes(dims: readonly number[], right: ChannelLayout): readon
 		// Broadcast against the last axis of the flattened tensor.
 		const layout = { groups: 1, outer: elements / channels, perGroup: channels, inner: 1 };
 		candidates.push([layout, { order: 'flattened, last axis' }]);
-		// A view of shape (channels, -1) cuts the memory into chunks, which are no rows of this operator.
+		// A view of shape (channels, -1) cuts memory into chunks, not rows.
 		const chunks = { groups: 1, outer: 1, perGroup: channels, inner: elements / channels };
 		candidates.push([chunks, { order: `memory, in a view of (${channels}, -1)` }]);
 	}
@@ -87,7 +87,7 @@ export function wrongGroupOrders(layout: ChannelLayout, groups: readonly number[
 		});
 }
 
-/** Bits to state a permutation of `channels` that leaves all but `moved` in place. */
+/** Bits of a permutation of `channels` with `moved` channels out of place. */
 export function permutationBits(channels: number, moved: number): number {
 	let bits = 0;
 	for (let index = 0; index < moved; index++) {

@@ -15,7 +15,7 @@ export interface Deviation {
 	readonly values: Readonly<Record<string, JsonValue>>;
 }
 
-/** No number is known better than this, however narrow the interval it was found in. */
+/** Maximum information of a number, in bits, also in a narrow interval. */
 export const MAX_BITS = 40;
 
 /** Cost of a cause, in bits: a choice among about thirty, times the prior odds against any error. */

@@ -24,7 +24,7 @@ export interface FoldCase {
 	readonly deployed: LinearWeights;
 	/** Parameters of the layer, arrays of shape (rows). */
 	readonly parameters: FoldParameters;
-	/** Shape of the weight tensor: where a scale could have been applied by mistake. */
+	/** Shape of the weight tensor. Each axis may have been scaled by mistake. */
 	readonly dims: readonly number[];
 	/** Element types of the deployed and of the original weight. */
 	readonly stored: FloatType;

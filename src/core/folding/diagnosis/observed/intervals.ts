@@ -5,7 +5,7 @@ export interface WeightedIntervals {
 	readonly weight: Float64Array;
 }
 
-/** A stretch that lies in as much weight of intervals as any point does. */
+/** A stretch covered by intervals of the largest total weight. */
 export interface Agreement {
 	readonly low: number;
 	readonly high: number;

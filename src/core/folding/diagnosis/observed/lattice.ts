@@ -8,7 +8,7 @@ export interface Lattice {
 	readonly perTensor: boolean;
 }
 
-/** Number of values of an 8-bit type: the maximum in a tensor (or row) that was quantized to it. */
+/** Number of values of an 8-bit type, and so of a quantized tensor or row. */
 const MAX_LEVELS = 256;
 /**
  * Allowed distance of a quotient from a whole number: float32 rounding of a product with up to 255 steps, with a
@@ -78,7 +78,7 @@ function distinctMagnitudes(values: Float32Array | Float64Array): number[] | und
 	return [...seen].sort((a, b) => a - b);
 }
 
-/** Returns the largest step that divides every magnitude into at most 255 whole parts; 0 for a row of zeros. */
+/** Returns the largest step that divides all magnitudes into at most 255 parts; 0 for zeros. */
 function latticeStep(magnitudes: readonly number[]): number | undefined {
 	const largest = magnitudes.at(-1) ?? 0;
 	if (largest === 0) {

@@ -96,7 +96,7 @@ function hash(position: number): number {
 	return (h ^ (h >>> 16)) >>> 7;
 }
 
-/** Returns how far rounding can move a fingerprint: every element by its allowance, relative to the row's length. */
+/** Returns the rounding of a fingerprint: the elements' allowances, relative to the row's length. */
 function fingerprintTolerance({ layout, deployed, relative, absolute }: RatioOptions, row: number): number {
 	let square = 0;
 	let sum = 0;
@@ -158,7 +158,7 @@ export function permutedParameters({ ratios, scale, biasError }: ParameterMatch)
 		return best !== undefined;
 	};
 	const lists = Array.from(scale.keys(), (row) => candidatesOf(ratios, row, order, sorted));
-	// Starts with the rows that have the fewest candidates, so that no row takes another's only channel.
+	// Starts with the fewest candidates, so that no row takes another's only channel.
 	const rows = Array.from(lists.keys()).sort((a, b) => lists[a].length - lists[b].length);
 	let failures = 0;
 	for (const row of rows) {

@@ -30,7 +30,7 @@ export interface RatioOptions {
 	readonly relative: number;
 	/** Allowed absolute error, shape (rows). */
 	readonly absolute: Float64Array;
-	/** Row of the original that each deployed row is compared with; its own by default. */
+	/** Original row for each deployed row; its own by default. */
 	readonly source?: Int32Array;
 }
 

@@ -5,7 +5,7 @@ import { runStart } from './ratios.js';
 
 /** Rows looked at: enough that no chance makes them all agree. */
 const MAX_SAMPLED_ROWS = 16;
-/** Cosine from which two rows are the same but for rounding, to 8 bits included. */
+/** Minimum cosine of rows that are equal but for rounding, also to 8 bits. */
 const MIN_COSINE = 0.98;
 /** Names of kernel axes, from the last axis backwards. */
 const AXES = ['width', 'height', 'depth'];
@@ -38,7 +38,7 @@ interface RowPair {
 	readonly original: Float64Array;
 }
 
-/** Rows spread over the weight that are zero in neither model, made as long as 1. */
+/** Rows spread over the weight, zero in neither model, normalized to length 1. */
 function sampledRows({ original, deployed }: FoldCase): RowPair[] {
 	const rows = channelCount(original.layout);
 	const count = Math.min(rows, MAX_SAMPLED_ROWS);

@@ -36,7 +36,7 @@ export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity
 		return { kind: 'no-direction', cosine, distorted };
 	}
 	if (Number.isNaN(cosine)) {
-		// Neither weight has a row with a direction. Zeros are correct if gamma is 0; then the bias differs.
+		// No row has a direction. Zeros are correct if gamma is 0; then the bias differs.
 		const isZero = fold.deployed.weight.every((value) => value === 0);
 		const isRight = isZero && fold.parameters.gamma.every((value) => value === 0);
 		const kind = isRight ? 'edited' : isZero ? 'zero-weights' : 'other-weights';

@@ -16,7 +16,7 @@ export interface ImpliedStatistics {
  * Limit for changes of statistics by training: a factor of e^2 in the variance, two standard deviations in the mean.
  */
 const MAX_CHANGE = 2;
-/** Spread of the variances below which a factor, and so a formula, would explain them. */
+/** Minimum spread of variances that no factor or formula explains. */
 const MIN_SPREAD = 1e-3;
 
 /**

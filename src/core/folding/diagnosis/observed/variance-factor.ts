@@ -31,7 +31,7 @@ export function explainFactor(low: number, high: number): FactorMeaning[] {
 	const nearest = Math.round(samplesOf(factor));
 	const samples = least <= nearest && nearest <= most ? nearest : Math.ceil(least);
 	if (samples >= 2 && samples <= most) {
-		// A small m is a strong statement. A large m costs as much as any other fitted parameter.
+		// A small m costs few bits, a large m as many as a fitted parameter.
 		const bits = Math.min(PARAMETER_BITS + VARIANT_BITS, 2 * Math.log2(samples));
 		const k = inverse ? (samples - 1) / samples : samples / (samples - 1);
 		readings.push({ cause: deviation('unbiased-variance', bits, { samples, inverse }), k, meanFactor: 1 });
