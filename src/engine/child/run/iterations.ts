@@ -109,6 +109,51 @@ export function scanIterations({ inputs, attributes }: Node, body: Graph, tensor
 	};
 }
 
+/**
+ * Returns the iterations of an ONNX Scan of opset 8: the steps of the first image, then those of the next. Inputs: number
+ * of steps of each image (optional), states, then `num_scan_inputs` tensors, all with the images on axis 0 and the scanned
+ * tensors with the steps on axis 1. Inputs and outputs of the body as from opset 9 on, without the images.
+ * @param tensors the node's inputs, by name
+ */
+export function batchedScanIterations({ inputs, attributes }: Node, body: Graph, tensors: Tensors): Iterations {
+	const [lengthsName = '', ...operands] = inputs;
+	const sliced = attributes.get('num_scan_inputs')?.i ?? 0;
+	const states = operands.length - sliced;
+	const directions = attributes.get('directions')?.ints ?? [];
+	const scanned = operands.slice(states).map((name) => tensors.get(name));
+	const [images = 0, most = 0] = scanned[0]?.dims ?? [];
+	const lengths = tensors.get(lengthsName);
+	const stepsOf = (image: number) => (lengths ? Math.min(most, Number(lengths.data[image])) : most);
+	/** Returns image and step of an iteration; undefined behind the last one. */
+	const placeOf = (number: number): readonly [image: number, step: number] | undefined => {
+		let step = number;
+		for (let image = 0; image < images; image++) {
+			const steps = stepsOf(image);
+			if (step < steps) {
+				return [image, step];
+			}
+			step -= steps;
+		}
+		return undefined;
+	};
+	const outputs = body.outputs.map(({ name }) => name).slice(0, states);
+	const inputsOf = (number: number, carried: Tensors): IterationInputs | undefined => {
+		const place = placeOf(number);
+		if (!place) {
+			return undefined;
+		}
+		const [image, step] = place;
+		const ofImage = (tensor: RuntimeTensor | undefined) => tensor && sliceAt(tensor, 0, image);
+		const state = (i: number) => (step === 0 ? ofImage(tensors.get(operands[i] ?? '')) : carried.get(outputs[i] ?? ''));
+		const slice = (i: number) => {
+			const all = ofImage(scanned[i]);
+			return all && sliceAt(all, 0, directions[i] === 1 ? stepsOf(image) - 1 - step : step);
+		};
+		return named(body.inputs.map(({ name }, i) => [name, i < states ? state(i) : slice(i - states)] as const));
+	};
+	return { carried: outputs, first: () => inputsOf(0, new Map()), next: inputsOf };
+}
+
 function named(entries: readonly (readonly [string | undefined, RuntimeTensor | undefined])[]): IterationInputs {
 	return new Map(entries.flatMap(([name, tensor]) => (name !== undefined && tensor ? [[name, tensor] as const] : [])));
 }

@@ -2,7 +2,13 @@ import type { Node } from '../../../core/onnx/model.js';
 import { RuntimeError } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 import type { BodyRun } from './body-run.js';
-import { type Iterations, loopIterations, MAX_ITERATIONS, scanIterations } from './iterations.js';
+import {
+	batchedScanIterations,
+	type Iterations,
+	loopIterations,
+	MAX_ITERATIONS,
+	scanIterations,
+} from './iterations.js';
 import type { RunContext, RunEvents } from './run-events.js';
 import { insideReason } from './whole-run.js';
 
@@ -15,8 +21,8 @@ export interface BodyOwner {
 	readonly tensors: readonly string[];
 }
 
-/** Scan of earlier opsets has a batch dimension. */
-const SCAN_OPSET = 9;
+/** First opset in which a Scan has no batch dimension. */
+const UNBATCHED_SCAN = 9;
 
 /**
  * Runs the bodies of a node as often as the runtime runs them in the whole model.
@@ -32,8 +38,9 @@ export async function* runBodies(owner: BodyOwner, tensors: Tensors, context: Ru
 	} else if (node.domain === '' && node.opType === 'Loop') {
 		const iterations = loopIterations(node, body.run.graph, tensors);
 		yield* runIterations(owner, tensors, { context, iterations });
-	} else if (node.domain === '' && node.opType === 'Scan' && opset >= SCAN_OPSET) {
-		const iterations = scanIterations(node, body.run.graph, tensors);
+	} else if (node.domain === '' && node.opType === 'Scan') {
+		const iterationsOf = opset >= UNBATCHED_SCAN ? scanIterations : batchedScanIterations;
+		const iterations = iterationsOf(node, body.run.graph, tensors);
 		yield* runIterations(owner, tensors, { context, iterations });
 	} else {
 		yield* missLayers(owner, insideReason);

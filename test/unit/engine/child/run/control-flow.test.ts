@@ -348,6 +348,80 @@ test('every step of a Scan is checked: any axis, backwards, with states', async 
 	}
 });
 
+test('every step of every image is checked in a Scan of opset 8, which has a batch of its own', async () => {
+	const [images, steps] = [2, 4];
+	const body: GraphSpec = {
+		inputs: [
+			{ name: 'state', shape: [1, C] },
+			{ name: 'slice', shape: [1, C] },
+		],
+		nodes: [
+			{ op: 'Add', inputs: ['state', 'slice'], outputs: ['sum'] },
+			batchNorm('otherwise', 'sum', 'n'),
+			{ op: 'Tanh', inputs: ['n'], outputs: ['next'] },
+		],
+		outputs: [
+			{ name: 'next', shape: [1, C] },
+			{ name: 'n', shape: [1, C] },
+		],
+	};
+	for (const { lengths, backwards } of [
+		{ lengths: undefined, backwards: 0 },
+		{ lengths: [4, 2], backwards: 1 },
+	]) {
+		const attributes = { body: { g: body }, num_scan_inputs: { i: 1 }, directions: { ints: [backwards] } };
+		const inputs = [lengths ? 'lengths' : '', 'zero', 'x'];
+		const graph: GraphSpec = {
+			inputs: [{ name: 'x', shape: [images, steps, 1, C] }],
+			outputs: ['y'],
+			initializers: [
+				...parameters('otherwise'),
+				{ name: 'zero', dims: [images, 1, C], values: wave(images * C, 9) },
+				{ name: 'lengths', dtype: 'int64', values: lengths ?? [] },
+			],
+			nodes: [{ op: 'Scan', name: 'scan', inputs, outputs: ['last', 'y'], attributes }],
+		};
+		const bytes = buildModel({ opset: 8, graph });
+		// The outputs of the whole run show the inputs that the bodies should get.
+		const x = Float32Array.from(wave(images * steps * C, 3));
+		const found = await ownMeans(bytes, x, { images, steps: lengths ?? [4, 4], backwards });
+		const file = path.join(folder, `scan8-${backwards}.npy`);
+		await writeFile(file, encodeNpy({ type: 'float32', shape: [images, steps, 1, C], data: x }));
+		const fed = await inspectBytes(bytes, { inputs: [{ input: 'x', path: file }] });
+		const [{ recompute, batch }] = fed.report.layers;
+		assert.equal(recompute.status, 'match', recompute.reason);
+		assert.equal(recompute.reason, `Checked in all ${lengths ? 6 : 8} iterations of Scan "scan".`);
+		assertClose(Array.from(batch?.mean ?? []), found);
+	}
+});
+
+/** Means of the layer's input per channel, from x and the states that the layer's outputs of the whole run make. */
+async function ownMeans(
+	bytes: Uint8Array,
+	x: Float32Array,
+	{ images, steps, backwards }: { images: number; steps: readonly number[]; backwards: number },
+): Promise<number[]> {
+	const most = x.length / images / C;
+	const session = await runtime.createSession(bytes, { levels: ['disabled'] });
+	const results = await session.run(new Map([['x', { type: 'float32', dims: [images, most, 1, C], data: x }]]), ['y']);
+	await session.release();
+	const written = results.get('y');
+	assert.ok(written);
+	const y = numbers(written);
+	const sums = new Array<number>(C).fill(0);
+	for (let image = 0; image < images; image++) {
+		for (let step = 0; step < steps[image]; step++) {
+			const at = (position: number) => (image * most + position) * C;
+			const read = at(backwards ? steps[image] - 1 - step : step);
+			for (let c = 0; c < C; c++) {
+				const state = step === 0 ? wave(images * C, 9)[image * C + c] : Math.tanh(y[at(step - 1) + c]);
+				sums[c] += state + x[read + c];
+			}
+		}
+	}
+	return sums.map((sum) => sum / (steps[0] + steps[1]));
+}
+
 test('a branch that the runtime refuses says so, and the other branch is still checked', async () => {
 	const odd: GraphSpec = {
 		nodes: [
