@@ -3,7 +3,7 @@ import path from 'node:path';
 import { failure, type Result, success } from '../core/result.js';
 import { reasonOf } from './file-source.js';
 
-/** Limit for the files that a pattern names. */
+/** Maximum number of files that a pattern names. */
 const MAX_FILES = 10_000;
 const WILDCARD = /[*?]/;
 

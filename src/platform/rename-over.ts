@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 
 /** Codes of Windows for a file that another program has open, for example an editor or a virus scanner. */
 const LOCKED = new Set(['EBUSY', 'EPERM', 'EACCES']);
-/** Attempts on Windows. Pauses of 10, 20, 40 … ms between them add up to 1.3 s. */
+/** Maximum attempts on Windows. Pauses of 10, 20, 40 … ms between them add up to 1.3 s. */
 const MAX_ATTEMPTS = 8;
 
 /** The system, for tests. */

@@ -13,7 +13,7 @@ export interface ReplaceOptions {
 	readonly inputs?: Identities;
 }
 
-/** Length in characters that a temporary name keeps of the file's own, since a name has at most 255 bytes. */
+/** Maximum characters of the file's own name in a temporary name. A name has at most 255 bytes. */
 const MAX_NAME = 50;
 const PERMISSIONS = 0o7777;
 

@@ -14,7 +14,7 @@ export interface ScaleSubject extends LayerParameters, Affine {
 	readonly epsilonRatio: number;
 }
 
-/** Share of the scale that rounding epsilon to float32 may change before the sentence says so. */
+/** Maximum share of the scale that rounding epsilon to float32 may change without a remark. */
 const MAX_EPSILON_ROUNDING = 1e-4;
 
 /**

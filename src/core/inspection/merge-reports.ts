@@ -225,7 +225,7 @@ function mergeRuns(runs: readonly RunSummary[], remarks: readonly string[]): Run
 	}
 }
 
-/** Origins spelled out before they are only counted. */
+/** Maximum number of origins spelled out. More origins are only counted. */
 const MAX_ORIGINS = 4;
 
 function mergeInputs(runs: readonly RunSummary[], input: RunInput): RunInput {

@@ -318,7 +318,7 @@ async function writeAddition(
 	return result.ok ? success(true) : result;
 }
 
-/** Relative difference of the rows of a channel that rounding in float64 makes. */
+/** Maximum relative difference that float64 rounding makes between the rows of a channel. */
 const MAX_SPREAD = 2 ** -40;
 
 /**

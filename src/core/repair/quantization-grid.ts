@@ -33,11 +33,9 @@ export interface RequantizeOptions {
 	readonly factors?: Float64Array | undefined;
 }
 
-/** Share of the integer range that the values of a cell must use for the stated scale to stay. */
+/** Minimum share of the integer range that a cell must use to keep its stated scale. */
 const MIN_USE = 1 / 4;
-/**
- * A symmetric scale keeps the zero point if it is at most this many times as large as a scale with another zero point.
- */
+/** Maximum size of a symmetric scale that keeps the zero point, relative to a scale with another zero point. */
 const MAX_WASTE = 2;
 
 /**

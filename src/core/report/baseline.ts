@@ -45,7 +45,7 @@ export interface BaselineResult {
 	readonly vanished: readonly KnownFinding[];
 }
 
-/** Limits for the entries of a file and the findings of an entry. */
+/** Maximum numbers of entries of a file, and of findings of an entry. */
 const MAX_MODELS = 10_000;
 const MAX_FINDINGS = 100_000;
 
@@ -177,7 +177,7 @@ export function baselineState(result: BaselineResult | undefined, known = false)
 /** `baselineState` of a SARIF result (3.27.24). */
 export type BaselineState = 'new' | 'unchanged';
 
-/** Vanished findings that a sentence names. */
+/** Maximum number of vanished findings that a sentence names. */
 const MAX_NAMED = 5;
 
 /** Returns a sentence with the counts and the names of vanished findings. */

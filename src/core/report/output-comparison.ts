@@ -50,7 +50,7 @@ export interface SkippedOutputs extends OutputRun, Partial<OutputDifferences> {
 /** The proof that needs no formula: both models run on the same input, their outputs compared. */
 export type OutputComparison = MatchingOutputs | DifferingOutputs | SkippedOutputs;
 
-/** Limit for the inputs of a run. */
+/** Maximum number of inputs of a run. */
 const MAX_INPUTS = 1_000;
 
 const outputRun = {

@@ -138,7 +138,7 @@ export function encodeStatistics(statistics: StatisticsReport): JsonObject {
 
 /** Maximum number of layers, as in a report. */
 const MAX_LAYERS = 20_000;
-/** Numbers of an exact sum: 2098 bits of float64 range in pieces of 53 bits. */
+/** Maximum numbers of an exact sum: 2098 bits of float64 range in pieces of 53 bits. */
 const MAX_TERMS = 64;
 
 const finite: Decoder<number> = (value, path) => {

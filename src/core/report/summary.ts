@@ -4,9 +4,9 @@ import type { FindingCode } from './findings.js';
 import { formatWords, isCheckpoint } from './formats.js';
 import type { LayerReport, Normalization, Report } from './types.js';
 
-/** Layers named in the answer before it only counts them. */
+/** Maximum number of layers named in the answer. More layers are only counted. */
 const MAX_NAMED = 3;
-/** Kinds of finding spelled out; the table has the rest. */
+/** Maximum number of kinds of finding spelled out. The table has the rest. */
 const MAX_FINDINGS = 5;
 
 /**

@@ -21,7 +21,7 @@ const ICONS: Readonly<Record<TreeRow['state'], vscode.ThemeIcon>> = {
 	pending: new vscode.ThemeIcon('circle-outline'),
 };
 
-/** A new view ignores selections until its tree is built. */
+/** Maximum attempts to select a row. A new view ignores selections until its tree is built. */
 const MAX_ATTEMPTS = 10;
 const ATTEMPT_MILLISECONDS = 100;
 

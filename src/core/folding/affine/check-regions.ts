@@ -50,7 +50,7 @@ const PER_CHANNEL: ReadonlySet<string> = new Set([
 const HOMOGENEOUS: ReadonlySet<string> = new Set([
 	...['Relu', 'LeakyRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
 ]);
-/** Deployed tensors tried for an original tensor without a counterpart. */
+/** Maximum number of deployed tensors tried for an original tensor without a counterpart. */
 const MAX_CANDIDATES = 8;
 
 /**

@@ -272,7 +272,7 @@ function cosine(a: AffineRowParts, b: AffineRowParts): number {
 	return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : aa === bb ? 1 : 0;
 }
 
-/** Share of a row's largest coefficient below which a quotient is not taken. */
+/** Minimum size of a coefficient in a quotient, as a share of its row's largest. */
 const MIN_SHARE = 1e-2;
 
 /** Returns the factor between two rows that most of their coefficients agree on. */

@@ -10,7 +10,7 @@ import { isPointwise, type Plan } from './plan.js';
 
 /** Domain of operators with weights in blocks of the processor's vector width. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
-/** Chain of nodes that a plan follows. */
+/** Maximum length of a chain of nodes that a plan follows. */
 const MAX_DEPTH = 48;
 
 /** A function that a plan ends at, with the affine parts that it reads. */

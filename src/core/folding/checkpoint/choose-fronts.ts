@@ -11,7 +11,7 @@ export interface ChosenFront {
 
 /** Median relative error of the scale up to which it confirms an operator: quantization to 8 bits stays below. */
 const SAME_SCALE = 0.02;
-/** A row of this many values or fewer is a multiple of any other too easily to confirm a layer by its ratios. */
+/** Minimum channels that confirm a layer by its ratios. Fewer values are multiples too easily. */
 const MIN_CHANNELS = 2;
 
 /**

@@ -15,7 +15,7 @@ const CARRIERS: ReadonlySet<string> = new Set([
 ]);
 /** Domain of operators with weights in blocks of the processor's vector width. */
 const BLOCKED = 'com.microsoft.nchwc';
-/** Nodes searched between a tensor and the operators that it comes from. */
+/** Maximum number of nodes searched between a tensor and the operators upstream. */
 const MAX_SEARCH = 24;
 
 /** Form in which a layer arrived. */

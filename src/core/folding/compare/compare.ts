@@ -90,7 +90,7 @@ export async function compareMatched(models: MatchedNetworks, options: CompareOp
 /** Domain of operators with weights in blocks of the processor's vector width. */
 const BLOCKED_LAYOUT = 'com.microsoft.nchwc';
 
-/** Share of paired operators below which two networks count as unrelated. */
+/** Minimum share of paired operators of related networks. */
 const MIN_PAIRED = 0.3;
 
 /** Returns notes about the pair, to be read before the layers. */

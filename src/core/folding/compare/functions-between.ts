@@ -9,7 +9,7 @@ const COMMUTING: ReadonlySet<string> = new Set([
 	...['Identity', 'Cast', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'Add', 'Sub', 'Mul', 'Div'],
 	...['BatchNormalization', 'AveragePool', 'GlobalAveragePool'],
 ]);
-/** Nodes searched in front of a layer. */
+/** Maximum number of nodes searched in front of a layer. */
 const MAX_SEARCH = 16;
 
 /**

@@ -26,7 +26,7 @@ interface ChainEvidence {
 	readonly whole: Verdict;
 }
 
-/** In longer chains only beginnings are selected, because every layer doubles the selections. */
+/** Maximum chain with all selections. Longer chains get only beginnings, because every layer doubles the selections. */
 const MAX_SELECTED = 4;
 
 /**

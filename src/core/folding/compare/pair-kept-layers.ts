@@ -159,7 +159,7 @@ function agreement(
 
 /** Largest distance of equal parameters, after rounding to bfloat16. */
 const SAME_PARAMETERS = FLOAT_FORMATS.bfloat16.unitRoundoff;
-/** Distance from which on parameters are as different as can be. */
+/** Maximum distance of parameters; larger distances count as this. */
 const MAX_DISTANCE = 1;
 /** Parameters in the order compared. Those with either sign reveal unrelated layers soonest. */
 const COMPARED = ['mean', 'beta', 'gamma', 'variance'] as const;

@@ -135,7 +135,7 @@ function asMismatch(layer: LayerComparison, evidence: string): LayerComparison {
 	};
 }
 
-/** Operators described in notes. */
+/** Maximum number of operators described in notes. */
 const MAX_DESCRIBED = 3;
 
 /** Returns the sentences of the first operators, and the number of the remaining operators. */

@@ -39,10 +39,7 @@ const MAX_CONFIDENCE_IN_PART = 0.85;
 const MAX_CONFIDENCE_WITH_RIVAL = 0.9;
 /** Maximum confidence beside a constant factor that explains almost as well. */
 const MAX_CONFIDENCE_BESIDE_FACTOR = 0.5;
-/**
- * Explanations longer than the best by this many bits are not mentioned. 7 bits make an explanation a hundred times
- * less likely.
- */
+/** Maximum bits of a mentioned explanation beyond the best. 7 bits make an explanation a hundred times less likely. */
 const MAX_EXTRA_BITS = 7;
 
 /** Concludes the causes from the ranked {@link explanations}. */

@@ -10,7 +10,7 @@ export interface Directions {
 	readonly usable: Uint8Array;
 }
 
-/** A single element has no direction. */
+/** Minimum elements of a row. A single element has no direction. */
 const MIN_ELEMENTS = 2;
 /** Minimum row length. Shorter rows often have similar directions by chance. */
 const ENOUGH_ELEMENTS = 8;

@@ -19,7 +19,7 @@ export interface ForwardRoute {
 	readonly evidence: ShapeEvidence;
 }
 
-/** Nodes between a layer and its operator: three or four in practice. */
+/** Maximum number of nodes between a layer and its operator; three or four in practice. */
 const MAX_PATH = 16;
 
 /** Follows the only readers of a layer's output to a linear operator. Undefined if there is none. */

@@ -58,7 +58,7 @@ export interface TargetContext {
 	readonly weights: WeightReader;
 }
 
-/** Nodes between an operator and its layer: three or four in practice. */
+/** Maximum number of nodes between an operator and its layer; three or four in practice. */
 const MAX_PATH = 32;
 
 /**

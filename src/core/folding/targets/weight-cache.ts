@@ -3,7 +3,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { Network } from './network.js';
 
-/** Number of operators kept: the current and the next. */
+/** Maximum number of operators kept: the current and the next. */
 const MAX_CACHED = 2;
 
 /**

@@ -14,7 +14,7 @@ export interface Attribute {
 	readonly data: Cursor;
 }
 
-/** Texts of an attribute: names of layers. */
+/** Maximum number of texts of an attribute, which are names of layers. */
 const MAX_TEXTS = 200_000;
 
 /** Returns the attributes of an object. @throws {CheckpointError} */

@@ -12,7 +12,7 @@ const HEADER_BYTES = 64;
 /** Signature, version, type and checksum of a node. */
 const NODE_OVERHEAD = 10;
 
-/** Nodes hold up to 64 KB. A tree of this depth would have more records than any file. */
+/** Maximum depth of a tree. Nodes hold up to 64 KB, so a deeper tree would have more records than any file. */
 const MAX_DEPTH = 8;
 
 interface Tree {

@@ -4,7 +4,7 @@ import type { StructureReader } from './structure.js';
 
 const HEADER_BYTES = 16;
 
-/** Collections in memory. An attribute's texts lie in neighboring collections. */
+/** Maximum number of collections in memory. An attribute's texts lie in neighboring collections. */
 const MAX_COLLECTIONS = 4;
 
 /** Texts of variable length, in collections apart from their attributes. */

@@ -33,7 +33,7 @@ export interface Hdf5Object {
 /** Bytes read at first: most headers of h5py are shorter. */
 const FIRST_BYTES = 512;
 
-/** Bytes of a header. A message has at most 64 KB, and Keras keeps below that with all of them. */
+/** Maximum bytes of a header. A message has at most 64 KB, and all messages of Keras together have less. */
 const MAX_BYTES = 1 << 21;
 
 const SHARED = 0x02;

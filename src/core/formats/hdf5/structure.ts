@@ -6,14 +6,15 @@ import { Cursor, type FieldWidths } from './cursor.js';
 /** Bytes of a page. h5py keeps the structure of a file in blocks of 2,048 bytes between the values. */
 const PAGE_BYTES = 2048;
 
-/** Pages in memory: neighbors are read together, so few suffice. */
+/** Maximum number of pages in memory. Neighbors are read together, so few suffice. */
 const MAX_PAGES = 256;
 
 /** Cost of a read beside its bytes, because reads of no bytes may repeat without end as well. */
 const READ_COST = 16;
 
 /**
- * Times that a file may be read as structure. A sound file is read about once; cycles and shared nodes read it again.
+ * Maximum times that a file may be read as structure. A sound file is read about once; cycles and shared nodes read it
+ * again.
  */
 const MAX_REPEATS = 16;
 

@@ -31,12 +31,12 @@ const SETTINGS = new Set([
 	...['activation', 'use_bias', 'data_format', 'output_padding'],
 ]);
 
-/** Length of a list that is kept as a setting. */
+/** Maximum length of a list that is kept as a setting. */
 const MAX_SETTING_LENGTH = 8;
 
 const MAX_SETTING_TEXT = 100;
 
-/** Calls of a layer. A layer that a model shares is called a few times. */
+/** Maximum number of calls of a layer. A layer that a model shares is called a few times. */
 const MAX_CALLS = 100;
 
 /** Keys under which a wrapper keeps its layer. */

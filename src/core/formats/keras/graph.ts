@@ -1,7 +1,7 @@
 import { isNeutral } from './classes.js';
 import type { ConfigNode } from './config.js';
 
-/** Maximum steps from a layer to its feeders. A hostile configuration may be a single long chain. */
+/** Maximum steps from a layer to its feeders. A hostile configuration may be a long chain. */
 const MAX_STEPS = 1000;
 
 /**

@@ -21,7 +21,7 @@ interface Named {
 	readonly note: string | undefined;
 }
 
-/** Channels of a layer. Longer variables are not read for this. */
+/** Maximum number of channels of a layer. Longer variables are not read for this. */
 const MAX_CHANNELS = 1 << 20;
 
 /** Name that suggests a batch normalization. */

@@ -23,7 +23,7 @@ const LEAVES = {
 /** Last segment of a module's name that suggests a batch normalization. */
 const LAYER_NAME = /(^|_)bn\d*$|batch_?norm/i;
 
-/** Sentences about modules that are not read as layers. */
+/** Maximum number of sentences about modules that are not read as layers. */
 const MAX_LEFT_OUT = 5;
 
 /** A layer without its surroundings. */

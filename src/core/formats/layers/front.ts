@@ -7,7 +7,10 @@ const WEIGHTS = new Set(['weight', 'kernel', 'weight_v', 'weight_orig', 'depthwi
 
 const FLOATS = new Set(['float32', 'float64', 'float16', 'bfloat16']);
 
-/** Weights looked at per layer. The operator in front is mostly the nearest, seldom further away than a block. */
+/**
+ * Maximum number of weights examined per layer. The operator in front is mostly the nearest, seldom further away than a
+ * block.
+ */
 const MAX_WEIGHTS = 64;
 
 const MAX_CANDIDATES = 8;

@@ -57,7 +57,7 @@ export function classOf(object: PickleObject): PickleGlobal | undefined {
 	return maker instanceof PickleGlobal ? maker : undefined;
 }
 
-/** PyTorch's and NumPy's largest number of dimensions. */
+/** Maximum number of dimensions in PyTorch and NumPy. */
 const MAX_NUMBERS = 64;
 
 /** Returns the numbers of a short list or tuple; undefined if it is long or another value is among them. */

@@ -1,7 +1,7 @@
 /** 0x1950a86a20f9469cfc6c as a pickled integer (opcode LONG1, ten bytes). */
 const MAGIC = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/** The protocol takes two bytes, and a frame of protocol 4 nine more. */
+/** Maximum bytes before the magic number: two for the protocol, and nine for a frame of protocol 4. */
 const MAX_OFFSET = 11;
 
 /** Returns true if a file begins with the pickled number that torch.save wrote before version 1.6. */

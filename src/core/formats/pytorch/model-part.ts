@@ -25,7 +25,7 @@ interface Candidate extends ModelPart {
 	readonly values: NamedValues;
 }
 
-/** Rival parts listed. Optimizers hold a dictionary for every parameter. */
+/** Maximum number of rival parts listed. Optimizers hold a dictionary for every parameter. */
 const MAX_OTHERS = 20;
 
 const STATISTICS = /(^|\.)(running_mean|moving_mean)$/;

@@ -20,7 +20,7 @@ const SETTINGS = new Set([
 	...['output_padding', 'padding_mode', 'in_features', 'out_features'],
 ]);
 
-/** Length of a list that is kept as a setting, for example a stride by axis. */
+/** Maximum length of a list that is kept as a setting, for example a stride by axis. */
 const MAX_SETTING_LENGTH = 8;
 
 export interface CollectContext {

@@ -28,7 +28,7 @@ const WRAPPERS = new Set([
 /** Reason for tensors that pickle.dump wrote. */
 const INSIDE = 'its values are a checkpoint inside of the pickle: save the state_dict with torch.save';
 
-/** Wrappers inside each other: Python writes at most two. */
+/** Maximum depth of nested wrappers. Python writes at most two. */
 const MAX_WRAPPERS = 8;
 
 /** Recognizes tensors among the values of a pickle. */

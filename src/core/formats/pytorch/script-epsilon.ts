@@ -10,7 +10,7 @@ interface Context {
 	readonly limits: CheckpointLimits;
 }
 
-/** Characters of code that are searched in a file. A class of a real model takes about 1,000. */
+/** Maximum characters of code searched in a file. A class of a real model takes about 1,000. */
 const MAX_CODE_BYTES = 2 ** 26;
 
 /** Position of epsilon in torch.batch_norm(input, weight, bias, mean, variance, training, momentum, eps, cudnn). */

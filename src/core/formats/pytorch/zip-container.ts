@@ -11,7 +11,7 @@ import { buildCheckpoint, type PytorchOptions } from './read.js';
 import type { StorageFinder } from './rebuild.js';
 import { addScriptEpsilon } from './script-epsilon.js';
 
-/** Bytes of the entries "version" and "byteorder". */
+/** Maximum bytes of the entries "version" and "byteorder". */
 const MAX_WORD_BYTES = 64;
 
 /**

@@ -87,7 +87,7 @@ function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dime
 	};
 }
 
-/** A letter more than "SAME_UPPER" has, because a hostile file may hold any number of letters. */
+/** Maximum letters read: a letter more than "SAME_UPPER" has. A hostile file may hold any number of letters. */
 const MAX_LETTERS = 11;
 
 /** Returns an unknown dimension for a size that attributes of a broken file led to. */

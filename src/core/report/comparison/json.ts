@@ -41,10 +41,10 @@ export function encodeComparison(comparison: Comparison): JsonObject {
 	return encodeObject(comparison);
 }
 
-/** Limits for layers and small lists, as in json.ts. */
+/** Maximum numbers of layers and of members of small lists, as in json.ts. */
 const MAX_LAYERS = 20_000;
 const MAX_ENTRIES = 1_000;
-/** Nesting of `details`: it is flat by intent. */
+/** Maximum nesting of `details`, which are flat by intent. */
 const MAX_DEPTH = 6;
 
 const cause: Decoder<CauseCode> = (value, path) => (isCauseCode(value) ? value : fail(path, 'a cause code', value));

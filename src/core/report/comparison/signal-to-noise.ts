@@ -1,9 +1,9 @@
 import { formatNumber } from '../../text/numbers.js';
 import type { Comparison, LayerComparison } from './comparison.js';
 
-/** Ratio at which equal values, and all higher ratios, are drawn, in dB. float32 rounding alone gives about 144 dB. */
+/** Maximum drawn ratio, in dB, also for equal values. float32 rounding alone gives about 144 dB. */
 export const MAX_DECIBELS = 200;
-/** Ratio below which no tensor counts as similar, in dB: a difference half as large as the values. */
+/** Minimum ratio of similar tensors, in dB: a difference half as large as the values. */
 export const MIN_DECIBELS = 6;
 
 /** True if a search for the values behind a layer found no similar values. */

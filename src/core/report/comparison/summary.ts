@@ -4,7 +4,7 @@ import { CAUSES, type CauseCode } from '../causes.js';
 import type { OutputComparison } from '../output-comparison.js';
 import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
 
-/** Causes named in the answer before it only counts them. */
+/** Maximum number of causes named in the answer. More causes are only counted. */
 const MAX_CAUSES = 3;
 /** Smallest share that is written in percent. */
 const MIN_PERCENTAGE = 1e-4;

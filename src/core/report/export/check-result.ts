@@ -73,7 +73,7 @@ export function failingFindings({ findings }: CheckedItem, failOn: Severity | 'n
 
 /** Maximum number of findings of an item in the summary. A job summary holds 1 MB. */
 const MAX_LISTED = 50;
-/** Items that the summary describes below its table. */
+/** Maximum number of items described below the summary's table. */
 const MAX_DESCRIBED = 50;
 
 /** Renders the result as GitHub-flavored Markdown for a job summary: conclusion, table of items, findings that fail. */

@@ -6,13 +6,13 @@ import { worstSeverity } from '../severity.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Report } from '../types.js';
 
-/** Layers listed in a digest. */
+/** Maximum number of layers listed in a digest. */
 const MAX_LAYERS = 20;
-/** Layers described in a digest of chosen layers. */
+/** Maximum number of layers described in a digest of chosen layers. */
 const MAX_DETAILED = 5;
-/** Channels listed for a finding. */
+/** Maximum number of channels listed for a finding. */
 const MAX_CHANNELS = 64;
-/** Layers named for each kind of finding or cause. */
+/** Maximum number of layers named for each kind of finding or cause. */
 const MAX_NAMED = 5;
 
 /** Layers to describe, by name or by index as in `layers` of the report, and the place in the list to begin at. */

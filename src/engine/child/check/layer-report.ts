@@ -61,7 +61,7 @@ function verdict({ errors, mismatch, skipped }: LayerResults, mode: LayerReport[
 	return { ...judged, status: 'mismatch', reason: [judged?.reason, mismatch].filter(Boolean).join(' ') };
 }
 
-/** More remarks than this are not read. */
+/** Maximum number of remarks that users will read. */
 const MAX_REMARKS = 3;
 
 function addRemarks(recompute: Verdict, remarks: readonly string[]): Verdict {

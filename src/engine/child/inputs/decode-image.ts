@@ -56,7 +56,7 @@ const CHUNK_FRAME = 12;
 /** Channels of a pixel by color type. */
 const PNG_CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Passes of an interlaced image. Each row of each pass begins with a filter byte. */
+/** Maximum number of passes of an interlaced image. Each row of each pass begins with a filter byte. */
 const MAX_PASSES = 7;
 
 /**

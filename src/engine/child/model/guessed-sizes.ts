@@ -17,7 +17,7 @@ const PASSING: ReadonlySet<string> = new Set([
 	'Mul',
 	'Div',
 ]);
-/** Tensors visited from an input. */
+/** Maximum number of tensors visited from an input. */
 const MAX_WALK = 32;
 
 /** Sizes by place ("input:1"). */

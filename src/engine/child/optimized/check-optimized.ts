@@ -43,8 +43,8 @@ const OPTIMIZERS: Readonly<Record<string, string>> = {
 	MatMul: 'MatMul_BatchNormalization_Fusion',
 };
 /**
- * Share of an output's largest value that merged layers with correct weights may move it by before they are suspected all
- * the same. Merging rounds each value once more, which a network may amplify more than the probes of rounding show.
+ * Maximum share of an output's largest value that merged layers with correct weights may move it by without suspicion.
+ * Merging rounds each value once more, which a network may amplify more than the probes of rounding show.
  */
 const MAX_ROUNDING_SHARE = 0.01;
 /** Optimizer that merges equal constants, which is wrong if training mode overwrites such a constant. */

@@ -29,7 +29,7 @@ const PASSING: ReadonlySet<string> = new Set([
 	...['Identity', 'Reshape', 'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Concat'],
 	...['Resize', 'Upsample', 'MaxPool', 'GlobalMaxPool', 'Dropout', 'Pad', 'Expand', 'Tile', 'Cast'],
 ]);
-/** Nodes walked from an output. */
+/** Maximum number of nodes visited from an output. */
 const MAX_WALK = 64;
 
 /** Returns the magnitude at which an output's values are rounded, if that is not their own: 1 behind a Sigmoid, else 0. */

@@ -47,7 +47,10 @@ export async function* runBodies(owner: BodyOwner, tensors: Tensors, context: Ru
 	}
 }
 
-/** Yields that no layer of an owner is reached. @param reason makes the sentence from the path of the layer's graph */
+/**
+ * Yields the reason why no layer of an owner is reached. @param reason makes the sentence from the path of the layer's
+ * graph
+ */
 export async function* missLayers({ bodies }: Pick<BodyOwner, 'bodies'>, reason: (path: string) => string): RunEvents {
 	for (const { index, layer } of bodies.flatMap(({ run }) => run.layers)) {
 		yield { type: 'unreached', index, why: { reason: reason(layer.graphPath) } };

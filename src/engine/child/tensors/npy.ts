@@ -12,7 +12,9 @@ export interface NpyArray {
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
-/** NumPy's own limit (`max_header_size`), which also bounds the time that the patterns below take. */
+/**
+ * Maximum bytes of a header, NumPy's own limit (`max_header_size`). Also bounds the time that the patterns below take.
+ */
 const MAX_HEADER_BYTES = 10_000;
 
 /** NumPy's type strings (little-endian or single bytes) -> the runtime's names. */

@@ -12,9 +12,9 @@ import { residualFigure } from './residuals.js';
 
 /** Largest relative error of the weights that a plot would not show. float32 rounds to 1.2e-7, float16 to 1e-3. */
 const MIN_DEVIATION = 1e-5;
-/** Half height of the axis. A longer axis would flatten all other channels. */
+/** Maximum half height of the axis. A longer axis would flatten all other channels. */
 const MAX_DEVIATION = 10;
-/** Share of a row that is no multiple of the original row, above which its factor says little. */
+/** Minimum share of a row that is no multiple of the original row and makes its factor meaningless. */
 const MIN_TURNED = 0.01;
 
 /** Returns found over expected factor minus 1, indexed by channel; empty if either is unknown. */

@@ -116,7 +116,7 @@ function linesOf({ line, band = Number.POSITIVE_INFINITY }: Panel): number[] {
 	return [...(line === undefined ? [] : [line]), ...(Number.isFinite(band) ? [-band, band] : [])];
 }
 
-/** Multiple of the largest value up to which a line may widen the range. Farther lines would flatten the bars. */
+/** Maximum multiple of the largest value at which a line widens the range. Farther lines would flatten the bars. */
 const MAX_LINE_DISTANCE = 2;
 
 function isNearData(line: number, { min, max }: { readonly min: number; readonly max: number }): boolean {

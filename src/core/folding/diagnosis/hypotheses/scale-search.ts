@@ -8,7 +8,7 @@ import { FORMULAS, MULTIPLIERS, type Multiplier, STATISTICS } from './scale-laws
 import { withFactorAndEpsilon } from './scale-line.js';
 import { type ScaleHypothesis, type ScaleProblem, scaleHypothesis } from './scale-problem.js';
 
-/** Enough for the bias to choose from. */
+/** Maximum number of hypotheses. The bias then chooses among them. */
 const MAX_HYPOTHESES = 24;
 /** Number of rows from which a formula is found. */
 const SAMPLED_ROWS = 128;

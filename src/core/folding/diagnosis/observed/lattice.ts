@@ -8,14 +8,14 @@ export interface Lattice {
 	readonly perTensor: boolean;
 }
 
-/** Number of values of an 8-bit type, and so of a quantized tensor or row. */
+/** Maximum number of values of a tensor or row that was quantized to 8 bits. */
 const MAX_LEVELS = 256;
 /**
  * Allowed distance of a quotient from a whole number: float32 rounding of a product with up to 255 steps, with a
  * margin.
  */
 const TOLERANCE = 1e-4;
-/** Fewer different values are multiples of some step by accident. */
+/** Minimum number of different values. Fewer values are multiples of some step by accident. */
 const MIN_ROW = 4;
 
 /**

@@ -3,7 +3,7 @@ import { type ChannelLayout, channelCount, rowLength } from '../../operators/lay
 import type { FoldCase } from './fold-case.js';
 import { runStart } from './ratios.js';
 
-/** Rows looked at: enough that no chance makes them all agree. */
+/** Maximum number of compared rows, enough that they cannot all agree by chance. */
 const MAX_SAMPLED_ROWS = 16;
 /** Minimum cosine of rows that are equal but for rounding, also to 8 bits. */
 const MIN_COSINE = 0.98;

@@ -17,11 +17,11 @@ export interface RowSimilarity {
 }
 
 /**
- * Median |cos| below which the weights count as unrelated. Random rows of 9 elements have 0.24, depthwise filters of
- * two training runs (all blurs and edges) up to 0.8. Pruning half of a row or adding a tenth of noise leaves more.
+ * Minimum median |cos| of related weights. Random rows of 9 elements have 0.24, depthwise filters of two training runs
+ * (all blurs and edges) up to 0.8. Pruning half of a row or adding a tenth of noise leaves more.
  */
 const MIN_RELATED_COSINE = 0.85;
-/** With fewer distorted rows than this share, single rows were edited. */
+/** Maximum share of distorted rows after edits of single rows. */
 const MAX_EDITED_SHARE = 0.34;
 
 export function compareRows(fold: FoldCase, { state }: RowRatios): RowSimilarity {

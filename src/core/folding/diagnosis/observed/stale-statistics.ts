@@ -12,9 +12,7 @@ export interface ImpliedStatistics {
 	readonly rows: number;
 }
 
-/**
- * Limit for changes of statistics by training: a factor of e^2 in the variance, two standard deviations in the mean.
- */
+/** Maximum change of statistics by training: a factor of e^2 in the variance, two standard deviations in the mean. */
 const MAX_CHANGE = 2;
 /** Minimum spread of variances that no factor or formula explains. */
 const MIN_SPREAD = 1e-3;
