@@ -23,6 +23,8 @@ const [SAMPLES, BATCH, ROUNDS] = [32, 16, 3];
 export interface ReestimateCost {
 	/** Median of the ratios to running the model alone, as the runtime optimizes it by default. */
 	readonly overRunning: number;
+	/** The same in processor time of the whole process, on which other programs have less influence. */
+	readonly processorOverRunning: number;
 	/** The same for a runtime that computes every operator as written. */
 	readonly overRunningUnoptimized: number;
 	readonly imagesPerSecond: number;
@@ -54,7 +56,7 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 	const measure = new BatchMeasure({ run, model, layers });
 	const collect = () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure);
 	const [optimized, written] = [await alone(file, runtime, 'all'), await alone(file, runtime, 'disabled')];
-	const rounds: { ours: number; optimized: number; written: number }[] = [];
+	const rounds: { ours: Times; optimized: Times; written: Times }[] = [];
 	let first = 0;
 	for (let round = 0; round <= ROUNDS; round++) {
 		const times = {
@@ -72,17 +74,26 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 	await Promise.all([measure.dispose(), run.dispose(), optimized.release(), written.release(), model.close()]);
 	const median = (of: (times: (typeof rounds)[number]) => number) => rounds.map(of).sort((a, b) => a - b)[ROUNDS >> 1];
 	return {
-		overRunning: median(({ ours, optimized: other }) => ours / other),
-		overRunningUnoptimized: median(({ ours, written: other }) => ours / other),
-		imagesPerSecond: (SAMPLES * 1000) / median(({ ours }) => ours),
+		overRunning: median(({ ours, optimized: other }) => ours.clock / other.clock),
+		processorOverRunning: median(({ ours, optimized: other }) => ours.processor / other.processor),
+		overRunningUnoptimized: median(({ ours, written: other }) => ours.clock / other.clock),
+		imagesPerSecond: (SAMPLES * 1000) / median(({ ours }) => ours.clock),
 		growthMb: growth / 2 ** 20,
 	};
 }
 
-async function timeOf(work: () => Promise<unknown>): Promise<number> {
-	const start = performance.now();
+/** In ms. */
+interface Times {
+	readonly clock: number;
+	/** Of all threads together. */
+	readonly processor: number;
+}
+
+async function timeOf(work: () => Promise<unknown>): Promise<Times> {
+	const [start, before] = [performance.now(), process.cpuUsage()];
 	await work();
-	return performance.now() - start;
+	const { user, system } = process.cpuUsage(before);
+	return { clock: performance.now() - start, processor: (user + system) / 1000 };
 }
 
 /** Runs the model alone on all batches. */

