@@ -10,6 +10,11 @@ export interface OutputDifferences {
 	readonly maxRel: number;
 	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
 	readonly bound: number;
+	/**
+	 * Set for a deployed model that rounds activations, if the differences above are those without this rounding: largest error
+	 * with it, relative to its output's largest magnitude.
+	 */
+	readonly roundedMaxRel?: number;
 }
 
 interface OutputRun {
@@ -58,7 +63,12 @@ const outputRun = {
 	inputs: optional(list(runInput, MAX_INPUTS)),
 	milliseconds: optional(real),
 };
-const someDifferences = { maxAbs: optional(real), maxRel: optional(real), bound: optional(real) };
+const someDifferences = {
+	maxAbs: optional(real),
+	maxRel: optional(real),
+	bound: optional(real),
+	roundedMaxRel: optional(real),
+};
 
 export const outputs = byStatus<OutputComparison>({
 	match: record<MatchingOutputs>({
@@ -68,6 +78,7 @@ export const outputs = byStatus<OutputComparison>({
 		maxAbs: orElse(Number.NaN, real),
 		maxRel: orElse(Number.NaN, real),
 		bound: orElse(Number.NaN, real),
+		roundedMaxRel: optional(real),
 		firstLayer: absent,
 	}),
 	mismatch: record<DifferingOutputs>({

@@ -9,6 +9,7 @@ import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
+import { formatPercent } from '../../core/text/numbers.js';
 import { identities, refuseInput } from '../../platform/replace-file.js';
 import type { CompareOptions, ModelLocation } from '../../protocol/host-engine.js';
 import { filesOf } from './inputs/sample-files.js';
@@ -28,6 +29,7 @@ import { type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 import { compareValues, skipped } from './values/compare-values.js';
+import type { QuantizedOutputs } from './values/quantized-outputs.js';
 
 type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
 
@@ -194,12 +196,36 @@ async function tryRun(
 			budget,
 			unitRoundoff: coarsestRounding([pair.original, pair.deployed], pair.comparison),
 			mayMatch: possibleMatches(models),
-			isNoisy: computesInIntegers(pair.deployed) || computesInIntegers(pair.original),
+			quantized: computesInIntegers(pair.original)
+				? 'original'
+				: computesInIntegers(pair.deployed)
+					? 'deployed'
+					: 'none',
 		});
-		return { outputs: run.outputs, values };
+		return { outputs: withoutRounding(run.outputs, values.outputs), values };
 	} catch (error) {
 		return { outputs: run.outputs, values: without(reasonOf(error)) };
 	}
+}
+
+/** Judges outputs that quantization moves by those without the rounding of activations. */
+function withoutRounding(outputs: OutputComparison, quantized: QuantizedOutputs | undefined): OutputComparison {
+	const { maxRel } = outputs;
+	if (!quantized || outputs.status !== 'skipped' || maxRel === undefined) {
+		return outputs;
+	}
+	const { status, noise, ...differences } = quantized;
+	const { runtime, inputs, milliseconds } = outputs;
+	const run = { ...(runtime && { runtime }), ...(inputs && { inputs }), ...(milliseconds && { milliseconds }) };
+	const judged = { ...run, ...differences, ...(maxRel !== differences.maxRel && { roundedMaxRel: maxRel }) };
+	return status === 'unclear' ? { ...judged, status: 'skipped', reason: noisyOutputs(noise) } : { ...judged, status };
+}
+
+/** @param noise difference that rounding the weights explains, relative to the size of the outputs */
+function noisyOutputs(noise: number): string {
+	return Number.isFinite(noise)
+		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right.`
+		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
 
 /** Returns the runtime's reason for not loading a model; undefined if it loads, or if there is no runtime. */

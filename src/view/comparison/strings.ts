@@ -152,7 +152,7 @@ export const strings = {
 		behindAll: 'first difference, behind the last layer',
 		statuses: {
 			match: 'same values, up to rounding',
-			skipped: 'most similar values; no bound to judge them by',
+			skipped: 'not judged: quantization moves these values too far',
 			behind: 'behind the first difference',
 			mismatch: 'other values',
 			none: 'no similar values (below 6 dB)',

@@ -118,11 +118,19 @@ function hiddenError(layer: LayerComparison, { match, silent = [] }: ArrivedValu
 	if (match.original !== match.deployed && wrong.length > 0 && wrong.every((channel) => silent.includes(channel))) {
 		return `This input does not show the error: ${countChannels(wrong, errors.length)} of ${match.original} ${wrong.length === 1 ? 'is' : 'are'} constant on it.`;
 	}
-	const largest = errors.reduce((a, b) => Math.max(a, b), 0);
-	if (isEdited || largest * match.size < REFUTED * match.bound) {
+	if (isEdited || !isRefuted(errors, match)) {
 		return 'This input does not show the error: it moves the values by less than rounding may.';
 	}
 	return undefined;
+}
+
+/** True if the claimed error of each channel would move the values further than they differ. */
+function isRefuted(errors: Float64Array, { size, bound, noise }: ValueMatch): boolean {
+	if (noise !== undefined) {
+		const energy = errors.reduce((sum, error) => sum + error * error, 0);
+		return Math.sqrt(energy / errors.length) * size > noise;
+	}
+	return errors.reduce((a, b) => Math.max(a, b), 0) * size >= REFUTED * bound;
 }
 
 /** True if weights or biases are wrong. In a fold into the wrong place both are right. */

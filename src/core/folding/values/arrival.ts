@@ -11,6 +11,8 @@ export interface ValueMatch {
 	readonly difference: ValueDifference;
 	/** Largest difference that rounding explains. */
 	readonly bound: number;
+	/** Root mean square of the difference that rounding explains, if the deployed model's constants are quantized. */
+	readonly noise?: number;
 	/** Root mean square of the original's values. */
 	readonly size: number;
 	/** Largest magnitude of the original's values. */
@@ -28,9 +30,11 @@ export interface ValueGraph {
 	readonly matches: ReadonlyMap<string, ValueMatch>;
 	/** Tensors with compared values. */
 	readonly compared: ReadonlySet<string>;
+	/** True for tensors whose counterpart, if there is one, differs by noise as large as its values. */
+	readonly isBlurred?: (name: string) => boolean;
 }
 
-/** `unused`: no output depends on the tensor. */
+/** `unused`: no output depends on the tensor, or its values show nothing. */
 export type Arrival = ValueMatch | 'unused' | 'lost';
 
 /**
@@ -86,6 +90,9 @@ export class Arrivals {
 		const match = this.#graph.matches.get(name);
 		if (match) {
 			return match;
+		}
+		if (this.#graph.isBlurred?.(name)) {
+			return 'unused';
 		}
 		if (this.#graph.outputs.has(name)) {
 			// Too few elements to identify a tensor. The comparison of outputs judges this output.

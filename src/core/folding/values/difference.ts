@@ -104,7 +104,8 @@ function sortedTo(length: number, values: Elements): Elements {
 	return sorted.sort();
 }
 
-function distance(a: Elements, b: Elements): Pick<ValueDifference, 'rms' | 'maxAbs'> {
+/** Compares elements in their order. @param b as long as `a` */
+export function distance(a: Elements, b: Elements): Pick<ValueDifference, 'rms' | 'maxAbs'> {
 	let sum = 0;
 	let maxAbs = 0;
 	for (let i = 0; i < a.length; i++) {

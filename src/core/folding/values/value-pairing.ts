@@ -1,5 +1,5 @@
 import type { ValueMatch } from './arrival.js';
-import { type ValueDifference, type ValueTensor, valueDifference } from './difference.js';
+import { distance, type ValueDifference, type ValueTensor, valueDifference } from './difference.js';
 import { identifies, mayEqual, rmsOf, type Sketch, sketchOf } from './sketch.js';
 
 /** Difference that rounding explains. */
@@ -55,6 +55,11 @@ export class ValuePairing {
 	readonly #toleranceOf: ToleranceOf;
 	readonly #mayMatch: (original: string, deployed: string) => boolean;
 	readonly #entries = new Map<string, Entry>();
+	/**
+	 * Original tensors whose counterpart may be a deployed tensor that noise blurs: name -> noise of that tensor, relative to
+	 * its size.
+	 */
+	readonly #blurred = new Map<string, number>();
 	/** Bytes left for copies of the original's values. */
 	#room: number;
 	/** Entries in order of their size; built when the first deployed tensor arrives. */
@@ -68,7 +73,19 @@ export class ValuePairing {
 
 	/** Original tensors that can be paired. */
 	get compared(): ReadonlySet<string> {
-		return new Set(this.#entries.keys());
+		return new Set([...this.#entries.keys()].filter((name) => !this.#isBlurred(name)));
+	}
+
+	#isBlurred(name: string): boolean {
+		return this.#blurred.has(name) && !this.#entries.get(name)?.match;
+	}
+
+	/**
+	 * Returns the noise, relative to the size, of the deployed tensor that may be the counterpart of an original tensor without a match;
+	 * undefined for other tensors.
+	 */
+	blurOf(name: string): number | undefined {
+		return this.#isBlurred(name) ? this.#blurred.get(name) : undefined;
 	}
 
 	get matches(): ReadonlyMap<string, ValueMatch> {
@@ -78,6 +95,18 @@ export class ValuePairing {
 	/** Returns the most similar deployed tensor of an original tensor without a match. */
 	nearest(name: string): ValueMatch | undefined {
 		return this.#entries.get(name)?.nearest;
+	}
+
+	/** Returns the original tensors that have a deployed tensor for their match, or else for the most similar one. */
+	originalsByDeployed(): ReadonlyMap<string, readonly string[]> {
+		const originals = new Map<string, string[]>();
+		for (const { name, match, nearest } of this.#entries.values()) {
+			const deployed = (match ?? nearest)?.deployed;
+			if (deployed !== undefined) {
+				originals.set(deployed, [...(originals.get(deployed) ?? []), name]);
+			}
+		}
+		return originals;
 	}
 
 	/**
@@ -121,14 +150,25 @@ export class ValuePairing {
 		}
 	}
 
-	addDeployed(name: string, tensor: ValueTensor): void {
+	/** @param noise difference that the quantization of the deployed model's constants explains, beside rounding */
+	addDeployed(name: string, tensor: ValueTensor, noise: Noise = NO_NOISE): void {
 		const sketch = sketchOf(tensor.values);
 		if (!identifies(sketch)) {
 			return;
 		}
+		const share = noise.rms / rmsOf(sketch);
+		if (!(share <= MAX_DISTANCE)) {
+			for (const entry of this.#entries.values()) {
+				this.#blur(entry, name, tensor, share);
+			}
+			return;
+		}
 		for (const entry of this.#similar(sketch)) {
-			const bound = this.#boundOf(entry);
-			const isClose = ({ rms, maxAbs }: ValueDifference) => rms <= bound.rms && maxAbs <= bound.maxAbs;
+			const own = this.#boundOf(entry);
+			const bound = { rms: own.rms + noise.rms, maxAbs: own.maxAbs + noise.maxAbs };
+			// Sorted values of any two tensors with one distribution differ by less than noise.
+			const isClose = ({ rms, maxAbs, order }: ValueDifference) =>
+				rms <= bound.rms && maxAbs <= bound.maxAbs && (order !== 'sorted' || noise.rms === 0);
 			const canMatch = mayEqual(entry.sketch, sketch, bound.rms);
 			if (!canMatch && (entry.match || entry.sketch.elements !== sketch.elements)) {
 				continue;
@@ -138,13 +178,38 @@ export class ValuePairing {
 				continue;
 			}
 			const { size, largest } = entry;
-			const found = { original: entry.name, deployed: name, difference, bound: bound.maxAbs, size, largest };
+			const explained = { bound: bound.maxAbs, ...(noise.rms > 0 && { noise: bound.rms }) };
+			const found = { original: entry.name, deployed: name, difference, ...explained, size, largest };
 			if (canMatch && isClose(difference) && this.#mayMatch(entry.name, name)) {
 				entry.match = nearer(entry.match, found);
 			} else if (difference.rms <= MAX_DISTANCE * size) {
 				entry.nearest = nearer(entry.nearest, found);
 			}
 		}
+	}
+
+	/** Records a deployed tensor that may be the counterpart of an original one. @param noise relative to its size */
+	#blur(entry: Entry, deployed: string, tensor: ValueTensor, noise: number): void {
+		const { name, size, largest } = entry;
+		if (entry.sketch.elements !== tensor.values.length) {
+			return;
+		}
+		this.#blurred.set(name, Math.max(this.#blurred.get(name) ?? 0, noise));
+		const difference = differenceOf(entry, tensor, () => false);
+		if (difference) {
+			const found = { original: name, deployed, difference, bound: Number.POSITIVE_INFINITY, size, largest };
+			entry.nearest = nearer(entry.nearest, found);
+		}
+	}
+
+	/**
+	 * Returns the signal-to-noise ratio of a deployed tensor with the layout of an original one, in dB; undefined if the
+	 * original's values were not kept.
+	 */
+	decibels(name: string, tensor: ValueTensor): number | undefined {
+		const entry = this.#entries.get(name);
+		const isSame = entry?.values?.values.length === tensor.values.length;
+		return entry?.values && isSame ? decibels(entry.size, distance(entry.values.values, tensor.values).rms) : undefined;
 	}
 
 	#boundOf(entry: Entry): ValueBound {
@@ -179,7 +244,7 @@ function constantChannels({ dims, values }: ValueTensor): number[] {
 }
 
 /** Largest distance, relative to their size, of tensors shown as similar. */
-const MAX_DISTANCE = 0.5;
+export const MAX_DISTANCE = 0.5;
 const MAX_ENERGY_DISTANCE = 0.75;
 
 function lowerBound(entries: readonly Entry[], energy: number): number {
@@ -193,6 +258,11 @@ function lowerBound(entries: readonly Entry[], energy: number): number {
 		}
 	}
 	return low;
+}
+
+/** Returns the signal-to-noise ratio in dB; Infinity for equal values. */
+export function decibels(signal: number, noise: number): number {
+	return 20 * Math.log10(signal / noise);
 }
 
 /** Returns the nearer match; of two equally near matches the first, which is closer to the operator. */

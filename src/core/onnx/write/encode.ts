@@ -116,10 +116,14 @@ export type NodeChange = Partial<Pick<NodeParts, 'name' | 'inputs' | 'outputs'>>
 	readonly integers?: Readonly<Record<string, number>>;
 	/** Attributes of type float to set, rounded to float32. */
 	readonly floats?: Readonly<Record<string, number>>;
+	/** Another operator of the domain of ONNX. */
+	readonly opType?: string;
 };
 
+const [OPERATOR_FIELD, DOMAIN_FIELD] = [4, 7];
+
 /**
- * Rewrites a NodeProto with other inputs, outputs, name or attributes. All other fields (doc string, unknown fields)
+ * Rewrites a NodeProto with another operator, inputs, outputs, name or attributes. All other fields (doc string, unknown fields)
  * keep their bytes and order.
  * @param message the node's message, without tag and length
  * @throws {OnnxError} `malformed`
@@ -131,13 +135,20 @@ export function rewriteNode(message: Uint8Array, change: NodeChange): MessageByt
 	if (change.name !== undefined) {
 		text(writer, 3, change.name);
 	}
+	if (change.opType !== undefined) {
+		text(writer, 4, change.opType);
+	}
 	for (const attribute of change.attributes ?? []) {
 		writer.tag(5, WireType.LengthDelimited).bytes(attribute);
 	}
 	const { integers = {}, floats = {} } = change;
 	integerAttributes(writer, integers);
 	floatAttributes(writer, floats);
-	const replaced = [change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5];
+	const isOther = change.opType !== undefined;
+	const replaced = [
+		...[change.inputs && 1, change.outputs && 2, change.name !== undefined && 3, change.attributes && 5],
+		...(isOther ? [OPERATOR_FIELD, DOMAIN_FIELD] : []),
+	];
 	const loaded = { bytes: message, start: 0 };
 	const wire = new WireReader(loaded, (what) => new OnnxError('malformed', `In a node, ${what}.`));
 	for (let position = 0; position < message.length; ) {

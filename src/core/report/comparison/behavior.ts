@@ -10,6 +10,8 @@ export interface LayerBehavior {
 	readonly tensor: string | null;
 	/** Signal-to-noise ratio in dB: 20 log10 of rms(original) / rms(difference). Infinity for equal values. */
 	readonly snrDb: number | null;
+	/** The same ratio without the rounding of activations, if the deployed model rounds them. */
+	readonly unroundedSnrDb?: number;
 	/** Largest |original - deployed|. */
 	readonly maxAbs: number | null;
 	/** `maxAbs` relative to the largest magnitude of the original's values. */
@@ -26,6 +28,7 @@ export const behavior = record<LayerBehavior>({
 	status: oneOf(...BEHAVIOR_STATUSES),
 	tensor: nullable(text),
 	snrDb: nullable(real),
+	unroundedSnrDb: optional(real),
 	maxAbs: nullable(real),
 	maxShare: optional(real),
 	bound: nullable(real),

@@ -183,18 +183,33 @@ function outputClause(outputs: OutputComparison | undefined): string[] {
 
 /** Returns the result of the run in a sentence: the numbers, the bound, and the layer at which the models part. */
 export function outputSentence(outputs: OutputComparison): string {
-	if (outputs.status === 'skipped') {
-		return `Outputs not judged: ${outputs.reason}`;
+	const { status, reason, maxAbs, maxRel, bound, firstLayer, roundedMaxRel } = outputs;
+	const difference = `by at most ${short(maxAbs)} (${shareOf(maxRel)} the largest value)`;
+	if (status === 'skipped') {
+		return `Outputs not judged: ${maxAbs === undefined ? '' : `they differ ${difference}. `}${reason}`;
 	}
-	const { status, reason, maxAbs, maxRel, bound, firstLayer } = outputs;
 	if (maxAbs === undefined) {
 		return `The outputs differ. ${reason ?? ''}`.trim();
 	}
-	const numbers = `by at most ${short(maxAbs)} (${shareOf(maxRel)} the largest value); rounding explains ${short(bound)}`;
+	const isRounded = roundedMaxRel !== undefined;
+	const numbers = `${difference}; rounding ${isRounded ? 'the weights ' : ''}explains ${short(bound)}`;
 	const where = firstLayer === undefined ? '' : ` The first difference is at ${nameInSentence(firstLayer)}.`;
-	const verdict = status === 'match' ? 'Both models give the same outputs: they differ' : 'The outputs differ';
-	return `${verdict} ${numbers}.${where}${reason === undefined ? '' : ` ${reason}`}`;
+	const rounded = isRounded ? ` Rounded activations make it ${shareOf(roundedMaxRel)} the largest value.` : '';
+	const verdict = VERDICTS[status][isRounded ? 'rounded' : 'plain'];
+	return `${verdict} ${numbers}.${rounded}${where}${reason === undefined ? '' : ` ${reason}`}`;
 }
+
+/** Beginnings of the sentence on outputs; `rounded` for a deployed model that rounds activations. */
+const VERDICTS = {
+	match: {
+		plain: 'Both models give the same outputs: they differ',
+		rounded: 'Both models give the same outputs, apart from the rounding of activations: they differ',
+	},
+	mismatch: {
+		plain: 'The outputs differ',
+		rounded: 'The outputs differ, even without the rounding of activations,',
+	},
+} as const;
 
 /** Returns a name for a sentence: a module of a checkpoint may be called "4", which reads like a number of layers. */
 function nameInSentence(name: string): string {

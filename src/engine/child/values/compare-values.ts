@@ -2,8 +2,9 @@ import { Arrivals, type LayerArrival, layerArrival } from '../../../core/folding
 import type { ValueTensor } from '../../../core/folding/values/difference.js';
 import { roundingTolerance } from '../../../core/folding/values/rounding-tolerance.js';
 import type { LayerValues, ValueComparison } from '../../../core/folding/values/value-comparison.js';
-import { ValuePairing } from '../../../core/folding/values/value-pairing.js';
+import { decibels, type Noise, ValuePairing } from '../../../core/folding/values/value-pairing.js';
 import type { LayerBehavior } from '../../../core/report/comparison/behavior.js';
+import { formatPercent } from '../../../core/text/numbers.js';
 import { inlineFunctions } from '../model/inline-functions.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';
@@ -16,7 +17,14 @@ import { Stopwatch } from '../run/stopwatch.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { numbersOf } from '../tensors/numbers.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
+import {
+	type ComparedDeployment,
+	comparedDeployment,
+	type QuantizedSide,
+	roundedRatios,
+} from './compared-deployment.js';
 import { foldTensors } from './fold-tensors.js';
+import { judgeQuantizedOutputs, type QuantizedOutputs } from './quantized-outputs.js';
 import { TensorSource } from './tensor-source.js';
 
 export interface ValueRun {
@@ -28,8 +36,7 @@ export interface ValueRun {
 	readonly budget: number;
 	/** Of the coarser of both models. */
 	readonly unitRoundoff: number;
-	/** True if a model rounds activations to integers, so that values that differ show nothing. */
-	readonly isNoisy: boolean;
+	readonly quantized: QuantizedSide;
 	/** Returns false for tensors that do not correspond whatever their values. */
 	readonly mayMatch: (original: string, deployed: string) => boolean;
 }
@@ -37,29 +44,37 @@ export interface ValueRun {
 /** Seeds of runs on perturbed inputs, which measure rounding. */
 const PROBE_SEEDS = [11, 12] as const;
 
+/** Comparison of the values inside, and of the outputs where quantization makes them differ. */
+export interface InnerComparison extends ValueComparison {
+	readonly outputs?: QuantizedOutputs;
+}
+
 /**
  * Runs both models on the same input, captures every floating tensor, and finds for each layer of the original the deployed
- * tensor with the same values.
+ * tensor with the same values. Of a quantized model the form without the rounding of activations is compared, because
+ * the rounding of its constants can be measured.
  * @throws {RuntimeError | InputError} if a model does not run
  */
 export async function compareValues(
 	pair: { readonly original: OpenedModel; readonly deployed: OpenedModel },
 	run: ValueRun,
-): Promise<ValueComparison> {
+): Promise<InnerComparison> {
 	const random = randomNode(pair.original.model) ?? randomNode(pair.deployed.model);
 	if (random) {
 		const reason = `${random.opType} makes the values random, so they show nothing about the layer.`;
 		return { layers: pair.original.layers.map(() => ({ behavior: skipped(reason) })) };
 	}
 	const original = (await inlineFunctions(pair.original)) ?? pair.original;
-	const deployed = (await inlineFunctions(pair.deployed)) ?? pair.deployed;
+	const part = { feeds: run.feeds, runtime: run.runtime, context: contextOf(run), room: run.budget / 2 };
+	const deployed = await comparedDeployment({ original, deployed: pair.deployed }, run.quantized, part);
 	const pairing = new ValuePairing({
 		toleranceOf: roundingTolerance(run.unitRoundoff),
 		room: run.budget / 2,
 		mayMatch: run.mayMatch,
 	});
-	const net = await runOriginal(original, run, pairing);
-	await runDeployed(deployed, run, pairing);
+	const outputs = { original: new Map<string, ValueTensor>(), deployed: new Map<string, ValueTensor>() };
+	const net = await runOriginal(original, run, { pairing, outputs: outputs.original });
+	await runDeployed(deployed, run, { pairing, outputs: outputs.deployed });
 	const { graph } = original.model;
 	const arrivals = new Arrivals({
 		order: net.order,
@@ -67,7 +82,10 @@ export async function compareValues(
 		outputs: new Set(graph.outputs.map(({ name }) => name)),
 		matches: pairing.matches,
 		compared: pairing.compared,
+		isBlurred: (name) => pairing.blurOf(name) !== undefined,
 	});
+	const { rounded } = deployed;
+	const ratioOf = rounded ? await roundedRatios(rounded, part, { pairing, net }) : () => undefined;
 	const { inputs, inner } = await foldTensors(original);
 	const layers = original.layers.map((layer): LayerValues => {
 		if (layer.graphPath !== '') {
@@ -75,23 +93,40 @@ export async function compareValues(
 			return { behavior: skipped(reason) };
 		}
 		const arrival = layerArrival(arrivals, layer, inputs.get(layer) ?? layer.input);
-		return layerValues(layer.output, arrival, { pairing, isNoisy: run.isNoisy });
+		return layerValues(layer.output, arrival, { pairing, isNoisy: deployed.isNoisy, ratioOf });
 	});
-	if (run.isNoisy) {
+	if (deployed.isNoisy) {
 		return { layers };
 	}
+	const names = graph.outputs.map(
+		({ name }, index) => [name, pair.deployed.model.graph.outputs[index]?.name ?? ''] as const,
+	);
+	const { noise } = deployed;
+	const quantized = noise && judgeQuantizedOutputs(names, outputs, { noise, unitRoundoff: run.unitRoundoff });
 	const lost = arrivals.firstLost();
-	return { layers, firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost), tensors: pairing.matches };
+	return {
+		layers,
+		firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost),
+		...(quantized ? { outputs: quantized } : { tensors: pairing.matches }),
+	};
 }
 
-function layerValues(
-	output: string,
-	arrival: LayerArrival,
-	{ pairing, isNoisy }: { readonly pairing: ValuePairing; readonly isNoisy: boolean },
-): LayerValues {
+interface LayerContext {
+	readonly pairing: ValuePairing;
+	readonly isNoisy: boolean;
+	/** Returns the ratio with rounded activations behind an original tensor, in dB. */
+	readonly ratioOf: (name: string) => number | undefined;
+}
+
+function layerValues(output: string, arrival: LayerArrival, { pairing, isNoisy, ratioOf }: LayerContext): LayerValues {
+	const blur = pairing.blurOf(output);
+	const ratio = ratioOf(output);
 	switch (arrival.status) {
-		case 'unused':
-			return { behavior: skipped('No tensor behind the layer has values that identify it.') };
+		case 'unused': {
+			const reason =
+				blur === undefined ? 'No tensor behind the layer has values that identify it.' : blurredReason(blur);
+			return { behavior: { ...skipped(reason), snrDb: ratio ?? null } };
+		}
 		case 'match': {
 			const { match } = arrival;
 			const { original, deployed, difference, bound, size, largest } = match;
@@ -103,12 +138,14 @@ function layerValues(
 				maxShare: difference.maxAbs / largest,
 				bound,
 				...(original !== output && { behind: original }),
+				...(ratio !== undefined && { snrDb: ratio, unroundedSnrDb: decibels(size, difference.rms) }),
 			};
 			return { behavior, match, silent: pairing.silentChannels(original) };
 		}
 		default: {
 			const nearest = pairing.nearest(output);
-			const reason = 'The deployed model rounds activations to 8 bits, and this noise was not estimated.';
+			const reason =
+				'The deployed model computes in integers with operators that are not known here, so the noise of their rounding is not known.';
 			const behavior: LayerBehavior = {
 				status: isNoisy ? 'skipped' : arrival.status,
 				tensor: nearest?.deployed ?? null,
@@ -123,20 +160,34 @@ function layerValues(
 	}
 }
 
-/** Returns the signal-to-noise ratio in dB; Infinity for equal values. */
-function decibels(signal: number, noise: number): number {
-	return 20 * Math.log10(signal / noise);
+/** @param noise difference that rounding explains, relative to the size of the values */
+function blurredReason(noise: number): string {
+	return Number.isFinite(noise)
+		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of the values behind the layer, so they do not judge it.`
+		: 'The effect of rounding the deployed weights on the values behind the layer could not be measured.';
 }
 
 export function skipped(reason: string): LayerBehavior {
 	return { status: 'skipped', tensor: null, snrDb: null, maxAbs: null, bound: null, reason };
 }
 
-async function runOriginal(model: OpenedModel, run: ValueRun, pairing: ValuePairing) {
+/** Takes a model's tensors, and keeps copies of its outputs. */
+interface Collector {
+	readonly pairing: ValuePairing;
+	readonly outputs: Map<string, ValueTensor>;
+}
+
+async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs }: Collector) {
 	const source = new TensorSource(model, run.runtime);
+	const isOutput = outputTest(model, run);
 	try {
 		const context = contextOf(run);
-		await source.visit(run.feeds, context, (name, tensor) => pairing.addOriginal(name, valuesOf(tensor)));
+		await source.visit(run.feeds, context, (name, tensor) => {
+			pairing.addOriginal(name, valuesOf(tensor));
+			if (isOutput(name)) {
+				outputs.set(name, copyOf(tensor));
+			}
+		});
 		for (const seed of PROBE_SEEDS) {
 			const feeds = perturb(run.feeds, run.unitRoundoff, seed);
 			await source.visit(feeds, context, (name, tensor) => pairing.addProbe(name, valuesOf(tensor)));
@@ -147,14 +198,36 @@ async function runOriginal(model: OpenedModel, run: ValueRun, pairing: ValuePair
 	}
 }
 
-async function runDeployed(model: OpenedModel, run: ValueRun, pairing: ValuePairing): Promise<void> {
-	const source = new TensorSource(model, run.runtime);
+const UNKNOWN_NOISE: Noise = { rms: Number.POSITIVE_INFINITY, maxAbs: Number.POSITIVE_INFINITY };
+
+async function runDeployed(
+	{ file, noise }: ComparedDeployment,
+	run: ValueRun,
+	{ pairing, outputs }: Collector,
+): Promise<void> {
+	const source = new TensorSource(file, run.runtime);
+	const isOutput = outputTest(file, run);
 	try {
-		const feeds = feedsFor(requiredInputs(model.model), run.feeds);
-		await source.visit(feeds, contextOf(run), (name, tensor) => pairing.addDeployed(name, valuesOf(tensor)));
+		const feeds = feedsFor(requiredInputs(file.model), run.feeds);
+		await source.visit(feeds, contextOf(run), (name, tensor) => {
+			pairing.addDeployed(name, valuesOf(tensor), noise && (noise.get(name) ?? UNKNOWN_NOISE));
+			if (isOutput(name)) {
+				outputs.set(name, copyOf(tensor));
+			}
+		});
 	} finally {
 		await source.dispose();
 	}
+}
+
+/** Returns a test for outputs of a model that are judged here: those of a pair with a quantized model. */
+function outputTest({ model }: OpenedModel, { quantized }: ValueRun): (name: string) => boolean {
+	const names = new Set(model.graph.outputs.map(({ name }) => name));
+	return (name) => quantized === 'deployed' && names.has(name);
+}
+
+function copyOf(tensor: RuntimeTensor): ValueTensor {
+	return { dims: tensor.dims, values: numbersOf(tensor).slice() };
 }
 
 function contextOf({ memory, budget }: ValueRun): RunContext {

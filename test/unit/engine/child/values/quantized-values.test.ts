@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { comparisonStatus } from '../../../../../src/cli/exit.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
+import { compare } from '../../../../../src/engine/child/compare.js';
+import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
+import { createKernel } from '../../../../../src/kernel/index.js';
+import {
+	type Block,
+	type DeployedForm,
+	layerOf,
+	modelBytes,
+	scaleRows,
+	surround,
+	WIDTH,
+	weightOf,
+} from '../../../support/deployed-forms.js';
+import { buildModel, type GraphSpec } from '../../../support/model-builder.js';
+import { quantizedActivations } from '../../../support/quantized-activations.js';
+import { quantized } from '../../../support/quantized-forms.js';
+
+const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
+
+/** Forms of a quantized model, by name. */
+const FORMS: Readonly<Record<string, (graph: GraphSpec) => Uint8Array>> = {
+	'QDQ per channel': (graph) =>
+		buildModel(quantizedActivations(quantized({ opset: 17, graph }, 'qdq', { perChannel: true }))),
+	'QDQ per tensor, uint8': (graph) =>
+		buildModel(quantizedActivations(quantized({ opset: 17, graph }, 'qdq', { perChannel: false, unsigned: true }))),
+	QLinearConv: (graph) => buildModel(quantized({ opset: 17, graph }, 'qoperator', { perChannel: true })),
+	'dynamic quantization': (graph) =>
+		buildModel(quantized({ opset: 17, graph }, 'dynamic', { perChannel: false, unsigned: true })),
+	'weights only': (graph) => buildModel(quantized({ opset: 17, graph }, 'qdq', { perChannel: false })),
+	'weights quantized in the graph': (graph) =>
+		buildModel(quantized({ opset: 17, graph }, 'training', { perChannel: true })),
+	'weights in blocks of 4 bits': (graph) =>
+		buildModel(quantized({ opset: 21, graph }, 'blocked', { perChannel: true })),
+};
+
+function compareQuantized({ original, deployed }: DeployedForm, form: string, seed = 0): Promise<Comparison> {
+	return compare(
+		{ path: 'original.onnx', bytes: modelBytes(original) },
+		{ path: 'deployed.onnx', bytes: FORMS[form](deployed) },
+		{ run: true, batch: 1, seed },
+		ports,
+	);
+}
+
+/** A convolution and its layer, which the deployed model folds with the scale changed. */
+const folded =
+	(change: (scale: Float64Array) => Float64Array): Block =>
+	({ random, from, to }, [x, y]) => {
+		const [weight, layer] = [weightOf(random, WIDTH, WIDTH, 3), layerOf(random, WIDTH)];
+		const scale = change(layer.scale);
+		return [from.batchNorm(from.conv(x, weight), layer), to.conv(y, scaleRows(weight, scale), layer.shift)];
+	};
+
+for (const [index, form] of Object.keys(FORMS).entries()) {
+	test(`a right fold is found by its values: ${form}`, async () => {
+		const result = await compareQuantized(
+			surround(
+				folded((scale) => scale),
+				11 + index,
+			),
+			form,
+		);
+		assert.equal(comparisonStatus(result, 'error'), 0);
+		assert.deepEqual(new Set(result.layers.map(({ behavior }) => behavior?.status)), new Set(['match']));
+		assert.equal(result.firstDifference, null);
+		assert.ok(result.outputs?.status === 'match' || /^On this input, rounding/.test(result.outputs?.reason ?? ''));
+	});
+}
+
+for (const [index, form] of Object.keys(FORMS).slice(0, 6).entries()) {
+	test(`a wrong fold moves the outputs by more than 8 bits explain: ${form}`, async () => {
+		const result = await compareQuantized(
+			surround(
+				folded((scale) => scale.map((value) => -value)),
+				31 + index,
+			),
+			form,
+		);
+		const { outputs } = result;
+		assert.equal(outputs?.status, 'mismatch');
+		assert.ok((outputs?.maxAbs ?? 0) > (outputs?.bound ?? 0));
+		const [first, second] = result.layers;
+		assert.equal(first.behavior?.status, 'match', 'the layer in front is found');
+		assert.equal(second.status, 'mismatch');
+		assert.equal(second.behavior?.status, 'mismatch');
+	});
+}
+
+test('the ratio is that of rounded activations, beside the one without rounding', async () => {
+	const result = await compareQuantized(
+		surround(
+			folded((scale) => scale),
+			5,
+		),
+		'QDQ per channel',
+	);
+	for (const { behavior } of result.layers) {
+		assert.ok((behavior?.snrDb ?? 0) > 20 && (behavior?.snrDb ?? 0) < (behavior?.unroundedSnrDb ?? 0));
+	}
+	const { outputs } = result;
+	assert.ok(outputs?.status === 'match' && (outputs.roundedMaxRel ?? 0) > outputs.maxRel);
+});
+
+test('noise as large as the values is no verdict, and the numbers are given', async () => {
+	// A large channel leaves the others few steps.
+	const coarse: Block = ({ random, from, to }, [x, y]) => {
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const wide = { ...weight, values: weight.values.map((value, i) => (i < WIDTH * 9 ? 200 * value : value)) };
+		const layer = layerOf(random, WIDTH);
+		const [scale, variance] = [layer.scale.slice(), layer.variance.slice()];
+		const normalized = { ...layer, variance };
+		return [from.batchNorm(from.conv(x, wide), normalized), to.conv(y, scaleRows(wide, scale), layer.shift)];
+	};
+	const result = await compareQuantized(surround(coarse, 3), 'weights only');
+	assert.notEqual(comparisonStatus(result, 'error'), 1);
+	assert.deepEqual(new Set(result.layers.map(({ status }) => status)), new Set(['match']));
+});
