@@ -19,7 +19,9 @@ export type Setting = number | boolean | string | readonly number[];
  * the file states its graph.
  */
 export interface FrontCandidate {
-	/** In the arrangement of ONNX and PyTorch, also if the file has another: [outputs, inputs / groups, ...kernel]. */
+	/**
+	 * Weight in the arrangement of ONNX and PyTorch, also if the file has another: [outputs, inputs / groups, ...kernel].
+	 */
 	readonly weight: CheckpointTensor;
 	readonly bias: CheckpointTensor | undefined;
 	/** Axis of the output channels in the weight; a transposed convolution has channels / groups there. */
@@ -81,7 +83,7 @@ export interface PartChoice {
 
 /** Tensors of the file's part that was chosen as model. */
 export interface NamedTensors {
-	/** In the order of `order`. */
+	/** Tensors in the order that `order` names. */
 	readonly tensors: readonly CheckpointTensor[];
 	readonly unreadable: readonly UnreadableTensor[];
 	/** Modules with their classes; empty if the file names tensors only. */
@@ -114,11 +116,11 @@ export interface Checkpoint {
 	readonly path: string;
 	readonly bytes: number;
 	readonly format: CheckpointFormat;
-	/** In the order of `order`. */
+	/** Tensors in the order that `order` names. */
 	readonly tensors: readonly CheckpointTensor[];
 	readonly unreadable: readonly UnreadableTensor[];
 	readonly modules: readonly CheckpointModule[];
-	/** In the order of their tensors. */
+	/** Layers in the order of their tensors. */
 	readonly layers: readonly CheckpointLayer[];
 	readonly withoutStatistics: readonly LayerWithoutStatistics[];
 	readonly choice: PartChoice;

@@ -33,9 +33,9 @@ export interface ViewDescription {
 	readonly dtype: DataTypeName;
 	readonly dims: readonly number[];
 	readonly storage: Storage;
-	/** In elements, from the start of the storage. */
+	/** Offset in elements from the start of the storage. */
 	readonly offset: number;
-	/** In elements, by axis. */
+	/** Strides in elements, by axis. */
 	readonly strides: readonly number[];
 }
 

@@ -48,7 +48,7 @@ export interface ExternalRange {
 	readonly location: string;
 	/** In bytes. */
 	readonly offset: number;
-	/** In bytes; undefined: as dims and type of the tensor say. */
+	/** Length in bytes; undefined if dims and type of the tensor determine it. */
 	readonly length: number | undefined;
 }
 

@@ -16,7 +16,7 @@ export type Origin =
 	| { readonly kind: 'constant'; readonly node: string; readonly through: readonly string[] }
 	/** A constant expression: `operators` from the value back towards the constants. */
 	| { readonly kind: 'computed'; readonly operators: readonly string[] }
-	/** Only known at run time. */
+	/** An input of the graph, known only at run time. */
 	| { readonly kind: 'graph-input'; readonly name: string }
 	| { readonly kind: 'runtime'; readonly node: string; readonly operator: string }
 	/** Left out by the node, or defined nowhere. */

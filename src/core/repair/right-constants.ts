@@ -14,7 +14,7 @@ import { failure, type Result, success } from '../result.js';
 export interface RemovedLayers {
 	/** The layer in front of the operator, folded forward, if any. */
 	readonly forward: BatchNormLayer | undefined;
-	/** Behind the operator, in the order in which they act. */
+	/** Layers behind the operator, in the order in which they act. */
 	readonly back: readonly BatchNormLayer[];
 }
 

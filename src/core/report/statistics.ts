@@ -40,7 +40,7 @@ export interface StatisticsReport {
 	readonly batches: number;
 	/** Samples in these batches. */
 	readonly samples?: number | undefined;
-	/** In the order of the model's layers; layers whose statistics cannot be written are left out. */
+	/** Statistics in the order of the model's layers, without layers that cannot be written. */
 	readonly layers: readonly LayerStatistics[];
 }
 

@@ -293,7 +293,7 @@ export interface Report {
 	readonly format: typeof REPORT_FORMAT;
 	readonly version: typeof REPORT_VERSION;
 	readonly model: ModelSummary;
-	/** In graph order, subgraphs included. */
+	/** Layers in graph order, subgraphs included. */
 	readonly layers: readonly LayerReport[];
 	readonly run: RunSummary;
 	/** Findings about the model as a whole. */

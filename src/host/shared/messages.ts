@@ -42,7 +42,7 @@ export function showProgress<T>(
 	);
 }
 
-/** Texts of a list. */
+/** Texts around a list of choices. */
 export interface PickTexts {
 	readonly title: string;
 	readonly placeHolder?: string;

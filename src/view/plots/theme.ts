@@ -15,7 +15,7 @@ export interface Theme {
 	readonly hoverForeground: string;
 	readonly hoverBorder: string;
 	readonly font: string;
-	/** In CSS pixels. */
+	/** Font size in CSS pixels. */
 	readonly fontSize: number;
 	readonly highContrast: boolean;
 	readonly dark: boolean;

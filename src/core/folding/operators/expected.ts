@@ -8,7 +8,7 @@ import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
  * channel.
  */
 export interface LinearWeights {
-	/** In the tensor's own order; Gemm's alpha multiplied in. */
+	/** Weight in the tensor's own order, with Gemm's alpha multiplied in. */
 	readonly weight: Float32Array | Float64Array;
 	readonly layout: ChannelLayout;
 	/** Gemm's beta multiplied in; null: the operator has none, which means 0. */
@@ -131,10 +131,10 @@ export function forwardBias(
 export interface FoldTolerance {
 	readonly weightRelative: number;
 	readonly weightAbsolute: number;
-	/** Relative to |b s| + |mean s| and to |beta|. */
+	/** Tolerances relative to |b s| + |mean s|, and to |beta|. */
 	readonly biasTerms: number;
 	readonly biasBeta: number;
-	/** Relative to the bias itself: its last rounding. */
+	/** Last rounding, relative to the bias itself. */
 	readonly biasRelative: number;
 	readonly biasAbsolute: number;
 }

@@ -94,8 +94,8 @@ function residualOf({ ww, dw, dd }: RowSums, scale: number, row: number): number
 }
 
 /**
- * Keeps the maxima by comparing products. An error below the smallest of them, relative to its element, changes no
- * maximum, so neither a division nor an ulp is computed. A NaN takes the slow branch.
+ * Adds a run of a row to the sums and maxima. Divides only for an error that may raise a maximum, because a product
+ * shows that a smaller error cannot. A NaN takes the slow branch.
  */
 function measureRun(pass: Pass, row: number, start: number): void {
 	const { deployed, original, dtype } = pass;

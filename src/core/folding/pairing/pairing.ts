@@ -146,7 +146,7 @@ async function pairGroup(group: Group, models: Models): Promise<OperatorPair[]> 
  * Samples of the weights of a group's operators: undefined without a sample, null once the operator has its partner.
  */
 interface Samples {
-	/** In the order of the group's operators. */
+	/** Samples in the order of the group's operators. */
 	readonly originals: readonly (Sample | undefined | null)[];
 	readonly deployeds: readonly (Sample | undefined | null)[];
 }

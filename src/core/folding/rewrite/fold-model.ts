@@ -68,7 +68,7 @@ export async function planFold(model: Model, access: TensorAccess, choices: Fold
 	return { edits: await editor.finish(), folded: folded.sort(inOrder), kept: kept.sort(inOrder), regions };
 }
 
-/** In front of all that stand behind the operator. */
+/** Position of a layer in front of the operator, before all layers behind it. */
 const FORWARD = -1;
 
 /** Groups layers by the operator that they fold into, in the order in which they act. */

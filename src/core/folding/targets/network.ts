@@ -14,7 +14,7 @@ import { Upstream } from './upstream.js';
 export interface Network {
 	readonly model: Model;
 	readonly weights: WeightReader;
-	/** In graph order, like `layers`. */
+	/** Operators in graph order, like `layers`. */
 	readonly operators: readonly LinearOperator[];
 	readonly layers: readonly BatchNormLayer[];
 	/** Fold target by layer, in layer order; layers without a target are missing. */

@@ -31,7 +31,7 @@ export interface Channels extends BroadcastPartner {
 }
 
 export interface Walked {
-	/** In front of each node, and at the end. */
+	/** Axes in front of each node, and at the end. */
 	readonly axes: readonly (readonly Axis[])[];
 	/** Value that each node adds to every channel, shape (channels); null if it adds none. */
 	readonly additions: readonly (Float64Array | null)[];

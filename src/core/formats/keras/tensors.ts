@@ -29,7 +29,7 @@ export function tensorOf(
 
 interface Axes {
 	readonly dims: readonly number[];
-	/** In elements, by axis. */
+	/** Strides in elements, by axis. */
 	readonly strides: readonly number[];
 }
 

@@ -3,7 +3,7 @@ import type { ReadSession } from './read-session.js';
 
 /** Place of a field that stays in the file. */
 export interface FieldPlace {
-	/** From the tag on, and up to the next field. */
+	/** Span from the tag on, up to the next field. */
 	readonly record: ByteSpan;
 	/** Without tag and length. */
 	readonly payload: ByteSpan;

@@ -79,7 +79,7 @@ export async function regionBytes(
 }
 
 interface Parts {
-	/** In an order in which they can run. */
+	/** Nodes in an order in which they can run. */
 	readonly nodes: ReadonlySet<Node>;
 	readonly initializers: ReadonlySet<TensorRecord>;
 	/** Shapes of constants that take a dimension from tensors outside. */

@@ -28,7 +28,7 @@ export class WholeRun implements ModelRun, CaptureSource {
 	readonly outputs = new Map<string, RuntimeTensor>();
 	/** Training mode overwrites the session's constants, which works only if the runtime plans the memory itself. */
 	readonly usesRuntimeMemory: boolean;
-	/** Of the layers of the main graph. */
+	/** Captures of the main graph's layers. */
 	readonly #captures: readonly Capture<CapturedLayer>[];
 	readonly #model: OpenedModel;
 	readonly #runtime: Runtime;

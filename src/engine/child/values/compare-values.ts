@@ -34,7 +34,7 @@ export interface ValueRun {
 	readonly memory: CaptureMemory;
 	/** Bytes that captured tensors may take at a time. */
 	readonly budget: number;
-	/** Of the coarser of both models. */
+	/** Unit roundoff of the coarser model. */
 	readonly unitRoundoff: number;
 	readonly quantized: QuantizedSide;
 	/** Returns false for tensors that do not correspond whatever their values. */
