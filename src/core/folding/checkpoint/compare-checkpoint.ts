@@ -1,6 +1,5 @@
-import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
-import { buildModel, type LayerReading, usualEpsilon } from '../../formats/model/build.js';
+import { buildModel, type LayerReading, type OperatorReading, usualEpsilon } from '../../formats/model/build.js';
 import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import { type Comparison, type LayerComparison, summarize } from '../../report/comparison/comparison.js';
 import { shortNumber } from '../../text/numbers.js';
@@ -9,19 +8,12 @@ import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMat
 import { describeOperators } from '../compare/report-differences.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
-import { type ChosenFront, chooseFronts } from './choose-fronts.js';
+import type { ChosenFront } from './choose-fronts.js';
 import { compareOtherOperators } from './compare-other-operators.js';
-import { findChangedLayers, findKeptLayers } from './find-kept.js';
-import {
-	type EpsilonEvidence,
-	epsilonOfKept,
-	type InferredEpsilons,
-	inferEpsilons,
-	possibleEpsilons,
-	USUAL_EPSILONS,
-} from './infer-epsilon.js';
+import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
-import { type CheckpointWeights, meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
+import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
+import { meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
 
 /** A checkpoint and its file. */
 export interface ComparedCheckpoint {
@@ -55,25 +47,25 @@ export async function compareCheckpointNetworks(
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const weights = await pairWeights(checkpoint, access, deployed);
 	const layers = await readLayerValues(checkpoint.layers);
-	const { kept, fronts } = placeLayers(layers, weights.paired, deployed);
+	const places = await placeLayers(layers, weights, { checkpoint, deployed });
+	const { kept, fronts, paired } = places;
 	const epsilons = inferEpsilons(
-		layers
-			.filter(({ layer }) => layer.epsilon === undefined)
-			.map((values) => evidenceOf(values, kept.get(values.index), fronts.get(values.index))),
+		layers.filter(({ layer }) => layer.epsilon === undefined).map((values) => evidenceOf(values, places)),
 		usualEpsilon(checkpoint.format),
 	);
 	const readings = layers.map(
 		({ layer, index }): LayerReading => ({
 			layer,
-			front: fronts.get(index)?.weight.reading,
+			...surroundingsOf(index, places),
 			epsilon: epsilons.own.get(index) ?? epsilons.common,
 		}),
 	);
-	const original = await readNetwork(buildModel(checkpoint, readings, otherOperators(weights, fronts)), access);
+	const others = [...freeOf(paired, fronts).map(readingOf), ...weights.unpaired];
+	const original = await readNetwork(buildModel(checkpoint, readings, others), access);
 	const models = {
 		original,
 		deployed,
-		pairing: pairingOf(original, weights.paired),
+		pairing: pairingOf(original, paired),
 		kept: new Map(
 			original.layers.flatMap((layer, index) => {
 				const partner = kept.get(index);
@@ -86,7 +78,7 @@ export async function compareCheckpointNetworks(
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons));
 	const operators = await compareOtherOperators(models);
-	const foreign = describeForeign(weights);
+	const foreign = describeForeign(paired);
 	const notes = [
 		...comparison.notes,
 		...(foreign.length > 0 ? foreign : describeOperators(operators)),
@@ -100,72 +92,19 @@ export async function compareCheckpointNetworks(
 	};
 }
 
-interface Places {
-	/** Layer index -> layer of the deployed model. */
-	readonly kept: ReadonlyMap<number, BatchNormLayer>;
-	/** Layer index -> operator in front. */
-	readonly fronts: ReadonlyMap<number, ChosenFront>;
+/** Returns the operator in front of a layer, or the layer between the two. */
+function surroundingsOf(index: number, { fronts }: Places): Pick<LayerReading, 'front' | 'behind'> {
+	const front = fronts.get(index);
+	const at = front?.chain.findIndex((layer) => layer.index === index) ?? -1;
+	const before = front?.chain[at - 1];
+	return before ? { front: undefined, behind: before.layer.name } : { front: front && readingOf(front.weight) };
 }
 
-/**
- * Places the layers of the checkpoint in the deployed model, in this order: layers with the same parameters, layers
- * with a scale that the deployed weights carry, changed layers, and the rest by the checkpoint's own candidates.
- */
-function placeLayers(layers: readonly LayerValues[], paired: readonly PairedWeight[], deployed: Network): Places {
-	const same = findKeptLayers(layers, deployed.layers, USUAL_EPSILONS);
-	const first = frontsOfKept(same, paired, deployed);
-	const isOpen = ({ index }: LayerValues) => !same.has(index);
-	const folded = chooseFronts(layers.filter(isOpen), freeOf(paired, first), USUAL_EPSILONS);
-	const undecided = layers.filter((layer) => isOpen(layer) && folded.get(layer.index)?.confirmed !== true);
-	const taken = new Set(same.values());
-	const changed = findChangedLayers(
-		undecided,
-		deployed.layers.filter((layer) => !taken.has(layer)),
-	);
-	const kept = new Map([...same, ...changed]);
-	const keptFronts = frontsOfKept(kept, paired, deployed);
-	const rest = chooseFronts(
-		layers.filter(({ index }) => !kept.has(index)),
-		freeOf(paired, keptFronts),
-		USUAL_EPSILONS,
-	);
-	return { kept, fronts: new Map([...keptFronts, ...rest]) };
-}
-
-function freeOf(paired: readonly PairedWeight[], fronts: ReadonlyMap<number, ChosenFront>): readonly PairedWeight[] {
-	const taken = new Set(Array.from(fronts.values(), ({ weight }) => weight));
-	return paired.filter((weight) => !taken.has(weight));
-}
-
-/** Returns the deployed operators in front of the kept layers. */
-function frontsOfKept(
-	kept: ReadonlyMap<number, BatchNormLayer>,
-	paired: readonly PairedWeight[],
-	{ targets }: Network,
-): ReadonlyMap<number, ChosenFront> {
-	const byOperator = new Map(paired.map((weight) => [weight.pair.deployed, weight]));
-	return new Map(
-		Array.from(kept).flatMap(([index, layer]) => {
-			const target = targets.get(layer);
-			const weight = target && byOperator.get(target.operator);
-			return weight?.ratio.length === layer.channels ? [[index, { weight, confirmed: true }] as const] : [];
-		}),
-	);
-}
-
-function evidenceOf(
-	values: LayerValues,
-	kept: BatchNormLayer | undefined,
-	front: ChosenFront | undefined,
-): EpsilonEvidence {
-	const { index, layer } = values;
-	const possible = kept ? epsilonOfKept(values, kept) : front?.confirmed ? possibleEpsilons(values, front.weight) : [];
-	return { index, name: layer.name, possible, ...(kept && { isWritten: kept.kind !== 'batchnorm' }) };
-}
-
-/** Returns the checkpoint's operators in front of no layer. */
-function otherOperators({ paired, unpaired }: CheckpointWeights, fronts: ReadonlyMap<number, ChosenFront>) {
-	return [...freeOf(paired, fronts).map(({ reading }) => reading), ...unpaired];
+/** Returns the reading of a weight, behind the layer that its input channels carry. */
+function readingOf({ reading, pair, behind }: PairedWeight): OperatorReading {
+	const { scope, node } = pair.deployed;
+	const padding = ['pads', 'auto_pad'].flatMap((name) => scope.attribute(node, name) ?? []);
+	return behind ? { ...reading, padding, behind: behind.layer.name } : reading;
 }
 
 function pairingOf({ operators }: Network, paired: readonly PairedWeight[]): Pairing {
@@ -228,8 +167,8 @@ function withOtherWeights(layer: LayerComparison, front: PairedWeight | undefine
 	};
 }
 
-/** Returns a note if most of the weights are not the checkpoint's. */
-function describeForeign({ paired }: CheckpointWeights): readonly string[] {
+/** Returns a note if most of the weights are not those of the checkpoint. */
+function describeForeign(paired: readonly PairedWeight[]): readonly string[] {
 	const foreign = paired.filter(isForeign).length;
 	return foreign > 0 && 2 * foreign >= paired.length
 		? [

@@ -26,10 +26,10 @@ export async function readLayerValues(layers: readonly CheckpointLayer[]): Promi
 			layer,
 			index,
 			parameters: {
-				gamma: gamma ? await read(gamma) : new Float64Array(channels).fill(1),
-				beta: beta ? await read(beta) : new Float64Array(channels),
-				mean: await read(mean),
-				variance: await read(variance),
+				gamma: gamma ? await readTensor(gamma) : new Float64Array(channels).fill(1),
+				beta: beta ? await readTensor(beta) : new Float64Array(channels),
+				mean: await readTensor(mean),
+				variance: await readTensor(variance),
 			},
 			source: isFloatType(dtype) ? dtype : 'float32',
 		});
@@ -37,7 +37,8 @@ export async function readLayerValues(layers: readonly CheckpointLayer[]): Promi
 	return values;
 }
 
-async function read(tensor: CheckpointTensor): Promise<Float64Array> {
+/** Reads the values of a tensor. @throws {CheckpointError} from the file */
+export async function readTensor(tensor: CheckpointTensor): Promise<Float64Array> {
 	return Float64Array.from((await readTensorValues(tensor)).data);
 }
 

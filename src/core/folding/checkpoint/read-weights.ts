@@ -10,6 +10,7 @@ import { measureRows } from '../operators/measure.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import { type OperatorPair, pairOperators } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
+import type { LayerValues } from './layer-values.js';
 
 /** A checkpoint's weight and the deployed operator with its rows. */
 export interface PairedWeight {
@@ -24,6 +25,35 @@ export interface PairedWeight {
 	readonly source: FloatType;
 	/** Values of a row. */
 	readonly rowLength: number;
+	/** The operator that the checkpoint's weight was read as, to measure it again. */
+	readonly trial: LinearOperator;
+	/** Layer that was folded forward into the operator, in front of its rows' own scale. */
+	readonly behind?: LayerValues;
+}
+
+/** Constants of both operators of a pair, in one layout. */
+export interface PairedValues {
+	readonly original: OperatorWeights;
+	/** In the layout of `original`. */
+	readonly deployed: Float32Array | Float64Array;
+	/** Shape (output channels); null without a bias. */
+	readonly deployedBias: Float64Array | null;
+	readonly stored: FloatType;
+}
+
+/** Measures deployed rows against the rows of an original weight. */
+export function measurePair({ original, deployed, stored }: PairedValues): Pick<PairedWeight, 'ratio' | 'residual'> {
+	const { layout, weight } = original;
+	const { ratio, residual } = measureRows({
+		deployed,
+		original: weight,
+		layout,
+		scale: new Float64Array(channelCount(layout)).fill(1),
+		dtype: stored,
+		relative: 0,
+		absolute: new Float64Array(channelCount(layout)),
+	});
+	return { ratio, residual };
 }
 
 /** Weights of a checkpoint, read as operators. */
@@ -31,6 +61,8 @@ export interface CheckpointWeights {
 	readonly paired: readonly PairedWeight[];
 	/** Weights without a counterpart in the deployed model. */
 	readonly unpaired: readonly OperatorReading[];
+	/** Reads the constants of an operator of the checkpoint and a deployed one; undefined if they do not correspond. */
+	readonly read: (original: LinearOperator, deployed: LinearOperator) => Promise<PairedValues | undefined>;
 }
 
 /**
@@ -49,13 +81,14 @@ export async function pairWeights(
 	const trial = await readNetwork(buildModel(checkpoint, [], readings.map(renamed)), access);
 	const { byOriginal } = await pairOperators(trial, deployed, { windows: false });
 	const named = operatorsByWeight(deployed);
+	const read: CheckpointWeights['read'] = (original, found) => readValues([trial, original], [deployed, found]);
 	const candidates: PairedWeight[] = [];
 	for (const [index, reading] of readings.entries()) {
 		const original = trial.operators[index];
 		const namesake = named.get(reading.weight.name) ?? named.get(withoutPrefix(reading.weight.name, checkpoint));
 		const pairs = original ? [byOriginal.get(original), namesake && namesakePair(original, namesake)] : [];
 		for (const pair of pairs) {
-			const measured = pair && (await measure(reading, pair, trial, deployed));
+			const measured = pair && (await measure(reading, pair, read));
 			if (measured) {
 				candidates.push(measured);
 			}
@@ -63,7 +96,7 @@ export async function pairWeights(
 	}
 	const best = assign(candidates, (candidate) => named.get(candidate.reading.weight.name) === candidate.pair.deployed);
 	const unpaired = weights.filter(({ weight }) => !best.has(weight)).map((weight) => plainReading(weight));
-	return { paired: [...best.values()], unpaired };
+	return { paired: [...best.values()], unpaired, read };
 }
 
 /** A weight with its bias, not yet read as an operator. */
@@ -127,29 +160,41 @@ function renamed(reading: OperatorReading, index: number): OperatorReading {
 async function measure(
 	reading: OperatorReading,
 	pair: OperatorPair,
-	trial: Network,
-	deployed: Network,
+	read: CheckpointWeights['read'],
 ): Promise<PairedWeight | undefined> {
-	const original = await trial.weights.read(pair.original);
-	const found = await deployed.weights.read(pair.deployed);
-	const { fit, radius, rivals } = pair;
-	const common = { reading, pair: { deployed: pair.deployed, fit, radius, rivals } };
-	if (!original.ok || !found.ok || !haveSameRows(original.value, found.value)) {
+	const values = await read(pair.original, pair.deployed);
+	if (!values) {
 		return undefined;
 	}
-	const { layout, weight, stored: source } = original.value;
-	const { ratio, residual } = measureRows({
-		deployed: sameLayout(layout, found.value.layout)
-			? found.value.weight
-			: relayout(found.value.weight, found.value.layout, layout),
-		original: weight,
-		layout,
-		scale: new Float64Array(channelCount(layout)).fill(1),
-		dtype: found.value.stored,
-		relative: 0,
-		absolute: new Float64Array(channelCount(layout)),
-	});
-	return { ...common, ratio, residual, stored: found.value.stored, source, rowLength: rowLength(layout) };
+	const { fit, radius, rivals } = pair;
+	return {
+		reading,
+		pair: { deployed: pair.deployed, fit, radius, rivals },
+		...measurePair(values),
+		stored: values.stored,
+		source: values.original.stored,
+		rowLength: rowLength(values.original.layout),
+		trial: pair.original,
+	};
+}
+
+async function readValues(
+	[trial, original]: readonly [Network, LinearOperator],
+	[deployed, found]: readonly [Network, LinearOperator],
+): Promise<PairedValues | undefined> {
+	const ours = await trial.weights.read(original);
+	const theirs = await deployed.weights.read(found);
+	if (!ours.ok || !theirs.ok || !haveSameRows(ours.value, theirs.value)) {
+		return undefined;
+	}
+	const { layout, weight, bias, stored } = theirs.value;
+	const isSame = sameLayout(ours.value.layout, layout);
+	return {
+		original: ours.value,
+		deployed: isSame ? weight : relayout(weight, layout, ours.value.layout),
+		deployedBias: bias,
+		stored,
+	};
 }
 
 function haveSameRows({ layout: a }: OperatorWeights, { layout: b }: OperatorWeights): boolean {

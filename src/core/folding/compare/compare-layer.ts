@@ -14,6 +14,7 @@ import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
 import { describeAbsence } from './describe-absence.js';
+import { type WrongForwardFold, wrongForwardFolds } from './forward-faults.js';
 import { functionsBetween } from './functions-between.js';
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
@@ -25,6 +26,7 @@ import {
 	reportAcross,
 	reportChangedWeights,
 	reportFoldedAndKept,
+	reportForwardFault,
 	reportLost,
 	reportPaddedForward,
 } from './placement-verdicts.js';
@@ -168,7 +170,30 @@ export class LayerComparer {
 				),
 			),
 		);
-		return addPairing(judgeVariants(variants, target), pair);
+		const verdict = judgeVariants(variants, target);
+		const beside = verdict.status === 'mismatch' ? this.#besideForwardFault(variants, target) : undefined;
+		return addPairing(beside ?? verdict, pair);
+	}
+
+	/** Returns the verdict of the first variant that is right if a layer in front was folded forward wrongly. */
+	#besideForwardFault(variants: readonly FoldVariant[], target: FoldTarget): Verdict | undefined {
+		const [{ pair, originalWeights }] = variants;
+		const layer = this.#forward.get(pair.original);
+		const route = layer && this.#models.original.forwards.get(layer);
+		const parameters = layer && layerParameters(layer);
+		if (!parameters?.ok || !route) {
+			return undefined;
+		}
+		const natural = variants.filter((variant) => variant.originalWeights === originalWeights);
+		for (const { weights } of wrongForwardFolds(route, originalWeights, parameters.value)) {
+			const right = natural
+				.map((variant): FoldVariant => ({ ...variant, originalWeights: weights }))
+				.find((variant) => isRight(variant, target));
+			if (right) {
+				return judgeVariant(right, target);
+			}
+		}
+		return undefined;
 	}
 
 	/**
@@ -207,6 +232,10 @@ export class LayerComparer {
 			return withPrecision(verdict, unchanged);
 		}
 		const [{ deployedAddition }] = variants;
+		const beside = this.#besideForwardFault(variants, target);
+		if (beside) {
+			return withPrecision(verdict, beside);
+		}
 		const folded = judgeVariant(
 			{ ...weights.value, deployedAddition, operators: [], parameters: parameters.value },
 			target,
@@ -234,13 +263,15 @@ export class LayerComparer {
 		const pair = route && this.#partners.pairOf(route.operator);
 		const weights = pair && (await this.#partners.read(pair));
 		const forward = weights?.ok && route ? foldForward(route, weights.value.originalWeights, parameters) : undefined;
-		if (!weights?.ok || !forward) {
+		if (!weights?.ok || !forward || !route) {
 			const across = await this.#judgeAcross(layer, parameters);
 			const broadcast = across ?? (await judgeBroadcast(layer, expectedFold(null, parameters).scale, this.#models));
 			return broadcast ?? { verdict: cannotTell(describeAbsence(layer, this.#models), 'unmatched'), operator: null };
 		}
 		const { deployed } = weights.value.pair;
-		const verdict = await this.#judgeForward(weights.value, forward);
+		const verdict = await this.#judgeForward(weights.value, forward, () =>
+			wrongForwardFolds(route, weights.value.originalWeights, parameters),
+		);
 		const isPadded = forward.isPadded || (behindPad !== undefined && forward.hasShift);
 		const isWrong = verdict.status === 'match' && isPadded;
 		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
@@ -272,25 +303,62 @@ export class LayerComparer {
 		);
 	}
 
-	async #judgeForward(weights: ReadPair, forward: ForwardFold): Promise<Verdict> {
+	async #judgeForward(
+		weights: ReadPair,
+		forward: ForwardFold,
+		faults: () => Iterable<WrongForwardFold>,
+	): Promise<Verdict> {
 		const { original, kept } = this.#models;
-		const { pair } = weights;
+		const { pair, originalWeights } = weights;
 		const behind = original.layers.find(
 			(layer) => original.targets.get(layer)?.operator === pair.original && !kept.has(layer),
 		);
-		if (behind) {
-			// Layers behind the operator went into the same weights; comparing the last layer covers all.
-			return this.#judgeFolded(this.#lastOnOperator(behind), pair);
+		const course = behind ? await this.#courseBehind(this.#lastOnOperator(behind), weights) : courseOf(weights);
+		const isRightFrom = (from: OperatorWeights) =>
+			course?.variants.some((variant) => isRight({ ...variant, originalWeights: from }, course.target)) ?? false;
+		// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
+		const judged = behind && (await this.#judgeFolded(this.#lastOnOperator(behind), pair));
+		if (!course || (judged?.status === 'match' && isRightFrom(forward.weights))) {
+			return judged ?? cannotTell(`The constants of ${pair.deployed.name} cannot be read.`);
 		}
-		const target = directTarget(pair.original, forward.weights.layout);
-		const identity = { deployedAddition: null, operators: [], parameters: identityParameters(target.rows) };
-		const verdict = judgeVariant({ ...weights, ...identity, originalWeights: forward.weights }, target);
+		const [natural] = course.variants;
+		const verdict = judgeVariant({ ...natural, originalWeights: forward.weights }, course.target);
 		if (verdict.status === 'match') {
 			return verdict;
 		}
-		const unchanged = judgeVariant({ ...weights, ...identity }, target);
-		return unchanged.status === 'match' ? reportLost(verdict, pair.deployed) : verdict;
+		if (isRightFrom(originalWeights)) {
+			return reportLost(verdict, pair.deployed);
+		}
+		const causes = Array.from(faults())
+			.filter((wrong) => isRightFrom(wrong.weights))
+			.map(({ cause }) => cause);
+		return causes.length > 0 ? reportForwardFault(verdict, pair.deployed, [...new Set(causes)]) : (judged ?? verdict);
 	}
+
+	/** Returns the possible courses of the fold of a layer behind an operator. */
+	async #courseBehind(layer: BatchNormLayer, weights: ReadPair): Promise<Course | undefined> {
+		const target = this.#target(layer);
+		const parameters = layerParameters(layer);
+		if (!target || !parameters.ok) {
+			return undefined;
+		}
+		const additions = await addedBehind(weights.pair.deployed, target.rows, this.#models.deployed.weights);
+		const common = { ...weights, parameters: parameters.value, operators: [] };
+		return { target, variants: additions.map((deployedAddition) => ({ ...common, deployedAddition })) };
+	}
+}
+
+/** Possible courses of a fold that leads to a target; the first is the natural one. */
+interface Course {
+	readonly target: FoldTarget;
+	readonly variants: readonly FoldVariant[];
+}
+
+/** Returns the course of a fold into an operator without a layer behind it. */
+function courseOf(weights: ReadPair): Course {
+	const target = directTarget(weights.pair.original, weights.originalWeights.layout);
+	const parameters = identityParameters(target.rows);
+	return { target, variants: [{ ...weights, deployedAddition: null, operators: [], parameters }] };
 }
 
 function describeOperator({ name, node, weight, bias }: LinearOperator): FoldedInto {

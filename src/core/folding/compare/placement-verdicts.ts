@@ -1,3 +1,5 @@
+import type { CauseCode } from '../../report/causes.js';
+import { CAUSES } from '../../report/causes.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
@@ -40,6 +42,26 @@ export function reportAcross(verdict: Verdict, into: LinearOperator, functions: 
 		evidence: `The weights of ${into.name} are what folding the layer into it gives, but ${functions.join(' and ')} stands between the two and does not commute with scale and shift.`,
 	};
 }
+
+/**
+ * Verdict for weights of the operator behind a layer that are its forward fold with an error of the catalogue.
+ * @param causes the errors that each explain the weights; more than one where they have equal effect
+ */
+export function reportForwardFault(verdict: Verdict, into: LinearOperator, causes: readonly CauseCode[]): Verdict {
+	const [cause = 'unknown', ...others] = causes;
+	const rest = others.length > 0 ? `; ${listed(others.map((code) => CAUSES[code].title))} would give the same` : '';
+	return {
+		...verdict,
+		status: 'mismatch',
+		cause,
+		causes: [cause],
+		confidence: others.length > 0 ? SHARED_CONFIDENCE : 0.99,
+		evidence: `The layer was folded forward into ${into.name}, and its weights and bias are what an error gives: ${CAUSES[cause].title}${rest}.`,
+	};
+}
+
+/** Confidence in a cause that another cause explains as well. */
+const SHARED_CONFIDENCE = 0.5;
 
 /** The operator behind has its original weights and the layer in front is gone. */
 export function reportLost(verdict: Verdict, into: LinearOperator): Verdict {

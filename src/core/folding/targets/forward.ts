@@ -1,15 +1,9 @@
-import { affine } from '../../batchnorm/affine.js';
+import { type Affine, affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
-import {
-	type FoldParameters,
-	type ForwardLayouts,
-	forwardBias,
-	gatherParameters,
-	scaleRows,
-} from '../operators/expected.js';
+import { type FoldParameters, type ForwardLayouts, forwardBias, gather, scaleRows } from '../operators/expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
 import { type OperatorWeights, weightLayout } from '../operators/weights.js';
@@ -110,16 +104,24 @@ export interface ForwardFold {
 
 /** Returns an operator's constants with a layer folded forward into it; undefined if the channels do not fit. */
 export function foldForward(
+	place: ForwardPlace,
+	weights: OperatorWeights,
+	{ gamma, beta, mean, variance, epsilon }: FoldParameters,
+): ForwardFold | undefined {
+	return foldMapForward(place, weights, affine(gamma, beta, mean, variance, epsilon));
+}
+
+/** Folds a scale and a shift of each input channel as {@link foldForward} does. */
+export function foldMapForward(
 	{ operator, rows }: ForwardPlace,
 	weights: OperatorWeights,
-	parameters: FoldParameters,
+	map: Affine,
 ): ForwardFold | undefined {
 	const input = inputLayout(operator, weights.dims);
-	if (!input || channelCount(input) !== (rows ?? parameters.gamma).length) {
+	const [scale, shift] = [map.scale, map.shift].map((values) => (rows ? gather(values, rows) : values));
+	if (!input || channelCount(input) !== scale.length) {
 		return undefined;
 	}
-	const { gamma, beta, mean, variance, epsilon } = rows ? gatherParameters(parameters, rows) : parameters;
-	const { scale, shift } = affine(gamma, beta, mean, variance, epsilon);
 	const layouts: ForwardLayouts = { input, output: weights.layout };
 	const hasShift = shift.some((value) => value !== 0);
 	return {

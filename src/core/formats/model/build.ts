@@ -19,6 +19,10 @@ export interface OperatorReading {
 	readonly bias: CheckpointTensor | undefined;
 	readonly opType: 'Conv' | 'ConvTranspose' | 'Gemm';
 	readonly group: number;
+	/** Padding of the deployed counterpart, as the attributes "pads" and "auto_pad" state it. */
+	readonly padding?: readonly Attribute[];
+	/** Name of the layer whose output the operator reads, if that is known. */
+	readonly behind?: string;
 }
 
 /** A layer of the checkpoint with the facts that the file omits. */
@@ -26,6 +30,8 @@ export interface LayerReading {
 	readonly layer: CheckpointLayer;
 	/** Operator in front of the layer; undefined if no weight qualifies. */
 	readonly front: OperatorReading | undefined;
+	/** Name of the layer directly in front, which follows the same operator. */
+	readonly behind?: string;
 	/** Used if the file does not state epsilon. */
 	readonly epsilon: number;
 }
@@ -74,7 +80,8 @@ export function buildModel(
 	readings: readonly LayerReading[],
 	operators: readonly OperatorReading[] = [],
 ): Model {
-	const graph = new GraphBuilder(checkpoint);
+	const read = [...readings, ...operators, ...readings.flatMap(({ front }) => front ?? [])];
+	const graph = new GraphBuilder(checkpoint, new Set(read.flatMap(({ behind }) => behind ?? [])));
 	for (const reading of readings) {
 		graph.addLayer(reading);
 	}
@@ -100,7 +107,9 @@ export function modelFormat(format: CheckpointFormat): ModelFormat {
 	return format === 'safetensors' || format === 'keras' ? format : 'pytorch';
 }
 
-/** Collects nodes and initializers. Equal names of tensors or modules mean the same tensor or module. */
+const outputOf = (name: string): string => `${name}:output`;
+
+/** Collects nodes and initializers. A name of a tensor or module that occurs twice is one tensor. */
 class GraphBuilder {
 	readonly #nodes: Node[] = [];
 	readonly #initializers = new Map<string, TensorRecord>();
@@ -110,16 +119,19 @@ class GraphBuilder {
 
 	/** Names of the BN layers. */
 	readonly #layers: ReadonlySet<string>;
+	/** Names of the layers that another node reads. */
+	readonly #isRead: ReadonlySet<string>;
 	/** Outputs of modules that feed a layer and are no operators. */
 	readonly #feeders = new Set<string>();
 
-	constructor({ modules, format, layers }: Checkpoint) {
+	constructor({ modules, format, layers }: Checkpoint, isRead: ReadonlySet<string>) {
+		this.#isRead = isRead;
 		this.#layers = new Set(layers.map(({ name }) => name));
 		this.#format = format;
 		this.#settings = new Map(modules.map((module) => [module.name, module]));
 	}
 
-	addLayer({ layer, front, epsilon }: LayerReading): void {
+	addLayer({ layer, front, behind, epsilon }: LayerReading): void {
 		const { name, channels, gamma, beta, mean, variance } = layer;
 		const momentum = this.#settings.get(name)?.settings.get('momentum');
 		const inferred: InferredFact[] = [
@@ -127,14 +139,16 @@ class GraphBuilder {
 			...(layer.input ? [] : (['source'] as const)),
 		];
 		const inputs = [
-			front ? this.addOperator(front) : this.#inputOf(layer),
+			front ? this.addOperator(front) : behind === undefined ? this.#inputOf(layer) : outputOf(behind),
 			this.#add(gamma ? recordOfTensor(gamma) : constantRecord(`${name}:gamma`, channels, 1)),
 			this.#add(beta ? recordOfTensor(beta) : constantRecord(`${name}:beta`, channels, 0)),
 			this.#add(recordOfTensor(mean)),
 			this.#add(recordOfTensor(variance)),
 		];
-		const output = `${name}:output`;
-		this.#outputs.push(output);
+		const output = outputOf(name);
+		if (!this.#isRead.has(name)) {
+			this.#outputs.push(output);
+		}
 		this.#addNode('BatchNormalization', name, inputs, output, {
 			attributes: [
 				{ name: 'epsilon', f: Math.fround(layer.epsilon ?? epsilon) },
@@ -167,15 +181,15 @@ class GraphBuilder {
 	}
 
 	/** Adds an operator. @returns the name of its output */
-	addOperator({ weight, bias, opType, group }: OperatorReading): string {
+	addOperator({ weight, bias, opType, group, padding = [], behind }: OperatorReading): string {
 		const name = operatorName(weight);
-		const output = `${name}:output`;
-		const inputs = [`${name}:input`, this.#add(recordOfTensor(weight))];
+		const output = outputOf(name);
+		const inputs = [behind === undefined ? `${name}:input` : outputOf(behind), this.#add(recordOfTensor(weight))];
 		if (bias) {
 			inputs.push(this.#add(recordOfTensor(bias)));
 		}
 		const attribute = opType === 'Gemm' ? { name: 'transB', i: 1 } : { name: 'group', i: group };
-		this.#addNode(opType, name, inputs, output, { attributes: [attribute] });
+		this.#addNode(opType, name, inputs, output, { attributes: [attribute, ...padding] });
 		return output;
 	}
 

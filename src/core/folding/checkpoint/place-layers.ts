@@ -1,0 +1,112 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
+import type { Checkpoint } from '../../formats/checkpoint.js';
+import type { Network } from '../targets/network.js';
+import { chooseBehind, type ForwardLayer } from './choose-behind.js';
+import { type ChosenFront, chooseFronts, scaleOf } from './choose-fronts.js';
+import { findChangedLayers, findKeptLayers } from './find-kept.js';
+import { type EpsilonEvidence, epsilonOfKept, possibleEpsilons, USUAL_EPSILONS } from './infer-epsilon.js';
+import type { LayerValues } from './layer-values.js';
+import type { CheckpointWeights, PairedWeight } from './read-weights.js';
+
+/** Places of the checkpoint's layers in the deployed model, by the index of the layer. */
+export interface Places {
+	/** Layers of the deployed model. */
+	readonly kept: ReadonlyMap<number, BatchNormLayer>;
+	/** Operators in front. */
+	readonly fronts: ReadonlyMap<number, ChosenFront>;
+	/** Layers that went into the operator behind them. */
+	readonly forward: ReadonlyMap<number, ForwardLayer>;
+	/** All weights, measured again where a layer stands in front of them. */
+	readonly paired: readonly PairedWeight[];
+}
+
+/**
+ * Places the layers of the checkpoint in the deployed model: layers with the same parameters first, then layers whose
+ * scale the deployed weights carry, on their output or their input channels, then changed layers, and the rest by the
+ * checkpoint's own candidates.
+ */
+export async function placeLayers(
+	layers: readonly LayerValues[],
+	weights: CheckpointWeights,
+	{ checkpoint, deployed }: { readonly checkpoint: Checkpoint; readonly deployed: Network },
+): Promise<Places> {
+	const same = findKeptLayers(layers, deployed.layers, USUAL_EPSILONS);
+	const isOpen = ({ index }: LayerValues) => !same.has(index);
+	const open = layers.filter(isOpen);
+	const first = chooseFronts(
+		open,
+		freeOf(weights.paired, frontsOfKept(same, weights.paired, deployed)),
+		USUAL_EPSILONS,
+	);
+	const lost = open.filter(({ index }) => first.get(index)?.confirmed !== true);
+	const { found: forward, paired } = await chooseBehind(lost, weights, { checkpoint, epsilons: USUAL_EPSILONS });
+	const folded = chooseFronts(
+		open.filter(({ index }) => !forward.has(index)),
+		freeOf(paired, frontsOfKept(same, paired, deployed)),
+		USUAL_EPSILONS,
+	);
+	const undecided = lost.filter(({ index }) => !forward.has(index) && folded.get(index)?.confirmed !== true);
+	const taken = new Set(same.values());
+	const changed = findChangedLayers(
+		undecided,
+		deployed.layers.filter((layer) => !taken.has(layer)),
+	);
+	const kept = new Map([...same, ...changed]);
+	const keptFronts = frontsOfKept(kept, paired, deployed);
+	const rest = chooseFronts(
+		layers.filter(({ index }) => !kept.has(index) && !forward.has(index)),
+		freeOf(paired, keptFronts),
+		USUAL_EPSILONS,
+	);
+	return { kept, fronts: new Map([...keptFronts, ...rest]), forward, paired };
+}
+
+export function freeOf(
+	paired: readonly PairedWeight[],
+	fronts: ReadonlyMap<number, ChosenFront>,
+): readonly PairedWeight[] {
+	const taken = new Set(Array.from(fronts.values(), ({ weight }) => weight));
+	return paired.filter((weight) => !taken.has(weight));
+}
+
+/** Returns the operators that stand in front of the kept layers in the deployed model. */
+function frontsOfKept(
+	kept: ReadonlyMap<number, BatchNormLayer>,
+	paired: readonly PairedWeight[],
+	{ targets }: Network,
+): ReadonlyMap<number, ChosenFront> {
+	const byOperator = new Map(paired.map((weight) => [weight.pair.deployed, weight]));
+	return new Map(
+		Array.from(kept).flatMap(([index, layer]) => {
+			const target = targets.get(layer);
+			const weight = target && byOperator.get(target.operator);
+			return weight?.ratio.length === layer.channels ? [[index, { weight, confirmed: true, chain: [] }] as const] : [];
+		}),
+	);
+}
+
+/** Returns the epsilons of a layer that the deployed model shows. */
+export function evidenceOf(values: LayerValues, { kept, fronts, forward }: Places): EpsilonEvidence {
+	const { index, layer } = values;
+	const partner = kept.get(index);
+	const front = fronts.get(index);
+	const possible = partner
+		? epsilonOfKept(values, partner)
+		: front?.confirmed
+			? epsilonsBehind(values, front)
+			: (forward.get(index)?.possible ?? []);
+	return { index, name: layer.name, possible, ...(partner && { isWritten: partner.kind !== 'batchnorm' }) };
+}
+
+/** Lists the epsilons that explain a layer's share of the ratios, with the same epsilon for all layers in the weights. */
+function epsilonsBehind(values: LayerValues, { weight, chain }: ChosenFront): readonly number[] {
+	const others = chain.filter(({ index }) => index !== values.index);
+	if (others.length === 0) {
+		return possibleEpsilons(values, weight);
+	}
+	return USUAL_EPSILONS.filter((epsilon) => {
+		const rest = scaleOf(others, epsilon);
+		const ratio = weight.ratio.map((value, row) => value / rest[row]);
+		return possibleEpsilons(values, { ...weight, ratio }).includes(epsilon);
+	});
+}
