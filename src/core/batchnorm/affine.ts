@@ -1,4 +1,4 @@
-/** The linear map of an inference-mode layer: y = x * scale + shift per channel. */
+/** Linear map of an inference-mode layer, per channel: y = x * scale + shift. */
 export interface Affine {
 	/** s = gamma / sqrt(variance + epsilon). */
 	readonly scale: Float64Array;

@@ -3,7 +3,7 @@ import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Dimension, Node } from '../onnx/model.js';
 import type { LayerContext } from './place.js';
 
-/** A step y = x op constant, with a value of the constant per channel. */
+/** A step y = x op constant, with a constant per channel. */
 export interface Step {
 	readonly op: string;
 	/** Name of the tensor that the step works on. */
@@ -32,7 +32,7 @@ const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 /** Maximum number of casts without effect between two steps. Exporters leave at most two. */
 const MAX_CASTS = 4;
 
-/** Walks back from the last addition or subtraction. The longest matching form wins. */
+/** Walks back from the last addition or subtraction. Prefers the longest form. */
 export async function matchChain(scope: Scope, node: Node, context: LayerContext): Promise<Chain | undefined> {
 	const shift = await stepOf(scope, node, context);
 	const last = shift && (await previous(scope, shift, context));

@@ -34,7 +34,7 @@ export function contrastLimits(images: number, z: number): { readonly grown: num
 	return { grown: Math.log1p(scatter + single) / 2, shrunk };
 }
 
-/** Standard deviation of normalized data in the units of the input, for images from 0 to 1. */
+/** Standard deviation of normalized data in input units, for images from 0 to 1. */
 const NORMALIZED = 0.25;
 
 /** Mistakes that multiply the spread of all channels near the input by the same factor, or exchange colors. */
@@ -62,7 +62,7 @@ export function likelyMistake(factor: number): string {
 /** The mistake that moves the means of red and blue apart. */
 export const EXCHANGED_COLORS = MISTAKES.colors;
 
-/** Returns the mistake that a finding's message ends with; undefined without such an end. */
+/** Returns the mistake that a finding's message ends with, if any. */
 export function namedMistake(message: string): string | undefined {
 	return Object.values(MISTAKES).find((mistake) => message.endsWith(mistake));
 }

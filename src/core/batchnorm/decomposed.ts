@@ -14,7 +14,7 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
 	...['BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'LayerNormalization'],
 	...['MeanVarianceNormalization', 'LpNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization', 'LRN'],
 ]);
-/** Maximum number of channels of an image. Scale and shift of images prepare inputs. */
+/** Maximum channels of an image. Scale and shift of images prepare inputs. */
 const IMAGE_CHANNELS = 4;
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Operators that only move elements or change their type. */

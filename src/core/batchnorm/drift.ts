@@ -5,7 +5,7 @@ import { countChannels } from '../text/sentences.js';
 import { hasExchangedColors } from './color-order.js';
 import { contrastLimits, EXCHANGED_COLORS, likelyMistake, MIN_FACTOR, MIN_VALUES_PER_IMAGE } from './contrast.js';
 
-/** A layer's running statistics and the statistics of a batch that was run through it. */
+/** A layer's running statistics, and its statistics of a batch. */
 export interface DriftSubject {
 	readonly parameters: Pick<LayerParameters, 'mean' | 'variance'>;
 	/** Per channel over (N, spatial), variance biased. */
@@ -138,7 +138,7 @@ export function imagesForDrift(thresholds: DriftThresholds): number {
 	return high;
 }
 
-/** Largest number of images that a sentence asks for. Thresholds of 0 would need an infinite number. */
+/** Maximum images that a sentence asks for, for thresholds near 0. */
 const MAX_IMAGES = 1 << 20;
 
 /** Drift that a channel must exceed to be reported. */

@@ -40,7 +40,7 @@ export interface HealthSubject {
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
 	readonly axes: 'channel' | 'activation';
-	/** True if every reader of the layer's output cuts at 0 like a ReLU. */
+	/** True if every reader of the output cuts at 0 like a ReLU. */
 	readonly feedsRelu: boolean;
 	/** True if a Reshape precedes the layer, as where instance normalization uses BatchNormalization. */
 	readonly afterReshape: boolean;

@@ -18,7 +18,7 @@ export interface Parameter {
 	readonly problem?: string;
 }
 
-/** Form of a normalization that elementary operators compute with the statistics of their own data. */
+/** Form of a normalization by elementary operators with their own data's statistics. */
 export interface HandBuilt {
 	/** Axes of mean and variance, as in the file; negative: from the end; null: all. */
 	readonly axes: readonly number[] | null;

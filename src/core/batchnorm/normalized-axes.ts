@@ -14,7 +14,7 @@ export type AxesName = 1 | 2 | 3 | 'layer' | 'instance' | 'tensor' | 'other';
 
 const SPATIAL: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
-/** Returns axes as numbers from 0 on; undefined if an axis does not exist. @param axes null: all */
+/** Returns axes as numbers from 0 on; undefined if any is missing. @param axes null: all */
 export function resolveAxes(axes: readonly number[] | null, rank: number): number[] | undefined {
 	const all = Array.from({ length: rank }, (_, axis) => axis);
 	const wanted = axes === null ? all : axes.map((axis) => (axis < 0 ? axis + rank : axis));

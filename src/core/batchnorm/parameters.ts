@@ -49,7 +49,7 @@ export class ParameterReader {
 	}
 }
 
-/** Returns the values of all parameters, or a sentence why they are unknown. */
+/** Returns all parameter values, or a sentence why they are unknown. */
 export function parameterValues(layer: Pick<BatchNormLayer, ParameterName>): Result<LayerParameters> {
 	const { gamma, beta, mean, variance } = layer;
 	if (gamma.values && beta.values && mean.values && variance.values) {

@@ -17,7 +17,7 @@ export interface LayerContext {
 export function placeOf(scope: Scope, node: Node, input: string, shapes: ShapeInference) {
 	const output = node.outputs[0] ?? '';
 	const definition = scope.lookup(input);
-	// Y has the type and shape of X, and outputs of a graph are always declared.
+	// Y has X's type and shape, and graph outputs are always declared.
 	const [x, y] = [shapes.of(scope, input), scope.declared(output)];
 	return {
 		graphPath: scope.path,

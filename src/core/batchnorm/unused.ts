@@ -13,7 +13,7 @@ export const UNUSED: Finding = {
 /** Returns the layers on which no output of their graph depends. */
 export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
 	const known = { used: new Set<Node>(), unused: new Set<Node>() };
-	// Starts with the last layer. The search from an earlier layer ends at known nodes.
+	// Starts with the last layer, so that earlier searches end at known nodes.
 	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, known));
 	return new Set(unused);
 }

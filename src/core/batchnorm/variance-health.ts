@@ -8,7 +8,7 @@ import type { Affine } from './affine.js';
 export interface ScaleSubject extends LayerParameters, Affine {
 	readonly epsilon: number;
 	readonly mode: 'inference' | 'training';
-	/** Element type of the data. Runtimes compute float16 and bfloat16 layers in float32. */
+	/** Element type of the data. Runtimes compute half types in float32. */
 	readonly dtype: string;
 	/** A positive variance below this multiple of epsilon is reported. */
 	readonly epsilonRatio: number;
