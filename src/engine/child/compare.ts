@@ -5,7 +5,7 @@ import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
-import type { Comparison } from '../../core/report/comparison/comparison.js';
+import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
@@ -196,6 +196,7 @@ async function tryRun(
 			budget,
 			unitRoundoff: coarsestRounding([pair.original, pair.deployed], pair.comparison),
 			mayMatch: possibleMatches(models),
+			isOpen: (index) => !isRight(pair.comparison.layers[index]),
 			quantized: computesInIntegers(pair.original)
 				? 'original'
 				: computesInIntegers(pair.deployed)
@@ -227,6 +228,8 @@ function noisyOutputs(noise: number): string {
 		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
+
+const isRight = ({ status }: Pick<LayerComparison, 'status'>): boolean => status === 'match' || status === 'kept';
 
 /** Returns the runtime's reason for not loading a model; undefined if it loads, or if there is no runtime. */
 async function refusal(model: OpenedModel, { runtime }: Pick<ComparePorts, 'runtime'>): Promise<string | undefined> {

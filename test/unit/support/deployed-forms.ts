@@ -134,7 +134,7 @@ const scaleColumns = (weight: Weight, scale: Float64Array): Weight => {
 };
 
 /** Returns a selection of rows. */
-function rowsOf(weight: Weight, rows: readonly number[]): Weight {
+export function rowsOf(weight: Weight, rows: readonly number[]): Weight {
 	const length = rowLength(weight);
 	const values = rows.flatMap((row) => Array.from(weight.values.subarray(row * length, (row + 1) * length)));
 	return { dims: [rows.length, weight.dims[1], weight.dims[2], weight.dims[3]], values: Float64Array.from(values) };
@@ -151,7 +151,7 @@ function columnsOf(weight: Weight, columns: readonly number[]): Weight {
 	return { dims: [rows, columns.length, height, depth], values: Float64Array.from(values) };
 }
 
-const pick = (values: Float64Array, order: readonly number[]) => Float64Array.from(order, (i) => values[i]);
+export const pick = (values: Float64Array, order: readonly number[]) => Float64Array.from(order, (i) => values[i]);
 const sum = (a: Float64Array, b: Float64Array) => a.map((value, i) => value + b[i]);
 const times = (a: Float64Array, b: Float64Array) => a.map((value, i) => value * b[i]);
 

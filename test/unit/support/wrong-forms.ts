@@ -1,5 +1,5 @@
 /** Deployments with a fault in the place of a layer: every weight that is folded is folded correctly. */
-import { type Block, layerOf, scaleRows, WIDTH, weightOf } from './deployed-forms.js';
+import { type Block, layerOf, pick, rowsOf, scaleRows, WIDTH, weightOf } from './deployed-forms.js';
 
 /** Convolutions of one shape in a row, with the deployed ones in another order. */
 function exchanged(order: readonly number[]): Block {
@@ -61,6 +61,35 @@ export const WRONG_FORMS = {
 			const weight = weightOf(random, WIDTH, WIDTH, 3);
 			const layer = layerOf(random, WIDTH);
 			return [from.batchNorm(from.relu(from.conv(x, weight)), layer), to.relu(to.batchNorm(to.conv(y, weight), layer))];
+		},
+	},
+	'layer folded across x sigmoid(x)': {
+		cause: 'folded-across-activation',
+		block: ({ random, from, to }, [x, y]) => {
+			const weight = weightOf(random, WIDTH, WIDTH, 3);
+			const layer = layerOf(random, WIDTH);
+			const next = weightOf(random, WIDTH, WIDTH, 3);
+			const nextLayer = layerOf(random, WIDTH);
+			const [a, b] = [from.conv(x, weight), to.conv(y, scaleRows(weight, layer.scale), layer.shift)];
+			const swish = from.batchNorm(from.node('Mul', [a, from.node('Sigmoid', [a])]), layer);
+			return [
+				from.relu(from.batchNorm(from.conv(swish, next), nextLayer)),
+				to.relu(
+					to.conv(to.node('Mul', [b, to.node('Sigmoid', [b])]), scaleRows(next, nextLayer.scale), nextLayer.shift),
+				),
+			];
+		},
+	},
+	'channels of one layer in another order': {
+		cause: 'channels-permuted',
+		block: ({ random, from, to }, [x, y]) => {
+			const weight = weightOf(random, WIDTH, WIDTH, 3);
+			const layer = layerOf(random, WIDTH);
+			const turned = Array.from({ length: WIDTH }, (_, row) => (row + 2) % WIDTH);
+			return [
+				from.relu(from.batchNorm(from.conv(x, weight), layer)),
+				to.relu(to.conv(y, rowsOf(scaleRows(weight, layer.scale), turned), pick(layer.shift, turned))),
+			];
 		},
 	},
 	'fold into an operator with another reader': {

@@ -9,13 +9,13 @@ import type { OperatorWeights } from '../operators/weights.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/partners.js';
 import { addedBehind } from '../targets/added-behind.js';
-import { type ForwardFold, foldForward, operatorBehindPad } from '../targets/forward.js';
+import { type ForwardFold, foldForward, operatorBehindPad, padsItsInput } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
 import { describeAbsence } from './describe-absence.js';
 import { type WrongForwardFold, wrongForwardFolds } from './forward-faults.js';
-import { functionsBetween } from './functions-between.js';
+import { type JudgedLayer, judgeAcross } from './judge-across.js';
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
@@ -23,7 +23,7 @@ import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-
 import { parameterSteps } from './kept-rounding.js';
 import {
 	addPairing,
-	reportAcross,
+	reportBorderElsewhere,
 	reportChangedWeights,
 	reportFoldedAndKept,
 	reportForwardFault,
@@ -32,12 +32,6 @@ import {
 } from './placement-verdicts.js';
 import { toChannels } from './rows-to-channels.js';
 import { precisionFindings, withPrecision } from './survived-precision.js';
-
-/** A verdict and the deployed operator that it is about. */
-interface JudgedLayer {
-	readonly verdict: Verdict;
-	readonly operator: LinearOperator | null;
-}
 
 /** Judges the layers of the original, a call per layer. */
 export class LayerComparer {
@@ -221,7 +215,7 @@ export class LayerComparer {
 			return verdict;
 		}
 		const additions = await this.#additionsInFront(keptAs, pair, target);
-		const identity = { operators: [], parameters: identityParameters(target.rows), withoutLayer: true };
+		const identity = { operators: [], parameters: identityParameters(target.rows), withoutLayer: true } as const;
 		const variants = this.#originalWeights(weights.value).flatMap((originalWeights) =>
 			additions.map(
 				(deployedAddition): FoldVariant => ({ ...weights.value, ...identity, originalWeights, deployedAddition }),
@@ -264,7 +258,7 @@ export class LayerComparer {
 		const weights = pair && (await this.#partners.read(pair));
 		const forward = weights?.ok && route ? foldForward(route, weights.value.originalWeights, parameters) : undefined;
 		if (!weights?.ok || !forward || !route) {
-			const across = await this.#judgeAcross(layer, parameters);
+			const across = await judgeAcross(layer, parameters, this.#models, this.#partners);
 			const broadcast = across ?? (await judgeBroadcast(layer, expectedFold(null, parameters).scale, this.#models));
 			return broadcast ?? { verdict: cannotTell(describeAbsence(layer, this.#models), 'unmatched'), operator: null };
 		}
@@ -273,34 +267,13 @@ export class LayerComparer {
 			wrongForwardFolds(route, weights.value.originalWeights, parameters),
 		);
 		const isPadded = forward.isPadded || (behindPad !== undefined && forward.hasShift);
-		const isWrong = verdict.status === 'match' && isPadded;
-		return { verdict: isWrong ? reportPaddedForward(verdict, deployed) : verdict, operator: deployed };
-	}
-
-	/** Returns a mismatch for a layer folded into the operator before an activation. */
-	async #judgeAcross(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer | undefined> {
-		const { original, deployed } = this.#models;
-		const operators = [...(original.beforeLayer.get(layer) ?? [])];
-		const functions = functionsBetween(layer, original) ?? [];
-		const pair = operators.length === 1 && functions.length > 0 ? this.#partners.pairOf(operators[0]) : undefined;
-		const weights = pair && (await this.#partners.read(pair));
-		if (!weights?.ok || !pair) {
-			return undefined;
+		if (verdict.status === 'match' && isPadded) {
+			const report = padsItsInput(deployed) ? reportPaddedForward : reportBorderElsewhere;
+			return { verdict: report(verdict, deployed), operator: deployed };
 		}
-		const target = directTarget(pair.original, weights.value.originalWeights.layout);
-		if (target.rows.length !== parameters.gamma.length) {
-			return undefined;
-		}
-		const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
-		const right = additions
-			.map((deployedAddition) => ({ ...weights.value, deployedAddition, operators: [], parameters }))
-			.find((variant) => isRight(variant, target));
-		return (
-			right && {
-				verdict: reportAcross(judgeVariant(right, target), pair.deployed, functions),
-				operator: pair.deployed,
-			}
-		);
+		const across =
+			verdict.status === 'match' ? undefined : await judgeAcross(layer, parameters, this.#models, this.#partners);
+		return across ?? { verdict, operator: deployed };
 	}
 
 	async #judgeForward(
@@ -313,7 +286,9 @@ export class LayerComparer {
 		const behind = original.layers.find(
 			(layer) => original.targets.get(layer)?.operator === pair.original && !kept.has(layer),
 		);
-		const course = behind ? await this.#courseBehind(this.#lastOnOperator(behind), weights) : courseOf(weights);
+		const course = behind
+			? await this.#courseBehind(this.#lastOnOperator(behind), weights)
+			: await this.#courseOf(weights);
 		const isRightFrom = (from: OperatorWeights) =>
 			course?.variants.some((variant) => isRight({ ...variant, originalWeights: from }, course.target)) ?? false;
 		// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
@@ -321,8 +296,8 @@ export class LayerComparer {
 		if (!course || (judged?.status === 'match' && isRightFrom(forward.weights))) {
 			return judged ?? cannotTell(`The constants of ${pair.deployed.name} cannot be read.`);
 		}
-		const [natural] = course.variants;
-		const verdict = judgeVariant({ ...natural, originalWeights: forward.weights }, course.target);
+		const variants = course.variants.map((variant) => ({ ...variant, originalWeights: forward.weights }));
+		const verdict = judgeVariants(variants, course.target);
 		if (verdict.status === 'match') {
 			return verdict;
 		}
@@ -333,6 +308,15 @@ export class LayerComparer {
 			.filter((wrong) => isRightFrom(wrong.weights))
 			.map(({ cause }) => cause);
 		return causes.length > 0 ? reportForwardFault(verdict, pair.deployed, [...new Set(causes)]) : (judged ?? verdict);
+	}
+
+	/** Returns the possible courses of a fold into an operator without a layer behind it. */
+	async #courseOf(weights: ReadPair): Promise<Course> {
+		const target = directTarget(weights.pair.original, weights.originalWeights.layout);
+		const parameters = identityParameters(target.rows);
+		const additions = await addedBehind(weights.pair.deployed, target.rows, this.#models.deployed.weights);
+		const common = { ...weights, operators: [], parameters, withoutLayer: 'forward' } as const;
+		return { target, variants: additions.map((deployedAddition) => ({ ...common, deployedAddition })) };
 	}
 
 	/** Returns the possible courses of the fold of a layer behind an operator. */
@@ -352,13 +336,6 @@ export class LayerComparer {
 interface Course {
 	readonly target: FoldTarget;
 	readonly variants: readonly FoldVariant[];
-}
-
-/** Returns the course of a fold into an operator without a layer behind it. */
-function courseOf(weights: ReadPair): Course {
-	const target = directTarget(weights.pair.original, weights.originalWeights.layout);
-	const parameters = identityParameters(target.rows);
-	return { target, variants: [{ ...weights, deployedAddition: null, operators: [], parameters }] };
 }
 
 function describeOperator({ name, node, weight, bias }: LinearOperator): FoldedInto {

@@ -12,6 +12,7 @@ import { count } from '../../text/sentences.js';
 import { pairOperators } from '../pairing/pairing.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { readNetwork } from '../targets/network.js';
+import { chooseRivals } from './choose-rivals.js';
 import { LayerComparer } from './compare-layer.js';
 import { pairLayers } from './pair-kept-layers.js';
 import { checkStructure } from './structure-checks.js';
@@ -57,7 +58,8 @@ export async function compareNetworks(
 ): Promise<ComparedFiles> {
 	const original = await readNetwork(originalModel.model, originalModel.access);
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
-	const pairing = await pairOperators(original, deployed);
+	const alike = await pairOperators(original, deployed);
+	const pairing = await chooseRivals({ original, deployed, pairing: alike });
 	const models = { original, deployed, pairing, kept: pairLayers({ original, deployed, pairing }) };
 	const comparison = await compareMatched(models, options);
 	const layers = checkStructure(models, comparison.layers);

@@ -1,4 +1,4 @@
-import type { CauseCode } from '../../report/causes.js';
+import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
 import type { LayerBehavior } from '../../report/comparison/behavior.js';
 import { type Comparison, type LayerComparison, summarize } from '../../report/comparison/comparison.js';
 import type { OutputComparison } from '../../report/output-comparison.js';
@@ -11,7 +11,7 @@ import { ArrivalForms } from './arrival-form.js';
 import { attributeDifferences } from './attribute-differences.js';
 import type { ComparedFiles } from './compare.js';
 import { cannotTell } from './judge-fold.js';
-import { describeOperators, reportDifferences, unexplained } from './report-differences.js';
+import { describeOperators, isEdited, reportDifferences, unexplained } from './report-differences.js';
 
 /**
  * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, and values decide if it is
@@ -25,14 +25,31 @@ export function decideByValues(
 	differences: readonly RegionDifference[] = [],
 ): Comparison {
 	const forms = new ArrivalForms(models, values);
+	// An edited operator behind explains better why an order that it expects does not give its values.
+	const mayMisplace = outputs.status === 'mismatch' && !differences.some(isEdited);
+	let isMisplaced = false;
 	const decided = comparison.layers.map((layer, index): LayerComparison => {
 		const found = values.layers[index];
-		const { behavior, match } = found;
+		const { behavior, match, misplaced } = found;
+		if (mayMisplace && misplaced === 'values' && isOutOfOrder(layer, () => forms.of(index, layer))) {
+			isMisplaced = true;
+			return reportMisplaced(layer, behavior);
+		}
+		if (isMisplaced && misplaced === 'input') {
+			return { ...layer, behavior: { ...behavior, status: 'behind' } };
+		}
 		if (behavior.status === 'match' && match) {
 			return decideArrived(
 				{ ...layer, behavior },
 				{ ...found, match },
 				{ areOutputsWrong: outputs.status === 'mismatch', formOf: () => forms.of(index, layer) },
+			);
+		}
+		if (behavior.status === 'behind' && match && !isMisplacedFold(layer)) {
+			return decideArrived(
+				{ ...layer, behavior },
+				{ ...found, match },
+				{ areOutputsWrong: false, formOf: () => forms.of(index, layer) },
 			);
 		}
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
@@ -49,7 +66,36 @@ export function decideByValues(
 	};
 }
 
-/** Confidence in a verdict by values alone. Other input might show a difference. */
+/** True if a layer's parameters are out of order, or those of the branches that it was split over. */
+function isOutOfOrder({ status, cause, causes }: LayerComparison, formOf: () => Form): boolean {
+	return status === 'mismatch'
+		? cause === 'unknown' || causes.includes('channels-permuted')
+		: status === 'unmatched' && formOf().isSplit === true;
+}
+
+const ORDER_CAUSES: readonly CauseCode[] = ['channels-permuted'];
+
+/** Returns the verdict for values that no operator behind expects in their order. */
+function reportMisplaced(layer: LayerComparison, behavior: LayerBehavior): LayerComparison {
+	const found = `Its values are in ${behavior.tensor}, with the channels in another order, and every operator behind expects the original one.`;
+	const isNamed = layer.status === 'mismatch' && layer.causes.includes('channels-permuted');
+	return {
+		...layer,
+		status: 'mismatch',
+		behavior: { ...behavior, status: 'mismatch' },
+		evidence: `${found} ${layer.evidence}`,
+		...(!isNamed && { cause: 'channels-permuted', causes: ORDER_CAUSES, confidence: MISPLACED_CONFIDENCE }),
+	};
+}
+
+/** Confidence in an order that only values show. */
+const MISPLACED_CONFIDENCE = 0.9;
+
+/** True for a fault in the place of a layer, which feeding it hides. */
+const isMisplacedFold = ({ cause }: LayerComparison): boolean =>
+	(PLACEMENT_CAUSES as readonly (CauseCode | null)[]).includes(cause);
+
+/** Confidence in a verdict that values alone give: other input might show a difference. */
 const CONFIDENCE = 0.99;
 
 interface ArrivedValues extends LayerValues {
@@ -81,7 +127,8 @@ function decideArrived(
 	}
 	const { text, into, isKept } = formOf();
 	const { difference, bound, deployed } = values.match;
-	const evidence = `The layer arrived, ${text}: the values behind it are those of ${deployed}. Largest difference ${shortNumber(difference.maxAbs)}; rounding explains ${shortNumber(bound)}.`;
+	const fed = values.behavior.status === 'behind' && values.behavior.reason ? ` ${values.behavior.reason}` : '';
+	const evidence = `The layer arrived, ${text}: the values behind it are those of ${deployed}.${fed} Largest difference ${shortNumber(difference.maxAbs)}; rounding explains ${shortNumber(bound)}.`;
 	const verdict = cannotTell(evidence);
 	return {
 		...layer,

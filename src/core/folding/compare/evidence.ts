@@ -102,7 +102,7 @@ function unknownEvidence(
 				similarity.distorted.length > 0
 					? describeDistorted(similarity.distorted)
 					: describeUnexplained(explanation, unexplained);
-			return `${rows - unexplained.length} of ${count(rows, 'channel')} ${fold.withoutLayer ? 'are as they were' : 'carry the right fold'}; ${what}; ${error}.`;
+			return `${rows - unexplained.length} of ${count(rows, 'channel')} ${fold.withoutLayer === true ? 'are as they were' : 'carry the right fold'}; ${what}; ${error}.`;
 		}
 		default:
 			return `No formula, order, axis or rounding of the catalog explains ${unexplained.length} of ${count(fold.parameters.gamma.length, 'channel')}; ${error}.`;

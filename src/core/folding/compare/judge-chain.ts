@@ -89,7 +89,7 @@ function selectLayers(chain: readonly ChainLayer[], isThere: readonly boolean[])
 	const parameters = chain.find(({ layer }) => layer === last?.layer)?.parameters;
 	if (!last?.rows || !parameters) {
 		const parameters = identityParameters(target.rows);
-		return { target: { ...target, earlier: [], added: pending }, parameters, withoutLayer: true };
+		return { target: { ...target, earlier: [], added: pending }, parameters, withoutLayer: true } as const;
 	}
 	// An addition behind the last layer belongs to no fold.
 	const { rows, added } = last;

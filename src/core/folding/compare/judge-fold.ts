@@ -125,7 +125,10 @@ function measure(
 		relative: tolerance.weightRelative,
 		absolute,
 	});
-	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale, fold.grid?.bias);
+	const slack = fold.original.biasSlack;
+	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale, fold.grid?.bias).map(
+		(bound, row) => bound + (slack?.[row] ?? 0) * Math.abs(expected.scale[row]),
+	);
 	const biasError = expected.bias.map((value, row) => (fold.deployed.bias?.[row] ?? 0) - roundTo(value, fold.stored));
 	const ratios = biasError.map((error, row) =>
 		Math.max(weights.boundRatio[row], ratioOf(Math.abs(error), biasBound[row])),

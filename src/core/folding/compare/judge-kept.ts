@@ -168,13 +168,14 @@ function withParameters(verdict: Verdict, changes: readonly ParameterChange[], n
 }
 
 /**
- * Names the loss if every channel has mean 0 and variance 0, or the initial variance 1 that no formula explains: no data
- * give such statistics.
+ * Names the loss if all channels have one mean and one variance: no data give such statistics. Those of an untrained layer
+ * (0 and 1) may have a formula as their cause.
  */
 function recognizeLostStatistics(verdict: Verdict, { mean, variance }: FoldParameters): Verdict {
-	const [first] = variance;
-	const isConstant = mean.every((value) => value === 0) && variance.every((value) => value === first);
-	const isLost = isConstant && (first === 0 || (first === 1 && verdict.cause === 'stale-statistics'));
+	const [[center], [first]] = [mean, variance];
+	const isConstant = mean.every((value) => value === center) && variance.every((value) => value === first);
+	const isWidespread = verdict.cause === 'stale-statistics' && (center === 0 ? first === 1 : mean.length > 1);
+	const isLost = isConstant && ((center === 0 && first === 0) || isWidespread);
 	if (!isLost) {
 		return verdict;
 	}
@@ -184,7 +185,7 @@ function recognizeLostStatistics(verdict: Verdict, { mean, variance }: FoldParam
 		causes: ['statistics-reset'],
 		confidence: MAX_CONFIDENCE,
 		alternatives: [],
-		evidence: `${verdict.evidence} In the deployed model every mean is 0 and every variance is ${first}: the running statistics were lost.`,
+		evidence: `${verdict.evidence} In the deployed model every mean is ${shortNumber(center)} and every variance is ${shortNumber(first)}: the running statistics were lost.`,
 	};
 }
 

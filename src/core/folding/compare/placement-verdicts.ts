@@ -31,6 +31,14 @@ export function reportPaddedForward(verdict: Verdict, into: LinearOperator): Ver
 	};
 }
 
+/** Verdict for weights that are correct inside where other nodes write the border, which only a run shows. */
+export function reportBorderElsewhere(_: Verdict, into: LinearOperator): Verdict {
+	return cannotTell(
+		`The layer was folded forward into ${into.name}, and its weights are right inside. ${into.name} does not pad its input, as the original did: only a run shows whether other operators write the right border.`,
+		'unmatched',
+	);
+}
+
 /** Verdict for weights that carry a layer from behind an activation. */
 export function reportAcross(verdict: Verdict, into: LinearOperator, functions: readonly string[]): Verdict {
 	return {

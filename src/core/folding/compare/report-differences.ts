@@ -1,4 +1,5 @@
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
+import type { LayerBehavior } from '../../report/comparison/behavior.js';
 import type { DifferingOperator, LayerComparison } from '../../report/comparison/comparison.js';
 import { formatNumber, shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
@@ -58,7 +59,7 @@ export function reportDifferences(
 			const node = original.layers[index].node;
 			const regions = differences.filter((region) => region.original.includes(node));
 			const isEqual = regions.length > 0 && regions.every(({ difference }) => difference.different === 0);
-			return isEqual && isOnlyBehind(layer) ? asArrived(layer, kept.has(original.layers[index])) : layer;
+			return isEqual && isRefuted(layer) ? asArrived(layer, kept.has(original.layers[index])) : layer;
 		}),
 		operators,
 	};
@@ -69,7 +70,8 @@ export function reportDifferences(
  */
 const MAX_EDITED_SHARE = 0.5;
 
-function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
+/** True for a region in which single numbers were changed. */
+export function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
 	return different > 0 && different <= MAX_EDITED_SHARE * compared;
 }
 
@@ -102,25 +104,34 @@ function claimsMore({ status, cause, maxAbs, perChannel: { boundRatio } }: Layer
 	return cause !== 'unknown' && cause !== null && !PLACEMENT.has(cause) && wrong > rows;
 }
 
-/** True for a wrong layer behind the first difference, where values cannot judge it. */
-function isOnlyBehind({ status, behavior }: LayerComparison): boolean {
-	return (status === 'mismatch' || status === 'unmatched') && behavior?.status === 'behind';
+/**
+ * True for a layer that equal coefficients show to be right: behind the place where the models part its values cannot
+ * judge it, and an error too small for the values to show would change them.
+ */
+function isRefuted({ status, cause, behavior }: LayerComparison): boolean {
+	const isPlaced = cause === null || !PLACEMENT.has(cause);
+	const isBehind = status === 'unmatched' && behavior?.status === 'behind';
+	return isBehind || (status === 'mismatch' && isPlaced && ['behind', 'match'].includes(behavior?.status ?? ''));
 }
 
 /** Confidence in a verdict that coefficients alone give. */
 const CONFIDENCE = 0.99;
 
 function asArrived(layer: LayerComparison, isKept: boolean): LayerComparison {
-	const evidence =
-		'The layer arrived in another form: every coefficient between the functions around it is that of the original. The models part in front of it.';
+	const { behavior } = layer;
+	const evidence = `The layer arrived in another form: every coefficient between the functions around it is that of the original.${behavior?.status === 'behind' ? ' The models part in front of it.' : ''}`;
 	return {
 		...layer,
+		...(behavior?.status === 'match' && { behavior: withoutReason(behavior) }),
 		...cannotTell(evidence),
 		status: isKept ? 'kept' : 'match',
 		cause: null,
 		confidence: CONFIDENCE,
 	};
 }
+
+/** Leaves out why values did not show an error that there is not. */
+const withoutReason = ({ reason, ...behavior }: LayerBehavior): LayerBehavior => behavior;
 
 /** Returns a layer as a mismatch without a known cause. @param evidence sentence */
 export function unexplained(layer: LayerComparison, evidence: string): LayerComparison {

@@ -1,6 +1,8 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { PlacementCause } from '../../report/causes.js';
 import type { LayerComparison } from '../../report/comparison/comparison.js';
+import { expectedFold } from '../operators/expected.js';
+import { layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
@@ -29,6 +31,10 @@ export function checkStructure(models: MatchedNetworks, layers: readonly LayerCo
 		const training = trainingMode(layer, models);
 		if (training && compared.status !== 'unmatched') {
 			return asMismatch(compared, training);
+		}
+		if (compared.status === 'mismatch') {
+			const overwritten = overwrittenWeight(layer, models);
+			return overwritten ? asMismatch({ ...compared, causes: [] }, overwritten) : compared;
 		}
 		if (!ARRIVED.has(compared.status)) {
 			return compared;
@@ -151,6 +157,40 @@ function sharedWeight(
 	}
 	const evidence = `The layer was folded into the weight ${pair.deployed.weight}, which ${sharing.name} shares: it has no such layer, and its output is wrong now.`;
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
+}
+
+/** Finds a wrong fold into a weight that another layer with other scales was folded into as well. */
+function overwrittenWeight(
+	layer: BatchNormLayer,
+	{ original, pairing, kept }: MatchedNetworks,
+): Misplacement | undefined {
+	const weightsOf = (each: BatchNormLayer) => {
+		const target = original.targets.get(each);
+		const pair = target && !kept.has(each) ? pairing.byOriginal.get(target.operator) : undefined;
+		return pair && { before: pair.original.weight, after: pair.deployed.weight, operator: pair.original };
+	};
+	const own = weightsOf(layer);
+	const other = original.layers.find((each) => {
+		const theirs = own && each !== layer ? weightsOf(each) : undefined;
+		return theirs && theirs.operator !== own?.operator && theirs.before === own?.before && theirs.after === own.after;
+	});
+	if (!own || !other || areSimilar(scalesOf(layer), scalesOf(other))) {
+		return undefined;
+	}
+	const evidence = `The weight ${own.after} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
+	return { cause: 'shared-weight', confidence: 0.95, evidence };
+}
+
+function scalesOf(layer: BatchNormLayer): Float64Array {
+	const parameters = layerParameters(layer);
+	return parameters.ok ? expectedFold(null, parameters.value).scale : new Float64Array(0);
+}
+
+/** Relative difference of scales that a weight in float32 carries alike. */
+const SAME_SCALE = 1e-6;
+
+function areSimilar(a: Float64Array, b: Float64Array): boolean {
+	return a.length === b.length && a.every((value, row) => Math.abs(value - b[row]) <= SAME_SCALE * Math.abs(value));
 }
 
 /** Finds operators with exchanged weights: original operator -> the operator that has its place now. */

@@ -1,7 +1,7 @@
 import { affine } from '../../batchnorm/affine.js';
 import { FLOAT_FORMATS, type FloatType, roundTo } from '../../numbers/float-formats.js';
 import type { LayerParameters } from '../../report/types.js';
-import { type ChannelLayout, channelCount, forEachRun } from './layout.js';
+import { type ChannelLayout, channelCount, forEachRun, rowLength } from './layout.js';
 
 /**
  * Constants of a linear operator: y = weight * x + bias, with a row of `weight` and a value of `bias` per output
@@ -13,6 +13,11 @@ export interface LinearWeights {
 	readonly layout: ChannelLayout;
 	/** Gemm's beta multiplied in; null: the operator has none, which means 0. */
 	readonly bias: Float64Array | null;
+	/**
+	 * Error that float32 may leave in a bias that is a sum over its row, beside that of the bias's own formula, shape (rows);
+	 * absent for a bias that is stored as it is.
+	 */
+	readonly biasSlack?: Float64Array;
 }
 
 /**
@@ -108,6 +113,32 @@ export function forwardBias(
 		}
 	});
 	return result;
+}
+
+/** Multiple of the square root of the number of additions: a sum of n terms exceeds it with probability 2 exp(-8). */
+const SUM_DEVIATIONS = 4;
+/** Roundings of a term: 10 of the shift, 1 of its product with the weight, 1 of the last addition. */
+const TERM_ROUNDINGS = 12;
+
+/**
+ * Returns the error that a forward fold in float32 may leave in each output channel's bias: of n additions, roundings
+ * add up to about sqrt(n) u with high probability (Higham and Mary, "A new approach to probabilistic rounding error
+ * analysis", 2019), relative to the sum of the terms' magnitudes.
+ * @param magnitude largest magnitude inside the shift of each input channel: |beta| + |mean s|
+ */
+export function forwardSlack(
+	weight: Float32Array | Float64Array,
+	layouts: ForwardLayouts,
+	bias: Float64Array | null,
+	magnitude: Float64Array,
+): Float64Array {
+	const terms = forwardBias(weight.map(Math.abs), layouts, bias?.map(Math.abs) ?? null, magnitude);
+	const additions = rowLength(layouts.output);
+	const relative = compounded(
+		TERM_ROUNDINGS + SUM_DEVIATIONS * Math.sqrt(additions),
+		FLOAT_FORMATS.float32.unitRoundoff,
+	);
+	return terms.map((sum) => sum * relative);
 }
 
 /**

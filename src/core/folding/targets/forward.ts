@@ -3,7 +3,14 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
-import { type FoldParameters, type ForwardLayouts, forwardBias, gather, scaleRows } from '../operators/expected.js';
+import {
+	type FoldParameters,
+	type ForwardLayouts,
+	forwardBias,
+	forwardSlack,
+	gather,
+	scaleRows,
+} from '../operators/expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
 import { type OperatorWeights, weightLayout } from '../operators/weights.js';
@@ -72,6 +79,11 @@ function isPadded(scope: Scope, node: Node): boolean {
 	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
 }
 
+/** True if an operator, or a Pad node in front of it, pads its input. */
+export function padsItsInput({ scope, node }: LinearOperator): boolean {
+	return isPadded(scope, node) || scope.producer(node.inputs[0] ?? '')?.opType === 'Pad';
+}
+
 /** True if a fold of a layer into the operator behind it is wrong at the border. */
 export function isPaddedForward(layer: BatchNormLayer, { scope, node }: LinearOperator): boolean {
 	return isPadded(scope, node) && (linearMap(layer)?.shift.some((value) => value !== 0) ?? true);
@@ -108,7 +120,19 @@ export function foldForward(
 	weights: OperatorWeights,
 	{ gamma, beta, mean, variance, epsilon }: FoldParameters,
 ): ForwardFold | undefined {
-	return foldMapForward(place, weights, affine(gamma, beta, mean, variance, epsilon));
+	const map = affine(gamma, beta, mean, variance, epsilon);
+	const forward = foldMapForward(place, weights, map);
+	const input = inputLayout(place.operator, weights.dims);
+	if (!forward || !input) {
+		return forward;
+	}
+	const sizes = map.scale.map((s, channel) => Math.abs(beta[channel]) + Math.abs(mean[channel] * s));
+	const layouts: ForwardLayouts = { input, output: weights.layout };
+	const size = place.rows ? gather(sizes, place.rows) : sizes;
+	return {
+		...forward,
+		weights: { ...forward.weights, biasSlack: forwardSlack(weights.weight, layouts, weights.bias, size) },
+	};
 }
 
 /** Folds a scale and a shift of each input channel as {@link foldForward} does. */

@@ -45,15 +45,17 @@ export class Arrivals {
 	readonly #graph: ValueGraph;
 	readonly #arrivals = new Map<string, Arrival>();
 	readonly #writers = new Map<string, Node>();
+	readonly #readers = new Map<string, Node[]>();
+	/** See {@link isMisplaced}. */
+	readonly #misplaced = new Map<string, boolean>();
 
 	constructor(graph: ValueGraph) {
 		this.#graph = graph;
-		const readers = new Map<string, Node[]>();
 		for (const node of graph.order) {
 			for (const name of new Set(graph.reads(node))) {
-				const list = readers.get(name) ?? [];
+				const list = this.#readers.get(name) ?? [];
 				list.push(node);
-				readers.set(name, list);
+				this.#readers.set(name, list);
 			}
 			for (const name of node.outputs) {
 				this.#writers.set(name, node);
@@ -61,7 +63,7 @@ export class Arrivals {
 		}
 		for (const node of graph.order.toReversed()) {
 			for (const name of node.outputs) {
-				this.#arrivals.set(name, this.#arrive(name, readers.get(name) ?? []));
+				this.#arrivals.set(name, this.#arrive(name, this.#readers.get(name) ?? []));
 			}
 		}
 	}
@@ -86,6 +88,33 @@ export class Arrivals {
 		return this.#writers.has(name) && this.of(name) === 'lost';
 	}
 
+	/**
+	 * True if a tensor's values have arrived in another order, and every use of them is lost: the order is a fault. An
+	 * order that a reader behind expects is none.
+	 */
+	isMisplaced(name: string): boolean {
+		const known = this.#misplaced.get(name);
+		if (known !== undefined) {
+			return known;
+		}
+		const arrival = this.of(name);
+		const match = typeof arrival === 'string' ? undefined : arrival;
+		const isMisplaced =
+			match?.difference.order === 'sorted' &&
+			(match.original === name ? this.#areUsesMisplaced(name) : this.isMisplaced(match.original));
+		this.#misplaced.set(name, isMisplaced);
+		return isMisplaced;
+	}
+
+	#areUsesMisplaced(name: string): boolean {
+		const outputs = (this.#readers.get(name) ?? []).flatMap((node) => node.outputs);
+		const uses = outputs.filter((output) => output !== '' && this.of(output) !== 'unused');
+		const isOutput = this.#graph.outputs.has(name);
+		return (
+			(isOutput || uses.length > 0) && uses.every((output) => this.of(output) === 'lost' || this.isMisplaced(output))
+		);
+	}
+
 	#arrive(name: string, readers: readonly Node[]): Arrival {
 		const match = this.#graph.matches.get(name);
 		if (match) {
@@ -108,9 +137,11 @@ export class Arrivals {
 
 /** Place of a layer in relation to the first difference. */
 export type LayerArrival =
-	| { readonly status: 'match'; readonly match: ValueMatch }
+	| { readonly status: 'match'; readonly match: ValueMatch; readonly isMisplaced: boolean }
 	/** `behind`: the models part in front of the layer. */
-	| { readonly status: 'mismatch' | 'behind' | 'unused' };
+	| { readonly status: 'behind' | 'unused' }
+	/** `isInputMisplaced`: the values in front of the layer arrived in an order that it does not expect. */
+	| { readonly status: 'mismatch'; readonly isInputMisplaced: boolean };
 
 /**
  * @param input tensor that enters the layer, or the linear operator that it folds into
@@ -121,7 +152,9 @@ export function layerArrival(arrivals: Arrivals, layer: BatchNormLayer, input: s
 		return { status: 'unused' };
 	}
 	if (arrival !== 'lost') {
-		return { status: 'match', match: arrival };
+		return { status: 'match', match: arrival, isMisplaced: arrivals.isMisplaced(layer.output) };
 	}
-	return { status: arrivals.isParted(input) ? 'behind' : 'mismatch' };
+	return arrivals.isParted(input)
+		? { status: 'behind' }
+		: { status: 'mismatch', isInputMisplaced: arrivals.isMisplaced(input) };
 }

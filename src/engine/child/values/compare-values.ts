@@ -1,4 +1,5 @@
-import { Arrivals, type LayerArrival, layerArrival } from '../../../core/folding/values/arrival.js';
+import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
+import { Arrivals, type LayerArrival, layerArrival, type ValueGraph } from '../../../core/folding/values/arrival.js';
 import type { ValueTensor } from '../../../core/folding/values/difference.js';
 import { roundingTolerance } from '../../../core/folding/values/rounding-tolerance.js';
 import type { LayerValues, ValueComparison } from '../../../core/folding/values/value-comparison.js';
@@ -24,8 +25,10 @@ import {
 	roundedRatios,
 } from './compared-deployment.js';
 import { foldTensors } from './fold-tensors.js';
+import { type FollowedValues, followBehind } from './follow-behind.js';
 import { judgeQuantizedOutputs, type QuantizedOutputs } from './quantized-outputs.js';
 import { TensorSource } from './tensor-source.js';
+import { valuesOf } from './values-of.js';
 
 export interface ValueRun {
 	/** Inputs of the original. */
@@ -39,6 +42,8 @@ export interface ValueRun {
 	readonly quantized: QuantizedSide;
 	/** Returns false for tensors that do not correspond whatever their values. */
 	readonly mayMatch: (original: string, deployed: string) => boolean;
+	/** True for indices of layers whose parameters do not show that the layer is right. */
+	readonly isOpen: (index: number) => boolean;
 }
 
 /** Seeds of runs on perturbed inputs, which measure rounding. */
@@ -67,23 +72,22 @@ export async function compareValues(
 	const original = (await inlineFunctions(pair.original)) ?? pair.original;
 	const part = { feeds: run.feeds, runtime: run.runtime, context: contextOf(run), room: run.budget / 2 };
 	const deployed = await comparedDeployment({ original, deployed: pair.deployed }, run.quantized, part);
-	const pairing = new ValuePairing({
-		toleranceOf: roundingTolerance(run.unitRoundoff),
-		room: run.budget / 2,
-		mayMatch: run.mayMatch,
-	});
+	const options = { toleranceOf: roundingTolerance(run.unitRoundoff), room: run.budget / 2, mayMatch: run.mayMatch };
+	const pairing = new ValuePairing(options);
 	const outputs = { original: new Map<string, ValueTensor>(), deployed: new Map<string, ValueTensor>() };
-	const net = await runOriginal(original, run, { pairing, outputs: outputs.original });
-	await runDeployed(deployed, run, { pairing, outputs: outputs.deployed });
+	const dims = { original: new Map<string, readonly number[]>(), deployed: new Map<string, readonly number[]>() };
+	const net = await runOriginal(original, run, { pairing, outputs: outputs.original, dims: dims.original });
+	await runDeployed(deployed, run, { pairing, outputs: outputs.deployed, dims: dims.deployed });
 	const { graph } = original.model;
-	const arrivals = new Arrivals({
+	const values: ValueGraph = {
 		order: net.order,
 		reads: (node) => net.reads(node),
 		outputs: new Set(graph.outputs.map(({ name }) => name)),
 		matches: pairing.matches,
 		compared: pairing.compared,
 		isBlurred: (name) => pairing.blurOf(name) !== undefined,
-	});
+	};
+	const arrivals = new Arrivals(values);
 	const { rounded } = deployed;
 	const ratioOf = rounded ? await roundedRatios(rounded, part, { pairing, net }) : () => undefined;
 	const { inputs, inner } = await foldTensors(original);
@@ -104,11 +108,40 @@ export async function compareValues(
 	const { noise } = deployed;
 	const quantized = noise && judgeQuantizedOutputs(names, outputs, { noise, unitRoundoff: run.unitRoundoff });
 	const lost = arrivals.firstLost();
+	const follow = (wanted: readonly string[]) =>
+		followBehind({ original, deployed: deployed.file, net, graph: values, dims, feeds: run.feeds }, wanted, {
+			...options,
+			...{ runtime: run.runtime, unitRoundoff: run.unitRoundoff, context: contextOf(run), probeSeeds: PROBE_SEEDS },
+		});
 	return {
-		layers,
+		layers: noise ? layers : await withFollowed(original.layers, layers, { isOpen: run.isOpen, follow }),
 		firstDifference: lost === undefined ? null : (inner.get(lost) ?? lost),
 		...(quantized ? { outputs: quantized } : { tensors: pairing.matches }),
 	};
+}
+
+interface Following {
+	/** True for layer indices whose parameters do not show that the layer is right. */
+	readonly isOpen: (index: number) => boolean;
+	readonly follow: (wanted: readonly string[]) => Promise<FollowedValues | undefined>;
+}
+
+/** Judges layers behind the first difference on the deployed model's own values, where parameters do not suffice. */
+async function withFollowed(
+	layers: readonly BatchNormLayer[],
+	values: readonly LayerValues[],
+	{ isOpen, follow }: Following,
+): Promise<readonly LayerValues[]> {
+	const isWanted = (index: number) => values[index].behavior.status === 'behind' && isOpen(index);
+	const wanted = layers.flatMap(({ output }, index) => (isWanted(index) ? [output] : []));
+	const followed = wanted.length > 0 ? await follow(wanted) : undefined;
+	return values.map((value, index) => {
+		const { output } = layers[index];
+		const arrival = followed?.behind.has(output) && isWanted(index) ? followed.arrivals.of(output) : 'lost';
+		return followed && typeof arrival !== 'string'
+			? { ...value, behavior: { ...value.behavior, reason: followed.reason }, match: arrival }
+			: value;
+	});
 }
 
 interface LayerContext {
@@ -140,7 +173,10 @@ function layerValues(output: string, arrival: LayerArrival, { pairing, isNoisy, 
 				...(original !== output && { behind: original }),
 				...(ratio !== undefined && { snrDb: ratio, unroundedSnrDb: decibels(size, difference.rms) }),
 			};
-			return { behavior, match, silent: pairing.silentChannels(original) };
+			return {
+				...{ behavior, match, silent: pairing.silentChannels(original) },
+				...(arrival.isMisplaced && { misplaced: 'values' }),
+			};
 		}
 		default: {
 			const nearest = pairing.nearest(output);
@@ -155,7 +191,8 @@ function layerValues(output: string, arrival: LayerArrival, { pairing, isNoisy, 
 				bound: nearest?.bound ?? null,
 				...(isNoisy && { reason }),
 			};
-			return { behavior };
+			const isInputMisplaced = arrival.status === 'mismatch' && arrival.isInputMisplaced;
+			return { behavior, ...(isInputMisplaced && { misplaced: 'input' }) };
 		}
 	}
 }
@@ -175,14 +212,17 @@ export function skipped(reason: string): LayerBehavior {
 interface Collector {
 	readonly pairing: ValuePairing;
 	readonly outputs: Map<string, ValueTensor>;
+	/** Receives the dimensions of all tensors. */
+	readonly dims: Map<string, readonly number[]>;
 }
 
-async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs }: Collector) {
+async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs, dims }: Collector) {
 	const source = new TensorSource(model, run.runtime);
 	const isOutput = outputTest(model, run);
 	try {
 		const context = contextOf(run);
 		await source.visit(run.feeds, context, (name, tensor) => {
+			dims.set(name, tensor.dims);
 			pairing.addOriginal(name, valuesOf(tensor));
 			if (isOutput(name)) {
 				outputs.set(name, copyOf(tensor));
@@ -203,13 +243,14 @@ const UNKNOWN_NOISE: Noise = { rms: Number.POSITIVE_INFINITY, maxAbs: Number.POS
 async function runDeployed(
 	{ file, noise }: ComparedDeployment,
 	run: ValueRun,
-	{ pairing, outputs }: Collector,
+	{ pairing, outputs, dims }: Collector,
 ): Promise<void> {
 	const source = new TensorSource(file, run.runtime);
 	const isOutput = outputTest(file, run);
 	try {
 		const feeds = feedsFor(requiredInputs(file.model), run.feeds);
 		await source.visit(feeds, contextOf(run), (name, tensor) => {
+			dims.set(name, tensor.dims);
 			pairing.addDeployed(name, valuesOf(tensor), noise && (noise.get(name) ?? UNKNOWN_NOISE));
 			if (isOutput(name)) {
 				outputs.set(name, copyOf(tensor));
@@ -232,8 +273,4 @@ function copyOf(tensor: RuntimeTensor): ValueTensor {
 
 function contextOf({ memory, budget }: ValueRun): RunContext {
 	return { memory, budget: budget / 2, watch: new Stopwatch() };
-}
-
-function valuesOf(tensor: RuntimeTensor): ValueTensor {
-	return { dims: tensor.dims, values: numbersOf(tensor) };
 }

@@ -57,6 +57,18 @@ export class TensorSource implements CaptureSource {
 		}
 	}
 
+	/** Returns copies of tensors. @throws {RuntimeError} */
+	async capture(names: readonly string[], feeds: Tensors, context: RunContext): Promise<Tensors> {
+		const wanted = new Set(names);
+		const copies = new Map<string, RuntimeTensor>();
+		await this.visit(feeds, context, (name, tensor) => {
+			if (wanted.has(name)) {
+				copies.set(name, { ...tensor, data: tensor.data.slice() });
+			}
+		});
+		return copies;
+	}
+
 	async dispose(): Promise<void> {
 		await this.#session?.release();
 		this.#session = undefined;

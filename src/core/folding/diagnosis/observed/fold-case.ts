@@ -37,9 +37,14 @@ export interface FoldCase {
 	readonly groups: readonly number[];
 	/** Gemm's beta where it is not 1, of either model. */
 	readonly gemmBetas: readonly number[];
-	/** True without a layer: the weights should equal the original weights, and no folding formula applies. */
-	readonly withoutLayer?: boolean;
+	/**
+	 * Without a layer behind the operator no folding formula applies. `true`: the weights should be the original ones;
+	 * `forward`: those with the layer in front.
+	 */
+	readonly withoutLayer?: WithoutLayer;
 }
+
+export type WithoutLayer = true | 'forward';
 
 export interface FoldInputs {
 	readonly target: FoldTarget;
@@ -50,7 +55,7 @@ export interface FoldInputs {
 	readonly deployedOperator: LinearOperator;
 	/** Constant that the deployed model adds behind its operator. */
 	readonly deployedAddition: Addition | null;
-	readonly withoutLayer?: boolean;
+	readonly withoutLayer?: WithoutLayer;
 }
 
 /**
@@ -90,9 +95,12 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 		...(grid && { grid }),
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
-		...(inputs.withoutLayer && { withoutLayer: true }),
+		...(inputs.withoutLayer && { withoutLayer: inputs.withoutLayer }),
 	});
 }
+
+const scaled = (slack: Float64Array, scale: Float64Array): Float64Array =>
+	slack.map((value, row) => value * Math.abs(scale[row]));
 
 function haveSameRows(a: ChannelLayout, b: ChannelLayout): boolean {
 	return channelCount(a) === channelCount(b) && rowLength(a) === rowLength(b);
@@ -110,7 +118,8 @@ function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTar
 		}
 		const { scale, bias } = expectedFold(addBiases(result.bias, before), gatherParameters(parameters.value, rows));
 		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
-		result = { ...result, weight, bias };
+		const { biasSlack } = result;
+		result = { ...result, weight, bias, ...(biasSlack && { biasSlack: scaled(biasSlack, scale) }) };
 	}
 	return success({ ...result, bias: addBiases(result.bias, added) });
 }

@@ -629,3 +629,93 @@ test('layers of unrelated networks are not paired merely because both end their 
 	const same = await compare(original(), model([flat, norm('c', 'y')], [w3], x));
 	assert.equal(same.layers[0].status, 'kept');
 });
+
+/** A network with functions between the convolution and the layer, and its deployment with the layer in the convolution. */
+async function foldedAcross(functions: readonly NodeSpec[], gamma: readonly number[]): Promise<Comparison> {
+	const factors = gamma.map((value, c) => value / Math.sqrt(numbers('v')[c] + EPSILON));
+	const bias = numbers('b').map((value, c) => (value - numbers('u')[c]) * factors[c] + numbers('t')[c]);
+	const next = (input: string) => conv(input, 'y', ['w2', 'b'], 1);
+	const values = [tensor('fw', [C, C, 3, 3], scaledRows('w', factors)), tensor('fb', [C], bias)];
+	return compare(
+		model([conv('x', 'c'), ...functions, norm('f', 'n'), next('n')], [tensor('g', [C], gamma)]),
+		model([conv('x', 'c', ['fw', 'fb']), ...functions, next('f')], values),
+	);
+}
+
+test('a fold across a function is named, also in front of a padded convolution', async () => {
+	const mixed = [0.7, -0.4, 1.2, 0.9];
+	const cases: readonly (readonly [string, readonly NodeSpec[]])[] = [
+		['Relu', [relu('c', 'f')]],
+		['LeakyRelu', [{ op: 'LeakyRelu', inputs: ['c'], outputs: ['f'] }]],
+		['MaxPool', [{ op: 'MaxPool', inputs: ['c'], outputs: ['f'], attributes: { kernel_shape: { ints: [2, 2] } } }]],
+		[
+			'Sigmoid',
+			[
+				{ op: 'Sigmoid', inputs: ['c'], outputs: ['s'] },
+				{ op: 'Mul', inputs: ['c', 's'], outputs: ['f'] },
+			],
+		],
+		[
+			'HardSigmoid and Tanh',
+			[
+				{ op: 'HardSigmoid', inputs: ['c'], outputs: ['s'] },
+				{ op: 'Tanh', inputs: ['c'], outputs: ['t2'] },
+				{ op: 'Mul', inputs: ['s', 't2'], outputs: ['f'] },
+			],
+		],
+	];
+	for (const [name, functions] of cases) {
+		const [layer] = (await foldedAcross(functions, mixed)).layers;
+		assert.deepEqual([layer.status, layer.causes], ['mismatch', ['folded-across-activation']], name);
+		assert.ok(layer.evidence.includes(name), layer.evidence);
+	}
+});
+
+test('a fold across a maximum is right where no scale is negative', async () => {
+	const pool = { op: 'MaxPool', inputs: ['c'], outputs: ['f'], attributes: { kernel_shape: { ints: [2, 2] } } };
+	const [layer] = (await foldedAcross([pool], [0.7, 0.4, 1.2, 0])).layers;
+	assert.equal(layer.status, 'match');
+	// A maximum of something else does not make a sum of two branches right.
+	const sum = [
+		{ op: 'Tanh', inputs: ['c'], outputs: ['s'] },
+		{ op: 'Add', inputs: ['c', 's'], outputs: ['a'] },
+		{ ...pool, inputs: ['a'] },
+	];
+	assert.equal((await foldedAcross(sum, [0.7, 0.4, 1.2, 1])).layers[0].cause, 'folded-across-activation');
+});
+
+test('a forward fold computed in float32 is right, and its border may be written by other nodes', async () => {
+	const sum = numbers('b').map((bias, row) => {
+		const weights = numbers('w').slice(row * C * 9, (row + 1) * C * 9);
+		// Adds in float32, as a converter does.
+		return weights.reduce(
+			(total, w, index) => Math.fround(total + Math.fround(w * shift[Math.floor(index / 9)])),
+			bias,
+		);
+	});
+	const values = [tensor('fw', [C, C, 3, 3], scaledInputs('w', scale)), tensor('fb', [C], sum)];
+	const original = (pad: number) => model([relu('x', 'r'), norm('r', 'n'), conv('n', 'y', ['w', 'b'], pad)]);
+	const deployed = (pad: number, nodes: readonly NodeSpec[] = [relu('x', 'r')]) =>
+		model([...nodes, conv('r', 'y', ['fw', 'fb'], pad)], values);
+	const status = async (before: Promise<OpenModel>, after: Promise<OpenModel>) => {
+		const [layer] = (await compare(before, after)).layers;
+		return layer.cause ?? layer.status;
+	};
+	assert.equal(await status(original(0), deployed(0)), 'match');
+	assert.equal(await status(original(1), deployed(1)), 'forward-fold-padding');
+	const border = [relu('x', 'q'), { op: 'Concat', inputs: ['q', 'q'], outputs: ['r'], attributes: { axis: { i: 2 } } }];
+	assert.equal(await status(original(1), deployed(0, border)), 'unmatched');
+});
+
+test('a forward fold with its bias in an Add behind the operator', async () => {
+	const sums = numbers('b').map((bias, row) =>
+		numbers('w')
+			.slice(row * C * 9, (row + 1) * C * 9)
+			.reduce((total, w, index) => total + w * shift[Math.floor(index / 9)], bias),
+	);
+	const values = [tensor('fw', [C, C, 3, 3], scaledInputs('w', scale)), tensor('fa', [C, 1, 1], sums)];
+	const deployed = [relu('x', 'r'), conv('r', 'c', ['fw']), { op: 'Add', inputs: ['c', 'fa'], outputs: ['y'] }];
+	const original = model([relu('x', 'r'), norm('r', 'n'), conv('n', 'y')]);
+	const [layer] = (await compare(original, model(deployed, values))).layers;
+	assert.equal(layer.status, 'match');
+});

@@ -12,8 +12,13 @@ const match = (name: string): ValueMatch => ({
 	largest: 1,
 });
 
+const inOrder = (name: string): ValueMatch => ({
+	...match(name),
+	difference: { rms: 0, maxAbs: 0, order: 'sorted' },
+});
+
 /** x -> a -> (b, c) -> d -> y, with a side branch e that nothing reads. */
-async function arrivals(matched: readonly string[]): Promise<Arrivals> {
+async function arrivals(matched: readonly string[], sorted: readonly string[] = []): Promise<Arrivals> {
 	const node = (op: string, inputs: readonly string[], output: string) => ({ op, inputs, outputs: [output] });
 	const { model } = await openGraph({
 		inputs: [{ name: 'x', shape: [1] }],
@@ -31,7 +36,7 @@ async function arrivals(matched: readonly string[]): Promise<Arrivals> {
 		order: model.graph.nodes,
 		reads: ({ inputs }) => inputs,
 		outputs: new Set(['y']),
-		matches: new Map(matched.map((name) => [name, match(name)])),
+		matches: new Map([...matched.map(match), ...sorted.map(inOrder)].map((found) => [found.original, found])),
 		compared: new Set(['a', 'b', 'c', 'd', 'e', 'y']),
 	});
 }
@@ -67,4 +72,17 @@ test('an output without a counterpart is lost, but no tensor in front that has a
 		['a', 'd', 'd', 'lost'],
 	);
 	assert.equal(result.firstLost(), 'y');
+});
+
+test('values in another order are misplaced unless a reader behind expects that order', async () => {
+	const misplaced = async (matched: readonly string[], sorted: readonly string[]) => {
+		const result = await arrivals(matched, sorted);
+		return ['a', 'b', 'c', 'd', 'y'].filter((name) => result.isMisplaced(name));
+	};
+	// The order goes on to the end of the network, or to a tensor that is lost.
+	assert.deepEqual(await misplaced([], ['a', 'b', 'c', 'd', 'y']), ['a', 'b', 'c', 'd', 'y']);
+	assert.deepEqual(await misplaced([], ['a', 'b', 'c', 'd']), ['a', 'b', 'c', 'd']);
+	// d undoes it.
+	assert.deepEqual(await misplaced(['d', 'y'], ['a', 'b', 'c']), []);
+	assert.deepEqual(await misplaced(['y'], ['d']), []);
 });

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compare } from '../../../../../src/engine/child/compare.js';
+import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
+import { createKernel } from '../../../../../src/kernel/index.js';
+import {
+	BLOCKS,
+	type Block,
+	FORM_NAMES,
+	layerOf,
+	modelBytes,
+	scaleRows,
+	surround,
+	WIDTH,
+	weightOf,
+} from '../../../support/deployed-forms.js';
+
+const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
+
+/** A layer whose shift was lost, in front of another block. */
+const behindLostShift =
+	(next: Block): Block =>
+	(parts, [x, y]) => {
+		const { random, from, to } = parts;
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const layer = layerOf(random, WIDTH);
+		const original = from.relu(from.batchNorm(from.conv(x, weight), layer));
+		const deployed = to.relu(to.conv(y, scaleRows(weight, layer.scale), new Float64Array(WIDTH)));
+		return next(parts, [original, deployed]);
+	};
+
+async function compareForm(block: Block, seed: number) {
+	const { original, deployed } = surround(block, seed);
+	return compare(
+		{ path: 'original.onnx', bytes: modelBytes(original) },
+		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
+		{ run: true, batch: 1, seed: 0 },
+		ports,
+	);
+}
+
+/** Every third form; the others differ in where their constants stand. */
+const FORMS = FORM_NAMES.filter((_, index) => index % 3 === 0);
+
+for (const name of FORMS) {
+	test(`behind a wrong layer, ${name} is still judged`, async () => {
+		const { layers, outputs } = await compareForm(behindLostShift(BLOCKS[name]), 3);
+		assert.equal(outputs?.status, 'mismatch');
+		const wrong = layers.filter(({ status }) => status !== 'match' && status !== 'kept');
+		assert.deepEqual(
+			wrong.map(({ causes }) => causes),
+			[['bias-not-folded']],
+			wrong.map(({ name: layer, status, evidence }) => `${layer} ${status}: ${evidence}`).join('\n'),
+		);
+		const behind = layers.slice(layers.indexOf(wrong[0]) + 1);
+		assert.ok(behind.length > 0);
+		assert.deepEqual([...new Set(behind.map(({ behavior }) => behavior?.status))], ['behind']);
+	});
+}
+
+test('a wrong layer behind another wrong one stays wrong', async () => {
+	const { layers } = await compareForm(behindLostShift(behindLostShift((_, x) => x)), 4);
+	assert.equal(layers.filter(({ status }) => status === 'mismatch').length, 2);
+});
