@@ -1,8 +1,12 @@
 import type { BatchNormLayer, Parameter } from '../batchnorm/layer.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { type FloatType, isFloatType, roundTo } from '../numbers/float-formats.js';
+import type { NodeInput } from '../onnx/graph/scope.js';
 import { formatNumber } from '../text/numbers.js';
 import { type InferencePlan, switchToInference, type TrainedModel } from './inference-plan.js';
+
+/** Positions among the inputs of BatchNormalization. */
+const [MEAN_INPUT, VARIANCE_INPUT] = [3, 4];
 
 /** New running statistics of a layer; arrays as long as the layer's parameters. */
 export interface NewStatistics {
@@ -20,7 +24,7 @@ export function unwritableReason(layer: BatchNormLayer): string | undefined {
 	if (layer.kind !== 'batchnorm') {
 		return 'it is built of elementary operators, whose constants are not running statistics of their own';
 	}
-	if (layer.graphPath !== '') {
+	if (!supplyOf(layer, MEAN_INPUT) || !supplyOf(layer, VARIANCE_INPUT)) {
 		return `it is inside ${layer.graphPath}, which may be called several times, and has no statistics of its own`;
 	}
 	for (const [name, parameter] of Object.entries({
@@ -36,6 +40,15 @@ export function unwritableReason(layer: BatchNormLayer): string | undefined {
 	}
 	const lengths = [layer.gamma, layer.beta, layer.mean, layer.variance].map(({ values }) => values?.length);
 	return new Set(lengths).size > 1 ? 'its parameters have different numbers of values' : undefined;
+}
+
+/** Returns the input in the main graph that supplies an input of a layer, through the calls of functions around it. */
+function supplyOf({ scope, node }: BatchNormLayer, input: number): NodeInput | undefined {
+	let supply: NodeInput | undefined = { scope, node, input };
+	while (supply && supply.scope.depth > 0) {
+		supply = supply.scope.callInput(supply.node, supply.input);
+	}
+	return supply;
 }
 
 function unknownReason(name: string, { values, origin, problem, dtype }: Parameter): string | undefined {
@@ -79,14 +92,14 @@ export async function planStatistics(
 					reason: `${layer.name} cannot take its ${words} ${formatNumber(values[bad])} of channel ${bad}: ${dtype} ends before it.`,
 				};
 			}
-			editor.setInput(layer.scope, layer.node, input, { dims: dimsOf(parameter), dtype, values });
+			const supply = supplyOf(layer, input);
+			if (supply) {
+				editor.setInput(supply.scope, supply.node, supply.input, { dims: dimsOf(parameter), dtype, values });
+			}
 		}
 	}
 	const facts = await switchToInference(editor, model);
 	return { ...facts, edits: await editor.finish() };
 }
-
-/** Positions among the inputs of BatchNormalization. */
-const [MEAN_INPUT, VARIANCE_INPUT] = [3, 4];
 
 const dimsOf = ({ dims, values }: Parameter): readonly number[] => (dims.length > 0 ? dims : [values?.length ?? 0]);

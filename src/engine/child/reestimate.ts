@@ -37,7 +37,7 @@ import { type CollectPorts, collectByBatch, collectInSequence, measureInference 
 import { BatchMeasure } from './reestimate/measure-batch.js';
 import { type LayerNorm, StagedRun } from './reestimate/staged-run.js';
 import { planStages } from './reestimate/stages.js';
-import { type Subject, subjectOf } from './reestimate/subject.js';
+import { runnable, type Subject, subjectOf } from './reestimate/subject.js';
 import { driftCheck } from './reestimate/verify.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
@@ -300,7 +300,7 @@ async function verify(work: Work, written: OpenedModel, changes: readonly Reesti
 	if (ran.status !== 'match' || !samples) {
 		return ran;
 	}
-	const measured = await withRun(work, written, (run) =>
+	const measured = await withRun(work, await runnable(written, written), (run) =>
 		measureInference(samples, run, { norms, most: VERIFIED_SAMPLES }),
 	);
 	const drift = driftCheck({ layers: subject.layers, all: written.layers, norms, ...measured });

@@ -17,6 +17,14 @@ export interface Reference {
 	readonly name: string;
 }
 
+/** An input of a node of a scope. */
+export interface NodeInput {
+	readonly scope: Scope;
+	readonly node: Node;
+	/** Position among the node's inputs. */
+	readonly input: number;
+}
+
 interface ScopeParts {
 	readonly model: Model;
 	readonly functions: ReadonlyMap<string, FunctionBody>;
@@ -174,6 +182,21 @@ export class Scope {
 		const position = call?.definition.inputs.indexOf(name) ?? -1;
 		const actual = call?.node.inputs[position];
 		return call && actual ? { scope: call.caller, name: actual } : undefined;
+	}
+
+	/**
+	 * Returns the input of this function's call that supplies only the given input of a node of the function. Undefined
+	 * outside of functions, for other tensors, and if the function reads the tensor elsewhere, too.
+	 */
+	callInput(node: Node, input: number): NodeInput | undefined {
+		const { call } = this.#parts;
+		const name = node.inputs[input] ?? '';
+		const position = call?.definition.inputs.indexOf(name) ?? -1;
+		const isOnly =
+			this.consumers(name).every((reader) => reader === node) &&
+			node.inputs.filter((other) => other === name).length === 1 &&
+			!this.isOutput(name);
+		return call && position >= 0 && isOnly ? { scope: call.caller, node: call.node, input: position } : undefined;
 	}
 
 	/** Declared type and shape of a tensor; undefined without a declaration. */

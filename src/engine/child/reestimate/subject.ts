@@ -4,6 +4,7 @@ import { planInference } from '../../../core/repair/inference-plan.js';
 import { unwritableReason } from '../../../core/repair/statistics-plan.js';
 import type { KeptLayer } from '../../../core/report/reestimation.js';
 import { count } from '../../../core/text/sentences.js';
+import { inlineFunctions } from '../model/inline-functions.js';
 import { type OpenedModel, openModel } from '../model/opened-model.js';
 import { InputError } from '../tensors/errors.js';
 
@@ -28,11 +29,16 @@ export async function subjectOf(file: OpenedModel): Promise<Subject> {
 	}
 	const { edits, unrepaired } = await planInference(file);
 	const training = new Map(unrepaired.map(({ name, reason }) => [name, reason]));
+	const running = await runnable(edits.length === 0 ? file : await openEdited(file, edits), file);
 	const layers: number[] = [];
 	const own: number[] = [];
 	const kept: KeptLayer[] = [];
 	for (const [index, layer] of file.layers.entries()) {
-		const unwritable = unwritableReason(layer);
+		const unwritable =
+			unwritableReason(layer) ??
+			(running.layers[index]?.graphPath === ''
+				? undefined
+				: `it is inside ${layer.graphPath}, which cannot be replaced by its nodes`);
 		const reason = unwritable ?? training.get(layer.name);
 		if (reason === undefined) {
 			layers.push(index);
@@ -50,8 +56,20 @@ export async function subjectOf(file: OpenedModel): Promise<Subject> {
 			`No statistics can be written into ${file.model.path}: ${which} cannot be re-estimated, because ${first.reason}.`,
 		);
 	}
-	const running = edits.length === 0 ? file : await openEdited(file, edits);
 	return { file, running, layers, own, kept };
+}
+
+/**
+ * Returns a model whose layers can be run in stages: with the nodes of functions in place of their calls, if a function has
+ * a layer whose statistics can be written.
+ * @param file the model with the names of its layers
+ */
+export async function runnable(model: OpenedModel, file: OpenedModel): Promise<OpenedModel> {
+	const isNeeded = file.layers.some((layer) => layer.graphPath !== '' && unwritableReason(layer) === undefined);
+	const inlined = isNeeded ? await inlineFunctions(model) : undefined;
+	return inlined
+		? { ...inlined, layers: inlined.layers.map((layer, i) => withParameters(layer, file.layers[i])) }
+		: model;
 }
 
 /** Returns the model with edits made, in memory; its external data stay beside the file. */
@@ -63,10 +81,8 @@ async function openEdited(file: OpenedModel, edits: Parameters<typeof planEdits>
 	return { ...edited, layers, access: { ...file.access, source: edited.source }, folder: file.folder };
 }
 
-const withParameters = (layer: BatchNormLayer, { gamma, beta, mean, variance }: BatchNormLayer): BatchNormLayer => ({
-	...layer,
-	gamma,
-	beta,
-	mean,
-	variance,
-});
+/** Returns a layer with name and parameters of the file. */
+const withParameters = (layer: BatchNormLayer, file: BatchNormLayer): BatchNormLayer => {
+	const { name, gamma, beta, mean, variance } = file;
+	return { ...layer, name, gamma, beta, mean, variance };
+};
