@@ -57,7 +57,7 @@ scenario('around the page', {
 			await workbench.page.keyboard.press('ArrowDown');
 			await workbench.page.keyboard.press('Enter');
 			await tree.locator('.monaco-list-row[aria-selected="true"][data-index="2"]').waitFor();
-			await tree.locator('.monaco-list-row').nth(4).click();
+			await tree.locator('.monaco-list-row').nth(5).click();
 			await shows(workbench, 4);
 		},
 		'a row of Problems says what is wrong, and its code leads to the layer': async (workbench) => {
@@ -97,8 +97,8 @@ scenario('around the page', {
 		'the walkthrough has a picture of each step': async (workbench) => {
 			await workbench.command('Welcome: Open Walkthrough');
 			await accept(workbench, 'BatchNorm Lens');
-			await workbench.page.locator('.getting-started-step').nth(4).waitFor();
-			assert.equal(await workbench.page.locator('.getting-started-step').count(), 5);
+			await workbench.page.locator('.getting-started-step').nth(5).waitFor();
+			assert.equal(await workbench.page.locator('.getting-started-step').count(), 6);
 			await workbench.model('h2:has-text("Click an")', LONG);
 		},
 	},

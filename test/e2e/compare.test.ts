@@ -70,7 +70,7 @@ scenario('compare', {
 			await detail.waitFor();
 			assert.match(await text(detail.locator(at('evidence'))), /epsilon 0\.1/);
 			assert.equal(await detail.locator(`${at('advice')} [data-cause="wrong-epsilon"]`).count(), 1);
-			assert.match(await text(frame.locator(at('outputs'))), /They part at /);
+			assert.match(await text(frame.locator(at('outputs'))), /The first difference is at /);
 			await frame.locator(at('plot', '[data-plot="weights"][data-drawn="true"]')).waitFor();
 		},
 		'the tab of a comparison has a menu of its own': async (workbench) => {

@@ -17,8 +17,8 @@ import { exampleNotebook } from './notebooks.js';
 export const WRONG_LAYER = 20;
 const WRONG_EPSILON = 1e-3;
 
-/** Shape of the data that do not fit plain_cnn.onnx: enough images to tell. */
-const SHIFTED_SHAPE = [128, 3, 32, 32];
+/** Shape of the data that do not fit plain_cnn.onnx: enough images to say later that new statistics fit them. */
+const SHIFTED_SHAPE = [192, 3, 32, 32];
 
 /** Layers in the form of a framework: a healthy one, and one with a pruned channel and a collapsed variance. */
 const LAYERS = [
