@@ -72,6 +72,21 @@ describe('a printed page', () => {
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('layer');
 			await drawn(page);
+			const parts = () => {
+				const count = (selector: string) => document.querySelectorAll(selector).length;
+				return [count('[data-bnl="channel-row"]'), count('details:not([open])'), count('.main-svg[viewBox]')];
+			};
+			const before = await page.evaluate(parts);
+			await page.evaluate((source) => {
+				const parts = new Function(`return (${source})()`);
+				window.addEventListener('beforeprint', () => Object.assign(window, { printed: parts() }));
+			}, String(parts));
+			await page.pdf();
+			const [rows, closed, scaled] = await page.evaluate(() => (window as unknown as { printed: number[] }).printed);
+			const channels = Number(await page.locator(bnl('channel-table')).getAttribute('aria-rowcount')) - 1;
+			assert.ok(before[0] < channels, 'a table on the screen has the visible rows only');
+			assert.deepEqual([rows, closed, scaled > 0], [channels, 0, true]);
+			assert.deepEqual(await page.evaluate(parts), before, 'the page is as it was');
 			await page.emulateMedia({ media: 'print' });
 			const cut = await page.evaluate(
 				() =>

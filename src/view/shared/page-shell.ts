@@ -5,6 +5,7 @@ import { fullLabel } from '../text/names.js';
 import { strings } from '../text/strings.js';
 import { elementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
+import { preparePrints } from '../ui/printing.js';
 import { themeKind, watchTheme } from '../ui/theme-watch.js';
 import type { PageActions, PageContext } from './context.js';
 
@@ -72,6 +73,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 	#theme: Theme | null = null;
 	#plotly: Promise<Plotly> | null = null;
 	#stopWatching: (() => void) | null = null;
+	readonly #disposed = new AbortController();
 
 	constructor({ root, actions, loadPlotly, layout }: PageOptions<Actions>, { opening, failure, view }: ShellWords) {
 		const h = elementBuilder(root.ownerDocument);
@@ -111,6 +113,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 		});
 		replaceChildren(this.#root, this.element);
 		this.hasDetail = false;
+		preparePrints(this.element, this.#disposed.signal);
 		this.#applyTheme();
 		this.#stopWatching = watchTheme(this.context.document, () => {
 			this.#applyTheme();
@@ -180,6 +183,7 @@ export class PageShell<Actions extends PageActions = PageActions> {
 	}
 
 	dispose(): void {
+		this.#disposed.abort();
 		this.#stopWatching?.();
 		this.#root.replaceChildren();
 	}

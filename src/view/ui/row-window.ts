@@ -1,4 +1,5 @@
 import type { ElementBuilder } from './dom.js';
+import { AFTER_PRINT, BEFORE_PRINT } from './printing.js';
 
 /** Rows kept above and below the visible rows. */
 const OVERSCAN = 8;
@@ -28,16 +29,20 @@ export class RowWindow {
 	readonly #rendered = new Map<number, HTMLTableRowElement>();
 	#count = 0;
 	#rowHeight = ASSUMED_ROW;
+	/** True while the page is printed, which shows all rows. */
+	#isPrinting = false;
 
 	readonly #options: RowWindowOptions;
 
 	constructor(options: RowWindowOptions) {
 		this.#options = options;
-		const { h, body } = options;
+		const { h, body, scroller } = options;
 		const spacer = (): HTMLTableRowElement => h('tr', { class: 'bnl-spacer', attributes: { 'aria-hidden': 'true' } });
 		this.#before = spacer();
 		this.#after = spacer();
 		body.append(this.#before, this.#after);
+		scroller.addEventListener(BEFORE_PRINT, () => this.#print(true));
+		scroller.addEventListener(AFTER_PRINT, () => this.#print(false));
 	}
 
 	row(index: number): HTMLTableRowElement | undefined {
@@ -96,12 +101,17 @@ export class RowWindow {
 		this.update();
 	}
 
+	#print(isPrinting: boolean): void {
+		this.#isPrinting = isPrinting;
+		this.update();
+	}
+
 	get #height(): number {
 		return this.#options.scroller.clientHeight || ASSUMED_HEIGHT;
 	}
 
 	#range(): { first: number; end: number } {
-		if (this.#count <= this.#options.renderAll) {
+		if (this.#isPrinting || this.#count <= this.#options.renderAll) {
 			return { first: 0, end: this.#count };
 		}
 		const top = Math.floor(this.#options.scroller.scrollTop / this.#rowHeight);
