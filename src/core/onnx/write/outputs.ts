@@ -2,6 +2,8 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { ValueInfo } from '../model.js';
 import { encodeText } from '../text.js';
 
+/** Field numbers of the model's operator sets, and of their version. */
+const [MODEL_OPSET, OPSET_VERSION] = [8, 2];
 /** Field numbers from model to the name of an output. */
 const MODEL_GRAPH = 7;
 const GRAPH_OUTPUT = 12;
@@ -25,5 +27,15 @@ export function appendGraphOutputs(names: readonly string[], existing: readonly 
 		}
 		writer.join();
 	}
+	return writer.finish();
+}
+
+/**
+ * Returns bytes which, appended to a model file, give its nodes another version of ONNX's operators. The file then states two
+ * versions, of which runtimes take the last.
+ */
+export function appendOpset(version: number): Uint8Array {
+	const writer = new BinaryWriter();
+	writer.tag(MODEL_OPSET, WireType.LengthDelimited).fork().tag(OPSET_VERSION, WireType.Varint).int64(version).join();
 	return writer.finish();
 }

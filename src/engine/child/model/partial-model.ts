@@ -10,7 +10,7 @@ import {
 	replaceMessage,
 } from '../../../core/onnx/write/edit.js';
 import { encodeNode, encodeValueInfo } from '../../../core/onnx/write/encode.js';
-import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
+import { appendGraphOutputs, appendOpset } from '../../../core/onnx/write/outputs.js';
 import { namesRead } from './node-net.js';
 
 /** A tensor that a part of a model is given. */
@@ -34,6 +34,8 @@ export interface Part {
 	readonly isNarrow?: (name: string) => boolean;
 	/** Other edits of the file, for example of kept nodes. */
 	readonly edits?: readonly Edit[];
+	/** Version of ONNX's operators, if it is another than the file's. */
+	readonly opset?: number | undefined;
 }
 
 /** Name of the output that holds a tensor's shape. Exporters do not use such names. */
@@ -59,7 +61,8 @@ export async function partBytes(graph: Graph, source: ByteSource, part: Part): P
 		edits.push(addToGraph(graph, 'node', encodeNode(node)));
 	}
 	const plan = await planEdits(source, edits);
-	return editedBytes(plan, source, appendGraphOutputs(exposed));
+	const opset = part.opset === undefined ? new Uint8Array(0) : appendOpset(part.opset);
+	return editedBytes(plan, source, Buffer.concat([appendGraphOutputs(exposed), opset]));
 }
 
 function removals(graph: Graph, part: Part, used: ReadonlySet<string>): Edit[] {
