@@ -116,6 +116,11 @@ export const CAUSES = {
 		advice:
 			'Export the model in inference mode (PyTorch: call model.eval() first). In training mode a layer uses the statistics of each batch, and exporting may change the running statistics.',
 	},
+	'transposed-weight': {
+		title: 'weight transposed',
+		advice:
+			'Keep the order of input and output channels, or transpose once: the square shape of the weight hides that its axes were exchanged.',
+	},
 	'layers-exchanged': {
 		title: 'layers exchanged',
 		advice: 'Give each layer its own weights: two layers of one shape have exchanged theirs.',
@@ -162,6 +167,7 @@ export type CauseCode = keyof typeof CAUSES;
 /** Causes that graph or file show, without a formula of weights. */
 export const PLACEMENT_CAUSES = [
 	'training-mode',
+	'transposed-weight',
 	'layers-exchanged',
 	'folded-across-activation',
 	'several-consumers',

@@ -12,6 +12,7 @@ import type { ClauseContext } from './clauses.js';
 import { clippedRows, withClippedBias } from './clipped-bias.js';
 import { type Measured, matchEvidence, mismatchEvidence } from './evidence.js';
 import { precisionOf } from './survived-precision.js';
+import { withTransposedWeight } from './transposed-weight.js';
 
 /** Comparison of a layer without its name and place. */
 export type Verdict = Omit<LayerComparison, 'name' | 'into'>;
@@ -81,6 +82,14 @@ export function judgeFold(fold: FoldCase, context: ClauseContext): Verdict {
 		alternatives: diagnosis.alternatives,
 		...withExplanation(numbersOf(fold, allowed), diagnosis),
 	};
+	if (mismatch.cause === 'unknown') {
+		const isBiasRight = allowed.biasError.every((error, row) => Math.abs(error) <= allowed.biasBound[row]);
+		const { precision } = diagnosis.explanation;
+		const transposed = withTransposedWeight(mismatch, fold, { expected, precision, isBiasRight });
+		if (transposed !== mismatch) {
+			return transposed;
+		}
+	}
 	return withClippedBias(mismatch, fold, clipped);
 }
 
