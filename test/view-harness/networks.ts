@@ -94,10 +94,10 @@ function matching(bound: Float64Array, boundRatio: Float64Array): Recompute {
 	const maxAbs = bound.map((value, c) => value * (boundRatio[c] ?? 0));
 	return {
 		status: 'match',
-		maxAbs: Math.max(...maxAbs),
+		maxAbs: maxAbs.reduce((most, value) => Math.max(most, value), 0),
 		maxRel: 3.1e-7,
 		maxUlp: 3,
-		bound: Math.max(...bound),
+		bound: bound.reduce((most, value) => Math.max(most, value), 0),
 		perChannel: { maxAbs, bound, boundRatio },
 	};
 }

@@ -44,7 +44,7 @@ function where(values: Float64Array, test: (value: number, channel: number) => b
 
 /** Smallest value among some channels, in words. */
 function least(values: Float64Array, channels: readonly number[]): string {
-	return shortNumber(Math.min(...channels.map((channel) => values[channel])));
+	return shortNumber(channels.reduce((least, channel) => Math.min(least, values[channel]), Number.POSITIVE_INFINITY));
 }
 
 /** A sum of 0 has no inverse, a negative sum no root. */
@@ -95,7 +95,7 @@ function negative({ variance, scale, epsilon }: ScaleSubject, sums: Float64Array
 	if (channels.length === 0) {
 		return [];
 	}
-	const smallest = Math.min(...channels.map((channel) => sums[channel]));
+	const smallest = channels.reduce((least, channel) => Math.min(least, sums[channel]), Number.POSITIVE_INFINITY);
 	const largest = channels.reduce((most, channel) => Math.max(most, Math.abs(scale[channel])), 0);
 	// The derivative of 1 / sqrt(v + epsilon) by epsilon, relative.
 	const moved = (FLOAT_FORMATS.float32.unitRoundoff * Math.abs(epsilon)) / (2 * smallest);

@@ -59,10 +59,10 @@ const DEEPEST = 6;
  * ends. Limits its depth, so that a dead channel's bound of 1e-44 does not flatten all other values.
  */
 export function errorDecades(errors: ArrayLike<number>, bounds: ArrayLike<number>): readonly [number, number] {
-	const sizes = [...Array.from(errors), ...Array.from(bounds)]
+	const sizes = Float64Array.from([...Array.from(errors), ...Array.from(bounds)])
 		.filter((value) => value > 0 && Number.isFinite(value))
 		.map(Math.log10)
-		.sort((a, b) => a - b);
+		.sort();
 	const [low, middle, high] = [sizes[0], sizes[sizes.length >> 1], sizes.at(-1)];
 	if (low === undefined || middle === undefined || high === undefined) {
 		return [-9, -5];

@@ -3,7 +3,7 @@ import { axis, baseLayout, channelAxis, errorDecades, logAxis } from './base.js'
 import type { Hover } from './hover.js';
 import type { Figure, Trace } from './plotly.js';
 import type { Theme } from './theme.js';
-import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, type Point } from './traces.js';
+import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, notAllDrawn, type Point } from './traces.js';
 
 /** Errors of a layer's channels and their bounds. */
 export interface ErrorPlot {
@@ -41,7 +41,7 @@ export function errorPlot(plot: ErrorPlot, theme: Theme): Omit<Figure, 'summary'
 			// A stepped line of a single point has no length.
 			shapes: bounds.length === 1 ? [horizontalLine(bounds[0] ?? 0, 'y', theme)] : [],
 		}),
-		notes: bad.length > 0 ? [strings.plots.hidden(bad.length)] : [],
+		notes: [...(bad.length > 0 ? [strings.plots.hidden(bad.length)] : []), ...notAllDrawn(errors.length)],
 		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],
 	};

@@ -1,3 +1,4 @@
+import { strings } from '../text/strings.js';
 import type { Hover } from './hover.js';
 import type { Shape, Trace } from './plotly.js';
 import { channelsOf, type Theme } from './theme.js';
@@ -26,11 +27,15 @@ export interface ChannelSeries {
  */
 export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (value: number) => boolean): Trace {
 	const { color, values } = series;
+	const channels = drawnChannels(values, drawable);
 	const shared = {
 		name: series.name,
-		x: Array.from({ length: values.length }, (_, channel) => channel),
-		y: Array.from(values, (value) => (drawable(value) ? value : null)),
-		customdata: series.hover.rows,
+		x: channels,
+		y: channels.map((channel) => {
+			const value = values[channel] ?? Number.NaN;
+			return drawable(value) ? value : null;
+		}),
+		customdata: channels.map(series.hover.row),
 		hovertemplate: series.hover.template,
 		yaxis: series.yaxis ?? 'y',
 	};
@@ -46,6 +51,37 @@ export function channelTrace(series: ChannelSeries, theme: Theme, drawable: (val
 	return series.as === 'bars'
 		? { ...shared, type: 'scatter', mode: 'lines', line, fill: 'tozeroy', fillcolor }
 		: { ...shared, type: 'scatter', mode: 'lines', line };
+}
+
+/** Largest number of channels in a line. A path of a million points takes the browser minutes. */
+export const MAX_LINE = 16_384;
+/** Groups of channels in a longer line, each with its smallest and its largest value: more than a screen has columns. */
+const GROUPS = 4096;
+
+/** Returns the channels that a line shows, ascending: all, or the extremes of each group of neighbors. */
+function drawnChannels(values: ArrayLike<number>, drawable: (value: number) => boolean): number[] {
+	const { length } = values;
+	if (length <= MAX_LINE) {
+		return Array.from({ length }, (_, channel) => channel);
+	}
+	const channels: number[] = [];
+	for (let group = 0; group < GROUPS; group++) {
+		let [low, high] = [-1, -1];
+		for (let c = Math.floor((group * length) / GROUPS); c < Math.floor(((group + 1) * length) / GROUPS); c++) {
+			const value = values[c] ?? Number.NaN;
+			if (drawable(value)) {
+				low = low < 0 || value < (values[low] ?? 0) ? c : low;
+				high = high < 0 || value > (values[high] ?? 0) ? c : high;
+			}
+		}
+		channels.push(...[Math.min(low, high), Math.max(low, high)].filter((c, i) => c >= 0 && (i === 0 || low !== high)));
+	}
+	return channels;
+}
+
+/** Returns the note below a plot that leaves channels out of its lines. */
+export function notAllDrawn(size: number): string[] {
+	return size > MAX_LINE ? [strings.plots.extremes(Math.ceil(size / GROUPS))] : [];
 }
 
 export interface Point {
@@ -90,7 +126,7 @@ export function pointData(
 	return {
 		x: points.map(({ x }) => x),
 		y: points.map(({ y }) => y),
-		customdata: points.map(({ channel }) => hover.rows[channel] ?? [channel]),
+		customdata: points.map(({ channel }) => hover.row(channel)),
 		hovertemplate: hover.template,
 	};
 }

@@ -62,6 +62,7 @@ export const strings = {
 		axisOf: { channel: 'channel', activation: 'activation' } satisfies Record<LayerReport['axes'], string>,
 		sampled: (shown: number, all: number) =>
 			`Shows ${formatInteger(shown)} of ${formatInteger(all)} channels: the extremes, the flagged ones and an even sample.`,
+		extremes: (n: number) => `Lines show the smallest and the largest value of every ${formatInteger(n)} channels.`,
 		hidden: (n: number) => `${count(n, 'value is', 'values are')} not finite, marked with a cross.`,
 	},
 } as const;

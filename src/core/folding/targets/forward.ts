@@ -1,7 +1,6 @@
 import { type Affine, affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
-import type { Scope } from '../../onnx/graph/scope.js';
-import type { Node } from '../../onnx/model.js';
+import { isPadded } from '../../onnx/graph/windows.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import {
 	type FoldParameters,
@@ -69,22 +68,15 @@ function hasChannelsOf({ channelAxis, inputShape }: BatchNormLayer, { kind }: Li
 	return channelAxis === 1 || (kind === 'Gemm' && channelAxis === -1 && (inputShape?.length ?? 2) === 2);
 }
 
-/**
- * True if the node pads its input. Padding adds zeros behind the layer instead of its shift, so the fold would be wrong
- * at the border.
- */
-function isPadded(scope: Scope, node: Node): boolean {
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
-	const pads = scope.attribute(node, 'pads')?.ints ?? [];
-	return automatic.startsWith('SAME') || pads.some((pad) => pad !== 0);
-}
-
 /** True if an operator, or a Pad node in front of it, pads its input. */
 export function padsItsInput({ scope, node }: LinearOperator): boolean {
 	return isPadded(scope, node) || scope.producer(node.inputs[0] ?? '')?.opType === 'Pad';
 }
 
-/** True if a fold of a layer into the operator behind it is wrong at the border. */
+/**
+ * True if a fold of a layer into the operator behind it is wrong at the border: padding adds zeros behind the layer instead of
+ * its shift.
+ */
 export function isPaddedForward(layer: BatchNormLayer, { scope, node }: LinearOperator): boolean {
 	return isPadded(scope, node) && (linearMap(layer)?.shift.some((value) => value !== 0) ?? true);
 }

@@ -1,5 +1,6 @@
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Place } from '../../onnx/graph/traverse.js';
+import { isPadded } from '../../onnx/graph/windows.js';
 import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
 import {
 	type Axis,
@@ -105,9 +106,7 @@ function averageAxes([batch, channel, ...image]: readonly Axis[], pooled: Axis):
 
 /** True if an AveragePool counts the zeros of its padding as values: then the border has another share of a shift. */
 function averagesPadding({ scope, node }: Place): boolean {
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []));
-	const isPadded = automatic.startsWith('SAME') || scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0);
-	return isPadded === true && scope.attribute(node, 'count_include_pad')?.i === 1;
+	return isPadded(scope, node) && scope.attribute(node, 'count_include_pad')?.i === 1;
 }
 
 /** Returns the axes that a Slice cuts; undefined if they are not constant. */

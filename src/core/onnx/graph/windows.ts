@@ -69,7 +69,7 @@ export function spreadWindows(
 function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dimension[]): Windows {
 	const list = (name: string) => scope.attribute(node, name)?.ints;
 	const [stated, dilations, strides, pads] = [list('kernel_shape'), list('dilations'), list('strides'), list('pads')];
-	const automatic = String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MAX_LETTERS));
+	const automatic = automaticPads(scope, node);
 	const axes = Array.from({ length: rank }, (_, axis) => axis);
 	const explicit = automatic === '' || automatic === 'NOTSET';
 	const same = automatic === 'SAME_UPPER' || automatic === 'SAME_LOWER';
@@ -85,6 +85,17 @@ function windowsOf(scope: Scope, node: Node, rank: number, kernel: readonly Dime
 		same,
 		uncertain: !makesSense || !(explicit || same || automatic === 'VALID') || (same && isDilated),
 	};
+}
+
+/** Returns the auto_pad of a Conv, ConvTranspose or pooling operator; '' if it has none. */
+export function automaticPads(scope: Scope, node: Node): string {
+	return String.fromCharCode(...(scope.attribute(node, 'auto_pad')?.s ?? []).slice(0, MAX_LETTERS));
+}
+
+/** True if a node pads its input, or may do so. */
+export function isPadded(scope: Scope, node: Node): boolean {
+	const pads = scope.attribute(node, 'pads')?.ints ?? [];
+	return automaticPads(scope, node).startsWith('SAME') || pads.some((pad) => pad !== 0);
 }
 
 /** Maximum letters read: a letter more than "SAME_UPPER" has. A hostile file may hold any number of letters. */

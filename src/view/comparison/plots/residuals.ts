@@ -3,7 +3,15 @@ import { axis, baseLayout, channelAxis } from '../../plots/base.js';
 import type { Hover } from '../../plots/hover.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
-import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, translucent } from '../../plots/traces.js';
+import {
+	channelLine,
+	channelsWhere,
+	channelTrace,
+	horizontalLine,
+	marks,
+	notAllDrawn,
+	translucent,
+} from '../../plots/traces.js';
 import { strings as shared } from '../../text/strings.js';
 import { strings } from '../strings.js';
 
@@ -64,6 +72,7 @@ export function residualFigure(residuals: Residuals, theme: Theme): Omit<Figure,
 		notes: [
 			...(bad.length > 0 ? [shared.plots.hidden(bad.length)] : []),
 			...(beyond > 0 ? [strings.plots.beyond(beyond)] : []),
+			...notAllDrawn(found.length),
 		],
 		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],

@@ -6,10 +6,9 @@ import { strings as shared } from '../../text/strings.js';
 
 /** Text that the pointer shows for a channel: its values and the names of its findings. */
 export function channelHover(layer: LayerReport, values: readonly HoverValue[]): Hover {
-	const { flags, size } = layerFacts(layer);
+	const { flags } = layerFacts(layer);
 	return hoverOf({
 		axis: shared.plots.axisOf[layer.axes],
-		size,
 		values,
 		remark: (channel) => (flags.get(channel) ?? []).map((finding) => `<br>${findingWords(finding).badge}`).join(''),
 	});

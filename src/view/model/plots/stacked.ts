@@ -5,7 +5,7 @@ import { type Axis, axis, baseLayout, channelAxis, logAxis } from '../../plots/b
 import type { Hover } from '../../plots/hover.js';
 import type { Figure, Shape, Trace } from '../../plots/plotly.js';
 import type { Theme } from '../../plots/theme.js';
-import { channelLine, channelsWhere, channelTrace, horizontalLine, marks } from '../../plots/traces.js';
+import { channelLine, channelsWhere, channelTrace, horizontalLine, marks, notAllDrawn } from '../../plots/traces.js';
 import { flaggedChannels, layerFacts } from '../../shared/layer-facts.js';
 import { strings as shared } from '../../text/strings.js';
 import { strings } from '../strings.js';
@@ -52,6 +52,7 @@ export function stackedFigure(layer: LayerReport, panels: readonly [Panel, Panel
 			...(bad.length > outside ? [shared.plots.hidden(bad.length - outside)] : []),
 			...(outside > 0 ? [strings.plots.notPositive(outside)] : []),
 			...panels.flatMap(({ title, values, band }) => farBand(title, values, band)),
+			...notAllDrawn(layerFacts(layer).size),
 		],
 		isOverChannels: true,
 		mark: (channel) => [channelLine(channel, theme)],
@@ -127,7 +128,7 @@ function isNearData(line: number, { min, max }: { readonly min: number; readonly
 /** Returns the axis range with a margin, in powers of ten if logarithmic. A linear range includes zero. */
 function valueRange(panel: Panel, drawable: (value: number) => boolean): readonly [number, number] {
 	const { values, log, line } = panel;
-	const { min, max } = rangeOf(Array.from(values, (value) => (drawable(value) ? value : Number.NaN)));
+	const { min, max } = rangeOf(Float64Array.from(values, (value) => (drawable(value) ? value : Number.NaN)));
 	if (log) {
 		const low = Math.log10(Number.isNaN(min) ? 0.1 : Math.min(min, line ?? min));
 		const high = Math.log10(Number.isNaN(max) ? 1 : Math.max(max, line ?? max));

@@ -137,3 +137,15 @@ test('in training mode the running variance is not used, so it is never an error
 	assert.deepEqual(errors({ variance: [-1, 0], epsilon: 0, mode: 'training' }), []);
 	assert.equal(found({ variance: [-1, 0], epsilon: 0, mode: 'training' })[0].severity, 'warning');
 });
+
+test('a finding may name a million channels', () => {
+	const count = 1_000_000;
+	for (const [value, epsilon] of [
+		[-1, 1e-5],
+		[0, 0],
+		[-5e-6, 1e-5],
+	]) {
+		const [{ channels }] = found({ variance: new Array<number>(count).fill(value), epsilon });
+		assert.equal(channels.length, count, `variance ${value}`);
+	}
+});

@@ -5,7 +5,7 @@ import type { LayerReport } from '../../../../../src/core/report/types.js';
 import { buildFigure, hasFigure } from '../../../../../src/view/model/plots/figures.js';
 import type { Figure, Trace } from '../../../../../src/view/plots/plotly.js';
 import type { Theme } from '../../../../../src/view/plots/theme.js';
-import { MAX_POINTS } from '../../../../../src/view/plots/traces.js';
+import { channelTrace, MAX_LINE, MAX_POINTS } from '../../../../../src/view/plots/traces.js';
 import { PLOT_KINDS, type PlotKind } from '../../../../../src/view/ui/attributes.js';
 import { MATCH, sampleLayer } from '../../../support/sample-report.js';
 
@@ -347,4 +347,26 @@ describe('recompute errors', () => {
 		);
 		assert.deepEqual(named(built, 'flagged')[0]?.x, [0]);
 	});
+});
+
+it('lines of many channels show the extremes of each group, and every channel below a limit', () => {
+	const drawable = (value: number) => value > 0;
+	const hover = { template: '', row: (channel: number) => [channel] as const };
+	const shown = (values: Float64Array) =>
+		channelTrace({ name: 'n', values, color: '#fff', as: 'dots', hover }, THEME, drawable);
+	const few = shown(new Float64Array(MAX_LINE).fill(1));
+	assert.equal(few.x.length, MAX_LINE);
+	const values = Float64Array.from({ length: 1_000_000 }, (_, c) => 2 + Math.sin(c));
+	values[123_456] = 100;
+	values[654_321] = 0.001;
+	values.fill(-1, 700_000, 800_000);
+	const { x, y, customdata = [] } = shown(values);
+	assert.ok(x.length < MAX_LINE, `${x.length}`);
+	for (const channel of [123_456, 654_321]) {
+		const at = x.indexOf(channel);
+		assert.equal(y[at], values[channel]);
+		assert.deepEqual(customdata[at], [channel]);
+	}
+	assert.ok(x.every((channel, i) => i === 0 || Number(channel) > Number(x[i - 1])));
+	assert.ok(!x.some((channel) => Number(channel) >= 700_000 && Number(channel) < 800_000));
 });
