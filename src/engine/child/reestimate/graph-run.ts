@@ -2,8 +2,8 @@ import { product } from '../../../core/numbers/arrays.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { typeCode } from '../../../core/onnx/types.js';
-import { addToGraph, type Edit, replaceMessage } from '../../../core/onnx/write/edit.js';
-import { encodeTensor, rewriteNode } from '../../../core/onnx/write/encode.js';
+import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../../core/onnx/write/edit.js';
+import { encodeTensor, encodeValueInfo, rewriteNode } from '../../../core/onnx/write/encode.js';
 import { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { hasSameMeaning } from '../model/operator-changes.js';
@@ -32,6 +32,27 @@ const addedNames = (index: number) => ({
 	oldMean: `layer${index}//oldMean`,
 	oldVariance: `layer${index}//oldVariance`,
 });
+
+/** Returns the parts of a batch as one part; undefined if it has several parts of several inputs. */
+function joined(parts: readonly Tensors[]): Tensors | undefined {
+	const [first, ...others] = parts;
+	if (others.length === 0) {
+		return first;
+	}
+	const [[name, { type, dims }], ...more] = first;
+	const arrays = parts.map((part) => part.get(name)?.data);
+	const length = arrays.reduce((sum, array) => sum + (array?.length ?? 0), 0);
+	const data = type === 'float32' ? new Float32Array(length) : undefined;
+	if (!data || more.length > 0) {
+		return undefined;
+	}
+	let at = 0;
+	for (const array of arrays) {
+		data.set((array ?? []) as Float32Array, at);
+		at += array?.length ?? 0;
+	}
+	return new Map([[name, { type, dims: [dims[0] * parts.length, ...dims.slice(1)], data }]]);
+}
 
 interface GraphOptions {
 	readonly runtime: Runtime;
@@ -91,10 +112,15 @@ export class GraphRun {
 	}
 
 	/**
-	 * Returns the moments of each layer's input over a batch, by layer index.
-	 * @throws {RuntimeError}
+	 * Returns the moments of each layer's input over a batch, by layer index; undefined for a batch in parts if the model has
+	 * several inputs.
+	 * @throws {RuntimeError} also if the model computes with the number of samples that it declares
 	 */
-	async moments(inputs: Tensors): Promise<ReadonlyMap<number, GraphMoments>> {
+	async moments(parts: readonly Tensors[]): Promise<ReadonlyMap<number, GraphMoments> | undefined> {
+		const inputs = joined(parts);
+		if (!inputs) {
+			return undefined;
+		}
 		this.#session ??= await this.#load();
 		const results = await this.#session.run(inputs);
 		return new Map(
@@ -131,6 +157,9 @@ export class GraphRun {
 		for (const index of this.#layers) {
 			edits.push(...(await this.#trainingEdits(index)));
 		}
+		if (this.#isFixed) {
+			edits.push(...this.#batchEdits());
+		}
 		const outputs = this.#layers.flatMap((index) => [addedNames(index).mean, addedNames(index).variance]);
 		const shapes = [...new Set(this.#layers.map((index) => layers[index].input))];
 		const part = { nodes, outputs, shapes, given, edits, opset: this.#opset };
@@ -139,6 +168,24 @@ export class GraphRun {
 			levels: ['all', 'disabled'],
 			disabledOptimizers: ['ConstantSharing'],
 		});
+	}
+
+	/** True if the model declares a number of samples. */
+	get #isFixed(): boolean {
+		return requiredInputs(this.#model.model).some(({ shape }) => typeof shape?.[0] === 'number');
+	}
+
+	/** Edits that let a model with a single input take any number of samples. Shapes declared inside it are left out. */
+	#batchEdits(): Edit[] {
+		const { inputs, valueInfo, initializers } = this.#model.model.graph;
+		const [input, ...others] = inputs.filter(({ name }) => !initializers.has(name));
+		const { name, dataType, shape } = input;
+		return others.length > 0 || !shape
+			? []
+			: [
+					replaceMessage(input, encodeValueInfo(name, dataType, [undefined, ...shape.slice(1)])),
+					...[...valueInfo.values()].filter((value) => value.span && value.name !== name).map(removeMessage),
+				];
 	}
 
 	/** Edits that switch a layer's node to training mode and give it its own running statistics. */

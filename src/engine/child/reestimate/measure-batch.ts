@@ -84,13 +84,12 @@ export class BatchMeasure {
 
 	/** Returns undefined if there is no graph, or the runtime refuses it, or it differs from the kernel. */
 	async #graphMoments(batch: SampleBatch): Promise<ReadonlyMap<number, GraphMoments> | undefined> {
-		const [inputs, ...others] = batch.parts;
-		if (!this.#graph || others.length > 0) {
+		if (!this.#graph) {
 			return undefined;
 		}
 		try {
-			const found = await this.#graph.moments(inputs);
-			if (this.#difference === undefined && this.#isAccurate(found)) {
+			const found = await this.#graph.moments(batch.parts);
+			if (found && this.#difference === undefined && this.#isAccurate(found)) {
 				this.#difference = this.#largestDifference(found, await this.#staged(batch));
 				// The kernel is not needed again, unless a batch needs more accuracy.
 				await this.#run.dispose();

@@ -79,11 +79,11 @@ for (const [name, kind] of [
 	});
 }
 
-/** A layer over (N, 2, 8) with data around a mean. @param op operator in front */
-function layerWith(mean: number, change: Partial<ModelSpec>, op = 'Identity') {
+/** A layer over (N, 2, 8) with data around a mean. @param op operator in front @param samples declared by the model */
+function layerWith(mean: number, change: Partial<ModelSpec>, op = 'Identity', samples: number | string = 'N') {
 	const random = seededRandom(3);
 	const values = Float32Array.from({ length: 16 * 2 * 8 }, () => random.normal() + mean);
-	const [file, data] = [path.join(folder, `${mean}.onnx`), path.join(folder, `${mean}.npy`)];
+	const [file, data] = [path.join(folder, `${mean}-${samples}.onnx`), path.join(folder, `${mean}.npy`)];
 	writeFileSync(data, encodeNpy({ type: 'float32', shape: [16, 2, 8], data: values }));
 	const inputs = ['h', 'g', 'b', 'm', 'v'];
 	const nodes = [
@@ -91,7 +91,7 @@ function layerWith(mean: number, change: Partial<ModelSpec>, op = 'Identity') {
 		{ op: 'BatchNormalization', name: 'bn', inputs, outputs: ['y'] },
 	];
 	const initializers = inputs.slice(1).map((name, i) => ({ name, values: [i % 2, 1] }));
-	const graph = { inputs: [{ name: 'x', shape: ['N', 2, 8] }], outputs: [{ name: 'y' }], nodes, initializers };
+	const graph = { inputs: [{ name: 'x', shape: [samples, 2, 8] }], outputs: [{ name: 'y' }], nodes, initializers };
 	writeFileSync(file, buildModel({ opset: 15, ...change, graph }));
 	return { file, data };
 }
@@ -110,6 +110,26 @@ test('values far from 0 beside their spread are left to the kernel, in every ope
 	}
 });
 
+/** A layer behind a Reshape to one sample. */
+function fixedShape(): string {
+	const file = path.join(folder, 'fixed.onnx');
+	const inputs = ['h', 'g', 'b', 'm', 'v'];
+	const graph = {
+		inputs: [{ name: 'x', shape: [1, 2, 8] }],
+		outputs: [{ name: 'y' }],
+		nodes: [
+			{ op: 'Reshape', inputs: ['x', 'shape'], outputs: ['h'] },
+			{ op: 'BatchNormalization', name: 'bn', inputs, outputs: ['y'] },
+		],
+		initializers: [
+			{ name: 'shape', dtype: 'int64' as const, values: [1, 2, 8] },
+			...inputs.slice(1).map((name, i) => ({ name, values: [i % 2, 1] })),
+		],
+	};
+	writeFileSync(file, buildModel({ opset: 15, graph }));
+	return file;
+}
+
 test('operators that changed before the training mode came are left to the kernel', async () => {
 	for (const [opset, isKernel] of [
 		[12, true],
@@ -120,6 +140,17 @@ test('operators that changed before the training mode came are left to the kerne
 		assert.equal(notes.length, isKernel ? 0 : 1);
 		isKernel ? assert.deepEqual(found, kernel) : assert.notDeepEqual(found, kernel);
 	}
+});
+
+test('a model of a fixed number of samples takes whole batches, unless it computes with that number', async () => {
+	const { file, data } = layerWith(1, {}, 'Identity', 1);
+	const whole = layerWith(1, { opset: 15 }, 'Identity', 'N');
+	const [parts, one] = [await measureFirst(file, data, 16), await measureFirst(whole.file, whole.data, 16)];
+	assert.deepEqual([parts.notes.length, parts.found], [1, one.found]);
+	const fixed = fixedShape();
+	const { found, kernel, notes } = await measureFirst(fixed, data, 16);
+	assert.deepEqual([notes, found], [[], kernel]);
+	assert.equal(found.get(0)?.count[0], 16 * 8);
 });
 
 test('the likely rounding grows with plane, images and mean, and is infinite for values not finite', () => {
