@@ -21,7 +21,7 @@ const COLUMNS: readonly Column[] = [
 	{ title: 'layer', align: 'left', least: 22 },
 	{ title: 'folded into', align: 'left', drop: 2, least: 16 },
 	{ title: 'status', align: 'left' },
-	{ title: 'cause', align: 'left', least: 18 },
+	{ title: 'explanation', align: 'left', least: 18 },
 	{ title: 'confidence', align: 'right', drop: 1 },
 	{ title: 'max error', align: 'right', drop: 4 },
 	{ title: 'bound', align: 'right', drop: 3 },

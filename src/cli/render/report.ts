@@ -20,7 +20,7 @@ const COLUMNS: readonly Column[] = [
 	{ title: 'scale', align: 'left', drop: 2 },
 	{ title: 'recomputed', align: 'left' },
 	{ title: 'max error', align: 'right', drop: 1 },
-	{ title: 'error/bound', align: 'right', drop: 6 },
+	{ title: 'of allowed', align: 'right', drop: 6 },
 ];
 
 const MAX_NAME = 60;

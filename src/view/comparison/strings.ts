@@ -31,7 +31,7 @@ export const strings = {
 		'not-identifiable': 'cannot be told',
 	} satisfies Record<ComparisonStatus, string>,
 	layers: {
-		filter: 'Filter by name, operator, status or explanation',
+		filter: 'Filter by name, operator or status',
 		columns: {
 			index: ['#', 'Position in graph order of the original'],
 			name: ['Layer', 'Name of the BatchNormalization node in the original'],
