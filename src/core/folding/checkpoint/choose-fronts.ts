@@ -3,7 +3,7 @@ import { nameDistance } from '../../formats/layers/names.js';
 import { operatorName } from '../../formats/model/build.js';
 import { median } from '../../numbers/arrays.js';
 import { affineOf, type LayerValues } from './layer-values.js';
-import type { PairedWeight } from './read-weights.js';
+import { meanResidual, type PairedWeight } from './read-weights.js';
 
 /** An operator in front of a layer of the checkpoint. */
 export interface ChosenFront {
@@ -18,6 +18,8 @@ export interface ChosenFront {
 const SAME_SCALE = 0.02;
 /** Minimum channels that confirm a layer by its ratios. Fewer values are multiples too easily. */
 const MIN_CHANNELS = 2;
+/** Mean part of a row that may be no multiple of the checkpoint's: quantization to 4 bits stays below. */
+const MAX_RESIDUAL = 0.25;
 /** Most layers in a row that one operator takes in. */
 const MAX_CHAIN = 4;
 
@@ -45,14 +47,8 @@ export function chooseFronts(
 		}
 	};
 	const isOpen = ({ index }: LayerValues) => !fronts.has(index);
-	for (const { chain, weight } of fitsOf(
-		layers.map((layer) => [layer]),
-		weights,
-		epsilons,
-	)) {
-		take(chain, weight, chain[0].layer.channels >= MIN_CHANNELS);
-	}
-	for (const { chain, weight } of fitsOf(runsOf(layers.filter(isOpen)), weights, epsilons)) {
+	const chains = [...layers.map((layer): Fit['chain'] => [layer]), ...runsOf(layers)];
+	for (const { chain, weight } of fitsOf(chains, weights, epsilons)) {
 		take(chain, weight, chain[0].layer.channels >= MIN_CHANNELS);
 	}
 	for (const chain of runsOf(layers.filter(isOpen))) {
@@ -91,12 +87,15 @@ function fitsOf(
 	const fits = chains.flatMap((chain) => {
 		const [first] = chain;
 		return weights
-			.filter(({ ratio }) => ratio.length === first.layer.channels)
+			.filter((weight) => weight.ratio.length === first.layer.channels && meanResidual(weight) <= MAX_RESIDUAL)
 			.map((weight) => ({ chain, weight, error: scaleError(chain, weight, epsilons), rank: rankOf(first, weight) }))
 			.filter(({ error }) => error <= SAME_SCALE);
 	});
 	// Small layers fit by chance, so errors of one size leave the decision to the order.
-	return fits.sort((a, b) => sizeOf(a.error) - sizeOf(b.error) || a.rank - b.rank || a.error - b.error);
+	return fits.sort(
+		(a, b) =>
+			sizeOf(a.error) - sizeOf(b.error) || a.chain.length - b.chain.length || a.rank - b.rank || a.error - b.error,
+	);
 }
 
 /** Returns the runs of two or more layers between which the checkpoint has no weight, the longest first. */
@@ -141,7 +140,7 @@ function isNear({ layer }: LayerValues, { weight, layersBetween }: FrontCandidat
 
 /** Order of magnitude of an error; all errors of float32 rounding are one. */
 function sizeOf(error: number): number {
-	return Math.max(-5, Math.round(Math.log10(error)));
+	return Math.max(-6, Math.round(Math.log10(error)));
 }
 
 /** Position among the layer's own candidates; behind them for other weights. */

@@ -5,6 +5,7 @@ import { type Comparison, type LayerComparison, summarize } from '../../report/c
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
+import { reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
@@ -12,6 +13,7 @@ import type { ChosenFront } from './choose-fronts.js';
 import { compareOtherOperators } from './compare-other-operators.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
+import type { MergedBranches } from './merged-branches.js';
 import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
 import { meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
 
@@ -60,7 +62,7 @@ export async function compareCheckpointNetworks(
 			epsilon: epsilons.own.get(index) ?? epsilons.common,
 		}),
 	);
-	const others = [...freeOf(paired, fronts).map(readingOf), ...weights.unpaired];
+	const others = [...freeOf(paired, fronts).map(readingOf), ...places.unpaired];
 	const original = await readNetwork(buildModel(checkpoint, readings, others), access);
 	const models = {
 		original,
@@ -76,11 +78,12 @@ export async function compareCheckpointNetworks(
 	const comparison = await compareMatched(models, options);
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
-		.map((layer, index) => withOdds(layer, layers[index], epsilons));
+		.map((layer, index) => withOdds(layer, layers[index], epsilons))
+		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]));
 	const operators = await compareOtherOperators(models);
 	const foreign = describeForeign(paired);
 	const notes = [
-		...comparison.notes,
+		...(places.merged.length > 0 ? [describeMerged(places.merged)] : comparison.notes),
 		...(foreign.length > 0 ? foreign : describeOperators(operators)),
 		...epsilons.notes,
 		...describeFronts(layers, fronts),
@@ -90,6 +93,24 @@ export async function compareCheckpointNetworks(
 		comparison: { ...comparison, layers: judged, summary, notes, ...(operators.length > 0 && { operators }) },
 		models,
 	};
+}
+
+/** Returns the verdict on a layer of a block of branches that went into one operator; other layers keep theirs. */
+function mergedVerdict(
+	layer: LayerComparison,
+	merged: readonly MergedBranches[],
+	values: LayerValues | undefined,
+): LayerComparison {
+	const block = merged.find(({ layers }) => layers.some((branch) => branch === values));
+	if (!block) {
+		return layer;
+	}
+	const { operator, layers, fault, maxAbs, bound } = block;
+	const { name, node, weight, bias } = operator;
+	const isFaulty = fault?.layers.some((branch) => branch === values) ?? false;
+	const verdict = reportMerged(name, { branches: layers.length, ...(fault && { cause: fault.cause, isFaulty }) });
+	const into = { name, op: node.opType, weight, bias: bias || null };
+	return { ...layer, ...verdict, into, maxAbs, bound };
 }
 
 /** Returns the operator in front of a layer, or the layer between the two. */
@@ -175,6 +196,11 @@ function describeForeign(paired: readonly PairedWeight[]): readonly string[] {
 				`Other weights: the networks have one shape, but the weights of ${foreign} of ${count(paired.length, 'operator')} have nothing in common. The deployed model was made from another checkpoint.`,
 			]
 		: [];
+}
+
+function describeMerged(merged: readonly MergedBranches[]): string {
+	const branches = merged.reduce((sum, { layers }) => sum + layers.length, 0);
+	return `${branches} layers on parallel branches were merged into ${count(merged.length, 'operator')}: each operator is the sum of the branches below one name of the checkpoint.`;
 }
 
 function describeFronts(layers: readonly LayerValues[], fronts: ReadonlyMap<number, ChosenFront>): readonly string[] {

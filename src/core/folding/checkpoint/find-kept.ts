@@ -10,7 +10,7 @@ const SAME = FLOAT_FORMATS.bfloat16.unitRoundoff;
 
 /**
  * Finds the layers of a checkpoint that are still layers with the same parameters in the deployed model: index of the
- * layer in the checkpoint -> deployed layer. The closest parameters pair first, then the order decides.
+ * layer in the checkpoint -> deployed layer. The closest parameters pair first, then names and order decide.
  * @param epsilons possible values of an epsilon that the checkpoint does not state
  */
 export function findKeptLayers(
@@ -22,10 +22,11 @@ export function findKeptLayers(
 		deployed.flatMap((candidate, position) => {
 			const distance = values.layer.channels === candidate.channels ? distanceOf(values, candidate, epsilons) : 1;
 			const displacement = Math.abs(at / layers.length - position / deployed.length);
-			return distance <= SAME ? [{ index: values.index, candidate, distance, displacement }] : [];
+			const isOther = haveSameName(values.layer.name, candidate) ? 0 : 1;
+			return distance <= SAME ? [{ index: values.index, candidate, distance, displacement, isOther }] : [];
 		}),
 	);
-	candidates.sort((a, b) => a.distance - b.distance || a.displacement - b.displacement);
+	candidates.sort((a, b) => a.distance - b.distance || a.isOther - b.isOther || a.displacement - b.displacement);
 	return assign(candidates.map(({ index, candidate }) => [index, candidate] as const));
 }
 

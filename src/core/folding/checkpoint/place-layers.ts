@@ -6,6 +6,7 @@ import { type ChosenFront, chooseFronts, scaleOf } from './choose-fronts.js';
 import { findChangedLayers, findKeptLayers } from './find-kept.js';
 import { type EpsilonEvidence, epsilonOfKept, possibleEpsilons, USUAL_EPSILONS } from './infer-epsilon.js';
 import type { LayerValues } from './layer-values.js';
+import { findMergedBranches, type MergedBranches } from './merged-branches.js';
 import type { CheckpointWeights, PairedWeight } from './read-weights.js';
 
 /** Places of the checkpoint's layers in the deployed model, by the index of the layer. */
@@ -18,18 +19,51 @@ export interface Places {
 	readonly forward: ReadonlyMap<number, ForwardLayer>;
 	/** All weights, measured again where a layer stands in front of them. */
 	readonly paired: readonly PairedWeight[];
+	/** Weights without a counterpart of their own. */
+	readonly unpaired: CheckpointWeights['unpaired'];
+	/** Blocks of branches that went into one operator. */
+	readonly merged: readonly MergedBranches[];
+}
+
+interface Models {
+	readonly checkpoint: Checkpoint;
+	readonly deployed: Network;
 }
 
 /**
- * Places the layers of the checkpoint in the deployed model: layers with the same parameters first, then layers whose
- * scale the deployed weights carry, on their output or their input channels, then changed layers, and the rest by the
- * checkpoint's own candidates.
+ * Places the layers of the checkpoint in the deployed model: each by itself, then layers without a place as branches
+ * that were merged.
  */
 export async function placeLayers(
 	layers: readonly LayerValues[],
 	weights: CheckpointWeights,
-	{ checkpoint, deployed }: { readonly checkpoint: Checkpoint; readonly deployed: Network },
+	models: Models,
 ): Promise<Places> {
+	const single = await placeSingly(layers, weights, models);
+	const isLost = ({ index }: LayerValues) =>
+		!single.kept.has(index) && !single.forward.has(index) && single.fronts.get(index)?.confirmed !== true;
+	const merged = await findMergedBranches(layers.filter(isLost), models, USUAL_EPSILONS);
+	if (merged.length === 0) {
+		return { ...single, unpaired: weights.unpaired, merged };
+	}
+	const taken = new Set<unknown>(merged.flatMap((block) => [...block.layers, ...block.weights, block.operator]));
+	const isTaken = ({ reading, pair }: PairedWeight) => taken.has(reading.weight) || taken.has(pair.deployed);
+	const rest = { ...weights, paired: weights.paired.filter((weight) => !isTaken(weight)) };
+	const unpaired = [...weights.unpaired, ...weights.paired.filter(isTaken).map(({ reading }) => reading)];
+	const open = layers.filter((layer) => !taken.has(layer));
+	return { ...(await placeSingly(open, rest, models)), unpaired, merged };
+}
+
+/**
+ * Places layers of the checkpoint singly in the deployed model: layers with the same parameters first, then layers whose
+ * scale the deployed weights carry, on their output or their input channels, then changed layers, and the rest by the
+ * checkpoint's own candidates.
+ */
+async function placeSingly(
+	layers: readonly LayerValues[],
+	weights: CheckpointWeights,
+	{ checkpoint, deployed }: Models,
+): Promise<Omit<Places, 'unpaired' | 'merged'>> {
 	const same = findKeptLayers(layers, deployed.layers, USUAL_EPSILONS);
 	const isOpen = ({ index }: LayerValues) => !same.has(index);
 	const open = layers.filter(isOpen);
@@ -86,7 +120,7 @@ function frontsOfKept(
 }
 
 /** Returns the epsilons of a layer that the deployed model shows. */
-export function evidenceOf(values: LayerValues, { kept, fronts, forward }: Places): EpsilonEvidence {
+export function evidenceOf(values: LayerValues, { kept, fronts, forward, merged }: Places): EpsilonEvidence {
 	const { index, layer } = values;
 	const partner = kept.get(index);
 	const front = fronts.get(index);
@@ -94,7 +128,7 @@ export function evidenceOf(values: LayerValues, { kept, fronts, forward }: Place
 		? epsilonOfKept(values, partner)
 		: front?.confirmed
 			? epsilonsBehind(values, front)
-			: (forward.get(index)?.possible ?? []);
+			: (forward.get(index)?.possible ?? merged.find((block) => block.layers.includes(values))?.possible ?? []);
 	return { index, name: layer.name, possible, ...(partner && { isWritten: partner.kind !== 'batchnorm' }) };
 }
 

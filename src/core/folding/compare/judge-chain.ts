@@ -26,6 +26,9 @@ interface ChainEvidence {
 	readonly whole: Verdict;
 }
 
+/** Highest confidence in an error if an error of another layer explains the weights as well. */
+const SHARED_CONFIDENCE = 0.5;
+
 /** Maximum chain with all selections. Longer chains get only beginnings, because every layer doubles the selections. */
 const MAX_SELECTED = 4;
 
@@ -111,11 +114,14 @@ function findWrongLayer(chain: readonly ChainLayer[], { weights, additions, whol
 		return variants.map((variant) => judgeVariant(variant, target)).find(isExplained);
 	});
 	const explained = accused.filter((verdict) => verdict !== undefined && isExplained(verdict));
-	const best = explained.toSorted((a, b) => (b?.confidence ?? 0) - (a?.confidence ?? 0))[0];
-	const guilty = chain[accused.indexOf(best)];
-	if (!best || !guilty) {
+	const likeliest = explained.toSorted((a, b) => (b?.confidence ?? 0) - (a?.confidence ?? 0))[0];
+	const guilty = chain[accused.indexOf(likeliest)];
+	if (!likeliest || !guilty) {
 		return undefined;
 	}
+	// An error of one layer may equal another error of its neighbor.
+	const shared = explained.length > 1 ? SHARED_CONFIDENCE : 1;
+	const best = { ...likeliest, confidence: Math.min(likeliest.confidence, shared) };
 	const right = acquit(best, weights.pair.deployed, guilty.layer.name);
 	return new Map(chain.map(({ layer }) => [layer, layer === guilty.layer ? best : right]));
 }

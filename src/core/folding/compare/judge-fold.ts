@@ -120,6 +120,11 @@ export function cannotTell(evidence: string, status: 'not-identifiable' | 'unmat
 	};
 }
 
+/** Rounding of the bias that the layers folded before leave in a row. */
+function earlierRounding({ earlier }: FoldCase, row: number, { biasTerms }: DeployedPrecision['tolerance']): number {
+	return biasTerms * (earlier?.terms[row] ?? 0);
+}
+
 function measure(
 	fold: FoldCase,
 	expected: ExpectedFold,
@@ -131,12 +136,13 @@ function measure(
 		layout: fold.original.layout,
 		scale: expected.scale,
 		dtype: fold.stored,
-		relative: tolerance.weightRelative,
+		relative: tolerance.weightRelative * (1 + (fold.earlier?.count ?? 0)),
 		absolute,
 	});
 	const slack = fold.original.biasSlack;
 	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale, fold.grid?.bias).map(
-		(bound, row) => bound + (slack?.[row] ?? 0) * Math.abs(expected.scale[row]),
+		(bound, row) =>
+			bound + ((slack?.[row] ?? 0) + earlierRounding(fold, row, tolerance)) * Math.abs(expected.scale[row]),
 	);
 	const biasError = expected.bias.map((value, row) => (fold.deployed.bias?.[row] ?? 0) - roundTo(value, fold.stored));
 	const ratios = biasError.map((error, row) =>

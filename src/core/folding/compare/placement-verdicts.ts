@@ -96,6 +96,27 @@ export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: r
 	};
 }
 
+/**
+ * Verdict for a layer of parallel branches that were merged into one operator.
+ * @param cause error of one of the branches; undefined if the operator is their sum
+ */
+export function reportMerged(
+	into: string,
+	{ branches, cause, isFaulty }: { readonly branches: number; readonly cause?: CauseCode; readonly isFaulty?: boolean },
+): Verdict {
+	const sum = `The weights and the bias of ${into} are the sum of ${branches} branches`;
+	if (cause !== undefined && isFaulty) {
+		const evidence =
+			cause === 'unknown'
+				? `The weights of ${into} are the sum of ${branches} branches, but its bias is not: a mean, a beta or a bias of one of them is another.`
+				: `${sum}, with an error in this branch: ${CAUSES[cause].title}.`;
+		const confidence = cause === 'unknown' ? 0 : 0.9;
+		return { ...cannotTell(evidence), status: 'mismatch', cause, causes: [cause], confidence };
+	}
+	const rest = cause === undefined ? '.' : ', apart from an error in another branch.';
+	return { ...cannotTell(`${sum}${rest}`), status: 'match', cause: null, confidence: 0.99 };
+}
+
 /** Verdict for a correct layer beside the layer that explains the whole error. */
 export function acquit({ confidence }: Verdict, into: LinearOperator, guilty: string): Verdict {
 	return {

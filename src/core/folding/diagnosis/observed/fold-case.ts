@@ -42,6 +42,14 @@ export interface FoldCase {
 	 * `forward`: those with the layer in front.
 	 */
 	readonly withoutLayer?: WithoutLayer;
+	/** Layers that were folded before into the original weights, which a tool rounds one after the other. */
+	readonly earlier?: EarlierFolds;
+}
+
+export interface EarlierFolds {
+	readonly count: number;
+	/** Magnitudes of all terms of the original bias, which may cancel, shape (rows). */
+	readonly terms: Float64Array;
 }
 
 export type WithoutLayer = true | 'forward';
@@ -70,10 +78,11 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 			`The deployed weight has the shape [${deployedWeights.dims.join(', ')}] where [${originalWeights.dims.join(', ')}] belongs.`,
 		);
 	}
-	const original = foldEarlierLayers(originalWeights, target);
-	if (!original.ok) {
-		return original;
+	const before = foldEarlierLayers(originalWeights, target);
+	if (!before.ok) {
+		return before;
 	}
+	const { folded: original, terms } = before.value;
 	const weight = sameLayout(layout, deployedWeights.layout)
 		? deployedWeights.weight
 		: relayout(deployedWeights.weight, deployedWeights.layout, layout);
@@ -85,7 +94,7 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 		? withAddition(deployedWeights.grid, deployedAddition, target.rows.length)
 		: deployedWeights.grid;
 	return success({
-		original: original.value,
+		original,
 		deployed: { weight, layout, bias: addBiases(deployedWeights.bias, deployedAddition?.values ?? null) },
 		parameters: isIdentity ? parameters : gatherParameters(parameters, target.rows),
 		dims: originalWeights.dims,
@@ -96,6 +105,7 @@ export function foldCase(inputs: FoldInputs): Result<FoldCase> {
 		groups: operator.group > 1 ? [operator.group] : [],
 		gemmBetas: [...new Set([operator.beta, deployedOperator.beta])].filter((beta) => beta !== 1),
 		...(inputs.withoutLayer && { withoutLayer: inputs.withoutLayer }),
+		...(target.earlier.length > 0 && { earlier: { count: target.earlier.length, terms } }),
 	});
 }
 
@@ -106,9 +116,16 @@ function haveSameRows(a: ChannelLayout, b: ChannelLayout): boolean {
 	return channelCount(a) === channelCount(b) && rowLength(a) === rowLength(b);
 }
 
+interface FoldedEarlier {
+	readonly folded: OperatorWeights;
+	/** As in {@link EarlierFolds}. */
+	readonly terms: Float64Array;
+}
+
 /** Folds the layers between the operator and this layer first. Their result is the original here. */
-function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTarget): Result<OperatorWeights> {
+function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTarget): Result<FoldedEarlier> {
 	let result = weights;
+	let terms = magnitudes(weights.bias, channelCount(weights.layout));
 	for (const { layer, rows, added: before } of earlier) {
 		const parameters = layerParameters(layer);
 		if (!parameters.ok || !rows) {
@@ -116,10 +133,20 @@ function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTar
 				`The layer ${layer.name} between the operator and this one has no constant parameters of a fitting length.`,
 			);
 		}
-		const { scale, bias } = expectedFold(addBiases(result.bias, before), gatherParameters(parameters.value, rows));
+		const gathered = gatherParameters(parameters.value, rows);
+		const { scale, bias } = expectedFold(addBiases(result.bias, before), gathered);
 		const weight = scaleRows(Float64Array.from(result.weight), weights.layout, scale, 'float64');
+		const inside = addBiases(terms, magnitudes(before, terms.length)) ?? terms;
+		terms = inside.map(
+			(term, row) => Math.abs(scale[row]) * (term + Math.abs(gathered.mean[row])) + Math.abs(gathered.beta[row]),
+		);
 		const { biasSlack } = result;
 		result = { ...result, weight, bias, ...(biasSlack && { biasSlack: scaled(biasSlack, scale) }) };
 	}
-	return success({ ...result, bias: addBiases(result.bias, added) });
+	const folded = { ...result, bias: addBiases(result.bias, added) };
+	return success({ folded, terms: addBiases(terms, magnitudes(added, terms.length)) ?? terms });
+}
+
+function magnitudes(values: Float64Array | null, length: number): Float64Array {
+	return values?.map(Math.abs) ?? new Float64Array(length);
 }
