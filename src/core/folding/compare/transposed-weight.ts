@@ -76,7 +76,7 @@ function isTransposed(
 		if (!(Math.abs(deployed.weight[index] - expected) <= allowed)) {
 			return false;
 		}
-		hasMoved ||= Math.abs(original.weight[index] - original.weight[source]) > allowed;
+		hasMoved ||= Math.abs(original.weight[index] * scale[rowAt[index]] - expected) > allowed;
 	}
 	return hasMoved;
 }
