@@ -24,6 +24,19 @@ export const RUN_OPTIONS = {
 	'memory-budget': { type: 'string' },
 } as const;
 
+/** Time limit of commands that run a model. */
+export const TIMEOUT_OPTION = { timeout: { type: 'string' } } as const;
+
+/** Time limit of a command, in seconds; without it there is none. */
+export interface TimeLimit {
+	readonly timeout?: number;
+}
+
+/** @throws {UsageError} */
+export function parseTimeout({ timeout }: { readonly timeout?: string }): TimeLimit {
+	return timeout === undefined ? {} : { timeout: wholeNumber('--timeout', timeout, 1) };
+}
+
 export interface RunValues {
 	readonly 'no-optimized'?: boolean;
 	readonly dim?: readonly string[];

@@ -15,13 +15,21 @@ import {
 import { comparisonStatus, EXIT_FAILED, whyNotJudged } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
 import { type OutputOptions, parseOutputOptions, requireFolder, writeComparison } from '../output.js';
-import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from '../run-options.js';
+import {
+	joinNormalization,
+	parseInput,
+	parseRunOptions,
+	parseTimeout,
+	RUN_OPTIONS,
+	TIMEOUT_OPTION,
+	type TimeLimit,
+} from '../run-options.js';
 import { UsageError } from '../usage.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens compare`: prints the comparison; resolves to the exit code. */
 export async function compareCommand(argv: readonly string[]): Promise<number> {
-	const { original, deployed, output, failOn, tolerance, baseline, options } = parseCompareArguments(argv);
+	const { original, deployed, output, failOn, tolerance, baseline, options, ...limit } = parseCompareArguments(argv);
 	if (output.file !== undefined) {
 		await requireFolder(output.file);
 	}
@@ -29,7 +37,7 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 	const accepted = baseline && (await BaselineFile.read(baseline));
 	const models = { original: { path: original }, deployed: { path: deployed } };
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
-	const found = await withEngine((engine, hooks) => engine.compare(models, request, hooks));
+	const found = await withEngine((engine, hooks) => engine.compare(models, request, hooks), limit);
 	const measured = tolerance === undefined ? found : withTolerance(found, tolerance);
 	const inputs = [original, deployed, ...(options.inputs ?? []).map((input) => input.path)];
 	const comparison = accepted ? await judgeComparison(measured, accepted, inputs) : measured;
@@ -42,7 +50,7 @@ export async function compareCommand(argv: readonly string[]): Promise<number> {
 	return status;
 }
 
-interface CompareArguments {
+interface CompareArguments extends TimeLimit {
 	readonly original: string;
 	readonly deployed: string;
 	readonly output: OutputOptions;
@@ -60,6 +68,7 @@ const OPTIONS = {
 	'fail-on': { type: 'string' },
 	tolerance: { type: 'string' },
 	...BASELINE_OPTIONS,
+	...TIMEOUT_OPTION,
 	'no-run': RUN_OPTIONS['no-run'],
 	input: RUN_OPTIONS.input,
 	batch: RUN_OPTIONS.batch,
@@ -88,6 +97,7 @@ export function parseCompareArguments(argv: readonly string[]): CompareArguments
 		output: parseOutputOptions(values),
 		...(baseline && { baseline }),
 		failOn: parseFailOn(values['fail-on']),
+		...parseTimeout(values),
 		tolerance: values.tolerance === undefined ? undefined : share('--tolerance', values.tolerance),
 		options: {
 			run: !values['no-run'],

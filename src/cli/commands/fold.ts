@@ -8,13 +8,14 @@ import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../argumen
 import { EXIT_FAILED } from '../exit.js';
 import { requireFolder } from '../output.js';
 import { grouped } from '../render/grouped.js';
+import { parseTimeout, TIMEOUT_OPTION, type TimeLimit } from '../run-options.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens fold`: writes the folded model; resolves to the exit code. */
 export async function foldCommand(argv: readonly string[]): Promise<number> {
-	const { model, json, options } = parseFoldArguments(argv);
+	const { model, json, options, ...limit } = parseFoldArguments(argv);
 	await requireFolder(options.output);
-	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks));
+	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks), limit);
 	const problem = problemOf(result);
 	if (json) {
 		process.stdout.write(`${JSON.stringify(encodeFoldResult(result))}\n`);
@@ -36,7 +37,7 @@ function problemOf({ written, folded, outputs }: FoldResult): string | undefined
 		: undefined;
 }
 
-interface FoldArguments {
+interface FoldArguments extends TimeLimit {
 	readonly model: string;
 	readonly json: boolean;
 	readonly options: Omit<FoldOptions, 'temporary'>;
@@ -47,6 +48,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	batch: { type: 'string' },
 	seed: { type: 'string' },
+	...TIMEOUT_OPTION,
 	'treat-inputs-as-constants': { type: 'boolean' },
 } as const;
 
@@ -56,6 +58,7 @@ export function parseFoldArguments(argv: readonly string[]): FoldArguments {
 	return {
 		model: onlyModel('fold', positionals),
 		json: values.json ?? false,
+		...parseTimeout(values),
 		options: {
 			output: requiredOutput('fold', values.output),
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),

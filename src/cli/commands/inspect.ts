@@ -18,12 +18,20 @@ import {
 import { reportStatus } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from '../output.js';
-import { joinNormalization, parseInput, parseRunOptions, RUN_OPTIONS } from '../run-options.js';
+import {
+	joinNormalization,
+	parseInput,
+	parseRunOptions,
+	parseTimeout,
+	RUN_OPTIONS,
+	TIMEOUT_OPTION,
+	type TimeLimit,
+} from '../run-options.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens inspect`: prints the report; resolves to the exit code. */
 export async function inspectCommand(argv: readonly string[]): Promise<number> {
-	const { model, output, failOn, baseline, options } = parseInspectArguments(argv);
+	const { model, output, failOn, baseline, options, ...limit } = parseInspectArguments(argv);
 	const inputs = [model, ...options.inputs.map((input) => input.path)];
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
 	await requireSeparateFiles([baseline?.file, output.file]);
@@ -35,7 +43,10 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		}
 	};
 	try {
-		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), collect);
+		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), {
+			onEvent: collect,
+			...limit,
+		});
 		const report = accepted ? await judgeReport(found, accepted, inputs) : found;
 		// Comes first, so that a long table does not hide it.
 		const gap = describeGaps(coverage(report), report.layers.length);
@@ -46,20 +57,23 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		announceBaseline(report.baseline, output);
 		return reportStatus(report, failOn);
 	} catch (error) {
-		if (known && error instanceof EngineError && error.code === 'crashed') {
-			await writeOutput(crashReport(known, error.message), output, { failOn, inputs });
+		if (known && error instanceof EngineError && ENDED.has(error.code)) {
+			await writeOutput(partialReport(known, error.message), output, { failOn, inputs });
 		}
 		throw error;
 	}
 }
 
-/** Returns the results up to a crash of the engine. @param reason a sentence */
-function crashReport(known: Report, reason: string): Report {
+/** Codes of errors that leave the results up to them. */
+const ENDED: ReadonlySet<string> = new Set(['crashed', 'timeout']);
+
+/** Returns the results up to the end of the engine. @param reason a sentence */
+function partialReport(known: Report, reason: string): Report {
 	const run = interruptedRun(known.run, { status: 'failed', reason, failedAt: 'model' });
 	return endRun(known, run, 'Not checked: the run failed.');
 }
 
-interface InspectArguments {
+interface InspectArguments extends TimeLimit {
 	readonly model: string;
 	readonly output: OutputOptions;
 	readonly failOn: FailOn;
@@ -77,6 +91,7 @@ export function parseInspectArguments(argv: readonly string[]): InspectArguments
 		...(baseline && { baseline }),
 		output: { ...parseOutputOptions(values), ...(values.explain && { isExplained: true }) },
 		failOn: parseFailOn(values['fail-on']),
+		...parseTimeout(values),
 		options: {
 			run: !values['no-run'],
 			inputs: (values.input ?? []).map(parseInput),
@@ -94,6 +109,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	explain: { type: 'boolean' },
 	...RUN_OPTIONS,
+	...TIMEOUT_OPTION,
 	'save-outputs': { type: 'string' },
 	'fail-on': { type: 'string' },
 	...BASELINE_OPTIONS,

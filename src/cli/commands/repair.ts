@@ -7,14 +7,15 @@ import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../argumen
 import { EXIT_FAILED } from '../exit.js';
 import { requireFolder } from '../output.js';
 import { grouped } from '../render/grouped.js';
+import { parseTimeout, TIMEOUT_OPTION, type TimeLimit } from '../run-options.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens repair`: writes the repaired model; resolves to the exit code. */
 export async function repairCommand(argv: readonly string[]): Promise<number> {
-	const { model, original, json, options } = parseRepairArguments(argv);
+	const { model, original, json, options, ...limit } = parseRepairArguments(argv);
 	await requireFolder(options.output);
 	const models = { model: { path: model }, ...(original !== undefined && { original: { path: original } }) };
-	const result = await withEngine((engine, hooks) => engine.repair(models, options, hooks));
+	const result = await withEngine((engine, hooks) => engine.repair(models, options, hooks), limit);
 	process.stdout.write(json ? `${JSON.stringify(encodeRepairResult(result))}\n` : renderRepair(result));
 	const problem = unjudged(result);
 	if (problem !== undefined) {
@@ -37,7 +38,7 @@ function unjudged({ model, original, written, examined, unrepaired, check }: Rep
 		: `${model} has the right folds, but no run could confirm it: ${check.reason}`;
 }
 
-interface RepairArguments {
+interface RepairArguments extends TimeLimit {
 	readonly model: string;
 	/** Path of the model with the right values; undefined: switch to inference. */
 	readonly original: string | undefined;
@@ -51,6 +52,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	batch: { type: 'string' },
 	seed: { type: 'string' },
+	...TIMEOUT_OPTION,
 } as const;
 
 /** @throws {UsageError} */
@@ -60,6 +62,7 @@ export function parseRepairArguments(argv: readonly string[]): RepairArguments {
 		model: onlyModel('repair', positionals),
 		original: values.original === undefined ? undefined : path.resolve(values.original),
 		json: values.json ?? false,
+		...parseTimeout(values),
 		options: {
 			output: requiredOutput('repair', values.output),
 			batch: wholeNumber('--batch', values.batch ?? '1', 1),

@@ -117,3 +117,23 @@ test('a process that cannot start is explained in a sentence, and no other proce
 	}
 	assert.deepEqual(statuses, new Set([2, 0]));
 });
+
+test('a time limit ends an endless model with the results up to then, and writes no file', async () => {
+	const run = (args: readonly string[]) =>
+		spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' });
+	const inspected = run(['inspect', 'endless.onnx', '--json', '--timeout', '1']);
+	assert.equal(inspected.status, 2, inspected.stderr);
+	assert.match(inspected.stderr, /^The command was stopped after 1 second, the limit of --timeout\.\n$/);
+	const report = JSON.parse(inspected.stdout);
+	assert.equal(report.run.status, 'failed');
+	assert.match(report.run.reason, /--timeout/);
+	assert.equal(report.layers[0].recompute.status, 'skipped');
+	assert.notEqual(report.layers[0].parameters, null);
+	const before = readdirSync(folder).length;
+	const folded = run(['fold', 'foldable.onnx', '-o', 'late.onnx', '--timeout', '1']);
+	assert.equal(folded.status, 2, folded.stderr);
+	assert.match(folded.stderr, /--timeout/);
+	assert.equal(readdirSync(folder).length, before);
+	assert.match(run(['inspect', 'small.onnx', '--timeout', 'soon']).stderr, /^--timeout takes a whole number/);
+	assert.equal(run(['inspect', 'small.onnx', '--timeout', '60']).status, 0);
+});
