@@ -15,32 +15,14 @@ import {
 	WIDTH,
 	weightOf,
 } from '../../../support/deployed-forms.js';
-import { buildModel, type GraphSpec } from '../../../support/model-builder.js';
-import { quantizedActivations } from '../../../support/quantized-activations.js';
-import { quantized } from '../../../support/quantized-forms.js';
+import { QUANTIZATIONS } from '../../../support/quantized-models.js';
 
 const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-
-/** Forms of a quantized model, by name. */
-const FORMS: Readonly<Record<string, (graph: GraphSpec) => Uint8Array>> = {
-	'QDQ per channel': (graph) =>
-		buildModel(quantizedActivations(quantized({ opset: 17, graph }, 'qdq', { perChannel: true }))),
-	'QDQ per tensor, uint8': (graph) =>
-		buildModel(quantizedActivations(quantized({ opset: 17, graph }, 'qdq', { perChannel: false, unsigned: true }))),
-	QLinearConv: (graph) => buildModel(quantized({ opset: 17, graph }, 'qoperator', { perChannel: true })),
-	'dynamic quantization': (graph) =>
-		buildModel(quantized({ opset: 17, graph }, 'dynamic', { perChannel: false, unsigned: true })),
-	'weights only': (graph) => buildModel(quantized({ opset: 17, graph }, 'qdq', { perChannel: false })),
-	'weights quantized in the graph': (graph) =>
-		buildModel(quantized({ opset: 17, graph }, 'training', { perChannel: true })),
-	'weights in blocks of 4 bits': (graph) =>
-		buildModel(quantized({ opset: 21, graph }, 'blocked', { perChannel: true })),
-};
 
 function compareQuantized({ original, deployed }: DeployedForm, form: string, seed = 0): Promise<Comparison> {
 	return compare(
 		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: FORMS[form](deployed) },
+		{ path: 'deployed.onnx', bytes: QUANTIZATIONS[form](deployed) },
 		{ run: true, batch: 1, seed },
 		ports,
 	);
@@ -55,7 +37,7 @@ const folded =
 		return [from.batchNorm(from.conv(x, weight), layer), to.conv(y, scaleRows(weight, scale), layer.shift)];
 	};
 
-for (const [index, form] of Object.keys(FORMS).entries()) {
+for (const [index, form] of Object.keys(QUANTIZATIONS).entries()) {
 	test(`a right fold is found by its values: ${form}`, async () => {
 		const result = await compareQuantized(
 			surround(
@@ -71,7 +53,7 @@ for (const [index, form] of Object.keys(FORMS).entries()) {
 	});
 }
 
-for (const [index, form] of Object.keys(FORMS).slice(0, 6).entries()) {
+for (const [index, form] of Object.keys(QUANTIZATIONS).slice(0, 6).entries()) {
 	test(`a wrong fold moves the outputs by more than 8 bits explain: ${form}`, async () => {
 		const result = await compareQuantized(
 			surround(
