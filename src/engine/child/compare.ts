@@ -3,6 +3,7 @@ import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare
 import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
+import { comparePlainOperators } from '../../core/folding/compare/plain-operators.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
@@ -90,10 +91,11 @@ export async function compareFilesAndRun(
 	});
 	const { tensors } = values;
 	const unitRoundoff = coarsestRounding([original, deployed], files.comparison);
-	const differences = tensors
-		? await checkCoefficients(files.models, files.comparison.layers, { tensors, unitRoundoff })
-		: [];
 	const byFiles = files.comparison.layers;
+	const regions = tensors ? await checkCoefficients(files.models, byFiles, { tensors, unitRoundoff }) : [];
+	const known = new Set(regions.flatMap((region) => region.original));
+	const plain = await comparePlainOperators(files.models, byFiles);
+	const differences = [...regions, ...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node)))];
 	return { models: files.models, byFiles, comparison: decideByValues(files, outputs, values, differences) };
 }
 

@@ -39,6 +39,8 @@ export interface RegionDifference {
 	readonly original: readonly Node[];
 	readonly deployed: readonly Node[];
 	readonly difference: MapDifference;
+	/** True if it counts even where most numbers differ. */
+	readonly isCertain?: boolean;
 }
 
 /** Functions that a permutation of the channels passes through. */

@@ -71,8 +71,8 @@ export function reportDifferences(
 const MAX_EDITED_SHARE = 0.5;
 
 /** True for a region in which single numbers were changed. */
-export function isEdited({ difference: { different, compared } }: RegionDifference): boolean {
-	return different > 0 && different <= MAX_EDITED_SHARE * compared;
+export function isEdited({ difference: { different, compared }, isCertain = false }: RegionDifference): boolean {
+	return isCertain || (different > 0 && different <= MAX_EDITED_SHARE * compared);
 }
 
 function sentence(operator: string, { different, compared, worst }: RegionDifference['difference']): string {
