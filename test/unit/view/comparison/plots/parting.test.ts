@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LayerBehavior } from '../../../../src/core/report/comparison/behavior.js';
-import type { Comparison } from '../../../../src/core/report/comparison/comparison.js';
-import { hasRatios, partingFigure } from '../../../../src/view/comparison/plots/parting.js';
-import type { Theme } from '../../../../src/view/plots/theme.js';
-import { agreement, comparedLayer, sampleComparison } from '../../support/sample-comparison.js';
+import type { LayerBehavior } from '../../../../../src/core/report/comparison/behavior.js';
+import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
+import { hasRatios, partingFigure } from '../../../../../src/view/comparison/plots/parting.js';
+import type { Theme } from '../../../../../src/view/plots/theme.js';
+import { agreement, comparedLayer, sampleComparison } from '../../../support/sample-comparison.js';
 
 const color = 'rgb(1, 2, 3)';
 const theme: Theme = {

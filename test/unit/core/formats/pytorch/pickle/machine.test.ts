@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from '../../../../../src/core/formats/limits.js';
-import { unpickle } from '../../../../../src/core/formats/pytorch/pickle/machine.js';
+import { type CheckpointLimits, DEFAULT_CHECKPOINT_LIMITS } from '../../../../../../src/core/formats/limits.js';
+import { unpickle } from '../../../../../../src/core/formats/pytorch/pickle/machine.js';
 import {
 	PersistentId,
 	PickleDict,
@@ -11,10 +11,10 @@ import {
 	PickleSet,
 	PickleTuple,
 	type PickleValue,
-} from '../../../../../src/core/formats/pytorch/pickle/values.js';
-import { concat, little } from '../../../support/checkpoint-builder.js';
-import { checkpointError } from '../../../support/checkpoints.js';
-import { call, code, global, int, list, text, tuple } from '../../../support/pickle-builder.js';
+} from '../../../../../../src/core/formats/pytorch/pickle/values.js';
+import { concat, little } from '../../../../support/checkpoint-builder.js';
+import { checkpointError } from '../../../../support/checkpoints.js';
+import { call, code, global, int, list, text, tuple } from '../../../../support/pickle-builder.js';
 
 function run(bytes: Uint8Array, limits: Partial<CheckpointLimits> = {}): PickleValue {
 	const context = { path: 'model.pth', limits: { ...DEFAULT_CHECKPOINT_LIMITS, ...limits } };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LayerComparison } from '../../../../src/core/report/comparison/comparison.js';
-import { plotDefinition } from '../../../../src/view/comparison/plots/figures.js';
-import type { Theme } from '../../../../src/view/plots/theme.js';
-import { COMPARISON_PLOTS, type ComparisonPlot } from '../../../../src/view/ui/attributes.js';
-import { comparedLayer, emptyLayer, wrongEpsilon } from '../../support/sample-comparison.js';
+import type { LayerComparison } from '../../../../../src/core/report/comparison/comparison.js';
+import { plotDefinition } from '../../../../../src/view/comparison/plots/figures.js';
+import type { Theme } from '../../../../../src/view/plots/theme.js';
+import { COMPARISON_PLOTS, type ComparisonPlot } from '../../../../../src/view/ui/attributes.js';
+import { comparedLayer, emptyLayer, wrongEpsilon } from '../../../support/sample-comparison.js';
 
 const color = 'rgb(1, 2, 3)';
 const theme: Theme = {
