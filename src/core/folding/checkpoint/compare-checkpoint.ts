@@ -5,6 +5,7 @@ import { type Comparison, type LayerComparison, summarize } from '../../report/c
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
+import { cannotTell } from '../compare/judge-fold.js';
 import { reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
@@ -14,6 +15,7 @@ import { compareOtherOperators } from './compare-other-operators.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
 import type { MergedBranches } from './merged-branches.js';
+import { findOtherNormalizations } from './other-normalizations.js';
 import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
 import { meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
 
@@ -49,10 +51,12 @@ export async function compareCheckpointNetworks(
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const weights = await pairWeights(checkpoint, access, deployed);
 	const layers = await readLayerValues(checkpoint.layers);
-	const places = await placeLayers(layers, weights, { checkpoint, deployed });
+	const others = await findOtherNormalizations(layers, deployed);
+	const batchNorms = layers.filter(({ index }) => !others.has(index));
+	const places = await placeLayers(batchNorms, weights, { checkpoint, deployed });
 	const { kept, fronts, paired } = places;
 	const epsilons = inferEpsilons(
-		layers.filter(({ layer }) => layer.epsilon === undefined).map((values) => evidenceOf(values, places)),
+		batchNorms.filter(({ layer }) => layer.epsilon === undefined).map((values) => evidenceOf(values, places)),
 		usualEpsilon(checkpoint.format),
 	);
 	const readings = layers.map(
@@ -62,8 +66,8 @@ export async function compareCheckpointNetworks(
 			epsilon: epsilons.own.get(index) ?? epsilons.common,
 		}),
 	);
-	const others = [...freeOf(paired, fronts).map(readingOf), ...places.unpaired];
-	const original = await readNetwork(buildModel(checkpoint, readings, others), access);
+	const operatorsLeft = [...freeOf(paired, fronts).map(readingOf), ...places.unpaired];
+	const original = await readNetwork(buildModel(checkpoint, readings, operatorsLeft), access);
 	const models = {
 		original,
 		deployed,
@@ -79,7 +83,9 @@ export async function compareCheckpointNetworks(
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons))
-		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]));
+		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]))
+		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
+		.map(withOrderInDoubt);
 	const operators = await compareOtherOperators(models);
 	const foreign = describeForeign(paired);
 	const notes = [
@@ -93,6 +99,24 @@ export async function compareCheckpointNetworks(
 		comparison: { ...comparison, layers: judged, summary, notes, ...(operators.length > 0 && { operators }) },
 		models,
 	};
+}
+
+/** States that the deployed model has a layer as another normalization, which no fold takes in. */
+function withOtherNormalization(layer: LayerComparison, opType: string | undefined): LayerComparison {
+	const evidence = `The deployed model has ${opType} with the gamma and beta of this layer, so it is no batch normalization.`;
+	return opType === undefined ? layer : { ...layer, ...cannotTell(evidence, 'unmatched'), into: null };
+}
+
+/** Confidence that reordered channels are a mistake, because the next operator may read them in that order. */
+const ORDER_CONFIDENCE = 0.5;
+
+/** States the doubt about channels in another order: only a run shows if the next operator was reordered as well. */
+function withOrderInDoubt(layer: LayerComparison): LayerComparison {
+	if (layer.cause !== 'channels-permuted') {
+		return layer;
+	}
+	const evidence = `${layer.evidence} If the next operator reads them in this order, nothing is wrong: a checkpoint cannot be run, so compare with an ONNX export of it.`;
+	return { ...layer, confidence: Math.min(layer.confidence, ORDER_CONFIDENCE), evidence };
 }
 
 /** Returns the verdict on a layer of a block of branches that went into one operator; other layers keep theirs. */

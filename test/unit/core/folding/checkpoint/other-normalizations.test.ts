@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareCheckpoint } from '../../../../../src/core/folding/checkpoint/compare-checkpoint.js';
+import { openCheckpoint } from '../../../../../src/core/formats/open.js';
+import { memorySource } from '../../../../../src/core/onnx/source.js';
+import { inflate } from '../../../../../src/platform/inflate.js';
+import { float32 } from '../../../support/checkpoint-builder.js';
+import { buildModel } from '../../../support/model-builder.js';
+import { openBytes } from '../../../support/open.js';
+import { layer, orderedDict, tensor, torchZip } from '../../../support/pickle-builder.js';
+
+const VALUES = [1, 2, 3, 4];
+
+/** Compares a convolution and a layer, all of whose values are 1 to 4, with a deployed normalization. */
+async function compare(op: string, scale: readonly number[]) {
+	const weight = tensor({ count: 4, size: [4, 1, 1, 1], stride: [1, 1, 1, 1] });
+	const checkpoint = torchZip(orderedDict({ 'conv.weight': weight, ...layer('norm.') }), { '0': float32(...VALUES) });
+	const source = memorySource(checkpoint, 'original.pth');
+	const nodes = [
+		{ op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+		{ op, inputs: ['c', 'scale', 'bias'], outputs: ['y'] },
+	];
+	const initializers = [
+		{ name: 'w', dims: [4, 1, 1, 1], values: VALUES },
+		{ name: 'scale', dims: [4], values: scale },
+		{ name: 'bias', dims: [4], values: VALUES },
+	];
+	const inputs = [{ name: 'x', shape: [1, 1, 4, 4] }];
+	const { model, source: deployed } = await openBytes(
+		buildModel({ graph: { nodes, initializers, inputs, outputs: ['y'] } }),
+	);
+	const { layers } = await compareCheckpoint(
+		{ checkpoint: await openCheckpoint(source, { inflate }), access: { source } },
+		{ model, access: { source: deployed } },
+	);
+	return layers;
+}
+
+test('a layer that the deployed model has as an instance normalization is no batch normalization', async () => {
+	const [found, ...others] = await compare('InstanceNormalization', VALUES);
+	assert.deepEqual([found?.status, found?.cause, others.length], ['unmatched', null, 0]);
+	assert.match(found?.evidence ?? '', /^The deployed model has InstanceNormalization with the gamma and beta/);
+});
+
+test('an instance normalization with another scale says nothing about the layer', async () => {
+	const [found] = await compare('InstanceNormalization', [2, 2, 3, 4]);
+	assert.doesNotMatch(found?.evidence ?? '', /InstanceNormalization with the gamma/);
+});
