@@ -115,6 +115,10 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 			}
 			// Aligns the smallest and the largest values down the table.
 			const [low, high] = [formatEnd(min), formatEnd(max)];
+			if (low === high) {
+				cell.textContent = low;
+				return;
+			}
 			cell.append(
 				h('span', { class: 'bnl-range' }, h('span', {}, low), h('span', {}, strings.to), h('span', {}, high)),
 			);
@@ -156,7 +160,7 @@ function furtherBadge(h: ElementBuilder, others: readonly Finding[]): HTMLElemen
 	const [{ code, severity }] = others as readonly [Finding, ...Finding[]];
 	return h(
 		'span',
-		{ class: 'bnl-badge bnl-badge-further bnl-muted', bnl: 'badge', data: { code, severity }, attributes },
+		{ class: 'bnl-badge bnl-badge-further', bnl: 'badge', data: { code, severity }, attributes },
 		strings.more(others.length, areNotes),
 	);
 }
