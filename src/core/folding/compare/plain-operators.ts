@@ -51,7 +51,7 @@ export async function comparePlainOperators(
 		.filter((difference) => {
 			const isEdited = 2 * difference.different <= difference.compared;
 			return isOnly
-				? isEdited || (difference.isQuantized && haveSameFactors(models.original.model, models.deployed.model))
+				? isEdited || (isScaled(difference) && haveSameFactors(models.original.model, models.deployed.model))
 				: isEdited && !difference.isUndoable;
 		})
 		.map(({ pair, compared, different, rows, worst }) => ({
@@ -90,7 +90,15 @@ function plainPairs(
 			others.add(operator);
 		}
 	}
-	return [...pairing.byOriginal.values()].filter((pair) => !folded.has(pair.original) && !others.has(pair.deployed));
+	const carriers = new Set(layers.flatMap(({ into }) => into?.name ?? []));
+	return [...pairing.byOriginal.values()].filter(
+		(pair) => !folded.has(pair.original) && !others.has(pair.deployed) && !carriers.has(pair.deployed.name),
+	);
+}
+
+/** True if only the scale of a quantized weight differs. */
+function isScaled({ isQuantized, isUndoable }: ConstantDifference): boolean {
+	return isQuantized && isUndoable;
 }
 
 /** True if both models multiply by as many factors outside of their operators. */
