@@ -90,9 +90,9 @@ export async function compareCheckpointNetworks(
 	const foreign = describeForeign(paired);
 	const notes = [
 		...(places.merged.length > 0 ? [describeMerged(places.merged)] : comparison.notes),
-		...(foreign.length > 0 ? foreign : describeOperators(operators)),
-		...epsilons.notes,
-		...describeFronts(layers, fronts),
+		...(foreign.length > 0
+			? foreign
+			: [...describeOperators(operators), ...epsilons.notes, ...describeFronts(layers, fronts)]),
 	];
 	const summary = summarize(judged);
 	return {
