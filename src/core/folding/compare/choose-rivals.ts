@@ -30,12 +30,12 @@ export async function chooseRivals(models: Omit<MatchedNetworks, 'kept'>): Promi
 		}
 		const carries = (partner: LinearOperator) =>
 			carriesLayer({ ...pair, deployed: partner }, { layer, target }, reader, deployed.weights);
-		const others = deployed.operators.filter(
-			(operator) => operator !== pair.deployed && operator.kind === pair.deployed.kind && !settled.has(operator),
-		);
 		let partner = pair.deployed;
 		const isSettled = await carries(partner);
-		for (const rival of isSettled ? [] : others.slice(0, Math.min(MAX_RIVALS, trials))) {
+		const isRival = (operator: LinearOperator) =>
+			operator !== pair.deployed && operator.kind === pair.deployed.kind && !settled.has(operator);
+		const others = isSettled ? [] : deployed.operators.filter(isRival);
+		for (const rival of others.slice(0, Math.min(MAX_RIVALS, trials))) {
 			trials--;
 			if (await carries(rival)) {
 				partner = rival;

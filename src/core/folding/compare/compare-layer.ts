@@ -11,7 +11,7 @@ import { type MatchedNetworks, PartnerReader, type ReadPair } from '../pairing/p
 import { addedBehind } from '../targets/added-behind.js';
 import { type ForwardFold, foldForward, operatorBehindPad, padsItsInput } from '../targets/forward.js';
 import { extendedLayers } from '../targets/layers-behind.js';
-import { directTarget, type FoldTarget, isBetween, withLayers } from '../targets/target.js';
+import { directTarget, type FoldTarget, withLayers } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
 import { describeAbsence } from './describe-absence.js';
 import { type WrongForwardFold, wrongForwardFolds } from './forward-faults.js';
@@ -37,11 +37,19 @@ import { precisionFindings, withPrecision } from './survived-precision.js';
 export class LayerComparer {
 	readonly #models: MatchedNetworks;
 	readonly #partners: PartnerReader;
+	/** Last removed layer behind each layer that folds into the same operator. */
+	readonly #lasts: ReadonlyMap<BatchNormLayer, BatchNormLayer>;
 	/** Layers that may have been folded forward, by the operator behind them. */
 	readonly #forward: ReadonlyMap<LinearOperator, BatchNormLayer>;
 
 	constructor(models: MatchedNetworks) {
 		this.#models = models;
+		this.#lasts = new Map(
+			models.original.layers.flatMap((last) => {
+				const earlier = models.kept.has(last) ? [] : (models.original.targets.get(last)?.earlier ?? []);
+				return earlier.map(({ layer }) => [layer, last] as const);
+			}),
+		);
 		this.#partners = new PartnerReader(models);
 		this.#forward = new Map(
 			models.original.layers.flatMap((layer) => {
@@ -139,11 +147,7 @@ export class LayerComparer {
 
 	/** Returns the last layer that folds into the layer's operator. Only its weights can be compared. */
 	#lastOnOperator(layer: BatchNormLayer): BatchNormLayer {
-		const { original, kept } = this.#models;
-		const later = original.layers.findLast(
-			(candidate) => isBetween(layer, original.targets.get(candidate)) && !kept.has(candidate),
-		);
-		return later ?? layer;
+		return this.#lasts.get(layer) ?? layer;
 	}
 
 	async #judgeFolded(layer: BatchNormLayer, pair: OperatorPair): Promise<Verdict> {

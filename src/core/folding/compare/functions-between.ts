@@ -4,6 +4,7 @@ import { isConstant } from '../../onnx/graph/constants.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import { layerParameters } from '../operators/layer-parameters.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { Network } from '../targets/network.js';
 import { HANDING_ON, MOVING } from '../targets/walk-path.js';
 
@@ -11,7 +12,7 @@ import { HANDING_ON, MOVING } from '../targets/walk-path.js';
 const COMMUTING: ReadonlySet<string> = new Set([
 	...MOVING,
 	...HANDING_ON,
-	...['Add', 'Sub', 'Mul', 'Div', 'BatchNormalization', 'AveragePool'],
+	...['Add', 'Sub', 'Mul', 'Div', 'BatchNormalization'],
 ]);
 /** Operators that commute with a scale that is not negative, and with every shift. */
 const INCREASING: ReadonlySet<string> = new Set(['MaxPool', 'GlobalMaxPool']);
@@ -28,9 +29,18 @@ interface PathBetween {
 	readonly isIncreasing: boolean;
 }
 
+/** Nodes of a network's operators. A set for each layer would make the time quadratic. */
+const nodeSets = new WeakMap<readonly LinearOperator[], ReadonlySet<Node>>();
+
+function nodesOf(operators: readonly LinearOperator[]): ReadonlySet<Node> {
+	const known = nodeSets.get(operators) ?? new Set(operators.map(({ node }) => node));
+	nodeSets.set(operators, known);
+	return known;
+}
+
 /** Returns the path between a layer and the operator in front of it; undefined if no chain of nodes leads to an operator. */
 export function pathBetween(layer: BatchNormLayer, { operators }: Network): PathBetween | undefined {
-	const ends = new Set(operators.map(({ node }) => node));
+	const ends = nodesOf(operators);
 	const isCommuting = commutingWith(layer);
 	const types: string[] = [];
 	let at = { scope: layer.scope, name: layer.input };

@@ -29,6 +29,10 @@ export class GraphEditor {
 	readonly #source: ByteSource;
 	readonly #graph: Graph;
 	readonly #names: Set<string>;
+	/** Number to try next for a base name that is taken. */
+	readonly #nextNumbers = new Map<string, number>();
+	/** Position among a tensor's consumers of the first that may still read it; by {@link keyOf}. */
+	readonly #firstReaders = new Map<string, number>();
 	/** True up to IR version 3, where each initializer has to be an input of its graph, too. */
 	readonly #listsInitializers: boolean;
 	readonly #treatsInputsAsConstants: boolean;
@@ -326,9 +330,19 @@ export class GraphEditor {
 	#isRead(scope: Scope, name: string): boolean {
 		const isReadAnew = this.#readAnew.has(keyOf(scope, name));
 		const isNamed = annotationsOf(scope).some((other) => !this.#dropped.has(other) && namesTensor(other, name));
-		return (
-			isReadAnew || isNamed || scope.isOutput(name) || scope.consumers(name).some((node) => this.#reads(node, name))
-		);
+		return isReadAnew || isNamed || scope.isOutput(name) || this.#hasReader(scope, name);
+	}
+
+	/** True if a consumer still reads a tensor. Nodes only stop reading by now, so each is looked at once. */
+	#hasReader(scope: Scope, name: string): boolean {
+		const consumers = scope.consumers(name);
+		const key = keyOf(scope, name);
+		let first = this.#firstReaders.get(key) ?? 0;
+		while (first < consumers.length && !this.#reads(consumers[first], name)) {
+			first++;
+		}
+		this.#firstReaders.set(key, first);
+		return first < consumers.length;
 	}
 
 	#reads(node: Node, name: string): boolean {
@@ -337,9 +351,11 @@ export class GraphEditor {
 
 	#freshName(base: string): string {
 		let name = base;
-		for (let number = 2; this.#names.has(name); number++) {
+		let number = this.#nextNumbers.get(base) ?? 2;
+		for (; this.#names.has(name); number++) {
 			name = `${base}_${number}`;
 		}
+		this.#nextNumbers.set(base, number);
 		this.#names.add(name);
 		return name;
 	}

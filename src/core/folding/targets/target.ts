@@ -229,11 +229,6 @@ export function withLayers(target: FoldTarget, isThere: (layer: BatchNormLayer) 
 	return { ...target, earlier, added: sumOf([pending, target.added]) };
 }
 
-/** True if a layer stands between another layer and its operator. */
-export function isBetween(layer: BatchNormLayer, target: FoldTarget | undefined): boolean {
-	return target?.earlier.some((earlier) => earlier.layer === layer) ?? false;
-}
-
 /** Returns an operator as the target of a function that acts on its output channels separately. */
 export function directTarget(operator: LinearOperator, layout: ChannelLayout): FoldTarget {
 	const rows = Int32Array.from({ length: channelCount(layout) }, (_, row) => row);
