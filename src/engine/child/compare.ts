@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { RegionDifference } from '../../core/folding/affine/check-regions.js';
 import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare-checkpoint.js';
 import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
@@ -92,7 +93,12 @@ export async function compareFilesAndRun(
 	const { tensors } = values;
 	const unitRoundoff = coarsestRounding([original, deployed], files.comparison);
 	const byFiles = files.comparison.layers;
-	const regions = tensors ? await checkCoefficients(files.models, byFiles, { tensors, unitRoundoff }) : [];
+	const isOpen = !options.run && !byFiles.every(isRight);
+	const found =
+		tensors || isOpen
+			? await checkCoefficients(files.models, byFiles, { tensors: tensors ?? new Map(), unitRoundoff })
+			: [];
+	const regions = isOpen ? found.filter(isEqual) : found;
 	const known = new Set(regions.flatMap((region) => region.original));
 	const plain = await comparePlainOperators(files.models, byFiles);
 	const differences = [...regions, ...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node)))];
@@ -230,6 +236,9 @@ function noisyOutputs(noise: number): string {
 		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
+
+/** True for a region with the coefficients of the original. Without values, other regions may be wrongly paired. */
+const isEqual = ({ difference }: RegionDifference): boolean => difference.different === 0;
 
 const isRight = ({ status }: Pick<LayerComparison, 'status'>): boolean => status === 'match' || status === 'kept';
 

@@ -13,7 +13,8 @@ import {
 import { type Counterpart, inDeployedTerms } from './counterparts.js';
 import { Evaluator } from './evaluate.js';
 import { type Plan, partsOf } from './plan.js';
-import { BLOCKED_DOMAIN, Planner } from './planner.js';
+import { BLOCKED_DOMAIN, type FunctionSource, Planner } from './planner.js';
+import { areInPlace, basesIn, isAsWide, isOne, nodesOf, scaleRow } from './region-rows.js';
 
 /** An original tensor and the deployed tensor with the same values. */
 export interface TensorPair {
@@ -45,12 +46,12 @@ export interface RegionDifference {
 
 /** Functions that a permutation of the channels passes through. */
 const PER_CHANNEL: ReadonlySet<string> = new Set([
-	...['Relu', 'LeakyRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+	...['Relu', 'LeakyRelu', 'PRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
 	...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Clip', 'Elu', 'Selu', 'Celu', 'Gelu', 'Softplus', 'Mish', 'Erf'],
 ]);
 /** Functions f with f(a x) = a f(x) for every positive a. */
 const HOMOGENEOUS: ReadonlySet<string> = new Set([
-	...['Relu', 'LeakyRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+	...['Relu', 'LeakyRelu', 'PRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
 ]);
 /** Maximum number of deployed tensors tried for an original tensor without a counterpart. */
 const MAX_CANDIDATES = 8;
@@ -82,6 +83,11 @@ interface Candidate {
 	readonly plan: Plan;
 }
 
+interface FoundDifference extends RegionDifference {
+	/** Counterpart with channels in another order or with factors, which a region behind has to confirm. */
+	readonly assumes?: string;
+}
+
 class RegionChecker {
 	readonly #context: RegionContext;
 	readonly #original: Planner;
@@ -93,7 +99,9 @@ class RegionChecker {
 	/** Deployed tensors with a known original. */
 	readonly #taken: Set<string>;
 	readonly #checked = new Set<string>();
-	readonly #differences: RegionDifference[] = [];
+	readonly #differences: FoundDifference[] = [];
+	/** Counterparts with channels of their own that an equal region behind them expects. */
+	readonly #confirmed = new Set<string>();
 
 	constructor(context: RegionContext, block: number) {
 		const { original, deployed, pairs } = context;
@@ -120,7 +128,10 @@ class RegionChecker {
 			}
 			await this.#checkTensor(name, axis);
 		}
-		return this.#differences;
+		// An order or a factor that no region behind undoes is an error, even if the rows agree.
+		return this.#differences.filter(
+			({ assumes, difference }) => assumes === undefined || difference.different > 0 || this.#confirmed.has(assumes),
+		);
 	}
 
 	/** Compares the inputs of the function that computes a tensor, if a function computes it. */
@@ -191,7 +202,7 @@ class RegionChecker {
 		}
 		const rows = await this.#rows(original, deployed);
 		if (rows && rows[0].length <= rows[1].length) {
-			this.#record(parts, compareMaps(...rows, this.#context.unitRoundoff));
+			this.#record(parts, { difference: compareMaps(...rows, this.#context.unitRoundoff) });
 		}
 	}
 
@@ -235,7 +246,10 @@ class RegionChecker {
 	async #searchFunction(name: string, axis: number): Promise<void> {
 		const source = this.#original.functionOf(name, axis);
 		const [input, ...others] = source?.inputs ?? [];
-		if (!source || !input || others.length > 0 || !PER_CHANNEL.has(source.name) || input.kind === 'base') {
+		if (source && others.length > 0) {
+			return this.#searchJoint(name, axis, source);
+		}
+		if (!source || !input || !PER_CHANNEL.has(source.name) || input.kind === 'base') {
 			return;
 		}
 		const { pairs, deployed } = this.#context;
@@ -265,6 +279,43 @@ class RegionChecker {
 		);
 	}
 
+	/** Looks for a function of several tensors, such as x * sigmoid(x), with the same inputs. */
+	async #searchJoint(name: string, axis: number, { name: type, inputs }: FunctionSource): Promise<void> {
+		const { nodes } = this.#context.deployed.model.graph;
+		const free = nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
+		for (const candidate of free) {
+			const at = this.#deployed.axisOf(candidate);
+			const found = this.#deployed.functionOf(candidate, at);
+			const isAlike = found?.name === type && found.inputs.length === inputs.length;
+			if (found && isAlike && (await this.#haveEqualInputs(inputs, found.inputs))) {
+				this.#found.set(`${name}\0${axis}`, { base: candidate, axis: at });
+				this.#taken.add(candidate);
+				return;
+			}
+		}
+	}
+
+	async #haveEqualInputs(originals: readonly Plan[], deployeds: readonly Plan[]): Promise<boolean> {
+		// Bases first, because they need no numbers.
+		const pairs = originals.map((original, index) => ({ original, deployed: deployeds[index] }));
+		const areBasesEqual = pairs.every(({ original, deployed }) => {
+			const counterpart = original.kind === 'base' ? this.#counterpartOf(original.name, original.axis) : undefined;
+			const isInPlace = !counterpart?.channels || areInPlace(counterpart.channels);
+			return original.kind === 'base'
+				? deployed.kind === 'base' && counterpart?.base === deployed.name && isInPlace
+				: deployed.kind !== 'base';
+		});
+		for (const { original, deployed } of areBasesEqual ? pairs : []) {
+			const isProven = original.kind === 'base' || this.#context.isProven(partsOf(original), partsOf(deployed));
+			const rows = isProven ? undefined : await this.#rows(original, deployed);
+			const difference = rows && rows[0].length === rows[1].length && compareMaps(...rows, this.#context.unitRoundoff);
+			if (!isProven && (!difference || difference.different > 0)) {
+				return false;
+			}
+		}
+		return areBasesEqual;
+	}
+
 	/** Looks for the result of an operator among the bases of a deployed map. */
 	async #searchOperator(base: string, axis: number, taps: readonly Tap[]): Promise<void> {
 		const plan = this.#original.of(base, axis);
@@ -290,50 +341,27 @@ class RegionChecker {
 			const difference = compareMaps(expected, found, this.#context.unitRoundoff);
 			// Rows of the same direction with other biases belong to another tensor.
 			if (2 * difference.rows.length <= rows[0].length) {
-				this.#found.set(`${original.base}\0${original.axis}`, { base, axis, channels });
+				const key = `${original.base}\0${original.axis}`;
+				this.#found.set(key, { base, axis, channels });
 				this.#taken.add(base);
-				this.#record([partsOf(original.plan), partsOf(plan)], difference);
+				const parts = [partsOf(original.plan), partsOf(plan)] as const;
+				this.#record(parts, { difference, ...(!areInPlace(channels) && { assumes: key }) });
 				return;
 			}
 		}
 	}
 
-	#record([original, deployed]: readonly [readonly Plan[], readonly Plan[]], difference: MapDifference): void {
-		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), difference });
+	#record(
+		[original, deployed]: readonly [readonly Plan[], readonly Plan[]],
+		found: Pick<FoundDifference, 'difference' | 'assumes'>,
+	): void {
+		if (found.difference.different === 0) {
+			for (const part of original) {
+				if (part.kind === 'base') {
+					this.#confirmed.add(`${part.name}\0${part.axis}`);
+				}
+			}
+		}
+		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), ...found });
 	}
-}
-
-/** True if the deployed rows are as many, without the padding of blocks. */
-function isAsWide(original: readonly CanonicalRow[], deployed: readonly CanonicalRow[]): boolean {
-	const isEmpty = ({ parts }: CanonicalRow) =>
-		[...parts.values()].every(({ values }) => values.every((value) => value === 0));
-	return original.length <= deployed.length && deployed.slice(original.length).every(isEmpty);
-}
-
-const isOne = (factor: number): boolean => Math.abs(factor - 1) < 1e-5;
-
-function scaleRow({ bias, parts, border }: CanonicalRow, factor: number): CanonicalRow {
-	const scaled = ({ value, size, terms }: CanonicalRow['bias']) => ({
-		value: value * factor,
-		size: size * factor,
-		terms,
-	});
-	return {
-		bias: scaled(bias),
-		parts: new Map(
-			Array.from(parts, ([key, { start, values, sizes }]) => {
-				const moved = { start, values: values.map((value) => value * factor) };
-				return [key, { ...moved, ...(sizes && { sizes: sizes.map((size) => size * factor) }) }];
-			}),
-		),
-		border: new Map(Array.from(border, ([key, sum]) => [key, scaled(sum)])),
-	};
-}
-
-function basesIn(plan: Plan) {
-	return partsOf(plan).filter((part) => part.kind === 'base');
-}
-
-function nodesOf(plans: readonly Plan[]): Node[] {
-	return [...new Set(plans.flatMap((plan) => (plan.kind === 'base' ? [] : [plan.node])))];
 }

@@ -58,7 +58,9 @@ export function reportDifferences(
 			}
 			const node = original.layers[index].node;
 			const regions = differences.filter((region) => region.original.includes(node));
-			const isEqual = regions.length > 0 && regions.every(({ difference }) => difference.different === 0);
+			// Where the values arrived, a region that differs rests on a wrong pair of inner tensors.
+			const equal = regions.filter(({ difference }) => difference.different === 0);
+			const isEqual = equal.length > 0 && (equal.length === regions.length || layer.behavior?.status === 'match');
 			return isEqual && isRefuted(layer) ? asArrived(layer, kept.has(original.layers[index])) : layer;
 		}),
 		operators,
@@ -105,13 +107,16 @@ function claimsMore({ status, cause, maxAbs, perChannel: { boundRatio } }: Layer
 }
 
 /**
- * True for a layer that equal coefficients show to be right: behind the place where the models part its values cannot
- * judge it, and an error too small for the values to show would change them.
+ * True for a layer that equal coefficients show to be right: without a run, or behind the place where the models part,
+ * its values cannot judge it, and an error too small for the values to show would change them.
  */
 function isRefuted({ status, cause, behavior }: LayerComparison): boolean {
 	const isPlaced = cause === null || !PLACEMENT.has(cause);
-	const isBehind = status === 'unmatched' && behavior?.status === 'behind';
-	return isBehind || (status === 'mismatch' && isPlaced && ['behind', 'match'].includes(behavior?.status ?? ''));
+	const isUnjudged = behavior?.status === 'behind' || behavior?.status === 'skipped';
+	return (
+		(status === 'unmatched' && isUnjudged) ||
+		(status === 'mismatch' && isPlaced && (isUnjudged || behavior?.status === 'match'))
+	);
 }
 
 /** Confidence in a verdict that coefficients alone give. */

@@ -29,12 +29,12 @@ const behindLostShift =
 		return next(parts, [original, deployed]);
 	};
 
-async function compareForm(block: Block, seed: number) {
+async function compareForm(block: Block, seed: number, run = true) {
 	const { original, deployed } = surround(block, seed);
 	return compare(
 		{ path: 'original.onnx', bytes: modelBytes(original) },
 		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
-		{ run: true, batch: 1, seed: 0 },
+		{ run, batch: 1, seed: 0 },
 		ports,
 	);
 }
@@ -62,3 +62,38 @@ test('a wrong layer behind another wrong one stays wrong', async () => {
 	const { layers } = await compareForm(behindLostShift(behindLostShift((_, x) => x)), 4);
 	assert.equal(layers.filter(({ status }) => status === 'mismatch').length, 2);
 });
+
+/** A layer whose scale and shift are three times too large, which Relu passes on, in front of another block. */
+const behindFactor =
+	(next: Block): Block =>
+	(parts, [x, y]) => {
+		const { random, from, to } = parts;
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const layer = layerOf(random, WIDTH);
+		const [scale, shift] = [layer.scale, layer.shift].map((values) => values.map((value) => 3 * value));
+		const original = from.relu(from.batchNorm(from.conv(x, weight), layer));
+		return next(parts, [original, to.relu(to.conv(y, scaleRows(weight, scale), shift))]);
+	};
+
+test('a factor that no layer behind undoes is wrong, with and without a run', async () => {
+	const last: Block = (_, x) => x;
+	for (const block of [behindFactor(last), behindLostShift(behindFactor(last))]) {
+		for (const run of [true, false]) {
+			const { layers } = await compareForm(block, 5, run);
+			const wrong = layers.slice(1, -1);
+			assert.deepEqual([...new Set(wrong.map(({ status }) => status))], ['mismatch'], `run ${run}`);
+			assert.deepEqual([layers[0].status, layers.at(-1)?.status], ['match', 'match']);
+		}
+	}
+});
+
+for (const name of FORM_NAMES) {
+	test(`without a run, no layer is called wrong in the form ${name}`, async () => {
+		const { layers } = await compareForm(BLOCKS[name], 6, false);
+		const wrong = layers.filter(({ status }) => status === 'mismatch');
+		assert.deepEqual(
+			wrong.map(({ name: layer, evidence }) => `${layer}: ${evidence}`),
+			[],
+		);
+	});
+}
