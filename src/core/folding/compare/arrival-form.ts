@@ -1,8 +1,10 @@
+import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldedInto, LayerComparison } from '../../report/comparison/comparison.js';
 import { joinWords } from '../../text/sentences.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { ValueComparison } from '../values/value-comparison.js';
 import { isNeutral } from './neutral-layer.js';
@@ -112,13 +114,33 @@ export class ArrivalForms {
 	 * Number of operators with layers that arrived in the same tensor; a layer without an operator counts as a branch.
 	 */
 	#branches(index: number): number {
-		const match = this.#values.layers[index]?.match;
 		const { original } = this.#models;
-		const together = original.layers.filter((_, other) => {
+		return new Set(this.#together(index).map((layer) => original.targets.get(layer)?.operator ?? layer)).size;
+	}
+
+	/** Returns the layers that arrived in the same tensor. */
+	#together(index: number): BatchNormLayer[] {
+		const match = this.#values.layers[index]?.match;
+		return this.#models.original.layers.filter((_, other) => {
 			const found = this.#values.layers[other]?.match;
 			return found && found.original === match?.original && found.deployed === match.deployed;
 		});
-		return new Set(together.map((layer) => original.targets.get(layer)?.operator ?? layer)).size;
+	}
+
+	/** Returns the number of operators in a row between a layer's operator and the tensor that it arrived in. */
+	operatorsInRow(index: number): number {
+		const { layers, targets, operators, before } = this.#models.original;
+		const together = new Set(this.#together(index).map((layer) => targets.get(layer)?.operator));
+		const first = targets.get(layers[index])?.operator;
+		const depths = new Map<LinearOperator, number>();
+		for (const operator of operators.filter((each) => together.has(each))) {
+			const inFront = Array.from(before.get(operator) ?? [], (each) => depths.get(each) ?? 0);
+			const depth = Math.max(0, ...inFront);
+			if (operator === first || depth > 0) {
+				depths.set(operator, depth + 1);
+			}
+		}
+		return Math.max(0, ...depths.values());
 	}
 
 	/** Returns the nearest operators with weights upstream of a deployed tensor. */

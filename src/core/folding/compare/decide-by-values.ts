@@ -42,15 +42,11 @@ export function decideByValues(
 			return decideArrived(
 				{ ...layer, behavior },
 				{ ...found, match },
-				{ areOutputsWrong: outputs.status === 'mismatch', formOf: () => forms.of(index, layer) },
+				{ areOutputsWrong: outputs.status === 'mismatch', forms, index },
 			);
 		}
 		if (behavior.status === 'behind' && match && !isMisplacedFold(layer)) {
-			return decideArrived(
-				{ ...layer, behavior },
-				{ ...found, match },
-				{ areOutputsWrong: false, formOf: () => forms.of(index, layer) },
-			);
+			return decideArrived({ ...layer, behavior }, { ...found, match }, { areOutputsWrong: false, forms, index });
 		}
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
 		return { ...decided, behavior };
@@ -107,10 +103,27 @@ const ELSEWHERE: ReadonlySet<CauseCode> = new Set(['several-consumers', 'shared-
 
 type Form = ReturnType<ArrivalForms['of']>;
 
+interface ArrivalContext {
+	readonly areOutputsWrong: boolean;
+	readonly forms: ArrivalForms;
+	/** Of the layer. */
+	readonly index: number;
+}
+
+/** Maximum number of operators in a row whose values may differ without an error in the first: two layers share a scale. */
+const MAX_IN_ROW = 3;
+
+/** Returns why values that agree again far behind a layer do not refute its error: activations may have cut it off. */
+function farArrival(inRow: number): string | undefined {
+	return inRow > MAX_IN_ROW
+		? `This input does not show the error: the models differ behind the layer and agree again behind ${inRow} operators.`
+		: undefined;
+}
+
 function decideArrived(
 	layer: LayerComparison,
 	values: ArrivedValues,
-	{ areOutputsWrong, formOf }: { readonly areOutputsWrong: boolean; readonly formOf: () => Form },
+	{ areOutputsWrong, forms, index }: ArrivalContext,
 ): LayerComparison {
 	const { status } = layer;
 	if (status === 'match' || status === 'kept' || isUnidentifiable(layer)) {
@@ -120,12 +133,12 @@ function decideArrived(
 		const isElsewhere = areOutputsWrong && layer.cause !== null && ELSEWHERE.has(layer.cause);
 		const hidden = isElsewhere
 			? "The layer's own values arrived; those of other readers did not."
-			: hiddenError(layer, values);
+			: (hiddenError(layer, values) ?? farArrival(forms.operatorsInRow(index)));
 		if (hidden !== undefined) {
 			return { ...layer, behavior: { ...values.behavior, reason: hidden } };
 		}
 	}
-	const { text, into, isKept } = formOf();
+	const { text, into, isKept } = forms.of(index, layer);
 	const { difference, bound, deployed } = values.match;
 	const fed = values.behavior.status === 'behind' && values.behavior.reason ? ` ${values.behavior.reason}` : '';
 	const evidence = `The layer arrived, ${text}: the values behind it are those of ${deployed}.${fed} Largest difference ${shortNumber(difference.maxAbs)}; rounding explains ${shortNumber(bound)}.`;

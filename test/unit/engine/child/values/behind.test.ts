@@ -97,3 +97,28 @@ for (const name of FORM_NAMES) {
 		);
 	});
 }
+
+test('values that agree again far behind a wrong layer do not refute its error', async () => {
+	/** Four layers in a row, the first with another scale, the last with almost none, so that it hides what is in front. */
+	const fading: Block = ({ random, from, to }, [x, y]) => {
+		let [a, b] = [x, y];
+		for (const index of [0, 1, 2, 3]) {
+			const weight = weightOf(random, WIDTH, WIDTH, 3);
+			const layer = layerOf(random, WIDTH);
+			const gamma = index === 3 ? layer.gamma.map((value) => value * 5e-7) : layer.gamma;
+			const scale = index === 3 ? layer.scale.map((value) => value * 5e-7) : layer.scale;
+			const shift = layer.beta.map((value, channel) => value - layer.mean[channel] * scale[channel]);
+			const wrong = index === 0 ? scale.map((value, channel) => value * (1.3 + channel / 7)) : scale;
+			a = from.relu(from.batchNorm(from.conv(a, weight), { ...layer, gamma }));
+			b = to.relu(to.conv(b, scaleRows(weight, wrong), shift));
+		}
+		return [from.node('Add', [a, x]), to.node('Add', [b, y])];
+	};
+	const { layers, outputs } = await compareForm(fading, 7);
+	assert.equal(outputs?.status, 'match');
+	assert.deepEqual(
+		layers.map(({ status }) => status),
+		['match', 'mismatch', 'match', 'match', 'match', 'match'],
+	);
+	assert.match(layers[1].behavior?.reason ?? '', /agree again behind 4 operators\.$/);
+});
