@@ -40,12 +40,12 @@ const NORMALIZED = 0.25;
 /** Mistakes that multiply the spread of all channels near the input by the same factor, or exchange colors. */
 const MISTAKES = {
 	unscaled:
-		'The input is probably not normalized: values from 0 to 1 where the model expects mean 0 and standard deviation 1 have this effect.',
+		'The input is probably not normalized: values from 0 to 1 would spread like this. The model expects mean 0 and standard deviation 1.',
 	bytes:
-		'The input is probably not normalized: values from 0 to 255 where the model expects small ones have this effect.',
-	twice: 'The input is probably normalized twice: dividing by the standard deviation once more has this effect.',
+		'The input is probably not normalized: values from 0 to 255 would spread like this. The model expects small values.',
+	twice: 'The input is probably normalized twice: dividing by the standard deviation once more would spread it like this.',
 	colors:
-		'The colors of the input are probably in another order: exchanging red and blue (BGR where the model expects RGB, or the reverse) has this effect.',
+		'The colors of the input are probably in another order: red and blue exchanged (BGR instead of RGB, or the reverse) would shift the statistics like this.',
 } as const;
 
 /**

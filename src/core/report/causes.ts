@@ -59,7 +59,7 @@ export const CAUSES = {
 	},
 	'gamma-dropped': {
 		title: 'gamma dropped',
-		advice: 'Multiply by gamma, or set it to 1 in the original if it is meant to be fixed (MXNet: fix_gamma).',
+		advice: 'Multiply the weights by gamma. If gamma is meant to stay 1 (MXNet: fix_gamma), set it to 1 in the original instead.',
 	},
 	'gamma-sign-lost': { title: 'sign of gamma lost', advice: 'Gamma may be negative: multiply by it with its sign.' },
 	'beta-dropped': { title: 'beta dropped', advice: BIAS },

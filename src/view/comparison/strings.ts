@@ -44,7 +44,7 @@ export const strings = {
 				'SNR (dB)',
 				'Signal-to-noise ratio: values behind the layer over their difference; 20 dB more is ten times closer',
 			],
-			error: ['Error, of allowed', 'Largest error in weights and bias, as a share of the error that rounding allows'],
+			error: ['Error / allowed', 'Largest error in weights and bias, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		nowhere: 'nowhere',
 		precisionLost: 'precision lost',
@@ -54,7 +54,7 @@ export const strings = {
 	detail: {
 		advice: 'What to do',
 		repair:
-			'The button writes a copy of the deployed model in which every wrong fold is put right with the numbers of the original.',
+			'The button writes a copy of the deployed model whose wrong folds are corrected from the original.',
 		nothing: 'Nothing: this layer was folded correctly.',
 		unmatched:
 			'Nothing if parts of the network were removed on purpose. Otherwise compare with the model that this one was made from.',
@@ -98,13 +98,13 @@ export const strings = {
 	},
 	plots: {
 		titles: {
-			weights: 'Weights: found minus expected',
+			weights: 'Weights: relative error',
 			bias: 'Bias: found minus expected',
 			explained: 'Found against the named cause',
 		} satisfies Record<ComparisonPlot, string>,
 		captions: {
-			weights: '0 is a right fold. Dashes: the weights that the named cause would give.',
-			bias: 'Gray band: rounding. Dashes: the bias that the named cause would give.',
+			weights: 'A right fold lies at 0. Short bars: the weights that the named cause would give.',
+			bias: 'Gray band: rounding. Short bars: the bias that the named cause would give.',
 			explained: 'On the line: the named cause explains the channel.',
 		} satisfies Record<ComparisonPlot, string>,
 		noWeights: 'No weights were compared channel by channel.',
@@ -139,7 +139,7 @@ export const strings = {
 	},
 	parting: {
 		title: 'Agreement along the network',
-		caption: `Values behind each layer over their difference, in dB. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+		caption: `How closely the values after each layer agree. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
 		show: 'Show the agreement along the network',
 		hide: 'Hide',
 		missing: (reason: string) => `No picture of the agreement along the network. ${reason}`,
@@ -153,7 +153,7 @@ export const strings = {
 		statuses: {
 			match: 'same values, up to rounding',
 			skipped: 'not judged: quantization moves these values too far',
-			behind: 'behind the first difference',
+			behind: 'similar values behind the first difference',
 			mismatch: 'other values',
 			none: 'no similar values (below 6 dB)',
 		},

@@ -44,8 +44,8 @@ export class Header {
 	#announcedStage = '';
 	#answer = '';
 	#layers: readonly LayerReport[] = [];
-	/** Sentence on the data of the run; '' if the headline states it. */
-	#dataRemark = '';
+	/** Sentence on the data of the run, below the headline. */
+	readonly #data: HTMLElement;
 
 	/** @param facts chips of warnings and errors, below the headline */
 	constructor(context: ViewContext, facts: HTMLElement, onToggleForm: () => void) {
@@ -53,6 +53,7 @@ export class Header {
 		this.#context = context;
 		this.#top = new TitleAndAnswer(h);
 		this.#facts = facts;
+		this.#data = h('p', { class: 'bnl-data', bnl: 'data' });
 		this.#run = h('p', { class: 'bnl-run', bnl: 'run' });
 		this.#compared = h('div', { class: 'bnl-compared bnl-muted' });
 		this.#compareToggle = h(
@@ -85,6 +86,7 @@ export class Header {
 			{ class: 'bnl-header' },
 			this.#top.titleLine,
 			this.#top.answer,
+			this.#data,
 			this.#facts,
 			h('div', { class: 'bnl-run-line' }, this.#run, this.#progress.element, this.#buttons),
 			this.#compared,
@@ -102,7 +104,7 @@ export class Header {
 		this.#top.showAnswer(headline(report), reportTone(report));
 		this.#answer = answer(report);
 		this.#layers = report.layers;
-		this.#dataRemark = dataRemark(report);
+		this.#updateData(report);
 		this.#updateRun(report.run);
 		this.#updateCompared(report.run);
 	}
@@ -190,9 +192,17 @@ export class Header {
 		this.#compareToggle.setAttribute('aria-expanded', String(!this.#compared.hidden));
 	}
 
-	#note(text: string, tone: 'info' | 'warning' = 'info'): Child[] {
+	#note(text: string): Child[] {
 		const { h } = this.#context;
-		return [' ', icon(h, tone, tone), h('span', {}, text)];
+		return [' ', icon(h, 'info', 'info'), h('span', {}, text)];
+	}
+
+	#updateData(report: Report): void {
+		const { h } = this.#context;
+		const remark = dataRemark(report);
+		const tone = report.run.status === 'ok' && report.run.data?.verdict === 'does-not-fit' ? 'warning' : 'info';
+		setVisible(this.#data, remark !== '');
+		replaceChildren(this.#data, icon(h, tone, tone), h('span', {}, fullLabel(remark)));
 	}
 
 	#updateRun(run: RunSummary): void {
@@ -221,7 +231,6 @@ export class Header {
 					h('span', {}, largestErrorText(this.#layers)),
 					...(hasVerdicts(this.#layers) ? [' ', this.#compareToggle] : []),
 					// For example, only a part of the model could be run.
-					...(this.#dataRemark === '' ? [] : this.#note(fullLabel(this.#dataRemark), dataTone(run))),
 					...(run.reason === undefined ? [] : this.#note(fullLabel(run.reason))),
 					...(this.#guessed.length === 0 ? [] : this.#note(strings.run.guessed(label(this.#guessed.join(', '))))),
 				]);
@@ -230,11 +239,6 @@ export class Header {
 				run satisfies never;
 		}
 	}
-}
-
-/** Returns the tone of data that do not fit, which the table and the chips warn of, too. */
-function dataTone({ data }: RunSummary & { readonly status: 'ok' }): 'info' | 'warning' {
-	return data?.verdict === 'does-not-fit' ? 'warning' : 'info';
 }
 
 function hasVerdicts(layers: readonly LayerReport[]): boolean {

@@ -20,7 +20,7 @@ export const strings = {
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
 		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
 		largest: (share: string, layer: number) =>
-			`Errors reach ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
+			`Largest error: ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
 		compared: 'What was compared?',
 		comparedWith: (runtime: string) =>
 			`Each output of a layer by ${runtime} was compared with the same layer recomputed in float64, from the input that the runtime gave it and the parameters of the file. A layer is correct if no value is off by more than rounding allows; that bound is derived for each value.`,
@@ -114,7 +114,7 @@ export const strings = {
 		show: 'Show overview',
 		hide: 'Hide overview',
 		metricLabel: 'Color',
-		axes: 'A column is a layer, a stripe a channel.',
+		axes: 'Columns: layers. Stripes: channels.',
 		low: 'low',
 		high: 'high',
 		bad: 'not finite',
@@ -148,7 +148,7 @@ export const strings = {
 			scale: ['Effective scale', 'Range of γ / √(σ² + ε)'],
 			findings: ['Findings', 'Findings about this layer'],
 			verdict: ['Recompute', 'Does the runtime’s output agree with the recomputed one?'],
-			error: ['Error, of allowed', 'Largest error of any value, as a share of the error that rounding allows'],
+			error: ['Error / allowed', 'Largest error of any value, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		noSource: ({ inferred = [] }: LayerReport) => (inferred.includes('source') ? 'not known' : 'graph input'),
 		noParameters: 'at run time',

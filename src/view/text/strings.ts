@@ -30,7 +30,7 @@ export const strings = {
 		shown: (shown: number, all: number) =>
 			shown === all ? count(all, 'layer', 'layers') : `${formatInteger(shown)} of ${formatInteger(all)} layers`,
 		none: 'No layer matches the filter.',
-		shared: (pattern: string) => `Full names: ${pattern}`,
+		shared: (pattern: string) => `Names shortened from ${pattern}`,
 	},
 	range: (min: string, max: string) => (min === max ? min : `${min} to ${max}`),
 	detail: {

@@ -6,6 +6,7 @@
  * | page | the root that the view fills | data-layout="page" or "embedded" |
  * | title | file name of the model | |
  * | answer | the answer in one sentence | data-severity |
+ * | data | the sentence on the data of the run | |
  * | facts, fact | kinds of warnings and errors as buttons that limit the table | fact: data-code, data-severity, aria-pressed |
  * | finding-filter | choice of a finding that limits the table | |
  * | compared | disclosure: objects of the comparison | |
@@ -54,6 +55,7 @@ export type Handle =
 	| 'page'
 	| 'title'
 	| 'answer'
+	| 'data'
 	| 'run'
 	| 'facts'
 	| 'fact'
