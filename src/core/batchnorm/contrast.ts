@@ -43,7 +43,8 @@ const MISTAKES = {
 		'The input is probably not normalized: values from 0 to 1 would spread like this. The model expects mean 0 and standard deviation 1.',
 	bytes:
 		'The input is probably not normalized: values from 0 to 255 would spread like this. The model expects small values.',
-	twice: 'The input is probably normalized twice: dividing by the standard deviation once more would spread it like this.',
+	twice:
+		'The input is probably normalized twice: dividing by the standard deviation once more would spread it like this.',
 	colors:
 		'The colors of the input are probably in another order: red and blue exchanged (BGR instead of RGB, or the reverse) would shift the statistics like this.',
 } as const;

@@ -59,7 +59,8 @@ export const CAUSES = {
 	},
 	'gamma-dropped': {
 		title: 'gamma dropped',
-		advice: 'Multiply the weights by gamma. If gamma is meant to stay 1 (MXNet: fix_gamma), set it to 1 in the original instead.',
+		advice:
+			'Multiply the weights by gamma. If gamma is meant to stay 1 (MXNet: fix_gamma), set it to 1 in the original instead.',
 	},
 	'gamma-sign-lost': { title: 'sign of gamma lost', advice: 'Gamma may be negative: multiply by it with its sign.' },
 	'beta-dropped': { title: 'beta dropped', advice: BIAS },

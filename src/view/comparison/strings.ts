@@ -53,8 +53,7 @@ export const strings = {
 	confidence: (value: number) => `${Math.floor(value * 100)} %`,
 	detail: {
 		advice: 'What to do',
-		repair:
-			'The button writes a copy of the deployed model whose wrong folds are corrected from the original.',
+		repair: 'The button writes a copy of the deployed model whose wrong folds are corrected from the original.',
 		nothing: 'Nothing: this layer was folded correctly.',
 		unmatched:
 			'Nothing if parts of the network were removed on purpose. Otherwise compare with the model that this one was made from.',

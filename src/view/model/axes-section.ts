@@ -9,7 +9,7 @@ import { strings } from './strings.js';
 
 /**
  * Section about the axes that a layer normalizes over: the answer, and the statistics that the run used. Disclosures hold
- * the three methods, formulas and modes, and the numbers, so that the plots are near. They stay open or closed from layer to
+ * the three methods, which are open at first, formulas and modes, and the numbers. They stay open or closed from layer to
  * layer.
  */
 export class AxesSection {
@@ -30,6 +30,7 @@ export class AxesSection {
 		this.#answer = h('p', { class: 'bnl-axes-text' });
 		this.#picture = h('div', { class: 'bnl-axes-picture' });
 		this.#pictureDetails = disclosure(h, words.picture, this.#picture);
+		this.#pictureDetails.open = true;
 		this.#how = h('div', { class: 'bnl-axes-how' });
 		this.#howDetails = disclosure(h, words.how, this.#how);
 		this.#used = h('p', { class: 'bnl-axes-verdict' });

@@ -66,7 +66,7 @@ test('red and blue exchanged are named from 64 images on, and never for images i
 	for (const images of [64, 256]) {
 		for (let seed = 0; seed < 20; seed++) {
 			const [finding] = findings(images, seed, (color) => normalized(exchanged(color)));
-			assert.match(finding?.message ?? '', /BGR where the model expects RGB/, `${images} images, seed ${seed}`);
+			assert.match(finding?.message ?? '', /BGR instead of RGB/, `${images} images, seed ${seed}`);
 		}
 	}
 	for (const images of [1, 8, 64]) {

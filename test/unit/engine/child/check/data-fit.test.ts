@@ -67,8 +67,8 @@ test('images that are not normalized are named from 8 images on, and 0 to 255 fr
 
 test('colors that moved apart as red and blue do are named as exchanged', async () => {
 	const report = await inspectImages(32, (value, color) => value + 1.5 * (color - 1));
-	assert.match(messageOf(report), /BGR where the model expects RGB/);
-	assert.match(answerOf(report)?.sentence ?? '', /BGR where the model expects RGB/);
+	assert.match(messageOf(report), /BGR instead of RGB/);
+	assert.match(answerOf(report)?.sentence ?? '', /BGR instead of RGB/);
 	assert.doesNotMatch(messageOf(await inspectImages(32, (value) => value + 1.5)), /BGR/);
 });
 
