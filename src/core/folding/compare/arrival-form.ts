@@ -27,8 +27,6 @@ export interface ArrivalForm {
 	readonly into: FoldedInto | null;
 	/** The layer is still a layer. */
 	readonly isKept?: boolean;
-	/** The layer's channels were divided over several operators. */
-	readonly isSplit?: boolean;
 }
 
 /** Describes the forms in which the layers of a comparison arrived, by the deployed operators in front of their values. */
@@ -61,7 +59,7 @@ export class ArrivalForms {
 			return { text: carriers.length === 1 ? `merged with ${others} into ${names}` : `merged with ${others}`, into };
 		}
 		if (carriers.length > 1) {
-			return { text: `split over ${names}`, into, isSplit: true };
+			return { text: `split over ${names}`, into };
 		}
 		const [carrier] = carriers;
 		return carrier

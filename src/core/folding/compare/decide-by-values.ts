@@ -31,7 +31,7 @@ export function decideByValues(
 	const decided = comparison.layers.map((layer, index): LayerComparison => {
 		const found = values.layers[index];
 		const { behavior, match, misplaced } = found;
-		if (mayMisplace && misplaced === 'values' && isOutOfOrder(layer, () => forms.of(index, layer))) {
+		if (mayMisplace && misplaced === 'values' && isOutOfOrder(layer)) {
 			isMisplaced = true;
 			return reportMisplaced(layer, behavior);
 		}
@@ -62,11 +62,9 @@ export function decideByValues(
 	};
 }
 
-/** True if a layer's parameters are out of order, or those of the branches that it was split over. */
-function isOutOfOrder({ status, cause, causes }: LayerComparison, formOf: () => Form): boolean {
-	return status === 'mismatch'
-		? cause === 'unknown' || causes.includes('channels-permuted')
-		: status === 'unmatched' && formOf().isSplit === true;
+/** True if a layer's parameters are out of order, or cannot tell. */
+function isOutOfOrder({ status, cause, causes }: LayerComparison): boolean {
+	return status === 'mismatch' ? cause === 'unknown' || causes.includes('channels-permuted') : status === 'unmatched';
 }
 
 const ORDER_CAUSES: readonly CauseCode[] = ['channels-permuted'];
@@ -79,7 +77,7 @@ function reportMisplaced(layer: LayerComparison, behavior: LayerBehavior): Layer
 		...layer,
 		status: 'mismatch',
 		behavior: { ...behavior, status: 'mismatch' },
-		evidence: `${found} ${layer.evidence}`,
+		evidence: layer.status === 'unmatched' ? found : `${found} ${layer.evidence}`,
 		...(!isNamed && { cause: 'channels-permuted', causes: ORDER_CAUSES, confidence: MISPLACED_CONFIDENCE }),
 	};
 }
@@ -100,8 +98,6 @@ interface ArrivedValues extends LayerValues {
 
 /** Causes that spoil other nodes' values, and not the layer's. */
 const ELSEWHERE: ReadonlySet<CauseCode> = new Set(['several-consumers', 'shared-weight']);
-
-type Form = ReturnType<ArrivalForms['of']>;
 
 interface ArrivalContext {
 	readonly areOutputsWrong: boolean;

@@ -98,13 +98,19 @@ function otherReader(
 	const readers = readersOf(pair.deployed);
 	// A correct fold leaves the other readers a copy of the operator.
 	const hasCopy = deployed.operators.some(
-		(operator) => !pairing.byDeployed.has(operator) && operator.kind === pair.deployed.kind,
+		(operator) => !pairing.byDeployed.has(operator) && areParallel(operator, pair.deployed, deployed),
 	);
 	if (others.length === 0 || readers < 2 || hasCopy) {
 		return undefined;
 	}
 	const evidence = `The layer was folded into ${pair.deployed.name}, but ${others.join(' and ')} read${others.length === 1 ? 's' : ''} the output of ${target.operator.name} without the layer (several-consumers) and now get${others.length === 1 ? 's' : ''} other values.`;
 	return { cause: 'several-consumers', confidence: 0.95, evidence };
+}
+
+/** True if two operators of one kind follow the same operators. */
+function areParallel(a: LinearOperator, b: LinearOperator, { before }: Network): boolean {
+	const [inFront, other] = [a, b].map((operator) => before.get(operator) ?? new Set<LinearOperator>());
+	return a.kind === b.kind && inFront.size === other.size && [...inFront].every((each) => other.has(each));
 }
 
 /** Returns the names of nodes and outputs that read an operator, without layers. */
