@@ -16,7 +16,7 @@ export interface Weight {
 	readonly values: Float64Array;
 }
 
-interface Layer {
+export interface Layer {
 	readonly gamma: Float64Array;
 	readonly beta: Float64Array;
 	readonly mean: Float64Array;
@@ -128,7 +128,7 @@ export const scaleRows = (weight: Weight, scale: Float64Array): Weight => ({
 	values: weight.values.map((value, i) => value * scale[Math.floor(i / rowLength(weight))]),
 });
 
-const scaleColumns = (weight: Weight, scale: Float64Array): Weight => {
+export const scaleColumns = (weight: Weight, scale: Float64Array): Weight => {
 	const space = weight.dims[2] * weight.dims[3];
 	return { ...weight, values: weight.values.map((value, i) => value * scale[Math.floor(i / space) % weight.dims[1]]) };
 };

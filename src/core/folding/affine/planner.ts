@@ -85,6 +85,12 @@ export class Planner {
 		return node !== undefined && this.#operatorOf(node) !== undefined && activationOf(node) === undefined;
 	}
 
+	/** Returns the linear operator that computes a tensor; undefined for another node. */
+	operatorOf(name: string): LinearOperator | undefined {
+		const node = this.scope.producer(name);
+		return node && this.#operatorOf(node);
+	}
+
 	rankOf(name: string): number | undefined {
 		return this.#shapes.of(this.scope, name).shape?.length;
 	}

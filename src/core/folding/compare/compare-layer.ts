@@ -13,6 +13,7 @@ import { type ForwardFold, foldForward, operatorBehindPad, padsItsInput } from '
 import { extendedLayers } from '../targets/layers-behind.js';
 import { directTarget, type FoldTarget, withLayers } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
+import { isShifted, isShiftOf, shiftInFront, withLayerBehind, withShift } from './deployed-around.js';
 import { describeAbsence } from './describe-absence.js';
 import { type WrongForwardFold, wrongForwardFolds } from './forward-faults.js';
 import { type JudgedLayer, judgeAcross } from './judge-across.js';
@@ -21,6 +22,7 @@ import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
 import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-variants.js';
 import { parameterSteps } from './kept-rounding.js';
+import { isNeutral } from './neutral-layer.js';
 import {
 	addPairing,
 	reportBorderElsewhere,
@@ -29,6 +31,7 @@ import {
 	reportForwardFault,
 	reportLost,
 	reportPaddedForward,
+	reportWithKept,
 } from './placement-verdicts.js';
 import { toChannels } from './rows-to-channels.js';
 import { precisionFindings, withPrecision } from './survived-precision.js';
@@ -105,7 +108,9 @@ export class LayerComparer {
 			// The original may already have this scale and shift behind the layer.
 			const isChain = verdict.status === 'mismatch' && keptAs.kind === 'decomposed';
 			const folded = isChain && pair ? await this.#judgeFolded(layer, pair) : verdict;
-			return { verdict: folded.status === 'match' ? folded : verdict, operator };
+			const together =
+				verdict.status === 'mismatch' && pair ? await this.#judgeWithKept(layer, keptAs, pair) : undefined;
+			return { verdict: folded.status === 'match' ? folded : (together ?? verdict), operator };
 		}
 		const parameters = layerParameters(layer);
 		if (!parameters.ok) {
@@ -150,6 +155,30 @@ export class LayerComparer {
 		return this.#lasts.get(layer) ?? layer;
 	}
 
+	/** Returns a verdict if weights and kept layer are right together: the layer was folded, or a bias went into it. */
+	async #judgeWithKept(
+		layer: BatchNormLayer,
+		keptAs: BatchNormLayer,
+		pair: OperatorPair,
+	): Promise<Verdict | undefined> {
+		const target = this.#target(layer);
+		const behind = this.#models.deployed.targets.get(keptAs);
+		const parameters = layerParameters(layer);
+		const weights = await this.#partners.read(pair);
+		const deployedWeights =
+			weights.ok && behind?.operator === pair.deployed
+				? withLayerBehind(weights.value.deployedWeights, behind, keptAs)
+				: undefined;
+		if (!target || !parameters.ok || !weights.ok || !deployedWeights) {
+			return undefined;
+		}
+		const common = { ...weights.value, deployedWeights, deployedAddition: null, operators: [] };
+		const right = this.#originalWeights(weights.value)
+			.map((originalWeights): FoldVariant => ({ ...common, originalWeights, parameters: parameters.value }))
+			.find((variant) => isRight(variant, target));
+		return right && reportWithKept(judgeVariant(right, target), keptAs.name, isNeutral(keptAs));
+	}
+
 	async #judgeFolded(layer: BatchNormLayer, pair: OperatorPair): Promise<Verdict> {
 		const { original, deployed } = this.#models;
 		const target = this.#target(layer);
@@ -161,10 +190,13 @@ export class LayerComparer {
 		const natural = { parameters: parameters.value, operators: [] };
 		const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
 		const extended = await extendedLayers(layer, parameters.value, original.weights);
-		const variants = additions.flatMap((deployedAddition) =>
-			this.#originalWeights(weights.value).flatMap((originalWeights) =>
-				[natural, ...extended].map(
-					(extension): FoldVariant => ({ ...weights.value, originalWeights, deployedAddition, ...extension }),
+		const shifted = await this.#shiftedWeights(weights.value);
+		const variants = [weights.value, ...(shifted ? [{ ...weights.value, ...shifted }] : [])].flatMap((read) =>
+			additions.flatMap((deployedAddition) =>
+				this.#originalWeights(read).flatMap((originalWeights) =>
+					[natural, ...extended].map(
+						(extension): FoldVariant => ({ ...read, originalWeights, deployedAddition, ...extension }),
+					),
 				),
 			),
 		);
@@ -204,6 +236,20 @@ export class LayerComparer {
 		const route = layer && this.#models.original.forwards.get(layer);
 		const forward = parameters?.ok && route ? foldForward(route, originalWeights, parameters.value) : undefined;
 		return forward ? [originalWeights, forward.weights] : [originalWeights];
+	}
+
+	/**
+	 * Returns the deployed operator's weights with a constant that is added in front of it, in the place of a layer that
+	 * was folded forward.
+	 */
+	async #shiftedWeights({ pair, deployedWeights }: ReadPair): Promise<ShiftedWeights | undefined> {
+		const layer = this.#forward.get(pair.original);
+		const shift =
+			layer && !isShifted(layer)
+				? await shiftInFront(pair.deployed, deployedWeights, this.#models.deployed.weights)
+				: undefined;
+		const weights = shift && withShift(pair.deployed, deployedWeights, shift);
+		return weights && { deployedWeights: weights, shift };
 	}
 
 	/** Judges a kept layer. The operator in front of it must be unchanged, except for a layer folded forward into it. */
@@ -267,10 +313,12 @@ export class LayerComparer {
 			return broadcast ?? { verdict: cannotTell(describeAbsence(layer, this.#models), 'unmatched'), operator: null };
 		}
 		const { deployed } = weights.value.pair;
-		const verdict = await this.#judgeForward(weights.value, forward, () =>
-			wrongForwardFolds(route, weights.value.originalWeights, parameters),
-		);
-		const isPadded = forward.isPadded || (behindPad !== undefined && forward.hasShift);
+		const faults = () => wrongForwardFolds(route, weights.value.originalWeights, parameters);
+		const natural = await this.#judgeForward(weights.value, forward, faults);
+		const shifted = natural.status === 'match' ? undefined : await this.#shiftedWeights(weights.value);
+		const verdict = shifted ? await this.#judgeForward({ ...weights.value, ...shifted }, forward, faults) : natural;
+		const isBorderRight = shifted !== undefined && isShiftOf(shifted.shift, parameters);
+		const isPadded = (forward.isPadded || (behindPad !== undefined && forward.hasShift)) && !isBorderRight;
 		if (verdict.status === 'match' && isPadded) {
 			const report = padsItsInput(deployed) ? reportPaddedForward : reportBorderElsewhere;
 			return { verdict: report(verdict, deployed), operator: deployed };
@@ -334,6 +382,12 @@ export class LayerComparer {
 		const common = { ...weights, parameters: parameters.value, operators: [] };
 		return { target, variants: additions.map((deployedAddition) => ({ ...common, deployedAddition })) };
 	}
+}
+
+/** Weights of a deployed operator with the shift in front of it, a value per input channel. */
+interface ShiftedWeights {
+	readonly deployedWeights: OperatorWeights;
+	readonly shift: Float64Array;
 }
 
 /** Possible courses of a fold that leads to a target; the first is the natural one. */

@@ -52,14 +52,21 @@ export function decideByValues(
 		return { ...decided, behavior };
 	});
 	const { layers, operators } = reportDifferences(decided, models, differences);
+	const isSame = outputs.status === 'match' && operators.length === 0 && layers.every(hasArrived);
+	const firstDifference = isSame && values.firstDifference !== undefined ? null : values.firstDifference;
 	return {
 		...comparison,
 		layers,
 		summary: summarize(layers),
 		...(operators.length > 0 && { operators, notes: [...comparison.notes, ...describeOperators(operators)] }),
 		outputs,
-		...(values.firstDifference !== undefined && { firstDifference: values.firstDifference }),
+		...(firstDifference !== undefined && { firstDifference }),
 	};
+}
+
+/** True for a right layer with values that arrived. A difference between such layers is one of rounding. */
+function hasArrived({ status, behavior }: LayerComparison): boolean {
+	return (status === 'match' || status === 'kept') && behavior?.status === 'match';
 }
 
 /** True if a layer's parameters are out of order, or cannot tell. */

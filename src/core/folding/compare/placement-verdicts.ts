@@ -16,6 +16,14 @@ export function reportFoldedAndKept(folded: Verdict, into: LinearOperator): Verd
 	};
 }
 
+/** Verdict for weights that are correct together with the layer that is still behind them. */
+export function reportWithKept(folded: Verdict, keptAs: string, isNeutral: boolean): Verdict {
+	const lead = isNeutral
+		? `${keptAs} is still there and hands on its input; the layer was folded.`
+		: `The layer is still there as ${keptAs} and takes in what the weights in front of it lack.`;
+	return { ...folded, status: isNeutral ? 'match' : 'kept', evidence: `${lead} ${folded.evidence}` };
+}
+
 /**
  * Verdict for weights that are correct inside, but wrong at the border, because padding adds zeros instead of the
  * layer's shift.

@@ -13,9 +13,9 @@ import { addend, type Channels, HANDING_ON, MOVING } from './walk-path.js';
 const MAX_PATH = 32;
 
 /**
- * Finds a bias behind a deployed operator that has no bias itself: the constant that an Add adds or a Sub subtracts,
- * with a value per output channel. `rows` leads each output channel through reshapes to its place. Behind an operator
- * with a bias, an Add is not part of a fold.
+ * Finds the possible biases behind a deployed operator, the likeliest first: none, or the constant that an Add adds or a
+ * Sub subtracts, with a value per output channel. `rows` leads each output channel through reshapes to its place. An
+ * operator with a bias of its own needs no other, but a tool may divide the bias between the two.
  */
 export async function addedBehind(
 	operator: LinearOperator,
@@ -30,7 +30,7 @@ export async function addedBehind(
 		[next, ...others] = scope.consumers(next.outputs[0] ?? '');
 	}
 	const sign = next && others.length === 0 ? signOfAddend(scope, next) : undefined;
-	if (bias !== '' || !next || sign === undefined) {
+	if (!next || sign === undefined) {
 		return [null];
 	}
 	const dims = await weights.dims(operator);
@@ -43,7 +43,8 @@ export async function addedBehind(
 	}
 	const spread = (values: Float64Array) => (hasMoved ? Float64Array.from(rows, (channel) => values[channel]) : values);
 	const values = spread(found.values).map((value) => sign * value);
-	return [{ values, ...(found.steps && { steps: spread(found.steps) }) }, null];
+	const addition = { values, ...(found.steps && { steps: spread(found.steps) }) };
+	return bias === '' ? [addition, null] : [null, addition];
 }
 
 /** Returns the constant that a node adds, a value per channel, with its quantization steps. */
