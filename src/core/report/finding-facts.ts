@@ -19,7 +19,7 @@ export function findingKind({ code, meaning, severity }: FindingKey & { readonly
 	return [severity, code, ...(meaning ? [meaning] : [])].join('/');
 }
 
-/** Returns a fact per kind of finding, the gravest first, then the kind with the largest share. */
+/** Returns a fact per kind of finding, the gravest first, then data that do not fit, then the largest share. */
 export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 	const kinds = new Map<string, { readonly index: number; readonly finding: Finding }[]>();
 	layers.forEach(({ findings }, index) => {
@@ -33,7 +33,10 @@ export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 		.flatMap((found) => factOf(found, { layers: layers.length, channels }))
 		.sort(
 			(a, b) =>
-				severityRank(b.severity) - severityRank(a.severity) || b.share - a.share || order(a.code) - order(b.code),
+				severityRank(b.severity) - severityRank(a.severity) ||
+				Number(isAboutData(b)) - Number(isAboutData(a)) ||
+				b.share - a.share ||
+				order(a.code) - order(b.code),
 		);
 }
 
@@ -80,5 +83,8 @@ function factOf(
 function share(part: number, all: number, noun: 'channel' | 'layer'): string {
 	return all === 1 ? `the only ${noun}` : `${formatInteger(part)} of ${formatInteger(all)} ${noun}s`;
 }
+
+/** True for the kind that the headline states before all other warnings. */
+const isAboutData = ({ code }: FindingFact): boolean => code === 'statistics-drift';
 
 const order = (code: FindingCode): number => FINDING_CODES.indexOf(code);

@@ -98,7 +98,7 @@ export const FINDINGS = {
 	},
 	'never-updated': {
 		title: 'Statistics that were never trained',
-		badge: 'never trained',
+		badge: 'untrained',
 		clause: ['was never trained', 'were never trained'],
 		help: 'Running mean 0 and variance 1 are the initial values of a layer. Load the trained weights, or run in training mode before exporting.',
 		advice:

@@ -80,7 +80,7 @@ test('the headline says that layers have findings, and sentences count them, the
 	];
 	assert.match(
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
-		/but it has warnings\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
+		/but it has warnings\. The only layer does not fit the data\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
 	);
 });
 
