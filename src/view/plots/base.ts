@@ -2,7 +2,7 @@ import type { Layout } from './plotly.js';
 import type { Theme } from './theme.js';
 
 /** Margins in CSS pixels, equal in all figures so that channels line up between them. */
-const MARGIN = { l: 62, r: 12, t: 6, b: 36 };
+const MARGIN = { l: 72, r: 12, t: 6, b: 36 };
 
 export type Axis = Readonly<Record<string, unknown>>;
 
