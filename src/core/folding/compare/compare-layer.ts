@@ -20,7 +20,7 @@ import { type JudgedLayer, judgeAcross } from './judge-across.js';
 import { type ChainLayer, judgeChain } from './judge-chain.js';
 import { cannotTell, type Verdict } from './judge-fold.js';
 import { judgeKept } from './judge-kept.js';
-import { type FoldVariant, isRight, judgeVariant, judgeVariants } from './judge-variants.js';
+import { type FoldVariant, isRight, isRightOrRounded, judgeVariant, judgeVariants } from './judge-variants.js';
 import { parameterSteps } from './kept-rounding.js';
 import { isNeutral } from './neutral-layer.js';
 import {
@@ -341,8 +341,8 @@ export class LayerComparer {
 		const course = behind
 			? await this.#courseBehind(this.#lastOnOperator(behind), weights)
 			: await this.#courseOf(weights);
-		const isRightFrom = (from: OperatorWeights) =>
-			course?.variants.some((variant) => isRight({ ...variant, originalWeights: from }, course.target)) ?? false;
+		const isRightFrom = (from: OperatorWeights, test = isRightOrRounded) =>
+			course?.variants.some((variant) => test({ ...variant, originalWeights: from }, course.target)) ?? false;
 		// Layers behind the operator went into the same weights, so the comparison of the last layer covers all.
 		const judged = behind && (await this.#judgeFolded(this.#lastOnOperator(behind), pair));
 		if (!course || (judged?.status === 'match' && isRightFrom(forward.weights))) {
@@ -357,7 +357,7 @@ export class LayerComparer {
 			return reportLost(verdict, pair.deployed);
 		}
 		const causes = Array.from(faults())
-			.filter((wrong) => isRightFrom(wrong.weights))
+			.filter((wrong) => isRightFrom(wrong.weights, isRight))
 			.map(({ cause }) => cause);
 		return causes.length > 0 ? reportForwardFault(verdict, pair.deployed, [...new Set(causes)]) : (judged ?? verdict);
 	}

@@ -18,8 +18,10 @@ const COMMUTING: ReadonlySet<string> = new Set([
 const INCREASING: ReadonlySet<string> = new Set(['MaxPool', 'GlobalMaxPool']);
 /** Nodes searched in front of a layer. */
 const MAX_SEARCH = 16;
-/** Nodes of a function that is written as several, such as x * sigmoid(x). */
+/** Nodes of a function that is written as several, such as x * sigmoid(x), without quantizers between them. */
 const MAX_FUNCTION_NODES = 6;
+/** Quantizers between the nodes of such a function: a pair on each of its tensors. */
+const MAX_FUNCTION_QUANTIZERS = 2 * MAX_FUNCTION_NODES;
 
 /** Path from a linear operator to a layer behind it. */
 interface PathBetween {
@@ -97,7 +99,7 @@ function sourceOf(
 	}
 	const open = new Set(data);
 	const inner: string[] = [];
-	while (open.size > 1 && inner.length < MAX_FUNCTION_NODES) {
+	while (open.size > 1 && isShort(inner)) {
 		const producers = Array.from(open, (name) => ({ name, node: scope.producer(name) }));
 		// The node written last cannot feed the others.
 		const last = producers.reduce((a, b) => ((b.node?.index ?? -1) > (a.node?.index ?? -1) ? b : a));
@@ -116,6 +118,11 @@ function sourceOf(
 	return open.size === 1 && name !== undefined
 		? { name, types: functions.length > 0 ? functions : [`${node.opType} of two tensors`] }
 		: undefined;
+}
+
+function isShort(types: readonly string[]): boolean {
+	const quantizers = types.filter((type) => HANDING_ON.has(type)).length;
+	return types.length - quantizers < MAX_FUNCTION_NODES && quantizers < MAX_FUNCTION_QUANTIZERS;
 }
 
 function dataOf(scope: Scope, node: Node): string[] {

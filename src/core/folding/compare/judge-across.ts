@@ -6,7 +6,7 @@ import { addedBehind } from '../targets/added-behind.js';
 import { directTarget } from '../targets/target.js';
 import { pathBetween } from './functions-between.js';
 import type { Verdict } from './judge-fold.js';
-import { isRight, judgeVariant } from './judge-variants.js';
+import { isRightOrRounded, judgeVariant } from './judge-variants.js';
 import { reportAcross } from './placement-verdicts.js';
 
 /** A verdict and the deployed operator that it is about. */
@@ -40,7 +40,7 @@ export async function judgeAcross(
 	const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
 	const right = additions
 		.map((deployedAddition) => ({ ...weights.value, deployedAddition, operators: [], parameters }))
-		.find((variant) => isRight(variant, target));
+		.find((variant) => isRightOrRounded(variant, target));
 	if (!right) {
 		return undefined;
 	}

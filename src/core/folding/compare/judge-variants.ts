@@ -40,6 +40,12 @@ export function isRight(variant: FoldVariant, target: FoldTarget): boolean {
 	return fold.ok && hasArrived(fold.value);
 }
 
+/** True as {@link isRight}, or if quantization explains the rest. */
+export function isRightOrRounded(variant: FoldVariant, target: FoldTarget): boolean {
+	const isQuantized = variant.deployedWeights.grid !== undefined;
+	return isRight(variant, target) || (isQuantized && judgeVariant(variant, target).status === 'match');
+}
+
 export function judgeVariant(variant: FoldVariant, target: FoldTarget): Verdict {
 	const fold = foldOf(variant, target);
 	if (!fold.ok) {
