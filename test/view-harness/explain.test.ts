@@ -82,7 +82,7 @@ describe("the explanation of a layer's normalization", () => {
 			assert.match(text, /over N, C: m'\s=\s768/);
 			assert.match(text, /m' = N × H × W = 32 × 28 × 28 =\s25,088 values each/);
 			assert.match(text, /18,816 means and variances/);
-			assert.match(text, /the running statistics that the model stores\./);
+			assert.match(text, /the running statistics that the model stores, in place of the batch’s\./);
 		});
 	}
 

@@ -40,9 +40,9 @@ const NORMALIZED = 0.25;
 /** Mistakes that multiply the spread of all channels near the input by the same factor, or exchange colors. */
 const MISTAKES = {
 	unscaled:
-		'The input is probably not normalized: values from 0 to 1 would spread like this. The model expects mean 0 and standard deviation 1.',
+		'The input is probably not normalized as in training: values from 0 to 1 would spread like this. The model expects mean 0 and standard deviation 1.',
 	bytes:
-		'The input is probably not normalized: values from 0 to 255 would spread like this. The model expects small values.',
+		'The input is probably not normalized as in training: values from 0 to 255 would spread like this. The model expects small values.',
 	twice:
 		'The input is probably normalized twice: dividing by the standard deviation once more would spread it like this.',
 	colors:

@@ -250,7 +250,10 @@ function largestErrorText(layers: readonly LayerReport[]): string {
 	const ratios = layers.map((layer) => boundRatio(layer) ?? -1);
 	const largest = ratios.reduce((best, ratio, index) => (ratio > (ratios[best] ?? -1) ? index : best), 0);
 	const ratio = ratios[largest] ?? -1;
-	return ratio < 0 ? '' : strings.run.largest(ratioOf(ratio), largest + 1);
+	if (ratio < 0) {
+		return '';
+	}
+	return (ratio > 1 ? strings.run.beyond : strings.run.largest)(ratioOf(ratio), largest + 1);
 }
 
 function guessedSizes({ inputs, dimensions, choices }: RunFormContent): readonly string[] {

@@ -20,7 +20,9 @@ export const strings = {
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
 		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
 		largest: (share: string, layer: number) =>
-			`Largest error: ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
+			`All errors are within rounding: at most ${share} the allowed error, in layer ${formatInteger(layer)}.`,
+		beyond: (share: string, layer: number) =>
+			`The largest error is ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
 		compared: 'What was compared?',
 		comparedWith: (runtime: string) =>
 			`Each output of a layer by ${runtime} was compared with the same layer recomputed in float64, from the input that the runtime gave it and the parameters of the file. A layer is correct if no value is off by more than rounding allows; that bound is derived for each value.`,
@@ -323,7 +325,7 @@ export const strings = {
 			location: 'those of the batch per location (1)',
 			activation: 'those of the batch per activation (2)',
 			channel: 'those of the batch per channel (3)',
-			running: 'the running statistics that the model stores',
+			running: 'the running statistics that the model stores, in place of the batch’s',
 		} satisfies Record<NormalizationMethod, string>,
 		marked: (shared: string) => `Blue: ${shared}`,
 		over: (axes: string, values: string) => `over ${axes}: m'\u00a0=\u00a0${values}`,

@@ -61,7 +61,10 @@ describe('the statistics that a run used', () => {
 	});
 
 	it('are named, with the numbers and their margin behind them', () => {
-		assert.equal(normalizationSentence(sample), 'the running statistics that the model stores.');
+		assert.equal(
+			normalizationSentence(sample),
+			'the running statistics that the model stores, in place of the batch’s.',
+		);
 		assert.equal(
 			normalizationNumbers(sample),
 			'They reproduce the output to 6e-8\u00a0σ; rounding allows 4e-6\u00a0σ. Every other way is off by at least 63,000 times what rounding allows.',

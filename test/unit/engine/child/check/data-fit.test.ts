@@ -53,16 +53,16 @@ function messageOf({ layers }: Report): string {
 test('images that are not normalized are named from 8 images on, and 0 to 255 from a single image on', async () => {
 	for (const images of [8, 16]) {
 		const report = await inspectImages(images, (value) => 0.45 + 0.25 * value);
-		assert.match(messageOf(report), /not normalized: values from 0 to 1 /);
+		assert.match(messageOf(report), /not normalized as in training: values from 0 to 1 /);
 		assert.equal(answerOf(report)?.verdict, 'does-not-fit');
 		assert.match(
 			answerOf(report)?.sentence ?? '',
-			/^The running statistics of 1 of 3 layers do not fit the data \(\d+ im.* not normalized: values from 0 to 1 /,
+			/^The running statistics of 1 of 3 layers do not fit the data \(\d+ im.* not normalized as in training: values from 0 to 1 /,
 		);
 	}
 	const bytes = await inspectImages(1, (value) => 255 * (0.45 + 0.25 * value));
-	assert.match(messageOf(bytes), /not normalized: values from 0 to 255/);
-	assert.match(answerOf(bytes)?.sentence ?? '', /not normalized: values from 0 to 255/);
+	assert.match(messageOf(bytes), /not normalized as in training: values from 0 to 255/);
+	assert.match(answerOf(bytes)?.sentence ?? '', /not normalized as in training: values from 0 to 255/);
 });
 
 test('colors that moved apart as red and blue do are named as exchanged', async () => {
