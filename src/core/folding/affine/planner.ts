@@ -155,6 +155,8 @@ export class Planner {
 			case 'Mul':
 			case 'Div':
 				return this.#arithmetic(node, opType, axis, at);
+			case 'Sum':
+				return this.#sum(node, axis, at);
 			case 'Concat':
 			case 'Split':
 				return this.#alongChannels(node, name, axis, at);
@@ -222,6 +224,16 @@ export class Planner {
 		}
 		const inputs = [this.#plan(a, axis, at), this.#plan(b, axis, at)];
 		return { kind: 'sum', node, inputs, signs: [1, operation === 'Sub' ? -1 : 1] };
+	}
+
+	/** Plans a Sum of tensors of one rank; undefined if one of them is constant. */
+	#sum(node: Node, axis: number, at: Place): Plan | undefined {
+		const ranks = new Set(node.inputs.map((input) => this.rankOf(input)));
+		if (ranks.size > 1 || node.inputs.some((input) => isConstant(this.scope, input))) {
+			return undefined;
+		}
+		const inputs = node.inputs.map((input) => this.#plan(input, axis, at));
+		return { kind: 'sum', node, inputs, signs: inputs.map(() => 1) };
 	}
 
 	#alongChannels(node: Node, name: string, axis: number, at: Place): Plan | undefined {

@@ -12,6 +12,7 @@ import { attributeDifferences } from './attribute-differences.js';
 import type { ComparedFiles } from './compare.js';
 import { cannotTell } from './judge-fold.js';
 import { describeOperators, isEdited, reportDifferences, unexplained } from './report-differences.js';
+import { withoutEvidence } from './undecided.js';
 
 /**
  * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, and values decide if it is
@@ -51,7 +52,8 @@ export function decideByValues(
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
 		return { ...decided, behavior };
 	});
-	const { layers, operators } = reportDifferences(decided, models, differences);
+	const { layers: compared, operators } = reportDifferences(decided, models, differences);
+	const layers = compared.map((layer, index) => withoutEvidence(layer, index, models));
 	const isSame = outputs.status === 'match' && operators.length === 0 && layers.every(hasArrived);
 	const firstDifference = isSame && values.firstDifference !== undefined ? null : values.firstDifference;
 	return {

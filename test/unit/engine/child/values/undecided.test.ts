@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { comparisonStatus } from '../../../../../src/cli/exit.js';
+import { compare } from '../../../../../src/engine/child/compare.js';
+import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
+import { createKernel } from '../../../../../src/kernel/index.js';
+import {
+	type Block,
+	layerOf,
+	modelBytes,
+	scaleColumns,
+	scaleRows,
+	surround,
+	type Weight,
+	WIDTH,
+	weightOf,
+} from '../../../support/deployed-forms.js';
+
+const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
+
+function compareBlock(block: Block, seed: number, run: boolean) {
+	const { original, deployed } = surround(block, seed);
+	return compare(
+		{ path: 'original.onnx', bytes: modelBytes(original) },
+		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
+		{ run, batch: 1, seed: 0 },
+		ports,
+	);
+}
+
+/** Adds numbers of 1x1 kernels to every place of 3x3 kernels, or to their center. */
+function addTo(wide: Weight, { values }: Weight, share: (place: number) => number): Weight {
+	return { ...wide, values: wide.values.map((value, i) => value + share(i % 9) * values[Math.floor(i / 9)]) };
+}
+
+const isCenter = (place: number) => (place === 4 ? 1 : 0);
+
+/** Merges a 3x3 and a 1x1 branch that a Sum joins. @param error added to a number of the merged weight */
+const sumOfBranches =
+	(error = 0): Block =>
+	({ random, from, to }, [x, y]) => {
+		const weights = [weightOf(random, WIDTH, WIDTH, 3), weightOf(random, WIDTH, WIDTH, 1)];
+		const layers = weights.map(() => layerOf(random, WIDTH));
+		const branches = weights.map((weight, i) => from.batchNorm(from.conv(x, weight), layers[i]));
+		const [wide, narrow] = weights.map((weight, i) => scaleRows(weight, layers[i].scale));
+		const merged = addTo(wide, narrow, isCenter);
+		merged.values[7] += error;
+		const bias = layers[0].shift.map((value, c) => value + layers[1].shift[c]);
+		return [from.relu(from.node('Sum', branches)), to.relu(to.conv(y, merged, bias))];
+	};
+
+/** Merges a 3x3 branch and a 1x1 branch with an average behind it. */
+const averagedBranch: Block = ({ random, from, to }, [x, y]) => {
+	const weights = [weightOf(random, WIDTH, WIDTH, 3), weightOf(random, WIDTH, WIDTH, 1)];
+	const layers = weights.map(() => layerOf(random, WIDTH));
+	const averaged = from.node('AveragePool', [from.conv(x, weights[1])], {
+		kernel_shape: { ints: [3, 3] },
+		pads: { ints: [1, 1, 1, 1] },
+		count_include_pad: { i: 1 },
+	});
+	const branches = [from.batchNorm(from.conv(x, weights[0]), layers[0]), from.batchNorm(averaged, layers[1])];
+	const [wide, narrow] = weights.map((weight, i) => scaleRows(weight, layers[i].scale));
+	const merged = addTo(wide, narrow, () => 1 / 9);
+	const bias = layers[0].shift.map((value, c) => value + layers[1].shift[c]);
+	return [from.relu(from.node('Add', branches)), to.relu(to.conv(y, merged, bias))];
+};
+
+/** Folds two layers behind one ConvTranspose, which has no coefficients to compare, into a copy for each. */
+const copies: Block = ({ random, from, to }, [x, y]) => {
+	const weight = weightOf(random, WIDTH, WIDTH, 3);
+	const layers = [layerOf(random, WIDTH), layerOf(random, WIDTH)];
+	const transposed = (graph: typeof from, at: string, { dims, values }: Weight, bias: readonly string[] = []) =>
+		graph.node('ConvTranspose', [at, graph.tensor(dims, values), ...bias], { pads: { ints: [1, 1, 1, 1] } });
+	const shared = transposed(from, x, weight);
+	const sides = layers.map((layer) => from.batchNorm(shared, layer));
+	const folded = layers
+		.toReversed()
+		.map(({ scale, shift }) => transposed(to, y, scaleColumns(weight, scale), [to.tensor([WIDTH], shift)]));
+	return [
+		from.node('Mul', [from.relu(sides[0]), from.node('Sigmoid', [sides[1]])]),
+		to.node('Mul', [to.relu(folded[1]), to.node('Sigmoid', [folded[0]])]),
+	];
+};
+
+const MERGED = { 'a Sum of branches': sumOfBranches(), 'a branch with an average': averagedBranch, copies } as const;
+
+for (const [name, block] of Object.entries(MERGED)) {
+	test(`${name}: right with a run, and never wrong without`, async () => {
+		for (const seed of [1, 2, 3, 4]) {
+			const { layers } = await compareBlock(block, seed, true);
+			for (const { status, evidence } of layers) {
+				assert.ok(status === 'match' || status === 'kept', evidence);
+			}
+			const blind = await compareBlock(block, seed, false);
+			assert.notEqual(comparisonStatus(blind, 'error'), 1, blind.layers.map(({ evidence }) => evidence).join(' '));
+			assert.ok(blind.layers.every(({ cause }) => cause === null));
+		}
+	});
+}
+
+test('coefficients show a Sum of branches to be right without a run', async () => {
+	const { layers } = await compareBlock(sumOfBranches(), 1, false);
+	assert.ok(layers.every(({ status }) => status === 'match'));
+});
+
+test('a wrong merge stays wrong with and without a run', async () => {
+	for (const run of [true, false]) {
+		assert.equal(comparisonStatus(await compareBlock(sumOfBranches(0.5), 1, run), 'error'), 1);
+	}
+});
