@@ -1,10 +1,8 @@
 /** Pairs of networks beyond the catalog of formulas: right folds in other forms, wrong places, and changed weights. */
 import { comparisonStatus } from '../../src/cli/exit.js';
 import type { Comparison } from '../../src/core/report/comparison/comparison.js';
-import { compare } from '../../src/engine/child/compare.js';
-import { loadRuntime } from '../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../src/engine/child/tensors/random.js';
-import { createKernel } from '../../src/kernel/index.js';
+import { compareBytes } from '../unit/support/compare-bytes.js';
 import { BLOCKS, type Block, FORM_NAMES, modelBytes, surround } from '../unit/support/deployed-forms.js';
 import { QUANTIZATIONS } from '../unit/support/quantized-models.js';
 import { changeable, withChange } from '../unit/support/tampered.js';
@@ -73,7 +71,6 @@ const QUANTIZED: readonly FormKind[] = [
 
 export const FORM_KINDS: readonly FormKind[] = [...RIGHT, ...WRONG, ...CHANGED, ...QUANTIZED];
 
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
 /** Confidence above which a wrong cause counts. */
 const CONFIDENT = 0.9;
 
@@ -92,12 +89,7 @@ export async function runForm(kind: FormKind, seed: number): Promise<FormOutcome
 	const position = positions[Math.floor(random.uniform() * positions.length)];
 	const changed = kind.truth === 'changed weight' ? withChange(deployed, tensor, position) : deployed;
 	const write = kind.quantization === undefined ? modelBytes : QUANTIZATIONS[kind.quantization];
-	const comparison = await compare(
-		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: write(changed) },
-		{ run: true, batch: 1, seed: 0 },
-		ports,
-	);
+	const comparison = await compareBytes(modelBytes(original), write(changed));
 	const { outputs } = comparison;
 	const isHidden = kind.quantization !== undefined && outputs?.status === 'skipped' && outputs.maxAbs !== undefined;
 	if (isHidden || (kind.truth === 'wrong' && outputs?.status === 'match')) {

@@ -1,21 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareForm } from '../../../support/compare-bytes.js';
 import {
 	BLOCKS,
 	type Block,
 	FORM_NAMES,
 	layerOf,
-	modelBytes,
 	scaleRows,
 	surround,
 	WIDTH,
 	weightOf,
 } from '../../../support/deployed-forms.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
 
 /** A layer whose shift was lost, in front of another block. */
 const behindLostShift =
@@ -29,22 +24,12 @@ const behindLostShift =
 		return next(parts, [original, deployed]);
 	};
 
-async function compareForm(block: Block, seed: number, run = true) {
-	const { original, deployed } = surround(block, seed);
-	return compare(
-		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
-		{ run, batch: 1, seed: 0 },
-		ports,
-	);
-}
-
 /** Every third form; the others differ in where their constants stand. */
 const FORMS = FORM_NAMES.filter((_, index) => index % 3 === 0);
 
 for (const name of FORMS) {
 	test(`behind a wrong layer, ${name} is still judged`, async () => {
-		const { layers, outputs } = await compareForm(behindLostShift(BLOCKS[name]), 3);
+		const { layers, outputs } = await compareForm(surround(behindLostShift(BLOCKS[name]), 3));
 		assert.equal(outputs?.status, 'mismatch');
 		const wrong = layers.filter(({ status }) => status !== 'match' && status !== 'kept');
 		assert.deepEqual(
@@ -59,7 +44,7 @@ for (const name of FORMS) {
 }
 
 test('a wrong layer behind another wrong one stays wrong', async () => {
-	const { layers } = await compareForm(behindLostShift(behindLostShift((_, x) => x)), 4);
+	const { layers } = await compareForm(surround(behindLostShift(behindLostShift((_, x) => x)), 4));
 	assert.equal(layers.filter(({ status }) => status === 'mismatch').length, 2);
 });
 
@@ -79,7 +64,7 @@ test('a factor that no layer behind undoes is wrong, with and without a run', as
 	const last: Block = (_, x) => x;
 	for (const block of [behindFactor(last), behindLostShift(behindFactor(last))]) {
 		for (const run of [true, false]) {
-			const { layers } = await compareForm(block, 5, run);
+			const { layers } = await compareForm(surround(block, 5), { run });
 			const wrong = layers.slice(1, -1);
 			assert.deepEqual([...new Set(wrong.map(({ status }) => status))], ['mismatch'], `run ${run}`);
 			assert.deepEqual([layers[0].status, layers.at(-1)?.status], ['match', 'match']);
@@ -89,7 +74,7 @@ test('a factor that no layer behind undoes is wrong, with and without a run', as
 
 for (const name of FORM_NAMES) {
 	test(`without a run, no layer is called wrong in the form ${name}`, async () => {
-		const { layers } = await compareForm(BLOCKS[name], 6, false);
+		const { layers } = await compareForm(surround(BLOCKS[name], 6), { run: false });
 		const wrong = layers.filter(({ status }) => status === 'mismatch');
 		assert.deepEqual(
 			wrong.map(({ name: layer, evidence }) => `${layer}: ${evidence}`),
@@ -114,7 +99,7 @@ test('values that agree again far behind a wrong layer do not refute its error',
 		}
 		return [from.node('Add', [a, x]), to.node('Add', [b, y])];
 	};
-	const { layers, outputs } = await compareForm(fading, 7);
+	const { layers, outputs } = await compareForm(surround(fading, 7));
 	assert.equal(outputs?.status, 'match');
 	assert.deepEqual(
 		layers.map(({ status }) => status),

@@ -4,13 +4,10 @@ import { comparisonStatus } from '../../../../../src/cli/exit.js';
 import { type ComparedModel, compareNetworks } from '../../../../../src/core/folding/compare/compare.js';
 import { decideByValues } from '../../../../../src/core/folding/compare/decide-by-values.js';
 import type { LayerBehavior } from '../../../../../src/core/report/comparison/behavior.js';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
 import type { Random } from '../../../../../src/engine/child/tensors/random.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareForm } from '../../../support/compare-bytes.js';
 import {
 	type Block,
-	type DeployedForm,
 	type Layer,
 	layerOf,
 	modelBytes,
@@ -22,15 +19,6 @@ import {
 } from '../../../support/deployed-forms.js';
 import type { GraphSpec } from '../../../support/model-builder.js';
 import { openBytes } from '../../../support/open.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-const compareForm = ({ original, deployed }: DeployedForm, run: boolean) =>
-	compare(
-		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
-		{ run, batch: 1, seed: 0 },
-		ports,
-	);
 
 const constant = (value: number, length = WIDTH) => new Float64Array(length).fill(value);
 const epsilon = Math.fround(1e-5);
@@ -128,7 +116,7 @@ for (const [name, block] of Object.entries(RIGHT)) {
 	test(`${name}: right with and without a run`, async () => {
 		for (const seed of [1, 2, 3]) {
 			for (const run of [true, false]) {
-				const comparison = await compareForm(surround(block, seed), run);
+				const comparison = await compareForm(surround(block, seed), { run });
 				assert.deepEqual(comparison.operators ?? [], []);
 				assert.equal(comparison.firstDifference ?? null, null);
 				for (const { name: layer, status, cause, evidence } of comparison.layers) {
@@ -149,7 +137,7 @@ const WRONG: Readonly<Record<string, Block>> = {
 for (const [name, block] of Object.entries(WRONG)) {
 	test(`${name}: wrong with and without a run`, async () => {
 		for (const run of [true, false]) {
-			const comparison = await compareForm(surround(block, 1), run);
+			const comparison = await compareForm(surround(block, 1), { run });
 			assert.equal(comparisonStatus(comparison, 'error'), 1);
 			assert.equal(comparison.layers[1].status, 'mismatch');
 		}

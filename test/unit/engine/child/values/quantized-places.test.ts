@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareBytes } from '../../../support/compare-bytes.js';
 import {
 	type Block,
 	layerOf,
@@ -16,15 +14,6 @@ import { buildModel, type GraphSpec } from '../../../support/model-builder.js';
 import { quantizedActivations } from '../../../support/quantized-activations.js';
 import { QUANTIZATIONS } from '../../../support/quantized-models.js';
 import { WRONG_FORMS } from '../../../support/wrong-forms.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-const compareBytes = (original: Uint8Array, deployed: Uint8Array, run: boolean) =>
-	compare(
-		{ path: 'original.onnx', bytes: original },
-		{ path: 'deployed.onnx', bytes: deployed },
-		{ run, batch: 1, seed: 0 },
-		ports,
-	);
 
 /** Quantizes activations alone, as training with quantization in mind does. */
 const inTraining = (graph: GraphSpec) => buildModel(quantizedActivations({ opset: 17, graph }));
@@ -59,7 +48,7 @@ for (const [name, write] of Object.entries(QUANTIZATIONS)) {
 		for (const block of [WRONG_FORMS['layer folded across x sigmoid(x)'].block, acrossHardSwish]) {
 			const { original, deployed } = surround(block, 1);
 			for (const bytes of [modelBytes(original), inTraining(original)]) {
-				const { layers } = await compareBytes(bytes, write(deployed), false);
+				const { layers } = await compareBytes(bytes, write(deployed), { run: false });
 				const wrong = layers.filter(({ status }) => status === 'mismatch');
 				assert.deepEqual(
 					wrong.map(({ name, cause }) => [name, cause]),
@@ -71,13 +60,13 @@ for (const [name, write] of Object.entries(QUANTIZATIONS)) {
 
 	test(`a lost layer is not taken for a fold of the layer behind it: ${name}`, async () => {
 		const { original, deployed } = surround(lost, 1);
-		const { layers } = await compareBytes(modelBytes(original), write(deployed), false);
+		const { layers } = await compareBytes(modelBytes(original), write(deployed), { run: false });
 		assert.deepEqual(layers.map(({ status, cause }) => [status, cause])[1], ['mismatch', 'weights-not-folded']);
 	});
 }
 
 test('a fold across x sigmoid(x) is named with a run of a quantized model', async () => {
 	const { original, deployed } = surround(WRONG_FORMS['layer folded across x sigmoid(x)'].block, 2);
-	const { layers } = await compareBytes(modelBytes(original), QUANTIZATIONS['QDQ per channel'](deployed), true);
+	const { layers } = await compareBytes(modelBytes(original), QUANTIZATIONS['QDQ per channel'](deployed));
 	assert.equal(layers[1].cause, 'folded-across-activation');
 });

@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
 import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareBytes } from '../../../support/compare-bytes.js';
 import {
 	type Block,
 	type DeployedForm,
@@ -17,15 +15,8 @@ import {
 } from '../../../support/deployed-forms.js';
 import { QUANTIZATIONS } from '../../../support/quantized-models.js';
 
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-
 function compareQuantized({ original, deployed }: DeployedForm, form: string, seed = 0): Promise<Comparison> {
-	return compare(
-		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: QUANTIZATIONS[form](deployed) },
-		{ run: true, batch: 1, seed },
-		ports,
-	);
+	return compareBytes(modelBytes(original), QUANTIZATIONS[form](deployed), { seed });
 }
 
 /** A convolution and its layer, which the deployed model folds with the scale changed. */

@@ -5,10 +5,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
 import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareBytes } from '../../../support/compare-bytes.js';
 import {
 	type Block,
 	type DeployedForm,
@@ -21,15 +19,6 @@ import {
 } from '../../../support/deployed-forms.js';
 import { openBytes } from '../../../support/open.js';
 import { CHANGE, changeable, withChange } from '../../../support/tampered.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-const compareBytes = (original: Uint8Array, deployed: Uint8Array) =>
-	compare(
-		{ path: 'original.onnx', bytes: original },
-		{ path: 'deployed.onnx', bytes: deployed },
-		{ run: true, batch: 1, seed: 0 },
-		ports,
-	);
 
 const hasMismatch = (comparison: Comparison) => comparisonStatus(comparison, 'error') === 1;
 

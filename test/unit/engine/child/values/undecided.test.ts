@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
+import { compareForm } from '../../../support/compare-bytes.js';
 import {
 	type Block,
 	layerOf,
-	modelBytes,
 	scaleColumns,
 	scaleRows,
 	surround,
@@ -15,18 +12,6 @@ import {
 	WIDTH,
 	weightOf,
 } from '../../../support/deployed-forms.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
-
-function compareBlock(block: Block, seed: number, run: boolean) {
-	const { original, deployed } = surround(block, seed);
-	return compare(
-		{ path: 'original.onnx', bytes: modelBytes(original) },
-		{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
-		{ run, batch: 1, seed: 0 },
-		ports,
-	);
-}
 
 /** Adds numbers of 1x1 kernels to every place of 3x3 kernels, or to their center. */
 function addTo(wide: Weight, { values }: Weight, share: (place: number) => number): Weight {
@@ -87,11 +72,11 @@ const MERGED = { 'a Sum of branches': sumOfBranches(), 'a branch with an average
 for (const [name, block] of Object.entries(MERGED)) {
 	test(`${name}: right with a run, and never wrong without`, async () => {
 		for (const seed of [1, 2, 3, 4]) {
-			const { layers } = await compareBlock(block, seed, true);
+			const { layers } = await compareForm(surround(block, seed));
 			for (const { status, evidence } of layers) {
 				assert.ok(status === 'match' || status === 'kept', evidence);
 			}
-			const blind = await compareBlock(block, seed, false);
+			const blind = await compareForm(surround(block, seed), { run: false });
 			assert.notEqual(comparisonStatus(blind, 'error'), 1, blind.layers.map(({ evidence }) => evidence).join(' '));
 			assert.ok(blind.layers.every(({ cause }) => cause === null));
 		}
@@ -99,12 +84,12 @@ for (const [name, block] of Object.entries(MERGED)) {
 }
 
 test('coefficients show a Sum of branches to be right without a run', async () => {
-	const { layers } = await compareBlock(sumOfBranches(), 1, false);
+	const { layers } = await compareForm(surround(sumOfBranches(), 1), { run: false });
 	assert.ok(layers.every(({ status }) => status === 'match'));
 });
 
 test('a wrong merge stays wrong with and without a run', async () => {
 	for (const run of [true, false]) {
-		assert.equal(comparisonStatus(await compareBlock(sumOfBranches(0.5), 1, run), 'error'), 1);
+		assert.equal(comparisonStatus(await compareForm(surround(sumOfBranches(0.5), 1), { run }), 'error'), 1);
 	}
 });

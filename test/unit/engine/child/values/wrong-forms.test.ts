@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare } from '../../../../../src/engine/child/compare.js';
-import { loadRuntime } from '../../../../../src/engine/child/runtime/runtime.js';
-import { createKernel } from '../../../../../src/kernel/index.js';
-import { modelBytes, surround } from '../../../support/deployed-forms.js';
+import { compareForm } from '../../../support/compare-bytes.js';
+import { surround } from '../../../support/deployed-forms.js';
 import { WRONG_FORMS } from '../../../support/wrong-forms.js';
-
-const ports = { runtime: loadRuntime, kernel: createKernel, emit: () => {} };
 
 for (const [name, { cause, block }] of Object.entries(WRONG_FORMS)) {
 	for (const run of [true, false]) {
 		test(`${name} is named ${run ? 'with' : 'without'} a run`, async () => {
 			for (const seed of [1, 2]) {
-				const { original, deployed } = surround(block, seed);
-				const { layers, outputs } = await compare(
-					{ path: 'original.onnx', bytes: modelBytes(original) },
-					{ path: 'deployed.onnx', bytes: modelBytes(deployed) },
-					{ run, batch: 1, seed: 0 },
-					ports,
-				);
+				const { layers, outputs } = await compareForm(surround(block, seed), { run });
 				const wrong = layers.filter(({ status }) => status === 'mismatch');
 				assert.ok(wrong.length > 0, 'no layer is wrong');
 				assert.deepEqual([...new Set(wrong.map((layer) => layer.cause))], [cause]);
