@@ -3,7 +3,7 @@ import { useCheckpoint } from './examine-checkpoint.js';
 import { useModel } from './examine-model.js';
 import { usePair } from './examine-pair.js';
 import { mutate } from './mutate.js';
-import { openBytes } from './opened.js';
+import { type Opened, openBytes } from './opened.js';
 import { Random } from './random.js';
 import { seedModels } from './seeds.js';
 import type { Timed } from './typed.js';
@@ -16,6 +16,9 @@ const NODE_TIME_LIMIT = 1;
 const COMPARED_TIME_LIMIT = 5;
 
 const SEEDS = seedModels();
+
+/** Valid models that have been opened, by their bytes. */
+const companions = new Map<Uint8Array, Promise<Opened | undefined>>();
 
 /**
  * Returns the bytes of one mutation, which depend on the arguments alone: of a model, or of a checkpoint if the index is
@@ -31,9 +34,12 @@ export function mutant(seed: number, index: number, format?: CheckpointSeedForma
 	return index % 2 === 0 ? mutate(valid, random.pick(SEEDS), random) : mutateCheckpoint(random);
 }
 
-/** Returns the valid model that a mutation is compared with: the mutated one itself, or for a checkpoint any. */
-function companion(seed: number, index: number): Uint8Array {
-	return randomOf(seed, index).pick(SEEDS);
+/** Opens the valid model that a mutation is compared with: the mutated one itself, or for a checkpoint any. */
+function openCompanion(seed: number, index: number): Promise<Opened | undefined> {
+	const bytes = randomOf(seed, index).pick(SEEDS);
+	const opened = companions.get(bytes) ?? openBytes(bytes);
+	companions.set(bytes, opened);
+	return opened;
 }
 
 function randomOf(seed: number, index: number): Random {
@@ -50,8 +56,8 @@ export async function examine(seed: number, index: number, format?: CheckpointSe
 		await timer(0)('checkpoint', () => useCheckpoint(bytes));
 		const mutated = await timer(0)('reading', () => openBytes(bytes));
 		const timed = timer(mutated?.model.graph.nodes.length ?? 0);
-		const valid = await openBytes(companion(seed, index));
-		if (mutated && valid) {
+		const valid = mutated && (await openCompanion(seed, index));
+		if (valid) {
 			await useModel(mutated, timed);
 			await usePair(mutated, valid, timed);
 		}

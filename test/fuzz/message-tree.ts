@@ -61,6 +61,11 @@ export function writeTree(fields: readonly TreeField[], writer = new BinaryWrite
 	return writer;
 }
 
+/** Copies a field with all fields in it. Shares byte arrays, because mutations replace them. */
+export function copyField(field: TreeField): TreeField {
+	return { ...field, value: Array.isArray(field.value) ? field.value.map(copyField) : field.value };
+}
+
 /** Lists every field of a tree with the list that contains it. */
 export function* everyField(fields: TreeField[]): Generator<{ field: TreeField; siblings: TreeField[] }> {
 	for (const field of fields) {

@@ -1,6 +1,6 @@
 import { WireType } from '@bufbuild/protobuf/wire';
 import { concat } from '../unit/support/checkpoint-builder.js';
-import { everyField, parseTree, type TreeField, writeTree } from './message-tree.js';
+import { copyField, everyField, parseTree, type TreeField, writeTree } from './message-tree.js';
 import type { Random } from './random.js';
 
 const BYTES = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x08, 0x0a, 0x3a] as const;
@@ -104,7 +104,7 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 		siblings.splice(siblings.indexOf(field), 1);
 	},
 	function duplicate({ field, siblings, random }) {
-		siblings.push(...Array.from({ length: 1 + random.below(3) }, () => structuredClone(field)));
+		siblings.push(...Array.from({ length: 1 + random.below(3) }, () => copyField(field)));
 	},
 	function changeNumber({ field, random }) {
 		field.number = 1 + random.below(random.chance(0.9) ? 26 : 2 ** 29 - 1);
@@ -115,7 +115,7 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 	function swapValue({ field, all, random }) {
 		// Replaces a value by another of its kind. Names make cycles, duplicates, and tensors of a wrong shape.
 		const alike = all.filter((other) => typeof other.field.value === typeof field.value);
-		field.value = structuredClone(random.pick(alike)?.field.value ?? field.value);
+		field.value = copyField(random.pick(alike)?.field ?? field).value;
 	},
 	function shareName({ all, random }) {
 		const names = all.filter(({ field: { type, number } }) => type === 'Node' && number <= 2);
@@ -150,7 +150,7 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 	function graft({ field, foreign, random }) {
 		const graft = random.pick(foreign)?.field;
 		if (graft && Array.isArray(field.value)) {
-			field.value.splice(random.below(field.value.length + 1), 0, structuredClone(graft));
+			field.value.splice(random.below(field.value.length + 1), 0, copyField(graft));
 		}
 	},
 	function nest({ field, random }) {
@@ -162,10 +162,9 @@ const FIELD_MUTATIONS: readonly [(context: FieldMutation) => void, ...((context:
 		}
 	},
 	function flood({ field, siblings, random }) {
-		const weight = writeTree([field]).finish().length;
-		siblings.push(
-			...Array.from({ length: random.below(Math.min(3000, 200_000 / weight)) }, () => structuredClone(field)),
-		);
+		// Few large models among many small ones, because a model of thousands of layers takes as long as hundreds of others.
+		const most = Math.min(3000, 200_000 / writeTree([field]).finish().length);
+		siblings.push(...Array.from({ length: Math.floor(most ** random.next()) }, () => copyField(field)));
 	},
 ];
 

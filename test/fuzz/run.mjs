@@ -9,14 +9,20 @@ import { buildTests } from '../../esbuild.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** Time after which a mutation counts as a hang, in ms. The worker itself reports slow mutations. */
-const HANG = 120_000;
+/**
+ * Time after which a mutation counts as a hang, in ms. The worker itself reports slow mutations and hangs by processor
+ * time; this limit ends only a worker that waits without an end.
+ */
+const HANG = 20 * 60_000;
 
 /**
  * Memory limit for one mutation in a process of its own, in MB, including 100 MB of Node's own and of the code. A process
  * that examines many mutations ends at this size, and its last mutation is examined again alone.
  */
 const MEMORY_MB = 256;
+
+/** Number of mutations after which a long run prints its progress. */
+const PROGRESS = 10_000;
 
 /** Maximum number of crashes and hangs, each of which costs a new process, before the run gives up. */
 const MAX_DEATHS = 20;
@@ -32,7 +38,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const first = Number(values.only ?? 0);
 const end = values.only === undefined ? Number(values.count) : first + 1;
-const [worker, examine] = await buildTests(['test/fuzz/worker.ts', 'test/fuzz/examine.ts']);
+const [worker, examine] = await buildTests(['test/fuzz/worker.ts', 'test/fuzz/examine.ts', 'test/fuzz/watchdog.ts']);
 const { mutant } = await import(pathToFileURL(examine).href);
 
 /** @type {Map<number, string>} */
@@ -85,6 +91,9 @@ function examineFrom(start, stop) {
 		child.on('message', (/** @type {{ index?: number, failure?: string, peakMb?: number }} */ message) => {
 			lastMessage = Date.now();
 			reached = message.index ?? reached;
+			if (message.index !== undefined && message.index > first && message.index % PROGRESS === 0) {
+				console.log(`${message.index - first} examined, ${failures.size} failed so far`);
+			}
 			if (message.failure !== undefined) {
 				fail(reached, message.failure);
 			}
@@ -92,8 +101,8 @@ function examineFrom(start, stop) {
 		});
 		child.on('exit', (code, signal) => {
 			clearInterval(watchdog);
-			const died = peakMb === undefined ? `The process died (${signal ?? code}).` : undefined;
-			resolve({ reached, ending: ending ?? died, peakMb });
+			const died = signal === 'SIGXCPU' ? 'It took too much processor time.' : `The process died (${signal ?? code}).`;
+			resolve({ reached, ending: ending ?? (peakMb === undefined ? died : undefined), peakMb });
 		});
 	});
 }

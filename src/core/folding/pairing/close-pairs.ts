@@ -39,14 +39,15 @@ export function closePairs(
 	const pairs = new Set<number>();
 	const rows = originals.find((weight) => weight)?.usable.length ?? 0;
 	for (let row = 0; row < rows && row < ROWS; row++) {
-		const sorted = projections(deployeds, row).toSorted((x, y) => x.values[0] - y.values[0]);
+		const inOrder = projections(deployeds, row);
+		const sorted = inOrder.toSorted((x, y) => x.values[0] - y.values[0]);
 		for (const { rank, values } of projections(originals, row)) {
+			const alike = range(sorted, (other) => other.values[0], values[0], reach);
 			const place = (rank * deployeds.length) / originals.length;
-			const [first, end] = [firstFrom(sorted, values[0] - reach), firstFrom(sorted, values[0] + reach)];
-			const farthest = end - first > CROWD ? CROWD / 2 : Number.POSITIVE_INFINITY;
-			for (let at = first; at < end; at++) {
-				const other = sorted[at];
-				if (Math.abs(other.rank - place) <= farthest && areWithin(reach, values, other.values)) {
+			const near = alike.length > CROWD ? range(inOrder, (other) => other.rank, place, CROWD / 2) : alike;
+			for (let at = near.first; at < near.end; at++) {
+				const other = near.list[at];
+				if (areWithin(reach, values, other.values)) {
 					pairs.add(rank * deployeds.length + other.rank);
 				}
 			}
@@ -106,15 +107,30 @@ function product(a: Float64Array, b: Float64Array): number {
 	return sum;
 }
 
-/** Returns the index of the first element with a first projection of at least `least`; the length if there is none. */
-function firstFrom(sorted: readonly Projected[], least: number): number {
-	let [low, high] = [0, sorted.length];
+/** Part of a sorted list: indices from `first` to `end` - 1. */
+interface Range {
+	readonly list: readonly Projected[];
+	readonly first: number;
+	readonly end: number;
+	readonly length: number;
+}
+
+/** Finds the elements whose key is at most `distance` from the center, in a list sorted by this key. */
+function range(list: readonly Projected[], key: (of: Projected) => number, center: number, distance: number): Range {
+	const first = indexOfFirst(list, (element) => key(element) >= center - distance);
+	const end = indexOfFirst(list, (element) => key(element) > center + distance);
+	return { list, first, end, length: end - first };
+}
+
+/** Returns the index of the first element that fulfills a condition, as all behind it do; the length if there is none. */
+function indexOfFirst(list: readonly Projected[], condition: (element: Projected) => boolean): number {
+	let [low, high] = [0, list.length];
 	while (low < high) {
 		const middle = (low + high) >> 1;
-		if (sorted[middle].values[0] < least) {
-			low = middle + 1;
-		} else {
+		if (condition(list[middle])) {
 			high = middle;
+		} else {
+			low = middle + 1;
 		}
 	}
 	return low;
