@@ -102,6 +102,10 @@ const HELP = {
 				'--baseline FILE, --update-baseline, --fail-on, --tolerance, --no-run, --batch, --dim, --seed, --memory-budget',
 				'as for inspect and compare, for every model and pair',
 			],
+			[
+				'--timeout SECONDS',
+				'stop each model and each pair after this time; its results up to then count as not judged (exit 2), and the next follows; default: no limit',
+			],
 		],
 		examples: ['check models/ --sarif findings.sarif', 'check models/ --pair model.onnx=deployed.onnx'],
 	},
@@ -170,6 +174,7 @@ const HELP = {
 			],
 			['--statistics FILE', 'write these statistics instead of computing any; --input then only verifies them'],
 			['--memory-budget MB', 'tensors that --mode sequential keeps between layers (default 512)'],
+			['--timeout SECONDS', 'stop after this time, write no file, and exit with 2; default: no limit'],
 		],
 		examples: ['reestimate model.onnx --input photos/ --batch 32 -o fresh.onnx'],
 	},

@@ -17,28 +17,42 @@ export interface WorkOptions extends TimeLimit {
  */
 export async function withEngine<T>(
 	work: (engine: EngineClient, hooks: RequestHooks) => Promise<T>,
-	{ onEvent, timeout }: WorkOptions = {},
+	{ onEvent, ...limit }: WorkOptions = {},
 ): Promise<T> {
 	const progress = terminalProgress(process.stderr);
 	const engine = new EngineClient({ entry: path.join(__dirname, 'engine', 'main.js') });
-	const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout * 1000);
 	try {
 		const follow = (event: EngineProgress) => {
 			onEvent?.(event);
 			progress.show(event);
 		};
 		return await interruptible((signal) =>
-			work(engine, { signal: limit ? AbortSignal.any([signal, limit]) : signal, onEvent: follow }),
+			withTimeLimit((hooks) => work(engine, hooks), { signal, onEvent: follow }, limit),
 		);
-	} catch (error) {
-		throw limit?.aborted && error instanceof EngineError && error.code === 'cancelled'
-			? new EngineError(
-					'timeout',
-					`The command was stopped after ${count(timeout ?? 0, 'second')}, the limit of --timeout.`,
-				)
-			: error;
 	} finally {
 		progress.clear();
 		engine.dispose();
+	}
+}
+
+/**
+ * Runs work that its hooks end, or the end of its time.
+ * @throws {EngineError} "timeout" if the work takes longer than it may
+ */
+export async function withTimeLimit<T>(
+	work: (hooks: RequestHooks) => Promise<T>,
+	hooks: RequestHooks,
+	{ timeout }: TimeLimit,
+): Promise<T> {
+	if (timeout === undefined) {
+		return work(hooks);
+	}
+	const limit = AbortSignal.timeout(timeout * 1000);
+	try {
+		return await work({ ...hooks, signal: hooks.signal ? AbortSignal.any([hooks.signal, limit]) : limit });
+	} catch (error) {
+		throw limit.aborted && error instanceof EngineError && error.code === 'cancelled'
+			? new EngineError('timeout', `Stopped after ${count(timeout, 'second')}, the limit of --timeout.`)
+			: error;
 	}
 }

@@ -1,6 +1,7 @@
 // node worker.mjs SEED FIRST END MEGABYTES [FORMAT]: examines the mutations FIRST to END - 1 and reports to the parent process, which
 // notices a hang or a crash: { index } before each, { index, failure } after a failure, { peakMb } after the last. Ends
 // early after a mutation that leaves more than MEGABYTES behind, because the peak of a process never falls.
+import { setImmediate } from 'node:timers/promises';
 import { isSeedFormat } from './checkpoint-seeds.js';
 import { examine } from './examine.js';
 import { watchHangs } from './hang.js';
@@ -15,6 +16,8 @@ const startMutation = watchHangs(HANG);
 process.on('disconnect', () => process.exit());
 const peakMb = () => process.resourceUsage().maxRSS / 1024;
 for (let index = first; index < end && peakMb() <= megabytes; index++) {
+	// Lets the end of the parent come in, because most mutations never wait.
+	await setImmediate();
 	startMutation(index);
 	process.send?.({ index });
 	const failure = await examine(seed, index, format);

@@ -1,5 +1,4 @@
 import { appendFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { layerFinding, operatorFindings, outputFinding } from '../../core/report/comparison/findings.js';
 import { comparisonAnswer } from '../../core/report/comparison/summary.js';
@@ -16,27 +15,18 @@ import { sarifLog } from '../../core/report/export/text/sarif-log.js';
 import type { JsonObject } from '../../core/report/json.js';
 import { answer } from '../../core/report/summary.js';
 import type { Report } from '../../core/report/types.js';
-import { EngineError } from '../../engine/client.js';
+import { EngineError, type EngineProgress } from '../../engine/client.js';
 import { findModels } from '../../platform/find-models.js';
 import { identities, refuseInput, replaceFile, requireSeparateFiles } from '../../platform/replace-file.js';
 import { asWriteError } from '../../platform/write-error.js';
-import type { CompareOptions } from '../../protocol/host-engine.js';
-import { parseOptions, share, wholeNumber } from '../arguments.js';
-import {
-	BASELINE_OPTIONS,
-	type BaselineChoice,
-	BaselineFile,
-	judgeComparison,
-	judgeReport,
-	parseBaselineOptions,
-} from '../baseline.js';
+import { BaselineFile, judgeComparison, judgeReport } from '../baseline.js';
+import { type CheckArguments, parseCheckArguments } from '../check-arguments.js';
 import { comparisonStatus, EXIT_FAILED, reportStatus, whyNotJudged } from '../exit.js';
-import { type FailOn, parseFailOn } from '../fail-on.js';
 import { ownVersion, requireFolder, shownPath, uriReference } from '../output.js';
+import { PartialReport } from '../partial-report.js';
 import { renderCheck } from '../render/check.js';
-import { parseRunOptions, RUN_OPTIONS } from '../run-options.js';
 import { UsageError } from '../usage.js';
-import { withEngine } from '../with-engine.js';
+import { withEngine, withTimeLimit } from '../with-engine.js';
 
 /** `batchnorm-lens check`: inspects models and compares pairs of models; resolves to the exit code. */
 export async function checkCommand(argv: readonly string[]): Promise<number> {
@@ -56,9 +46,29 @@ export async function checkCommand(argv: readonly string[]): Promise<number> {
 			const context = { ...choices, baseline, version };
 			done.push(
 				await checkSubject(subject, context, {
-					inspect: (model) => engine.inspect({ path: model }, { ...choices.options, inputs: [] }, hooks),
+					inspect: (model, onEvent) =>
+						withTimeLimit(
+							(limited) => engine.inspect({ path: model }, { ...choices.options, inputs: [] }, limited),
+							{
+								...hooks,
+								onEvent: (event) => {
+									hooks.onEvent?.(event);
+									onEvent(event);
+								},
+							},
+							choices.limit,
+						),
 					compare: (original, deployed) =>
-						engine.compare({ original: { path: original }, deployed: { path: deployed } }, choices.options, hooks),
+						withTimeLimit(
+							(limited) =>
+								engine.compare(
+									{ original: { path: original }, deployed: { path: deployed } },
+									choices.options,
+									limited,
+								),
+							hooks,
+							choices.limit,
+						),
 				}),
 			);
 		}
@@ -98,7 +108,7 @@ interface Checked {
 }
 
 interface Engine {
-	readonly inspect: (model: string) => Promise<Report>;
+	readonly inspect: (model: string, onEvent: (event: EngineProgress) => void) => Promise<Report>;
 	readonly compare: (original: string, deployed: string) => Promise<Comparison>;
 }
 
@@ -122,9 +132,23 @@ async function checkSubject({ files }: Subject, context: CheckContext, engine: E
 }
 
 async function checkModel(model: string, context: CheckContext, engine: Engine): Promise<Checked> {
-	const { failOn, baseline, version } = context;
-	const found = await engine.inspect(model);
-	const report = baseline ? await judgeReport(found, baseline, [model]) : found;
+	const { baseline } = context;
+	const partial = new PartialReport();
+	try {
+		const found = await engine.inspect(model, (event) => partial.add(event));
+		const report = baseline ? await judgeReport(found, baseline, [model]) : found;
+		return checkedModel(model, report, context);
+	} catch (error) {
+		const report = partial.before(error);
+		if (!report) {
+			throw error;
+		}
+		const checked = checkedModel(model, report, context);
+		return { ...checked, item: { ...checked.item, status: EXIT_FAILED, answer: report.run.reason ?? '' } };
+	}
+}
+
+function checkedModel(model: string, report: Report, { failOn, version }: CheckContext): Checked {
 	const status = reportStatus(report, failOn);
 	const gap = status === EXIT_FAILED ? describeGaps(coverage(report), report.layers.length) : undefined;
 	return {
@@ -217,73 +241,4 @@ async function findSubjects({ paths, pairs }: CheckArguments): Promise<readonly 
 		}
 	}
 	return [...[...models].map((file): Subject => ({ files: [file] })), ...pairs.map((files): Subject => ({ files }))];
-}
-
-interface CheckArguments {
-	/** Files, folders and patterns of models to inspect. */
-	readonly paths: readonly string[];
-	/** Absolute paths: original, deployed. */
-	readonly pairs: readonly (readonly [string, string])[];
-	readonly json: boolean;
-	readonly failOn: FailOn;
-	readonly tolerance: number | undefined;
-	readonly baseline?: BaselineChoice;
-	/** Absolute paths of files to write. */
-	readonly sarif: string | undefined;
-	readonly junit: string | undefined;
-	readonly summary: string | undefined;
-	readonly options: CompareOptions;
-}
-
-const OPTIONS = {
-	json: { type: 'boolean' },
-	pair: { type: 'string', multiple: true },
-	sarif: { type: 'string' },
-	junit: { type: 'string' },
-	summary: { type: 'string' },
-	'fail-on': { type: 'string' },
-	tolerance: { type: 'string' },
-	...BASELINE_OPTIONS,
-	'no-run': RUN_OPTIONS['no-run'],
-	batch: RUN_OPTIONS.batch,
-	dim: RUN_OPTIONS.dim,
-	seed: RUN_OPTIONS.seed,
-	'memory-budget': RUN_OPTIONS['memory-budget'],
-} as const;
-
-/** @throws {UsageError} */
-export function parseCheckArguments(argv: readonly string[]): CheckArguments {
-	const { values, positionals } = parseOptions(argv, OPTIONS);
-	const pairs = (values.pair ?? []).map(parsePair);
-	if (positionals.length + pairs.length === 0) {
-		throw new UsageError('check needs models, folders or patterns to inspect, or pairs to compare (--pair).');
-	}
-	const baseline = parseBaselineOptions(values);
-	const file = (name: string | undefined) => (name === undefined ? undefined : path.resolve(name));
-	return {
-		paths: positionals,
-		pairs,
-		json: values.json ?? false,
-		failOn: parseFailOn(values['fail-on']),
-		tolerance: values.tolerance === undefined ? undefined : share('--tolerance', values.tolerance),
-		...(baseline && { baseline }),
-		sarif: file(values.sarif),
-		junit: file(values.junit),
-		summary: file(values.summary),
-		options: {
-			run: !values['no-run'],
-			batch: wholeNumber('--batch', values.batch ?? '1', 1),
-			seed: wholeNumber('--seed', values.seed ?? '0', 0),
-			...parseRunOptions(values),
-		},
-	};
-}
-
-/** ORIGINAL=DEPLOYED. @throws {UsageError} */
-function parsePair(text: string): readonly [string, string] {
-	const equals = text.indexOf('=');
-	if (equals <= 0 || equals === text.length - 1) {
-		throw new UsageError(`--pair takes ORIGINAL=DEPLOYED, not "${text}".`);
-	}
-	return [path.resolve(text.slice(0, equals)), path.resolve(text.slice(equals + 1))];
 }

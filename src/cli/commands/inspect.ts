@@ -1,9 +1,6 @@
 import path from 'node:path';
 import { coverage, describeGaps } from '../../core/report/coverage.js';
-import type { Report } from '../../core/report/types.js';
-import { applyEvent, endRun, interruptedRun } from '../../core/report/update.js';
 import { visible } from '../../core/text/names.js';
-import { EngineError, type EngineProgress } from '../../engine/client.js';
 import { requireSeparateFiles } from '../../platform/replace-file.js';
 import type { InspectOptions } from '../../protocol/host-engine.js';
 import { onlyModel, parseOptions, wholeNumber } from '../arguments.js';
@@ -18,6 +15,7 @@ import {
 import { reportStatus } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
 import { type OutputOptions, parseOutputOptions, writeOutput } from '../output.js';
+import { PartialReport } from '../partial-report.js';
 import {
 	joinNormalization,
 	parseInput,
@@ -36,15 +34,10 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 	const request = { ...options, ...(output.file !== undefined && { output: output.file }) };
 	await requireSeparateFiles([baseline?.file, output.file]);
 	const accepted = baseline && (await BaselineFile.read(baseline));
-	let known: Report | undefined;
-	const collect = (event: EngineProgress) => {
-		if (event.type !== 'progress') {
-			known = applyEvent(known, event);
-		}
-	};
+	const partial = new PartialReport();
 	try {
 		const found = await withEngine((engine, hooks) => engine.inspect({ path: model }, request, hooks), {
-			onEvent: collect,
+			onEvent: (event) => partial.add(event),
 			...limit,
 		});
 		const report = accepted ? await judgeReport(found, accepted, inputs) : found;
@@ -57,20 +50,12 @@ export async function inspectCommand(argv: readonly string[]): Promise<number> {
 		announceBaseline(report.baseline, output);
 		return reportStatus(report, failOn);
 	} catch (error) {
-		if (known && error instanceof EngineError && ENDED.has(error.code)) {
-			await writeOutput(partialReport(known, error.message), output, { failOn, inputs });
+		const report = partial.before(error);
+		if (report) {
+			await writeOutput(report, output, { failOn, inputs });
 		}
 		throw error;
 	}
-}
-
-/** Codes of errors that leave the results up to them. */
-const ENDED: ReadonlySet<string> = new Set(['crashed', 'timeout']);
-
-/** Returns the results up to the end of the engine. @param reason a sentence */
-function partialReport(known: Report, reason: string): Report {
-	const run = interruptedRun(known.run, { status: 'failed', reason, failedAt: 'model' });
-	return endRun(known, run, 'Not checked: the run failed.');
 }
 
 interface InspectArguments extends TimeLimit {

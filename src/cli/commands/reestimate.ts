@@ -14,13 +14,20 @@ import { EXIT_FAILED } from '../exit.js';
 import { parseDocument, readDocument } from '../json-file.js';
 import { requireFolder, writeText } from '../output.js';
 import { renderReestimation, renderStatistics } from '../render/reestimation.js';
-import { joinNormalization, parseInput, parseRunOptions } from '../run-options.js';
+import {
+	joinNormalization,
+	parseInput,
+	parseRunOptions,
+	parseTimeout,
+	TIMEOUT_OPTION,
+	type TimeLimit,
+} from '../run-options.js';
 import { UsageError } from '../usage.js';
 import { withEngine } from '../with-engine.js';
 
 /** `batchnorm-lens reestimate`: computes or writes population statistics; resolves to the exit code. */
 export async function reestimateCommand(argv: readonly string[]): Promise<number> {
-	const { model, json, statisticsOnly, statisticsFile, output, options } = parseReestimateArguments(argv);
+	const { model, json, statisticsOnly, statisticsFile, output, options, limit } = parseReestimateArguments(argv);
 	if (output !== undefined) {
 		await requireFolder(output);
 	}
@@ -30,7 +37,7 @@ export async function reestimateCommand(argv: readonly string[]): Promise<number
 		...(statistics && { statistics }),
 		...(!statisticsOnly && output !== undefined && { output }),
 	};
-	const result = await withEngine((engine, hooks) => engine.reestimate({ path: model }, choices, hooks));
+	const result = await withEngine((engine, hooks) => engine.reestimate({ path: model }, choices, hooks), limit);
 	if (statisticsOnly) {
 		const isJson = json || output !== undefined;
 		const text = isJson
@@ -75,6 +82,7 @@ interface ReestimateArguments {
 	readonly statisticsFile: string | undefined;
 	/** The model to write, or with `statisticsOnly` the file for the statistics. */
 	readonly output: string | undefined;
+	readonly limit: TimeLimit;
 	readonly options: Omit<ReestimateOptions, 'output' | 'temporary' | 'statistics'>;
 }
 
@@ -89,6 +97,7 @@ const OPTIONS = {
 	dim: { type: 'string', multiple: true },
 	normalize: { type: 'string' },
 	'memory-budget': { type: 'string' },
+	...TIMEOUT_OPTION,
 } as const;
 
 /** @throws {UsageError} */
@@ -117,6 +126,7 @@ export function parseReestimateArguments(argv: readonly string[]): ReestimateArg
 		statisticsOnly,
 		statisticsFile: values.statistics === undefined ? undefined : path.resolve(values.statistics),
 		output: values.output ? path.resolve(values.output) : undefined,
+		limit: parseTimeout(values),
 		options: {
 			...parseRunOptions(values),
 			inputs: (values.input ?? []).map(parseInput),

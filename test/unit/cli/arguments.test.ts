@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { parseCheckArguments } from '../../../src/cli/commands/check.js';
+import { parseCheckArguments } from '../../../src/cli/check-arguments.js';
 import { parseInspectArguments } from '../../../src/cli/commands/inspect.js';
 import { root } from '../../workbench/paths.mjs';
 

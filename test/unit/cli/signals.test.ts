@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeNpy } from '../../../src/engine/child/tensors/npy.js';
 import { endlessModel } from '../support/endless-model.js';
 import { buildModel } from '../support/model-builder.js';
 import { childrenOf, processorSeconds, waitUntilGone } from '../support/processes.js';
@@ -123,7 +124,7 @@ test('a time limit ends an endless model with the results up to then, and writes
 		spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' });
 	const inspected = run(['inspect', 'endless.onnx', '--json', '--timeout', '1']);
 	assert.equal(inspected.status, 2, inspected.stderr);
-	assert.match(inspected.stderr, /^The command was stopped after 1 second, the limit of --timeout\.\n$/);
+	assert.match(inspected.stderr, /^Stopped after 1 second, the limit of --timeout\.\n$/);
 	const report = JSON.parse(inspected.stdout);
 	assert.equal(report.run.status, 'failed');
 	assert.match(report.run.reason, /--timeout/);
@@ -136,4 +137,25 @@ test('a time limit ends an endless model with the results up to then, and writes
 	assert.equal(readdirSync(folder).length, before);
 	assert.match(run(['inspect', 'small.onnx', '--timeout', 'soon']).stderr, /^--timeout takes a whole number/);
 	assert.equal(run(['inspect', 'small.onnx', '--timeout', '60']).status, 0);
+});
+
+test('a time limit leaves re-estimation without a file, and lets check go on', async () => {
+	const data = { type: 'float32', shape: [2, 4, 2, 2], data: new Float32Array(32).map((_, index) => index) } as const;
+	writeFileSync(path.join(folder, 'data.npy'), encodeNpy(data));
+	const names = readdirSync(folder);
+	const run = (args: readonly string[]) =>
+		spawnSync(process.execPath, [cli, ...args, '--timeout', '1'], { cwd: folder, encoding: 'utf8' });
+	const reestimated = run(['reestimate', 'foldable.onnx', '--input', 'data.npy', '--batch', '1', '-o', 'late.onnx']);
+	assert.deepEqual([reestimated.status, reestimated.stdout], [2, ''], reestimated.stderr);
+	assert.match(reestimated.stderr, /^Stopped after 1 second, the limit of --timeout\.\n$/);
+	assert.deepEqual(readdirSync(folder), names);
+
+	const checked = run(['check', 'endless.onnx', 'small.onnx', '--json', '--junit', 'junit.xml']);
+	assert.equal(checked.status, 2, checked.stderr);
+	const [endless, small] = JSON.parse(checked.stdout).items;
+	assert.equal(endless.status, 2);
+	assert.match(endless.answer, /the limit of --timeout/);
+	assert.equal(small.model, 'small.onnx');
+	const junit = readFileSync(path.join(folder, 'junit.xml'), 'utf8');
+	assert.match(junit, /<skipped[^>]*the limit of --timeout/);
 });
