@@ -39,7 +39,7 @@ interface Entry extends OriginalTensor {
 
 export interface ValuePairingOptions {
 	readonly toleranceOf: ToleranceOf;
-	/** Bytes that copies of the original's tensors may take. */
+	/** Bytes that the kept tensors of the original may take. */
 	readonly room: number;
 	/** Returns false for tensors that do not correspond even if their values agree. */
 	readonly mayMatch?: (original: string, deployed: string) => boolean;
@@ -60,8 +60,9 @@ export class ValuePairing {
 	 * its size.
 	 */
 	readonly #blurred = new Map<string, number>();
-	/** Bytes left for copies of the original's values. */
-	#room: number;
+	/** Bytes that the original's values may take. */
+	readonly #room: number;
+	#keptBytes = 0;
 	/** Entries in order of their size; built when the first deployed tensor arrives. */
 	#sorted: Entry[] | undefined;
 
@@ -69,6 +70,11 @@ export class ValuePairing {
 		this.#toleranceOf = toleranceOf;
 		this.#mayMatch = mayMatch;
 		this.#room = room;
+	}
+
+	/** Bytes of the original's values that are kept. */
+	get keptBytes(): number {
+		return this.#keptBytes;
 	}
 
 	/** Original tensors that can be paired. */
@@ -118,21 +124,21 @@ export class ValuePairing {
 		return values ? constantChannels(values) : [];
 	}
 
-	/** @param tensor values that are copied if they must be kept */
+	/** @param tensor values that are kept without a copy; they must not change any more */
 	addOriginal(name: string, tensor: ValueTensor): void {
 		const sketch = sketchOf(tensor.values);
 		if (!identifies(sketch)) {
 			return;
 		}
-		const isKept = tensor.values.byteLength <= this.#room;
-		this.#room -= isKept ? tensor.values.byteLength : 0;
+		const isKept = this.#keptBytes + tensor.values.byteLength <= this.#room;
+		this.#keptBytes += isKept ? tensor.values.byteLength : 0;
 		this.#entries.set(name, {
 			name,
 			dims: tensor.dims,
 			size: rmsOf(sketch),
 			largest: sketch.largest,
 			sketch,
-			values: isKept ? { dims: tensor.dims, values: tensor.values.slice() } : undefined,
+			values: isKept ? tensor : undefined,
 			noise: NO_NOISE,
 		});
 	}

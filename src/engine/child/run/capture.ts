@@ -48,7 +48,7 @@ export async function* capture<Consumer>(
 		}
 		return;
 	}
-	const { watch, budget } = context;
+	const { watch, budget, groupBudget = budget } = context;
 	const session = await watch.time('create', () => source.load(names, known, context));
 	let sizes: Sizes;
 	let isFinished = false;
@@ -61,7 +61,7 @@ export async function* capture<Consumer>(
 	} finally {
 		await (isFinished ? source.finish(session) : session.release());
 	}
-	for (const group of isFinished ? [] : planGroups(captures, bytesBy(sizes), budget)) {
+	for (const group of isFinished ? [] : planGroups(captures, bytesBy(sizes), groupBudget)) {
 		yield* captureInPart(group, sizes, { source, known, context });
 	}
 }

@@ -16,6 +16,8 @@ export interface RunContext {
 	readonly memory: CaptureMemory;
 	/** Bytes that captured tensors may take at a time. */
 	readonly budget: number;
+	/** Bytes that a group of tensors may take if not all fit at a time; `budget` by default. */
+	readonly groupBudget?: number;
 	readonly watch: Stopwatch;
 }
 

@@ -220,14 +220,16 @@ async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs
 	const source = new TensorSource(model, run.runtime);
 	const isOutput = outputTest(model, run);
 	try {
-		const context = contextOf(run);
-		await source.visit(run.feeds, context, (name, tensor) => {
+		// The captured tensors are those that are kept, so that they may take the whole budget.
+		const whole = { ...contextOf(run), budget: run.budget, groupBudget: run.budget / 2 };
+		await source.visit(run.feeds, whole, (name, tensor) => {
 			dims.set(name, tensor.dims);
 			pairing.addOriginal(name, valuesOf(tensor));
 			if (isOutput(name)) {
 				outputs.set(name, copyOf(tensor));
 			}
 		});
+		const context = contextOf(run, pairing);
 		for (const seed of PROBE_SEEDS) {
 			const feeds = perturb(run.feeds, run.unitRoundoff, seed);
 			await source.visit(feeds, context, (name, tensor) => pairing.addProbe(name, valuesOf(tensor)));
@@ -249,7 +251,7 @@ async function runDeployed(
 	const isOutput = outputTest(file, run);
 	try {
 		const feeds = feedsFor(requiredInputs(file.model), run.feeds);
-		await source.visit(feeds, contextOf(run), (name, tensor) => {
+		await source.visit(feeds, contextOf(run, pairing), (name, tensor) => {
 			dims.set(name, tensor.dims);
 			pairing.addDeployed(name, valuesOf(tensor), noise && (noise.get(name) ?? UNKNOWN_NOISE));
 			if (isOutput(name)) {
@@ -271,6 +273,10 @@ function copyOf(tensor: RuntimeTensor): ValueTensor {
 	return { dims: tensor.dims, values: numbersOf(tensor).slice() };
 }
 
-function contextOf({ memory, budget }: ValueRun): RunContext {
-	return { memory, budget: budget / 2, watch: new Stopwatch() };
+/** @param pairing keeps tensors of the original; by default as many as it may keep */
+function contextOf(
+	{ memory, budget }: ValueRun,
+	{ keptBytes }: Pick<ValuePairing, 'keptBytes'> = { keptBytes: budget / 2 },
+): RunContext {
+	return { memory, budget: budget - keptBytes, watch: new Stopwatch() };
 }

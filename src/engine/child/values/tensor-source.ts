@@ -2,11 +2,13 @@ import { isConstant } from '../../../core/onnx/graph/constants.js';
 import { ShapeInference } from '../../../core/onnx/graph/infer.js';
 import { Scope } from '../../../core/onnx/graph/scope.js';
 import { typeName } from '../../../core/onnx/types.js';
+import { symbolsOf } from '../inputs/dimensions.js';
 import { loadModel } from '../model/load-model.js';
 import type { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { PartLoader } from '../model/part-loader.js';
 import type { PartSession } from '../model/partial-session.js';
+import { requiredInputs } from '../model/required-inputs.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
 import { type CaptureSource, capture } from '../run/capture.js';
 import type { RunContext } from '../run/run-events.js';
@@ -46,7 +48,7 @@ export class TensorSource implements CaptureSource {
 	 */
 	async visit(feeds: Tensors, context: RunContext, visitor: TensorVisitor): Promise<void> {
 		const captures = this.names.map((name) => ({ consumer: name, tensors: [name] }));
-		const known = { tensors: feeds, symbols: new Map<string, number>() };
+		const known = { tensors: feeds, symbols: symbolsOf(requiredInputs(this.#model.model), feeds) };
 		for await (const { consumers, tensors } of capture(this, captures, known, context)) {
 			for (const name of consumers) {
 				const tensor = tensors.get(name);
