@@ -31,6 +31,7 @@ import { type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 import { compareValues, skipped } from './values/compare-values.js';
+import { ObservedPair } from './values/observed-pair.js';
 import type { QuantizedOutputs } from './values/quantized-outputs.js';
 
 type ComparePorts = Pick<TaskPorts, 'runtime' | 'kernel' | 'emit'>;
@@ -183,9 +184,20 @@ async function tryRun(
 		const reason = 'Running was switched off.';
 		return { outputs: { status: 'skipped', reason }, values: without(reason) };
 	}
+	const { memoryBudget: budget = DEFAULT_MEMORY_BUDGET } = options;
+	const { original, deployed, comparison } = pair;
+	const shared = {
+		budget,
+		unitRoundoff: coarsestRounding([original, deployed], comparison),
+		mayMatch: possibleMatches(models),
+	};
+	const quantized = computesInIntegers(original) ? 'original' : computesInIntegers(deployed) ? 'deployed' : 'none';
 	let run: OutputRun;
+	let observed: ObservedPair | undefined;
 	try {
-		run = await compareOutputs(pair, options, outputContext(ports));
+		const context = outputContext(ports);
+		observed = quantized === 'none' ? await ObservedPair.of(pair, { ...shared, runtime: context.runtime }) : undefined;
+		run = await compareOutputs(pair, options, { ...context, ...(observed && { load: observed.load }) });
 	} catch (error) {
 		const reason = reasonOf(error);
 		const isRefused = error instanceof DeployedRunError || (await refusal(pair.deployed, ports)) !== undefined;
@@ -196,20 +208,14 @@ async function tryRun(
 	}
 	ports.emit({ type: 'progress', stage: 'pairing', done: 0, total: 1 });
 	try {
-		const { memoryBudget: budget = DEFAULT_MEMORY_BUDGET } = options;
 		const values = await compareValues(pair, {
+			...shared,
 			feeds: run.feeds,
 			runtime: ports.runtime(),
 			memory: new CaptureMemory(await ports.kernel()),
-			budget,
-			unitRoundoff: coarsestRounding([pair.original, pair.deployed], pair.comparison),
-			mayMatch: possibleMatches(models),
-			isOpen: (index) => !isRight(pair.comparison.layers[index]),
-			quantized: computesInIntegers(pair.original)
-				? 'original'
-				: computesInIntegers(pair.deployed)
-					? 'deployed'
-					: 'none',
+			isOpen: (index) => !isRight(comparison.layers[index]),
+			quantized,
+			...(observed && { observed }),
 		});
 		return { outputs: withoutRounding(run.outputs, values.outputs), values };
 	} catch (error) {

@@ -6,7 +6,7 @@ import type { CompareOptions } from '../../../protocol/host-engine.js';
 import { runWithGuessedSizes } from '../inputs/guessed-sizes.js';
 import { type Feeds, planInputs } from '../inputs/inputs.js';
 import { withImpliedSizes } from '../model/guessed-sizes.js';
-import { loadBytes, loadModel } from '../model/load-model.js';
+import { loadModel } from '../model/load-model.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';
 import { coarsestRounding, computesInIntegers } from '../model/roundoff.js';
@@ -16,15 +16,20 @@ import type { Tensors } from '../tensors/tensor.js';
 import { feedsFor } from './deployed-feeds.js';
 import { findOutputPairs } from './layer-outputs.js';
 import { type Difference, differenceOf, spreadOf } from './output-difference.js';
-import { perturbedBytes } from './perturbed-model.js';
-import { type Probes, probeRounding } from './probe.js';
+import type { Probes } from './probe.js';
+import { FIRST_PROBES, largestProbes, type ProbedRun, probeFurther, probeSession } from './probe-original.js';
 import { resolutionOf } from './resolution.js';
 
 export interface OutputContext {
 	readonly runtime: Runtime;
 	/** Called when a stage begins. */
 	readonly progress: (stage: Stage) => void;
+	/** Loads a model, and may observe its runs; by default loads it unoptimized. */
+	readonly load?: LoadSession;
 }
+
+/** Loads a model for its own outputs. @throws {RuntimeError} */
+export type LoadSession = (model: OpenedModel) => Promise<RuntimeSession>;
 
 /** Two models with compared files. */
 export interface ModelPair {
@@ -52,7 +57,8 @@ export class DeployedRunError extends RuntimeError {}
  * A bound derived layer by layer grows beyond use over a whole network. Instead, the effect of rounding in *this* network
  * on *this* input is measured (J. Vignes, "Discrete stochastic arithmetic for validating results of numerical software",
  * 2004): the original runs again on inputs, and with constants, that differ by a few units roundoff. A fold rounds every
- * weight once more, so it may move the outputs by a small multiple of the change in these runs.
+ * weight once more, so it may move the outputs by a small multiple of the change in these runs. Further runs can only raise
+ * the bound, so outputs within the bound of the first runs need no others.
  * @throws {RuntimeError | InputError} if either does not run; {@link DeployedRunError} if only the deployed model does not.
  */
 export async function compareOutputs(pair: ModelPair, options: RunOptions, context: OutputContext): Promise<OutputRun> {
@@ -66,17 +72,24 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 	}
 	progress('loading');
 	const original = await runOriginal(pair, names, options, context);
-	const deployed = await runDeployed(pair.deployed, deployedNames, original.feeds, runtime);
-	const unitRoundoff = unitRoundoffOf(pair);
-	const all = names.map((name, i) =>
-		differenceOf(original.tensors.get(name), deployed.get(deployedNames[i] ?? ''), {
-			probe: original.probes.get(name),
-			unitRoundoff,
-			resolution: resolutionOf(pair.original.model, name),
-		}),
-	);
-	const feeds = original.feeds.tensors;
-	const run = { runtime: runtime.version, inputs: original.feeds.summary };
+	const load = context.load ?? plainLoad(runtime);
+	const deployed = await runDeployed(pair.deployed, deployedNames, original.feeds, load);
+	const { unitRoundoff } = original;
+	const differencesBy = (probes: Probes) =>
+		names.map((name, i) =>
+			differenceOf(original.tensors.get(name), deployed.get(deployedNames[i] ?? ''), {
+				probe: probes.get(name),
+				unitRoundoff,
+				resolution: resolutionOf(pair.original.model, name),
+			}),
+		);
+	const first = differencesBy(original.probes);
+	const isDecided = first.every(({ ratio, problem }) => ratio <= 1 || problem !== undefined);
+	const all = isDecided
+		? first
+		: differencesBy(largestProbes([original.probes, await probeFurther(pair.original, original, runtime)]));
+	const { feeds } = original;
+	const run = { runtime: runtime.version, inputs: original.summary };
 	const failed = all.find(({ problem }) => problem !== undefined && problem !== 'not-finite');
 	if (failed?.problem !== undefined) {
 		return { outputs: { ...run, status: 'mismatch', reason: failed.problem }, feeds };
@@ -95,7 +108,7 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 		maxRel: Math.max(...differences.map(({ maxRel }) => maxRel)),
 		bound: worst.bound,
 		runtime: runtime.version,
-		inputs: original.feeds.summary,
+		inputs: original.summary,
 		milliseconds: performance.now() - start,
 	};
 	const outputs = await judge(worst, numbers, pair, { original, runtime });
@@ -116,9 +129,9 @@ function nothingToCompare({ unsteady }: OriginalRun, { model }: OpenedModel): st
 type Run = Pick<OutputComparison, 'runtime' | 'inputs' | 'milliseconds'>;
 type Numbers = Run & OutputDifferences;
 
-interface OriginalRun {
-	readonly feeds: Feeds;
-	readonly tensors: Tensors;
+interface OriginalRun extends ProbedRun {
+	/** Inputs, for the report. */
+	readonly summary: Feeds['summary'];
 	readonly probes: Probes;
 	/** Outputs that differ from run to run. */
 	readonly unsteady: ReadonlySet<string>;
@@ -155,9 +168,9 @@ async function runOriginal(
 	pair: ModelPair,
 	names: readonly string[],
 	options: RunOptions,
-	{ runtime, progress }: OutputContext,
+	{ runtime, progress, load = plainLoad(runtime) }: OutputContext,
 ): Promise<OriginalRun> {
-	const session = await loadModel(pair.original, runtime, { outputs: [] });
+	const session = await load(pair.original);
 	try {
 		progress('running');
 		const dimensions = await withImpliedSizes(pair.original, options.dimensions);
@@ -175,69 +188,31 @@ async function runOriginal(
 				unsteady.add(name);
 			}
 		}
-		const known = { feeds: feeds.tensors, tensors };
-		const probes = [await probeSession(session, known, pair), await probeConstants(pair, known, runtime)];
-		return { feeds, tensors, unsteady, probes: largest(probes) };
+		const probed = { feeds: feeds.tensors, tensors, unitRoundoff: unitRoundoffOf(pair) };
+		return { ...probed, summary: feeds.summary, unsteady, probes: await probeSession(session, probed, FIRST_PROBES) };
 	} finally {
 		await session.release();
 	}
 }
 
-/** @param run inputs, and the tensors that the session computes from them */
-function probeSession(
-	session: RuntimeSession,
-	run: { readonly feeds: Tensors; readonly tensors: Tensors },
-	pair: ModelPair,
-): Promise<Probes> {
-	const names = [...run.tensors.keys()];
-	return probeRounding((feeds) => session.run(feeds, names), { ...run, unitRoundoff: unitRoundoffOf(pair) });
+function plainLoad(runtime: Runtime): LoadSession {
+	return (model) => loadModel(model, runtime, { outputs: [] });
 }
 
-/** Runs of models with perturbed constants. */
-const CONSTANT_RUNS = 2;
-
-/** Measures how far the rounding of constants moves the original's outputs. */
-async function probeConstants(
-	pair: ModelPair,
-	{ feeds, tensors }: { readonly feeds: Tensors; readonly tensors: Tensors },
-	runtime: Runtime,
-): Promise<Probes> {
-	const probes = new Map<string, number>();
-	for (let seed = 1; seed <= CONSTANT_RUNS; seed++) {
-		const bytes = await perturbedBytes(pair.original, unitRoundoffOf(pair), seed);
-		const session = await loadBytes(pair.original, bytes, runtime);
-		try {
-			const moved = await session.run(feeds, [...tensors.keys()]);
-			for (const [name, tensor] of tensors) {
-				probes.set(name, Math.max(probes.get(name) ?? 0, spreadOf(tensor, moved.get(name))));
-			}
-		} finally {
-			await session.release();
-		}
-	}
-	return probes;
-}
-
-function largest(all: readonly Probes[]): Probes {
-	const names = new Set(all.flatMap((probes) => [...probes.keys()]));
-	return new Map(Array.from(names, (name) => [name, Math.max(...all.map((probes) => probes.get(name) ?? 0))]));
-}
-
-/** @param outputs tensors to make outputs, beside the model's own */
+/** @param names outputs of the session that `load` returns */
 async function runDeployed(
 	deployed: OpenedModel,
 	names: readonly string[],
-	feeds: Feeds,
-	runtime: Runtime,
-	outputs: readonly string[] = [],
+	feeds: Tensors,
+	load: LoadSession,
 ): Promise<Tensors> {
 	const doesNotRun = (error: unknown) =>
 		new DeployedRunError(`${deployed.model.path} does not run: ${(error as Error).message}`);
-	const session = await loadModel(deployed, runtime, { outputs }).catch((error) => {
+	const session = await load(deployed).catch((error) => {
 		throw doesNotRun(error);
 	});
 	try {
-		return await session.run(feedsFor(session.inputs, feeds.tensors), names);
+		return await session.run(feedsFor(session.inputs, feeds), names);
 	} catch (error) {
 		throw error instanceof InputError ? error : doesNotRun(error);
 	} finally {
@@ -253,18 +228,19 @@ async function findFirstDifference(pair: ModelPair, { original, runtime }: Judge
 	const layers = findOutputPairs(pair);
 	const names = layers.map((layer) => layer.original);
 	const session = await loadModel(pair.original, runtime, { outputs: names });
-	const feeds = original.feeds.tensors;
+	const { feeds, unitRoundoff } = original;
 	let tensors: Tensors;
 	let probes: Probes;
 	try {
 		tensors = await session.run(feeds, names);
-		probes = await probeSession(session, { feeds, tensors }, pair);
+		probes = await probeSession(session, { feeds, tensors, unitRoundoff });
 	} finally {
 		await session.release();
 	}
 	const deployedNames = layers.map(({ deployed }) => deployed);
-	const found = await runDeployed(pair.deployed, deployedNames, original.feeds, runtime, deployedNames);
-	const unitRoundoff = unitRoundoffOf(pair);
+	const found = await runDeployed(pair.deployed, deployedNames, feeds, (model) =>
+		loadModel(model, runtime, { outputs: deployedNames }),
+	);
 	return layers.find(({ original: name, deployed }) => {
 		const rounding = { probe: probes.get(name), unitRoundoff };
 		const difference = differenceOf(tensors.get(name), found.get(deployed), rounding);

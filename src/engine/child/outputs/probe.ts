@@ -7,8 +7,8 @@ import { spreadOf } from './output-difference.js';
 /** Tensor name -> largest change that perturbed inputs caused. */
 export type Probes = ReadonlyMap<string, number>;
 
-/** Runs on perturbed inputs. */
-const RUNS = 3;
+/** Seeds of runs on perturbed inputs. */
+export const PROBE_SEEDS = [1, 2, 3] as const;
 /** Half width of the perturbation of inputs, in units roundoff. */
 const PERTURBATION = 4;
 
@@ -16,6 +16,7 @@ const PERTURBATION = 4;
  * Measures how far rounding moves tensors: runs a model again on inputs perturbed by a few units roundoff.
  * @param run runs the model on inputs
  * @param tensors computed by the model from `feeds`
+ * @param seeds a run each
  */
 export async function probeRounding(
 	run: (feeds: Tensors) => Promise<Tensors>,
@@ -24,9 +25,10 @@ export async function probeRounding(
 		tensors,
 		unitRoundoff,
 	}: { readonly feeds: Tensors; readonly tensors: Tensors; readonly unitRoundoff: number },
+	seeds: readonly number[] = PROBE_SEEDS,
 ): Promise<Probes> {
 	const probes = new Map<string, number>();
-	for (let seed = 1; seed <= RUNS; seed++) {
+	for (const seed of seeds) {
 		const moved = await run(perturb(feeds, unitRoundoff, seed));
 		for (const [name, tensor] of tensors) {
 			probes.set(name, Math.max(probes.get(name) ?? 0, spreadOf(tensor, moved.get(name))));

@@ -7,11 +7,13 @@ import { decibels, type Noise, ValuePairing } from '../../../core/folding/values
 import type { LayerBehavior } from '../../../core/report/comparison/behavior.js';
 import { formatPercent } from '../../../core/text/numbers.js';
 import { inlineFunctions } from '../model/inline-functions.js';
+import type { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';
 import { requiredInputs } from '../model/required-inputs.js';
 import { feedsFor } from '../outputs/deployed-feeds.js';
 import { perturb } from '../outputs/probe.js';
+import { FIRST_PROBES } from '../outputs/probe-original.js';
 import type { CaptureMemory } from '../run/capture-memory.js';
 import type { RunContext } from '../run/run-events.js';
 import { Stopwatch } from '../run/stopwatch.js';
@@ -26,6 +28,7 @@ import {
 } from './compared-deployment.js';
 import { foldTensors } from './fold-tensors.js';
 import { type FollowedValues, followBehind } from './follow-behind.js';
+import type { ObservedPair, PairDims } from './observed-pair.js';
 import { judgeQuantizedOutputs, type QuantizedOutputs } from './quantized-outputs.js';
 import { TensorSource } from './tensor-source.js';
 import { valuesOf } from './values-of.js';
@@ -44,10 +47,9 @@ export interface ValueRun {
 	readonly mayMatch: (original: string, deployed: string) => boolean;
 	/** True for indices of layers whose parameters do not show that the layer is right. */
 	readonly isOpen: (index: number) => boolean;
+	/** Values from the runs for the outputs. */
+	readonly observed?: ObservedPair;
 }
-
-/** Seeds of runs on perturbed inputs, which measure rounding. */
-const PROBE_SEEDS = [11, 12] as const;
 
 /** Comparison of the values inside, and of the outputs where quantization makes them differ. */
 export interface InnerComparison extends ValueComparison {
@@ -73,11 +75,10 @@ export async function compareValues(
 	const part = { feeds: run.feeds, runtime: run.runtime, context: contextOf(run), room: run.budget / 2 };
 	const deployed = await comparedDeployment({ original, deployed: pair.deployed }, run.quantized, part);
 	const options = { toleranceOf: roundingTolerance(run.unitRoundoff), room: run.budget / 2, mayMatch: run.mayMatch };
-	const pairing = new ValuePairing(options);
 	const outputs = { original: new Map<string, ValueTensor>(), deployed: new Map<string, ValueTensor>() };
-	const dims = { original: new Map<string, readonly number[]>(), deployed: new Map<string, readonly number[]>() };
-	const net = await runOriginal(original, run, { pairing, outputs: outputs.original, dims: dims.original });
-	await runDeployed(deployed, run, { pairing, outputs: outputs.deployed, dims: dims.deployed });
+	const { pairing, dims, net } = run.observed?.isComplete
+		? run.observed
+		: await runBoth({ original, deployed }, run, { pairing: new ValuePairing(options), outputs });
 	const { graph } = original.model;
 	const values: ValueGraph = {
 		order: net.order,
@@ -111,7 +112,7 @@ export async function compareValues(
 	const follow = (wanted: readonly string[]) =>
 		followBehind({ original, deployed: deployed.file, net, graph: values, dims, feeds: run.feeds }, wanted, {
 			...options,
-			...{ runtime: run.runtime, unitRoundoff: run.unitRoundoff, context: contextOf(run), probeSeeds: PROBE_SEEDS },
+			...{ runtime: run.runtime, unitRoundoff: run.unitRoundoff, context: contextOf(run), probeSeeds: FIRST_PROBES },
 		});
 	return {
 		layers: noise ? layers : await withFollowed(original.layers, layers, { isOpen: run.isOpen, follow }),
@@ -216,6 +217,31 @@ interface Collector {
 	readonly dims: Map<string, readonly number[]>;
 }
 
+/** Values inside both models. */
+interface RunValues {
+	readonly pairing: ValuePairing;
+	readonly dims: PairDims;
+	/** Nodes of the original. */
+	readonly net: NodeNet;
+}
+
+async function runBoth(
+	{ original, deployed }: { readonly original: OpenedModel; readonly deployed: ComparedDeployment },
+	run: ValueRun,
+	{
+		pairing,
+		outputs,
+	}: {
+		readonly pairing: ValuePairing;
+		readonly outputs: Record<'original' | 'deployed', Map<string, ValueTensor>>;
+	},
+): Promise<RunValues> {
+	const dims = { original: new Map<string, readonly number[]>(), deployed: new Map<string, readonly number[]>() };
+	const net = await runOriginal(original, run, { pairing, outputs: outputs.original, dims: dims.original });
+	await runDeployed(deployed, run, { pairing, outputs: outputs.deployed, dims: dims.deployed });
+	return { pairing, dims, net };
+}
+
 async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs, dims }: Collector) {
 	const source = new TensorSource(model, run.runtime);
 	const isOutput = outputTest(model, run);
@@ -230,7 +256,7 @@ async function runOriginal(model: OpenedModel, run: ValueRun, { pairing, outputs
 			}
 		});
 		const context = contextOf(run, pairing);
-		for (const seed of PROBE_SEEDS) {
+		for (const seed of FIRST_PROBES) {
 			const feeds = perturb(run.feeds, run.unitRoundoff, seed);
 			await source.visit(feeds, context, (name, tensor) => pairing.addProbe(name, valuesOf(tensor)));
 		}

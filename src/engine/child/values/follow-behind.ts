@@ -13,6 +13,7 @@ import type { RunContext } from '../run/run-events.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { isKernelType } from '../tensors/tensor-size.js';
+import type { PairDims } from './observed-pair.js';
 import { TensorSource } from './tensor-source.js';
 import { valuesOf } from './values-of.js';
 
@@ -24,8 +25,7 @@ export interface FollowedPair {
 	readonly graph: ValueGraph;
 	/** Inputs of the original. */
 	readonly feeds: Tensors;
-	/** Dimensions of both models' floating tensors, by name, in graph order. */
-	readonly dims: Record<'original' | 'deployed', ReadonlyMap<string, readonly number[]>>;
+	readonly dims: PairDims;
 }
 
 export interface FollowOptions extends ValuePairingOptions {
