@@ -73,8 +73,17 @@ function isBlocked({ model }: Network): boolean {
 	return model.graph.nodes.some(({ domain, opType }) => domain === BLOCKED_DOMAIN && opType === 'Conv');
 }
 
-const areEqual = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
-	a.length === b.length && Array.from(a).every((value, index) => value === b[index]);
+function areEqual(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+	if (a.length !== b.length) {
+		return false;
+	}
+	for (let index = 0; index < a.length; index++) {
+		if (a[index] !== b[index]) {
+			return false;
+		}
+	}
+	return true;
+}
 
 const numbersIn = (differences: readonly RegionDifference[]): number =>
 	differences.reduce((sum, { difference }) => sum + difference.different, 0);
