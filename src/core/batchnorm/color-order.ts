@@ -38,6 +38,22 @@ export async function colorSums(
 	});
 }
 
+/** Means and deviations of the colors of ImageNet's images, from 0 to 1: red, green, blue. */
+const IMAGENET = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const;
+
+/**
+ * Returns how far the mean of each channel moves if images like ImageNet's arrive with red and blue exchanged.
+ * @param sums as of {@link colorSums}
+ */
+export function exchangeShift(sums: Float64Array): Float64Array {
+	const { mean, deviation } = IMAGENET;
+	const apart = mean[2] - mean[0];
+	return Float64Array.from(
+		{ length: sums.length / COLORS },
+		(_, c) => (apart * sums[COLORS * c]) / deviation[0] - (apart * sums[COLORS * c + 2]) / deviation[2],
+	);
+}
+
 /** A layer's running means and the means of a batch. */
 export interface Means {
 	readonly parameters: Pick<LayerParameters, 'mean' | 'variance'>;

@@ -139,7 +139,7 @@ export function imagesForDrift(thresholds: DriftThresholds): number {
 }
 
 /** Maximum images that a sentence asks for, for thresholds near 0. */
-const MAX_IMAGES = 1 << 20;
+export const MAX_IMAGES = 1 << 20;
 
 /** Drift that a channel must exceed to be reported. */
 interface Limits {

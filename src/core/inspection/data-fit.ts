@@ -1,15 +1,24 @@
 import { namedMistake } from '../batchnorm/contrast.js';
-import { DEFAULT_DRIFT_THRESHOLDS, type DriftThresholds, imagesForDrift, smallestDrift } from '../batchnorm/drift.js';
+import {
+	DEFAULT_DRIFT_THRESHOLDS,
+	type DriftThresholds,
+	imagesForDrift,
+	MAX_IMAGES,
+	smallestDrift,
+} from '../batchnorm/drift.js';
+import { imagesForExchange } from '../batchnorm/exchange-power.js';
 import type { DataFit, LayerReport } from '../report/types.js';
 import { shortNumber } from '../text/numbers.js';
 
 /**
  * Answers if the running statistics fit the data of a run on files; undefined if no layer has both.
  * @param layers of the whole run
+ * @param colorSums layer index -> weight sums per color, shape (channels, 3), of layers near an image
  */
 export function dataFit(
 	layers: readonly LayerReport[],
 	thresholds: DriftThresholds = DEFAULT_DRIFT_THRESHOLDS,
+	colorSums: ReadonlyMap<number, Float64Array> = new Map(),
 ): DataFit | undefined {
 	const judged = layers.filter(isJudged);
 	const images = Math.min(...judged.map(({ batch }) => batch?.images ?? 1));
@@ -32,12 +41,37 @@ export function dataFit(
 	const deviations = (value: number) => `${shortNumber(value)} running standard deviations`;
 	const half = Number.isFinite(most) ? `, or by ${shortNumber(most)} in most channels of a layer,` : '';
 	const needed = imagesForDrift(thresholds);
+	const colors = exchangeSentence(layers, { images, thresholds, colorSums });
 	if (images < needed) {
-		const sentence = `${sample} ${images === 1 ? 'is' : 'are'} too few to tell if the running statistics fit the data: a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.`;
+		const sentence = `${sample} ${images === 1 ? 'is' : 'are'} too few to tell if the running statistics fit the data: a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.${colors}`;
 		return { verdict: 'too-few', images, sentence };
 	}
-	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.`;
+	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.${colors}`;
 	return { verdict: 'fits', images, sentence };
+}
+
+interface ExchangeContext {
+	/** N of the run. */
+	readonly images: number;
+	readonly thresholds: DriftThresholds;
+	readonly colorSums: ReadonlyMap<number, Float64Array>;
+}
+
+/** Returns a sentence with a space in front, if the images are too few to show exchanged colors; else "". */
+function exchangeSentence(layers: readonly LayerReport[], { images, thresholds, colorSums }: ExchangeContext): string {
+	let least = Number.POSITIVE_INFINITY;
+	for (const [index, sums] of colorSums) {
+		const { parameters, epsilon } = layers[index];
+		if (parameters && isJudged(layers[index])) {
+			least = Math.min(least, imagesForExchange({ parameters, epsilon, sums }, thresholds) ?? MAX_IMAGES);
+		}
+	}
+	if (least === MAX_IMAGES) {
+		return ' Red and blue exchanged (BGR instead of RGB) would not be seen, because the first weights treat both too much alike.';
+	}
+	return Number.isFinite(least) && images < least
+		? ` Red and blue exchanged (BGR instead of RGB) are seen from about ${least} images on.`
+		: '';
 }
 
 /** Returns the mistake in the input that a layer's finding names; undefined without one. */

@@ -105,7 +105,7 @@ async function runAndCheck(
 		const optimized = await compareOptimized(model, execution, { options, context });
 		const remarks = [execution.remark, optimized.remark].filter((text) => text !== undefined);
 		const drift = { ...DEFAULT_DRIFT_THRESHOLDS, ...options.drift };
-		const data = execution.feeds.fromFiles ? dataFit(checked().layers, drift) : undefined;
+		const data = execution.feeds.fromFiles ? dataFit(checked().layers, drift, sums) : undefined;
 		const run: RunSummary = {
 			status: 'ok',
 			...(data && { data }),

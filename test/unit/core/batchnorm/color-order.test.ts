@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasExchangedColors } from '../../../../src/core/batchnorm/color-order.js';
-import { statisticsDrift } from '../../../../src/core/batchnorm/drift.js';
+import { DEFAULT_DRIFT_THRESHOLDS, statisticsDrift } from '../../../../src/core/batchnorm/drift.js';
+import { imagesForExchange } from '../../../../src/core/batchnorm/exchange-power.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 
 type Random = ReturnType<typeof seededRandom>;
@@ -74,6 +75,20 @@ test('red and blue exchanged are named from 64 images on, and never for images i
 			assert.deepEqual(findings(images, seed, normalized), [], `${images} images, seed ${seed}`);
 		}
 	}
+});
+
+test('the number of images for an exchange is enough in 95 of 100 seeds, and undefined where the weights treat colors alike', () => {
+	const layer = { parameters: POPULATION, epsilon: 1e-5, sums: SUMS };
+	const enough = imagesForExchange(layer, DEFAULT_DRIFT_THRESHOLDS) ?? 0;
+	assert.ok(enough >= 33 && enough < 200, `${enough}`);
+	let named = 0;
+	for (let seed = 0; seed < 100; seed++) {
+		const [finding] = findings(enough, seed, (color) => normalized(exchanged(color)));
+		named += /BGR instead of RGB/.test(finding?.message ?? '') ? 1 : 0;
+	}
+	assert.ok(named >= 95, `${named} of 100 with ${enough} images`);
+	const gray = SUMS.map((_, i) => SUMS[i - (i % 3)]);
+	assert.equal(imagesForExchange({ ...layer, sums: gray }, DEFAULT_DRIFT_THRESHOLDS), undefined);
 });
 
 test('darker images, images of another tint, and values from 0 to 1 are no exchange', () => {
