@@ -1,6 +1,6 @@
+import type { ReportChanges } from '../core/report/changes.js';
 import type { RunChoices, RunForm } from '../core/report/run-choices.js';
 import type { Report } from '../core/report/types.js';
-import type { ReportEvent } from '../core/report/update.js';
 import type { HostToPage, PageToHost } from './page.js';
 
 /** Messages from the extension host to the page of a model. */
@@ -8,7 +8,8 @@ export type HostToWebview =
 	| HostToPage
 	/** Replaces the whole report; selection and sorting stay. */
 	| { readonly type: 'report'; readonly report: Report }
-	| Exclude<ReportEvent, { readonly type: 'structure' }>
+	/** Changes of the report since the last message about it. */
+	| { readonly type: 'changes'; readonly changes: ReportChanges }
 	/** Follows every report, and every change of the form. */
 	| { readonly type: 'form'; readonly form: RunForm }
 	/** Removes the banner of a failure. */

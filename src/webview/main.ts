@@ -30,9 +30,8 @@ connect<WebviewToHost, HostToWebview>(({ send, state, keep, loadPlotly }) => {
 			switch (message.type) {
 				case 'report':
 					return view.showReport(message.report);
-				case 'layer':
-				case 'run':
-					return view.update(message);
+				case 'changes':
+					return view.update(message.changes);
 				case 'form':
 					return view.showForm(message.form);
 				case 'progress':

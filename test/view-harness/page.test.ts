@@ -91,10 +91,11 @@ describe('the page', () => {
 			await show('structure');
 			assert.deepEqual(await marks(), ['table']);
 			const done = mobilenet();
-			for (const [index, layer] of done.layers.entries()) {
-				await send({ type: 'layer', index, layer });
+			const { layers, ...rest } = done;
+			for (const [index, layer] of layers.entries()) {
+				await send({ type: 'changes', changes: { layers: [{ index, fields: layer, removed: [] }] } });
 			}
-			await send({ type: 'run', run: done.run });
+			await send({ type: 'changes', changes: { rest, layers: [] } });
 			await send({ type: 'progress', progress: null });
 			await page.waitForFunction(() => window.harness.received.length >= 3);
 			assert.deepEqual(await marks(), ['table', 'verdicts']);

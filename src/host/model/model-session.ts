@@ -18,6 +18,12 @@ export interface LoadedModel {
 	readonly externalFiles: readonly string[];
 }
 
+/** Message of a session to its listeners. */
+export type SessionMessage =
+	| Exclude<HostToWebview, { readonly type: 'changes' }>
+	/** A later state of the last report, with the same layers. */
+	| { readonly type: 'update'; readonly report: Report };
+
 /** Functions that a session calls; fakes replace them in tests. */
 export interface SessionPorts {
 	/** Reads the structure. Rejections are shown to the user unchanged. */
@@ -34,11 +40,11 @@ export interface SessionPorts {
 
 /**
  * State of an open model: its report, the run under way, and the problem with its file. Sends every change to the
- * listeners as a message for pages. {@link snapshot} brings a new page up to date.
+ * listeners. {@link snapshot} brings a new page up to date.
  */
 export class ModelSession {
 	readonly #ports: SessionPorts;
-	readonly #listeners = new Set<(message: HostToWebview) => void>();
+	readonly #listeners = new Set<(message: SessionMessage) => void>();
 	#loaded: LoadedModel | undefined;
 	#report: Report | undefined;
 	#problem: string | undefined;
@@ -83,14 +89,14 @@ export class ModelSession {
 	}
 
 	/** @returns A function that ends the subscription. */
-	onMessage(listener: (message: HostToWebview) => void): () => void {
+	onMessage(listener: (message: SessionMessage) => void): () => void {
 		this.#listeners.add(listener);
 		return () => this.#listeners.delete(listener);
 	}
 
 	/** Returns the messages that bring a new page up to date. */
-	snapshot(): HostToWebview[] {
-		const messages: HostToWebview[] = [];
+	snapshot(): SessionMessage[] {
+		const messages: SessionMessage[] = [];
 		if (this.#report) {
 			messages.push({ type: 'report', report: this.#report });
 		}
@@ -173,7 +179,7 @@ export class ModelSession {
 			const plan = fitPlan(this.#plan, loaded.inputs);
 			const report = await ports.inspect(plan, { signal: abort.signal, onEvent });
 			if (this.#finish(abort)) {
-				this.#show(report);
+				this.#update(report);
 			}
 		} catch (error) {
 			if (this.#finish(abort)) {
@@ -225,9 +231,7 @@ export class ModelSession {
 			case 'run': {
 				const report = applyEvent(this.#report, event);
 				if (report !== this.#report) {
-					this.#report = report;
-					const { id: _, ...change } = event;
-					this.#emit(change);
+					this.#update(report);
 				}
 				return;
 			}
@@ -271,7 +275,12 @@ export class ModelSession {
 		this.#emit({ type: 'report', report });
 	}
 
-	#createForm({ inputs }: LoadedModel): HostToWebview {
+	#update(report: Report): void {
+		this.#report = report;
+		this.#emit({ type: 'update', report });
+	}
+
+	#createForm({ inputs }: LoadedModel): SessionMessage {
 		const ports = this.#ports;
 		const form = runForm(this.#plan, inputs, {
 			defaults: ports.defaults(),
@@ -292,7 +301,7 @@ export class ModelSession {
 		this.#emit({ type: 'progress', progress });
 	}
 
-	#emit(message: HostToWebview): void {
+	#emit(message: SessionMessage): void {
 		for (const listener of this.#listeners) {
 			listener(message);
 		}

@@ -1,8 +1,7 @@
 import * as vscode from 'vscode';
 import { STAGES, type Stage } from '../../core/report/stages.js';
-import type { HostToWebview } from '../../protocol/host-webview.js';
 import { showProgress } from '../shared/messages.js';
-import type { ModelSession } from './model-session.js';
+import type { ModelSession, SessionMessage } from './model-session.js';
 
 /** Duration of a run, in ms, after which a notification appears. The page shows progress at once. */
 const PATIENCE_MILLISECONDS = 2000;
@@ -32,7 +31,7 @@ function notify(session: ModelSession, model: vscode.Uri): void {
 	void showProgress(title, (report, token) => {
 		const cancelled = token.onCancellationRequested(() => session.cancel());
 		return new Promise<void>((resolve) => {
-			const show = (message: HostToWebview) => {
+			const show = (message: SessionMessage) => {
 				if (message.type === 'progress' && message.progress) {
 					report(progressText(message.progress));
 				} else if (message.type === 'progress') {

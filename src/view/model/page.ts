@@ -1,6 +1,6 @@
+import { applyChanges, type ReportChanges } from '../../core/report/changes.js';
 import type { RunForm } from '../../core/report/run-choices.js';
 import type { LayerReport, Report } from '../../core/report/types.js';
-import { applyEvent, type ReportEvent } from '../../core/report/update.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
 import type { Progress } from '../shared/page-header.js';
@@ -83,10 +83,10 @@ export class View {
 		this.#render();
 	}
 
-	/** Shows a part of the report that became known. */
-	update(event: ReportEvent): void {
+	/** Shows parts of the report that became known. */
+	update(changes: ReportChanges): void {
 		if (this.#report) {
-			this.#report = applyEvent(this.#report, event);
+			this.#report = applyChanges(this.#report, changes);
 			this.#schedule();
 		}
 	}

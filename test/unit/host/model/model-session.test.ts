@@ -3,9 +3,13 @@ import { test } from 'node:test';
 import { OnnxError } from '../../../../src/core/onnx/errors.js';
 import type { Report } from '../../../../src/core/report/types.js';
 import { EngineError, type RequestHooks } from '../../../../src/engine/client.js';
-import { type LoadedModel, ModelSession, type SessionPorts } from '../../../../src/host/model/model-session.js';
+import {
+	type LoadedModel,
+	ModelSession,
+	type SessionMessage,
+	type SessionPorts,
+} from '../../../../src/host/model/model-session.js';
 import { NO_PLAN, type RunPlan } from '../../../../src/host/model/run-plan.js';
-import type { HostToWebview } from '../../../../src/protocol/host-webview.js';
 import { pendingLayer, pendingReport } from '../../support/reports.js';
 import { MATCH } from '../../support/sample-report.js';
 
@@ -31,7 +35,7 @@ interface Run {
 function harness(ports: Partial<SessionPorts> = {}) {
 	const runs: Run[] = [];
 	const lines: string[] = [];
-	const messages: HostToWebview[] = [];
+	const messages: SessionMessage[] = [];
 	const session = new ModelSession({
 		load: async () => loaded('a', 'b'),
 		inspect: (plan, hooks) => new Promise((resolve, reject) => runs.push({ plan, hooks, resolve, reject })),
@@ -67,7 +71,7 @@ test('verdicts come layer by layer, and a page that comes in between gets all ve
 	hooks.onEvent?.({ type: 'progress', id: 1, stage: 'verifying', done: 0, total: 2 });
 	hooks.onEvent?.({ type: 'layer', id: 1, index: 1, layer: { ...pendingLayer('b'), recompute: MATCH } });
 	hooks.onEvent?.({ type: 'run', id: 1, run: { status: 'ok', runtime: 'r', inputs: [], milliseconds: {} } });
-	assert.deepEqual(types(), ['progress', 'progress', 'layer', 'run']);
+	assert.deepEqual(types(), ['progress', 'progress', 'update', 'update']);
 	assert.deepEqual(statuses(session), ['pending', 'match']);
 	assert.deepEqual(session.snapshot().at(-1), {
 		type: 'progress',
@@ -76,7 +80,7 @@ test('verdicts come layer by layer, and a page that comes in between gets all ve
 	assert.equal(session.running, true);
 	resolve(checked(pendingReport('a', 'b')));
 	await running;
-	assert.deepEqual(types(), ['progress', 'report']);
+	assert.deepEqual(types(), ['progress', 'update']);
 	assert.deepEqual(session.snapshot()[0], { type: 'report', report: checked(pendingReport('a', 'b')) });
 	assert.equal(session.running, false);
 });
