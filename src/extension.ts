@@ -6,6 +6,7 @@ import { Comparisons } from './host/comparison/comparisons.js';
 import { registerCommands } from './host/model/commands.js';
 import { DefaultEditor } from './host/model/default-editor.js';
 import { MODEL_VIEW_TYPE, ModelEditors } from './host/model/model-editors.js';
+import { prepareEngine } from './host/model/prepare-engine.js';
 import { RunMemory } from './host/model/run-memory.js';
 import { NotebookInspector } from './host/notebook/notebook.js';
 import { OpenReports } from './host/reports/open-reports.js';
@@ -54,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 		tree,
 		text,
 		new Problems(reports),
+		prepareEngine(engine, editors),
 		reports,
 		registerAssistantTools(services),
 		new NotebookInspector(services, vscode.notebooks.createRendererMessaging('batchnorm-lens-renderer')),

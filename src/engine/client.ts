@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,7 @@ import type {
 } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
 import { type EngineProgress, type ProcessOptions, type RequestHooks, RequestProcess } from './request-process.js';
+import { SpareProcess } from './spare-process.js';
 
 export { EngineError, type EngineProgress, type RequestHooks };
 
@@ -36,17 +38,29 @@ type Job = Pick<RequestProcess, 'start' | 'cancel'>;
  *
  * One process per request, because a native `run()` cannot be interrupted. Canceling kills the process, which must not
  * end another model's request. The system also gets all memory back after every model, and no request sees state of an
- * earlier one. Starting a process takes about 0.1 s, hidden by reading the structure.
+ * earlier one. {@link prepare} hides the time that starting a process takes.
  */
 export class EngineClient {
 	readonly #options: EngineClientOptions;
 	readonly #waiting: Job[] = [];
 	readonly #running = new Set<Job>();
+	#spare: SpareProcess | undefined;
 	#lastId = 0;
 	#disposed = false;
 
 	constructor(options: EngineClientOptions) {
 		this.#options = options;
+	}
+
+	/**
+	 * Starts a process for the next request that has no memory budget. It ends by itself if no request comes within
+	 * minutes.
+	 */
+	prepare(): void {
+		if (!this.#disposed) {
+			this.#spare?.end();
+			this.#spare = new SpareProcess(this.#options);
+		}
 	}
 
 	/**
@@ -141,6 +155,7 @@ export class EngineClient {
 	/** Rejects all requests as cancelled and ends their processes. */
 	dispose(): void {
 		this.#disposed = true;
+		this.#spare?.end();
 		for (const job of [...this.#waiting.splice(0), ...this.#running]) {
 			job.cancel();
 		}
@@ -161,11 +176,18 @@ export class EngineClient {
 				return;
 			}
 			this.#running.add(job);
-			job.start(this.#options, () => {
+			const ended = () => {
 				this.#running.delete(job);
 				this.#startNext();
-			});
+			};
+			job.start(this.#options, ended, () => this.#takeSpare());
 		}
+	}
+
+	#takeSpare(): ChildProcess | undefined {
+		const child = this.#spare?.take();
+		this.#spare = undefined;
+		return child;
 	}
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -6,14 +6,11 @@ import { capitalize, messageOf } from '../core/text/sentences.js';
 import type { EngineEvent, EngineRequest, EngineTask, EngineTasks } from '../protocol/host-engine.js';
 import { EngineError } from './engine-error.js';
 import { explainExit, explainStart } from './exit.js';
+import { needsLeanMemory, type Program, startProcess } from './start-process.js';
 
-export interface ProcessOptions {
-	/** Absolute path of the engine's bundle, dist/engine/main.js. */
-	readonly entry: string;
+export interface ProcessOptions extends Program {
 	/** Receives each line that the engine and its native runtime print, and the client's own remarks. */
 	readonly onLog?: (line: string) => void;
-	/** Program that runs `entry`. Default: the parent's program. */
-	readonly execPath?: string;
 }
 
 /** Events before a request settles. */
@@ -60,11 +57,15 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 		});
 	}
 
-	/** @param ended called once, after the process has ended */
-	start(options: ProcessOptions, ended: () => void): void {
+	/**
+	 * @param ended called once, after the process has ended
+	 * @param takeSpare returns a process that was started ahead, if there is one
+	 */
+	start(options: ProcessOptions, ended: () => void, takeSpare: () => ChildProcess | undefined): void {
 		this.#log = options.onLog ?? this.#log;
 		try {
-			const child = startProcess(options, this.#request);
+			const isLean = needsLeanMemory(this.#request);
+			const child = (isLean ? undefined : takeSpare()) ?? startProcess(options, isLean);
 			this.#child = child;
 			this.#listen(child, ended);
 			// Without a pid no process started. Such a child has no channel, and its "error" event settles the request.
@@ -165,41 +166,6 @@ export class RequestProcess<T extends EngineTask = EngineTask> {
 /** Returns the sentence about a process that did not start. */
 function notStarted(subject: string, error: unknown): string {
 	return `The engine could not be started for ${subject}: ${explainStart(error)}.`;
-}
-
-/**
- * Makes glibc return large freed blocks to the system, for requests with a memory budget. Kept blocks would exceed a
- * small budget by 25 %. Loading a 100 MB model takes a quarter longer with this setting.
- */
-const LEAN_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(4 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(32 * 2 ** 20) };
-
-/**
- * Makes glibc keep up to 256 MiB of freed memory for later blocks, instead of mapping each large block anew. Creating
- * fresh pages takes a large share of the time to load and run a model.
- */
-const FAST_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20), MALLOC_TRIM_THRESHOLD_: String(256 * 2 ** 20) };
-
-function startProcess({ entry, execPath }: ProcessOptions, { options }: EngineRequest): ChildProcess {
-	const isLean = 'memoryBudget' in options && options.memoryBudget !== undefined;
-	const env: NodeJS.ProcessEnv = {
-		...process.env,
-		// The extension host's program is Electron on a desktop.
-		ELECTRON_RUN_AS_NODE: '1',
-		ELECTRON_NO_ASAR: '1',
-		// The native library reads it when it is loaded. There is no other switch for its telemetry.
-		ORT_DISABLE_TELEMETRY: '1',
-		...(isLean ? LEAN_MEMORY : FAST_MEMORY),
-	};
-	// The parent's options (inspector port, loader) would break the child.
-	delete env.NODE_OPTIONS;
-	return fork(entry, [String(process.pid)], {
-		env,
-		execArgv: [],
-		// Keeps typed arrays, and sends them about 14 times faster than JSON.
-		serialization: 'advanced',
-		stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-		...(execPath === undefined ? {} : { execPath }),
-	});
 }
 
 function forEachLine(stream: Readable | null, consume: (line: string) => void): void {

@@ -135,6 +135,11 @@ export type EngineRequest = {
 	[T in EngineTask]: { readonly type: T; readonly id: number } & EngineTasks[T]['request'];
 }[EngineTask];
 
+/** Makes a process load and compile all code that an inspection needs. Has no answer. */
+export interface WarmUp {
+	readonly type: 'warm-up';
+}
+
 export interface EngineFailure {
 	/** Sentence that names the failure, the file and the reason. */
 	readonly message: string;

@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import * as vscode from 'vscode';
 import { EngineClient } from '../../src/engine/client.js';
 import { ModelDocument } from '../../src/host/model/model-document.js';
+import { prepareEngine } from '../../src/host/model/prepare-engine.js';
 import { RunMemory } from '../../src/host/model/run-memory.js';
 import { extension, Folder, smallModel, until } from './support.js';
 
@@ -45,6 +46,18 @@ describe('the engine in the extension host', () => {
 		const { engine } = await extension().activate();
 		const report = await engine.inspect({ path: document.uri.fsPath }, { run: true, inputs: [], batch: 1, seed: 0 });
 		assert.equal(report.layers[0]?.recompute.status, 'match');
+	});
+
+	it('is prepared some time after the activation, unless a model opens first', async () => {
+		let prepared = 0;
+		const engine = { prepare: () => prepared++ };
+		const opened = new vscode.EventEmitter<ModelDocument>();
+		open.push(opened, prepareEngine(engine, { onDidOpen: opened.event }, 0));
+		await until('the engine', () => prepared === 1);
+		open.push(prepareEngine(engine, { onDidOpen: opened.event }, 0));
+		opened.fire(await openOnFakeEngine('answer'));
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		assert.equal(prepared, 1);
 	});
 
 	it('that is busy can be canceled and started again', async () => {

@@ -1,4 +1,4 @@
-import { medianMagnitude } from '../numbers/arrays.js';
+import { indicesWhere, medianMagnitude } from '../numbers/arrays.js';
 import { FLOAT_FORMATS } from '../numbers/float-formats.js';
 import type { Finding, LayerParameters } from '../report/types.js';
 import { float32Number, shortNumber } from '../text/numbers.js';
@@ -124,22 +124,11 @@ function epsilonFindings(epsilon: number): Finding[] {
 	return epsilon < 0 ? [{ code: 'epsilon-dominated', severity: 'warning', channels: [], message }] : [];
 }
 
-/** Indices of the values that pass `test`. */
-function where(values: Float64Array, test: (value: number, index: number) => boolean): number[] {
-	const found: number[] = [];
-	values.forEach((value, index) => {
-		if (test(value, index)) {
-			found.push(index);
-		}
-	});
-	return found;
-}
-
 function nonFinite(layer: Examined): Finding[] {
 	const broken = (['gamma', 'beta', 'mean', 'variance'] as const).filter(
 		(name) => !layer[name].every((value) => Number.isFinite(value)),
 	);
-	const channels = where(layer.gamma, (_, c) => broken.some((name) => !Number.isFinite(layer[name][c])));
+	const channels = indicesWhere(layer.gamma, (_, c) => broken.some((name) => !Number.isFinite(layer[name][c])));
 	if (channels.length === 0) {
 		return [];
 	}
@@ -173,11 +162,11 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 	// Pruning sets most gammas of some layers to 0, so the median of the rest is the usual size.
 	const floor = thresholds.deadShare * medianMagnitude(gamma.filter((value) => value !== 0 && Number.isFinite(value)));
 	const still = (c: number) => gamma[c] === 0 || Math.abs(gamma[c]) < floor;
-	const dead = where(beta, (value, c) => still(c) && Math.abs(value) <= floor);
-	const constant = where(beta, (value, c) => still(c) && Math.abs(value) > floor);
+	const dead = indicesWhere(beta, (value, c) => still(c) && Math.abs(value) <= floor);
+	const constant = indicesWhere(beta, (value, c) => still(c) && Math.abs(value) > floor);
 	const reach = (c: number) => thresholds.sigmas * Math.abs(gamma[c]);
-	const off = where(beta, (value, c) => feedsRelu && !still(c) && value + reach(c) <= 0);
-	const on = where(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
+	const off = indicesWhere(beta, (value, c) => feedsRelu && !still(c) && value + reach(c) <= 0);
+	const on = indicesWhere(beta, (value, c) => feedsRelu && !still(c) && value - reach(c) >= 0);
 	const limit =
 		floor > 0 ? `0 or below ${shortNumber(floor)}, ${thresholds.deadShare * 100} % of the layer's median` : '0';
 	const sigma = `${thresholds.sigmas} standard deviations`;
@@ -205,7 +194,7 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 
 function explodingScale({ scale, dtype, thresholds }: Examined): Finding[] {
 	const usual = medianMagnitude(scale.filter((value) => value !== 0 && Number.isFinite(value)));
-	const channels = where(
+	const channels = indicesWhere(
 		scale,
 		(value) =>
 			Math.abs(value) <= FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].max &&

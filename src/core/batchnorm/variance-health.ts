@@ -1,3 +1,4 @@
+import { indicesWhere } from '../numbers/arrays.js';
 import { FLOAT_FORMATS, isFloatType } from '../numbers/float-formats.js';
 import type { Finding, LayerParameters } from '../report/types.js';
 import { float32Number, shortNumber } from '../text/numbers.js';
@@ -37,11 +38,6 @@ export function varianceFindings(layer: ScaleSubject, sharedStatistics?: string)
 	];
 }
 
-/** Returns the channels that pass `test`. */
-function where(values: Float64Array, test: (value: number, channel: number) => boolean): number[] {
-	return [...values.keys()].filter((channel) => test(values[channel], channel));
-}
-
 /** Smallest value among some channels, in words. */
 function least(values: Float64Array, channels: readonly number[]): string {
 	return shortNumber(channels.reduce((least, channel) => Math.min(least, values[channel]), Number.POSITIVE_INFINITY));
@@ -49,7 +45,7 @@ function least(values: Float64Array, channels: readonly number[]): string {
 
 /** A sum of 0 has no inverse, a negative sum no root. */
 function impossible({ variance, gamma, epsilon, mode }: ScaleSubject, sums: Float64Array): Finding[] {
-	const channels = where(sums, (sum) => sum <= 0);
+	const channels = indicesWhere(sums, (sum) => sum <= 0);
 	if (channels.length === 0) {
 		return [];
 	}
@@ -91,7 +87,7 @@ function explainSum(variance: Float64Array, channels: readonly number[], epsilon
 
 /** Negative variances that epsilon makes positive, and small variances because of a negative epsilon. */
 function negative({ variance, scale, epsilon }: ScaleSubject, sums: Float64Array): Finding[] {
-	const channels = where(variance, (value, channel) => sums[channel] > 0 && (value < 0 || value < -2 * epsilon));
+	const channels = indicesWhere(variance, (value, channel) => sums[channel] > 0 && (value < 0 || value < -2 * epsilon));
 	if (channels.length === 0) {
 		return [];
 	}
@@ -113,7 +109,7 @@ function negative({ variance, scale, epsilon }: ScaleSubject, sums: Float64Array
 }
 
 function zero({ variance, mean, epsilon }: ScaleSubject, shared: string | undefined): Finding[] {
-	const channels = epsilon > 0 ? where(variance, (value) => value === 0) : [];
+	const channels = epsilon > 0 ? indicesWhere(variance, (value) => value === 0) : [];
 	if (channels.length === 0) {
 		return [];
 	}
@@ -129,7 +125,7 @@ function zero({ variance, mean, epsilon }: ScaleSubject, shared: string | undefi
 }
 
 function dominated({ variance, epsilon, epsilonRatio }: ScaleSubject, round: (value: number) => number): Finding[] {
-	const channels = where(variance, (value) => value > 0 && round(value) < epsilonRatio * round(epsilon));
+	const channels = indicesWhere(variance, (value) => value > 0 && round(value) < epsilonRatio * round(epsilon));
 	if (channels.length === 0) {
 		return [];
 	}
@@ -142,7 +138,10 @@ function beyondRange({ scale, shift, dtype, mode }: ScaleSubject, sums: Float64A
 	const type = isFloatType(dtype) && dtype === 'float64' ? 'float64' : 'float32';
 	const { max } = FLOAT_FORMATS[type];
 	const exceeds = (value: number) => Number.isFinite(value) && Math.abs(value) > max;
-	const channels = where(scale, (value, channel) => sums[channel] > 0 && (exceeds(value) || exceeds(shift[channel])));
+	const channels = indicesWhere(
+		scale,
+		(value, channel) => sums[channel] > 0 && (exceeds(value) || exceeds(shift[channel])),
+	);
 	if (channels.length === 0) {
 		return [];
 	}

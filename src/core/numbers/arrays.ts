@@ -12,6 +12,17 @@ export function sum(values: ArrayLike<number>): number {
 	return total;
 }
 
+/** Returns the indices of the values that pass `test`, ascending. */
+export function indicesWhere(values: Float64Array, test: (value: number, index: number) => boolean): number[] {
+	const found: number[] = [];
+	for (let index = 0; index < values.length; index++) {
+		if (test(values[index], index)) {
+			found.push(index);
+		}
+	}
+	return found;
+}
+
 /** Returns the lower median: of an even number of values the smaller of the middle two. NaN for an empty list. */
 export function median(values: readonly number[]): number {
 	const sorted = [...values].sort((a, b) => a - b);

@@ -4,7 +4,14 @@ import { messageOf } from '../../core/text/sentences.js';
 import { createKernel } from '../../kernel/index.js';
 import type { Kernel } from '../../kernel/types.js';
 import { WriteError } from '../../platform/write-error.js';
-import type { EngineEvent, EngineFailure, EngineRequest, EngineTask, EngineTasks } from '../../protocol/host-engine.js';
+import type {
+	EngineEvent,
+	EngineFailure,
+	EngineRequest,
+	EngineTask,
+	EngineTasks,
+	WarmUp,
+} from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
 import { fold } from './fold.js';
 import { inspect } from './inspect.js';
@@ -14,6 +21,7 @@ import { repairToInference } from './repair-to-inference.js';
 import { loadRuntime, type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
+import { warmUp } from './warm-up.js';
 import { watchParent } from './watch-parent.js';
 
 /** Entry of the engine's process. Answers each request of the parent with events; the last is a result or a failure. */
@@ -108,7 +116,10 @@ function send(event: EngineEvent): void {
 	process.send?.(event, undefined, undefined, () => {});
 }
 
-process.on('message', (request: EngineRequest) => void handle(request));
+process.on(
+	'message',
+	(message: EngineRequest | WarmUp) => void (message.type === 'warm-up' ? warmUp(ports) : handle(message)),
+);
 // Ends this process with its parent, even after a crash.
 process.on('disconnect', () => {
 	if (temporary !== undefined) {

@@ -16,8 +16,8 @@ export interface Settings {
 	readonly drift: DriftThresholds;
 }
 
-/** Returns the current settings for a model. Replaces invalid values in the user's file by defaults. */
-export function readSettings(model: vscode.Uri): Settings {
+/** Returns the current settings for a model, or those of the window. Replaces invalid values in the user's file by defaults. */
+export function readSettings(model?: vscode.Uri): Settings {
 	const configuration = vscode.workspace.getConfiguration('batchnormLens', model);
 	const limit = (name: string, fallback: number): number => {
 		const value = configuration.get<unknown>(name);

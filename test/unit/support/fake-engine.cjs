@@ -4,7 +4,7 @@ const { basename } = require('node:path');
 const report = (id) => ({
 	type: 'result',
 	id,
-	result: { layers: [{ gamma: Float64Array.of(1, Number.NaN) }], pid: process.pid },
+	result: { layers: [{ gamma: Float64Array.of(1, Number.NaN) }], pid: process.pid, isWarm },
 });
 
 const behaviours = {
@@ -51,7 +51,13 @@ const behaviours = {
 };
 
 process.on('disconnect', () => process.exit());
-process.on('message', ({ id, model, original }) => {
+let isWarm = false;
+
+process.on('message', ({ type, id, model, original }) => {
+	if (type === 'warm-up') {
+		isWarm = true;
+		return;
+	}
 	const [name, argument] = basename((model ?? original).path, '.onnx').split(' ');
 	behaviours[name](id, argument);
 });
