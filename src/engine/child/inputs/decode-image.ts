@@ -153,7 +153,11 @@ interface Interleaved {
 
 function split(samples: ArrayLike<number>, { channels, kept, full }: Interleaved): Float32Array[] {
 	const pixels = samples.length / channels;
-	return Array.from({ length: kept }, (_, channel) =>
-		Float32Array.from({ length: pixels }, (_pixel, index) => (samples[index * channels + channel] / full) * 255),
-	);
+	return Array.from({ length: kept }, (_, channel) => {
+		const plane = new Float32Array(pixels);
+		for (let index = 0; index < pixels; index++) {
+			plane[index] = (samples[index * channels + channel] / full) * 255;
+		}
+		return plane;
+	});
 }

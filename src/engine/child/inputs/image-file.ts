@@ -108,9 +108,14 @@ function normalize(planes: readonly Float32Array[], normalization: Normalization
 	}
 	const { mean, deviation } = statistics(normalization);
 	const of = (list: readonly number[], channel: number) => list[channel % list.length];
-	return planes.map((plane, channel) =>
-		plane.map((value) => (value / 255 - of(mean, channel)) / of(deviation, channel)),
-	);
+	return planes.map((plane, channel) => {
+		const [center, unit] = [of(mean, channel), of(deviation, channel)];
+		const values = new Float32Array(plane.length);
+		for (let index = 0; index < plane.length; index++) {
+			values[index] = (plane[index] / 255 - center) / unit;
+		}
+		return values;
+	});
 }
 
 function statistics(normalization: Exclude<Normalization, 'none'>) {

@@ -11,7 +11,10 @@ export interface PlaneSize {
  * Pillow's BILINEAR and torchvision's Resize with antialias do the same, so a model sees its input as in training.
  */
 export function resample(plane: Float32Array, from: PlaneSize, to: PlaneSize): Float32Array {
-	const rows = alongRows(plane, from.height, weights(from.width, to.width));
+	const rows = from.width === to.width ? plane : alongRows(plane, from.height, weights(from.width, to.width));
+	if (from.height === to.height) {
+		return rows;
+	}
 	// The columns of a plane are the rows of its transpose.
 	const columns = alongRows(transpose(rows, to.width, from.height), to.width, weights(from.height, to.height));
 	return transpose(columns, to.height, to.width);
@@ -47,13 +50,14 @@ function weights(from: number, to: number): Weights {
 function alongRows(plane: Float32Array, rows: number, { from, taps }: Weights): Float32Array {
 	const result = new Float32Array(rows * taps.length);
 	for (let row = 0; row < rows; row++) {
-		taps.forEach(({ start, values }, column) => {
+		for (let column = 0; column < taps.length; column++) {
+			const { start, values } = taps[column];
 			let sum = 0;
 			for (let k = 0; k < values.length; k++) {
 				sum += plane[row * from + start + k] * values[k];
 			}
 			result[row * taps.length + column] = sum;
-		});
+		}
 	}
 	return result;
 }

@@ -38,6 +38,10 @@ test("resizing equals Pillow's BILINEAR, shrinking and growing", () => {
 		}
 	}
 	assert.deepEqual(resample(plane, from, from), plane);
+	// Of two equal rows, two rows are averaged into the same row.
+	const row = plane.slice(0, 5);
+	const twice = Float32Array.of(...row, ...row);
+	assert.deepEqual(resample(twice, { width: 5, height: 2 }, { width: 5, height: 1 }), row);
 });
 
 /** A PNG of the chunks that matter, as no encoder at hand writes it: of any depth, with a palette. */
