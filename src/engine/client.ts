@@ -112,17 +112,9 @@ export class EngineClient {
 		options: Omit<ReestimateOptions, 'temporary'>,
 		hooks?: RequestHooks,
 	): Promise<ReestimationResult> {
-		const request = (temporary?: string) =>
-			this.#request(
-				{
-					type: 'reestimate',
-					id: this.#nextId(),
-					model,
-					options: { ...options, ...(temporary !== undefined && { temporary }) },
-				},
-				hooks,
-			);
-		return options.output === undefined ? request() : withTemporary(options.output, request);
+		return withTemporary(options.output ?? path.join(tmpdir(), 'batchnorm-lens'), (temporary) =>
+			this.#request({ type: 'reestimate', id: this.#nextId(), model, options: { ...options, temporary } }, hooks),
+		);
 	}
 
 	#nextId(): number {

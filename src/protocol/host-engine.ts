@@ -92,7 +92,7 @@ export interface ReestimateOptions
 	readonly statistics?: StatisticsReport;
 	/** Absolute path of the model to write, unlike the model's; undefined: statistics only. */
 	readonly output?: string;
-	/** Folder beside the output, made for the unfinished files. The parent removes it after the task. */
+	/** Folder, beside the output if there is one, made for unfinished files. The parent removes it after the task. */
 	readonly temporary?: string;
 }
 

@@ -53,7 +53,7 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await createKernel() });
 	const inputs = requiredInputs(model.model);
 	const samples = await openSamples(inputs, { files: [{ input: undefined, path: data }], batch: BATCH });
-	const measure = new BatchMeasure({ run, model, layers });
+	const measure = new BatchMeasure({ run, model, layers }, path.join(path.dirname(file), 'scratch'));
 	const collect = () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure);
 	const [optimized, written] = [await alone(file, runtime, 'all'), await alone(file, runtime, 'disabled')];
 	const rounds: { ours: Times; optimized: Times; written: Times }[] = [];

@@ -148,7 +148,7 @@ async function collect(work: Work): Promise<FoundStatistics> {
 		const { memoryBudget = DEFAULT_MEMORY_BUDGET, mode = 'batch' } = options;
 		const found =
 			mode === 'batch'
-				? await withMeasure(run, (measure) => collectByBatch(samples, run, measure))
+				? await withMeasure(run, options.temporary, (measure) => collectByBatch(samples, run, measure))
 				: await collectInSequence(samples, run, memoryBudget);
 		const statistics = {
 			format: STATISTICS_FORMAT,
@@ -181,8 +181,12 @@ async function withRun<T>(
 	}
 }
 
-async function withMeasure<T>(ports: CollectPorts, work: (measure: BatchMeasure) => Promise<T>): Promise<T> {
-	const measure = new BatchMeasure(ports);
+async function withMeasure<T>(
+	ports: CollectPorts,
+	scratch: string | undefined,
+	work: (measure: BatchMeasure) => Promise<T>,
+): Promise<T> {
+	const measure = new BatchMeasure(ports, scratch);
 	try {
 		return await work(measure);
 	} finally {

@@ -3,7 +3,10 @@ import { shortNumber } from '../../../core/text/numbers.js';
 import type { SampleBatch } from '../inputs/sample-batches.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { RuntimeError } from '../runtime/runtime.js';
+import type { Tensors } from '../tensors/tensor.js';
+import { BlockedRun, type LayerShapes } from './blocked-run.js';
 import { type GraphMoments, GraphRun } from './graph-run.js';
+import { joined, type SingleGraph, singleGraph } from './single-graph.js';
 import type { LayerNorm, StagedRun } from './staged-run.js';
 
 /** Moments of each layer's input over a batch, by layer index. */
@@ -11,6 +14,8 @@ export type BatchMoments = ReadonlyMap<number, Moments>;
 
 /** Algorithm 1 of arXiv 1502.03167: a layer's own mean and biased variance. */
 export const normOf = (moments: Moments): LayerNorm => ({ mean: moments.mean, variance: biasedVariance(moments) });
+
+type GraphResults = ReadonlyMap<number, GraphMoments>;
 
 /** Computes the moments stage by stage, with the kernel. @throws {RuntimeError} */
 export async function stagedMoments({ parts }: SampleBatch, run: StagedRun, layers: ReadonlySet<number>) {
@@ -42,20 +47,33 @@ export class BatchMeasure {
 	readonly #run: StagedRun;
 	readonly #model: OpenedModel;
 	readonly #layers: ReadonlySet<number>;
+	readonly #single: SingleGraph | undefined;
+	readonly #scratch: string | undefined;
+	/** Undefined after the runtime has refused it, or has computed something else. */
 	#graph: GraphRun | undefined;
+	/** Undefined before the first batch, and where the model does not fit it. */
+	#blocked: BlockedRun | undefined;
+	#isBlockedTried = false;
 	/** Difference between graph and kernel in the first batch, as in {@link MAX_DIFFERENCE}; undefined before it. */
 	#difference: number | undefined;
 
-	/** @param layers indices of the layers to measure */
-	constructor({ run, model, layers }: { run: StagedRun; model: OpenedModel; layers: readonly number[] }) {
+	/**
+	 * @param layers indices of the layers to measure
+	 * @param scratch path of a folder that does not exist; undefined: do not use the runtime's blocked layout
+	 */
+	constructor(
+		{ run, model, layers }: { run: StagedRun; model: OpenedModel; layers: readonly number[] },
+		scratch?: string,
+	) {
 		this.#run = run;
 		this.#model = model;
 		this.#layers = new Set(layers);
-		this.#graph = GraphRun.of(
+		this.#scratch = scratch;
+		this.#single = singleGraph(
 			model,
 			run.stages.flatMap(({ layers: own }) => own),
-			run.runtime,
 		);
+		this.#graph = this.#single && new GraphRun(this.#single, run.runtime);
 	}
 
 	/** Sentences about the accuracy of the moments. */
@@ -75,7 +93,9 @@ export class BatchMeasure {
 
 	async dispose(): Promise<void> {
 		await this.#graph?.dispose();
+		await this.#blocked?.dispose();
 		this.#graph = undefined;
+		this.#blocked = undefined;
 	}
 
 	#staged(batch: SampleBatch): Promise<BatchMoments> {
@@ -83,36 +103,91 @@ export class BatchMeasure {
 	}
 
 	/** Returns undefined if there is no graph, or the runtime refuses it, or it differs from the kernel. */
-	async #graphMoments(batch: SampleBatch): Promise<ReadonlyMap<number, GraphMoments> | undefined> {
-		if (!this.#graph) {
+	async #graphMoments(batch: SampleBatch): Promise<GraphResults | undefined> {
+		const inputs = this.#graph && joined(batch.parts);
+		if (!inputs) {
 			return undefined;
 		}
 		try {
-			const found = await this.#graph.moments(batch.parts);
-			if (found && this.#difference === undefined && this.#isAccurate(found)) {
-				this.#difference = this.#largestDifference(found, await this.#staged(batch));
-				// The kernel is not needed again, unless a batch needs more accuracy.
-				await this.#run.dispose();
-				if (this.#difference > MAX_DIFFERENCE) {
-					await this.dispose();
-					return undefined;
-				}
+			const found = await this.#fromGraph(inputs);
+			if (!found || this.#difference !== undefined || !this.#isAccurate(found)) {
+				return found;
 			}
-			return found;
+			const expected = await this.#staged(batch);
+			// The kernel is not needed again, unless a batch needs more accuracy.
+			await this.#run.dispose();
+			return await this.#chosen(inputs, found, expected);
 		} catch (error) {
-			if (!(error instanceof RuntimeError)) {
-				throw error;
-			}
-			await this.dispose();
+			await this.#giveUp(error);
 			return undefined;
 		}
 	}
 
-	#wanted(found: ReadonlyMap<number, GraphMoments>): [number, GraphMoments][] {
+	/** Returns the moments of the faster graph. */
+	async #fromGraph(inputs: Tensors): Promise<GraphResults | undefined> {
+		try {
+			this.#blocked ??= await this.#startBlocked();
+			if (this.#blocked) {
+				return await this.#blocked.moments(inputs, () => this.#shapes(inputs));
+			}
+		} catch (error) {
+			await this.#giveUpBlocked(error);
+		}
+		return this.#graph?.moments(inputs);
+	}
+
+	/** Returns the moments of the faster graph that gives the moments of the kernel, and uses this graph from now on. */
+	async #chosen(inputs: Tensors, found: GraphResults, expected: BatchMoments): Promise<GraphResults | undefined> {
+		const difference = this.#largestDifference(found, expected);
+		if (difference <= MAX_DIFFERENCE) {
+			this.#difference = difference;
+			return found;
+		}
+		if (!this.#blocked) {
+			await this.dispose();
+			return undefined;
+		}
+		await this.#giveUpBlocked();
+		const other = await this.#graph?.moments(inputs);
+		return other && this.#chosen(inputs, other, expected);
+	}
+
+	async #startBlocked(): Promise<BlockedRun | undefined> {
+		const { runtime } = this.#run;
+		const [graph, scratch] = [this.#single, this.#isBlockedTried ? undefined : this.#scratch];
+		this.#isBlockedTried = true;
+		return graph && scratch !== undefined ? BlockedRun.of(graph, runtime, scratch) : undefined;
+	}
+
+	/** Runs the other graph once for the shapes of the layers' inputs. */
+	async #shapes(inputs: Tensors): Promise<LayerShapes> {
+		const found = await this.#graph?.moments(inputs);
+		await this.#graph?.dispose();
+		return new Map(Array.from(found ?? [], ([index, { dims }]) => [index, dims]));
+	}
+
+	/** @throws every error but that of the runtime */
+	async #giveUpBlocked(error?: unknown): Promise<void> {
+		if (error !== undefined && !(error instanceof RuntimeError)) {
+			throw error;
+		}
+		await this.#blocked?.dispose();
+		this.#blocked = undefined;
+	}
+
+	/** @throws every error but that of the runtime */
+	async #giveUp(error: unknown): Promise<void> {
+		if (!(error instanceof RuntimeError)) {
+			throw error;
+		}
+		await this.dispose();
+	}
+
+	#wanted(found: GraphResults): [number, GraphMoments][] {
 		return [...found].filter(([index]) => this.#layers.has(index));
 	}
 
-	#isAccurate(found: ReadonlyMap<number, GraphMoments>): boolean {
+	#isAccurate(found: GraphResults): boolean {
 		return this.#wanted(found).every(
 			([index, moments]) => largestRounding(moments, this.#model.layers[index].epsilon) <= MAX_ROUNDING,
 		);
@@ -157,7 +232,8 @@ const LIKELY = 4;
  *
  * The variance is a sum of squares (x - mean)^2, so that its relative error is the same with nothing to cancel.
  */
-export function largestRounding({ count, mean, m2, images }: GraphMoments, epsilon: number): number {
+export function largestRounding({ count, mean, m2, dims }: GraphMoments, epsilon: number): number {
+	const [images = 0] = dims;
 	const plane = (count[0] ?? 0) / images;
 	const relative = (ROUNDOFF / 3) * (Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images));
 	let largest = 0;

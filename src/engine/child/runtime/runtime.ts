@@ -29,6 +29,8 @@ export interface SessionOptions {
 	readonly optimizedModelPath?: string;
 	/** If true, memory returns to the system as soon as it is free, instead of being kept for the next run. */
 	readonly frugal?: boolean;
+	/** If true, tensors take memory that others of the same run have left, which is still in the processor's cache. */
+	readonly reusesMemory?: boolean;
 	/**
 	 * If true, the session's threads sleep as soon as a run ends. By default they spin for some time, which takes the
 	 * processor from other sessions that run in turn.
@@ -105,11 +107,12 @@ async function createSession(ort: typeof Ort, model: Uint8Array, options: Sessio
 }
 
 function nativeOptions(level: OptimizationLevel, options: SessionOptions): Ort.InferenceSession.SessionOptions {
-	const { externalDataFolder, disabledOptimizers, optimizedModelPath, frugal, sleeps } = options;
+	const { externalDataFolder, disabledOptimizers, optimizedModelPath, frugal, reusesMemory, sleeps } = options;
 	return {
 		graphOptimizationLevel: level,
 		logSeverityLevel: 4,
-		...(frugal && { enableCpuMemArena: false, enableMemPattern: false }),
+		...(frugal && { enableCpuMemArena: false }),
+		...((frugal || reusesMemory) && { enableMemPattern: false }),
 		...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
 		extra: {
 			session: {

@@ -157,7 +157,7 @@ test('the likely rounding grows with plane, images and mean, and is infinite for
 	const moments = (mean: number, plane: number, images: number, variance = 1) => {
 		const count = Float64Array.of(plane * images);
 		const sums = { mean: Float64Array.of(mean), m2: count.map((value) => value * variance) };
-		return { count, ...sums, nonFinite: Float64Array.of(0), images };
+		return { count, ...sums, nonFinite: Float64Array.of(0), dims: [images, 1, plane] };
 	};
 	const base = largestRounding(moments(0, 64, 16), 0);
 	// 4 standard deviations of u / 3 * (sqrt(64 / 64 / 16) + sqrt(16)).

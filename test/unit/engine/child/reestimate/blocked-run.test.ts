@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { mergeStatistics } from '../../../../../src/core/inspection/merge-statistics.js';
+import { biasedVariance } from '../../../../../src/core/numbers/moments.js';
+import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
+import { BlockedRun } from '../../../../../src/engine/child/reestimate/blocked-run.js';
+import { GraphRun } from '../../../../../src/engine/child/reestimate/graph-run.js';
+import { stagedMoments } from '../../../../../src/engine/child/reestimate/measure-batch.js';
+import { singleGraph } from '../../../../../src/engine/child/reestimate/single-graph.js';
+import { StagedRun } from '../../../../../src/engine/child/reestimate/staged-run.js';
+import { planStages } from '../../../../../src/engine/child/reestimate/stages.js';
+import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
+import { runtime, sharedKernel } from '../../../support/inspect.js';
+import { buildModel, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
+import { reestimateModel, scratch } from '../../../support/reestimate.js';
+
+const folder = scratch();
+after(() => rmSync(folder, { recursive: true }));
+
+const IMAGE = [3, 10, 9];
+
+/** Builds networks of convolutions and layers. */
+class Network {
+	readonly nodes: NodeSpec[] = [];
+	readonly initializers: TensorSpec[] = [];
+	readonly #random = seededRandom(5);
+
+	#tensor(dims: readonly number[], value: (position: number) => number): string {
+		const name = `t${this.initializers.length}`;
+		const values = Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => value(i));
+		this.initializers.push({ name, dims, values });
+		return name;
+	}
+
+	add(op: string, inputs: readonly string[], attributes: NodeSpec['attributes'] = {}): string {
+		const output = `${op}${this.nodes.length}`;
+		this.nodes.push({ op, name: output, inputs, outputs: [output], attributes });
+		return output;
+	}
+
+	/** @param shift of the bias; NaN: no bias */
+	conv(x: string, [to, from, kernel]: readonly [number, number, number], { group = 1, stride = 1, shift = NaN } = {}) {
+		const { normal } = this.#random;
+		const dims = [to, from / group, kernel, kernel];
+		const weight = this.#tensor(dims, () => normal() / Math.sqrt((from / group) * kernel * kernel));
+		const bias = Number.isNaN(shift) ? [] : [this.#tensor([to], () => normal() + shift)];
+		const pad = (kernel - 1) / 2;
+		return this.add('Conv', [x, weight, ...bias], {
+			pads: { ints: [pad, pad, pad, pad] },
+			strides: { ints: [stride, stride] },
+			group: { i: group },
+		});
+	}
+
+	norm(x: string, channels: number): string {
+		const { normal } = this.#random;
+		const [gamma, beta] = [0, 1].map((part) => this.#tensor([channels], () => normal() + 1 - part));
+		const [mean, variance] = [0, 1].map((part) => this.#tensor([channels], () => part));
+		return this.add('BatchNormalization', [x, gamma, beta, mean, variance]);
+	}
+
+	write(name: string, output: string, samples: number | string = 'N'): string {
+		const file = path.join(folder, `${name}.onnx`);
+		const { nodes, initializers } = this;
+		const graph = {
+			inputs: [{ name: 'x', shape: [samples, ...IMAGE] }],
+			outputs: [{ name: output }],
+			nodes,
+			initializers,
+		};
+		writeFileSync(file, buildModel({ opset: 15, graph }));
+		return file;
+	}
+}
+
+/** Convolutions with and without bias, by channel, with a stride, and with a number of channels that fills no block. */
+function network(name: string, { shift = 0, samples = 'N' as number | string } = {}): string {
+	const net = new Network();
+	const first = net.add('Relu', [net.norm(net.conv('x', [16, 3, 3], { shift }), 16)]);
+	const byChannel = net.add('Relu', [net.norm(net.conv(first, [16, 16, 3], { group: 16, stride: 2 }), 16)]);
+	const narrow = net.norm(net.conv(byChannel, [24, 16, 1], { shift: 0 }), 24);
+	const again = net.norm(net.conv(narrow, [24, 24, 1]), 24);
+	const last = net.norm(net.conv(net.add('Add', [again, narrow]), [32, 24, 3]), 32);
+	return net.write(name, net.add('Relu', [last]), samples);
+}
+
+function images(count: number): Float32Array {
+	const random = seededRandom(count);
+	return Float32Array.from({ length: count * 3 * 10 * 9 }, () => random.normal() + 0.5);
+}
+
+const inputOf = (count: number) =>
+	new Map([['x', { type: 'float32' as const, dims: [count, ...IMAGE], data: images(count) }]]);
+
+async function opened(file: string) {
+	const model = await openModel({ path: file });
+	const layers = [...model.layers.keys()];
+	const graph = singleGraph(model, layers);
+	assert.ok(graph);
+	const unfinished = path.join(folder, 'unfinished');
+	const blocked = await BlockedRun.of(graph, runtime, unfinished);
+	assert.ok(!existsSync(unfinished));
+	return { model, layers, graph, blocked };
+}
+
+/** False on processors for which the runtime has no blocked layout. */
+async function isSupported(): Promise<boolean> {
+	const { model, blocked } = await opened(network('plain'));
+	await model.close();
+	return blocked !== undefined;
+}
+const NOT_SUPPORTED = 'the runtime has no blocked layout for this processor';
+
+test('moments of the blocked layout are those of the kernel, for any number of images and far from 0', async (context) => {
+	for (const shift of [0, 30]) {
+		const { model, layers, graph, blocked } = await opened(network(`shift-${shift}`, { shift }));
+		if (!blocked) {
+			return context.skip(NOT_SUPPORTED);
+		}
+		const other = new GraphRun(graph, runtime);
+		const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await sharedKernel() });
+		let asked = 0;
+		for (const count of [5, 1, 5, 8, 2]) {
+			const found = await blocked.moments(inputOf(count), async () => {
+				asked += 1;
+				return new Map(Array.from(await other.moments(inputOf(count)), ([index, { dims }]) => [index, dims]));
+			});
+			const expected = await stagedMoments({ parts: [inputOf(count)], samples: count }, run, new Set(layers));
+			assert.deepEqual([...found.keys()].toSorted(), layers);
+			for (const [index, right] of expected) {
+				const moments = found.get(index);
+				assert.deepEqual(moments?.count, right.count);
+				const [ours, theirs] = [moments ? biasedVariance(moments) : [], biasedVariance(right)];
+				for (const [c, variance] of theirs.entries()) {
+					const scale = variance + model.layers[index].epsilon;
+					const off = Math.abs((moments?.mean[c] ?? NaN) - right.mean[c]) / Math.sqrt(scale);
+					// Convolutions of a whole image and of its mean round in another way.
+					const rounding = 5e-6 * Math.max(1, shift);
+					assert.ok(off < rounding, `${index}, ${c}: a mean is off by ${off}`);
+					assert.ok(Math.abs(ours[c] - variance) < rounding * scale, `${index}, ${c}: ${ours[c]}, not ${variance}`);
+				}
+			}
+		}
+		assert.equal(asked, 4, 'two sessions are kept, and the first is loaded once for its two batches');
+		await Promise.all([blocked.dispose(), other.dispose(), run.dispose(), model.close()]);
+	}
+});
+
+test('only layers directly behind a convolution alone run in the blocked layout', async () => {
+	const behindRelu = new Network();
+	const twice = new Network();
+	const conv = twice.conv('x', [16, 3, 3]);
+	const both = twice.add('Add', [twice.norm(conv, 16), conv]);
+	const without = new Network();
+	for (const file of [
+		behindRelu.write('relu', behindRelu.norm(behindRelu.add('Relu', [behindRelu.conv('x', [16, 3, 3])]), 16)),
+		twice.write('twice', twice.norm(twice.conv(both, [16, 16, 3]), 16)),
+		without.write('without', without.norm('x', 3)),
+	]) {
+		const { blocked, model } = await opened(file);
+		assert.equal(blocked, undefined, file);
+		await model.close();
+	}
+});
+
+test('statistics of the blocked layout merge to the last bit, also of models with a fixed number of images', async (context) => {
+	if (!(await isSupported())) {
+		return context.skip(NOT_SUPPORTED);
+	}
+	const values = images(20);
+	const files = [
+		[0, 20],
+		[0, 8],
+		[8, 16],
+		[16, 20],
+	].map(([from, to]) => {
+		const file = path.join(folder, `${from}-${to}.npy`);
+		const data = values.slice(from * 270, to * 270);
+		writeFileSync(file, encodeNpy({ type: 'float32', shape: [to - from, ...IMAGE], data }));
+		return file;
+	});
+	for (const samples of ['N', 1]) {
+		const model = network(`merge-${samples}`, { samples });
+		const temporary = path.join(folder, 'scratch');
+		const reports = [];
+		for (const file of files) {
+			const { statistics } = await reestimateModel(model, file, { batch: 8, temporary });
+			reports.push({ file, statistics });
+		}
+		const [whole, ...parts] = reports;
+		assert.deepEqual(mergeStatistics(parts.toReversed()), whole.statistics);
+		assert.ok(!existsSync(temporary));
+		const plain = await reestimateModel(model, files[0], { batch: 8 });
+		assert.notDeepEqual(whole.statistics, plain.statistics, 'the blocked layout rounds in another way');
+	}
+});
