@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { reportStatus } from '../../../src/cli/exit.js';
+import { PartialReport } from '../../../src/cli/partial-report.js';
 import { renderReport } from '../../../src/cli/render/report.js';
 import { coverage } from '../../../src/core/report/coverage.js';
 import { toJunit } from '../../../src/core/report/export/junit.js';
@@ -9,6 +10,7 @@ import { toSarif } from '../../../src/core/report/export/sarif.js';
 import { encodeReport, parseReport } from '../../../src/core/report/json.js';
 import { answer } from '../../../src/core/report/summary.js';
 import type { Report } from '../../../src/core/report/types.js';
+import { EngineError } from '../../../src/engine/engine-error.js';
 import { problemsOf } from '../../../src/host/reports/problem-list.js';
 import { treeMessage, treeRow } from '../../../src/host/reports/tree-rows.js';
 import { reportTone } from '../../../src/view/shared/layer-facts.js';
@@ -65,11 +67,72 @@ const never: NodeSpec = {
 	},
 };
 
+const shape = [1, 2, 3, 3];
+const counts: readonly TensorSpec[] = [{ name: 'trips', dtype: 'int64', dims: [], values: [2] }];
+const sequence: readonly NodeSpec[] = [
+	{ op: 'SequenceConstruct', inputs: ['x', 'x'], outputs: ['s'] },
+	{ op: 'Constant', outputs: ['zero'], attributes: { value_int: { i: 0 } } },
+];
+const last: NodeSpec = { op: 'SequenceAt', inputs: ['t', 'zero'], outputs: ['y'] };
+const element: GraphSpec = {
+	inputs: [{ name: 'e', shape }],
+	nodes: [batchNorm('e', 'normalized')],
+	outputs: [{ name: 'normalized', shape }],
+};
+const kept: NodeSpec = { op: 'Identity', inputs: ['c'], outputs: ['c_out'] };
+const iteration = [
+	{ name: 'i', dtype: 'int64', shape: [] },
+	{ name: 'c', dtype: 'bool', shape: [] },
+] as const;
+/** The state of the loop is the sequence s, which grows by a normalized element. */
+const carrying: NodeSpec = {
+	op: 'Loop',
+	name: 'carrying',
+	inputs: ['trips', '', 's'],
+	outputs: ['t'],
+	attributes: {
+		body: {
+			g: {
+				inputs: [...iteration, 'list'],
+				nodes: [
+					kept,
+					{ op: 'SequenceAt', inputs: ['list', 'zero'], outputs: ['e'] },
+					batchNorm('e', 'n'),
+					{ op: 'SequenceInsert', inputs: ['list', 'n'], outputs: ['longer'] },
+				],
+				outputs: ['c_out', 'longer'],
+			},
+		},
+	},
+};
+const reading: NodeSpec = {
+	op: 'Loop',
+	name: 'reading',
+	inputs: ['trips', '', 'x'],
+	outputs: ['y'],
+	attributes: {
+		body: {
+			g: {
+				inputs: [...iteration, { name: 'state', shape }],
+				nodes: [
+					kept,
+					{ op: 'SequenceAt', inputs: ['s', 'i'], outputs: ['e'] },
+					{ op: 'Add', inputs: ['e', 'state'], outputs: ['sum'] },
+					batchNorm('sum', 'next'),
+				],
+				outputs: ['c_out', 'next'],
+			},
+		},
+	},
+};
+
 interface Situation {
 	readonly graph: GraphSpec;
 	readonly opset?: number;
 	readonly changes?: InspectChanges;
 	readonly extent: 'part' | 'none';
+	/** Sentence of an engine that ended after it had sent the structure. */
+	readonly end?: string;
 	/** Exit status; default 2. */
 	readonly status?: number;
 	/** Words of the reason on every surface. */
@@ -145,6 +208,59 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
 		status: 1,
 		reason: /rounding has no bound/,
 	},
+	'a batch without images': {
+		graph: graphOf([batchNorm()], { inputs: [{ name: 'x', shape: [0, 2, 3, 3] }] }),
+		extent: 'none',
+		reason: /input has no values, because a dimension is 0/,
+	},
+	'no channels': {
+		graph: graphOf([batchNorm()], {
+			inputs: [{ name: 'x', shape: [1, 0, 3, 3] }],
+			initializers: names.map((name) => ({ name, dims: [0], values: [] })),
+		}),
+		extent: 'none',
+		reason: /input has no values, because a dimension is 0/,
+	},
+	'input that is all NaN': {
+		graph: graphOf([
+			{ op: 'Sub', inputs: ['x', 'x'], outputs: ['zero'] },
+			{ op: 'Div', inputs: ['zero', 'zero'], outputs: ['nan'] },
+			batchNorm('nan'),
+		]),
+		extent: 'none',
+		reason: /all values of the layer's input are NaN or infinite/,
+	},
+	'an engine that crashed, or that a time limit ended': {
+		graph: graphOf([batchNorm()]),
+		end: 'The engine stopped.',
+		extent: 'none',
+		reason: /The engine stopped/,
+	},
+	'a file that does not fit the input': {
+		graph: graphOf([batchNorm()]),
+		changes: { inputs: [{ input: 'x', path: 'test/fixtures/models/mlp.input.npy' }] },
+		extent: 'none',
+		reason: /mlp\.input\.npy/,
+	},
+	'a body of SequenceMap': {
+		graph: graphOf([
+			...sequence,
+			{ op: 'SequenceMap', inputs: ['s'], outputs: ['t'], attributes: { body: { g: element } } },
+			last,
+		]),
+		extent: 'none',
+		reason: /"s" is a sequence/,
+	},
+	'a Loop that carries a sequence': {
+		graph: graphOf([...sequence, carrying, last], { initializers: [...parameters(), ...counts] }),
+		extent: 'none',
+		reason: /"s" is a sequence/,
+	},
+	'a Loop that reads a sequence around it': {
+		graph: graphOf([...sequence, reading], { initializers: [...parameters(), ...counts] }),
+		extent: 'none',
+		reason: /"s" is a sequence/,
+	},
 	'an input that gets no value': {
 		graph: graphOf([batchNorm()], { inputs: [{ name: 'x' }] }),
 		extent: 'none',
@@ -152,9 +268,21 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
 	},
 };
 
-async function inspected({ graph, opset = 15, changes }: Situation): Promise<Report> {
-	const { report } = await inspectBytes(buildModel({ opset, opsets: { 'com.example': 1 }, graph }), changes);
-	return report;
+async function inspected({ graph, opset = 17, changes, end }: Situation): Promise<Report> {
+	const bytes = buildModel({ opset, opsets: { 'com.example': 1 }, graph });
+	const { report, events } = await inspectBytes(bytes, end === undefined ? changes : { ...changes, run: false });
+	if (end === undefined) {
+		return report;
+	}
+	const partial = new PartialReport();
+	for (const event of events) {
+		if (event.type === 'structure') {
+			partial.add({ ...event, id: 1 });
+		}
+	}
+	const before = partial.before(new EngineError('crashed', end));
+	assert.ok(before);
+	return before;
 }
 
 for (const [name, situation] of Object.entries(SITUATIONS)) {

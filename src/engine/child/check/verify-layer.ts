@@ -85,6 +85,10 @@ export function judge(
 	mode: BatchNormLayer['mode'],
 ): MatchingRecompute | DifferingRecompute | (SkippedRecompute & { readonly cause?: undefined }) {
 	const bad = badChannels(result.boundRatio);
+	const nothing = bad.length > 0 ? undefined : describeNothing(result);
+	if (nothing !== undefined) {
+		return { status: 'skipped', reason: nothing };
+	}
 	const unbounded = unboundedChannels(result, mode);
 	const errors = {
 		maxAbs: largest(result.maxAbs),
@@ -100,6 +104,16 @@ export function judge(
 	return unbounded.length === 0
 		? { status: 'match', ...errors }
 		: { status: 'skipped', reason: describeUnbounded(unbounded, result.bound.length), ...errors };
+}
+
+/** Returns a sentence if no output was compared with a number; undefined otherwise. */
+function describeNothing({ moments, count }: VerifyResult): string | undefined {
+	if (moments.count.some((finite) => finite > 0)) {
+		return undefined;
+	}
+	return count === 0 || moments.count.length === 0
+		? "Not checked: the layer's input has no values, because a dimension is 0."
+		: "Not checked: all values of the layer's input are NaN or infinite, which leaves no number to compare.";
 }
 
 /** Returns channels with an element beyond its bound, or NaN. @param boundRatio by channel */
