@@ -1,3 +1,4 @@
+import { product } from '../../numbers/arrays.js';
 import type { Node } from '../../onnx/model.js';
 import type { Network } from '../targets/network.js';
 import type { AffineMap, Tap } from './affine-map.js';
@@ -11,7 +12,8 @@ import {
 	type MapDifference,
 } from './compare-maps.js';
 import { type Counterpart, inDeployedTerms } from './counterparts.js';
-import { Evaluator } from './evaluate.js';
+import { areEqual, haveEqualAttributes, haveEqualConstants } from './equal-operators.js';
+import { Evaluator, MAX_COEFFICIENTS } from './evaluate.js';
 import { type Plan, partsOf } from './plan.js';
 import { BLOCKED_DOMAIN, type FunctionSource, Planner } from './planner.js';
 import { areInPlace, basesIn, isAsWide, isOne, nodesOf, scaleRow } from './region-rows.js';
@@ -71,18 +73,6 @@ export async function checkRegions(context: RegionContext): Promise<RegionDiffer
 
 function isBlocked({ model }: Network): boolean {
 	return model.graph.nodes.some(({ domain, opType }) => domain === BLOCKED_DOMAIN && opType === 'Conv');
-}
-
-function areEqual(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
-	if (a.length !== b.length) {
-		return false;
-	}
-	for (let index = 0; index < a.length; index++) {
-		if (a[index] !== b[index]) {
-			return false;
-		}
-	}
-	return true;
 }
 
 const numbersIn = (differences: readonly RegionDifference[]): number =>
@@ -224,10 +214,47 @@ class RegionChecker {
 		if (original.kind === 'base' || this.#context.isProven(...parts)) {
 			return;
 		}
+		const compared = await this.#equalNumbers(original, deployed);
+		if (compared !== undefined) {
+			this.#record(parts, { difference: { compared, different: 0, rows: [], worst: undefined } });
+			return;
+		}
 		const rows = await this.#rows(original, deployed);
 		if (rows && rows[0].length <= rows[1].length) {
 			this.#record(parts, { difference: compareMaps(...rows, this.#context.unitRoundoff) });
 		}
+	}
+
+	/**
+	 * Compares two operators with equal attributes, directly behind corresponding tensors, without evaluating their maps.
+	 * @returns count of numbers that are all equal; undefined for other plans or numbers
+	 */
+	async #equalNumbers(original: Plan, deployed: Plan): Promise<number | undefined> {
+		if (
+			original.kind !== 'kernel' ||
+			deployed.kind !== 'kernel' ||
+			!haveEqualAttributes(original.node, deployed.node)
+		) {
+			return undefined;
+		}
+		const [base, deployedBase] = [original.input, deployed.input];
+		const counterpart = base.kind === 'base' ? this.#counterpartOf(base.name, base.axis) : undefined;
+		const isBehind =
+			deployedBase.kind === 'base' &&
+			counterpart?.base === deployedBase.name &&
+			counterpart.axis === deployedBase.axis &&
+			!counterpart.channels;
+		const dims = isBehind ? await this.#context.original.weights.dims(original.operator) : undefined;
+		if (!dims || product(dims) > MAX_COEFFICIENTS || base.kind !== 'base') {
+			return undefined;
+		}
+		const expected = await this.#context.original.weights.read(original.operator);
+		const found = expected.ok ? await this.#context.deployed.weights.read(deployed.operator) : undefined;
+		if (!expected.ok || !found?.ok || !haveEqualConstants(expected.value, found.value)) {
+			return undefined;
+		}
+		await this.#checkTensor(base.name, base.axis);
+		return expected.value.weight.length + (expected.value.bias?.length ?? 0);
 	}
 
 	/** Evaluates two plans. @returns undefined if their coefficients do not correspond */

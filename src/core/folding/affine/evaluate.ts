@@ -11,7 +11,7 @@ import type { Plan } from './plan.js';
 import { BLOCKED_DOMAIN } from './planner.js';
 
 /** Maximum number of coefficients of a map: 64 MB in float64. */
-const MAX_COEFFICIENTS = 1 << 23;
+export const MAX_COEFFICIENTS = 1 << 23;
 
 /** Computes maps from plans, in float64 from the constants of the file. */
 export class Evaluator {
