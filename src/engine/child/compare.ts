@@ -30,7 +30,9 @@ import { CaptureMemory } from './run/capture-memory.js';
 import { type Runtime, RuntimeError } from './runtime/runtime.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
-import { compareValues, skipped } from './values/compare-values.js';
+import { compareValues } from './values/compare-values.js';
+import { foldedTensors } from './values/fold-tensors.js';
+import { skipped } from './values/layer-values.js';
 import { ObservedPair } from './values/observed-pair.js';
 import type { QuantizedOutputs } from './values/quantized-outputs.js';
 
@@ -196,8 +198,13 @@ async function tryRun(
 	let observed: ObservedPair | undefined;
 	try {
 		const context = outputContext(ports);
-		observed = quantized === 'none' ? await ObservedPair.of(pair, { ...shared, runtime: context.runtime }) : undefined;
-		run = await compareOutputs(pair, options, { ...context, ...(observed && { load: observed.load }) });
+		const folded = comparison.layers.every(isRight) ? foldedTensors(models, comparison.layers) : undefined;
+		const observing = { ...shared, runtime: context.runtime, ...(folded && { folded }) };
+		observed = quantized === 'none' ? await ObservedPair.of(pair, observing) : undefined;
+		run = await compareOutputs(pair, options, {
+			...context,
+			...(observed && { load: observed.load, probes: observed.probes }),
+		});
 	} catch (error) {
 		const reason = reasonOf(error);
 		const isRefused = error instanceof DeployedRunError || (await refusal(pair.deployed, ports)) !== undefined;
@@ -215,7 +222,7 @@ async function tryRun(
 			memory: new CaptureMemory(await ports.kernel()),
 			isOpen: (index) => !isRight(comparison.layers[index]),
 			quantized,
-			...(observed && { observed }),
+			...(observed && !(observed.isLean && run.outputs.status !== 'match') && { observed }),
 		});
 		return { outputs: withoutRounding(run.outputs, values.outputs), values };
 	} catch (error) {

@@ -16,8 +16,8 @@ import type { Tensors } from '../tensors/tensor.js';
 import { feedsFor } from './deployed-feeds.js';
 import { findOutputPairs } from './layer-outputs.js';
 import { type Difference, differenceOf, spreadOf } from './output-difference.js';
-import type { Probes } from './probe.js';
-import { FIRST_PROBES, largestProbes, type ProbedRun, probeFurther, probeSession } from './probe-original.js';
+import { PROBE_SEEDS, type Probes } from './probe.js';
+import { largestProbes, type ProbedRun, probeFurther, probeSession } from './probe-original.js';
 import { resolutionOf } from './resolution.js';
 
 export interface OutputContext {
@@ -26,7 +26,11 @@ export interface OutputContext {
 	readonly progress: (stage: Stage) => void;
 	/** Loads a model, and may observe its runs; by default loads it unoptimized. */
 	readonly load?: LoadSession;
+	/** Seeds of runs on perturbed inputs that precede the deployed model's run; one by default. */
+	readonly probes?: readonly number[];
 }
+
+const FIRST_PROBES: readonly number[] = PROBE_SEEDS.slice(0, 1);
 
 /** Loads a model for its own outputs. @throws {RuntimeError} */
 export type LoadSession = (model: OpenedModel) => Promise<RuntimeSession>;
@@ -63,7 +67,7 @@ export class DeployedRunError extends RuntimeError {}
  */
 export async function compareOutputs(pair: ModelPair, options: RunOptions, context: OutputContext): Promise<OutputRun> {
 	const start = performance.now();
-	const { runtime, progress } = context;
+	const { runtime, progress, probes: known = FIRST_PROBES } = context;
 	const [names, deployedNames] = [pair.original, pair.deployed].map(({ model }) =>
 		model.graph.outputs.map(({ name }) => name),
 	);
@@ -87,7 +91,7 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 	const isDecided = first.every(({ ratio, problem }) => ratio <= 1 || problem !== undefined);
 	const all = isDecided
 		? first
-		: differencesBy(largestProbes([original.probes, await probeFurther(pair.original, original, runtime)]));
+		: differencesBy(largestProbes([original.probes, await probeFurther(pair.original, original, { runtime, known })]));
 	const { feeds } = original;
 	const run = { runtime: runtime.version, inputs: original.summary };
 	const failed = all.find(({ problem }) => problem !== undefined && problem !== 'not-finite');
@@ -168,7 +172,7 @@ async function runOriginal(
 	pair: ModelPair,
 	names: readonly string[],
 	options: RunOptions,
-	{ runtime, progress, load = plainLoad(runtime) }: OutputContext,
+	{ runtime, progress, load = plainLoad(runtime), probes: seeds = FIRST_PROBES }: OutputContext,
 ): Promise<OriginalRun> {
 	const session = await load(pair.original);
 	try {
@@ -189,7 +193,7 @@ async function runOriginal(
 			}
 		}
 		const probed = { feeds: feeds.tensors, tensors, unitRoundoff: unitRoundoffOf(pair) };
-		return { ...probed, summary: feeds.summary, unsteady, probes: await probeSession(session, probed, FIRST_PROBES) };
+		return { ...probed, summary: feeds.summary, unsteady, probes: await probeSession(session, probed, seeds) };
 	} finally {
 		await session.release();
 	}

@@ -6,9 +6,6 @@ import { spreadOf } from './output-difference.js';
 import { perturbedBytes } from './perturbed-model.js';
 import { PROBE_SEEDS, type Probes, probeRounding } from './probe.js';
 
-/** Seeds of runs on perturbed inputs that precede the deployed model's run. */
-export const FIRST_PROBES: readonly number[] = PROBE_SEEDS.slice(0, 2);
-const LAST_PROBES: readonly number[] = PROBE_SEEDS.slice(FIRST_PROBES.length);
 /** Runs of models with perturbed constants. */
 const CONSTANT_RUNS = 2;
 
@@ -27,12 +24,21 @@ export function probeSession(session: RuntimeSession, run: ProbedRun, seeds?: re
 	return probeRounding((feeds) => session.run(feeds, names), run, seeds);
 }
 
-/** Runs the original on the remaining perturbed inputs, and with perturbed constants. @throws {RuntimeError} */
-export async function probeFurther(original: OpenedModel, run: ProbedRun, runtime: Runtime): Promise<Probes> {
+/**
+ * Runs the original on the remaining perturbed inputs, and with perturbed constants.
+ * @param known seeds of earlier runs
+ * @throws {RuntimeError}
+ */
+export async function probeFurther(
+	original: OpenedModel,
+	run: ProbedRun,
+	{ runtime, known }: { readonly runtime: Runtime; readonly known: readonly number[] },
+): Promise<Probes> {
+	const seeds = PROBE_SEEDS.filter((seed) => !known.includes(seed));
 	const session = await loadModel(original, runtime, { outputs: [] });
 	let probes: Probes;
 	try {
-		probes = await probeSession(session, run, LAST_PROBES);
+		probes = await probeSession(session, run, seeds);
 	} finally {
 		await session.release();
 	}

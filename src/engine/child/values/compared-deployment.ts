@@ -28,7 +28,7 @@ export interface ComparedDeployment {
 /** Models that compute in integers. */
 export type QuantizedSide = 'none' | 'deployed' | 'original';
 
-interface DeploymentRun {
+export interface DeploymentRun {
 	/** Inputs of the original. */
 	readonly feeds: Tensors;
 	readonly runtime: Runtime;

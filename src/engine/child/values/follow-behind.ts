@@ -13,7 +13,7 @@ import type { RunContext } from '../run/run-events.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { isKernelType } from '../tensors/tensor-size.js';
-import type { PairDims } from './observed-pair.js';
+import type { PairDims } from './run-both.js';
 import { TensorSource } from './tensor-source.js';
 import { valuesOf } from './values-of.js';
 

@@ -6,12 +6,13 @@ import type { OpenedModel } from '../model/opened-model.js';
 import { randomNode } from '../model/random-node.js';
 import { overwritesStatistics } from '../model/run-time-parameters.js';
 import type { LoadSession } from '../outputs/compare-outputs.js';
-import { FIRST_PROBES } from '../outputs/probe-original.js';
+import { PROBE_SEEDS } from '../outputs/probe.js';
 import { capturingBytes } from '../run/capture-plan.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 import { isKernelType } from '../tensors/tensor-size.js';
 import { loadObserved } from './observed-session.js';
+import { type PairDims, VALUE_PROBES } from './run-both.js';
 import { TensorSource, type TensorVisitor } from './tensor-source.js';
 import { valuesOf } from './values-of.js';
 
@@ -21,15 +22,19 @@ export interface ObservedOptions extends Pick<ValuePairingOptions, 'mayMatch'> {
 	readonly budget: number;
 	/** Unit roundoff of the coarser model. */
 	readonly unitRoundoff: number;
+	/**
+	 * Original tensors that need no values, because the parameters of every layer are right and a fold makes these tensors
+	 * disappear; undefined if a layer may be wrong.
+	 */
+	readonly folded?: ReadonlySet<string>;
 }
+
+const LEAN_PROBES: readonly number[] = PROBE_SEEDS.slice(0, 1);
 
 interface Pair {
 	readonly original: OpenedModel;
 	readonly deployed: OpenedModel;
 }
-
-/** Dimensions of both models' floating tensors, by name, in graph order. */
-export type PairDims = Record<'original' | 'deployed', ReadonlyMap<string, readonly number[]>>;
 
 /**
  * Takes the values inside both models from the runs that compare their outputs: the original's run, its runs on perturbed
@@ -69,20 +74,31 @@ export class ObservedPair {
 		});
 	}
 
+	/** True if a single run on perturbed inputs is observed, and some tensors are left out. */
+	get isLean(): boolean {
+		return this.#options.folded !== undefined;
+	}
+
+	/** Seeds of the original's runs on perturbed inputs. */
+	get probes(): readonly number[] {
+		return this.isLean ? LEAN_PROBES : VALUE_PROBES;
+	}
+
 	get dims(): PairDims {
 		return this.#dims;
 	}
 
 	/** True if all runs were observed. */
 	get isComplete(): boolean {
-		return this.#runs.original === 1 + FIRST_PROBES.length && this.#runs.deployed === 1;
+		return this.#runs.original === 1 + this.probes.length && this.#runs.deployed === 1;
 	}
 
 	/** Loads a model of the pair for its outputs, and observes its runs. @throws {RuntimeError} */
 	readonly load: LoadSession = (model) => {
-		const { runtime, budget } = this.#options;
+		const { runtime, budget, folded } = this.#options;
 		const isOriginal = model === this.#pair.original;
-		const { names } = new TensorSource(model, runtime);
+		const all = new TensorSource(model, runtime).names;
+		const names = isOriginal && folded ? all.filter((name) => !folded.has(name)) : all;
 		return loadObserved(model, runtime, {
 			names,
 			// The runs on perturbed inputs are captured while the first run's tensors are kept.
