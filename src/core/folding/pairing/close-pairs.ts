@@ -37,11 +37,12 @@ export function closePairs(
 	const reach = Math.sqrt(2 - 2 * least);
 	/** Pairs as a single number, originalRank * deployeds.length + deployedRank. */
 	const pairs = new Set<number>();
+	const vectors = new Map<number, readonly Float64Array[]>();
 	const rows = originals.find((weight) => weight)?.usable.length ?? 0;
 	for (let row = 0; row < rows && row < ROWS; row++) {
-		const inOrder = projections(deployeds, row);
+		const inOrder = projections(deployeds, row, vectors);
 		const sorted = inOrder.toSorted((x, y) => x.values[0] - y.values[0]);
-		for (const { rank, values } of projections(originals, row)) {
+		for (const { rank, values } of projections(originals, row, vectors)) {
 			const alike = range(sorted, (other) => other.values[0], values[0], reach);
 			const place = (rank * deployeds.length) / originals.length;
 			const near = alike.length > CROWD ? range(inOrder, (other) => other.rank, place, CROWD / 2) : alike;
@@ -77,17 +78,21 @@ interface Projected {
 	readonly values: readonly number[];
 }
 
-function projections(weights: readonly (Directions | undefined)[], row: number): Projected[] {
-	let vectors: readonly Float64Array[] = [];
+/** @param known vectors by length; receives those that are missing */
+function projections(
+	weights: readonly (Directions | undefined)[],
+	row: number,
+	known: Map<number, readonly Float64Array[]>,
+): Projected[] {
 	return weights.flatMap((weight, rank) => {
 		if (!weight?.usable[row]) {
 			return [];
 		}
 		const { values, starts } = weight;
 		const elements = values.subarray(starts[row], starts[row + 1]);
-		if (vectors[0]?.length !== elements.length) {
-			vectors = Array.from({ length: PROJECTIONS }, (_, number) => vectorOf(number, elements.length));
-		}
+		const { length } = elements;
+		const vectors = known.get(length) ?? Array.from({ length: PROJECTIONS }, (_, number) => vectorOf(number, length));
+		known.set(length, vectors);
 		return [{ rank, values: vectors.map((vector) => Math.abs(product(vector, elements))) }];
 	});
 }

@@ -20,28 +20,35 @@ export interface Sketch {
 export const MIN_ELEMENTS = 8;
 
 export function sketchOf(values: Elements): Sketch {
-	let sumAbs = 0;
-	let energy = 0;
-	let largest = 0;
-	let isConstant = true;
-	const [first = 0] = values;
-	for (let i = 0; i < values.length; i++) {
-		const value = values[i];
-		const size = Math.abs(value);
+	const { length } = values;
+	const last = length % 2 === 0 ? 0 : values[length - 1];
+	// Two chains of additions run at the same time.
+	let [sumAbs, otherSumAbs] = [Math.abs(last), 0];
+	let [energy, otherEnergy] = [last * last, 0];
+	let largest = sumAbs;
+	for (let i = 0; i + 1 < length; i += 2) {
+		const size = Math.abs(values[i]);
+		const other = Math.abs(values[i + 1]);
 		sumAbs += size;
-		energy += value * value;
+		otherSumAbs += other;
+		energy += size * size;
+		otherEnergy += other * other;
 		if (size > largest) {
 			largest = size;
 		}
-		isConstant &&= value === first;
+		if (other > largest) {
+			largest = other;
+		}
 	}
+	sumAbs += otherSumAbs;
+	energy += otherEnergy;
 	const areFinite = Number.isFinite(sumAbs);
 	return {
 		elements: values.length,
 		sumAbs,
 		energy,
 		largest: areFinite ? largest : Number.POSITIVE_INFINITY,
-		isConstant,
+		isConstant: !values.some((value) => value !== values[0]),
 	};
 }
 

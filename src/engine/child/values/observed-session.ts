@@ -60,7 +60,8 @@ async function tryObserved(
 ): Promise<RuntimeSession | undefined> {
 	let session: RuntimeSession;
 	try {
-		session = await loadModel(model, runtime, { levels: ['disabled'], outputs: names });
+		// The values are compared between runs, when threads that spin would take the processor.
+		session = await loadModel(model, runtime, { levels: ['disabled'], outputs: names, sleeps: true });
 	} catch (error) {
 		if (error instanceof RuntimeError) {
 			return undefined;

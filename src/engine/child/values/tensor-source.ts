@@ -82,7 +82,7 @@ export class TensorSource implements CaptureSource {
 		if (kept) {
 			return kept;
 		}
-		const session = await loadModel(this.#model, this.#runtime, { outputs: names });
+		const session = await loadModel(this.#model, this.#runtime, { outputs: names, sleeps: true });
 		return {
 			level: session.level,
 			outputs: session.outputs,
