@@ -6,15 +6,15 @@ import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
 import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
 import { cannotTell } from '../compare/judge-fold.js';
-import { reportMerged } from '../compare/placement-verdicts.js';
+import { reportAbsent, reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import type { ChosenFront } from './choose-fronts.js';
 import { compareOtherOperators } from './compare-other-operators.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
+import type { MergedBranches } from './judge-branches.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
-import type { MergedBranches } from './merged-branches.js';
 import { findOtherNormalizations } from './other-normalizations.js';
 import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
 import { meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
@@ -84,6 +84,7 @@ export async function compareCheckpointNetworks(
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons))
 		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]))
+		.map((layer, index) => withLoss(layer, places.lost.has(layers[index]?.index ?? index)))
 		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
 		.map(withOrderInDoubt);
 	const operators = await compareOtherOperators(models);
@@ -105,6 +106,11 @@ export async function compareCheckpointNetworks(
 function withOtherNormalization(layer: LayerComparison, opType: string | undefined): LayerComparison {
 	const evidence = `The deployed model has ${opType} with the gamma and beta of this layer, so it is no batch normalization.`;
 	return opType === undefined ? layer : { ...layer, ...cannotTell(evidence, 'unmatched'), into: null };
+}
+
+/** States that a layer without a counterpart was lost, because the operators next to it arrived without it. */
+function withLoss(layer: LayerComparison, isLost: boolean): LayerComparison {
+	return isLost && layer.status === 'unmatched' ? { ...layer, ...reportAbsent() } : layer;
 }
 
 /** Confidence that reordered channels are a mistake, because the next operator may read them in that order. */
@@ -132,7 +138,7 @@ function mergedVerdict(
 	const { operator, layers, fault, maxAbs, bound } = block;
 	const { name, node, weight, bias } = operator;
 	const isFaulty = fault?.layers.some((branch) => branch === values) ?? false;
-	const verdict = reportMerged(name, { branches: layers.length, ...(fault && { cause: fault.cause, isFaulty }) });
+	const verdict = reportMerged(name, { branches: layers.length, ...(fault && { ...fault, isFaulty }) });
 	const into = { name, op: node.opType, weight, bias: bias || null };
 	return { ...layer, ...verdict, into, maxAbs, bound };
 }

@@ -1,13 +1,15 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
+import { isOperatorWeight } from '../../formats/layers/front.js';
 import type { Network } from '../targets/network.js';
 import { chooseBehind, type ForwardLayer } from './choose-behind.js';
 import { type ChosenFront, chooseFronts, scaleOf } from './choose-fronts.js';
 import { findChangedLayers, findKeptLayers } from './find-kept.js';
 import { type EpsilonEvidence, epsilonOfKept, possibleEpsilons, USUAL_EPSILONS } from './infer-epsilon.js';
+import type { MergedBranches } from './judge-branches.js';
 import type { LayerValues } from './layer-values.js';
-import { findMergedBranches, type MergedBranches } from './merged-branches.js';
-import type { CheckpointWeights, PairedWeight } from './read-weights.js';
+import { findMergedBranches } from './merged-branches.js';
+import { type CheckpointWeights, meanResidual, type PairedWeight } from './read-weights.js';
 
 /** Places of the checkpoint's layers in the deployed model, by the index of the layer. */
 export interface Places {
@@ -23,6 +25,8 @@ export interface Places {
 	readonly unpaired: CheckpointWeights['unpaired'];
 	/** Blocks of branches that went into one operator. */
 	readonly merged: readonly MergedBranches[];
+	/** Indices of the layers without a place that a whole deployed model must have. */
+	readonly lost: ReadonlySet<number>;
 }
 
 interface Models {
@@ -67,19 +71,21 @@ async function placeSingly(
 	const same = findKeptLayers(layers, deployed.layers, USUAL_EPSILONS);
 	const isOpen = ({ index }: LayerValues) => !same.has(index);
 	const open = layers.filter(isOpen);
-	const first = chooseFronts(
-		open,
-		freeOf(weights.paired, frontsOfKept(same, weights.paired, deployed)),
-		USUAL_EPSILONS,
-	);
-	const lost = open.filter(({ index }) => first.get(index)?.confirmed !== true);
-	const { found: forward, paired } = await chooseBehind(lost, weights, { checkpoint, epsilons: USUAL_EPSILONS });
-	const folded = chooseFronts(
-		open.filter(({ index }) => !forward.has(index)),
-		freeOf(paired, frontsOfKept(same, paired, deployed)),
-		USUAL_EPSILONS,
-	);
-	const undecided = lost.filter(({ index }) => !forward.has(index) && folded.get(index)?.confirmed !== true);
+	const isExpected = createExpectation(checkpoint, weights.paired);
+	const search = { epsilons: USUAL_EPSILONS, order: checkpoint.order, isExpected };
+	const first = chooseFronts({
+		...search,
+		layers: open,
+		weights: freeOf(weights.paired, frontsOfKept(same, weights.paired, deployed)),
+	});
+	const displaced = open.filter(({ index }) => first.get(index)?.confirmed !== true);
+	const { found: forward, paired } = await chooseBehind(displaced, weights, { checkpoint, epsilons: USUAL_EPSILONS });
+	const folded = chooseFronts({
+		...search,
+		layers: open.filter(({ index }) => !forward.has(index)),
+		weights: freeOf(paired, frontsOfKept(same, paired, deployed)),
+	});
+	const undecided = displaced.filter(({ index }) => !forward.has(index) && folded.get(index)?.confirmed !== true);
 	const taken = new Set(same.values());
 	const changed = findChangedLayers(
 		undecided,
@@ -87,12 +93,36 @@ async function placeSingly(
 	);
 	const kept = new Map([...same, ...changed]);
 	const keptFronts = frontsOfKept(kept, paired, deployed);
-	const rest = chooseFronts(
-		layers.filter(({ index }) => !kept.has(index) && !forward.has(index)),
-		freeOf(paired, keptFronts),
-		USUAL_EPSILONS,
-	);
-	return { kept, fronts: new Map([...keptFronts, ...rest]), forward, paired };
+	const rest = chooseFronts({
+		...search,
+		layers: layers.filter(({ index }) => !kept.has(index) && !forward.has(index)),
+		weights: freeOf(paired, keptFronts),
+	});
+	const fronts = new Map([...keptFronts, ...rest]);
+	const absent = layers.filter(({ index }) => !kept.has(index) && !forward.has(index) && !fronts.has(index));
+	const left = deployed.layers.filter((layer) => ![...kept.values()].includes(layer));
+	const mayBe = ({ layer }: LayerValues) => left.some(({ channels }) => channels === layer.channels || channels === 0);
+	const lost = absent.filter((values) => isExpected(values) && !mayBe(values));
+	return { kept, fronts, forward, paired, lost: new Set(lost.map(({ index }) => index)) };
+}
+
+/** Mean residual of a weight's rows up to which they are the checkpoint's, with any scale of each row. */
+const FITS = 0.05;
+
+/**
+ * Returns a test for layers that a whole deployed model must have: the weights next to the layer in the file are there,
+ * and training changed its statistics. An unused layer keeps mean 0 and variance 1.
+ */
+function createExpectation({ tensors }: Checkpoint, paired: readonly PairedWeight[]) {
+	const positions = new Map(tensors.map((tensor, position) => [tensor, position]));
+	const arrived = new Set(paired.filter((weight) => meanResidual(weight) <= FITS).map(({ reading }) => reading.weight));
+	return ({ layer, parameters: { mean, variance } }: LayerValues): boolean => {
+		const at = positions.get(layer.mean) ?? 0;
+		const before = tensors.slice(0, at).findLast(isOperatorWeight);
+		const behind = tensors.slice(at).find(isOperatorWeight);
+		const isUsed = mean.some((value) => value !== 0) || variance.some((value) => value !== 1);
+		return isUsed && [before, behind].every((weight) => weight === undefined || arrived.has(weight));
+	};
 }
 
 export function freeOf(
@@ -114,7 +144,9 @@ function frontsOfKept(
 		Array.from(kept).flatMap(([index, layer]) => {
 			const target = targets.get(layer);
 			const weight = target && byOperator.get(target.operator);
-			return weight?.ratio.length === layer.channels ? [[index, { weight, confirmed: true, chain: [] }] as const] : [];
+			return weight?.ratio.length === layer.channels
+				? [[index, { weight, confirmed: true, chain: [], fitted: [] }] as const]
+				: [];
 		}),
 	);
 }
@@ -133,8 +165,8 @@ export function evidenceOf(values: LayerValues, { kept, fronts, forward, merged 
 }
 
 /** Lists the epsilons that explain a layer's share of the ratios, with the same epsilon for all layers in the weights. */
-function epsilonsBehind(values: LayerValues, { weight, chain }: ChosenFront): readonly number[] {
-	const others = chain.filter(({ index }) => index !== values.index);
+function epsilonsBehind(values: LayerValues, { weight, fitted }: ChosenFront): readonly number[] {
+	const others = fitted.filter(({ index }) => index !== values.index);
 	if (others.length === 0) {
 		return possibleEpsilons(values, weight);
 	}

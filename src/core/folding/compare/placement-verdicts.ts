@@ -91,6 +91,17 @@ export function reportLost(verdict: Verdict, into: LinearOperator): Verdict {
 	};
 }
 
+/** Verdict for a layer of a checkpoint that no operator carries, while the operators next to it arrived. */
+export function reportAbsent(): Verdict {
+	return {
+		...cannotTell('The layer is gone, and the operators next to it arrived without it: nothing of the layer arrived.'),
+		status: 'mismatch',
+		cause: 'weights-not-folded',
+		causes: ['weights-not-folded', 'bias-not-folded'],
+		confidence: 0.9,
+	};
+}
+
 /** Verdict for a layer that is missing among the layers folded into an operator. */
 export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: readonly string[]): Verdict {
 	const carried = arrived.length > 0 ? `carry ${listed(arrived)} and no more` : 'are the original ones';
@@ -104,21 +115,33 @@ export function reportLeftOut(verdict: Verdict, into: LinearOperator, arrived: r
 	};
 }
 
-/**
- * Verdict for a layer of parallel branches that were merged into one operator.
- * @param cause error of one of the branches; undefined if the operator is their sum
- */
+/** A block of parallel branches that were merged into one operator, as one of its layers sees it. */
+export interface MergedBlock {
+	/** Number of branches. */
+	readonly branches: number;
+	/** Error of one of the branches; undefined if the operator is their sum. */
+	readonly cause?: CauseCode;
+	/** Confidence in the cause. */
+	readonly confidence?: number;
+	/** True if the layer has the error. */
+	readonly isFaulty?: boolean;
+	/** False if the weights are no sum of the branches with the right scales either. */
+	readonly hasWeights?: boolean;
+}
+
+/** Verdict for a layer of parallel branches that were merged into one operator. */
 export function reportMerged(
 	into: string,
-	{ branches, cause, isFaulty }: { readonly branches: number; readonly cause?: CauseCode; readonly isFaulty?: boolean },
+	{ branches, cause, confidence = 0, isFaulty, hasWeights }: MergedBlock,
 ): Verdict {
 	const sum = `The weights and the bias of ${into} are the sum of ${branches} branches`;
 	if (cause !== undefined && isFaulty) {
 		const evidence =
-			cause === 'unknown'
-				? `The weights of ${into} are the sum of ${branches} branches, but its bias is not: a mean, a beta or a bias of one of them is another.`
-				: `${sum}, with an error in this branch: ${CAUSES[cause].title}.`;
-		const confidence = cause === 'unknown' ? 0 : 0.9;
+			cause !== 'unknown'
+				? `${sum}, with an error in this branch: ${CAUSES[cause].title}.`
+				: hasWeights
+					? `The weights of ${into} are the sum of ${branches} branches, but its bias is not: a mean, a beta or a bias of one of them is another.`
+					: `The weights of ${into} are the sum of ${branches} branches with other scales than this branch has, or not in all channels.`;
 		return { ...cannotTell(evidence), status: 'mismatch', cause, causes: [cause], confidence };
 	}
 	const rest = cause === undefined ? '.' : ', apart from an error in another branch.';

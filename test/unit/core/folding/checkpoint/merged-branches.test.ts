@@ -24,8 +24,10 @@ interface Branch {
 	readonly variance: Float64Array;
 }
 
+type Blocks = readonly (readonly Branch[])[];
+
 /** Two blocks as RepVGG trains them: a 3x3 and a 1x1 convolution with their layers, and a layer alone. */
-function blocks(seed: number): readonly (readonly Branch[])[] {
+function blocks(seed: number): Blocks {
 	const random = seededRandom(seed);
 	const draw = (length: number, of: () => number) => Float64Array.from({ length }, () => Math.fround(of()));
 	const branch = (name: string, kernel: number): Branch => ({
@@ -97,7 +99,8 @@ function merged(block: readonly Branch[], mapOf: (branch: Branch) => Affine) {
 
 const rightMap = ({ gamma, beta, mean, variance }: Branch) => affine(gamma, beta, mean, variance, EPSILON);
 
-async function statuses(network: readonly (readonly Branch[])[], mapOf: (branch: Branch) => Affine) {
+/** @param deployed branches of the deployed model, by default those of the checkpoint */
+async function statuses(network: Blocks, mapOf: (branch: Branch) => Affine, deployed: Blocks = network) {
 	const nodes = network.map((_, index) => ({
 		op: 'Conv',
 		name: `conv${index}`,
@@ -105,7 +108,7 @@ async function statuses(network: readonly (readonly Branch[])[], mapOf: (branch:
 		outputs: [`y${index}`],
 		attributes: { pads: { ints: [1, 1, 1, 1] } },
 	}));
-	const initializers = network.flatMap((block, index) => {
+	const initializers = deployed.flatMap((block, index) => {
 		const { values, bias } = merged(block, mapOf);
 		return [
 			{ name: `w${index}`, dims: [C, C, 3, 3], values: [...values] },
@@ -113,11 +116,11 @@ async function statuses(network: readonly (readonly Branch[])[], mapOf: (branch:
 		];
 	});
 	const graph = { nodes, initializers, inputs: [{ name: 'x', shape: [1, C, 8, 8] }], outputs: ['y1'] };
-	const { model, source: deployed } = await openBytes(buildModel({ graph }));
+	const { model, source: deployedSource } = await openBytes(buildModel({ graph }));
 	const source = memorySource(checkpointOf(network), 'original.pth');
 	const { layers, notes } = await compareCheckpoint(
 		{ checkpoint: await openCheckpoint(source, { inflate }), access: { source } },
-		{ model, access: { source: deployed } },
+		{ model, access: { source: deployedSource } },
 	);
 	return { layers: layers.map(({ status, cause, into }) => [status, cause, into?.name]), notes };
 }
@@ -150,6 +153,36 @@ test('another mean in a branch makes the bias of the block wrong, and no branch 
 		const mean = branch.mean.map((value) => value + Number(branch.name === 'stage.0.rbr_dense'));
 		return rightMap({ ...branch, mean });
 	});
+	assert.deepEqual(
+		layers.map(([status, cause]) => [status, cause]),
+		[...Array(3).fill(['mismatch', 'unknown']), ...Array(3).fill(['match', null])],
+	);
+});
+
+test('a branch with another epsilon than the other blocks, and a branch with permuted parameters, are named', async () => {
+	const isWrong = ({ name }: Branch) => name === 'stage.1.rbr_dense';
+	const epsilon = await statuses(blocks(4), (branch) => {
+		const { gamma, beta, mean, variance } = branch;
+		return isWrong(branch) ? affine(gamma, beta, mean, variance, 1e-2) : rightMap(branch);
+	});
+	const rotated = await statuses(blocks(5), (branch) => {
+		const [gamma, beta, mean, variance] = [branch.gamma, branch.beta, branch.mean, branch.variance].map((values) =>
+			values.map((_, channel) => values[(channel + 1) % C]),
+		);
+		return isWrong(branch) ? affine(gamma, beta, mean, variance, EPSILON) : rightMap(branch);
+	});
+	const verdicts = ({ layers }: typeof epsilon) => layers.map(([status, cause]) => [status, cause]);
+	const right = ['match', null];
+	assert.deepEqual(verdicts(epsilon), [right, right, right, ['mismatch', 'wrong-epsilon'], right, right]);
+	assert.deepEqual(verdicts(rotated), [right, right, right, ['mismatch', 'parameters-permuted'], right, right]);
+});
+
+test('a sum of branches with an edited weight is no right sum, and names no branch', async () => {
+	const network = blocks(6);
+	const edited = network.map((block) =>
+		block.map((branch) => ({ ...branch, weight: branch.weight.map((value, at) => value + Number(at === 0)) })),
+	);
+	const { layers } = await statuses(network, rightMap, [edited[0] ?? [], network[1] ?? []]);
 	assert.deepEqual(
 		layers.map(([status, cause]) => [status, cause]),
 		[...Array(3).fill(['mismatch', 'unknown']), ...Array(3).fill(['match', null])],
