@@ -1,11 +1,11 @@
 import path from 'node:path';
-import type { RegionDifference } from '../../core/folding/affine/check-regions.js';
 import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare-checkpoint.js';
 import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { comparePlainOperators } from '../../core/folding/compare/plain-operators.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
+import { hasEqualCoefficients } from '../../core/folding/compare/report-differences.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
@@ -97,11 +97,14 @@ export async function compareFilesAndRun(
 	const unitRoundoff = coarsestRounding([original, deployed], files.comparison);
 	const byFiles = files.comparison.layers;
 	const isOpen = !options.run && !byFiles.every(isRight);
+	// Values of a model with quantized weights are too coarse to pair tensors; coefficients pair them, too.
+	const isQuantized = computesInIntegers(deployed) && !computesInIntegers(original);
 	const found =
-		tensors || isOpen
+		tensors || isOpen || isQuantized
 			? await checkCoefficients(files.models, byFiles, { tensors: tensors ?? new Map(), unitRoundoff })
 			: [];
-	const regions = isOpen ? found.filter(isEqual) : found;
+	// Without values, other regions may be wrongly paired.
+	const regions = isOpen ? found.filter(hasEqualCoefficients) : found;
 	const known = new Set(regions.flatMap((region) => region.original));
 	const plain = await comparePlainOperators(files.models, byFiles);
 	const differences = [...regions, ...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node)))];
@@ -249,9 +252,6 @@ function noisyOutputs(noise: number): string {
 		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
-
-/** True for a region with the coefficients of the original. Without values, other regions may be wrongly paired. */
-const isEqual = ({ difference }: RegionDifference): boolean => difference.different === 0;
 
 const isRight = ({ status }: Pick<LayerComparison, 'status'>): boolean => status === 'match' || status === 'kept';
 

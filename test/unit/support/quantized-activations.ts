@@ -1,7 +1,8 @@
 /** Models whose activations are quantized, as quantizers insert QuantizeLinear and DequantizeLinear. */
 import type { GraphSpec, ModelSpec, NodeSpec, TensorSpec } from './model-builder.js';
+import { activationGrid, type Ranges } from './quantized-forms.js';
 
-/** Largest magnitude that a quantizer represents. */
+/** Largest magnitude that a quantizer without ranges represents. */
 const RANGE = 6;
 const KINDS: ReadonlySet<string> = new Set([
 	'Conv',
@@ -15,10 +16,13 @@ const KINDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Quantizes each activation that a linear operator, sum or layer reads to uint8. Replaces a Relu by the quantizer behind it,
+ * Quantizes each activation that a linear operator, sum or layer reads to 8 bits. Replaces a Relu by the quantizer behind it,
  * which clips at 0, where all of its readers are quantized.
  */
-export function quantizedActivations(spec: ModelSpec): ModelSpec {
+export function quantizedActivations(
+	spec: ModelSpec,
+	{ ranges, type = 'uint8' }: { readonly ranges?: Ranges; readonly type?: 'int8' | 'uint8' } = {},
+): ModelSpec {
 	const { graph } = spec;
 	const initializers: TensorSpec[] = [...(graph.initializers ?? [])];
 	const constants = new Set(initializers.map(({ name }) => name));
@@ -46,10 +50,8 @@ export function quantizedActivations(spec: ModelSpec): ModelSpec {
 			return `${name}_${suffix}`;
 		};
 		const isPositive = source !== undefined;
-		const grid = [
-			add('as', { dims: [], values: [Math.fround((isPositive ? 1 : 2) * (RANGE / 255))] }),
-			add('az', { dims: [], dtype: 'uint8', values: [isPositive ? 0 : 128] }),
-		];
+		const { step, zero } = activationGrid(ranges?.get(name) ?? [isPositive ? 0 : -RANGE, RANGE], type);
+		const grid = [add('as', { dims: [], values: [step] }), add('az', { dims: [], dtype: type, values: [zero] })];
 		nodes.push(
 			{ op: 'QuantizeLinear', inputs: [source ?? name, ...grid], outputs: [`${name}_aq`] },
 			{ op: 'DequantizeLinear', inputs: [`${name}_aq`, ...grid], outputs: [`${name}_adq`] },

@@ -20,17 +20,35 @@ export interface Grid {
 	readonly quantizedAdd?: boolean;
 	/** The scale of dynamic quantization multiplies the product separately, not as a product of scales. */
 	readonly separateScales?: boolean;
+	/** Ranges of the activations. By default every operator has the same grid. */
+	readonly ranges?: Ranges;
 }
 
-/** Step of the quantized input of every operator. */
+/** Least and largest value of each float tensor, by name. */
+export type Ranges = ReadonlyMap<string, readonly [least: number, most: number]>;
+
+/** Step of the quantized input of every operator without a range. */
 const INPUT_STEP = 0.0123;
+
+/** Scale and zero point of an activation. */
+export interface ActivationGrid {
+	readonly step: number;
+	readonly zero: number;
+}
+
+/** Returns the grid of 8 bits that covers a range and holds 0. */
+export function activationGrid([least, most]: readonly [number, number], type: 'int8' | 'uint8'): ActivationGrid {
+	const [low, high] = [Math.min(least, 0), Math.max(most, 0)];
+	const step = Math.fround((high - low) / 255) || 1;
+	return { step, zero: Math.round(-low / step) - (type === 'int8' ? 128 : 0) };
+}
 
 /** Quantizes weights of every operator that the form knows, and biases where it stores them as int32. */
 export function quantized(spec: ModelSpec, form: QuantizedForm, grid: Grid): ModelSpec {
 	const initializers = new Map((spec.graph.initializers ?? []).map((tensor) => [tensor.name ?? '', tensor]));
 	const write = WRITERS[form];
 	const nodes = (spec.graph.nodes ?? []).flatMap((node) =>
-		KINDS.has(node.op) && initializers.has(node.inputs?.[1] ?? '')
+		KINDS.has(node.op) && initializers.has(node.inputs?.[1] ?? '') && !isLeftInFloat(node, form)
 			? write(new Quantizer(node, initializers, grid))
 			: node.op === 'Add' && grid.quantizedAdd
 				? quantizedAdd(node, initializers, form)
@@ -69,7 +87,12 @@ function quantizedAdd(node: NodeSpec, initializers: Map<string, TensorSpec>, for
 	];
 }
 
-const KINDS: ReadonlySet<string> = new Set(['Conv', 'Gemm', 'MatMul']);
+const KINDS: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+
+/** No operator computes a transposed convolution in integers. */
+function isLeftInFloat({ op }: NodeSpec, form: QuantizedForm): boolean {
+	return op === 'ConvTranspose' && (form === 'qoperator' || form === 'dynamic');
+}
 
 /** Quantizes the constants of one operator, and adds them to the model. */
 class Quantizer {
@@ -93,7 +116,7 @@ class Quantizer {
 		this.#dims = initializers.get(weight)?.dims ?? [];
 		const transB = node.attributes?.transB;
 		const isFirst = node.op === 'Conv' || (transB !== undefined && 'i' in transB && Number(transB.i) === 1);
-		this.axis = isFirst ? 0 : this.#dims.length - 1;
+		this.axis = isFirst ? 0 : node.op === 'ConvTranspose' ? 1 : this.#dims.length - 1;
 		this.spatial = node.op === 'Conv' ? this.#dims.length - 2 : 0;
 		this.#values = this.#numbers(weight);
 		const rows = Array.from({ length: this.#dims[this.axis] }, (): number[] => []);
@@ -187,7 +210,8 @@ class Quantizer {
 
 	/** Adds the bias as int32 in steps of input scale times weight scale. '' without a bias. */
 	biases(): { readonly integers: string; readonly scale: string } | undefined {
-		const steps = this.#steps.map((step) => Math.fround(step * INPUT_STEP));
+		const input = this.#activation(0).step;
+		const steps = this.#steps.map((step) => Math.fround(step * input));
 		const values = this.#numbers(this.bias).map(
 			(value, row) => Math.round(value / steps[row]) + (this.grid.biasShift ?? 0),
 		);
@@ -197,11 +221,20 @@ class Quantizer {
 			: { integers: this.add('bq', { dtype: 'int32', values: clipped }), scale: this.#perRow('bs', steps) };
 	}
 
-	/** Adds scale and zero point of the operator's input and output. */
-	input(): readonly [scale: string, zero: string] {
+	/** Returns the grid of the operator's input (0) or output (1). */
+	#activation(position: 0 | 1): ActivationGrid {
+		const [name = ''] = (position === 0 ? this.node.inputs : this.node.outputs) ?? [];
+		const range = this.grid.ranges?.get(name);
+		return range ? activationGrid(range, 'int8') : { step: INPUT_STEP, zero: 0 };
+	}
+
+	/** Adds scale and zero point of the operator's input (0) or output (1). */
+	activation(position: 0 | 1): readonly [scale: string, zero: string] {
+		const { step, zero } = this.#activation(position);
+		const prefix = position === 0 ? 'x' : 'y';
 		return [
-			this.add('xs', { dims: [], values: [INPUT_STEP] }),
-			this.add('xz', { dims: [], dtype: 'int8', values: [0] }),
+			this.add(`${prefix}s`, { dims: [], values: [step] }),
+			this.add(`${prefix}z`, { dims: [], dtype: 'int8', values: [zero] }),
 		];
 	}
 }
@@ -230,11 +263,10 @@ function asQOperator(of: Quantizer): NodeSpec[] {
 	const [x = ''] = node.inputs ?? [];
 	const [y = ''] = node.outputs ?? [];
 	const [xq, yq] = [`${y}_xq`, `${y}_yq`];
-	const [inputScale, inputZero] = of.input();
+	const [input, output] = [of.activation(0), of.activation(1)];
 	const { integers, scale, zero } = of.weights();
 	const biases = of.biases();
-	const operands = [xq, inputScale, inputZero, integers, scale, zero];
-	const output = [inputScale, inputZero];
+	const operands = [xq, ...input, integers, scale, zero];
 	const bias = biases ? [biases.integers] : [];
 	const fused: Readonly<Record<string, Partial<NodeSpec>>> = {
 		Conv: { op: 'QLinearConv', inputs: [...operands, ...output, ...bias] },
@@ -247,9 +279,9 @@ function asQOperator(of: Quantizer): NodeSpec[] {
 		},
 	};
 	return [
-		{ op: 'QuantizeLinear', inputs: [x, inputScale, inputZero], outputs: [xq] },
+		{ op: 'QuantizeLinear', inputs: [x, ...input], outputs: [xq] },
 		{ ...node, ...fused[node.op], outputs: [yq] },
-		{ op: 'DequantizeLinear', inputs: [yq, inputScale, inputZero], outputs: [y] },
+		{ op: 'DequantizeLinear', inputs: [yq, ...output], outputs: [y] },
 	];
 }
 

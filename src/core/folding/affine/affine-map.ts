@@ -5,6 +5,8 @@ export interface Segment {
 	readonly values: Float64Array;
 	/** Sums of the magnitudes that each coefficient was added up from; undefined: the magnitudes of the coefficients. */
 	readonly sizes?: Float64Array;
+	/** Errors that rounding to the steps of a grid leaves in each coefficient; undefined: none. */
+	readonly slacks?: Float64Array;
 }
 
 /** Place of the values that a coefficient multiplies, relative to the place of the result. */
@@ -24,6 +26,8 @@ export interface Sum {
 	readonly size: number;
 	/** Number of terms of a long sum. */
 	readonly terms: number;
+	/** Error that rounding to the steps of a grid leaves; undefined: none. */
+	readonly slack?: number;
 }
 
 /** Computes a channel as a weighted sum of channels of bases, plus a bias. */
@@ -105,19 +109,24 @@ export const plus = (a: Sum, b: Sum): Sum => ({
 	value: a.value + b.value,
 	size: a.size + b.size,
 	terms: Math.max(a.terms, b.terms),
+	...withSlack((a.slack ?? 0) + (b.slack ?? 0)),
 });
 
-export const scaled = ({ value, size, terms }: Sum, factor: number): Sum => ({
+export const scaled = ({ value, size, terms, slack = 0 }: Sum, factor: number): Sum => ({
 	value: value * factor,
 	size: size * Math.abs(factor),
 	terms,
+	...withSlack(slack * Math.abs(factor)),
 });
 
-export function scaleSegment({ start, values, sizes }: Segment, factor: number): Segment {
+export const withSlack = (slack: number): Pick<Sum, 'slack'> => (slack > 0 ? { slack } : {});
+
+export function scaleSegment({ start, values, sizes, slacks }: Segment, factor: number): Segment {
 	return {
 		start,
 		values: values.map((value) => value * factor),
 		...(sizes && { sizes: sizes.map((size) => size * Math.abs(factor)) }),
+		...(slacks && { slacks: slacks.map((slack) => slack * Math.abs(factor)) }),
 	};
 }
 
@@ -125,14 +134,20 @@ export function addSegments(a: Segment, b: Segment): Segment {
 	const start = Math.min(a.start, b.start);
 	const end = Math.max(a.start + a.values.length, b.start + b.values.length);
 	const [values, sizes] = [new Float64Array(end - start), new Float64Array(end - start)];
+	const slacks = a.slacks || b.slacks ? new Float64Array(end - start) : undefined;
 	for (const segment of [a, b]) {
 		const size = sizesOf(segment);
 		segment.values.forEach((value, index) => {
 			values[segment.start - start + index] += value;
 			sizes[segment.start - start + index] += size[index];
 		});
+		if (slacks) {
+			segment.slacks?.forEach((slack, index) => {
+				slacks[segment.start - start + index] += slack;
+			});
+		}
 	}
-	return { start, values, sizes };
+	return { start, values, sizes, ...(slacks && { slacks }) };
 }
 
 function mapValues<T>(entries: ReadonlyMap<string, T>, change: (value: T) => T): ReadonlyMap<string, T> {

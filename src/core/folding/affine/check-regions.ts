@@ -15,8 +15,9 @@ import { type Counterpart, inDeployedTerms } from './counterparts.js';
 import { areEqual, haveEqualAttributes, haveEqualConstants } from './equal-operators.js';
 import { Evaluator, MAX_COEFFICIENTS } from './evaluate.js';
 import { type Plan, partsOf } from './plan.js';
-import { BLOCKED_DOMAIN, type FunctionSource, Planner } from './planner.js';
-import { areInPlace, basesIn, isAsWide, isOne, nodesOf, scaleRow } from './region-rows.js';
+import { BLOCKED_DOMAIN, type FunctionSource, Planner, type QuantizerFunctions } from './planner.js';
+import { quantizerFunctions } from './quantizer-functions.js';
+import { areInPlace, basesIn, haveNoFactors, isAsWide, nodesOf, scaleRow } from './region-rows.js';
 
 /** An original tensor and the deployed tensor with the same values. */
 export interface TensorPair {
@@ -34,6 +35,8 @@ export interface RegionContext {
 	readonly unitRoundoff: number;
 	/** True if all constants of a region have been compared, number by number. */
 	readonly isProven: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
+	/** True if parameters show that the layers of a region are in its deployed operators, in the original's order. */
+	readonly haveArrived: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
 }
 
 /** An affine region that both models have, and the numbers in which they differ; none where they are equal. */
@@ -44,6 +47,8 @@ export interface RegionDifference {
 	readonly difference: MapDifference;
 	/** True if it counts even where most numbers differ. */
 	readonly isCertain?: boolean;
+	/** True if the rows agree in another order or with factors, and a region behind expects the original channels. */
+	readonly isMisplaced?: boolean;
 }
 
 /** Functions that a permutation of the channels passes through. */
@@ -60,13 +65,14 @@ const MAX_CANDIDATES = 8;
 
 /**
  * Compares the affine regions of two models, from a nonlinear function to the next, by their coefficients. In contrast
- * to values, coefficients show a small error of a single weight. Leaves out regions with quantized or computed
- * constants, and regions with inputs that have no counterpart.
+ * to values, coefficients show a small error of a single weight. Constants on a grid may err by half a step. Leaves out
+ * regions with computed constants, and regions with inputs that have no counterpart.
  */
 export async function checkRegions(context: RegionContext): Promise<RegionDifference[]> {
 	const differences: RegionDifference[][] = [];
+	const quantizers = await quantizerFunctions(context.deployed, context.original);
 	for (const block of isBlocked(context.deployed) ? BLOCK_SIZES : [BLOCK_SIZES[0]]) {
-		differences.push(await new RegionChecker(context, block).check());
+		differences.push(await new RegionChecker(context, block, quantizers).check());
 	}
 	return differences.reduce((a, b) => (numbersIn(b) < numbersIn(a) ? b : a));
 }
@@ -104,13 +110,15 @@ class RegionChecker {
 	readonly #differences: FoundDifference[] = [];
 	/** Counterparts with channels of their own that an equal region behind them expects. */
 	readonly #confirmed = new Set<string>();
+	/** Counterparts with channels of their own that a region behind them does not expect. */
+	readonly #contradicted = new Set<string>();
 
-	constructor(context: RegionContext, block: number) {
+	constructor(context: RegionContext, block: number, quantizers: QuantizerFunctions) {
 		const { original, deployed, pairs } = context;
 		this.#context = context;
 		this.#taken = new Set(Array.from(pairs.values(), (pair) => pair.deployed));
 		this.#original = new Planner(original, (name) => pairs.has(name));
-		this.#deployed = new Planner(deployed, (name) => this.#taken.has(name));
+		this.#deployed = new Planner(deployed, (name) => this.#taken.has(name), quantizers);
 		this.#originals = new Evaluator(this.#original.scope, original.weights, block);
 		this.#deployeds = new Evaluator(this.#deployed.scope, deployed.weights, block);
 	}
@@ -131,9 +139,13 @@ class RegionChecker {
 			await this.#checkTensor(name, axis);
 		}
 		// An order or a factor that no region behind undoes is an error, even if the rows agree.
-		return this.#differences.filter(
-			({ assumes, difference }) => assumes === undefined || difference.different > 0 || this.#confirmed.has(assumes),
-		);
+		return this.#differences.flatMap((found): RegionDifference[] => {
+			const { assumes, difference } = found;
+			if (assumes === undefined || difference.different > 0 || this.#confirmed.has(assumes)) {
+				return [found];
+			}
+			return this.#contradicted.has(assumes) ? [{ ...found, isMisplaced: true }] : [];
+		});
 	}
 
 	/** Compares the inputs of the function that computes a tensor, if a function computes it. */
@@ -212,6 +224,7 @@ class RegionChecker {
 	async #compare(original: Plan, deployed: Plan): Promise<void> {
 		const parts = [partsOf(original), partsOf(deployed)] as const;
 		if (original.kind === 'base' || this.#context.isProven(...parts)) {
+			this.#noteBases(parts[0], this.#contradicted);
 			return;
 		}
 		const compared = await this.#equalNumbers(original, deployed);
@@ -382,12 +395,20 @@ class RegionChecker {
 	/** Takes the first candidate with multiples of the tensor's channels as counterpart. */
 	async #choose(original: Candidate, candidates: readonly Candidate[], factors: 'positive' | 'one'): Promise<void> {
 		for (const { base, axis, plan } of candidates.slice(0, MAX_CANDIDATES)) {
+			const parts = [partsOf(original.plan), partsOf(plan)] as const;
 			const rows = await this.#rows(original.plan, plan);
 			const channels = rows && isAsWide(...rows) ? assignRows(...rows) : undefined;
-			if (!rows || !channels || (factors === 'one' && !channels.factors.every(isOne))) {
+			if (rows && !channels && this.#context.haveArrived(...parts)) {
+				// The layer is there, so that an order or factors assumed in front of it are wrong.
+				this.#noteBases(parts[0], this.#contradicted);
+				this.#found.set(`${original.base}\0${original.axis}`, { base, axis });
+				this.#taken.add(base);
+				return;
+			}
+			if (!rows || !channels || (factors === 'one' && !haveNoFactors(channels))) {
 				continue;
 			}
-			const expected = rows[0].map((row, index) => scaleRow(row, channels.factors[index]));
+			const expected = rows[0].map((row, index) => scaleRow(row, channels.factors[index], channels.slack?.[index]));
 			const found = channels.rows.map((index) => rows[1][index]);
 			const difference = compareMaps(expected, found, this.#context.unitRoundoff);
 			// Rows of the same direction with other biases belong to another tensor.
@@ -395,9 +416,17 @@ class RegionChecker {
 				const key = `${original.base}\0${original.axis}`;
 				this.#found.set(key, { base, axis, channels });
 				this.#taken.add(base);
-				const parts = [partsOf(original.plan), partsOf(plan)] as const;
 				this.#record(parts, { difference, ...(!areInPlace(channels) && { assumes: key }) });
 				return;
+			}
+		}
+	}
+
+	/** Adds the keys of a region's bases. */
+	#noteBases(original: readonly Plan[], to: Set<string>): void {
+		for (const part of original) {
+			if (part.kind === 'base') {
+				to.add(`${part.name}\0${part.axis}`);
 			}
 		}
 	}
@@ -406,12 +435,11 @@ class RegionChecker {
 		[original, deployed]: readonly [readonly Plan[], readonly Plan[]],
 		found: Pick<FoundDifference, 'difference' | 'assumes'>,
 	): void {
-		if (found.difference.different === 0) {
-			for (const part of original) {
-				if (part.kind === 'base') {
-					this.#confirmed.add(`${part.name}\0${part.axis}`);
-				}
-			}
+		const { compared, different } = found.difference;
+		if (different === 0) {
+			this.#noteBases(original, this.#confirmed);
+		} else if (2 * different > compared) {
+			this.#noteBases(original, this.#contradicted);
 		}
 		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), ...found });
 	}

@@ -1,5 +1,13 @@
 import { median } from '../../numbers/arrays.js';
-import { type AffineMap, type AffineRow, addSegments, type Segment, type Sum, type Tap } from './affine-map.js';
+import {
+	type AffineMap,
+	type AffineRow,
+	addSegments,
+	type Segment,
+	type Sum,
+	type Tap,
+	withSlack,
+} from './affine-map.js';
 
 /** Differences of a deployed map from the original map. */
 export interface MapDifference {
@@ -149,7 +157,8 @@ function compareRow(original: CanonicalRow, deployed: CanonicalRow, unitRoundoff
 	const compare = (part: Deviation['part'], a: Sum, b: Sum) => {
 		compared++;
 		const roundings = ROUNDINGS + ROUNDINGS_OF_SUM * Math.sqrt(Math.max(a.terms, b.terms));
-		const bound = roundings * unitRoundoff * Math.max(a.size, b.size) + TINY;
+		const slack = (a.slack ?? 0) + (b.slack ?? 0);
+		const bound = roundings * unitRoundoff * Math.max(a.size, b.size) + slack + TINY;
 		if (!(Math.abs(a.value - b.value) <= bound)) {
 			deviations.push({ part, found: b.value, expected: a.value, bound });
 		}
@@ -191,7 +200,8 @@ function elementOf(segment: Segment | undefined, column: number): Sum {
 		return ZERO;
 	}
 	const value = segment.values[index];
-	return { value, size: segment.sizes?.[index] ?? Math.abs(value), terms: 0 };
+	const size = segment.sizes?.[index] ?? Math.abs(value);
+	return { value, size, terms: 0, ...withSlack(segment.slacks?.[index] ?? 0) };
 }
 
 /** Deployed rows in the order of the original's, and the factor of each. */
@@ -200,6 +210,8 @@ export interface RowAssignment {
 	readonly rows: readonly number[];
 	/** Deployed row = factor * original row. */
 	readonly factors: Float64Array;
+	/** Error of each factor that the steps of a grid allow, relative to it; undefined: none. */
+	readonly slack?: Float64Array;
 }
 
 /** Largest distance of the projections of two rows of the same direction: an edited weight moves them a little. */
@@ -214,24 +226,55 @@ export function assignRows(
 	original: readonly CanonicalRow[],
 	deployed: readonly CanonicalRow[],
 ): RowAssignment | undefined {
-	const projections = deployed.map((row, index) => ({ index, at: project(row) })).sort((a, b) => a.at - b.at);
+	const projections = deployed
+		.map((row, index) => ({ index, at: project(row), blur: blurOf(row) }))
+		.sort((a, b) => a.at - b.at);
 	const free = new Set(projections.map(({ index }) => index));
 	const rows: number[] = [];
-	const factors = new Float64Array(original.length);
+	const ranges: Ratio[] = [];
 	for (const [index, row] of original.entries()) {
 		const at = project(row);
 		const near = projections.filter(
-			(each) => Math.abs(each.at - at) <= MAX_PROJECTION_DISTANCE && free.has(each.index),
+			(each) => Math.abs(each.at - at) <= MAX_PROJECTION_DISTANCE + 2 * each.blur && free.has(each.index),
 		);
-		const found = near.find((each) => cosine(row, deployed[each.index]) >= MIN_COSINE);
+		// A row in its place goes first, because rows on a coarse grid may be alike.
+		near.sort((a, b) => Number(b.index === index) - Number(a.index === index));
+		const found = near.find((each) => cosine(row, deployed[each.index]) >= MIN_COSINE - each.blur ** 2);
 		if (!found) {
 			return undefined;
 		}
 		free.delete(found.index);
 		rows.push(found.index);
-		factors[index] = ratioOf(row, deployed[found.index]);
+		ranges.push(ratioOf(row, deployed[found.index]));
 	}
-	return { rows, factors };
+	if (ranges.every(({ ofWeights }) => holdsOne(ofWeights))) {
+		return { rows, factors: new Float64Array(rows.length).fill(1) };
+	}
+	const factors = Float64Array.from(ranges, ({ ofRow }) => (holdsOne(ofRow) ? 1 : (ofRow.low + ofRow.high) / 2));
+	const slack = Float64Array.from(ranges, ({ ofRow: { low, high } }, index) => {
+		return Math.max(high - factors[index], factors[index] - low) / factors[index];
+	});
+	return { rows, factors, ...(slack.some((error) => error > 0) && { slack }) };
+}
+
+const holdsOne = ({ low, high }: FactorRange): boolean => low < high && low <= 1 && 1 <= high;
+
+/** Least and largest factor that fits two rows. */
+interface FactorRange {
+	readonly low: number;
+	readonly high: number;
+}
+
+/** Returns the largest distance that the steps of a grid leave between the directions of a row and of its exact values. */
+function blurOf({ parts }: AffineRowParts): number {
+	let [error, square] = [0, 0];
+	for (const { values, slacks } of parts.values()) {
+		slacks?.forEach((slack, index) => {
+			error += slack * slack;
+			square += values[index] * values[index];
+		});
+	}
+	return error === 0 ? 0 : Math.sqrt(error / square);
 }
 
 /** Returns the size of a row's direction along a fixed random direction. */
@@ -275,10 +318,47 @@ function cosine(a: AffineRowParts, b: AffineRowParts): number {
 /** Minimum size of a coefficient in a quotient, as a share of its row's largest. */
 const MIN_SHARE = 1e-2;
 
-/** Returns the factor between two rows that most of their coefficients agree on. */
-function ratioOf(a: AffineRowParts, b: AffineRowParts): number {
+/** Factors that fit the weights of two rows, and those that fit the bias, too, if there are any. */
+interface Ratio {
+	readonly ofWeights: FactorRange;
+	readonly ofRow: FactorRange;
+}
+
+/** Returns the factor between two rows that most of their coefficients agree on; ranges of factors on a grid. */
+function ratioOf(a: CanonicalRow, b: CanonicalRow): Ratio {
 	const pairs = [...pairedElements(a, b)];
 	const largest = pairs.reduce((most, [x]) => Math.max(most, Math.abs(x.value)), 0);
-	const ratios = pairs.flatMap(([x, y]) => (Math.abs(x.value) > MIN_SHARE * largest ? [y.value / x.value] : []));
-	return ratios.length > 0 ? median(ratios) : 1;
+	const known = pairs.filter(([x]) => Math.abs(x.value) > MIN_SHARE * largest);
+	if (known.some(([, { slack = 0 }]) => slack > 0)) {
+		const range = known.reduce(within, { low: 0, high: Number.POSITIVE_INFINITY });
+		const narrow = within(range, [withRounding(a.bias), withRounding(b.bias)]);
+		if (isRange(range)) {
+			return { ofWeights: range, ofRow: isRange(narrow) ? narrow : range };
+		}
+	}
+	const factor = known.length > 0 ? median(known.map(([x, y]) => y.value / x.value)) : 1;
+	const only = { low: factor, high: factor };
+	return { ofWeights: only, ofRow: only };
+}
+
+const isRange = ({ low, high }: FactorRange): boolean => low <= high && high < Number.POSITIVE_INFINITY;
+
+/** Error of a bias by rounding, as a share of the magnitudes that it was added up from. */
+const BIAS_ROUNDING = ROUNDINGS * 2 ** -24;
+
+const withRounding = (sum: Sum): Sum => ({ ...sum, slack: (sum.slack ?? 0) + BIAS_ROUNDING * sum.size });
+
+/** Narrows a range to the factors that make one number the other, with their errors. */
+function within({ low, high }: FactorRange, [from, to]: readonly [Sum, Sum]): FactorRange {
+	const { value, slack: ownSlack = 0 } = from;
+	const { slack = 0 } = to;
+	const size = Math.abs(value);
+	if (size <= ownSlack) {
+		return { low, high };
+	}
+	const product = Math.sign(value) * to.value;
+	return {
+		low: Math.max(low, (product - slack) / (size + ownSlack)),
+		high: Math.min(high, (product + slack) / (size - ownSlack)),
+	};
 }

@@ -2,11 +2,13 @@ import {
 	type AffineMap,
 	type AffineRow,
 	NO_SUM,
+	plus,
 	type Segment,
 	type Sum,
 	sumOf,
 	type Tap,
 	tapKey,
+	withSlack,
 } from './affine-map.js';
 
 /** Weight of a linear operator in a common form. */
@@ -23,6 +25,8 @@ export interface Kernel {
 	/** Element of row, column and kernel position. */
 	readonly at: (row: number, column: number, position: number) => number;
 	readonly bias: Float64Array | null;
+	/** Errors that rounding to a grid leaves in the weights and in the bias of each row. */
+	readonly slacks?: { readonly weight: Float64Array; readonly bias: Float64Array };
 }
 
 /** The input channels of a group that read the same tap: parallel arrays of column, channel of the base, and factor. */
@@ -83,27 +87,18 @@ interface RowPlace {
 function rowOf(kernel: Kernel, { input, readers, first, row }: RowPlace, taps: Map<string, Tap>): AffineRow {
 	const parts = new Map<string, Segment>();
 	const border = new Map<string, Sum>();
-	let bias = kernel.bias ? sumOf(kernel.bias[row]) : NO_SUM;
+	const slack = kernel.slacks?.weight[row] ?? 0;
+	let bias = kernel.bias ? { ...sumOf(kernel.bias[row]), ...withSlack(kernel.slacks?.bias[row] ?? 0) } : NO_SUM;
 	for (const [position, offsets] of kernel.offsets.entries()) {
-		for (const { tap, start, length, columns, channels, factors } of readers) {
-			const moved = { ...tap, strides: kernel.strides, offsets };
+		for (const reader of readers) {
+			const moved = { ...reader.tap, strides: kernel.strides, offsets };
 			const key = tapKey(moved);
 			taps.set(key, moved);
-			const values = new Float64Array(length);
-			const hasSums = columns.length > length;
-			const sizes = hasSums ? new Float64Array(length) : undefined;
-			for (let index = 0; index < columns.length; index++) {
-				const value = kernel.at(row, columns[index], position) * factors[index];
-				values[channels[index] - start] += value;
-				if (sizes) {
-					sizes[channels[index] - start] += Math.abs(value);
-				}
-			}
-			parts.set(key, { start, values, ...(sizes && { sizes }) });
+			parts.set(key, segmentOf(kernel, reader, { row, position, slack }));
 		}
 		const shift = shiftOf(kernel, input, { first, row, position });
 		if (shift.size > 0) {
-			bias = { value: bias.value + shift.value, size: bias.size + shift.size, terms: bias.terms + shift.terms };
+			bias = { ...plus(bias, shift), terms: bias.terms + shift.terms };
 			if (kernel.isPadded) {
 				border.set(offsets.join(), shift);
 			}
@@ -112,13 +107,37 @@ function rowOf(kernel: Kernel, { input, readers, first, row }: RowPlace, taps: M
 	return { bias, parts, border };
 }
 
+/** Returns the coefficients of a row that read a tap at a position of the kernel. */
+function segmentOf(
+	kernel: Kernel,
+	{ start, length, columns, channels, factors }: Readers,
+	{ row, position, slack }: { readonly row: number; readonly position: number; readonly slack: number },
+): Segment {
+	const values = new Float64Array(length);
+	const sizes = columns.length > length ? new Float64Array(length) : undefined;
+	const slacks = slack > 0 ? new Float64Array(length) : undefined;
+	for (let index = 0; index < columns.length; index++) {
+		const at = channels[index] - start;
+		const value = kernel.at(row, columns[index], position) * factors[index];
+		values[at] += value;
+		if (sizes) {
+			sizes[at] += Math.abs(value);
+		}
+		if (slacks) {
+			slacks[at] += slack * Math.abs(factors[index]);
+		}
+	}
+	return { start, values, ...(sizes && { sizes }), ...(slacks && { slacks }) };
+}
+
 /** Returns the sum of the input's shifts at a position of the kernel. */
 function shiftOf(
 	kernel: Kernel,
 	{ rows }: AffineMap,
 	{ first, row, position }: { readonly first: number; readonly row: number; readonly position: number },
 ): Sum {
-	let [value, size, terms] = [0, 0, 0];
+	const rowSlack = kernel.slacks?.weight[row] ?? 0;
+	let [value, size, terms, slack] = [0, 0, 0, 0];
 	for (let column = 0; column < kernel.columns; column++) {
 		const { bias } = rows[first + column];
 		if (bias.size > 0) {
@@ -126,7 +145,8 @@ function shiftOf(
 			value += weight * bias.value;
 			size += Math.abs(weight) * bias.size;
 			terms += bias.terms;
+			slack += rowSlack * Math.abs(bias.value) + (Math.abs(weight) + rowSlack) * (bias.slack ?? 0);
 		}
 	}
-	return { value, size, terms };
+	return { value, size, terms, ...withSlack(slack) };
 }

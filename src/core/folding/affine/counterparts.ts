@@ -52,15 +52,21 @@ export function inDeployedTerms(
 }
 
 /** Moves coefficients to the deployed order of channels: rows[c] holds factors[c] times the original channel c. */
-function reorder({ start, values, sizes }: Segment, { rows, factors }: RowAssignment): Segment {
+function reorder({ start, values, sizes, slacks }: Segment, { rows, factors, slack }: RowAssignment): Segment {
 	const columns = Array.from(values.keys(), (index) => rows[start + index] ?? 0);
 	const first = columns.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
 	const length = columns.reduce((a, b) => Math.max(a, b), 0) - first + 1;
 	const moved = { start: first, values: new Float64Array(length), sizes: new Float64Array(length) };
+	const errors = slack || slacks ? new Float64Array(length) : undefined;
 	values.forEach((value, index) => {
 		const factor = factors[start + index];
-		moved.values[columns[index] - first] = value / factor;
-		moved.sizes[columns[index] - first] = (sizes?.[index] ?? Math.abs(value)) / Math.abs(factor);
+		const at = columns[index] - first;
+		moved.values[at] = value / factor;
+		moved.sizes[at] = (sizes?.[index] ?? Math.abs(value)) / Math.abs(factor);
+		if (errors) {
+			errors[at] =
+				(slacks?.[index] ?? 0) / Math.abs(factor) + Math.abs(moved.values[at]) * (slack?.[start + index] ?? 0);
+		}
 	});
-	return moved;
+	return { ...moved, ...(errors && { slacks: errors }) };
 }

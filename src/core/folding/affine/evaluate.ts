@@ -2,7 +2,8 @@ import { product } from '../../numbers/arrays.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import { layerParameters } from '../operators/layer-parameters.js';
-import type { LinearOperator } from '../operators/linear.js';
+import { dequantizer, type LinearOperator } from '../operators/linear.js';
+import type { QuantizationGrid } from '../operators/quantization-grid.js';
 import type { OperatorWeights, WeightReader } from '../operators/weights.js';
 import { type AffineMap, addMaps, concatMaps, identityMap, type Sum, scaleAndShift, sumOf } from './affine-map.js';
 import { unblocked } from './blocked-weights.js';
@@ -29,7 +30,7 @@ export class Evaluator {
 
 	/**
 	 * @param channels of the plan's tensor, where the caller knows them
-	 * @returns undefined if a constant is missing, does not fit, or is quantized
+	 * @returns undefined if a constant is missing or does not fit, or if the steps of its grid are not known
 	 */
 	async evaluate(plan: Plan, channels?: number): Promise<AffineMap | undefined> {
 		switch (plan.kind) {
@@ -58,7 +59,7 @@ export class Evaluator {
 			return undefined;
 		}
 		const weights = await this.#weights.read(operator);
-		if (!weights.ok || weights.value.grid) {
+		if (!weights.ok) {
 			return undefined;
 		}
 		const { kind } = operator;
@@ -69,12 +70,16 @@ export class Evaluator {
 					? undefined
 					: matrix(operator, weights.value);
 		const map = kernel && (await this.evaluate(input, kernel.group * kernel.columns));
-		return map && map.rows.length >= kernel.group * kernel.columns ? applyKernel(kernel, map) : undefined;
+		if (!map || map.rows.length < kernel.group * kernel.columns) {
+			return undefined;
+		}
+		const { grid } = weights.value;
+		return applyKernel({ ...kernel, ...(grid && { slacks: slacksOf(grid, kernel.rows) }) }, map);
 	}
 
 	async #layer({ layer, input }: Extract<Plan, { kind: 'layer' }>): Promise<AffineMap | undefined> {
 		const parameters = layerParameters(layer);
-		if (!parameters.ok) {
+		if (!parameters.ok || layer.node.inputs.some((name) => dequantizer(this.#scope, name) !== undefined)) {
 			return undefined;
 		}
 		const { gamma, beta, mean, variance, epsilon } = parameters.value;
@@ -91,7 +96,7 @@ export class Evaluator {
 
 	async #constant(plan: Extract<Plan, { kind: 'constant' }>, channels: number | undefined) {
 		const { operation, constant, isReversed, behind, input } = plan;
-		const map = await this.evaluate(input, channels);
+		const map = dequantizer(this.#scope, constant) ? undefined : await this.evaluate(input, channels);
 		const values = map && (await this.#weights.perChannel(this.#scope, constant, map.rows.length, { behind }));
 		if (!values) {
 			return undefined;
@@ -146,6 +151,12 @@ export class Evaluator {
 		const start = sizes ? sizes.slice(0, output).reduce((a, b) => a + b, 0) : share * output;
 		return { ...map, rows: map.rows.slice(start, start + (sizes?.[output] ?? share)) };
 	}
+}
+
+/** Returns the errors of rounding to a grid: half a step. @param rows of the weight */
+function slacksOf({ weight, bias }: QuantizationGrid, rows: number): NonNullable<Kernel['slacks']> {
+	const half = (steps: Float64Array | undefined) => steps?.map((step) => step / 2) ?? new Float64Array(rows);
+	return { weight: half(weight), bias: half(bias) };
 }
 
 const isBase = ({ kind }: Plan): boolean => kind === 'base';

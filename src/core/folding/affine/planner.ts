@@ -13,6 +13,9 @@ export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 /** Maximum length of a chain of nodes that a plan follows. */
 const MAX_DEPTH = 48;
 
+/** Quantizers that clip where the original has an activation: node -> operator of the activation. */
+export type QuantizerFunctions = ReadonlyMap<Node, string>;
+
 /** A function that a plan ends at, with the affine parts that it reads. */
 export interface FunctionSource {
 	readonly name: string;
@@ -26,13 +29,22 @@ export class Planner {
 	readonly #layers: ReadonlyMap<Node, BatchNormLayer>;
 	readonly #operators: ReadonlyMap<Node, LinearOperator>;
 	readonly #isPaired: (name: string) => boolean;
+	readonly #quantizers: QuantizerFunctions;
 
-	/** @param isPaired true for tensors with a known counterpart, where plans may end */
-	constructor({ model, layers, operators }: Network, isPaired: (name: string) => boolean) {
+	/**
+	 * @param isPaired true for tensors with a known counterpart, where plans may end
+	 * @param quantizers functions that quantizers stand for
+	 */
+	constructor(
+		{ model, layers, operators }: Network,
+		isPaired: (name: string) => boolean,
+		quantizers: QuantizerFunctions = new Map(),
+	) {
 		this.scope = Scope.ofModel(model);
 		this.#layers = new Map(layers.filter(({ graphPath }) => graphPath === '').map((layer) => [layer.node, layer]));
-		this.#operators = new Map(operators.filter(({ scope }) => scope.depth === 0).map((each) => [each.node, each]));
+		this.#operators = new Map(operators.filter(({ scope }) => scope.depth === 0).map((each) => [each.last, each]));
 		this.#isPaired = isPaired;
+		this.#quantizers = quantizers;
 	}
 
 	/** Plans a tensor from the node that computes it on. */
@@ -51,10 +63,13 @@ export class Planner {
 		if (!node) {
 			return undefined;
 		}
-		const activation = activationOf(node);
+		const activation = this.#activationOf(node);
 		if (activation !== undefined) {
-			const inputs = [this.#linear(node, axis, { isInner: false, depth: 0 })];
-			return inputs[0] && { name: activation, inputs: [inputs[0]] };
+			const place = { isInner: false, depth: 0 };
+			const input = this.#operatorOf(node)
+				? this.#linear(node, axis, place)
+				: this.#plan(node.inputs[0] ?? '', axis, place);
+			return input && { name: activation, inputs: [input] };
 		}
 		const inputs = node.inputs.filter((input) => input !== '' && !isConstant(this.scope, input));
 		return { name: node.opType, inputs: inputs.map((input) => this.of(input, axis)) };
@@ -67,7 +82,7 @@ export class Planner {
 		if (!node || depth > MAX_DEPTH || this.#layers.has(node)) {
 			return 1;
 		}
-		if (node.opType === 'MatMul') {
+		if (node.opType === 'MatMul' || this.#operatorOf(node)?.kind === 'MatMul') {
 			return rank === undefined ? -1 : rank - 1;
 		}
 		if (this.#operators.has(node) || node.opType.includes('Conv')) {
@@ -82,7 +97,7 @@ export class Planner {
 	/** True for the result of a linear operator. */
 	isOperator(name: string): boolean {
 		const node = this.scope.producer(name);
-		return node !== undefined && this.#operatorOf(node) !== undefined && activationOf(node) === undefined;
+		return node !== undefined && this.#operatorOf(node) !== undefined && this.#activationOf(node) === undefined;
 	}
 
 	/** Returns the linear operator that computes a tensor; undefined for another node. */
@@ -130,7 +145,7 @@ export class Planner {
 			return this.#plan(data, axis, at);
 		}
 		if (this.#operatorOf(node)) {
-			return activationOf(node) === undefined ? this.#linear(node, axis, at) : undefined;
+			return this.#activationOf(node) === undefined ? this.#linear(node, axis, at) : undefined;
 		}
 		if (domain !== '') {
 			return undefined;
@@ -139,7 +154,11 @@ export class Planner {
 			case 'Identity':
 			case 'Dropout':
 			case 'Cast':
+			case 'DynamicQuantizeLinear':
 				return this.#plan(data, axis, at);
+			case 'QuantizeLinear':
+			case 'DequantizeLinear':
+				return this.#quantizers.has(node) || isConstant(this.scope, data) ? undefined : this.#plan(data, axis, at);
 			case 'Transpose': {
 				const order = permutation(node);
 				const from = order?.[axis < 0 ? order.length + axis : axis];
@@ -173,10 +192,15 @@ export class Planner {
 		return linearOperator({ scope: this.scope, node: { ...node, domain: '' } }, 0);
 	}
 
+	/** Returns the activation that a fused operator or a quantizer applies; undefined if it applies no activation. */
+	#activationOf(node: Node): string | undefined {
+		return this.#quantizers.get(node) ?? activationOf(node);
+	}
+
 	/** Plans a linear operator without its activation. */
 	#linear(node: Node, axis: number, at: Place): Plan | undefined {
 		const operator = this.#operatorOf(node);
-		if (!operator || at.isInner || operator.kind === 'ConvTranspose' || operator.quantization) {
+		if (!operator || at.isInner || operator.kind === 'ConvTranspose') {
 			return undefined;
 		}
 		const output = node.outputs[0] ?? '';
@@ -185,8 +209,8 @@ export class Planner {
 		if (operator.kind === 'Conv' ? axis !== 1 : !isLast) {
 			return undefined;
 		}
-		const input = this.#readBy(node.inputs[0] ?? '', axis, at);
-		const plan: Plan = { kind: 'kernel', node, operator, input };
+		const input = this.#readBy(operator.node.inputs[0] ?? '', axis, at);
+		const plan: Plan = { kind: 'kernel', node: operator.quantization ? operator.node : node, operator, input };
 		const added = operator.kind === 'Conv' && node.domain !== '' ? (node.inputs[3] ?? '') : '';
 		return added === '' ? plan : { kind: 'sum', node, inputs: [plan, this.#plan(added, axis, at)], signs: [1, 1] };
 	}

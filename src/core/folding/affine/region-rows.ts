@@ -1,4 +1,5 @@
 import type { Node } from '../../onnx/model.js';
+import { type Sum, scaled, scaleSegment, withSlack } from './affine-map.js';
 import type { CanonicalRow, RowAssignment } from './compare-maps.js';
 import { type Plan, partsOf } from './plan.js';
 
@@ -10,27 +11,25 @@ export function isAsWide(original: readonly CanonicalRow[], deployed: readonly C
 }
 
 /** True for channels that are neither moved nor scaled. */
-export function areInPlace({ rows, factors }: RowAssignment): boolean {
-	return rows.every((row, channel) => row === channel) && factors.every(isOne);
+export function areInPlace(channels: RowAssignment): boolean {
+	return channels.rows.every((row, channel) => row === channel) && haveNoFactors(channels);
 }
 
-export const isOne = (factor: number): boolean => Math.abs(factor - 1) < 1e-5;
+/** True if no factor differs from 1. */
+export function haveNoFactors({ factors }: RowAssignment): boolean {
+	return factors.every((factor) => Math.abs(factor - 1) < 1e-5);
+}
 
-export function scaleRow({ bias, parts, border }: CanonicalRow, factor: number): CanonicalRow {
-	const scaled = ({ value, size, terms }: CanonicalRow['bias']) => ({
-		value: value * factor,
-		size: size * factor,
-		terms,
-	});
+/** Multiplies a row by a factor. @param error of the factor, relative to it */
+export function scaleRow({ bias, parts, border }: CanonicalRow, factor: number, error = 0): CanonicalRow {
+	const withError = (sum: Sum): Sum => {
+		const { value, slack = 0, ...rest } = scaled(sum, factor);
+		return { value, ...rest, ...withSlack(slack + error * Math.abs(value)) };
+	};
 	return {
-		bias: scaled(bias),
-		parts: new Map(
-			Array.from(parts, ([key, { start, values, sizes }]) => {
-				const moved = { start, values: values.map((value) => value * factor) };
-				return [key, { ...moved, ...(sizes && { sizes: sizes.map((size) => size * factor) }) }];
-			}),
-		),
-		border: new Map(Array.from(border, ([key, sum]) => [key, scaled(sum)])),
+		bias: withError(bias),
+		parts: new Map(Array.from(parts, ([key, segment]) => [key, scaleSegment(segment, factor)])),
+		border: new Map(Array.from(border, ([key, sum]) => [key, withError(sum)])),
 	};
 }
 

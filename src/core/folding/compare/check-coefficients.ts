@@ -26,7 +26,7 @@ export function checkCoefficients(
 	for (const [layer, { operator }] of original.targets) {
 		behind.set(operator, (behind.get(operator) ?? true) && arrived.has(layer));
 	}
-	const isProven = (from: readonly Plan[], to: readonly Plan[]): boolean => {
+	const haveArrived = (from: readonly Plan[], to: readonly Plan[]): boolean => {
 		const [operators, deployedOperators] = [from, to].map((parts) =>
 			parts.flatMap((part) => (part.kind === 'kernel' ? [part.operator] : [])),
 		);
@@ -35,11 +35,15 @@ export function checkCoefficients(
 			return pair !== undefined && operators.includes(pair.original) && behind.get(pair.original) === true;
 		});
 		const areLayersRight = from.every((part) => part.kind !== 'layer' || arrived.has(part.layer));
-		const isPlain = to.every(({ kind }) => kind !== 'constant');
-		return operators.length === deployedOperators.length && isPaired && areLayersRight && isPlain;
+		return operators.length === deployedOperators.length && isPaired && areLayersRight;
 	};
+	const isProven = (from: readonly Plan[], to: readonly Plan[]): boolean =>
+		to.every(({ kind }) => kind !== 'constant') && haveArrived(from, to);
 	const pairs = new Map(
 		Array.from(tensors, ([name, match]) => [name, { deployed: match.deployed, order: match.difference.order }]),
 	);
-	return checkRegions({ original, deployed, pairs, unitRoundoff, isProven });
+	return checkRegions({
+		...{ original, deployed, pairs, unitRoundoff, isProven },
+		haveArrived: (from, to) => from.some(({ kind }) => kind === 'layer') && haveArrived(from, to),
+	});
 }

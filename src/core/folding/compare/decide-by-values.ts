@@ -11,7 +11,13 @@ import { ArrivalForms } from './arrival-form.js';
 import { attributeDifferences } from './attribute-differences.js';
 import type { ComparedFiles } from './compare.js';
 import { cannotTell } from './judge-fold.js';
-import { describeOperators, isEdited, reportDifferences, unexplained } from './report-differences.js';
+import {
+	describeOperators,
+	hasEqualCoefficients,
+	isEdited,
+	reportDifferences,
+	unexplained,
+} from './report-differences.js';
 import { withoutEvidence } from './undecided.js';
 
 /**
@@ -29,6 +35,10 @@ export function decideByValues(
 	// An edited operator behind explains better why an order that it expects does not give its values.
 	const mayMisplace = outputs.status === 'mismatch' && !differences.some(isEdited);
 	let isMisplaced = false;
+	const differing = new Set(
+		differences.filter((region) => !hasEqualCoefficients(region)).flatMap(({ original }) => original),
+	);
+	const isDiffering = (index: number) => differing.has(models.original.layers[index].node);
 	const decided = comparison.layers.map((layer, index): LayerComparison => {
 		const found = values.layers[index];
 		const { behavior, match, misplaced } = found;
@@ -43,11 +53,12 @@ export function decideByValues(
 			return decideArrived(
 				{ ...layer, behavior },
 				{ ...found, match },
-				{ areOutputsWrong: outputs.status === 'mismatch', forms, index },
+				{ areOutputsWrong: outputs.status === 'mismatch', forms, index, isDiffering: isDiffering(index) },
 			);
 		}
 		if (behavior.status === 'behind' && match && !isMisplacedFold(layer)) {
-			return decideArrived({ ...layer, behavior }, { ...found, match }, { areOutputsWrong: false, forms, index });
+			const context = { areOutputsWrong: false, forms, index, isDiffering: isDiffering(index) };
+			return decideArrived({ ...layer, behavior }, { ...found, match }, context);
 		}
 		const decided = behavior.status === 'mismatch' ? decideLost(layer, behavior, forms.operators(index)) : layer;
 		return { ...decided, behavior };
@@ -113,6 +124,8 @@ interface ArrivalContext {
 	readonly forms: ArrivalForms;
 	/** Of the layer. */
 	readonly index: number;
+	/** True if coefficients around the layer differ. */
+	readonly isDiffering: boolean;
 }
 
 /** Maximum number of operators in a row whose values may differ without an error in the first: two layers share a scale. */
@@ -128,7 +141,7 @@ function farArrival(inRow: number): string | undefined {
 function decideArrived(
 	layer: LayerComparison,
 	values: ArrivedValues,
-	{ areOutputsWrong, forms, index }: ArrivalContext,
+	{ areOutputsWrong, forms, index, isDiffering }: ArrivalContext,
 ): LayerComparison {
 	const { status } = layer;
 	if (status === 'match' || status === 'kept' || isUnidentifiable(layer)) {
@@ -138,7 +151,9 @@ function decideArrived(
 		const isElsewhere = areOutputsWrong && layer.cause !== null && ELSEWHERE.has(layer.cause);
 		const hidden = isElsewhere
 			? "The layer's own values arrived; those of other readers did not."
-			: (hiddenError(layer, values) ?? farArrival(forms.operatorsInRow(index)));
+			: isDiffering && values.match.noise !== undefined
+				? HIDDEN_BY_NOISE
+				: (hiddenError(layer, values) ?? farArrival(forms.operatorsInRow(index)));
 		if (hidden !== undefined) {
 			return { ...layer, behavior: { ...values.behavior, reason: hidden } };
 		}
@@ -165,6 +180,8 @@ function isUnidentifiable({ status, maxAbs }: LayerComparison): boolean {
 	return status === 'not-identifiable' && maxAbs !== null;
 }
 
+const HIDDEN_BY_NOISE = 'This input does not show the error: rounding the weights may move the values as far.';
+
 /** Smallest claimed error of a channel, as a multiple of the bound, that equal values refute. */
 const REFUTED = 20;
 
@@ -189,11 +206,15 @@ function hiddenError(layer: LayerComparison, { match, silent = [] }: ArrivedValu
 	return undefined;
 }
 
+/** Claimed error of a quantized layer, as a multiple of the difference of the values, that the values refute. */
+const MIN_CONTRADICTION = 4;
+
 /** True if the claimed error of each channel would move the values further than they differ. */
-function isRefuted(errors: Float64Array, { size, bound, noise }: ValueMatch): boolean {
+function isRefuted(errors: Float64Array, { size, bound, noise, difference }: ValueMatch): boolean {
 	if (noise !== undefined) {
 		const energy = errors.reduce((sum, error) => sum + error * error, 0);
-		return Math.sqrt(energy / errors.length) * size > noise;
+		const claimed = Math.sqrt(energy / errors.length) * size;
+		return claimed > noise && claimed > MIN_CONTRADICTION * difference.rms;
 	}
 	return errors.reduce((a, b) => Math.max(a, b), 0) * size >= REFUTED * bound;
 }

@@ -59,7 +59,7 @@ export function reportDifferences(
 			const node = original.layers[index].node;
 			const regions = differences.filter((region) => region.original.includes(node));
 			// Where the values arrived, a region that differs rests on a wrong pair of inner tensors.
-			const equal = regions.filter(({ difference }) => difference.different === 0);
+			const equal = regions.filter(hasEqualCoefficients);
 			const isEqual = equal.length > 0 && (equal.length === regions.length || layer.behavior?.status === 'match');
 			return isEqual && isRefuted(layer) ? asArrived(layer, kept.has(original.layers[index])) : layer;
 		}),
@@ -75,6 +75,11 @@ const MAX_EDITED_SHARE = 0.5;
 /** True for a region in which single numbers were changed. */
 export function isEdited({ difference: { different, compared }, isCertain = false }: RegionDifference): boolean {
 	return isCertain || (different > 0 && different <= MAX_EDITED_SHARE * compared);
+}
+
+/** True for a region with the coefficients of the original. */
+export function hasEqualCoefficients({ difference, isMisplaced = false }: RegionDifference): boolean {
+	return difference.different === 0 && !isMisplaced;
 }
 
 function sentence(operator: string, { different, compared, worst }: RegionDifference['difference']): string {

@@ -1,4 +1,5 @@
 import type { DataTypeCode, Dimension, Node, ValueInfo } from '../model.js';
+import { typeCode } from '../types.js';
 import { isStandard } from './quantization.js';
 import type { Definition, Scope } from './scope.js';
 import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
@@ -72,6 +73,16 @@ const REDUCING: ReadonlySet<string> = new Set([
 ]);
 /** Operators with a weight, which shows the number of channels. */
 const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Operators on integers: the operator with the same shapes, and the position of the weight. */
+const INTEGER_LINEAR: ReadonlyMap<string, { readonly opType: string; readonly weight: number }> = new Map([
+	['ConvInteger', { opType: 'Conv', weight: 1 }],
+	['MatMulInteger', { opType: 'MatMul', weight: 1 }],
+	['QLinearConv', { opType: 'Conv', weight: 3 }],
+	['QLinearMatMul', { opType: 'MatMul', weight: 3 }],
+	['QGemm', { opType: 'Gemm', weight: 3 }],
+]);
+/** Linear operators of the runtime itself. */
+const OWN_LINEAR: ReadonlySet<string> = new Set(['QGemm', 'MatMulNBits']);
 /** Element-wise operators of two inputs that broadcast. */
 const BROADCAST: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Sum', 'Mean']);
 
@@ -137,8 +148,9 @@ export class ShapeInference {
 		let inferred = NOTHING;
 		if (definition.kind === 'initializer') {
 			inferred = { dataType: definition.record.dataType, shape: definition.record.dims };
-		} else if (definition.kind === 'node' && isStandard(definition.node) && definition.node.outputs[0] === name) {
-			inferred = this.#output(definition.scope, definition.node, chain - 1);
+		} else if (definition.kind === 'node' && isKnown(definition.node)) {
+			const { scope: own, node } = definition;
+			inferred = node.outputs[0] === name ? this.#output(own, node, chain - 1) : furtherOutput(node);
 		}
 		const dataType = declared?.dataType || inferred.dataType;
 		return { dataType, shape: filledUp(declared?.shape, inferred.shape) };
@@ -201,8 +213,36 @@ export class ShapeInference {
 			// Up to opset 6 only the second input broadcasts, along an axis of its own.
 			return scope.opset() < 7 ? input(0) : node.inputs.map((_, index) => input(index)).reduce(broadcast, SCALAR);
 		}
-		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : NOTHING;
+		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : inferQuantized(scope, node, input);
 	}
+}
+
+/** Returns the scale or zero point of DynamicQuantizeLinear, which are scalars; nothing for other outputs than the first. */
+function furtherOutput({ opType }: Node): InferredValue {
+	return opType === 'DynamicQuantizeLinear' ? SCALAR : NOTHING;
+}
+
+/** Returns the output of an operator on integers, or with packed weights. */
+function inferQuantized(scope: Scope, node: Node, input: (index: number) => InferredValue): InferredValue {
+	if (node.opType === 'DynamicQuantizeLinear') {
+		return { dataType: typeCode('uint8'), shape: input(0).shape };
+	}
+	if (node.opType === 'MatMulNBits') {
+		const { dataType, shape } = input(0);
+		return { dataType, shape: shape && [...shape.slice(0, -1), scope.attribute(node, 'N')?.i] };
+	}
+	const linear = INTEGER_LINEAR.get(node.opType);
+	if (!linear) {
+		return NOTHING;
+	}
+	// The type is that of the zero point, or int32. Only the shape is of use.
+	const { shape } = inferLinear(scope, { ...node, opType: linear.opType }, input(0), input(linear.weight));
+	return { dataType: 0, shape };
+}
+
+/** True for nodes with outputs of known shape. */
+function isKnown(node: Node): boolean {
+	return isStandard(node) || (node.domain === 'com.microsoft' && OWN_LINEAR.has(node.opType));
 }
 
 /** Returns the declaration that the runtime enforces: that of an input of the main graph. */

@@ -1,7 +1,7 @@
+import type { ClipRange } from '../../../core/folding/affine/clip-ranges.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { editedBytes, planEdits } from '../../../core/onnx/write/edit.js';
 import { type OpenedModel, openModel } from '../model/opened-model.js';
-import type { ClipRange } from './clip-ranges.js';
 import { UNROUNDED_OPERATORS } from './unrounded-operators.js';
 import { type QuantizedTensor, Unrounder } from './unrounder.js';
 

@@ -1,3 +1,4 @@
+import { type ClipRange, replacedRange } from '../../../core/folding/affine/clip-ranges.js';
 import { recordOf } from '../../../core/folding/operators/linear.js';
 import { isConstant } from '../../../core/onnx/graph/constants.js';
 import { integerRange, isStandard } from '../../../core/onnx/graph/quantization.js';
@@ -15,7 +16,6 @@ import {
 } from '../../../core/onnx/write/encode.js';
 import { encodeElements } from '../../../core/onnx/write/encode-elements.js';
 import type { OpenedModel } from '../model/opened-model.js';
-import { type ClipRange, replacedRange } from './clip-ranges.js';
 
 /** A tensor of integers, and the constants that turn it into values. */
 export interface QuantizedTensor {

@@ -1,3 +1,5 @@
+import { clipRanges } from '../../../core/folding/affine/clip-ranges.js';
+import { WeightReader } from '../../../core/folding/operators/weights.js';
 import type { Noise, ValuePairing } from '../../../core/folding/values/value-pairing.js';
 import { inlineFunctions } from '../model/inline-functions.js';
 import type { NodeNet } from '../model/node-net.js';
@@ -8,7 +10,6 @@ import type { RunContext } from '../run/run-events.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { numbersOf } from '../tensors/numbers.js';
 import type { Tensors } from '../tensors/tensor.js';
-import { clipRanges } from '../unrounded/clip-ranges.js';
 import { withValues } from '../unrounded/dequantized-model.js';
 import { unroundedModel } from '../unrounded/unrounded-model.js';
 import { TensorSource } from './tensor-source.js';
@@ -53,7 +54,7 @@ export async function comparedDeployment(
 	if (quantized !== 'deployed') {
 		return { file, isNoisy: quantized === 'original' };
 	}
-	const unrounded = await unroundedModel(file, await clipRanges(original));
+	const unrounded = await unroundedModel(file, await clipRanges(original.model, new WeightReader(original.access)));
 	const feeds = feedsFor(requiredInputs(file.model), run.feeds);
 	const noise = unrounded && (await measureWeightNoise(unrounded, { ...run, feeds }));
 	return unrounded && noise

@@ -1,6 +1,6 @@
-import { ConstantResolver } from '../../../core/onnx/graph/constants.js';
-import { Scope } from '../../../core/onnx/graph/scope.js';
-import type { OpenedModel } from '../model/opened-model.js';
+import { Scope } from '../../onnx/graph/scope.js';
+import type { Model } from '../../onnx/model.js';
+import type { WeightReader } from '../operators/weights.js';
 
 /** Smallest and largest value that a function lets through; infinite without a limit. */
 export type ClipRange = readonly [low: number, high: number];
@@ -11,9 +11,8 @@ const RELU: ClipRange = [0, Number.POSITIVE_INFINITY];
 const SAME = 1e-3;
 
 /** Lists the ranges to which functions of a model clip values: those of Relu and of each Clip with constant limits. */
-export async function clipRanges({ model, access }: OpenedModel): Promise<ClipRange[]> {
+export async function clipRanges(model: Model, weights: WeightReader): Promise<ClipRange[]> {
 	const scope = Scope.ofModel(model);
-	const resolver = new ConstantResolver(access);
 	const ranges: ClipRange[] = [];
 	const add = (range: ClipRange) => {
 		if (!ranges.some(([low, high]) => low === range[0] && high === range[1])) {
@@ -23,8 +22,8 @@ export async function clipRanges({ model, access }: OpenedModel): Promise<ClipRa
 	for (const node of model.graph.nodes.filter(({ domain }) => domain === '')) {
 		const limit = async (attribute: string, input: number, none: number): Promise<number> => {
 			const name = node.inputs[input] ?? '';
-			const tensor = name === '' ? undefined : (await resolver.resolve(scope, name)).tensor;
-			return tensor?.data[0] ?? scope.attribute(node, attribute)?.f ?? none;
+			const values = name === '' ? undefined : await weights.perChannel(scope, name, 1);
+			return values?.[0] ?? scope.attribute(node, attribute)?.f ?? none;
 		};
 		if (node.opType === 'Relu') {
 			add(RELU);
