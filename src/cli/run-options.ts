@@ -1,5 +1,7 @@
 import path from 'node:path';
 import {
+	COLOR_ORDERS,
+	type ColorOrder,
 	DISTRIBUTIONS,
 	type Distribution,
 	MEGABYTE,
@@ -21,6 +23,7 @@ export const RUN_OPTIONS = {
 	seed: { type: 'string' },
 	random: { type: 'string' },
 	normalize: { type: 'string' },
+	colors: { type: 'string' },
 	'memory-budget': { type: 'string' },
 } as const;
 
@@ -42,18 +45,23 @@ export interface RunValues {
 	readonly dim?: readonly string[];
 	readonly random?: string;
 	readonly normalize?: string;
+	readonly colors?: string;
 	readonly 'memory-budget'?: string;
 }
 
-type RunOptions = Pick<InspectOptions, 'dimensions' | 'random' | 'normalize' | 'memoryBudget' | 'compareOptimized'>;
+type RunOptions = Pick<
+	InspectOptions,
+	'dimensions' | 'random' | 'normalize' | 'colors' | 'memoryBudget' | 'compareOptimized'
+>;
 
 /** Returns the given options only. The engine chooses the rest. @throws {UsageError} */
 export function parseRunOptions(values: RunValues): RunOptions {
-	const { dim, random, normalize, 'memory-budget': budget } = values;
+	const { dim, random, normalize, colors, 'memory-budget': budget } = values;
 	return {
 		...(dim && { dimensions: Object.fromEntries(dim.map(parseDimension)) }),
 		...(random !== undefined && { random: parseDistribution(random) }),
 		...(normalize !== undefined && { normalize: readNormalization(normalize) }),
+		...(colors !== undefined && { colors: parseColors(colors) }),
 		...(budget !== undefined && { memoryBudget: wholeNumber('--memory-budget', budget, 1) * MEGABYTE }),
 		...(values['no-optimized'] && { compareOptimized: false }),
 	};
@@ -89,6 +97,14 @@ function parseDistribution(text: string): Distribution {
 		throw new UsageError(`--random takes ${DISTRIBUTIONS.join(' or ')}, not "${text}".`);
 	}
 	return distribution;
+}
+
+function parseColors(text: string): ColorOrder {
+	const order = COLOR_ORDERS.find((known) => known === text);
+	if (!order) {
+		throw new UsageError(`--colors takes ${COLOR_ORDERS.join(' or ')}, not "${text}".`);
+	}
+	return order;
 }
 
 function readNormalization(text: string): Normalization {

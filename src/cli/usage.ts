@@ -41,6 +41,7 @@ const HELP = {
 				'--normalize HOW',
 				'range of the pixels of images: imagenet (default for three channels), 0..1, -1..1, none (0 to 255), or MEAN/DEVIATION, such as 0.5,0.5,0.5/0.2,0.2,0.2, for (p - MEAN) / DEVIATION with pixels p from 0 to 1',
 			],
+			['--colors ORDER', 'order in which the model takes the colors of images: rgb (default) or bgr'],
 			['--batch N', 'size of an unknown first dimension (default 1)'],
 			['--dim NAME=SIZE', 'size of another unknown dimension, by its symbol or as INPUT:AXIS=SIZE; repeat for several'],
 			['--seed N', 'seed of the random inputs (default 0)'],
@@ -79,7 +80,7 @@ const HELP = {
 			['--no-run', 'compare the files only'],
 			['--timeout SECONDS', 'stop after this time and exit with 2; default: no limit'],
 			[
-				'--input, --normalize, --batch, --dim, --seed, --random, --memory-budget',
+				'--input, --normalize, --colors, --batch, --dim, --seed, --random, --memory-budget',
 				"as for inspect, by the names of the original's inputs; only the first batch of several files is run",
 			],
 		],
@@ -157,7 +158,7 @@ const HELP = {
 			],
 			['--json', 'print a JSON document (batchnorm-lens.reestimation, or batchnorm-lens.statistics)'],
 			[
-				'--input, --normalize, --dim',
+				'--input, --normalize, --colors, --dim',
 				'as for inspect; a file may hold many samples. Consecutive samples make up a batch, so shuffle data that are sorted by class',
 			],
 			[

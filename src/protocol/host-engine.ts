@@ -3,7 +3,7 @@ import type { Comparison } from '../core/report/comparison/comparison.js';
 import type { FoldResult } from '../core/report/fold-result.js';
 import type { ReestimationResult } from '../core/report/reestimation.js';
 import type { RepairResult } from '../core/report/repair-result.js';
-import type { Distribution, Normalization } from '../core/report/run-choices.js';
+import type { ColorOrder, Distribution, Normalization } from '../core/report/run-choices.js';
 import type { Stage } from '../core/report/stages.js';
 import type { StatisticsMode, StatisticsReport } from '../core/report/statistics.js';
 import type { Report } from '../core/report/types.js';
@@ -41,6 +41,8 @@ export interface InspectOptions {
 	readonly random?: Distribution;
 	/** Scaling of image files. Default: "imagenet" for three channels, else "0..1". Integer inputs take unscaled pixels. */
 	readonly normalize?: Normalization;
+	/** Order of the colors of an image with three channels. Default: "rgb". Does not change other files. */
+	readonly colors?: ColorOrder;
 	/** Maximum bytes of tensors captured in a run; default 512 MB. A model that needs more runs several times. */
 	readonly memoryBudget?: number;
 	/** Limits of the health findings; each missing limit has its default. */
@@ -58,7 +60,7 @@ export interface InspectOptions {
 }
 
 export interface CompareOptions
-	extends Pick<InspectOptions, 'batch' | 'dimensions' | 'seed' | 'random' | 'normalize' | 'memoryBudget'> {
+	extends Pick<InspectOptions, 'batch' | 'dimensions' | 'seed' | 'random' | 'normalize' | 'colors' | 'memoryBudget'> {
 	/** false: compares the parameters only, without running the models. */
 	readonly run: boolean;
 	/** Files for the original's inputs, which the deployed model gets, too. The first batch of them is run. */
@@ -83,7 +85,7 @@ export interface FoldOptions {
 export type RepairOptions = FoldOptions;
 
 export interface ReestimateOptions
-	extends Pick<InspectOptions, 'inputs' | 'dimensions' | 'normalize' | 'memoryBudget'> {
+	extends Pick<InspectOptions, 'inputs' | 'dimensions' | 'normalize' | 'colors' | 'memoryBudget'> {
 	/** Samples of a batch; default: chosen by the engine. */
 	readonly batch?: number;
 	/** Default: `batch`. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Locator, Page } from 'playwright-core';
 import { bnl, type Harness, startHarness, withPage } from './harness.js';
+import { mobilenet } from './networks.js';
 import { FORM } from './states.js';
 
 let harness: Harness;
@@ -124,6 +125,31 @@ describe('the run options', () => {
 			assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-from')), 'folder');
 			await page.locator(`${mask} [data-from="random"]`).click();
 			assert.deepEqual((await received()).at(-1), { type: 'choose-files', input: 'mask', from: 'random' });
+		}));
+
+	it('lead from data that do not fit to the choice of what pixels become', () =>
+		withPage(harness, {}, async ({ page, received, send, show }) => {
+			await show('drift');
+			const report = mobilenet();
+			const mistake = 'The input is probably not normalized as in training.';
+			const data = { verdict: 'does-not-fit', images: 24, sentence: `They do not fit. ${mistake}`, mistake } as const;
+			await send({ type: 'report', report: { ...report, run: { ...report.run, data } as typeof report.run } });
+			await send({ type: 'form', form: FORM });
+			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-metric'), 'drift');
+			assert.equal(await page.locator(bnl('preprocess')).count(), 2, 'below the headline and in the finding');
+			for (const place of ['.bnl-data', bnl('finding')]) {
+				await page.locator(`${place} ${bnl('preprocess')}`).click();
+				assert.equal(await page.locator(bnl('run-form')).isVisible(), true);
+				assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-field')), 'normalize');
+				await page.locator(bnl('run-options')).click();
+			}
+			await page.locator(bnl('heatmap-metric')).selectOption('scale');
+			await page.locator(bnl('run-options')).click();
+			await page.getByLabel('Color order').selectOption('bgr');
+			await page.locator(bnl('form-run')).click();
+			const [run] = runs(await received()) as readonly { readonly choices?: { readonly colors?: string } }[];
+			assert.equal(run?.choices?.colors, 'bgr');
+			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-metric'), 'scale', 'the own choice stays');
 		}));
 
 	it('offer a button that repeats the run', () =>

@@ -76,6 +76,7 @@ const OPTIONS = {
 	seed: RUN_OPTIONS.seed,
 	random: RUN_OPTIONS.random,
 	normalize: RUN_OPTIONS.normalize,
+	colors: RUN_OPTIONS.colors,
 	'memory-budget': RUN_OPTIONS['memory-budget'],
 } as const;
 

@@ -96,6 +96,7 @@ const OPTIONS = {
 	output: { type: 'string', short: 'o' },
 	dim: { type: 'string', multiple: true },
 	normalize: { type: 'string' },
+	colors: { type: 'string' },
 	'memory-budget': { type: 'string' },
 	...TIMEOUT_OPTION,
 } as const;

@@ -173,8 +173,8 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 	const finding = (channels: number[], rest: string, key: Pick<Finding, 'code' | 'meaning' | 'severity'>): Finding[] =>
 		channels.length === 0 ? [] : [{ ...key, channels, message: `${countChannels(channels, total, true)} ${rest}` }];
 	return [
-		...finding(dead, `dead: gamma is ${limit}, and beta no larger.`, { code: 'dead-channel', severity: 'warning' }),
-		...finding(constant, `constant, not dead weight: gamma is ${limit}, so the output stays at beta.`, {
+		...finding(dead, `always 0: gamma is ${limit}, and beta no larger.`, { code: 'dead-channel', severity: 'warning' }),
+		...finding(constant, `constant: gamma is ${limit}, so the output stays at beta.`, {
 			code: 'constant-channel',
 			meaning: 'gamma-zero',
 			severity: 'info',

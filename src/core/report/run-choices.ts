@@ -6,7 +6,7 @@
 /** Presets of mean and deviation. "0..1": 0 and 1; "none": 0 to 255. */
 export const NORMALIZATION_PRESETS = ['imagenet', '0..1', '-1..1', 'none'] as const;
 
-/** Mean and standard deviation for each channel (or a single pair for all), in units of a pixel's full scale. */
+/** Mean and standard deviation for red, green and blue (or a single pair for all), in units of a pixel's full scale. */
 export interface FreeNormalization {
 	readonly mean: readonly number[];
 	readonly deviation: readonly number[];
@@ -14,6 +14,10 @@ export interface FreeNormalization {
 
 /** Conversion of an image's pixels to numbers. */
 export type Normalization = (typeof NORMALIZATION_PRESETS)[number] | FreeNormalization;
+
+/** Orders in which a model takes the colors of an image. */
+export const COLOR_ORDERS = ['rgb', 'bgr'] as const;
+export type ColorOrder = (typeof COLOR_ORDERS)[number];
 
 /** Distributions of random floating-point values: standard normal, or uniform between 0 and 1. */
 export const DISTRIBUTIONS = ['normal', 'uniform'] as const;
@@ -28,6 +32,7 @@ export interface RunChoices {
 	readonly seed?: number;
 	readonly random?: Distribution;
 	readonly normalize?: Normalization;
+	readonly colors?: ColorOrder;
 	/** Bytes of captured tensors to hold at a time. */
 	readonly memoryBudget?: number;
 }
@@ -105,13 +110,14 @@ export function parseRunChoices(value: unknown): RunChoices | undefined {
 	if (typeof value !== 'object' || value === null) {
 		return undefined;
 	}
-	const { batch, dimensions, seed, random, normalize, memoryBudget } = value as Record<string, unknown>;
+	const { batch, dimensions, seed, random, normalize, colors, memoryBudget } = value as Record<string, unknown>;
 	const choices = {
 		...optional('batch', batch, (it) => integer(it, 1, RUN_LIMITS.batch)),
 		...optional('dimensions', dimensions, parseDimensions),
 		...optional('seed', seed, (it) => integer(it, 0, RUN_LIMITS.seed)),
 		...optional('random', random, (it) => DISTRIBUTIONS.find((known) => known === it)),
 		...optional('normalize', normalize, checkNormalization),
+		...optional('colors', colors, (it) => COLOR_ORDERS.find((known) => known === it)),
 		...optional('memoryBudget', memoryBudget, (it) => integer(it, 1, RUN_LIMITS.memoryBudget)),
 	};
 	return Object.values(choices).includes(undefined) ? undefined : (choices as RunChoices);

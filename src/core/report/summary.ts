@@ -1,7 +1,8 @@
 import { capitalize } from '../text/sentences.js';
 import { findingFacts } from './finding-facts.js';
-import type { FindingCode } from './findings.js';
+import { FINDING_CODES, type FindingCode, findingWords } from './findings.js';
 import { formatWords, isCheckpoint } from './formats.js';
+import type { Severity } from './severity.js';
 import type { LayerReport, Normalization, Report } from './types.js';
 
 /** Maximum number of layers named in the answer. More layers are only counted. */
@@ -29,7 +30,8 @@ function gravestFacts({ layers }: Report) {
 }
 
 /**
- * Returns the conclusion in a sentence: if the runtime computes the layers correctly, and if any layer has findings.
+ * Returns the conclusion in a sentence or two: if the runtime computes the layers correctly, and how grave the findings of
+ * the layers are.
  */
 export function headline(report: Report): string {
 	const { layers, model } = report;
@@ -43,17 +45,50 @@ export function headline(report: Report): string {
 	// The runtime's name keeps its spelling.
 	const begin = text.startsWith(runtimeName(report)) && report.run.runtime !== '' ? text : capitalize(text);
 	const marked = layers.filter(({ findings }) => findings.some(({ severity }) => severity !== 'info'));
-	const isError = marked.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
 	if (marked.length === 0 || !isGood) {
 		return `${begin}.`;
 	}
-	const which = marked.length === layers.length ? (layers.length === 1 ? 'it has' : 'all of them have') : '';
-	const have = which || `${marked.length} of them ${marked.length === 1 ? 'has' : 'have'}`;
 	const isCorrect = report.layers.some(({ recompute }) => recompute.status === 'match');
 	if (statesMisfit(report)) {
 		return `${begin}, but the running statistics of ${ofThem(layers, 'statistics-drift')} do not fit the data.`;
 	}
-	return `${begin}, ${isCorrect ? 'but' : 'and'} ${have} ${isError ? 'errors' : 'warnings'}.`;
+	const join = isCorrect ? 'but' : 'and';
+	return `${begin}, ${join} ${gravity(report)}.`;
+}
+
+/**
+ * Returns the clause on the errors, or without errors on the warnings: the only kind with its effect, or the number of
+ * layers and the gravest kind.
+ */
+function gravity(report: Report): string {
+	const { layers } = report;
+	const has = (severity: Severity) =>
+		layers.filter(({ findings }) => findings.some((one) => one.severity === severity));
+	const worst = has('error').length > 0 ? 'error' : 'warning';
+	const marked = has(worst).length;
+	const have = `${them(marked, layers.length)} ${marked === 1 ? 'has' : 'have'} ${worst}s`;
+	const [gravest, ...others] = gravestFacts(report)
+		.filter(({ severity }) => severity === worst)
+		.sort((a, b) => FINDING_CODES.indexOf(a.code) - FINDING_CODES.indexOf(b.code));
+	if (!gravest) {
+		return have;
+	}
+	const { clause, effect } = findingWords(gravest);
+	const number = gravest.layers.length;
+	const about = (words: string) => `${words}${effect === undefined ? '' : `, ${effect}`}`;
+	const lead = clause ? about(`${them(number, layers.length)} ${clause[number === 1 ? 0 : 1]}`) : '';
+	if (others.length === 0 && lead !== '') {
+		return lead;
+	}
+	if (others.every((fact) => findingWords(fact).effect === effect)) {
+		return about(have);
+	}
+	return `${have}. The gravest: ${lead}`;
+}
+
+/** Returns "3 of them", "all of them" or, for a single layer, "it". */
+function them(number: number, all: number): string {
+	return all === 1 ? 'it' : `${number === all ? 'all' : number} of them`;
 }
 
 /** Returns the sentence on the data of a run, without the part that the headline states; '' without data. */
@@ -63,7 +98,7 @@ export function dataRemark(report: Report): string {
 }
 
 /** True if the headline says that the running statistics do not fit the data: no result is worse. */
-function statesMisfit(report: Report): boolean {
+export function statesMisfit(report: Report): boolean {
 	const { layers, run } = report;
 	const isError = layers.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
 	return !isError && run.status === 'ok' && run.data?.verdict === 'does-not-fit' && verdict(report).isGood;
@@ -72,7 +107,7 @@ function statesMisfit(report: Report): boolean {
 /** Returns "3 of them", "all of them" or, for a single layer, "it": the layers with a finding. */
 function ofThem(layers: readonly LayerReport[], code: FindingCode): string {
 	const number = layers.filter(({ findings }) => findings.some((finding) => finding.code === code)).length;
-	return layers.length === 1 ? 'it' : `${number === layers.length ? 'all' : number} of them`;
+	return them(number, layers.length);
 }
 
 /** Returns "all 52 BatchNorm layers", "the BatchNorm layer", "all 3 BatchNorm layers and 1 normalization written by hand". */

@@ -48,13 +48,14 @@ export async function reestimateModel(
 			vscode.l10n.t('{0} is not on a disk that the engine can write. Choose a local file.', output.path),
 		);
 	}
-	const { dimensions, normalize, memoryBudget } = runOptions(plan, readSettings(model));
+	const { dimensions, normalize, colors, memoryBudget } = runOptions(plan, readSettings(model));
 	const options = {
 		inputs,
 		...batches,
 		output: output.fsPath,
 		...(dimensions && { dimensions }),
 		...(normalize && { normalize }),
+		...(colors && { colors }),
 		...(memoryBudget !== undefined && { memoryBudget }),
 	};
 	const title = vscode.l10n.t('Computing statistics of {0}', vscode.workspace.asRelativePath(model));

@@ -66,8 +66,9 @@ export const strings = {
 		bias: (name: string) => `bias ${name}`,
 		noBias: 'no bias',
 		channels: (n: number) => count(n, 'channel', 'channels'),
-		confidence: (confidence: string) => `confidence ${confidence}`,
-		numbers: (error: string, ulp: string, bound: string) => `Largest error ${error}${ulp}; rounding allows ${bound}.`,
+		confidence: (confidence: string) => `confidence ${confidence}: how clearly the explanation fits better than others`,
+		numbers: (error: string, ulp: string, bound: string) =>
+			`Largest error of a weight or bias: ${error}${ulp}; rounding allows ${bound}.`,
 		unexplained: 'Channels that the cause does not explain: ',
 		wrong: 'Wrong channels: ',
 		notIdentifiable: 'Channels that cannot be judged: ',

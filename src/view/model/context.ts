@@ -14,6 +14,8 @@ export interface ViewActions extends PageActions {
 	compare?(): void;
 	/** Lets the user choose data to compute running statistics from. */
 	reestimate?(): void;
+	/** Opens the choice of what pixels become. The page itself supplies it. */
+	preprocess?(): void;
 	/** Saves a model in training mode as an inference model. */
 	inference?(): void;
 	/** Reports the open layer's index in the report, or null. */

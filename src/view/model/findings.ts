@@ -14,7 +14,7 @@ import { strings } from './strings.js';
 const MAX_CHIPS = 12;
 
 /** Commands that remove the cause of a finding. */
-export type Remedies = Pick<ViewActions, 'reestimate' | 'inference'>;
+export type Remedies = Pick<ViewActions, 'reestimate' | 'preprocess' | 'inference'>;
 
 /** Returns the findings of a layer, the most serious first, with advice and buttons for their channels. */
 export function findingsList(
@@ -43,7 +43,7 @@ export function findingItem(
 	h: ElementBuilder,
 	finding: Finding,
 	onChannel: ((channel: number | null) => void) | null,
-	{ reestimate, inference }: Remedies = {},
+	{ reestimate, preprocess, inference }: Remedies = {},
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
@@ -58,8 +58,13 @@ export function findingItem(
 			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.title}. `), ...phrases(h, fullLabel(message))),
 			h('p', { class: 'bnl-muted' }, words.advice),
 			code === 'statistics-drift' &&
-				reestimate &&
-				h('p', {}, button(h, strings.detail.reestimate, 'reestimate', reestimate)),
+				(reestimate || preprocess) &&
+				h(
+					'p',
+					{ class: 'bnl-remedies' },
+					preprocess && button(h, strings.detail.preprocess, 'preprocess', preprocess),
+					reestimate && button(h, strings.detail.reestimate, 'reestimate', reestimate),
+				),
 			code === 'training-mode' && inference && h('p', {}, button(h, strings.detail.inference, 'inference', inference)),
 			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),

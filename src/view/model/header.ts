@@ -124,6 +124,11 @@ export class Header {
 		this.#updateButtons();
 	}
 
+	/** Moves the focus to the choice of what pixels become, in the form that is shown. */
+	focusPixels(): void {
+		this.#form.focusPixels();
+	}
+
 	/** Headline and findings in sentences. */
 	get answerText(): string {
 		return this.#answer;
@@ -202,7 +207,14 @@ export class Header {
 		const remark = dataRemark(report);
 		const tone = report.run.status === 'ok' && report.run.data?.verdict === 'does-not-fit' ? 'warning' : 'info';
 		setVisible(this.#data, remark !== '');
-		replaceChildren(this.#data, icon(h, tone, tone), h('span', {}, fullLabel(remark)));
+		const { preprocess } = this.#context.actions;
+		const isMistaken = report.run.status === 'ok' && report.run.data?.mistake !== undefined;
+		replaceChildren(
+			this.#data,
+			icon(h, tone, tone),
+			h('span', {}, fullLabel(remark)),
+			...(isMistaken && preprocess ? [' ', button(h, strings.detail.preprocess, 'preprocess', preprocess)] : []),
+		);
 	}
 
 	#updateRun(run: RunSummary): void {

@@ -1,5 +1,6 @@
 import { applyChanges, type ReportChanges } from '../../core/report/changes.js';
 import type { RunForm } from '../../core/report/run-choices.js';
+import { statesMisfit } from '../../core/report/summary.js';
 import type { LayerReport, Report } from '../../core/report/types.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
@@ -46,12 +47,13 @@ export class View {
 	#scrolling = 0;
 
 	constructor(options: ViewOptions) {
-		const { actions, state } = options;
-		this.#options = options;
+		const { state } = options;
+		const actions = { ...options.actions, ...(options.actions.run && { preprocess: () => this.#openPixels() }) };
+		this.#options = { ...options, actions };
 		this.#state = new StoredState(state === undefined ? INITIAL_STATE : parseViewState(state), (current) =>
 			actions.stateChanged?.(current),
 		);
-		this.#shell = new PageShell(options, { opening: strings.page.opening, failure: strings.failure });
+		this.#shell = new PageShell(this.#options, { opening: strings.page.opening, failure: strings.failure });
 		const { context } = this.#shell;
 		this.#findings = new FindingFilter(context.h, (finding) => this.#change({ finding }));
 		this.#header = new Header(context, this.#findings.chips, () => this.#toggleForm());
@@ -237,7 +239,8 @@ export class View {
 	}
 
 	#updateOverview(index: number | null): void {
-		const { overview, metric } = this.#state.current;
+		const { overview, metric: chosen } = this.#state.current;
+		const metric = chosen || (this.#report && statesMisfit(this.#report) ? 'drift' : 'scale');
 		this.#overview.update(overview, { layers: this.#report?.layers ?? [], metric }, index);
 	}
 
@@ -277,8 +280,16 @@ export class View {
 		}
 	}
 
+	#openPixels(): void {
+		this.#setForm(true);
+		this.#header.focusPixels();
+	}
+
 	#toggleForm(): void {
-		const form = !this.#state.current.form;
+		this.#setForm(!this.#state.current.form);
+	}
+
+	#setForm(form: boolean): void {
 		this.#state.change({ form });
 		this.#header.showForm(form);
 	}

@@ -1,4 +1,6 @@
 import {
+	COLOR_ORDERS,
+	type ColorOrder,
 	DISTRIBUTIONS,
 	type Distribution,
 	MEGABYTE,
@@ -35,6 +37,7 @@ export class RunForm {
 	readonly #random: HTMLSelectElement;
 	readonly #memory: HTMLInputElement;
 	readonly #normalize: HTMLSelectElement;
+	readonly #colors: HTMLSelectElement;
 	readonly #mean: HTMLInputElement;
 	readonly #deviation: HTMLInputElement;
 	readonly #free: HTMLElement;
@@ -61,6 +64,10 @@ export class RunForm {
 			...NORMALIZATION_PRESETS.map((name) => [name, words.normalizations[name]] as const),
 			[FREE, words.normalizeFree],
 		]);
+		this.#colors = this.#choice(
+			'colors',
+			COLOR_ORDERS.map((order) => [order, words.colorOrders[order]]),
+		);
 		this.#mean = this.#textField('mean');
 		this.#deviation = this.#textField('deviation');
 		this.#free = this.#fields(this.#labeled(words.mean, this.#mean), this.#labeled(words.deviation, this.#deviation));
@@ -95,6 +102,12 @@ export class RunForm {
 		}
 	}
 
+	/** Moves the focus to the choice of what pixels become. The form must be visible. */
+	focusPixels(): void {
+		this.#normalize.scrollIntoView({ block: 'nearest' });
+		this.#normalize.focus();
+	}
+
 	#groups(): readonly HTMLElement[] {
 		const words = strings.form;
 		const random = this.#labeled(words.random, this.#random);
@@ -103,7 +116,7 @@ export class RunForm {
 			this.#group(words.inputs, this.#inputs),
 			this.#group(words.sizes, this.#sizes),
 			this.#group(words.values, this.#fields(random, this.#labeled(words.seed, this.#seed))),
-			this.#group(words.images, this.#fields(normalize, this.#free)),
+			this.#group(words.images, this.#fields(normalize, this.#free, this.#labeled(words.colors, this.#colors))),
 			this.#group(words.limits, this.#fields(this.#labeled(words.memory, this.#memory))),
 		];
 	}
@@ -178,11 +191,12 @@ export class RunForm {
 		replaceChildren(this.#sizes, this.#labeled(strings.form.batch, this.#batch), ...fields);
 	}
 
-	#fill({ batch, dimensions = [], seed, random, normalize, memoryBudget }: RunChoices): void {
+	#fill({ batch, dimensions = [], seed, random, normalize, colors, memoryBudget }: RunChoices): void {
 		const text = (value: number | undefined) => (value === undefined ? '' : String(value));
 		this.#batch.value = text(batch);
 		this.#seed.value = text(seed);
 		this.#random.value = random ?? DISTRIBUTIONS[0];
+		this.#colors.value = colors ?? COLOR_ORDERS[0];
 		this.#memory.value = text(memoryBudget && memoryBudget / MEGABYTE);
 		for (const { name, size } of dimensions) {
 			const field = this.#dimensions.get(name);
@@ -211,6 +225,7 @@ export class RunForm {
 			...(seed !== undefined && { seed }),
 			...(this.#random.value !== DISTRIBUTIONS[0] && { random: this.#random.value as Distribution }),
 			...(normalize && { normalize }),
+			...(this.#colors.value !== COLOR_ORDERS[0] && { colors: this.#colors.value as ColorOrder }),
 			...(memory !== undefined && { memoryBudget: memory * MEGABYTE }),
 		};
 	}

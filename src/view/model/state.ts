@@ -5,7 +5,8 @@ import { HEATMAP_METRICS, type HeatmapMetric } from './heatmap-data.js';
 /** The user's choices on the page of a model; they outlive hiding and reloading it. Plain JSON. */
 export interface ViewState extends LayerChoice {
 	readonly flaggedOnly: boolean;
-	readonly metric: HeatmapMetric;
+	/** Color of the overview; '' for the color that shows the headline best. */
+	readonly metric: HeatmapMetric | '';
 	/** Findings that the table of layers is limited to; '' for all layers. */
 	readonly finding: FindingChoice;
 	/** True if the overview is open. */
@@ -24,7 +25,7 @@ export const INITIAL_STATE: ViewState = {
 	channelSort: { by: 'channel', descending: false },
 	flaggedOnly: false,
 	finding: '',
-	metric: 'scale',
+	metric: '',
 	overview: true,
 	form: false,
 	scroll: { page: 0, table: 0, detail: 0 },

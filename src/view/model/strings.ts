@@ -1,4 +1,4 @@
-import type { Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
+import type { ColorOrder, Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
 import type { Severity } from '../../core/report/severity.js';
 import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
 import { formatInteger, formatNumber } from '../../core/text/numbers.js';
@@ -91,9 +91,11 @@ export const strings = {
 			none: '0 to 255, as they are',
 		} satisfies Record<(typeof NORMALIZATION_PRESETS)[number], string>,
 		normalizeFree: 'mean and deviation of…',
+		colors: 'Color order',
+		colorOrders: { rgb: 'red, green, blue', bgr: 'blue, green, red' } satisfies Record<ColorOrder, string>,
 		mean: 'Mean',
 		deviation: 'Deviation',
-		oneOrThree: 'one number, or three',
+		oneOrThree: 'one number, or red, green, blue',
 		notNumbers:
 			'Mean and deviation take one number or three each, separated by commas, for pixels from 0 to 1; no deviation is 0.',
 		memory: 'Tensors held at a time, MB',
@@ -202,6 +204,7 @@ export const strings = {
 		findings: 'Findings',
 		notes: (n: number) => count(n, 'note', 'notes'),
 		reestimate: 'Re-estimate statistics…',
+		preprocess: 'Run again with other preprocessing…',
 		inference: 'Save as inference model…',
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
@@ -213,7 +216,7 @@ export const strings = {
 		match: (error: string, share: string) =>
 			`The runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
 		bitExact: (error: string, share: string) =>
-			`The runtime computes this layer correctly, to the last bit of float32: rounding errors reach ${share} what rounding allows; the largest is ${error}.`,
+			`The runtime computes this layer correctly: every output is to the last bit the result of float32 arithmetic. In float64 the results differ by up to ${error}, ${share} what float32 rounding allows.`,
 		unoptimized: (error: string, share: string) =>
 			`Without optimizations the runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
 		mismatch: (error: string, share: string) =>

@@ -4,6 +4,7 @@ import { type Figure, PLOTLY_CONFIG, type PlotElement, type Plotly } from '../pl
 import type { Theme } from '../plots/theme.js';
 import { strings } from '../text/strings.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
+import { withSigns } from '../ui/phrases.js';
 import type { PageContext } from './context.js';
 
 /** A kind of plot for layers of a report or comparison. */
@@ -114,7 +115,7 @@ export class PlotPanel<Layer extends { readonly name: string }> {
 			}
 			this.#ranges = axisRanges(figure.layout);
 			this.#area.setAttribute('aria-label', `${this.#plot.title}: ${figure.summary}`);
-			replaceChildren(this.#notes, figure.notes.join(' '));
+			replaceChildren(this.#notes, ...withSigns(this.#context.h, figure.notes.join(' ')));
 			await plotly.react(this.#area, figure.data, this.#layout(figure), PLOTLY_CONFIG);
 			this.#listen();
 			this.#say('');

@@ -12,11 +12,11 @@
  * | compared | disclosure: objects of the comparison | |
  * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden otherwise | data-stage |
- * | cancel, run-again, run-options, compare, reestimate, inference, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, reestimate, preprocess, inference, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | form of run options; form-run applies it | |
  * | form-input | values of an input | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
- * | form-field | a field | data-field = batch, dimension, seed, random, normalize, mean, deviation, memory |
+ * | form-field | a field | data-field = batch, dimension, seed, random, normalize, colors, mean, deviation, memory |
  * | failure | sentence in place of the content | |
  * | banner | warning above the last content that could be read | |
  * | empty | the model has no BatchNormalization | |
@@ -67,6 +67,7 @@ export type Handle =
 	| 'run-options'
 	| 'compare'
 	| 'reestimate'
+	| 'preprocess'
 	| 'inference'
 	| 'trust'
 	| 'run-form'

@@ -10,6 +10,14 @@ export function phrases(h: ElementBuilder, sentence: string): Child[] {
 		.map((part, i) => (i % 2 === 1 && part.length < 40 ? h('span', { class: 'bnl-nowrap' }, part) : part));
 }
 
+/** Signs that stand for the marks of a plot. */
+const SIGNS = /([●○□◆✕])/;
+
+/** Returns a sentence whose signs can have the colors of the marks that they stand for. */
+export function withSigns(h: ElementBuilder, sentence: string): Child[] {
+	return sentence.split(SIGNS).map((part, i) => (i % 2 === 1 ? h('span', { data: { sign: part } }, part) : part));
+}
+
 /**
  * Smallest and largest number of characters at the end of a name that are never cut, because the end differs between
  * layers of a block.

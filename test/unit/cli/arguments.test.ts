@@ -92,7 +92,9 @@ test('options choose sizes, input values and memory of a run', () => {
 		assert.equal(options(`--normalize=${preset}`).normalize, preset);
 	}
 	assert.deepEqual(options('--normalize', '0.5,0.4,0.3/0.25').normalize, { mean: [0.5, 0.4, 0.3], deviation: [0.25] });
+	assert.equal(options('--colors', 'bgr').colors, 'bgr');
 	for (const [argv, message] of [
+		[['--colors', 'hsv'], /--colors takes rgb or bgr, not "hsv"/],
 		[['--dim', 'height'], /--dim takes NAME=SIZE or INPUT:AXIS=SIZE, not "height"/],
 		[['--dim', '=3'], /--dim takes NAME=SIZE/],
 		[['--dim', 'h=x'], /--dim takes a whole number of at least 0, not "x"/],

@@ -1,4 +1,4 @@
-import type { Normalization } from '../../../core/report/run-choices.js';
+import type { ColorOrder, Normalization } from '../../../core/report/run-choices.js';
 import { fromNumbers } from '../tensors/elements.js';
 import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
@@ -12,6 +12,7 @@ import { resample } from './resample.js';
 export interface ImageOptions {
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly normalize?: Normalization;
+	readonly colors?: ColorOrder;
 }
 
 /** True for the name of an image file. */
@@ -21,7 +22,8 @@ export function isImageFile(file: string): boolean {
 
 /**
  * Reads an image as a sample of a model input, (1, C, H, W) or (1, H, W, C) as the input declares it. Resizes it to the
- * input's height and width, if fixed (without keeping the aspect ratio), and normalizes it.
+ * input's height and width, if fixed (without keeping the aspect ratio), normalizes each color, and puts the colors into
+ * their order.
  * @throws {InputError} one sentence naming the file.
  */
 export async function readImage(
@@ -36,7 +38,9 @@ export async function readImage(
 	const channels = place.channels ?? image.planes.length;
 	const planes = withChannels(image, channels).map((plane) => resample(plane, image, { width, height }));
 	const normalization = options.normalize ?? defaultNormalization(input, channels);
-	const normalized = normalize(planes, normalization);
+	const isBgr = options.colors === 'bgr' && channels === 3;
+	const colors = normalize(planes, normalization);
+	const normalized = isBgr ? colors.toReversed() : colors;
 	const values = place.channelsLast ? interleave(normalized) : concatenate(normalized);
 	const pixels = isFloat(input.type) ? values : values.map((value) => Math.max(0, Math.round(value)));
 	const sample = place.channelsLast ? [height, width, channels] : [channels, height, width];
@@ -47,7 +51,7 @@ export async function readImage(
 			shape: place.batched ? [1, ...sample] : sample,
 			data: fromNumbers(pixels, input.type, file),
 		},
-		from: `${file} (${image.width} x ${image.height}${resized}, ${describe(normalization)})`,
+		from: `${file} (${image.width} x ${image.height}${resized}, ${describe(normalization)}${isBgr ? ', BGR' : ''})`,
 	};
 }
 

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Distribution, Normalization } from '../../../core/report/run-choices.js';
+import type { ColorOrder, Distribution, Normalization } from '../../../core/report/run-choices.js';
 import type { RunInput } from '../../../core/report/types.js';
 import type { InputFile } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
@@ -30,6 +30,7 @@ export interface InputOptions {
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly random?: Distribution;
 	readonly normalize?: Normalization;
+	readonly colors?: ColorOrder;
 	/** Inputs that must not be negative, because they are variances. */
 	readonly positive?: ReadonlySet<string>;
 }

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { product } from '../../../core/numbers/arrays.js';
-import type { Normalization } from '../../../core/report/run-choices.js';
+import type { ColorOrder, Normalization } from '../../../core/report/run-choices.js';
 import type { RunInput } from '../../../core/report/types.js';
 import type { InputFile } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
@@ -21,6 +21,7 @@ export interface SampleOptions {
 	readonly batch?: number | undefined;
 	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly normalize?: Normalization;
+	readonly colors?: ColorOrder;
 }
 
 /** A batch, divided into as many samples as the model takes at a time. */

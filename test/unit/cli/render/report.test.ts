@@ -79,7 +79,7 @@ test('findings are listed by kind with the worst layers and the advice, and poin
 		findings: [{ code: 'dead-channel', severity: 'warning', channels, message: `${channels.length} dead.` }],
 	});
 	const text = render(dead([0]), dead([0, 1]), dead([1]), dead([1]), layer);
-	assert.match(text, /^ {2}warning {2}dead-channel: 5 of 10 channels are dead, in 4 layers\.$/m);
+	assert.match(text, /^ {2}warning {2}dead-channel: 5 of 10 channels are always 0, in 4 layers\.$/m);
 	assert.match(text, /^ {11}Layer 2, .*: 2 dead\.\n {11}Layer 1, /m);
 	assert.match(text, /^ {11}1 more layer; --json lists them all\.\n {11}Prune these channels/m);
 });

@@ -99,7 +99,7 @@ test('dead channels: gamma about 0 against the median of the other channels, bet
 	assert.deepEqual(found({ gamma: [1, 0, 2, 0.005], beta: [1, 0, 1, -0.001] }), [['dead-channel', 'warning', [1, 3]]]);
 	assert.match(
 		message({ gamma: [1, 0, 2, 1], beta: [1, 0, 1, 1] }),
-		/^Channel 1 is dead: gamma is 0 or below 0.01, 1 % of/,
+		/^Channel 1 is always 0: gamma is 0 or below 0.01, 1 % of/,
 	);
 	assert.deepEqual(found({ gamma: [0, 0, 0, 1], beta: [0, 0, 0, 1] }), [['dead-channel', 'warning', [0, 1, 2]]]);
 	assert.deepEqual(found({ gamma: [0, 0, 0, 0], beta: [0, 0, 0, 0] }), [['dead-channel', 'warning', [0, 1, 2, 3]]]);
@@ -110,7 +110,7 @@ test('dead channels: gamma about 0 against the median of the other channels, bet
 test('gamma about 0 with a beta is a constant, and called so', () => {
 	const channels = { gamma: [1, 0, 2, 1], beta: [0, 0.7, 0, 0] };
 	assert.deepEqual(found(channels), [['constant-channel', 'info', [1]]]);
-	assert.match(message(channels), /Channel 1 is constant, not dead weight/);
+	assert.match(message(channels), /Channel 1 is constant: gamma is 0/);
 });
 
 test('behind a ReLU: always 0, or never cut, within three standard deviations', () => {

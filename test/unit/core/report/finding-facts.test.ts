@@ -29,7 +29,7 @@ describe('findings counted over a model', () => {
 		const facts = (...layers: Parameters<typeof findingFacts>[0]) => findingFacts(layers).map(({ text }) => text);
 		assert.deepEqual(facts(layer(finding('training-mode', [])), layer()), ['1 of 2 layers is in training mode']);
 		assert.deepEqual(facts(layer(finding('training-mode', []))), ['the only layer is in training mode']);
-		assert.deepEqual(facts(layer(finding('dead-channel', [1]))), ['1 of 2 channels is dead']);
+		assert.deepEqual(facts(layer(finding('dead-channel', [1]))), ['1 of 2 channels is always 0']);
 	});
 
 	it('keep meanings of one code apart', () => {

@@ -72,7 +72,7 @@ test('the headline says that layers have findings, and sentences count them, the
 	);
 	assert.equal(
 		answer(report),
-		'onnxruntime computes all 3 BatchNorm layers correctly, but 2 of them have errors. 1 of 3 layers has values that are NaN or infinite. 2 of 3 layers have dead channels.',
+		'onnxruntime computes all 3 BatchNorm layers correctly, but 1 of them has values that are NaN or infinite, which spoils the results. 1 of 3 layers has values that are NaN or infinite. 2 of 3 layers have channels that are always 0.',
 	);
 	const codes = [
 		...(['zero-variance', 'training-mode', 'never-updated', 'statistics-drift', 'exploding-scale'] as const),
@@ -80,7 +80,7 @@ test('the headline says that layers have findings, and sentences count them, the
 	];
 	assert.match(
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
-		/but it has warnings\. The only layer does not fit the data\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
+		/but it has warnings\. The gravest: it has a running variance of 0, which magnifies any change of the input\. The only layer does not fit the data\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
 	);
 });
 
@@ -96,7 +96,26 @@ test('the headline says that running statistics do not fit the data, unless a la
 		/^onnxruntime .*, but the running statistics of 1 of them do not fit the data\.$/,
 	);
 	assert.match(headlineOf([drift], [drift]), /of all of them do not fit the data\.$/);
-	assert.match(headlineOf([drift], [{ code: 'non-finite', severity: 'error' }]), /have errors\.$/);
+	assert.match(
+		headlineOf([drift], [{ code: 'non-finite', severity: 'error' }]),
+		/correctly, but 1 of them has values that are NaN or infinite, which spoils the results\.$/,
+	);
+});
+
+test('the headline says how grave findings are: the only kind, the common effect of several, or the gravest', () => {
+	const always0 = { code: 'constant-channel', severity: 'warning' } as const;
+	const dead = { code: 'dead-channel', severity: 'warning' } as const;
+	const exploding = { code: 'exploding-scale', severity: 'warning' } as const;
+	const end = (...findings: Parameters<typeof withFindings>) => headline(withFindings(...findings)).split(', but ')[1];
+	assert.equal(
+		end([always0], [always0], []),
+		'2 of them have channels that are always 0 behind the ReLU, harmless for the results, with room for pruning.',
+	);
+	assert.equal(end([always0], [dead]), 'all of them have warnings, harmless for the results, with room for pruning.');
+	assert.equal(
+		end([always0], [always0, exploding], []),
+		'2 of them have warnings. The gravest: 1 of them has exploding scales, a risk if the weights are quantized per tensor.',
+	);
 });
 
 test('one line says over which axes the layers normalize, judged by their data', () => {

@@ -16,7 +16,7 @@ test('answer, model, table, findings and run', () => {
 	const text = toMarkdown(sampleReport({ layers: [sampleLayer({ findings: [finding] }), skipped] }));
 	assert.match(
 		text,
-		/^# BatchNorm report\n\nonnxruntime computes 1 of 2 BatchNorm layers correctly; 1 could not be checked \(b\)\. 1 of 4 channels is dead, in layer 1/,
+		/^# BatchNorm report\n\nonnxruntime computes 1 of 2 BatchNorm layers correctly; 1 could not be checked \(b\)\. 1 of 4 channels is always 0, in layer 1/,
 	);
 	assert.match(text, /`net\.onnx`: opset 15, pytorch 2\.1, 3 nodes, 4096 bytes/);
 	assert.match(

@@ -186,6 +186,17 @@ test('axes follow the input; sizes follow the input, the request, or the image',
 	assert.deepEqual(asked.array.shape, [1, 3, 4, 5]);
 });
 
+test('the order of the colors is reversed behind the normalization of each color', async () => {
+	const normalize = { mean: [0, 0, 1], deviation: [1, 0.5, 1] };
+	const { array, from } = await read({ shape: [1, 3, 1, 1] }, { normalize, colors: 'bgr' });
+	assert.deepEqual(round(array.data as Float32Array), [0, 0.8, 0.2]);
+	assert.match(from, /, BGR\)$/);
+	const rgb = await read({ shape: [1, 3, 1, 1] }, { normalize, colors: 'rgb' });
+	assert.deepEqual(round(rgb.array.data as Float32Array), [0.2, 0.8, 0]);
+	assert.doesNotMatch(rgb.from, /BGR/);
+	assert.doesNotMatch((await read({ shape: [1, 1, 2, 3] }, { colors: 'bgr' })).from, /BGR/);
+});
+
 test('one channel is luma, and gray images fill three', async () => {
 	const gray = await read({ shape: [1, 1, 2, 3] });
 	assert.deepEqual(gray.array.shape, [1, 1, 2, 3]);
