@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Comparison } from '../core/report/comparison/comparison.js';
 import { comparisonCsvPieces } from '../core/report/export/comparison/csv.js';
@@ -57,7 +58,7 @@ interface WriteOptions extends JunitOptions {
 /** Writes a report to its file or to standard output. @throws {WriteError} */
 export async function writeOutput(found: Report, output: OutputOptions, options: WriteOptions): Promise<void> {
 	const { format } = output;
-	const report = relocated(found, relativePaths(options.inputs));
+	const report = relocated(found, pathsFor(output, options.inputs));
 	const content =
 		format === 'text'
 			? renderReport(report, destination(output), output)
@@ -70,7 +71,7 @@ export async function writeOutput(found: Report, output: OutputOptions, options:
 /** Writes a comparison to its file or to standard output. @throws {WriteError} */
 export async function writeComparison(found: Comparison, output: OutputOptions, options: WriteOptions): Promise<void> {
 	const { format } = output;
-	const comparison = relocatedComparison(found, relativePaths(options.inputs));
+	const comparison = relocatedComparison(found, pathsFor(output, options.inputs));
 	const content =
 		format === 'text'
 			? renderComparison(comparison, destination(output))
@@ -78,6 +79,11 @@ export async function writeComparison(found: Comparison, output: OutputOptions, 
 				? comparisonCsvPieces(comparison)
 				: await exportComparison(comparison, format, await exportOptions(found.deployed.path, options));
 	await writeText(content, output.file, options.inputs);
+}
+
+/** Returns a function that shortens the paths in a text: for people at this machine, or for documents that travel. */
+function pathsFor({ format, file }: OutputOptions, inputs: readonly string[]): (text: string) => string {
+	return format === 'text' && file === undefined ? terminalPaths(inputs) : relativePaths(inputs);
 }
 
 const destination = ({ file }: OutputOptions): Destination => (file === undefined ? process.stdout : {});
@@ -141,14 +147,69 @@ export function relativePaths(
 	from = process.cwd(),
 	system: path.PlatformPath = path,
 ): (text: string) => string {
-	const longestFirst = [...new Set(files)].sort((a, b) => b.length - a.length);
-	return (text) => longestFirst.reduce((moved, file) => moved.replaceAll(file, shownPath(file, from, system)), text);
+	return replacedPaths(files, (file) => shownPath(file, from, system));
 }
 
-/** Returns a path from the working directory with forward slashes, or the name of a file on another drive. */
+/** Returns a function that replaces the absolute paths of files within a text by {@link terminalPath}. */
+function terminalPaths(files: readonly string[]): (text: string) => string {
+	return replacedPaths(files, (file) => terminalPath(file));
+}
+
+function replacedPaths(files: readonly string[], show: (file: string) => string): (text: string) => string {
+	const longestFirst = [...new Set(files)].sort((a, b) => b.length - a.length);
+	return (text) => longestFirst.reduce((moved, file) => moved.replaceAll(file, show(file)), text);
+}
+
+/** Maximum number of folders that a path climbs. A longer way up says more about this machine than about the file. */
+const MAX_CLIMB = 2;
+
+/**
+ * Returns a path from the working directory with forward slashes, or only the name of a file that is far outside of it or
+ * on another drive.
+ */
 export function shownPath(file: string, from = process.cwd(), system: path.PlatformPath = path): string {
 	const relative = system.relative(from, file);
-	return system.isAbsolute(relative) ? system.basename(file) : relative.split(system.sep).join('/') || '.';
+	const steps = relative.split(system.sep);
+	const isFar = system.isAbsolute(relative) || steps.filter((step) => step === '..').length > MAX_CLIMB;
+	return isFar ? system.basename(file) : steps.join('/') || '.';
+}
+
+/** Returns the path that {@link shownPath} would shorten to a name in full: from the home folder or the root if shorter. */
+export function terminalPath(
+	file: string,
+	from = process.cwd(),
+	system: path.PlatformPath = path,
+	home = homedir(),
+): string {
+	const relative = system.relative(from, file);
+	const isFar = system.isAbsolute(relative) || relative.split(system.sep)[MAX_CLIMB] === '..';
+	if (!isFar) {
+		return shownPath(file, from, system);
+	}
+	const inHome = system.relative(home, file);
+	const isInHome = !system.isAbsolute(inHome) && inHome.split(system.sep)[0] !== '..';
+	const whole = isInHome ? system.join('~', inHome) : file;
+	return !system.isAbsolute(relative) && relative.length < whole.length ? relative : whole;
+}
+
+/**
+ * Returns a task's result with the paths of files shortened in every text: for people at this machine, or for a document
+ * that travels.
+ */
+export function withShortPaths<T>(result: T, files: readonly string[], { json }: { readonly json: boolean }): T {
+	const move = json ? relativePaths(files) : terminalPaths(files);
+	const moveAll = (value: unknown): unknown => {
+		if (typeof value === 'string') {
+			return move(value);
+		}
+		if (Array.isArray(value)) {
+			return value.map(moveAll);
+		}
+		return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
+			? Object.fromEntries(Object.entries(value).map(([key, child]) => [key, moveAll(child)]))
+			: value;
+	};
+	return moveAll(result) as T;
 }
 
 /**

@@ -6,7 +6,7 @@ import { count } from '../../core/text/sentences.js';
 import type { FoldOptions } from '../../protocol/host-engine.js';
 import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
-import { requireFolder } from '../output.js';
+import { requireFolder, withShortPaths } from '../output.js';
 import { grouped } from '../render/grouped.js';
 import { parseTimeout, TIMEOUT_OPTION, type TimeLimit } from '../run-options.js';
 import { withEngine } from '../with-engine.js';
@@ -15,7 +15,8 @@ import { withEngine } from '../with-engine.js';
 export async function foldCommand(argv: readonly string[]): Promise<number> {
 	const { model, json, options, ...limit } = parseFoldArguments(argv);
 	await requireFolder(options.output);
-	const result = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks), limit);
+	const found = await withEngine((engine, hooks) => engine.fold({ path: model }, options, hooks), limit);
+	const result = withShortPaths(found, [model, options.output], { json });
 	const problem = problemOf(result);
 	if (json) {
 		process.stdout.write(`${JSON.stringify(encodeFoldResult(result))}\n`);

@@ -12,7 +12,7 @@ import type { ReestimateOptions } from '../../protocol/host-engine.js';
 import { onlyModel, parseOptions, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
 import { parseDocument, readDocument } from '../json-file.js';
-import { requireFolder, writeText } from '../output.js';
+import { requireFolder, withShortPaths, writeText } from '../output.js';
 import { renderReestimation, renderStatistics } from '../render/reestimation.js';
 import {
 	joinNormalization,
@@ -37,13 +37,16 @@ export async function reestimateCommand(argv: readonly string[]): Promise<number
 		...(statistics && { statistics }),
 		...(!statisticsOnly && output !== undefined && { output }),
 	};
-	const result = await withEngine((engine, hooks) => engine.reestimate({ path: model }, choices, hooks), limit);
+	const isJson = json || (statisticsOnly && output !== undefined);
+	const found = await withEngine((engine, hooks) => engine.reestimate({ path: model }, choices, hooks), limit);
+	const data = options.inputs.map(({ path: file }) => file);
+	const files = [model, ...data, ...(output === undefined ? [] : [output])];
+	const result = withShortPaths(found, files, { json: isJson });
 	if (statisticsOnly) {
-		const isJson = json || output !== undefined;
 		const text = isJson
 			? `${JSON.stringify(encodeStatistics(result.statistics))}\n`
 			: renderStatistics(result.statistics);
-		await writeText(text, output, [model, ...options.inputs.map(({ path: file }) => file)]);
+		await writeText(text, output, [model, ...data]);
 		for (const note of result.notes) {
 			process.stderr.write(`${visible(note)}\n`);
 		}

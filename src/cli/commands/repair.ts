@@ -5,7 +5,7 @@ import { count } from '../../core/text/sentences.js';
 import type { RepairOptions } from '../../protocol/host-engine.js';
 import { onlyModel, parseOptions, requiredOutput, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
-import { requireFolder } from '../output.js';
+import { requireFolder, withShortPaths } from '../output.js';
 import { grouped } from '../render/grouped.js';
 import { parseTimeout, TIMEOUT_OPTION, type TimeLimit } from '../run-options.js';
 import { withEngine } from '../with-engine.js';
@@ -15,7 +15,9 @@ export async function repairCommand(argv: readonly string[]): Promise<number> {
 	const { model, original, json, options, ...limit } = parseRepairArguments(argv);
 	await requireFolder(options.output);
 	const models = { model: { path: model }, ...(original !== undefined && { original: { path: original } }) };
-	const result = await withEngine((engine, hooks) => engine.repair(models, options, hooks), limit);
+	const found = await withEngine((engine, hooks) => engine.repair(models, options, hooks), limit);
+	const files = [model, options.output, ...(original === undefined ? [] : [original])];
+	const result = withShortPaths(found, files, { json });
 	process.stdout.write(json ? `${JSON.stringify(encodeRepairResult(result))}\n` : renderRepair(result));
 	const problem = unjudged(result);
 	if (problem !== undefined) {

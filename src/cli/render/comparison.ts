@@ -13,7 +13,7 @@ import {
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 import { formatNumber } from '../../core/text/numbers.js';
 import { count } from '../../core/text/sentences.js';
-import { displayPath, modelFacts } from './model-facts.js';
+import { modelFacts } from './model-facts.js';
 import { type Column, type Destination, emphasize, formatTable, wantsColor, widthOf, wrap } from './text.js';
 
 const COLUMNS: readonly Column[] = [
@@ -48,7 +48,7 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 	const { layers, outputs, notes, baseline } = comparison;
 	const wrapped = (text: string): string => (text === '' ? '' : wrap(visible(text), width));
 	const model = (role: 'original' | 'deployed'): string => {
-		const text = `${visible(displayPath(comparison[role].path))}  (${modelFacts(comparison[role])})`;
+		const text = `${visible(comparison[role].path)}  (${modelFacts(comparison[role])})`;
 		return wrap(text, width, ' '.repeat(role.length + 2), `${role}  `);
 	};
 	const parts = [

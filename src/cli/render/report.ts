@@ -7,7 +7,7 @@ import { formatBytes, formatInteger, formatNumber, formatRange, formatRatio } fr
 import { count } from '../../core/text/sentences.js';
 import { renderAxes } from './axes.js';
 import { renderFindings } from './findings.js';
-import { displayPath, modelFacts } from './model-facts.js';
+import { modelFacts } from './model-facts.js';
 import { type Column, type Destination, emphasize, formatTable, wantsColor, widthOf, wrap } from './text.js';
 
 const COLUMNS: readonly Column[] = [
@@ -42,7 +42,7 @@ export function renderReport(
 	const { model, run } = report;
 	const wrapped = (text: string) => (text === '' ? '' : wrap(text, width));
 	const parts = [
-		wrapped(`${visible(displayPath(model.path))}  (${modelFacts(model)}, ${formatBytes(model.bytes)})`),
+		wrapped(`${visible(model.path)}  (${modelFacts(model)}, ${formatBytes(model.bytes)})`),
 		emphasize(wrap(headline(report), width), wantsColor(destination)),
 		renderFindings(report, destination),
 		report.baseline ? wrapped(visible(baselineSentence(report.baseline))) : '',

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BaselineError, BaselineFile, parseBaselineOptions, relativePath } from '../../../src/cli/baseline.js';
-import { relativePaths, uriReference } from '../../../src/cli/output.js';
+import { relativePaths, shownPath, terminalPath, uriReference, withShortPaths } from '../../../src/cli/output.js';
 import { buildModel } from '../support/model-builder.js';
 
 const cli = path.resolve('dist', 'cli.js');
@@ -158,6 +158,46 @@ test('reports name files from the working directory, those of another drive by t
 	assert.equal(posix('The file /ci/net.onnx.data is missing.'), 'The file net.onnx.data is missing.');
 	const windows = relativePaths(['D:\\nets\\a.onnx', 'C:\\ci\\nets\\b.onnx'], 'C:\\ci', path.win32);
 	assert.equal(windows('D:\\nets\\a.onnx against C:\\ci\\nets\\b.onnx'), 'a.onnx against nets/b.onnx');
+});
+
+test('a path far outside of the working directory is a name in documents, and the shortest whole path in a terminal', () => {
+	const posix = (file: string, from: string) => [
+		shownPath(file, from, path.posix),
+		terminalPath(file, from, path.posix, '/home/me'),
+	];
+	assert.deepEqual(posix('/ci/net.onnx', '/ci/a/b'), ['../../net.onnx', '../../net.onnx']);
+	assert.deepEqual(posix('/tmp/net.onnx', '/home/me/code/project'), ['net.onnx', '/tmp/net.onnx']);
+	assert.deepEqual(posix('/home/me/nets/net.onnx', '/home/me/code/project/a/b'), ['net.onnx', '~/nets/net.onnx']);
+	assert.deepEqual(posix('/srv/0123456789/0123456789/net.onnx', '/srv/0123456789/0123456789/a/b/c'), [
+		'net.onnx',
+		'../../../net.onnx',
+	]);
+	const home = 'C:\\Users\\me';
+	assert.equal(terminalPath('D:\\nets\\a.onnx', 'C:\\ci', path.win32, home), 'D:\\nets\\a.onnx');
+	assert.equal(terminalPath('C:\\Users\\me\\a.onnx', 'D:\\ci', path.win32, home), '~\\a.onnx');
+});
+
+test('results of tasks have short paths in every text, and keep their numbers', () => {
+	const file = path.resolve('nets', 'a.onnx');
+	const result = {
+		model: file,
+		written: { path: file, bytes: 5 },
+		notes: [`${file} was read.`],
+		values: Float64Array.of(1),
+	};
+	const name = 'nets/a.onnx';
+	for (const json of [true, false]) {
+		assert.deepEqual(withShortPaths(result, [file], { json }), {
+			model: name,
+			written: { path: name, bytes: 5 },
+			notes: [`${name} was read.`],
+			values: Float64Array.of(1),
+		});
+	}
+	assert.equal(
+		withShortPaths({ model: '/very/far/away/net.onnx' }, ['/very/far/away/net.onnx'], { json: true }).model,
+		'net.onnx',
+	);
 });
 
 test('paths in the file have forward slashes on every system', () => {
