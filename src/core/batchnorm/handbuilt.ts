@@ -26,7 +26,12 @@ export async function findHandBuilt(
 	if (!core) {
 		return undefined;
 	}
-	const { gamma, beta, last } = await new ScalePattern(scope, context).behind(node);
+	const scales = new ScalePattern(scope, context);
+	const inside = core.gamma === undefined ? undefined : await scales.constant(core.gamma, core.x);
+	if (core.gamma !== undefined && !inside) {
+		return undefined;
+	}
+	const { gamma, beta, last } = await scales.behind(node, inside);
 	const place = placeOf(scope, last, core.x, context.shapes);
 	const rank = place.inputShape?.length;
 	const channelAxis = axisOf([gamma, beta], rank) ?? DEFAULT_CHANNEL_AXIS;
@@ -78,13 +83,19 @@ function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLaye
 
 /** Finds the constant scale and shift behind a division. */
 class ScalePattern extends GraphPattern {
-	/** Follows the constant scale and shift behind the division while each is the only reader. */
-	async behind(division: Node): Promise<{ gamma: Parameter; beta: Parameter; last: Node }> {
-		const scaled = await this.#step(division, ['Mul']);
+	/**
+	 * Follows the constant scale and shift behind the division while each is the only reader.
+	 * @param inside gamma, if the division contains it
+	 */
+	async behind(
+		division: Node,
+		inside: Parameter | undefined,
+	): Promise<{ gamma: Parameter; beta: Parameter; last: Node }> {
+		const scaled = inside ? undefined : await this.#step(division, ['Mul']);
 		const shifted = await this.#step(scaled?.node ?? division, ['Add', 'Sub']);
 		const beta = shifted?.node.opType === 'Sub' ? negated(shifted.constant) : shifted?.constant;
 		return {
-			gamma: scaled?.constant ?? absent(1),
+			gamma: inside ?? scaled?.constant ?? absent(1),
 			beta: beta ?? absent(0),
 			last: shifted?.node ?? scaled?.node ?? division,
 		};
@@ -110,10 +121,15 @@ class ScalePattern extends GraphPattern {
 		if (node.opType === 'Sub' && a !== x) {
 			return undefined;
 		}
-		const constant = await this.context.parameters.read(this.scope, a === x ? b : a);
+		const constant = await this.constant(a === x ? b : a, x);
+		return constant && { node, constant };
+	}
+
+	/** Reads a constant that broadcasts against x; undefined if it is not constant, or of a higher rank. */
+	async constant(name: string, x: string): Promise<Parameter | undefined> {
+		const constant = await this.context.parameters.read(this.scope, name);
 		const rank = this.context.shapes.of(this.scope, x).shape?.length;
-		const fits = rank === undefined || constant.dims.length <= rank;
-		return constant.values && fits ? { node, constant } : undefined;
+		return constant.values && (rank === undefined || constant.dims.length <= rank) ? constant : undefined;
 	}
 }
 

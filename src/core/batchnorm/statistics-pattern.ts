@@ -1,6 +1,7 @@
 import type { Node } from '../onnx/model.js';
 import type { HandBuilt } from './layer.js';
-import { GraphPattern } from './pattern.js';
+import { resolveAxes } from './normalized-axes.js';
+import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
 
 /** Statistics of data: mean and variance over the same axes. */
 interface Statistics {
@@ -12,32 +13,43 @@ interface Statistics {
 
 export interface Core extends Statistics {
 	readonly epsilon: number;
+	/** Name of the constant gamma, if gamma / sqrt(variance + epsilon) multiplies the difference. */
+	readonly gamma?: string;
+}
+
+/** What a node multiplies by a difference: gamma / sqrt(v), with 1 for an absent gamma. */
+interface Inverse {
+	/** v */
+	readonly of: string;
+	readonly gamma?: string;
 }
 
 /** Finds the parts of a normalization backwards from its division. */
 export class StatisticsPattern extends GraphPattern {
 	async core(node: Node): Promise<Core | undefined> {
-		for await (const [centered, deviation] of this.#quotients(node)) {
-			const inside = this.isOp(this.writer(centered), 'Sub') && deviation && (await this.#withEpsilon(deviation));
+		for await (const [centered, inverse] of this.#quotients(node)) {
+			const inside = this.isOp(this.writer(centered), 'Sub') && inverse && (await this.#withEpsilon(inverse.of));
 			const statistics = inside && (await this.#statistics(centered, inside.variance));
 			if (inside && statistics) {
-				return { ...statistics, epsilon: inside.epsilon };
+				const { gamma } = inverse;
+				return { ...statistics, epsilon: inside.epsilon, ...(gamma !== undefined && { gamma }) };
 			}
 		}
 		return undefined;
 	}
 
-	/** Returns the pairs (x - mean, variance + epsilon) that a node may divide, with a root of the second. */
-	async *#quotients(node: Node): AsyncGenerator<readonly [string, string | undefined]> {
+	/** Returns the pairs of x - mean and the inverse deviation that a node may multiply. */
+	async *#quotients(node: Node): AsyncGenerator<readonly [string, Inverse | undefined]> {
 		const [a = '', b = ''] = node.inputs;
 		if (this.isOp(node, 'Div')) {
-			yield [a, await this.#rooted(b)];
+			const of = await this.#rooted(b);
+			yield [a, of === undefined ? undefined : { of }];
 		} else if (this.isOp(node, 'Mul')) {
 			for (const [centered, inverse] of [
 				[a, b],
 				[b, a],
 			]) {
-				yield [centered, await this.#inverted(inverse)];
+				yield [centered, (await this.#inverted(inverse)) ?? (await this.#scaledInverse(inverse))];
 			}
 		}
 	}
@@ -51,16 +63,40 @@ export class StatisticsPattern extends GraphPattern {
 		return this.isOp(root, 'Pow') && (await this.isNumber(root.inputs[1], 0.5)) ? root.inputs[0] : undefined;
 	}
 
-	/** Returns v of 1 / sqrt(v) or v^-0.5. */
-	async #inverted(name: string): Promise<string | undefined> {
+	/** Recognizes 1 / sqrt(v) and v^-0.5. */
+	async #inverted(name: string): Promise<Inverse | undefined> {
 		const inverse = this.writer(name);
+		let of: string | undefined;
 		if (this.isOp(inverse, 'Reciprocal')) {
-			return this.#rooted(inverse.inputs[0] ?? '');
+			of = await this.#rooted(inverse.inputs[0] ?? '');
+		} else if (this.isOp(inverse, 'Div') && (await this.isNumber(inverse.inputs[0], 1))) {
+			of = await this.#rooted(inverse.inputs[1] ?? '');
+		} else if (this.isOp(inverse, 'Pow') && (await this.isNumber(inverse.inputs[1], -0.5))) {
+			of = inverse.inputs[0];
 		}
-		if (this.isOp(inverse, 'Div') && (await this.isNumber(inverse.inputs[0], 1))) {
-			return this.#rooted(inverse.inputs[1] ?? '');
+		return of === undefined ? undefined : { of };
+	}
+
+	/** Recognizes gamma / sqrt(v), and gamma times an inverse, with a constant gamma. */
+	async #scaledInverse(name: string): Promise<Inverse | undefined> {
+		const product = this.writer(name);
+		const [a = '', b = ''] = product?.inputs ?? [];
+		if (this.isOp(product, 'Div')) {
+			const of = await this.#rooted(b);
+			return of === undefined ? undefined : { of, gamma: a };
 		}
-		return this.isOp(inverse, 'Pow') && (await this.isNumber(inverse.inputs[1], -0.5)) ? inverse.inputs[0] : undefined;
+		if (this.isOp(product, 'Mul')) {
+			for (const [gamma, inverse] of [
+				[a, b],
+				[b, a],
+			]) {
+				const inner = await this.#inverted(inverse);
+				if (inner) {
+					return { ...inner, gamma };
+				}
+			}
+		}
+		return undefined;
 	}
 
 	/** Splits variance + epsilon; epsilon is 0 if none is added. */
@@ -95,7 +131,7 @@ export class StatisticsPattern extends GraphPattern {
 		return isSame ? { x: this.source(x), axes: center.axes, variance: form.form } : undefined;
 	}
 
-	/** Recognizes mean((x - mean)^2) and mean(x^2) - mean^2. */
+	/** Recognizes mean((x - mean)^2) and mean(x^2) - mean^2. Exporters may compute the same mean twice. */
 	async #varianceForm(
 		name: string,
 		{ centered, x, mean }: { readonly centered: string; readonly x: string; readonly mean: string },
@@ -104,23 +140,41 @@ export class StatisticsPattern extends GraphPattern {
 		if (this.isOp(difference, 'Sub')) {
 			const squares = await this.#mean(difference.inputs[0] ?? '');
 			const base = squares && (await this.#squared(squares.of));
-			const isSquareOfMean = this.source((await this.#squared(difference.inputs[1] ?? '')) ?? '') === this.source(mean);
+			const root = await this.#squared(difference.inputs[1] ?? '');
+			const isSquareOfMean = root !== undefined && (await this.#isSameMean(root, mean));
 			return squares && base && isSquareOfMean && this.source(base) === this.source(x)
 				? { axes: squares.axes, form: 'difference' }
 				: undefined;
 		}
 		const squares = await this.#mean(name);
 		const base = squares && (await this.#squared(squares.of));
-		return squares && base && this.#isSameDifference(base, centered)
+		return squares && base && (await this.#isSameDifference(base, centered))
 			? { axes: squares.axes, form: 'centered' }
 			: undefined;
 	}
 
-	/** True if two tensors are the same difference: the same tensor, or two Subs of the same inputs. */
-	#isSameDifference(a: string, b: string): boolean {
+	/** True if two tensors are the same difference: the same tensor, or two Subs of the same tensor and its mean. */
+	async #isSameDifference(a: string, b: string): Promise<boolean> {
 		const [one, other] = [this.writer(a), this.writer(b)];
-		const inputs = (node: Node | undefined) => node?.inputs.map((name) => this.source(name)).join('\0');
-		return one !== undefined && (one === other || (this.isOp(one, 'Sub') && inputs(one) === inputs(other)));
+		if (one === other || !this.isOp(one, 'Sub') || !this.isOp(other, 'Sub')) {
+			return one !== undefined && one === other;
+		}
+		const [[x = '', mean = ''], [y = '', second = '']] = [one.inputs, other.inputs];
+		return this.source(x) === this.source(y) && this.#isSameMean(mean, second);
+	}
+
+	/** True if two tensors are the same, or means of the same tensor over the same axes. */
+	async #isSameMean(a: string, b: string): Promise<boolean> {
+		if (this.source(a) === this.source(b)) {
+			return true;
+		}
+		const [one, other] = [await this.#mean(a), await this.#mean(b)];
+		return (
+			one !== undefined &&
+			other !== undefined &&
+			this.source(one.of) === this.source(other.of) &&
+			sameAxes(one.axes, other.axes)
+		);
 	}
 
 	/** Returns t of t * t or t^2. */
@@ -135,43 +189,112 @@ export class StatisticsPattern extends GraphPattern {
 
 	/** Returns tensor and axes of a mean whose shape broadcasts against the tensor's. */
 	async #mean(name: string): Promise<{ readonly of: string; readonly axes: readonly number[] | null } | undefined> {
-		const node = this.writer(name);
-		if (this.isOp(node, 'Unsqueeze')) {
-			const inner = this.writer(node.inputs[0] ?? '');
-			if (!this.isOp(inner, 'ReduceMean') || this.#keepsAxes(inner)) {
-				return undefined;
-			}
-			const [added, reduced] = [await this.#axes(node), await this.#axes(inner)];
-			return added && reduced && sameAxes(added, reduced) ? { of: inner.inputs[0] ?? '', axes: reduced } : undefined;
+		const reshapes: Node[] = [];
+		let node = this.writer(name);
+		while ((this.isOp(node, 'Unsqueeze') || this.isOp(node, 'Reshape')) && reshapes.length < MAX_WRAPPERS) {
+			reshapes.unshift(node);
+			node = this.writer(node.inputs[0] ?? '');
 		}
+		const of = node?.inputs[0] ?? '';
+		const shape = this.context.shapes.of(this.scope, of).shape;
 		if (this.isOp(node, 'GlobalAveragePool')) {
-			const rank = this.context.shapes.of(this.scope, node.inputs[0] ?? '').shape?.length;
-			const axes = rank === undefined ? undefined : Array.from({ length: rank - 2 }, (_, i) => i + 2);
-			return axes && { of: node.inputs[0] ?? '', axes };
+			const isWhole = shape !== undefined && reshapes.length === 0;
+			return isWhole ? { of, axes: Array.from({ length: shape.length - 2 }, (_, i) => i + 2) } : undefined;
 		}
-		if (!this.isOp(node, 'ReduceMean')) {
+		const axes = this.isOp(node, 'ReduceMean') ? await this.#axes(node) : undefined;
+		if (node === undefined || axes === undefined) {
 			return undefined;
 		}
-		const axes = await this.#axes(node);
-		// Without reduced axes, the result aligns with the last axes of x.
-		const isAligned = this.#keepsAxes(node) || axes === null || axes?.toSorted().every((axis, at) => axis === at);
-		return axes !== undefined && isAligned ? { of: node.inputs[0] ?? '', axes } : undefined;
+		const keeps = this.#keepsAxes(node);
+		if (reshapes.length === 0 && (keeps || axes === null)) {
+			return { of, axes };
+		}
+		const reduced = shape && resolveAxes(axes, shape.length);
+		const layout = reduced
+			? await this.#layoutBehind(reshapes, axesLeft(reduced, shape.length, keeps), shape)
+			: await this.#layoutOfLeadingAxes(reshapes, axes);
+		return layout && isAligned(layout, shape?.length ?? layout.length) ? { of, axes } : undefined;
+	}
+
+	/**
+	 * Returns the axis of x that each dimension of a mean stands for, behind operators that add dimensions of size 1.
+	 * @param shape of x
+	 */
+	async #layoutBehind(reshapes: readonly Node[], from: Layout, shape: readonly unknown[]): Promise<Layout | undefined> {
+		let layout: Layout | undefined = from;
+		for (const node of reshapes) {
+			const target: readonly number[] | null | undefined = await this.#integers(node, 'axes');
+			if (!target || !layout) {
+				return undefined;
+			}
+			layout = this.isOp(node, 'Reshape') ? reshaped(layout, target, shape) : unsqueezed(layout, target);
+		}
+		return layout;
+	}
+
+	/** Returns the layout of a mean of unknown rank, if the mean is over its first axes, or they are added again. */
+	async #layoutOfLeadingAxes(reshapes: readonly Node[], axes: readonly number[] | null): Promise<Layout | undefined> {
+		const [node, ...others] = reshapes;
+		if (node === undefined) {
+			return axes?.toSorted().every((axis, at) => axis === at) ? [] : undefined;
+		}
+		const added = this.isOp(node, 'Unsqueeze') && others.length === 0 ? await this.#integers(node, 'axes') : null;
+		return added && axes && sameAxes(added, axes) ? [] : undefined;
 	}
 
 	#keepsAxes(node: Node): boolean {
 		return (this.scope.attribute(node, 'keepdims')?.i ?? 1) !== 0;
 	}
 
-	/** Returns the axes of a node, from its attribute or its second input; null: all; undefined: unknown. */
+	/** Returns the axes of a ReduceMean, from its attribute or its second input; null: all; undefined: unknown. */
 	async #axes(node: Node): Promise<readonly number[] | null | undefined> {
-		const attribute = this.scope.attribute(node, 'axes')?.ints;
-		const name = node.inputs[1] ?? '';
-		if (attribute || name === '') {
-			return attribute ?? null;
+		const isGiven = this.scope.attribute(node, 'axes')?.ints !== undefined || (node.inputs[1] ?? '') !== '';
+		return isGiven ? this.#integers(node, 'axes') : null;
+	}
+
+	/** Returns constant integers from an attribute or the second input; undefined if they are unknown. */
+	async #integers(node: Node, attribute: string): Promise<readonly number[] | undefined> {
+		const given = this.scope.attribute(node, attribute)?.ints;
+		if (given) {
+			return given;
 		}
-		const { tensor } = await this.context.constants.resolve(this.scope, name);
+		const { tensor } = await this.context.constants.resolve(this.scope, node.inputs[1] ?? '');
 		return tensor ? Array.from(tensor.data) : undefined;
 	}
+}
+
+/** The axis of x behind each dimension of a mean; null for a dimension of size 1 that stands for no axis. */
+type Layout = readonly (number | null)[];
+
+function axesLeft(reduced: readonly number[], rank: number, keeps: boolean): Layout {
+	const all = Array.from({ length: rank }, (_, axis) => (reduced.includes(axis) ? null : axis));
+	return keeps ? all : all.filter((axis) => axis !== null);
+}
+
+function unsqueezed(layout: Layout, axes: readonly number[]): Layout | undefined {
+	const added = resolveAxes(axes, layout.length + axes.length);
+	const left = [...layout];
+	return (
+		added &&
+		Array.from({ length: layout.length + axes.length }, (_, at) => (added.includes(at) ? null : (left.shift() ?? null)))
+	);
+}
+
+/** Returns undefined unless the target keeps every axis in its order, and adds only dimensions of size 1. */
+function reshaped(layout: Layout, target: readonly number[], shape: readonly unknown[]): Layout | undefined {
+	const axes = layout.filter((axis) => axis !== null);
+	let next = 0;
+	const result = target.map((size) => (size === 1 ? null : (axes[next++] ?? Number.NaN)));
+	const fits = target.every((size, at) => {
+		const axis = result[at];
+		return axis === null || size === -1 || (axis !== undefined && size === shape[axis]);
+	});
+	return next === axes.length && fits && target.filter((size) => size === -1).length <= 1 ? result : undefined;
+}
+
+/** True if each axis is at its own place, counted from the last dimension, as broadcasting does. */
+function isAligned(layout: Layout, rank: number): boolean {
+	return layout.length <= rank && layout.every((axis, at) => axis === null || axis === at + rank - layout.length);
 }
 
 function sameAxes(a: readonly number[] | null, b: readonly number[] | null): boolean {

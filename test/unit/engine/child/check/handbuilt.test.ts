@@ -19,7 +19,12 @@ interface Form {
 	/** Shape of gamma and beta; undefined: there are none. */
 	readonly learned?: readonly number[];
 	readonly square?: 'Mul' | 'Pow' | 'difference';
-	readonly quotient?: 'Div' | 'Reciprocal' | 'Pow';
+	/** gamma: gamma / sqrt(variance + epsilon), or gamma times its reciprocal, is computed first. */
+	readonly quotient?: 'Div' | 'Reciprocal' | 'Pow' | 'gamma Div' | 'gamma Reciprocal';
+	/** The variance has a mean of its own, with its axes kept, as x.var() in PyTorch. */
+	readonly hasTwoMeans?: boolean;
+	/** Operators that add the axes again that a mean has lost; default: none. */
+	readonly back?: 'Reshape' | 'Unsqueeze' | 'Unsqueezes' | 'misplaced';
 	readonly last?: 'Add' | 'Sub';
 	readonly keepsAxes?: boolean;
 	/** Axes as an input, as from opset 18 on. */
@@ -49,13 +54,33 @@ function handBuilt(form: Form): Uint8Array {
 		nodes.push({ op, name: output, inputs, outputs: [output], attributes });
 		return output;
 	};
-	const mean = (input: string, output: string, over: readonly number[]) => {
-		const keepdims = { i: keepsAxes ? 1 : 0 };
-		if (opset === 13) {
-			return add('ReduceMean', [input], output, { axes: { ints: over }, keepdims });
+	const integers = (name: string, list: readonly number[]) => {
+		initializers.push({ name, dtype: 'int64', values: list });
+		return name;
+	};
+	const mean = (input: string, output: string, over: readonly number[], keeps = keepsAxes && !form.back) => {
+		const keepdims = { i: keeps ? 1 : 0 };
+		const reduced =
+			opset === 13
+				? add('ReduceMean', [input], output, { axes: { ints: over }, keepdims })
+				: add('ReduceMean', [input, integers(`${output}_axes`, over)], output, { keepdims });
+		if (form.back === undefined || keeps) {
+			return reduced;
 		}
-		initializers.push({ name: `${output}_axes`, dtype: 'int64', values: over });
-		return add('ReduceMean', [input, `${output}_axes`], output, { keepdims });
+		if (form.back === 'Reshape') {
+			// A single axis may be left open.
+			const kept = shape.filter((_, axis) => !over.includes(axis));
+			const target = shape.map((size, axis) => (over.includes(axis) ? 1 : kept.length === 1 ? -1 : size));
+			return add('Reshape', [reduced, integers(`${output}_shape`, target)], `${output}_back`);
+		}
+		if (form.back === 'misplaced') {
+			return add('Reshape', [reduced, integers(`${output}_shape`, [1, 1, -1, 1])], `${output}_back`);
+		}
+		const steps = form.back === 'Unsqueeze' ? [over] : over.map((axis) => [axis]);
+		return steps.reduce(
+			(from, step, i) => add('Unsqueeze', [from, integers(`${output}_${i}`, step)], `${output}_back${i}`),
+			reduced,
+		);
 	};
 	initializers.push({ name: 'offset', dims: [], values: [form.offset ?? 0] });
 	add('Add', ['input', 'offset'], 'x');
@@ -64,20 +89,29 @@ function handBuilt(form: Form): Uint8Array {
 	const squared = (name: string, output: string) =>
 		add(square === 'Pow' ? 'Pow' : 'Mul', [name, square === 'Pow' ? 'two' : name], output);
 	const over = form.varianceAxes ?? axes;
+	const own = form.hasTwoMeans ? add('Sub', ['x', mean('x', 'm2', axes, true)], 'd2') : d;
 	const variance =
 		square === 'difference'
-			? add('Sub', [mean(squared('x', 'xx'), 'mxx', over), squared(m, 'mm')], 'v')
-			: mean(squared(d, 'dd'), 'v', over);
+			? add(
+					'Sub',
+					[mean(squared('x', 'xx'), 'mxx', over), squared(form.hasTwoMeans ? mean('x', 'm3', axes) : m, 'mm')],
+					'v',
+				)
+			: mean(squared(own, 'dd'), 'v', over);
 	const sum = add('Add', ['epsilon', variance], 'sum');
-	const inverse =
-		quotient === 'Pow'
-			? add('Pow', [sum, 'minusHalf'], 'inverse')
-			: quotient === 'Reciprocal'
-				? add('Reciprocal', [add('Sqrt', [sum], 'root')], 'inverse')
-				: '';
-	let y = inverse ? add('Mul', [inverse, d], 'n') : add('Div', [d, add('Sqrt', [sum], 'root')], 'n');
+	const root = () => add('Sqrt', [sum], 'root');
+	const inverses: Readonly<Record<typeof quotient, () => string>> = {
+		Div: () => '',
+		Pow: () => add('Pow', [sum, 'minusHalf'], 'inverse'),
+		Reciprocal: () => add('Reciprocal', [root()], 'inverse'),
+		'gamma Div': () => add('Div', ['gamma', root()], 'inverse'),
+		'gamma Reciprocal': () => add('Mul', [add('Reciprocal', [root()], 'reciprocal'), 'gamma'], 'inverse'),
+	};
+	const inverse = inverses[quotient]();
+	let y = inverse ? add('Mul', [inverse, d], 'n') : add('Div', [d, root()], 'n');
 	if (learned) {
-		y = add(last, [add('Mul', [y, 'gamma'], 'scaled'), 'beta'], 'shifted');
+		const scaled = quotient.startsWith('gamma') ? y : add('Mul', [y, 'gamma'], 'scaled');
+		y = add(last, [scaled, 'beta'], 'shifted');
 	}
 	add('Identity', [y], 'y');
 	return buildModel({ opset, graph: { nodes, initializers, inputs: [{ name: 'input', shape }], outputs: ['y'] } });
@@ -129,6 +163,22 @@ test('every way of writing them', async () => {
 	}
 });
 
+test('a mean that is computed twice, or loses its axes and gets them back, as PyTorch exports them', async () => {
+	for (const axes of [[0, 1], [0], [0, 2, 3]]) {
+		for (const back of [undefined, 'Reshape', 'Unsqueeze', 'Unsqueezes'] as const) {
+			for (const square of ['Mul', 'difference'] as const) {
+				await single({ shape: SHAPE, axes, learned: PER_CHANNEL, square, hasTwoMeans: true, ...(back && { back }) });
+			}
+		}
+		for (const quotient of ['gamma Div', 'gamma Reciprocal'] as const) {
+			const layer = await single({ shape: SHAPE, axes, learned: PER_CHANNEL, quotient, hasTwoMeans: true });
+			const usual = await single({ shape: SHAPE, axes, learned: PER_CHANNEL });
+			assert.deepEqual(layer.normalization?.verdict, usual.normalization?.verdict);
+		}
+	}
+	await single({ shape: [4, 3, 5, 6], axes: [1, 3], back: 'Reshape' });
+});
+
 test('any axes, with gamma and beta along any axes', async () => {
 	const name = (layer: LayerReport) => layer.findings[0]?.message ?? '';
 	assert.match(name(await single({ shape: [8, 3], axes: [1], learned: [1, 3] })), /over C \(axis 1: layer normal/);
@@ -153,6 +203,11 @@ test('large means lose digits, which the bound allows for', async () => {
 
 test('mean and variance over different axes are no normalization', async () => {
 	assert.deepEqual(await layersOf({ shape: SHAPE, axes: [0, 2, 3], varianceAxes: [0, 2] }), []);
+	// A second mean over other axes.
+	const other = { shape: SHAPE, axes: [0, 2, 3], varianceAxes: [0], hasTwoMeans: true };
+	assert.deepEqual(await layersOf(other), []);
+	// The means of axis 1 lie along axis 2, which has the same size.
+	assert.deepEqual(await layersOf({ shape: [4, 3, 3, 6], axes: [0, 2, 3], back: 'misplaced' }), []);
 	// Without axis 1 the mean aligns with other axes than it was taken over.
 	const misaligned = handBuilt({ shape: [4, 3, 3], axes: [1], keepsAxes: false });
 	const { model, source } = await openBytes(misaligned);
