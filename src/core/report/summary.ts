@@ -75,13 +75,13 @@ function gravity(report: Report): string {
 	}
 	const { clause, effect } = findingWords(gravest);
 	const number = gravest.layers.length;
-	const about = (words: string) => `${words}${effect === undefined ? '' : `, ${effect}`}`;
-	const lead = clause ? about(`${them(number, layers.length)} ${clause[number === 1 ? 0 : 1]}`) : '';
+	const words = `${them(number, layers.length)} ${clause?.[number === 1 ? 0 : 1]}`;
+	const lead = clause ? `${words}${effect === undefined ? '' : `, ${effect}`}` : '';
 	if (others.length === 0 && lead !== '') {
 		return lead;
 	}
 	if (others.every((fact) => findingWords(fact).effect === effect)) {
-		return about(have);
+		return effect === undefined ? have : `${have}: ${effect}`;
 	}
 	return `${have}. The gravest: ${lead}`;
 }

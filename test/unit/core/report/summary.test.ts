@@ -111,7 +111,7 @@ test('the headline says how grave findings are: the only kind, the common effect
 		end([always0], [always0], []),
 		'2 of them have channels that are always 0 behind the ReLU, harmless for the results, with room for pruning.',
 	);
-	assert.equal(end([always0], [dead]), 'all of them have warnings, harmless for the results, with room for pruning.');
+	assert.equal(end([always0], [dead]), 'all of them have warnings: harmless for the results, with room for pruning.');
 	assert.equal(
 		end([always0], [always0, exploding], []),
 		'2 of them have warnings. The gravest: 1 of them has exploding scales, a risk if the weights are quantized per tensor.',
