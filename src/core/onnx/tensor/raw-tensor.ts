@@ -102,7 +102,7 @@ async function readStorage(storage: TensorStorage, expected: Expected): Promise<
 	switch (storage.kind) {
 		case 'raw':
 			checkLength(storage.span.length, expected);
-			return copy(await access.source.read(storage.span.offset, length));
+			return readBytes(access.source, storage.span.offset, length);
 		case 'typed':
 			return typedToRaw(storage, { ...expected, source: access.source });
 		case 'external':
@@ -139,7 +139,7 @@ async function readExternal(
 			`${title} needs ${range} of "${location}", which has only ${file.size} bytes.`,
 		);
 	}
-	return copy(await file.read(offset, length));
+	return readBytes(file, offset, length);
 }
 
 function checkLength(found: number, { length, count, dataType, title }: Expected): void {
@@ -149,7 +149,12 @@ function checkLength(found: number, { length, count, dataType, title }: Expected
 	}
 }
 
-/** Copies a view that the next read may overwrite. A copy is also aligned for any element type. */
-function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-	return new Uint8Array(bytes);
+/** Reads into memory of its own, which is also aligned for any element type. */
+async function readBytes(source: ByteSource, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+	if (!source.readInto) {
+		return new Uint8Array(await source.read(offset, length));
+	}
+	const bytes = new Uint8Array(length);
+	await source.readInto(bytes, offset);
+	return bytes;
 }
