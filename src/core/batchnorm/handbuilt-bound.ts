@@ -4,6 +4,11 @@ import type { HandBuilt } from './layer.js';
 
 /** Roundings of an element on its way into a variance: a difference, a square (Pow: 4 granted) and the result. */
 const ELEMENT_FACTORS = 8;
+/**
+ * Further roundings of an unbiased variance: the count, its decrement, a product and a quotient, and as many again of the
+ * exact parameters that stand for it.
+ */
+const UNBIASED_FACTORS = 8;
 
 /**
  * Returns the bound of a hand-built normalization. Each of its operators rounds to the data's type. The order in which
@@ -20,20 +25,21 @@ const ELEMENT_FACTORS = 8;
  */
 export function handBuiltBound(
 	parameters: BoundParameters,
-	{ count, variance: form }: { readonly count: number; readonly variance: HandBuilt['variance'] },
+	{ count, variance: form, unbiased }: { readonly count: number } & Pick<HandBuilt, 'variance' | 'unbiased'>,
 	dtype: FloatType,
 ): RoundingBound {
 	const { unitRoundoff: w, tiny } = FLOAT_FORMATS[dtype];
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
 	const meanFactor = compounded(count + 1, u) + compounded(2, w);
-	const factor = compounded(count + 1, u) + compounded(ELEMENT_FACTORS, w);
+	const factors = ELEMENT_FACTORS + (unbiased === undefined ? 0 : UNBIASED_FACTORS);
+	const factor = compounded(count + 1, u) + compounded(factors, w);
 	return statisticsBound(parameters, dtype, 'own', (mean, variance) => {
 		const square = variance + mean ** 2;
 		const e = meanFactor * Math.sqrt(square) + tiny;
 		if (form === 'centered') {
 			return { mean: e, variance: factor * (variance + e ** 2) + e ** 2 + tiny, least: 0 };
 		}
-		const ofSquare = (2 * Math.abs(mean) + e) * e * (1 + compounded(ELEMENT_FACTORS, w));
+		const ofSquare = (2 * Math.abs(mean) + e) * e * (1 + compounded(factors, w));
 		return { mean: e, variance: 2 * factor * square + ofSquare + 2 * tiny, least: Number.NEGATIVE_INFINITY };
 	});
 }

@@ -41,7 +41,11 @@ export async function findHandBuilt(
 		...place,
 		name: last.name || place.output || `${last.opType}_${last.index}`,
 		kind: 'handbuilt',
-		handBuilt: { axes: core.axes, variance: core.variance },
+		handBuilt: {
+			axes: core.axes,
+			variance: core.variance,
+			...(core.unbiased !== undefined && { unbiased: core.unbiased }),
+		},
 		epsilon: core.epsilon,
 		momentum: 0,
 		mode: 'training',
@@ -66,7 +70,8 @@ export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
 	const source = isOfBatch
 		? 'of the batch, so that its output for an image depends on the other images'
 		: 'of its own data';
-	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, with epsilon ${float32Number(epsilon)} and the mean and variance ${source}.`;
+	const divisor = handBuilt.unbiased === undefined ? '' : ' The variance is divided by the number of values minus 1.';
+	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, with epsilon ${float32Number(epsilon)} and the mean and variance ${source}.${divisor}`;
 	return [{ code: 'hand-built', severity: 'info', channels: [], message }];
 }
 

@@ -24,6 +24,8 @@ export interface HandBuilt {
 	readonly axes: readonly number[] | null;
 	/** centered: mean of (x - mean)^2; difference: mean of x^2, minus mean^2. */
 	readonly variance: 'centered' | 'difference';
+	/** True: the variance of m values is unbiased, since m / (m - 1) multiplies it. A number: a constant m in the file. */
+	readonly unbiased?: true | number;
 }
 
 /** A BatchNormalization or its decomposed equivalent, before a run. */

@@ -6,6 +6,7 @@ import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
 import { whichMethod } from '../../../kernel/methods/which-method.js';
 import type { FloatData, Kernel } from '../../../kernel/types.js';
 import { permute } from './permute.js';
+import { uncorrected } from './prepare-handbuilt.js';
 import { layoutOf, type PreparedLayer } from './prepare-layer.js';
 
 /**
@@ -37,7 +38,7 @@ export function judgeNormalization(
 	{ y: output, moments, learned, affine }: LayerOutput,
 	kernel: Kernel,
 ): Normalization | undefined {
-	const { dtype, shape } = prepared;
+	const { dtype, shape, correction } = prepared;
 	if (handBuilt && !isMethod(handBuilt, shape, channelAxis)) {
 		return undefined;
 	}
@@ -52,6 +53,7 @@ export function judgeNormalization(
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
 		...{ x, y, dtype, layout, epsilon, moments, maxValues: MAX_VALUES },
 		...(learned && { learned }),
+		...(correction !== undefined && withoutCorrection({ learned, epsilon }, correction)),
 		...(affine && { running: affine }),
 	});
 	return {
@@ -70,6 +72,15 @@ export function judgeNormalization(
 		...(margin !== undefined && { margin }),
 		values,
 	};
+}
+
+/** Returns parameters for the biased variance, which the methods use. */
+function withoutCorrection(
+	{ learned, epsilon }: Pick<LayerOutput, 'learned'> & { readonly epsilon: number },
+	correction: number,
+) {
+	const { gamma, epsilon: smaller } = uncorrected(learned?.gamma ?? new Float64Array(), epsilon, correction);
+	return { epsilon: smaller, ...(learned && { learned: { ...learned, gamma } }) };
 }
 
 /** True for axes of method 1, 2 or 3, the candidates of the judgment. */

@@ -30,7 +30,7 @@ type Data = Pick<PreparedLayer, 'x' | 'dtype' | 'shape' | 'layout' | 'perActivat
  */
 export function prepareHandBuilt(
 	{ gamma, beta, epsilon, channelAxis }: BatchNormLayer,
-	{ axes, variance }: HandBuilt,
+	{ axes, variance, unbiased }: HandBuilt,
 	data: Data,
 	kernel: Kernel,
 ): Result<PreparedLayer> {
@@ -62,12 +62,33 @@ export function prepareHandBuilt(
 	const repeat = (values: Float64Array) =>
 		Float64Array.from({ length: rows }, (_, i) => values[Math.floor(i / perStatistic)]);
 	const count = perStatistic * rest;
-	const numbers = normalizeWith({ gamma: gammas, beta: betas, epsilon }, moments, repeat, (parameters) =>
-		handBuiltBound(parameters, { count, variance }, dtype),
+	const correction = count / (count - 1);
+	if (typeof unbiased === 'number' && unbiased !== count) {
+		return failure(`its variance is corrected for ${unbiased} values, but each variance here has ${count}`);
+	}
+	if (unbiased !== undefined && !Number.isFinite(correction)) {
+		return failure('the unbiased variance of a single value does not exist');
+	}
+	const learned = unbiased === undefined ? { gamma: gammas, epsilon } : uncorrected(gammas, epsilon, correction);
+	const numbers = normalizeWith({ ...learned, beta: betas }, moments, repeat, (parameters) =>
+		handBuiltBound(parameters, { count, variance, ...(unbiased !== undefined && { unbiased }) }, dtype),
 	);
 	const channelOf = Int32Array.from({ length: rows }, (_, row) => indexAlong(row, rowAxes, shape, channelAxis));
 	const layout = { batch: 1, channels: rows, planeSize: rest };
-	return success({ ...data, ...numbers, arranged: { x, layout, order, channelOf } });
+	return success({
+		...data,
+		...numbers,
+		arranged: { x, layout, order, channelOf },
+		...(unbiased !== undefined && { correction }),
+	});
+}
+
+/**
+ * Returns gamma and epsilon that give the same normalization with the biased variance v:
+ * gamma / sqrt(c v + epsilon) = (gamma / sqrt(c)) / sqrt(v + epsilon / c).
+ */
+export function uncorrected(gamma: Float64Array, epsilon: number, correction: number) {
+	return { gamma: gamma.map((value) => value / Math.sqrt(correction)), epsilon: epsilon / correction };
 }
 
 function groupAxes(reduced: readonly number[], rank: number, varying: readonly number[]): AxisGroups {

@@ -31,6 +31,8 @@ export interface PreparedLayer {
 	readonly moments?: Moments;
 	/** A hand-built normalization: the input in the order of its rows. Scale, shift and bound then have a value per row. */
 	readonly arranged?: Arranged;
+	/** m / (m - 1), if a hand-built normalization uses the unbiased variance of m values. */
+	readonly correction?: number;
 }
 
 /**

@@ -23,6 +23,10 @@ interface Form {
 	readonly quotient?: 'Div' | 'Reciprocal' | 'Pow' | 'gamma Div' | 'gamma Reciprocal';
 	/** The variance has a mean of its own, with its axes kept, as x.var() in PyTorch. */
 	readonly hasTwoMeans?: boolean;
+	/** Means are sums divided by their number of values: from the shape of the data, or as a constant of this value. */
+	readonly sums?: true | number;
+	/** The variance is divided by m - 1, with m from the shape of the data, or as a constant of this value. */
+	readonly unbiased?: true | number;
 	/** Operators that add the axes again that a mean has lost; default: none. */
 	readonly back?: 'Reshape' | 'Unsqueeze' | 'Unsqueezes' | 'misplaced';
 	readonly last?: 'Add' | 'Sub';
@@ -60,6 +64,13 @@ function handBuilt(form: Form): Uint8Array {
 	};
 	const mean = (input: string, output: string, over: readonly number[], keeps = keepsAxes && !form.back) => {
 		const keepdims = { i: keeps ? 1 : 0 };
+		if (form.sums !== undefined) {
+			return add(
+				'Div',
+				[add('ReduceSum', [input, integers(`${output}_axes`, over)], `${output}_sum`), count()],
+				output,
+			);
+		}
 		const reduced =
 			opset === 13
 				? add('ReduceMean', [input], output, { axes: { ints: over }, keepdims })
@@ -82,6 +93,27 @@ function handBuilt(form: Form): Uint8Array {
 			reduced,
 		);
 	};
+	const given = form.unbiased ?? form.sums;
+	initializers.push({ name: 'one', dims: [], values: [1] }, { name: 'count', dims: [], values: [Number(given ?? 0)] });
+	let computed: string | undefined;
+	const count = () => {
+		if (given === true) {
+			computed ??= add(
+				'Cast',
+				[
+					add(
+						'ReduceProd',
+						[add('Gather', [add('Shape', ['x'], 'sizes'), integers('countAxes', axes)], 'picked')],
+						'product',
+						{ keepdims: { i: 0 } },
+					),
+				],
+				'dataCount',
+				{ to: { i: 1 } },
+			);
+		}
+		return computed ?? 'count';
+	};
 	initializers.push({ name: 'offset', dims: [], values: [form.offset ?? 0] });
 	add('Add', ['input', 'offset'], 'x');
 	const m = mean('x', 'm', axes);
@@ -90,7 +122,7 @@ function handBuilt(form: Form): Uint8Array {
 		add(square === 'Pow' ? 'Pow' : 'Mul', [name, square === 'Pow' ? 'two' : name], output);
 	const over = form.varianceAxes ?? axes;
 	const own = form.hasTwoMeans ? add('Sub', ['x', mean('x', 'm2', axes, true)], 'd2') : d;
-	const variance =
+	let variance =
 		square === 'difference'
 			? add(
 					'Sub',
@@ -98,6 +130,10 @@ function handBuilt(form: Form): Uint8Array {
 					'v',
 				)
 			: mean(squared(own, 'dd'), 'v', over);
+	if (form.unbiased !== undefined) {
+		const less = add('Sub', [count(), 'one'], 'less');
+		variance = add('Div', [add('Mul', [variance, count()], 'sumOfSquares'), less], 'corrected');
+	}
 	const sum = add('Add', ['epsilon', variance], 'sum');
 	const root = () => add('Sqrt', [sum], 'root');
 	const inverses: Readonly<Record<typeof quotient, () => string>> = {
@@ -177,6 +213,33 @@ test('a mean that is computed twice, or loses its axes and gets them back, as Py
 		}
 	}
 	await single({ shape: [4, 3, 5, 6], axes: [1, 3], back: 'Reshape' });
+});
+
+test('sums divided by their counts, and the unbiased variance that x.var() has by default', async () => {
+	for (const [axes, count, verdict] of [
+		[[0, 1], 12, 'location'],
+		[[0], 4, 'activation'],
+		[[0, 2, 3], 120, 'channel'],
+	] as const) {
+		for (const unbiased of [true, count] as const) {
+			for (const learned of [PER_CHANNEL, undefined]) {
+				const form = { shape: SHAPE, axes, unbiased, hasTwoMeans: true, ...(learned && { learned }) };
+				const layer = await single(form);
+				assert.equal(layer.normalization?.verdict, verdict);
+				assert.match(layer.findings[0]?.message ?? '', /number of values minus 1\.$/);
+			}
+		}
+	}
+	await single({ shape: SHAPE, axes: [0, 2, 3], unbiased: true, square: 'difference' });
+	for (const sums of [true, 120] as const) {
+		const layer = await single({ shape: SHAPE, axes: [0, 2, 3], learned: PER_CHANNEL, sums });
+		assert.equal(layer.normalization?.verdict, 'channel');
+	}
+	assert.deepEqual(await layersOf({ shape: SHAPE, axes: [0, 2, 3], sums: 119 }), []);
+	const [other] = await layersOf({ shape: SHAPE, axes: [0, 2, 3], unbiased: 100 });
+	assert.match(other?.recompute.reason ?? '', /corrected for 100 values, but each variance here has 120\.$/);
+	const [alone] = await layersOf({ shape: [1, 3, 1, 1], axes: [0, 2, 3], unbiased: true });
+	assert.match(alone?.recompute.reason ?? '', /the unbiased variance of a single value does not exist/);
 });
 
 test('any axes, with gamma and beta along any axes', async () => {
