@@ -29,8 +29,13 @@ export interface NormStep {
 	readonly epsilon?: number;
 }
 
-/** A Relu ends the row of layers that fold into a convolution. */
-export type Step = ConvStep | NormStep | 'Relu';
+/** A PRelu with a slope for each channel. */
+export interface PReluStep {
+	readonly prelu: string;
+}
+
+/** An activation ends the row of layers that fold into a convolution. */
+export type Step = ConvStep | NormStep | PReluStep | 'Relu';
 
 /** Statistics as those of a trained, a hardly trained and a new layer. */
 export type Training = 'trained' | 'begun' | 'new';
@@ -52,6 +57,7 @@ export interface SequentialNetwork {
 	readonly steps: readonly Step[];
 	readonly convs: ReadonlyMap<string, ConvValues>;
 	readonly norms: ReadonlyMap<string, NormValues>;
+	readonly slopes: ReadonlyMap<string, Float64Array>;
 }
 
 /** Draws the values of a network, all exact in float32. */
@@ -60,6 +66,7 @@ export function drawNetwork(steps: readonly Step[], seed: number, training: Trai
 	const draw = (length: number, of: () => number) => Float64Array.from({ length }, () => Math.fround(of()));
 	const convs = new Map<string, ConvValues>();
 	const norms = new Map<string, NormValues>();
+	const slopes = new Map<string, Float64Array>();
 	let channels = 0;
 	for (const step of steps) {
 		if (step === 'Relu') {
@@ -70,6 +77,11 @@ export function drawNetwork(steps: readonly Step[], seed: number, training: Trai
 			const weight = draw((to * from * kernel ** 2) / group, () => random.normal());
 			convs.set(step.conv, { weight, bias: step.bias ? draw(to, () => random.normal()) : null });
 			channels = to;
+		} else if ('prelu' in step) {
+			slopes.set(
+				step.prelu,
+				draw(channels, () => random.uniform()),
+			);
 		} else {
 			const spread = training === 'trained' ? 1 : training === 'begun' ? 0.03 : 0;
 			norms.set(step.norm, {
@@ -81,13 +93,13 @@ export function drawNetwork(steps: readonly Step[], seed: number, training: Trai
 			});
 		}
 	}
-	return { steps, convs, norms };
+	return { steps, convs, norms, slopes };
 }
 
 export type Named = Readonly<Record<string, { readonly values: Float64Array; readonly size: readonly number[] }>>;
 
 /** Tensors of a network's state_dict. @param order of the modules; by default that of the steps */
-export function stateDictOf({ steps, convs, norms }: SequentialNetwork, order?: readonly string[]): Named {
+export function stateDictOf({ steps, convs, norms, slopes }: SequentialNetwork, order?: readonly string[]): Named {
 	const modules = new Map(
 		steps.flatMap((step): [string, Named][] => {
 			if (step === 'Relu') {
@@ -105,6 +117,10 @@ export function stateDictOf({ steps, convs, norms }: SequentialNetwork, order?: 
 						},
 					],
 				];
+			}
+			if ('prelu' in step) {
+				const values = slopes.get(step.prelu) ?? missing(step.prelu);
+				return [[step.prelu, { [`${step.prelu}.weight`]: { values, size: [values.length] } }]];
 			}
 			const { gamma, beta, mean, variance } = norms.get(step.norm) ?? missing(step.norm);
 			const leaves = { weight: gamma, bias: beta, running_mean: mean, running_var: variance };
@@ -154,6 +170,8 @@ export interface Deployment {
 	readonly maps?: Readonly<Record<string, Affine>>;
 	/** Changes the weights of all convolutions in their order, after the fold. */
 	readonly change?: (folded: readonly FoldedConv[]) => void;
+	/** Slopes that differ from the network's. */
+	readonly slopes?: Readonly<Record<string, Float64Array>>;
 }
 
 /** A convolution of the deployed model; its values may be changed. */
@@ -165,17 +183,24 @@ export interface FoldedConv {
 
 /** Folds each layer into the convolution in front of it. A layer behind a Relu, or without a convolution, is left out. */
 export function deployedModel(
-	{ steps, convs, norms }: SequentialNetwork,
-	{ maps = {}, change }: Deployment = {},
+	{ steps, convs, norms, slopes }: SequentialNetwork,
+	{ maps = {}, change, slopes: changed = {} }: Deployment = {},
 ): Uint8Array {
 	const folded: FoldedConv[] = [];
 	const nodes: NodeSpec[] = [];
+	const slopeTensors: TensorSpec[] = [];
 	let input = 'x';
 	let isBehindConv = false;
 	for (const [index, step] of steps.entries()) {
 		const last = folded.at(-1);
-		if (step === 'Relu') {
-			nodes.push({ op: 'Relu', inputs: [input], outputs: [`r${index}`] });
+		if (step === 'Relu' || 'prelu' in step) {
+			if (step === 'Relu') {
+				nodes.push({ op: 'Relu', inputs: [input], outputs: [`r${index}`] });
+			} else {
+				const values = changed[step.prelu] ?? slopes.get(step.prelu) ?? missing(step.prelu);
+				slopeTensors.push({ name: `s${index}`, dims: [values.length, 1, 1], values: [...values] });
+				nodes.push({ op: 'PRelu', inputs: [input, `s${index}`], outputs: [`r${index}`] });
+			}
 			input = `r${index}`;
 			isBehindConv = false;
 		} else if ('conv' in step) {
@@ -214,6 +239,7 @@ export function deployedModel(
 			{ name: `b${index}`, dims: [to], values: [...bias] },
 		];
 	});
+	initializers.push(...slopeTensors);
 	const inputs = [{ name: 'x', shape: [1, folded[0]?.step.from ?? 1, 32, 32] }];
 	return buildModel({ graph: { nodes, initializers, inputs, outputs: [input] } });
 }

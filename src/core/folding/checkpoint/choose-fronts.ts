@@ -69,7 +69,7 @@ export function chooseFronts({
 	for (const { chain, weight } of fits.sort(byError)) {
 		fronts.take(chain, weight, chain[0].layer.channels >= MIN_CHANNELS);
 	}
-	// A layer may connect a chain with one further away, so the rest gets another try.
+	// A layer may connect a chain with a later layer, which then gets another try.
 	for (let open = layers.filter(isOpen), before = 0; open.length !== before; ) {
 		before = open.length;
 		for (const layer of open) {
@@ -243,7 +243,7 @@ function isNear({ layer }: LayerValues, { weight, layersBetween }: FrontCandidat
 	return layersBetween === 0 || nameDistance(operatorName(weight), layer.name) === 0;
 }
 
-/** Order of magnitude of an error; all errors of float32 rounding are one. */
+/** Order of magnitude of an error; errors of float32 rounding have the same. */
 function sizeOf(error: number): number {
 	return Math.max(-6, Math.round(Math.log10(error)));
 }

@@ -8,16 +8,19 @@ import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMat
 import { cannotTell } from '../compare/judge-fold.js';
 import { reportAbsent, reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
+import { arrangeModel, haveSlopesArrived } from './arrange-model.js';
 import type { ChosenFront } from './choose-fronts.js';
 import { compareOtherOperators } from './compare-other-operators.js';
+import { findHiddenOrders, type HiddenOrders } from './hidden-order.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import type { MergedBranches } from './judge-branches.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
 import { findOtherNormalizations } from './other-normalizations.js';
 import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
-import { meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
+import { type CheckpointWeights, meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
 
 /** A checkpoint and its file. */
 export interface ComparedCheckpoint {
@@ -48,8 +51,7 @@ export async function compareCheckpointNetworks(
 	deployedModel: ComparedModel,
 	options: CompareOptions = {},
 ): Promise<ComparedFiles> {
-	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
-	const weights = await pairWeights(checkpoint, access, deployed);
+	const { deployed, weights, orders } = await pairArranged({ checkpoint, access }, deployedModel);
 	const layers = await readLayerValues(checkpoint.layers);
 	const others = await findOtherNormalizations(layers, deployed);
 	const batchNorms = layers.filter(({ index }) => !others.has(index));
@@ -86,14 +88,19 @@ export async function compareCheckpointNetworks(
 		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]))
 		.map((layer, index) => withLoss(layer, places.lost.has(layers[index]?.index ?? index)))
 		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
-		.map(withOrderInDoubt);
+		.map((layer) => withOrder(layer, orders));
 	const operators = await compareOtherOperators(models);
 	const foreign = describeForeign(paired);
 	const notes = [
 		...(places.merged.length > 0 ? [describeMerged(places.merged)] : comparison.notes),
 		...(foreign.length > 0
 			? foreign
-			: [...describeOperators(operators), ...epsilons.notes, ...describeFronts(layers, fronts)]),
+			: [
+					...describeOperators(operators),
+					...describeOrders(orders),
+					...epsilons.notes,
+					...describeFronts(layers, fronts),
+				]),
 	];
 	const summary = summarize(judged);
 	return {
@@ -113,16 +120,57 @@ function withLoss(layer: LayerComparison, isLost: boolean): LayerComparison {
 	return isLost && layer.status === 'unmatched' ? { ...layer, ...reportAbsent() } : layer;
 }
 
+interface ArrangedNetwork {
+	readonly deployed: Network;
+	readonly weights: CheckpointWeights;
+	readonly orders: HiddenOrders | undefined;
+}
+
+/** Reads the deployed model and pairs its weights, with hidden channels in the checkpoint's order. */
+async function pairArranged({ checkpoint, access }: ComparedCheckpoint, file: ComparedModel): Promise<ArrangedNetwork> {
+	const deployed = await readNetwork(file.model, file.access);
+	const weights = await pairWeights(checkpoint, access, deployed);
+	const orders = await findHiddenOrders(weights, deployed);
+	const model = orders && arrangeModel(file.model, orders, file.access);
+	if (!model || !(await haveSlopesArrived(model, checkpoint, file.access))) {
+		return { deployed, weights, orders: orders && { ...orders, operators: new Map() } };
+	}
+	const arranged = await readNetwork(model, file.access);
+	return { deployed: arranged, weights: await pairWeights(checkpoint, access, arranged), orders };
+}
+
 /** Confidence that reordered channels are a mistake, because the next operator may read them in that order. */
 const ORDER_CONFIDENCE = 0.5;
 
-/** States the doubt about channels in another order: only a run shows if the next operator was reordered as well. */
-function withOrderInDoubt(layer: LayerComparison): LayerComparison {
+/**
+ * States that channels are in another order: harmless if the operators behind follow it, a mistake if one does not, and
+ * else in doubt.
+ */
+function withOrder(layer: LayerComparison, orders: HiddenOrders | undefined): LayerComparison {
+	const isInto = (operator: LinearOperator) => operator.weight === layer.into?.weight;
+	const isMoved = [...(orders?.operators ?? [])].some(([operator, { output }]) => output && isInto(operator));
+	if (isMoved && layer.status === 'match') {
+		const evidence = `${layer.evidence} Its hidden channels are permuted, and each operator behind reads them in this order.`;
+		return { ...layer, evidence };
+	}
 	if (layer.cause !== 'channels-permuted') {
 		return layer;
 	}
+	if ([...(orders?.refuted ?? [])].some(isInto)) {
+		return { ...layer, evidence: `${layer.evidence} The operator behind reads them in the checkpoint's order.` };
+	}
 	const evidence = `${layer.evidence} If the next operator reads them in this order, nothing is wrong: a checkpoint cannot be run, so compare with an ONNX export of it.`;
 	return { ...layer, confidence: Math.min(layer.confidence, ORDER_CONFIDENCE), evidence };
+}
+
+/** Returns a note if hidden channels were in another order. */
+function describeOrders(orders: HiddenOrders | undefined): readonly string[] {
+	const moved = [...(orders?.operators.values() ?? [])].filter(({ output }) => output).length;
+	return moved === 0
+		? []
+		: [
+				`The deployed model has the hidden channels of ${count(moved, 'operator')} in another order, and each operator behind reads them in this order, so they were compared in the checkpoint's order.`,
+			];
 }
 
 /** Returns the verdict on a layer of a block of branches that went into one operator; other layers keep theirs. */

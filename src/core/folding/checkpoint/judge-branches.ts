@@ -41,7 +41,7 @@ export interface Candidate {
 /** Rows compared first, because most convolutions of a shape are no partner of a block. */
 const SCREENED_ROWS = 2;
 
-/** Returns the block if a convolution is the sum of its branches with one of the epsilons. */
+/** Returns the block if a convolution is the sum of its branches with a possible epsilon. */
 export function judgeRight(candidate: Candidate, epsilons: readonly number[]): MergedBranches | undefined {
 	const { branches } = candidate;
 	const layers = branches.map(({ layer }) => layer);

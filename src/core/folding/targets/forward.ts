@@ -83,7 +83,7 @@ export function isPaddedForward(layer: BatchNormLayer, { scope, node }: LinearOp
 
 /** The input channels of an operator's weight: the axis that a layer in front scales. */
 export function inputLayout(
-	{ kind, group, transB }: LinearOperator,
+	{ kind, group, transB }: Pick<LinearOperator, 'kind' | 'group' | 'transB'>,
 	dims: readonly number[],
 ): ChannelLayout | undefined {
 	switch (kind) {

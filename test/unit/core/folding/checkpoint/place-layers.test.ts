@@ -47,16 +47,16 @@ const FAULTS: Readonly<Record<string, (norm: NormValues) => Affine>> = {
 };
 
 const CHAINS: readonly Step[] = [
-	{ conv: 'conv1', from: 3, to: 12, kernel: 3, bias: true },
+	{ conv: 'conv1', from: 12, to: 12, bias: true },
 	{ norm: 'bn1' },
 	{ norm: 'bn2' },
 	'Relu',
-	{ conv: 'conv2', from: 12, to: 12, kernel: 3 },
+	{ conv: 'conv2', from: 12, to: 12 },
 	{ norm: 'bn3' },
 	{ norm: 'bn4' },
 	{ norm: 'bn5' },
 	'Relu',
-	{ conv: 'conv3', from: 12, to: 10, kernel: 3, bias: true },
+	{ conv: 'conv3', from: 12, to: 10, bias: true },
 	{ norm: 'bn6' },
 ];
 
@@ -149,10 +149,10 @@ test('a layer that is gone while its neighbors arrived was lost', async () => {
 });
 
 test('an unused layer, and a layer of a part that was cut off, are no loss', async () => {
-	const { steps, convs, norms } = drawNetwork(PRE_NORM, 10);
-	const { mean, variance } = normOf({ steps, convs, norms }, 'lost');
-	const unused = { ...normOf({ steps, convs, norms }, 'lost'), mean: zeros(mean), variance: ones(variance) };
-	const network = { steps, convs, norms: new Map([...norms, ['lost', unused] as const]) };
+	const used = drawNetwork(PRE_NORM, 10);
+	const norm = normOf(used, 'lost');
+	const unused = { ...norm, mean: zeros(norm.mean), variance: ones(norm.variance) };
+	const network = { ...used, norms: new Map([...used.norms, ['lost', unused] as const]) };
 	assert.deepEqual(await wrongBeside(network, {}), [['lost', 'unmatched', null]]);
 	const tail: readonly Step[] = [...PRE_NORM.slice(0, 3), { norm: 'neck' }, { conv: 'classifier', from: 8, to: 9 }];
 	const whole = drawNetwork(tail, 11);
