@@ -107,6 +107,8 @@ class RegionChecker {
 	/** Deployed tensors with a known original. */
 	readonly #taken: Set<string>;
 	readonly #checked = new Set<string>();
+	/** Bases that the coefficients of an evaluated plan of the original read. */
+	readonly #usedBases = new Map<Plan, ReadonlySet<string>>();
 	readonly #differences: FoundDifference[] = [];
 	/** Counterparts with channels of their own that an equal region behind them expects. */
 	readonly #confirmed = new Set<string>();
@@ -141,10 +143,13 @@ class RegionChecker {
 		// An order or a factor that no region behind undoes is an error, even if the rows agree.
 		return this.#differences.flatMap((found): RegionDifference[] => {
 			const { assumes, difference } = found;
-			if (assumes === undefined || difference.different > 0 || this.#confirmed.has(assumes)) {
+			if (assumes === undefined || this.#confirmed.has(assumes)) {
 				return [found];
 			}
-			return this.#contradicted.has(assumes) ? [{ ...found, isMisplaced: true }] : [];
+			if (this.#contradicted.has(assumes)) {
+				return [{ ...found, isMisplaced: true }];
+			}
+			return difference.different > 0 ? [found] : [];
 		});
 	}
 
@@ -277,6 +282,9 @@ class RegionChecker {
 	): Promise<readonly [readonly CanonicalRow[], readonly CanonicalRow[]] | undefined> {
 		const found = await this.#deployeds.evaluate(deployed);
 		const expected = found && (await this.#originals.evaluate(original, found.rows.length));
+		if (expected) {
+			this.#usedBases.set(original, basesOf(expected));
+		}
 		const renamed = expected && (await this.#inDeployedTerms(expected, found));
 		if (!found || !renamed) {
 			return undefined;
@@ -422,10 +430,13 @@ class RegionChecker {
 		}
 	}
 
-	/** Adds the keys of a region's bases. */
+	/** Adds the keys of the bases that a region reads. */
 	#noteBases(original: readonly Plan[], to: Set<string>): void {
-		for (const part of original) {
-			if (part.kind === 'base') {
+		const used = this.#usedBases.get(original[0]);
+		// A part of a Split may leave out whole bases.
+		const isKnown = used !== undefined || original.every(({ kind }) => kind !== 'split');
+		for (const part of isKnown ? original : []) {
+			if (part.kind === 'base' && used?.has(part.name) !== false) {
 				to.add(`${part.name}\0${part.axis}`);
 			}
 		}

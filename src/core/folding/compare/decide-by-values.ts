@@ -131,6 +131,9 @@ interface ArrivalContext {
 /** Maximum number of operators in a row whose values may differ without an error in the first: two layers share a scale. */
 const MAX_IN_ROW = 3;
 
+/** The same where noise blurs the values. Only coefficients show what two operators share. */
+const MAX_NOISY_IN_ROW = 1;
+
 /** Returns why values that agree again far behind a layer do not refute its error: activations may have cut it off. */
 function farArrival(inRow: number): string | undefined {
 	return inRow > MAX_IN_ROW
@@ -147,11 +150,12 @@ function decideArrived(
 	if (status === 'match' || status === 'kept' || isUnidentifiable(layer)) {
 		return layer;
 	}
+	const isNoisy = values.match.noise !== undefined;
 	if (status === 'mismatch') {
 		const isElsewhere = areOutputsWrong && layer.cause !== null && ELSEWHERE.has(layer.cause);
 		const hidden = isElsewhere
 			? "The layer's own values arrived; those of other readers did not."
-			: isDiffering && values.match.noise !== undefined
+			: isNoisy && (isDiffering || forms.operatorsInRow(index) > MAX_NOISY_IN_ROW)
 				? HIDDEN_BY_NOISE
 				: (hiddenError(layer, values) ?? farArrival(forms.operatorsInRow(index)));
 		if (hidden !== undefined) {

@@ -73,8 +73,9 @@ export function reportDifferences(
 const MAX_EDITED_SHARE = 0.5;
 
 /** True for a region in which single numbers were changed. */
-export function isEdited({ difference: { different, compared }, isCertain = false }: RegionDifference): boolean {
-	return isCertain || (different > 0 && different <= MAX_EDITED_SHARE * compared);
+export function isEdited({ difference, isCertain = false, isMisplaced = false }: RegionDifference): boolean {
+	const { different, compared } = difference;
+	return isCertain || (!isMisplaced && different > 0 && different <= MAX_EDITED_SHARE * compared);
 }
 
 /** True for a region with the coefficients of the original. */
