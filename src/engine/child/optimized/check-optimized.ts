@@ -148,7 +148,7 @@ async function wronglyFused(
 			if (layer.kind === 'handbuilt') {
 				continue;
 			}
-			const { kind } = await weights.judge(index);
+			const { kind } = await weights.judge(layer);
 			const difference =
 				kind === 'doubtful' ? await compareFused(layer, { own: model, optimized }, feeds, runtime) : undefined;
 			areAllRight &&= kind !== 'doubtful' || (difference !== undefined && difference.ratio <= 1);

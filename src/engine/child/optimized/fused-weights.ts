@@ -5,7 +5,7 @@ import { layerParameters } from '../../../core/folding/operators/layer-parameter
 import { channelCount, forEachRun, rowLength } from '../../../core/folding/operators/layout.js';
 import { type LinearOperator, linearOperator } from '../../../core/folding/operators/linear.js';
 import { WeightReader } from '../../../core/folding/operators/weights.js';
-import { type Network, readNetwork } from '../../../core/folding/targets/network.js';
+import { type FoldNetwork, readFoldNetwork } from '../../../core/folding/targets/network.js';
 import { Scope } from '../../../core/onnx/graph/scope.js';
 import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Node } from '../../../core/onnx/model.js';
@@ -25,12 +25,12 @@ export type Fused =
  * layer's output name, or keep their own if an operator stands between.
  */
 export class FusedWeights {
-	readonly #original: Network;
+	readonly #original: FoldNetwork;
 	readonly #scope: Scope;
 	readonly #operators: ReadonlyMap<string, LinearOperator>;
 	readonly #weights: WeightReader;
 
-	private constructor(original: Network, optimized: OpenedModel) {
+	private constructor(original: FoldNetwork, optimized: OpenedModel) {
 		this.#original = original;
 		this.#scope = Scope.ofModel(optimized.model);
 		this.#weights = new WeightReader(optimized.access);
@@ -43,13 +43,15 @@ export class FusedWeights {
 	}
 
 	/** @throws {OnnxError} */
-	static async read(original: Pick<OpenedModel, 'model' | 'access'>, optimized: OpenedModel): Promise<FusedWeights> {
-		return new FusedWeights(await readNetwork(original.model, original.access), optimized);
+	static async read(
+		original: Pick<OpenedModel, 'model' | 'layers' | 'access'>,
+		optimized: OpenedModel,
+	): Promise<FusedWeights> {
+		return new FusedWeights(await readFoldNetwork(original), optimized);
 	}
 
-	/** @param index of the layer in the original. @throws {OnnxError} */
-	async judge(index: number): Promise<Fused> {
-		const layer = this.#original.layers[index];
+	/** @param layer of the original's own list. @throws {OnnxError} */
+	async judge(layer: BatchNormLayer): Promise<Fused> {
 		const writer = layer.graphPath === '' ? this.#scope.producer(layer.output) : undefined;
 		if (!writer || writer.opType === layer.node.opType) {
 			return { kind: 'none' };

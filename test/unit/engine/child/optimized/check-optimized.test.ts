@@ -16,6 +16,8 @@ import { fixture } from '../../../support/fixtures.js';
 import { type InspectChanges, inspectBytes, inspectModel, runtime, sharedKernel } from '../../../support/inspect.js';
 import { type LinearBlock, linearNetwork, linearZoo } from '../../../support/linear-zoo.js';
 import { buildModel } from '../../../support/model-builder.js';
+import { openBytes } from '../../../support/open.js';
+import { specOf } from '../../../support/respec.js';
 
 let folder: string;
 before(async () => {
@@ -58,6 +60,37 @@ test('of several layers only the wrong layer is blamed', async () => {
 	assert.deepEqual(
 		report.layers.map(({ findings }) => findings.some(({ code }) => code === CODE)),
 		[false, true, false],
+	);
+});
+
+test('behind normalizations written by hand, still the wrong layer is blamed', async () => {
+	const plain: LinearBlock = { op: 'MatMul', channels: 6 };
+	const spec = await specOf(await openBytes(linearNetwork([plain, TURNED], { seed: 2, batch: 6 })));
+	const axes = { axes: { ints: [0] } };
+	const normalize = (x: string, y: string) => [
+		{ op: 'ReduceMean', inputs: [x], outputs: [`${y}_mean`], attributes: axes },
+		{ op: 'Sub', inputs: [x, `${y}_mean`], outputs: [`${y}_centered`] },
+		{ op: 'Mul', inputs: [`${y}_centered`, `${y}_centered`], outputs: [`${y}_squares`] },
+		{ op: 'ReduceMean', inputs: [`${y}_squares`], outputs: [`${y}_variance`], attributes: axes },
+		{ op: 'Sqrt', inputs: [`${y}_variance`], outputs: [`${y}_deviation`] },
+		{ op: 'Div', inputs: [`${y}_centered`, `${y}_deviation`], outputs: [y] },
+	];
+	const { inputs = [], nodes = [] } = spec.graph;
+	const [input] = inputs.map((value) => (typeof value === 'string' ? value : value.name));
+	const moved = nodes.map((node) => ({
+		...node,
+		inputs: (node.inputs ?? []).map((name) => (name === input ? 'second' : name)),
+	}));
+	const front = [...normalize(input, 'first'), ...normalize('first', 'second')];
+	const report = await check(buildModel({ ...spec, opset: 13, graph: { ...spec.graph, nodes: [...front, ...moved] } }));
+	assert.deepEqual(
+		report.layers.map(({ kind, findings }) => [kind, findings.some(({ code }) => code === CODE)]),
+		[
+			['handbuilt', false],
+			['handbuilt', false],
+			['batchnorm', false],
+			['batchnorm', true],
+		],
 	);
 });
 
