@@ -43,6 +43,10 @@ for (const form of forms) {
 				tally.cases += 1;
 				const before = await outputsOf(file('deployed.onnx'));
 				if (before.summary.mismatch === 0) {
+					const unseen = before.layers.find(({ status }) => status !== 'match');
+					if (unseen) {
+						console.log(`${form} ${set.name} ${kind} ${seed} is not seen: ${unseen.status} ${unseen.evidence}`);
+					}
 					continue;
 				}
 				tally.wrong += 1;

@@ -92,7 +92,7 @@ async function chooseData(model: vscode.Uri, plan: RunPlan): Promise<readonly In
 		...(plan.files.length > 0 ? [last] : []),
 		{
 			label: t('A folder of images or arrays…'),
-			detail: t('In the order of their names. Mixed classes give better batches than one class after the other.'),
+			detail: t('In the order of their names. Shuffle sorted classes, so that batches mix them.'),
 			files: from('folder'),
 		},
 		{
@@ -108,8 +108,8 @@ async function chooseData(model: vscode.Uri, plan: RunPlan): Promise<readonly In
 async function chooseBatches(): Promise<ReestimateChoices['batches'] | undefined> {
 	const { t } = vscode.l10n;
 	const sizes: readonly (readonly [size: number, detail?: string])[] = [
-		[32, t('Best is the size used in training. The last batch has the rest, and weighs as much as it has values.')],
-		[8, t('Takes little memory. Statistics of few samples are noisy, and all layers behind see the noise.')],
+		[32, t('Best is the size used in training. The last batch has the rest, and weighs less.')],
+		[8, t('Takes little memory. Few samples give noise, which all layers behind see.')],
 		[16],
 		[64],
 		[128],
@@ -123,7 +123,7 @@ async function chooseBatches(): Promise<ReestimateChoices['batches'] | undefined
 		})),
 		{
 			label: t('Layer by layer'),
-			detail: t('For single images, which may have no variance. Takes longer, and does not depend on batches.'),
+			detail: t('For single images: one value has no variance. Slower, without any batches.'),
 			value: { mode: 'sequential' },
 		},
 	];

@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { readDocument } from '../../../src/cli/json-file.js';
+import { mergeStatistics } from '../../../src/core/inspection/merge-statistics.js';
+import { encodeStatistics } from '../../../src/core/report/statistics.js';
 import { EngineClient } from '../../../src/engine/client.js';
 import { buildModel } from '../support/model-builder.js';
 import { openBytes } from '../support/open.js';
@@ -95,6 +98,29 @@ test('a folder without permission, and a folder as target, are named', async (co
 		reestimateModel(model, data, { batch: 8, output: path.join(closed, 'm.onnx') }),
 		/cannot be written: writing it is not permitted\.$/,
 	);
+});
+
+test('a shard that is cut short, or of another model, is refused by its name', async () => {
+	const own = (await reestimateModel(model, data, { batch: 8 })).statistics;
+	const other = (await reestimateModel(stale('mlp.training.onnx'), data, { batch: 8 })).statistics;
+	const shards = (second: typeof own) => [
+		{ file: 'first.json', statistics: own },
+		{ file: 'second.json', statistics: second },
+	];
+	assert.throws(
+		() => mergeStatistics(shards(other)),
+		/^MergeError: second\.json is not of the same model as first\.json: /,
+	);
+	const changed = { ...own, fingerprint: own.fingerprint?.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) ?? '' };
+	assert.throws(() => mergeStatistics(shards(changed)), /the content of the model file is another\.$/);
+	const text = JSON.stringify(encodeStatistics(own));
+	for (const length of [text.length - 1, text.length >> 1, 0]) {
+		writeFileSync(out('short.json'), text.slice(0, length));
+		await assert.rejects(
+			readDocument(out('short.json')),
+			/short\.json is (not JSON, or only the beginning of it|empty): /,
+		);
+	}
 });
 
 test('two runs at once on one target leave the whole file of one', async () => {
