@@ -3,7 +3,6 @@ import type { ComparedFiles } from '../folding/compare/compare.js';
 import type { LinearOperator } from '../folding/operators/linear.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
-import { isPaddedForward } from '../folding/targets/forward.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
 import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import type { Edit } from '../onnx/write/edit.js';
@@ -166,14 +165,9 @@ class RepairPlanner {
 		const { original, pairing } = this.#tools.models;
 		const operator = original.forwards.get(layer)?.operator;
 		const pair = operator && pairing.byOriginal.get(operator);
-		if (!pair) {
-			return failure('it does not fold into an operator in front of it or behind it');
-		}
-		return isPaddedForward(layer, pair.original)
-			? failure(
-					'the operator behind it pads its input, so no weights make the fold right at the border: keep the layer',
-				)
-			: this.#repairOperator(pair, compared);
+		return pair
+			? this.#repairOperator(pair, compared)
+			: failure('it does not fold into an operator in front of it or behind it');
 	}
 }
 

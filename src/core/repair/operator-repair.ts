@@ -15,6 +15,7 @@ import { failure, type Result, success } from '../result.js';
 import { count } from '../text/sentences.js';
 import { type AddedConstant, addedConstantBehind, type BiasPlace, biasPlace } from './bias-place.js';
 import type { ConstantWriter, WrittenConstant } from './constant-writer.js';
+import { paddedForward, restoreLayer, unrestorableReason } from './restored-layer.js';
 import { removedLayers, rightConstants } from './right-constants.js';
 
 /** The parts that write a repair. */
@@ -58,6 +59,13 @@ export async function repairOperator(
 	if (!found.ok) {
 		return failure(asClause(found.reason));
 	}
+	const restored = paddedForward(models, pair);
+	const obstacle = restored && unrestorableReason(restored, pair);
+	if (obstacle !== undefined) {
+		return failure(
+			`the operator behind it pads its input, so no weights make the fold right at the border, and it is not put back: ${obstacle}`,
+		);
+	}
 	const place = placeOfBias(models, pair);
 	const right = await rightConstants(models, pair, place.absorbed);
 	if (!right.ok) {
@@ -83,8 +91,15 @@ export async function repairOperator(
 		? roundedCopyPrecision({ source: right.value.stored, stored }, new Float64Array(1).fill(1)).tolerance
 		: foldTolerance(stored, stored === 'float64' ? 'float64' : 'float32');
 	const change = { operator, found: found.value, weight, bias, tolerance, added: place.added, addition, rows };
-	return write(tools, change, isBiasMeasuredRight(found.value, compared));
+	const written = await write(tools, change, !restored && isBiasMeasuredRight(found.value, compared));
+	if (!restored || (!written.ok && written.reason !== RIGHT_ALREADY)) {
+		return written;
+	}
+	const added = restoreLayer(tools.editor, restored, pair, stored);
+	return success(written.ok ? `${added}, ${written.value}` : added);
 }
+
+const RIGHT_ALREADY = 'its weight and bias are right by themselves';
 
 /** Returns the place of the bias. Without a removed layer an Add of the original counts as its bias, too. */
 function placeOfBias(models: MatchedNetworks, { original, deployed }: OperatorPair): BiasPlace {
@@ -160,7 +175,7 @@ async function write(tools: RepairTools, change: Change, isBiasRight: boolean): 
 	}
 	const words = [isWeightWrong ? 'weight' : '', result.value ? 'bias' : ''].filter((word) => word !== '');
 	if (words.length === 0) {
-		return failure('its weight and bias are right by themselves');
+		return failure(RIGHT_ALREADY);
 	}
 	const scales =
 		written.rescaled > 0

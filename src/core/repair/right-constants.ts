@@ -5,7 +5,7 @@ import type { OperatorWeights } from '../folding/operators/weights.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import type { MatchedNetworks } from '../folding/pairing/partners.js';
 import { foldBack } from '../folding/rewrite/fold-model.js';
-import { foldForward } from '../folding/targets/forward.js';
+import { foldForward, isPaddedForward } from '../folding/targets/forward.js';
 import { extendedLayers } from '../folding/targets/layers-behind.js';
 import { withLayers } from '../folding/targets/target.js';
 import { failure, type Result, success } from '../result.js';
@@ -35,7 +35,7 @@ export function removedLayers({ original, kept, pairing }: MatchedNetworks, oper
 
 /**
  * Returns the constants that an operator's deployed counterpart should have, in the layout of the original and in
- * float64: all removed layers folded in.
+ * float64: all removed layers folded in, apart from a layer in front of an operator that pads its input.
  * @param absorbed number of Mul and Add nodes behind the last layer that went into the operator, too
  */
 export async function rightConstants(
@@ -50,7 +50,7 @@ export async function rightConstants(
 	}
 	const { forward, back } = removedLayers(models, pair.original);
 	let weights = read.value;
-	if (forward) {
+	if (forward && !isPaddedForward(forward, pair.original)) {
 		const parameters = layerParameters(forward);
 		const route = original.forwards.get(forward);
 		const fold = parameters.ok && route ? foldForward(route, weights, parameters.value) : undefined;

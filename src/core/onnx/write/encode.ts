@@ -26,8 +26,10 @@ export interface NodeParts {
 	readonly name: string;
 	readonly inputs: readonly string[];
 	readonly outputs: readonly string[];
-	/** Integer attributes. Attributes of other types are not written. */
+	/** Integer attributes. */
 	readonly integers?: Readonly<Record<string, number>>;
+	/** Attributes of type float, rounded to float32. Attributes of other types are not written. */
+	readonly floats?: Readonly<Record<string, number>>;
 	/** Default: the domain of ONNX. */
 	readonly domain?: string;
 }
@@ -36,13 +38,15 @@ export interface NodeParts {
 const [FLOAT_ATTRIBUTE, INTEGER_ATTRIBUTE] = [1, 2];
 
 /** Bytes of a NodeProto. */
-export function encodeNode({ opType, name, inputs, outputs, integers = {}, domain = '' }: NodeParts): MessageBytes {
+export function encodeNode({ integers = {}, floats = {}, domain = '', ...node }: NodeParts): MessageBytes {
+	const { opType, name, inputs, outputs } = node;
 	const writer = new BinaryWriter();
 	texts(writer, 1, inputs);
 	texts(writer, 2, outputs);
 	text(writer, 3, name);
 	text(writer, 4, opType);
 	integerAttributes(writer, integers);
+	floatAttributes(writer, floats);
 	if (domain !== '') {
 		text(writer, 7, domain);
 	}

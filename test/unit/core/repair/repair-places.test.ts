@@ -152,19 +152,47 @@ for (const [name, block] of Object.entries(WRONG)) {
 	});
 }
 
-test('a forward fold into a padded convolution stays, because no weights make it right', async () => {
-	const padded: WrongBlock = ({ random, from, to }, x, y) => {
+/** A layer folded forward into a convolution of 3 x 3, which pads. @param behind a layer behind that, wrongly folded, too */
+const padded =
+	(behind: boolean): WrongBlock =>
+	({ random, from, to }, x, y) => {
 		const weight = weightOf(random, WIDTH, WIDTH, 3);
-		const layer = layerOf(random, WIDTH);
+		const [layer, second] = [layerOf(random, WIDTH), layerOf(random, WIDTH)];
 		const scaled = {
 			...weight,
 			values: weight.values.map((value, i) => value * layer.scale[Math.floor(i / 9) % WIDTH]),
 		};
-		return [from.conv(from.batchNorm(from.relu(x), layer), weight), to.conv(to.relu(y), scaled)];
+		const conv = from.conv(from.batchNorm(from.relu(x), layer), weight);
+		return [behind ? from.batchNorm(conv, second) : conv, to.conv(to.relu(y), scaled)];
 	};
-	const [original, deployed] = await Promise.all(pairWith(padded, 3).map((graph) => openBytes(buildModel({ graph }))));
+
+test('a layer that was folded forward into a padded convolution is put back, because no weights make it right', async () => {
+	for (const behind of [false, true]) {
+		const [original, deployed] = await Promise.all(
+			pairWith(padded(behind), 3).map((graph) => openBytes(buildModel({ graph }))),
+		);
+		const files = await compareNetworks(compared(original), compared(deployed));
+		const { repaired, unrepaired, edits } = await planFoldRepair(files, { source: deployed.source });
+		assert.deepEqual(unrepaired, []);
+		assert.match(repaired[0]?.change ?? '', /^the layer put back in front of \S+, which pads its input, weight /);
+		const bytes = await editedBytes(await planEdits(deployed.source, edits), deployed.source);
+		const { comparison } = await compareNetworks(compared(original), compared(await openBytes(bytes)));
+		assert.deepEqual(
+			comparison.layers.map(({ status }) => status),
+			['match', 'kept', ...(behind ? ['match'] : []), 'match'],
+		);
+	}
+});
+
+test('a layer is not put back where its node has other attributes, with the reason', async () => {
+	const [original, deployed] = await Promise.all(
+		pairWith(padded(false), 3).map((graph) => openBytes(buildModel({ graph, opset: 8 }))),
+	);
 	const files = await compareNetworks(compared(original), compared(deployed));
 	const { unrepaired, edits } = await planFoldRepair(files, { source: deployed.source });
-	assert.match(unrepaired[0]?.reason ?? '', /pads its input.*keep the layer/);
+	assert.match(
+		unrepaired[0]?.reason ?? '',
+		/pads its input.*not put back: the deployed model has an operator set before 9/,
+	);
 	assert.deepEqual(edits, []);
 });

@@ -5,7 +5,9 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { repairFolds } from '../../../../src/engine/child/repair-folds.js';
 import { loadRuntime } from '../../../../src/engine/child/runtime/runtime.js';
+import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { createKernel } from '../../../../src/kernel/index.js';
+import { Graph, layerOf, WIDTH, weightOf } from '../../support/deployed-forms.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../../support/model-builder.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-folds-'));
@@ -77,6 +79,29 @@ test('a wrong fold is corrected, its outputs are the original ones, and a second
 	const again = await repair(output, original, path.join(folder, 'again.onnx'));
 	assert.deepEqual([again.written, again.repaired, again.unrepaired, again.check.status], [null, [], [], 'match']);
 	assert.ok(!existsSync(path.join(folder, 'again.onnx')));
+});
+
+test('a layer folded into a convolution that pads is put back, and the outputs are the original ones', async () => {
+	const random = seededRandom(8);
+	const [from, to] = [new Graph('a'), new Graph('b')];
+	const [first, weight] = [weightOf(random, WIDTH, 4, 3), weightOf(random, WIDTH, WIDTH, 3)];
+	const layer = layerOf(random, WIDTH);
+	const scaled = weight.values.map((value, i) => value * layer.scale[Math.floor(i / 9) % WIDTH]);
+	const bias = Float64Array.from({ length: WIDTH }, (_, row) => {
+		const own = Array.from(weight.values).slice(row * WIDTH * 9, (row + 1) * WIDTH * 9);
+		return own.reduce((sum, value, i) => sum + value * layer.shift[Math.floor(i / 9)], 0);
+	});
+	const original = path.join(folder, 'padded.onnx');
+	const deployed = path.join(folder, 'padded-deployed.onnx');
+	const graph = from.finish(from.conv(from.batchNorm(from.relu(from.conv('x', first)), layer), weight));
+	writeFileSync(original, buildModel({ graph }));
+	const folded = to.finish(to.conv(to.relu(to.conv('x', first)), { ...weight, values: scaled }, bias));
+	writeFileSync(deployed, buildModel({ graph: folded }));
+	const { check, repaired, unrepaired } = await repair(deployed, original, path.join(folder, 'padded-repaired.onnx'));
+	assert.deepEqual([check.status, unrepaired], ['match', []], JSON.stringify(check));
+	assert.match(repaired[0]?.change ?? '', /^the layer put back in front of /);
+	const again = await repair(path.join(folder, 'padded-repaired.onnx'), original, path.join(folder, 'again.onnx'));
+	assert.deepEqual([again.written, again.repaired], [null, []]);
 });
 
 test('the repaired model replaces neither of the models', async () => {
