@@ -211,10 +211,10 @@ class Quantizer {
 	/** Adds the bias as int32 in steps of input scale times weight scale. '' without a bias. */
 	biases(): { readonly integers: string; readonly scale: string } | undefined {
 		const input = this.#activation(0).step;
-		const steps = this.#steps.map((step) => Math.fround(step * input));
-		const values = this.#numbers(this.bias).map(
-			(value, row) => Math.round(value / steps[row]) + (this.grid.biasShift ?? 0),
-		);
+		const numbers = this.#numbers(this.bias);
+		// The groups of a transposed convolution share the scales of its weight.
+		const steps = numbers.map((_, row) => Math.fround(this.#steps[row % this.#steps.length] * input));
+		const values = numbers.map((value, row) => Math.round(value / steps[row]) + (this.grid.biasShift ?? 0));
 		const clipped = values.map((value) => Math.min(Math.max(value, -(2 ** 31)), 2 ** 31 - 1));
 		return values.length === 0
 			? undefined

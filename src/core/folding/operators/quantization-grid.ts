@@ -76,17 +76,13 @@ export function rowSteps(
 }
 
 /**
- * Limits the steps of rows of zeros, which have an arbitrary scale.
+ * Limits the steps of rows of zeros, which have an arbitrary scale. A row may share its scale with others that determine
+ * it: all rows of a tensor, or a row of each group of a transposed convolution.
  * @param steps step of each row, shape (rows)
- * @param isShared all rows have one scale, which the other rows determine
  */
 export function withoutEmptySteps(
 	steps: Float64Array,
-	{
-		values,
-		layout,
-		isShared,
-	}: { readonly values: ArrayLike<number>; readonly layout: ChannelLayout; readonly isShared: boolean },
+	{ values, layout }: { readonly values: ArrayLike<number>; readonly layout: ChannelLayout },
 ): Float64Array {
 	const isFilled = new Uint8Array(channelCount(layout));
 	forEachRun(layout, (row, start) => {
@@ -94,6 +90,6 @@ export function withoutEmptySteps(
 			isFilled[row] = Number(values[index] !== 0);
 		}
 	});
-	const isEmpty = (row: number) => (isShared ? !isFilled.includes(1) : isFilled[row] === 0);
-	return steps.map((step, row) => (isEmpty(row) ? Math.min(step, EMPTY_STEP) : step));
+	const determined = new Set(steps.filter((_, row) => isFilled[row] === 1));
+	return steps.map((step) => (determined.has(step) ? step : Math.min(step, EMPTY_STEP)));
 }

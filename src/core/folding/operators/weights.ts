@@ -267,7 +267,7 @@ export class WeightReader {
 			const { inputScale } = quantization;
 			const step = (await this.#rowScale(operator, quantization, weights))?.map(Math.abs);
 			const input = inputScale === '' ? undefined : await this.perChannel(scope, inputScale, channels);
-			const ofWeight = step && withoutEmptySteps(step, { ...weights, isShared: isUniform(step) });
+			const ofWeight = step && withoutEmptySteps(step, weights);
 			return ofWeight && { weight: ofWeight, ...(input && int32Bias(step.map((s, row) => Math.abs(s * input[row])))) };
 		}
 		const ofWeight = await this.steps(scope, weight, weights);
@@ -282,7 +282,7 @@ export class WeightReader {
 	 */
 	async steps(scope: Scope, name: string, rows: RowValues): Promise<Float64Array | undefined> {
 		const steps = await this.#steps(scope, name, rows);
-		return steps && withoutEmptySteps(steps, { ...rows, isShared: isUniform(steps) });
+		return steps && withoutEmptySteps(steps, rows);
 	}
 
 	/** Returns the stated scale of each row. If blocks of a row have scales, returns the row's largest. */
@@ -347,8 +347,6 @@ function isInt32(scope: Scope, name: string): boolean {
 	const record = node && recordOf(node.scope, node.integers);
 	return record !== undefined && typeName(record.dataType) === 'int32';
 }
-
-const isUniform = (steps: Float64Array): boolean => steps.every((step) => step === steps[0]);
 
 /** True for a tensor of a checkpoint. */
 function isDeferred(scope: Scope, name: string): boolean {
