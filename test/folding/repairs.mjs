@@ -1,4 +1,4 @@
-// Repairs wrong folds of all kinds and counts the right results: node test/folding/repairs.mjs [--seed N] [--count N]
+// Repairs wrong folds of all kinds and counts the right results: node test/folding/repairs.mjs [--seed N] [--count N] [--form NAME] [--kind WORD]
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildTests } from '../../esbuild.mjs';

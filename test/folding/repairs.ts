@@ -1,4 +1,7 @@
-/** `node test/folding/repairs.mjs [--seed N] [--count N]`: repairs wrong folds of all kinds, and counts the right results. */
+/**
+ * `node test/folding/repairs.mjs [--seed N] [--count N] [--form NAME] [--kind WORD]`: repairs wrong folds of all kinds, and counts
+ * the right results.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,6 +25,8 @@ const options = { run: true, batch: 1, seed: 0 };
 const outputsOf = async (deployed: string) =>
 	await compare({ path: file('original') }, { path: deployed }, options, ports);
 
+/** Part of the names of the operators to try. */
+const word = process.argv.includes('--kind') ? (process.argv[process.argv.indexOf('--kind') + 1] ?? '') : '';
 const counts = new Map<string, { cases: number; wrong: number; repaired: number }>();
 const only = process.argv[process.argv.indexOf('--form') + 1];
 const forms = (Object.keys(REPAIR_FORMS) as RepairForm[]).filter(
@@ -32,7 +37,7 @@ for (const form of forms) {
 	counts.set(form, tally);
 	for (const set of [...SINGLES, ...DAMAGES]) {
 		console.error(form, set.name, JSON.stringify(tally));
-		for (const kind of kindsOf(set.faults)) {
+		for (const kind of kindsOf(set.faults).filter((each) => each.includes(word))) {
 			for (let number = 0; number < option('--count', 1); number++) {
 				const seed = option('--seed', 1) * 1000 + number;
 				const { original, deployed, right } = repairCase(set, kind, { seed, form });
