@@ -3,6 +3,7 @@ import type { Checkpoint } from '../../formats/checkpoint.js';
 import { listWrongMaps } from '../compare/forward-faults.js';
 import { channelCount } from '../operators/layout.js';
 import { foldMapForward, inputLayout } from '../targets/forward.js';
+import { possibleEpsilons } from './infer-epsilon.js';
 import { type LayerValues, readTensor } from './layer-values.js';
 import {
 	type CheckpointWeights,
@@ -124,7 +125,34 @@ class ForwardSearch implements ForwardLayers {
 				}
 			}
 		}
-		return this.#searchByBias(layer);
+		return (await this.#searchDepthwise(layer)) ?? this.#searchByBias(layer);
+	}
+
+	/**
+	 * Finds a depthwise weight behind the layer. Its input channels are its rows, so only the bias shows that the layer
+	 * stood in front.
+	 */
+	async #searchDepthwise(layer: LayerValues): Promise<Trial | undefined> {
+		const start = this.#positions.get(layer.layer.mean) ?? 0;
+		const { channels } = layer.layer;
+		const behind = this.paired.filter(
+			(weight) =>
+				!weight.behind && isDepthwise(weight, channels) && (this.#positions.get(weight.reading.weight) ?? 0) > start,
+		);
+		const possibleIn = new Map(behind.map((weight) => [weight, possibleEpsilons(layer, weight)]));
+		const carrying = behind.filter((weight) => possibleIn.get(weight)?.length);
+		for (const weight of this.#byDistance(carrying, layer).slice(0, MAX_WEIGHTS)) {
+			const values = await this.#read(weight.trial, weight.pair.deployed);
+			const bias = weight.reading.bias ? await readTensor(weight.reading.bias) : null;
+			const possible = possibleIn.get(weight) ?? [];
+			const hypothesis = values && { layer, weight, partner: weight, values };
+			if (hypothesis && this.#hasShift(hypothesis, bias)) {
+				const { gamma, beta, mean, variance } = layer.parameters;
+				const { scale } = affine(gamma, beta, mean, variance, layer.layer.epsilon ?? possible[0] ?? 0);
+				return { ...hypothesis, measured: this.#measure(hypothesis, scale), possible };
+			}
+		}
+		return undefined;
 	}
 
 	/** Finds a weight without the layer's scale whose bias carries the layer's shift: a fold of the bias alone. */
@@ -210,6 +238,11 @@ function distance(a: Float64Array | null, b: Float64Array | null): number {
 		sum += Math.abs((a?.[row] ?? 0) - (b?.[row] ?? 0));
 	}
 	return sum;
+}
+
+/** True for a weight with a single input channel for each of the layer's channels. */
+export function isDepthwise({ trial, ratio }: PairedWeight, channels: number): boolean {
+	return trial.kind === 'Conv' && trial.group === channels && ratio.length === channels && channels > 1;
 }
 
 /** True if the deployed rows are the checkpoint's. */

@@ -18,7 +18,7 @@ import { findHiddenOrders, type HiddenOrders } from './hidden-order.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import type { MergedBranches } from './judge-branches.js';
 import { type LayerValues, readLayerValues } from './layer-values.js';
-import { findOtherNormalizations } from './other-normalizations.js';
+import { findOtherNormalizations, type OtherNormalization } from './other-normalizations.js';
 import { evidenceOf, freeOf, type Places, placeLayers } from './place-layers.js';
 import { type CheckpointWeights, meanResidual, type PairedWeight, pairWeights } from './read-weights.js';
 
@@ -53,7 +53,7 @@ export async function compareCheckpointNetworks(
 ): Promise<ComparedFiles> {
 	const { deployed, weights, orders } = await pairArranged({ checkpoint, access }, deployedModel);
 	const layers = await readLayerValues(checkpoint.layers);
-	const others = await findOtherNormalizations(layers, deployed);
+	const others = await findOtherNormalizations(layers, deployed, weights.paired);
 	const batchNorms = layers.filter(({ index }) => !others.has(index));
 	const places = await placeLayers(batchNorms, weights, { checkpoint, deployed });
 	const { kept, fronts, paired } = places;
@@ -110,9 +110,11 @@ export async function compareCheckpointNetworks(
 }
 
 /** States that the deployed model has a layer as another normalization, which no fold takes in. */
-function withOtherNormalization(layer: LayerComparison, opType: string | undefined): LayerComparison {
-	const evidence = `The deployed model has ${opType} with the gamma and beta of this layer, so it is no batch normalization.`;
-	return opType === undefined ? layer : { ...layer, ...cannotTell(evidence, 'unmatched'), into: null };
+function withOtherNormalization(layer: LayerComparison, other: OtherNormalization | undefined): LayerComparison {
+	const evidence = other?.isComputed
+		? `The deployed model still has the layer as ${other.opType}, but computes its parameters as it runs, so they cannot be compared.`
+		: `The deployed model has ${other?.opType} with the gamma and beta of this layer, so it is no batch normalization.`;
+	return other ? { ...layer, ...cannotTell(evidence, 'unmatched'), into: null } : layer;
 }
 
 /** States that a layer without a counterpart was lost, because the operators next to it arrived without it. */

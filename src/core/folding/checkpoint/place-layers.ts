@@ -2,7 +2,7 @@ import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import type { Checkpoint } from '../../formats/checkpoint.js';
 import { isOperatorWeight } from '../../formats/layers/front.js';
 import type { Network } from '../targets/network.js';
-import { chooseBehind, type ForwardLayer } from './choose-behind.js';
+import { chooseBehind, type ForwardLayer, isDepthwise } from './choose-behind.js';
 import { type ChosenFront, chooseFronts, scaleOf } from './choose-fronts.js';
 import { findChangedLayers, findKeptLayers } from './find-kept.js';
 import { type EpsilonEvidence, epsilonOfKept, possibleEpsilons, USUAL_EPSILONS } from './infer-epsilon.js';
@@ -78,7 +78,10 @@ async function placeSingly(
 		layers: open,
 		weights: freeOf(weights.paired, frontsOfKept(same, weights.paired, deployed)),
 	});
-	const displaced = open.filter(({ index }) => first.get(index)?.confirmed !== true);
+	const displaced = open.filter((layer) => {
+		const front = first.get(layer.index);
+		return front?.confirmed !== true || (isDepthwise(front.weight, layer.layer.channels) && !isInFront(layer, front));
+	});
 	const { found: forward, paired } = await chooseBehind(displaced, weights, { checkpoint, epsilons: USUAL_EPSILONS });
 	const folded = chooseFronts({
 		...search,
@@ -104,6 +107,11 @@ async function placeSingly(
 	const mayBe = ({ layer }: LayerValues) => left.some(({ channels }) => channels === layer.channels || channels === 0);
 	const lost = absent.filter((values) => isExpected(values) && !mayBe(values));
 	return { kept, fronts, forward, paired, lost: new Set(lost.map(({ index }) => index)) };
+}
+
+/** True if the file has the chosen weight among the layer's possible operators in front. */
+function isInFront({ layer }: LayerValues, { weight }: ChosenFront): boolean {
+	return layer.front.some((candidate) => candidate.weight === weight.reading.weight);
 }
 
 /** Mean residual of a weight's rows up to which they are the checkpoint's, with any scale of each row. */

@@ -10,6 +10,15 @@ import { inflate } from '../../../../../src/platform/inflate.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
 import { openBytes } from '../../../support/open.js';
 import { type Code, orderedDict, tensor, torchZip } from '../../../support/pickle-builder.js';
+import {
+	compareBytes,
+	deployedModel,
+	drawNetwork,
+	type Step,
+	stateDictOf,
+	torchFile,
+	wrongLayers,
+} from '../../../support/sequential.js';
 
 const EPSILON = Math.fround(1e-5);
 const C = 8;
@@ -200,4 +209,39 @@ test('a layer folded forward into a padded convolution is wrong at the border', 
 	const [first, ...rest] = await verdicts(network(6), { pad: 1 });
 	assert.deepEqual([first?.status, first?.cause], ['mismatch', 'forward-fold-padding']);
 	assert.ok(rest.every(({ status }) => status === 'match'));
+});
+
+test('a layer folded forward into a depthwise convolution arrived, and an error in it is found', async () => {
+	const steps: readonly Step[] = [
+		{ conv: 'conv0', from: 3, to: C, kernel: 3, bias: true },
+		'Relu',
+		{ norm: 'first' },
+		{ conv: 'depthwise', from: C, to: C, kernel: 3, group: C, bias: true },
+		'Relu',
+		{ conv: 'head', from: C, to: C, kernel: 1, bias: true },
+		{ norm: 'last' },
+	];
+	const net = drawNetwork(steps, 8);
+	const norm = net.norms.get('first');
+	assert.ok(norm);
+	const deployedWith = ({ scale, shift }: Affine) =>
+		deployedModel(net, {
+			change: ([, depthwise]) => {
+				const added = new Float64Array(C);
+				depthwise?.weight.forEach((value, at) => {
+					added[Math.floor(at / KERNEL)] += value * shift[Math.floor(at / KERNEL)];
+				});
+				depthwise?.weight.forEach((value, at) => {
+					depthwise.weight[at] = value * scale[Math.floor(at / KERNEL)];
+				});
+				added.forEach((value, row) => {
+					depthwise?.bias.set([(depthwise.bias[row] ?? 0) + value], row);
+				});
+			},
+		});
+	const verdict = async (map: Affine) =>
+		wrongLayers(await compareBytes(torchFile(stateDictOf(net)), deployedWith(map)));
+	assert.deepEqual(await verdict(affine(norm.gamma, norm.beta, norm.mean, norm.variance, EPSILON)), []);
+	const [wrong] = await verdict(affine(norm.gamma, norm.beta, new Float64Array(C), norm.variance, EPSILON));
+	assert.deepEqual(wrong?.slice(0, 2), ['first', 'mismatch']);
 });

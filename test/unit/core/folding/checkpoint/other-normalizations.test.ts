@@ -5,9 +5,10 @@ import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
 import { float32 } from '../../../support/checkpoint-builder.js';
-import { buildModel } from '../../../support/model-builder.js';
+import { buildModel, type NodeSpec } from '../../../support/model-builder.js';
 import { openBytes } from '../../../support/open.js';
 import { layer, orderedDict, tensor, torchZip } from '../../../support/pickle-builder.js';
+import { compareBytes } from '../../../support/sequential.js';
 
 const VALUES = [1, 2, 3, 4];
 
@@ -45,4 +46,45 @@ test('a layer that the deployed model has as an instance normalization is no bat
 test('an instance normalization with another scale says nothing about the layer', async () => {
 	const [found] = await compare('InstanceNormalization', [2, 2, 3, 4]);
 	assert.doesNotMatch(found?.evidence ?? '', /InstanceNormalization with the gamma/);
+});
+
+test('an untrained layer, and a layer with computed parameters, are recognized by the operator in front', async () => {
+	const ones = [1, 1, 1, 1];
+	const weight = tensor({ count: 4, size: [4, 1, 1, 1], stride: [1, 1, 1, 1] });
+	const unit = tensor({ key: '1', count: 4, size: [4], stride: [1] });
+	const nothing = tensor({ key: '2', count: 4, size: [4], stride: [1] });
+	const norm = { 'norm.weight': unit, 'norm.bias': nothing, 'norm.running_mean': nothing, 'norm.running_var': unit };
+	const checkpoint = torchZip(orderedDict({ 'conv.weight': weight, ...norm }), {
+		'0': float32(...VALUES),
+		'1': float32(...ones),
+		'2': float32(0, 0, 0, 0),
+	});
+	const verdict = async (nodes: readonly NodeSpec[]) => {
+		const initializers = [
+			{ name: 'w', dims: [4, 1, 1, 1], values: VALUES },
+			{ name: 'ones', dims: [4], values: ones },
+			{ name: 'zeros', dims: [4], values: [0, 0, 0, 0] },
+		];
+		const conv = { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] };
+		const inputs = [{ name: 'x', shape: [1, 1, 4, 4] }];
+		const [found] = (
+			await compareBytes(
+				checkpoint,
+				buildModel({ graph: { nodes: [conv, ...nodes], initializers, inputs, outputs: ['y'] } }),
+			)
+		).layers;
+		return [found?.status, found?.evidence.split(',')[0]];
+	};
+	assert.deepEqual(await verdict([{ op: 'InstanceNormalization', inputs: ['c', 'ones', 'zeros'], outputs: ['y'] }]), [
+		'unmatched',
+		'The deployed model has InstanceNormalization with the gamma and beta of this layer',
+	]);
+	const computed = [
+		{ op: 'ReduceMean', inputs: ['c'], outputs: ['m'], attributes: { axes: { ints: [0, 2, 3] }, keepdims: { i: 0 } } },
+		{ op: 'BatchNormalization', inputs: ['c', 'ones', 'zeros', 'm', 'ones'], outputs: ['y'] },
+	];
+	assert.deepEqual(await verdict(computed), [
+		'unmatched',
+		'The deployed model still has the layer as BatchNormalization',
+	]);
 });
