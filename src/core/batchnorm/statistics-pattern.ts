@@ -17,7 +17,7 @@ export interface Core extends Statistics {
 	readonly gamma?: string;
 }
 
-/** What a node multiplies by a difference: gamma / sqrt(v), with 1 for an absent gamma. */
+/** Factor of a difference: gamma / sqrt(v), with 1 for an absent gamma. */
 interface Inverse {
 	/** v */
 	readonly of: string;
