@@ -51,14 +51,14 @@ scenario('the example workspace', {
 			const frame = await workbench.model(at('layer-row', '[data-status="mismatch"]'), 60_000);
 			assert.match(await text(frame.locator(at('evidence')).first()), /gamma/i);
 		},
-		'which channels are dead': async (workbench) => {
+		'which channels are always 0': async (workbench) => {
 			const frame = await workbench.open('unhealthy.onnx', at('run', '[data-status="ok"]'));
 			await frame
 				.locator(`${at('layer-row')}:has(${at('badge', '[data-code="dead-channel"]')})`)
 				.first()
 				.click();
 			const finding = frame.locator(`${at('detail')} ${at('finding', '[data-code="dead-channel"]')}`);
-			assert.match(await text(finding.first()), /Channels 4, 5 and 6 are dead/);
+			assert.match(await text(finding.first()), /Channels 4, 5 and 6 are always 0/);
 		},
 		'over which axes the model normalizes': async (workbench) => {
 			const frame = await workbench.open('mobilenet_v2.onnx', at('run', '[data-status="ok"]'));
