@@ -122,7 +122,7 @@ export function inferEpsilons(evidence: readonly EpsilonEvidence[], usual: numbe
 	const informed = evidence.filter(({ possible }) => possible.length > 0);
 	const common = commonEpsilon(informed, Math.fround(usual));
 	const others = informed.filter(({ possible }) => !possible.includes(common));
-	const head = ownHead(informed, common, Math.fround(usual));
+	const head = ownHead(informed, common);
 	const isOwn = (layer: EpsilonEvidence) => head.includes(layer) || layer.isWritten === true;
 	const own = new Map(others.filter(isOwn).map(firstPossible));
 	const atOdds = new Map(others.filter((layer) => !isOwn(layer)).map(firstPossible));
@@ -149,18 +149,14 @@ function usualness(epsilon: number): number {
 	return position < 0 ? USUAL_EPSILONS.length : position;
 }
 
-/**
- * Returns the last layers if they agree on a usual value other than `common`, and are fewer than the layers before. A
- * single layer has only the framework's default as a value of its own: a head that sets none behind a library's network.
- */
-function ownHead(informed: readonly EpsilonEvidence[], common: number, usual: number): readonly EpsilonEvidence[] {
+/** Returns the last layers if they agree on a usual value other than `common`, and are fewer than the layers before. */
+function ownHead(informed: readonly EpsilonEvidence[], common: number): readonly EpsilonEvidence[] {
 	const start = informed.findLastIndex(({ possible }) => possible.includes(common)) + 1;
 	const head = informed.slice(start);
 	const [first] = head;
 	const value = first?.possible.find((epsilon) => head.every(({ possible }) => possible.includes(epsilon)));
 	const isUsual = value !== undefined && USUAL_EPSILONS.includes(value) && value > 0;
-	const isOwn = head.length > 1 || value === usual;
-	return isUsual && isOwn && head.length <= start ? head : [];
+	return isUsual && head.length <= start ? head : [];
 }
 
 function describe(

@@ -168,9 +168,10 @@ const plain = (epsilons: readonly number[]): readonly Step[] =>
 		'Relu',
 	]);
 
-test('a single last layer with another epsilon is at odds, a head of two, or with the default, has its own', async () => {
+test('layers at the end with an epsilon of their own are right, a layer in the middle is at odds', async () => {
 	const verdict = async (epsilons: readonly number[]) => wrongBeside(drawNetwork(plain(epsilons), 12), {});
-	assert.deepEqual(await verdict([1e-5, 1e-5, 1e-5, 1e-3]), [['bn3', 'mismatch', 'wrong-epsilon']]);
+	assert.deepEqual(await verdict([1e-5, 1e-3, 1e-5, 1e-5]), [['bn1', 'mismatch', 'wrong-epsilon']]);
+	assert.deepEqual(await verdict([1e-5, 1e-5, 1e-3]), []);
 	assert.deepEqual(await verdict([1e-5, 1e-5, 1e-5, 1e-3, 1e-3]), []);
 	assert.deepEqual(await verdict([1e-3, 1e-3, 1e-3, 1e-5]), []);
 });
