@@ -54,8 +54,9 @@ describe('the engine in the extension host', () => {
 		const opened = new vscode.EventEmitter<ModelDocument>();
 		open.push(opened, prepareEngine(engine, { onDidOpen: opened.event }, 0));
 		await until('the engine', () => prepared === 1);
+		const document = await openOnFakeEngine('answer');
 		open.push(prepareEngine(engine, { onDidOpen: opened.event }, 0));
-		opened.fire(await openOnFakeEngine('answer'));
+		opened.fire(document);
 		await new Promise((resolve) => setTimeout(resolve, 20));
 		assert.equal(prepared, 1);
 	});
