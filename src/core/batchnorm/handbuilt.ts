@@ -51,12 +51,17 @@ export async function findHandBuilt(
 		mode: 'training',
 		axes: 'channel',
 		channelAxis,
-		channels: typeof size === 'number' ? size : Math.max(...[gamma, beta].map(({ values }) => values?.length ?? 0)),
+		channels: isCount(size) ? size : Math.max(...[gamma, beta].map(({ values }) => values?.length ?? 0)),
 		gamma,
 		beta,
 		mean: computed,
 		variance: computed,
 	};
+}
+
+/** True for a size that is known, and small enough to count with: a file may declare any. */
+function isCount(size: number | string | null | undefined): size is number {
+	return Number.isSafeInteger(size) && Number(size) >= 0;
 }
 
 /** Returns the finding that names a hand-built normalization with its axes. */

@@ -277,6 +277,12 @@ test('mean and variance over different axes are no normalization', async () => {
 	assert.deepEqual(await findNormalizations(model, { source }), []);
 });
 
+test('a number of channels that is declared beyond all numbers counts as unknown', async () => {
+	const bytes = handBuilt({ shape: [1, 2 ** 62, 1, 1], axes: [0, 2, 3] });
+	const { report } = await inspectBytes(bytes, { run: false });
+	assert.deepEqual([report.layers.length, report.layers[0]?.channels], [1, 1]);
+});
+
 test('a saved output is in the order of the input', async () => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'handbuilt-'));
 	try {
