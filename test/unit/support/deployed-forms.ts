@@ -140,7 +140,7 @@ export function rowsOf(weight: Weight, rows: readonly number[]): Weight {
 	return { dims: [rows.length, weight.dims[1], weight.dims[2], weight.dims[3]], values: Float64Array.from(values) };
 }
 
-function columnsOf(weight: Weight, columns: readonly number[]): Weight {
+export function columnsOf(weight: Weight, columns: readonly number[]): Weight {
 	const [rows, width, height, depth] = weight.dims;
 	const space = height * depth;
 	const values = Array.from({ length: rows }, (_, row) =>

@@ -1,23 +1,25 @@
 import { product } from '../../numbers/arrays.js';
-import type { Node } from '../../onnx/model.js';
 import type { Network } from '../targets/network.js';
 import type { AffineMap, Tap } from './affine-map.js';
 import { BLOCK_SIZES } from './blocked-weights.js';
-import {
-	assignRows,
-	basesOf,
-	type CanonicalRow,
-	comparableRows,
-	compareMaps,
-	type MapDifference,
-} from './compare-maps.js';
+import { assignRows, basesOf, type CanonicalRow, comparableRows, compareMaps } from './compare-maps.js';
 import { type Counterpart, inDeployedTerms } from './counterparts.js';
 import { areEqual, haveEqualAttributes, haveEqualConstants } from './equal-operators.js';
 import { Evaluator, MAX_COEFFICIENTS } from './evaluate.js';
-import { type Plan, partsOf } from './plan.js';
+import { type BasePlan, isPointwise, type Plan, partsOf } from './plan.js';
 import { BLOCKED_DOMAIN, type FunctionSource, Planner, type QuantizerFunctions } from './planner.js';
 import { quantizerFunctions } from './quantizer-functions.js';
-import { areInPlace, basesIn, haveNoFactors, isAsWide, nodesOf, scaleRow } from './region-rows.js';
+import { channelsKey, type RegionDifference, type RegionParts, RegionRecord } from './region-record.js';
+import {
+	areInPlace,
+	basesIn,
+	type ChannelOrder,
+	haveNoFactors,
+	isAsWide,
+	isSameOrder,
+	orderOf,
+	scaleRow,
+} from './region-rows.js';
 
 /** An original tensor and the deployed tensor with the same values. */
 export interface TensorPair {
@@ -37,18 +39,6 @@ export interface RegionContext {
 	readonly isProven: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
 	/** True if parameters show that the layers of a region are in its deployed operators, in the original's order. */
 	readonly haveArrived: (original: readonly Plan[], deployed: readonly Plan[]) => boolean;
-}
-
-/** An affine region that both models have, and the numbers in which they differ; none where they are equal. */
-export interface RegionDifference {
-	/** Nodes of both models that compute the region. */
-	readonly original: readonly Node[];
-	readonly deployed: readonly Node[];
-	readonly difference: MapDifference;
-	/** True if it counts even where most numbers differ. */
-	readonly isCertain?: boolean;
-	/** True if the rows agree in another order or with factors, and a region behind expects the original channels. */
-	readonly isMisplaced?: boolean;
 }
 
 /** Functions that a permutation of the channels passes through. */
@@ -91,11 +81,6 @@ interface Candidate {
 	readonly plan: Plan;
 }
 
-interface FoundDifference extends RegionDifference {
-	/** Counterpart with channels in another order or with factors, which a region behind has to confirm. */
-	readonly assumes?: string;
-}
-
 class RegionChecker {
 	readonly #context: RegionContext;
 	readonly #original: Planner;
@@ -109,11 +94,7 @@ class RegionChecker {
 	readonly #checked = new Set<string>();
 	/** Bases that the coefficients of an evaluated plan of the original read. */
 	readonly #usedBases = new Map<Plan, ReadonlySet<string>>();
-	readonly #differences: FoundDifference[] = [];
-	/** Counterparts with channels of their own that an equal region behind them expects. */
-	readonly #confirmed = new Set<string>();
-	/** Counterparts with channels of their own that a region behind them does not expect. */
-	readonly #contradicted = new Set<string>();
+	readonly #record = new RegionRecord();
 
 	constructor(context: RegionContext, block: number, quantizers: QuantizerFunctions) {
 		const { original, deployed, pairs } = context;
@@ -136,21 +117,11 @@ class RegionChecker {
 			const axis = this.#original.axisOf(name);
 			const base = this.#context.deployed.model.graph.outputs[index]?.name;
 			if (base !== undefined && !this.#counterpartOf(name, axis)) {
-				this.#found.set(`${name}\0${axis}`, { base, axis });
+				this.#found.set(channelsKey(name, axis), { base, axis });
 			}
 			await this.#checkTensor(name, axis);
 		}
-		// An order or a factor that no region behind undoes is an error, even if the rows agree.
-		return this.#differences.flatMap((found): RegionDifference[] => {
-			const { assumes, difference } = found;
-			if (assumes === undefined || this.#confirmed.has(assumes)) {
-				return [found];
-			}
-			if (this.#contradicted.has(assumes)) {
-				return [{ ...found, isMisplaced: true }];
-			}
-			return difference.different > 0 ? [found] : [];
-		});
+		return this.#record.differences();
 	}
 
 	/** Compares the inputs of the function that computes a tensor, if a function computes it. */
@@ -188,7 +159,7 @@ class RegionChecker {
 
 	/** Compares the coefficients of a tensor and its counterpart. */
 	async #checkTensor(name: string, axis: number): Promise<void> {
-		const key = `${name}\0${axis}`;
+		const key = channelsKey(name, axis);
 		const counterpart = this.#counterpartOf(name, axis);
 		// A counterpart with channels of its own was found by its coefficients.
 		if (counterpart && !counterpart.channels && !this.#checked.has(key)) {
@@ -198,7 +169,7 @@ class RegionChecker {
 	}
 
 	#counterpartOf(base: string, axis: number): Counterpart | undefined {
-		const known = this.#found.get(`${base}\0${axis}`);
+		const known = this.#found.get(channelsKey(base, axis));
 		if (known) {
 			return known;
 		}
@@ -229,17 +200,17 @@ class RegionChecker {
 	async #compare(original: Plan, deployed: Plan): Promise<void> {
 		const parts = [partsOf(original), partsOf(deployed)] as const;
 		if (original.kind === 'base' || this.#context.isProven(...parts)) {
-			this.#noteBases(parts[0], this.#contradicted);
+			this.#record.contradict(this.#basesRead(parts[0]));
 			return;
 		}
 		const compared = await this.#equalNumbers(original, deployed);
 		if (compared !== undefined) {
-			this.#record(parts, { difference: { compared, different: 0, rows: [], worst: undefined } });
+			this.#add(parts, { difference: { compared, different: 0, rows: [], worst: undefined } });
 			return;
 		}
 		const rows = await this.#rows(original, deployed);
 		if (rows && rows[0].length <= rows[1].length) {
-			this.#record(parts, { difference: compareMaps(...rows, this.#context.unitRoundoff) });
+			this.#add(parts, { difference: compareMaps(...rows, this.#context.unitRoundoff) });
 		}
 	}
 
@@ -321,8 +292,11 @@ class RegionChecker {
 		if (source && others.length > 0) {
 			return this.#searchJoint(name, axis, source);
 		}
-		if (!source || !input || !PER_CHANNEL.has(source.name) || input.kind === 'base') {
+		if (!source || !input || !PER_CHANNEL.has(source.name)) {
 			return;
+		}
+		if (input.kind === 'base') {
+			return this.#followFunction({ name, axis }, source.name, input);
 		}
 		const { pairs, deployed } = this.#context;
 		const pair = pairs.get(name);
@@ -351,6 +325,29 @@ class RegionChecker {
 		);
 	}
 
+	/** Looks for the function of a counterpart, whose result has the same order of channels. */
+	#followFunction(result: { readonly name: string; readonly axis: number }, type: string, input: BasePlan): void {
+		const counterpart = this.#counterpartOf(input.name, input.axis);
+		const channels = counterpart?.channels;
+		if (!counterpart || (channels && !HOMOGENEOUS.has(type) && !haveNoFactors(channels))) {
+			return;
+		}
+		const { nodes } = this.#context.deployed.model.graph;
+		const free = nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
+		for (const candidate of free) {
+			const axis = this.#deployed.axisOf(candidate);
+			const found = this.#deployed.functionOf(candidate, axis);
+			const [plan, ...others] = found?.inputs ?? [];
+			if (found?.name === type && others.length === 0 && plan?.kind === 'base' && plan.name === counterpart.base) {
+				const key = channelsKey(result.name, result.axis);
+				this.#found.set(key, { base: candidate, axis, ...(channels && { channels }) });
+				this.#taken.add(candidate);
+				this.#record.passOn(channels ? [channelsKey(input.name, input.axis)] : [], key);
+				return;
+			}
+		}
+	}
+
 	/** Looks for a function of several tensors, such as x * sigmoid(x), with the same inputs. */
 	async #searchJoint(name: string, axis: number, { name: type, inputs }: FunctionSource): Promise<void> {
 		const { nodes } = this.#context.deployed.model.graph;
@@ -359,33 +356,82 @@ class RegionChecker {
 			const at = this.#deployed.axisOf(candidate);
 			const found = this.#deployed.functionOf(candidate, at);
 			const isAlike = found?.name === type && found.inputs.length === inputs.length;
-			if (found && isAlike && (await this.#haveEqualInputs(inputs, found.inputs))) {
-				this.#found.set(`${name}\0${axis}`, { base: candidate, axis: at });
+			const order = found && isAlike ? await this.#orderOfInputs(inputs, found.inputs) : undefined;
+			if (order) {
+				const key = channelsKey(name, axis);
+				const channels = order === 'in place' ? undefined : order;
+				this.#found.set(key, { base: candidate, axis: at, ...(channels && { channels }) });
 				this.#taken.add(candidate);
+				for (const input of channels ? inputs : []) {
+					const bases = this.#basesRead(partsOf(input));
+					if (isPointwise(input)) {
+						this.#record.passOn(bases, key);
+					} else {
+						this.#record.confirm(bases);
+					}
+				}
 				return;
 			}
 		}
 	}
 
-	async #haveEqualInputs(originals: readonly Plan[], deployeds: readonly Plan[]): Promise<boolean> {
+	/**
+	 * Returns the order of the channels in which all inputs of two functions are equal; undefined if there is none. The
+	 * bases among the inputs give it, else the first map.
+	 */
+	async #orderOfInputs(originals: readonly Plan[], deployeds: readonly Plan[]): Promise<ChannelOrder | undefined> {
+		const orders: ChannelOrder[] = [];
 		// Bases first, because they need no numbers.
-		const pairs = originals.map((original, index) => ({ original, deployed: deployeds[index] }));
-		const areBasesEqual = pairs.every(({ original, deployed }) => {
-			const counterpart = original.kind === 'base' ? this.#counterpartOf(original.name, original.axis) : undefined;
-			const isInPlace = !counterpart?.channels || areInPlace(counterpart.channels);
-			return original.kind === 'base'
-				? deployed.kind === 'base' && counterpart?.base === deployed.name && isInPlace
-				: deployed.kind !== 'base';
-		});
-		for (const { original, deployed } of areBasesEqual ? pairs : []) {
-			const isProven = original.kind === 'base' || this.#context.isProven(partsOf(original), partsOf(deployed));
-			const rows = isProven ? undefined : await this.#rows(original, deployed);
-			const difference = rows && rows[0].length === rows[1].length && compareMaps(...rows, this.#context.unitRoundoff);
-			if (!isProven && (!difference || difference.different > 0)) {
-				return false;
+		const maps: (readonly [Plan, Plan])[] = [];
+		for (const [index, original] of originals.entries()) {
+			const deployed = deployeds[index];
+			if (original.kind !== 'base' && deployed.kind !== 'base') {
+				maps.push([original, deployed]);
+				continue;
 			}
+			const counterpart = original.kind === 'base' ? this.#counterpartOf(original.name, original.axis) : undefined;
+			if (!counterpart || deployed.kind !== 'base' || counterpart.base !== deployed.name) {
+				return undefined;
+			}
+			const order = orderOf(counterpart);
+			if (!order) {
+				return undefined;
+			}
+			orders.push(order);
 		}
-		return areBasesEqual;
+		for (const [original, deployed] of maps) {
+			const order = await this.#orderOfRows(original, deployed, orders[0]);
+			if (!order) {
+				return undefined;
+			}
+			orders.push(order);
+		}
+		const [first] = orders;
+		return orders.every((order) => isSameOrder(order, first)) ? first : undefined;
+	}
+
+	/** @param expected order of the rows to test; undefined if it is unknown */
+	async #orderOfRows(
+		original: Plan,
+		deployed: Plan,
+		expected: ChannelOrder | undefined,
+	): Promise<ChannelOrder | undefined> {
+		const isInPlace = expected === undefined || expected === 'in place';
+		if (isInPlace && this.#context.isProven(partsOf(original), partsOf(deployed))) {
+			return 'in place';
+		}
+		const rows = await this.#rows(original, deployed);
+		if (!rows || rows[0].length !== rows[1].length) {
+			return undefined;
+		}
+		const isEqual = (found: readonly CanonicalRow[]) =>
+			compareMaps(rows[0], found, this.#context.unitRoundoff).different === 0;
+		if (isInPlace && isEqual(rows[1])) {
+			return 'in place';
+		}
+		const channels = expected === undefined ? assignRows(...rows) : expected;
+		const isOrder = channels !== undefined && channels !== 'in place' && haveNoFactors(channels);
+		return isOrder && isEqual(channels.rows.map((row) => rows[1][row])) ? channels : undefined;
 	}
 
 	/** Looks for the result of an operator among the bases of a deployed map. */
@@ -408,8 +454,8 @@ class RegionChecker {
 			const channels = rows && isAsWide(...rows) ? assignRows(...rows) : undefined;
 			if (rows && !channels && this.#context.haveArrived(...parts)) {
 				// The layer is there, so that an order or factors assumed in front of it are wrong.
-				this.#noteBases(parts[0], this.#contradicted);
-				this.#found.set(`${original.base}\0${original.axis}`, { base, axis });
+				this.#record.contradict(this.#basesRead(parts[0]));
+				this.#found.set(channelsKey(original.base, original.axis), { base, axis });
 				this.#taken.add(base);
 				return;
 			}
@@ -421,37 +467,25 @@ class RegionChecker {
 			const difference = compareMaps(expected, found, this.#context.unitRoundoff);
 			// Rows of the same direction with other biases belong to another tensor.
 			if (2 * difference.rows.length <= rows[0].length) {
-				const key = `${original.base}\0${original.axis}`;
+				const key = channelsKey(original.base, original.axis);
 				this.#found.set(key, { base, axis, channels });
 				this.#taken.add(base);
-				this.#record(parts, { difference, ...(!areInPlace(channels) && { assumes: key }) });
+				this.#add(parts, { difference, ...(!areInPlace(channels) && { assumes: key }) });
 				return;
 			}
 		}
 	}
 
-	/** Adds the keys of the bases that a region reads. */
-	#noteBases(original: readonly Plan[], to: Set<string>): void {
+	/** Returns the keys of the bases that a region reads. */
+	#basesRead(original: readonly Plan[]): readonly string[] {
 		const used = this.#usedBases.get(original[0]);
 		// A part of a Split may leave out whole bases.
 		const isKnown = used !== undefined || original.every(({ kind }) => kind !== 'split');
-		for (const part of isKnown ? original : []) {
-			if (part.kind === 'base' && used?.has(part.name) !== false) {
-				to.add(`${part.name}\0${part.axis}`);
-			}
-		}
+		const bases = isKnown ? original.filter((part) => part.kind === 'base') : [];
+		return bases.filter(({ name }) => used?.has(name) !== false).map(({ name, axis }) => channelsKey(name, axis));
 	}
 
-	#record(
-		[original, deployed]: readonly [readonly Plan[], readonly Plan[]],
-		found: Pick<FoundDifference, 'difference' | 'assumes'>,
-	): void {
-		const { compared, different } = found.difference;
-		if (different === 0) {
-			this.#noteBases(original, this.#confirmed);
-		} else if (2 * different > compared) {
-			this.#noteBases(original, this.#contradicted);
-		}
-		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), ...found });
+	#add(parts: RegionParts, found: Parameters<RegionRecord['add']>[2]): void {
+		this.#record.add(parts, this.#basesRead(parts[0]), found);
 	}
 }

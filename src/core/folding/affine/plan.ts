@@ -7,15 +7,7 @@ import type { LinearOperator } from '../operators/linear.js';
  * functions, inputs of the model, and results of operators that another operator reads.
  */
 export type Plan =
-	| {
-			readonly kind: 'base';
-			readonly name: string;
-			/** Axis of the channels; negative: from the end. */
-			readonly axis: number;
-			/** Channels and spatial axes; undefined if the file does not show them. */
-			readonly channels: number | undefined;
-			readonly space: number | undefined;
-	  }
+	| BasePlan
 	| { readonly kind: 'kernel'; readonly node: Node; readonly operator: LinearOperator; readonly input: Plan }
 	| { readonly kind: 'layer'; readonly node: Node; readonly layer: BatchNormLayer; readonly input: Plan }
 	/** Arithmetic with a constant per channel. */
@@ -34,6 +26,16 @@ export type Plan =
 	| { readonly kind: 'concat'; readonly node: Node; readonly inputs: readonly Plan[] }
 	/** An output of a Split. */
 	| { readonly kind: 'split'; readonly node: Node; readonly output: number; readonly input: Plan };
+
+export interface BasePlan {
+	readonly kind: 'base';
+	readonly name: string;
+	/** Axis of the channels; negative: from the end. */
+	readonly axis: number;
+	/** Channels and spatial axes; undefined if the file does not show them. */
+	readonly channels: number | undefined;
+	readonly space: number | undefined;
+}
 
 function inputsOf(plan: Plan): readonly Plan[] {
 	return plan.kind === 'base' ? [] : 'inputs' in plan ? plan.inputs : [plan.input];

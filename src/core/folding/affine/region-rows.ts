@@ -1,6 +1,7 @@
 import type { Node } from '../../onnx/model.js';
 import { type Sum, scaled, scaleSegment, withSlack } from './affine-map.js';
 import type { CanonicalRow, RowAssignment } from './compare-maps.js';
+import type { Counterpart } from './counterparts.js';
 import { type Plan, partsOf } from './plan.js';
 
 /** True if the deployed rows are as many, without the padding of blocks. */
@@ -18,6 +19,21 @@ export function areInPlace(channels: RowAssignment): boolean {
 /** True if no factor differs from 1. */
 export function haveNoFactors({ factors }: RowAssignment): boolean {
 	return factors.every((factor) => Math.abs(factor - 1) < 1e-5);
+}
+
+/** Order of the deployed channels. */
+export type ChannelOrder = RowAssignment | 'in place';
+
+/** Returns the order of a counterpart's channels; undefined if they are multiples of the original's. */
+export function orderOf({ channels }: Counterpart): ChannelOrder | undefined {
+	if (!channels || areInPlace(channels)) {
+		return 'in place';
+	}
+	return haveNoFactors(channels) ? channels : undefined;
+}
+
+export function isSameOrder(a: ChannelOrder, b: ChannelOrder): boolean {
+	return a === b || (a !== 'in place' && b !== 'in place' && String(a.rows) === String(b.rows));
 }
 
 /** Multiplies a row by a factor. @param error of the factor, relative to it */

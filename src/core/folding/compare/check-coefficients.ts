@@ -1,6 +1,7 @@
 import type { LayerComparison } from '../../report/comparison/comparison.js';
-import { checkRegions, type RegionDifference } from '../affine/check-regions.js';
+import { checkRegions } from '../affine/check-regions.js';
 import type { Plan } from '../affine/plan.js';
+import type { RegionDifference } from '../affine/region-record.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { ValueMatch } from '../values/arrival.js';

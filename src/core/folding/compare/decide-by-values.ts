@@ -4,7 +4,7 @@ import { type Comparison, type LayerComparison, summarize } from '../../report/c
 import type { OutputComparison } from '../../report/output-comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { countChannels } from '../../text/sentences.js';
-import type { RegionDifference } from '../affine/check-regions.js';
+import type { RegionDifference } from '../affine/region-record.js';
 import type { ValueMatch } from '../values/arrival.js';
 import type { LayerValues, ValueComparison } from '../values/value-comparison.js';
 import { ArrivalForms } from './arrival-form.js';

@@ -1,8 +1,8 @@
 import { FLOAT_FORMATS } from '../../numbers/float-formats.js';
 import type { Model } from '../../onnx/model.js';
 import type { LayerComparison } from '../../report/comparison/comparison.js';
-import type { RegionDifference } from '../affine/check-regions.js';
 import type { Deviation } from '../affine/compare-maps.js';
+import type { RegionDifference } from '../affine/region-record.js';
 import { ROUNDED_STEPS } from '../operators/expected.js';
 import { channelCount, forEachRun, sameLayout } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';

@@ -3,8 +3,8 @@ import type { LayerBehavior } from '../../report/comparison/behavior.js';
 import type { DifferingOperator, LayerComparison } from '../../report/comparison/comparison.js';
 import { formatNumber, shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
-import type { RegionDifference } from '../affine/check-regions.js';
 import type { Deviation } from '../affine/compare-maps.js';
+import type { RegionDifference } from '../affine/region-record.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { cannotTell } from './judge-fold.js';
 
