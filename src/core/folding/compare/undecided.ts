@@ -4,6 +4,7 @@ import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
 import type { LayerComparison } from '../../report/comparison/comparison.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { cannotTell } from './judge-fold.js';
 
@@ -18,7 +19,7 @@ export function withoutEvidence(compared: LayerComparison, index: number, models
 	const { status, behavior, cause } = compared;
 	const layer = models.original.layers[index];
 	const isOpen = status === 'mismatch' && behavior?.status === 'skipped' && !PLACEMENT.has(cause);
-	const doubt = isOpen && !models.kept.has(layer) ? doubtAbout(layer, models) : undefined;
+	const doubt = isOpen && !models.kept.has(layer) ? doubtAbout(layer, compared, models) : undefined;
 	return doubt === undefined
 		? compared
 		: {
@@ -28,13 +29,21 @@ export function withoutEvidence(compared: LayerComparison, index: number, models
 }
 
 /** Returns a sentence on what else the layer's operator may hold. */
-function doubtAbout(layer: BatchNormLayer, { original, deployed, pairing }: MatchedNetworks): string | undefined {
+function doubtAbout(
+	layer: BatchNormLayer,
+	{ cause, into }: LayerComparison,
+	models: MatchedNetworks,
+): string | undefined {
+	const { original, deployed, pairing } = models;
 	const operator = original.targets.get(layer)?.operator;
+	const isMerged = deployed.operators.length < original.operators.length;
+	if (operator && into && cause === 'unknown' && isMerged && isBesideLostChain(layer, operator, models)) {
+		return `${into.name} may hold the product of several operators in a row.`;
+	}
 	const pair = operator && pairing.byOriginal.get(operator);
 	if (!operator || !pair) {
 		return undefined;
 	}
-	const isMerged = deployed.operators.length < original.operators.length;
 	const isSummed = sumsOf(pair.deployed.scope, pair.deployed.output).length > 0;
 	if (isMerged && !isSummed && joinsAverage(layer.scope, layer.output)) {
 		return `${pair.deployed.name} may hold the sum of several branches.`;
@@ -46,6 +55,51 @@ function doubtAbout(layer: BatchNormLayer, { original, deployed, pairing }: Matc
 		return `${operator.name} has several readers, and the deployed model may hold a copy of it for each.`;
 	}
 	return undefined;
+}
+
+/**
+ * True if operators follow each other without a function between them, the deployed model lacks one of them, and the
+ * layer is among them or in a sum with them.
+ */
+function isBesideLostChain(
+	{ scope, output }: BatchNormLayer,
+	{ node }: LinearOperator,
+	{ original, pairing }: MatchedNetworks,
+): boolean {
+	const lost = original.operators.filter((operator) => !pairing.byOriginal.has(operator));
+	const isLostChain = (chain: readonly Node[]) => chain.length > 1 && lost.some((other) => chain.includes(other.node));
+	const branches = sumsOf(scope, output).flatMap(({ inputs }) => inputs);
+	return (
+		branches.some((name) => isLostChain(chainOf(scope, name))) ||
+		original.operators.some((operator) => {
+			const chain = chainOf(operator.scope, operator.output);
+			return chain.includes(node) && isLostChain(chain);
+		})
+	);
+}
+
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+/** Nodes between linear operators that keep their product linear, if all other inputs are constant. */
+const AFFINE: ReadonlySet<string> = new Set(['BatchNormalization', 'Pad', 'Identity', 'Add', 'Sub', 'Mul', 'Div']);
+/** Maximum number of nodes searched from the end of a chain. */
+const MAX_CHAIN = 16;
+
+/** Returns the linear operators that follow each other up to a tensor, the last one first. */
+function chainOf(scope: Scope, name: string): readonly Node[] {
+	const chain: Node[] = [];
+	let node = scope.producer(name);
+	for (let steps = 0; node && steps < MAX_CHAIN; steps++) {
+		const inputs = node.inputs.filter((input) => input !== '' && !isConstant(scope, input));
+		const isLinear = LINEAR.has(node.opType);
+		if (inputs.length !== 1 || (!isLinear && !AFFINE.has(node.opType))) {
+			break;
+		}
+		if (isLinear) {
+			chain.push(node);
+		}
+		node = scope.producer(inputs[0]);
+	}
+	return chain;
 }
 
 /** Nodes searched in a branch from its end. */

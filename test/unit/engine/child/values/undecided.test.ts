@@ -67,7 +67,51 @@ const copies: Block = ({ random, from, to }, [x, y]) => {
 	];
 };
 
-const MERGED = { 'a Sum of branches': sumOfBranches(), 'a branch with an average': averagedBranch, copies } as const;
+const UNPADDED = { pad: 0 };
+
+/** Returns the kernel and the bias of a 3x3 convolution behind a folded 1x1 convolution. */
+function composed(narrow: Weight, shift: Float64Array, wide: Weight): { weight: Weight; bias: Float64Array } {
+	const values = new Float64Array(WIDTH * WIDTH * 9);
+	const bias = new Float64Array(WIDTH);
+	wide.values.forEach((value, i) => {
+		const [row, middle] = [Math.floor(i / (9 * WIDTH)), Math.floor(i / 9) % WIDTH];
+		bias[row] += value * shift[middle];
+		for (let column = 0; column < WIDTH; column++) {
+			values[(row * WIDTH + column) * 9 + (i % 9)] += value * narrow.values[middle * WIDTH + column];
+		}
+	});
+	return { weight: { dims: [WIDTH, WIDTH, 3, 3], values }, bias };
+}
+
+/** Merges a 1x1 and a 3x3 convolution in a row, with a layer behind each, and the 3x3 branch beside them. */
+const rowOfTwo =
+	(hasBranch: boolean, error = 0): Block =>
+	({ random, from, to }, [x, y]) => {
+		const [narrow, wide] = [weightOf(random, WIDTH, WIDTH, 1), weightOf(random, WIDTH, WIDTH, 3)];
+		const [a, b, c] = [0, 1, 2].map(() => layerOf(random, WIDTH));
+		const inner = from.batchNorm(from.conv(x, narrow), a);
+		const chain = from.batchNorm(from.conv(inner, wide, undefined, UNPADDED), b);
+		const merged = composed(scaleRows(narrow, a.scale), a.shift, scaleRows(wide, b.scale));
+		const bias = merged.bias.map((value, row) => value + b.shift[row]);
+		merged.weight.values[7] += error;
+		if (!hasBranch) {
+			return [from.relu(chain), to.relu(to.conv(y, merged.weight, bias, UNPADDED))];
+		}
+		const beside = weightOf(random, WIDTH, WIDTH, 3);
+		const branch = from.batchNorm(from.conv(x, beside, undefined, UNPADDED), c);
+		const { values } = scaleRows(beside, c.scale);
+		const all = { ...merged.weight, values: merged.weight.values.map((value, i) => value + values[i]) };
+		const shift = bias.map((value, row) => value + c.shift[row]);
+		return [from.relu(from.node('Add', [branch, chain])), to.relu(to.conv(y, all, shift, UNPADDED))];
+	};
+
+const MERGED = {
+	'a Sum of branches': sumOfBranches(),
+	'a branch with an average': averagedBranch,
+	copies,
+	'two convolutions in a row': rowOfTwo(false),
+	'two convolutions in a row beside a branch': rowOfTwo(true),
+} as const;
 
 for (const [name, block] of Object.entries(MERGED)) {
 	test(`${name}: right with a run, and never wrong without`, async () => {
@@ -91,5 +135,8 @@ test('coefficients show a Sum of branches to be right without a run', async () =
 test('a wrong merge stays wrong with and without a run', async () => {
 	for (const run of [true, false]) {
 		assert.equal(comparisonStatus(await compareForm(surround(sumOfBranches(0.5), 1), { run }), 'error'), 1);
+	}
+	for (const hasBranch of [true, false]) {
+		assert.equal(comparisonStatus(await compareForm(surround(rowOfTwo(hasBranch, 0.5), 1)), 'error'), 1);
 	}
 });
