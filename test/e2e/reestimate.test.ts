@@ -33,6 +33,8 @@ function cutExplanations({ page }: Workbench): Promise<string[]> {
 	);
 }
 
+const isOffered = (input: unknown): boolean => (input as { value: string }).value.endsWith('.reestimated.onnx');
+
 /** Starts the command and chooses the file of the data, the batches and the offered name. */
 async function start(workbench: Workbench, { data, batches, shot }: { data: string; batches: string; shot: string }) {
 	const { page } = workbench;
@@ -47,8 +49,8 @@ async function start(workbench: Workbench, { data, batches, shot }: { data: stri
 	await workbench.screenshot(`re-estimation - batches of ${shot}`);
 	await pick(workbench, batches).click();
 	const name = page.locator('.quick-input-widget input').first();
-	await name.waitFor();
-	assert.match(await name.inputValue(), /\.reestimated\.onnx$/);
+	// The dialog shows the folder first, and then adds the name.
+	await page.waitForFunction(isOffered, await name.elementHandle());
 	await workbench.screenshot(`re-estimation - target of ${shot}`);
 	await name.press('Enter');
 }
