@@ -1,6 +1,7 @@
 import { type Moments, mergeMoments, unbiasedVariance } from '../../../core/numbers/moments.js';
 import { type LayerStatistics, StatisticsSums } from '../../../core/report/statistics.js';
 import { count } from '../../../core/text/sentences.js';
+import { readAhead } from '../inputs/read-ahead.js';
 import type { Samples } from '../inputs/sample-batches.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { InputError } from '../tensors/errors.js';
@@ -40,7 +41,7 @@ export async function collectByBatch(
 	let batches = 0;
 	let used = 0;
 	const notes: string[] = [];
-	for await (const batch of samples.read()) {
+	for await (const batch of readAhead(samples.read())) {
 		const found = await measure.moments(batch);
 		for (const [index, moments] of found) {
 			requireFinite(moments, model.layers[index].name, `batch ${batches + 1}`);
