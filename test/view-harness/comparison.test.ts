@@ -89,7 +89,7 @@ describe('the page of a comparison', () => {
 			assert.equal(await page.locator(bnl('detail')).getAttribute('data-layer'), '10');
 			assert.match(
 				await page.locator(bnl('answer')).innerText(),
-				/^51 of 52 folded layers are right, .*another epsilon/,
+				/^51 of 52 folded layers are right, .*different epsilon/,
 			);
 			assert.match(await page.locator(bnl('evidence')).innerText(), /1e-3, the default of Keras/);
 			assert.equal(await page.locator(`${bnl('advice')} [data-cause="wrong-epsilon"]`).count(), 1);

@@ -39,14 +39,14 @@ export function dataFit(
 	}
 	const { one, most } = smallestDrift(images, thresholds);
 	const deviations = (value: number) => `${shortNumber(value)} running standard deviations`;
-	const half = Number.isFinite(most) ? `, or by ${shortNumber(most)} in most channels of a layer,` : '';
+	const half = Number.isFinite(most) ? `, or by ${shortNumber(most)} in most channels of a layer` : '';
 	const needed = imagesForDrift(thresholds);
 	const colors = exchangeSentence(layers, { images, thresholds, colorSums });
 	if (images < needed) {
-		const sentence = `${sample} ${images === 1 ? 'is' : 'are'} too few to tell if the running statistics fit the data: a mean that is off by ${deviations(one)} in a channel${half} would have been seen. ${needed} images show a drift of ${shortNumber(2 * thresholds.least)}.${colors}`;
+		const sentence = `${sample} ${images === 1 ? 'is' : 'are'} too few to tell if the running statistics fit the data. ${images === 1 ? 'It shows' : 'They show'} only a mean that is off by ${deviations(one)} in a channel${half}. To see a mean that is off by ${shortNumber(2 * thresholds.least)}, use at least ${needed} images.${colors}`;
 		return { verdict: 'too-few', images, sentence };
 	}
-	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half} would have been seen.${colors}`;
+	const sentence = `The running statistics fit the data (${sample}): a mean that is off by ${deviations(one)} in a channel${half}${half && ','} would have been seen.${colors}`;
 	return { verdict: 'fits', images, sentence };
 }
 
@@ -67,10 +67,10 @@ function exchangeSentence(layers: readonly LayerReport[], { images, thresholds, 
 		}
 	}
 	if (least === MAX_IMAGES) {
-		return ' Red and blue exchanged (BGR instead of RGB) would not be seen, because the first weights treat both too much alike.';
+		return ' Exchanged red and blue (BGR instead of RGB) would not show, because the first weights treat both colors nearly alike.';
 	}
 	return Number.isFinite(least) && images < least
-		? ` Red and blue exchanged (BGR instead of RGB) are seen from about ${least} images on.`
+		? ` To see exchanged red and blue (BGR instead of RGB), use at least about ${least} images.`
 		: '';
 }
 

@@ -27,7 +27,7 @@ export const CAUSES = {
 		advice:
 			'The fold itself is right. Where channels differ much in scale, quantize per channel instead of per tensor.',
 	},
-	'wrong-epsilon': { title: 'another epsilon', advice: EPSILON },
+	'wrong-epsilon': { title: 'different epsilon', advice: EPSILON },
 	'epsilon-outside-sqrt': {
 		title: 'epsilon added outside the square root',
 		advice: `${FORMULA} Epsilon belongs inside the square root.`,

@@ -249,7 +249,7 @@ function withoutRounding(outputs: OutputComparison, quantized: QuantizedOutputs 
 /** @param noise difference that rounding the weights explains, relative to the size of the outputs */
 function noisyOutputs(noise: number): string {
 	return Number.isFinite(noise)
-		? `On this input, rounding the deployed weights explains up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right.`
+		? `On this input, rounding the deployed weights alone moves them by up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right. Measure the accuracy of the deployed model on real data.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
 

@@ -112,7 +112,7 @@ test('the table has the wrong layers first, counted from 1, with explanation and
 		comparedLayer({ name: 'c' }, { status: 'kept' }),
 	];
 	const text = renderComparison(sampleComparison(layers, { notes: ['A note.'] }), wide);
-	assert.match(text, /^2 +b +Conv b\/conv +MISMATCH +another epsilon +99 % +0\.031 +2\.4e-6 +41$/m);
+	assert.match(text, /^2 +b +Conv b\/conv +MISMATCH +different epsilon +99 % +0\.031 +2\.4e-6 +41$/m);
 	assert.deepEqual(text.match(/^\d(?= {2})/gm), ['2', '3', '1']);
 	assert.match(text, /^1 +a .* 131$/m);
 	assert.match(text, /^b: The weights fit epsilon 1e-3.*\n {2}If the original's epsilon is right/m);

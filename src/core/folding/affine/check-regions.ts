@@ -359,7 +359,7 @@ class RegionChecker {
 			const order = found && isAlike ? await this.#orderOfInputs(inputs, found.inputs) : undefined;
 			if (order) {
 				const key = channelsKey(name, axis);
-				const channels = order === 'in place' ? undefined : order;
+				const channels = order === 'in-place' ? undefined : order;
 				this.#found.set(key, { base: candidate, axis: at, ...(channels && { channels }) });
 				this.#taken.add(candidate);
 				for (const input of channels ? inputs : []) {
@@ -416,9 +416,9 @@ class RegionChecker {
 		deployed: Plan,
 		expected: ChannelOrder | undefined,
 	): Promise<ChannelOrder | undefined> {
-		const isInPlace = expected === undefined || expected === 'in place';
+		const isInPlace = expected === undefined || expected === 'in-place';
 		if (isInPlace && this.#context.isProven(partsOf(original), partsOf(deployed))) {
-			return 'in place';
+			return 'in-place';
 		}
 		const rows = await this.#rows(original, deployed);
 		if (!rows || rows[0].length !== rows[1].length) {
@@ -427,10 +427,10 @@ class RegionChecker {
 		const isEqual = (found: readonly CanonicalRow[]) =>
 			compareMaps(rows[0], found, this.#context.unitRoundoff).different === 0;
 		if (isInPlace && isEqual(rows[1])) {
-			return 'in place';
+			return 'in-place';
 		}
 		const channels = expected === undefined ? assignRows(...rows) : expected;
-		const isOrder = channels !== undefined && channels !== 'in place' && haveNoFactors(channels);
+		const isOrder = channels !== undefined && channels !== 'in-place' && haveNoFactors(channels);
 		return isOrder && isEqual(channels.rows.map((row) => rows[1][row])) ? channels : undefined;
 	}
 

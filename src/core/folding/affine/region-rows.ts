@@ -22,18 +22,18 @@ export function haveNoFactors({ factors }: RowAssignment): boolean {
 }
 
 /** Order of the deployed channels. */
-export type ChannelOrder = RowAssignment | 'in place';
+export type ChannelOrder = RowAssignment | 'in-place';
 
 /** Returns the order of a counterpart's channels; undefined if they are multiples of the original's. */
 export function orderOf({ channels }: Counterpart): ChannelOrder | undefined {
 	if (!channels || areInPlace(channels)) {
-		return 'in place';
+		return 'in-place';
 	}
 	return haveNoFactors(channels) ? channels : undefined;
 }
 
 export function isSameOrder(a: ChannelOrder, b: ChannelOrder): boolean {
-	return a === b || (a !== 'in place' && b !== 'in place' && String(a.rows) === String(b.rows));
+	return a === b || (a !== 'in-place' && b !== 'in-place' && String(a.rows) === String(b.rows));
 }
 
 /** Multiplies a row by a factor. @param error of the factor, relative to it */

@@ -73,7 +73,7 @@ function commonCauses(wrong: readonly LayerComparison[]): readonly CauseCode[] {
 	return isCommon && !codes.includes('unknown') ? codes : [];
 }
 
-/** "another epsilon (epsilon 0.001)": the causes of all wrong layers, with the numbers that are the same in each. */
+/** "different epsilon (epsilon 0.001)": the causes of all wrong layers, with the numbers that are the same in each. */
 function commonCause(wrong: readonly LayerComparison[]): string {
 	const words = commonCauses(wrong).map((code) => {
 		const [first, ...others] = wrong.map(({ details }) => details[code] ?? {});
@@ -157,7 +157,7 @@ export function isToExplain({ status, findings = [] }: LayerComparison): boolean
 	return (status !== 'match' && status !== 'kept') || findings.length > 0;
 }
 
-/** "another epsilon (10), beta dropped (2)", the most frequent first. */
+/** "different epsilon (10), beta dropped (2)", the most frequent first. */
 function causes(wrong: readonly LayerComparison[]): string {
 	const counts = new Map<string, number>();
 	for (const layer of wrong) {

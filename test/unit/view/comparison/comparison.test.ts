@@ -81,7 +81,7 @@ test('every cause and status has advice, and no two causes share a line', () => 
 test('the filter finds names, operators, statuses and causes, by code and in words', () => {
 	const rows = [comparedLayer({ name: 'stem' }), wrongEpsilon('block')].map((layer, index) => ({ index, layer }));
 	const found = (filter: string) => filterCompared(rows, filter).map(({ index }) => index);
-	assert.deepEqual(['', 'STEM', 'mismatch', 'another epsilon', 'wrong-epsilon block', 'conv', 'nothing'].map(found), [
+	assert.deepEqual(['', 'STEM', 'mismatch', 'different epsilon', 'wrong-epsilon block', 'conv', 'nothing'].map(found), [
 		[0, 1],
 		[0],
 		[1],

@@ -46,7 +46,7 @@ test('one wrong layer is named with its cause and its evidence', () => {
 	const wrong = wrongEpsilon('/features.3/conv/conv.1');
 	assert.equal(
 		comparisonAnswer(sampleComparison([right('a'), wrong, right('b')])),
-		`2 of 3 folded layers are right, /features.3/conv/conv.1 is not (another epsilon). ${wrong.evidence}`,
+		`2 of 3 folded layers are right, /features.3/conv/conv.1 is not (different epsilon). ${wrong.evidence}`,
 	);
 });
 
@@ -66,12 +66,12 @@ test('wrong layers with the same cause share a sentence, with their common numbe
 		"If the original's epsilon is right, give it to the converter and repair the deployed model; if not, correct the original.";
 	assert.equal(
 		comparisonAnswer(sampleComparison([right('a'), layer('b', 1e-3), layer('c', 1e-3), layer('d', 1e-3)])),
-		`1 of 4 folded layers are right, 3 are not, all for one cause: another epsilon (epsilon 0.001). ${advice}`,
+		`1 of 4 folded layers are right, 3 are not, all for one cause: different epsilon (epsilon 0.001). ${advice}`,
 	);
 	// Of two values neither is the cause of all.
 	assert.equal(
 		comparisonAnswer(sampleComparison([layer('b', 1e-3), layer('c', 2e-3)])),
-		`0 of 2 folded layers are right, 2 are not, all for one cause: another epsilon. ${advice}`,
+		`0 of 2 folded layers are right, 2 are not, all for one cause: different epsilon. ${advice}`,
 	);
 	const unknown = (name: string) => comparedLayer({ name }, { status: 'mismatch', cause: 'unknown' });
 	assert.doesNotMatch(comparisonAnswer(sampleComparison([unknown('a'), unknown('b')])), /one cause/);

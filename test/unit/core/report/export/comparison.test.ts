@@ -116,7 +116,7 @@ test('Markdown: the wrong layers first, with evidence and advice', () => {
 		rows.map((row) => row.split(' | ').slice(0, 2).join(' ').slice(2)),
 		['2 `wrong`', '3 `gone`', '4 `zero`', '1 `right`', '5 `half`'],
 	);
-	assert.match(rows[0], /\| \*\*mismatch\*\* \| another epsilon \| 99 % \| 0\.031 \| 2\.4e-6 \| {2}\|$/);
+	assert.match(rows[0], /\| \*\*mismatch\*\* \| different epsilon \| 99 % \| 0\.031 \| 2\.4e-6 \| {2}\|$/);
 	assert.match(rows[3], / \| 131 \|$/);
 	assert.match(text, /^- `wrong`: The weights fit epsilon 1e-3.*give it to the converter/m);
 	assert.match(text, /^- A note\.$/m);

@@ -79,7 +79,7 @@ test('few images end in a sentence with the drift that they would show', async (
 		assert.equal(answerOf(report)?.verdict, 'too-few');
 		assert.match(
 			answerOf(report)?.sentence ?? '',
-			/^\d+ images? (is|are) too few to tell.*off by [\d.]+ running.*\d+ images show a drift.*\(BGR instead of RGB\) are seen from about \d+ images on\.$/,
+			/^\d+ images? (is|are) too few to tell.*off by [\d.]+ running.*use at least \d+ images\. .*\(BGR instead of RGB\), use at least about \d+ images\.$/,
 		);
 	}
 });

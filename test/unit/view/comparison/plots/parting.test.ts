@@ -58,7 +58,7 @@ test('a point of each layer leads to it, and the first difference is marked', ()
 	assert.match(summary, /^4 layers, 12 to 140 dB\. first difference: bn2$/);
 	assert.match(
 		notes[0],
-		/● same values, up to rounding · □ similar values behind the first difference · ✕ no similar values \(below 6 dB\)\./,
+		/● same values, up to rounding · □ similar values after the first difference · ✕ no similar values \(below 6 dB\)\./,
 	);
 	assert.ok(y[0] < 0 && y[1] > 140);
 });
