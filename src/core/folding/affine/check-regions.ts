@@ -81,6 +81,13 @@ interface Candidate {
 	readonly plan: Plan;
 }
 
+/** A tensor and the plans of the inputs of the function that computes it. */
+interface FunctionPlace {
+	readonly base: string;
+	readonly axis: number;
+	readonly inputs: readonly Plan[];
+}
+
 class RegionChecker {
 	readonly #context: RegionContext;
 	readonly #original: Planner;
@@ -296,10 +303,8 @@ class RegionChecker {
 			return;
 		}
 		if (input.kind === 'base') {
-			return this.#followFunction({ name, axis }, source.name, input);
+			return this.#followFunction(channelsKey(name, axis), source, input);
 		}
-		const { pairs, deployed } = this.#context;
-		const pair = pairs.get(name);
 		const bases = basesIn(input).map((base) => this.#counterpartOf(base.name, base.axis)?.base);
 		const isBehind = basesIn(input).some(
 			(base, at) => bases[at] === undefined && !this.#original.isOperator(base.name),
@@ -307,16 +312,11 @@ class RegionChecker {
 		if (isBehind) {
 			return;
 		}
-		const free = deployed.model.graph.nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
-		const candidates = (pair ? [pair.deployed] : free).flatMap((candidate): Candidate[] => {
-			const at = this.#deployed.axisOf(candidate);
-			const found = this.#deployed.functionOf(candidate, at);
-			const [plan, ...more] = found?.inputs ?? [];
-			if (!plan || more.length > 0 || found?.name !== source.name) {
-				return [];
-			}
-			const read = new Set<string | undefined>(basesIn(plan).map((base) => base.name));
-			return bases.every((base) => base === undefined || read.has(base)) ? [{ base: candidate, axis: at, plan }] : [];
+		const pair = this.#context.pairs.get(name);
+		const functions = this.#likeFunctions(source, pair ? [pair.deployed] : this.#freeTensors());
+		const candidates = [...functions].flatMap(({ base, axis: at, inputs: [plan] }): Candidate[] => {
+			const read = new Set<string | undefined>(basesIn(plan).map((each) => each.name));
+			return bases.every((each) => each === undefined || read.has(each)) ? [{ base, axis: at, plan }] : [];
 		});
 		await this.#choose(
 			{ base: name, axis, plan: input },
@@ -326,43 +326,33 @@ class RegionChecker {
 	}
 
 	/** Looks for the function of a counterpart, whose result has the same order of channels. */
-	#followFunction(result: { readonly name: string; readonly axis: number }, type: string, input: BasePlan): void {
+	#followFunction(result: string, source: FunctionSource, input: BasePlan): void {
 		const counterpart = this.#counterpartOf(input.name, input.axis);
 		const channels = counterpart?.channels;
-		if (!counterpart || (channels && !HOMOGENEOUS.has(type) && !haveNoFactors(channels))) {
+		if (!counterpart || (channels && !HOMOGENEOUS.has(source.name) && !haveNoFactors(channels))) {
 			return;
 		}
-		const { nodes } = this.#context.deployed.model.graph;
-		const free = nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
-		for (const candidate of free) {
-			const axis = this.#deployed.axisOf(candidate);
-			const found = this.#deployed.functionOf(candidate, axis);
-			const [plan, ...others] = found?.inputs ?? [];
-			if (found?.name === type && others.length === 0 && plan?.kind === 'base' && plan.name === counterpart.base) {
-				const key = channelsKey(result.name, result.axis);
-				this.#found.set(key, { base: candidate, axis, ...(channels && { channels }) });
-				this.#taken.add(candidate);
-				this.#record.passOn(channels ? [channelsKey(input.name, input.axis)] : [], key);
+		for (const { base, axis, inputs } of this.#likeFunctions(source, this.#freeTensors())) {
+			const [plan] = inputs;
+			if (plan.kind === 'base' && plan.name === counterpart.base) {
+				this.#found.set(result, { base, axis, ...(channels && { channels }) });
+				this.#taken.add(base);
+				this.#record.passOn(channels ? [channelsKey(input.name, input.axis)] : [], result);
 				return;
 			}
 		}
 	}
 
 	/** Looks for a function of several tensors, such as x * sigmoid(x), with the same inputs. */
-	async #searchJoint(name: string, axis: number, { name: type, inputs }: FunctionSource): Promise<void> {
-		const { nodes } = this.#context.deployed.model.graph;
-		const free = nodes.flatMap(({ outputs }) => outputs).filter((each) => !this.#taken.has(each));
-		for (const candidate of free) {
-			const at = this.#deployed.axisOf(candidate);
-			const found = this.#deployed.functionOf(candidate, at);
-			const isAlike = found?.name === type && found.inputs.length === inputs.length;
-			const order = found && isAlike ? await this.#orderOfInputs(inputs, found.inputs) : undefined;
+	async #searchJoint(name: string, axis: number, source: FunctionSource): Promise<void> {
+		for (const { base, axis: at, inputs } of this.#likeFunctions(source, this.#freeTensors())) {
+			const order = await this.#orderOfInputs(source.inputs, inputs);
 			if (order) {
 				const key = channelsKey(name, axis);
 				const channels = order === 'in-place' ? undefined : order;
-				this.#found.set(key, { base: candidate, axis: at, ...(channels && { channels }) });
-				this.#taken.add(candidate);
-				for (const input of channels ? inputs : []) {
+				this.#found.set(key, { base, axis: at, ...(channels && { channels }) });
+				this.#taken.add(base);
+				for (const input of channels ? source.inputs : []) {
 					const bases = this.#basesRead(partsOf(input));
 					if (isPointwise(input)) {
 						this.#record.passOn(bases, key);
@@ -371,6 +361,23 @@ class RegionChecker {
 					}
 				}
 				return;
+			}
+		}
+	}
+
+	/** Returns the deployed tensors without a known original. */
+	#freeTensors(): readonly string[] {
+		const { nodes } = this.#context.deployed.model.graph;
+		return nodes.flatMap(({ outputs }) => outputs).filter((name) => !this.#taken.has(name));
+	}
+
+	/** Returns the tensors that a function of the same name and number of inputs computes. */
+	*#likeFunctions({ name, inputs }: FunctionSource, tensors: readonly string[]): Generator<FunctionPlace> {
+		for (const base of tensors) {
+			const axis = this.#deployed.axisOf(base);
+			const found = this.#deployed.functionOf(base, axis);
+			if (found?.name === name && found.inputs.length === inputs.length) {
+				yield { base, axis, inputs: found.inputs };
 			}
 		}
 	}
