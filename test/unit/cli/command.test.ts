@@ -184,8 +184,10 @@ test('after a crash of the native runtime the structure remains, with one line o
 	assert.equal(status, 2);
 	assert.match(stderr, /^The engine stopped while inspecting [^\n]*crash\.onnx: the native runtime [^\n]*\n$/);
 	const { run: summary, layers } = parseReport(JSON.parse(stdout));
-	const shown = stderr.trim().replace(file, path.relative('.', file));
-	assert.deepEqual([summary.status, summary.reason], ['failed', shown]);
+	// The distance of the temporary folder decides between a relative path and the name alone.
+	const withoutPath = (sentence: string | undefined) => sentence?.replace(/\S*crash\.onnx/, 'crash.onnx');
+	assert.deepEqual([summary.status, withoutPath(summary.reason)], ['failed', withoutPath(stderr.trim())]);
+	assert.ok(!summary.reason?.includes(` ${file}`), summary.reason);
 	assert.deepEqual(layers[0].recompute, { status: 'skipped', reason: 'Not checked: the run failed.' });
 	assert.deepEqual([...(layers[0].parameters?.gamma ?? [])], [1, 2, 3]);
 });
