@@ -61,6 +61,9 @@ export function weightLayout(
 /** Maximum size of an axis of a computed weight, because its shape may rest on a mere claim. */
 const MAX_COMPUTED_AXIS = 2 ** 22;
 
+/** Maximum number of scales that are quantized themselves, one behind another. Ends the search in a graph with a cycle. */
+const MAX_QUANTIZED_SCALES = 4;
+
 /** Reads the constants of a model's linear operators. */
 export class WeightReader {
 	readonly #access: TensorAccess;
@@ -293,24 +296,28 @@ export class WeightReader {
 	}
 
 	/** Dequantizes a constant of the file itself, because an expression may have a few million elements only. */
-	async #dequantized(scope: Scope, name: string): Promise<Tensor | undefined> {
-		const found = dequantizer(scope, name);
+	async #dequantized(scope: Scope, name: string, depth: number): Promise<Tensor | undefined> {
+		const found = depth < MAX_QUANTIZED_SCALES ? dequantizer(scope, name) : undefined;
 		const record = found && recordOf(found.scope, found.integers);
-		const scale = found && (await this.#tensor(found.scope, found.scale));
-		if (!record || !scale) {
+		if (!found || !record) {
+			return undefined;
+		}
+		const scale = await this.#tensor(found.scope, found.scale, depth + 1);
+		if (!scale) {
 			return undefined;
 		}
 		const [, , zero = ''] = found.node.inputs;
-		const zeroPoint = zero === '' ? undefined : await this.#tensor(found.scope, zero);
+		const zeroPoint = zero === '' ? undefined : await this.#tensor(found.scope, zero, depth + 1);
 		const x = await readTensor(record, this.#access);
 		return zero !== '' && !zeroPoint ? undefined : dequantized({ x, scale, zeroPoint, ...scaleLayout(found) });
 	}
 
-	async #tensor(scope: Scope, name: string): Promise<Tensor | undefined> {
+	/** @param depth number of quantized scales between the operator's constant and this one */
+	async #tensor(scope: Scope, name: string, depth = 0): Promise<Tensor | undefined> {
 		const record = recordOf(scope, name);
 		return record
 			? readTensor(record, this.#access)
-			: ((await this.#dequantized(scope, name)) ?? this.#resolve(scope, name));
+			: ((await this.#dequantized(scope, name, depth)) ?? this.#resolve(scope, name));
 	}
 
 	#resolve(scope: Scope, name: string): Promise<Tensor | undefined> {
