@@ -3,9 +3,10 @@ import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare
 import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
+import { compareFunctionConstants } from '../../core/folding/compare/function-constants.js';
 import { comparePlainOperators } from '../../core/folding/compare/plain-operators.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
-import { hasEqualCoefficients } from '../../core/folding/compare/report-differences.js';
+import { hasEqualCoefficients, isEdited } from '../../core/folding/compare/report-differences.js';
 import type { ValueComparison } from '../../core/folding/values/value-comparison.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
@@ -107,7 +108,15 @@ export async function compareFilesAndRun(
 	const regions = isOpen ? found.filter(hasEqualCoefficients) : found;
 	const known = new Set(regions.flatMap((region) => region.original));
 	const plain = await comparePlainOperators(files.models, byFiles);
-	const differences = [...regions, ...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node)))];
+	const judged = new Set(
+		regions.filter((region) => hasEqualCoefficients(region) || isEdited(region)).flatMap((region) => region.original),
+	);
+	const functions = await compareFunctionConstants(files.models, byFiles);
+	const others = [
+		...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node))),
+		...functions.filter(({ original: nodes }) => !nodes.some((node) => judged.has(node))),
+	];
+	const differences = [...regions, ...others];
 	return { models: files.models, byFiles, comparison: decideByValues(files, outputs, values, differences) };
 }
 

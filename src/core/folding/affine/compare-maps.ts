@@ -22,7 +22,8 @@ export interface MapDifference {
 
 export interface Deviation {
 	readonly row: number;
-	readonly part: 'weight' | 'bias';
+	/** `constant`: of a function between operators. */
+	readonly part: 'weight' | 'bias' | 'constant';
 	readonly found: number;
 	readonly expected: number;
 	/** Largest difference that rounding explains. */

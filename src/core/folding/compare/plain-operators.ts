@@ -40,7 +40,7 @@ export async function comparePlainOperators(
 	const found: ConstantDifference[] = [];
 	for (const pair of plainPairs(models, layers)) {
 		const difference = await compareConstants(models, pair);
-		if (difference) {
+		if (difference && difference !== 'equal') {
 			found.push(difference);
 		}
 	}
@@ -109,11 +109,16 @@ function haveSameFactors(a: Model, b: Model): boolean {
 	return first === second;
 }
 
-/** @returns undefined if the constants are equal up to rounding, or cannot be compared one by one */
+/** True if two operators have the same constants, up to rounding; false also if they cannot be compared one by one. */
+export async function hasSameConstants(models: MatchedNetworks, pair: OperatorPair): Promise<boolean> {
+	return (await compareConstants(models, pair)) === 'equal';
+}
+
+/** @returns undefined if the constants cannot be compared one by one */
 async function compareConstants(
 	{ original, deployed }: MatchedNetworks,
 	pair: OperatorPair,
-): Promise<ConstantDifference | undefined> {
+): Promise<ConstantDifference | 'equal' | undefined> {
 	const expected = await original.weights.read(pair.original);
 	const found = expected.ok ? await deployed.weights.read(pair.deployed) : undefined;
 	if (!expected.ok || !found?.ok || !sameLayout(expected.value.layout, found.value.layout)) {
@@ -146,21 +151,22 @@ async function compareConstants(
 		}
 	}
 	const { worst } = errors;
-	return (
-		worst && {
-			pair,
-			compared: a.length + (biases[0] && biases[1] ? rows : 0),
-			different: errors.count,
-			rows: errors.rows(),
-			worst,
-			isUndoable: isUndoable(expected.value, found.value, errors.rows()),
-			isQuantized: found.value.grid !== undefined,
-		}
-	);
+	if (!worst) {
+		return (biases[0] === null) === (biases[1] === null) ? 'equal' : undefined;
+	}
+	return {
+		pair,
+		compared: a.length + (biases[0] && biases[1] ? rows : 0),
+		different: errors.count,
+		rows: errors.rows(),
+		worst,
+		isUndoable: isUndoable(expected.value, found.value, errors.rows()),
+		isQuantized: found.value.grid !== undefined,
+	};
 }
 
 /** Collects the numbers that differ by more than rounding. */
-class RowDeviations {
+export class RowDeviations {
 	readonly #wrong: Uint8Array;
 	count = 0;
 	worst: Deviation | undefined;

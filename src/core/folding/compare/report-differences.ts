@@ -30,13 +30,14 @@ export function reportDifferences(
 ): ReportedDifferences {
 	const operators: DifferingOperator[] = [];
 	const byLayer = new Map<number, { readonly evidence: string; readonly rows: number }>();
-	for (const { original: nodes, deployed, difference } of differences.filter(isEdited)) {
+	for (const region of differences.filter(isEdited)) {
+		const { original: nodes, deployed, difference } = region;
 		const inside = Array.from(original.layers.keys()).filter((index) => nodes.includes(original.layers[index].node));
 		const carriers = deployed.filter(
 			({ opType }) => !['Add', 'Sub', 'Concat', 'Split', 'BatchNormalization'].includes(opType),
 		);
 		const name = (carriers[0] ?? deployed[0])?.name || (carriers[0] ?? deployed[0])?.outputs[0] || '';
-		const evidence = sentence(name, difference);
+		const evidence = sentence(name, region);
 		for (const index of inside) {
 			byLayer.set(index, { evidence, rows: difference.rows.length });
 		}
@@ -83,7 +84,12 @@ export function hasEqualCoefficients({ difference, isMisplaced = false }: Region
 	return difference.different === 0 && !isMisplaced;
 }
 
-function sentence(operator: string, { different, compared, worst }: RegionDifference['difference']): string {
+function sentence(operator: string, { difference, isReordered = false }: RegionDifference): string {
+	const { different, compared, worst } = difference;
+	if (worst?.part === 'constant') {
+		const order = isReordered ? ', and they are the same numbers in another order' : '';
+		return `${count(different, 'number')} of ${compared} in ${operator} ${different === 1 ? 'is' : 'are'} not the original's${order}: number ${worst.row} is ${formatNumber(worst.found, DIGITS)} instead of ${formatNumber(worst.expected, DIGITS)}. The operators in front of it are right.`;
+	}
 	const which = `${count(different, 'coefficient')} of ${compared} in ${operator} ${different === 1 ? 'is' : 'are'} not what the original's constants give`;
 	return worst
 		? `${which}: the ${placeOf(worst)} is ${formatNumber(worst.found, DIGITS)} instead of ${formatNumber(worst.expected, DIGITS)}, ${distance(worst)}.`

@@ -186,9 +186,14 @@ export class WeightReader {
 		return data.length === 1 ? new Float64Array(channels).fill(data[0]) : Float64Array.from(data);
 	}
 
+	/** Returns a constant; undefined if there is none. */
+	async constant(scope: Scope, name: string): Promise<Tensor | undefined> {
+		return name === '' ? undefined : this.#tensor(scope, name);
+	}
+
 	/** A constant list of integers: a shape, axes. */
 	async integers(scope: Scope, name: string): Promise<readonly number[] | undefined> {
-		const tensor = name === '' ? undefined : await this.#tensor(scope, name);
+		const tensor = await this.constant(scope, name);
 		return tensor && Array.from(tensor.data);
 	}
 
