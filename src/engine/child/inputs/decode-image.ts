@@ -1,4 +1,4 @@
-import { inflateSync } from 'node:zlib';
+import { deflateSync, inflateSync } from 'node:zlib';
 import { convertIndexedToRgb, type DecodedPng, decode as decodePng, hasPngSignature } from 'fast-png';
 import { decode as decodeJpeg } from 'jpeg-js';
 import { InputError } from '../tensors/errors.js';
@@ -47,8 +47,9 @@ const PNG_SIZE = 8;
 const PNG_WIDTH = 16;
 const JPEG_START = [0xff, 0xd8];
 
-/** Chunks that hold pixels and colors. Other chunks may be bombs of their own, such as compressed texts and profiles. */
-const ESSENTIAL: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND']);
+const PIXELS = 'IDAT';
+/** Other chunks that make an image. The rest may be bombs of their own, such as compressed texts and profiles. */
+const ESSENTIAL: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'tRNS', 'IEND']);
 
 /** Length, type and checksum of a chunk, in bytes. */
 const CHUNK_FRAME = 12;
@@ -60,35 +61,48 @@ const PNG_CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2,
 const MAX_PASSES = 7;
 
 /**
- * Returns a PNG with the chunks that make its pixels only.
+ * Returns a PNG with the chunks that make its pixels only. Their data are inflated here and stored uncompressed, since
+ * Node inflates several times as fast as the decoder.
  * @throws {Error} if the header claims too many pixels, or if the pixels inflate to more than the header claims
  */
 function essentialPng(bytes: Uint8Array): Uint8Array {
 	const most = checkPngSize(bytes);
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const kept: Uint8Array[] = [bytes.subarray(0, PNG_SIZE)];
+	const before: Uint8Array[] = [bytes.subarray(0, PNG_SIZE)];
+	const after: Uint8Array[] = [];
 	const data: Uint8Array[] = [];
+	const chunks: Uint8Array[] = [];
 	for (let at = PNG_SIZE; at + CHUNK_FRAME <= bytes.length; ) {
 		const length = view.getUint32(at);
 		const end = Math.min(at + CHUNK_FRAME + length, bytes.length);
 		const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-		if (ESSENTIAL.has(type)) {
-			kept.push(bytes.subarray(at, end));
-		}
-		if (type === 'IDAT') {
+		if (type === PIXELS) {
+			chunks.push(bytes.subarray(at, end));
 			data.push(bytes.subarray(at + 8, Math.max(at + 8, end - 4)));
+		} else if (ESSENTIAL.has(type)) {
+			(data.length > 0 ? after : before).push(bytes.subarray(at, end));
 		}
 		at = end;
 	}
 	try {
-		inflateSync(Buffer.concat(data), { maxOutputLength: most });
+		const stored = deflateSync(inflateSync(Buffer.concat(data), { maxOutputLength: most }), { level: 0 });
+		return Buffer.concat([...before, pixelChunk(stored), ...after]);
 	} catch (error) {
 		if (error instanceof RangeError) {
 			throw new Error(`its data take more than the ${most} bytes of its size`);
 		}
-		throw error;
+		// The decoder names the damage, or reads the pixels in front of it.
+		return Buffer.concat([...before, ...chunks, ...after]);
 	}
-	return Buffer.concat(kept);
+}
+
+/** Returns a chunk of pixel data. Its checksum is 0, because the decoder does not read it. */
+function pixelChunk(data: Uint8Array): Uint8Array {
+	const chunk = Buffer.alloc(data.length + CHUNK_FRAME);
+	chunk.writeUInt32BE(data.length);
+	chunk.write(PIXELS, 4, 'latin1');
+	chunk.set(data, 8);
+	return chunk;
 }
 
 /** @returns the most bytes that the pixels of the claimed size take */

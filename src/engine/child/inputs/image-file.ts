@@ -49,7 +49,7 @@ export async function readImage(
 		array: {
 			type: input.type,
 			shape: place.batched ? [1, ...sample] : sample,
-			data: fromNumbers(pixels, input.type, file),
+			data: input.type === 'float32' ? pixels : fromNumbers(pixels, input.type, file),
 		},
 		from: `${file} (${image.width} x ${image.height}${resized}, ${describe(normalization)}${isBgr ? ', BGR' : ''})`,
 	};
