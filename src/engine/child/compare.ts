@@ -236,10 +236,17 @@ async function tryRun(
 			quantized,
 			...(observed && !(observed.isLean && run.outputs.status !== 'match') && { observed }),
 		});
-		return { outputs: withoutRounding(run.outputs, values.outputs), values };
+		return { outputs: withoutRounding(run.outputs, values.outputs), values: withWrongOutput(values, run.firstWrong) };
 	} catch (error) {
 		return { outputs: run.outputs, values: without(reasonOf(error)) };
 	}
+}
+
+/** Names a wrong output as the first difference if the tensors in front of it have too few elements to show it. */
+function withWrongOutput<T extends ValueComparison>(values: T, firstWrong: string | undefined): T {
+	return values.firstDifference === null && firstWrong !== undefined
+		? { ...values, firstDifference: firstWrong }
+		: values;
 }
 
 /** Judges outputs that quantization moves by those without the rounding of activations. */

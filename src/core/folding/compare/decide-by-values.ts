@@ -46,6 +46,9 @@ export function decideByValues(
 			isMisplaced = true;
 			return reportMisplaced(layer, behavior);
 		}
+		if (mayMisplace && misplaced === 'unseen' && isOutOfOrder(layer) && layer.status === 'mismatch') {
+			return reportUnseenOrder(layer, behavior);
+		}
 		if (isMisplaced && misplaced === 'input') {
 			return { ...layer, behavior: { ...behavior, status: 'behind' } };
 		}
@@ -101,6 +104,20 @@ function reportMisplaced(layer: LayerComparison, behavior: LayerBehavior): Layer
 		...(!isNamed && { cause: 'channels-permuted', causes: ORDER_CAUSES, confidence: MISPLACED_CONFIDENCE }),
 	};
 }
+
+/** Returns the verdict for an order of channels that the wrong outputs do not confirm, and no tensor behind judges. */
+function reportUnseenOrder(layer: LayerComparison, behavior: LayerBehavior): LayerComparison {
+	const reason = 'The values arrived in another order, and the tensors behind are too small to show if it is expected.';
+	return {
+		...layer,
+		behavior: { ...behavior, reason },
+		confidence: Math.min(layer.confidence, UNSEEN_CONFIDENCE),
+		evidence: `${layer.evidence} ${reason}`,
+	};
+}
+
+/** Confidence in an order that the next operator may expect, where only the outputs are wrong. */
+const UNSEEN_CONFIDENCE = 0.5;
 
 /** Confidence in an order that only values show. */
 const MISPLACED_CONFIDENCE = 0.9;

@@ -106,13 +106,33 @@ export class Arrivals {
 		return isMisplaced;
 	}
 
+	/**
+	 * True if a tensor's values have arrived in another order, and all tensors behind have too few elements to show if a
+	 * reader expects it.
+	 */
+	isOrderUnseen(name: string): boolean {
+		const arrival = this.of(name);
+		if (typeof arrival === 'string' || arrival.difference.order !== 'sorted') {
+			return false;
+		}
+		const readers = this.#readers.get(arrival.original) ?? [];
+		const outputs = readers.flatMap((node) => node.outputs).filter((output) => output !== '');
+		return (
+			outputs.length > 0 &&
+			outputs.every(
+				(output) => this.isOrderUnseen(output) || (this.of(output) === 'unused' && !this.#graph.compared.has(output)),
+			)
+		);
+	}
+
 	#areUsesMisplaced(name: string): boolean {
 		const outputs = (this.#readers.get(name) ?? []).flatMap((node) => node.outputs);
-		const uses = outputs.filter((output) => output !== '' && this.of(output) !== 'unused');
+		// Behind a tensor without a counterpart, the outputs of the model may be too small to be compared.
+		const isLost = (output: string) =>
+			this.of(output) === 'lost' || (this.of(output) === 'unused' && this.#graph.compared.has(output));
+		const uses = outputs.filter((output) => output !== '' && (this.of(output) !== 'unused' || isLost(output)));
 		const isOutput = this.#graph.outputs.has(name);
-		return (
-			(isOutput || uses.length > 0) && uses.every((output) => this.of(output) === 'lost' || this.isMisplaced(output))
-		);
+		return (isOutput || uses.length > 0) && uses.every((output) => isLost(output) || this.isMisplaced(output));
 	}
 
 	#arrive(name: string, readers: readonly Node[]): Arrival {
@@ -137,7 +157,12 @@ export class Arrivals {
 
 /** Place of a layer in relation to the first difference. */
 export type LayerArrival =
-	| { readonly status: 'match'; readonly match: ValueMatch; readonly isMisplaced: boolean }
+	| {
+			readonly status: 'match';
+			readonly match: ValueMatch;
+			readonly isMisplaced: boolean;
+			readonly isOrderUnseen: boolean;
+	  }
 	/** `behind`: the models part in front of the layer. */
 	| { readonly status: 'behind' | 'unused' }
 	/** `isInputMisplaced`: the values in front of the layer arrived in an order that it does not expect. */
@@ -152,7 +177,9 @@ export function layerArrival(arrivals: Arrivals, layer: BatchNormLayer, input: s
 		return { status: 'unused' };
 	}
 	if (arrival !== 'lost') {
-		return { status: 'match', match: arrival, isMisplaced: arrivals.isMisplaced(layer.output) };
+		const { output } = layer;
+		const isOrderUnseen = arrivals.isOrderUnseen(output);
+		return { status: 'match', match: arrival, isMisplaced: arrivals.isMisplaced(output), isOrderUnseen };
 	}
 	return arrivals.isParted(input)
 		? { status: 'behind' }

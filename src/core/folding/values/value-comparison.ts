@@ -8,8 +8,11 @@ export interface LayerValues {
 	readonly match?: ValueMatch;
 	/** Channels of the matched tensor that are constant here and may hide an error. */
 	readonly silent?: readonly number[];
-	/** The layer's own values, or those in front of it, arrived in an order that no operator behind them expects. */
-	readonly misplaced?: 'values' | 'input';
+	/**
+	 * The layer's own values, or those in front of it, arrived in an order that no operator behind them expects. `unseen`:
+	 * its own arrived in another order, and no tensor behind shows which order is expected.
+	 */
+	readonly misplaced?: 'values' | 'input' | 'unseen';
 }
 
 /** Results of comparing the values inside two models. */

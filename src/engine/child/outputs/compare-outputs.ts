@@ -50,6 +50,8 @@ export type RunOptions = Omit<CompareOptions, 'run'>;
 export interface OutputRun {
 	readonly outputs: OutputComparison;
 	readonly feeds: Tensors;
+	/** Name of the first output of the original that differs by more than rounding explains. */
+	readonly firstWrong?: string | undefined;
 }
 
 /** The deployed model does not run where the original does; the message is a sentence. */
@@ -106,6 +108,7 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 	if (differences.length === 0) {
 		return { outputs: { ...run, status: 'skipped', reason: nothingToCompare(original, pair.original) }, feeds };
 	}
+	const isWrong = (difference: Difference) => differences.includes(difference) && difference.ratio > 1;
 	const worst = differences.reduce((a, b) => (b.ratio > a.ratio ? b : a));
 	const numbers = {
 		maxAbs: Math.max(...differences.map(({ maxAbs }) => maxAbs)),
@@ -117,7 +120,8 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 	};
 	const outputs = await judge(worst, numbers, pair, { original, runtime });
 	if (outputs.status !== 'match' || excluded.length === 0) {
-		return { outputs, feeds };
+		const firstWrong = outputs.status === 'mismatch' ? names[all.findIndex(isWrong)] : undefined;
+		return { outputs, feeds, ...(firstWrong !== undefined && { firstWrong }) };
 	}
 	const reason = `The other outputs agree, but ${joinWords(excluded)} on this input, so there is no comparison of all.`;
 	return { outputs: { ...numbers, status: 'skipped', reason }, feeds };

@@ -40,6 +40,7 @@ export function layerValues(
 			};
 			return {
 				...{ behavior, match, silent: pairing.silentChannels(original) },
+				...(arrival.isOrderUnseen && { misplaced: 'unseen' }),
 				...(arrival.isMisplaced && { misplaced: 'values' }),
 			};
 		}
