@@ -18,19 +18,37 @@ interface AxesGroup {
 export function renderAxes(report: Report, destination: Destination, isFull: boolean): string {
 	const width = widthOf(destination);
 	const groups = groupByAxes(report.layers);
-	if (groups.length === 0) {
+	const byHand = describeHandBuilt(report.layers);
+	if (groups.length === 0 && byHand.length === 0) {
 		return '';
 	}
 	const used = normalizationLine(report);
 	return [
 		'Over which axes do the layers normalize?',
 		...groups.map((group) => (isFull ? explain(group, width) : answer(group, width))),
+		...byHand.map((sentence) => wrap(plain(sentence), width, '  ')),
 		...(used === '' ? [] : [wrap(used, width, '  ')]),
-		...(isFull ? [] : [wrap('Formulas and the three methods: inspect --explain.', width, '  ')]),
+		...(isFull || groups.length === 0 ? [] : [wrap('Formulas and the three methods: inspect --explain.', width, '  ')]),
 	].join('\n');
 }
 
-/** Groups layers by method and axes. Leaves out normalizations written by hand; their findings name their axes. */
+/** Returns the findings that name the axes of normalizations written by hand, each once, with its layers. */
+function describeHandBuilt(layers: readonly LayerReport[]): string[] {
+	const found = new Map<string, number[]>();
+	layers.forEach(({ kind, findings }, index) => {
+		for (const { message } of kind === 'handbuilt' ? findings.filter(({ code }) => code === 'hand-built') : []) {
+			found.set(message, [...(found.get(message) ?? []), index]);
+		}
+	});
+	return [...found].map(([message, [first = 0, ...others]]) => `${layersTitle(first, 1 + others.length)}: ${message}`);
+}
+
+/** Returns "Layer 3", or "5 layers, for example layer 3". @param first index of the first layer in the report */
+function layersTitle(first: number, count: number): string {
+	return count === 1 ? `Layer ${first + 1}` : `${count} layers, for example layer ${first + 1}`;
+}
+
+/** Groups layers by method and axes, without the normalizations written by hand. */
 function groupByAxes(layers: readonly LayerReport[]): AxesGroup[] {
 	const groups = new Map<string, AxesGroup>();
 	layers.forEach((layer, index) => {
@@ -47,8 +65,11 @@ function groupByAxes(layers: readonly LayerReport[]): AxesGroup[] {
 
 function answer({ first, count, layer }: AxesGroup, width: number): string {
 	const { sentence } = explainAxes(layer);
-	const which = count === 1 ? `Layer ${first + 1}` : `${count} layers, for example layer ${first + 1}`;
-	return wrap(plain(`${which}: ${sentence.replace(/\.$/, '')} (arXiv 1502.03167, section 3.2).`), width, '  ');
+	return wrap(
+		plain(`${layersTitle(first, count)}: ${sentence.replace(/\.$/, '')} (arXiv 1502.03167, section 3.2).`),
+		width,
+		'  ',
+	);
 }
 
 function explain(group: AxesGroup, width: number): string {

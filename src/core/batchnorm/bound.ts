@@ -245,7 +245,7 @@ export function statisticsBound(
 	parameters: BoundParameters,
 	dtype: FloatType,
 	arithmetic: 'runtime' | 'own',
-	errorOf: (mean: number, variance: number) => StatisticsError,
+	errorOf: (mean: number, variance: number, channel: number) => StatisticsError,
 ): RoundingBound {
 	const { gamma, mean, variance, epsilon } = parameters;
 	const { scale, shift } = affineOf(parameters);
@@ -253,7 +253,7 @@ export function statisticsBound(
 	const channels = magnitudesOf({ scale, shift, gamma, mean });
 	const added = { slope: new Float64Array(length), offset: new Float64Array(length) };
 	for (let c = 0; c < length; c++) {
-		const error = errorOf(mean[c], variance[c]);
+		const error = errorOf(mean[c], variance[c], c);
 		const meanError = error.mean;
 		const change = scaleChange(variance[c] + epsilon, error.variance, Math.max(error.least + epsilon, 0));
 		const s = channels.scale[c];

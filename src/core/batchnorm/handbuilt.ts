@@ -1,21 +1,23 @@
+import { product } from '../numbers/arrays.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
 import type { Finding } from '../report/types.js';
 import { float32Number } from '../text/numbers.js';
 import { keepsValues } from './chain.js';
-import type { BatchNormLayer, Parameter } from './layer.js';
+import type { BatchNormLayer, EpsilonPlace, Parameter, Regrouped } from './layer.js';
 import { describeAxes, resolveAxes } from './normalized-axes.js';
 import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
 import { type LayerContext, placeOf } from './place.js';
-import { StatisticsPattern } from './statistics-pattern.js';
+import { squeezed, unsqueezed } from './statistics-layout.js';
+import { type MovedConstant, StatisticsPattern } from './statistics-pattern.js';
 
 /** Axis of the channels where no constant shows another. */
 const DEFAULT_CHANNEL_AXIS = 1;
 
 /**
- * Returns the normalization whose division is `node`, if a graph writes it by hand with the statistics of its own data:
+ * Returns the normalization whose division, or last operator of x * s + t, is `node`, if a graph writes it by hand with the statistics of its own data:
  * (x - mean) / sqrt(variance + epsilon), then scale and shift. ReduceMean computes mean and variance over any axes. The
- * division may be Div, or Mul by a Reciprocal or a power.
+ * division may be Div, or Mul by a Reciprocal or a power. The same result written as x * s + t counts, too.
  */
 export async function findHandBuilt(
 	scope: Scope,
@@ -27,12 +29,16 @@ export async function findHandBuilt(
 		return undefined;
 	}
 	const scales = new ScalePattern(scope, context);
-	const inside = core.gamma === undefined ? undefined : await scales.constant(core.gamma, core.x);
-	if (core.gamma !== undefined && !inside) {
+	const inside = core.gamma && (await scales.constant(core.gamma, core.x));
+	const offset = core.beta && (await scales.constant(core.beta, core.x));
+	if ((core.gamma && !inside) || (core.beta && !offset)) {
 		return undefined;
 	}
-	const { gamma, beta, last } = await scales.behind(node, inside);
+	const { gamma, beta, last } = offset
+		? { gamma: inside ?? absent(1), beta: offset, last: node }
+		: await scales.behind(node, inside);
 	const place = placeOf(scope, last, core.x, context.shapes);
+	const regrouped = await regroupedBy(scope, core.x, context);
 	const rank = place.inputShape?.length;
 	const channelAxis = axisOf([gamma, beta], rank) ?? DEFAULT_CHANNEL_AXIS;
 	const size = place.inputShape?.[channelAxis];
@@ -44,7 +50,9 @@ export async function findHandBuilt(
 		handBuilt: {
 			axes: core.axes,
 			variance: core.variance,
+			place: core.place,
 			...(core.unbiased !== undefined && { unbiased: core.unbiased }),
+			...(regrouped && { regrouped }),
 		},
 		epsilon: core.epsilon,
 		momentum: 0,
@@ -59,6 +67,27 @@ export async function findHandBuilt(
 	};
 }
 
+/** Returns the change of a Reshape that splits channels into groups, or joins images and channels, in front of x. */
+async function regroupedBy(scope: Scope, x: string, context: LayerContext): Promise<Regrouped | undefined> {
+	const node = scope.producer(x);
+	if (node?.opType !== 'Reshape' || node.domain !== '') {
+		return undefined;
+	}
+	const from = context.shapes.of(scope, node.inputs[0] ?? '').shape;
+	const target = await new GraphPattern(scope, context).integers(node, 'shape');
+	const [images, channels, ...sizes] = from ?? [];
+	const [first, second = 0, ...others] = target ?? [];
+	if (!from || from.length < 3 || !isCount(channels)) {
+		return undefined;
+	}
+	const isRest = first === -1 && product([second, ...others]) === product([channels, ...sizes.map(Number)]);
+	const isPerImage = first === 0 || isRest || (first !== undefined && first === images);
+	if (first === 1 && !isPerImage && isCount(images) && second === images * channels) {
+		return { instances: true };
+	}
+	return isPerImage && second > 0 && second < channels && channels % second === 0 ? { groups: second } : undefined;
+}
+
 /** True for a size that is known, and small enough to count with: a file may declare any. */
 function isCount(size: number | string | null | undefined): size is number {
 	return Number.isSafeInteger(size) && Number(size) >= 0;
@@ -71,14 +100,24 @@ export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
 		return [];
 	}
 	const reduced = inputShape && resolveAxes(handBuilt.axes, inputShape.length);
-	const isOfBatch = reduced?.includes(0) ?? (handBuilt.axes === null || handBuilt.axes.includes(0));
+	const isWithinImages = handBuilt.regrouped !== undefined && 'instances' in handBuilt.regrouped;
+	const isOfBatch =
+		!isWithinImages && (reduced?.includes(0) ?? (handBuilt.axes === null || handBuilt.axes.includes(0)));
 	const source = isOfBatch
 		? 'of the batch, so that its output for an image depends on the other images'
 		: 'of its own data';
 	const divisor = handBuilt.unbiased === undefined ? '' : ' The variance is divided by the number of values minus 1.';
-	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, with epsilon ${float32Number(epsilon)} and the mean and variance ${source}.${divisor}`;
+	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, ${EPSILON_WORDS[handBuilt.place](float32Number(epsilon))} and the mean and variance ${source}.${divisor}`;
 	return [{ code: 'hand-built', severity: 'info', channels: [], message }];
 }
+
+/** Clauses that state epsilon, "with epsilon …". */
+const EPSILON_WORDS: Readonly<Record<EpsilonPlace, (epsilon: string) => string>> = {
+	inside: (epsilon) => `with epsilon ${epsilon}`,
+	beside: (epsilon) => `with epsilon ${epsilon}, added to the deviation and not to the variance,`,
+	floor: (epsilon) => `with a variance of at least ${epsilon}`,
+	'floor-beside': (epsilon) => `with a deviation of at least ${epsilon}`,
+};
 
 /** Returns the axes of a hand-built layer in words: "over N, H and W (…)"; the numbers alone if the rank is unknown. */
 function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLayer): string {
@@ -86,7 +125,7 @@ function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLaye
 	const rank = inputShape?.length;
 	const reduced = rank === undefined ? undefined : resolveAxes(axes, rank);
 	if (rank !== undefined && reduced) {
-		return describeAxes({ reduced, rank, channelAxis });
+		return describeAxes({ reduced, rank, channelAxis, regrouped: handBuilt?.regrouped });
 	}
 	return axes === null ? 'over all axes' : `over ${axes.length === 1 ? 'axis' : 'axes'} ${axes.join(', ')}`;
 }
@@ -131,16 +170,45 @@ class ScalePattern extends GraphPattern {
 		if (node.opType === 'Sub' && a !== x) {
 			return undefined;
 		}
-		const constant = await this.constant(a === x ? b : a, x);
+		const constant = await this.constant({ name: a === x ? b : a, reshapes: [] }, x);
 		return constant && { node, constant };
 	}
 
 	/** Reads a constant that broadcasts against x; undefined if it is not constant, or of a higher rank. */
-	async constant(name: string, x: string): Promise<Parameter | undefined> {
+	async constant({ name, reshapes }: MovedConstant, x: string): Promise<Parameter | undefined> {
 		const constant = await this.context.parameters.read(this.scope, name);
+		const dims = await this.#movedDims(constant.dims, reshapes);
 		const rank = this.context.shapes.of(this.scope, x).shape?.length;
-		return constant.values && (rank === undefined || constant.dims.length <= rank) ? constant : undefined;
+		return dims && constant.values && (rank === undefined || dims.length <= rank) ? { ...constant, dims } : undefined;
 	}
+
+	/** Returns the shape of a constant behind operators that move its dimensions. */
+	async #movedDims(from: readonly number[], reshapes: readonly Node[]): Promise<readonly number[] | undefined> {
+		let dims: readonly number[] | undefined = from;
+		for (const node of reshapes) {
+			const target: readonly number[] | undefined = await this.integers(node, 'axes');
+			if (!target || !dims) {
+				return undefined;
+			}
+			dims =
+				node.opType === 'Reshape'
+					? reshapedDims(dims, target)
+					: node.opType === 'Squeeze'
+						? squeezed(
+								dims.map((dim) => (dim === 1 ? null : dim)),
+								target,
+							)?.map((dim) => dim ?? 1)
+						: unsqueezed(dims, target)?.map((dim) => dim ?? 1);
+		}
+		return dims;
+	}
+}
+
+/** Returns the shape behind a Reshape to `target`, in which a size may be -1; undefined for a size of 0. */
+function reshapedDims(dims: readonly number[], target: readonly number[]): readonly number[] | undefined {
+	const given = product(target.filter((size) => size !== -1));
+	const left = product(dims) / given;
+	return given > 0 && Number.isSafeInteger(left) ? target.map((size) => (size === -1 ? left : size)) : undefined;
 }
 
 /** Returns the axis along which all constants with several values lie; undefined if there is no such axis. */

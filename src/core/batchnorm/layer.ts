@@ -18,6 +18,12 @@ export interface Parameter {
 	readonly problem?: string;
 }
 
+/**
+ * Place of epsilon in a deviation. inside: sqrt(variance + epsilon). beside: sqrt(variance) + epsilon. floor:
+ * sqrt(max(variance, epsilon)). floor-beside: max(sqrt(variance), epsilon).
+ */
+export type EpsilonPlace = 'inside' | 'beside' | 'floor' | 'floor-beside';
+
 /** Form of a normalization by elementary operators with their own data's statistics. */
 export interface HandBuilt {
 	/** Axes of mean and variance, as in the file; negative: from the end; null: all. */
@@ -26,7 +32,16 @@ export interface HandBuilt {
 	readonly variance: 'centered' | 'difference';
 	/** True: the variance of m values is unbiased, since m / (m - 1) multiplies it. A number: a constant m in the file. */
 	readonly unbiased?: true | number;
+	readonly place: EpsilonPlace;
+	/** Reshape of channels in front, which gives axes 0 and 1 another meaning. */
+	readonly regrouped?: Regrouped;
 }
+
+/**
+ * A Reshape from (N, C, …). groups: axis 1 has this number of groups of channels. instances: axis 1 has all channels of
+ * all images, and axis 0 has size 1.
+ */
+export type Regrouped = { readonly groups: number } | { readonly instances: true };
 
 /** A BatchNormalization or its decomposed equivalent, before a run. */
 export interface BatchNormLayer {

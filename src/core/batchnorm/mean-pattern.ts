@@ -1,65 +1,225 @@
 import type { Node } from '../onnx/model.js';
 import { resolveAxes } from './normalized-axes.js';
 import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
+import { axesLeft, isAligned, type Layout, reshaped, squeezed, unsqueezed } from './statistics-layout.js';
 
 /** A mean of a tensor over axes; null: all axes. */
 export interface Mean {
 	readonly of: string;
 	readonly axes: readonly number[] | null;
+	/** True: the mean is of the tensor's squares, as ReduceSumSquare and ReduceL2 compute them. */
+	readonly isOfSquares?: true;
+	/** Number of values m, if the sum is divided by m - 1. */
+	readonly unbiased?: number;
 }
+
+/** A reduction with the operators behind it that move its dimensions. */
+interface Reduction extends Mean {
+	readonly keepsAxes: boolean;
+}
+
+const RESHAPES: ReadonlySet<string> = new Set(['Unsqueeze', 'Squeeze', 'Reshape']);
+
+/** Largest relative error of a constant that stands for a count, or for 1 / count: two roundings to float32. */
+const CONSTANT_ERROR = 2 ** -23;
 
 /** Recognizes means in the forms that exporters write, if their shapes broadcast against the tensor's. */
 export class MeanPattern extends GraphPattern {
-	/** Returns tensor and axes of a mean whose shape broadcasts against the tensor's. */
-	async mean(name: string): Promise<Mean | undefined> {
-		const reshapes: Node[] = [];
-		let node = this.writer(name);
-		while ((this.isOp(node, 'Unsqueeze') || this.isOp(node, 'Reshape')) && reshapes.length < MAX_WRAPPERS) {
-			reshapes.unshift(node);
-			node = this.writer(node.inputs[0] ?? '');
-		}
-		const of = node?.inputs[0] ?? '';
-		const shape = this.context.shapes.of(this.scope, of).shape;
-		if (this.isOp(node, 'GlobalAveragePool')) {
-			const isWhole = shape !== undefined && reshapes.length === 0;
-			return isWhole ? { of, axes: Array.from({ length: shape.length - 2 }, (_, i) => i + 2) } : undefined;
-		}
-		const axes = this.isOp(node, 'ReduceMean') ? await this.#axes(node) : undefined;
-		if (node === undefined || axes === undefined) {
-			return this.isOp(node, 'Div') && reshapes.length === 0 ? this.#dividedSum(node) : undefined;
-		}
-		const keeps = this.#keepsAxes(node);
-		if (reshapes.length === 0 && (keeps || axes === null)) {
-			return { of, axes };
-		}
-		const reduced = shape && resolveAxes(axes, shape.length);
-		const layout = reduced
-			? await this.#layoutBehind(reshapes, axesLeft(reduced, shape.length, keeps), shape)
-			: await this.#layoutOfLeadingAxes(reshapes, axes);
-		return layout && isAligned(layout, shape?.length ?? layout.length) ? { of, axes } : undefined;
-	}
-
-	/** Recognizes a sum divided by its number of values. */
-	async #dividedSum(quotient: Node): Promise<Mean | undefined> {
-		const [sum, count] = [this.writer(quotient.inputs[0] ?? ''), quotient.inputs[1] ?? ''];
-		const of = sum?.inputs[0] ?? '';
-		const axes = this.isOp(sum, 'ReduceSum') && this.#keepsAxes(sum) ? await this.#axes(sum) : undefined;
-		if (axes === undefined) {
+	/**
+	 * Returns tensor and axes of a mean whose shape broadcasts against the tensor's.
+	 * @param behind operators behind `name` that move its dimensions, in their order
+	 * @param until tensor whose mean is wanted, even if the tensor is a mean itself
+	 */
+	async mean(name: string, behind: readonly Node[] = [], until?: string): Promise<Mean | undefined> {
+		const { name: inner, reshapes } = this.behindReshapes(name, behind);
+		const reduction = await this.#reduction(inner, until);
+		if (!reduction) {
 			return undefined;
 		}
+		const { keepsAxes, ...found } = reduction;
+		const { of, axes } = found;
 		const shape = this.context.shapes.of(this.scope, of).shape;
-		const sizes = shape && resolveAxes(axes, shape.length)?.map((axis) => shape[axis]);
-		const values = sizes?.reduce<number>(
-			(product, size) => product * (typeof size === 'number' ? size : Number.NaN),
-			1,
+		const reduced = shape && resolveAxes(axes, shape.length);
+		const mean = axes !== null && reduced ? { ...found, axes: reduced } : found;
+		if (reshapes.length === 0 && (keepsAxes || axes === null)) {
+			return mean;
+		}
+		const layout = reduced
+			? await this.#layoutBehind(reshapes, axesLeft(reduced, shape.length, keepsAxes), shape)
+			: await this.#layoutOfLeadingAxes(reshapes, keepsAxes ? null : axes);
+		return layout && isAligned(layout, shape?.length ?? layout.length) ? mean : undefined;
+	}
+
+	/** Follows operators that move dimensions back to the tensor in front of them; in front of these are `behind`. */
+	behindReshapes(name: string, behind: readonly Node[] = []): { readonly name: string; readonly reshapes: Node[] } {
+		const reshapes = [...behind];
+		let at = name;
+		for (let node = this.writer(at); reshapes.length < behind.length + MAX_WRAPPERS; node = this.writer(at)) {
+			if (node?.domain !== '' || !(RESHAPES.has(node.opType) || this.#isExpanded(node))) {
+				break;
+			}
+			// An expanded mean has the value of the mean everywhere.
+			if (node.opType !== 'Expand') {
+				reshapes.unshift(node);
+			}
+			at = node.inputs[0] ?? '';
+		}
+		return { name: at, reshapes };
+	}
+
+	/** True for an Expand to the shape of another tensor. */
+	#isExpanded(node: Node): boolean {
+		return this.isOp(node, 'Expand') && this.isOp(this.writer(node.inputs[1] ?? ''), 'Shape');
+	}
+
+	/** Recognizes a mean and a mean of means, whose axes are joined. */
+	async #reduction(name: string, until: string | undefined, depth = 0): Promise<Reduction | undefined> {
+		const node = this.writer(name);
+		const single = node && (await this.#singleReduction(node));
+		if (!single?.keepsAxes || single.isOfSquares || depth > MAX_WRAPPERS || this.source(single.of) === until) {
+			return single;
+		}
+		const inner = await this.#reduction(single.of, until, depth + 1);
+		const rank = inner && this.context.shapes.of(this.scope, inner.of).shape?.length;
+		if (!inner?.keepsAxes || inner.unbiased !== undefined || rank === undefined) {
+			return single;
+		}
+		const [a, b] = [resolveAxes(inner.axes, rank), resolveAxes(single.axes, rank)];
+		return a && b ? { ...inner, axes: [...new Set([...a, ...b])].toSorted((one, other) => one - other) } : single;
+	}
+
+	async #singleReduction(node: Node): Promise<Reduction | undefined> {
+		const of = node.inputs[0] ?? '';
+		if (this.isOp(node, 'ReduceMean')) {
+			const axes = await this.#axes(node);
+			return axes === undefined ? undefined : { of, axes, keepsAxes: this.#keepsAxes(node) };
+		}
+		const shape = this.context.shapes.of(this.scope, of).shape;
+		const isPool = this.isOp(node, 'GlobalAveragePool') || this.#isWholePool(node, shape);
+		if (shape && isPool) {
+			return { of, axes: Array.from({ length: shape.length - 2 }, (_, i) => i + 2), keepsAxes: true };
+		}
+		const [a = '', b = ''] = node.inputs;
+		if (this.isOp(node, 'Div')) {
+			return this.#divided(a, b, false);
+		}
+		if (this.isOp(node, 'Mul') && this.source(a) !== this.source(b)) {
+			return (await this.#divided(a, b, true)) ?? (await this.#divided(b, a, true));
+		}
+		const root = await this.squared(node.outputs[0] ?? '');
+		return root === undefined ? undefined : this.#squaredRoot(root);
+	}
+
+	/** True for an AveragePool over all positions of a known size. */
+	#isWholePool(node: Node, shape: readonly unknown[] | undefined): boolean {
+		const kernel = this.isOp(node, 'AveragePool') ? this.scope.attribute(node, 'kernel_shape')?.ints : undefined;
+		const isPadded = this.scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0) ?? false;
+		const sizes = shape?.slice(2);
+		return (
+			!isPadded && kernel !== undefined && kernel.length === sizes?.length && kernel.every((k, i) => k === sizes[i])
 		);
-		if (await this.isNumber(count, values ?? Number.NaN)) {
-			return { of, axes };
+	}
+
+	/**
+	 * Recognizes a sum divided by its number of values, or by this number minus 1.
+	 * @param isInverse true: `divisor` is 1 / count
+	 */
+	async #divided(name: string, divisor: string, isInverse: boolean): Promise<Reduction | undefined> {
+		const sum = await this.#sum(name);
+		if (!sum) {
+			return undefined;
+		}
+		const { of, axes } = sum;
+		const count = this.countOf(of, axes);
+		const given = await this.number(divisor);
+		const stated = given === undefined ? undefined : isInverse ? 1 / given : given;
+		if (stated !== undefined && count !== undefined) {
+			const isCount = isNear(stated, count);
+			return isCount ? sum : isNear(stated, count - 1) ? { ...sum, unbiased: count } : undefined;
+		}
+		if (isInverse) {
+			return undefined;
 		}
 		// The count may come from the shape of x, also for the squares of x or of x - mean.
 		for (const same of [of, ...this.#operands(of)]) {
-			if (await this.isCount(count, { of: this.source(same), axes })) {
-				return { of, axes };
+			if (await this.isCount(divisor, { of: this.source(same), axes })) {
+				return sum;
+			}
+		}
+		return undefined;
+	}
+
+	/** Recognizes a sum, a sum of squares, and the square of a root of a sum of squares. */
+	async #sum(name: string): Promise<Reduction | undefined> {
+		const node = this.writer(name);
+		const isPlain = this.isOp(node, 'ReduceSum');
+		if (isPlain || this.isOp(node, 'ReduceSumSquare')) {
+			const axes = await this.#axes(node);
+			const sum = {
+				of: node.inputs[0] ?? '',
+				keepsAxes: this.#keepsAxes(node),
+				...(!isPlain && { isOfSquares: true as const }),
+			};
+			return axes === undefined ? undefined : { ...sum, axes };
+		}
+		const root = await this.squared(name);
+		return root === undefined ? undefined : this.#norm(root);
+	}
+
+	/** Recognizes (ReduceL2 / sqrt(count))^2. @param root the quotient */
+	async #squaredRoot(root: string): Promise<Reduction | undefined> {
+		const quotient = this.writer(root);
+		const norm = this.isOp(quotient, 'Div') ? await this.#norm(quotient.inputs[0] ?? '') : undefined;
+		const divisor = norm && (await this.number(quotient?.inputs[1] ?? ''));
+		const count = norm && this.countOf(norm.of, norm.axes);
+		return divisor !== undefined && count !== undefined && isNear(divisor ** 2, count) ? norm : undefined;
+	}
+
+	async #norm(name: string): Promise<Reduction | undefined> {
+		const node = this.writer(name);
+		const axes = this.isOp(node, 'ReduceL2') ? await this.#axes(node) : undefined;
+		return node && axes !== undefined
+			? { of: node.inputs[0] ?? '', axes, keepsAxes: this.#keepsAxes(node), isOfSquares: true }
+			: undefined;
+	}
+
+	/** Returns the number of values behind each mean; undefined if a size is unknown. */
+	countOf(of: string, axes: readonly number[] | null): number | undefined {
+		const shape = this.context.shapes.of(this.scope, of).shape;
+		const sizes = shape && resolveAxes(axes, shape.length)?.map((axis) => shape[axis]);
+		return sizes?.reduce<number | undefined>(
+			(product, size) => (product === undefined || typeof size !== 'number' ? undefined : product * size),
+			1,
+		);
+	}
+
+	/** Returns t of t * t, t^2 or |t|^2. */
+	async squared(name: string): Promise<string | undefined> {
+		const square = this.writer(name);
+		const [a = '', b = ''] = square?.inputs ?? [];
+		const isSquare = this.isOp(square, 'Mul')
+			? this.source(a) === this.source(b)
+			: this.isOp(square, 'Pow') && (await this.isNumber(b, 2));
+		const base = this.writer(a);
+		return isSquare ? (this.isOp(base, 'Abs') ? base.inputs[0] : a) : undefined;
+	}
+
+	/** Returns x and mean of x - mean, or of x + (-mean). */
+	difference(name: string): { readonly x: string; readonly mean: string } | undefined {
+		const node = this.writer(name);
+		const [a = '', b = ''] = node?.inputs ?? [];
+		if (this.isOp(node, 'Sub')) {
+			return { x: a, mean: b };
+		}
+		if (this.isOp(node, 'Add')) {
+			for (const [x, other] of [
+				[a, b],
+				[b, a],
+			]) {
+				const negative = this.writer(other);
+				if (this.isOp(negative, 'Neg')) {
+					return { x, mean: negative.inputs[0] ?? '' };
+				}
 			}
 		}
 		return undefined;
@@ -69,12 +229,12 @@ export class MeanPattern extends GraphPattern {
 	#operands(square: string): string[] {
 		const product = this.writer(square);
 		const base = this.isOp(product, 'Mul') || this.isOp(product, 'Pow') ? (product.inputs[0] ?? '') : square;
-		const difference = this.writer(base);
-		return this.isOp(difference, 'Sub') ? [base, difference.inputs[0] ?? ''] : [base];
+		const difference = this.difference(base);
+		return difference ? [base, difference.x] : [base];
 	}
 
 	/**
-	 * Returns the axis of x that each dimension of a mean stands for, behind operators that add dimensions of size 1.
+	 * Returns the axis of x that each dimension of a mean stands for, behind operators that move its dimensions.
 	 * @param shape of x
 	 */
 	async #layoutBehind(reshapes: readonly Node[], from: Layout, shape: readonly unknown[]): Promise<Layout | undefined> {
@@ -84,7 +244,11 @@ export class MeanPattern extends GraphPattern {
 			if (!target || !layout) {
 				return undefined;
 			}
-			layout = this.isOp(node, 'Reshape') ? reshaped(layout, target, shape) : unsqueezed(layout, target);
+			layout = this.isOp(node, 'Reshape')
+				? reshaped(layout, target, shape)
+				: this.isOp(node, 'Squeeze')
+					? squeezed(layout, target)
+					: unsqueezed(layout, target);
 		}
 		return layout;
 	}
@@ -103,34 +267,10 @@ export class MeanPattern extends GraphPattern {
 		return (this.scope.attribute(node, 'keepdims')?.i ?? 1) !== 0;
 	}
 
-	/** Returns the axes of a ReduceMean, from its attribute or its second input; null: all; undefined: unknown. */
+	/** Returns the axes of a reduction, from its attribute or its second input; null: all; undefined: unknown. */
 	async #axes(node: Node): Promise<readonly number[] | null | undefined> {
 		const isGiven = this.scope.attribute(node, 'axes')?.ints !== undefined || (node.inputs[1] ?? '') !== '';
 		return isGiven ? this.integers(node, 'axes') : null;
-	}
-
-	/** Returns constant integers from an attribute or the second input; undefined if they are unknown. */
-	async integers(node: Node, attribute: string): Promise<readonly number[] | undefined> {
-		const given = this.scope.attribute(node, attribute)?.ints;
-		if (given) {
-			return given;
-		}
-		const { tensor } = await this.context.constants.resolve(this.scope, node.inputs[1] ?? '');
-		return tensor ? Array.from(tensor.data) : undefined;
-	}
-
-	/** True if two tensors are the same, or means of the same tensor over the same axes. */
-	async isSameMean(a: string, b: string): Promise<boolean> {
-		if (this.source(a) === this.source(b)) {
-			return true;
-		}
-		const [one, other] = [await this.mean(a), await this.mean(b)];
-		return (
-			one !== undefined &&
-			other !== undefined &&
-			this.source(one.of) === this.source(other.of) &&
-			sameAxes(one.axes, other.axes)
-		);
 	}
 
 	/** True if a tensor holds the number of values behind each statistic, computed from the shape of x. */
@@ -148,40 +288,11 @@ export class MeanPattern extends GraphPattern {
 	}
 }
 
+/** True if a constant is a number but for rounding. */
+export function isNear(constant: number, exact: number): boolean {
+	return Math.abs(constant - exact) <= CONSTANT_ERROR * Math.abs(exact);
+}
+
 export function sameAxes(a: readonly number[] | null, b: readonly number[] | null): boolean {
 	return a === null || b === null ? a === b : a.length === b.length && a.every((axis) => b.includes(axis));
-}
-
-/** The axis of x behind each dimension of a mean; null for a dimension of size 1 that stands for no axis. */
-type Layout = readonly (number | null)[];
-
-function axesLeft(reduced: readonly number[], rank: number, keeps: boolean): Layout {
-	const all = Array.from({ length: rank }, (_, axis) => (reduced.includes(axis) ? null : axis));
-	return keeps ? all : all.filter((axis) => axis !== null);
-}
-
-function unsqueezed(layout: Layout, axes: readonly number[]): Layout | undefined {
-	const added = resolveAxes(axes, layout.length + axes.length);
-	const left = [...layout];
-	return (
-		added &&
-		Array.from({ length: layout.length + axes.length }, (_, at) => (added.includes(at) ? null : (left.shift() ?? null)))
-	);
-}
-
-/** Returns undefined unless the target keeps every axis in its order, and adds only dimensions of size 1. */
-function reshaped(layout: Layout, target: readonly number[], shape: readonly unknown[]): Layout | undefined {
-	const axes = layout.filter((axis) => axis !== null);
-	let next = 0;
-	const result = target.map((size) => (size === 1 ? null : (axes[next++] ?? Number.NaN)));
-	const fits = target.every((size, at) => {
-		const axis = result[at];
-		return axis === null || size === -1 || (axis !== undefined && size === shape[axis]);
-	});
-	return next === axes.length && fits && target.filter((size) => size === -1).length <= 1 ? result : undefined;
-}
-
-/** True if each axis is at its own place, counted from the last dimension, as broadcasting does. */
-function isAligned(layout: Layout, rank: number): boolean {
-	return layout.length <= rank && layout.every((axis, at) => axis === null || axis === at + rank - layout.length);
 }

@@ -1,4 +1,5 @@
-import { joinWords } from '../text/sentences.js';
+import { count, joinWords } from '../text/sentences.js';
+import type { Regrouped } from './layer.js';
 
 /** Axes over which a normalization averages data of a known rank. */
 export interface NormalizedAxes {
@@ -7,10 +8,11 @@ export interface NormalizedAxes {
 	readonly rank: number;
 	/** Axis of the channels. */
 	readonly channelAxis: number;
+	readonly regrouped?: Regrouped | undefined;
 }
 
 /** Number of the paper's method, or the name of another normalization. */
-export type AxesName = 1 | 2 | 3 | 'layer' | 'instance' | 'tensor' | 'other';
+export type AxesName = 1 | 2 | 3 | 'layer' | 'instance' | 'group' | 'tensor' | 'other';
 
 const SPATIAL: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
@@ -26,7 +28,20 @@ export function resolveAxes(axes: readonly number[] | null, rank: number): numbe
  * method 2 over N, method 3 over N and the spatial axes. Without spatial axes, methods 2 and 3 are equal and count as
  * method 3.
  */
-export function nameAxes({ reduced, rank, channelAxis }: NormalizedAxes): AxesName {
+export function nameAxes(axes: NormalizedAxes): AxesName {
+	const name = nameAsShaped(axes);
+	const { regrouped } = axes;
+	if (!regrouped) {
+		return name;
+	}
+	if ('instances' in regrouped) {
+		// Axis 0 has size 1, so a mean over it joins no images.
+		return name === 3 || name === 'instance' ? 'instance' : 'other';
+	}
+	return name === 'instance' ? (regrouped.groups === 1 ? 'layer' : 'group') : name === 'layer' ? name : 'other';
+}
+
+function nameAsShaped({ reduced, rank, channelAxis }: NormalizedAxes): AxesName {
 	const has = (axis: number) => reduced.includes(axis);
 	const spatial = spatialAxes(rank, channelAxis);
 	const reducesAll = spatial.every(has);
@@ -54,6 +69,7 @@ const NAMES: Readonly<Record<AxesName, string>> = {
 	3: 'method 3, per channel, which is batch normalization',
 	layer: 'layer normalization',
 	instance: 'instance normalization',
+	group: 'group normalization',
 	tensor: 'one mean and variance for the whole tensor',
 	other: 'none of the usual normalizations',
 };
@@ -65,5 +81,8 @@ export function describeAxes(axes: NormalizedAxes): string {
 	const letters = SPATIAL[spatial.length] ?? spatial.map((_, i) => `D${i + 1}`);
 	const letterOf = (axis: number) => (axis === 0 ? 'N' : axis === channelAxis ? 'C' : letters[spatial.indexOf(axis)]);
 	const numbers = `${reduced.length === 1 ? 'axis' : 'axes'} ${joinWords(reduced.map(String))}`;
-	return `over ${joinWords(reduced.map(letterOf))} (${numbers}: ${NAMES[nameAxes(axes)]})`;
+	const name = nameAxes(axes);
+	const groups = axes.regrouped && 'groups' in axes.regrouped ? axes.regrouped.groups : 1;
+	const inGroups = name === 'group' ? ` in ${count(groups, 'group')}` : '';
+	return `over ${joinWords(reduced.map(letterOf))} (${numbers}: ${NAMES[name]}${inGroups})`;
 }

@@ -46,4 +46,14 @@ export class GraphPattern {
 	writer(name: string): Node | undefined {
 		return this.scope.producer(this.source(name));
 	}
+
+	/** Returns constant integers from an attribute or the second input; undefined if they are unknown. */
+	async integers(node: Node, attribute: string): Promise<readonly number[] | undefined> {
+		const given = this.scope.attribute(node, attribute)?.ints;
+		if (given) {
+			return given;
+		}
+		const { tensor } = await this.context.constants.resolve(this.scope, node.inputs[1] ?? '');
+		return tensor ? Array.from(tensor.data) : undefined;
+	}
 }

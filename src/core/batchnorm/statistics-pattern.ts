@@ -1,215 +1,230 @@
 import type { Node } from '../onnx/model.js';
+import { type Inverse, InversePattern } from './inverse-pattern.js';
 import type { HandBuilt } from './layer.js';
-import { MeanPattern, sameAxes } from './mean-pattern.js';
+import { isNear, sameAxes } from './mean-pattern.js';
 
 /** Statistics of data: mean and variance over the same axes. */
-interface Statistics {
+interface Statistics extends Pick<HandBuilt, 'axes' | 'variance' | 'unbiased'> {
 	readonly x: string;
-	/** null: all axes. */
-	readonly axes: readonly number[] | null;
-	readonly variance: HandBuilt['variance'];
-	readonly unbiased?: NonNullable<HandBuilt['unbiased']>;
 }
 
-export interface Core extends Statistics {
+/** A constant with the operators that move its dimensions. */
+export interface MovedConstant {
+	readonly name: string;
+	readonly reshapes: readonly Node[];
+}
+
+export interface Core extends Statistics, Pick<HandBuilt, 'place'> {
 	readonly epsilon: number;
-	/** Name of the constant gamma, if gamma / sqrt(variance + epsilon) multiplies the difference. */
-	readonly gamma?: string;
+	/** The constant gamma, if gamma / deviation multiplies the difference. */
+	readonly gamma?: MovedConstant;
+	/** The constant beta, in x * s + (beta - mean * s). */
+	readonly beta?: MovedConstant;
 }
 
-/** Factor of a difference: gamma / sqrt(v), with 1 for an absent gamma. */
-interface Inverse {
-	/** v */
-	readonly of: string;
-	readonly gamma?: string;
+/** x, its mean and the inverse of its deviation, before they are known to be that. */
+interface Candidate extends Pick<Core, 'beta'> {
+	readonly x: string;
+	readonly mean: string;
+	/** Operators behind the mean that move its dimensions. */
+	readonly behindMean?: readonly Node[] | undefined;
+	readonly inverse: Inverse;
 }
 
-/** Finds the parts of a normalization backwards from its division. */
-export class StatisticsPattern extends MeanPattern {
+/** Finds the parts of a normalization backwards from its division, or from the last operator of x * s + t. */
+export class StatisticsPattern extends InversePattern {
 	async core(node: Node): Promise<Core | undefined> {
-		for await (const [centered, inverse] of this.#quotients(node)) {
-			const inside = this.isOp(this.writer(centered), 'Sub') && inverse && (await this.#withEpsilon(inverse.of));
-			const statistics = inside && (await this.#statistics(centered, inside.variance));
-			if (inside && statistics) {
-				const { gamma } = inverse;
-				return { ...statistics, epsilon: inside.epsilon, ...(gamma !== undefined && { gamma }) };
+		for await (const candidate of this.#candidates(node)) {
+			const { inverse, beta } = candidate;
+			const statistics = await this.#statistics(candidate);
+			if (statistics) {
+				const { epsilon, place, gamma, gammaReshapes = [] } = inverse;
+				return {
+					...statistics,
+					...{ epsilon, place },
+					...(gamma !== undefined && { gamma: { name: gamma, reshapes: gammaReshapes } }),
+					...(beta && { beta }),
+				};
 			}
 		}
 		return undefined;
 	}
 
-	/** Returns the pairs of x - mean and the inverse deviation that a node may multiply. */
-	async *#quotients(node: Node): AsyncGenerator<readonly [string, Inverse | undefined]> {
+	async *#candidates(node: Node): AsyncGenerator<Candidate> {
 		const [a = '', b = ''] = node.inputs;
 		if (this.isOp(node, 'Div')) {
-			const of = await this.#rooted(b);
-			yield [a, of === undefined ? undefined : { of }];
+			yield* this.#quotients(a, b);
 		} else if (this.isOp(node, 'Mul')) {
-			for (const [centered, inverse] of [
-				[a, b],
-				[b, a],
-			]) {
-				yield [centered, (await this.#inverted(inverse)) ?? (await this.#scaledInverse(inverse))];
-			}
+			yield* this.#products(a, b);
+			yield* this.#products(b, a);
+		} else if (this.isOp(node, 'Sub')) {
+			yield* this.#shifted(a, b, 'Sub');
+		} else if (this.isOp(node, 'Add')) {
+			yield* this.#shifted(a, b, 'Add');
+			yield* this.#shifted(b, a, 'Add');
 		}
 	}
 
-	/** Returns v of sqrt(v) or v^0.5. */
-	async #rooted(name: string): Promise<string | undefined> {
-		const root = this.writer(name);
-		if (this.isOp(root, 'Sqrt')) {
-			return root.inputs[0];
+	/** Yields (x - mean) / deviation, and gamma * (x - mean) / deviation. */
+	async *#quotients(numerator: string, divisor: string): AsyncGenerator<Candidate> {
+		const deviation = await this.deviation(divisor);
+		if (!deviation) {
+			return;
 		}
-		return this.isOp(root, 'Pow') && (await this.isNumber(root.inputs[1], 0.5)) ? root.inputs[0] : undefined;
-	}
-
-	/** Recognizes 1 / sqrt(v) and v^-0.5. */
-	async #inverted(name: string): Promise<Inverse | undefined> {
-		const inverse = this.writer(name);
-		let of: string | undefined;
-		if (this.isOp(inverse, 'Reciprocal')) {
-			of = await this.#rooted(inverse.inputs[0] ?? '');
-		} else if (this.isOp(inverse, 'Div') && (await this.isNumber(inverse.inputs[0], 1))) {
-			of = await this.#rooted(inverse.inputs[1] ?? '');
-		} else if (this.isOp(inverse, 'Pow') && (await this.isNumber(inverse.inputs[1], -0.5))) {
-			of = inverse.inputs[0];
+		const plain = this.difference(numerator);
+		if (plain) {
+			yield { ...plain, inverse: deviation };
+			return;
 		}
-		return of === undefined ? undefined : { of };
-	}
-
-	/** Recognizes gamma / sqrt(v), and gamma times an inverse, with a constant gamma. */
-	async #scaledInverse(name: string): Promise<Inverse | undefined> {
-		const product = this.writer(name);
-		const [a = '', b = ''] = product?.inputs ?? [];
-		if (this.isOp(product, 'Div')) {
-			const of = await this.#rooted(b);
-			return of === undefined ? undefined : { of, gamma: a };
-		}
-		if (this.isOp(product, 'Mul')) {
-			for (const [gamma, inverse] of [
-				[a, b],
-				[b, a],
-			]) {
-				const inner = await this.#inverted(inverse);
-				if (inner) {
-					return { ...inner, gamma };
-				}
-			}
-		}
-		return undefined;
-	}
-
-	/** Splits variance + epsilon; epsilon is 0 if none is added. */
-	async #withEpsilon(name: string): Promise<{ readonly variance: string; readonly epsilon: number } | undefined> {
-		const sum = this.writer(name);
-		if (!this.isOp(sum, 'Add')) {
-			return { variance: name, epsilon: 0 };
-		}
-		const [a = '', b = ''] = sum.inputs;
-		for (const [variance, constant] of [
+		const product = this.writer(numerator);
+		const [a = '', b = ''] = this.isOp(product, 'Mul') ? product.inputs : [];
+		for (const [gamma, centered] of [
 			[a, b],
 			[b, a],
 		]) {
-			const epsilon = await this.number(constant);
-			if (epsilon !== undefined) {
-				return { variance, epsilon };
+			const difference = this.difference(centered);
+			if (difference) {
+				yield { ...difference, inverse: { ...deviation, gamma } };
+			}
+		}
+	}
+
+	/** Yields (x - mean) * inverse. */
+	async *#products(centered: string, factor: string): AsyncGenerator<Candidate> {
+		const difference = this.difference(centered);
+		const inverse = difference && (await this.inverse(factor));
+		if (difference && inverse) {
+			yield { ...difference, inverse };
+		}
+	}
+
+	/** Yields x * s + (beta - mean * s), and x * s - mean * s, where s is gamma / deviation. */
+	async *#shifted(product: string, rest: string, op: 'Add' | 'Sub'): AsyncGenerator<Candidate> {
+		const scaled = this.writer(product);
+		const { name: shift, reshapes } = this.behindReshapes(rest);
+		const difference = op === 'Add' ? this.writer(shift) : undefined;
+		const mean = op === 'Sub' ? shift : this.isOp(difference, 'Sub') ? (difference.inputs[1] ?? '') : undefined;
+		const scaledMean = mean === undefined ? undefined : this.writer(mean);
+		if (!this.isOp(scaled, 'Mul') || !this.isOp(scaledMean, 'Mul')) {
+			return;
+		}
+		const [a = '', b = ''] = scaled.inputs;
+		const [c = '', d = ''] = scaledMean.inputs;
+		for (const [x, s] of [
+			[a, b],
+			[b, a],
+		]) {
+			const inner = this.behindReshapes(s).name;
+			const isScale = (name: string) => [s, inner].some((same) => this.source(same) === this.source(name));
+			const center = isScale(d) ? c : isScale(c) ? d : undefined;
+			const inverse = center === undefined ? undefined : await this.inverse(s);
+			if (center !== undefined && inverse) {
+				const beta = difference && { beta: { name: difference.inputs[0] ?? '', reshapes } };
+				yield { x, mean: center, behindMean: reshapes, inverse, ...beta };
+			}
+		}
+	}
+
+	/** Returns the statistics of a candidate, if mean and variance are of the same data over the same axes. */
+	async #statistics(candidate: Candidate): Promise<Statistics | undefined> {
+		const x = this.source(candidate.x);
+		const { inverse, mean: name, behindMean } = candidate;
+		const center = await this.mean(name, behindMean, x);
+		if (!center || center.isOfSquares || center.unbiased !== undefined || this.source(center.of) !== x) {
+			return undefined;
+		}
+		const form = await this.#varianceForm(candidate, inverse.variance);
+		const found = { x, axes: center.axes };
+		if (form) {
+			const { unbiased } = form;
+			return sameAxes(form.axes, center.axes)
+				? { ...found, variance: form.form, ...(unbiased !== undefined && { unbiased }) }
+				: undefined;
+		}
+		for await (const { variance, count } of this.#corrected(inverse.variance, found)) {
+			const inner = await this.#varianceForm(candidate, variance);
+			if (inner && inner.unbiased === undefined && sameAxes(inner.axes, center.axes)) {
+				return { ...found, variance: inner.form, unbiased: count };
 			}
 		}
 		return undefined;
-	}
-
-	/** Returns the statistics behind x - mean and a variance, if both are of the same data over the same axes. */
-	async #statistics(centered: string, variance: string): Promise<Statistics | undefined> {
-		const difference = this.writer(centered);
-		const [x = '', mean = ''] = difference?.inputs ?? [];
-		const center = await this.mean(mean);
-		if (!center || this.source(center.of) !== this.source(x)) {
-			return undefined;
-		}
-		const corrected = await this.#corrected(variance);
-		const form = await this.#varianceForm(corrected?.variance ?? variance, { centered, x, mean });
-		if (!form || !sameAxes(form.axes, center.axes)) {
-			return undefined;
-		}
-		const found = { x: this.source(x), axes: center.axes, variance: form.form };
-		if (!corrected) {
-			return found;
-		}
-		const { count } = corrected;
-		if (typeof count === 'number') {
-			return { ...found, unbiased: count };
-		}
-		return (await this.isCount(count, { of: found.x, axes: found.axes })) ? { ...found, unbiased: true } : undefined;
 	}
 
 	/**
 	 * Splits v * m / (m - 1), the unbiased variance of m values.
-	 * @returns the name of v, and m or the name of the tensor that holds it
+	 * @returns names of v, and m if it is a constant of the file, or true if it is computed from the shape of x
 	 */
-	async #corrected(name: string): Promise<{ readonly variance: string; readonly count: number | string } | undefined> {
-		const quotient = this.writer(name);
-		const product = this.isOp(quotient, 'Div') ? this.writer(quotient.inputs[0] ?? '') : undefined;
-		if (!quotient || !this.isOp(product, 'Mul')) {
-			return undefined;
+	async *#corrected(
+		name: string,
+		{ x, axes }: Pick<Statistics, 'x' | 'axes'>,
+	): AsyncGenerator<{ readonly variance: string; readonly count: number | true }> {
+		const node = this.writer(name);
+		const product = this.isOp(node, 'Div') ? this.writer(node.inputs[0] ?? '') : node;
+		if (!node || !this.isOp(product, 'Mul')) {
+			return;
 		}
-		const divisor = quotient.inputs[1] ?? '';
+		const divisor = node === product ? undefined : (node.inputs[1] ?? '');
 		const [a = '', b = ''] = product.inputs;
 		for (const [variance, factor] of [
 			[a, b],
 			[b, a],
 		]) {
-			const count = await this.number(factor);
-			if (count !== undefined && (await this.isNumber(divisor, count - 1))) {
-				return { variance, count };
+			const stated = await this.number(factor);
+			const count = this.countOf(x, axes);
+			if (divisor === undefined) {
+				if (stated !== undefined && count !== undefined && count > 1 && isNear(stated, count / (count - 1))) {
+					yield { variance, count };
+				}
+				continue;
+			}
+			if (stated !== undefined && (await this.isNumber(divisor, stated - 1))) {
+				yield { variance, count: stated };
 			}
 			const less = this.writer(divisor);
 			const isLess = this.isOp(less, 'Sub') && this.source(less.inputs[0] ?? '') === this.source(factor);
-			if (isLess && (await this.isNumber(less.inputs[1], 1))) {
-				return { variance, count: factor };
+			if (isLess && (await this.isNumber(less.inputs[1], 1)) && (await this.isCount(factor, { of: x, axes }))) {
+				yield { variance, count: true };
 			}
 		}
-		return undefined;
 	}
 
 	/** Recognizes mean((x - mean)^2) and mean(x^2) - mean^2. Exporters may compute the same mean twice. */
-	async #varianceForm(
-		name: string,
-		{ centered, x, mean }: { readonly centered: string; readonly x: string; readonly mean: string },
-	): Promise<{ readonly axes: readonly number[] | null; readonly form: HandBuilt['variance'] } | undefined> {
-		const difference = this.writer(name);
+	async #varianceForm({ x, mean, behindMean, inverse: { reshapes } }: Candidate, name: string) {
+		const at = this.behindReshapes(name, reshapes);
+		const difference = this.writer(at.name);
 		if (this.isOp(difference, 'Sub')) {
-			const squares = await this.mean(difference.inputs[0] ?? '');
-			const base = squares && (await this.#squared(squares.of));
-			const root = await this.#squared(difference.inputs[1] ?? '');
-			const isSquareOfMean = root !== undefined && (await this.isSameMean(root, mean));
-			return squares && base && isSquareOfMean && this.source(base) === this.source(x)
-				? { axes: squares.axes, form: 'difference' }
+			const squares = await this.#meanOfSquares(difference.inputs[0] ?? '', at.reshapes);
+			const root = await this.squared(difference.inputs[1] ?? '');
+			const isSquareOfMean = root !== undefined && (await this.#isMeanOf(root, at.reshapes, { x, mean, behindMean }));
+			return squares && isSquareOfMean && this.source(squares.of) === this.source(x)
+				? { ...squares, form: 'difference' as const }
 				: undefined;
 		}
-		const squares = await this.mean(name);
-		const base = squares && (await this.#squared(squares.of));
-		return squares && base && (await this.#isSameDifference(base, centered))
-			? { axes: squares.axes, form: 'centered' }
-			: undefined;
+		const squares = await this.#meanOfSquares(at.name, at.reshapes);
+		const centered = squares && this.difference(squares.of);
+		const isCentered =
+			centered !== undefined &&
+			this.source(centered.x) === this.source(x) &&
+			(await this.#isMeanOf(centered.mean, [], { x, mean, behindMean }));
+		return squares && isCentered ? { ...squares, form: 'centered' as const } : undefined;
 	}
 
-	/** True if two tensors are the same difference: the same tensor, or two Subs of the same tensor and its mean. */
-	async #isSameDifference(a: string, b: string): Promise<boolean> {
-		const [one, other] = [this.writer(a), this.writer(b)];
-		if (one === other || !this.isOp(one, 'Sub') || !this.isOp(other, 'Sub')) {
-			return one !== undefined && one === other;
-		}
-		const [[x = '', mean = ''], [y = '', second = '']] = [one.inputs, other.inputs];
-		return this.source(x) === this.source(y) && this.isSameMean(mean, second);
+	/** True if a tensor is the mean of a candidate, or the same mean computed again. */
+	async #isMeanOf(
+		name: string,
+		behind: readonly Node[],
+		{ x, mean, behindMean }: Pick<Candidate, 'x' | 'mean' | 'behindMean'>,
+	): Promise<boolean> {
+		const until = this.source(x);
+		const [one, other] = [await this.mean(name, behind, until), await this.mean(mean, behindMean, until)];
+		const isMean = one !== undefined && !one.isOfSquares && one.unbiased === undefined;
+		return isMean && other !== undefined && this.source(one.of) === until && sameAxes(one.axes, other.axes);
 	}
 
-	/** Returns t of t * t or t^2. */
-	async #squared(name: string): Promise<string | undefined> {
-		const square = this.writer(name);
-		const [a = '', b = ''] = square?.inputs ?? [];
-		if (this.isOp(square, 'Mul')) {
-			return this.source(a) === this.source(b) ? a : undefined;
-		}
-		return this.isOp(square, 'Pow') && (await this.isNumber(b, 2)) ? a : undefined;
+	/** Returns the mean of t^2, as a mean of t. */
+	async #meanOfSquares(name: string, behind: readonly Node[]) {
+		const mean = await this.mean(name, behind);
+		const of = mean?.isOfSquares ? mean.of : mean && (await this.squared(mean.of));
+		return mean && of !== undefined ? { of, axes: mean.axes, unbiased: mean.unbiased } : undefined;
 	}
 }

@@ -105,7 +105,8 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		kind: layer.kind,
 		...(layer.handBuilt?.axes && { normalizedAxes: layer.handBuilt.axes }),
 		source: source && { op: source.opType, name: source.name },
-		parametersFrom: describeOrigins(layer),
+		// Mean and variance of a hand-built layer come from no tensor of the file.
+		...(!layer.handBuilt && { parametersFrom: describeOrigins(layer) }),
 		parameters,
 		...(!resolved.ok && { parametersReason: resolved.reason }),
 		affine: linearMap(layer, parameters),

@@ -12,6 +12,8 @@ export type Method = StatisticsAxes | 'running';
 
 export interface MethodQuestion extends MethodData {
 	readonly epsilon: number;
+	/** Returns the number that epsilon is added to, from the biased variance of the data. Default: that variance. */
+	readonly varianceOf?: (biased: number) => number;
 	/**
 	 * Gamma and beta. If missing, each method on the batch gets a slope and an intercept per channel, fitted by least
 	 * squares.
@@ -191,7 +193,8 @@ function learnedAt({ layout: { channels }, pick }: MethodSample, learned: Learne
 }
 
 /** Parameters of a method at the sample's channels and positions. */
-function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion, learned: Learned, method: Method) {
+function parametersOf(sample: MethodSample, question: MethodQuestion, learned: Learned, method: Method) {
+	const { epsilon, running, varianceOf } = question;
 	const { layout, statistics, pick } = sample;
 	const { channels } = layout;
 	if (method === 'running') {
@@ -200,7 +203,8 @@ function parametersOf(sample: MethodSample, { epsilon, running }: MethodQuestion
 		return { scale, shift, center: new Float64Array(scale.length), perActivation: scale.length > channels };
 	}
 	const moments = statistics[method];
-	const used = { mean: moments.mean, variance: biasedVariance(moments) };
+	const biased = biasedVariance(moments);
+	const used = { mean: moments.mean, variance: varianceOf ? biased.map(varianceOf) : biased };
 	return centeredParameters({ statistics: used, axes: method, layout, learned, epsilon });
 }
 

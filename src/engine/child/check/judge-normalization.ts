@@ -1,3 +1,4 @@
+import { squaredDeviation } from '../../../core/batchnorm/handbuilt-deviation.js';
 import type { BatchNormLayer, HandBuilt } from '../../../core/batchnorm/layer.js';
 import { nameAxes, resolveAxes } from '../../../core/batchnorm/normalized-axes.js';
 import type { Moments } from '../../../core/numbers/moments.js';
@@ -6,7 +7,6 @@ import { METHODS, methodSize } from '../../../kernel/methods/methods.js';
 import { whichMethod } from '../../../kernel/methods/which-method.js';
 import type { FloatData, Kernel } from '../../../kernel/types.js';
 import { permute } from './permute.js';
-import { uncorrected } from './prepare-handbuilt.js';
 import { layoutOf, type PreparedLayer } from './prepare-layer.js';
 
 /**
@@ -38,7 +38,7 @@ export function judgeNormalization(
 	{ y: output, moments, learned, affine }: LayerOutput,
 	kernel: Kernel,
 ): Normalization | undefined {
-	const { dtype, shape, correction } = prepared;
+	const { dtype, shape, deviation } = prepared;
 	if (handBuilt && !isMethod(handBuilt, shape, channelAxis)) {
 		return undefined;
 	}
@@ -53,7 +53,7 @@ export function judgeNormalization(
 	const { verdict, reason, residuals, tolerance, margin, values } = whichMethod(kernel, {
 		...{ x, y, dtype, layout, epsilon, moments, maxValues: MAX_VALUES },
 		...(learned && { learned }),
-		...(correction !== undefined && withoutCorrection({ learned, epsilon }, correction)),
+		...(deviation && { epsilon: 0, varianceOf: (biased) => squaredDeviation(deviation, biased) }),
 		...(affine && { running: affine }),
 	});
 	return {
@@ -74,20 +74,13 @@ export function judgeNormalization(
 	};
 }
 
-/** Returns parameters for the biased variance, which the methods use. */
-function withoutCorrection(
-	{ learned, epsilon }: Pick<LayerOutput, 'learned'> & { readonly epsilon: number },
-	correction: number,
-) {
-	const { gamma, epsilon: smaller } = uncorrected(learned?.gamma ?? new Float64Array(), epsilon, correction);
-	return { epsilon: smaller, ...(learned && { learned: { ...learned, gamma } }) };
-}
-
 /** True for axes of method 1, 2 or 3, the candidates of the judgment. */
-function isMethod({ axes }: HandBuilt, shape: readonly number[], channelAxis: number): boolean {
+function isMethod({ axes, regrouped }: HandBuilt, shape: readonly number[], channelAxis: number): boolean {
 	const rank = shape.length;
 	const reduced = resolveAxes(axes, rank);
-	return reduced !== undefined && [1, 2, 3].some((method) => method === nameAxes({ reduced, rank, channelAxis }));
+	return (
+		reduced !== undefined && [1, 2, 3].some((method) => method === nameAxes({ reduced, rank, channelAxis, regrouped }))
+	);
 }
 
 /** Returns the order of axes that puts the channels second. */

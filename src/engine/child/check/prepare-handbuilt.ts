@@ -1,10 +1,12 @@
+import { affine } from '../../../core/batchnorm/affine.js';
 import { handBuiltBound } from '../../../core/batchnorm/handbuilt-bound.js';
+import { squaredDeviation } from '../../../core/batchnorm/handbuilt-deviation.js';
 import type { BatchNormLayer, HandBuilt, Parameter } from '../../../core/batchnorm/layer.js';
 import { resolveAxes } from '../../../core/batchnorm/normalized-axes.js';
 import { product } from '../../../core/numbers/arrays.js';
+import { biasedVariance } from '../../../core/numbers/moments.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import type { FloatData, Kernel, VerifyResult } from '../../../kernel/types.js';
-import { normalizeWith } from './normalize-batch.js';
 import { permute } from './permute.js';
 import type { Arranged, PreparedLayer } from './prepared-layer.js';
 
@@ -30,7 +32,7 @@ type Data = Pick<PreparedLayer, 'x' | 'dtype' | 'shape' | 'layout' | 'perActivat
  */
 export function prepareHandBuilt(
 	{ gamma, beta, epsilon, channelAxis }: BatchNormLayer,
-	{ axes, variance, unbiased }: HandBuilt,
+	{ axes, variance, unbiased, place }: HandBuilt,
 	data: Data,
 	kernel: Kernel,
 ): Result<PreparedLayer> {
@@ -69,26 +71,24 @@ export function prepareHandBuilt(
 	if (unbiased !== undefined && !Number.isFinite(correction)) {
 		return failure('the unbiased variance of a single value does not exist');
 	}
-	const learned = unbiased === undefined ? { gamma: gammas, epsilon } : uncorrected(gammas, epsilon, correction);
-	const numbers = normalizeWith({ ...learned, beta: betas }, moments, repeat, (parameters) =>
-		handBuiltBound(parameters, { count, variance, ...(unbiased !== undefined && { unbiased }) }, dtype),
-	);
+	const deviation = { epsilon, place, correction: unbiased === undefined ? 1 : correction };
+	// Moments leave out values that are not finite; the layer's own statistics include them.
+	const spoilt = (values: Float64Array) =>
+		repeat(values.map((value, i) => (moments.nonFinite[i] > 0 ? Number.NaN : value)));
+	const used = { gamma: gammas, beta: betas, mean: spoilt(moments.mean), variance: spoilt(biasedVariance(moments)) };
+	const squared = used.variance.map((value) => squaredDeviation(deviation, value));
+	const numbers = {
+		...affine(gammas, betas, used.mean, squared, 0),
+		bound: handBuiltBound(used, { count, variance, deviation }, dtype),
+	};
 	const channelOf = Int32Array.from({ length: rows }, (_, row) => indexAlong(row, rowAxes, shape, channelAxis));
 	const layout = { batch: 1, channels: rows, planeSize: rest };
 	return success({
 		...data,
 		...numbers,
 		arranged: { x, layout, order, channelOf },
-		...(unbiased !== undefined && { correction }),
+		deviation,
 	});
-}
-
-/**
- * Returns gamma and epsilon that give the same normalization with the biased variance v:
- * gamma / sqrt(c v + epsilon) = (gamma / sqrt(c)) / sqrt(v + epsilon / c).
- */
-export function uncorrected(gamma: Float64Array, epsilon: number, correction: number) {
-	return { gamma: gamma.map((value) => value / Math.sqrt(correction)), epsilon: epsilon / correction };
 }
 
 function groupAxes(reduced: readonly number[], rank: number, varying: readonly number[]): AxisGroups {

@@ -1,5 +1,6 @@
 import type { Affine } from '../../../core/batchnorm/affine.js';
 import type { RoundingBound } from '../../../core/batchnorm/bound.js';
+import type { DeviationForm } from '../../../core/batchnorm/handbuilt-deviation.js';
 import type { FloatFormat, FloatType } from '../../../core/numbers/float-formats.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
@@ -31,8 +32,8 @@ export interface PreparedLayer {
 	readonly moments?: Moments;
 	/** A hand-built normalization: the input in the order of its rows. Scale, shift and bound then have a value per row. */
 	readonly arranged?: Arranged;
-	/** m / (m - 1), if a hand-built normalization uses the unbiased variance of m values. */
-	readonly correction?: number;
+	/** Deviation of a hand-built normalization. */
+	readonly deviation?: DeviationForm;
 }
 
 /**
