@@ -1,7 +1,7 @@
 import type { Graph } from '../../../core/onnx/model.js';
 import { typeCode } from '../../../core/onnx/types.js';
 import { addToGraph, type Edit } from '../../../core/onnx/write/edit.js';
-import { encodeNode, encodeTensor } from '../../../core/onnx/write/encode.js';
+import { encodeNode, encodeTensor, type MessageBytes } from '../../../core/onnx/write/encode.js';
 
 /** Domain of the runtime's operators in its blocked layout. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
@@ -29,12 +29,22 @@ export class GraphAdditions {
 	}
 
 	/** Adds a node, and returns the name of its output. An output that is there already is not computed again. */
-	node(opType: string, inputs: readonly string[], output: string, { integers = {}, domain = '' }: NodeOptions = {}) {
-		if (this.#isNew(output)) {
-			const node = { opType, name: '', inputs, outputs: [output], integers, domain };
-			this.edits.push(addToGraph(this.#graph, 'node', encodeNode(node)));
-		}
+	node(opType: string, inputs: readonly string[], output: string, options: NodeOptions = {}): string {
+		this.nodes(opType, inputs, [output], options);
 		return output;
+	}
+
+	/** Adds a node with several outputs, unless the first is there already. */
+	nodes(opType: string, inputs: readonly string[], outputs: readonly string[], options: NodeOptions = {}): void {
+		if (this.#isNew(outputs[0])) {
+			const { integers = {}, domain = '' } = options;
+			this.message(encodeNode({ opType, name: '', inputs, outputs, integers, domain }));
+		}
+	}
+
+	/** Adds an encoded node. */
+	message(node: MessageBytes): void {
+		this.edits.push(addToGraph(this.#graph, 'node', node));
 	}
 
 	/** Adds a constant, and returns its name. */

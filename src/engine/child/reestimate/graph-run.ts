@@ -13,6 +13,8 @@ import type { SingleGraph } from './single-graph.js';
 export interface GraphMoments extends Moments {
 	/** Shape of the input: N, C and image axes. */
 	readonly dims: readonly number[];
+	/** Values by channel that were subtracted before squares were added; undefined: the means. */
+	readonly centers?: ArrayLike<number>;
 }
 
 /**

@@ -4,7 +4,8 @@ import type { SampleBatch } from '../inputs/sample-batches.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { RuntimeError } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
-import { BlockedRun, type LayerShapes } from './blocked-run.js';
+import type { LayerShapes } from './blocked-edits.js';
+import { BlockedRun } from './blocked-run.js';
 import { type GraphMoments, GraphRun } from './graph-run.js';
 import { joined, type SingleGraph, singleGraph } from './single-graph.js';
 import type { LayerNorm, StagedRun } from './staged-run.js';
@@ -230,16 +231,19 @@ const LIKELY = 4;
  * LANES * N chains with independent errors divide it by sqrt(LANES * N). The chain over images adds u * sqrt(N) / 3. Both
  * are relative to the root mean square of the values, sqrt(mean^2 + variance).
  *
- * The variance is a sum of squares (x - mean)^2, so that its relative error is the same with nothing to cancel.
+ * The variance is the mean of the squares (x - center)^2 minus (mean - center)^2, whose relative error is the same. Nothing
+ * cancels if the center is the mean.
  */
-export function largestRounding({ count, mean, m2, dims }: GraphMoments, epsilon: number): number {
+export function largestRounding({ count, mean, m2, dims, centers = mean }: GraphMoments, epsilon: number): number {
 	const [images = 0] = dims;
 	const plane = (count[0] ?? 0) / images;
 	const relative = (ROUNDOFF / 3) * (Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images));
 	let largest = 0;
 	for (let k = 0; k < mean.length; k++) {
 		const variance = m2[k] / count[k];
-		const error = LIKELY * relative * Math.sqrt((mean[k] ** 2 + variance) / (variance + epsilon));
+		const ofMean = Math.sqrt((mean[k] ** 2 + variance) / (variance + epsilon));
+		const ofVariance = ((mean[k] - centers[k]) ** 2 + variance) / (variance + epsilon);
+		const error = LIKELY * relative * Math.max(ofMean, ofVariance);
 		if (!(error <= largest)) {
 			largest = Number.isFinite(error) ? error : Number.POSITIVE_INFINITY;
 		}

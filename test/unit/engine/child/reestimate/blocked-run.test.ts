@@ -5,9 +5,11 @@ import { after, test } from 'node:test';
 import { mergeStatistics } from '../../../../../src/core/inspection/merge-statistics.js';
 import { biasedVariance } from '../../../../../src/core/numbers/moments.js';
 import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
+import { blockedGraph } from '../../../../../src/engine/child/reestimate/blocked-graph.js';
 import { BlockedRun } from '../../../../../src/engine/child/reestimate/blocked-run.js';
 import { GraphRun } from '../../../../../src/engine/child/reestimate/graph-run.js';
-import { stagedMoments } from '../../../../../src/engine/child/reestimate/measure-batch.js';
+import { imageGroups } from '../../../../../src/engine/child/reestimate/image-groups.js';
+import { largestRounding, stagedMoments } from '../../../../../src/engine/child/reestimate/measure-batch.js';
 import { singleGraph } from '../../../../../src/engine/child/reestimate/single-graph.js';
 import { StagedRun } from '../../../../../src/engine/child/reestimate/staged-run.js';
 import { planStages } from '../../../../../src/engine/child/reestimate/stages.js';
@@ -95,13 +97,16 @@ function images(count: number): Float32Array {
 const inputOf = (count: number) =>
 	new Map([['x', { type: 'float32' as const, dims: [count, ...IMAGE], data: images(count) }]]);
 
-async function opened(file: string) {
+/** Bytes of the largest layer input of two images. */
+const TWO_IMAGES = 2 * 4 * 16 * 10 * 9;
+
+async function opened(file: string, groupBytes?: number) {
 	const model = await openModel({ path: file });
 	const layers = [...model.layers.keys()];
 	const graph = singleGraph(model, layers);
 	assert.ok(graph);
 	const unfinished = path.join(folder, 'unfinished');
-	const blocked = await BlockedRun.of(graph, runtime, unfinished);
+	const blocked = await BlockedRun.of(graph, runtime, unfinished, groupBytes);
 	assert.ok(!existsSync(unfinished));
 	return { model, layers, graph, blocked };
 }
@@ -115,8 +120,13 @@ async function isSupported(): Promise<boolean> {
 const NOT_SUPPORTED = 'the runtime has no blocked layout for this processor';
 
 test('moments of the blocked layout are those of the kernel, for any number of images and far from 0', async (context) => {
-	for (const shift of [0, 30]) {
-		const { model, layers, graph, blocked } = await opened(network(`shift-${shift}`, { shift }));
+	for (const [shift, groupBytes] of [
+		[0, undefined],
+		[30, undefined],
+		[0, TWO_IMAGES],
+		[30, TWO_IMAGES],
+	] as const) {
+		const { model, layers, graph, blocked } = await opened(network(`shift-${shift}`, { shift }), groupBytes);
 		if (!blocked) {
 			return context.skip(NOT_SUPPORTED);
 		}
@@ -147,6 +157,59 @@ test('moments of the blocked layout are those of the kernel, for any number of i
 		assert.equal(asked, 4, 'two sessions are kept, and the first is loaded once for its two batches');
 		await Promise.all([blocked.dispose(), other.dispose(), run.dispose(), model.close()]);
 	}
+});
+
+test('a batch is divided into groups of images that fit the cache, unless an operator may mix images', async (context) => {
+	const { model, layers, graph } = await opened(network('groups'));
+	const blocked = await blockedGraph(graph, runtime, path.join(folder, 'unfinished'));
+	if (!blocked) {
+		return context.skip(NOT_SUPPORTED);
+	}
+	const shapesOf = (count: number) => new Map(layers.map((index) => [index, [count, 16, 10, 9]] as const));
+	const sizesOf = (count: number, bytes: number, of = blocked) =>
+		imageGroups(of, inputOf(count), shapesOf(count), bytes).sizes;
+	const image = Math.max(...blocked.layers.map(({ width }) => 4 * width * 90));
+	assert.deepEqual(sizesOf(8, 2 * image), [2, 2, 2, 2]);
+	assert.deepEqual(sizesOf(5, 2 * image), [1, 2, 2], 'the last group, which gives the centers, is no rest');
+	assert.deepEqual(sizesOf(5, 9 * image), [5]);
+	assert.deepEqual(sizesOf(3, 1), [1, 1, 1]);
+	assert.deepEqual(sizesOf(40, 1), [1, ...new Array(13).fill(3)], 'not more than 16 groups');
+	const mixing = { ...blocked, nodes: blocked.nodes.map((node) => ({ ...node, domain: '', opType: 'Softmax' })) };
+	assert.deepEqual(sizesOf(8, image, mixing), [8]);
+	const others = new Map([...shapesOf(8), [layers[1], [4, 16, 10, 9]] as const]);
+	assert.deepEqual(imageGroups(blocked, inputOf(8), others, image).sizes, [8], 'a layer sees other numbers of images');
+	await model.close();
+});
+
+test('values far from the center of the last group lose no more digits than the estimate says', async (context) => {
+	const { model, layers, graph, blocked } = await opened(network('center', { shift: 0 }), TWO_IMAGES / 2);
+	if (!blocked) {
+		return context.skip(NOT_SUPPORTED);
+	}
+	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await sharedKernel() });
+	const other = new GraphRun(graph, runtime);
+	// The last image, which is the last group, is far from the others.
+	const input = inputOf(6);
+	const { data, dims } = input.get('x') ?? { data: new Float32Array(0), dims: [] };
+	const moved = Float32Array.from(data, (value, at) => (at < 5 * 270 ? value : value + 40));
+	const batch = new Map([['x', { type: 'float32' as const, dims, data: moved }]]);
+	const shapes = new Map(Array.from(await other.moments(batch), ([index, own]) => [index, own.dims]));
+	const found = await blocked.moments(batch, async () => shapes);
+	const expected = await stagedMoments({ parts: [batch], samples: 6 }, run, new Set(layers));
+	const [first] = layers;
+	const [moments, right] = [found.get(first), expected.get(first)];
+	assert.ok(moments?.centers && right);
+	const { epsilon } = model.layers[first];
+	const estimate = largestRounding(moments, epsilon);
+	for (const [c, m2] of right.m2.entries()) {
+		const variance = m2 / right.count[c];
+		const distance = (moments.centers[c] - right.mean[c]) ** 2;
+		assert.ok(distance <= 6 * variance * 1.001, 'a group of six is within the root of 6 standard deviations');
+		assert.ok(Math.abs(moments.m2[c] / m2 - 1) < estimate, `${c}: ${moments.m2[c]}, not ${m2}, with ${estimate}`);
+	}
+	const atMean = largestRounding({ ...moments, centers: moments.mean }, epsilon);
+	assert.ok(estimate > 2 * atMean, `${estimate} is not much more than ${atMean}`);
+	await Promise.all([blocked.dispose(), other.dispose(), run.dispose(), model.close()]);
 });
 
 test('only layers directly behind a convolution alone run in the blocked layout', async () => {
