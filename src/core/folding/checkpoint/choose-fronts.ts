@@ -69,6 +69,7 @@ export function chooseFronts({
 	for (const { chain, weight } of fits.sort(byError)) {
 		fronts.take(chain, weight, chain[0].layer.channels >= MIN_CHANNELS);
 	}
+	fronts.takeCopies(layers.filter(isOpen), weights);
 	// A layer may connect a chain with a later layer, which then gets another try.
 	for (let open = layers.filter(isOpen), before = 0; open.length !== before; ) {
 		before = open.length;
@@ -122,6 +123,18 @@ class FrontMap extends Map<number, ChosenFront> {
 				this.set(index, { weight, confirmed, chain, fitted: confirmed ? chain : [] });
 			}
 			this.#used.add(weight);
+		}
+	}
+
+	/** Gives each layer whose own weight is taken a free copy of that weight. */
+	takeCopies(layers: readonly LayerValues[], weights: readonly PairedWeight[]): void {
+		for (const layer of layers) {
+			const own = ownWeight(layer, weights);
+			const isFreeCopy = (weight: PairedWeight) => own !== undefined && isCopyOf(weight, own) && this.isFree(weight);
+			const copy = own && !this.isFree(own) ? weights.find(isFreeCopy) : undefined;
+			if (copy) {
+				this.take([layer], copy, false);
+			}
 		}
 	}
 
@@ -230,6 +243,9 @@ function ownWeight({ layer }: LayerValues, weights: readonly PairedWeight[]): Pa
 	const [front] = layer.front;
 	return weights.find(({ reading, ratio }) => reading.weight === front?.weight && ratio.length === layer.channels);
 }
+
+/** True for another deployed operator with the rows of the same weight. */
+const isCopyOf = ({ copyOf }: PairedWeight, { reading }: PairedWeight): boolean => copyOf === reading.weight;
 
 /** True if the names give a layer another operator than a weight's. */
 function hasNamesake({ layer }: LayerValues, { reading }: PairedWeight): boolean {

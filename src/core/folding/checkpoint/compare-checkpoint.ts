@@ -13,7 +13,10 @@ import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import { arrangeModel, haveSlopesArrived } from './arrange-model.js';
 import type { ChosenFront } from './choose-fronts.js';
+import { compareConstants } from './compare-constants.js';
+import { compareCopies } from './compare-copies.js';
 import { compareOtherOperators } from './compare-other-operators.js';
+import { findExchangedLayers } from './find-kept.js';
 import { findHiddenOrders, type HiddenOrders } from './hidden-order.js';
 import { type InferredEpsilons, inferEpsilons } from './infer-epsilon.js';
 import type { MergedBranches } from './judge-branches.js';
@@ -68,7 +71,8 @@ export async function compareCheckpointNetworks(
 			epsilon: epsilons.own.get(index) ?? epsilons.common,
 		}),
 	);
-	const operatorsLeft = [...freeOf(paired, fronts).map(readingOf), ...places.unpaired];
+	const free = freeOf(paired, fronts);
+	const operatorsLeft = [...free.filter(({ copyOf }) => !copyOf).map(readingOf), ...places.unpaired];
 	const original = await readNetwork(buildModel(checkpoint, readings, operatorsLeft), access);
 	const models = {
 		original,
@@ -82,14 +86,20 @@ export async function compareCheckpointNetworks(
 		),
 	};
 	const comparison = await compareMatched(models, options);
+	const exchanged = findExchangedLayers(batchNorms, kept);
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons))
 		.map((layer, index) => mergedVerdict(layer, places.merged, layers[index]))
 		.map((layer, index) => withLoss(layer, places.lost.has(layers[index]?.index ?? index)))
 		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
-		.map((layer) => withOrder(layer, orders));
-	const operators = await compareOtherOperators(models);
+		.map((layer) => withOrder(layer, orders))
+		.map((layer, index) => withExchange(layer, exchanged.get(layers[index]?.index ?? index)));
+	const operators = [
+		...(await compareOtherOperators(models)),
+		...(await compareCopies(free, paired, weights.read)),
+		...(await compareConstants(checkpoint, deployed)),
+	];
 	const foreign = describeForeign(paired);
 	const notes = [
 		...(places.merged.length > 0 ? [describeMerged(places.merged)] : comparison.notes),
@@ -115,6 +125,23 @@ function withOtherNormalization(layer: LayerComparison, other: OtherNormalizatio
 		? `The deployed model still has the layer as ${other.opType}, but computes its parameters as it runs, so they cannot be compared.`
 		: `The deployed model has ${other?.opType} with the gamma and beta of this layer, so it is no batch normalization.`;
 	return other ? { ...layer, ...cannotTell(evidence, 'unmatched'), into: null } : layer;
+}
+
+/** Confidence in an exchange that the names of the deployed parameters show. */
+const EXCHANGE_CONFIDENCE = 0.9;
+
+/** States that a kept layer stands where another one belongs. @param other name of that layer */
+function withExchange(layer: LayerComparison, other: string | undefined): LayerComparison {
+	return other !== undefined && layer.status === 'kept'
+		? {
+				...layer,
+				status: 'mismatch',
+				cause: 'layers-exchanged',
+				causes: ['layers-exchanged'],
+				confidence: EXCHANGE_CONFIDENCE,
+				evidence: `The deployed model has the parameters of this layer under the name of ${other}: layers of one size were exchanged.`,
+			}
+		: layer;
 }
 
 /** States that a layer without a counterpart was lost, because the operators next to it arrived without it. */

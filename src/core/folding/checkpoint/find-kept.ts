@@ -62,6 +62,26 @@ export function findChangedLayers(
 	return found;
 }
 
+/**
+ * Finds kept layers whose parameters have the name of another layer of their size in the deployed model: index of the layer
+ * -> name of the other. Layers of one size were exchanged.
+ */
+export function findExchangedLayers(
+	layers: readonly LayerValues[],
+	kept: ReadonlyMap<number, BatchNormLayer>,
+): ReadonlyMap<number, string> {
+	return new Map(
+		layers.flatMap(({ index, layer }) => {
+			const partner = kept.get(index);
+			const other =
+				partner && !haveSameName(layer.name, partner)
+					? layers.find((each) => kept.has(each.index) && haveSameName(each.layer.name, partner))
+					: undefined;
+			return other && other.layer.channels === layer.channels ? [[index, other.layer.name] as const] : [];
+		}),
+	);
+}
+
 function assign(ranked: readonly (readonly [number, BatchNormLayer])[]): Map<number, BatchNormLayer> {
 	const found = new Map<number, BatchNormLayer>();
 	const used = new Set<BatchNormLayer>();

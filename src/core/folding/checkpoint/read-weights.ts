@@ -29,6 +29,8 @@ export interface PairedWeight {
 	readonly trial: LinearOperator;
 	/** Layer that was folded forward into the operator, in front of its rows' own scale. */
 	readonly behind?: LayerValues;
+	/** Set for a further deployed operator with the rows of a weight that has one: the weight as the file has it. */
+	readonly copyOf?: CheckpointTensor;
 }
 
 /** Constants of both operators of a pair, in one layout. */
@@ -39,6 +41,8 @@ export interface PairedValues {
 	/** Shape (output channels); null without a bias. */
 	readonly deployedBias: Float64Array | null;
 	readonly stored: FloatType;
+	/** True if the deployed constants are on a grid. */
+	readonly isQuantized: boolean;
 }
 
 /** Measures deployed rows against the rows of an original weight. */
@@ -96,7 +100,58 @@ export async function pairWeights(
 	}
 	const best = assign(candidates, (candidate) => named.get(candidate.reading.weight.name) === candidate.pair.deployed);
 	const unpaired = weights.filter(({ weight }) => !best.has(weight)).map((weight) => plainReading(weight));
-	return { paired: [...best.values()], unpaired, read };
+	const copies = await findCopies([...best.values()], deployed, read);
+	return { paired: [...best.values(), ...copies], unpaired, read };
+}
+
+/** Mean residual of a row up to which a deployed operator is a copy of another: quantization to 8 bits stays below. */
+const COPIED = 0.05;
+
+/**
+ * Finds deployed operators that are copies of paired ones: a convolution that a model applies several times, with another
+ * layer each time, has its rows in an operator each.
+ */
+async function findCopies(
+	paired: readonly PairedWeight[],
+	deployed: Network,
+	read: CheckpointWeights['read'],
+): Promise<readonly PairedWeight[]> {
+	const used = new Set(paired.map(({ pair }) => pair.deployed));
+	const weightNames = new Set(Array.from(used, ({ weight }) => weight));
+	const byShape = new Map<string, PairedWeight[]>();
+	for (const weight of paired.filter(({ rowLength }) => rowLength > 1)) {
+		const shape = String(await deployed.weights.dims(weight.pair.deployed));
+		byShape.set(shape, [...(byShape.get(shape) ?? []), weight]);
+	}
+	const copies: PairedWeight[] = [];
+	for (const operator of deployed.operators) {
+		const alike =
+			used.has(operator) || weightNames.has(operator.weight)
+				? []
+				: (byShape.get(String(await deployed.weights.dims(operator))) ?? []).filter(isLike(operator));
+		let closest: PairedWeight | undefined;
+		for (const weight of alike) {
+			const { reading, trial } = weight;
+			const found = await measure(reading, namesakePair(trial, operator), read);
+			if (found && meanResidual(found) <= Math.min(COPIED, closest ? meanResidual(closest) : COPIED)) {
+				closest = { ...found, reading: copiedReading(reading, copies.length), copyOf: reading.weight };
+			}
+		}
+		copies.push(...(closest ? [closest] : []));
+	}
+	return copies;
+}
+
+const isLike =
+	({ kind, group }: LinearOperator) =>
+	({ pair }: PairedWeight): boolean =>
+		pair.deployed.kind === kind && pair.deployed.group === group;
+
+/** Gives a copy of an operator a name of its own. */
+function copiedReading(reading: OperatorReading, index: number): OperatorReading {
+	const { name } = reading.weight;
+	const tail = name.slice(operatorName(reading.weight).length);
+	return { ...reading, weight: { ...reading.weight, name: `${operatorName(reading.weight)}:copy${index}${tail}` } };
 }
 
 /** A weight with its bias, not yet read as an operator. */
@@ -187,13 +242,14 @@ async function readValues(
 	if (!ours.ok || !theirs.ok || !haveSameRows(ours.value, theirs.value)) {
 		return undefined;
 	}
-	const { layout, weight, bias, stored } = theirs.value;
+	const { layout, weight, bias, stored, grid } = theirs.value;
 	const isSame = sameLayout(ours.value.layout, layout);
 	return {
 		original: ours.value,
 		deployed: isSame ? weight : relayout(weight, layout, ours.value.layout),
 		deployedBias: bias,
 		stored,
+		isQuantized: grid !== undefined,
 	};
 }
 
