@@ -22,7 +22,7 @@ export type HostToPage =
 	| { readonly type: 'plotly'; readonly script: Uint8Array<ArrayBuffer> | null };
 
 export type PageToHost =
-	/** The page is listening. The host answers with its full state. */
+	/** The page is listening. The host answers with its full state, unless it has sent it ahead. */
 	| { readonly type: 'ready' }
 	| { readonly type: 'cancel' }
 	/** A plot as a picture. The user chooses the format. `name` has no extension. */

@@ -16,6 +16,8 @@ export interface Host<ToHost> {
 	readonly loadPlotly: () => Promise<Plotly>;
 }
 
+/** Time after loading without a message from which the page asks for its state again, in ms. */
+const SILENCE = 1000;
 /** Longest error message sent to the host, in characters. */
 const MAX_ERROR = 2000;
 const script = document.currentScript as HTMLScriptElement;
@@ -49,7 +51,9 @@ export function connect<ToHost, FromHost extends { readonly type: string }>(
 		const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 		send({ type: 'error', message: text.slice(0, MAX_ERROR) });
 	};
+	let isSilent = true;
 	window.addEventListener('message', ({ data }) => {
+		isSilent = false;
 		try {
 			const message = unpack<Exclude<FromHost, PlotlyMessage> | PlotlyMessage>(data);
 			if (isPlotly(message)) {
@@ -65,6 +69,8 @@ export function connect<ToHost, FromHost extends { readonly type: string }>(
 	window.addEventListener('error', ({ error, message }) => reportError(error ?? message));
 	window.addEventListener('unhandledrejection', ({ reason }) => reportError(reason));
 	send({ type: 'ready' });
+	// The host has sent the state before the page loaded. Asks once more, in case that VS Code dropped it.
+	window.addEventListener('load', () => setTimeout(() => isSilent && send({ type: 'ready' }), SILENCE));
 }
 
 function isPlotly(message: { readonly type: string }): message is PlotlyMessage {

@@ -56,7 +56,7 @@ const FILES: Readonly<Record<string, string>> = { '.js': 'text/javascript', '.cs
 export async function startHarness(): Promise<Harness> {
 	const server = createServer((request, response) => {
 		const url = new URL(request.url ?? '/', 'http://localhost');
-		void serve(url.pathname, origin)
+		void serve(url.pathname)
 			.then(({ type, body }) => response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(body))
 			.catch(() => response.writeHead(404).end());
 	});
@@ -77,9 +77,9 @@ async function closeAll(browser: Browser, server: Server): Promise<void> {
 	await new Promise((resolve) => server.close(resolve));
 }
 
-async function serve(pathname: string, origin: string): Promise<{ type: string; body: string | Buffer }> {
+async function serve(pathname: string): Promise<{ type: string; body: string | Buffer }> {
 	if (pathname === '/webview' || pathname === '/comparison') {
-		return { type: 'text/html', body: webviewPage(origin, pathname.slice(1)) };
+		return { type: 'text/html', body: await webviewPage(pathname.slice(1)) };
 	}
 	if (pathname === '/favicon.ico') {
 		return { type: 'image/x-icon', body: '' };
@@ -98,12 +98,13 @@ async function serve(pathname: string, origin: string): Promise<{ type: string; 
 }
 
 /** @param view names its script. */
-function webviewPage(origin: string, view: string): string {
+async function webviewPage(view: string): Promise<string> {
+	const read = (name: string) => readFile(path.join(root, name), 'utf8');
+	const styles = ['theme.css', 'page.css', 'comparison.css', 'plotly.css'];
 	return pageHtml({
-		cspSource: origin,
 		nonce: 'harness',
-		script: `${origin}/dist/${view}.js`,
-		styles: ['theme.css', 'page.css', 'comparison.css', 'plotly.css'].map((name) => `${origin}/media/${name}`),
+		script: await read(`dist/${view}.js`),
+		styles: await Promise.all(styles.map((name) => read(`media/${name}`))),
 		title: 'model.onnx',
 	});
 }

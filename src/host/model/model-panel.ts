@@ -39,6 +39,7 @@ export class ModelPanel implements vscode.Disposable {
 			model: () => document.uri,
 			parse: parseModelMessage,
 			handle: (message) => this.#handle(message),
+			isFilledAtOnce: true,
 			onReady: () => this.#sendState(),
 			onHidden: () => this.#queue.clear(),
 			onMark: (name) => name === 'table' && document.tableShown(),
@@ -52,6 +53,7 @@ export class ModelPanel implements vscode.Disposable {
 			{ dispose: unsubscribe },
 			{ dispose: () => this.#queue.clear() },
 		];
+		this.#sendState();
 	}
 
 	dispose(): void {

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import * as vscode from 'vscode';
+import { messageOf } from '../../core/text/sentences.js';
 import { pack } from '../../protocol/packing.js';
 import type { HostToPage, PageToHost } from '../../protocol/page.js';
 import { parsePageMessage } from './page-message.js';
 import { plotlyMessage } from './plotly-script.js';
 import { reportErrors } from './report-errors.js';
 import { saveImage } from './save-image.js';
-import { pageHtml } from './webview-html.js';
+import { brokenPageHtml, pageHtml } from './webview-html.js';
 
 /** @template Own Type of the messages that only this kind of page sends. */
 export interface WebviewPageOptions<Own> {
@@ -26,7 +29,12 @@ export interface WebviewPageOptions<Own> {
 	readonly parse: (value: unknown) => Own | undefined;
 	/** Handles a message of this kind of page. A rejection is shown to the user. */
 	readonly handle: (message: Own) => unknown;
-	/** Sends the page its whole state. Called each time that a page begins to listen. */
+	/**
+	 * True if the owner sends the page its state at once. VS Code keeps the messages until the page has loaded, so that the
+	 * first content does not wait for `ready` to arrive here.
+	 */
+	readonly isFilledAtOnce?: boolean;
+	/** Sends the page its whole state. Called each time that a page without content begins to listen. */
 	readonly onReady: () => void;
 	/** Called on hiding. VS Code discards a hidden page. */
 	readonly onHidden?: () => void;
@@ -39,14 +47,19 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 	readonly #options: WebviewPageOptions<Own>;
 	readonly #disposables: readonly vscode.Disposable[];
 	#isListening = false;
+	/** True until the first `ready` of a page that was filled at once. */
+	#isFirstLoad: boolean;
 
 	constructor(options: WebviewPageOptions<Own>) {
 		this.#options = options;
-		const { panel, onHidden } = options;
+		const { panel, onHidden, isFilledAtOnce = false } = options;
+		this.#isFirstLoad = isFilledAtOnce;
+		this.#isListening = isFilledAtOnce;
 		this.#disposables = [
 			panel.onDidChangeViewState(() => {
 				if (!panel.visible) {
 					this.#isListening = false;
+					this.#isFirstLoad = false;
 					onHidden?.();
 				}
 			}),
@@ -55,7 +68,7 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 		this.#load();
 	}
 
-	/** True from the page's message `ready` until the page is hidden. */
+	/** True from the page's message `ready`, or from the start of a page filled at once, until the page is hidden. */
 	get isListening(): boolean {
 		return this.#isListening;
 	}
@@ -71,20 +84,23 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 	}
 
 	#load(): void {
-		const { panel, extension, script, styles, title } = this.#options;
+		const { panel, extension, log, script, styles, title } = this.#options;
 		const { webview } = panel;
-		const dist = vscode.Uri.joinPath(extension, 'dist');
-		const media = vscode.Uri.joinPath(extension, 'media');
-		const resource = (folder: vscode.Uri, name: string) =>
-			webview.asWebviewUri(vscode.Uri.joinPath(folder, name)).toString();
-		webview.options = { enableScripts: true, localResourceRoots: [dist, media] };
-		webview.html = pageHtml({
-			cspSource: webview.cspSource,
-			nonce: randomBytes(18).toString('base64'),
-			script: resource(dist, script),
-			styles: styles.map((name) => resource(media, name)),
-			title,
-		});
+		const read = (folder: 'dist' | 'media', name: string) =>
+			readFileSync(path.join(extension.fsPath, folder, name), 'utf8');
+		webview.options = { enableScripts: true, localResourceRoots: [] };
+		try {
+			webview.html = pageHtml({
+				nonce: randomBytes(18).toString('base64'),
+				script: read('dist', script),
+				styles: styles.map((name) => read('media', name)),
+				title,
+			});
+		} catch (error) {
+			const reason = `The extension is not complete: ${messageOf(error)}`;
+			log.error(reason);
+			webview.html = brokenPageHtml(`${reason}. Install BatchNorm Lens again.`);
+		}
 	}
 
 	#receive(value: unknown): void {
@@ -104,6 +120,10 @@ export class WebviewPage<Sent, Own> implements vscode.Disposable {
 		const { extension, log, title, model, onReady, onMark, cancel } = this.#options;
 		switch (message.type) {
 			case 'ready':
+				if (this.#isFirstLoad) {
+					this.#isFirstLoad = false;
+					return;
+				}
 				this.#isListening = true;
 				return onReady();
 			case 'cancel':

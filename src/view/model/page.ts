@@ -45,6 +45,8 @@ export class View {
 	#reportedIndex: number | null = null;
 	/** Pending timer of #saveScroll. */
 	#scrolling = 0;
+	/** The overview is drawn after the first paint, because drawing would delay the table by 20 ms. */
+	#isPainted = false;
 
 	constructor(options: ViewOptions) {
 		const { state } = options;
@@ -185,6 +187,10 @@ export class View {
 
 	#onMilestone(name: 'table' | 'verdicts'): void {
 		this.#options.actions.mark?.(name);
+		if (!this.#isPainted) {
+			this.#isPainted = true;
+			this.#updateOverview(this.#chooser.index);
+		}
 		if (name === 'verdicts') {
 			this.#shell.context.announce(this.#header.answerText);
 			this.#prefetchPlotly();
@@ -239,6 +245,9 @@ export class View {
 	}
 
 	#updateOverview(index: number | null): void {
+		if (!this.#isPainted) {
+			return;
+		}
 		const { overview, metric: chosen } = this.#state.current;
 		const metric = chosen || (this.#report && statesMisfit(this.#report) ? 'drift' : 'scale');
 		this.#overview.update(overview, { layers: this.#report?.layers ?? [], metric }, index);
