@@ -194,12 +194,9 @@ function quietChannels({ gamma, beta, feedsRelu, thresholds }: Examined): Findin
 
 function explodingScale({ scale, dtype, thresholds }: Examined): Finding[] {
 	const usual = medianMagnitude(scale.filter((value) => value !== 0 && Number.isFinite(value)));
-	const channels = indicesWhere(
-		scale,
-		(value) =>
-			Math.abs(value) <= FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].max &&
-			Math.abs(value) > thresholds.explodingFactor * usual,
-	);
+	const { max } = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'];
+	const limit = thresholds.explodingFactor * usual;
+	const channels = indicesWhere(scale, (value) => Math.abs(value) <= max && Math.abs(value) > limit);
 	if (usual === 0 || channels.length === 0) {
 		return [];
 	}

@@ -42,6 +42,7 @@ export class ModelDocument implements vscode.CustomDocument {
 	readonly #disposables: vscode.Disposable[];
 	readonly #services: ModelServices;
 	#closed = false;
+	#begun: Promise<void> | undefined;
 
 	constructor(uri: vscode.Uri, services: ModelServices) {
 		const { engine, log, memory } = services;
@@ -78,6 +79,12 @@ export class ModelDocument implements vscode.CustomDocument {
 			}),
 			showRunProgress(this.session, uri),
 		];
+	}
+
+	/** Opens the file for the first page; later calls do nothing. Never rejects. */
+	begin(): Promise<void> {
+		this.#begun ??= this.open();
+		return this.#begun;
 	}
 
 	/** Shows the structure, then runs the model if settings and trust allow it. Never rejects. */

@@ -84,13 +84,14 @@ export class ModelEditors implements vscode.CustomReadonlyEditorProvider<ModelDo
 			this.#open.delete(document);
 		});
 		this.#opened.fire(document);
-		// Not awaited, so that the tab opens at once. The page shows an unreadable file's error.
-		void document.open();
 		return document;
 	}
 
 	resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
 		const page = new ModelPanel(panel, document, this.#extension, this.#services.log);
+		// Begins after the page does, because reading occupies the host. Not awaited, so that the tab opens at once. The page
+		// shows an unreadable file's error.
+		void document.begin();
 		const shown = { panel, document, page };
 		this.#shown.set(panel, shown);
 		const update = () => this.#setActive(shown, panel.active);
