@@ -1,11 +1,13 @@
 import { biasedVariance, type Moments } from '../../../core/numbers/moments.js';
 import { shortNumber } from '../../../core/text/numbers.js';
+import { count } from '../../../core/text/sentences.js';
 import type { SampleBatch } from '../inputs/sample-batches.js';
 import type { OpenedModel } from '../model/opened-model.js';
 import { RuntimeError } from '../runtime/runtime.js';
 import type { Tensors } from '../tensors/tensor.js';
 import type { LayerShapes } from './blocked-edits.js';
 import { BlockedRun } from './blocked-run.js';
+import { firstSamples } from './first-samples.js';
 import { type GraphMoments, GraphRun } from './graph-run.js';
 import { joined, type SingleGraph, singleGraph } from './single-graph.js';
 import type { LayerNorm, StagedRun } from './staged-run.js';
@@ -34,7 +36,7 @@ export async function stagedMoments({ parts }: SampleBatch, run: StagedRun, laye
 }
 
 /**
- * Largest difference between graph and kernel in the first batch: of means in standard deviations (with epsilon), of
+ * Largest difference between graph and kernel in the first samples: of means in standard deviations (with epsilon), of
  * variances relative. Rounding differs in each operator and grows through a deep network, up to 4e-5 in MobileNetV2. A
  * graph that means something else differs by much more.
  */
@@ -55,8 +57,9 @@ export class BatchMeasure {
 	/** Undefined before the first batch, and where the model does not fit it. */
 	#blocked: BlockedRun | undefined;
 	#isBlockedTried = false;
-	/** Difference between graph and kernel in the first batch, as in {@link MAX_DIFFERENCE}; undefined before it. */
+	/** Difference between graph and kernel, as in {@link MAX_DIFFERENCE}; undefined before the check. */
 	#difference: number | undefined;
+	#checkedSamples = 0;
 
 	/**
 	 * @param layers indices of the layers to measure
@@ -81,7 +84,7 @@ export class BatchMeasure {
 	get notes(): readonly string[] {
 		return this.#graph && this.#difference !== undefined
 			? [
-					`onnxruntime computed the statistics inside the graph; in the first batch they differ from those of a separate kernel by at most ${shortNumber(this.#difference)} of a standard deviation or variance.`,
+					`onnxruntime computed the statistics inside the graph; in the first ${count(this.#checkedSamples, 'sample')} they differ from those of a separate kernel by at most ${shortNumber(this.#difference)} of a standard deviation or variance.`,
 				]
 			: [];
 	}
@@ -105,23 +108,29 @@ export class BatchMeasure {
 
 	/** Returns undefined if there is no graph, or the runtime refuses it, or it differs from the kernel. */
 	async #graphMoments(batch: SampleBatch): Promise<GraphResults | undefined> {
-		const inputs = this.#graph && joined(batch.parts);
-		if (!inputs) {
-			return undefined;
-		}
 		try {
-			const found = await this.#fromGraph(inputs);
-			if (!found || this.#difference !== undefined || !this.#isAccurate(found)) {
-				return found;
-			}
-			const expected = await this.#staged(batch);
-			// The kernel is not needed again, unless a batch needs more accuracy.
-			await this.#run.dispose();
-			return await this.#chosen(inputs, found, expected);
+			const first = this.#difference === undefined ? firstSamples(batch, this.#model) : batch;
+			const checked = first === batch ? undefined : await this.#checkedMoments(first);
+			// Some samples may need more accuracy than the batch.
+			return first !== batch && checked === undefined ? undefined : await this.#checkedMoments(batch);
 		} catch (error) {
 			await this.#giveUp(error);
 			return undefined;
 		}
+	}
+
+	/** Returns the moments of the graph, after a comparison with the kernel unless there was one. */
+	async #checkedMoments(batch: SampleBatch): Promise<GraphResults | undefined> {
+		const inputs = this.#graph && joined(batch.parts);
+		const found = inputs && (await this.#fromGraph(inputs));
+		if (!found || this.#difference !== undefined || !this.#isAccurate(found)) {
+			return found;
+		}
+		const expected = await this.#staged(batch);
+		this.#checkedSamples = batch.samples;
+		// The kernel is not needed again, unless a batch needs more accuracy.
+		await this.#run.dispose();
+		return this.#chosen(inputs, found, expected);
 	}
 
 	/** Returns the moments of the faster graph. */
@@ -234,13 +243,16 @@ const LIKELY = 4;
  * The variance is the mean of the squares (x - center)^2 minus (mean - center)^2, whose relative error is the same. Nothing
  * cancels if the center is the mean.
  */
-export function largestRounding({ count, mean, m2, dims, centers = mean }: GraphMoments, epsilon: number): number {
+export function largestRounding(
+	{ count: counts, mean, m2, dims, centers = mean }: GraphMoments,
+	epsilon: number,
+): number {
 	const [images = 0] = dims;
-	const plane = (count[0] ?? 0) / images;
+	const plane = (counts[0] ?? 0) / images;
 	const relative = (ROUNDOFF / 3) * (Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images));
 	let largest = 0;
 	for (let k = 0; k < mean.length; k++) {
-		const variance = m2[k] / count[k];
+		const variance = m2[k] / counts[k];
 		const ofMean = Math.sqrt((mean[k] ** 2 + variance) / (variance + epsilon));
 		const ofVariance = ((mean[k] - centers[k]) ** 2 + variance) / (variance + epsilon);
 		const error = LIKELY * relative * Math.max(ofMean, ofVariance);

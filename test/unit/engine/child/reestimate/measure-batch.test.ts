@@ -6,6 +6,7 @@ import { biasedVariance, type Moments } from '../../../../../src/core/numbers/mo
 import { openSamples, type SampleBatch } from '../../../../../src/engine/child/inputs/sample-batches.js';
 import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
 import { requiredInputs } from '../../../../../src/engine/child/model/required-inputs.js';
+import { firstSamples } from '../../../../../src/engine/child/reestimate/first-samples.js';
 import {
 	BatchMeasure,
 	type BatchMoments,
@@ -107,6 +108,60 @@ test('values far from 0 beside their spread are left to the kernel, in every ope
 		const { found, kernel, notes } = await measureFirst(file, data, 16);
 		assert.equal(notes.length, isKernel ? 0 : 1);
 		isKernel ? assert.deepEqual(found, kernel) : assert.notDeepEqual(found, kernel);
+		assert.ok(isKernel || /in the first 8 samples they differ/.test(notes.join()), notes.join());
+	}
+});
+
+test('a graph is checked with the first samples, or with the whole batch if these need more accuracy', async () => {
+	const { file } = layerWith(0, {});
+	for (const [start, samples] of [
+		[0, 8],
+		[1000, 16],
+	]) {
+		const random = seededRandom(4);
+		const values = Float32Array.from({ length: 256 }, (_, at) => (at < 128 ? start : -start) + random.normal());
+		const data = path.join(folder, `from-${start}.npy`);
+		writeFileSync(data, encodeNpy({ type: 'float32', shape: [16, 2, 8], data: values }));
+		const { found, kernel, notes } = await measureFirst(file, data, 16);
+		assert.match(notes.join(), new RegExp(`in the first ${samples} samples they differ`));
+		assert.deepEqual(found.get(0)?.count, kernel.get(0)?.count);
+		const [ours, theirs] = [found.get(0), kernel.get(0)];
+		assert.ok(ours && theirs && difference(ours, theirs) < 1e-6);
+	}
+});
+
+test('first samples are whole parts of a model that takes a fixed number of them', async () => {
+	const batch = (samples: number, parts: number) => {
+		const x = () => {
+			const dims = [samples / parts, 2, 8];
+			return { type: 'float32' as const, dims, data: new Float32Array((samples / parts) * 16) };
+		};
+		const scale = () => ({ type: 'float32' as const, dims: [1], data: Float32Array.of(2) });
+		return {
+			parts: Array.from({ length: parts }, () => new Map([...[['x', x()] as const], ['scale', scale()]])),
+			samples,
+		};
+	};
+	for (const [declared, samples, parts, expected] of [
+		['N', 32, 1, [[8]]],
+		['N', 8, 1, [[8]]],
+		[3, 24, 8, [[3], [3], [3]]],
+		[16, 32, 2, [[16]]],
+		[32, 32, 1, [[32]]],
+	] as const) {
+		const opened = await openModel({ path: layerWith(0, {}, 'Identity', declared).file });
+		const first = firstSamples(batch(samples, parts), opened);
+		assert.deepEqual(
+			first.parts.map((part) => [part.get('x')?.dims[0]]),
+			expected,
+		);
+		assert.equal(
+			first.samples,
+			expected.flat().reduce((sum, rows) => sum + rows, 0),
+		);
+		assert.ok(first.parts.every((part) => part.get('scale')?.data.length === 1));
+		assert.ok(first.parts.every((part) => part.get('x')?.data.length === (part.get('x')?.dims[0] ?? 0) * 16));
+		await opened.close();
 	}
 });
 
@@ -139,6 +194,60 @@ test('operators that changed before the training mode came are left to the kerne
 		const { found, kernel, notes } = await measureFirst(file, data, 16);
 		assert.equal(notes.length, isKernel ? 0 : 1);
 		isKernel ? assert.deepEqual(found, kernel) : assert.notDeepEqual(found, kernel);
+		assert.ok(isKernel || /in the first 8 samples they differ/.test(notes.join()), notes.join());
+	}
+});
+
+test('a graph is checked with the first samples, or with the whole batch if these need more accuracy', async () => {
+	const { file } = layerWith(0, {});
+	for (const [start, samples] of [
+		[0, 8],
+		[1000, 16],
+	]) {
+		const random = seededRandom(4);
+		const values = Float32Array.from({ length: 256 }, (_, at) => (at < 128 ? start : -start) + random.normal());
+		const data = path.join(folder, `from-${start}.npy`);
+		writeFileSync(data, encodeNpy({ type: 'float32', shape: [16, 2, 8], data: values }));
+		const { found, kernel, notes } = await measureFirst(file, data, 16);
+		assert.match(notes.join(), new RegExp(`in the first ${samples} samples they differ`));
+		assert.deepEqual(found.get(0)?.count, kernel.get(0)?.count);
+		const [ours, theirs] = [found.get(0), kernel.get(0)];
+		assert.ok(ours && theirs && difference(ours, theirs) < 1e-6);
+	}
+});
+
+test('first samples are whole parts of a model that takes a fixed number of them', async () => {
+	const batch = (samples: number, parts: number) => {
+		const x = () => {
+			const dims = [samples / parts, 2, 8];
+			return { type: 'float32' as const, dims, data: new Float32Array((samples / parts) * 16) };
+		};
+		const scale = () => ({ type: 'float32' as const, dims: [1], data: Float32Array.of(2) });
+		return {
+			parts: Array.from({ length: parts }, () => new Map([...[['x', x()] as const], ['scale', scale()]])),
+			samples,
+		};
+	};
+	for (const [declared, samples, parts, expected] of [
+		['N', 32, 1, [[8]]],
+		['N', 8, 1, [[8]]],
+		[3, 24, 8, [[3], [3], [3]]],
+		[16, 32, 2, [[16]]],
+		[32, 32, 1, [[32]]],
+	] as const) {
+		const opened = await openModel({ path: layerWith(0, {}, 'Identity', declared).file });
+		const first = firstSamples(batch(samples, parts), opened);
+		assert.deepEqual(
+			first.parts.map((part) => [part.get('x')?.dims[0]]),
+			expected,
+		);
+		assert.equal(
+			first.samples,
+			expected.flat().reduce((sum, rows) => sum + rows, 0),
+		);
+		assert.ok(first.parts.every((part) => part.get('scale')?.data.length === 1));
+		assert.ok(first.parts.every((part) => part.get('x')?.data.length === (part.get('x')?.dims[0] ?? 0) * 16));
+		await opened.close();
 	}
 });
 
