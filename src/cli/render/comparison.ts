@@ -1,13 +1,20 @@
 import { baselineSentence } from '../../core/report/baseline.js';
 import { CAUSES, type CauseCode } from '../../core/report/causes.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
+import { noiseSentences } from '../../core/report/comparison/signal.js';
 import { formatDecibels } from '../../core/report/comparison/signal-to-noise.js';
 import {
 	causeAdvice,
 	causeTitle,
+	causeTitles,
 	comparisonAnswer,
+	GRID_NOTE,
+	hasConfidence,
+	isOnGrid,
 	isToExplain,
+	namedCauses,
 	outputSentence,
+	STATUS_WORDS,
 	worstFirst,
 } from '../../core/report/comparison/summary.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
@@ -58,7 +65,7 @@ export function renderComparison(comparison: Comparison, destination: Destinatio
 		(layers.length === 0 ? notes.slice(1) : notes).map(wrapped).join('\n'),
 		layers.length === 0 ? '' : layerTable(layers, width),
 		explanations(layers, width),
-		outputs && layers.length > 0 ? wrapped(outputSentence(outputs)) : '',
+		outputs && layers.length > 0 ? wrapped(`${outputSentence(outputs)} ${noiseSentences(comparison)}`.trim()) : '',
 		baseline ? wrapped(baselineSentence(baseline)) : '',
 	];
 	return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
@@ -73,6 +80,7 @@ function layerTable(layers: readonly LayerComparison[], width: number): string {
 	const hidden = layers.length - shown.length;
 	return [
 		formatTable(choose(COLUMNS), rows.map(choose), width),
+		...(shown.some(({ layer }) => isOnGrid(layer)) ? [wrap(GRID_NOTE, width)] : []),
 		...(hidden > 0 ? [wrap(`${count(hidden, 'more layer')} not listed; --json lists every layer.`, width)] : []),
 	].join('\n');
 }
@@ -83,11 +91,9 @@ function layerRow(layer: LayerComparison, index: number): string[] {
 		String(index + 1),
 		shorten(visible(shortLayerName(name)), MAX_NAME),
 		into === null ? '' : shorten(visible(`${into.op} ${into.name}`), MAX_NAME),
-		status === 'mismatch' ? 'MISMATCH' : status,
-		causeTitle(layer),
-		layer.cause === null || layer.cause === 'unknown' || layer.cause === 'not-identifiable'
-			? ''
-			: percent(layer.confidence),
+		status === 'mismatch' ? 'MISMATCH' : STATUS_WORDS[status],
+		causeTitles(layer),
+		hasConfidence(layer) ? percent(layer.confidence) : '',
 		maxAbs === null ? '' : formatNumber(maxAbs, 3),
 		bound === null ? '' : formatNumber(bound, 3),
 		formatDecibels(layer),
@@ -118,11 +124,11 @@ function explanations(layers: readonly LayerComparison[], width: number): string
 
 /** Explains a layer, with its advice and the number of equal layers. */
 function explain(layer: LayerComparison, more: number, width: number): string {
-	const { name, evidence, causes, alternatives, known } = layer;
+	const { name, evidence, alternatives, known } = layer;
 	const others = alternatives.map(({ causes, confidence }) => `${titles(causes)} (${percent(confidence)})`);
 	const first = wrap(`${known ? 'known: ' : ''}${visible(name)}: ${visible(evidence)}`, width, INDENT, '');
 	const rest = [
-		...causes.map((cause) => causeAdvice(cause, layer)),
+		...namedCauses(layer).map((cause) => causeAdvice(cause, layer)),
 		...(others.length > 0 ? [`Other explanations: ${others.join('; ')}.`] : []),
 		...(more > 0
 			? [`It is the same with ${count(more, 'more layer')}; the table has their numbers, --json their evidence.`]

@@ -9,7 +9,7 @@ import { isRepresentable } from '../folding/rewrite/fold-model.js';
 import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { addedBehind } from '../folding/targets/added-behind.js';
 import { roundTo } from '../numbers/float-formats.js';
-import type { CauseCode } from '../report/causes.js';
+import { type CauseCode, ROUNDING_CAUSES } from '../report/causes.js';
 import type { LayerComparison } from '../report/comparison/comparison.js';
 import { failure, type Result, success } from '../result.js';
 import { count } from '../text/sentences.js';
@@ -152,7 +152,7 @@ function isBiasMeasuredRight(
 	);
 }
 
-const ROUNDINGS: ReadonlySet<CauseCode> = new Set(['rounding-fp16', 'rounding-bf16', 'quantized-int8']);
+const ROUNDINGS: ReadonlySet<CauseCode> = new Set(ROUNDING_CAUSES);
 
 async function write(tools: RepairTools, change: Change, isBiasRight: boolean): Promise<Result<string>> {
 	const { operator, found, weight, tolerance } = change;

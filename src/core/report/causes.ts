@@ -154,7 +154,7 @@ export const CAUSES = {
 			'Fold in float32 before converting to float16, or keep the BatchNormalization in float32: the converter replaces values beyond its limits by the limits.',
 	},
 	'not-identifiable': {
-		title: 'cannot be told',
+		title: 'no scale to compare',
 		advice: 'The channels concerned have gamma 0 or only zero weights: nothing can be concluded from their ratio.',
 	},
 	unknown: {
@@ -164,6 +164,13 @@ export const CAUSES = {
 } as const satisfies Readonly<Record<string, CauseDescription>>;
 
 export type CauseCode = keyof typeof CAUSES;
+
+/** Roundings of a right fold to a narrower type. */
+export const ROUNDING_CAUSES = [
+	'rounding-fp16',
+	'rounding-bf16',
+	'quantized-int8',
+] as const satisfies readonly CauseCode[];
 
 /** Causes that graph or file show, without a formula of weights. */
 export const PLACEMENT_CAUSES = [

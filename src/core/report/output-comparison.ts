@@ -10,6 +10,8 @@ export interface OutputDifferences {
 	readonly maxRel: number;
 	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
 	readonly bound: number;
+	/** Largest error over its bound, of the output that exceeds its own most or comes closest; above 1 is a mismatch. */
+	readonly boundRatio?: number;
 	/**
 	 * Set for a deployed model that rounds activations, if the differences above are those without this rounding: largest error
 	 * with it, relative to its output's largest magnitude.
@@ -22,6 +24,15 @@ interface OutputRun {
 	readonly runtime?: string;
 	readonly inputs?: readonly RunInput[];
 	readonly milliseconds?: number;
+	/**
+	 * Signal-to-noise ratio in dB of the output that is furthest off: 20 log10 of rms(original) / rms(difference). Infinity
+	 * for equal outputs.
+	 */
+	readonly snrDb?: number;
+	/** The same ratio without the rounding of activations, if the deployed model rounds them. */
+	readonly unroundedSnrDb?: number;
+	/** Set if the baseline of the comparison holds the finding about the outputs, so that it does not fail. */
+	readonly known?: true;
 }
 
 export interface MatchingOutputs extends OutputRun, OutputDifferences {
@@ -38,8 +49,6 @@ export interface DifferingOutputs extends OutputRun, Partial<OutputDifferences> 
 	readonly reason?: string;
 	/** First layer with an output that differs by more than rounding explains, if it is known. */
 	readonly firstLayer?: string;
-	/** Set if the baseline of the comparison holds this difference, so that it does not fail. */
-	readonly known?: true;
 }
 
 /** No verdict. Differences are present if they were measured but are no evidence about the fold. */
@@ -62,11 +71,15 @@ const outputRun = {
 	runtime: optional(text),
 	inputs: optional(list(runInput, MAX_INPUTS)),
 	milliseconds: optional(real),
+	snrDb: optional(real),
+	unroundedSnrDb: optional(real),
+	known: optional(literal(true)),
 };
 const someDifferences = {
 	maxAbs: optional(real),
 	maxRel: optional(real),
 	bound: optional(real),
+	boundRatio: optional(real),
 	roundedMaxRel: optional(real),
 };
 
@@ -78,6 +91,7 @@ export const outputs = byStatus<OutputComparison>({
 		maxAbs: orElse(Number.NaN, real),
 		maxRel: orElse(Number.NaN, real),
 		bound: orElse(Number.NaN, real),
+		boundRatio: optional(real),
 		roundedMaxRel: optional(real),
 		firstLayer: absent,
 	}),
@@ -87,7 +101,6 @@ export const outputs = byStatus<OutputComparison>({
 		status: literal('mismatch'),
 		reason: optional(text),
 		firstLayer: optional(text),
-		known: optional(literal(true)),
 	}),
 	skipped: record<SkippedOutputs>({
 		...outputRun,

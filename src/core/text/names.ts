@@ -52,3 +52,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export function escapeMarkup(text: string): string {
 	return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
+
+/** Returns a layer's name for a sentence: a module of a checkpoint may be called "4", which reads like a number of layers. */
+export function nameInSentence(name: string): string {
+	return /\p{L}/u.test(name) ? name : `layer "${name}"`;
+}

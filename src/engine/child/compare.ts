@@ -255,17 +255,18 @@ function withoutRounding(outputs: OutputComparison, quantized: QuantizedOutputs 
 	if (!quantized || outputs.status !== 'skipped' || maxRel === undefined) {
 		return outputs;
 	}
-	const { status, noise, ...differences } = quantized;
-	const { runtime, inputs, milliseconds } = outputs;
+	const { status, noise, snrDb: unroundedSnrDb, ...differences } = quantized;
+	const { runtime, inputs, milliseconds, snrDb } = outputs;
 	const run = { ...(runtime && { runtime }), ...(inputs && { inputs }), ...(milliseconds && { milliseconds }) };
-	const judged = { ...run, ...differences, ...(maxRel !== differences.maxRel && { roundedMaxRel: maxRel }) };
+	const rounded = maxRel !== differences.maxRel && { roundedMaxRel: maxRel, unroundedSnrDb };
+	const judged = { ...run, ...differences, ...(snrDb !== undefined && { snrDb }), ...rounded };
 	return status === 'unclear' ? { ...judged, status: 'skipped', reason: noisyOutputs(noise) } : { ...judged, status };
 }
 
 /** @param noise difference that rounding the weights explains, relative to the size of the outputs */
 function noisyOutputs(noise: number): string {
 	return Number.isFinite(noise)
-		? `On this input, rounding the deployed weights alone moves them by up to ${formatPercent(noise)} of their size, so they do not show whether the layers are right. Measure the accuracy of the deployed model on real data.`
+		? `On this input, rounding the deployed weights alone moves them by up to ${formatPercent(noise)} of their size, so they are no evidence for or against the folds. Measure the accuracy of the deployed model on real data.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
 

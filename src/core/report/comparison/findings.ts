@@ -1,11 +1,12 @@
 import type { CauseCode } from '../causes.js';
 import type { Severity } from '../severity.js';
 import type { Comparison, LayerComparison, LayerFinding } from './comparison.js';
+import { noiseSentences, noiseShare, outputNoise } from './signal.js';
 import { outputSentence } from './summary.js';
 import { areOutputsTolerated } from './tolerance.js';
 
 /** Cause of a layer, or a finding that no cause explains. */
-export type ComparisonCode = CauseCode | LayerFinding['code'] | 'unmatched' | 'outputs-differ';
+export type ComparisonCode = CauseCode | LayerFinding['code'] | 'unmatched' | 'outputs-differ' | 'signal-lost';
 
 /** A result of a comparison that a check may fail on. */
 export interface ComparisonFinding {
@@ -41,20 +42,26 @@ export function layerFinding(layer: LayerComparison): ComparisonFinding | undefi
 	}
 }
 
-/** Returns the finding of the models' outputs; undefined unless they differ. */
+/**
+ * Returns the finding of the models' outputs. Error: they differ by more than rounding and quantization explain. Warning:
+ * quantization distorts them. Undefined for sound outputs and for outputs that were not compared.
+ */
 export function outputFinding(comparison: Comparison): ComparisonFinding | undefined {
 	const { outputs } = comparison;
-	if (outputs?.status !== 'mismatch') {
-		return undefined;
-	}
-	const severity = areOutputsTolerated(comparison) ? 'info' : 'error';
-	return {
-		code: 'outputs-differ',
-		severity,
-		message: outputSentence(outputs),
-		channels: [],
-		...(outputs.known && { known: true }),
+	const of = (code: ComparisonCode, severity: Severity, message: string): ComparisonFinding => {
+		return { code, severity, message, channels: [], ...(outputs?.known && { known: true }) };
 	};
+	if (outputs?.status === 'mismatch') {
+		return of('outputs-differ', areOutputsTolerated(comparison) ? 'info' : 'error', outputSentence(outputs));
+	}
+	const noise = outputNoise(comparison);
+	return noise?.isLoud
+		? of(
+				'signal-lost',
+				'warning',
+				`Quantization distorts the outputs: ${noiseShare(noise)}. ${noiseSentences(comparison)}`,
+			)
+		: undefined;
 }
 
 /** Returns the findings of wrong operators in parts without a layer. */

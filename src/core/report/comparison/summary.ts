@@ -1,9 +1,12 @@
-import { formatPercent, shortNumber } from '../../text/numbers.js';
+import { nameInSentence } from '../../text/names.js';
+import { formatPercent, formatRatio, ratioOf, shortNumber } from '../../text/numbers.js';
 import { capitalize, count } from '../../text/sentences.js';
-import { CAUSES, type CauseCode } from '../causes.js';
+import { CAUSES, type CauseCode, ROUNDING_CAUSES } from '../causes.js';
 import type { OutputComparison } from '../output-comparison.js';
 import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
+import { decibels, noiseShare, outputNoise } from './signal.js';
 
+const ROUNDING: ReadonlySet<CauseCode> = new Set(ROUNDING_CAUSES);
 /** Maximum number of causes named in the answer. More causes are only counted. */
 const MAX_CAUSES = 3;
 /** Smallest share that is written in percent. */
@@ -32,36 +35,62 @@ export function comparisonHeadline(comparison: Comparison): string {
 	if (layers.length === 0) {
 		return notes[0] ?? 'The original has no BatchNormalization: there is nothing to compare.';
 	}
-	const clauses = [
+	const [first = '', ...others] = [
 		...verdict(comparison),
+		...keptClause(summary, layers.length),
 		...precisionClause(layers),
-		...restClauses(summary),
 		...operatorClause(comparison.operators?.length ?? 0),
-		...outputClause(comparison.outputs),
+		...outputClause(comparison),
 	];
-	// The first clause names the noun that the numbers count.
-	const [first = '', ...others] = clauses;
-	const counted = first.replace(/^\d+(?= (is|are|has|have|cannot)\b)/, (number) => `${number} ${layersWord(number)}`);
-	return `${capitalize([counted, ...others].join('; '))}.`;
+	const noise = outputNoise(comparison);
+	const but = noise?.isLoud ? `, but quantization distorts the outputs: ${noiseShare(noise)}` : '';
+	return `${capitalize([`${first}${but}`, ...others].join('; '))}.`;
 }
 
-/** Clauses about folded and kept layers, right and wrong. */
+/** Clauses about layers that were judged, right and wrong, and about the others. */
 function verdict({ layers, summary }: Comparison): string[] {
-	const checked = summary.match + summary.mismatch;
+	const folded = summary.match + summary.mismatch;
 	const wrong = layers.filter(({ status }) => status === 'mismatch');
-	if (checked === 0) {
+	const unjudged = unjudgedClause(summary, layers.length);
+	if (wrong.length === 0 && unjudged.length > 0) {
+		const right = summary.match + summary.kept;
+		return right === 0 ? unjudged : [`${right} of ${count(layers.length, 'layer')} match`, ...unjudged];
+	}
+	if (folded === 0) {
 		return [];
 	}
 	if (wrong.length === 0) {
-		return [checked === 1 ? 'the folded layer is right' : `all ${checked} folded layers are right`];
+		return [folded === 1 ? 'the folded layer is right' : `all ${folded} folded layers are right`];
 	}
-	const right = `${summary.match} of ${checked} folded ${checked === 1 ? 'layer is' : 'layers are'} right`;
+	const right = `${summary.match} of ${folded} folded ${folded === 1 ? 'layer is' : 'layers are'} right`;
 	const [only] = wrong;
 	return [
 		wrong.length === 1 && only
 			? `${right}, ${nameInSentence(only.name)} is not (${causeTitle(only)})`
 			: `${right}, ${wrong.length} are not${commonCauses(wrong).length > 0 ? `, all for one cause: ${commonCause(wrong)}` : `: ${causes(wrong)}`}`,
+		...unjudged,
 	];
+}
+
+/** Returns a clause on layers without a verdict, with the reason. */
+function unjudgedClause(summary: Comparison['summary'], layers: number): string[] {
+	const { unmatched, 'not-identifiable': hidden } = summary;
+	const total = unmatched + hidden;
+	if (total === 0) {
+		return [];
+	}
+	const reasons = [
+		{ number: unmatched, one: 'has no sure counterpart', all: 'have no sure counterpart' },
+		{ number: hidden, one: 'shows no scale to compare', all: 'show no scale to compare' },
+	].filter(({ number }) => number > 0);
+	const subject =
+		total < layers ? String(total) : total === 1 ? 'the only layer' : `none of the ${count(total, 'layer')}`;
+	const [only] = reasons;
+	const reason =
+		reasons.length === 1 && only
+			? ` because ${total === 1 ? `it ${only.one}` : `they ${only.all}`}`
+			: `: ${reasons.map(({ number, one, all }) => `${number} ${number === 1 ? one : all}`).join(', ')}`;
+	return [`${subject} could${total === layers && total > 1 ? '' : ' not'} be judged${reason}`];
 }
 
 /** Returns the causes that several wrong layers have in common, the largest first; empty if they differ. */
@@ -96,14 +125,13 @@ function precisionClause(layers: readonly LayerComparison[]): string[] {
 		: [];
 }
 
-/** Returns clauses for layers that are neither right nor wrong. */
-function restClauses(summary: Comparison['summary']): string[] {
-	const { kept, unmatched } = summary;
-	return [
-		...(kept === 1 ? ['1 is kept as it was'] : kept > 1 ? [`${kept} are kept as they were`] : []),
-		...(unmatched > 0 ? [`${unmatched} ${unmatched === 1 ? 'has' : 'have'} no counterpart`] : []),
-		...(summary['not-identifiable'] > 0 ? [`${summary['not-identifiable']} cannot be told`] : []),
-	];
+/** Returns a clause for layers that are still layers. */
+function keptClause({ kept, match, mismatch }: Comparison['summary'], layers: number): string[] {
+	if (kept === 0) {
+		return [];
+	}
+	const subject = match + mismatch === 0 && kept === layers ? count(kept, 'layer') : String(kept);
+	return [`${subject} ${kept === 1 ? 'is kept as it was' : 'are kept as they were'}`];
 }
 
 /** Returns a clause for operators in parts without a layer. */
@@ -111,7 +139,14 @@ function operatorClause(wrong: number): string[] {
 	return wrong > 0 ? [`other weights in ${count(wrong, 'operator')} without a layer`] : [];
 }
 
-const layersWord = (count: string): string => (count === '1' ? 'layer' : 'layers');
+/** Statuses in words, for tables. */
+export const STATUS_WORDS = {
+	match: 'match',
+	mismatch: 'mismatch',
+	kept: 'kept',
+	unmatched: 'unmatched',
+	'not-identifiable': 'not judged',
+} as const satisfies Readonly<Record<ComparisonStatus, string>>;
 
 /** Order of the statuses in lists, the most urgent first. */
 const STATUS_ORDER = {
@@ -142,6 +177,32 @@ export function causeTitle({ cause, details }: LayerComparison): string {
 	return cause === 'unknown' && details.similarity?.kind === 'other-weights' ? 'other weights' : CAUSES[cause].title;
 }
 
+/** Returns the causes to name and to give advice on. The rounding of a wrong fold is no mistake. */
+export function namedCauses({ status, cause, causes }: LayerComparison): readonly CauseCode[] {
+	const all = causes.length > 0 ? causes : cause === null ? [] : [cause];
+	const mistakes = status === 'mismatch' ? all.filter((code) => !ROUNDING.has(code)) : [];
+	return mistakes.length > 0 ? mistakes : all;
+}
+
+/** Returns the titles of all named causes, the largest first: "gamma dropped, mean dropped". */
+export function causeTitles(layer: LayerComparison): string {
+	const [first, ...others] = namedCauses(layer);
+	return first === undefined ? '' : [causeTitle(layer), ...others.map((code) => CAUSES[code].title)].join(', ');
+}
+
+/** True for a wrong layer with a cause. Right layers have no explanation to be confident in. */
+export function hasConfidence({ status, cause }: LayerComparison): boolean {
+	return status === 'mismatch' && cause !== null && cause !== 'unknown';
+}
+
+/** True for a right layer on a grid, where rounding uses all of the half step that is allowed. */
+export function isOnGrid({ status, causes }: LayerComparison): boolean {
+	return (status === 'match' || status === 'kept') && causes.includes('quantized-int8');
+}
+
+/** Sentence below a table with errors of quantized layers. */
+export const GRID_NOTE = 'Quantized layers: the bound is half a step of the grid, so errors just below it are normal.';
+
 /** Returns the advice for a cause of a layer. */
 export function causeAdvice(code: CauseCode, { details }: LayerComparison): string {
 	return code === 'unknown' && details.similarity?.kind === 'other-weights'
@@ -170,7 +231,13 @@ function causes(wrong: readonly LayerComparison[]): string {
 	return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ');
 }
 
-function outputClause(outputs: OutputComparison | undefined): string[] {
+/** Returns a clause on the outputs; none for outputs that quantization distorts, which the verdict names. */
+function outputClause(comparison: Comparison): string[] {
+	const { outputs } = comparison;
+	const noise = outputNoise(comparison);
+	if (noise) {
+		return noise.isLoud ? [] : [`quantization moves the outputs by ${ratioOf(noise.share)} their size`];
+	}
 	switch (outputs?.status) {
 		case 'match':
 			return ['the outputs of both models agree'];
@@ -181,39 +248,44 @@ function outputClause(outputs: OutputComparison | undefined): string[] {
 	}
 }
 
-/** Returns the result of the run in a sentence: the numbers, the bound, and the layer at which the models part. */
+/** Returns the result of the run in a sentence: the difference, the verdict, and the layer at which the models part. */
 export function outputSentence(outputs: OutputComparison): string {
-	const { status, reason, maxAbs, maxRel, bound, firstLayer, roundedMaxRel } = outputs;
-	const difference = `by at most ${short(maxAbs)} (${shareOf(maxRel)} the largest value)`;
+	const { status, reason, maxAbs, maxRel, firstLayer, snrDb, unroundedSnrDb } = outputs;
+	const largest = `${shareOf(maxRel)} the largest value`;
+	const size = snrDb !== undefined && Number.isFinite(snrDb) ? sizeOf(snrDb) : undefined;
 	if (status === 'skipped') {
-		return `Outputs not judged: ${maxAbs === undefined ? '' : `they differ ${difference}. `}${reason}`;
+		return `Outputs not judged: ${maxAbs === undefined ? '' : `they differ by ${size ?? `up to ${largest}`}. `}${reason}`;
 	}
 	if (maxAbs === undefined) {
 		return `The outputs differ. ${reason ?? ''}`.trim();
 	}
-	const isRounded = roundedMaxRel !== undefined;
-	const numbers = `${difference}; rounding ${isRounded ? 'the weights ' : ''}explains ${short(bound)}`;
+	const isRounded = unroundedSnrDb !== undefined;
+	const explained = explainedShare(outputs, isRounded ? 'rounding the weights' : 'rounding');
+	const sentence =
+		status === 'mismatch'
+			? `The outputs differ${isRounded ? ', even without the rounding of activations,' : ''} by up to ${largest}${explained}.`
+			: isRounded && size !== undefined
+				? `The outputs differ by ${size}; without the rounding of activations by ${noisePercent(unroundedSnrDb)}, which rounding the weights explains.`
+				: `The outputs agree within rounding: the largest difference is ${largest}${explained}.`;
 	const where = firstLayer === undefined ? '' : ` The first difference is at ${nameInSentence(firstLayer)}.`;
-	const rounded = isRounded ? ` Rounded activations make it ${shareOf(roundedMaxRel)} the largest value.` : '';
-	const verdict = VERDICTS[status][isRounded ? 'rounded' : 'plain'];
-	return `${verdict} ${numbers}.${rounded}${where}${reason === undefined ? '' : ` ${reason}`}`;
+	return `${sentence}${where}${reason === undefined ? '' : ` ${reason}`}`;
 }
 
-/** Beginnings of the sentence on outputs; `rounded` for a deployed model that rounds activations. */
-const VERDICTS = {
-	match: {
-		plain: 'Both models give the same outputs: they differ',
-		rounded: 'Both models give the same outputs, apart from the rounding of activations: they differ',
-	},
-	mismatch: {
-		plain: 'The outputs differ',
-		rounded: 'The outputs differ, even without the rounding of activations,',
-	},
-} as const;
+/** Returns "11 %", or "1.7 times": the root mean square of a difference relative to that of the values. */
+function noisePercent(snrDb: number): string {
+	return formatRatio(10 ** (-snrDb / 20));
+}
 
-/** Returns a name for a sentence: a module of a checkpoint may be called "4", which reads like a number of layers. */
-function nameInSentence(name: string): string {
-	return /\p{L}/u.test(name) ? name : `layer "${name}"`;
+/** Returns "11 % of their size (19 dB)". */
+function sizeOf(snrDb: number): string {
+	return `${ratioOf(10 ** (-snrDb / 20))} their size (signal-to-noise ratio ${decibels(snrDb)})`;
+}
+
+/** Returns ", 28 % of what rounding explains"; '' if the ratio is unknown. */
+function explainedShare({ boundRatio }: OutputComparison, source: string): string {
+	return boundRatio !== undefined && Number.isFinite(boundRatio)
+		? `, ${ratioOf(boundRatio)} what ${source} explains`
+		: '';
 }
 
 /** Returns "16 % of", or a power of ten for a share whose percentage would have one. */

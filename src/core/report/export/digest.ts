@@ -1,4 +1,5 @@
 import type { Comparison, LayerComparison } from '../comparison/comparison.js';
+import { noiseSentences } from '../comparison/signal.js';
 import { causeAdvice, causeTitle, comparisonAnswer, outputSentence } from '../comparison/summary.js';
 import { findingWords } from '../findings.js';
 import type { JsonObject } from '../json.js';
@@ -57,7 +58,9 @@ export function digestComparison(comparison: Comparison, { layers, offset = 0 }:
 	const head = {
 		answer: comparisonAnswer(comparison),
 		summary: { ...comparison.summary },
-		...(comparison.outputs && { outputs: outputSentence(comparison.outputs) }),
+		...(comparison.outputs && {
+			outputs: `${outputSentence(comparison.outputs)} ${noiseSentences(comparison)}`.trim(),
+		}),
 		...(comparison.notes.length > 0 && { notes: [...comparison.notes] }),
 	};
 	if (layers !== undefined && layers.length > 0) {

@@ -70,7 +70,7 @@ export function applyBaselineToComparison(comparison: Comparison, entry: Baselin
 	return {
 		...comparison,
 		layers: comparison.layers.map((layer, index) => (knownLayers.has(index) ? { ...layer, known: true } : layer)),
-		...(outputs?.status === 'mismatch' && knownLayers.has(undefined) && { outputs: { ...outputs, known: true } }),
+		...(outputs && knownLayers.has(undefined) && { outputs: { ...outputs, known: true } }),
 		baseline: result,
 	};
 }
@@ -92,5 +92,6 @@ export function acceptedMismatches(
 /** Returns the test of findings that the comparison would have found again. Outputs differ only where both models run. */
 function lookedFor({ outputs }: Comparison): (known: KnownFinding) => boolean {
 	const isRun = outputs?.status === 'match' || outputs?.status === 'mismatch';
-	return ({ code }) => code !== 'outputs-differ' || isRun;
+	const isMeasured = outputs?.snrDb !== undefined;
+	return ({ code }) => (code === 'outputs-differ' ? isRun : code === 'signal-lost' ? isMeasured : true);
 }

@@ -114,6 +114,8 @@ export async function compareOutputs(pair: ModelPair, options: RunOptions, conte
 		maxAbs: Math.max(...differences.map(({ maxAbs }) => maxAbs)),
 		maxRel: Math.max(...differences.map(({ maxRel }) => maxRel)),
 		bound: worst.bound,
+		boundRatio: worst.ratio,
+		snrDb: Math.min(...differences.map(({ snrDb }) => snrDb)),
 		runtime: runtime.version,
 		inputs: original.summary,
 		milliseconds: performance.now() - start,

@@ -1,3 +1,6 @@
+import { distance } from '../../../core/folding/values/difference.js';
+import { rmsOf, sketchOf } from '../../../core/folding/values/sketch.js';
+import { decibels } from '../../../core/folding/values/value-pairing.js';
 import { numbersOf } from '../tensors/numbers.js';
 import type { RuntimeTensor } from '../tensors/tensor.js';
 
@@ -15,6 +18,8 @@ export interface Difference {
 	readonly maxRel: number;
 	/** Largest difference that rounding explains. */
 	readonly bound: number;
+	/** Signal-to-noise ratio in dB: 20 log10 of rms(a) / rms(a - b). Infinity for equal tensors. */
+	readonly snrDb: number;
 	/** maxAbs / bound: above 1 is more than rounding. */
 	readonly ratio: number;
 	/** Reason for missing numbers: 'not-finite', or a sentence. */
@@ -58,7 +63,7 @@ export function differenceOf(
 	b: RuntimeTensor | undefined,
 	{ probe = 0, unitRoundoff, resolution = 0 }: Rounding,
 ): Difference {
-	const none = { maxAbs: 0, maxRel: 0, bound: 0, ratio: Number.POSITIVE_INFINITY };
+	const none = { maxAbs: 0, maxRel: 0, bound: 0, snrDb: Number.NaN, ratio: Number.POSITIVE_INFINITY };
 	if (!a || !b) {
 		return { ...none, problem: 'An output of one model is missing in the other.' };
 	}
@@ -73,7 +78,11 @@ export function differenceOf(
 	}
 	const maxAbs = spreadOf(a, b);
 	const bound = SAFETY * (probe + unitRoundoff * largest) + 2 * resolution;
-	return { maxAbs, maxRel: maxAbs === 0 ? 0 : maxAbs / largest, bound, ratio: maxAbs === 0 ? 0 : maxAbs / bound };
+	if (maxAbs === 0) {
+		return { maxAbs, maxRel: 0, bound, snrDb: Number.POSITIVE_INFINITY, ratio: 0 };
+	}
+	const snrDb = decibels(rmsOf(sketchOf(values)), distance(values, numbersOf(b)).rms);
+	return { maxAbs, maxRel: maxAbs / largest, bound, snrDb, ratio: maxAbs / bound };
 }
 
 /** Returns the largest magnitude; infinite if a value is not finite. */

@@ -1,7 +1,7 @@
 import { distance, type ValueTensor } from '../../../core/folding/values/difference.js';
 import { roundingTolerance } from '../../../core/folding/values/rounding-tolerance.js';
 import { rmsOf, sketchOf } from '../../../core/folding/values/sketch.js';
-import { MAX_DISTANCE, type Noise } from '../../../core/folding/values/value-pairing.js';
+import { decibels, MAX_DISTANCE, type Noise } from '../../../core/folding/values/value-pairing.js';
 
 /** Outputs of a quantized model without the rounding of its activations, compared with those of the original. */
 export interface QuantizedOutputs {
@@ -13,8 +13,12 @@ export interface QuantizedOutputs {
 	readonly maxRel: number;
 	/** Difference that rounding explains, in the output that exceeds its own most, or comes closest. */
 	readonly bound: number;
+	/** Largest error over its bound, as `bound`; above 1 is more than rounding. */
+	readonly boundRatio: number;
 	/** Largest root mean square that rounding explains, relative to the output's. */
 	readonly noise: number;
+	/** Signal-to-noise ratio in dB of the output that is furthest off. */
+	readonly snrDb: number;
 }
 
 type Outputs = ReadonlyMap<string, ValueTensor>;
@@ -40,7 +44,10 @@ export function judgeQuantizedOutputs(
 		const own = toleranceOf({ size, largest: sketch.largest, noise: { rms: 0, maxAbs: 0 } });
 		const bound = explained.maxAbs + own.maxAbs;
 		const ratio = Math.max(rms / (explained.rms + own.rms), maxAbs / bound);
-		return { maxAbs, maxRel: maxAbs === 0 ? 0 : maxAbs / sketch.largest, bound, ratio, noise: explained.rms / size };
+		return {
+			...{ maxAbs, maxRel: maxAbs === 0 ? 0 : maxAbs / sketch.largest, bound, ratio },
+			...{ noise: explained.rms / size, snrDb: rms === 0 ? Number.POSITIVE_INFINITY : decibels(size, rms) },
+		};
 	});
 	const known = judged.filter((output) => output !== undefined);
 	if (known.length < names.length || known.some(({ maxRel }) => !Number.isFinite(maxRel))) {
@@ -54,6 +61,8 @@ export function judgeQuantizedOutputs(
 		maxAbs: Math.max(...known.map(({ maxAbs }) => maxAbs)),
 		maxRel: Math.max(...known.map(({ maxRel }) => maxRel)),
 		bound: worst.bound,
+		boundRatio: worst.ratio,
 		noise: Math.max(...known.map((output) => output.noise)),
+		snrDb: Math.min(...known.map(({ snrDb }) => snrDb)),
 	};
 }

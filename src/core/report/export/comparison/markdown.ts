@@ -1,12 +1,19 @@
 import { formatNumber } from '../../../text/numbers.js';
 import { baselineSentence } from '../../baseline.js';
 import type { Comparison, LayerComparison } from '../../comparison/comparison.js';
+import { noiseSentences } from '../../comparison/signal.js';
+import { formatDecibels } from '../../comparison/signal-to-noise.js';
 import {
 	causeAdvice,
-	causeTitle,
+	causeTitles,
 	comparisonAnswer,
+	GRID_NOTE,
+	hasConfidence,
+	isOnGrid,
 	isToExplain,
+	namedCauses,
 	outputSentence,
+	STATUS_WORDS,
 	worstFirst,
 } from '../../comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../formats.js';
@@ -40,8 +47,9 @@ export function comparisonToMarkdown(whole: Comparison): string {
 		// Without layers the first note is the answer.
 		(layers.length === 0 ? notes.slice(1) : notes).map((note) => `- ${prose(note)}`).join('\n'),
 		layers.length === 0 ? '' : markdownTable(COLUMNS, worstFirst(layers).map(cells)),
+		layers.some(isOnGrid) ? prose(GRID_NOTE) : '',
 		...evidence(layers),
-		outputs ? prose(outputSentence(outputs)) : '',
+		outputs ? prose(`${outputSentence(outputs)} ${noiseSentences(comparison)}`.trim()) : '',
 		comparison.baseline ? prose(baselineSentence(comparison.baseline)) : '',
 	);
 	return `${text}\n`;
@@ -56,19 +64,17 @@ function modelLine(role: string, model: ModelSummary): string {
 }
 
 function cells({ layer, index }: { readonly layer: LayerComparison; readonly index: number }): string[] {
-	const { name, into, status, cause, confidence, maxAbs, bound, behavior } = layer;
-	const isExplained = cause !== null && cause !== 'unknown' && cause !== 'not-identifiable';
-	const snr = behavior?.snrDb ?? null;
+	const { name, into, status, confidence, maxAbs, bound } = layer;
 	return [
 		String(index + 1),
 		code(name),
 		into === null ? '' : `${code(into.op)} ${code(into.name)}`,
-		status === 'mismatch' ? '**mismatch**' : status,
-		prose(causeTitle(layer)),
-		isExplained ? `${Math.floor(confidence * 100)} %` : '',
+		status === 'mismatch' ? '**mismatch**' : STATUS_WORDS[status],
+		prose(causeTitles(layer)),
+		hasConfidence(layer) ? `${Math.floor(confidence * 100)} %` : '',
 		maxAbs === null ? '' : formatNumber(maxAbs),
 		bound === null ? '' : formatNumber(bound),
-		snr === null ? '' : formatNumber(snr, 3),
+		prose(formatDecibels(layer)),
 	];
 }
 
@@ -77,7 +83,7 @@ function evidence(layers: readonly LayerComparison[]): string[] {
 	const lines = worstFirst(layers)
 		.filter(({ layer }) => isToExplain(layer))
 		.map(({ layer }) => {
-			const advice = layer.causes.map((cause) => prose(causeAdvice(cause, layer)));
+			const advice = namedCauses(layer).map((cause) => prose(causeAdvice(cause, layer)));
 			return `- ${layer.known ? 'known ' : ''}${code(layer.name)}: ${[prose(layer.evidence), ...advice].join(' ')}`;
 		});
 	return lines.length === 0 ? [] : ['## Layers to look at', lines.join('\n')];

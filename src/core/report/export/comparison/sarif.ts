@@ -73,4 +73,10 @@ const RULES: readonly SarifRule[] = [
 		full: 'Both models ran on the same input, and their outputs differ by more than rounding.',
 		help: 'Look at the first layer whose values differ.',
 	},
+	{
+		id: 'signal-lost',
+		title: 'Outputs distorted by quantization',
+		full: 'The folds are right, but the noise of quantization in the outputs exceeds a third of their size.',
+		help: 'Calibrate with representative data, quantize per channel, or keep the layers with the largest drops in float.',
+	},
 ];

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { causeTitle, comparisonAnswer, outputSentence } from '../../../../../src/core/report/comparison/summary.js';
+import {
+	causeTitle,
+	causeTitles,
+	comparisonAnswer,
+	namedCauses,
+	outputSentence,
+} from '../../../../../src/core/report/comparison/summary.js';
 import { comparedLayer, emptyLayer, sampleComparison, wrongEpsilon } from '../../../support/sample-comparison.js';
 
 const right = (name: string) => comparedLayer({ name });
+const gone = (name: string) => emptyLayer({ name, status: 'unmatched' });
+const hidden = (name: string) => emptyLayer({ name, status: 'not-identifiable' });
 const kept = (name: string) => comparedLayer({ name }, { status: 'kept' });
 
 test('a comparison without a mismatch says so, and names the other statuses', () => {
@@ -12,8 +20,13 @@ test('a comparison without a mismatch says so, and names the other statuses', ()
 		[[[right('a'), right('b')]], 'All 2 folded layers are right.'],
 		[[[right('a'), kept('b')]], 'The folded layer is right; 1 is kept as it was.'],
 		[[[kept('a'), kept('b')]], '2 layers are kept as they were.'],
-		[[[emptyLayer({ name: 'a', status: 'unmatched' })]], '1 layer has no counterpart.'],
-		[[[emptyLayer({ name: 'a', status: 'not-identifiable' })]], '1 layer cannot be told.'],
+		[[[gone('a')]], 'The only layer could not be judged because it has no sure counterpart.'],
+		[[[hidden('a'), hidden('b')]], 'None of the 2 layers could be judged because they show no scale to compare.'],
+		[[[right('a'), gone('b')]], '1 of 2 layers match; 1 could not be judged because it has no sure counterpart.'],
+		[
+			[[right('a'), kept('b'), gone('c'), hidden('d')]],
+			'2 of 4 layers match; 2 could not be judged: 1 has no sure counterpart, 1 shows no scale to compare; 1 is kept as it was.',
+		],
 		[
 			[[right('a')], { outputs: { status: 'match', maxAbs: 0, maxRel: 0, bound: 1e-6 } }],
 			'The folded layer is right; the outputs of both models agree.',
@@ -77,6 +90,20 @@ test('wrong layers with the same cause share a sentence, with their common numbe
 	assert.doesNotMatch(comparisonAnswer(sampleComparison([unknown('a'), unknown('b')])), /one cause/);
 });
 
+test('the rounding of a wrong fold is no mistake to name', () => {
+	const wrong = comparedLayer(
+		{},
+		{ status: 'mismatch', cause: 'gamma-dropped', causes: ['gamma-dropped', 'quantized-int8'] },
+	);
+	assert.deepEqual(namedCauses(wrong), ['gamma-dropped']);
+	assert.equal(causeTitles({ ...wrong, causes: ['gamma-dropped', 'beta-dropped'] }), 'gamma dropped, beta dropped');
+	assert.equal(
+		causeTitles({ ...wrong, status: 'match', cause: 'quantized-int8', causes: ['quantized-int8'] }),
+		'quantized',
+	);
+	assert.equal(causeTitles(right('a')), '');
+});
+
 test('weights of another network are not called an unknown error', () => {
 	const details = { similarity: { kind: 'other-weights' as const, cosine: 0.1 } };
 	assert.equal(causeTitle(comparedLayer({}, { cause: 'unknown', details })), 'other weights');
@@ -84,14 +111,31 @@ test('weights of another network are not called an unknown error', () => {
 });
 
 test('the result of a run is one sentence with the numbers', () => {
-	const numbers = { maxAbs: 2.13e-7, maxRel: 4.8e-7, bound: 1.6e-6 };
+	const numbers = { maxAbs: 2.13e-7, maxRel: 4.8e-7, bound: 1.6e-6, boundRatio: 0.133, snrDb: 131 };
 	assert.equal(
 		outputSentence({ status: 'match', ...numbers }),
-		'Both models give the same outputs: they differ by at most 2.13e-7 (4.8e-7 of the largest value); rounding explains 1.6e-6.',
+		'The outputs agree within rounding: the largest difference is 4.8e-7 of the largest value, 13 % of what rounding explains.',
 	);
 	assert.match(
 		outputSentence({ status: 'mismatch', ...numbers, firstLayer: 'bn3' }),
 		/^The outputs differ .* first difference is at bn3\.$/,
+	);
+	// An earlier version states no ratio to the bound.
+	assert.equal(
+		outputSentence({ status: 'mismatch', maxAbs: 1, maxRel: 0.5, bound: 0.1 }),
+		'The outputs differ by up to 50 % of the largest value.',
+	);
+	assert.equal(
+		outputSentence({ status: 'match', ...numbers, snrDb: 20, unroundedSnrDb: 40, roundedMaxRel: 0.2 }),
+		'The outputs differ by 10 % of their size (signal-to-noise ratio 20 dB); without the rounding of activations by 1 %, which rounding the weights explains.',
+	);
+	assert.equal(
+		outputSentence({ status: 'mismatch', maxAbs: 1, maxRel: 0.5, bound: 0.1, boundRatio: 10, unroundedSnrDb: 3 }),
+		'The outputs differ, even without the rounding of activations, by up to 50 % of the largest value, 10 times what rounding the weights explains.',
+	);
+	assert.equal(
+		outputSentence({ status: 'skipped', ...numbers, snrDb: -6.02, reason: 'Coarse weights.' }),
+		'Outputs not judged: they differ by 2 times their size (signal-to-noise ratio -6 dB). Coarse weights.',
 	);
 	assert.equal(outputSentence({ status: 'skipped', reason: 'No runtime.' }), 'Outputs not judged: No runtime.');
 	assert.equal(outputSentence({ status: 'mismatch', reason: 'Shapes differ.' }), 'The outputs differ. Shapes differ.');

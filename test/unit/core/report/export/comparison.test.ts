@@ -120,7 +120,7 @@ test('Markdown: the wrong layers first, with evidence and advice', () => {
 	assert.match(rows[3], / \| 131 \|$/);
 	assert.match(text, /^- `wrong`: The weights fit epsilon 1e-3.*give it to the converter/m);
 	assert.match(text, /^- A note\.$/m);
-	assert.match(text, /\n\nThe outputs differ by at most 0\.02/);
+	assert.match(text, /\n\nThe outputs differ by up to 0\.3 % of the largest value/);
 	assert.equal(comparisonToMarkdown(sampleComparison([], { notes: ['Nothing.'] })).match(/Nothing\./g)?.length, 1);
 });
 

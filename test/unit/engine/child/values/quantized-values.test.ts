@@ -76,6 +76,8 @@ test('the ratio is that of rounded activations, beside the one without rounding'
 	}
 	const { outputs } = result;
 	assert.ok(outputs?.status === 'match' && (outputs.roundedMaxRel ?? 0) > outputs.maxRel);
+	assert.ok((outputs.snrDb ?? 0) > 20 && (outputs.snrDb ?? 0) < (outputs.unroundedSnrDb ?? 0));
+	assert.ok((outputs.boundRatio ?? 2) <= 1);
 });
 
 test('noise as large as the values is no verdict, and the numbers are given', async () => {
