@@ -73,43 +73,16 @@ const sequence: readonly NodeSpec[] = [
 	{ op: 'SequenceConstruct', inputs: ['x', 'x'], outputs: ['s'] },
 	{ op: 'Constant', outputs: ['zero'], attributes: { value_int: { i: 0 } } },
 ];
-const last: NodeSpec = { op: 'SequenceAt', inputs: ['t', 'zero'], outputs: ['y'] };
-const element: GraphSpec = {
-	inputs: [{ name: 'e', shape }],
-	nodes: [batchNorm('e', 'normalized')],
-	outputs: [{ name: 'normalized', shape }],
-};
 const kept: NodeSpec = { op: 'Identity', inputs: ['c'], outputs: ['c_out'] };
 const iteration = [
 	{ name: 'i', dtype: 'int64', shape: [] },
 	{ name: 'c', dtype: 'bool', shape: [] },
 ] as const;
-/** The state of the loop is the sequence s, which grows by a normalized element. */
-const carrying: NodeSpec = {
-	op: 'Loop',
-	name: 'carrying',
-	inputs: ['trips', '', 's'],
-	outputs: ['t'],
-	attributes: {
-		body: {
-			g: {
-				inputs: [...iteration, 'list'],
-				nodes: [
-					kept,
-					{ op: 'SequenceAt', inputs: ['list', 'zero'], outputs: ['e'] },
-					batchNorm('e', 'n'),
-					{ op: 'SequenceInsert', inputs: ['list', 'n'], outputs: ['longer'] },
-				],
-				outputs: ['c_out', 'longer'],
-			},
-		},
-	},
-};
 const reading: NodeSpec = {
 	op: 'Loop',
 	name: 'reading',
 	inputs: ['trips', '', 'x'],
-	outputs: ['y'],
+	outputs: ['read'],
 	attributes: {
 		body: {
 			g: {
@@ -123,6 +96,16 @@ const reading: NodeSpec = {
 				outputs: ['c_out', 'next'],
 			},
 		},
+	},
+};
+const choosing: NodeSpec = {
+	op: 'If',
+	name: 'choosing',
+	inputs: ['cond'],
+	outputs: ['y'],
+	attributes: {
+		then_branch: { g: { nodes: [reading], outputs: ['read'] } },
+		else_branch: { g: { nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['negative'] }], outputs: ['negative'] } },
 	},
 };
 
@@ -213,6 +196,17 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
 		extent: 'none',
 		reason: /input has no values, because a dimension is 0/,
 	},
+	'a batch without images in training mode': {
+		graph: graphOf(
+			[{ ...batchNorm(), outputs: ['y', 'new_mean', 'new_variance'], attributes: { training_mode: { i: 1 } } }],
+			{
+				inputs: [{ name: 'x', shape: [0, 2, 3, 3] }],
+				outputs: ['y', 'mean', 'variance'],
+			},
+		),
+		extent: 'none',
+		reason: /input has no values, because a dimension is 0/,
+	},
 	'no channels': {
 		graph: graphOf([batchNorm()], {
 			inputs: [{ name: 'x', shape: [1, 0, 3, 3] }],
@@ -242,22 +236,10 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
 		extent: 'none',
 		reason: /mlp\.input\.npy/,
 	},
-	'a body of SequenceMap': {
-		graph: graphOf([
-			...sequence,
-			{ op: 'SequenceMap', inputs: ['s'], outputs: ['t'], attributes: { body: { g: element } } },
-			last,
-		]),
-		extent: 'none',
-		reason: /"s" is a sequence/,
-	},
-	'a Loop that carries a sequence': {
-		graph: graphOf([...sequence, carrying, last], { initializers: [...parameters(), ...counts] }),
-		extent: 'none',
-		reason: /"s" is a sequence/,
-	},
-	'a Loop that reads a sequence around it': {
-		graph: graphOf([...sequence, reading], { initializers: [...parameters(), ...counts] }),
+	'a body inside a body that reads a sequence around both': {
+		graph: graphOf([...sequence, choosing], {
+			initializers: [...parameters(), ...counts, { name: 'cond', dtype: 'bool', dims: [], values: [1] }],
+		}),
 		extent: 'none',
 		reason: /"s" is a sequence/,
 	},

@@ -3,6 +3,7 @@ import type { ByteSpan, Graph } from '../model.js';
 import { LONGEST_HEADER, type ScannedField, scanField } from '../read/field-scan.js';
 import { ReadWindow } from '../read/read-window.js';
 import type { ByteSource } from '../source.js';
+import { encodeText } from '../text.js';
 import { WireReader } from '../wire.js';
 import type { MessageBytes } from './encode.js';
 
@@ -37,6 +38,15 @@ export function removeMessage(record: Located): Edit {
 export function addToGraph(graph: Graph, field: GraphField, message: MessageBytes, before?: Located): Edit {
 	const at = before ? spanOf(before) : spanOf({ span: graph.spans?.at(-1) });
 	return { kind: before ? 'before' : 'append', at, message, field: GRAPH_FIELDS[field] };
+}
+
+/** Field of a NodeProto with its outputs. */
+const NODE_OUTPUT = 2;
+
+/** Adds outputs to a node, behind its own. */
+export function addNodeOutputs(node: Located, names: readonly string[]): Edit[] {
+	const at = spanOf(node);
+	return names.map((name) => ({ kind: 'append', at, message: [encodeText(name)], field: NODE_OUTPUT }));
 }
 
 function spanOf({ span }: { readonly span?: ByteSpan | undefined }): ByteSpan {

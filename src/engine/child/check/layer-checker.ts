@@ -147,7 +147,8 @@ export class LayerChecker {
 			return { mismatch: `${capitalize(verification.reason)}.` };
 		}
 		const errors = verification.value;
-		if (layer.mode === 'inference') {
+		// The statistics of no values are not defined.
+		if (layer.mode === 'inference' || prepared.x.length === 0) {
 			return { errors };
 		}
 		const isWrong = badChannels(errors.boundRatio).length > 0;

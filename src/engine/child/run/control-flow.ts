@@ -9,6 +9,7 @@ import { NO_TENSOR, type Tensors } from '../tensors/tensor.js';
 import { bytesOf } from '../tensors/tensor-size.js';
 import { BodyRun, type NumberedLayer } from './body-run.js';
 import { type CaptureSource, capture } from './capture.js';
+import { observeBodies, takesSequences } from './observe-bodies.js';
 import { type BodyOwner, missLayers, runBodies } from './run-bodies.js';
 import type { Known, Run, RunContext, RunEvent, RunEvents } from './run-events.js';
 import { bfloat16Tensors } from './tensors-wanted.js';
@@ -39,13 +40,33 @@ export class ControlFlow implements Run {
 			return;
 		}
 		const started = new Set<BodyOwner>();
-		const refusal = yield* this.#runOwners(this.#owners, known, { context, started });
+		for (const owner of this.#owners.filter(takesSequences)) {
+			if (yield* this.#observe(owner, known, context)) {
+				started.add(owner);
+			}
+		}
+		const plain = this.#owners.filter((owner) => !started.has(owner));
+		const refusal = yield* this.#runOwners(plain, known, { context, started });
 		// An owner's tensors cannot be computed, so try the rest separately.
-		for (const owner of refusal ? this.#owners.filter((each) => !started.has(each)) : []) {
+		for (const owner of refusal ? plain.filter((each) => !started.has(each)) : []) {
 			const ownRefusal = yield* this.#runOwners([owner], known, { context, started });
-			if (ownRefusal) {
+			if (ownRefusal && !(yield* this.#observe(owner, known, context))) {
 				yield* missLayers(owner, (path) => `Not checked: the layer is inside ${path}, ${lacking(ownRefusal)}`);
 			}
+		}
+	}
+
+	/** Runs an owner where it is, with the tensors of its layers as outputs. Returns false if the runtime refuses that. */
+	async *#observe(owner: BodyOwner, known: Known, context: RunContext): AsyncGenerator<RunEvent, boolean, undefined> {
+		this.#net ??= new NodeNet(this.#model.model.graph);
+		try {
+			yield* observeBodies(owner, known, context, { model: this.#model, net: this.#net, runtime: this.#runtime });
+			return true;
+		} catch (error) {
+			if (!(error instanceof RuntimeError)) {
+				throw error;
+			}
+			return false;
 		}
 	}
 

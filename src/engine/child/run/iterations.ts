@@ -159,7 +159,7 @@ function named(entries: readonly (readonly [string | undefined, RuntimeTensor | 
 }
 
 /** Returns the slice at an index of an axis, without the axis. */
-function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
+export function sliceAt({ type, dims, data }: RuntimeTensor, axis: number, index: number): RuntimeTensor {
 	const outer = product(dims.slice(0, axis));
 	const inner = product(dims.slice(axis + 1));
 	const slice = data.slice(0, outer * inner);

@@ -69,7 +69,7 @@ async function* runBranches({ node, bodies: branches }: BodyOwner, tensors: Tens
 	}
 }
 
-async function* missNotTaken({ layers }: BodyRun, why: string): RunEvents {
+export async function* missNotTaken({ layers }: BodyRun, why: string): RunEvents {
 	for (const { index } of layers) {
 		yield { type: 'unreached', index, why: { reason: `Not checked: ${why}.`, cause: 'not-taken' } };
 	}
@@ -105,17 +105,37 @@ async function* runIterations(
 		}
 	}
 	if (count === 0) {
-		yield* missNotTaken(run, `${title(node)} does not run a single iteration for this input`);
+		yield* missNotTaken(run, `${nodeTitle(node)} does not run a single iteration for this input`);
 		return;
 	}
-	const rest = refusal ? `; the next does not run by itself: ${refusal.detail}` : inputs ? ', which has more.' : '.';
+	const rest = refusal ? `; the next does not run by itself: ${refusal.detail}` : inputs ? HAS_MORE : '.';
 	for (const { index } of run.layers) {
 		const times = reached.get(index)?.size ?? 0;
 		if (times > 0) {
-			const text = `Checked in ${extent(times, count, rest !== '.')} of ${title(node)}${rest}`;
+			const text = `${iterationsPhrase(node, { times, count, isCut: rest !== '.' })}${rest}`;
 			yield { type: 'remark', index, text };
 		}
 	}
+}
+
+const HAS_MORE = ', which has more.';
+
+/** Iterations of a node that were checked. */
+interface CheckedIterations {
+	/** Iterations that reached the layer. */
+	readonly times: number;
+	readonly count: number;
+	/** True: the node has more iterations. */
+	readonly isCut: boolean;
+}
+
+function iterationsPhrase(node: Node, { times, count, isCut }: CheckedIterations): string {
+	return `Checked in ${extent(times, count, isCut)} of ${nodeTitle(node)}`;
+}
+
+/** Returns the sentence that states in which iterations a layer was checked. */
+export function iterationsRemark(node: Node, checked: CheckedIterations): string {
+	return `${iterationsPhrase(node, checked)}${checked.isCut ? HAS_MORE : '.'}`;
 }
 
 /** Returns how many of a node's iterations were checked: "all 5 iterations", "2 of the first 16 iterations". */
@@ -131,6 +151,7 @@ function extent(times: number, count: number, isCut: boolean): string {
 			: `${some}the ${count} iterations`;
 }
 
-function title({ opType, name, outputs }: Node): string {
+/** Returns a node's operator and name, for sentences. */
+export function nodeTitle({ opType, name, outputs }: Node): string {
 	return `${opType} "${name || outputs.find((output) => output !== '') || ''}"`;
 }
