@@ -78,6 +78,34 @@ function binary(operation: (a: number, b: number) => number): Operator {
 	};
 }
 
+/** Applies an operation to the first two inputs, and to its result and each further input. */
+function chained(operation: (a: number, b: number) => number): Operator {
+	const step = binary(operation);
+	return (call) =>
+		call.inputs
+			.map((_, index) => required(call, index))
+			.reduce((result, input) => step({ ...call, inputs: [result, input] }));
+}
+
+/** Limits are inputs, before opset 11 attributes; no limit by default. */
+const clip: Operator = (call) => {
+	const x = required(call, 0);
+	const limit = (index: number, name: string, open: number) =>
+		call.inputs[index]?.data[0] ?? call.attribute(name)?.f ?? open;
+	const least = limit(1, 'min', Number.NEGATIVE_INFINITY);
+	const most = limit(2, 'max', Number.POSITIVE_INFINITY);
+	// The upper limit counts where the limits cross, as the operator specifies.
+	return { ...x, data: x.data.map((value) => Math.min(Math.max(value, least), most)) };
+};
+
+/** Takes elements of the second input where the condition holds, otherwise of the third. */
+const where: Operator = (call) => {
+	const [condition, a, b] = [required(call, 0), required(call, 1), required(call, 2)];
+	const dims = broadcastShape(broadcastShape(condition.dims, a.dims), b.dims);
+	const [chosen, left, right] = [condition, a, b].map((tensor) => broadcastTo(tensor, dims).data);
+	return { dataType: a.dataType, dims, data: chosen.map((value, index) => (value ? left : right)[index]) };
+};
+
 /**
  * Before opset 7 the attribute `axis` gives the position of B's dimensions in A. Trailing dimensions of size 1 put them
  * there.
@@ -132,6 +160,12 @@ export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
 	['Sqrt', unary(Math.sqrt)],
 	['Reciprocal', unary((x) => 1 / x)],
 	['Neg', unary((x) => -x)],
+	['Abs', unary(Math.abs)],
+	['Relu', unary((x) => Math.max(x, 0))],
+	['Max', chained(Math.max)],
+	['Min', chained(Math.min)],
+	['Clip', clip],
+	['Where', where],
 	['Identity', (call) => required(call, 0)],
 	['Cast', cast],
 	['CastLike', (call) => castTo(required(call, 0), required(call, 1).dataType)],

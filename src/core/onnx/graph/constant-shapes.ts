@@ -176,6 +176,19 @@ const constantOfShape: Operator = (call) => {
 	return { dataType: call.value?.dataType ?? typeCode('float32'), dims, data };
 };
 
+/** Repeats the tensor along each axis. */
+const tile: Operator = (call) => {
+	const [x, repeats] = [required(call, 0), required(call, 1).data];
+	if (repeats.length !== x.dims.length) {
+		throw new OnnxError('bad-tensor', `Tile has ${repeats.length} repeats for ${x.dims.length} dimensions.`);
+	}
+	const dims = x.dims.flatMap((dim, axis) => [repeats[axis], dim]);
+	const strides = stridesOf(x.dims).flatMap((stride) => [0, stride]);
+	// Repeats have a dimension of their own here, so the rank is twice the tensor's.
+	const { data } = gatherStrided(x, { dims, strides });
+	return { ...x, dims: x.dims.map((dim, axis) => dim * repeats[axis]), data };
+};
+
 /** Operators that move elements or make them from a shape. */
 export const SHAPES: ReadonlyMap<string, Operator> = new Map([
 	['Reshape', reshape],
@@ -184,6 +197,7 @@ export const SHAPES: ReadonlyMap<string, Operator> = new Map([
 	['Squeeze', squeeze],
 	['Transpose', transpose],
 	['Expand', expand],
+	['Tile', tile],
 	['Concat', concat],
 	['Slice', slice],
 	['Gather', gather],

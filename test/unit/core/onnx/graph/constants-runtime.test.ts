@@ -49,13 +49,17 @@ function append(
 
 /** Each step appends one operator and keeps `dims` right. */
 const STEPS: readonly ((g: Growing) => void)[] = [
-	(g) => append(g, pick(g, ['Neg', 'Sqrt', 'Reciprocal', 'Identity']), [g.last]),
+	(g) => append(g, pick(g, ['Neg', 'Sqrt', 'Reciprocal', 'Identity', 'Abs', 'Relu', 'Clip']), [g.last]),
 	(g) => {
 		const other = floats(
 			g,
 			g.dims.map((dim) => (g.random.uniform() < 0.5 ? 1 : dim)),
 		);
-		append(g, pick(g, ['Add', 'Sub', 'Mul', 'Div']), g.random.uniform() < 0.5 ? [g.last, other] : [other, g.last]);
+		append(
+			g,
+			pick(g, ['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min']),
+			g.random.uniform() < 0.5 ? [g.last, other] : [other, g.last],
+		);
 	},
 	(g) => {
 		const order = g.dims.map((_, axis) => axis).sort(() => g.random.uniform() - 0.5);

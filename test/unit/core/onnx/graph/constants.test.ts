@@ -126,6 +126,14 @@ test('element-wise operators broadcast and keep their type', async () => {
 	assert.deepEqual(await values('Pow', { values: [4, 9] }, { values: [-0.5] }), [0.5, Math.fround(1 / 3)]);
 	assert.deepEqual(await values('Neg', { values: [4, -9] }), [-4, 9]);
 	assert.deepEqual(await values('Reciprocal', { values: [4, 0] }), [0.25, Number.POSITIVE_INFINITY]);
+	assert.deepEqual(await values('Abs', { values: [4, -9] }), [4, 9]);
+	assert.deepEqual(await values('Relu', { values: [4, -9] }), [4, 0]);
+	assert.deepEqual(await values('Max', row, { values: [15] }, { values: [1, 2, 50] }), [15, 20, 50]);
+	assert.deepEqual(await values('Min', row, { values: [15] }), [10, 15, 15]);
+	assert.deepEqual(await values('Max', row), [10, 20, 30]);
+	assert.deepEqual(await values('Clip', row, { dims: [], values: [12] }, { dims: [], values: [25] }), [12, 20, 25]);
+	const bool = (...list: number[]): TensorSpec => ({ dtype: 'bool', values: list });
+	assert.deepEqual(await values('Where', bool(1, 0, 1), row, { values: [7] }), [10, 7, 30]);
 	assert.match(String(await values('Add', row, ints(1, 2))), /\[3\] and \[2\] cannot be broadcast together/);
 	const bfloat16 = { dtype: 'bfloat16', values: [1] } as const;
 	assert.deepEqual(await evaluate('Add', [bfloat16, { dtype: 'bfloat16', values: [2 ** -8] }]), {
@@ -133,6 +141,21 @@ test('element-wise operators broadcast and keep their type', async () => {
 		values: [1],
 		dtype: 'bfloat16',
 	});
+});
+
+test('limits of Clip are attributes before opset 11', async () => {
+	const options = { attributes: { min: { f: 2 } }, opset: 6 };
+	assert.deepEqual(await evaluate('Clip', [{ values: [1, 2, 3] }], options), {
+		...{ dims: [3], values: [2, 2, 3], dtype: 'float32' },
+	});
+});
+
+test('Tile repeats along each axis', async () => {
+	const tiled = await evaluate('Tile', [{ dims: [2, 1], values: [1, 2] }, ints(2, 3)]);
+	assert.deepEqual(tiled, { dims: [4, 3], values: [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2], dtype: 'float32' });
+	assert.match(String(await evaluate('Tile', [{ values: [1] }, ints(2, 3)])), /2 repeats for 1 dimensions/);
+	assert.match(String(await evaluate('Tile', [{ values: [1] }, ints(2 ** 40)])), /elements; at most/);
+	assert.match(String(await evaluate('Tile', [{ values: [1] }, ints(-1)])), /impossible shape/);
 });
 
 test('before opset 7 an axis attribute gives the place of the second operand', async () => {
