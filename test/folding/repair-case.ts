@@ -25,6 +25,11 @@ export const REPAIR_FORMS = {
 	QLinearConv: { quantized: ['qoperator', { perChannel: true }] },
 	'QLinearConv per tensor': { quantized: ['qoperator', { perChannel: false }] },
 	dynamic: { quantized: ['dynamic', { perChannel: true }] },
+	'QDQ 7 bits': { quantized: ['qdq', { perChannel: true, reduced: true }] },
+	'QLinearConv 7 bits': { quantized: ['qoperator', { perChannel: true, reduced: true }] },
+	'dynamic uint8 7 bits': { quantized: ['dynamic', { perChannel: false, unsigned: true, reduced: true }] },
+	'blocks of 4 bits': { quantized: ['blocked', { perChannel: true }] },
+	MatMulNBits: { quantized: ['packed', { perChannel: true }] },
 } as const satisfies Record<string, FormOfWeights>;
 
 export type RepairForm = keyof typeof REPAIR_FORMS;

@@ -1,7 +1,7 @@
 import { roundedCopyPrecision } from '../folding/diagnosis/observed/precision.js';
 import { addBiases, type FoldTolerance, foldTolerance, ROUNDED_STEPS } from '../folding/operators/expected.js';
 import { channelCount, forEachRun, relayout, rowLength } from '../folding/operators/layout.js';
-import { dequantizer, hasOwnBias, type LinearOperator } from '../folding/operators/linear.js';
+import { dequantizer, type LinearOperator } from '../folding/operators/linear.js';
 import type { OperatorWeights } from '../folding/operators/weights.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import type { MatchedNetworks } from '../folding/pairing/partners.js';
@@ -240,7 +240,7 @@ async function inputStep(
 /** Writes the bias where it is wrong. The result is false if it was right. */
 async function writeBias(tools: RepairTools, change: Change, written: WrittenConstant): Promise<Result<boolean>> {
 	const { operator, found, bias, added, addition } = change;
-	const { scope, node, beta, quantization } = operator;
+	const { scope, node, beta, quantization, biasInput = 2 } = operator;
 	const { editor, writer } = tools;
 	const before = addBiases(found.bias, addition) ?? new Float64Array(bias.length);
 	const factors = factorsOf(written, bias.length);
@@ -255,7 +255,9 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 	if (added) {
 		return writeAddition(tools, change, rounded, spatial);
 	}
-	const takesBias = operator.kind !== 'MatMul' && (quantization === undefined || quantization.inputScale !== '');
+	// A MatMul of the runtime may have a bias of its own.
+	const canTakeBias = operator.kind !== 'MatMul' || operator.bias !== '';
+	const takesBias = canTakeBias && (quantization === undefined || quantization.inputScale !== '');
 	if (!takesBias && quantization?.scalesOutput === false) {
 		return failure('it takes no bias, and its output is quantized');
 	}
@@ -272,11 +274,11 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 			return failure('the scale of its bias is not known');
 		}
 		const values = rounded.map((value, row) => Math.round(value / steps[row]));
-		editor.setInput(scope, node, operator.biasInput ?? 2, { dims: [bias.length], dtype: 'int32', values });
+		editor.setInput(scope, node, biasInput, { dims: [bias.length], dtype: 'int32', values });
 		return success(true);
 	}
-	const values = rounded.map((value) => value / (hasOwnBias(operator) ? beta : 1));
-	if (!hasOwnBias(operator)) {
+	const values = rounded.map((value) => value / (beta || 1));
+	if (beta === 0) {
 		editor.setFloatAttribute(node, 'beta', 1);
 	}
 	const steps = operator.bias === '' ? await newBiasSteps(tools, change, factors) : undefined;
@@ -286,7 +288,7 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 	}
 	const result = await writer.write(
 		scope,
-		{ node, input: 2 },
+		{ node, input: biasInput },
 		{ dims: [bias.length], dtype, values },
 		{ hasZeroPoints: true, factors },
 	);

@@ -50,7 +50,7 @@ export function requantize(
 	grid: Grid,
 	{ leastScale, hasZeroPoints, factors }: RequantizeOptions,
 ): Requantized {
-	const [least, most] = integerRange(grid.dtype) ?? [0, 0];
+	const [least, most] = usedRange(found, grid);
 	const scale = grid.scale.map((step, cell) => Math.fround(step * (factors?.[cell] ?? 1)));
 	const zero = grid.zero.slice();
 	const extremes = factors ? [] : extremesOf(values, grid);
@@ -84,6 +84,30 @@ export function requantize(
 		return isRight ? found[index] : Math.min(most, Math.max(least, roundEven(steps)));
 	});
 	return { integers, scale, zero, changed };
+}
+
+/** Ranges of weights in 7 bits, which quantizers choose where sums of products of 8 bits would overflow 16 bits. */
+const REDUCED_RANGES: Partial<Record<DataTypeName, readonly [least: number, most: number]>> = {
+	int8: [-64, 64],
+	uint8: [0, 127],
+};
+
+/**
+ * Returns the range of a constant's integers: that of its type, or of 7 bits if no integer and no zero point is outside it
+ * and some integer is in its outer half. A grid of 8 bits that was made for its values reaches an end of the type.
+ */
+function usedRange(found: ArrayLike<number>, { dtype, zero }: Grid): readonly [least: number, most: number] {
+	const reduced = REDUCED_RANGES[dtype];
+	const whole = integerRange(dtype) ?? [0, 0];
+	if (!reduced) {
+		return whole;
+	}
+	const [least, most] = reduced;
+	const isInside = (value: number) => value >= least && value <= most;
+	const all = Array.from(found);
+	return zero.every(isInside) && all.every(isInside) && all.some((value) => Math.abs(value) > most / 2)
+		? reduced
+		: whole;
 }
 
 function leastOf(leastScale: Float64Array | undefined, cell: number, cells: number): number {

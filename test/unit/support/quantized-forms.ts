@@ -16,6 +16,8 @@ export interface Grid {
 	readonly factor?: number;
 	/** uint8 weights with a zero point; int8 without it by default. */
 	readonly unsigned?: boolean;
+	/** Weights in 7 bits, as with the option reduce_range of onnxruntime's quantizer. */
+	readonly reduced?: boolean;
 	/** The bias that an Add behind a MatMul adds is in int8, too, in the forms qdq and qoperator. */
 	readonly quantizedAdd?: boolean;
 	/** The scale of dynamic quantization multiplies the product separately, not as a product of scales. */
@@ -128,9 +130,15 @@ class Quantizer {
 			row.reduce((a, b) => Math.max(a, b), 0),
 		]);
 		this.#steps = ranges.map(
-			([low, high]) => Math.fround(grid.unsigned ? (high - low) / 255 : Math.max(-low, high) / 127) || 1,
+			([low, high]) => Math.fround(grid.unsigned ? (high - low) / this.#most : Math.max(-low, high) / this.#most) || 1,
 		);
 		this.#zeros = ranges.map(([low], row) => (grid.unsigned ? Math.round(-low / this.#steps[row]) : 0));
+	}
+
+	/** Largest integer of a weight. */
+	get #most(): number {
+		const { unsigned, reduced } = this.grid;
+		return unsigned ? (reduced ? 127 : 255) : reduced ? 64 : 127;
 	}
 
 	#numbers(name: string): number[] {
@@ -162,7 +170,7 @@ class Quantizer {
 	 */
 	weights(asColumns = false): { readonly integers: string; readonly scale: string; readonly zero: string } {
 		const dtype = this.grid.unsigned ? 'uint8' : 'int8';
-		const [least, most] = this.grid.unsigned ? [0, 255] : [-127, 127];
+		const [least, most] = [this.grid.unsigned ? 0 : -this.#most, this.#most];
 		const integers = this.#values.map((value, index) => {
 			const row = this.#rowOf(index);
 			return Math.min(Math.max(Math.round(value / this.#steps[row]) + this.#zeros[row], least), most);

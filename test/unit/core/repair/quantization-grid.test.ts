@@ -51,3 +51,31 @@ test('the scale of a bias changes by its factor only', () => {
 	const { integers, scale } = requantize([10], [50], grid(2, 'int32'), { ...KEEP, factors: Float64Array.of(0.5) });
 	assert.deepEqual([integers[0], scale[0]], [50, 1]);
 });
+
+test('weights of 7 bits stay within 7 bits on a new scale', () => {
+	const values = [-40, 20, 5];
+	for (const [dtype, zero, found, range] of [
+		['int8', 0, [-64, 3, 33], [-64, 64]],
+		['int8', 0, [-65, 3, 33], [-128, 127]],
+		['int8', 0, [-32, 3, 20], [-128, 127]],
+		['uint8', 60, [0, 60, 127], [0, 127]],
+		['uint8', 128, [0, 60, 127], [0, 255]],
+	] as const) {
+		const of = grid(0.1, dtype, zero);
+		const { integers, scale, zero: moved, changed } = requantize(found, values, of, { hasZeroPoints: zero !== 0 });
+		assert.deepEqual(changed, [0]);
+		const [least, most] = range;
+		const step = scale[0];
+		assert.ok(
+			integers.every((value) => value >= least && value <= most),
+			`${dtype} ${found}: ${integers}`,
+		);
+		assert.ok(
+			integers.some((value) => value - least <= 1 || most - value <= 1),
+			`${dtype} ${found}: ${integers}`,
+		);
+		for (const [index, value] of values.entries()) {
+			assert.ok(Math.abs((integers[index] - moved[0]) * step - value) <= step, `${dtype} ${found}: ${value}`);
+		}
+	}
+});
