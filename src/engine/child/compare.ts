@@ -105,7 +105,7 @@ export async function compareFilesAndRun(
 			? await checkCoefficients(files.models, byFiles, { tensors: tensors ?? new Map(), unitRoundoff })
 			: [];
 	// Without values, other regions may be wrongly paired.
-	const regions = isOpen ? found.filter(hasEqualCoefficients) : found;
+	const regions = isOpen ? found.filter((region) => hasEqualCoefficients(region) || region.isCertain) : found;
 	const known = new Set(regions.flatMap((region) => region.original));
 	const plain = await comparePlainOperators(files.models, byFiles);
 	const judged = new Set(

@@ -1,8 +1,17 @@
 import { product } from '../../numbers/arrays.js';
+import { dequantizer } from '../operators/linear.js';
 import type { Network } from '../targets/network.js';
 import type { AffineMap, Tap } from './affine-map.js';
 import { BLOCK_SIZES } from './blocked-weights.js';
-import { assignRows, basesOf, type CanonicalRow, comparableRows, compareMaps } from './compare-maps.js';
+import {
+	assignRows,
+	basesOf,
+	type CanonicalRow,
+	comparableRows,
+	compareMaps,
+	type MapDifference,
+	type RowAssignment,
+} from './compare-maps.js';
 import { type Counterpart, inDeployedTerms } from './counterparts.js';
 import { areEqual, haveEqualAttributes, haveEqualConstants } from './equal-operators.js';
 import { Evaluator, MAX_COEFFICIENTS } from './evaluate.js';
@@ -19,6 +28,7 @@ import {
 	isSameOrder,
 	orderOf,
 	scaleRow,
+	withoutRoundedFactors,
 } from './region-rows.js';
 
 /** An original tensor and the deployed tensor with the same values. */
@@ -44,12 +54,18 @@ export interface RegionContext {
 /** Functions that a permutation of the channels passes through. */
 const PER_CHANNEL: ReadonlySet<string> = new Set([
 	...['Relu', 'LeakyRelu', 'PRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+	...['ReduceMean', 'ReduceMax'],
 	...['Sigmoid', 'Tanh', 'HardSigmoid', 'HardSwish', 'Clip', 'Elu', 'Selu', 'Celu', 'Gelu', 'Softplus', 'Mish', 'Erf'],
 ]);
 /** Functions f with f(a x) = a f(x) for every positive a. */
 const HOMOGENEOUS: ReadonlySet<string> = new Set([
 	...['Relu', 'LeakyRelu', 'PRelu', 'MaxPool', 'AveragePool', 'GlobalAveragePool', 'GlobalMaxPool'],
+	...['ReduceMean', 'ReduceMax'],
 ]);
+/** Functions that leave out axes, as the channels may be one. */
+const REDUCING: ReadonlySet<string> = new Set(['ReduceMean', 'ReduceMax']);
+/** Roundings that copying a slope may cost. */
+const SLOPE_ROUNDINGS = 8;
 /** Maximum number of deployed tensors tried for an original tensor without a counterpart. */
 const MAX_CANDIDATES = 8;
 
@@ -70,6 +86,8 @@ export async function checkRegions(context: RegionContext): Promise<RegionDiffer
 function isBlocked({ model }: Network): boolean {
 	return model.graph.nodes.some(({ domain, opType }) => domain === BLOCKED_DOMAIN && opType === 'Conv');
 }
+
+const isPartlyWrong = ({ different, compared }: MapDifference): boolean => different > 0 && 2 * different <= compared;
 
 const numbersIn = (differences: readonly RegionDifference[]): number =>
 	differences.reduce((sum, { difference }) => sum + difference.different, 0);
@@ -115,20 +133,33 @@ class RegionChecker {
 
 	async check(): Promise<RegionDifference[]> {
 		const { graph } = this.#context.original.model;
+		this.#pairOutputs();
 		for (const { outputs } of graph.nodes) {
 			for (const name of outputs.filter((each) => each !== '')) {
 				await this.#checkFunction(name);
 			}
 		}
-		for (const [index, { name }] of graph.outputs.entries()) {
-			const axis = this.#original.axisOf(name);
-			const base = this.#context.deployed.model.graph.outputs[index]?.name;
-			if (base !== undefined && !this.#counterpartOf(name, axis)) {
-				this.#found.set(channelsKey(name, axis), { base, axis });
-			}
-			await this.#checkTensor(name, axis);
+		for (const { name } of graph.outputs) {
+			await this.#checkTensor(name, this.#original.axisOf(name), true);
 		}
 		return this.#record.differences();
+	}
+
+	/** Takes the outputs of both models for counterparts, by their positions. */
+	#pairOutputs(): void {
+		const [originals, deployeds] = [this.#context.original, this.#context.deployed].map(
+			({ model }) => model.graph.outputs,
+		);
+		for (const [index, { name }] of originals.entries()) {
+			const axis = this.#original.axisOf(name);
+			const base = deployeds[index]?.name;
+			if (base !== undefined && !this.#counterpartOf(name, axis)) {
+				// A model in another type casts its results.
+				const root = this.#deployed.rootOf(base, axis);
+				const isCast = root.kind === 'base' && this.#original.rootOf(name, axis).kind === 'base';
+				this.#found.set(channelsKey(name, axis), isCast ? { base: root.name, axis: root.axis } : { base, axis });
+			}
+		}
 	}
 
 	/** Compares the inputs of the function that computes a tensor, if a function computes it. */
@@ -164,14 +195,15 @@ class RegionChecker {
 		return expected?.ok === true && found?.ok === true && areEqual(expected.value.weight, found.value.weight);
 	}
 
-	/** Compares the coefficients of a tensor and its counterpart. */
-	async #checkTensor(name: string, axis: number): Promise<void> {
+	/** Compares the coefficients of a tensor and its counterpart. @param isOutput true for an output of the model */
+	async #checkTensor(name: string, axis: number, isOutput = false): Promise<void> {
 		const key = channelsKey(name, axis);
 		const counterpart = this.#counterpartOf(name, axis);
 		// A counterpart with channels of its own was found by its coefficients.
 		if (counterpart && !counterpart.channels && !this.#checked.has(key)) {
 			this.#checked.add(key);
-			await this.#compare(this.#original.of(name, axis), this.#deployed.of(counterpart.base, counterpart.axis));
+			const plans = [this.#original.of(name, axis), this.#deployed.of(counterpart.base, counterpart.axis)] as const;
+			await this.#compare(...plans, isOutput);
 		}
 	}
 
@@ -204,7 +236,8 @@ class RegionChecker {
 		return originals.includes(name) && base !== undefined ? { base, axis } : undefined;
 	}
 
-	async #compare(original: Plan, deployed: Plan): Promise<void> {
+	/** @param isOutput true for an output of the model, whose counterpart is certain */
+	async #compare(original: Plan, deployed: Plan, isOutput = false): Promise<void> {
 		const parts = [partsOf(original), partsOf(deployed)] as const;
 		if (original.kind === 'base' || this.#context.isProven(...parts)) {
 			this.#record.contradict(this.#basesRead(parts[0]));
@@ -217,8 +250,18 @@ class RegionChecker {
 		}
 		const rows = await this.#rows(original, deployed);
 		if (rows && rows[0].length <= rows[1].length) {
-			this.#add(parts, { difference: compareMaps(...rows, this.#context.unitRoundoff) });
+			const difference = compareMaps(...rows, this.#context.unitRoundoff);
+			const isCertain = isOutput && isPartlyWrong(difference) && this.#haveOwnOrder(parts[0]);
+			this.#add(parts, { difference, ...(isCertain && { isCertain }) });
 		}
+	}
+
+	/** True if the channels of all bases stand in the original's order, or in another order without factors. */
+	#haveOwnOrder(original: readonly Plan[]): boolean {
+		return original.every((part) => {
+			const counterpart = part.kind === 'base' ? this.#counterpartOf(part.name, part.axis) : undefined;
+			return part.kind !== 'base' || (counterpart !== undefined && orderOf(counterpart) !== undefined);
+		});
 	}
 
 	/**
@@ -299,7 +342,7 @@ class RegionChecker {
 		if (source && others.length > 0) {
 			return this.#searchJoint(name, axis, source);
 		}
-		if (!source || !input || !PER_CHANNEL.has(source.name)) {
+		if (!source || !input || !PER_CHANNEL.has(source.name) || this.#isReduced(source, axis)) {
 			return;
 		}
 		if (input.kind === 'base') {
@@ -323,6 +366,70 @@ class RegionChecker {
 			candidates,
 			HOMOGENEOUS.has(source.name) ? 'positive' : 'one',
 		);
+		await this.#checkConstants(source, channelsKey(name, axis));
+	}
+
+	/** Compares the constants of a function and its counterpart, such as the slopes of a PRelu, channel by channel. */
+	async #checkConstants(source: FunctionSource, key: string): Promise<void> {
+		const counterpart = this.#found.get(key);
+		const deployed = counterpart && this.#deployed.functionOf(counterpart.base, counterpart.axis);
+		if (!deployed || deployed.constants.length !== source.constants.length || source.name !== 'PRelu') {
+			return;
+		}
+		for (const [index, name] of source.constants.entries()) {
+			const other = deployed.constants[index] ?? '';
+			const isQuantized = dequantizer(this.#deployed.scope, other) !== undefined;
+			const expected = await this.#context.original.weights.constant(this.#original.scope, name);
+			const found = isQuantized
+				? undefined
+				: await this.#context.deployed.weights.constant(this.#deployed.scope, other);
+			const difference = expected && found && this.#slopeDifference(expected.data, found.data, counterpart.channels);
+			if (difference) {
+				const [own, its] = [expected.data, found.data].map((values) => values.toSorted());
+				const isReordered = own.every((value, at) => value === its[at]);
+				const isMoved = counterpart.channels !== undefined && !areInPlace(counterpart.channels);
+				this.#record.addFunction([source.node, deployed.node], {
+					difference,
+					...(isReordered && { isReordered }),
+					...(isMoved && { assumes: key }),
+				});
+			}
+		}
+	}
+
+	#slopeDifference(
+		expected: ArrayLike<number>,
+		found: ArrayLike<number>,
+		channels: RowAssignment | undefined,
+	): MapDifference | undefined {
+		const compared = expected.length;
+		if (found.length !== compared || (channels && channels.rows.length !== compared)) {
+			return undefined;
+		}
+		const rows: number[] = [];
+		let worst: MapDifference['worst'];
+		for (let row = 0; row < compared; row++) {
+			const [value, its] = [expected[row], found[channels?.rows[row] ?? row]];
+			const bound = SLOPE_ROUNDINGS * this.#context.unitRoundoff * Math.abs(value);
+			if (!(Math.abs(its - value) <= bound)) {
+				rows.push(row);
+				const excess = Math.abs(its - value) / bound;
+				worst =
+					worst && Math.abs(worst.found - worst.expected) / worst.bound >= excess
+						? worst
+						: { row, part: 'constant', found: its, expected: value, bound };
+			}
+		}
+		return worst && { compared, different: rows.length, rows, worst };
+	}
+
+	/** True for a function that leaves out the channels, or may do so. */
+	#isReduced({ name, node }: FunctionSource, axis: number): boolean {
+		const axes = this.#original.scope.attribute(node, 'axes')?.ints;
+		const rank = this.#original.rankOf(node.inputs[0] ?? '');
+		const isKept =
+			axes !== undefined && rank !== undefined && !axes.some((each) => (each < 0 ? each + rank : each) === axis);
+		return REDUCING.has(name) && !isKept;
 	}
 
 	/** Looks for the function of a counterpart, whose result has the same order of channels. */
@@ -458,7 +565,8 @@ class RegionChecker {
 		for (const { base, axis, plan } of candidates.slice(0, MAX_CANDIDATES)) {
 			const parts = [partsOf(original.plan), partsOf(plan)] as const;
 			const rows = await this.#rows(original.plan, plan);
-			const channels = rows && isAsWide(...rows) ? assignRows(...rows) : undefined;
+			const assigned = rows && isAsWide(...rows) ? assignRows(...rows) : undefined;
+			const channels = assigned && withoutRoundedFactors(assigned, this.#context.unitRoundoff);
 			if (rows && !channels && this.#context.haveArrived(...parts)) {
 				// The layer is there, so that an order or factors assumed in front of it are wrong.
 				this.#record.contradict(this.#basesRead(parts[0]));

@@ -20,6 +20,9 @@ export type QuantizerFunctions = ReadonlyMap<Node, string>;
 export interface FunctionSource {
 	readonly name: string;
 	readonly inputs: readonly Plan[];
+	readonly node: Node;
+	/** Names of its constant inputs, without those of a linear operator. */
+	readonly constants: readonly string[];
 }
 
 /** Plans the affine parts of a model's main graph. Reads no tensor. */
@@ -69,10 +72,13 @@ export class Planner {
 			const input = this.#operatorOf(node)
 				? this.#linear(node, axis, place)
 				: this.#plan(node.inputs[0] ?? '', axis, place);
-			return input && { name: activation, inputs: [input] };
+			return input && { name: activation, inputs: [input], node, constants: [] };
 		}
-		const inputs = node.inputs.filter((input) => input !== '' && !isConstant(this.scope, input));
-		return { name: node.opType, inputs: inputs.map((input) => this.of(input, axis)) };
+		const names = node.inputs.filter((input) => input !== '');
+		const [constants, inputs] = [true, false].map((isWanted) =>
+			names.filter((input) => isConstant(this.scope, input) === isWanted),
+		);
+		return { name: node.opType, inputs: inputs.map((input) => this.of(input, axis)), node, constants };
 	}
 
 	/** Returns the axis that the channels of a tensor most probably lie on. */

@@ -56,6 +56,14 @@ export class RegionRecord {
 		this.#differences.push({ original: nodesOf(original), deployed: nodesOf(deployed), ...found });
 	}
 
+	/** Adds a function whose constants differ. @param assumes counterpart with channels of its own, if it has them */
+	addFunction(
+		[original, deployed]: readonly [Node, Node],
+		found: Pick<RecordedDifference, 'difference' | 'isReordered' | 'assumes'>,
+	): void {
+		this.#differences.push({ original: [original], deployed: [deployed], isCertain: true, ...found });
+	}
+
 	confirm(bases: readonly string[]): void {
 		for (const base of bases) {
 			this.#confirmed.add(base);
@@ -81,6 +89,10 @@ export class RegionRecord {
 			const { assumes, difference } = found;
 			if (assumes === undefined || this.#isIn(this.#confirmed, assumes)) {
 				return [found];
+			}
+			if (found.isCertain) {
+				// Without the order, the constants are no evidence.
+				return [];
 			}
 			if (this.#isIn(this.#contradicted, assumes)) {
 				return [{ ...found, isMisplaced: true }];

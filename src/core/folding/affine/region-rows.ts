@@ -21,6 +21,15 @@ export function haveNoFactors({ factors }: RowAssignment): boolean {
 	return factors.every((factor) => Math.abs(factor - 1) < 1e-5);
 }
 
+/** Roundings that may make a factor differ from 1: those of a fold and of a quotient. */
+const FACTOR_ROUNDINGS = 8;
+
+/** Takes factors that rounding explains for 1. @param unitRoundoff of the coarser model's type */
+export function withoutRoundedFactors(channels: RowAssignment, unitRoundoff: number): RowAssignment {
+	const isRounded = channels.factors.every((factor) => Math.abs(factor - 1) <= FACTOR_ROUNDINGS * unitRoundoff);
+	return isRounded ? { rows: channels.rows, factors: new Float64Array(channels.rows.length).fill(1) } : channels;
+}
+
 /** Order of the deployed channels. */
 export type ChannelOrder = RowAssignment | 'in-place';
 

@@ -2,6 +2,8 @@ import type { Affine } from '../../batchnorm/affine.js';
 import type { CheckpointTensor } from '../../formats/tensor.js';
 import { product } from '../../numbers/arrays.js';
 import { FLOAT_FORMATS, type FloatType } from '../../numbers/float-formats.js';
+import { ROUNDED_STEPS } from '../operators/expected.js';
+import type { QuantizationGrid } from '../operators/quantization-grid.js';
 import type { LayerValues } from './layer-values.js';
 
 /** Roundings of a folded weight or bias, and of its addition to the other branches. */
@@ -21,6 +23,8 @@ export interface Target {
 	readonly bias: Float64Array | null;
 	readonly dims: readonly number[];
 	readonly stored: FloatType;
+	/** Steps of each row, if the constants are on a grid. */
+	readonly grid?: QuantizationGrid;
 }
 
 /** Returns the rows of a branch without a scale, in the arrangement of the convolution's weight. */
@@ -52,7 +56,7 @@ export function fits({ layer, weight }: Branch, dims: readonly number[], group: 
 
 /** Compares the first rows of a convolution with the sum of its branches, each with a scale and a shift of its rows. */
 export function compareSum(branches: readonly Branch[], maps: readonly Affine[], target: Target, rows: number) {
-	const { weight, bias, dims, stored } = target;
+	const { weight, bias, dims, stored, grid } = target;
 	const sum = new Float64Array((weight.length / Math.max(1, dims[0] ?? 1)) * rows);
 	const terms = new Float64Array(sum.length);
 	const shift = new Float64Array(rows);
@@ -63,8 +67,13 @@ export function compareSum(branches: readonly Branch[], maps: readonly Affine[],
 	const relative =
 		(FOLD_ROUNDINGS + SUM_ROUNDINGS * branches.length) * FLOAT_FORMATS.float32.unitRoundoff +
 		(stored === 'float32' || stored === 'float64' ? 0 : FLOAT_FORMATS[stored].unitRoundoff);
-	const weights = largestError(sum, weight, terms, relative);
-	const biases = largestError(shift, bias ?? new Float64Array(shift.length), shiftTerms, relative);
+	const { tiny } = FLOAT_FORMATS[stored];
+	const perRow = sum.length / Math.max(1, rows);
+	const weightSlack = (index: number) => tiny + ROUNDED_STEPS * (grid?.weight?.[Math.floor(index / perRow)] ?? 0);
+	const biasSlack = (row: number) => tiny + ROUNDED_STEPS * (grid?.bias?.[row] ?? 0);
+	const weights = largestError(sum, weight, (index) => relative * terms[index] + weightSlack(index));
+	const found = bias ?? new Float64Array(shift.length);
+	const biases = largestError(shift, found, (row) => relative * shiftTerms[row] + biasSlack(row));
 	return {
 		isRight: weights.isRight && biases.isRight,
 		hasWeights: weights.isRight,
@@ -122,14 +131,13 @@ function insidePositions(sizes: readonly number[], kernel: readonly number[]): r
 function largestError(
 	expected: Float64Array,
 	found: Float32Array | Float64Array,
-	terms: Float64Array,
-	relative: number,
+	allowedAt: (index: number) => number,
 ): { readonly isRight: boolean; readonly maxAbs: number; readonly bound: number } {
 	let [maxAbs, bound] = [0, 0];
 	let isRight = true;
 	for (let index = 0; index < expected.length; index++) {
 		const error = Math.abs(found[index] - expected[index]);
-		const allowed = relative * terms[index];
+		const allowed = allowedAt(index);
 		isRight &&= error <= allowed;
 		maxAbs = Math.max(maxAbs, error);
 		bound = Math.max(bound, allowed);

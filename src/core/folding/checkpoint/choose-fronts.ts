@@ -108,6 +108,29 @@ export function chooseFronts({
 	return fronts;
 }
 
+/**
+ * Finds layers that stand behind the operator of each other: index of the layer -> name of the other. Each has an operator
+ * directly in front in the file, and the deployed weights carry them the other way round.
+ */
+export function findExchangedFronts(
+	layers: readonly LayerValues[],
+	fronts: ReadonlyMap<number, ChosenFront>,
+): ReadonlyMap<number, string> {
+	const placed = layers.flatMap((layer) => {
+		const front = fronts.get(layer.index);
+		const [own] = layer.layer.front;
+		const isSingle = front?.confirmed === true && front.chain.length === 1 && own?.layersBetween === 0;
+		return isSingle ? [{ layer, own: own.weight, found: front.weight.copyOf ?? front.weight.reading.weight }] : [];
+	});
+	const byOwn = new Map(placed.map((each) => [each.own, each]));
+	return new Map(
+		placed.flatMap(({ layer, own, found }) => {
+			const other = found === own ? undefined : byOwn.get(found);
+			return other?.found === own ? [[layer.index, other.layer.layer.name] as const] : [];
+		}),
+	);
+}
+
 /** Fronts by the index of the layer; a weight belongs to a single chain of layers. */
 class FrontMap extends Map<number, ChosenFront> {
 	readonly #used = new Set<PairedWeight>();

@@ -12,7 +12,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
 import { arrangeModel, haveSlopesArrived } from './arrange-model.js';
-import type { ChosenFront } from './choose-fronts.js';
+import { type ChosenFront, findExchangedFronts } from './choose-fronts.js';
 import { compareConstants } from './compare-constants.js';
 import { compareCopies } from './compare-copies.js';
 import { compareOtherOperators } from './compare-other-operators.js';
@@ -86,7 +86,7 @@ export async function compareCheckpointNetworks(
 		),
 	};
 	const comparison = await compareMatched(models, options);
-	const exchanged = findExchangedLayers(batchNorms, kept);
+	const exchanged = new Map([...findExchangedLayers(batchNorms, kept), ...findExchangedFronts(batchNorms, fronts)]);
 	const judged = comparison.layers
 		.map((layer, index) => withOtherWeights(layer, fronts.get(index)?.weight))
 		.map((layer, index) => withOdds(layer, layers[index], epsilons))
@@ -95,8 +95,9 @@ export async function compareCheckpointNetworks(
 		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
 		.map((layer) => withOrder(layer, orders))
 		.map((layer, index) => withExchange(layer, exchanged.get(layers[index]?.index ?? index)));
+	const mergedNames = new Set(places.merged.flatMap((block) => block.layers.map(({ layer }) => layer.name)));
 	const operators = [
-		...(await compareOtherOperators(models)),
+		...(await compareOtherOperators(models, mergedNames)),
 		...(await compareCopies(free, paired, weights.read)),
 		...(await compareConstants(checkpoint, deployed)),
 	];
@@ -132,14 +133,19 @@ const EXCHANGE_CONFIDENCE = 0.9;
 
 /** States that a kept layer stands where another one belongs. @param other name of that layer */
 function withExchange(layer: LayerComparison, other: string | undefined): LayerComparison {
-	return other !== undefined && layer.status === 'kept'
+	const isRight = layer.status === 'kept' || layer.status === 'match';
+	const evidence =
+		layer.status === 'kept'
+			? `The deployed model has the parameters of this layer under the name of ${other}: layers of one size were exchanged.`
+			: `The operator in front of ${other} in the checkpoint carries this layer, and the operator in front of this layer carries ${other}: layers of one size were exchanged.`;
+	return other !== undefined && isRight
 		? {
 				...layer,
 				status: 'mismatch',
 				cause: 'layers-exchanged',
 				causes: ['layers-exchanged'],
 				confidence: EXCHANGE_CONFIDENCE,
-				evidence: `The deployed model has the parameters of this layer under the name of ${other}: layers of one size were exchanged.`,
+				evidence,
 			}
 		: layer;
 }

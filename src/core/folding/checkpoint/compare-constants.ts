@@ -63,7 +63,7 @@ export async function compareConstants(
 	return open.flatMap((constant) => {
 		const near = [...free]
 			.filter(({ values }) => values.length === constant.values.length)
-			.map((tensor) => ({ tensor, likeness: likenessOf(constant.values, tensor.values) }))
+			.map((tensor) => ({ tensor, likeness: likenessOf(constant, tensor) }))
 			.filter(({ likeness }) => constant.isSlope || likeness >= MIN_COSINE)
 			.sort((a, b) => b.likeness - a.likeness);
 		return near.slice(0, 1).map(({ tensor }) => {
@@ -119,10 +119,11 @@ function differing(constant: DeployedConstant, { values, unitRoundoff }: LoneTen
 }
 
 /** Returns 1 for the same numbers in another order, else the cosine of the angle between two constants. */
-function likenessOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
-	if (areReordered(a, b)) {
+function likenessOf(constant: DeployedConstant, tensor: LoneTensor): number {
+	if (areReordered(constant, tensor)) {
 		return 1;
 	}
+	const [a, b] = [constant.values, tensor.values];
 	let [ab, aa, bb] = [0, 0, 0];
 	for (let index = 0; index < a.length; index++) {
 		ab += a[index] * b[index];
@@ -132,14 +133,12 @@ function likenessOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
 	return ab / Math.sqrt(aa * bb);
 }
 
-const sorted = (values: ArrayLike<number>): number[] => Array.from(values).sort((a, b) => a - b);
+const sorted = ({ values }: { readonly values: ArrayLike<number> }): number[] =>
+	Array.from(values).sort((a, b) => a - b);
 
-function areReordered(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
-	const other = sorted(b);
-	return sorted(a).every(
-		(value, index) =>
-			Math.abs(value - other[index]) <= ROUNDINGS * FLOAT_FORMATS.float32.unitRoundoff * Math.abs(value),
-	);
+function areReordered(constant: DeployedConstant, tensor: LoneTensor): boolean {
+	const [values, others] = [sorted(constant), sorted(tensor)];
+	return differing({ ...constant, values }, { ...tensor, values: others }).length === 0;
 }
 
 function describe(constant: DeployedConstant, tensor: LoneTensor): DifferingOperator {
@@ -147,7 +146,7 @@ function describe(constant: DeployedConstant, tensor: LoneTensor): DifferingOper
 	const differenceAt = (index: number) => Math.abs(constant.values[index] - tensor.values[index]);
 	const worst = wrong.reduce((a, b) => (differenceAt(b) > differenceAt(a) ? b : a), wrong[0] ?? 0);
 	const [found, expected] = [constant.values[worst], tensor.values[worst]];
-	const order = areReordered(constant.values, tensor.values) ? ', and they are the same numbers in another order' : '';
+	const order = areReordered(constant, tensor) ? ', and they are the same numbers in another order' : '';
 	const maxAbs = Math.abs(found - expected);
 	return {
 		name: constant.node,

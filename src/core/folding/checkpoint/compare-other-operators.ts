@@ -10,17 +10,26 @@ import { directTarget } from '../targets/target.js';
  * Compares the operators without a layer: a classifier, or a convolution with a bias instead of a layer. Their deployed
  * weight and bias must equal the checkpoint's.
  * @param models networks of the checkpoint and the deployed model
+ * @param merged names of layers that went into a sum of branches
  * @returns the operators that differ by more than rounding, in the order of the checkpoint
  */
-export async function compareOtherOperators(models: MatchedNetworks): Promise<readonly DifferingOperator[]> {
-	const { original, pairing } = models;
+export async function compareOtherOperators(
+	models: MatchedNetworks,
+	merged: ReadonlySet<string>,
+): Promise<readonly DifferingOperator[]> {
+	const { original, pairing, kept } = models;
 	const partners = new PartnerReader(models);
 	const folded = new Set([
 		...Array.from(original.targets.values(), ({ operator }) => operator),
 		...Array.from(original.forwards.values(), ({ operator }) => operator),
 	]);
+	// A layer without a place may have gone into any operator with its channels.
+	const isOpen = original.layers.some(
+		(layer) =>
+			!kept.has(layer) && !original.targets.has(layer) && !original.forwards.has(layer) && !merged.has(layer.name),
+	);
 	const differing: DifferingOperator[] = [];
-	for (const operator of original.operators) {
+	for (const operator of isOpen ? [] : original.operators) {
 		const pair = folded.has(operator) ? undefined : pairing.byOriginal.get(operator);
 		const difference = pair && (await differenceOf(pair, partners, models));
 		if (difference) {
@@ -33,17 +42,13 @@ export async function compareOtherOperators(models: MatchedNetworks): Promise<re
 async function differenceOf(
 	pair: OperatorPair,
 	partners: PartnerReader,
-	{ deployed, kept, original }: MatchedNetworks,
+	{ deployed }: MatchedNetworks,
 ): Promise<DifferingOperator | undefined> {
 	const weights = await partners.read(pair);
 	if (!weights.ok) {
 		return undefined;
 	}
 	const target = directTarget(pair.original, weights.value.originalWeights.layout);
-	// A layer without a place may have gone into any operator with its channels.
-	const isOpen = original.layers.some(
-		(layer) => !kept.has(layer) && !original.targets.has(layer) && !original.forwards.has(layer),
-	);
 	const additions = await addedBehind(pair.deployed, target.rows, deployed.weights);
 	const variants = additions.map(
 		(deployedAddition): FoldVariant => ({
@@ -54,7 +59,7 @@ async function differenceOf(
 			withoutLayer: true,
 		}),
 	);
-	if (isOpen || variants.some((variant) => isRight(variant, target))) {
+	if (variants.some((variant) => isRight(variant, target))) {
 		return undefined;
 	}
 	const { status, evidence, maxAbs, bound, maxRel } = judgeVariant(variants[0], target);

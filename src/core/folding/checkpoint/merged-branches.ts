@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../../formats/checkpoint.js';
+import type { Checkpoint, FrontCandidate } from '../../formats/checkpoint.js';
 import type { CheckpointTensor } from '../../formats/tensor.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { Network } from '../targets/network.js';
@@ -73,12 +73,15 @@ async function readBranches(
 ): Promise<readonly Branch[]> {
 	const taken = new Set<CheckpointTensor>();
 	const branches: Branch[] = [];
-	for (const layer of block) {
-		const front = layer.layer.front.find(({ weight, layersBetween, outputAxis }) => {
-			const isOwn =
-				order === 'names' ? parentOf(weight.name, 2) === parentOf(layer.layer.name, 1) : layersBetween === 0;
-			return isOwn && outputAxis === 0 && weight.name.startsWith(prefix) && !taken.has(weight);
-		});
+	const inTurn = order === 'names' ? [] : frontsInTurn(block, prefix);
+	for (const [at, layer] of block.entries()) {
+		const front =
+			inTurn[at] ??
+			layer.layer.front.find(({ weight, layersBetween, outputAxis }) => {
+				const isOwn =
+					order === 'names' ? parentOf(weight.name, 2) === parentOf(layer.layer.name, 1) : layersBetween === 0;
+				return isOwn && outputAxis === 0 && weight.name.startsWith(prefix) && !taken.has(weight);
+			});
 		if (front) {
 			taken.add(front.weight);
 		}
@@ -90,6 +93,19 @@ async function readBranches(
 		});
 	}
 	return branches;
+}
+
+/**
+ * Returns the weights of a block that defines all its weights, and all its layers behind them, in the order of the layers;
+ * none for another block.
+ */
+function frontsInTurn(block: readonly LayerValues[], prefix: string): readonly FrontCandidate[] {
+	const [first] = block;
+	const inside = (first?.layer.front ?? []).filter(
+		({ weight, outputAxis, layersBetween }) =>
+			outputAxis === 0 && layersBetween === 0 && weight.name.startsWith(prefix),
+	);
+	return inside.length === block.length ? inside.toReversed() : [];
 }
 
 const parentOf = (name: string, depth: number): string => name.split('.').slice(0, -depth).join('.');
@@ -105,5 +121,9 @@ async function readTarget(
 		return undefined;
 	}
 	const read = await weights.read(operator);
-	return read.ok ? { weight: read.value.weight, bias: read.value.bias, dims, stored: read.value.stored } : undefined;
+	if (!read.ok) {
+		return undefined;
+	}
+	const { weight, bias, stored, grid } = read.value;
+	return { weight, bias, dims, stored, ...(grid && { grid }) };
 }

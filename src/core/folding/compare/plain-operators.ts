@@ -9,6 +9,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorWeights } from '../operators/weights.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
+import { HANDING_ON, MOVING } from '../targets/walk-path.js';
 
 /** Roundings that copying a constant may cost: a tool may scale it and divide it again. */
 const ROUNDINGS = 8;
@@ -160,7 +161,7 @@ async function compareConstants(
 		different: errors.count,
 		rows: errors.rows(),
 		worst,
-		isUndoable: isUndoable(expected.value, found.value, errors.rows()),
+		isUndoable: !endsModel(pair.deployed) && isUndoable(expected.value, found.value, errors.rows()),
 		isQuantized: found.value.grid !== undefined,
 	};
 }
@@ -222,6 +223,27 @@ function endsOf({ weight, grid }: OperatorWeights): readonly [low: number, high:
 /** True if a number was cut off at an end of the grid. */
 function isClipped(ends: readonly [number, number] | undefined, expected: number, found: number): boolean {
 	return ends !== undefined && ((found === ends[0] && expected < found) || (found === ends[1] && expected > found));
+}
+
+/** Maximum number of nodes between the last operator and an output of the model. */
+const MAX_TAIL = 8;
+
+/** True for an operator whose result is an output of the model, at most in another type or shape. */
+function endsModel({ scope, output }: LinearOperator): boolean {
+	let name = output;
+	for (let step = 0; step < MAX_TAIL && !scope.isOutput(name); step++) {
+		const [reader, ...others] = scope.consumers(name);
+		if (
+			!reader ||
+			others.length > 0 ||
+			reader.domain !== '' ||
+			!(HANDING_ON.has(reader.opType) || MOVING.has(reader.opType))
+		) {
+			return false;
+		}
+		name = reader.outputs[0] ?? '';
+	}
+	return scope.isOutput(name) && scope.depth === 0;
 }
 
 /** Maximum number of different rows that are looked for among the others. */

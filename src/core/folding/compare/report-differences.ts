@@ -29,6 +29,9 @@ export function reportDifferences(
 	differences: readonly RegionDifference[],
 ): ReportedDifferences {
 	const operators: DifferingOperator[] = [];
+	// The rows of a region are channels of the operator behind a kept layer, not of the layer.
+	const claims = (index: number, rows: number) =>
+		!(layers[index].status === 'mismatch' && kept.has(original.layers[index])) && claimsMore(layers[index], rows);
 	const byLayer = new Map<number, { readonly evidence: string; readonly rows: number }>();
 	for (const region of differences.filter(isEdited)) {
 		const { original: nodes, deployed, difference } = region;
@@ -43,7 +46,7 @@ export function reportDifferences(
 		}
 		const isShown = inside.some((index) => {
 			const layer = layers[index];
-			return layer.status === 'mismatch' || claimsMore(layer, difference.rows.length);
+			return layer.status === 'mismatch' || claims(index, difference.rows.length);
 		});
 		if (!isShown && difference.worst) {
 			const { found, expected, bound } = difference.worst;
@@ -55,7 +58,7 @@ export function reportDifferences(
 		layers: layers.map((layer, index) => {
 			const edited = byLayer.get(index);
 			if (edited) {
-				return claimsMore(layer, edited.rows) ? asMismatch(layer, edited.evidence) : layer;
+				return claims(index, edited.rows) ? asMismatch(layer, edited.evidence) : layer;
 			}
 			const node = original.layers[index].node;
 			const regions = differences.filter((region) => region.original.includes(node));

@@ -6,6 +6,7 @@ import { Graph, modelBytes, scaleRows, type Weight } from '../../../support/depl
 import { buildModel, type TensorSpec } from '../../../support/model-builder.js';
 import {
 	compareBytes,
+	deployedModel,
 	drawNetwork,
 	mapOf,
 	type NormValues,
@@ -100,4 +101,31 @@ test('kept layers of one size under the name of each other were exchanged', asyn
 		['first', 'mismatch', 'layers-exchanged'],
 		['second', 'mismatch', 'layers-exchanged'],
 	]);
+});
+
+test('folded layers of one size behind the convolution of each other were exchanged', async () => {
+	const steps: readonly Step[] = [
+		{ conv: 'conv0', from: 3, to: C, kernel: 3 },
+		{ norm: 'bn0' },
+		'Relu',
+		{ conv: 'conv1', from: C, to: C, kernel: 3 },
+		{ norm: 'bn1' },
+		'Relu',
+		{ conv: 'head', from: C, to: 5, bias: true },
+	];
+	const drawn = drawNetwork(steps, 12);
+	const [bn0, bn1] = ['bn0', 'bn1'].map((name) => mapOf(drawn.norms.get(name) ?? normOf('first')));
+	for (const [maps, expected] of [
+		[{ bn0, bn1 }, []],
+		[
+			{ bn0: bn1, bn1: bn0 },
+			[
+				['bn0', 'mismatch', 'layers-exchanged'],
+				['bn1', 'mismatch', 'layers-exchanged'],
+			],
+		],
+	] as const) {
+		const found = await compareBytes(torchFile(stateDictOf(drawn)), deployedModel(drawn, { maps }));
+		assert.deepEqual(wrongLayers(found), expected);
+	}
 });

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
+import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import { compareBytes } from '../../../support/compare-bytes.js';
 import {
+	BLOCKS,
 	type Block,
-	type Graph,
+	columnsOf,
+	Graph,
 	layerOf,
 	modelBytes,
+	pick,
+	rowsOf,
 	scaleRows,
 	surround,
 	WIDTH,
@@ -77,5 +82,51 @@ test('a factor that moved into the next convolution is no difference', async () 
 	for (const run of [false, true]) {
 		const found = await compareBytes(modelBytes(original), modelBytes(deployed), { run });
 		assert.notEqual(comparisonStatus(found, 'error'), 1, JSON.stringify(found.operators));
+	}
+});
+
+/** Order of hidden channels in the deployed model. */
+const ORDER = [2, 4, 0, 5, 1, 3];
+
+test('slopes that do not follow moved channels are wrong, and right channels in another order stay right', async () => {
+	for (const isFollowed of [true, false]) {
+		const block: Block = ({ random, from, to }, [x, y]) => {
+			const [weight, layer] = [weightOf(random, WIDTH, WIDTH, 3), layerOf(random, WIDTH)];
+			const next = weightOf(random, WIDTH, WIDTH, 1);
+			const folded = rowsOf(scaleRows(weight, layer.scale), ORDER);
+			const slopes = isFollowed ? ORDER.map((channel) => VALUES[channel] ?? 0) : VALUES;
+			const write = FUNCTIONS['the slopes of a PRelu'];
+			return [
+				from.conv(write(from, from.batchNorm(from.conv(x, weight), layer), VALUES), next),
+				to.conv(write(to, to.conv(y, folded, pick(layer.shift, ORDER)), slopes), columnsOf(next, ORDER)),
+			];
+		};
+		const { original, deployed } = surround(block, 9);
+		for (const run of [false, true]) {
+			const { layers, operators } = await compareBytes(modelBytes(original), modelBytes(deployed), { run });
+			assert.ok(layers.every(({ status }) => status === 'match'));
+			assert.equal(operators?.length, isFollowed ? undefined : 1);
+			assert.match(operators?.[0]?.evidence ?? 'in another order', /in another order/);
+		}
+	}
+});
+
+test('a small error in the operator that gives the outputs shows without a run beside merged branches', async () => {
+	for (const factor of [1, 1 + 1e-3]) {
+		const random = seededRandom(4);
+		const [from, to] = [new Graph('a'), new Graph('b')];
+		const [x, y] = BLOCKS['three branches merged into one convolution']({ random, from, to }, [
+			from.relu(from.conv('x', weightOf(seededRandom(1), WIDTH, 4, 3))),
+			to.relu(to.conv('x', weightOf(seededRandom(1), WIDTH, 4, 3))),
+		]);
+		const head = weightOf(random, 5, WIDTH, 1);
+		const scaled = { ...head, values: head.values.map((value, at) => (at < WIDTH ? value * factor : value)) };
+		const withHead = (graph: Graph, input: string, weight: typeof head) => {
+			const end = graph.conv(graph.relu(input), weight);
+			const { nodes = [], ...spec } = graph.finish(end);
+			return modelBytes({ ...spec, nodes: nodes.slice(0, -1), outputs: [end] });
+		};
+		const found = await compareBytes(withHead(from, x, head), withHead(to, y, scaled), { run: false });
+		assert.equal(comparisonStatus(found, 'error'), Number(factor !== 1), JSON.stringify(found.layers));
 	}
 });
