@@ -113,7 +113,9 @@ export class MeanPattern extends GraphPattern {
 	/** True for an AveragePool over all positions of a known size. */
 	#isWholePool(node: Node, shape: readonly unknown[] | undefined): boolean {
 		const kernel = this.isOp(node, 'AveragePool') ? this.scope.attribute(node, 'kernel_shape')?.ints : undefined;
-		const isPadded = this.scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0) ?? false;
+		const isPadded =
+			this.scope.attribute(node, 'auto_pad')?.s !== undefined ||
+			(this.scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0) ?? false);
 		const sizes = shape?.slice(2);
 		return (
 			!isPadded && kernel !== undefined && kernel.length === sizes?.length && kernel.every((k, i) => k === sizes[i])
@@ -275,16 +277,33 @@ export class MeanPattern extends GraphPattern {
 
 	/** True if a tensor holds the number of values behind each statistic, computed from the shape of x. */
 	async isCount(name: string, { of, axes }: Mean): Promise<boolean> {
+		const counted = await this.#countedAxes(name, of);
+		return counted !== undefined && sameAxes(counted, axes);
+	}
+
+	/** Returns the axes of a tensor whose sizes are multiplied, by ReduceProd or by Mul; null: all. */
+	async #countedAxes(name: string, of: string, depth = 0): Promise<readonly number[] | null | undefined> {
 		const cast = this.writer(name);
-		const sizes = this.writer(this.isOp(cast, 'Cast') ? (cast.inputs[0] ?? '') : name);
-		const picked = this.isOp(sizes, 'ReduceProd') ? this.writer(sizes.inputs[0] ?? '') : undefined;
-		const isAll = this.isOp(picked, 'Shape');
-		const shape = this.isOp(picked, 'Gather') ? this.writer(picked.inputs[0] ?? '') : picked;
-		if (!picked || !this.isOp(shape, 'Shape') || this.source(shape.inputs[0] ?? '') !== of) {
-			return false;
+		const node = this.isOp(cast, 'Cast') ? this.writer(cast.inputs[0] ?? '') : cast;
+		if (this.isOp(node, 'Mul') && depth < MAX_WRAPPERS) {
+			const [a, b] = [
+				await this.#countedAxes(node.inputs[0] ?? '', of, depth + 1),
+				await this.#countedAxes(node.inputs[1] ?? '', of, depth + 1),
+			];
+			return a && b && !a.some((axis) => b.includes(axis)) ? [...a, ...b] : undefined;
 		}
-		const indices = isAll ? null : await this.integers(picked, '');
-		return indices !== undefined && sameAxes(indices, axes);
+		const picked = this.isOp(node, 'ReduceProd') ? this.writer(node.inputs[0] ?? '') : node;
+		const isAll = this.isOp(picked, 'Shape') && picked !== node;
+		const shape = this.isOp(picked, 'Gather') ? this.writer(picked.inputs[0] ?? '') : picked;
+		if (!this.isOp(shape, 'Shape') || this.source(shape.inputs[0] ?? '') !== of) {
+			return undefined;
+		}
+		if (isAll) {
+			return null;
+		}
+		const indices = picked === undefined || picked === shape ? undefined : await this.integers(picked, '');
+		// Without a product, only a single size is a count.
+		return picked === node && indices?.length !== 1 ? undefined : indices;
 	}
 }
 

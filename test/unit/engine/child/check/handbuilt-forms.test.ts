@@ -25,8 +25,8 @@ class Expressions {
 		return this.constant([], [value]);
 	}
 
-	constant(dims: readonly number[], values: readonly number[]): string {
-		return this.#initializer({ dims, values });
+	constant(dims: readonly number[], values: readonly number[], dtype: 'float32' | 'int64' = 'float32'): string {
+		return this.#initializer({ dims, values, dtype });
 	}
 
 	integers(values: readonly number[]): string {
@@ -133,6 +133,25 @@ test('a variance as a sum of squares or a norm, with the right number of values 
 		assert.deepEqual([layer.normalizedAxes, layer.normalization?.verdict], [BATCH, 'channel'], name);
 		const { layers } = await layersOf(normalization(form(COUNT - 20)));
 		assert.equal(layers.length, 0, `${name} with a wrong count`);
+	}
+});
+
+test('a count that is a product of sizes of the data', async () => {
+	const sizes = (g: Expressions, axes: readonly number[]) => {
+		const parts = axes.map((axis) => {
+			const index = g.constant([], [axis], 'int64');
+			return g.op('Gather', [g.op('Shape', ['x']), index]);
+		});
+		return g.op('Cast', [parts.reduce((a, b) => g.mul(a, b))], { to: { i: 1 } });
+	};
+	const mean = (g: Expressions, input: string, counted: readonly number[]) =>
+		g.div(g.reduce('ReduceSum', input, BATCH), sizes(g, counted));
+	const form = (counted: readonly number[]) =>
+		normalization({ mean: (g, x) => mean(g, x, counted), variance: (g, { d }) => mean(g, g.square(d), counted) });
+	const layer = await single('product', form(BATCH));
+	assert.deepEqual([layer.normalizedAxes, layer.normalization?.verdict], [BATCH, 'channel']);
+	for (const wrong of [[0, 2], [0, 1, 2, 3], [0, 2, 3, 3], [0]]) {
+		assert.equal((await layersOf(form(wrong))).layers.length, 0, wrong.join());
 	}
 });
 
@@ -288,6 +307,11 @@ test('means of means, pools over all positions, expanded and subtracted means', 
 	});
 	const part = normalization({ mean: (g, x) => g.mean(pool(g, x, [5, 3]), [0]) });
 	assert.equal((await layersOf(part)).layers.length, 0);
+	// A padded window of the size of the data moves over it.
+	const moving = (g: Expressions, x: string) =>
+		g.op('AveragePool', [x], { kernel_shape: { ints: [5, 6] }, auto_pad: { s: 'SAME_UPPER' } });
+	const smoothed = normalization({ mean: moving, variance: (g, { d }) => moving(g, g.square(d)) });
+	assert.equal((await layersOf(smoothed)).layers.length, 0);
 	// The data may be a mean itself.
 	await single('of a mean', (g, x) => normalization({})(g, g.mean(x, [2])));
 });
