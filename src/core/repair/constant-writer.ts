@@ -1,4 +1,5 @@
 import { type LinearOperator, recordOf } from '../folding/operators/linear.js';
+import { type PackedWeight, packedGrid, repack } from '../folding/operators/packed-weight.js';
 import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { product } from '../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../numbers/float-formats.js';
@@ -47,6 +48,9 @@ export interface WrittenConstant {
 /** Maximum number of nodes between an operator and the tensor behind its constant. */
 const MAX_STEPS = 32;
 
+/** Type of the codes of a packed weight, by their bits. */
+const CODE_TYPES: Readonly<Partial<Record<number, DataTypeName>>> = { 2: 'uint2', 4: 'uint4', 8: 'uint8' };
+
 const AS_STATED: RequantizeOptions = { hasZeroPoints: true };
 
 /** Writes values into constants in the form that the model has them in: float, or quantized on a grid of its own. */
@@ -68,7 +72,7 @@ export class ConstantWriter {
 		const { scope, node, weight, quantization, kind, transB } = operator;
 		const place = { node, input: node.inputs.indexOf(weight) };
 		if (operator.packed) {
-			return Promise.resolve(failure('several of its weights share a byte, which is not rewritten'));
+			return this.#repack(operator, operator.packed, wanted.values);
 		}
 		if (!quantization) {
 			return this.write(scope, place, wanted, options);
@@ -164,6 +168,32 @@ export class ConstantWriter {
 		set(place.data, data.dims, grid.dtype, result.integers);
 		const ratio = result.scale.map((value, cell) => value / grid.scale[cell]);
 		return success({ factors: ratio, rescaled: result.changed.length });
+	}
+
+	/** Writes a weight with several values in a byte. Its zero points stay. */
+	async #repack({ scope, node, weight }: LinearOperator, packed: PackedWeight, values: Float64Array) {
+		const dtype = CODE_TYPES[packed.bits];
+		const codes = await this.#read(scope, weight);
+		const scales = await this.#read(scope, packed.scale);
+		const zeroPoints = await this.#read(scope, packed.zeroPoint);
+		if (!codes || !scales || !dtype) {
+			return failure('its packed weight or its scale is in a form that is not rewritten');
+		}
+		const found = packedGrid(packed, { codes, scales, zeroPoints });
+		const grid = { ...found, dtype, scale: Float64Array.from(scales.data, Math.abs) };
+		const result = requantize(found.codes, values, grid, { hasZeroPoints: false });
+		if (!result.scale.every(Number.isFinite)) {
+			return failure('its zero points leave no room for values of both signs');
+		}
+		if (result.changed.length > 0) {
+			const signed = result.scale.map((value, cell) => value * Math.sign(scales.data[cell] || 1));
+			const stated = { dims: scales.dims, dtype: typeName(scales.dataType), values: signed };
+			this.#editor.setInput(scope, node, node.inputs.indexOf(packed.scale), stated);
+		}
+		const bytes = repack(packed, codes.data, result.integers);
+		const written = { dims: codes.dims, dtype: typeName(codes.dataType), values: bytes };
+		this.#editor.setInput(scope, node, node.inputs.indexOf(weight), written);
+		return success({ rescaled: result.changed.length });
 	}
 
 	/** Returns the QuantizeLinear that rounds a constant in float; undefined for integers in the file. */

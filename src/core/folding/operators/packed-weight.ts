@@ -34,23 +34,44 @@ export function packedWeight(scope: Scope, node: Node): PackedWeight | undefined
 }
 
 /** Constants of a MatMulNBits as the file holds them. */
-interface PackedTensors {
+export interface PackedTensors {
 	readonly codes: Tensor;
 	readonly scales: Tensor;
 	readonly zeroPoints: Tensor | undefined;
 }
 
-/**
- * Returns the weight in row-major order, and the largest step of each row, shape (rows).
- * @throws {OnnxError} `bad-tensor` where a constant has another size than the attributes say
- */
-export function unpack(
-	{ rows, columns, bits, blockSize }: PackedWeight,
-	{ codes, scales, zeroPoints }: PackedTensors,
-): { readonly weight: Float32Array; readonly steps: Float64Array } {
+/** A packed weight in the terms of its grid: value = (code - zero) * scale, with a scale and a zero point for each cell. */
+export interface PackedGrid {
+	/** Shape (rows, columns). */
+	readonly codes: Float64Array;
+	/** Zero point of each cell, shape (cells). A cell is a block of a row. */
+	readonly zero: Float64Array;
+	/** Returns the cell of an element. */
+	readonly cellOf: (index: number) => number;
+}
+
+/** Positions of the codes of a packed weight, in bytes. */
+function places({ columns, bits, blockSize }: PackedWeight) {
 	const blocks = Math.ceil(columns / blockSize);
 	const perByte = 8 / bits;
 	const blobSize = Math.ceil(blockSize / perByte);
+	const cellOf = (index: number) => Math.floor(index / columns) * blocks + Math.floor((index % columns) / blockSize);
+	/** Position of an element's code: its byte, and its lowest bit. */
+	const placeOf = (index: number) => {
+		const inBlock = (index % columns) % blockSize;
+		const byte = cellOf(index) * blobSize + Math.floor(inBlock / perByte);
+		return { byte, bit: bits * (inBlock % perByte) };
+	};
+	return { blocks, perByte, blobSize, cellOf, placeOf };
+}
+
+/**
+ * Returns codes and zero points of a packed weight.
+ * @throws {OnnxError} `bad-tensor` where a constant has another size than the attributes say
+ */
+export function packedGrid(packed: PackedWeight, { codes, scales, zeroPoints }: PackedTensors): PackedGrid {
+	const { rows, columns, bits, blockSize } = packed;
+	const { blocks, perByte, blobSize, cellOf, placeOf } = places(packed);
 	const isPackedZero = zeroPoints !== undefined && typeName(zeroPoints.dataType) === 'uint8';
 	const zeroRow = isPackedZero ? Math.ceil(blocks / perByte) : blocks;
 	const isFitting =
@@ -63,25 +84,55 @@ export function unpack(
 			`A MatMulNBits of ${rows} x ${columns} weights in blocks of ${blockSize} has constants of other sizes.`,
 		);
 	}
-	const codeAt = ({ data }: Tensor, start: number, index: number) =>
-		(data[start + Math.floor(index / perByte)] >> (bits * (index % perByte))) & (2 ** bits - 1);
-	const weight = new Float32Array(rows * columns);
-	const steps = new Float64Array(rows);
-	for (let row = 0; row < rows; row++) {
-		for (let block = 0; block < blocks; block++) {
-			const cell = row * blocks + block;
-			const scale = scales.data[cell];
-			const zero = !zeroPoints
-				? 2 ** (bits - 1)
-				: isPackedZero
-					? codeAt(zeroPoints, row * zeroRow, block)
-					: zeroPoints.data[cell];
-			steps[row] = Math.max(steps[row], Math.abs(scale));
-			const first = block * blockSize;
-			for (let column = first; column < Math.min(first + blockSize, columns); column++) {
-				weight[row * columns + column] = (codeAt(codes, cell * blobSize, column - first) - zero) * scale;
-			}
+	const mask = 2 ** bits - 1;
+	const zero = Float64Array.from(scales.data, (_, cell) => {
+		if (!zeroPoints) {
+			return 2 ** (bits - 1);
 		}
+		const [row, block] = [Math.floor(cell / blocks), cell % blocks];
+		return isPackedZero
+			? (zeroPoints.data[row * zeroRow + Math.floor(block / perByte)] >> (bits * (block % perByte))) & mask
+			: zeroPoints.data[cell];
+	});
+	const unpacked = new Float64Array(rows * columns);
+	for (let index = 0; index < unpacked.length; index++) {
+		const { byte, bit } = placeOf(index);
+		unpacked[index] = (codes.data[byte] >> bit) & mask;
 	}
+	return { codes: unpacked, zero, cellOf };
+}
+
+/**
+ * Returns the weight in row-major order, and the largest step of each row, shape (rows).
+ * @throws {OnnxError} as {@link packedGrid}
+ */
+export function unpack(
+	packed: PackedWeight,
+	tensors: PackedTensors,
+): { readonly weight: Float32Array; readonly steps: Float64Array } {
+	const { codes, zero, cellOf } = packedGrid(packed, tensors);
+	const { data: scales } = tensors.scales;
+	const { blocks } = places(packed);
+	const steps = new Float64Array(packed.rows);
+	for (const [cell, scale] of scales.entries()) {
+		const row = Math.floor(cell / blocks);
+		steps[row] = Math.max(steps[row], Math.abs(scale));
+	}
+	const weight = Float32Array.from(codes, (code, index) => {
+		const cell = cellOf(index);
+		return (code - zero[cell]) * scales[cell];
+	});
 	return { weight, steps };
+}
+
+/** Returns the bytes of a packed weight with other codes, shape (rows, columns). Bits that fill a block stay. */
+export function repack(packed: PackedWeight, bytes: ArrayLike<number>, codes: ArrayLike<number>): Float64Array {
+	const { placeOf } = places(packed);
+	const mask = 2 ** packed.bits - 1;
+	const result = Float64Array.from(bytes);
+	for (let index = 0; index < codes.length; index++) {
+		const { byte, bit } = placeOf(index);
+		result[byte] = (result[byte] & ~(mask << bit)) | (codes[index] << bit);
+	}
+	return result;
 }
