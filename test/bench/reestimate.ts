@@ -2,9 +2,11 @@
  * Measures the cost of collecting population statistics over running the model alone on the same batches, and the memory
  * that more batches take. Both contestants are loaded before, read the same file, and take turns.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { encode } from 'fast-png';
+import { readAhead } from '../../src/engine/child/inputs/read-ahead.js';
 import { openSamples, type Samples } from '../../src/engine/child/inputs/sample-batches.js';
 import { openModel } from '../../src/engine/child/model/opened-model.js';
 import { requiredInputs } from '../../src/engine/child/model/required-inputs.js';
@@ -14,11 +16,13 @@ import { StagedRun } from '../../src/engine/child/reestimate/staged-run.js';
 import { planStages } from '../../src/engine/child/reestimate/stages.js';
 import { loadRuntime, type OptimizationLevel, type Runtime } from '../../src/engine/child/runtime/runtime.js';
 import { encodeNpy } from '../../src/engine/child/tensors/npy.js';
-import { seededRandom } from '../../src/engine/child/tensors/random.js';
+import { type Random, seededRandom } from '../../src/engine/child/tensors/random.js';
 import { createKernel } from '../../src/kernel/index.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
 
 const [SAMPLES, BATCH, ROUNDS] = [32, 16, 3];
+/** Number of images in files. */
+const IMAGES = 64;
 
 export interface ReestimateCost {
 	/** Median of the ratios to running the model alone, as the runtime optimizes it by default. */
@@ -27,6 +31,10 @@ export interface ReestimateCost {
 	readonly processorOverRunning: number;
 	/** The same for a runtime that computes every operator as written. */
 	readonly overRunningUnoptimized: number;
+	/** As `overRunning`, with images in PNG files, which both read ahead and decode: the whole job as a user sees it. */
+	readonly overRunningFromImages: number;
+	/** The same in processor time. */
+	readonly processorOverRunningFromImages: number;
 	readonly imagesPerSecond: number;
 	/** Memory of the process after all rounds, less that after the first, in MB. */
 	readonly growthMb: number;
@@ -41,20 +49,46 @@ export async function benchReestimate(): Promise<ReestimateCost> {
 		const random = seededRandom(1);
 		const values = Float32Array.from({ length: SAMPLES * 3 * 224 * 224 }, () => random.normal());
 		writeFileSync(data, encodeNpy({ type: 'float32', shape: [SAMPLES, 3, 224, 224], data: values }));
-		return await measure(file, data, runtime);
+		const images = path.join(folder, 'images');
+		mkdirSync(images);
+		for (let index = 0; index < IMAGES; index++) {
+			writeFileSync(path.join(images, `${index}.png`), blockyImage(random));
+		}
+		return { ...(await measure(file, data, runtime)), ...(await measureFromImages(file, images, runtime)) };
 	} finally {
 		rmSync(folder, { recursive: true });
 	}
 }
 
-async function measure(file: string, data: string, runtime: Runtime): Promise<ReestimateCost> {
+/** Returns a PNG of squares with noise, which is as large and as slow to decode as a photograph. */
+function blockyImage(random: Random): Uint8Array {
+	const [size, square] = [224, 28];
+	const colors = Array.from({ length: (size / square) ** 2 * 3 }, () => 128 + 60 * random.normal());
+	const data = Uint8Array.from({ length: size * size * 3 }, (_, at) => {
+		const [row, column, color] = [Math.floor(at / 3 / size), Math.floor(at / 3) % size, at % 3];
+		const place = Math.floor(row / square) * (size / square) + Math.floor(column / square);
+		return Math.min(255, Math.max(0, Math.round(colors[place * 3 + color] + 6 * random.normal())));
+	});
+	return encode({ width: size, height: size, channels: 3, depth: 8, data });
+}
+
+/** Both contestants on the same samples, without loading: the collection of statistics, and the model alone. */
+async function contestants(file: string, runtime: Runtime, files: readonly string[], batch: number) {
 	const model = await openModel({ path: file });
 	const layers = [...model.layers.keys()];
 	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await createKernel() });
-	const inputs = requiredInputs(model.model);
-	const samples = await openSamples(inputs, { files: [{ input: undefined, path: data }], batch: BATCH });
+	const inputs = files.map((path) => ({ input: undefined, path }));
+	const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch });
 	const measure = new BatchMeasure({ run, model, layers }, path.join(path.dirname(file), 'scratch'));
-	const collect = () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure);
+	return {
+		samples,
+		collect: () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure),
+		dispose: () => Promise.all([measure.dispose(), run.dispose(), model.close()]),
+	};
+}
+
+async function measure(file: string, data: string, runtime: Runtime) {
+	const { samples, collect, dispose } = await contestants(file, runtime, [data], BATCH);
 	const [optimized, written] = [await alone(file, runtime, 'all'), await alone(file, runtime, 'disabled')];
 	const rounds: { ours: Times; optimized: Times; written: Times }[] = [];
 	let first = 0;
@@ -71,15 +105,33 @@ async function measure(file: string, data: string, runtime: Runtime): Promise<Re
 		}
 	}
 	const growth = process.memoryUsage.rss() - first;
-	await Promise.all([measure.dispose(), run.dispose(), optimized.release(), written.release(), model.close()]);
-	const median = (of: (times: (typeof rounds)[number]) => number) => rounds.map(of).sort((a, b) => a - b)[ROUNDS >> 1];
+	await Promise.all([dispose(), optimized.release(), written.release()]);
 	return {
-		overRunning: median(({ ours, optimized: other }) => ours.clock / other.clock),
-		processorOverRunning: median(({ ours, optimized: other }) => ours.processor / other.processor),
-		overRunningUnoptimized: median(({ ours, written: other }) => ours.clock / other.clock),
-		imagesPerSecond: (SAMPLES * 1000) / median(({ ours }) => ours.clock),
+		overRunning: median(rounds, ({ ours, optimized: other }) => ours.clock / other.clock),
+		processorOverRunning: median(rounds, ({ ours, optimized: other }) => ours.processor / other.processor),
+		overRunningUnoptimized: median(rounds, ({ ours, written: other }) => ours.clock / other.clock),
+		imagesPerSecond: (SAMPLES * 1000) / median(rounds, ({ ours }) => ours.clock),
 		growthMb: growth / 2 ** 20,
 	};
+}
+
+async function measureFromImages(file: string, folder: string, runtime: Runtime) {
+	const { samples, collect, dispose } = await contestants(file, runtime, [folder], BATCH);
+	const optimized = await alone(file, runtime, 'all');
+	const rounds: { ours: Times; other: Times }[] = [];
+	await collect();
+	for (let round = 0; round < ROUNDS; round++) {
+		rounds.push({ ours: await timeOf(collect), other: await timeOf(() => optimized.run(samples)) });
+	}
+	await Promise.all([dispose(), optimized.release()]);
+	return {
+		overRunningFromImages: median(rounds, ({ ours, other }) => ours.clock / other.clock),
+		processorOverRunningFromImages: median(rounds, ({ ours, other }) => ours.processor / other.processor),
+	};
+}
+
+function median<T>(rounds: readonly T[], of: (round: T) => number): number {
+	return rounds.map(of).sort((a, b) => a - b)[rounds.length >> 1];
 }
 
 /** In ms. */
@@ -101,7 +153,7 @@ async function alone(file: string, runtime: Runtime, level: OptimizationLevel) {
 	const session = await runtime.createSession(readFileSync(file), { levels: [level], sleeps: true });
 	return {
 		async run(samples: Samples) {
-			for await (const { parts } of samples.read()) {
+			for await (const { parts } of readAhead(samples.read())) {
 				for (const part of parts) {
 					await session.run(part, [session.outputs[0].name]);
 				}
