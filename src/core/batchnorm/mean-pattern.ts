@@ -1,43 +1,38 @@
 import type { Node } from '../onnx/model.js';
 import { resolveAxes } from './normalized-axes.js';
-import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
+import { MAX_WRAPPERS } from './pattern.js';
+import { type Mean, type Reduction, ReductionPattern, sameAxes } from './reduction-pattern.js';
 import { axesLeft, isAligned, type Layout, reshaped, squeezed, unsqueezed } from './statistics-layout.js';
 
-/** A mean of a tensor over axes; null: all axes. */
-export interface Mean {
+/** Two dimensions with all elements of a tensor, one of its axes as one of them. */
+interface FlatView {
 	readonly of: string;
-	readonly axes: readonly number[] | null;
-	/** True: the mean is of the tensor's squares, as ReduceSumSquare and ReduceL2 compute them. */
-	readonly isOfSquares?: true;
-	/** Number of values m, if the sum is divided by m - 1. */
-	readonly unbiased?: number;
-}
-
-/** A reduction with the operators behind it that move its dimensions. */
-interface Reduction extends Mean {
-	readonly keepsAxes: boolean;
+	/** Axes of the tensor behind each dimension. */
+	readonly groups: readonly (readonly number[])[];
 }
 
 const RESHAPES: ReadonlySet<string> = new Set(['Unsqueeze', 'Squeeze', 'Reshape']);
 
-/** Largest relative error of a constant that stands for a count, or for 1 / count: two roundings to float32. */
-const CONSTANT_ERROR = 2 ** -23;
-
-/** Recognizes means in the forms that exporters write, if their shapes broadcast against the tensor's. */
-export class MeanPattern extends GraphPattern {
+/** Recognizes means behind operators that move their dimensions, if their shapes broadcast against the tensor's. */
+export class MeanPattern extends ReductionPattern {
 	/**
 	 * Returns tensor and axes of a mean whose shape broadcasts against the tensor's.
 	 * @param behind operators behind `name` that move its dimensions, in their order
-	 * @param until tensor whose mean is wanted, even if the tensor is a mean itself
+	 * @param until tensor whose mean is wanted, even if the tensor is a mean itself. For a mean of its flattened view, the
+	 * axes are those of this tensor
 	 */
 	async mean(name: string, behind: readonly Node[] = [], until?: string): Promise<Mean | undefined> {
 		const { name: inner, reshapes } = this.behindReshapes(name, behind);
-		const reduction = await this.#reduction(inner, until);
+		const reduction = await this.reduction(inner, until);
 		if (!reduction) {
 			return undefined;
 		}
 		const { keepsAxes, ...found } = reduction;
 		const { of, axes } = found;
+		const view = until === undefined ? undefined : await this.#viewBehind(of, until);
+		if (view) {
+			return this.#meanOfView(reduction, view, reshapes);
+		}
 		const shape = this.context.shapes.of(this.scope, of).shape;
 		const reduced = shape && resolveAxes(axes, shape.length);
 		const mean = axes !== null && reduced ? { ...found, axes: reduced } : found;
@@ -50,11 +45,63 @@ export class MeanPattern extends GraphPattern {
 		return layout && isAligned(layout, shape?.length ?? layout.length) ? mean : undefined;
 	}
 
+	/** Returns the view of a tensor that a mean is of, also for the squares of the view, or of its differences. */
+	async #viewBehind(of: string, until: string): Promise<FlatView | undefined> {
+		for (const name of [of, ...this.operands(of)]) {
+			const view = this.source(name) === until ? undefined : await this.flatView(name);
+			if (view?.of === until) {
+				return view;
+			}
+		}
+		return undefined;
+	}
+
+	async #meanOfView(
+		{ keepsAxes, ...found }: Reduction,
+		{ of, groups }: FlatView,
+		reshapes: readonly Node[],
+	): Promise<Mean | undefined> {
+		const shape = this.context.shapes.of(this.scope, of).shape ?? [];
+		const reduced = resolveAxes(found.axes, groups.length) ?? [];
+		const left = groups.map((group, at) => (reduced.includes(at) ? null : (group[0] ?? null)));
+		const isSingle = groups.every((group, at) => reduced.includes(at) || group.length === 1);
+		const from = keepsAxes ? left : left.filter((axis) => axis !== null);
+		const layout = isSingle ? await this.#layoutBehind(reshapes, from, shape) : undefined;
+		const axes = viewedAxes(groups, reduced);
+		return layout && isAligned(layout, shape.length) ? { ...found, axes } : undefined;
+	}
+
+	/** Recognizes a Reshape to two dimensions that keeps the first or the last axis, also behind a Transpose. */
+	async flatView(name: string): Promise<FlatView | undefined> {
+		const reshape = this.writer(name);
+		if (!this.isOp(reshape, 'Reshape')) {
+			return undefined;
+		}
+		const inner = this.writer(reshape.inputs[0] ?? '');
+		const transpose = this.isOp(inner, 'Transpose') ? inner : undefined;
+		const of = this.source((transpose ?? reshape).inputs[0] ?? '');
+		const shape = this.context.shapes.of(this.scope, of).shape;
+		const target = await this.integers(reshape, 'shape');
+		if (!shape || shape.length < 2 || target?.length !== 2) {
+			return undefined;
+		}
+		const order = transpose
+			? (this.scope.attribute(transpose, 'perm')?.ints ?? shape.map((_, axis) => shape.length - 1 - axis))
+			: shape.map((_, axis) => axis);
+		const [first = 0, last = 0] = target;
+		const sizes = order.map((axis) => shape[axis]);
+		if (last === -1 && (first === sizes[0] || first === 0)) {
+			return { of, groups: [order.slice(0, 1), order.slice(1)] };
+		}
+		return first === -1 && last === sizes.at(-1) ? { of, groups: [order.slice(0, -1), order.slice(-1)] } : undefined;
+	}
+
 	/** Follows operators that move dimensions back to the tensor in front of them; in front of these are `behind`. */
 	behindReshapes(name: string, behind: readonly Node[] = []): { readonly name: string; readonly reshapes: Node[] } {
 		const reshapes = [...behind];
 		let at = name;
-		for (let node = this.writer(at); reshapes.length < behind.length + MAX_WRAPPERS; node = this.writer(at)) {
+		for (let step = 0; step < MAX_WRAPPERS; step++) {
+			const node = this.writer(at);
 			if (node?.domain !== '' || !(RESHAPES.has(node.opType) || this.#isExpanded(node))) {
 				break;
 			}
@@ -70,169 +117,6 @@ export class MeanPattern extends GraphPattern {
 	/** True for an Expand to the shape of another tensor. */
 	#isExpanded(node: Node): boolean {
 		return this.isOp(node, 'Expand') && this.isOp(this.writer(node.inputs[1] ?? ''), 'Shape');
-	}
-
-	/** Recognizes a mean and a mean of means, whose axes are joined. */
-	async #reduction(name: string, until: string | undefined, depth = 0): Promise<Reduction | undefined> {
-		const node = this.writer(name);
-		const single = node && (await this.#singleReduction(node));
-		if (!single?.keepsAxes || single.isOfSquares || depth > MAX_WRAPPERS || this.source(single.of) === until) {
-			return single;
-		}
-		const inner = await this.#reduction(single.of, until, depth + 1);
-		const rank = inner && this.context.shapes.of(this.scope, inner.of).shape?.length;
-		if (!inner?.keepsAxes || inner.unbiased !== undefined || rank === undefined) {
-			return single;
-		}
-		const [a, b] = [resolveAxes(inner.axes, rank), resolveAxes(single.axes, rank)];
-		return a && b ? { ...inner, axes: [...new Set([...a, ...b])].toSorted((one, other) => one - other) } : single;
-	}
-
-	async #singleReduction(node: Node): Promise<Reduction | undefined> {
-		const of = node.inputs[0] ?? '';
-		if (this.isOp(node, 'ReduceMean')) {
-			const axes = await this.#axes(node);
-			return axes === undefined ? undefined : { of, axes, keepsAxes: this.#keepsAxes(node) };
-		}
-		const shape = this.context.shapes.of(this.scope, of).shape;
-		const isPool = this.isOp(node, 'GlobalAveragePool') || this.#isWholePool(node, shape);
-		if (shape && isPool) {
-			return { of, axes: Array.from({ length: shape.length - 2 }, (_, i) => i + 2), keepsAxes: true };
-		}
-		const [a = '', b = ''] = node.inputs;
-		if (this.isOp(node, 'Div')) {
-			return this.#divided(a, b, false);
-		}
-		if (this.isOp(node, 'Mul') && this.source(a) !== this.source(b)) {
-			return (await this.#divided(a, b, true)) ?? (await this.#divided(b, a, true));
-		}
-		const root = await this.squared(node.outputs[0] ?? '');
-		return root === undefined ? undefined : this.#squaredRoot(root);
-	}
-
-	/** True for an AveragePool over all positions of a known size. */
-	#isWholePool(node: Node, shape: readonly unknown[] | undefined): boolean {
-		const kernel = this.isOp(node, 'AveragePool') ? this.scope.attribute(node, 'kernel_shape')?.ints : undefined;
-		const isPadded =
-			this.scope.attribute(node, 'auto_pad')?.s !== undefined ||
-			(this.scope.attribute(node, 'pads')?.ints?.some((pad) => pad !== 0) ?? false);
-		const sizes = shape?.slice(2);
-		return (
-			!isPadded && kernel !== undefined && kernel.length === sizes?.length && kernel.every((k, i) => k === sizes[i])
-		);
-	}
-
-	/**
-	 * Recognizes a sum divided by its number of values, or by this number minus 1.
-	 * @param isInverse true: `divisor` is 1 / count
-	 */
-	async #divided(name: string, divisor: string, isInverse: boolean): Promise<Reduction | undefined> {
-		const sum = await this.#sum(name);
-		if (!sum) {
-			return undefined;
-		}
-		const { of, axes } = sum;
-		const count = this.countOf(of, axes);
-		const given = await this.number(divisor);
-		const stated = given === undefined ? undefined : isInverse ? 1 / given : given;
-		if (stated !== undefined && count !== undefined) {
-			const isCount = isNear(stated, count);
-			return isCount ? sum : isNear(stated, count - 1) ? { ...sum, unbiased: count } : undefined;
-		}
-		if (isInverse) {
-			return undefined;
-		}
-		// The count may come from the shape of x, also for the squares of x or of x - mean.
-		for (const same of [of, ...this.#operands(of)]) {
-			if (await this.isCount(divisor, { of: this.source(same), axes })) {
-				return sum;
-			}
-		}
-		return undefined;
-	}
-
-	/** Recognizes a sum, a sum of squares, and the square of a root of a sum of squares. */
-	async #sum(name: string): Promise<Reduction | undefined> {
-		const node = this.writer(name);
-		const isPlain = this.isOp(node, 'ReduceSum');
-		if (isPlain || this.isOp(node, 'ReduceSumSquare')) {
-			const axes = await this.#axes(node);
-			const sum = {
-				of: node.inputs[0] ?? '',
-				keepsAxes: this.#keepsAxes(node),
-				...(!isPlain && { isOfSquares: true as const }),
-			};
-			return axes === undefined ? undefined : { ...sum, axes };
-		}
-		const root = await this.squared(name);
-		return root === undefined ? undefined : this.#norm(root);
-	}
-
-	/** Recognizes (ReduceL2 / sqrt(count))^2. @param root the quotient */
-	async #squaredRoot(root: string): Promise<Reduction | undefined> {
-		const quotient = this.writer(root);
-		const norm = this.isOp(quotient, 'Div') ? await this.#norm(quotient.inputs[0] ?? '') : undefined;
-		const divisor = norm && (await this.number(quotient?.inputs[1] ?? ''));
-		const count = norm && this.countOf(norm.of, norm.axes);
-		return divisor !== undefined && count !== undefined && isNear(divisor ** 2, count) ? norm : undefined;
-	}
-
-	async #norm(name: string): Promise<Reduction | undefined> {
-		const node = this.writer(name);
-		const axes = this.isOp(node, 'ReduceL2') ? await this.#axes(node) : undefined;
-		return node && axes !== undefined
-			? { of: node.inputs[0] ?? '', axes, keepsAxes: this.#keepsAxes(node), isOfSquares: true }
-			: undefined;
-	}
-
-	/** Returns the number of values behind each mean; undefined if a size is unknown. */
-	countOf(of: string, axes: readonly number[] | null): number | undefined {
-		const shape = this.context.shapes.of(this.scope, of).shape;
-		const sizes = shape && resolveAxes(axes, shape.length)?.map((axis) => shape[axis]);
-		return sizes?.reduce<number | undefined>(
-			(product, size) => (product === undefined || typeof size !== 'number' ? undefined : product * size),
-			1,
-		);
-	}
-
-	/** Returns t of t * t, t^2 or |t|^2. */
-	async squared(name: string): Promise<string | undefined> {
-		const square = this.writer(name);
-		const [a = '', b = ''] = square?.inputs ?? [];
-		const isSquare = this.isOp(square, 'Mul')
-			? this.source(a) === this.source(b)
-			: this.isOp(square, 'Pow') && (await this.isNumber(b, 2));
-		const base = this.writer(a);
-		return isSquare ? (this.isOp(base, 'Abs') ? base.inputs[0] : a) : undefined;
-	}
-
-	/** Returns x and mean of x - mean, or of x + (-mean). */
-	difference(name: string): { readonly x: string; readonly mean: string } | undefined {
-		const node = this.writer(name);
-		const [a = '', b = ''] = node?.inputs ?? [];
-		if (this.isOp(node, 'Sub')) {
-			return { x: a, mean: b };
-		}
-		if (this.isOp(node, 'Add')) {
-			for (const [x, other] of [
-				[a, b],
-				[b, a],
-			]) {
-				const negative = this.writer(other);
-				if (this.isOp(negative, 'Neg')) {
-					return { x, mean: negative.inputs[0] ?? '' };
-				}
-			}
-		}
-		return undefined;
-	}
-
-	/** Returns the first operands of a square and of the difference in it, which have the shape of the square. */
-	#operands(square: string): string[] {
-		const product = this.writer(square);
-		const base = this.isOp(product, 'Mul') || this.isOp(product, 'Pow') ? (product.inputs[0] ?? '') : square;
-		const difference = this.difference(base);
-		return difference ? [base, difference.x] : [base];
 	}
 
 	/**
@@ -264,54 +148,9 @@ export class MeanPattern extends GraphPattern {
 		const added = this.isOp(node, 'Unsqueeze') && others.length === 0 ? await this.integers(node, 'axes') : null;
 		return added && axes && sameAxes(added, axes) ? [] : undefined;
 	}
-
-	#keepsAxes(node: Node): boolean {
-		return (this.scope.attribute(node, 'keepdims')?.i ?? 1) !== 0;
-	}
-
-	/** Returns the axes of a reduction, from its attribute or its second input; null: all; undefined: unknown. */
-	async #axes(node: Node): Promise<readonly number[] | null | undefined> {
-		const isGiven = this.scope.attribute(node, 'axes')?.ints !== undefined || (node.inputs[1] ?? '') !== '';
-		return isGiven ? this.integers(node, 'axes') : null;
-	}
-
-	/** True if a tensor holds the number of values behind each statistic, computed from the shape of x. */
-	async isCount(name: string, { of, axes }: Mean): Promise<boolean> {
-		const counted = await this.#countedAxes(name, of);
-		return counted !== undefined && sameAxes(counted, axes);
-	}
-
-	/** Returns the axes of a tensor whose sizes are multiplied, by ReduceProd or by Mul; null: all. */
-	async #countedAxes(name: string, of: string, depth = 0): Promise<readonly number[] | null | undefined> {
-		const cast = this.writer(name);
-		const node = this.isOp(cast, 'Cast') ? this.writer(cast.inputs[0] ?? '') : cast;
-		if (this.isOp(node, 'Mul') && depth < MAX_WRAPPERS) {
-			const [a, b] = [
-				await this.#countedAxes(node.inputs[0] ?? '', of, depth + 1),
-				await this.#countedAxes(node.inputs[1] ?? '', of, depth + 1),
-			];
-			return a && b && !a.some((axis) => b.includes(axis)) ? [...a, ...b] : undefined;
-		}
-		const picked = this.isOp(node, 'ReduceProd') ? this.writer(node.inputs[0] ?? '') : node;
-		const isAll = this.isOp(picked, 'Shape') && picked !== node;
-		const shape = this.isOp(picked, 'Gather') ? this.writer(picked.inputs[0] ?? '') : picked;
-		if (!this.isOp(shape, 'Shape') || this.source(shape.inputs[0] ?? '') !== of) {
-			return undefined;
-		}
-		if (isAll) {
-			return null;
-		}
-		const indices = picked === undefined || picked === shape ? undefined : await this.integers(picked, '');
-		// Without a product, only a single size is a count.
-		return picked === node && indices?.length !== 1 ? undefined : indices;
-	}
 }
 
-/** True if a constant is a number but for rounding. */
-export function isNear(constant: number, exact: number): boolean {
-	return Math.abs(constant - exact) <= CONSTANT_ERROR * Math.abs(exact);
-}
-
-export function sameAxes(a: readonly number[] | null, b: readonly number[] | null): boolean {
-	return a === null || b === null ? a === b : a.length === b.length && a.every((axis) => b.includes(axis));
+/** Returns the axes of a tensor behind dimensions of its view, in ascending order. */
+export function viewedAxes(groups: FlatView['groups'], dimensions: readonly number[]): number[] {
+	return dimensions.flatMap((at) => groups[at] ?? []).toSorted((a, b) => a - b);
 }

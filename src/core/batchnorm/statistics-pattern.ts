@@ -1,7 +1,9 @@
 import type { Node } from '../onnx/model.js';
 import { type Inverse, InversePattern } from './inverse-pattern.js';
 import type { HandBuilt } from './layer.js';
-import { isNear, sameAxes } from './mean-pattern.js';
+import { viewedAxes } from './mean-pattern.js';
+import { resolveAxes } from './normalized-axes.js';
+import { isNear, sameAxes } from './reduction-pattern.js';
 
 /** Statistics of data: mean and variance over the same axes. */
 interface Statistics extends Pick<HandBuilt, 'axes' | 'variance' | 'unbiased'> {
@@ -130,7 +132,7 @@ export class StatisticsPattern extends InversePattern {
 		const x = this.source(candidate.x);
 		const { inverse, mean: name, behindMean } = candidate;
 		const center = await this.mean(name, behindMean, x);
-		if (!center || center.isOfSquares || center.unbiased !== undefined || this.source(center.of) !== x) {
+		if (!center || center.isOfSquares || center.unbiased !== undefined || !(await this.#isViewOf(center.of, x))) {
 			return undefined;
 		}
 		const form = await this.#varianceForm(candidate, inverse.variance);
@@ -193,20 +195,45 @@ export class StatisticsPattern extends InversePattern {
 		const at = this.behindReshapes(name, reshapes);
 		const difference = this.writer(at.name);
 		if (this.isOp(difference, 'Sub')) {
-			const squares = await this.#meanOfSquares(difference.inputs[0] ?? '', at.reshapes);
+			const squares = await this.#meanOfSquares(difference.inputs[0] ?? '', at.reshapes, x);
 			const root = await this.squared(difference.inputs[1] ?? '');
 			const isSquareOfMean = root !== undefined && (await this.#isMeanOf(root, at.reshapes, { x, mean, behindMean }));
-			return squares && isSquareOfMean && this.source(squares.of) === this.source(x)
+			return squares && isSquareOfMean && (await this.#isViewOf(squares.of, this.source(x)))
 				? { ...squares, form: 'difference' as const }
 				: undefined;
 		}
-		const squares = await this.#meanOfSquares(at.name, at.reshapes);
+		const squares = await this.#meanOfSquares(at.name, at.reshapes, x);
 		const centered = squares && this.difference(squares.of);
 		const isCentered =
 			centered !== undefined &&
-			this.source(centered.x) === this.source(x) &&
-			(await this.#isMeanOf(centered.mean, [], { x, mean, behindMean }));
+			(this.source(centered.x) === this.source(x)
+				? await this.#isMeanOf(centered.mean, [], { x, mean, behindMean })
+				: await this.#isCenteredView(centered, { x, mean, behindMean }));
 		return squares && isCentered ? { ...squares, form: 'centered' as const } : undefined;
+	}
+
+	/** True if a tensor is x, or a flattened view of x. */
+	async #isViewOf(name: string, x: string): Promise<boolean> {
+		return this.source(name) === x || (await this.flatView(name))?.of === x;
+	}
+
+	/** True if a view of x is centered with the mean of a candidate. */
+	async #isCenteredView(
+		centered: { readonly x: string; readonly mean: string },
+		{ x, mean, behindMean }: Pick<Candidate, 'x' | 'mean' | 'behindMean'>,
+	): Promise<boolean> {
+		const view = await this.flatView(centered.x);
+		const own = view && (await this.mean(centered.mean, [], this.source(centered.x)));
+		const wanted = own && (await this.mean(mean, behindMean, this.source(x)));
+		const dimensions = resolveAxes(own?.axes ?? null, view?.groups.length ?? 0);
+		return (
+			view?.of === this.source(x) &&
+			own !== undefined &&
+			!own.isOfSquares &&
+			own.unbiased === undefined &&
+			this.source(own.of) === this.source(centered.x) &&
+			sameAxes(viewedAxes(view.groups, dimensions ?? []), wanted?.axes ?? null)
+		);
 	}
 
 	/** True if a tensor is the mean of a candidate, or the same mean computed again. */
@@ -218,13 +245,13 @@ export class StatisticsPattern extends InversePattern {
 		const until = this.source(x);
 		const [one, other] = [await this.mean(name, behind, until), await this.mean(mean, behindMean, until)];
 		const isMean = one !== undefined && !one.isOfSquares && one.unbiased === undefined;
-		return isMean && other !== undefined && this.source(one.of) === until && sameAxes(one.axes, other.axes);
+		return isMean && other !== undefined && (await this.#isViewOf(one.of, until)) && sameAxes(one.axes, other.axes);
 	}
 
 	/** Returns the mean of t^2, as a mean of t. */
-	async #meanOfSquares(name: string, behind: readonly Node[]) {
-		const mean = await this.mean(name, behind);
+	async #meanOfSquares(name: string, behind: readonly Node[], x: string) {
+		const mean = await this.mean(name, behind, this.source(x));
 		const of = mean?.isOfSquares ? mean.of : mean && (await this.squared(mean.of));
-		return mean && of !== undefined ? { of, axes: mean.axes, unbiased: mean.unbiased } : undefined;
+		return mean && of !== undefined ? { ...mean, of } : undefined;
 	}
 }

@@ -316,6 +316,69 @@ test('means of means, pools over all positions, expanded and subtracted means', 
 	await single('of a mean', (g, x) => normalization({})(g, g.mean(x, [2])));
 });
 
+test('statistics of the data flattened to channels and values', async () => {
+	interface View {
+		readonly perm: readonly number[];
+		readonly shape: readonly number[];
+		/** Axis of the values. */
+		readonly over: number;
+		/** Returns the tensor that the mean is of. */
+		readonly of?: (g: Expressions, flat: string) => string;
+	}
+	const form =
+		({ perm, shape, over, of = (_, flat) => flat }: View): Form =>
+		(g, x) => {
+			const flat = g.reshape(g.op('Transpose', [x], { perm: { ints: perm } }), shape);
+			const back = (name: string) => g.reshape(name);
+			const d = g.sub(flat, g.mean(flat, [over]));
+			const v = g.mean(g.square(d), [over], 0);
+			return g.div(g.sub(x, back(g.mean(of(g, flat), [over], 0))), g.sqrt(g.withEpsilon(back(v))));
+		};
+	const first = { perm: [1, 0, 2, 3], shape: [3, -1], over: 1 };
+	for (const view of [first, { perm: [0, 2, 3, 1], shape: [-1, 3], over: 0 }]) {
+		const layer = await single('flat', form(view));
+		assert.deepEqual([layer.normalizedAxes, layer.normalization?.verdict], [BATCH, 'channel']);
+	}
+	const wrong: readonly View[] = [
+		{ ...first, over: 0 },
+		{ ...first, of: (g, flat) => g.square(flat) },
+		{ ...first, shape: [6, -1] },
+	];
+	for (const view of wrong) {
+		const g = new Expressions();
+		form(view)(g, 'x');
+		const { nodes, initializers } = g;
+		const graph = { nodes, initializers, inputs: [{ name: 'x', shape: SHAPE }], outputs: [nodes.at(-1)?.name ?? ''] };
+		const { report } = await inspectBytes(buildModel({ graph }), { run: false });
+		assert.equal(report.layers.length, 0);
+	}
+});
+
+test('operators on a cycle end the search', async () => {
+	const cycle = (op: string, inputs: readonly string[]): readonly NodeSpec[] => [
+		{ op: 'Shape', inputs: ['x'], outputs: ['shape'] },
+		{ op, inputs: ['b', ...inputs], outputs: ['a'] },
+		{ op, inputs: ['a', ...inputs], outputs: ['b'] },
+		{ op: 'Sub', inputs: ['x', 'a'], outputs: ['d'] },
+		{ op: 'Sqrt', inputs: ['b'], outputs: ['root'] },
+		{ op: 'Div', inputs: ['d', 'root'], outputs: ['y'] },
+		{ op: 'Mul', inputs: ['d', 'a'], outputs: ['z'] },
+	];
+	for (const [op, inputs] of [
+		['Expand', ['shape']],
+		['Reshape', ['shape']],
+		['Mul', ['b']],
+		['ReduceMean', []],
+		['Sqrt', []],
+		['Reciprocal', []],
+		['Relu', []],
+	] as const) {
+		const graph = { nodes: cycle(op, inputs), inputs: [{ name: 'x', shape: SHAPE }], outputs: ['y'] };
+		const { report } = await inspectBytes(buildModel({ graph }), { run: false });
+		assert.equal(report.layers.length, 0, op);
+	}
+});
+
 test('groups of channels, and instances as channels, are named as such', async () => {
 	const inside =
 		(shape: readonly number[], axes: readonly number[]): Form =>
