@@ -42,6 +42,32 @@ describe('the facts below the headline', () => {
 });
 
 describe('the detail', () => {
+	for (const width of [900, 1400]) {
+		it(`shows the first plot without scrolling in a window of ${width} by 900`, () =>
+			withPage(harness, { width, height: 900 }, async ({ page, show }) => {
+				await show('layer');
+				await drawn(page);
+				const box = await page
+					.locator(`${bnl('plot')} .bnl-plot-stage`)
+					.first()
+					.boundingBox();
+				assert.ok(box && box.y + box.height / 2 < 900, `half of the plot is above the edge: it begins at ${box?.y}`);
+			}));
+	}
+
+	it('leads from the axes in a few words to their explanation', () =>
+		withPage(harness, { width: 1400 }, async ({ page, show }) => {
+			await show('layer');
+			await drawn(page);
+			assert.match(
+				(await page.locator('.bnl-lead').textContent()) ?? '',
+				/^One mean and one variance a channel, over N, H, W/,
+			);
+			await page.locator(bnl('explain-axes')).click();
+			const box = await page.locator(bnl('axes')).boundingBox();
+			assert.ok(box && box.y < 900 && box.y > 0, `the explanation is in view: it begins at ${box?.y}`);
+		}));
+
 	it('moves nothing when a channel is chosen', () =>
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('mismatch');

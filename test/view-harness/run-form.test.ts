@@ -152,6 +152,17 @@ describe('the run options', () => {
 			assert.equal(await page.locator(bnl('heatmap')).getAttribute('data-metric'), 'scale', 'the own choice stays');
 		}));
 
+	it('lead from too few images to the choice of more', () =>
+		withPage(harness, {}, async ({ page, send, show }) => {
+			await show('form');
+			const report = mobilenet();
+			const data = { verdict: 'too-few', images: 2, sentence: '2 images are too few.' } as const;
+			await send({ type: 'report', report: { ...report, run: { ...report.run, data } as typeof report.run } });
+			await page.locator(bnl('more-images')).click();
+			assert.equal(await page.locator(bnl('run-form')).isVisible(), true);
+			assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-from')), 'folder');
+		}));
+
 	it('offer a button that repeats the run', () =>
 		withPage(harness, {}, async ({ page, received, show }) => {
 			await show('form');

@@ -1,5 +1,5 @@
 import { formatInteger } from '../text/numbers.js';
-import { FINDING_CODES, type FindingCode, type FindingKey, findingWords } from './findings.js';
+import { FINDING_CODES, type FindingCode, type FindingKey, findingWords, isHarmless } from './findings.js';
 import { type Severity, severityRank } from './severity.js';
 import type { Finding, LayerReport } from './types.js';
 
@@ -19,7 +19,10 @@ export function findingKind({ code, meaning, severity }: FindingKey & { readonly
 	return [severity, code, ...(meaning ? [meaning] : [])].join('/');
 }
 
-/** Returns a fact per kind of finding, the gravest first, then data that do not fit, then the largest share. */
+/**
+ * Returns a fact per kind of finding, the gravest first: by severity, then data that do not fit, then by the order of the
+ * catalog, in which harmless kinds come last.
+ */
 export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 	const kinds = new Map<string, { readonly index: number; readonly finding: Finding }[]>();
 	layers.forEach(({ findings }, index) => {
@@ -35,8 +38,9 @@ export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 			(a, b) =>
 				severityRank(b.severity) - severityRank(a.severity) ||
 				Number(isAboutData(b)) - Number(isAboutData(a)) ||
-				b.share - a.share ||
-				order(a.code) - order(b.code),
+				Number(isHarmless(a)) - Number(isHarmless(b)) ||
+				order(a.code) - order(b.code) ||
+				b.share - a.share,
 		);
 }
 

@@ -76,7 +76,7 @@ export const FINDINGS = {
 		meanings: {
 			'statistics-missing': {
 				title: 'Running statistics are missing',
-				badge: 'statistics 0',
+				badge: 'no running statistics',
 				clause: ['has no running statistics', 'have no running statistics'],
 				channels: ['has no running statistics', 'have no running statistics'],
 				effect: 'a sign that the conversion lost them',
@@ -106,7 +106,7 @@ export const FINDINGS = {
 	},
 	'never-updated': {
 		title: 'Statistics that were never trained',
-		badge: 'untrained',
+		badge: 'never trained',
 		clause: ['was never trained', 'were never trained'],
 		effect: 'a sign of an export before training',
 		help: 'Running mean 0 and variance 1 are the initial values of a layer. Load the trained weights, or run in training mode before exporting.',
@@ -125,7 +125,7 @@ export const FINDINGS = {
 	},
 	'statistics-drift': {
 		title: 'Running statistics that do not fit the data',
-		badge: 'no fit',
+		badge: 'does not fit the data',
 		clause: ['does not fit the data', 'do not fit the data'],
 		channels: ['does not fit the data', 'do not fit the data'],
 		effect: 'a sign of other preprocessing or other data than in training',
@@ -135,7 +135,7 @@ export const FINDINGS = {
 	},
 	'exploding-scale': {
 		title: 'Exploding scale',
-		badge: 'exploding',
+		badge: 'exploding scale',
 		clause: ['has exploding scales', 'have exploding scales'],
 		channels: ['has an exploding scale', 'have exploding scales'],
 		effect: 'a risk if the weights are quantized per tensor',
@@ -144,7 +144,7 @@ export const FINDINGS = {
 	},
 	'dead-channel': {
 		title: 'Always 0',
-		badge: 'always 0 (γ)',
+		badge: 'always 0',
 		clause: ['has channels that are always 0', 'have channels that are always 0'],
 		channels: ['is always 0', 'are always 0'],
 		effect: 'harmless for the results, with room for pruning',
@@ -153,7 +153,7 @@ export const FINDINGS = {
 	},
 	'constant-channel': {
 		title: 'Always 0 behind the ReLU',
-		badge: 'always 0',
+		badge: 'always 0 behind the ReLU',
 		clause: ['has channels that are always 0 behind the ReLU', 'have channels that are always 0 behind the ReLU'],
 		channels: ['is always 0 behind the ReLU', 'are always 0 behind the ReLU'],
 		effect: 'harmless for the results, with room for pruning',
@@ -171,7 +171,7 @@ export const FINDINGS = {
 			},
 			'never-cut': {
 				title: 'Never cut by the ReLU',
-				badge: 'never cut',
+				badge: 'never cut by the ReLU',
 				effect: 'harmless for the results',
 				clause: ['has channels that the ReLU never cuts', 'have channels that the ReLU never cuts'],
 				channels: ['is never cut by the ReLU', 'are never cut by the ReLU'],
@@ -182,7 +182,7 @@ export const FINDINGS = {
 	},
 	'unused-by-runtime': {
 		title: 'Not used by the runtime',
-		badge: 'unused',
+		badge: 'not used',
 		clause: ['is not used by the runtime', 'are not used by the runtime'],
 		effect: 'harmless for the results',
 		help: 'No output of the model depends on the layer.',
@@ -190,7 +190,7 @@ export const FINDINGS = {
 	},
 	'epsilon-dominated': {
 		title: 'Variance below epsilon',
-		badge: 'ε dominates',
+		badge: 'variance below epsilon',
 		clause: ['has variances below epsilon', 'have variances below epsilon'],
 		channels: ['has a variance below epsilon', 'have a variance below epsilon'],
 		effect: 'a risk if a conversion changes epsilon',
@@ -199,7 +199,7 @@ export const FINDINGS = {
 	},
 	'hand-built': {
 		title: 'Normalization written by hand',
-		badge: 'by hand',
+		badge: 'written by hand',
 		clause: ['is written by hand', 'are written by hand'],
 		help: 'ReduceMean, Sub, Div and the like normalize with the mean and variance of their own data. No running statistics are stored.',
 		advice:
@@ -241,6 +241,11 @@ export function findingWords({ code, meaning }: FindingKey): FindingWords {
 		return { title: code, badge: code, help: '', advice: '' };
 	}
 	return { ...entry, ...(meaning && entry.meanings?.[meaning]) };
+}
+
+/** True for findings that change no result, only the room that the model takes. */
+export function isHarmless(key: FindingKey): boolean {
+	return findingWords(key).effect?.startsWith('harmless for the results') ?? false;
 }
 
 /** True if only a run can report this code. */

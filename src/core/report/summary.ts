@@ -1,6 +1,6 @@
 import { capitalize } from '../text/sentences.js';
 import { findingFacts } from './finding-facts.js';
-import { FINDING_CODES, type FindingCode, findingWords } from './findings.js';
+import { type FindingCode, findingWords, isHarmless } from './findings.js';
 import { formatWords, isCheckpoint } from './formats.js';
 import type { Severity } from './severity.js';
 import type { LayerReport, Normalization, Report } from './types.js';
@@ -65,11 +65,13 @@ function gravity(report: Report): string {
 	const has = (severity: Severity) =>
 		layers.filter(({ findings }) => findings.some((one) => one.severity === severity));
 	const worst = has('error').length > 0 ? 'error' : 'warning';
-	const marked = has(worst).length;
-	const have = `${them(marked, layers.length)} ${marked === 1 ? 'has' : 'have'} ${worst}s`;
-	const [gravest, ...others] = gravestFacts(report)
-		.filter(({ severity }) => severity === worst)
-		.sort((a, b) => FINDING_CODES.indexOf(a.code) - FINDING_CODES.indexOf(b.code));
+	const facts = gravestFacts(report).filter(({ severity }) => severity === worst);
+	const grave = facts.filter((fact) => !isHarmless(fact));
+	const counted = grave.length > 0 ? grave : facts;
+	const marked = counted.length > 0 ? new Set(counted.flatMap((fact) => fact.layers)).size : has(worst).length;
+	const noun = counted.length > 0 && grave.length === 0 ? 'findings' : `${worst}s`;
+	const have = `${them(marked, layers.length)} ${marked === 1 ? 'has' : 'have'} ${noun}`;
+	const [gravest, ...others] = counted;
 	if (!gravest) {
 		return have;
 	}
@@ -81,7 +83,7 @@ function gravity(report: Report): string {
 		return lead;
 	}
 	if (others.every((fact) => findingWords(fact).effect === effect)) {
-		return effect === undefined ? have : `${have}: ${effect}`;
+		return effect === undefined ? have : `${have}${noun === 'findings' ? ',' : ':'} ${effect}`;
 	}
 	return `${have}. The gravest: ${lead}`;
 }
@@ -94,7 +96,19 @@ function them(number: number, all: number): string {
 /** Returns the sentence on the data of a run, without the part that the headline states; '' without data. */
 export function dataRemark(report: Report): string {
 	const data = report.run.status === 'ok' ? report.run.data : undefined;
-	return data === undefined ? '' : statesMisfit(report) ? (data.mistake ?? '') : data.sentence;
+	if (data === undefined || !statesMisfit(report)) {
+		return data?.sentence ?? '';
+	}
+	return data.mistake === undefined ? '' : [data.mistake, ...givenPixels(report)].join(' ');
+}
+
+/** Pixels of a run at the end of an input's origin, as the engine describes presets without a mean. */
+const PIXELS = /, (0 to 255|0\.\.1|-1\.\.1)\)/;
+
+/** Says which pixels the run gave to the model, if that is known. */
+function givenPixels({ run }: Report): readonly string[] {
+	const range = run.inputs.flatMap(({ from }) => PIXELS.exec(from)?.[1] ?? [])[0];
+	return range === undefined ? [] : [`This run gave it pixels from ${range.replace('..', ' to ')}.`];
 }
 
 /** True if the headline says that the running statistics do not fit the data: no result is worse. */

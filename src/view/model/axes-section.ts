@@ -4,7 +4,13 @@ import { type Child, disclosure, type ElementBuilder, replaceChildren, setVisibl
 import { icon, methodIcon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { axesPicture } from './axes-picture.js';
-import { methodCards, methodResiduals, normalizationNumbers, normalizationSentence } from './normalization.js';
+import {
+	type MethodCard,
+	methodCards,
+	methodResiduals,
+	normalizationNumbers,
+	normalizationSentence,
+} from './normalization.js';
 import { strings } from './strings.js';
 
 /**
@@ -23,6 +29,8 @@ export class AxesSection {
 	readonly #used: HTMLElement;
 	readonly #residuals: HTMLElement;
 	readonly #residualDetails: HTMLElement;
+	/** The axes in a few words; '' for a normalization written by hand. */
+	#lead = '';
 
 	constructor(h: ElementBuilder) {
 		const words = strings.axes;
@@ -45,6 +53,10 @@ export class AxesSection {
 		);
 	}
 
+	get lead(): string {
+		return this.#lead;
+	}
+
 	/** Opens the methods and formulas, and scrolls to the section. */
 	reveal(): void {
 		this.#pictureDetails.open = true;
@@ -56,7 +68,9 @@ export class AxesSection {
 		const h = this.#h;
 		const explanation = explainAxes(layer);
 		const { normalization } = layer;
+		const own = methodCards(explanation).find((card) => card.own);
 		const byHand = layer.findings.find(({ code }) => code === 'hand-built')?.message;
+		this.#lead = own && byHand === undefined ? axesLead(own) : '';
 		const { dataset } = this.element;
 		dataset.method = byHand === undefined ? String(explanation.method) : '';
 		dataset.verdict = normalization?.verdict ?? '';
@@ -126,6 +140,12 @@ export class AxesSection {
 		const attributes = { href: PAPER.url, target: '_blank', rel: 'noreferrer', title: PAPER.url };
 		return this.#h('a', { class: 'bnl-link', attributes }, PAPER.citation);
 	}
+}
+
+/** Returns "One mean and one variance a channel, over N, H, W: m' = 12,544." */
+function axesLead({ method, lines }: MethodCard): string {
+	const [, over] = lines;
+	return `${strings.axes.leads[method]}${over ? `, ${over}` : ''}.`;
 }
 
 /** Returns a formula with the parts marked "_{…}" as subscripts. */

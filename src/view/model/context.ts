@@ -16,6 +16,8 @@ export interface ViewActions extends PageActions {
 	reestimate?(): void;
 	/** Opens the choice of what pixels become. The page itself supplies it. */
 	preprocess?(): void;
+	/** Opens the choice of input files. The page itself supplies it. */
+	moreImages?(): void;
 	/** Saves a model in training mode as an inference model. */
 	inference?(): void;
 	/** Reports the open layer's index in the report, or null. */

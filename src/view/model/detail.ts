@@ -43,6 +43,8 @@ class ModelDetail implements DetailContent<LayerReport> {
 	readonly #findings: HTMLElement;
 	readonly #axes: AxesSection;
 	readonly #fold: HTMLElement;
+	/** Axes in a few words above the plots, with a link to their explanation below. */
+	readonly #lead: HTMLElement;
 	readonly #noParameters: HTMLElement;
 
 	constructor(
@@ -57,12 +59,14 @@ class ModelDetail implements DetailContent<LayerReport> {
 		this.#findings = h('div', { class: 'bnl-findings' });
 		this.#axes = new AxesSection(h);
 		this.#fold = h('p', { class: 'bnl-fold', bnl: 'fold' });
+		this.#lead = h('p', { class: 'bnl-lead' });
 		this.#noParameters = h('p', { class: 'bnl-muted' });
 		this.elements = [
 			this.#verdict,
 			section(h, strings.detail.findings, this.#findings, this.#fold),
+			this.#lead,
+			section(h, strings.detail.plots, this.#noParameters, plots, readout),
 			section(h, strings.detail.axes, this.#axes.element),
-			section(h, strings.detail.plots, this.#noParameters, readout, plots),
 			section(h, shared.detail.table, table),
 		];
 	}
@@ -86,12 +90,24 @@ class ModelDetail implements DetailContent<LayerReport> {
 			...findingsList(this.#h, layer, (channel) => this.#events.onChannel(channel), this.#actions),
 		);
 		this.#axes.show(layer);
+		this.#showLead();
 		this.#fold.textContent = foldText(layer);
 		setVisible(this.#fold, this.#fold.textContent !== '');
 		this.#noParameters.textContent = layer.parameters
 			? ''
 			: strings.detail.noParameters(layer.parametersReason && fullLabel(layer.parametersReason));
 		return true;
+	}
+
+	#showLead(): void {
+		const h = this.#h;
+		const explain = { attributes: { type: 'button' }, on: { click: () => this.#axes.reveal() } };
+		replaceChildren(
+			this.#lead,
+			...phrases(h, this.#axes.lead),
+			' ',
+			h('button', { class: 'bnl-link', bnl: 'explain-axes', ...explain }, strings.axes.explain),
+		);
 	}
 
 	#showVerdict(layer: LayerReport): void {
@@ -109,7 +125,9 @@ function factsOf(layer: LayerReport): string[] {
 		...strings.detail.facts(layer),
 		source ? strings.detail.fedBy(label(source.op), label(source.name)) : strings.detail.noSource(layer),
 		...(source && layer.inferred?.includes('source') ? [strings.detail.inferredSource] : []),
-		...(parametersFrom ? [strings.detail.parametersFrom(label(parametersFrom))] : []),
+		...(parametersFrom && parametersFrom !== 'initializer'
+			? [strings.detail.parametersFrom(label(parametersFrom))]
+			: []),
 		...(graph ? [strings.detail.inGraph(label(graph))] : []),
 	];
 }

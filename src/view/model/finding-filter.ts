@@ -3,8 +3,9 @@ import { findingWords } from '../../core/report/findings.js';
 import { type Severity, severityRank } from '../../core/report/severity.js';
 import type { LayerReport } from '../../core/report/types.js';
 import { capitalize } from '../../core/text/sentences.js';
+import { findingTone } from '../shared/layer-facts.js';
 import { type Child, type ElementBuilder, replaceChildren, setVisible } from '../ui/dom.js';
-import { severityIcon } from '../ui/icons.js';
+import { icon, severityIcon } from '../ui/icons.js';
 import { strings } from './strings.js';
 
 /** Findings that the table is limited to: '' for all layers, a {@link findingKind}, or "any", "warning", "error". */
@@ -101,8 +102,10 @@ export class FindingFilter {
 				attributes: { type: 'button', 'aria-pressed': 'false', title: strings.facts.show(findingWords(fact).help) },
 				on: { click: () => this.#onChoose(chip.getAttribute('aria-pressed') === 'true' ? '' : kind) },
 			},
-			severityIcon(this.#h, severity),
+			severityIcon(this.#h, findingTone(fact)),
 			capitalize(fact.text),
+			icon(this.#h, 'filter', 'muted'),
+			icon(this.#h, 'cross'),
 		);
 		return chip;
 	}

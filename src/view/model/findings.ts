@@ -1,7 +1,7 @@
 import { findingWords } from '../../core/report/findings.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
-import { findingWeight } from '../shared/layer-facts.js';
+import { findingTone, findingWeight } from '../shared/layer-facts.js';
 import { button } from '../shared/page-header.js';
 import { fullLabel } from '../text/names.js';
 import { disclosure, type ElementBuilder } from '../ui/dom.js';
@@ -47,15 +47,21 @@ export function findingItem(
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
+	const isMild = findingTone(finding) !== severity;
 	const chips = onChannel && channels.length > 0 ? channelChips(h, { channels, most: MAX_CHIPS, onChannel }) : [];
 	return h(
 		'li',
 		{ class: 'bnl-finding', bnl: 'finding', data: { code, severity } },
-		severityIcon(h, severity),
+		severityIcon(h, findingTone(finding)),
 		h(
 			'div',
 			{},
-			h('p', {}, h('strong', {}, `${strings.severity[severity]}: ${words.title}. `), ...phrases(h, fullLabel(message))),
+			h(
+				'p',
+				{},
+				h('strong', {}, `${isMild ? strings.harmless : strings.severity[severity]}: ${words.title}. `),
+				...phrases(h, fullLabel(message)),
+			),
 			h('p', { class: 'bnl-muted' }, words.advice),
 			code === 'statistics-drift' &&
 				(reestimate || preprocess) &&

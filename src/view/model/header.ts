@@ -129,6 +129,11 @@ export class Header {
 		this.#form.focusPixels();
 	}
 
+	/** Moves the focus to the first choice of input files, in the form that is shown. */
+	focusInputs(): void {
+		this.#form.focusInputs();
+	}
+
 	/** Headline and findings in sentences. */
 	get answerText(): string {
 		return this.#answer;
@@ -207,13 +212,15 @@ export class Header {
 		const remark = dataRemark(report);
 		const tone = report.run.status === 'ok' && report.run.data?.verdict === 'does-not-fit' ? 'warning' : 'info';
 		setVisible(this.#data, remark !== '');
-		const { preprocess } = this.#context.actions;
+		const { preprocess, moreImages } = this.#context.actions;
 		const isMistaken = report.run.status === 'ok' && report.run.data?.mistake !== undefined;
+		const needsMore = report.run.status === 'ok' && report.run.data?.verdict === 'too-few';
 		replaceChildren(
 			this.#data,
 			icon(h, tone, tone),
 			h('span', {}, fullLabel(remark)),
 			...(isMistaken && preprocess ? [' ', button(h, strings.detail.preprocess, 'preprocess', preprocess)] : []),
+			...(needsMore && moreImages ? [' ', button(h, strings.detail.moreImages, 'more-images', moreImages)] : []),
 		);
 	}
 

@@ -3,7 +3,7 @@ import { findingWords } from '../../core/report/findings.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
-import { boundRatio, findingWeight, layerFacts } from '../shared/layer-facts.js';
+import { boundRatio, findingTone, findingWeight, layerFacts } from '../shared/layer-facts.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
 import { badges } from '../text/finding-words.js';
 import { type DistinctNames, fullLabel, label } from '../text/names.js';
@@ -29,7 +29,7 @@ export function layersOptions(h: ElementBuilder): LayersOptions<LayerReport> {
 /** @param shared parts of all names, which the name column leaves out. */
 export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<LayerRow>[] {
 	return [
-		number('index', 2, {
+		number('index', 1, {
 			value: ({ index }) => index,
 			text: ({ index }) => formatInteger(index + 1),
 		}),
@@ -169,7 +169,7 @@ function badge(h: ElementBuilder, finding: Finding, layer: LayerReport): HTMLEle
 	const { code, severity, channels, message } = finding;
 	const { size } = layerFacts(layer);
 	const name = findingWords(finding).badge;
-	const isLoud = severity !== 'info' && (channels.length === 0 || channels.length >= LOUD_SHARE * size);
+	const isLoud = findingTone(finding) !== 'info' && (channels.length === 0 || channels.length >= LOUD_SHARE * size);
 	return h(
 		'span',
 		{
@@ -178,7 +178,7 @@ function badge(h: ElementBuilder, finding: Finding, layer: LayerReport): HTMLEle
 			data: { code, severity },
 			attributes: { title: fullLabel(message) },
 		},
-		severityIcon(h, severity),
+		severityIcon(h, findingTone(finding)),
 		channels.length > 0 ? strings.ofChannels(name, channels.length) : name,
 		channels.length > 0 && h('span', { class: 'bnl-badge-of' }, strings.ofAll(size)),
 	);

@@ -50,7 +50,10 @@ export class View {
 
 	constructor(options: ViewOptions) {
 		const { state } = options;
-		const actions = { ...options.actions, ...(options.actions.run && { preprocess: () => this.#openPixels() }) };
+		const actions = {
+			...options.actions,
+			...(options.actions.run && { preprocess: () => this.#openPixels(), moreImages: () => this.#openInputs() }),
+		};
 		this.#options = { ...options, actions };
 		this.#state = new StoredState(state === undefined ? INITIAL_STATE : parseViewState(state), (current) =>
 			actions.stateChanged?.(current),
@@ -292,6 +295,11 @@ export class View {
 	#openPixels(): void {
 		this.#setForm(true);
 		this.#header.focusPixels();
+	}
+
+	#openInputs(): void {
+		this.#setForm(true);
+		this.#header.focusInputs();
 	}
 
 	#toggleForm(): void {

@@ -108,6 +108,13 @@ export class RunForm {
 		this.#normalize.focus();
 	}
 
+	/** Moves the focus to the choice of a folder for the first input. The form must be visible. */
+	focusInputs(): void {
+		const folder = this.#inputs.querySelector<HTMLElement>('button[data-from="folder"]');
+		folder?.scrollIntoView({ block: 'nearest' });
+		folder?.focus();
+	}
+
 	#groups(): readonly HTMLElement[] {
 		const words = strings.form;
 		const random = this.#labeled(words.random, this.#random);

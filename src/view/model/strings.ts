@@ -162,7 +162,7 @@ export const strings = {
 	ofChannels: (finding: string, channels: number) => `${finding}: ${formatInteger(channels)}`,
 	/** Findings that a row has no room for. */
 	more: (others: number, areNotes: boolean) =>
-		areNotes ? `+${count(others, 'note', 'notes')}` : `+${formatInteger(others)} more`,
+		`+${areNotes ? count(others, 'note', 'notes') : count(others, 'finding', 'findings')}`,
 	/** Number of channels behind a badge, which a narrow table leaves out. */
 	ofAll: (all: number) => ` of ${formatInteger(all)}`,
 	/** Between the ends of a range. */
@@ -174,6 +174,8 @@ export const strings = {
 		skipped: 'skipped',
 		pending: 'pending',
 	},
+	/** In place of the severity of a warning that changes no result. */
+	harmless: 'Harmless',
 	severity: { error: 'Error', warning: 'Warning', info: 'Note' } satisfies Record<Severity, string>,
 	detail: {
 		facts: (layer: LayerReport) => [
@@ -205,6 +207,7 @@ export const strings = {
 		notes: (n: number) => count(n, 'note', 'notes'),
 		reestimate: 'Re-estimate statistics…',
 		preprocess: 'Run again with other preprocessing…',
+		moreImages: 'Run on more images…',
 		inference: 'Save as inference model…',
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
@@ -216,7 +219,7 @@ export const strings = {
 		match: (error: string, share: string) =>
 			`The runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
 		bitExact: (error: string, share: string) =>
-			`The runtime computes this layer correctly: every output is to the last bit the result of float32 arithmetic. In float64 the results differ by up to ${error}, ${share} what float32 rounding allows.`,
+			`The runtime computes this layer correctly, to the last bit of float32. Against float64, errors reach ${share} what rounding allows, ${error} at most.`,
 		unoptimized: (error: string, share: string) =>
 			`Without optimizations the runtime computes this layer correctly: errors reach ${share} what rounding allows; the largest is ${error}.`,
 		mismatch: (error: string, share: string) =>
@@ -225,7 +228,7 @@ export const strings = {
 		pending: 'Not recomputed yet.',
 	},
 	fold: {
-		into: (node: string) => `Folds into ${node}: its weights can take over this layer exactly, up to rounding.`,
+		into: (node: string) => `Folds into ${node}, exactly up to rounding.`,
 		not: 'Cannot be folded: ',
 	},
 	channel: {
@@ -309,6 +312,12 @@ export const strings = {
 		picture: 'The three methods',
 		how: 'Formulas, training and inference',
 		ownMode: 'This layer is in this mode.',
+		explain: 'Explain the axes',
+		leads: {
+			location: 'One mean and one variance a position',
+			activation: 'One mean and one variance an activation',
+			channel: 'One mean and one variance a channel',
+		} satisfies Record<Exclude<NormalizationMethod, 'running'>, string>,
 		used: 'Statistics that this run used:',
 		residuals: 'Distances to the output',
 	},

@@ -1,5 +1,6 @@
 import { type Range, rangeOf } from '../../core/numbers/arrays.js';
 import { coverage } from '../../core/report/coverage.js';
+import { type FindingKey, isHarmless } from '../../core/report/findings.js';
 import type { Severity } from '../../core/report/severity.js';
 import { severityRank, worstSeverity } from '../../core/report/severity.js';
 import type { Finding, LayerReport, Report } from '../../core/report/types.js';
@@ -77,7 +78,8 @@ export function boundRatio({ recompute }: LayerReport): number | null {
 /** Returns the severity of a report as a whole. */
 export function reportTone(report: Report): 'good' | 'muted' | Severity {
 	const { layers, run, findings } = report;
-	const worst = worstSeverity([...findings, ...layers.flatMap((layer) => layer.findings)]);
+	const all = [...findings, ...layers.flatMap((layer) => layer.findings)];
+	const worst = worstSeverity(all.map((finding) => ({ severity: findingTone(finding) })));
 	if (run.status === 'failed' || worst === 'error' || layers.some(({ recompute }) => recompute.status === 'mismatch')) {
 		return 'error';
 	}
@@ -85,7 +87,13 @@ export function reportTone(report: Report): 'good' | 'muted' | Severity {
 	if (worst === 'warning' || (layers.length > 0 && (extent === 'part' || extent === 'none'))) {
 		return 'warning';
 	}
-	return extent === 'pending' ? 'muted' : extent === 'whole' ? 'good' : 'info';
+	const isMild = all.some(({ severity }) => severity === 'warning');
+	return extent === 'pending' ? 'muted' : extent === 'whole' && !isMild ? 'good' : 'info';
+}
+
+/** Returns the severity as the page shows it: a finding that changes no result is no warning to a reader. */
+export function findingTone(finding: FindingKey & { readonly severity: Severity }): Severity {
+	return finding.severity === 'warning' && isHarmless(finding) ? 'info' : finding.severity;
 }
 
 /** Returns "channel 17", or "activation 17" for a layer that keeps statistics per activation. */
@@ -93,8 +101,9 @@ export function channelName(axes: LayerReport['axes'], channel: number): string 
 	return axes === 'activation' ? strings.channel.activation(channel) : strings.channel.name(channel);
 }
 
-/** Severity first, then share: 3.5 for an error in half of the channels. */
-export function findingWeight({ severity, channels }: Finding, layer: LayerReport): number {
+/** Weighs severity first, then the effect on results, then the share of the layer's channels. */
+export function findingWeight(finding: Finding, layer: LayerReport): number {
+	const { severity, channels } = finding;
 	const share = channels.length === 0 ? 1 : channels.length / Math.max(1, layerFacts(layer).size);
-	return severityRank(severity) + Math.min(0.999, share);
+	return severityRank(severity) + (findingTone(finding) === severity ? 0.5 : 0) + 0.499 * Math.min(1, share);
 }

@@ -12,7 +12,7 @@
  * | compared | disclosure: objects of the comparison | |
  * | run | result of the run, or why there is none | data-status = pending, ok, failed, skipped |
  * | progress | progress of the run, hidden otherwise | data-stage |
- * | cancel, run-again, run-options, compare, reestimate, preprocess, inference, show-log, trust | buttons | run-options: aria-expanded |
+ * | cancel, run-again, run-options, compare, reestimate, preprocess, more-images, explain-axes, inference, show-log, trust | buttons | run-options: aria-expanded |
  * | run-form | form of run options; form-run applies it | |
  * | form-input | values of an input | data-input = its position |
  * | choose-files | buttons of an input | data-input, data-from = files, folder, random |
@@ -68,6 +68,8 @@ export type Handle =
 	| 'compare'
 	| 'reestimate'
 	| 'preprocess'
+	| 'more-images'
+	| 'explain-axes'
 	| 'inference'
 	| 'trust'
 	| 'run-form'

@@ -5,6 +5,7 @@ import { type ElementBuilder, svgElement } from './dom.js';
 /** Outlines of 16 px in the style of VS Code. Icons differ in shape, so that color alone carries no meaning. */
 const PATHS = {
 	check: 'M3.5 8.5l3 3 6-7',
+	filter: 'M2.5 4h11M4.8 8h6.4M7 12h2',
 	cross: 'M4.5 4.5l7 7m0-7l-7 7',
 	warning: 'M8 2.5l6 11H2zM8 6.5v3.2m0 1.8v.2',
 	info: 'M8 2.2a5.8 5.8 0 1 0 0 11.6A5.8 5.8 0 0 0 8 2.2zM8 7.2v4M8 4.8v.2',

@@ -46,9 +46,9 @@ describe('findings counted over a model', () => {
 		assert.deepEqual(facts.map(findingKind), ['warning/constant-channel', 'info/constant-channel/never-cut']);
 	});
 
-	it('stand in order of severity, then of share', () => {
+	it('stand in order of severity, then of the catalog, harmless kinds last', () => {
 		const facts = findingFacts([
-			layer(finding('dead-channel', [0]), finding('exploding-scale', [0, 1])),
+			layer(finding('dead-channel', [0, 1]), finding('exploding-scale', [0]), finding('unused-by-runtime', [])),
 			layer(
 				finding('epsilon-dominated', [0, 1], { severity: 'info' }),
 				finding('non-finite', [0], { severity: 'error' }),
@@ -56,7 +56,7 @@ describe('findings counted over a model', () => {
 		]);
 		assert.deepEqual(
 			facts.map(({ code }) => code),
-			['non-finite', 'exploding-scale', 'dead-channel', 'epsilon-dominated'],
+			['non-finite', 'exploding-scale', 'dead-channel', 'unused-by-runtime', 'epsilon-dominated'],
 		);
 	});
 });

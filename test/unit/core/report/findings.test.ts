@@ -7,6 +7,7 @@ import {
 	FINDINGS,
 	type FindingCode,
 	findingWords,
+	isHarmless,
 	needsRun,
 } from '../../../../src/core/report/findings.js';
 import { SEVERITIES } from '../../../../src/core/report/severity.js';
@@ -46,14 +47,20 @@ test('titles and badges are unique, and help and advice are sentences', () => {
 
 test('the three meanings of constant-channel have three titles', () => {
 	const code = 'constant-channel';
-	assert.equal(findingWords({ code }).badge, 'always 0');
+	assert.equal(findingWords({ code }).badge, 'always 0 behind the ReLU');
 	assert.equal(findingWords({ code, meaning: 'gamma-zero' }).badge, 'constant');
-	assert.equal(findingWords({ code, meaning: 'never-cut' }).badge, 'never cut');
+	assert.equal(findingWords({ code, meaning: 'never-cut' }).badge, 'never cut by the ReLU');
 	// A meaning changes nothing for a code that lacks it.
 	assert.deepEqual(
 		findingWords({ code: 'dead-channel', meaning: 'never-cut' }),
 		findingWords({ code: 'dead-channel' }),
 	);
+});
+
+test('only findings that change no result are harmless', () => {
+	const harmless = FINDING_CODES.filter((code) => isHarmless({ code }));
+	assert.deepEqual(harmless, ['dead-channel', 'constant-channel', 'unused-by-runtime']);
+	assert.equal(isHarmless({ code: 'never-updated', meaning: 'identity-statistics' }), false);
 });
 
 test('a code of a later version is shown unchanged', () => {

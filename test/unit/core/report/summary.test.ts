@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answer, headline, normalizationLine } from '../../../../src/core/report/summary.js';
+import { answer, dataRemark, headline, normalizationLine } from '../../../../src/core/report/summary.js';
 import type { Finding, LayerReport, Normalization, Recompute, RunSummary } from '../../../../src/core/report/types.js';
 import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
@@ -80,7 +80,7 @@ test('the headline says that layers have findings, and sentences count them, the
 	];
 	assert.match(
 		answer(withFindings(codes.map((code) => ({ code, severity: 'warning' })))),
-		/but it has warnings\. The gravest: it has a running variance of 0, which magnifies any change of the input\. The only layer does not fit the data\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
+		/but it has warnings\. The gravest: it does not fit the data, a sign of other preprocessing or other data than in training\. The only layer does not fit the data\. The only layer has a running variance of 0\. The only layer is in training mode\. .*exploding scales\. 2 more kinds of finding\.$/,
 	);
 });
 
@@ -102,6 +102,20 @@ test('the headline says that running statistics do not fit the data, unless a la
 	);
 });
 
+test('beside a mistake in the input stands the range of pixels that the run gave to the model', () => {
+	const mistake = 'The input is probably not normalized as in training.';
+	const remark = (from: string) => {
+		const report = withFindings([{ code: 'statistics-drift', severity: 'warning' }]);
+		const data = { verdict: 'does-not-fit', images: 8, sentence: 'They do not fit.', mistake } as const;
+		const inputs = [{ name: 'x', shape: [8, 3, 8, 8], dtype: 'float32', from }];
+		return dataRemark({ ...report, run: { ...report.run, data, inputs } as typeof report.run });
+	};
+	assert.equal(remark('a.png (8 x 8, 0 to 255)'), `${mistake} This run gave it pixels from 0 to 255.`);
+	assert.equal(remark('a.png (8 x 8, -1..1)'), `${mistake} This run gave it pixels from -1 to 1.`);
+	assert.equal(remark('a.png (8 x 8, imagenet)'), mistake);
+	assert.equal(remark('0..1.npy'), mistake);
+});
+
 test('the headline says how grave findings are: the only kind, the common effect of several, or the gravest', () => {
 	const always0 = { code: 'constant-channel', severity: 'warning' } as const;
 	const dead = { code: 'dead-channel', severity: 'warning' } as const;
@@ -111,10 +125,10 @@ test('the headline says how grave findings are: the only kind, the common effect
 		end([always0], [always0], []),
 		'2 of them have channels that are always 0 behind the ReLU, harmless for the results, with room for pruning.',
 	);
-	assert.equal(end([always0], [dead]), 'all of them have warnings: harmless for the results, with room for pruning.');
+	assert.equal(end([always0], [dead]), 'all of them have findings, harmless for the results, with room for pruning.');
 	assert.equal(
 		end([always0], [always0, exploding], []),
-		'2 of them have warnings. The gravest: 1 of them has exploding scales, a risk if the weights are quantized per tensor.',
+		'1 of them has exploding scales, a risk if the weights are quantized per tensor.',
 	);
 });
 

@@ -11,7 +11,7 @@ test("a row names the layer's source, its width and its findings", () => {
 		sampleLayer({ name: '/features/features.1/BatchNormalization', findings: [dead] }),
 	);
 	assert.equal(label, '/features/features.1');
-	assert.equal(description, 'always 0 (γ): 2 of 2 · Conv · 2 ch');
+	assert.equal(description, 'always 0: 2 of 2 · Conv · 2 ch');
 	assert.equal(tooltip, '/features/features.1/BatchNormalization\nmatch\nBoth are dead.');
 	assert.equal(state, 'warning');
 });

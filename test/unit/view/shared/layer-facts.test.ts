@@ -2,14 +2,24 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Finding, LayerReport } from '../../../../src/core/report/types.js';
 import { filterLayers } from '../../../../src/view/model/layer-columns.js';
-import { boundRatio, flaggedChannels, layerFacts, reportTone } from '../../../../src/view/shared/layer-facts.js';
+import {
+	boundRatio,
+	findingWeight,
+	flaggedChannels,
+	layerFacts,
+	reportTone,
+} from '../../../../src/view/shared/layer-facts.js';
 import { sampleLayer, sampleReport, sampleRun, sampleVerdict } from '../../support/sample-report.js';
 
-const finding = (severity: Finding['severity'], channels: readonly number[]): Finding => ({
-	code: 'dead-channel',
+const finding = (
+	severity: Finding['severity'],
+	channels: readonly number[],
+	code: Finding['code'] = 'exploding-scale',
+): Finding => ({
+	code,
 	severity,
 	channels,
-	message: 'dead',
+	message: '',
 });
 
 describe('the facts of a layer', () => {
@@ -29,6 +39,22 @@ describe('the facts of a layer', () => {
 
 	it('mark channels with more than a note', () =>
 		assert.deepEqual(flaggedChannels(sampleLayer({ findings: [finding('info', [0]), finding('warning', [1])] })), [1]));
+
+	it('weigh a finding by severity, effect and share, in this order', () => {
+		const layer = sampleLayer();
+		const weights = [
+			finding('error', [0]),
+			finding('warning', [0, 1]),
+			finding('warning', [0]),
+			finding('warning', [0, 1], 'dead-channel'),
+			finding('info', [0, 1]),
+		].map((one) => findingWeight(one, layer));
+		assert.deepEqual(
+			weights,
+			[...weights].sort((a, b) => b - a),
+		);
+		assert.equal(new Set(weights).size, weights.length);
+	});
 
 	it('know how much of its bound an error uses', () => {
 		assert.equal(boundRatio(sampleLayer()), 0.03);
@@ -51,6 +77,8 @@ describe('how serious a report is', () => {
 		assert.equal(tone({}, 'failed'), 'error');
 		assert.equal(tone({ findings: [finding('info', [0])] }), 'good');
 		assert.equal(tone({ findings: [finding('warning', [0])] }, 'pending'), 'warning');
+		// A channel that is always 0 changes no result.
+		assert.equal(tone({ findings: [finding('warning', [0], 'dead-channel')] }), 'info');
 		assert.equal(tone({ recompute: sampleVerdict('mismatch') }), 'error');
 	});
 });
@@ -67,7 +95,7 @@ describe('the filter', () => {
 		assert.deepEqual(left(''), [0, 1, 2]);
 		assert.deepEqual(left('  BN  conv '), [0, 2]);
 		assert.deepEqual(left('graph input'), [1]);
-		assert.deepEqual(left('dead'), [1]);
+		assert.deepEqual(left('exploding'), [1]);
 		assert.deepEqual(left('skipped'), [2]);
 		assert.deepEqual(left('.*'), []);
 	});

@@ -81,7 +81,7 @@ describe('every figure', () => {
 		const rows = figure('gamma-beta', layer).data[0]?.customdata;
 		assert.deepEqual(rows, [
 			[0, 1, 0, ''],
-			[1, -0.5, 2, '<br>always 0 (γ)'],
+			[1, -0.5, 2, '<br>always 0'],
 		]);
 	});
 
