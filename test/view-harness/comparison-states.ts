@@ -91,6 +91,24 @@ function everyStatus(): readonly HostToComparison[] {
 	);
 }
 
+/** MobileNetV2 in int8 with these ratios behind its layers, in dB. Values below 8 dB are too noisy to judge. */
+function quantized(ratioOf: (index: number) => number, overrides: Partial<Comparison>): readonly HostToComparison[] {
+	const layers = mobilenetLayers().map((layer, index): LayerComparison => {
+		const snrDb = ratioOf(index);
+		const noisy = { status: 'skipped', reason: 'Rounding the deployed weights explains all of it.' } as const;
+		return {
+			...layer,
+			cause: 'quantized-int8',
+			causes: ['quantized-int8'],
+			evidence: 'The fold arrived, quantized: each weight and bias is within half a step of its right value.',
+			behavior: agreement(snrDb, { unroundedSnrDb: snrDb + 9, ...(snrDb < 8 && noisy) }),
+		};
+	});
+	return show(layers, { firstDifference: null, ...overrides });
+}
+
+const differences = { maxAbs: 0.4, maxRel: 0.06, bound: 1.9, boundRatio: 0.21, roundedMaxRel: 0.8 };
+
 /** Messages that bring the comparison page into a state to test. */
 export const COMPARISON_STATES = {
 	comparing: [{ type: 'progress', progress: { stage: 'comparing', done: 3, total: 52 } }],
@@ -100,6 +118,35 @@ export const COMPARISON_STATES = {
 	}),
 	oneWrong: oneWrong(),
 	everyStatus: everyStatus(),
+	unjudged: show(
+		[
+			comparedLayer({ name: 'stem.bn', channels: 24, seed: 1 }, { behavior: agreement(131) }),
+			emptyLayer({
+				name: 'block1.bn1',
+				status: 'unmatched',
+				evidence: 'No operator of the deployed model has the shape and place of Conv_12, which feeds this layer.',
+			}),
+			comparedLayer({ name: 'head.bn', channels: 24, seed: 3 }, { behavior: agreement(125) }),
+		],
+		{ outputs: { ...outputs, status: 'skipped', reason: 'The models take different inputs.' } },
+	),
+	quantized: quantized((index) => 40 - 0.4 * index, {
+		outputs: { ...outputs, ...differences, status: 'match', snrDb: 19.5, unroundedSnrDb: 28 },
+	}),
+	distorted: quantized((index) => (index < 30 ? 40 - 0.4 * index : 6 - 0.1 * index), {
+		outputs: { ...outputs, ...differences, status: 'match', snrDb: 1.8, unroundedSnrDb: 24 },
+	}),
+	distortedAllAlong: quantized((index) => 40 - index, {
+		outputs: {
+			...outputs,
+			...differences,
+			status: 'skipped',
+			snrDb: -4.4,
+			unroundedSnrDb: 2,
+			reason:
+				'On this input, rounding the deployed weights alone moves them by up to 140 % of their size, so they are no evidence for or against the folds.',
+		},
+	}),
 	noLayers: show([], {
 		notes: [
 			'Neither model has a BatchNormalization: there is nothing to compare. The original has to be the model from before its layers were folded.',

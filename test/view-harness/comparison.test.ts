@@ -97,6 +97,34 @@ describe('the page of a comparison', () => {
 			assert.equal(await page.locator(bnl('status', '[data-status="mismatch"]')).count(), 1);
 		}));
 
+	it('warns of outputs that quantization distorts, with place, source and advice', () =>
+		withState('distorted', {}, async ({ page }) => {
+			const answer = page.locator(bnl('answer'));
+			assert.match(await answer.innerText(), /^All 52 folded layers are right, but quantization distorts the outputs/);
+			assert.equal(await answer.getAttribute('data-severity'), 'warning');
+			const lines = await page.locator(`${bnl('noise')} > li`).allInnerTexts();
+			assert.match(lines[0] ?? '', /lost at layer 31, .*from 28 dB to 3 dB\. .*quantizing the activations/);
+			assert.match(lines[1] ?? '', /^What to do: Compare on real data first/);
+			const words = await page.locator(`${bnl('plot', '[data-plot="parting"]')} .annotation-text`).allTextContents();
+			assert.deepEqual(words.sort(), ['10 %', '100 %', 'error 1 %', 'largest drop', 'warning below']);
+			const row = page.locator(bnl('layer-row')).first();
+			assert.match(await row.innerText(), /within ½ step/);
+			assert.equal(await page.locator('.bnl-col-confidence').first().isVisible(), false);
+		}));
+
+	it('gives sound int8 outputs no warning, and the size of their error', () =>
+		withState('quantized', {}, async ({ page }) => {
+			const answer = page.locator(bnl('answer'));
+			assert.match(await answer.innerText(), /; quantization moves the outputs by 11 % of their size\.$/);
+			assert.equal(await answer.getAttribute('data-severity'), 'good');
+			assert.equal(await page.locator(bnl('noise')).isVisible(), false);
+		}));
+
+	it('keeps the word of the status column where only signs fit', () =>
+		withState('everyStatus', { width: 900 }, async ({ page }) => {
+			assert.match(await page.locator('th.bnl-col-status').innerText(), /^Status/);
+		}));
+
 	it('shows no detail if all layers are right, and the detail of a selected layer', () =>
 		withState('right', {}, async (opened) => {
 			const { page } = opened;

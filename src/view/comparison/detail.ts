@@ -1,7 +1,7 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison/comparison.js';
-import { causeAdvice } from '../../core/report/comparison/summary.js';
-import { formatNumber } from '../../core/text/numbers.js';
+import { causeAdvice, hasConfidence, namedCauses } from '../../core/report/comparison/summary.js';
+import { formatNumber, ratioOf } from '../../core/text/numbers.js';
 import { capitalize } from '../../core/text/sentences.js';
 import { channelChips } from '../shared/channel-chips.js';
 import {
@@ -20,7 +20,7 @@ import { icon } from '../ui/icons.js';
 import { phrases } from '../ui/phrases.js';
 import { COMPARED_CHANNEL_TABLE } from './channel-columns.js';
 import type { ComparisonContext } from './context.js';
-import { channelCount, isExplained, STATUS_ICONS } from './facts.js';
+import { boundRatio, channelCount, STATUS_ICONS } from './facts.js';
 import { plotDefinition } from './plots/figures.js';
 import type { ComparisonState } from './state.js';
 import { strings } from './strings.js';
@@ -99,17 +99,17 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 
 	#showEvidence(layer: LayerComparison): void {
 		const h = this.#h;
-		const { status, evidence, maxAbs, maxUlp, bound, details } = layer;
+		const { status, evidence, details } = layer;
 		this.#parts.evidence.dataset.status = status;
 		replaceChildren(
 			this.#parts.evidence,
 			icon(h, ...STATUS_ICONS[status]),
 			h('span', {}, ...phrases(h, fullLabel(evidence))),
 		);
-		const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.detail.ulp(maxUlp);
-		const allowed = bound === null ? shared.detail.noBound : formatNumber(bound, 3);
-		const numbers = maxAbs === null ? '' : strings.detail.numbers(formatNumber(maxAbs, 3), ulp, allowed);
+		const numbers = numbersOf(layer);
 		replaceChildren(this.#parts.numbers, ...phrases(h, numbers));
+		this.#parts.numbers.title = amountsOf(layer);
+		this.#parts.evidence.title = amountsOf(layer);
 		setVisible(this.#parts.numbers, numbers !== '');
 		replaceChildren(
 			this.chips,
@@ -170,8 +170,8 @@ interface Advice {
 
 /** Returns the advice on each cause, or on the status if no cause is known. */
 export function adviceOn(layer: LayerComparison): readonly Advice[] {
-	const { status, causes, cause } = layer;
-	const all = causes.length > 0 ? causes : cause ? [cause] : [];
+	const { status } = layer;
+	const all = namedCauses(layer);
 	if (all.length > 0) {
 		return all.map((code) => {
 			const title = all.length > 1 ? capitalize(CAUSES[code].title) : '';
@@ -192,6 +192,24 @@ export function adviceOn(layer: LayerComparison): readonly Advice[] {
 	}
 }
 
+/**
+ * Returns the largest error of a layer with a named cause on one scale, that of its bound. Other evidence has this number.
+ */
+function numbersOf(layer: LayerComparison): string {
+	const ratio = boundRatio(layer);
+	return hasConfidence(layer) && ratio !== null ? strings.detail.numbers(ratioOf(ratio)) : '';
+}
+
+/** Returns the same error as a number, in units in the last place, and its bound. */
+function amountsOf({ maxAbs, maxUlp, bound }: LayerComparison): string {
+	if (maxAbs === null) {
+		return '';
+	}
+	const ulp = maxUlp === null || maxUlp > MAX_ULPS ? '' : shared.detail.ulp(maxUlp);
+	const allowed = bound === null ? shared.detail.noBound : formatNumber(bound, 3);
+	return strings.detail.amounts(formatNumber(maxAbs, 3), ulp, allowed);
+}
+
 function factsOf(layer: LayerComparison): string[] {
 	const { into, status, confidence } = layer;
 	const words = strings.detail;
@@ -201,6 +219,6 @@ function factsOf(layer: LayerComparison): string[] {
 		...(into ? [place(label(into.op), label(into.name)), words.weight(label(into.weight))] : [strings.layers.nowhere]),
 		...(into ? [into.bias === null ? words.noBias : words.bias(label(into.bias))] : []),
 		...(channels > 0 ? [words.channels(channels)] : []),
-		...(isExplained(layer) ? [words.confidence(strings.confidence(confidence))] : []),
+		...(hasConfidence(layer) ? [words.confidence(strings.confidence(confidence))] : []),
 	];
 }

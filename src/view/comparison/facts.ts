@@ -1,4 +1,5 @@
 import type { Comparison, ComparisonStatus, LayerComparison } from '../../core/report/comparison/comparison.js';
+import { outputNoise } from '../../core/report/comparison/signal.js';
 import type { IconName, Tone } from '../ui/icons.js';
 
 /** Icon and color of each status. Icons differ in shape, so that color alone carries no meaning. */
@@ -40,11 +41,6 @@ export function relativeRatios({ perChannel: { weightRatio, expectedRatio } }: L
 		: new Float64Array(0);
 }
 
-/** Returns true if a cause with a confidence was found. */
-export function isExplained({ cause }: LayerComparison): boolean {
-	return cause !== null && cause !== 'unknown' && cause !== 'not-identifiable';
-}
-
 /** Returns a layer's largest error / bound; above 1 is a mismatch. null if not compared. */
 export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerComparison): number | null {
 	if (boundRatio && boundRatio.length > 0) {
@@ -54,14 +50,16 @@ export function boundRatio({ perChannel: { boundRatio }, maxAbs, bound }: LayerC
 }
 
 /** Returns the severity of a comparison as a whole. */
-export function comparisonTone({ layers, summary, operators = [], outputs }: Comparison): Tone {
+export function comparisonTone(comparison: Comparison): Tone {
+	const { layers, summary, operators = [], outputs } = comparison;
 	if (summary.mismatch + operators.length > 0 || outputs?.status === 'mismatch') {
 		return 'error';
 	}
 	if (layers.length === 0) {
 		return 'info';
 	}
-	if (summary.unmatched > 0 || layers.some(({ findings = [] }) => findings.length > 0)) {
+	const isDistorted = outputNoise(comparison)?.isLoud ?? false;
+	if (isDistorted || summary.unmatched > 0 || layers.some(({ findings = [] }) => findings.length > 0)) {
 		return 'warning';
 	}
 	return summary.match + summary.kept > 0 ? 'good' : 'muted';

@@ -1,4 +1,5 @@
 import type { Comparison } from '../../core/report/comparison/comparison.js';
+import { noiseWords, outputNoise } from '../../core/report/comparison/signal.js';
 import { comparisonHeadline, outputSentence } from '../../core/report/comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
@@ -27,6 +28,7 @@ export class ComparisonHeader {
 	readonly #top: TitleAndAnswer;
 	readonly #notes: HTMLElement;
 	readonly #outputs: HTMLElement;
+	readonly #noise: HTMLElement;
 	readonly #progress: ProgressBar;
 	readonly #buttons: HTMLElement;
 	readonly #repair: HTMLElement;
@@ -36,10 +38,12 @@ export class ComparisonHeader {
 		this.#h = h;
 		this.#top = new TitleAndAnswer(h);
 		this.#notes = h('ul', { class: 'bnl-notes', attributes: { 'aria-label': strings.header.notes } });
+		this.#noise = h('ul', { class: 'bnl-notes', bnl: 'noise', attributes: { 'aria-label': strings.header.noise } });
 		this.#outputs = h('p', { class: 'bnl-run', bnl: 'outputs' });
 		this.#progress = new ProgressBar(context, strings.page.comparing);
 		this.#repair = button(h, strings.header.repair, 'repair', () => actions.repair?.());
 		setVisible(this.#repair, false);
+		setVisible(this.#noise, false);
 		this.#buttons = h(
 			'div',
 			{ class: 'bnl-run-buttons' },
@@ -55,15 +59,16 @@ export class ComparisonHeader {
 			this.#top.answer,
 			this.#notes,
 			h('div', { class: 'bnl-run-line' }, this.#outputs, this.#progress.element, this.#buttons),
+			this.#noise,
 		);
 	}
 
 	update(comparison: Comparison): void {
 		this.#showModels(comparison);
 		this.#top.showAnswer(comparisonHeadline(comparison), comparisonTone(comparison));
-		// Without layers the first note is the answer.
-		this.#showNotes(comparison.layers.length === 0 ? comparison.notes.slice(1) : comparison.notes);
-		this.#showOutputs(comparison.outputs);
+		this.#showNotes(comparison);
+		this.#showOutputs(comparison);
+		this.#showNoise(comparison);
 		setVisible(this.#repair, comparison.summary.mismatch > 0);
 	}
 
@@ -77,13 +82,34 @@ export class ComparisonHeader {
 		setVisible(this.#buttons, progress === null);
 	}
 
-	#showNotes(notes: readonly string[]): void {
+	#showNotes({ layers, notes }: Comparison): void {
+		// Without layers the first note is the answer.
+		const shown = notes.slice(layers.length === 0 ? 1 : 0);
+		this.#list(this.#notes, shown);
+	}
+
+	/** Lists place and source of the noise, then the next step. */
+	#showNoise(comparison: Comparison): void {
+		const noise = noiseWords(comparison);
+		const lines = noise ? [noise.where, strings.header.advice(noise.advice)] : [];
+		this.#list(
+			this.#noise,
+			lines.filter((line) => line !== ''),
+		);
+	}
+
+	#list(element: HTMLElement, lines: readonly string[]): void {
 		const h = this.#h;
-		setVisible(this.#notes, notes.length > 0);
+		setVisible(element, lines.length > 0);
 		replaceChildren(
-			this.#notes,
-			...notes.map((note) =>
-				h('li', { class: 'bnl-note', bnl: 'note' }, icon(h, 'info', 'info'), h('span', {}, fullLabel(note))),
+			element,
+			...lines.map((line) =>
+				h(
+					'li',
+					{ class: 'bnl-note', bnl: 'note' },
+					icon(h, 'info', 'info'),
+					h('span', {}, ...phrases(h, fullLabel(line))),
+				),
 			),
 		);
 	}
@@ -93,7 +119,11 @@ export class ComparisonHeader {
 		const facts = (role: string, model: ModelSummary): string =>
 			isCheckpoint(model)
 				? `${role}: ${shared.model.size(model.bytes)}, ${formatWords(model)}`
-				: `${role}: ${shared.model.size(model.bytes)}, ${shared.model.nodes(model.nodes)}, ${label(model.producer) || shared.model.unknownProducer}`;
+				: `${role}: ${shared.model.size(model.bytes)}, ${shared.model.nodes(model.nodes)}, ${producer(model)}`;
+		const producer = (model: ModelSummary): string => {
+			const name = label(model.producer);
+			return name === '' ? shared.model.unknownProducer : strings.header.producer(name);
+		};
 		this.#top.showTitle(
 			strings.header.title(name(original), name(deployed)),
 			strings.header.title(original.path, deployed.path),
@@ -101,14 +131,17 @@ export class ComparisonHeader {
 		);
 	}
 
-	#showOutputs(outputs: OutputComparison | undefined): void {
+	#showOutputs(comparison: Comparison): void {
 		const h = this.#h;
+		const { outputs } = comparison;
 		replaceChildren(this.#outputs);
 		delete this.#outputs.dataset.status;
 		if (outputs) {
 			this.#outputs.dataset.status = outputs.status;
+			const isDistorted = outputNoise(comparison)?.isLoud ?? false;
+			const sign = isDistorted ? (['warning', 'warning'] as const) : OUTPUT_ICONS[outputs.status];
 			const sentence = phrases(h, fullLabel(outputSentence(outputs)));
-			append(this.#outputs, [icon(h, ...OUTPUT_ICONS[outputs.status]), h('span', {}, ...sentence)]);
+			append(this.#outputs, [icon(h, ...sign), h('span', {}, ...sentence)]);
 		}
 	}
 }

@@ -1,7 +1,7 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison/comparison.js';
 import { formatDecibels } from '../../core/report/comparison/signal-to-noise.js';
-import { causeTitle, layerRank } from '../../core/report/comparison/summary.js';
+import { causeTitle, causeTitles, hasConfidence, isOnGrid, layerRank } from '../../core/report/comparison/summary.js';
 import { formatInteger, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
 import type { LayersOptions, Row } from '../shared/layers-panel.js';
@@ -9,7 +9,7 @@ import { type DistinctNames, fullLabel, label } from '../text/names.js';
 import type { Column } from '../ui/data-grid.js';
 import { append, type ElementBuilder } from '../ui/dom.js';
 import { icon } from '../ui/icons.js';
-import { boundRatio, channelCount, isExplained, STATUS_ICONS } from './facts.js';
+import { boundRatio, channelCount, STATUS_ICONS } from './facts.js';
 import { strings } from './strings.js';
 
 export type ComparedRow = Row<LayerComparison>;
@@ -42,8 +42,8 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 		statusColumn(h),
 		causeColumn(),
 		column('confidence', 'number', 3, {
-			value: ({ layer }) => (isExplained(layer) ? layer.confidence : null),
-			render: ({ layer }, cell) => append(cell, [isExplained(layer) ? strings.confidence(layer.confidence) : '']),
+			value: ({ layer }) => (hasConfidence(layer) ? layer.confidence : null),
+			render: ({ layer }, cell) => append(cell, [hasConfidence(layer) ? strings.confidence(layer.confidence) : '']),
 		}),
 		column('snr', 'number', 3, {
 			value: ({ layer: { behavior } }) => behavior?.snrDb ?? null,
@@ -53,8 +53,10 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 			value: ({ layer }) => boundRatio(layer),
 			render: ({ layer }, cell) => {
 				const ratio = boundRatio(layer);
-				cell.textContent = ratio === null ? '' : formatRatio(ratio);
-				cell.title = errorAndBound(layer.maxAbs, layer.bound);
+				const isGrid = isOnGrid(layer);
+				const amount = errorAndBound(layer.maxAbs, layer.bound);
+				cell.textContent = ratio === null ? '' : isGrid ? strings.layers.halfStep : formatRatio(ratio);
+				cell.title = ratio !== null && isGrid ? strings.layers.halfStepOf(amount) : amount;
 			},
 		}),
 	];
@@ -100,9 +102,8 @@ function causeColumn(): Column<ComparedRow> {
 			cell.dataset.bnl = 'cause';
 			cell.dataset.cause = layer.cause ?? '';
 			cell.title = layer.causes.map((code) => CAUSES[code].title).join(', ');
-			const others = layer.causes.length - 1;
 			const lost = (layer.findings ?? []).length > 0 && `, ${strings.layers.precisionLost}`;
-			append(cell, [causeTitle(layer), others > 0 && ` +${others}`, lost]);
+			append(cell, [causeTitles(layer), lost]);
 		},
 	});
 }

@@ -1,4 +1,5 @@
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
+import { hasConfidence } from '../../core/report/comparison/summary.js';
 import { stageWords } from '../../core/report/stages.js';
 import { LayerChooser } from '../shared/layer-chooser.js';
 import { LayersPanel } from '../shared/layers-panel.js';
@@ -91,6 +92,7 @@ export class ComparisonView {
 		this.#shell.update(comparison);
 		this.#header.update(comparison);
 		this.#layers.element.dataset.causes = String(comparison.layers.some((layer) => layer.cause !== null));
+		this.#layers.element.dataset.confidence = String(comparison.layers.some(hasConfidence));
 		this.#layers.update(comparison.layers, this.#state.current);
 		this.#chooser.update(comparison.layers);
 		const { index } = this.#chooser;

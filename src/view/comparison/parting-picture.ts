@@ -1,4 +1,5 @@
 import type { Comparison } from '../../core/report/comparison/comparison.js';
+import { isQuantized } from '../../core/report/comparison/signal.js';
 import { PlotPanel } from '../shared/plot-panel.js';
 import { fullLabel } from '../text/names.js';
 import { replaceChildren, setVisible } from '../ui/dom.js';
@@ -24,6 +25,7 @@ export class PartingPicture {
 	readonly #context: ComparisonContext;
 	readonly #panel: PlotPanel<NamedComparison>;
 	readonly #missing: HTMLElement;
+	readonly #caption: HTMLElement | null;
 	readonly #show: HTMLButtonElement;
 	readonly #hide: HTMLButtonElement;
 	#comparison: Comparison | null = null;
@@ -53,7 +55,7 @@ export class PartingPicture {
 			{
 				kind: 'parting',
 				title,
-				caption: strings.parting.caption,
+				caption: strings.parting.captions.float,
 				has: ({ comparison }) => hasRatios(comparison),
 				build: ({ comparison }, theme) => partingFigure(comparison, theme),
 				missing: () => '',
@@ -61,6 +63,7 @@ export class PartingPicture {
 			{ onChannel: onOpen },
 		);
 		this.#missing = h('p', { class: 'bnl-muted' });
+		this.#caption = this.#panel.element.querySelector('.bnl-figure-caption');
 		this.#panel.element.querySelector('.bnl-figure-tools')?.append(this.#hide);
 		this.element = h(
 			'section',
@@ -80,6 +83,9 @@ export class PartingPicture {
 		setVisible(this.#show, isDrawable && !shown);
 		setVisible(this.#missing, reason !== '');
 		replaceChildren(this.#missing, fullLabel(reason));
+		if (this.#caption) {
+			this.#caption.textContent = strings.parting.captions[isQuantized(comparison) ? 'quantized' : 'float'];
+		}
 		const isNew = this.#comparison !== comparison || this.#isShown !== shown;
 		this.#comparison = comparison;
 		this.#isShown = shown;

@@ -1,5 +1,6 @@
-import type { ComparisonStatus } from '../../core/report/comparison/comparison.js';
+import { EIGHT_BIT_DECIBELS } from '../../core/report/comparison/signal.js';
 import { MAX_DECIBELS } from '../../core/report/comparison/signal-to-noise.js';
+import { STATUS_WORDS } from '../../core/report/comparison/summary.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
 import type { ComparisonPlot } from '../ui/attributes.js';
@@ -18,18 +19,15 @@ export const strings = {
 		again: 'Compare again',
 		repair: 'Save repaired model as…',
 		notes: 'About this pair',
+		producer: (name: string) => `written by ${name}`,
+		noise: 'Noise of quantization',
+		advice: (text: string) => `What to do: ${text}`,
 	},
 	failure: {
 		title: 'These models cannot be compared',
 		banner: (message: string) => `${message} Showing the last comparison.`,
 	},
-	statuses: {
-		match: 'match',
-		mismatch: 'mismatch',
-		kept: 'kept',
-		unmatched: 'unmatched',
-		'not-identifiable': 'cannot be told',
-	} satisfies Record<ComparisonStatus, string>,
+	statuses: STATUS_WORDS,
 	layers: {
 		filter: 'Filter by name, operator or status',
 		columns: {
@@ -44,8 +42,14 @@ export const strings = {
 				'SNR (dB)',
 				'Signal-to-noise ratio: values behind the layer over their difference; 20 dB more is ten times closer',
 			],
-			error: ['Error / allowed', 'Largest error in weights and bias, as a share of the error that rounding allows'],
+			error: [
+				'Error / allowed',
+				'Largest error in weights and bias, as a share of the error that rounding allows. On a quantization grid rounding allows half a step and uses nearly all of it.',
+			],
 		} as Readonly<Record<string, readonly [string, string]>>,
+		halfStep: 'within ½ step',
+		halfStepOf: (amount: string) =>
+			`${amount}: rounding to a grid uses nearly all of the half step that it allows, so this is normal`,
 		nowhere: 'nowhere',
 		precisionLost: 'precision lost',
 		rowLabel: (name: string, status: string, cause: string) => `${name}, ${status}${cause && `, ${cause}`}`,
@@ -67,8 +71,8 @@ export const strings = {
 		noBias: 'no bias',
 		channels: (n: number) => count(n, 'channel', 'channels'),
 		confidence: (confidence: string) => `confidence ${confidence}: how clearly the explanation fits better than others`,
-		numbers: (error: string, ulp: string, bound: string) =>
-			`Largest error of a weight or bias: ${error}${ulp}; rounding allows ${bound}.`,
+		numbers: (ratio: string) => `Largest error of a weight or bias: ${ratio} what rounding allows.`,
+		amounts: (error: string, ulp: string, bound: string) => `Largest error ${error}${ulp}; rounding allows ${bound}.`,
 		unexplained: 'Channels that the cause does not explain: ',
 		wrong: 'Wrong channels: ',
 		notIdentifiable: 'Channels that cannot be judged: ',
@@ -139,7 +143,10 @@ export const strings = {
 	},
 	parting: {
 		title: 'Agreement along the network',
-		caption: `How closely the values after each layer agree. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+		captions: {
+			float: `How closely the values after each layer agree. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+			quantized: `How much of the values after each layer survives quantization. Higher is closer; dotted lines say how large the error is, relative to the values. 8 bits leave about ${Math.round(EIGHT_BIT_DECIBELS)} dB at the first layer. Click a point to open its layer.`,
+		},
 		show: 'Show the agreement along the network',
 		hide: 'Hide',
 		missing: (reason: string) => `No picture of the agreement along the network. ${reason}`,
@@ -152,7 +159,7 @@ export const strings = {
 		behindAll: 'first difference, after the last layer',
 		statuses: {
 			match: 'same values, up to rounding',
-			skipped: 'not judged: quantization moves these values too far',
+			skipped: 'values too noisy to judge',
 			behind: 'similar values after the first difference',
 			mismatch: 'different values',
 			none: 'no similar values (below 6 dB)',
@@ -161,8 +168,17 @@ export const strings = {
 		precision: { 24: 'float32', 11: 'float16', 8: '8 bits' },
 		summary: (layers: number, range: string, first: string) =>
 			`${count(layers, 'layer', 'layers')}, ${range}. ${first}`,
+		quantized: 'the right values, with the noise of quantization',
+		errors: { 40: 'error 1 %', 20: '10 %', 0: '100 %' } as Readonly<Record<number, string>>,
+		limit: 'warning below',
+		drop: 'largest drop',
 		none: 'No difference beyond rounding.',
-		rounded: 'Every layer adds its rounding to 8 bits, so the ratio falls along the network.',
+		noneQuantized: 'Quantization explains every difference.',
+		noneOf: (judged: number, unjudged: number) =>
+			`None of the ${count(judged, 'layer', 'layers')} with judged values differs by more than quantization explains; the values of ${formatInteger(unjudged)} are too noisy to judge, only their weights are.`,
+		rounded: 'Every layer adds its own rounding, so the ratio falls along the network.',
+		rises:
+			'Behind the first difference the ratio may rise: activations, pooling and sums with an intact branch hide a part of the error.',
 		withoutPoint: (layers: number, reason: string) => `${count(layers, 'layer', 'layers')} without a point: ${reason}`,
 		unknown: 'The place where the models part was not judged.',
 	},

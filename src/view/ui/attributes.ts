@@ -106,6 +106,7 @@ export type Handle =
 	| 'advice'
 	| 'outputs'
 	| 'note'
+	| 'noise'
 	| 'swap'
 	| 'repair'
 	| 'repair-layer'

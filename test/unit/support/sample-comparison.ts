@@ -38,7 +38,7 @@ export function comparedLayer(
 		cause: null,
 		causes: [],
 		confidence: 1,
-		evidence: `The fold of all ${channels} channels arrived: the largest error is 1.1e-7, 0.3 of what rounding allows.`,
+		evidence: `The fold of all ${channels} channels arrived: the largest error is 30 % of what rounding allows.`,
 		details: {},
 		alternatives: [],
 		maxAbs: Math.max(...biasError.map(Math.abs)),

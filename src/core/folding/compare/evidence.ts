@@ -1,4 +1,4 @@
-import { shortNumber } from '../../text/numbers.js';
+import { ratioOf, shortNumber } from '../../text/numbers.js';
 import { capitalize, count, listChannels } from '../../text/sentences.js';
 import type { Diagnosis } from '../diagnosis/diagnose.js';
 import type { Explanation } from '../diagnosis/explanation.js';
@@ -29,7 +29,11 @@ export function matchEvidence(
 	cause: keyof typeof ROUNDINGS | null,
 ): string {
 	const how = cause ? `, ${ROUNDINGS[cause]}` : '';
-	const error = `the largest error is ${shortNumber(measured.maxAbs)}, ${shortNumber(measured.boundRatio)} of what rounding allows`;
+	// On a grid the error is nearly half a step in every layer, so its size shows nothing.
+	const error =
+		cause === 'quantized-int8'
+			? 'each weight and bias is within half a step of its right value'
+			: `the largest error is ${ratioOf(measured.boundRatio)} what rounding allows`;
 	const rest =
 		unidentified > 0 ? `; ${count(unidentified, 'channel')} with gamma 0 or zero weights cannot be told` : '';
 	return `The fold of all ${count(channels, 'channel')} arrived${how}: ${error}${rest}.`;

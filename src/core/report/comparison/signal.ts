@@ -45,16 +45,23 @@ export interface OutputNoise {
 	readonly isLoud: boolean;
 }
 
-/** Returns the noise that quantization adds to the outputs; undefined without quantization, or if anything is wrong. */
-export function outputNoise({ layers, summary, operators = [], outputs }: Comparison): OutputNoise | undefined {
-	const snrDb = outputs?.snrDb;
-	const isQuantized =
-		outputs?.status === 'skipped' ||
+/** True if the deployed model has quantized weights or activations that the comparison knows. */
+export function isQuantized({ layers, outputs }: Comparison): boolean {
+	return (
 		outputs?.unroundedSnrDb !== undefined ||
-		layers.some(({ causes }) => causes.includes('quantized-int8'));
+		layers.some(({ causes, behavior }) => causes.includes('quantized-int8') || behavior?.unroundedSnrDb !== undefined)
+	);
+}
+
+/** Returns the noise that quantization adds to the outputs; undefined without quantization, or if anything is wrong. */
+export function outputNoise(comparison: Comparison): OutputNoise | undefined {
+	const { summary, operators = [], outputs } = comparison;
+	const snrDb = outputs?.snrDb;
 	// A wrong fold explains the difference better.
 	const isWrong = summary.mismatch + operators.length > 0 || outputs?.status === 'mismatch';
-	return snrDb === undefined || Number.isNaN(snrDb) || !isQuantized || isWrong
+	// Outputs with a ratio and no verdict are those of integers with unknown rounding.
+	const isNoisy = outputs?.status === 'skipped' || isQuantized(comparison);
+	return snrDb === undefined || Number.isNaN(snrDb) || !isNoisy || isWrong
 		? undefined
 		: { snrDb, share: 10 ** (-snrDb / 20), isLoud: snrDb < MIN_OUTPUT_DECIBELS };
 }
@@ -109,11 +116,7 @@ export function noiseWords(comparison: Comparison): NoiseWords | undefined {
 	const drop = largestDrop(comparison);
 	const place = drop ? `layer ${drop.index + 1}, ${nameInSentence(layers[drop.index]?.name ?? '')}` : '';
 	const isOne = drop !== undefined && explainsMost(drop, snrDb);
-	const where = drop
-		? isOne
-			? lostAt(drop, place)
-			: `No single layer is to blame: the ratio falls along the network to ${decibels(snrDb)}, most at ${place}, by ${decibels(drop.lasting)}.`
-		: '';
+	const where = drop === undefined ? '' : isOne ? lostAt(drop, place) : growsAlong(drop, place, snrDb);
 	const source = sourceOf(outputs.unroundedSnrDb, snrDb);
 	const isRandom = outputs.inputs?.every(({ from }) => from.startsWith('random')) ?? false;
 	return {
@@ -121,7 +124,7 @@ export function noiseWords(comparison: Comparison): NoiseWords | undefined {
 			.filter((text) => text !== '')
 			.join(' '),
 		advice: [
-			...(isRandom ? ['Compare with real data first (compare --input), because this input is random.'] : []),
+			...(isRandom ? ['Compare on real data first (compare --input), because this input is random.'] : []),
 			ADVICE[source][isOne ? 'one' : 'all'],
 		].join(' '),
 	};
@@ -131,6 +134,11 @@ function lostAt({ from, to, isFirst }: SignalDrop, place: string): string {
 	return isFirst
 		? `Most of the signal is lost at ${place}: its ratio is ${decibels(to)}, where 8 bits give about ${decibels(from)}.`
 		: `Most of the signal is lost at ${place}: the ratio falls from ${decibels(from)} to ${decibels(to)}.`;
+}
+
+function growsAlong({ lasting }: SignalDrop, place: string, snrDb: number): string {
+	const most = lasting >= HALF_POWER_DECIBELS ? `, most at ${place}, by ${decibels(lasting)}` : '';
+	return `No single layer is to blame: the ratio falls along the network to ${decibels(snrDb)} at the outputs${most}.`;
 }
 
 /** Returns the roundings with more than half of the noise power. */

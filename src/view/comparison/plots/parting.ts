@@ -1,5 +1,6 @@
 import type { LayerBehavior } from '../../../core/report/comparison/behavior.js';
 import type { Comparison, LayerComparison } from '../../../core/report/comparison/comparison.js';
+import { isQuantized, MIN_OUTPUT_DECIBELS, noisyLayer, outputNoise } from '../../../core/report/comparison/signal.js';
 import { formatDecibels, isLost, MAX_DECIBELS, partingPlace } from '../../../core/report/comparison/signal-to-noise.js';
 import { formatNumber } from '../../../core/text/numbers.js';
 import { axis, baseLayout } from '../../plots/base.js';
@@ -13,6 +14,10 @@ type Group = LayerBehavior['status'] | 'none';
 
 /** Significant bits of the formats with a precision line; b bits give 20 log10(2) b dB. */
 const PRECISIONS = [24, 11, 8] as const;
+/** Ratios of errors of 1 %, 10 % and 100 %, in dB. */
+const ERROR_LEVELS = [40, 20, 0] as const;
+/** Minimum rise behind a difference to explain, in dB: twice the power. */
+const MIN_RISE = 3;
 /** Room above the highest value, in dB. */
 const ROOM = 12;
 
@@ -52,11 +57,13 @@ export function partingFigure(comparison: Comparison, theme: Theme): Figure | nu
 			: [{ index, y, group: status }];
 	});
 	const place = partingPlace(comparison);
-	const precisions = PRECISIONS.filter((bits) => decibelsOf(bits) < top);
+	const drop = noisyLayer(comparison);
+	const levels = levelsOf(comparison).filter(({ y }) => y < top && y >= floor);
+	const words = { ...strings.parting.statuses, ...(isQuantized(comparison) && { match: strings.parting.quantized }) };
 	return {
-		data: [line(dots, theme), ...groupTraces(dots, layers, theme)],
+		data: [line(dots, theme), ...groupTraces(dots, layers, { theme, words })],
 		layout: baseLayout(theme, {
-			margin: { l: 62, r: 64, t: 18, b: 36 },
+			margin: { l: 62, r: 96, t: 18, b: 36 },
 			hovermode: 'closest',
 			xaxis: axis(theme, {
 				title: { text: strings.parting.axis, standoff: 6 },
@@ -73,18 +80,28 @@ export function partingFigure(comparison: Comparison, theme: Theme): Figure | nu
 				zeroline: false,
 				fixedrange: true,
 			}),
-			shapes: [...precisions.map((bits) => precisionLine(bits, theme)), ...firstDifferenceLine(place, theme)],
+			shapes: [
+				...levels.map((level) => levelLine(level, theme)),
+				...placeLine(place, theme.error),
+				...placeLine(drop?.index ?? null, theme.flag),
+			],
 			annotations: [
-				...precisions.map((bits) => precisionWord(bits, theme)),
-				...(place === null ? [] : [firstDifferenceWord(place, layers.length, theme)]),
+				...levels.map((level) => levelWord(level, theme)),
+				...(place === null
+					? []
+					: [placeWord(place, layers.length, { theme, ...differenceWord(place, layers.length, theme) })]),
+				...(drop
+					? [placeWord(drop.index, layers.length, { theme, text: strings.parting.drop, color: theme.flag })]
+					: []),
 			],
 		}),
 		summary: summaryOf(comparison, known, place),
 		notes: [
-			legend(dots),
-			...roundedNote(comparison),
+			legend(dots, words),
+			...(isQuantized(comparison) ? [strings.parting.rounded] : []),
+			...(hasRise(dots, place) ? [strings.parting.rises] : []),
 			...withoutPoint(comparison, dots.length),
-			...(isWithin(comparison) ? [strings.parting.none] : []),
+			...(isWithin(comparison) ? [withinNote(comparison, dots)] : []),
 		],
 		mark: (index) => [verticalLine(index, { color: theme.foreground, width: 1, dash: 'dot' })],
 	};
@@ -116,7 +133,13 @@ const SYMBOLS: Readonly<Record<Group, string>> = {
 
 const SIGNS: Readonly<Record<Group, string>> = { match: '●', skipped: '○', behind: '□', mismatch: '◆', none: '✕' };
 
-function groupTraces(dots: readonly Dot[], layers: readonly LayerComparison[], theme: Theme): Trace[] {
+type GroupWords = Readonly<Record<Group, string>>;
+
+function groupTraces(
+	dots: readonly Dot[],
+	layers: readonly LayerComparison[],
+	{ theme, words }: { readonly theme: Theme; readonly words: GroupWords },
+): Trace[] {
 	const size = layers.length > 120 ? 5 : 8;
 	const colors: Readonly<Record<Group, string>> = {
 		match: theme.first,
@@ -133,10 +156,10 @@ function groupTraces(dots: readonly Dot[], layers: readonly LayerComparison[], t
 					{
 						type: 'scatter',
 						mode: 'markers',
-						name: strings.parting.statuses[group],
+						name: words[group],
 						x: members.map(({ index }) => index + 1),
 						y: members.map(({ y }) => y),
-						customdata: members.map((dot) => hoverRow(dot, layers)),
+						customdata: members.map((dot) => hoverRow(dot, layers, words)),
 						hovertemplate: `${strings.parting.layer} %{customdata[1]}<br>%{customdata[2]}<br>%{customdata[3]}<extra></extra>`,
 						marker: { symbol: SYMBOLS[group], size, color: colors[group], line: { width: 1.5, color: colors[group] } },
 						cliponaxis: false,
@@ -145,13 +168,13 @@ function groupTraces(dots: readonly Dot[], layers: readonly LayerComparison[], t
 	});
 }
 
-function hoverRow({ index, group }: Dot, layers: readonly LayerComparison[]): PointData {
+function hoverRow({ index, group }: Dot, layers: readonly LayerComparison[], words: GroupWords): PointData {
 	const layer = layers[index];
 	const ratio = layer ? formatDecibels(layer) : '';
 	const amount = ratio === 'equal' ? strings.parting.equal : `${ratio} ${strings.parting.decibels}`;
 	// Plotly reads tags in data, too.
 	const name = label(layer?.name ?? '', 70).replaceAll('<', '‹');
-	return [index, index + 1, name, `${amount.replaceAll('<', '&lt;')}, ${strings.parting.statuses[group]}`];
+	return [index, index + 1, name, `${amount.replaceAll('<', '&lt;')}, ${words[group]}`];
 }
 
 /** @param index of a layer, or half an index between two */
@@ -159,11 +182,19 @@ function verticalLine(index: number, style: Readonly<Record<string, unknown>>): 
 	return { type: 'line', xref: 'x', yref: 'paper', x0: index + 1, x1: index + 1, y0: 0, y1: 1, line: style };
 }
 
-function firstDifferenceLine(place: number | null, theme: Theme): Shape[] {
-	return place === null ? [] : [verticalLine(place, { color: theme.error, width: 1.5, dash: 'dash' })];
+function placeLine(place: number | null, color: string): Shape[] {
+	return place === null ? [] : [verticalLine(place, { color, width: 1.5, dash: 'dash' })];
 }
 
-function firstDifferenceWord(place: number, layers: number, theme: Theme): Readonly<Record<string, unknown>> {
+function differenceWord(place: number, layers: number, theme: Theme) {
+	return { text: place > layers - 1 ? strings.parting.behindAll : strings.parting.first, color: theme.error };
+}
+
+function placeWord(
+	place: number,
+	layers: number,
+	{ theme, text, color }: { readonly theme: Theme; readonly text: string; readonly color: string },
+): Readonly<Record<string, unknown>> {
 	const isLeft = place + 1 <= (layers + 1) / 2;
 	return {
 		x: place + 1,
@@ -173,13 +204,31 @@ function firstDifferenceWord(place: number, layers: number, theme: Theme): Reado
 		xanchor: isLeft ? 'left' : 'right',
 		yanchor: 'bottom',
 		showarrow: false,
-		text: place > layers - 1 ? strings.parting.behindAll : strings.parting.first,
-		font: { color: theme.error, size: theme.fontSize },
+		text,
+		font: { color, size: theme.fontSize },
 	};
 }
 
-function precisionLine(bits: (typeof PRECISIONS)[number], theme: Theme): Shape {
-	const y = decibelsOf(bits);
+/** A horizontal line with its meaning. */
+interface Level {
+	readonly y: number;
+	readonly text: string;
+	readonly isLimit?: true;
+}
+
+/** Levels in dB: precision of number formats, or the size of errors among the larger ones of quantization. */
+function levelsOf(comparison: Comparison): readonly Level[] {
+	if (!isQuantized(comparison)) {
+		return PRECISIONS.map((bits) => ({ y: decibelsOf(bits), text: strings.parting.precision[bits] }));
+	}
+	const isLoud = outputNoise(comparison)?.isLoud ?? false;
+	return [
+		...ERROR_LEVELS.map((y) => ({ y, text: strings.parting.errors[y] ?? '' })),
+		...(isLoud ? [{ y: MIN_OUTPUT_DECIBELS, text: strings.parting.limit, isLimit: true } as const] : []),
+	];
+}
+
+function levelLine({ y, isLimit }: Level, theme: Theme): Shape {
 	return {
 		type: 'line',
 		xref: 'paper',
@@ -189,38 +238,46 @@ function precisionLine(bits: (typeof PRECISIONS)[number], theme: Theme): Shape {
 		y0: y,
 		y1: y,
 		layer: 'below',
-		line: { color: theme.muted, width: 1, dash: 'dot' },
+		line: { color: isLimit ? theme.flag : theme.muted, width: 1, dash: 'dot' },
 	};
 }
 
-function precisionWord(bits: (typeof PRECISIONS)[number], theme: Theme): Readonly<Record<string, unknown>> {
+function levelWord({ y, text, isLimit }: Level, theme: Theme): Readonly<Record<string, unknown>> {
 	return {
 		x: 1,
-		y: decibelsOf(bits),
+		y,
 		xref: 'paper',
 		yref: 'y',
 		xanchor: 'left',
 		yanchor: 'middle',
 		xshift: 4,
 		showarrow: false,
-		text: strings.parting.precision[bits],
-		font: { color: theme.muted, size: theme.fontSize - 1 },
+		text,
+		font: { color: isLimit ? theme.flag : theme.muted, size: theme.fontSize - 1 },
 	};
 }
 
-function legend(dots: readonly Dot[]): string {
+function legend(dots: readonly Dot[], words: GroupWords): string {
 	const groups = (Object.keys(SYMBOLS) as Group[]).filter((group) => dots.some((dot) => dot.group === group));
-	return `${groups.map((group) => `${SIGNS[group]} ${strings.parting.statuses[group]}`).join(' · ')}.`;
+	return `${groups.map((group) => `${SIGNS[group]} ${words[group]}`).join(' · ')}.`;
+}
+
+/** True if the ratio of a layer behind the first difference is clearly above that of a layer in front of it. */
+function hasRise(dots: readonly Dot[], place: number | null): boolean {
+	const behind = place === null ? [] : dots.filter(({ index }) => index >= place);
+	return behind.some(({ y }, i) => behind.slice(0, i).some((earlier) => y > earlier.y + MIN_RISE));
+}
+
+/** Says that nothing parts, of the layers whose values were judged. */
+function withinNote(comparison: Comparison, dots: readonly Dot[]): string {
+	const unjudged = dots.filter(({ group }) => group === 'skipped').length;
+	const all = isQuantized(comparison) ? strings.parting.noneQuantized : strings.parting.none;
+	return unjudged === 0 ? all : strings.parting.noneOf(dots.length - unjudged, unjudged);
 }
 
 /** True if the models were compared and do not part. */
 const isWithin = (comparison: Comparison): boolean =>
 	comparison.firstDifference === null && partingPlace(comparison) === null;
-
-/** Explains the falling ratio of a model with weights rounded to 8 bits. */
-function roundedNote({ layers }: Comparison): string[] {
-	return layers.some(({ causes }) => causes.includes('quantized-int8')) ? [strings.parting.rounded] : [];
-}
 
 /** Counts the layers without a point, with the first reason. */
 function withoutPoint({ layers }: Comparison, points: number): string[] {

@@ -130,7 +130,17 @@ test('noise that grows along the network blames no single layer', () => {
 	const ratios = Array.from({ length: 40 }, (_, index) => 40 - index);
 	const comparison = quantized(ratios);
 	assert.equal(noisyLayer(comparison), undefined);
-	assert.match(noiseWords(comparison)?.where ?? '', /^No single layer is to blame: .* to 1 dB, most at layer \d+/);
+	assert.equal(
+		noiseWords(comparison)?.where,
+		'No single layer is to blame: the ratio falls along the network to 1 dB at the outputs.',
+	);
+	// A drop that doubles the noise power is named, but not blamed.
+	const uneven = quantized(ratios.map((ratio, index) => (index < 30 ? ratio : ratio - 5)));
+	assert.equal(noisyLayer(uneven), undefined);
+	assert.match(
+		noiseWords(uneven)?.where ?? '',
+		/^No single layer .* at the outputs, most at layer 31, bn30, by 6 dB\.$/,
+	);
 });
 
 test('the advice follows the source of the noise, and asks for real data first if the input is random', () => {
@@ -138,7 +148,7 @@ test('the advice follows the source of the noise, and asks for real data first i
 		noiseWords(quantized([30, 5, 4], { inputs: RANDOM, ...(unroundedSnrDb !== undefined && { unroundedSnrDb }) }));
 	// Without the rounding of activations less than half of the noise power is left.
 	assert.match(advice(8)?.where ?? '', /comes from quantizing the activations\.$/);
-	assert.match(advice(8)?.advice ?? '', /^Compare with real data first .* the range of a tensor at this layer/);
+	assert.match(advice(8)?.advice ?? '', /^Compare on real data first .* the range of a tensor at this layer/);
 	assert.match(advice(6)?.where ?? '', /comes from quantizing the weights\.$/);
 	assert.match(advice(6)?.advice ?? '', /quantize the weights of this layer per channel/);
 	assert.doesNotMatch(advice()?.where ?? '', /comes from/);

@@ -101,3 +101,43 @@ test('a name from a model is no markup in the hover text', () => {
 	assert.doesNotMatch(JSON.stringify([drawn.data, drawn.layout]), /<b>/);
 	assert.doesNotMatch(String(drawn.points[0].hovertemplate), /x<\/b>|%\{y\}/);
 });
+
+const quantizedOf = (ratios: readonly number[], overrides: Partial<Comparison> = {}): Comparison => {
+	const comparison = comparisonOf(
+		ratios.map((ratio) => agreement(ratio, ratio < 8 ? { status: 'skipped' } : {})),
+		{ firstDifference: null, ...overrides },
+	);
+	const causes = ['quantized-int8'] as const;
+	return { ...comparison, layers: comparison.layers.map((layer) => ({ ...layer, cause: causes[0], causes })) };
+};
+
+test('levels of a quantized model say how large the error is, and none lies above all points', () => {
+	const { words, layout, notes, y } = figure(quantizedOf([40, 30, 22]));
+	assert.deepEqual(words, ['error 1 %', '10 %', '100 %']);
+	const levels = layout.shapes.map(({ y0 }) => Number(y0));
+	assert.ok(levels.every((level) => level >= y[0] && level <= 40));
+	assert.match(notes[0], /^● the right values, with the noise of quantization\.$/);
+	assert.match(notes.at(-1) ?? '', /^Quantization explains every difference\.$/);
+});
+
+test('the layer to blame for distorted outputs is marked, and values that are not judged are counted', () => {
+	const outputs = { status: 'match', maxAbs: 1, maxRel: 1, bound: 2, snrDb: 3 } as const;
+	const { words, layout, notes } = figure(quantizedOf([40, 38, 4, 3], { outputs }));
+	assert.ok(words.includes('largest drop') && words.includes('warning below'));
+	assert.ok(layout.shapes.some(({ x0, x1 }) => x0 === 3 && x1 === 3));
+	assert.match(
+		notes.at(-1) ?? '',
+		/^None of the 2 layers with judged values .* the values of 2 are too noisy to judge/,
+	);
+	const sound = figure(quantizedOf([40, 38], { outputs: { ...outputs, snrDb: 35 } }));
+	assert.ok(!sound.words.includes('largest drop') && !sound.words.includes('warning below'));
+});
+
+test('a ratio that rises behind the first difference is explained', () => {
+	const behind = (ratio: number) => agreement(ratio, { status: 'behind' });
+	const first = { firstDifference: 'bn1_out' };
+	const rising = figure(comparisonOf([agreement(140), lost, behind(12), behind(20)], first));
+	assert.match(rising.notes.join(' '), /Behind the first difference the ratio may rise: /);
+	const falling = figure(comparisonOf([agreement(140), agreement(40, { status: 'mismatch' }), behind(30)], first));
+	assert.doesNotMatch(falling.notes.join(' '), /may rise/);
+});
