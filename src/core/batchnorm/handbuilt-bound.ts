@@ -5,9 +5,11 @@ import type { HandBuilt } from './layer.js';
 
 /**
  * Roundings of an element on its way into a variance: a difference, a square (Pow: 4 granted), the root and square of
- * ReduceL2 (4 granted, twice, and 1), and the result.
+ * ReduceL2 (4 granted, twice, and 1), the result, and twice that of a constant for its count with its product.
  */
-const ELEMENT_FACTORS = 16;
+const ELEMENT_FACTORS = 20;
+/** Roundings of a mean: its result, or one for each of up to three means of means; a constant with its product. */
+const MEAN_FACTORS = 6;
 /**
  * Further roundings of an unbiased variance: the count, its decrement, a product and a quotient, and as many again of the
  * exact parameters that stand for it.
@@ -19,9 +21,9 @@ const UNBIASED_FACTORS = 8;
  * a runtime adds the m values of a mean is unknown, so the bound allows a chain of m additions. Sums of float16 and
  * bfloat16 are computed in float32. With u the unit roundoff of sums and w the unit roundoff of the data's type:
  *
- *     |m' - mean|     <= (gamma_u(m + 1) + gamma_w(2)) A                                 =: e_m,  A = sqrt(variance + mean^2)
- *     |v' - variance| <= (gamma_u(m + 1) + gamma_w(16)) (variance + e_m^2) + e_m^2                     mean of (x - m')^2
- *     |v' - variance| <= (gamma_u(m + 1) + gamma_w(16)) 2 A^2 + (2 |mean| + e_m) e_m (1 + gamma_w(16))  mean of x^2 - m'^2
+ *     |m' - mean|     <= (gamma_u(m + 1) + gamma_w(6)) A                                 =: e_m,  A = sqrt(variance + mean^2)
+ *     |v' - variance| <= (gamma_u(m + 1) + gamma_w(20)) (variance + e_m^2) + e_m^2                     mean of (x - m')^2
+ *     |v' - variance| <= (gamma_u(m + 1) + gamma_w(20)) 2 A^2 + (2 |mean| + e_m) e_m (1 + gamma_w(20))  mean of x^2 - m'^2
  *
  * and underflow of a square adds the type's smallest number. The deviation grows with the variance, so its errors are
  * those at v - |v' - v| and v + |v' - v|. The rest is as for a layer in training mode.
@@ -35,7 +37,7 @@ export function handBuiltBound(
 ): RoundingBound {
 	const { unitRoundoff: w, tiny } = FLOAT_FORMATS[dtype];
 	const u = FLOAT_FORMATS[dtype === 'float64' ? 'float64' : 'float32'].unitRoundoff;
-	const meanFactor = compounded(count + 1, u) + compounded(2, w);
+	const meanFactor = compounded(count + 1, u) + compounded(MEAN_FACTORS, w);
 	const factors = ELEMENT_FACTORS + (deviation.correction === 1 ? 0 : UNBIASED_FACTORS);
 	const factor = compounded(count + 1, u) + compounded(factors, w);
 	const { variance } = parameters;

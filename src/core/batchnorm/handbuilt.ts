@@ -29,8 +29,8 @@ export async function findHandBuilt(
 		return undefined;
 	}
 	const scales = new ScalePattern(scope, context);
-	const inside = core.gamma && (await scales.constant(core.gamma, core.x));
-	const offset = core.beta && (await scales.constant(core.beta, core.x));
+	const inside = core.gamma && (await scales.parameter(core.gamma, core.x));
+	const offset = core.beta && (await scales.parameter(core.beta, core.x));
 	if ((core.gamma && !inside) || (core.beta && !offset)) {
 		return undefined;
 	}
@@ -170,12 +170,12 @@ class ScalePattern extends GraphPattern {
 		if (node.opType === 'Sub' && a !== x) {
 			return undefined;
 		}
-		const constant = await this.constant({ name: a === x ? b : a, reshapes: [] }, x);
+		const constant = await this.parameter({ name: a === x ? b : a, reshapes: [] }, x);
 		return constant && { node, constant };
 	}
 
 	/** Reads a constant that broadcasts against x; undefined if it is not constant, or of a higher rank. */
-	async constant({ name, reshapes }: MovedConstant, x: string): Promise<Parameter | undefined> {
+	async parameter({ name, reshapes }: MovedConstant, x: string): Promise<Parameter | undefined> {
 		const constant = await this.context.parameters.read(this.scope, name);
 		const dims = await this.#movedDims(constant.dims, reshapes);
 		const rank = this.context.shapes.of(this.scope, x).shape?.length;

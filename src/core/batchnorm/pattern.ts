@@ -1,10 +1,21 @@
+import { FLOAT_FORMATS, type FloatFormat } from '../numbers/float-formats.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
+import { typeName } from '../onnx/types.js';
 import { keepsValues } from './chain.js';
 import type { LayerContext } from './place.js';
 
 /** Maximum number of operators without effect between two steps. */
 export const MAX_WRAPPERS = 8;
+
+/** A constant with a single value. */
+export interface NumberConstant {
+	readonly value: number;
+	/** Largest relative rounding error of its type; 0 for integers. */
+	readonly unitRoundoff: number;
+}
+
+const FORMATS: ReadonlyMap<string, FloatFormat> = new Map(Object.entries(FLOAT_FORMATS));
 
 /** Reads the nodes around a place of a graph, through operators without effect: Identity, and casts to the same type. */
 export class GraphPattern {
@@ -18,8 +29,13 @@ export class GraphPattern {
 
 	/** Returns the single value of a constant. */
 	async number(name: string): Promise<number | undefined> {
+		return (await this.constant(name))?.value;
+	}
+
+	async constant(name: string): Promise<NumberConstant | undefined> {
 		const { tensor } = await this.context.constants.resolve(this.scope, name);
-		return tensor?.data.length === 1 ? tensor.data[0] : undefined;
+		const format = tensor && FORMATS.get(typeName(tensor.dataType));
+		return tensor?.data.length === 1 ? { value: tensor.data[0], unitRoundoff: format?.unitRoundoff ?? 0 } : undefined;
 	}
 
 	async isNumber(name: string | undefined, value: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { Node } from '../onnx/model.js';
 import { resolveAxes } from './normalized-axes.js';
-import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
+import { GraphPattern, MAX_WRAPPERS, type NumberConstant } from './pattern.js';
 
 /** A mean of a tensor over axes; null: all axes. */
 export interface Mean {
@@ -16,9 +16,6 @@ export interface Mean {
 export interface Reduction extends Mean {
 	readonly keepsAxes: boolean;
 }
-
-/** Largest relative error of a constant that stands for a count, or for 1 / count: two roundings to float32. */
-const CONSTANT_ERROR = 2 ** -23;
 
 /** Recognizes means, sums divided by their counts, squares and differences in the forms that exporters write. */
 export class ReductionPattern extends GraphPattern {
@@ -83,11 +80,11 @@ export class ReductionPattern extends GraphPattern {
 		}
 		const { of, axes } = sum;
 		const count = this.countOf(of, axes);
-		const given = await this.number(divisor);
-		const stated = given === undefined ? undefined : isInverse ? 1 / given : given;
+		const given = await this.constant(divisor);
+		const stated = given && { ...given, value: isInverse ? 1 / given.value : given.value };
 		if (stated !== undefined && count !== undefined) {
-			const isCount = isNear(stated, count);
-			return isCount ? sum : isNear(stated, count - 1) ? { ...sum, unbiased: count } : undefined;
+			const isLess = Math.abs(stated.value - count + 1) < Math.abs(stated.value - count);
+			return isNear(stated, isLess ? count - 1 : count) ? { ...sum, ...(isLess && { unbiased: count }) } : undefined;
 		}
 		if (isInverse) {
 			return undefined;
@@ -122,9 +119,9 @@ export class ReductionPattern extends GraphPattern {
 	async #squaredRoot(root: string): Promise<Reduction | undefined> {
 		const quotient = this.writer(root);
 		const norm = this.isOp(quotient, 'Div') ? await this.#norm(quotient.inputs[0] ?? '') : undefined;
-		const divisor = norm && (await this.number(quotient?.inputs[1] ?? ''));
+		const divisor = norm && (await this.constant(quotient?.inputs[1] ?? ''));
 		const count = norm && this.countOf(norm.of, norm.axes);
-		return divisor !== undefined && count !== undefined && isNear(divisor ** 2, count) ? norm : undefined;
+		return divisor !== undefined && count !== undefined && isNear(divisor, Math.sqrt(count)) ? norm : undefined;
 	}
 
 	async #norm(name: string): Promise<Reduction | undefined> {
@@ -227,10 +224,14 @@ export class ReductionPattern extends GraphPattern {
 	}
 }
 
-/** True if a constant is a number but for rounding. */
-export function isNear(constant: number, exact: number): boolean {
-	return Math.abs(constant - exact) <= CONSTANT_ERROR * Math.abs(exact);
+/**
+ * True if a constant is a number but for rounding in its type: twice that of the number and its inverse or square, as
+ * the bound in handbuilt-bound.ts allows.
+ */
+export function isNear({ value, unitRoundoff }: NumberConstant, exact: number): boolean {
+	return Math.abs(value - exact) <= 2 * unitRoundoff * Math.abs(exact);
 }
+
 export function sameAxes(a: readonly number[] | null, b: readonly number[] | null): boolean {
 	return a === null || b === null ? a === b : a.length === b.length && a.every((axis) => b.includes(axis));
 }

@@ -171,7 +171,7 @@ export class StatisticsPattern extends InversePattern {
 			[a, b],
 			[b, a],
 		]) {
-			const stated = await this.number(factor);
+			const stated = await this.constant(factor);
 			const count = this.countOf(x, axes);
 			if (divisor === undefined) {
 				if (stated !== undefined && count !== undefined && count > 1 && isNear(stated, count / (count - 1))) {
@@ -179,8 +179,8 @@ export class StatisticsPattern extends InversePattern {
 				}
 				continue;
 			}
-			if (stated !== undefined && (await this.isNumber(divisor, stated - 1))) {
-				yield { variance, count: stated };
+			if (stated !== undefined && (await this.isNumber(divisor, stated.value - 1))) {
+				yield { variance, count: stated.value };
 			}
 			const less = this.writer(divisor);
 			const isLess = this.isOp(less, 'Sub') && this.source(less.inputs[0] ?? '') === this.source(factor);

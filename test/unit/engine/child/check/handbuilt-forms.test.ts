@@ -131,6 +131,9 @@ test('a variance as a sum of squares or a norm, with the right number of values 
 	for (const [name, form] of Object.entries(COUNTED)) {
 		const layer = await single(name, normalization(form(COUNT)));
 		assert.deepEqual([layer.normalizedAxes, layer.normalization?.verdict], [BATCH, 'channel'], name);
+		// A constant that was rounded further than its type rounds.
+		const { layers: rounded } = await layersOf(normalization(form(COUNT * (1 + 2 ** -21))));
+		assert.equal(rounded.length, 0, `${name} with a rounded count`);
 		const { layers } = await layersOf(normalization(form(COUNT - 20)));
 		assert.equal(layers.length, 0, `${name} with a wrong count`);
 	}
