@@ -4,6 +4,7 @@ import { checkCoefficients } from '../../core/folding/compare/check-coefficients
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
 import { compareFunctionConstants } from '../../core/folding/compare/function-constants.js';
+import { compareOperatorCopies } from '../../core/folding/compare/operator-copies.js';
 import { comparePlainOperators } from '../../core/folding/compare/plain-operators.js';
 import { possibleMatches } from '../../core/folding/compare/possible-matches.js';
 import { hasEqualCoefficients, isEdited } from '../../core/folding/compare/report-differences.js';
@@ -107,7 +108,10 @@ export async function compareFilesAndRun(
 	// Without values, other regions may be wrongly paired.
 	const regions = isOpen ? found.filter((region) => hasEqualCoefficients(region) || region.isCertain) : found;
 	const known = new Set(regions.flatMap((region) => region.original));
-	const plain = await comparePlainOperators(files.models, byFiles);
+	const plain = [
+		...(await comparePlainOperators(files.models, byFiles)),
+		...(await compareOperatorCopies(files.models, byFiles)),
+	];
 	const judged = new Set(
 		regions.filter((region) => hasEqualCoefficients(region) || isEdited(region)).flatMap((region) => region.original),
 	);

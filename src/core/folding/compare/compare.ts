@@ -14,6 +14,7 @@ import type { MatchedNetworks } from '../pairing/partners.js';
 import { readNetwork } from '../targets/network.js';
 import { chooseRivals } from './choose-rivals.js';
 import { LayerComparer } from './compare-layer.js';
+import { chooseCopies } from './operator-copies.js';
 import { pairLayers } from './pair-kept-layers.js';
 import { checkStructure } from './structure-checks.js';
 
@@ -59,7 +60,8 @@ export async function compareNetworks(
 	const original = await readNetwork(originalModel.model, originalModel.access);
 	const deployed = await readNetwork(deployedModel.model, deployedModel.access);
 	const alike = await pairOperators(original, deployed);
-	const pairing = await chooseRivals({ original, deployed, pairing: alike });
+	const rivals = await chooseRivals({ original, deployed, pairing: alike });
+	const pairing = await chooseCopies({ original, deployed, pairing: rivals });
 	const models = { original, deployed, pairing, kept: pairLayers({ original, deployed, pairing }) };
 	const comparison = await compareMatched(models, options);
 	const layers = checkStructure(models, comparison.layers);

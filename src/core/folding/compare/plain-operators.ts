@@ -111,13 +111,16 @@ function haveSameFactors(a: Model, b: Model): boolean {
 }
 
 /** True if two operators have the same constants, up to rounding; false also if they cannot be compared one by one. */
-export async function hasSameConstants(models: MatchedNetworks, pair: OperatorPair): Promise<boolean> {
+export async function hasSameConstants(
+	models: Pick<MatchedNetworks, 'original' | 'deployed'>,
+	pair: OperatorPair,
+): Promise<boolean> {
 	return (await compareConstants(models, pair)) === 'equal';
 }
 
-/** @returns undefined if the constants cannot be compared one by one */
-async function compareConstants(
-	{ original, deployed }: MatchedNetworks,
+/** Compares the constants of two operators. @returns undefined if they cannot be compared one by one */
+export async function compareConstants(
+	{ original, deployed }: Pick<MatchedNetworks, 'original' | 'deployed'>,
 	pair: OperatorPair,
 ): Promise<ConstantDifference | 'equal' | undefined> {
 	const expected = await original.weights.read(pair.original);

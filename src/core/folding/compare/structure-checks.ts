@@ -7,6 +7,7 @@ import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
 import { functionsBetween } from './functions-between.js';
+import { areParallel } from './operator-copies.js';
 
 /** A fault in the place of a layer, which its parameters do not show. */
 interface Misplacement {
@@ -105,12 +106,6 @@ function otherReader(
 	}
 	const evidence = `The layer was folded into ${pair.deployed.name}, but ${others.join(' and ')} read${others.length === 1 ? 's' : ''} the output of ${target.operator.name} without the layer (several-consumers) and now get${others.length === 1 ? 's' : ''} other values.`;
 	return { cause: 'several-consumers', confidence: 0.95, evidence };
-}
-
-/** True if two operators of one kind follow the same operators. */
-function areParallel(a: LinearOperator, b: LinearOperator, { before }: Network): boolean {
-	const [inFront, other] = [a, b].map((operator) => before.get(operator) ?? new Set<LinearOperator>());
-	return a.kind === b.kind && inFront.size === other.size && [...inFront].every((each) => other.has(each));
 }
 
 /** Returns the names of nodes and outputs that read an operator, without layers. */

@@ -49,7 +49,7 @@ function doubtAbout(
 		return `${pair.deployed.name} may hold the sum of several branches.`;
 	}
 	const hasCopy = deployed.operators.some(
-		(other) => !pairing.byDeployed.has(other) && other.kind === pair.deployed.kind,
+		(other) => !pairing.byDeployed.has(other) && other.kind === pair.deployed.kind && !pairing.plainCopies?.has(other),
 	);
 	if (hasCopy && operator.scope.consumers(operator.output).length > 1) {
 		return `${operator.name} has several readers, and the deployed model may hold a copy of it for each.`;

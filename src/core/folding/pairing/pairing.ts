@@ -32,6 +32,8 @@ export interface Pairing {
 	readonly byDeployed: ReadonlyMap<LinearOperator, OperatorPair>;
 	/** Number of original operators that have the shape of a deployed operator. */
 	readonly comparable: number;
+	/** Deployed operators without a partner that have the constants of an original with several readers. */
+	readonly plainCopies?: ReadonlySet<LinearOperator>;
 }
 
 /** Rows that are multiples of each other up to rounding, to float16 at the coarsest. */
