@@ -94,6 +94,7 @@ export async function compareCheckpointNetworks(
 		.map((layer, index) => withLoss(layer, places.lost.has(layers[index]?.index ?? index)))
 		.map((layer, index) => withOtherNormalization(layer, others.get(layers[index]?.index ?? index)))
 		.map((layer) => withOrder(layer, orders))
+		.map((layer, index) => withOrderInFront(layer, kept.has(index) ? fronts.get(index)?.weight : undefined))
 		.map((layer, index) => withExchange(layer, exchanged.get(layers[index]?.index ?? index)));
 	const mergedNames = new Set(places.merged.flatMap((block) => block.layers.map(({ layer }) => layer.name)));
 	const operators = [
@@ -195,6 +196,21 @@ function withOrder(layer: LayerComparison, orders: HiddenOrders | undefined): La
 		return { ...layer, evidence: `${layer.evidence} The operator behind reads them in the checkpoint's order.` };
 	}
 	const evidence = `${layer.evidence} If the next operator reads them in this order, nothing is wrong: a checkpoint cannot be run, so compare with an ONNX export of it.`;
+	return { ...layer, confidence: Math.min(layer.confidence, ORDER_CONFIDENCE), evidence };
+}
+
+/** Mean residual of a row above which the rows in front of a kept layer may stand in another order, too. */
+const MOVED = 0.05;
+
+/**
+ * States that the parameters of a kept layer may follow the operator in front, whose rows are not the checkpoint's in their
+ * order either. @param front weight in front of a kept layer
+ */
+function withOrderInFront(layer: LayerComparison, front: PairedWeight | undefined): LayerComparison {
+	if (layer.cause !== 'parameters-permuted' || !front || !(meanResidual(front) > MOVED)) {
+		return layer;
+	}
+	const evidence = `${layer.evidence} The rows of ${front.pair.deployed.name} in front stand in another order as well. If the next operator reads them in this order, nothing is wrong: a checkpoint cannot be run, so compare with an ONNX export of it.`;
 	return { ...layer, confidence: Math.min(layer.confidence, ORDER_CONFIDENCE), evidence };
 }
 

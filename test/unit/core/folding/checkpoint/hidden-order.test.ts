@@ -5,6 +5,7 @@ import { compareCheckpointNetworks } from '../../../../../src/core/folding/check
 import { openCheckpoint } from '../../../../../src/core/formats/open.js';
 import { memorySource } from '../../../../../src/core/onnx/source.js';
 import { inflate } from '../../../../../src/platform/inflate.js';
+import { buildModel } from '../../../support/model-builder.js';
 import { openBytes } from '../../../support/open.js';
 import {
 	compareBytes,
@@ -123,6 +124,51 @@ test('slopes that stay in the order of the checkpoint leave the order in doubt',
 		['bn0', 'bn1', 'bn2', 'bn3'].map((name) => [name, 'mismatch']),
 	);
 	assert.ok(found.layers.every(({ confidence }) => confidence <= 0.5));
+});
+
+test('a kept layer in the order of the rows in front of it is in doubt', async () => {
+	const network = drawNetwork(
+		[
+			{ conv: 'conv0', from: 3, to: C, kernel: 3 },
+			{ norm: 'bn0' },
+			'Relu',
+			{ conv: 'head', from: C, to: 5, bias: true },
+		],
+		7,
+	);
+	const [conv, head, norm] = [network.convs.get('conv0'), network.convs.get('head'), network.norms.get('bn0')];
+	assert.ok(conv && head && norm);
+	const model = (rows: readonly number[]) => {
+		const moved = (values: Float64Array) => ORDER.map((from) => values[from] ?? 0);
+		const weight = rows.flatMap((from) => [...conv.weight.subarray(from * 27, (from + 1) * 27)]);
+		const parameters = { gamma: norm.gamma, beta: norm.beta, mean: norm.mean, variance: norm.variance };
+		return buildModel({
+			graph: {
+				nodes: [
+					{ op: 'Conv', inputs: ['x', 'w0'], outputs: ['c0'] },
+					{ op: 'BatchNormalization', inputs: ['c0', ...Object.keys(parameters)], outputs: ['y0'] },
+					{ op: 'Relu', inputs: ['y0'], outputs: ['r0'] },
+					{ op: 'Conv', inputs: ['r0', 'w1', 'b1'], outputs: ['y'] },
+				],
+				initializers: [
+					{ name: 'w0', dims: [C, 3, 3, 3], values: weight },
+					{ name: 'w1', dims: [5, C, 1, 1], values: [...head.weight] },
+					{ name: 'b1', dims: [5], values: [...(head.bias ?? [])] },
+					...Object.entries(parameters).map(([name, values]) => ({ name, dims: [C], values: moved(values) })),
+				],
+				inputs: [{ name: 'x', shape: [1, 3, 16, 16] }],
+				outputs: ['y'],
+			},
+		});
+	};
+	const file = torchFile(stateDictOf(network));
+	const [together] = (await compareBytes(file, model(ORDER))).layers;
+	assert.equal(together?.cause, 'parameters-permuted');
+	assert.ok((together?.confidence ?? 1) <= 0.5);
+	assert.match(together?.evidence ?? '', /in front stand in another order as well/);
+	const [alone] = (await compareBytes(file, model([0, 1, 2, 3, 4, 5, 6, 7]))).layers;
+	assert.equal(alone?.cause, 'parameters-permuted');
+	assert.ok((alone?.confidence ?? 0) > 0.9);
 });
 
 test('a model in the order of the checkpoint has no places in its file, so that no repair edits it', async () => {
