@@ -8,6 +8,7 @@ import {
 	type StatisticsReport,
 } from '../../core/report/statistics.js';
 import { visible } from '../../core/text/names.js';
+import { identities, refuseInput } from '../../platform/replace-file.js';
 import type { ReestimateOptions } from '../../protocol/host-engine.js';
 import { onlyModel, parseOptions, wholeNumber } from '../arguments.js';
 import { EXIT_FAILED } from '../exit.js';
@@ -30,6 +31,9 @@ export async function reestimateCommand(argv: readonly string[]): Promise<number
 	const { model, json, statisticsOnly, statisticsFile, output, options, limit } = parseReestimateArguments(argv);
 	if (output !== undefined) {
 		await requireFolder(output);
+	}
+	if (output !== undefined && statisticsFile !== undefined) {
+		await refuseInput(output, await identities([statisticsFile]));
 	}
 	const statistics = statisticsFile === undefined ? undefined : await readStatistics(statisticsFile);
 	const choices = {

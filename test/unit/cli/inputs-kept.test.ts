@@ -36,6 +36,8 @@ before(() => {
 	linkSync(path.join(folder, 'a.data'), path.join(folder, 'hard.data'));
 	const { stdout } = run(['inspect', 'a.onnx', '--json']);
 	writeFileSync(path.join(folder, 'report.json'), stdout);
+	run(['reestimate', 'b.onnx', '--input', 'x.npy', '--statistics-only', '-o', 'statistics.json']);
+	linkSync(path.join(folder, 'statistics.json'), path.join(folder, 'hard.json'));
 });
 after(() => rmSync(folder, { recursive: true }));
 
@@ -71,6 +73,8 @@ const REFUSED: readonly (readonly string[])[] = [
 	['fold', 'a.onnx', '-o', 'hard.data'],
 	['repair', 'a.onnx', '-o', 'a.onnx'],
 	['repair', 'a.onnx', '-o', 'hard.data'],
+	['reestimate', 'b.onnx', '--statistics', 'statistics.json', '-o', 'statistics.json'],
+	['reestimate', 'b.onnx', '--statistics', 'statistics.json', '-o', 'hard.json'],
 ];
 
 for (const args of REFUSED) {

@@ -60,6 +60,8 @@ export class BatchMeasure {
 	/** Difference between graph and kernel, as in {@link MAX_DIFFERENCE}; undefined before the check. */
 	#difference: number | undefined;
 	#checkedSamples = 0;
+	/** Shapes whose first size is the number of samples, for samples of some sizes. */
+	#known: { readonly sizes: string; readonly shapes: LayerShapes } | undefined;
 
 	/**
 	 * @param layers indices of the layers to measure
@@ -169,8 +171,20 @@ export class BatchMeasure {
 		return graph && scratch !== undefined ? BlockedRun.of(graph, runtime, scratch) : undefined;
 	}
 
-	/** Runs the other graph once for the shapes of the layers' inputs. */
+	/** Runs the other graph once for the shapes of the layers' inputs, unless they differ from known ones in samples only. */
 	async #shapes(inputs: Tensors): Promise<LayerShapes> {
+		const samples = samplesOf(inputs);
+		const sizes = sampleSizes(inputs);
+		if (samples !== undefined && this.#known?.sizes === sizes) {
+			return new Map(Array.from(this.#known.shapes, ([index, shape]) => [index, [samples, ...shape.slice(1)]]));
+		}
+		const shapes = await this.#findShapes(inputs);
+		const isBySample = samples !== undefined && [...shapes.values()].every(([first]) => first === samples);
+		this.#known = isBySample ? { sizes, shapes } : undefined;
+		return shapes;
+	}
+
+	async #findShapes(inputs: Tensors): Promise<LayerShapes> {
 		const found = await this.#graph?.moments(inputs);
 		await this.#graph?.dispose();
 		return new Map(Array.from(found ?? [], ([index, { dims }]) => [index, dims]));
@@ -219,6 +233,15 @@ export class BatchMeasure {
 		return largest;
 	}
 }
+
+/** Returns the number of samples if every input has it as its first size. */
+function samplesOf(inputs: Tensors): number | undefined {
+	const [samples, ...others] = Array.from(inputs.values(), ({ dims }) => dims[0]);
+	return others.every((other) => other === samples) ? samples : undefined;
+}
+
+const sampleSizes = (inputs: Tensors): string =>
+	Array.from(inputs.values(), ({ dims }) => dims.slice(1).join()).join(';');
 
 /** Largest likely rounding error of a mean, in standard deviations. */
 const MAX_ROUNDING = 1e-5;
