@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+import { report, trainedLayer } from './networks.js';
 
 let harness: Harness;
 before(async () => {
@@ -54,6 +55,18 @@ describe('the detail', () => {
 				assert.ok(box && box.y + box.height / 2 < 900, `half of the plot is above the edge: it begins at ${box?.y}`);
 			}));
 	}
+
+	it('says nothing about the statistics that a run used for a normalization written by hand', () =>
+		withPage(harness, {}, async ({ page, send }) => {
+			const { normalization, ...layer } = trainedLayer({ name: 'ln', channels: 8, size: 4, seed: 3, run: true });
+			const message = 'A normalization written by hand: it normalizes over C.';
+			const findings = [{ code: 'hand-built', severity: 'info', channels: [], message }] as const;
+			await send({ type: 'report', report: report([{ ...layer, kind: 'handbuilt', findings }]) });
+			await send({ type: 'select', layer: 'ln' });
+			await drawn(page);
+			const text = (await page.locator(bnl('axes')).innerText()).trim();
+			assert.equal(text, message);
+		}));
 
 	it('leads from the axes in a few words to their explanation', () =>
 		withPage(harness, { width: 1400 }, async ({ page, show }) => {

@@ -125,7 +125,7 @@ export const FINDINGS = {
 	},
 	'statistics-drift': {
 		title: 'Running statistics that do not fit the data',
-		badge: 'does not fit the data',
+		badge: 'does not fit',
 		clause: ['does not fit the data', 'do not fit the data'],
 		channels: ['does not fit the data', 'do not fit the data'],
 		effect: 'a sign of other preprocessing or other data than in training',

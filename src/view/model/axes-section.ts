@@ -84,6 +84,8 @@ export class AxesSection {
 		replaceChildren(this.#picture, byHand === undefined && axesPicture(h, methodCards(explanation), explanation));
 		setVisible(this.#pictureDetails, byHand === undefined);
 		setVisible(this.#howDetails, byHand === undefined);
+		// The run judges the axes of batch normalization only.
+		setVisible(this.#used, byHand === undefined || normalization !== undefined);
 		replaceChildren(
 			this.#how,
 			h(
