@@ -67,6 +67,25 @@ const OPERATOR_TERMS: readonly TermVariant[] = [
 	{ code: 'conv-bias-unscaled', factor: () => 1 },
 ];
 
+/** A variant of each term of the bias, with the deviations that they are. */
+interface BiasTerms {
+	readonly beta: TermVariant;
+	readonly mean: TermVariant;
+	readonly operator: TermVariant;
+	readonly deviations: readonly Deviation[];
+	/** Description length of the deviations. */
+	readonly bits: number;
+}
+
+const TERMS: readonly BiasTerms[] = BETA_TERMS.flatMap((beta) =>
+	MEAN_TERMS.flatMap((mean) =>
+		OPERATOR_TERMS.map((operator) => {
+			const deviations = [beta, mean, operator].flatMap(({ code }) => (code ? [deviation(code)] : []));
+			return { beta, mean, operator, deviations, bits: totalBits(deviations) };
+		}),
+	),
+);
+
 /** A formula for the bias that is not evaluated for every row yet. Hundreds are weighed and a handful kept. */
 interface Candidate {
 	readonly deviations: readonly Deviation[];
@@ -91,11 +110,10 @@ export function searchBias(
 ): readonly BiasHypothesis[] {
 	const candidates: Candidate[] = [notFolded(problem)];
 	for (const choice of scaleChoices(problem, of, scale)) {
-		for (const beta of BETA_TERMS) {
-			for (const mean of MEAN_TERMS) {
-				for (const operator of OPERATOR_TERMS) {
-					candidates.push(...fromTerms(problem, choice, [beta, mean, operator]));
-				}
+		for (const terms of TERMS) {
+			// The correct bias always stays, because other hypotheses are measured by it.
+			if (terms.bits === 0 || terms.bits + choice.bits < limit) {
+				candidates.push(...fromTerms(problem, choice, terms));
 			}
 		}
 	}
@@ -172,19 +190,15 @@ function scaleChoices(problem: BiasProblem, of: ScaleHypothesis, scale: Float64A
 /** Cost in bits if bias and weights were folded in different ways: more than a cause. */
 const UNNATURAL_BITS = 10;
 
-function fromTerms(
-	{ parameters, bias, gemmBetas }: BiasProblem,
-	choice: ScaleChoice,
-	[first, second, third]: readonly [TermVariant, TermVariant, TermVariant],
-): Candidate[] {
+function fromTerms({ parameters, bias, gemmBetas }: BiasProblem, choice: ScaleChoice, terms: BiasTerms): Candidate[] {
 	const { scale, meanFactor, bits, bound, isRightScale } = choice;
 	const { beta, mean } = parameters;
 	const follows = { isRightScale, meanFactor };
+	const { deviations } = terms;
 	const predict = (row: number) =>
-		beta[row] * first.factor(scale[row], meanFactor) +
-		mean[row] * second.factor(scale[row], meanFactor) +
-		(bias?.[row] ?? 0) * third.factor(scale[row], meanFactor);
-	const deviations = [first, second, third].flatMap(({ code }) => (code ? [deviation(code)] : []));
+		beta[row] * terms.beta.factor(scale[row], meanFactor) +
+		mean[row] * terms.mean.factor(scale[row], meanFactor) +
+		(bias?.[row] ?? 0) * terms.operator.factor(scale[row], meanFactor);
 	const once = { deviations, bits, predict, bound: (row: number) => bound[row], follows };
 	const again = gemmBetas.map((k) => ({
 		deviations: [...deviations, deviation('gemm-beta-reapplied', VARIANT_BITS, { factor: k })],
@@ -199,7 +213,7 @@ function fromTerms(
 		bits,
 		// The fold took the bias without the factor, and the operator multiplies the result by it.
 		predict: (row: number) => {
-			const own = (bias?.[row] ?? 0) * third.factor(scale[row], meanFactor);
+			const own = (bias?.[row] ?? 0) * terms.operator.factor(scale[row], meanFactor);
 			return own + (predict(row) - own) * k;
 		},
 		bound: (row: number) => bound[row] * Math.max(Math.abs(k), 1),

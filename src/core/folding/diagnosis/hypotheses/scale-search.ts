@@ -122,18 +122,26 @@ function numerators({ parameters }: ScaleProblem, most: number): Numerator[] {
 	});
 }
 
-/** Every formula on every statistic, up to a number of deviations. */
+/** Every formula on every statistic, except pairs that cancel or repeat a deviation. */
+const LAWS = FORMULAS.flatMap((formula) =>
+	STATISTICS.map((statistic) => {
+		const deviations = [formula.code, statistic.code].flatMap((code) => (code ? [deviation(code)] : []));
+		return { formula, statistic, deviations };
+	}),
+).filter(({ formula, statistic }) => {
+	const isCancelling = formula.code === 'missing-sqrt' && statistic.code === 'std-as-variance';
+	const isRepeated = formula.code !== null && formula.code === statistic.code;
+	return !isCancelling && !isRepeated;
+});
+
+/** Returns the laws with a numerator, up to a number of deviations. */
 function laws(numerator: Numerator, most: number): CandidateLaw[] {
-	return FORMULAS.flatMap((formula) =>
-		STATISTICS.map((statistic) => {
-			const codes = [formula.code, statistic.code].flatMap((code) => (code ? [deviation(code)] : []));
-			return { law: { formula, statistic, numerator: numerator.of }, deviations: [...codes, ...numerator.deviations] };
+	return LAWS.filter(({ deviations }) => deviations.length + numerator.deviations.length <= most).map(
+		({ formula, statistic, deviations }) => ({
+			law: { formula, statistic, numerator: numerator.of },
+			deviations: [...deviations, ...numerator.deviations],
 		}),
-	).filter(({ deviations, law: { formula, statistic } }) => {
-		const isCancelling = formula.code === 'missing-sqrt' && statistic.code === 'std-as-variance';
-		const isRepeated = formula.code !== null && formula.code === statistic.code;
-		return deviations.length <= most && !isCancelling && !isRepeated;
-	});
+	);
 }
 
 /** Lists formulas that are not linear in a parameter. */
