@@ -136,17 +136,6 @@ export const COMPARISON_STATES = {
 	distorted: quantized((index) => (index < 30 ? 40 - 0.4 * index : 6 - 0.1 * index), {
 		outputs: { ...outputs, ...differences, status: 'match', snrDb: 1.8, unroundedSnrDb: 24 },
 	}),
-	distortedAllAlong: quantized((index) => 40 - index, {
-		outputs: {
-			...outputs,
-			...differences,
-			status: 'skipped',
-			snrDb: -4.4,
-			unroundedSnrDb: 2,
-			reason:
-				'On this input, rounding the deployed weights alone moves them by up to 140 % of their size, so they are no evidence for or against the folds.',
-		},
-	}),
 	noLayers: show([], {
 		notes: [
 			'Neither model has a BatchNormalization: there is nothing to compare. The original has to be the model from before its layers were folded.',
