@@ -1,6 +1,6 @@
-import { capitalize } from '../text/sentences.js';
+import { allOf, capitalize } from '../text/sentences.js';
 import { findingFacts } from './finding-facts.js';
-import { type FindingCode, findingWords, isHarmless } from './findings.js';
+import { findingWords, isHarmless } from './findings.js';
 import { formatWords, isCheckpoint } from './formats.js';
 import type { Severity } from './severity.js';
 import type { LayerReport, Normalization, Report } from './types.js';
@@ -49,8 +49,9 @@ export function headline(report: Report): string {
 		return `${begin}.`;
 	}
 	const isCorrect = report.layers.some(({ recompute }) => recompute.status === 'match');
-	if (statesMisfit(report)) {
-		return `${begin}, but the running statistics of ${ofThem(layers, 'statistics-drift')} do not fit the data.`;
+	const misfit = statesMisfit(report) && findingFacts(layers).find(({ code }) => code === 'statistics-drift');
+	if (misfit) {
+		return `${begin}, but ${misfit.text}.`;
 	}
 	const join = isCorrect ? 'but' : 'and';
 	return `${begin}, ${join} ${gravity(report)}.`;
@@ -118,18 +119,12 @@ export function statesMisfit(report: Report): boolean {
 	return !isError && run.status === 'ok' && run.data?.verdict === 'does-not-fit' && verdict(report).isGood;
 }
 
-/** Returns "3 of them", "all of them" or, for a single layer, "it": the layers with a finding. */
-function ofThem(layers: readonly LayerReport[], code: FindingCode): string {
-	const number = layers.filter(({ findings }) => findings.some((finding) => finding.code === code)).length;
-	return them(number, layers.length);
-}
-
 /** Returns "all 52 BatchNorm layers", "the BatchNorm layer", "all 3 BatchNorm layers and 1 normalization written by hand". */
 function nameLayers(layers: readonly LayerReport[], quantity: 'all' | 'count' = 'count'): string {
 	const byHand = layers.filter(({ kind }) => kind === 'handbuilt').length;
 	const others = layers.length - byHand;
 	const isAll = quantity === 'all';
-	const amount = (n: number) => (n === 1 ? (isAll && layers.length === 1 ? 'the' : '1') : `${isAll ? 'all ' : ''}${n}`);
+	const amount = (n: number) => (n === 1 ? (isAll && layers.length === 1 ? 'the' : '1') : isAll ? allOf(n) : String(n));
 	const own = `${amount(others)} BatchNorm ${others === 1 ? 'layer' : 'layers'}`;
 	const written = `${others === 0 ? amount(byHand) : byHand} ${byHand === 1 ? 'normalization' : 'normalizations'} written by hand`;
 	return byHand === 0 ? own : others === 0 ? written : `${own} and ${written}`;

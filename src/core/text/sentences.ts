@@ -27,7 +27,8 @@ export function messageOf(error: unknown): string {
 export function countChannels(channels: readonly number[], total: number, withVerb = false): string {
 	const verb = withVerb ? (channels.length === 1 ? ' is' : ' are') : '';
 	if (channels.length === total && total > 1) {
-		return `${withVerb ? 'All' : 'all'} ${total} channels${verb}`;
+		const all = `${allOf(total)} channels${verb}`;
+		return withVerb ? capitalize(all) : all;
 	}
 	const noun = withVerb ? 'Channel' : 'channel';
 	if (channels.length === 1) {
@@ -49,4 +50,9 @@ export function listChannels(channels: readonly number[]): string {
 	const named = channels.slice(0, MAX_NAMED_CHANNELS).map(String);
 	const rest = channels.length - named.length;
 	return `channels ${joinWords(rest > 0 ? [...named, `${rest} more`] : named)}`;
+}
+
+/** Returns "both" or, for other numbers than 2, "all 3". The noun follows. */
+export function allOf(total: number): string {
+	return total === 2 ? 'both' : `all ${total}`;
 }

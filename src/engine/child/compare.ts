@@ -270,7 +270,7 @@ function withoutRounding(outputs: OutputComparison, quantized: QuantizedOutputs 
 /** @param noise difference that rounding the weights explains, relative to the size of the outputs */
 function noisyOutputs(noise: number): string {
 	return Number.isFinite(noise)
-		? `On this input, rounding the deployed weights alone moves them by up to ${formatPercent(noise)} of their size, so they are no evidence for or against the folds.`
+		? `On this input, rounding the deployed weights at random moves them by up to ${formatPercent(noise)} of their size.`
 		: 'The effect of rounding the deployed weights on them could not be measured.';
 }
 

@@ -1,6 +1,6 @@
 import { CAUSES } from '../../core/report/causes.js';
 import type { LayerComparison } from '../../core/report/comparison/comparison.js';
-import { causeAdvice, hasConfidence, namedCauses } from '../../core/report/comparison/summary.js';
+import { causeAdvice, hasConfidence, isOtherWeights, namedCauses } from '../../core/report/comparison/summary.js';
 import { formatNumber, ratioOf } from '../../core/text/numbers.js';
 import { capitalize } from '../../core/text/sentences.js';
 import { channelChips } from '../shared/channel-chips.js';
@@ -91,7 +91,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 	show(layer: LayerComparison): boolean {
 		this.#showEvidence(layer);
 		this.#showAdvice(layer);
-		setVisible(this.#parts.repair, layer.status === 'mismatch');
+		setVisible(this.#parts.repair, layer.status === 'mismatch' && !isOtherWeights(layer));
 		const hasChannels = channelCount(layer) > 0;
 		setVisible(this.#parts.comparison, hasChannels);
 		return hasChannels;

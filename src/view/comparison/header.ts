@@ -1,6 +1,6 @@
 import type { Comparison } from '../../core/report/comparison/comparison.js';
 import { noiseWords, outputNoise } from '../../core/report/comparison/signal.js';
-import { comparisonHeadline, outputSentence } from '../../core/report/comparison/summary.js';
+import { comparisonHeadline, hasOtherWeights, outputSentence } from '../../core/report/comparison/summary.js';
 import { formatWords, isCheckpoint } from '../../core/report/formats.js';
 import type { OutputComparison } from '../../core/report/output-comparison.js';
 import type { ModelSummary } from '../../core/report/types.js';
@@ -69,7 +69,7 @@ export class ComparisonHeader {
 		this.#showNotes(comparison);
 		this.#showOutputs(comparison);
 		this.#showNoise(comparison);
-		setVisible(this.#repair, comparison.summary.mismatch > 0);
+		setVisible(this.#repair, comparison.summary.mismatch > 0 && !hasOtherWeights(comparison));
 	}
 
 	get answerText(): string {
@@ -120,10 +120,7 @@ export class ComparisonHeader {
 			isCheckpoint(model)
 				? `${role}: ${shared.model.size(model.bytes)}, ${formatWords(model)}`
 				: `${role}: ${shared.model.size(model.bytes)}, ${shared.model.nodes(model.nodes)}, ${producer(model)}`;
-		const producer = (model: ModelSummary): string => {
-			const name = label(model.producer);
-			return name === '' ? shared.model.unknownProducer : strings.header.producer(name);
-		};
+		const producer = (model: ModelSummary): string => shared.model.producer(label(model.producer));
 		this.#top.showTitle(
 			strings.header.title(name(original), name(deployed)),
 			strings.header.title(original.path, deployed.path),

@@ -29,7 +29,7 @@ export function comparedOptions(h: ElementBuilder): LayersOptions<LayerCompariso
 /** @param shared parts of all names, which the name column leaves out. */
 export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): readonly Column<ComparedRow>[] {
 	return [
-		column('index', 'number', 2, {
+		column('index', 'number', 1, {
 			value: ({ index }) => index,
 			render: ({ index }, cell) => append(cell, [formatInteger(index + 1)]),
 		}),
@@ -40,7 +40,7 @@ export function comparisonColumns(h: ElementBuilder, shared: DistinctNames): rea
 			render: ({ layer }, cell) => append(cell, [channelCount(layer) ? formatInteger(channelCount(layer)) : '']),
 		}),
 		statusColumn(h),
-		causeColumn(),
+		causeColumn(h),
 		column('confidence', 'number', 3, {
 			value: ({ layer }) => (hasConfidence(layer) ? layer.confidence : null),
 			render: ({ layer }, cell) => append(cell, [hasConfidence(layer) ? strings.confidence(layer.confidence) : '']),
@@ -95,15 +95,19 @@ function statusColumn(h: ElementBuilder): Column<ComparedRow> {
 	});
 }
 
-function causeColumn(): Column<ComparedRow> {
+function causeColumn(h: ElementBuilder): Column<ComparedRow> {
 	return column('cause', 'text', 1, {
 		value: ({ layer }) => causeTitle(layer) || null,
 		render: ({ layer }, cell) => {
 			cell.dataset.bnl = 'cause';
 			cell.dataset.cause = layer.cause ?? '';
 			cell.title = layer.causes.map((code) => CAUSES[code].title).join(', ');
-			const lost = (layer.findings ?? []).length > 0 && `, ${strings.layers.precisionLost}`;
-			append(cell, [causeTitles(layer), lost]);
+			const isLost = (layer.findings ?? []).length > 0;
+			append(cell, [
+				causeTitles(layer),
+				isLost && `, ${strings.layers.precisionLost} `,
+				isLost && icon(h, 'warning', 'warning'),
+			]);
 		},
 	});
 }

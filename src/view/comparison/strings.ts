@@ -1,5 +1,4 @@
 import { EIGHT_BIT_DECIBELS } from '../../core/report/comparison/signal.js';
-import { MAX_DECIBELS } from '../../core/report/comparison/signal-to-noise.js';
 import { STATUS_WORDS } from '../../core/report/comparison/summary.js';
 import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
@@ -19,7 +18,6 @@ export const strings = {
 		again: 'Compare again',
 		repair: 'Save repaired model as…',
 		notes: 'About this pair',
-		producer: (name: string) => `written by ${name}`,
 		noise: 'Noise of quantization',
 		advice: (text: string) => `What to do: ${text}`,
 	},
@@ -144,7 +142,7 @@ export const strings = {
 	parting: {
 		title: 'Agreement along the network',
 		captions: {
-			float: `How closely the values after each layer agree. Higher is closer: 20 dB more is ten times closer, and ${MAX_DECIBELS} dB stands for equal values. Dotted lines: precision of number formats. Click a point to open its layer.`,
+			float: `How closely the values after each layer agree. Higher is closer: 20 dB more is ten times closer. Dotted lines: precision of number formats. Click a point to open its layer.`,
 			quantized: `How much of the values after each layer survives quantization. Higher is closer; dotted lines say how large the error is, relative to the values. 8 bits leave about ${Math.round(EIGHT_BIT_DECIBELS)} dB at the first layer. Click a point to open its layer.`,
 		},
 		show: 'Show the agreement along the network',
@@ -160,9 +158,9 @@ export const strings = {
 		statuses: {
 			match: 'same values, up to rounding',
 			skipped: 'values too noisy to judge',
-			behind: 'similar values after the first difference',
+			behind: 'similar values behind the first difference',
 			mismatch: 'different values',
-			none: 'no similar values (below 6 dB)',
+			none: 'no similar values (below 6 dB), drawn at 0',
 		},
 		equal: 'equal values',
 		precision: { 24: 'float32', 11: 'float16', 8: '8 bits' },
@@ -178,8 +176,8 @@ export const strings = {
 			`None of the ${count(judged, 'layer', 'layers')} with judged values differs by more than quantization explains; the values of ${formatInteger(unjudged)} are too noisy to judge, only their weights are.`,
 		rounded: 'Every layer adds its own rounding, so the ratio falls along the network.',
 		rises:
-			'Behind the first difference the ratio may rise: activations, pooling and sums with an intact branch hide a part of the error.',
-		withoutPoint: (layers: number, reason: string) => `${count(layers, 'layer', 'layers')} without a point: ${reason}`,
+			'Layers behind the first difference get other inputs, so only their weights judge them. The ratio may rise there: activations, pooling and sums with an intact branch hide a part of the error.',
+		withoutPoint: (layers: number, reason: string) => `${count(layers, 'layer', 'layers')} without a point. ${reason}`,
 		unknown: 'The place where the models part was not judged.',
 	},
 } as const;

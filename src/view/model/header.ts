@@ -178,7 +178,7 @@ export class Header {
 					shared.model.size(model.bytes),
 					strings.model.opset(model.opset),
 					strings.model.ir(model.irVersion),
-					label(model.producer) || shared.model.unknownProducer,
+					shared.model.producer(label(model.producer)),
 					shared.model.nodes(model.nodes),
 				];
 		this.#top.showTitle(title, model.path, model.path ? facts : []);

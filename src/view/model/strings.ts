@@ -20,7 +20,7 @@ export const strings = {
 		failedStays: 'Parameters and health come from the file itself and stay valid.',
 		ok: (runtime: string, milliseconds: string) => `Ran on ${runtime}${milliseconds && ` in ${milliseconds}`}.`,
 		largest: (share: string, layer: number) =>
-			`All errors are within rounding: at most ${share} the allowed error, in layer ${formatInteger(layer)}.`,
+			`All errors are within rounding: the largest is ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
 		beyond: (share: string, layer: number) =>
 			`The largest error is ${share} what rounding allows, in layer ${formatInteger(layer)}.`,
 		compared: 'What was compared?',

@@ -14,7 +14,7 @@ export const strings = {
 	model: {
 		size: (bytes: number) => formatBytes(bytes),
 		nodes: (nodes: number) => count(nodes, 'node', 'nodes'),
-		unknownProducer: 'producer not stated',
+		producer: (name: string) => (name === '' ? 'producer not stated' : `written by ${name}`),
 		noFile: 'Layer parameters',
 	},
 	run: {

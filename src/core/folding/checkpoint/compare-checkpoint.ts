@@ -4,7 +4,13 @@ import type { TensorAccess } from '../../onnx/tensor/tensor.js';
 import { type Comparison, type LayerComparison, summarize } from '../../report/comparison/comparison.js';
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
-import { type ComparedFiles, type ComparedModel, type CompareOptions, compareMatched } from '../compare/compare.js';
+import {
+	type ComparedFiles,
+	type ComparedModel,
+	type CompareOptions,
+	compareMatched,
+	describeOtherWeights,
+} from '../compare/compare.js';
 import { cannotTell } from '../compare/judge-fold.js';
 import { reportAbsent, reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
@@ -103,8 +109,11 @@ export async function compareCheckpointNetworks(
 		...(await compareConstants(checkpoint, deployed)),
 	];
 	const foreign = describeForeign(paired);
+	const same = foreign.length > 0 ? describeOtherWeights(comparison.layers) : [];
 	const notes = [
-		...(places.merged.length > 0 ? [describeMerged(places.merged)] : comparison.notes),
+		...(places.merged.length > 0
+			? [describeMerged(places.merged)]
+			: comparison.notes.filter((note) => !same.includes(note))),
 		...(foreign.length > 0
 			? foreign
 			: [
@@ -322,7 +331,7 @@ function describeForeign(paired: readonly PairedWeight[]): readonly string[] {
 	const foreign = paired.filter(isForeign).length;
 	return foreign > 0 && 2 * foreign >= paired.length
 		? [
-				`Other weights: the networks have one shape, but the weights of ${foreign} of ${count(paired.length, 'operator')} have nothing in common. The deployed model was made from another checkpoint.`,
+				`The shapes are the same, but the weights of ${foreign} of ${count(paired.length, 'operator')} have nothing in common with the checkpoint's: the deployed model was made from another checkpoint.`,
 			]
 		: [];
 }

@@ -131,11 +131,15 @@ function describePair(
 			`The deployed model has ${count(deployed.operators.length, 'linear operator')} where the original has ${original.operators.length}: parts of the network were removed or merged.`,
 		);
 	}
+	return [...notes, ...describeOtherWeights(layers)];
+}
+
+/** Returns a note if the weights of most layers are not the original's. */
+export function describeOtherWeights(layers: readonly LayerComparison[]): readonly string[] {
 	const foreign = layers.filter(({ details }) => details.similarity?.kind === 'other-weights').length;
-	if (foreign > 0 && foreign >= layers.filter(({ into }) => into).length / 2) {
-		notes.push(
-			`Other weights: the networks have one shape, but in ${count(foreign, 'layer')} the weights have nothing in common.`,
-		);
-	}
-	return notes;
+	return foreign > 0 && foreign >= layers.filter(({ into }) => into).length / 2
+		? [
+				`The shapes are the same, but the weights of ${count(foreign, 'layer')} have nothing in common with the original's.`,
+			]
+		: [];
 }

@@ -1,6 +1,6 @@
 import { nameInSentence } from '../../text/names.js';
 import { formatPercent, formatRatio, ratioOf, shortNumber } from '../../text/numbers.js';
-import { capitalize, count } from '../../text/sentences.js';
+import { allOf, capitalize, count } from '../../text/sentences.js';
 import { CAUSES, type CauseCode, ROUNDING_CAUSES } from '../causes.js';
 import type { OutputComparison } from '../output-comparison.js';
 import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
@@ -39,7 +39,7 @@ export function comparisonHeadline(comparison: Comparison): string {
 		...verdict(comparison),
 		...keptClause(summary, layers.length),
 		...precisionClause(layers),
-		...operatorClause(comparison.operators?.length ?? 0),
+		...operatorClause(hasOtherWeights(comparison) ? 0 : (comparison.operators?.length ?? 0)),
 		...outputClause(comparison),
 	];
 	const noise = outputNoise(comparison);
@@ -48,7 +48,8 @@ export function comparisonHeadline(comparison: Comparison): string {
 }
 
 /** Clauses about layers that were judged, right and wrong, and about the others. */
-function verdict({ layers, summary }: Comparison): string[] {
+function verdict(comparison: Comparison): string[] {
+	const { layers, summary } = comparison;
 	const folded = summary.match + summary.mismatch;
 	const wrong = layers.filter(({ status }) => status === 'mismatch');
 	const unjudged = unjudgedClause(summary, layers.length);
@@ -60,9 +61,12 @@ function verdict({ layers, summary }: Comparison): string[] {
 		return [];
 	}
 	if (wrong.length === 0) {
-		return [folded === 1 ? 'the folded layer is right' : `all ${folded} folded layers are right`];
+		return [folded === 1 ? 'the folded layer is right' : `${allOf(folded)} folded layers are right`];
 	}
 	const right = `${summary.match} of ${folded} folded ${folded === 1 ? 'layer is' : 'layers are'} right`;
+	if (hasOtherWeights(comparison)) {
+		return [`${right}, because the deployed model has the weights of another network or training run`, ...unjudged];
+	}
 	const [only] = wrong;
 	return [
 		wrong.length === 1 && only
@@ -70,6 +74,17 @@ function verdict({ layers, summary }: Comparison): string[] {
 			: `${right}, ${wrong.length} are not${commonCauses(wrong).length > 0 ? `, all for one cause: ${commonCause(wrong)}` : `: ${causes(wrong)}`}`,
 		...unjudged,
 	];
+}
+
+/** True if every wrong layer, and at least half of the folded layers, has weights that are not the original's. */
+export function hasOtherWeights({ layers, summary }: Comparison): boolean {
+	const wrong = layers.filter(({ status }) => status === 'mismatch');
+	return wrong.length > 0 && wrong.length >= summary.match && wrong.every(isOtherWeights);
+}
+
+/** True if the weights of a wrong layer have nothing in common with the original's. */
+export function isOtherWeights({ cause, details }: Pick<LayerComparison, 'cause' | 'details'>): boolean {
+	return cause === 'unknown' && details.similarity?.kind === 'other-weights';
 }
 
 /** Returns a clause on layers without a verdict, with the reason. */
@@ -170,11 +185,11 @@ export function worstFirst(
 }
 
 /** Returns a layer's cause in a few words. */
-export function causeTitle({ cause, details }: LayerComparison): string {
-	if (cause === null) {
+export function causeTitle(layer: LayerComparison): string {
+	if (layer.cause === null) {
 		return '';
 	}
-	return cause === 'unknown' && details.similarity?.kind === 'other-weights' ? 'other weights' : CAUSES[cause].title;
+	return isOtherWeights(layer) ? 'other weights' : CAUSES[layer.cause].title;
 }
 
 /** Returns the causes to name and to give advice on. The rounding of a wrong fold is no mistake. */
@@ -205,9 +220,7 @@ export const GRID_NOTE = 'Quantized layers: the bound is half a step of the grid
 
 /** Returns the advice for a cause of a layer. */
 export function causeAdvice(code: CauseCode, { details }: LayerComparison): string {
-	return code === 'unknown' && details.similarity?.kind === 'other-weights'
-		? OTHER_WEIGHTS_ADVICE
-		: CAUSES[code].advice;
+	return isOtherWeights({ cause: code, details }) ? OTHER_WEIGHTS_ADVICE : CAUSES[code].advice;
 }
 
 const OTHER_WEIGHTS_ADVICE =
@@ -254,7 +267,9 @@ export function outputSentence(outputs: OutputComparison): string {
 	const largest = `${shareOf(maxRel)} the largest value`;
 	const size = snrDb !== undefined && Number.isFinite(snrDb) ? sizeOf(snrDb) : undefined;
 	if (status === 'skipped') {
-		return `Outputs not judged: ${maxAbs === undefined ? '' : `they differ by ${size ?? `up to ${largest}`}. `}${reason}`;
+		return maxAbs === undefined
+			? `Outputs not judged: ${reason}`
+			: `The outputs differ by ${size ?? `up to ${largest}`}, which is no evidence for or against the folds. ${reason}`;
 	}
 	if (maxAbs === undefined) {
 		return `The outputs differ. ${reason ?? ''}`.trim();

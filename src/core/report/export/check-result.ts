@@ -1,4 +1,4 @@
-import { count } from '../../text/sentences.js';
+import { allOf, capitalize, count } from '../../text/sentences.js';
 import { type BaselineResult, baselineSentence } from '../baseline.js';
 import { isAtLeast, type Severity } from '../severity.js';
 import { code, joinBlocks, markdownTable, prose } from './text/markdown-text.js';
@@ -52,7 +52,7 @@ export function checkAnswer({ items }: CheckResult): string {
 	const failed = items.filter(({ status }) => status === 1).length;
 	const unjudged = items.filter(({ status }) => status > 1).length;
 	if (failed + unjudged === 0) {
-		return items.length === 1 ? 'The check passed.' : `All ${items.length} checks passed.`;
+		return items.length === 1 ? 'The check passed.' : `${capitalize(allOf(items.length))} checks passed.`;
 	}
 	const parts = [
 		...(failed > 0 ? [`${failed} failed`] : []),

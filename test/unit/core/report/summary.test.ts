@@ -23,7 +23,7 @@ function withFindings(...perLayer: Pick<Finding, 'code' | 'severity'>[][]) {
 }
 
 test('every state of a run has its own words', () => {
-	assert.equal(answer(after('ok', 'match', 'match')), 'onnxruntime computes all 2 BatchNorm layers correctly.');
+	assert.equal(answer(after('ok', 'match', 'match')), 'onnxruntime computes both BatchNorm layers correctly.');
 	assert.equal(answer(after('ok', 'match')), 'onnxruntime computes the BatchNorm layer correctly.');
 	assert.equal(answer(after('pending', 'pending', 'pending')), '2 BatchNorm layers, not recomputed yet.');
 	assert.equal(answer(after('pending', 'match', 'pending')), '1 of 2 BatchNorm layers recomputed so far, all correct.');
@@ -91,11 +91,8 @@ test('the headline says that running statistics do not fit the data, unless a la
 		const data = { verdict: 'does-not-fit', images: 8, sentence: 'They do not fit.' } as const;
 		return headline({ ...report, run: { ...report.run, data } as typeof report.run });
 	};
-	assert.match(
-		headlineOf([drift], []),
-		/^onnxruntime .*, but the running statistics of 1 of them do not fit the data\.$/,
-	);
-	assert.match(headlineOf([drift], [drift]), /of all of them do not fit the data\.$/);
+	assert.match(headlineOf([drift], []), /^onnxruntime .*, but 1 of 2 layers does not fit the data\.$/);
+	assert.match(headlineOf([drift], [drift]), /but 2 of 2 layers do not fit the data\.$/);
 	assert.match(
 		headlineOf([drift], [{ code: 'non-finite', severity: 'error' }]),
 		/correctly, but 1 of them has values that are NaN or infinite, which spoils the results\.$/,

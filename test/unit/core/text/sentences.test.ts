@@ -24,7 +24,7 @@ test('names up to three channels and counts more', () => {
 	assert.equal(countChannels([3], 64), 'channel 3');
 	assert.equal(countChannels([3, 5], 64, true), 'Channels 3 and 5 are');
 	assert.equal(countChannels([1, 2, 3, 4], 64), '4 of 64 channels');
-	assert.equal(countChannels([0, 1], 2, true), 'All 2 channels are');
+	assert.equal(countChannels([0, 1], 2, true), 'Both channels are');
 	assert.equal(countChannels([0], 1, true), 'Channel 0 is');
 });
 

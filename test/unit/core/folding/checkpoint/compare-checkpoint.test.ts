@@ -96,7 +96,7 @@ test('weights of another network are called other weights', async () => {
 	assert.ok(
 		layers.every(({ status, details }) => status === 'mismatch' && details.similarity?.kind === 'other-weights'),
 	);
-	assert.match(notes.join(' '), /^Other weights: /);
+	assert.match(notes.join(' '), /^The shapes are the same, but the weights of 2 of 2 operators /);
 });
 
 /** Networks among the fixtures with an operator that has no layer. */

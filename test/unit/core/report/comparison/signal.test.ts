@@ -88,7 +88,7 @@ test('sound outputs of a quantized model are in the answer with their error, wit
 	const comparison = quantized([40, 20]);
 	assert.equal(
 		comparisonAnswer(comparison),
-		'All 2 folded layers are right; quantization moves the outputs by 10 % of their size.',
+		'Both folded layers are right; quantization moves the outputs by 10 % of their size.',
 	);
 	assert.equal(outputFinding(comparison), undefined);
 	assert.equal(noiseWords(comparison), undefined);

@@ -4,6 +4,7 @@ import {
 	causeTitle,
 	causeTitles,
 	comparisonAnswer,
+	comparisonHeadline,
 	namedCauses,
 	outputSentence,
 } from '../../../../../src/core/report/comparison/summary.js';
@@ -17,7 +18,7 @@ const kept = (name: string) => comparedLayer({ name }, { status: 'kept' });
 test('a comparison without a mismatch says so, and names the other statuses', () => {
 	const answers: readonly (readonly [Parameters<typeof sampleComparison>, string])[] = [
 		[[[right('a')]], 'The folded layer is right.'],
-		[[[right('a'), right('b')]], 'All 2 folded layers are right.'],
+		[[[right('a'), right('b')]], 'Both folded layers are right.'],
 		[[[right('a'), kept('b')]], 'The folded layer is right; 1 is kept as it was.'],
 		[[[kept('a'), kept('b')]], '2 layers are kept as they were.'],
 		[[[gone('a')]], 'The only layer could not be judged because it has no sure counterpart.'],
@@ -53,6 +54,22 @@ test('channels that lost precision are counted after the verdict', () => {
 		comparisonAnswer(sampleComparison([right('a'), lost('b', [0, 3]), lost('c', [1])])),
 		'All 3 folded layers are right; quantization leaves 3 channels of 2 layers fewer than 4 bits.',
 	);
+});
+
+test('weights of another network are said once, and the operators without a layer are not counted beside them', () => {
+	const other = (name: string) =>
+		comparedLayer(
+			{ name },
+			{ status: 'mismatch', cause: 'unknown', details: { similarity: { kind: 'other-weights', cosine: 0.1 } } },
+		);
+	const operators = [{ name: 'head', op: 'Gemm', evidence: 'Other weights.', maxAbs: 1, maxRel: 1, bound: 0 }];
+	const because = 'because the deployed model has the weights of another network or training run';
+	assert.equal(
+		comparisonHeadline(sampleComparison([other('a'), other('b'), right('c')], { operators })),
+		`1 of 3 folded layers are right, ${because}.`,
+	);
+	assert.doesNotMatch(comparisonHeadline(sampleComparison([other('a'), right('b'), right('c')])), /another network/);
+	assert.doesNotMatch(comparisonHeadline(sampleComparison([other('a'), wrongEpsilon('b')])), /another network/);
 });
 
 test('one wrong layer is named with its cause and its evidence', () => {
@@ -135,7 +152,7 @@ test('the result of a run is one sentence with the numbers', () => {
 	);
 	assert.equal(
 		outputSentence({ status: 'skipped', ...numbers, snrDb: -6.02, reason: 'Coarse weights.' }),
-		'Outputs not judged: they differ by 2 times their size (signal-to-noise ratio -6 dB). Coarse weights.',
+		'The outputs differ by 2 times their size (signal-to-noise ratio -6 dB), which is no evidence for or against the folds. Coarse weights.',
 	);
 	assert.equal(outputSentence({ status: 'skipped', reason: 'No runtime.' }), 'Outputs not judged: No runtime.');
 	assert.equal(outputSentence({ status: 'mismatch', reason: 'Shapes differ.' }), 'The outputs differ. Shapes differ.');

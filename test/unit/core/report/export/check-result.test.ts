@@ -28,7 +28,7 @@ test('the status of a finding comes before that of a model that was not judged',
 	assert.deepEqual([status(), status(0, 0), status(0, 2), status(2, 1), status(1, 0)], [0, 0, 2, 1, 1]);
 	const answer = (...all: number[]) => checkAnswer(checkResult(all.map((one) => item(one))));
 	assert.equal(answer(0), 'The check passed.');
-	assert.equal(answer(0, 0), 'All 2 checks passed.');
+	assert.equal(answer(0, 0), 'Both checks passed.');
 	assert.equal(answer(0, 1, 2), 'Of 3 checks, 1 failed and 1 could not be judged.');
 });
 

@@ -58,7 +58,7 @@ test('a point of each layer leads to it, and the first difference is marked', ()
 	assert.match(summary, /^4 layers, 12 to 140 dB\. first difference: bn2$/);
 	assert.match(
 		notes[0],
-		/● same values, up to rounding · □ similar values after the first difference · ✕ no similar values \(below 6 dB\)\./,
+		/● same values, up to rounding · □ similar values behind the first difference · ✕ no similar values \(below 6 dB\), drawn at 0\./,
 	);
 	assert.ok(y[0] < 0 && y[1] > 140);
 });
@@ -85,7 +85,7 @@ test('layers without a point are counted with the reason, and no picture is draw
 	const reason = 'The noise was not estimated.';
 	const skipped = { ...lost, status: 'skipped', reason } as const;
 	const { notes, points } = figure(comparisonOf([agreement(40, { status: 'skipped' }), skipped, skipped]));
-	assert.match(notes.join(' '), /2 layers without a point: The noise was not estimated\./);
+	assert.match(notes.join(' '), /2 layers without a point\. The noise was not estimated\./);
 	assert.deepEqual(
 		points.map(({ marker }) => marker?.symbol),
 		['circle-open'],
@@ -137,7 +137,10 @@ test('a ratio that rises behind the first difference is explained', () => {
 	const behind = (ratio: number) => agreement(ratio, { status: 'behind' });
 	const first = { firstDifference: 'bn1_out' };
 	const rising = figure(comparisonOf([agreement(140), lost, behind(12), behind(20)], first));
-	assert.match(rising.notes.join(' '), /Behind the first difference the ratio may rise: /);
+	assert.match(
+		rising.notes.join(' '),
+		/Layers behind the first difference get other inputs, .* The ratio may rise there: /,
+	);
 	const falling = figure(comparisonOf([agreement(140), agreement(40, { status: 'mismatch' }), behind(30)], first));
 	assert.doesNotMatch(falling.notes.join(' '), /may rise/);
 });
