@@ -214,7 +214,8 @@ export class ConstantWriter {
 		const [data, scale, zero] = [await read(place.data), await read(place.scale), await read(place.zeroPoint)];
 		const cellOf = data && scale && cellsOf(data.dims, scale.dims, place);
 		const dtype = data && typeName(data.dataType);
-		if (!data || !dtype || !scale || !cellOf || !integerRange(dtype) || data.data.length !== elements) {
+		const isGrid = dtype && scale && integerRange(dtype) && isFloatType(typeName(scale.dataType));
+		if (!isGrid || !cellOf || data.data.length !== elements) {
 			return undefined;
 		}
 		const zeros = Float64Array.from(scale.data, (_, cell) => zero?.data[zero.data.length === 1 ? 0 : cell] ?? 0);

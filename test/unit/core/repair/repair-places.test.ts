@@ -7,7 +7,7 @@ import { planFoldRepair } from '../../../../src/core/repair/fold-repair.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { Graph, layerOf, scaleRows, WIDTH, weightOf } from '../../support/deployed-forms.js';
 import { buildModel, type GraphSpec } from '../../support/model-builder.js';
-import { type OpenModel, openBytes } from '../../support/open.js';
+import { type OpenModel, openBytes, openGraph } from '../../support/open.js';
 
 interface Parts {
 	readonly random: ReturnType<typeof seededRandom>;
@@ -182,6 +182,26 @@ test('a layer that was folded forward into a padded convolution is put back, bec
 			['match', 'kept', ...(behind ? ['match'] : []), 'match'],
 		);
 	}
+});
+
+test('a parameter quantized with a scale of integers is not rewritten, with the reason', async () => {
+	const layer = { op: 'BatchNormalization', name: 'bn', inputs: ['x', 'g', 'b', 'm', 'v'], outputs: ['y'] };
+	const others = ['b', 'm', 'v'].map((name) => ({ name, values: [1, 2] }));
+	const graph: GraphSpec = { inputs: [{ name: 'x', shape: ['N', 2, 4, 4] }], nodes: [layer], outputs: ['y'] };
+	const original = await openGraph({ ...graph, initializers: [{ name: 'g', values: [3, 4] }, ...others] });
+	const deployed = await openGraph({
+		...graph,
+		initializers: [
+			{ name: 'codes', dtype: 'int8', values: [1, 2] },
+			{ name: 'scale', dtype: 'int64', dims: [], values: [5] },
+			...others,
+		],
+		nodes: [{ op: 'DequantizeLinear', inputs: ['codes', 'scale'], outputs: ['g'] }, layer],
+	});
+	const files = await compareNetworks(compared(original), compared(deployed));
+	const { unrepaired, edits } = await planFoldRepair(files, { source: deployed.source });
+	assert.match(unrepaired[0]?.reason ?? '', /scale or zero point is in a form that is not rewritten/);
+	assert.deepEqual(edits, []);
 });
 
 test('a layer is not put back where its node has other attributes, with the reason', async () => {
