@@ -14,6 +14,7 @@ import {
 import { cannotTell } from '../compare/judge-fold.js';
 import { reportAbsent, reportMerged } from '../compare/placement-verdicts.js';
 import { describeOperators } from '../compare/report-differences.js';
+import { ORDER_CONFIDENCE } from '../compare/undecided.js';
 import type { LinearOperator } from '../operators/linear.js';
 import type { OperatorPair, Pairing } from '../pairing/pairing.js';
 import { type Network, readNetwork } from '../targets/network.js';
@@ -183,9 +184,6 @@ async function pairArranged({ checkpoint, access }: ComparedCheckpoint, file: Co
 	const arranged = await readNetwork(model, file.access);
 	return { deployed: arranged, weights: await pairWeights(checkpoint, access, arranged), orders };
 }
-
-/** Confidence that reordered channels are a mistake, because the next operator may read them in that order. */
-const ORDER_CONFIDENCE = 0.5;
 
 /**
  * States that channels are in another order: harmless if the operators behind follow it, a mistake if one does not, and

@@ -18,7 +18,7 @@ import {
 	reportDifferences,
 	unexplained,
 } from './report-differences.js';
-import { withoutEvidence } from './undecided.js';
+import { withDoubtedOrder, withoutEvidence } from './undecided.js';
 
 /**
  * Adds the values of a run to a comparison of files. Parameters explain a wrong layer, and values decide if it is
@@ -67,7 +67,7 @@ export function decideByValues(
 		return { ...decided, behavior };
 	});
 	const { layers: compared, operators } = reportDifferences(decided, models, differences);
-	const layers = compared.map((layer, index) => withoutEvidence(layer, index, models));
+	const layers = compared.map((layer, index) => withDoubtedOrder(withoutEvidence(layer, index, models), index, models));
 	const isSame = outputs.status === 'match' && operators.length === 0 && layers.every(hasArrived);
 	const firstDifference = isSame && values.firstDifference !== undefined ? null : values.firstDifference;
 	return {

@@ -28,6 +28,58 @@ export function withoutEvidence(compared: LayerComparison, index: number, models
 			};
 }
 
+const MOVED: ReadonlySet<CauseCode | null> = new Set<CauseCode>(['channels-permuted', 'parameters-permuted']);
+/** Confidence that channels in another order are a mistake, if the operators behind may expect this order. */
+export const ORDER_CONFIDENCE = 0.5;
+
+/**
+ * Doubts channels in another order that no value confirms, if a node behind has no coefficients by which the comparison
+ * could follow the order.
+ * @param index of the layer in the original
+ */
+export function withDoubtedOrder(
+	compared: LayerComparison,
+	index: number,
+	{ original }: Pick<MatchedNetworks, 'original'>,
+): LayerComparison {
+	const { status, behavior, cause, confidence, evidence } = compared;
+	const { scope, output } = original.layers[index];
+	const isOpen = status === 'mismatch' && behavior?.status === 'skipped' && MOVED.has(cause);
+	const node = isOpen ? firstUnfollowed(scope, output) : undefined;
+	return node === undefined
+		? compared
+		: {
+				...compared,
+				confidence: Math.min(confidence, ORDER_CONFIDENCE),
+				evidence: `${evidence} The operators behind may expect this order: without a run, it is not followed through ${node}.`,
+			};
+}
+
+/** Maximum number of tensors behind a layer that are searched. */
+const MAX_BEHIND = 64;
+
+/**
+ * Returns words for the first node behind a tensor, in front of the next convolutions or products, through which orders
+ * of channels are not followed.
+ */
+function firstUnfollowed(scope: Scope, output: string): string | undefined {
+	const tensors = [output];
+	for (let at = 0; at < tensors.length && at < MAX_BEHIND; at++) {
+		for (const node of scope.consumers(tensors[at])) {
+			if (node.opType === 'ConvTranspose') {
+				return 'a ConvTranspose';
+			}
+			if (node.opType === 'Transpose' && scope.producer(tensors[at])?.opType === 'Reshape') {
+				return 'a shuffle of channels';
+			}
+			if (!LINEAR.has(node.opType)) {
+				tensors.push(...node.outputs.filter((name) => name !== '' && !tensors.includes(name)));
+			}
+		}
+	}
+	return undefined;
+}
+
 /** Returns a sentence on what else the layer's operator may hold. */
 function doubtAbout(
 	layer: BatchNormLayer,

@@ -4,7 +4,10 @@ import { comparisonStatus } from '../../../../../src/cli/exit.js';
 import { compareForm } from '../../../support/compare-bytes.js';
 import {
 	type Block,
+	columnsOf,
 	layerOf,
+	pick,
+	rowsOf,
 	scaleColumns,
 	scaleRows,
 	surround,
@@ -138,5 +141,38 @@ test('a wrong merge stays wrong with and without a run', async () => {
 	}
 	for (const hasBranch of [true, false]) {
 		assert.equal(comparisonStatus(await compareForm(surround(rowOfTwo(hasBranch, 0.5), 1)), 'error'), 1);
+	}
+});
+
+const ORDER = [3, 0, 5, 1, 4, 2];
+
+/** Moves the channels of a folded layer, and the input channels of the operator that reads them. */
+const moved =
+	(reader: 'Conv' | 'ConvTranspose'): Block =>
+	({ random, from, to }, [x, y]) => {
+		const [weight, next] = [weightOf(random, WIDTH, WIDTH, 3), weightOf(random, WIDTH, WIDTH, 3)];
+		const layer = layerOf(random, WIDTH);
+		const read = (graph: typeof from, at: string, { dims, values }: Weight) =>
+			graph.node(reader, [at, graph.tensor(dims, values)], { pads: { ints: [1, 1, 1, 1] } });
+		const folded = to.conv(y, rowsOf(scaleRows(weight, layer.scale), ORDER), pick(layer.shift, ORDER));
+		const followed = reader === 'Conv' ? columnsOf(next, ORDER) : rowsOf(next, ORDER);
+		return [
+			from.relu(read(from, from.relu(from.batchNorm(from.conv(x, weight), layer)), next)),
+			to.relu(read(to, to.relu(folded), followed)),
+		];
+	};
+
+test('an order of channels is doubted where it is not followed without a run, and right with a run', async () => {
+	for (const reader of ['Conv', 'ConvTranspose'] as const) {
+		const form = surround(moved(reader), 1);
+		const { layers } = await compareForm(form);
+		assert.ok(layers.every(({ status }) => status === 'match'));
+		const blind = await compareForm(form, { run: false });
+		const doubted = blind.layers.filter(({ cause }) => cause === 'channels-permuted');
+		assert.equal(doubted.length, reader === 'Conv' ? 0 : 1);
+		for (const { confidence, evidence } of doubted) {
+			assert.ok(confidence <= 0.5, evidence);
+			assert.match(evidence, /without a run, it is not followed through a ConvTranspose\.$/);
+		}
 	}
 });
