@@ -78,7 +78,7 @@ function gravity(report: Report): string {
 	}
 	const { clause, effect } = findingWords(gravest);
 	const number = gravest.layers.length;
-	const words = `${them(number, layers.length)} ${clause?.[number === 1 ? 0 : 1]}`;
+	const words = `${nameThem(gravest.layers, layers.length)} ${clause?.[number === 1 ? 0 : 1]}`;
 	const lead = clause ? `${words}${effect === undefined ? '' : `, ${effect}`}` : '';
 	if (others.length === 0 && lead !== '') {
 		return lead;
@@ -87,6 +87,15 @@ function gravity(report: Report): string {
 		return effect === undefined ? have : `${have}${noun === 'findings' ? ',' : ':'} ${effect}`;
 	}
 	return `${have}. The gravest: ${lead}`;
+}
+
+/**
+ * Returns "layer 4" for a layer of several, or the words of {@link them}.
+ * @param marked indices of layers, from 0
+ */
+function nameThem(marked: readonly number[], all: number): string {
+	const [only] = marked;
+	return marked.length === 1 && only !== undefined && all > 1 ? `layer ${only + 1}` : them(marked.length, all);
 }
 
 /** Returns "3 of them", "all of them" or, for a single layer, "it". */

@@ -74,7 +74,7 @@ class ComparedDetail implements DetailContent<LayerComparison> {
 			comparison: h(
 				'div',
 				{},
-				section(h, strings.detail.plots, readout, plots),
+				section(h, strings.detail.plots, plots, readout),
 				section(h, shared.detail.table, table),
 			),
 		};

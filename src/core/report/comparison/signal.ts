@@ -152,15 +152,15 @@ function sourceOf(unroundedSnrDb: number | undefined, snrDb: number): keyof type
 const ADVICE = {
 	activations: {
 		one: 'If it stays so, the range of a tensor at this layer is too wide or too narrow: calibrate it again, or keep the layer in float.',
-		all: 'If it stays so, calibrate with representative data, give activations 16 bits, or keep the layers with the largest drops in float.',
+		all: 'If it stays so, calibrate with representative data, give activations 16 bits, or keep in float the layers with the largest drops.',
 	},
 	weights: {
 		one: 'If it stays so, quantize the weights of this layer per channel, or keep the layer in float.',
-		all: 'If it stays so, quantize the weights per channel, or keep the layers with the largest drops in float.',
+		all: 'If it stays so, quantize the weights per channel, or keep in float the layers with the largest drops.',
 	},
 	unknown: {
 		one: 'If it stays so, quantize this layer per channel, calibrate it again, or keep it in float.',
-		all: 'If it stays so, quantize per channel, calibrate again, or keep the layers with the largest drops in float.',
+		all: 'If it stays so, quantize per channel, calibrate again, or keep in float the layers with the largest drops.',
 	},
 } as const;
 

@@ -65,7 +65,7 @@ function verdict(comparison: Comparison): string[] {
 	}
 	const right = `${summary.match} of ${folded} folded ${folded === 1 ? 'layer is' : 'layers are'} right`;
 	if (hasOtherWeights(comparison)) {
-		return [`${right}, because the deployed model has the weights of another network or training run`, ...unjudged];
+		return [`the deployed model has the weights of another network or training run: ${right}`, ...unjudged];
 	}
 	const [only] = wrong;
 	return [

@@ -72,7 +72,7 @@ test('the headline says that layers have findings, and sentences count them, the
 	);
 	assert.equal(
 		answer(report),
-		'onnxruntime computes all 3 BatchNorm layers correctly, but 1 of them has values that are NaN or infinite, which spoils the results. 1 of 3 layers has values that are NaN or infinite. 2 of 3 layers have channels that are always 0.',
+		'onnxruntime computes all 3 BatchNorm layers correctly, but layer 2 has values that are NaN or infinite, which spoils the results. 1 of 3 layers has values that are NaN or infinite. 2 of 3 layers have channels that are always 0.',
 	);
 	const codes = [
 		...(['zero-variance', 'training-mode', 'never-updated', 'statistics-drift', 'exploding-scale'] as const),
@@ -95,7 +95,7 @@ test('the headline says that running statistics do not fit the data, unless a la
 	assert.match(headlineOf([drift], [drift]), /but 2 of 2 layers do not fit the data\.$/);
 	assert.match(
 		headlineOf([drift], [{ code: 'non-finite', severity: 'error' }]),
-		/correctly, but 1 of them has values that are NaN or infinite, which spoils the results\.$/,
+		/correctly, but layer 2 has values that are NaN or infinite, which spoils the results\.$/,
 	);
 });
 
@@ -125,7 +125,7 @@ test('the headline says how grave findings are: the only kind, the common effect
 	assert.equal(end([always0], [dead]), 'all of them have findings, harmless for the results, with room for pruning.');
 	assert.equal(
 		end([always0], [always0, exploding], []),
-		'1 of them has exploding scales, a risk if the weights are quantized per tensor.',
+		'layer 2 has exploding scales, a risk if the weights are quantized per tensor.',
 	);
 });
 

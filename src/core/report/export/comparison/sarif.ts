@@ -77,6 +77,6 @@ const RULES: readonly SarifRule[] = [
 		id: 'signal-lost',
 		title: 'Outputs distorted by quantization',
 		full: 'The folds are right, but the noise of quantization in the outputs exceeds a third of their size.',
-		help: 'Calibrate with representative data, quantize per channel, or keep the layers with the largest drops in float.',
+		help: 'Calibrate with representative data, quantize per channel, or keep in float the layers with the largest drops.',
 	},
 ];
