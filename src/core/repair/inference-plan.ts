@@ -116,9 +116,20 @@ function switchOnTest(editor: GraphEditor, { scope, node }: NodePlace): Verdict 
 	if ((scope.attribute(node, 'is_test')?.i ?? 0) !== 0) {
 		return undefined;
 	}
+	if (holdsGraph(scope, node, 'is_test')) {
+		return { reason: graphReason('is_test') };
+	}
 	editor.setAttribute(node, 'is_test', 1);
 	return { change: 'switched to inference, is_test set to 1' };
 }
+
+/** True if an attribute holds a graph. An integer in its place would remove the nodes of the graph. */
+function holdsGraph(scope: Scope, node: Node, name: string): boolean {
+	const attribute = scope.attribute(node, name);
+	return attribute?.g !== undefined || (attribute?.graphs ?? []).length > 0;
+}
+
+const graphReason = (name: string): string => `its attribute ${name} holds a graph instead of an integer`;
 
 /** Switches a BatchNormalization to inference, as {@link planInference} does; undefined if it is in inference mode. */
 export async function switchLayer(
@@ -143,13 +154,15 @@ export async function switchLayer(
 	if (read !== undefined) {
 		return { reason: `its statistics "${read}" are used elsewhere, and inference does not compute them` };
 	}
+	const mode = opset >= FIRST_TRAINING_MODE ? 'training_mode' : 'is_test';
+	if (trains && holdsGraph(scope, node, mode)) {
+		return { reason: graphReason(mode) };
+	}
 	const changes: string[] = [];
-	if (trains && opset >= FIRST_TRAINING_MODE) {
-		editor.setAttribute(node, 'training_mode', 0);
-		changes.push('training_mode set to 0');
-	} else if (trains) {
-		editor.setAttribute(node, 'is_test', 1);
-		changes.push('is_test set to 1');
+	if (trains) {
+		const value = mode === 'is_test' ? 1 : 0;
+		editor.setAttribute(node, mode, value);
+		changes.push(`${mode} set to ${value}`);
 	}
 	if (node.outputs.length > 1) {
 		editor.truncateOutputs(scope, node, 1);

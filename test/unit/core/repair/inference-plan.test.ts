@@ -194,6 +194,20 @@ test('a Dropout before opset 7 is switched by is_test', async () => {
 	}
 });
 
+test('a node whose is_test holds a graph stays, with the layers in the graph switched', async () => {
+	const layer = { ...batchNorm(STATISTICS), inputs: ['x', 'g', 'b', 'm', 'v'] };
+	const body = { g: { nodes: [{ ...layer, name: 'inner', outputs: ['t'] }], outputs: ['t'] } };
+	const dropout = { op: 'Dropout', name: 'drop', inputs: ['y'], outputs: ['z'], attributes: { is_test: body } };
+	const nodes = [{ ...layer, outputs: ['y'], attributes: { is_test: body } }, dropout];
+	const graph = { nodes, initializers: parameters, inputs: [{ name: 'x', shape: [3, 2, 4] }], outputs: ['z'] };
+	const { repaired, unrepaired } = await toInference({ opset: 6, graph });
+	assert.equal(repaired.length, 2);
+	for (const { reason } of unrepaired) {
+		assert.equal(reason, 'its attribute is_test holds a graph instead of an integer');
+	}
+	assert.equal(unrepaired.length, 2);
+});
+
 test('a Dropout that is off, or that the caller switches, stays', async () => {
 	const off: TensorSpec = { ...YES, values: [0] };
 	for (const [opset, inputs, initializers] of [
