@@ -21,7 +21,7 @@ export function findingKind({ code, meaning, severity }: FindingKey & { readonly
 
 /**
  * Returns a fact per kind of finding, the gravest first: by severity, then data that do not fit, then by the order of the
- * catalog, in which harmless kinds come last.
+ * catalog. Harmless kinds come last, the largest first.
  */
 export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 	const kinds = new Map<string, { readonly index: number; readonly finding: Finding }[]>();
@@ -39,7 +39,7 @@ export function findingFacts(layers: readonly LayerReport[]): FindingFact[] {
 				severityRank(b.severity) - severityRank(a.severity) ||
 				Number(isAboutData(b)) - Number(isAboutData(a)) ||
 				Number(isHarmless(a)) - Number(isHarmless(b)) ||
-				order(a.code) - order(b.code) ||
+				(isHarmless(a) ? 0 : order(a.code) - order(b.code)) ||
 				b.share - a.share,
 		);
 }

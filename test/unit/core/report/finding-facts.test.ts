@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { findingFacts, findingKind } from '../../../../src/core/report/finding-facts.js';
+import { isHarmless } from '../../../../src/core/report/findings.js';
 import type { Finding } from '../../../../src/core/report/types.js';
 import { sampleLayer } from '../../support/sample-report.js';
 
@@ -58,5 +59,20 @@ describe('findings counted over a model', () => {
 			facts.map(({ code }) => code),
 			['non-finite', 'exploding-scale', 'dead-channel', 'unused-by-runtime', 'epsilon-dominated'],
 		);
+	});
+
+	it('of harmless kinds stand in order of their share', () => {
+		const few = finding('constant-channel', [0]);
+		const many = finding('dead-channel', [0, 1, 2]);
+		assert.ok([few, many].every(isHarmless));
+		for (const findings of [
+			[few, many],
+			[many, few],
+		]) {
+			assert.deepEqual(
+				findingFacts([layer(...findings)]).map(({ code }) => code),
+				['dead-channel', 'constant-channel'],
+			);
+		}
 	});
 });
