@@ -112,13 +112,18 @@ function distance({ found, expected, bound }: Deviation): string {
 const PLACEMENT: ReadonlySet<CauseCode> = new Set(PLACEMENT_CAUSES);
 
 /** True unless the parameters already show an error in as few rows. */
-function claimsMore({ status, cause, maxAbs, perChannel: { boundRatio } }: LayerComparison, rows: number): boolean {
+function claimsMore(
+	{ status, cause, causes, maxAbs, perChannel: { boundRatio } }: LayerComparison,
+	rows: number,
+): boolean {
 	const wrong = boundRatio?.reduce((sum, ratio) => sum + Number(!(ratio <= 1)), 0) ?? 0;
 	if (status !== 'mismatch') {
 		// Parameters that arrived stay right if another branch of the region did not arrive.
 		return (status !== 'match' && status !== 'kept') || maxAbs === null;
 	}
-	return cause !== 'unknown' && cause !== null && !PLACEMENT.has(cause) && wrong > rows;
+	// Coefficients of a quantized region have the room of all its grids, which hides rows that the parameters show.
+	const isOnGrid = causes.includes('quantized-int8');
+	return cause !== 'unknown' && cause !== null && !PLACEMENT.has(cause) && !isOnGrid && wrong > rows;
 }
 
 /**
