@@ -1,3 +1,4 @@
+import type { Node } from '../../onnx/model.js';
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
 import type { LayerBehavior } from '../../report/comparison/behavior.js';
 import type { DifferingOperator, LayerComparison } from '../../report/comparison/comparison.js';
@@ -7,6 +8,8 @@ import type { Deviation } from '../affine/compare-maps.js';
 import type { RegionDifference } from '../affine/region-record.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { cannotTell } from './judge-fold.js';
+
+const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
 /** Reason why values do not show an error of single weights. */
 const HIDDEN = 'This input does not show the error: it moves the values by less than rounding may.';
@@ -29,10 +32,17 @@ export function reportDifferences(
 	differences: readonly RegionDifference[],
 ): ReportedDifferences {
 	const operators: DifferingOperator[] = [];
-	// The rows of a region are channels of the operator behind a kept layer, not of the layer.
-	const claims = (index: number, rows: number) =>
-		!(layers[index].status === 'mismatch' && kept.has(original.layers[index])) && claimsMore(layers[index], rows);
-	const byLayer = new Map<number, { readonly evidence: string; readonly rows: number }>();
+	// With an operator behind a kept layer, the rows of a region are channels of the operator, not of the layer.
+	const claims = (index: number, { rows, nodes }: { readonly rows: number; readonly nodes: readonly Node[] }) => {
+		const { node } = original.layers[index];
+		const isInFront =
+			kept.has(original.layers[index]) && nodes.some(({ opType, index: at }) => LINEAR.has(opType) && at > node.index);
+		return !(layers[index].status === 'mismatch' && isInFront) && claimsMore(layers[index], rows);
+	};
+	const byLayer = new Map<
+		number,
+		{ readonly evidence: string; readonly rows: number; readonly nodes: readonly Node[] }
+	>();
 	for (const region of differences.filter(isEdited)) {
 		const { original: nodes, deployed, difference } = region;
 		const inside = Array.from(original.layers.keys()).filter((index) => nodes.includes(original.layers[index].node));
@@ -42,11 +52,11 @@ export function reportDifferences(
 		const name = (carriers[0] ?? deployed[0])?.name || (carriers[0] ?? deployed[0])?.outputs[0] || '';
 		const evidence = sentence(name, region);
 		for (const index of inside) {
-			byLayer.set(index, { evidence, rows: difference.rows.length });
+			byLayer.set(index, { evidence, rows: difference.rows.length, nodes });
 		}
 		const isShown = inside.some((index) => {
 			const layer = layers[index];
-			return layer.status === 'mismatch' || claims(index, difference.rows.length);
+			return layer.status === 'mismatch' || claims(index, { rows: difference.rows.length, nodes });
 		});
 		if (!isShown && difference.worst) {
 			const { found, expected, bound } = difference.worst;
@@ -58,7 +68,7 @@ export function reportDifferences(
 		layers: layers.map((layer, index) => {
 			const edited = byLayer.get(index);
 			if (edited) {
-				return claims(index, edited.rows) ? asMismatch(layer, edited.evidence) : layer;
+				return claims(index, edited) ? asMismatch(layer, edited.evidence) : layer;
 			}
 			const node = original.layers[index].node;
 			const regions = differences.filter((region) => region.original.includes(node));
