@@ -1,3 +1,4 @@
+import { LINEAR_TYPES } from '../onnx/graph/linear-types.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Place } from '../onnx/graph/traverse.js';
 import type { Node } from '../onnx/model.js';
@@ -16,7 +17,6 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
 ]);
 /** Maximum channels of an image. Scale and shift of images prepare inputs. */
 const IMAGE_CHANNELS = 4;
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Operators that only move elements or change their type. */
 const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Identity', 'Cast']);
 /** Maximum number of moving operators followed. Keras' exports have three. */
@@ -104,10 +104,10 @@ function followsLinear({ scope, node }: Place): boolean {
 	if (node.opType === 'Add' && node.domain === '') {
 		return node.inputs.some((input) => {
 			const origin = behindMoves(scope, input);
-			return origin?.node.domain === '' && LINEAR.has(origin.node.opType);
+			return origin?.node.domain === '' && LINEAR_TYPES.has(origin.node.opType);
 		});
 	}
-	return node.domain === '' && LINEAR.has(node.opType);
+	return node.domain === '' && LINEAR_TYPES.has(node.opType);
 }
 
 function isReciprocalProduct(scope: Scope, node: Node): boolean {

@@ -1,3 +1,4 @@
+import { LINEAR_TYPES } from '../../onnx/graph/linear-types.js';
 import type { Node } from '../../onnx/model.js';
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
 import type { LayerBehavior } from '../../report/comparison/behavior.js';
@@ -8,8 +9,6 @@ import type { Deviation } from '../affine/compare-maps.js';
 import type { RegionDifference } from '../affine/region-record.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { cannotTell } from './judge-fold.js';
-
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
 /** Reason why values do not show an error of single weights. */
 const HIDDEN = 'This input does not show the error: it moves the values by less than rounding may.';
@@ -36,7 +35,8 @@ export function reportDifferences(
 	const claims = (index: number, { rows, nodes }: { readonly rows: number; readonly nodes: readonly Node[] }) => {
 		const { node } = original.layers[index];
 		const isInFront =
-			kept.has(original.layers[index]) && nodes.some(({ opType, index: at }) => LINEAR.has(opType) && at > node.index);
+			kept.has(original.layers[index]) &&
+			nodes.some(({ opType, index: at }) => LINEAR_TYPES.has(opType) && at > node.index);
 		return !(layers[index].status === 'mismatch' && isInFront) && claimsMore(layers[index], rows);
 	};
 	const byLayer = new Map<

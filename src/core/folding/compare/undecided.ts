@@ -1,5 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
+import { LINEAR_TYPES } from '../../onnx/graph/linear-types.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import { type CauseCode, PLACEMENT_CAUSES } from '../../report/causes.js';
@@ -72,7 +73,7 @@ function firstUnfollowed(scope: Scope, output: string): string | undefined {
 			if (node.opType === 'Transpose' && scope.producer(tensors[at])?.opType === 'Reshape') {
 				return 'a shuffle of channels';
 			}
-			if (!LINEAR.has(node.opType)) {
+			if (!LINEAR_TYPES.has(node.opType)) {
 				tensors.push(...node.outputs.filter((name) => name !== '' && !tensors.includes(name)));
 			}
 		}
@@ -130,7 +131,6 @@ function isBesideLostChain(
 	);
 }
 
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Nodes between linear operators that keep their product linear, if all other inputs are constant. */
 const AFFINE: ReadonlySet<string> = new Set(['BatchNormalization', 'Pad', 'Identity', 'Add', 'Sub', 'Mul', 'Div']);
 /** Maximum number of nodes searched from the end of a chain. */
@@ -142,7 +142,7 @@ function chainOf(scope: Scope, name: string): readonly Node[] {
 	let node = scope.producer(name);
 	for (let steps = 0; node && steps < MAX_CHAIN; steps++) {
 		const inputs = node.inputs.filter((input) => input !== '' && !isConstant(scope, input));
-		const isLinear = LINEAR.has(node.opType);
+		const isLinear = LINEAR_TYPES.has(node.opType);
 		if (inputs.length !== 1 || (!isLinear && !AFFINE.has(node.opType))) {
 			break;
 		}

@@ -2,6 +2,7 @@ import { type Affine, affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { PARAMETER_NAMES, parameterValues } from '../../batchnorm/parameters.js';
 import { isConstant, isDefault } from '../../onnx/graph/constants.js';
+import { LINEAR_TYPES } from '../../onnx/graph/linear-types.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
@@ -11,7 +12,6 @@ import { isPerChannel, weightLayout } from '../operators/weights.js';
 import { hasCycle } from './cycle.js';
 import { layerNodes } from './layer-nodes.js';
 
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Maximum number of nodes searched to distinguish "another operator between" from "no linear operator in front". */
 const MAX_SEARCH = 64;
 
@@ -72,7 +72,7 @@ interface Linear {
 /** Returns the source itself, or a MatMul with its bias in an Add of a constant. */
 function linearInFront(scope: Scope, source: Node): Linear | undefined {
 	const output = source.outputs[0] ?? '';
-	if (LINEAR.has(source.opType) && source.domain === '') {
+	if (LINEAR_TYPES.has(source.opType) && source.domain === '') {
 		return { node: source, tensors: [output] };
 	}
 	if (source.opType !== 'Add' || source.domain !== '') {
@@ -162,7 +162,7 @@ function linearBehind(scope: Scope, source: Node): boolean {
 	const queue: Node[] = [source];
 	const seen = new Set(queue);
 	for (const node of queue) {
-		if (LINEAR.has(node.opType) && node.domain === '') {
+		if (LINEAR_TYPES.has(node.opType) && node.domain === '') {
 			return true;
 		}
 		for (const input of node.inputs) {

@@ -1,5 +1,6 @@
 import type { DataTypeCode, Dimension, Node, ValueInfo } from '../model.js';
 import { typeCode } from '../types.js';
+import { LINEAR_TYPES } from './linear-types.js';
 import { isStandard } from './quantization.js';
 import type { Definition, Scope } from './scope.js';
 import { sizeOrUnknown, slideWindows, spreadWindows } from './windows.js';
@@ -71,8 +72,6 @@ const REDUCING: ReadonlySet<string> = new Set([
 	...['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceProd', 'ReduceSumSquare'],
 	...['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp'],
 ]);
-/** Operators with a weight, which shows the number of channels. */
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Operators on integers: the operator with the same shapes, and the position of the weight. */
 const INTEGER_LINEAR: ReadonlyMap<string, { readonly opType: string; readonly weight: number }> = new Map([
 	['ConvInteger', { opType: 'Conv', weight: 1 }],
@@ -213,7 +212,7 @@ export class ShapeInference {
 			// Up to opset 6 only the second input broadcasts, along an axis of its own.
 			return scope.opset() < 7 ? input(0) : node.inputs.map((_, index) => input(index)).reduce(broadcast, SCALAR);
 		}
-		return LINEAR.has(opType) ? inferLinear(scope, node, input(0), input(1)) : inferQuantized(scope, node, input);
+		return LINEAR_TYPES.has(opType) ? inferLinear(scope, node, input(0), input(1)) : inferQuantized(scope, node, input);
 	}
 }
 

@@ -2,6 +2,7 @@ import { affine } from '../../../core/batchnorm/affine.js';
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import { parameterValues } from '../../../core/batchnorm/parameters.js';
 import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
+import { LINEAR_TYPES } from '../../../core/onnx/graph/linear-types.js';
 import type { Node } from '../../../core/onnx/model.js';
 import { layoutOf } from '../check/prepare-layer.js';
 import { NodeNet } from '../model/node-net.js';
@@ -23,7 +24,6 @@ export interface FusedDifference {
 	readonly channels: readonly number[];
 }
 
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 /** Maximum number of nodes between layer and front operator. */
 const MAX_NODES = 16;
 
@@ -33,7 +33,7 @@ export function linearInFront({ scope, input }: BatchNormLayer): Node[] {
 	const queue = [input];
 	for (const name of queue) {
 		const node = scope.producer(name);
-		if (node && LINEAR.has(node.opType) && node.domain === '') {
+		if (node && LINEAR_TYPES.has(node.opType) && node.domain === '') {
 			found.add(node);
 		} else if (node && queue.length < MAX_NODES) {
 			queue.push(...node.inputs.slice(0, MAX_NODES));

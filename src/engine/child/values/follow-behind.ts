@@ -1,6 +1,7 @@
 import { Arrivals, type ValueGraph, type ValueMatch } from '../../../core/folding/values/arrival.js';
 import type { ValueTensor } from '../../../core/folding/values/difference.js';
 import { ValuePairing, type ValuePairingOptions } from '../../../core/folding/values/value-pairing.js';
+import { LINEAR_TYPES } from '../../../core/onnx/graph/linear-types.js';
 import { joinWords } from '../../../core/text/sentences.js';
 import type { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';
@@ -49,9 +50,6 @@ const MAX_ATTEMPTS = 12;
 /** Tensors behind a difference, and deployed tensors for each, that are tried. */
 const MAX_TENSORS = 4;
 const MAX_CANDIDATES = 3;
-
-/** Operators with weights: equal results of one show that it was fed with the right tensor. */
-const WEIGHTED: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
 
 /**
  * Feeds the original with the deployed model's own values behind each difference, so that layers behind it are judged as
@@ -205,7 +203,9 @@ function showsPlace(net: NodeNet, downstream: readonly string[], matches: Readon
 	const weighted = new Set<string>();
 	for (const name of downstream) {
 		const node = net.writer(name);
-		const isBehind = node && (WEIGHTED.has(node.opType) || [...net.reads(node)].some((input) => weighted.has(input)));
+		// Equal results of an operator with weights show that it was fed with the right tensor.
+		const isBehind =
+			node && (LINEAR_TYPES.has(node.opType) || [...net.reads(node)].some((input) => weighted.has(input)));
 		if (isBehind) {
 			weighted.add(name);
 			if (matches.has(name)) {
