@@ -31,13 +31,20 @@ export interface OpenedModel {
 	close(): Promise<void>;
 }
 
+/** Properties of a file that stands for another one. */
+interface StandIn {
+	/** Folder of external data, if it is not the model's own. */
+	readonly folder?: string | undefined;
+	/** Path in messages, if it is not the file's own. */
+	readonly name?: string;
+}
+
 /**
  * Opens a model with its foldable and comparable layers.
- * @param dataFolder folder of external data, if it is not the model's own
  * @throws {OnnxError} if the file cannot be read as a model.
  */
-export function openModel(location: ModelLocation, dataFolder?: string): Promise<OpenedModel> {
-	return open(location, findLayers, dataFolder);
+export function openModel(location: ModelLocation, standIn: StandIn = {}): Promise<OpenedModel> {
+	return open(location, findLayers, standIn);
 }
 
 /**
@@ -51,11 +58,11 @@ export function openForInspection(location: ModelLocation): Promise<OpenedModel>
 async function open(
 	{ path: file, bytes }: ModelLocation,
 	find: typeof findLayers,
-	dataFolder: string = path.dirname(file),
+	{ folder: dataFolder = path.dirname(file), name = file }: StandIn = {},
 ): Promise<OpenedModel> {
 	const opened = bytes === undefined ? await openFile(file) : undefined;
 	try {
-		const source = opened ?? memorySource(bytes ?? new Uint8Array(), file);
+		const source = opened ? { ...opened, name } : memorySource(bytes ?? new Uint8Array(), name);
 		const folder = opened === undefined ? undefined : dataFolder;
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
 		const { model, checkpoint } = await readAnyModel(source, { inflate });

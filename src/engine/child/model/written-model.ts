@@ -64,11 +64,12 @@ export async function writeEdited(
 	}
 }
 
-/** Opens the model that {@link writeEdited} wrote. */
+/** Opens the model that {@link writeEdited} wrote. Messages call it by its final name. */
 export async function openWritten(model: OpenedModel, paths: ModelOutput): Promise<OpenedModel> {
 	// Without a file of its own the written model refers to the files beside the model.
 	const stays = await staysInFolder(model, paths.output);
-	return openModel({ path: unfinished(paths).model }, stays ? model.folder : undefined);
+	const folder = stays ? model.folder : undefined;
+	return openModel({ path: unfinished(paths).model }, { folder, name: paths.output });
 }
 
 /**

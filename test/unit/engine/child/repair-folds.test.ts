@@ -104,6 +104,20 @@ test('a layer folded into a convolution that pads is put back, and the outputs a
 	assert.deepEqual([again.written, again.repaired], [null, []]);
 });
 
+test('a written model that the runtime refuses is called by its own name', async () => {
+	const [original] = writePair();
+	const unknown: NodeSpec = { op: 'NoSuchOperator', inputs: ['h'], outputs: ['y'] };
+	const scaled = weight.map((value, index) => (value * gamma[index >> 1]) / 2);
+	const constants = [{ name: 'W', dims: [2, 2, 1, 1], values: scaled }];
+	const deployed = writeGraph('refused.onnx', [conv(['W'], 'h'), unknown], constants);
+	const output = path.join(folder, 'refused-repaired.onnx');
+	const { check, written } = await repair(deployed, original, output);
+	assert.equal(written?.path, output);
+	assert.equal(check.status, 'skipped');
+	const { reason } = check;
+	assert.ok(reason.startsWith(`${output} does not run: `) && !reason.includes('.part'), reason);
+});
+
 test('the repaired model replaces neither of the models', async () => {
 	const files = writePair();
 	for (const target of files) {
