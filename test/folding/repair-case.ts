@@ -29,7 +29,10 @@ export const REPAIR_FORMS = {
 	'QLinearConv 7 bits': { quantized: ['qoperator', { perChannel: true, reduced: true }] },
 	'dynamic uint8 7 bits': { quantized: ['dynamic', { perChannel: false, unsigned: true, reduced: true }] },
 	'blocks of 4 bits': { quantized: ['blocked', { perChannel: true }] },
+	'blocks of 4 bits with negative scales': { quantized: ['blocked', { perChannel: true, negative: true }] },
 	MatMulNBits: { quantized: ['packed', { perChannel: true }] },
+	'MatMulNBits with negative scales': { quantized: ['packed', { perChannel: true, negative: true }] },
+	'MatMulNBits with zero points': { quantized: ['packed', { perChannel: true, unsigned: true }] },
 } as const satisfies Record<string, FormOfWeights>;
 
 export type RepairForm = keyof typeof REPAIR_FORMS;

@@ -1,5 +1,5 @@
 import { type LinearOperator, recordOf } from '../folding/operators/linear.js';
-import { type PackedWeight, packedGrid, repack } from '../folding/operators/packed-weight.js';
+import { type PackedWeight, packedGrid, repack, repackZeroPoints } from '../folding/operators/packed-weight.js';
 import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { product } from '../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../numbers/float-formats.js';
@@ -147,15 +147,8 @@ export class ConstantWriter {
 		const set = ({ node, input }: InputPlace, dims: readonly number[], dtype: DataTypeName, values: Float64Array) =>
 			this.#editor.setInput(scope, node, input, { dims, dtype, values });
 		if (result.changed.length > 0) {
-			const type = typeName(scale.dataType);
-			const sign = scale.data.map(Math.sign);
 			for (const at of this.#scalesOf(place)) {
-				set(
-					at,
-					scale.dims,
-					type,
-					result.scale.map((value, cell) => value * sign[cell]),
-				);
+				set(at, scale.dims, grid.scaleType, result.scale);
 			}
 		}
 		if (zero && place.zeroPoint && result.zero.some((value, cell) => value !== grid.zero[cell])) {
@@ -170,7 +163,7 @@ export class ConstantWriter {
 		return success({ factors: ratio, rescaled: result.changed.length });
 	}
 
-	/** Writes a weight with several values in a byte. Its zero points stay. */
+	/** Writes a weight with several values in a byte. */
 	async #repack({ scope, node, weight }: LinearOperator, packed: PackedWeight, values: Float64Array) {
 		const dtype = CODE_TYPES[packed.bits];
 		const codes = await this.#read(scope, weight);
@@ -179,16 +172,24 @@ export class ConstantWriter {
 		if (!codes || !scales || !dtype) {
 			return failure('its packed weight or its scale is in a form that is not rewritten');
 		}
+		const scaleType = typeName(scales.dataType);
+		if (!isFloatType(scaleType)) {
+			return failure(`its scale is of type ${scaleType}`);
+		}
 		const found = packedGrid(packed, { codes, scales, zeroPoints });
-		const grid = { ...found, dtype, scale: Float64Array.from(scales.data, Math.abs) };
-		const result = requantize(found.codes, values, grid, { hasZeroPoints: false });
+		const grid = { ...found, dtype, scaleType, scale: Float64Array.from(scales.data) };
+		const result = requantize(found.codes, values, grid, { hasZeroPoints: zeroPoints !== undefined });
 		if (!result.scale.every(Number.isFinite)) {
 			return failure('its zero points leave no room for values of both signs');
 		}
 		if (result.changed.length > 0) {
-			const signed = result.scale.map((value, cell) => value * Math.sign(scales.data[cell] || 1));
-			const stated = { dims: scales.dims, dtype: typeName(scales.dataType), values: signed };
+			const stated = { dims: scales.dims, dtype: scaleType, values: result.scale };
 			this.#editor.setInput(scope, node, node.inputs.indexOf(packed.scale), stated);
+		}
+		if (zeroPoints && result.zero.some((value, cell) => value !== found.zero[cell])) {
+			const stated = { dims: zeroPoints.dims, dtype: typeName(zeroPoints.dataType) };
+			const moved = { ...stated, values: repackZeroPoints(packed, zeroPoints, result.zero) };
+			this.#editor.setInput(scope, node, node.inputs.indexOf(packed.zeroPoint), moved);
 		}
 		const bytes = repack(packed, codes.data, result.integers);
 		const written = { dims: codes.dims, dtype: typeName(codes.dataType), values: bytes };
@@ -214,12 +215,13 @@ export class ConstantWriter {
 		const [data, scale, zero] = [await read(place.data), await read(place.scale), await read(place.zeroPoint)];
 		const cellOf = data && scale && cellsOf(data.dims, scale.dims, place);
 		const dtype = data && typeName(data.dataType);
-		const isGrid = dtype && scale && integerRange(dtype) && isFloatType(typeName(scale.dataType));
+		const scaleType = scale && typeName(scale.dataType);
+		const isGrid = dtype && integerRange(dtype) && scaleType && isFloatType(scaleType);
 		if (!isGrid || !cellOf || data.data.length !== elements) {
 			return undefined;
 		}
 		const zeros = Float64Array.from(scale.data, (_, cell) => zero?.data[zero.data.length === 1 ? 0 : cell] ?? 0);
-		const grid: Grid = { dtype, scale: Float64Array.from(scale.data, Math.abs), zero: zeros, cellOf };
+		const grid: Grid = { dtype, scaleType, scale: Float64Array.from(scale.data), zero: zeros, cellOf };
 		return { grid, data, scale, zero };
 	}
 

@@ -1,11 +1,14 @@
 import { ROUNDED_STEPS } from '../folding/operators/expected.js';
+import { type FloatType, roundTo } from '../numbers/float-formats.js';
 import { integerRange, roundEven } from '../onnx/graph/quantization.js';
 import type { DataTypeName } from '../onnx/model.js';
 
 /** A quantized constant: value = (integer - zero) * scale, with a scale and a zero point for each cell. */
 export interface Grid {
 	readonly dtype: DataTypeName;
-	/** Scale and zero point of each cell, both of shape (cells). */
+	/** Type that scales are stored in. */
+	readonly scaleType: FloatType;
+	/** Scale and zero point of each cell, both of shape (cells). A scale may be negative, or 0 for a cell of zeros. */
 	readonly scale: Float64Array;
 	readonly zero: Float64Array;
 	/** Returns the cell of an element. */
@@ -51,15 +54,18 @@ export function requantize(
 	{ leastScale, hasZeroPoints, factors }: RequantizeOptions,
 ): Requantized {
 	const [least, most] = usedRange(found, grid);
-	const scale = grid.scale.map((step, cell) => Math.fround(step * (factors?.[cell] ?? 1)));
+	const sign = grid.scale.map((step) => (step < 0 ? -1 : 1));
+	const round = (step: number) => roundTo(step, grid.scaleType);
+	const scale = grid.scale.map((step, cell) => round(Math.abs(step) * (factors?.[cell] ?? 1)));
 	const zero = grid.zero.slice();
-	const extremes = factors ? [] : extremesOf(values, grid);
+	const signed = Float64Array.from(values, (value, index) => value * sign[grid.cellOf(index)]);
+	const extremes = factors ? [] : extremesOf(signed, grid);
 	const changed = Array.from(scale.keys()).filter((cell) => (factors?.[cell] ?? 1) !== 1);
 	for (const [cell, [low, high]] of extremes.entries()) {
 		const room = [least - zero[cell], most - zero[cell]];
-		const used = Math.max(-low, high) / scale[cell];
-		const isHeld = low / scale[cell] >= room[0] - 0.5 && high / scale[cell] <= room[1] + 0.5;
-		const isUsed = used >= MIN_USE * Math.max(-room[0], room[1]) || used === 0;
+		const size = Math.max(-low, high);
+		const isHeld = low >= scale[cell] * (room[0] - 0.5) && high <= scale[cell] * (room[1] + 0.5);
+		const isUsed = size >= MIN_USE * Math.max(-room[0], room[1]) * scale[cell] || size === 0;
 		const floor = leastOf(leastScale, cell, extremes.length);
 		if (isHeld && isUsed && scale[cell] >= floor) {
 			continue;
@@ -71,19 +77,22 @@ export function requantize(
 			room[1] > 0 ? high / room[1] : high > 0 ? Infinity : 0,
 		);
 		const keepsZero = !hasZeroPoints || fixed <= MAX_WASTE * whole;
-		scale[cell] = Math.fround(Math.max(keepsZero ? fixed : whole, floor)) || scale[cell];
+		scale[cell] = round(Math.max(keepsZero ? fixed : whole, floor)) || scale[cell];
 		if (!keepsZero) {
 			zero[cell] = Math.min(most, Math.max(least, Math.round(least - low / scale[cell])));
 		}
 	}
 	const isNew = new Set(changed);
-	const integers = Float64Array.from(values, (value, index) => {
+	const integers = Float64Array.from(signed, (value, index) => {
 		const cell = grid.cellOf(index);
+		if (scale[cell] === 0) {
+			return found[index];
+		}
 		const steps = value / scale[cell] + zero[cell];
 		const isRight = !isNew.has(cell) && Math.abs(found[index] - steps) <= ROUNDED_STEPS;
 		return isRight ? found[index] : Math.min(most, Math.max(least, roundEven(steps)));
 	});
-	return { integers, scale, zero, changed };
+	return { integers, scale: scale.map((step, cell) => step * sign[cell]), zero, changed };
 }
 
 /** Ranges of weights in 7 bits, which quantizers choose where sums of products of 8 bits would overflow 16 bits. */

@@ -16,6 +16,8 @@ export interface Grid {
 	readonly factor?: number;
 	/** uint8 weights with a zero point; int8 without it by default. */
 	readonly unsigned?: boolean;
+	/** Negative scales of packed weights, as onnxruntime's quantizer writes them for symmetric blocks. */
+	readonly negative?: boolean;
 	/** Weights in 7 bits, as with the option reduce_range of onnxruntime's quantizer. */
 	readonly reduced?: boolean;
 	/** The bias that an Add behind a MatMul adds is in int8, too, in the forms qdq and qoperator. */
@@ -57,7 +59,7 @@ export function quantized(spec: ModelSpec, form: QuantizedForm, grid: Grid): Mod
 				: [node],
 	);
 	const graph: GraphSpec = { ...spec.graph, nodes, initializers: [...initializers.values()] };
-	return { ...spec, opset: form === 'blocked' ? 21 : (spec.opset ?? 17), graph };
+	return { ...spec, opset: form === 'blocked' || form === 'packed' ? 21 : (spec.opset ?? 17), graph };
 }
 
 /** An Add of an int8 constant: behind DequantizeLinear, or as the runtime's QLinearAdd. */
@@ -192,6 +194,16 @@ class Quantizer {
 		return this.add('f', { dims: this.#dims, values: this.#values });
 	}
 
+	/** Returns the weight of a dense operator with its output channels in rows. */
+	matrix(): { readonly rows: number; readonly columns: number; readonly values: readonly number[] } {
+		const [first = 1, second = 1] = this.#dims;
+		if (this.axis === 0) {
+			return { rows: first, columns: second, values: this.#values };
+		}
+		const values = this.#values.map((_, i) => this.#values[(i % first) * second + Math.floor(i / first)]);
+		return { rows: second, columns: first, values };
+	}
+
 	/** Returns the weight in codes from 0 to 15 with a scale for each block along the last axis. */
 	blocks(): {
 		readonly dims: readonly number[];
@@ -201,11 +213,14 @@ class Quantizer {
 		const columns = this.#dims[this.#dims.length - 1];
 		const perRow = Math.ceil(columns / BLOCK);
 		const blockOf = (index: number) => Math.floor(index / columns) * perRow + Math.floor((index % columns) / BLOCK);
-		const scales = new Array<number>((this.#values.length / columns) * perRow).fill(0);
+		const ofBlocks = Array.from({ length: (this.#values.length / columns) * perRow }, (): number[] => []);
 		for (const [index, value] of this.#values.entries()) {
-			scales[blockOf(index)] = Math.max(scales[blockOf(index)], Math.fround(Math.abs(value) / 7));
+			ofBlocks[blockOf(index)].push(value);
 		}
-		const integers = this.#values.map((value, index) => HALF + Math.round(value / (scales[blockOf(index)] || 1)));
+		const scales = ofBlocks.map((values) => packedScale(values, { ...this.grid, unsigned: false }).scale);
+		const integers = this.#values.map((value, index) =>
+			Math.min(Math.max(HALF + Math.round(value / (scales[blockOf(index)] || 1)), 0), 2 * HALF - 1),
+		);
 		return { dims: this.#dims, integers, scales };
 	}
 
@@ -405,27 +420,50 @@ function asBlocked(of: Quantizer): NodeSpec[] {
 	];
 }
 
-/** MatMulNBits for a matrix with its output channels in rows; other operators in blocks. */
+/** MatMulNBits, which takes its matrix with the output channels in rows; convolutions in blocks. */
 function asPacked(of: Quantizer): NodeSpec[] {
-	const { node, axis, bias } = of;
-	if (node.op === 'Conv' || axis !== 0) {
+	const { node, bias } = of;
+	if (CONVOLUTIONS.has(node.op)) {
 		return asBlocked(of);
 	}
-	const { dims, integers, scales } = of.blocks();
-	const [rows, columns] = dims;
+	const { rows, columns, values } = of.matrix();
 	const blocks = Math.ceil(columns / BLOCK);
 	const bytes = new Uint8Array((rows * blocks * BLOCK) / 2);
-	for (const [index, code] of integers.entries()) {
-		const [row, column] = [Math.floor(index / columns), index % columns];
-		const place = row * blocks * BLOCK + column;
-		bytes[place >> 1] |= code << (4 * (place % 2));
+	const zeroBytes = new Uint8Array(rows * Math.ceil(blocks / 2));
+	const scales: number[] = [];
+	for (let cell = 0; cell < rows * blocks; cell++) {
+		const [row, block] = [Math.floor(cell / blocks), cell % blocks];
+		const first = row * columns + block * BLOCK;
+		const inBlock = values.slice(first, Math.min(first + BLOCK, (row + 1) * columns));
+		const { scale, zero } = packedScale(inBlock, of.grid);
+		scales.push(scale);
+		zeroBytes[row * Math.ceil(blocks / 2) + (block >> 1)] |= zero << (4 * (block % 2));
+		for (const [at, value] of inBlock.entries()) {
+			const code = Math.min(Math.max(zero + Math.round(value / (scale || 1)), 0), 15);
+			bytes[(cell * BLOCK + at) >> 1] |= code << (4 * (at % 2));
+		}
 	}
 	const [x = ''] = node.inputs ?? [];
 	const packed = of.add('q', { dims: [rows, blocks, BLOCK / 2], dtype: 'uint8', values: Array.from(bytes) });
 	const scale = of.add('s', { dims: [rows * blocks], values: scales });
+	const zero = of.grid.unsigned ? of.add('z', { dtype: 'uint8', values: Array.from(zeroBytes) }) : '';
 	const attributes = { K: { i: columns }, N: { i: rows }, bits: { i: 4 }, block_size: { i: BLOCK } };
-	const inputs = [x, packed, scale, ...(bias === '' ? [] : ['', '', bias])];
+	const optional = bias === '' ? (zero === '' ? [] : [zero]) : [zero, '', bias];
+	const inputs = [x, packed, scale, ...optional];
 	return [{ ...node, op: 'MatMulNBits', domain: 'com.microsoft', inputs, attributes }];
+}
+
+const CONVOLUTIONS: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose']);
+
+/** Returns scale and zero point of a block in 4 bits. */
+function packedScale(values: readonly number[], { unsigned, negative }: Grid): { scale: number; zero: number } {
+	const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+	if (unsigned) {
+		const scale = Math.fround((high - low) / 15);
+		return { scale, zero: Math.round(-low / (scale || 1)) };
+	}
+	const largest = -low > high ? low : high;
+	return { scale: Math.fround(negative ? -largest / HALF : Math.abs(largest) / (HALF - 1)), zero: HALF };
 }
 
 /** Number of weights with a scale of their own; at least 16 for MatMulNBits. */

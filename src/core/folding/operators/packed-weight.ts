@@ -2,6 +2,7 @@ import { OnnxError } from '../../onnx/errors.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node, Tensor } from '../../onnx/model.js';
 import { typeName } from '../../onnx/types.js';
+import { withClipping } from './quantization-grid.js';
 
 /**
  * Weight of the runtime's MatMulNBits: codes of a few bits in bytes, the lowest bits first, with a scale for each block of a
@@ -72,7 +73,7 @@ function places({ columns, bits, blockSize }: PackedWeight) {
 export function packedGrid(packed: PackedWeight, { codes, scales, zeroPoints }: PackedTensors): PackedGrid {
 	const { rows, columns, bits, blockSize } = packed;
 	const { blocks, perByte, blobSize, cellOf, placeOf } = places(packed);
-	const isPackedZero = zeroPoints !== undefined && typeName(zeroPoints.dataType) === 'uint8';
+	const isPackedZero = zeroPoints !== undefined && isPacked(zeroPoints);
 	const zeroRow = isPackedZero ? Math.ceil(blocks / perByte) : blocks;
 	const isFitting =
 		codes.data.length === rows * blocks * blobSize &&
@@ -102,6 +103,9 @@ export function packedGrid(packed: PackedWeight, { codes, scales, zeroPoints }: 
 	return { codes: unpacked, zero, cellOf };
 }
 
+/** True for zero points as codes in bytes; they may also be numbers of the type of the scales. */
+const isPacked = ({ dataType }: Tensor): boolean => typeName(dataType) === 'uint8';
+
 /**
  * Returns the weight in row-major order, and the largest step of each row, shape (rows).
  * @throws {OnnxError} as {@link packedGrid}
@@ -113,10 +117,13 @@ export function unpack(
 	const { codes, zero, cellOf } = packedGrid(packed, tensors);
 	const { data: scales } = tensors.scales;
 	const { blocks } = places(packed);
+	const range = [0, 2 ** packed.bits - 1] as const;
+	const stated = Float64Array.from(scales, Math.abs);
+	const ofCells = tensors.zeroPoints ? stated : withClipping(stated, { data: codes, range }, cellOf);
 	const steps = new Float64Array(packed.rows);
-	for (const [cell, scale] of scales.entries()) {
+	for (const [cell, step] of ofCells.entries()) {
 		const row = Math.floor(cell / blocks);
-		steps[row] = Math.max(steps[row], Math.abs(scale));
+		steps[row] = Math.max(steps[row], step);
 	}
 	const weight = Float32Array.from(codes, (code, index) => {
 		const cell = cellOf(index);
@@ -133,6 +140,24 @@ export function repack(packed: PackedWeight, bytes: ArrayLike<number>, codes: Ar
 	for (let index = 0; index < codes.length; index++) {
 		const { byte, bit } = placeOf(index);
 		result[byte] = (result[byte] & ~(mask << bit)) | (codes[index] << bit);
+	}
+	return result;
+}
+
+/** Returns the data of the zero points with other values, shape (cells). Bits that fill a row stay. */
+export function repackZeroPoints(packed: PackedWeight, zeroPoints: Tensor, zero: Float64Array): Float64Array {
+	if (!isPacked(zeroPoints)) {
+		return zero;
+	}
+	const { bits } = packed;
+	const { blocks, perByte } = places(packed);
+	const mask = 2 ** bits - 1;
+	const result = Float64Array.from(zeroPoints.data);
+	for (const [cell, value] of zero.entries()) {
+		const [row, block] = [Math.floor(cell / blocks), cell % blocks];
+		const byte = row * Math.ceil(blocks / perByte) + Math.floor(block / perByte);
+		const bit = bits * (block % perByte);
+		result[byte] = (result[byte] & ~(mask << bit)) | (value << bit);
 	}
 	return result;
 }

@@ -48,17 +48,52 @@ export function int32Bias(steps: Float64Array): Pick<QuantizationGrid, 'bias' | 
  */
 const EMPTY_STEP = 2 ** -23;
 
+/** Codes of a constant, shape (elements), with the first and the last code of their type. */
+export interface Codes {
+	readonly data: ArrayLike<number>;
+	readonly range: readonly [least: number, most: number];
+}
+
+/** Maximum number of codes of a type whose grid is judged by its ends. More codes leave a clipped value no room to show. */
+const MAX_CODES = 16;
+
+/**
+ * Doubles the step of each cell that uses both ends of a type of few codes. A symmetric grid holds a value more below 0
+ * than above, so a quantizer that gives the largest magnitude to the lower end clips values at the other end, where up to
+ * a whole step is lost instead of a half.
+ * @param steps step of each cell, shape (cells)
+ * @param cellOf returns the cell of an element
+ */
+export function withClipping(
+	steps: Float64Array,
+	{ data, range: [least, most] }: Codes,
+	cellOf: (index: number) => number,
+): Float64Array {
+	if (most - least >= MAX_CODES) {
+		return steps;
+	}
+	const [atLeast, atMost] = [new Uint8Array(steps.length), new Uint8Array(steps.length)];
+	for (let index = 0; index < data.length; index++) {
+		const ends = data[index] === least ? atLeast : data[index] === most ? atMost : undefined;
+		ends?.fill(1, cellOf(index), cellOf(index) + 1);
+	}
+	return steps.map((step, cell) => (atLeast[cell] === 1 && atMost[cell] === 1 ? 2 * step : step));
+}
+
 /**
  * Returns the step of each row of a constant behind DequantizeLinear, shape (rows): its scale, or the largest of its scales.
  * Undefined if the scales do not fit the constant.
+ * @param codes codes of a symmetric grid, which may clip values; undefined for other grids
  */
 export function rowSteps(
 	scale: Tensor,
 	{ dims, layout, axis, blockSize }: RowShape & ScaleLayout,
+	codes?: Codes,
 ): Float64Array | undefined {
 	const rows = channelCount(layout);
-	const steps = Float64Array.from(scale.data, Math.abs);
 	const cellOf = cellsOf(dims, scale.dims, { axis, blockSize });
+	const scales = Float64Array.from(scale.data, Math.abs);
+	const steps = codes && cellOf ? withClipping(scales, codes, cellOf) : scales;
 	const at = axis < 0 ? axis + dims.length : axis;
 	if (!cellOf || steps.length === 1) {
 		return cellOf && new Float64Array(rows).fill(steps[0]);

@@ -3,7 +3,7 @@ import { type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { OnnxError } from '../../onnx/errors.js';
 import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
 import { ShapeInference } from '../../onnx/graph/infer.js';
-import { dequantized, type ScaleLayout } from '../../onnx/graph/quantization.js';
+import { dequantized, integerRange, type ScaleLayout } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Dimension, Tensor, TensorRecord } from '../../onnx/model.js';
 import { isBacked } from '../../onnx/tensor/backed.js';
@@ -14,7 +14,14 @@ import type { LinearWeights } from './expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
 import { type Dequantizer, dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
 import { type PackedWeight, unpack } from './packed-weight.js';
-import { int32Bias, type QuantizationGrid, type RowShape, rowSteps, withoutEmptySteps } from './quantization-grid.js';
+import {
+	type Codes,
+	int32Bias,
+	type QuantizationGrid,
+	type RowShape,
+	rowSteps,
+	withoutEmptySteps,
+} from './quantization-grid.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -60,6 +67,9 @@ export function weightLayout(
 
 /** Maximum size of an axis of a computed weight, because its shape may rest on a mere claim. */
 const MAX_COMPUTED_AXIS = 2 ** 22;
+
+/** Maximum bits of a code whose grid may clip values at an end by more than half a step. */
+const FEW_BITS = 4;
 
 /** Maximum number of scales that are quantized themselves, one behind another. Ends the search in a graph with a cycle. */
 const MAX_QUANTIZED_SCALES = 4;
@@ -297,7 +307,22 @@ export class WeightReader {
 	async #steps(scope: Scope, name: string, { layout, dims }: RowShape): Promise<Float64Array | undefined> {
 		const found = dequantizer(scope, name);
 		const scale = found && (await this.#tensor(found.scope, found.scale));
-		return scale && rowSteps(scale, { dims, layout, ...scaleLayout(found) });
+		return scale && rowSteps(scale, { dims, layout, ...scaleLayout(found) }, await this.#codes(found));
+	}
+
+	/** Reads the codes of a constant in few bits on a symmetric grid; undefined for other constants. */
+	async #codes({ scope, node, integers }: Dequantizer): Promise<Codes | undefined> {
+		const record = recordOf(scope, integers);
+		const isNarrow = record && elementBits(record.dataType) <= FEW_BITS;
+		const range = isNarrow ? integerRange(typeName(record.dataType)) : undefined;
+		if (!record || !range) {
+			return undefined;
+		}
+		const [, , zero = ''] = node.inputs;
+		const middle = (range[0] + range[1] + 1) / 2;
+		const zeros = zero === '' ? [0] : (await this.#tensor(scope, zero))?.data;
+		const isSymmetric = zeros !== undefined && Array.from(zeros).every((value) => value === middle);
+		return isSymmetric ? { data: (await readTensor(record, this.#access)).data, range } : undefined;
 	}
 
 	/** Dequantizes a constant of the file itself, because an expression may have a few million elements only. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { roundTo } from '../../../../src/core/numbers/float-formats.js';
 import { type Grid, requantize } from '../../../../src/core/repair/quantization-grid.js';
 
 const grid = (scale: number, dtype: Grid['dtype'] = 'int8', zero = 0): Grid => ({
 	dtype,
+	scaleType: 'float32',
 	scale: Float64Array.of(scale),
 	zero: Float64Array.of(zero),
 	cellOf: () => 0,
@@ -77,5 +79,39 @@ test('weights of 7 bits stay within 7 bits on a new scale', () => {
 		for (const [index, value] of values.entries()) {
 			assert.ok(Math.abs((integers[index] - moved[0]) * step - value) <= step, `${dtype} ${found}: ${value}`);
 		}
+	}
+});
+
+test('a negative scale keeps its sign', () => {
+	const values = [-40, 20, 5];
+	for (const found of [
+		[40, -20, -5],
+		[0, 0, 0],
+	]) {
+		const { integers, scale, changed } = requantize(found, values, grid(-1), KEEP);
+		assert.deepEqual([...integers], [40, -20, -5]);
+		assert.deepEqual([changed, scale[0]], [[], -1]);
+	}
+	const { integers, scale } = requantize([0, 0, 0], values, grid(-0.1), KEEP);
+	assert.ok(scale[0] < 0);
+	for (const [index, value] of values.entries()) {
+		assert.ok(Math.abs(integers[index] * scale[0] - value) <= -scale[0] / 2, `${value}`);
+	}
+});
+
+test('a scale of 0 is replaced for values other than 0, and stays for zeros', () => {
+	const { integers, scale, changed } = requantize([5, 1], [-0.3, 0.1], grid(0), KEEP);
+	assert.deepEqual(changed, [0]);
+	assert.ok(Math.abs(integers[0] * scale[0] + 0.3) <= scale[0] / 2 && scale[0] > 0);
+	const zeros = requantize([5, 1], [0, 0], grid(0), KEEP);
+	assert.deepEqual([zeros.changed, [...zeros.integers], zeros.scale[0]], [[], [5, 1], 0]);
+});
+
+test('a new scale is a number of the type that stores it, and integers count its steps', () => {
+	const values = [-4.0123, 2.3456, 1];
+	const { integers, scale } = requantize([0, 0, 0], values, { ...grid(0.001), scaleType: 'float16' }, KEEP);
+	assert.equal(scale[0], roundTo(scale[0], 'float16'));
+	for (const [index, value] of values.entries()) {
+		assert.equal(integers[index], Math.max(-128, Math.round(value / scale[0])));
 	}
 });
