@@ -108,6 +108,22 @@ export async function identities(files: readonly string[]): Promise<Identities> 
 	return found;
 }
 
+/** Lists the files that an earlier path names, too, each with that path. */
+export async function sameFiles(files: readonly string[]): Promise<(readonly [file: string, earlier: string])[]> {
+	const seen = new Map<string, string>();
+	const repeated: (readonly [string, string])[] = [];
+	for (const file of files) {
+		const key = await identity(file);
+		const earlier = key === undefined ? undefined : seen.get(key);
+		if (earlier !== undefined) {
+			repeated.push([file, earlier]);
+		} else if (key !== undefined) {
+			seen.set(key, file);
+		}
+	}
+	return repeated;
+}
+
 async function identity(file: string): Promise<string | undefined> {
 	const stats = await stat(file, { bigint: true }).catch(() => undefined);
 	return stats?.isFile() ? `${stats.dev} ${stats.ino}` : undefined;

@@ -5,6 +5,7 @@ import { isObject } from '../../core/report/decode.js';
 import { parseReport } from '../../core/report/json.js';
 import { encodeStatistics, parseStatistics, STATISTICS_FORMAT } from '../../core/report/statistics.js';
 import { visible } from '../../core/text/names.js';
+import { sameFiles } from '../../platform/replace-file.js';
 import { parseOptions } from '../arguments.js';
 import { reportStatus } from '../exit.js';
 import { type FailOn, parseFailOn } from '../fail-on.js';
@@ -18,6 +19,7 @@ import { UsageError } from '../usage.js';
  */
 export async function mergeCommand(argv: readonly string[]): Promise<number> {
 	const { files, output, failOn } = parseMergeArguments(argv);
+	await refuseRepeatedFiles(files);
 	const documents: Document[] = [];
 	for (const file of files) {
 		documents.push({ file, value: await readDocument(file) });
@@ -42,6 +44,17 @@ export async function mergeCommand(argv: readonly string[]): Promise<number> {
 		process.stderr.write(`${visible(sentence)}\n`);
 	}
 	return reportStatus(merged, failOn);
+}
+
+/** @throws {MergeError} if two names are of one file, whose part of the data would count twice */
+async function refuseRepeatedFiles(files: readonly string[]): Promise<void> {
+	const [repeated] = await sameFiles(files);
+	if (repeated) {
+		const [file, other] = repeated;
+		throw new MergeError(
+			`${file} is given twice${other === file ? '' : `, also as ${other}`}, so that its part of the data would count twice: give each file once.`,
+		);
+	}
 }
 
 interface Document {

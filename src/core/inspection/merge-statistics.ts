@@ -12,7 +12,7 @@ export interface NamedStatistics {
  * Merges statistics of shards of a data set, exactly: counts add, means and variances are weighted by count. The result
  * depends on neither the order nor the division, to the last bit if all shards state their exact sums.
  * @param shards at least one
- * @throws {MergeError} when they are of different models, or of a mode that cannot be merged.
+ * @throws {MergeError} when they are of different models, of a mode that cannot be merged, or of the same data.
  */
 export function mergeStatistics(shards: readonly NamedStatistics[]): StatisticsReport {
 	const [first, ...others] = shards;
@@ -29,6 +29,7 @@ export function mergeStatistics(shards: readonly NamedStatistics[]): StatisticsR
 			throw new MergeError(`${file} is not of the same model as ${first.file}: ${difference}.`);
 		}
 	}
+	refuseRepetition(shards);
 	const all = shards.map(({ statistics }) => statistics);
 	const samples = all.map((statistics) => statistics.samples);
 	return {
@@ -37,6 +38,25 @@ export function mergeStatistics(shards: readonly NamedStatistics[]): StatisticsR
 		...(samples.every((number) => number !== undefined) && { samples: total(samples) }),
 		layers: first.statistics.layers.map((_, index) => mergeLayer(all.map(({ layers }) => layers[index]))),
 	};
+}
+
+/**
+ * Refuses two shards with the same statistics to the last bit: only the same data give them, and would count twice.
+ * @throws {MergeError}
+ */
+function refuseRepetition(shards: readonly NamedStatistics[]): void {
+	const seen = new Map<string, string>();
+	for (const { file, statistics } of shards) {
+		const values = statistics.layers.map(({ count, mean, variance }) => [count, ...mean, ...variance].join());
+		const key = values.join(';');
+		const other = seen.get(key);
+		if (other !== undefined && values.length > 0) {
+			throw new MergeError(
+				`${file} holds the same statistics as ${other}, so that this part of the data would count twice: leave one out.`,
+			);
+		}
+		seen.set(key, file);
+	}
 }
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);

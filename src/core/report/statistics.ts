@@ -1,3 +1,4 @@
+import { sum } from '../numbers/arrays.js';
 import { ExactSums } from '../numbers/exact-sum.js';
 import {
 	count,
@@ -206,4 +207,21 @@ function checkLayer({ channels, count: number, mean, variance, sums }: LayerStat
 			throw new ReportError(`${at}.${name}[${bad}]`, `is ${array[bad]}, which no statistic of data is`);
 		}
 	}
+	for (const [name, array] of Object.entries({ mean, variance })) {
+		const of = sums?.[name === 'mean' ? 'mean' : 'variance'];
+		const bad = of ? array.findIndex((each, k) => !isQuotient(each, of[k], number)) : -1;
+		if (of && bad >= 0) {
+			const other = sum(of[bad]) / number;
+			throw new ReportError(`${at}.${name}[${bad}]`, `is ${array[bad]}, but its sums give ${other}`);
+		}
+	}
+}
+
+/** Maximum relative difference between a statistic and the quotient of its sum: rounding of other programs. */
+const MAX_DIFFERENCE = 1e-9;
+
+/** True if a statistic is the sum of its terms divided by the count. */
+function isQuotient(value: number, terms: readonly number[], count: number): boolean {
+	const largest = terms.reduce((most, term) => Math.max(most, Math.abs(term)), 0) / count;
+	return Math.abs(sum(terms) / count - value) <= MAX_DIFFERENCE * largest;
 }

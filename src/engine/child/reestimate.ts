@@ -13,7 +13,12 @@ import {
 } from '../../core/report/reestimation.js';
 import type { RepairCheck } from '../../core/report/repair-result.js';
 import { DEFAULT_MEMORY_BUDGET } from '../../core/report/run-choices.js';
-import { STATISTICS_FORMAT, STATISTICS_VERSION, type StatisticsReport } from '../../core/report/statistics.js';
+import {
+	type LayerStatistics,
+	STATISTICS_FORMAT,
+	STATISTICS_VERSION,
+	type StatisticsReport,
+} from '../../core/report/statistics.js';
 import { count } from '../../core/text/sentences.js';
 import { identities, refuseInput } from '../../platform/replace-file.js';
 import type { ModelLocation, ReestimateOptions } from '../../protocol/host-engine.js';
@@ -262,7 +267,8 @@ async function writeVerified(work: Work, statistics: StatisticsReport, paths: Mo
 	const changes = changesOf(subject, statistics, roundTo);
 	const plan = await planStatistics(
 		file,
-		layers.map((layer, position) => ({ layer, ...changes[position].after })),
+		// Unrounded, so that a reason names the value and not its rounding.
+		layers.map((layer, position) => ({ layer, ...valuesOf(statistics, position) })),
 	);
 	if ('reason' in plan) {
 		throw new InputError(`${paths.output} was not written: ${plan.reason}`);
@@ -276,6 +282,11 @@ async function writeVerified(work: Work, statistics: StatisticsReport, paths: Mo
 	} finally {
 		await written.close();
 	}
+}
+
+function valuesOf({ layers }: StatisticsReport, position: number): Pick<LayerStatistics, 'mean' | 'variance'> {
+	const { mean, variance } = layers[position];
+	return { mean, variance };
 }
 
 /** Reads the unfinished file, runs it, and measures the data's drift. @throws {InputError} if its statistics are others */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { readDocument } from '../../../src/cli/json-file.js';
 import { mergeStatistics } from '../../../src/core/inspection/merge-statistics.js';
-import { encodeStatistics } from '../../../src/core/report/statistics.js';
+import { encodeStatistics, parseStatistics } from '../../../src/core/report/statistics.js';
 import { EngineClient } from '../../../src/engine/client.js';
 import { buildModel } from '../support/model-builder.js';
 import { openBytes } from '../support/open.js';
@@ -100,7 +100,7 @@ test('a folder without permission, and a folder as target, are named', async (co
 	);
 });
 
-test('a shard that is cut short, or of another model, is refused by its name', async () => {
+test('a shard that is cut short, edited, of another model, or given twice is refused by its name', async () => {
 	const own = (await reestimateModel(model, data, { batch: 8 })).statistics;
 	const other = (await reestimateModel(stale('mlp.training.onnx'), data, { batch: 8 })).statistics;
 	const shards = (second: typeof own) => [
@@ -113,6 +113,15 @@ test('a shard that is cut short, or of another model, is refused by its name', a
 	);
 	const changed = { ...own, fingerprint: own.fingerprint?.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) ?? '' };
 	assert.throws(() => mergeStatistics(shards(changed)), /the content of the model file is another\.$/);
+	assert.throws(
+		() => mergeStatistics(shards(own)),
+		/^MergeError: second\.json holds the same statistics as first\.json, so that this part .* twice: leave one out\.$/,
+	);
+	const [first, ...others] = own.layers;
+	const edited = { ...own, layers: [{ ...first, mean: first.mean.map((value) => value + 1) }, ...others] };
+	assert.throws(() => parseStatistics(JSON.parse(JSON.stringify(encodeStatistics(edited)))), {
+		message: /^layers\[0\]\.mean\[0\] is \S+, but its sums give \S+$/,
+	});
 	const text = JSON.stringify(encodeStatistics(own));
 	for (const length of [text.length - 1, text.length >> 1, 0]) {
 		writeFileSync(out('short.json'), text.slice(0, length));

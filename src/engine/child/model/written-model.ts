@@ -25,7 +25,10 @@ const DATA_MODE = 0o644;
 
 const PERMISSIONS = 0o7777;
 
-/** @throws {WriteError} if `output` is the model, a file of its external data, or no file. */
+/**
+ * Checks a file to write before the work that makes its content, which may take hours.
+ * @throws {WriteError} if `output` is the model, a file of its external data, or no file, or must not be written.
+ */
 export async function requireOutput(model: OpenedModel, output: string): Promise<void> {
 	const present = await stat(output).catch(() => undefined);
 	if (present && !present.isFile()) {
@@ -33,6 +36,9 @@ export async function requireOutput(model: OpenedModel, output: string): Promise
 	}
 	const own = model.folder === undefined ? [] : [model.model.path];
 	await refuseInput(output, await identities([...own, ...externalPaths(model)]));
+	for (const place of [path.dirname(output), ...(present ? [output] : [])]) {
+		await access(place, constants.W_OK).catch((error) => Promise.reject(asWriteError(output, error)));
+	}
 }
 
 /**

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { parseMergeArguments } from '../../../../src/cli/commands/merge.js';
+import { mergeCommand, parseMergeArguments } from '../../../../src/cli/commands/merge.js';
 import { mergeReports } from '../../../../src/core/inspection/merge-reports.js';
 import { encodeReport, parseReport } from '../../../../src/core/report/json.js';
 import type { Report } from '../../../../src/core/report/types.js';
@@ -118,4 +118,15 @@ test('the command line merges its own reports, and names a file that it cannot r
 		assert.deepEqual([status, message.test(stderr), stderr.trim().split('\n').length], [2, true, 1], stderr);
 	}
 	assert.throws(() => parseMergeArguments([]), /merge needs the files/);
+});
+
+test('a part of the data is not counted twice', async () => {
+	const [file, link] = ['part.json', 'link.json'].map((name) => path.join(folder, name));
+	await writeFile(file, JSON.stringify(encodeReport(partReport())));
+	await assert.rejects(mergeCommand([file, file]), {
+		name: 'MergeError',
+		message: `${file} is given twice, so that its part of the data would count twice: give each file once.`,
+	});
+	await symlink(file, link);
+	await assert.rejects(mergeCommand([file, link]), { message: /link\.json is given twice, also as \S+part\.json, so/ });
 });

@@ -316,7 +316,7 @@ test('statistics that a type cannot hold, and data that are not finite, are refu
 	const mixed = model({ ...io, nodes: [norm(['x', 'g', 'b', 'm', 'v'])], initializers: half });
 	await assert.rejects(
 		reestimateModel(mixed, out('large.npy'), { output: out('large.onnx') }),
-		/was not written: bn cannot take its running variance .* float16 ends before it/,
+		/was not written: bn cannot take its running variance [\d.,e+]+ of channel \d: float16 ends before it/,
 	);
 	values[4] = Number.NaN;
 	writeFileSync(out('nan.npy'), encodeNpy({ type: 'float32', shape: [16, 2, 3], data: values }));
