@@ -1,5 +1,6 @@
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import type { ComparedFiles } from '../folding/compare/compare.js';
+import { exchangedPlaces } from '../folding/compare/structure-checks.js';
 import type { LinearOperator } from '../folding/operators/linear.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
@@ -73,6 +74,7 @@ class RepairPlanner {
 	readonly #tools: RepairTools;
 	readonly #constants: ConstantResolver;
 	readonly #done = new Map<LinearOperator, Result<string>>();
+	#places: ReadonlyMap<LinearOperator, OperatorPair> | undefined;
 
 	constructor(tools: RepairTools, constants: ConstantResolver) {
 		this.#tools = tools;
@@ -85,16 +87,69 @@ class RepairPlanner {
 		if (compared.status !== 'mismatch') {
 			return failure('no operator of the deployed model shows what became of it');
 		}
+		if (layer.mode === 'training') {
+			return failure('the original is in training mode itself: repair the original first');
+		}
 		const keptAs = models.kept.get(layer);
+		switch (compared.cause) {
+			case 'layers-exchanged':
+				return this.#putBack(layer, compared);
+			case 'folded-across-activation':
+				return keptAs
+					? failure('it stands on the other side of an activation now: export the model again')
+					: this.#undoAcross(layer, compared);
+			case 'several-consumers':
+				return failure(
+					`another node reads ${compared.into?.name ?? 'its operator'} and needs the values without the layer, so no weights are right for both: fold the original again`,
+				);
+			case 'shared-weight':
+				return this.#repairOtherReaders(layer, compared);
+		}
 		if (keptAs) {
 			return this.#repairKept(layer, keptAs, compared);
-		}
-		if (compared.cause === 'shared-weight') {
-			return this.#repairOtherReaders(layer, compared);
 		}
 		const target = models.original.targets.get(layer);
 		const pair = target && models.pairing.byOriginal.get(target.operator);
 		return pair ? this.#repairOperator(pair, compared) : this.#repairForward(layer, compared);
+	}
+
+	/** Writes the constants of an exchanged layer and its operator into their own place. */
+	async #putBack(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
+		const { original, kept, pairing } = this.#tools.models;
+		const operator = original.targets.get(layer)?.operator;
+		this.#places ??= exchangedPlaces(this.#tools.models);
+		const place = operator && this.#places.get(operator);
+		if (!place) {
+			return failure('its place in the deployed model is not known');
+		}
+		const pair = { ...place, original: operator };
+		const measured = { ...compared, perChannel: NOT_MEASURED };
+		const there = original.layers.find((each) => original.targets.get(each)?.operator === place.original);
+		const keptThere = there && kept.get(there);
+		if ((keptThere !== undefined) !== kept.has(layer) || !pairing.byDeployed.has(place.deployed)) {
+			return failure('only one of the exchanged layers is still a layer');
+		}
+		const constants = await this.#repairOperator(pair, measured);
+		const parameters = keptThere ? await repairKept(this.#tools, layer, keptThere) : success('');
+		if (!parameters.ok || !constants.ok) {
+			return parameters.ok ? constants : parameters;
+		}
+		return success([parameters.value, constants.value].filter((change) => change !== '').join(', '));
+	}
+
+	/** Takes a layer out of the operator in front of an activation, and folds it into the operator behind itself. */
+	async #undoAcross(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
+		const { pairing } = this.#tools.models;
+		const front = [...pairing.byDeployed.values()].find(({ deployed }) => deployed.name === compared.into?.name);
+		const measured = { ...compared, perChannel: NOT_MEASURED };
+		const forward = await this.#repairForward(layer, measured);
+		if (!front || !forward.ok) {
+			return failure(
+				'an activation stands between the layer and the operator that it was folded into, so no weights of this operator are right: fold the original again',
+			);
+		}
+		const constants = await this.#repairOperator(front, measured);
+		return constants.ok ? success(`${constants.value}, ${forward.value}`) : constants;
 	}
 
 	async #repairOperator(
@@ -122,9 +177,6 @@ class RepairPlanner {
 	async #repairKept(layer: BatchNormLayer, keptAs: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
 		const { models, editor } = this.#tools;
 		const changes: string[] = [];
-		if (layer.mode === 'training') {
-			return failure('the original is in training mode itself: repair the original first');
-		}
 		if (keptAs.mode === 'training') {
 			const verdict = await switchLayer(editor, this.#constants, { ...keptAs, layer: keptAs });
 			if (verdict && 'reason' in verdict) {
@@ -161,13 +213,22 @@ class RepairPlanner {
 			: failure('the other operators with its weight have no counterpart that can be corrected');
 	}
 
-	#repairForward(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> | Result<string> {
+	#repairForward(
+		layer: BatchNormLayer,
+		compared: Pick<LayerComparison, 'causes' | 'perChannel'>,
+	): Promise<Result<string>> | Result<string> {
 		const { original, pairing } = this.#tools.models;
 		const operator = original.forwards.get(layer)?.operator;
 		const pair = operator && pairing.byOriginal.get(operator);
-		return pair
-			? this.#repairOperator(pair, compared)
-			: failure('it does not fold into an operator in front of it or behind it');
+		if (pair) {
+			return this.#repairOperator(pair, compared);
+		}
+		const own = original.targets.get(layer)?.operator ?? operator;
+		return failure(
+			own
+				? `${own.name}, which it folds into, has no counterpart of its shape in the deployed model`
+				: 'it folds into no single operator of the original',
+		);
 	}
 }
 

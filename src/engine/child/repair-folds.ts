@@ -3,7 +3,7 @@ import { planFoldRepair } from '../../core/repair/fold-repair.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import { REPAIR_FORMAT, REPAIR_VERSION, type RepairCheck, type RepairResult } from '../../core/report/repair-result.js';
-import { shortNumber } from '../../core/text/numbers.js';
+import { ratioOf, shortNumber } from '../../core/text/numbers.js';
 import { count } from '../../core/text/sentences.js';
 import type { ModelLocation, RepairOptions } from '../../protocol/host-engine.js';
 import { compareFilesAndRun } from './compare.js';
@@ -120,13 +120,16 @@ async function repairLayers(
 				};
 			}
 			for (const name of wrong) {
-				excluded.set(name, 'the comparison of the repaired file still finds it wrong');
+				excluded.set(name, STILL_WRONG);
 			}
 		} finally {
 			await written.close();
 		}
 	}
 }
+
+const STILL_WRONG =
+	"the original's constants in its place do not make it right: the deployed model may hold it in another form, with channels in another order or size, or operators merged or split";
 
 const isRight = ({ status }: LayerComparison): boolean => status === 'match' || status === 'kept';
 
@@ -159,7 +162,7 @@ function checkOf({ comparison, models }: ComparedFiles): RepairCheck {
 				}
 			: { status: 'skipped', reason: reason ?? CHECKPOINT_OUTPUTS };
 	}
-	const difference = `Its outputs differ from the original's by ${shortNumber(maxAbs)}, where rounding explains ${shortNumber(bound)}.`;
+	const difference = `Its outputs differ from the original's by up to ${shortNumber(maxAbs)}, ${ratioOf(outputs?.boundRatio ?? maxAbs / bound)} what rounding explains.`;
 	return status === 'mismatch'
 		? { status, reason: reason ?? difference }
 		: { status: 'skipped', reason: reason ?? 'The models were not run.' };

@@ -4,6 +4,7 @@ import type { LayerComparison } from '../../report/comparison/comparison.js';
 import { expectedFold } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
 import type { LinearOperator } from '../operators/linear.js';
+import type { OperatorPair } from '../pairing/pairing.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
 import { functionsBetween } from './functions-between.js';
@@ -219,6 +220,19 @@ function exchangedOperators({ original, deployed, pairing }: MatchedNetworks): M
 		}
 	}
 	return exchanged;
+}
+
+/** Returns the place that an original operator has in the deployed model, if another operator's weights stand there. */
+export function exchangedPlaces(models: MatchedNetworks): ReadonlyMap<LinearOperator, OperatorPair> {
+	const { byOriginal } = models.pairing;
+	const places = new Map<LinearOperator, OperatorPair>();
+	for (const [operator, other] of exchangedOperators(models)) {
+		const pair = byOriginal.get(operator);
+		if (pair) {
+			places.set(other, pair);
+		}
+	}
+	return places;
 }
 
 function operatorsBehind({ operators, before }: Network): Map<LinearOperator, Set<LinearOperator>> {
