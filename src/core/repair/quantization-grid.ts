@@ -1,4 +1,5 @@
 import { ROUNDED_STEPS } from '../folding/operators/expected.js';
+import { mapInto } from '../numbers/arrays.js';
 import { type FloatType, roundTo } from '../numbers/float-formats.js';
 import { integerRange, roundEven } from '../onnx/graph/quantization.js';
 import type { DataTypeName } from '../onnx/model.js';
@@ -83,7 +84,7 @@ export function requantize(
 		}
 	}
 	const isNew = new Set(changed);
-	const integers = Float64Array.from(signed, (value, index) => {
+	const integers = mapInto(new Float64Array(signed.length), signed, (value, index) => {
 		const cell = grid.cellOf(index);
 		if (scale[cell] === 0) {
 			return found[index];

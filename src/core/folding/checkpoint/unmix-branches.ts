@@ -1,3 +1,4 @@
+import { mapInto } from '../../numbers/arrays.js';
 /** Scales of parallel branches whose sum is a weight. */
 export interface UnmixedBranches {
 	/** Per branch: the factor of each of its rows, shape (rows). */
@@ -45,7 +46,7 @@ type Vector = Float32Array | Float64Array;
 
 function isSumOf(vectors: readonly Vector[], factors: readonly number[], target: Vector): boolean {
 	const size = Math.sqrt(dot(target, target));
-	const rest = Float64Array.from(target, (value, at) =>
+	const rest = mapInto(new Float64Array(target.length), target, (value, at) =>
 		vectors.reduce((left, vector, branch) => left - factors[branch] * vector[at], value),
 	);
 	const hasAll = vectors.every(

@@ -1,3 +1,4 @@
+import { mapInto } from '../../numbers/arrays.js';
 import { OnnxError } from '../../onnx/errors.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Node, Tensor } from '../../onnx/model.js';
@@ -86,7 +87,7 @@ export function packedGrid(packed: PackedWeight, { codes, scales, zeroPoints }: 
 		);
 	}
 	const mask = 2 ** bits - 1;
-	const zero = Float64Array.from(scales.data, (_, cell) => {
+	const zero = mapInto(new Float64Array(scales.data.length), scales.data, (_, cell) => {
 		if (!zeroPoints) {
 			return 2 ** (bits - 1);
 		}
@@ -125,7 +126,7 @@ export function unpack(
 		const row = Math.floor(cell / blocks);
 		steps[row] = Math.max(steps[row], step);
 	}
-	const weight = Float32Array.from(codes, (code, index) => {
+	const weight = mapInto(new Float32Array(codes.length), codes, (code, index) => {
 		const cell = cellOf(index);
 		return (code - zero[cell]) * scales[cell];
 	});

@@ -1,7 +1,8 @@
-import { product } from '../../numbers/arrays.js';
+import { mapInto, product } from '../../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { OnnxError } from '../../onnx/errors.js';
-import { ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
+import { ConstantBudget } from '../../onnx/graph/constant-budget.js';
+import { type Constant, ConstantResolver, isConstant } from '../../onnx/graph/constants.js';
 import { ShapeInference } from '../../onnx/graph/infer.js';
 import { dequantized, integerRange, type ScaleLayout } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
@@ -11,6 +12,7 @@ import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
+import { ExpressionCache } from './expression-cache.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
 import { type Dequantizer, dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
 import { type PackedWeight, unpack } from './packed-weight.js';
@@ -79,7 +81,9 @@ export class WeightReader {
 	readonly #access: TensorAccess;
 	readonly #shapes = new ShapeInference();
 	/** Results of costly constant expressions. Tensors of the file are read again instead. */
-	readonly #expressions = new Map<string, Promise<Tensor | undefined>>();
+	readonly #expressions = new ExpressionCache();
+	readonly #expressionShapes = new Map<string, readonly number[] | undefined>();
+	readonly #budget = new ConstantBudget();
 
 	constructor(access: TensorAccess) {
 		this.#access = access;
@@ -98,7 +102,7 @@ export class WeightReader {
 			return undefined;
 		}
 		const dims = record?.dims ?? this.#inferred(scope, weight);
-		const known = dims ?? (await this.#resolve(scope, weight))?.dims;
+		const known = dims ?? (await this.#expressionDims(scope, weight));
 		return known && known.length > 0 ? known : undefined;
 	}
 
@@ -120,7 +124,7 @@ export class WeightReader {
 		if (bias === '' || !layout) {
 			return layout !== undefined;
 		}
-		const shape = recordOf(scope, bias)?.dims ?? (await this.#resolve(scope, bias))?.dims;
+		const shape = recordOf(scope, bias)?.dims ?? (await this.#expressionDims(scope, bias));
 		return shape !== undefined && isPerChannel(shape, channelCount(layout));
 	}
 
@@ -134,7 +138,13 @@ export class WeightReader {
 			const tensor = await this.#tensor(scope, operator.weight);
 			const layout = tensor && weightLayout(operator, tensor.dims);
 			if (!tensor || !layout || elementCount(layout) !== tensor.data.length) {
-				return failure(`The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`);
+				const problem =
+					tensor || recordOf(scope, operator.weight)
+						? undefined
+						: (await this.#expression(scope, operator.weight)).problem;
+				return failure(
+					problem ?? `The weight "${operator.weight}" of ${operator.name} is no constant of a fitting shape.`,
+				);
 			}
 			const weight = await this.#dequantize(operator, tensor, layout);
 			const shape = { channels: channelCount(layout), dims: tensor.dims };
@@ -232,7 +242,7 @@ export class WeightReader {
 	async #dequantize(operator: LinearOperator, { data, dims }: Tensor, layout: ChannelLayout) {
 		const { alpha, quantization, scope } = operator;
 		if (!quantization) {
-			return alpha === 1 ? data : Float64Array.from(data, (value) => value * alpha);
+			return alpha === 1 ? data : mapInto(new Float64Array(data.length), data, (value) => value * alpha);
 		}
 		const channels = channelCount(layout);
 		const scale = await this.#rowScale(operator, quantization, { channels, dims });
@@ -347,20 +357,31 @@ export class WeightReader {
 		const record = recordOf(scope, name);
 		return record
 			? readTensor(record, this.#access)
-			: ((await this.#dequantized(scope, name, depth)) ?? this.#resolve(scope, name));
+			: ((await this.#dequantized(scope, name, depth)) ?? (await this.#expression(scope, name)).tensor ?? undefined);
 	}
 
-	#resolve(scope: Scope, name: string): Promise<Tensor | undefined> {
-		const key = `${scope.key}\0${name}`;
-		const tensor = this.#expressions.get(key) ?? this.#evaluate(scope, name);
-		this.#expressions.set(key, tensor);
-		return tensor;
+	/** Returns the shape of an expression; undefined if it is not constant. Evaluates the expression once. */
+	async #expressionDims(scope: Scope, name: string): Promise<readonly number[] | undefined> {
+		const key = keyOf(scope, name);
+		if (!this.#expressionShapes.has(key)) {
+			this.#expressionShapes.set(key, (await this.#expression(scope, name)).tensor?.dims);
+		}
+		return this.#expressionShapes.get(key);
 	}
 
-	/** Creates a resolver for each expression, because its limits are meant for the small parameters of a whole model. */
-	async #evaluate(scope: Scope, name: string): Promise<Tensor | undefined> {
-		return (await new ConstantResolver(this.#access).resolve(scope, name)).tensor ?? undefined;
+	/**
+	 * Creates a resolver for each expression, because its limits are meant for the small parameters of a whole model. The
+	 * budget covers them all.
+	 */
+	#expression(scope: Scope, name: string): Promise<Constant> {
+		return this.#expressions.get(keyOf(scope, name), () =>
+			new ConstantResolver(this.#access, this.#budget).resolve(scope, name),
+		);
 	}
+}
+
+function keyOf(scope: Scope, name: string): string {
+	return `${scope.key}\0${name}`;
 }
 
 /** True if a shape holds a value per channel, along the channel axis, or a single value, and adds no dimension. */

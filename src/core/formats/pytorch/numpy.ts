@@ -84,7 +84,7 @@ function storageOf(value: PickleValue | undefined): Storage | undefined {
 	return typeof text === 'string'
 		? {
 				bytes: text.length,
-				read: async (at, length) => Uint8Array.from({ length }, (_, index) => text.charCodeAt(at + index)),
+				read: async (at, length) => new Uint8Array(length).map((_, index) => text.charCodeAt(at + index)),
 				locate: async () => undefined,
 			}
 		: undefined;

@@ -1,7 +1,15 @@
+import { mapInto } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { Attribute, DataTypeCode, DataTypeName, Tensor } from '../model.js';
 import { typeCode, typeName } from '../types.js';
-import { axisWithin, broadcastShape, broadcastTo, roundingOf } from './constant-tensors.js';
+import {
+	type Allocate,
+	axisWithin,
+	broadcastShape,
+	broadcastTo,
+	forEachBroadcast,
+	roundingOf,
+} from './constant-tensors.js';
 import { dequantized, quantizedLinear } from './quantization.js';
 
 /** An operator with constant inputs. */
@@ -12,6 +20,8 @@ export interface OperatorCall {
 	/** Tensor in the attribute `value`, if present. */
 	readonly value: Tensor | undefined;
 	readonly opset: number;
+	/** Memory for the result, within the limits of the model. */
+	readonly allocate: Allocate;
 }
 
 export type Operator = (call: OperatorCall) => Tensor;
@@ -50,12 +60,21 @@ const INTEGER_RANGES: Partial<Record<DataTypeName, readonly [number, number]>> =
 	uint64: [0, Number.MAX_SAFE_INTEGER],
 };
 
+/** Returns a tensor of the shape of `x` with a value made from each of its elements. */
+function mapped(
+	{ allocate }: OperatorCall,
+	x: Tensor,
+	dataType: DataTypeCode,
+	operation: (value: number) => number,
+): Tensor {
+	return { dataType, dims: x.dims, data: mapInto(allocate(dataType, x.data.length), x.data, operation) };
+}
+
 function unary(operation: (x: number) => number): Operator {
 	return (call) => {
 		const x = required(call, 0);
 		const round = roundingOf(x.dataType);
-		const data = Float64Array.from(x.data, (value) => inRange(operation(value), x.dataType));
-		return { ...x, data: data.map(round) };
+		return mapped(call, x, x.dataType, (value) => round(inRange(operation(value), x.dataType)));
 	};
 }
 
@@ -68,13 +87,13 @@ function binary(operation: (a: number, b: number) => number): Operator {
 	return (call) => {
 		const a = required(call, 0);
 		const b = alignLegacy(call, required(call, 1), a.dims.length);
-		const dims = broadcastShape(a.dims, b.dims);
-		const left = broadcastTo(a, dims).data;
-		const right = broadcastTo(b, dims).data;
 		const round = roundingOf(a.dataType);
-		const exact = (value: number, index: number) => inRange(operation(value, right[index]), a.dataType);
-		const data = Float64Array.from(left, (value, index) => round(exact(value, index)));
-		return { dataType: a.dataType, dims, data };
+		const result = broadcastTo(a, broadcastShape(a.dims, b.dims), call.allocate);
+		const { data, dims } = result;
+		forEachBroadcast(b, dims, (right, index) => {
+			data[index] = round(inRange(operation(data[index], right), a.dataType));
+		});
+		return result;
 	};
 }
 
@@ -95,15 +114,19 @@ const clip: Operator = (call) => {
 	const least = limit(1, 'min', Number.NEGATIVE_INFINITY);
 	const most = limit(2, 'max', Number.POSITIVE_INFINITY);
 	// The upper limit counts where the limits cross, as the operator specifies.
-	return { ...x, data: x.data.map((value) => Math.min(Math.max(value, least), most)) };
+	return mapped(call, x, x.dataType, (value) => Math.min(Math.max(value, least), most));
 };
 
 /** Takes elements of the second input where the condition holds, otherwise of the third. */
 const where: Operator = (call) => {
 	const [condition, a, b] = [required(call, 0), required(call, 1), required(call, 2)];
 	const dims = broadcastShape(broadcastShape(condition.dims, a.dims), b.dims);
-	const [chosen, left, right] = [condition, a, b].map((tensor) => broadcastTo(tensor, dims).data);
-	return { dataType: a.dataType, dims, data: chosen.map((value, index) => (value ? left : right)[index]) };
+	const { data } = broadcastTo({ ...b, dataType: a.dataType }, dims, call.allocate);
+	const { data: chosen } = broadcastTo(condition, dims, call.allocate);
+	forEachBroadcast(a, dims, (value, index) => {
+		data[index] = chosen[index] ? value : data[index];
+	});
+	return { dataType: a.dataType, dims, data };
 };
 
 /**
@@ -119,10 +142,11 @@ function alignLegacy(call: OperatorCall, b: Tensor, rank: number): Tensor {
 	return { ...b, dims: [...b.dims, ...new Array<number>(Math.max(0, trailing)).fill(1)] };
 }
 
-export function castTo(tensor: Tensor, dataType: DataTypeCode): Tensor {
+function castTo(call: OperatorCall, dataType: DataTypeCode): Tensor {
+	const x = required(call, 0);
 	// Refuses the types that neither side can be read in.
-	roundingOf(tensor.dataType);
-	return { dims: tensor.dims, dataType, data: Float64Array.from(tensor.data, roundingOf(dataType)) };
+	roundingOf(x.dataType);
+	return mapped(call, x, dataType, roundingOf(dataType));
 }
 
 /** Type names of Cast before opset 6. */
@@ -138,7 +162,7 @@ const LEGACY_NAMES: Readonly<Record<string, DataTypeName>> = {
 const cast: Operator = (call) => {
 	const to = call.attribute('to');
 	const legacy = to?.s && LEGACY_NAMES[String.fromCharCode(...to.s.subarray(0, 16))];
-	return castTo(required(call, 0), to?.i ?? typeCode(legacy ?? 'unknown'));
+	return castTo(call, to?.i ?? typeCode(legacy ?? 'unknown'));
 };
 
 const quantization = (call: OperatorCall) => ({
@@ -168,7 +192,10 @@ export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
 	['Where', where],
 	['Identity', (call) => required(call, 0)],
 	['Cast', cast],
-	['CastLike', (call) => castTo(required(call, 0), required(call, 1).dataType)],
-	['DequantizeLinear', (call) => dequantized(quantization(call))],
-	['QuantizeLinear', (call) => quantizedLinear(quantization(call), call.attribute('output_dtype')?.i ?? 0)],
+	['CastLike', (call) => castTo(call, required(call, 1).dataType)],
+	['DequantizeLinear', (call) => dequantized(quantization(call), call.allocate)],
+	[
+		'QuantizeLinear',
+		(call) => quantizedLinear(quantization(call), call.attribute('output_dtype')?.i ?? 0, call.allocate),
+	],
 ]);

@@ -78,13 +78,17 @@ const transpose: Operator = (call) => {
 		throw new OnnxError('bad-tensor', `A Transpose has the order [${order.join(', ')}] for rank ${x.dims.length}.`);
 	}
 	const strides = stridesOf(x.dims);
-	return gatherStrided(x, { dims: axes.map((axis) => x.dims[axis]), strides: axes.map((axis) => strides[axis]) });
+	return gatherStrided(
+		x,
+		{ dims: axes.map((axis) => x.dims[axis]), strides: axes.map((axis) => strides[axis]) },
+		call.allocate,
+	);
 };
 
 const expand: Operator = (call) => {
 	const x = required(call, 0);
 	const dims = broadcastShape(x.dims, Array.from(required(call, 1).data));
-	return broadcastTo(x, dims);
+	return broadcastTo(x, dims, call.allocate);
 };
 
 const concat: Operator = (call) => {
@@ -97,7 +101,7 @@ const concat: Operator = (call) => {
 	}
 	const length = parts.reduce((sum, part) => sum + part.dims[axis], 0);
 	const dims = first.dims.map((dim, at) => (at === axis ? length : dim));
-	const data = new Float64Array(elementCount(dims));
+	const data = call.allocate(first.dataType, elementCount(dims));
 	const rows = product(first.dims.slice(0, axis));
 	const width = rows === 0 ? 0 : data.length / rows;
 	let start = 0;
@@ -131,7 +135,7 @@ const slice: Operator = (call) => {
 		offset += range.start * strides[axis];
 		strides[axis] *= steps[at] ?? 1;
 	});
-	return gatherStrided(x, { dims, strides, offset });
+	return gatherStrided(x, { dims, strides, offset }, call.allocate);
 };
 
 function sliceRange(dim: number, start: number, end: number, step: number): { start: number; length: number } {
@@ -150,7 +154,7 @@ const gather: Operator = (call) => {
 	const indices = required(call, 1);
 	const axis = axisWithin(call.attribute('axis')?.i ?? 0, x.dims.length);
 	const dims = [...x.dims.slice(0, axis), ...indices.dims, ...x.dims.slice(axis + 1)];
-	const data = new Float64Array(elementCount(dims));
+	const data = call.allocate(x.dataType, elementCount(dims));
 	const inner = product(x.dims.slice(axis + 1));
 	const picked = Array.from(indices.data, (index) => axisWithin(index, x.dims[axis]));
 	const block = x.dims[axis] * inner;
@@ -172,8 +176,9 @@ const shape: Operator = (call) => {
 /** float32 zeros unless `value` says otherwise. */
 const constantOfShape: Operator = (call) => {
 	const dims = Array.from(required(call, 0).data);
-	const data = new Float64Array(elementCount(dims)).fill(call.value?.data[0] ?? 0);
-	return { dataType: call.value?.dataType ?? typeCode('float32'), dims, data };
+	const dataType = call.value?.dataType ?? typeCode('float32');
+	const data = call.allocate(dataType, elementCount(dims)).fill(call.value?.data[0] ?? 0);
+	return { dataType, dims, data };
 };
 
 /** Repeats the tensor along each axis. */
@@ -185,7 +190,7 @@ const tile: Operator = (call) => {
 	const dims = x.dims.flatMap((dim, axis) => [repeats[axis], dim]);
 	const strides = stridesOf(x.dims).flatMap((stride) => [0, stride]);
 	// Repeats have a dimension of their own here, so the rank is twice the tensor's.
-	const { data } = gatherStrided(x, { dims, strides });
+	const { data } = gatherStrided(x, { dims, strides }, call.allocate);
 	return { ...x, dims: x.dims.map((dim, axis) => dim * repeats[axis]), data };
 };
 

@@ -1,6 +1,6 @@
 import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
-import type { DataTypeCode, Tensor } from '../model.js';
+import type { DataTypeCode, DataTypeName, Tensor } from '../model.js';
 import { typeName } from '../types.js';
 
 /** Shape arithmetic and rounding that the operators on constants share. */
@@ -42,20 +42,41 @@ export function stridesOf(dims: readonly number[]): number[] {
 	return strides;
 }
 
-/**
- * Returns the elements of `tensor` at `offset` + the sum of index * stride, for every index below `dims`, row-major.
- */
-export function gatherStrided(
-	tensor: Tensor,
-	view: { readonly dims: readonly number[]; readonly strides: readonly number[]; readonly offset?: number },
-): Tensor {
-	const { dims, strides, offset = 0 } = view;
-	const data = new Float64Array(elementCount(dims));
+/** Memory for the elements of a tensor. Refuses before it allocates. @throws {OnnxError} `limit` */
+export type Allocate = (dataType: DataTypeCode, count: number) => Float32Array | Float64Array;
+
+/** Returns zeros that hold every value of the type exactly: float32 and narrower floats take 4 bytes, others 8. */
+export const newElements: Allocate = (dataType, count) =>
+	FLOATS.has(typeName(dataType)) ? new Float32Array(count) : new Float64Array(count);
+
+const FLOATS: ReadonlySet<DataTypeName> = new Set(['float32', 'float16', 'bfloat16']);
+
+/** Elements of a tensor at `offset` + the sum of index * stride, for every index below `dims`, row-major. */
+interface StridedView {
+	readonly dims: readonly number[];
+	readonly strides: readonly number[];
+	readonly offset?: number;
+}
+
+/** Elements of a tensor at `from` + index * `stride`, which are `length` neighbors from `to` on in a view. */
+interface Run {
+	readonly to: number;
+	readonly from: number;
+	readonly length: number;
+	readonly stride: number;
+}
+
+/** Calls `visit` for runs that together cover a view, in order. */
+function forEachRun(view: StridedView, visit: (run: Run) => void): void {
+	const count = elementCount(view.dims);
+	const { dims, strides } = mergeAxes(view);
+	const last = dims.length - 1;
+	const [length, stride] = [dims[last] ?? 1, strides[last] ?? 1];
 	const index = new Array<number>(dims.length).fill(0);
-	let from = offset;
-	for (let to = 0; to < data.length; to++) {
-		data[to] = tensor.data[from];
-		for (let axis = dims.length - 1; axis >= 0; axis--) {
+	let from = view.offset ?? 0;
+	for (let to = 0; to < count; to += length) {
+		visit({ to, from, length, stride });
+		for (let axis = last - 1; axis >= 0; axis--) {
 			from += strides[axis];
 			if (++index[axis] < dims[axis]) {
 				break;
@@ -64,7 +85,33 @@ export function gatherStrided(
 			index[axis] = 0;
 		}
 	}
-	return { dataType: tensor.dataType, dims, data };
+}
+
+/** Merges axes that are one axis in memory, so that runs are long. */
+function mergeAxes({ dims, strides }: StridedView): Pick<StridedView, 'dims' | 'strides'> {
+	const merged: { size: number; stride: number }[] = [];
+	dims.forEach((size, axis) => {
+		const outer = merged.at(-1);
+		if (outer && outer.stride === strides[axis] * size) {
+			outer.size *= size;
+			outer.stride = strides[axis];
+		} else if (size !== 1) {
+			merged.push({ size, stride: strides[axis] });
+		}
+	});
+	return { dims: merged.map(({ size }) => size), strides: merged.map(({ stride }) => stride) };
+}
+
+/** Returns a copy of the elements of a view. */
+export function gatherStrided(tensor: Tensor, view: StridedView, allocate: Allocate): Tensor {
+	const data = allocate(tensor.dataType, elementCount(view.dims));
+	const elements = tensor.data;
+	forEachRun(view, ({ to, from, length, stride }) => {
+		for (let index = 0; index < length; index++) {
+			data[to + index] = elements[from + index * stride];
+		}
+	});
+	return { dataType: tensor.dataType, dims: view.dims, data };
 }
 
 /** Shape of two operands after broadcasting (ONNX "Multidirectional Broadcasting"). */
@@ -80,14 +127,31 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
 	});
 }
 
-/** `tensor` repeated along its dimensions of 1 to fill `dims`, which {@link broadcastShape} made. */
-export function broadcastTo(tensor: Tensor, dims: readonly number[]): Tensor {
+/** Returns a copy of `tensor`, repeated along its dimensions of 1 to fill `dims`, which {@link broadcastShape} made. */
+export function broadcastTo(tensor: Tensor, dims: readonly number[], allocate: Allocate): Tensor {
+	return gatherStrided(tensor, broadcastView(tensor, dims), allocate);
+}
+
+/** Calls `visit` with each element of `tensor`, repeated as in {@link broadcastTo}, and its position. */
+export function forEachBroadcast(
+	tensor: Tensor,
+	dims: readonly number[],
+	visit: (value: number, to: number) => void,
+): void {
+	forEachRun(broadcastView(tensor, dims), ({ to, from, length, stride }) => {
+		for (let index = 0; index < length; index++) {
+			visit(tensor.data[from + index * stride], to + index);
+		}
+	});
+}
+
+function broadcastView(tensor: Tensor, dims: readonly number[]): StridedView {
 	const own = stridesOf(tensor.dims);
 	const strides = dims.map((_, axis) => {
 		const at = axis - dims.length + tensor.dims.length;
 		return at < 0 || tensor.dims[at] === 1 ? 0 : own[at];
 	});
-	return gatherStrided(tensor, { dims, strides });
+	return { dims, strides };
 }
 
 /** Counts a negative axis from the end. @throws {OnnxError} `bad-tensor` outside the rank. */

@@ -2,11 +2,13 @@ import { product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { Attribute, DataTypeCode, Node, Tensor, TensorRecord } from '../model.js';
 import { expressionOrigin, type Origin, PASSING, runtimeOrigin } from '../origin.js';
+import { isBacked } from '../tensor/backed.js';
 import { readTensor, type TensorAccess } from '../tensor/tensor.js';
-import { typeCode } from '../types.js';
+import { byteLength, typeCode } from '../types.js';
 import { ARITHMETIC, type Operator } from './constant-arithmetic.js';
+import { ConstantBudget } from './constant-budget.js';
 import { SHAPES } from './constant-shapes.js';
-import { MAX_ELEMENTS } from './constant-tensors.js';
+import { newElements } from './constant-tensors.js';
 import { type OpenShape, openShape } from './open-shape.js';
 import { isStandard } from './quantization.js';
 import { bodies, type Definition, type Scope } from './scope.js';
@@ -27,8 +29,8 @@ const MAX_DEPTH = 100;
 /** Maximum number of nodes searched per model. A network of 1,000 normalizations needs under 50,000. */
 const MAX_STEPS = 500_000;
 /**
- * Maximum number of elements read and evaluated per model: 128 MB as float64. Parameters of a large network are under a
- * million.
+ * Maximum number of elements that a resolver reads and evaluates: 64 MB as float32. Parameters of a large network are
+ * under a million, and a weight of 4 million may pass three operators.
  */
 const MAX_TOTAL_ELEMENTS = 1 << 24;
 
@@ -81,19 +83,25 @@ export function shapeByElements(scope: Scope, node: Node): OpenShape | undefined
 	return node.opType === 'Reshape' && isStandard(node) ? openShape(scope, node.inputs[1] ?? '', isConstant) : undefined;
 }
 
+/** A tensor of the file, read; null with a sentence that says why it cannot be read. */
+type ReadTensor = Pick<Constant, 'tensor' | 'problem'>;
+
 /**
  * Finds the constant behind a tensor name, and evaluates small constant expressions that exporters and optimizers leave
  * in a graph. A resolver serves a single model: it remembers its results, and its limits cover all of them.
  */
 export class ConstantResolver {
 	readonly #access: TensorAccess;
-	readonly #records = new Map<TensorRecord, Constant>();
+	readonly #budget: ConstantBudget;
+	readonly #records = new Map<TensorRecord, ReadTensor>();
 	readonly #values = new Map<Scope, Map<string, Constant>>();
 	#steps = 0;
 	#elements = 0;
 
-	constructor(access: TensorAccess) {
+	/** @param budget limit of all resolvers of this model together */
+	constructor(access: TensorAccess, budget: ConstantBudget = new ConstantBudget()) {
 		this.#access = access;
+		this.#budget = budget;
 	}
 
 	/**
@@ -109,7 +117,12 @@ export class ConstantResolver {
 		const definition = scope.lookup(name);
 		switch (definition.kind) {
 			case 'initializer':
-				return this.#initializer(definition.record, { name, alsoInput: definition.alsoInput });
+				return this.#read(definition.record, {
+					kind: 'initializer',
+					name,
+					alsoInput: definition.alsoInput,
+					through: [],
+				});
 			case 'sparse-initializer': {
 				const origin: Origin = { kind: 'initializer', name, alsoInput: false, through: [] };
 				return unknown(scope, name, origin, `"${name}" is a sparse initializer, which is not supported.`);
@@ -126,36 +139,33 @@ export class ConstantResolver {
 		}
 	}
 
-	async #initializer(record: TensorRecord, { name, alsoInput }: { name: string; alsoInput: boolean }) {
-		const known = this.#records.get(record);
-		const origin: Origin = { kind: 'initializer', name, alsoInput, through: [] };
-		if (known) {
-			return known;
-		}
-		const constant = await this.#read(record, origin);
-		this.#records.set(record, constant);
-		return constant;
+	/** Reads a tensor of the file once. */
+	async #read(record: TensorRecord, origin: Origin): Promise<Constant> {
+		const read = this.#records.get(record) ?? (await this.#readNew(record));
+		this.#records.set(record, read);
+		return { origin, dataType: record.dataType, dims: record.dims, ...read };
 	}
 
-	async #read(record: TensorRecord, origin: Origin): Promise<Constant> {
-		const { dataType, dims } = record;
+	async #readNew(record: TensorRecord): Promise<ReadTensor> {
+		const { dataType, dims, storage } = record;
 		try {
-			const elements = product(dims);
-			if (dims.every((dim) => dim >= 0)) {
-				this.#spend(elements, record.name);
+			if (isBacked(record) && dims.every((dim) => dim >= 0)) {
+				this.#budget.hold(record, byteLength(dataType, product(dims)));
+				this.#spend(product(dims), record.name);
 			}
-			return { origin, tensor: await readTensor(record, this.#access), dataType, dims };
+			return { tensor: await readTensor(record, this.#access) };
 		} catch (error) {
-			return { origin, tensor: null, dataType, dims, problem: problemOf(error, record.storage.kind === 'external') };
+			return { tensor: null, problem: problemOf(error, storage.kind === 'external') };
 		}
 	}
 
 	/** Refuses before reading, so that a refused tensor costs no memory. @throws {OnnxError} `limit` */
 	#spend(elements: number, name: string): void {
-		if (elements > MAX_ELEMENTS || this.#elements + elements > MAX_TOTAL_ELEMENTS) {
-			const bound = elements > MAX_ELEMENTS ? `${MAX_ELEMENTS}` : `${MAX_TOTAL_ELEMENTS} for one model`;
-			throw new OnnxError('limit', `"${name}" has ${elements} elements, too many to evaluate: the limit is ${bound}.`);
+		if (this.#elements + elements > MAX_TOTAL_ELEMENTS) {
+			const text = `"${name}" has ${elements} elements, too many to evaluate: the limit is ${MAX_TOTAL_ELEMENTS} at a time.`;
+			throw new OnnxError('limit', text);
 		}
+		this.#budget.spend(elements, name);
 		this.#elements += elements;
 	}
 
@@ -258,14 +268,21 @@ export class ConstantResolver {
 			return unknown(scope, name, runtimeOrigin(node), problem);
 		}
 		const value = scope.attribute(node, 'value')?.t;
+		const fill = value && (await this.#read(value, runtimeOrigin(node)));
+		if (fill?.problem !== undefined) {
+			return unknown(scope, name, runtimeOrigin(node), fill.problem);
+		}
 		try {
 			const tensor = operator({
 				inputs: inputs.map((input) => input?.tensor ?? undefined),
 				attribute: (attribute) => scope.attribute(node, attribute),
-				value: value && (await readTensor(value, this.#access)),
+				value: fill?.tensor ?? undefined,
 				opset: scope.opset(),
+				allocate: (dataType, count) => {
+					this.#spend(count, name);
+					return newElements(dataType, count);
+				},
 			});
-			this.#spend(tensor.data.length, name);
 			const { dataType, dims } = tensor;
 			const origins = inputs.flatMap((input) => (input ? [input.origin] : []));
 			return { origin: expressionOrigin(node.opType, origins), tensor, dataType, dims };

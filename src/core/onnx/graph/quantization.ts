@@ -1,8 +1,8 @@
-import { product } from '../../numbers/arrays.js';
+import { mapInto, product } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { DataTypeCode, DataTypeName, Node, Tensor } from '../model.js';
 import { typeCode, typeName } from '../types.js';
-import { roundingOf } from './constant-tensors.js';
+import { type Allocate, newElements, roundingOf } from './constant-tensors.js';
 
 /** Smallest and largest value of each integer type that quantizers store. */
 const RANGES: Partial<Record<DataTypeName, readonly [number, number]>> = {
@@ -78,13 +78,12 @@ interface Quantized extends ScaleLayout {
 }
 
 /** Returns (x - zero point) * scale. @throws {OnnxError} `bad-tensor` where scale or zero point do not fit */
-export function dequantized({ x, scale, zeroPoint, ...layout }: Quantized): Tensor {
+export function dequantized({ x, scale, zeroPoint, ...layout }: Quantized, allocate: Allocate = newElements): Tensor {
 	const round = roundingOf(scale.dataType);
 	const cellOf = fittingCells('DequantizeLinear', { x, scale, zeroPoint, ...layout });
 	const zeros = zeroPoint && zeroPoint.data.length > 1 ? zeroPoint.data : undefined;
 	const zero = zeroPoint?.data[0] ?? 0;
-	const values =
-		typeName(scale.dataType) === 'float32' ? new Float32Array(x.data.length) : new Float64Array(x.data.length);
+	const values = allocate(scale.dataType, x.data.length);
 	for (let index = 0; index < values.length; index++) {
 		const cell = cellOf(index);
 		values[index] = round(round(x.data[index] - (zeros?.[cell] ?? zero)) * scale.data[cell]);
@@ -97,7 +96,11 @@ export function dequantized({ x, scale, zeroPoint, ...layout }: Quantized): Tens
  * @param outputType type without a zero point; 0: uint8
  * @throws {OnnxError} `bad-tensor` where scale or zero point do not fit, `unsupported` for other types than integers
  */
-export function quantizedLinear({ x, scale, zeroPoint, ...layout }: Quantized, outputType: DataTypeCode): Tensor {
+export function quantizedLinear(
+	{ x, scale, zeroPoint, ...layout }: Quantized,
+	outputType: DataTypeCode,
+	allocate: Allocate = newElements,
+): Tensor {
 	const dataType = zeroPoint?.dataType ?? (outputType || typeCode('uint8'));
 	const range = integerRange(typeName(dataType));
 	if (!range) {
@@ -107,7 +110,7 @@ export function quantizedLinear({ x, scale, zeroPoint, ...layout }: Quantized, o
 	const cellOf = fittingCells('QuantizeLinear', { x, scale, zeroPoint, ...layout });
 	const zeros = zeroPoint && zeroPoint.data.length > 1 ? zeroPoint.data : undefined;
 	const zero = zeroPoint?.data[0] ?? 0;
-	const data = Float64Array.from(x.data, (value, index) => {
+	const data = mapInto(allocate(dataType, x.data.length), x.data, (value, index) => {
 		const cell = cellOf(index);
 		const steps = roundEven(round(value / scale.data[cell])) + (zeros?.[cell] ?? zero);
 		return Math.min(Math.max(steps, range[0]), range[1]);

@@ -1,4 +1,4 @@
-import { product } from '../../numbers/arrays.js';
+import { mapInto, product } from '../../numbers/arrays.js';
 import { SMALL_FLOATS, type SmallFloatType, valueTable } from '../../numbers/small-floats.js';
 import { OnnxError } from '../errors.js';
 import type { Tensor, TensorRecord } from '../model.js';
@@ -35,7 +35,7 @@ export function decodeElements({ dataType, dims, bytes }: RawTensor, title: stri
 		case 'uint8':
 			return new Float64Array(bytes);
 		case 'bool':
-			return Float64Array.from(bytes, (byte) => (byte === 0 ? 0 : 1));
+			return mapInto(new Float64Array(bytes.length), bytes, (byte) => (byte === 0 ? 0 : 1));
 		case 'int16':
 			return new Float64Array(new Int16Array(bytes.buffer));
 		case 'uint16':
@@ -49,13 +49,13 @@ export function decodeElements({ dataType, dims, bytes }: RawTensor, title: stri
 		case 'uint64':
 			return safeIntegers(new BigUint64Array(bytes.buffer), title);
 		case 'float8e8m0':
-			return Float32Array.from(bytes, (byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127)));
+			return mapInto(new Float32Array(bytes.length), bytes, (byte) => (byte === 255 ? Number.NaN : 2 ** (byte - 127)));
 		case 'uint4':
 		case 'int4':
 		case 'uint2':
 		case 'int2': {
 			const bits = elementBits(dataType);
-			const codes = Float64Array.from(unpack(bytes, bits, dims));
+			const codes = new Float64Array(unpack(bytes, bits, dims));
 			const half = 2 ** (bits - 1);
 			return name.startsWith('u') ? codes : codes.map((code) => (code < half ? code : code - 2 * half));
 		}
@@ -72,7 +72,7 @@ function isSmallFloat(name: string): name is SmallFloatType {
 }
 
 function lookUp(codes: Uint8Array | Uint16Array, table: Float32Array): Float32Array {
-	return Float32Array.from(codes, (code) => table[code] ?? Number.NaN);
+	return mapInto(new Float32Array(codes.length), codes, (code) => table[code] ?? Number.NaN);
 }
 
 /** Codes of 16, 8 or fewer bits. */
@@ -85,16 +85,17 @@ function unpackCodes(bytes: Uint8Array<ArrayBuffer>, bits: number, dims: readonl
 
 /** Unpacks types below a byte. The first element is in the low bits, and the last byte may be padded. */
 function unpack(bytes: Uint8Array, bits: number, dims: readonly number[]): Uint8Array {
-	const count = product(dims);
+	const codes = new Uint8Array(product(dims));
 	const perByte = 8 / bits;
-	return Uint8Array.from(
-		{ length: count },
-		(_, index) => ((bytes[Math.floor(index / perByte)] ?? 0) >> (bits * (index % perByte))) & (2 ** bits - 1),
-	);
+	const mask = 2 ** bits - 1;
+	for (let index = 0; index < codes.length; index++) {
+		codes[index] = ((bytes[Math.floor(index / perByte)] ?? 0) >> (bits * (index % perByte))) & mask;
+	}
+	return codes;
 }
 
 function safeIntegers(values: BigInt64Array | BigUint64Array, title: string): Float64Array {
-	return Float64Array.from(values, (value) => {
+	return mapInto<Float64Array, bigint>(new Float64Array(values.length), values, (value) => {
 		const number = Number(value);
 		if (!Number.isSafeInteger(number)) {
 			throw new OnnxError('unsupported', `${title} holds the integer ${value}, too large to be exact here.`);

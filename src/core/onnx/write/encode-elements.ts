@@ -1,3 +1,4 @@
+import { mapInto } from '../../numbers/arrays.js';
 import { toHalf } from '../../numbers/small-floats.js';
 import type { DataTypeCode } from '../model.js';
 import { elementBits, typeName } from '../types.js';
@@ -17,7 +18,7 @@ export function encodeElements(dataType: DataTypeCode, values: ArrayLike<number>
 			return new Uint8Array(Float64Array.from(values).buffer);
 		case 'float16':
 		case 'bfloat16':
-			return new Uint8Array(Uint16Array.from(values, (value) => toHalf(value, name)).buffer);
+			return new Uint8Array(mapInto(new Uint16Array(values.length), values, (value) => toHalf(value, name)).buffer);
 		case 'int8':
 			return new Uint8Array(Int8Array.from(values).buffer);
 		case 'uint8':

@@ -150,7 +150,7 @@ function fromPng(png: DecodedPng): Image {
  */
 function unpack({ data, width, height, depth }: DecodedPng): Uint8Array {
 	const rowBytes = Math.ceil((width * depth) / 8);
-	return Uint8Array.from({ length: width * height }, (_, index) => {
+	return new Uint8Array(width * height).map((_, index) => {
 		const bit = (index % width) * depth;
 		const byte = data[Math.floor(index / width) * rowBytes + (bit >> 3)];
 		return (byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1);

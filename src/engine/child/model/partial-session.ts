@@ -1,3 +1,4 @@
+import { mapInto } from '../../../core/numbers/arrays.js';
 import { toHalf, widen } from '../../../core/numbers/small-floats.js';
 import type { OptimizationLevel, Runtime, RuntimeSession } from '../runtime/runtime.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
@@ -87,5 +88,9 @@ function widened({ dims, data }: RuntimeTensor): RuntimeTensor {
 
 /** Returns a tensor as bfloat16. Exact, since the values were bfloat16 before they were widened. */
 function narrowed({ dims, data }: RuntimeTensor): RuntimeTensor {
-	return { type: 'bfloat16', dims, data: Uint16Array.from(data as Float32Array, (value) => toHalf(value, 'bfloat16')) };
+	return {
+		type: 'bfloat16',
+		dims,
+		data: mapInto(new Uint16Array(data.length), data as Float32Array, (value) => toHalf(value, 'bfloat16')),
+	};
 }

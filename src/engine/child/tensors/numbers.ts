@@ -1,3 +1,4 @@
+import { mapInto } from '../../../core/numbers/arrays.js';
 import { widen } from '../../../core/numbers/small-floats.js';
 import { fromNumbers } from './elements.js';
 import type { RuntimeTensor } from './tensor.js';
@@ -5,7 +6,7 @@ import type { RuntimeTensor } from './tensor.js';
 /** Returns a tensor's elements as numbers, half types widened; 64-bit integers are rounded to float64. */
 export function numbersOf({ type, data }: RuntimeTensor): Float32Array | Float64Array {
 	if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-		return Float64Array.from(data, Number);
+		return mapInto<Float64Array, bigint>(new Float64Array(data.length), data, Number);
 	}
 	if (data instanceof Uint16Array && (type === 'float16' || type === 'bfloat16')) {
 		return widen(data, type, { start: 0, stride: 1, length: data.length });

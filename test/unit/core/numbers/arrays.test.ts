@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { median, medianMagnitude, product, rangeOf, sum } from '../../../../src/core/numbers/arrays.js';
+import { mapInto, median, medianMagnitude, product, rangeOf, sum } from '../../../../src/core/numbers/arrays.js';
 
 describe('rangeOf', () => {
 	it('counts NaN and infinities separately', () => {
@@ -26,5 +26,16 @@ describe('product, sum and medians', () => {
 		assert.equal(sum([1, 2.5, -1]), 2.5);
 		assert.equal(median([4, 1, 3, 2]), 2);
 		assert.equal(medianMagnitude(Float64Array.of(-4, 1, -3, 2)), 3);
+	});
+});
+
+describe('mapInto', () => {
+	it('fills the target from values and their positions', () => {
+		const target = new Float32Array(4);
+		assert.equal(
+			mapInto(target, Uint16Array.of(1, 2, 3), (value, index) => 10 * value + index),
+			target,
+		);
+		assert.deepEqual([...target], [10, 21, 32, 0]);
 	});
 });
