@@ -69,7 +69,7 @@ scenario('re-estimation', {
 		'data, batches and a name are chosen, and the changes are shown': async (workbench) => {
 			await workbench.open('stale.onnx', at('run', '[data-status="ok"]'));
 			await start(workbench, { data: 'data.npy', batches: 'Batches of 8', shot: 'a small model' });
-			const done = notification(workbench, 'Wrote new statistics of 2 layers.');
+			const done = notification(workbench, 'Layers with new statistics: 2.');
 			await done.waitFor({ timeout: 30_000 });
 			assert.match(await text(done), /48 samples of the data fit the new statistics of 2 layers/);
 			await workbench.screenshot('re-estimation - result');
@@ -93,7 +93,7 @@ scenario('re-estimation', {
 			await progress.getByRole('button', { name: 'Cancel' }).click();
 			await progress.waitFor({ state: 'detached' });
 			assert.deepEqual(readdirSync(workbench.folder), before);
-			assert.equal(await notification(workbench, 'Wrote new statistics').count(), 0);
+			assert.equal(await notification(workbench, 'Layers with new statistics').count(), 0);
 		},
 	},
 });

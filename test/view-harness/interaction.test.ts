@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Page } from 'playwright-core';
+import type { LayerReport } from '../../src/core/report/types.js';
 import { parsePageMessage } from '../../src/host/shared/page-message.js';
 import { bnl, drawn, type Harness, startHarness, withPage } from './harness.js';
+import { report, trainedLayer, withFinding } from './networks.js';
 import { THEMES, type ThemeName } from './themes.js';
 
 let harness: Harness;
@@ -39,6 +41,43 @@ describe('drift', () => {
 		withPage(harness, {}, async ({ page, show }) => {
 			await show('one');
 			assert.equal(await page.locator(bnl('first-drift')).isVisible(), false);
+		}));
+});
+
+describe('a layer in training mode', () => {
+	const base = trainedLayer({ name: 'bn', channels: 8, size: 4, seed: 3, run: true });
+	const training: LayerReport = {
+		...withFinding(base, 'training-mode', 'warning', [], 'The layer is in training mode.'),
+		mode: 'training',
+	};
+	const { parameters, batch } = training;
+	assert.ok(parameters && batch);
+	const moved = {
+		...batch,
+		mean: parameters.mean.map((value, c) => value + 3 * Math.sqrt(parameters.variance[c] ?? 1)),
+	};
+
+	it('offers an inference model, and first new statistics where the stored ones do not fit the data', () =>
+		withPage(harness, {}, async ({ page, send, received }) => {
+			for (const [layer, types] of [
+				[training, ['inference']],
+				[{ ...training, batch: moved }, ['inference', 'reestimate']],
+			] as const) {
+				await send({ type: 'report', report: report([layer]) });
+				await send({ type: 'select', layer: 'bn' });
+				const finding = page.locator(bnl('finding'));
+				for (const type of types) {
+					await finding.locator(bnl(type)).click();
+					assert.equal((await received()).at(-1)?.type, type);
+				}
+				const words = (await finding.textContent()) ?? '';
+				const drift =
+					/In inference the running statistics count\. The running statistics of .* do not fit the data \(32 images\)/;
+				assert.deepEqual(
+					[drift.test(words), await finding.getByRole('button').count()],
+					[types.length === 2, types.length],
+				);
+			}
 		}));
 });
 

@@ -79,7 +79,7 @@ function explain(group: AxesGroup, width: number): string {
 		{ title: 'over', align: 'left' },
 		{ title: "m'", align: 'right' },
 		{ title: 'means', align: 'right' },
-		{ title: 'values of one mean', align: 'left', least: 20 },
+		{ title: 'values of', align: 'left' },
 	] as const;
 	const names = ['1 per location', '2 per activation', '3 per channel'];
 	const own = explainAxes(group.layer).method;
@@ -88,7 +88,8 @@ function explain(group: AxesGroup, width: number): string {
 		over.join(', '),
 		values,
 		statistics,
-		shared,
+		// The averaged axes are in a column of their own.
+		shared.replace(/, all .*/, ''),
 	]);
 	return [
 		answer(group, width),

@@ -1,4 +1,4 @@
-import type { ReestimationResult } from '../../core/report/reestimation.js';
+import { dataOfStatistics, type ReestimationResult } from '../../core/report/reestimation.js';
 import type { StatisticsReport } from '../../core/report/statistics.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
 import { formatRange, shortNumber } from '../../core/text/numbers.js';
@@ -28,7 +28,7 @@ export function renderReestimation(result: ReestimationResult): string {
 	const words = check.status === 'match' ? check.evidence : check.reason;
 	const lines = [
 		`Re-estimated ${count(layers.length, 'layer')} in ${visible(written?.path ?? '')} (${written?.bytes} bytes).`,
-		originOf(result),
+		dataOfStatistics(result),
 		'',
 		formatTable(CHANGES, rows),
 		'',
@@ -41,16 +41,6 @@ export function renderReestimation(result: ReestimationResult): string {
 		visible(check.status === 'skipped' ? `Not verified by a run: ${words}` : words),
 	];
 	return `${lines.join('\n')}\n`;
-}
-
-function originOf({ mode, samples, batch, batches }: ReestimationResult): string {
-	const data = samples === null ? count(batches, 'batch').replace(/hs$/, 'hes') : count(samples, 'sample');
-	if (mode === 'sequential') {
-		return `Statistics of ${data}, layer by layer, behind layers corrected before.`;
-	}
-	const most = samples !== null && batch !== null && samples % batch > 0 ? 'at most ' : '';
-	const of = batch === null ? '' : `, in ${batches === 1 ? '1 batch' : `${batches} batches`} of ${most}${batch}`;
-	return `Statistics of ${data}${of}: means and unbiased variances of the batches, weighted by their counts.`;
 }
 
 const STATISTICS: readonly Column[] = [

@@ -1,5 +1,5 @@
-import { chanceLimits, DEFAULT_DRIFT_THRESHOLDS, type Drift, driftOf } from '../batchnorm/drift.js';
-import type { LayerReport } from '../report/types.js';
+import { chanceLimits, DEFAULT_DRIFT_THRESHOLDS, type Drift, driftOf, statisticsDrift } from '../batchnorm/drift.js';
+import type { Finding, LayerReport } from '../report/types.js';
 
 /**
  * Returns the drift of a run's data from a layer's running statistics, per channel; null if either is unknown, or if the
@@ -22,4 +22,15 @@ export function driftByChance({ batch }: LayerReport): { readonly shift: number;
 export function firstDrifted(layers: readonly LayerReport[]): number | null {
 	const index = layers.findIndex(({ findings }) => findings.some(({ code }) => code === 'statistics-drift'));
 	return index < 0 ? null : index;
+}
+
+/**
+ * Returns the drift of a run's data from the running statistics of a layer in training mode, as a finding. The layer does not
+ * use them before a switch to inference, so the report has no such finding.
+ */
+export function driftInTraining({ mode, axes, parameters, batch, epsilon }: LayerReport): Finding | undefined {
+	if (mode !== 'training' || axes !== 'channel' || !parameters || !batch || batch.isRandom) {
+		return undefined;
+	}
+	return statisticsDrift({ parameters, batch, epsilon, images: batch.images ?? 1 })[0];
 }

@@ -87,7 +87,7 @@ export function explainAxes(layer: LayerReport): AxesExplanation {
 		sentence: answer(method, spatial.length > 0, over.join(', '), count),
 		remark: remark(method, spatial.length > 0),
 		formulas: formulas(method, spatial),
-		modes: modes(layer),
+		modes: modes(layer, shape && valuesOf(method, shape)),
 		methods,
 	};
 }
@@ -125,18 +125,29 @@ function formulas(method: 2 | 3, spatial: readonly string[]): Formula[] {
 	];
 }
 
-function modes({ axes, momentum, kind }: LayerReport): ModeExplanation[] {
+/** Returns m', the number of values behind each statistic. @param shape channels in second place */
+const valuesOf = (method: 2 | 3, [images = 1, , ...places]: readonly number[]): number =>
+	images * (method === 2 ? 1 : product(places));
+
+/** @param values m' on the input of the run, if known */
+function modes({ axes, momentum, kind }: LayerReport, values: number | undefined): ModeExplanation[] {
+	const ofBatch =
+		values === undefined ? '' : `, here of ${formatInteger(values)} ${values === 1 ? 'value' : 'values'} each`;
+	const ratio =
+		values === undefined || values < 2
+			? ''
+			: ` (here ${formatInteger(values)} / ${formatInteger(values - 1)} = ${formatNumber(values / (values - 1), 6)})`;
 	const weight = momentum > 0 && kind !== 'handbuilt' ? ` (momentum is ${formatNumber(momentum, 6)} here)` : '';
 	return [
 		{
 			mode: 'training',
 			title: 'Training (algorithm 1)',
-			text: `Mean and variance are those of the batch, the variance divided by m'. They also update the running statistics: running = momentum · running + (1 - momentum) · batch${weight}.`,
+			text: `Mean and variance are those of the batch${ofBatch}; the variance is divided by m'. They also update the running statistics: running = momentum · running + (1 - momentum) · batch${weight}.`,
 		},
 		{
 			mode: 'inference',
 			title: 'Inference (algorithm 2)',
-			text: `Mean and variance are stored and the same for every input. The paper stores the unbiased variance, m'/(m' - 1) times the mean of the batch variances. The layer is then one linear map ${
+			text: `Mean and variance are stored and the same for every input. The paper stores the unbiased variance, m'/(m' - 1)${ratio} times the mean of the batch variances. The layer is then one linear map ${
 				axes === 'activation' ? 'an activation' : 'a channel'
 			}, y = s · x + t with s = γ / √(σ² + ε) and t = β - μ · s${
 				axes === 'activation' ? '; no convolution can absorb it' : ', so it can be folded into a convolution'

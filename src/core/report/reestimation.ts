@@ -1,3 +1,4 @@
+import { count } from '../text/sentences.js';
 import { encodeObject, type JsonObject } from './json.js';
 import type { RepairCheck } from './repair-result.js';
 import type { StatisticsMode, StatisticsReport } from './statistics.js';
@@ -84,4 +85,20 @@ export function statisticsChange(
 		[min, max] = [Math.min(min, ratio), Math.max(max, ratio)];
 	}
 	return { largestShift, shiftChannel, varianceRatio: { min, max } };
+}
+
+/** Returns the data behind new statistics, and the way in which they were computed, as a sentence. */
+export function dataOfStatistics({
+	mode,
+	samples,
+	batch,
+	batches,
+}: Pick<ReestimationResult, 'mode' | 'samples' | 'batch' | 'batches'>): string {
+	const data = samples === null ? count(batches, 'batch').replace(/hs$/, 'hes') : count(samples, 'sample');
+	if (mode === 'sequential') {
+		return `Statistics of ${data}, layer by layer, behind layers corrected before.`;
+	}
+	const most = samples !== null && batch !== null && samples % batch > 0 ? 'at most ' : '';
+	const of = batch === null ? '' : `, in ${batches === 1 ? '1 batch' : `${batches} batches`} of ${most}${batch}`;
+	return `Statistics of ${data}${of}: means and unbiased variances of the batches, weighted by their counts.`;
 }

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { driftInTraining } from '../../core/inspection/layer-drift.js';
 import type { RepairResult } from '../../core/report/repair-result.js';
 import { withEngineProgress } from '../model/engine-progress.js';
 import { locateModel } from '../model/load-model.js';
@@ -42,8 +43,10 @@ export async function saveInferenceModel(
 	model: vscode.Uri,
 	{ session, target }: { readonly session: ModelSession | undefined; readonly target: vscode.Uri | undefined },
 ): Promise<RepairResult | undefined> {
-	const drifting = session?.report?.layers.filter(({ findings }) =>
-		findings.some(({ code }) => code === 'statistics-drift' || code === 'never-updated'),
+	const drifting = session?.report?.layers.filter(
+		(layer) =>
+			driftInTraining(layer) ||
+			layer.findings.some(({ code }) => code === 'statistics-drift' || code === 'never-updated'),
 	).length;
 	if (drifting && !target && !(await confirmDrift(model, drifting))) {
 		return undefined;
@@ -59,10 +62,16 @@ export async function saveInferenceModel(
 /** @returns true to save the model all the same. */
 async function confirmDrift(model: vscode.Uri, layers: number): Promise<boolean> {
 	const [reestimate, save] = [vscode.l10n.t('Re-estimate Statistics…'), vscode.l10n.t('Save Anyway')];
-	const text = vscode.l10n.t(
-		'In inference the stored statistics count, and those of {0} layers do not fit the data of the last run. Compute them from data like those of training first.',
-		layers,
-	);
+	const { t } = vscode.l10n;
+	const text =
+		layers === 1
+			? t(
+					'In inference the stored statistics count, and those of one layer do not fit the data of the last run, or were never trained. Compute them from data like those of training first.',
+				)
+			: t(
+					'In inference the stored statistics count, and those of {0} layers do not fit the data of the last run, or were never trained. Compute them from data like those of training first.',
+					layers,
+				);
 	const choice = await showMessage('warning', text, reestimate, save);
 	if (choice === reestimate) {
 		await vscode.commands.executeCommand('batchnormLens.reestimate', model);
@@ -138,13 +147,16 @@ function offer(
 }
 
 /** Returns the counts, the reasons of parts that could not be repaired, the notes, and the verification. */
-export function repairSummary({ model, written, examined, repaired, unrepaired, notes, check }: RepairResult): string {
+export function repairSummary(result: RepairResult): string {
+	const { model, original, written, examined, repaired, unrepaired, notes, check } = result;
 	const { t } = vscode.l10n;
 	const told = unrepaired.slice(0, MAX_LISTED).map(({ name, reason }) => `${name}: ${reason}`);
 	const more = unrepaired.length - told.length;
 	const why = [...told, ...(more > 0 ? [t('{0} more, see the log', more)] : [])].join('. ');
 	const what = written
-		? t('Repaired {0} of {1} layers.', repaired.length, examined)
+		? original === undefined
+			? t('Operators switched to inference: {0} of {1}.', repaired.length, examined)
+			: t('Layers repaired: {0} of {1}.', repaired.length, examined)
 		: unrepaired.length === 0 && check.status !== 'mismatch'
 			? t('{0} needs no repair, so nothing was written.', model)
 			: t('{0} could not be repaired, so nothing was written.', model);

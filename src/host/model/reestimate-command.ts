@@ -149,8 +149,8 @@ function offerResult(result: ReestimationResult, output: vscode.Uri): void {
 	const { check, layers, kept } = result;
 	const [open, changes] = [vscode.l10n.t('Open'), vscode.l10n.t('Show Changes')];
 	const words = check.status === 'match' ? check.evidence : check.reason;
-	const left = kept.length > 0 ? vscode.l10n.t(' {0} layers were kept.', kept.length) : '';
-	const text = `${vscode.l10n.t('Wrote new statistics of {0} layers.', layers.length)}${left} ${words}`;
+	const left = kept.length > 0 ? vscode.l10n.t(' Layers with their old statistics: {0}.', kept.length) : '';
+	const text = `${vscode.l10n.t('Layers with new statistics: {0}.', layers.length)}${left} ${words}`;
 	showMessage(check.status === 'match' && kept.length === 0 ? 'information' : 'warning', text, open, changes).then(
 		async (choice) => {
 			if (choice === open) {

@@ -1,3 +1,4 @@
+import { driftInTraining } from '../../core/inspection/layer-drift.js';
 import { findingWords } from '../../core/report/findings.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { channelChips } from '../shared/channel-chips.js';
@@ -29,7 +30,14 @@ export function findingsList(
 	}
 	const sorted = [...layer.findings].sort((a, b) => findingWeight(b, layer) - findingWeight(a, layer));
 	const list = (findings: readonly Finding[]): HTMLElement =>
-		h('ul', { class: 'bnl-finding-list' }, ...findings.map((finding) => findingItem(h, finding, onChannel, actions)));
+		h(
+			'ul',
+			{ class: 'bnl-finding-list' },
+			...findings.map((finding) => {
+				const drift = finding.code === 'training-mode' ? driftInTraining(layer) : undefined;
+				return findingItem(h, finding, { onChannel, remedies: actions, drift });
+			}),
+		);
 	const notes = sorted.filter(({ severity }) => severity === 'info');
 	const grave = sorted.filter(({ severity }) => severity !== 'info');
 	if (grave.length === 0 || notes.length === 0) {
@@ -39,11 +47,17 @@ export function findingsList(
 	return [list(grave), disclosure(h, strings.detail.notes(notes.length), list(notes))];
 }
 
+interface FindingParts {
+	readonly onChannel?: (channel: number | null) => void;
+	readonly remedies?: Remedies;
+	/** Drift of the data from statistics that the remedy of the finding would use. */
+	readonly drift?: Finding | undefined;
+}
+
 export function findingItem(
 	h: ElementBuilder,
 	finding: Finding,
-	onChannel: ((channel: number | null) => void) | null,
-	{ reestimate, preprocess, inference }: Remedies = {},
+	{ onChannel, remedies: { reestimate, preprocess, inference } = {}, drift }: FindingParts = {},
 ): HTMLElement {
 	const { code, severity, channels, message } = finding;
 	const words = findingWords(finding);
@@ -71,7 +85,15 @@ export function findingItem(
 					preprocess && button(h, strings.detail.preprocess, 'preprocess', preprocess),
 					reestimate && button(h, strings.detail.reestimate, 'reestimate', reestimate),
 				),
-			code === 'training-mode' && inference && h('p', {}, button(h, strings.detail.inference, 'inference', inference)),
+			drift && h('p', {}, ...phrases(h, fullLabel(strings.detail.inferenceDrift(drift.message)))),
+			code === 'training-mode' &&
+				inference &&
+				h(
+					'p',
+					{ class: 'bnl-remedies' },
+					button(h, strings.detail.inference, 'inference', inference),
+					drift && reestimate && button(h, strings.detail.reestimate, 'reestimate', reestimate),
+				),
 			chips.length > 0 && h('p', { class: 'bnl-chips' }, strings.detail.channels, ...chips),
 		),
 	);

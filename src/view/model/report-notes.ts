@@ -27,7 +27,7 @@ export class ReportNotes {
 		setVisible(this.empty, isEmpty);
 		replaceChildren(
 			this.findings,
-			...findings.map((finding) => findingItem(this.#h, finding, null)),
+			...findings.map((finding) => findingItem(this.#h, finding)),
 			...notes.map((note) => this.#note(note)),
 		);
 		replaceChildren(this.empty, ...(isEmpty ? this.#nothingFound(report) : []));

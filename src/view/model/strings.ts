@@ -209,6 +209,8 @@ export const strings = {
 		preprocess: 'Run again with other preprocessing…',
 		moreImages: 'Run on more images…',
 		inference: 'Save as inference model…',
+		inferenceDrift: (message: string) =>
+			`In inference the running statistics count. ${message} Re-estimate them, which also switches the model to inference.`,
 		noFindings: 'Nothing stands out in this layer.',
 		notExamined: 'No findings, but little could be examined without parameters.',
 		channels: 'Channels: ',

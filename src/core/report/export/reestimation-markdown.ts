@@ -1,6 +1,6 @@
 import { shortNumber } from '../../text/numbers.js';
 import { count } from '../../text/sentences.js';
-import type { ReestimatedLayer, ReestimationResult } from '../reestimation.js';
+import { dataOfStatistics, type ReestimatedLayer, type ReestimationResult } from '../reestimation.js';
 import { code, joinBlocks, type MarkdownColumn, markdownTable, prose } from './text/markdown-text.js';
 
 /** Maximum number of channels listed for each layer, the largest changes of the mean first. */
@@ -22,7 +22,8 @@ const CHANNELS: readonly MarkdownColumn[] = [
 ];
 
 /** Renders running statistics before and after as GitHub-flavored Markdown: per layer, and the channels that moved most. */
-export function reestimationMarkdown({ written, layers, kept, notes, check }: ReestimationResult): string {
+export function reestimationMarkdown(result: ReestimationResult): string {
+	const { written, layers, kept, notes, check } = result;
 	const rows = layers.map(({ name, channels, largestShift, varianceRatio: { min, max } }) => [
 		code(name),
 		String(channels),
@@ -32,6 +33,7 @@ export function reestimationMarkdown({ written, layers, kept, notes, check }: Re
 	return `${joinBlocks(
 		'# Re-estimated statistics',
 		written ? `${code(written.path)}: ${count(layers.length, 'layer')}` : '',
+		prose(dataOfStatistics(result)),
 		prose(check.status === 'match' ? check.evidence : check.reason),
 		...notes.map(prose),
 		...kept.map(({ name, reason }) => `Not re-estimated: ${code(name)}: ${prose(reason)}.`),
@@ -43,7 +45,8 @@ export function reestimationMarkdown({ written, layers, kept, notes, check }: Re
 function channelTable({ name, before, after }: ReestimatedLayer): string {
 	const moved = Array.from(after.mean, (mean, c) => ({
 		c,
-		shift: Math.abs(mean - before.mean[c]) / Math.sqrt(before.variance[c]),
+		// A variance of 0 makes every move of the mean the largest.
+		shift: mean === before.mean[c] ? 0 : Math.abs(mean - before.mean[c]) / Math.sqrt(before.variance[c]),
 	})).sort((a, b) => b.shift - a.shift);
 	const rows = moved
 		.slice(0, MAX_CHANNELS)

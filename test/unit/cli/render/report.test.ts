@@ -56,7 +56,7 @@ test('explains the axes with formulas, the three methods and the modes on reques
 	const image = { ...layer, inputShape: [1, 2, 4, 4] };
 	const text = renderReport(report(image), {}, { isExplained: true });
 	assert.match(text, /^ {2}mean +μ\[c\] = 1\/m' · Σ\[n=1…N\] Σ\[h=1…H\] Σ\[w=1…W\] x\[n,c,h,w\]$/m);
-	assert.match(text, /^ {2}\* 3 per channel +N, H, W +16 +2 {2}one channel, all images and positions$/m);
+	assert.match(text, /^ {2}\* 3 per channel +N, H, W +16 +2 {2}one channel$/m);
 	assert.match(text, /Training \(algorithm 1\)[\s\S]*Inference \(algorithm 2\)[\s\S]*This layer is in this\s+mode/);
 	assert.match(text, /https:\/\/arxiv\.org\/abs\/1502\.03167/);
 });

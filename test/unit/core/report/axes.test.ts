@@ -84,9 +84,26 @@ describe('axes that a layer normalizes over', () => {
 
 	it('explains training by algorithm 1 and inference by algorithm 2', () => {
 		const [training, inference] = explainAxes(sampleLayer()).modes;
-		assert.match(training?.text ?? '', /those of the batch, the variance divided by m'.* \(momentum is 0\.9 here\)/);
-		assert.match(inference?.text ?? '', /stores the unbiased variance, m'\/\(m' - 1\) times/);
-		const [unknown] = explainAxes(sampleLayer({ momentum: 0 })).modes;
-		assert.doesNotMatch(unknown?.text ?? '', /here/);
+		assert.match(
+			training?.text ?? '',
+			/those of the batch.*; the variance is divided by m'.* \(momentum is 0\.9 here\)/,
+		);
+		assert.match(inference?.text ?? '', /stores the unbiased variance, m'\/\(m' - 1\).* times/);
+		const { inputShape: _, ...noRun } = sampleLayer({ momentum: 0 });
+		for (const { text } of explainAxes(noRun).modes) {
+			assert.doesNotMatch(text, /here/);
+		}
+	});
+
+	it("states the layer's own m' in both algorithms", () => {
+		const modesOf = (inputShape: readonly number[], axes: 'channel' | 'activation' = 'channel') =>
+			explainAxes(sampleLayer({ inputShape, axes })).modes.map(({ text }) => text);
+		const [training, inference] = modesOf([2, 3, 4, 5]);
+		assert.match(training ?? '', /those of the batch, here of 40 values each; /);
+		assert.match(inference ?? '', /m'\/\(m' - 1\) \(here 40 \/ 39 = 1\.02564\) times/);
+		assert.match(modesOf([2, 3, 4, 5], 'activation')[1] ?? '', /\(here 2 \/ 1 = 2\) times/);
+		const [one, single] = modesOf([1, 3]);
+		assert.match(one ?? '', /here of 1 value each/);
+		assert.doesNotMatch(single ?? '', /here/);
 	});
 });

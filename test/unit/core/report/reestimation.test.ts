@@ -96,4 +96,6 @@ test('a result states the change of each layer, in JSON and in words', () => {
 	assert.match(text, /\| `bn` +\| +2 \| +1\.5 standard deviations \| +0\.25 to 2 \|/);
 	assert.match(text, /\| +1 \| +0 \| +-3 \| +4 \| +1 \|\n\| +0 \| +0 \| +1 \| +1 \| +2 \|/);
 	assert.match(text, /Not re-estimated: `other`/);
+	assert.match(text, /^Statistics of 40 samples, in 2 batches of 20: means and unbiased variances of the batches, /m);
+	assert.match(reestimationMarkdown({ ...result, mode: 'sequential' }), /^Statistics of 40 samples, layer by layer, /m);
 });
