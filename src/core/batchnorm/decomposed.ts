@@ -1,3 +1,4 @@
+import { isApproximate } from '../onnx/graph/approximate.js';
 import { LINEAR_TYPES } from '../onnx/graph/linear-types.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Place } from '../onnx/graph/traverse.js';
@@ -48,7 +49,8 @@ export async function findDecomposed(
 		parameters.push(await context.parameters.read(scope, constant.name));
 	}
 	const channels = parameters[0].values?.length ?? 0;
-	if (channels < 2 || parameters.some((parameter) => parameter.values?.length !== channels)) {
+	const isKnown = ({ values, origin }: Parameter) => values?.length === channels && !isApproximate(origin);
+	if (channels < 2 || !parameters.every(isKnown)) {
 		return undefined;
 	}
 	const separated = await separate(scope, chain, channels, context);

@@ -1,4 +1,5 @@
 import { product } from '../numbers/arrays.js';
+import { isConstant } from '../onnx/graph/constants.js';
 import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
 import type { Finding } from '../report/types.js';
@@ -25,7 +26,8 @@ export async function findHandBuilt(
 	context: LayerContext,
 ): Promise<BatchNormLayer | undefined> {
 	const core = await new StatisticsPattern(scope, context).core(node);
-	if (!core) {
+	// Standardized weights are constants, not a normalization of data.
+	if (!core || isConstant(scope, core.x)) {
 		return undefined;
 	}
 	const scales = new ScalePattern(scope, context);

@@ -12,6 +12,8 @@ export interface Parameter {
 	readonly origin: ParameterOrigin;
 	/** Values as float64, row-major; null when not constant or unreadable. */
 	readonly values: Float64Array | null;
+	/** Distance that each value may have in a runtime, as in `Tensor.error`. */
+	readonly error?: Float64Array;
 	readonly dims: readonly number[];
 	readonly dtype: DataTypeName;
 	/** Sentence that explains a missing value, except for run-time values. */

@@ -45,7 +45,7 @@ export class ParameterReader {
 		}
 		const values = this.#values.get(tensor) ?? Float64Array.from(tensor.data);
 		this.#values.set(tensor, values);
-		return { ...common, values };
+		return { ...common, values, ...(tensor.error && { error: tensor.error }) };
 	}
 }
 

@@ -16,7 +16,7 @@ export type OnnxErrorCode =
 	| 'bad-tensor'
 	/** External data is missing, too short, or outside the model's folder. */
 	| 'external-data'
-	/** Understood but not supported: sparse initializers, string tensors, newer types. */
+	/** Understood but not supported: string tensors, newer types. */
 	| 'unsupported';
 
 /** Failure of reading a file. The message is a sentence that a user can act on: the problem, its place, the next step. */

@@ -60,6 +60,8 @@ export type TensorStorage =
 	| { readonly kind: 'typed'; readonly field: number; readonly chunks: readonly TypedChunk[] }
 	/** TensorProto.external_data. `length` undefined: as dims and type say. */
 	| ({ readonly kind: 'external' } & ExternalRange)
+	/** SparseTensorProto: values with a name and shape of their own, and int64 indices; all other elements are 0. */
+	| { readonly kind: 'sparse'; readonly values: TensorRecord; readonly indices: TensorRecord }
 	/** Elements that another format's reader gathers on demand. */
 	| { readonly kind: 'deferred'; readonly read: ReadElements }
 	/** No data field: legal only for tensors without elements. */
@@ -106,8 +108,8 @@ export interface Attribute {
 	readonly graphs?: readonly Graph[];
 	/** Inside a function body: name of the call's attribute. */
 	readonly refAttrName?: string;
-	/** A sparse tensor: known to be there, not readable. */
-	readonly sparse?: true;
+	/** A sparse tensor, as `t` is a dense tensor. */
+	readonly sparse?: TensorRecord;
 	/** A value longer than `limits.valueBytes` stays in the file. */
 	readonly omitted?: true;
 }
@@ -164,8 +166,8 @@ export interface Graph {
 	readonly name: string;
 	readonly nodes: readonly Node[];
 	readonly initializers: ReadonlyMap<string, TensorRecord>;
-	/** Names of sparse initializers: known to exist, not readable (`unsupported`). */
-	readonly sparseInitializers: ReadonlySet<string>;
+	/** Sparse initializers, with `storage` "sparse"; the span is that of the whole SparseTensorProto. */
+	readonly sparseInitializers: ReadonlyMap<string, TensorRecord>;
 	readonly inputs: readonly ValueInfo[];
 	readonly outputs: readonly ValueInfo[];
 	/** Declared types of intermediate values. */
@@ -220,4 +222,9 @@ export interface Tensor {
 	 * `unsupported`.
 	 */
 	readonly data: Float32Array | Float64Array;
+	/**
+	 * Distance that each element may have in a runtime, which computes it with its own functions and order of additions.
+	 * Absent for tensors of the file, and for expressions that IEEE 754 determines.
+	 */
+	readonly error?: Float64Array;
 }

@@ -5,7 +5,7 @@ export const FOLD_REASONS = {
 	'training-mode': 'it is in training mode',
 	'data-statistics': 'it normalizes with the mean and variance of its own data',
 	'per-activation': 'it keeps a statistic for each activation',
-	'dynamic-parameter': 'a parameter is not a constant',
+	'dynamic-parameter': 'a parameter or weight is not a constant that can be read',
 	'invalid-variance': 'a value is not finite, or variance + epsilon is not positive',
 	'no-linear-operator': 'no linear operator stands in front of it',
 	'operator-between': 'another operator stands between it and the linear operator in front',

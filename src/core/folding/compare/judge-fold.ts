@@ -4,6 +4,7 @@ import type { ChannelComparison, LayerComparison, LayerDetails } from '../../rep
 import type { JsonObject } from '../../report/json.js';
 import { count, listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
+import { computedBiasSlack, computedWeightSlack, withSlack } from '../diagnosis/observed/computed-constants.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
 import { type DeployedPrecision, roundedCopyPrecision, strictestPrecision } from '../diagnosis/observed/precision.js';
 import { biasBounds, type ExpectedFold, expectedFold } from '../operators/expected.js';
@@ -137,12 +138,11 @@ function measure(
 		scale: expected.scale,
 		dtype: fold.stored,
 		relative: tolerance.weightRelative * (1 + (fold.earlier?.count ?? 0)),
-		absolute,
+		absolute: withSlack(absolute, computedWeightSlack(fold, expected.scale)),
 	});
-	const slack = fold.original.biasSlack;
+	const slack = computedBiasSlack(fold, expected.scale);
 	const biasBound = biasBounds(tolerance, fold.original.bias, fold.parameters, expected.scale, fold.grid?.bias).map(
-		(bound, row) =>
-			bound + ((slack?.[row] ?? 0) + earlierRounding(fold, row, tolerance)) * Math.abs(expected.scale[row]),
+		(bound, row) => bound + slack[row] + earlierRounding(fold, row, tolerance) * Math.abs(expected.scale[row]),
 	);
 	const biasError = expected.bias.map((value, row) => (fold.deployed.bias?.[row] ?? 0) - roundTo(value, fold.stored));
 	const ratios = biasError.map((error, row) =>

@@ -1,6 +1,6 @@
 import { affine } from '../../batchnorm/affine.js';
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
-import { PARAMETER_NAMES } from '../../batchnorm/parameters.js';
+import { PARAMETER_NAMES, type ParameterName } from '../../batchnorm/parameters.js';
 import type { FloatType } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
 import { shortNumber } from '../../text/numbers.js';
@@ -195,7 +195,7 @@ const AFFINE_CAUSES: readonly CauseCode[] = ['gamma-dropped', 'gamma-sign-lost',
 const MAX_CONFIDENCE = 0.95;
 
 interface ParameterChange {
-	readonly name: keyof FoldParameters;
+	readonly name: ParameterName | 'epsilon';
 	/** Number of channels that differ. */
 	readonly channels: number;
 	readonly of: number;
@@ -211,7 +211,7 @@ function parameterChanges(
 	deployed: FoldParameters,
 	steps: ParameterSteps,
 ): ParameterChange[] {
-	const values = (parameters: FoldParameters, name: keyof FoldParameters) => {
+	const values = (parameters: FoldParameters, name: ParameterChange['name']) => {
 		const value = parameters[name];
 		return typeof value === 'number' ? Float64Array.of(value) : value;
 	};

@@ -2,6 +2,7 @@ import { areRepresentable } from '../../numbers/float-formats.js';
 import { expectedFold } from '../operators/expected.js';
 import { parameterOrders } from './hypotheses/parameter-order.js';
 import { type Arrangement, wrongAxes, wrongGroupOrders } from './observed/arrangement.js';
+import { computedWeightSlack, withSlack } from './observed/computed-constants.js';
 import type { FoldCase } from './observed/fold-case.js';
 import { permutedChannels } from './observed/permutation.js';
 import { type DeployedPrecision, deployedPrecisions, roundedCopyPrecision } from './observed/precision.js';
@@ -63,12 +64,13 @@ function isWarranted(
 }
 
 function interpret(fold: FoldCase, arrangement: Arrangement, precision: DeployedPrecision): Interpretation {
+	const { scale } = expectedFold(fold.original.bias, fold.parameters);
 	const ratios = rowRatios({
 		deployed: fold.deployed.weight,
 		original: fold.original.weight,
 		layout: arrangement.layout,
 		relative: precision.tolerance.weightRelative,
-		absolute: precision.absolute,
+		absolute: withSlack(precision.absolute, computedWeightSlack(fold, scale)),
 		...(arrangement.source && { source: arrangement.source }),
 	});
 	const { multiples, informative } = countMultiples(ratios);

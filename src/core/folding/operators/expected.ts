@@ -13,6 +13,8 @@ export interface LinearWeights {
 	readonly layout: ChannelLayout;
 	/** Gemm's beta multiplied in; null: the operator has none, which means 0. */
 	readonly bias: Float64Array | null;
+	/** Error that a runtime may leave in each row of a computed weight, shape (rows); absent for a weight of the file. */
+	readonly weightSlack?: Float64Array;
 	/**
 	 * Error that float32 may leave in a bias that is a sum over its row, beside that of the bias's own formula, shape (rows);
 	 * absent for a bias that is stored as it is.
@@ -26,6 +28,9 @@ export interface LinearWeights {
  */
 export interface FoldParameters extends LayerParameters {
 	readonly epsilon: number;
+	/** Errors that a runtime may leave in s and in beta - mean s, shape (rows); absent for parameters of the file. */
+	readonly scaleError?: Float64Array;
+	readonly shiftError?: Float64Array;
 }
 
 /** Returns the sum of two biases; null stands for no bias. */
@@ -45,6 +50,8 @@ export function gatherParameters(parameters: FoldParameters, rows: ArrayLike<num
 		mean: gather(parameters.mean, rows),
 		variance: gather(parameters.variance, rows),
 		epsilon: parameters.epsilon,
+		...(parameters.scaleError && { scaleError: gather(parameters.scaleError, rows) }),
+		...(parameters.shiftError && { shiftError: gather(parameters.shiftError, rows) }),
 	};
 }
 

@@ -22,7 +22,7 @@ export class ExpressionCache {
 		const entry = { constant, bytes: 0 };
 		constant.then(
 			({ tensor }) => {
-				entry.bytes = tensor?.data.byteLength ?? 0;
+				entry.bytes = (tensor?.data.byteLength ?? 0) + (tensor?.error?.byteLength ?? 0);
 				this.#bytes += entry.bytes;
 				this.#dropOldest();
 			},

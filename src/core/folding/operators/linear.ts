@@ -1,3 +1,4 @@
+import { isConstant } from '../../onnx/graph/constants.js';
 import type { Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Node, TensorRecord } from '../../onnx/model.js';
@@ -86,7 +87,7 @@ export interface LinearOperator {
 export function linearOperator({ scope, node }: Place, index: number): LinearOperator | undefined {
 	const slots = OPERATORS.get(`${node.domain}:${node.opType}`);
 	const weight = slots && (node.inputs[slots.weight] ?? '');
-	if (!slots || !weight || scope.lookup(weight).kind === 'input') {
+	if (!slots || !weight || scope.lookup(weight).kind === 'input' || isConstantProduct({ scope, node })) {
 		return undefined;
 	}
 	const form = integerForm(slots, { scope, node });
@@ -112,6 +113,11 @@ export function linearOperator({ scope, node }: Place, index: number): LinearOpe
 		beta,
 		output: form.last.outputs[0] ?? '',
 	};
+}
+
+/** True for a product of constants, as of low-rank weights: it makes a weight and reads no data. */
+function isConstantProduct({ scope, node }: Place): boolean {
+	return node.opType === 'MatMul' && node.domain === '' && isConstant(scope, node.outputs[0] ?? '');
 }
 
 const inputAt = (node: Node, position: number | undefined): string =>

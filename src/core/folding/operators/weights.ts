@@ -6,7 +6,7 @@ import { type Constant, ConstantResolver, isConstant } from '../../onnx/graph/co
 import { ShapeInference } from '../../onnx/graph/infer.js';
 import { dequantized, integerRange, type ScaleLayout } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
-import type { Dimension, Tensor, TensorRecord } from '../../onnx/model.js';
+import type { Dimension, Tensor, TensorRecord, TensorStorage } from '../../onnx/model.js';
 import { isBacked } from '../../onnx/tensor/backed.js';
 import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
@@ -159,7 +159,8 @@ export class WeightReader {
 			}
 			const grid = await this.#grid(operator, { ...shape, layout, values: weight });
 			const origin = { ...(isRoundedCopy && { isRoundedCopy }), ...(grid && { grid }) };
-			return success({ weight, layout, bias, dims: tensor.dims, stored, ...origin });
+			const slack = { ...weightSlack(operator, tensor, layout), ...(await this.#biasSlack(operator, shape.channels)) };
+			return success({ weight, layout, bias, dims: tensor.dims, stored, ...origin, ...slack });
 		} catch (error) {
 			return failure(sentenceOf(error));
 		}
@@ -284,6 +285,13 @@ export class WeightReader {
 		return step && input && bias?.map((value, channel) => value * step[channel] * input[channel]);
 	}
 
+	/** Returns the error of a computed bias. */
+	async #biasSlack({ scope, bias, beta }: LinearOperator, channels: number): Promise<Pick<LinearWeights, 'biasSlack'>> {
+		const error = bias === '' || recordOf(scope, bias) ? undefined : (await this.#tensor(scope, bias))?.error;
+		const each = error?.length === 1 ? new Float64Array(channels).fill(error[0]) : error;
+		return each ? { biasSlack: each.map((value) => value * Math.abs(beta)) } : {};
+	}
+
 	/** Returns the steps that the operator's own inputs or the DequantizeLinear nodes in front of it state. */
 	async #grid(
 		operator: LinearOperator,
@@ -395,6 +403,24 @@ export function isPerChannel(
 	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
 }
 
+/** Returns the largest error of each row of a computed weight. */
+function weightSlack(
+	{ alpha, quantization }: LinearOperator,
+	{ error }: Tensor,
+	layout: ChannelLayout,
+): Pick<LinearWeights, 'weightSlack'> {
+	if (!error || quantization) {
+		return {};
+	}
+	const slack = new Float64Array(channelCount(layout));
+	forEachRun(layout, (row, start) => {
+		for (let index = start; index < start + layout.inner; index++) {
+			slack[row] = Math.max(slack[row], error[index] * Math.abs(alpha));
+		}
+	});
+	return { weightSlack: slack };
+}
+
 function scaleLayout({ scope, node }: Dequantizer): ScaleLayout {
 	return { axis: scope.attribute(node, 'axis')?.i ?? 1, blockSize: scope.attribute(node, 'block_size')?.i ?? 0 };
 }
@@ -411,12 +437,19 @@ function isDeferred(scope: Scope, name: string): boolean {
 	return recordOf(scope, name)?.storage.kind === 'deferred';
 }
 
+/** True if the first bytes of a tensor's data are its first elements. */
+function canBeCut(
+	storage: TensorStorage,
+): storage is Extract<TensorStorage, { kind: 'raw' | 'external' | 'deferred' }> {
+	return storage.kind === 'raw' || storage.kind === 'external' || storage.kind === 'deferred';
+}
+
 /** Returns a record of the first elements; undefined if they cannot be cut off. */
 function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
 	const { storage, dataType } = record;
 	const total = product(record.dims);
 	const bytes = (count * elementBits(dataType)) / 8;
-	if (total <= count || !Number.isInteger(bytes) || storage.kind === 'typed' || storage.kind === 'none') {
+	if (total <= count || !Number.isInteger(bytes) || !canBeCut(storage)) {
 		return undefined;
 	}
 	const head = { ...record, dims: [count] };

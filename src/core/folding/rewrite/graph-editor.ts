@@ -1,4 +1,4 @@
-import { bodies, type Scope } from '../../onnx/graph/scope.js';
+import { bodies, initializerOf, type Scope } from '../../onnx/graph/scope.js';
 import type { DataTypeName, Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
 import type { ByteSource } from '../../onnx/source.js';
 import { typeCode } from '../../onnx/types.js';
@@ -67,7 +67,7 @@ export class GraphEditor {
 	/** Replaces the value behind an input of a node: in place if the node is its only reader, else by a copy. */
 	setInput(scope: Scope, node: Node, input: number, tensor: TensorValues): void {
 		const name = this.inputsOf(node)[input] ?? '';
-		const record = scope.graph.initializers.get(name);
+		const record = initializerOf(scope.graph, name);
 		const [reader, ...others] = scope.consumers(name);
 		const isOwn = reader === node && others.length === 0 && node.inputs.filter((other) => other === name).length === 1;
 		if (record && isOwn && !scope.isOutput(name)) {
@@ -274,7 +274,7 @@ export class GraphEditor {
 			if (this.#isRead(scope, name)) {
 				continue;
 			}
-			const record = scope.graph.initializers.get(name);
+			const record = initializerOf(scope.graph, name);
 			const producer = scope.producer(name);
 			if (record && !this.#handled.has(record)) {
 				this.#handled.add(record);
@@ -382,6 +382,7 @@ function encodeValues(name: string, { dims, dtype, values }: TensorValues) {
 function namesOf(graph: Graph): string[] {
 	return [
 		...graph.initializers.keys(),
+		...graph.sparseInitializers.keys(),
 		...graph.inputs.map(({ name }) => name),
 		...graph.nodes.flatMap((node) => [
 			...node.inputs,

@@ -10,7 +10,7 @@ import {
 	gather,
 	scaleRows,
 } from '../operators/expected.js';
-import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount } from '../operators/layout.js';
+import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, rowLength } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
 import { type OperatorWeights, weightLayout } from '../operators/weights.js';
 import { linearMap } from './reasons.js';
@@ -123,9 +123,21 @@ export function foldForward(
 	const size = place.rows ? gather(sizes, place.rows) : sizes;
 	return {
 		...forward,
-		weights: { ...forward.weights, biasSlack: forwardSlack(weights.weight, layouts, weights.bias, size) },
+		weights: {
+			...forward.weights,
+			biasSlack: withComputedSlack(forwardSlack(weights.weight, layouts, weights.bias, size), weights, size),
+		},
 	};
 }
+
+/** Adds the errors of computed constants: each input's error is multiplied by at most the sum of the shifts. */
+function withComputedSlack(slack: Float64Array, weights: OperatorWeights, shifts: Float64Array): Float64Array {
+	const { weightSlack, biasSlack, layout } = weights;
+	const sum = (rowLength(layout) / shifts.length) * shifts.reduce((total, value) => total + value, 0);
+	return slack.map((value, row) => value + (biasSlack?.[row] ?? 0) + (weightSlack?.[row] ?? 0) * sum);
+}
+
+const largestOf = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** Folds a scale and a shift of each input channel as {@link foldForward} does. */
 export function foldMapForward(
@@ -145,6 +157,7 @@ export function foldMapForward(
 			...weights,
 			weight: scaleRows(Float64Array.from(weights.weight), input, scale, 'float64'),
 			bias: forwardBias(weights.weight, layouts, weights.bias, shift),
+			...(weights.weightSlack && { weightSlack: weights.weightSlack.map((value) => value * largestOf(scale)) }),
 		},
 		isPadded: isPadded(operator.scope, operator.node) && hasShift,
 		hasShift,

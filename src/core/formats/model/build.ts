@@ -198,7 +198,7 @@ class GraphBuilder {
 			name: '',
 			nodes: this.#nodes,
 			initializers: this.#initializers,
-			sparseInitializers: new Set(),
+			sparseInitializers: new Map(),
 			inputs: [],
 			outputs: this.#outputs.map((name) => ({ name, dataType: 0, shape: undefined })),
 			valueInfo: new Map(),

@@ -22,6 +22,11 @@ export interface OperatorCall {
 	readonly opset: number;
 	/** Memory for the result, within the limits of the model. */
 	readonly allocate: Allocate;
+	/** Position of the wanted output, and number of the node's outputs. */
+	readonly output: number;
+	readonly outputs: number;
+	/** Counts elementary steps of an operator with more of them than elements. @throws {OnnxError} `limit` */
+	readonly countWork: (steps: number) => void;
 }
 
 export type Operator = (call: OperatorCall) => Tensor;
@@ -186,6 +191,7 @@ export const ARITHMETIC: ReadonlyMap<string, Operator> = new Map([
 	['Neg', unary((x) => -x)],
 	['Abs', unary(Math.abs)],
 	['Relu', unary((x) => Math.max(x, 0))],
+	['Sum', chained((a, b) => a + b)],
 	['Max', chained(Math.max)],
 	['Min', chained(Math.min)],
 	['Clip', clip],

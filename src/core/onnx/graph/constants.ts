@@ -5,8 +5,13 @@ import { expressionOrigin, type Origin, PASSING, runtimeOrigin } from '../origin
 import { isBacked } from '../tensor/backed.js';
 import { readTensor, type TensorAccess } from '../tensor/tensor.js';
 import { byteLength, typeCode } from '../types.js';
+import { APPROXIMATE } from './approximate.js';
 import { ARITHMETIC, type Operator } from './constant-arithmetic.js';
 import { ConstantBudget } from './constant-budget.js';
+import { withError } from './constant-errors.js';
+import { EXACT_FUNCTIONS } from './constant-functions.js';
+import { EXACT_REDUCTIONS } from './constant-reductions.js';
+import { SELECTIONS } from './constant-selections.js';
 import { SHAPES } from './constant-shapes.js';
 import { newElements } from './constant-tensors.js';
 import { type OpenShape, openShape } from './open-shape.js';
@@ -34,7 +39,17 @@ const MAX_STEPS = 500_000;
  */
 const MAX_TOTAL_ELEMENTS = 1 << 24;
 
-const OPERATORS: ReadonlyMap<string, Operator> = new Map([...ARITHMETIC, ...SHAPES]);
+/** Maximum number of elementary steps of reductions and products per model: half a second. */
+const MAX_WORK = 1 << 27;
+
+const OPERATORS: ReadonlyMap<string, Operator> = new Map([
+	...ARITHMETIC,
+	...SHAPES,
+	...SELECTIONS,
+	...EXACT_FUNCTIONS,
+	...EXACT_REDUCTIONS,
+	...APPROXIMATE,
+]);
 /** Maximum number of nodes searched to decide if a value is constant. Expressions of weights have a handful. */
 const MAX_EXPRESSION = 64;
 
@@ -97,6 +112,7 @@ export class ConstantResolver {
 	readonly #values = new Map<Scope, Map<string, Constant>>();
 	#steps = 0;
 	#elements = 0;
+	#work = 0;
 
 	/** @param budget limit of all resolvers of this model together */
 	constructor(access: TensorAccess, budget: ConstantBudget = new ConstantBudget()) {
@@ -123,10 +139,6 @@ export class ConstantResolver {
 					alsoInput: definition.alsoInput,
 					through: [],
 				});
-			case 'sparse-initializer': {
-				const origin: Origin = { kind: 'initializer', name, alsoInput: false, through: [] };
-				return unknown(scope, name, origin, `"${name}" is a sparse initializer, which is not supported.`);
-			}
 			case 'input': {
 				const { owner } = definition;
 				const origin: Origin = owner ? runtimeOrigin(owner) : { kind: 'graph-input', name };
@@ -147,10 +159,10 @@ export class ConstantResolver {
 	}
 
 	async #readNew(record: TensorRecord): Promise<ReadTensor> {
-		const { dataType, dims, storage } = record;
+		const { dims, storage } = record;
 		try {
 			if (isBacked(record) && dims.every((dim) => dim >= 0)) {
-				this.#budget.hold(record, byteLength(dataType, product(dims)));
+				this.#budget.hold(record, storedBytes(record));
 				this.#spend(product(dims), record.name);
 			}
 			return { tensor: await readTensor(record, this.#access) };
@@ -167,6 +179,14 @@ export class ConstantResolver {
 		}
 		this.#budget.spend(elements, name);
 		this.#elements += elements;
+	}
+
+	/** @throws {OnnxError} `limit` */
+	#countWork(steps: number, name: string): void {
+		this.#work += steps;
+		if (this.#work > MAX_WORK) {
+			throw new OnnxError('limit', `"${name}" is computed from constants in more than ${MAX_WORK} steps.`);
+		}
 	}
 
 	async #remembered(scope: Scope, node: Node, name: string, depth: number): Promise<Constant> {
@@ -201,7 +221,7 @@ export class ConstantResolver {
 
 	async #constantNode(scope: Scope, node: Node): Promise<Constant> {
 		const origin: Origin = { kind: 'constant', node: node.name || node.outputs[0] || '', through: [] };
-		const value = scope.attribute(node, 'value')?.t;
+		const value = scope.attribute(node, 'value')?.t ?? scope.attribute(node, 'sparse_value')?.sparse;
 		if (value) {
 			return this.#read(value, origin);
 		}
@@ -209,7 +229,7 @@ export class ConstantResolver {
 			.map((name) => scope.attribute(node, name))
 			.find((attribute) => attribute !== undefined);
 		const tensor = form && attributeTensor(form);
-		const problem = `The Constant node "${origin.node}" holds strings or a sparse tensor, which are not supported.`;
+		const problem = `The Constant node "${origin.node}" holds strings, which are not supported.`;
 		return tensor ? { ...tensor, origin, tensor } : { origin, tensor: null, dataType: 0, dims: [], problem };
 	}
 
@@ -273,7 +293,7 @@ export class ConstantResolver {
 			return unknown(scope, name, runtimeOrigin(node), fill.problem);
 		}
 		try {
-			const tensor = operator({
+			const tensor = withError(node.opType, operator, {
 				inputs: inputs.map((input) => input?.tensor ?? undefined),
 				attribute: (attribute) => scope.attribute(node, attribute),
 				value: fill?.tensor ?? undefined,
@@ -282,6 +302,9 @@ export class ConstantResolver {
 					this.#spend(count, name);
 					return newElements(dataType, count);
 				},
+				output: node.outputs.indexOf(name),
+				outputs: node.outputs.length,
+				countWork: (steps) => this.#countWork(steps, name),
 			});
 			const { dataType, dims } = tensor;
 			const origins = inputs.flatMap((input) => (input ? [input.origin] : []));
@@ -290,6 +313,13 @@ export class ConstantResolver {
 			return unknown(scope, name, runtimeOrigin(node), problemOf(error, false));
 		}
 	}
+}
+
+/** Bytes that a tensor takes in a file. */
+function storedBytes({ dataType, dims, storage }: TensorRecord): number {
+	return storage.kind === 'sparse'
+		? storedBytes(storage.values) + storedBytes(storage.indices)
+		: byteLength(dataType, product(dims));
 }
 
 function unknown(scope: Scope, name: string, origin: Origin, problem?: string): Constant {

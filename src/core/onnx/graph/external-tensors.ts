@@ -22,8 +22,8 @@ export function externalTensors({ graph, functions }: Model): readonly ExternalT
 	return found;
 }
 
-function addGraph({ initializers, nodes }: Graph, found: ExternalTensor[]): void {
-	for (const record of initializers.values()) {
+function addGraph({ initializers, sparseInitializers, nodes }: Graph, found: ExternalTensor[]): void {
+	for (const record of [...initializers.values(), ...sparseInitializers.values()]) {
 		addTensor(record, found);
 	}
 	addNodes(nodes, found);
@@ -39,14 +39,18 @@ function addNodes(nodes: readonly Node[], found: ExternalTensor[]): void {
 }
 
 function addAttributes(attributes: Iterable<Attribute>, found: ExternalTensor[]): void {
-	for (const { t, tensors = [] } of attributes) {
-		for (const record of [...(t ? [t] : []), ...tensors]) {
+	for (const { t, sparse, tensors = [] } of attributes) {
+		for (const record of [...(t ? [t] : []), ...(sparse ? [sparse] : []), ...tensors]) {
 			addTensor(record, found);
 		}
 	}
 }
 
 function addTensor(record: TensorRecord, found: ExternalTensor[]): void {
+	if (record.storage.kind === 'sparse') {
+		addTensor(record.storage.values, found);
+		addTensor(record.storage.indices, found);
+	}
 	if (record.storage.kind === 'external') {
 		const { kind: _, ...range } = record.storage;
 		const bytes = range.length ?? Math.ceil((product(record.dims) * elementBits(record.dataType)) / 8);

@@ -3,7 +3,6 @@ import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, V
 /** Meaning of a tensor name at a place of a model. */
 export type Definition =
 	| { readonly kind: 'initializer'; readonly record: TensorRecord; readonly alsoInput: boolean }
-	| { readonly kind: 'sparse-initializer' }
 	/** Written by `node`. The names of its inputs belong to `scope`. */
 	| { readonly kind: 'node'; readonly node: Node; readonly scope: Scope }
 	/** An input of the main graph (`owner` undefined), or of the body that `owner`, a Loop or Scan, runs. */
@@ -155,12 +154,9 @@ export class Scope {
 			return { kind: 'none' };
 		}
 		const input = this.#input(name);
-		const record = this.graph.initializers.get(name);
+		const record = initializerOf(this.graph, name);
 		if (record) {
 			return { kind: 'initializer', record, alsoInput: input !== undefined };
-		}
-		if (this.graph.sparseInitializers.has(name)) {
-			return { kind: 'sparse-initializer' };
 		}
 		const node = this.producer(name);
 		if (node) {
@@ -232,6 +228,11 @@ export class Scope {
 	}
 }
 
+/** Returns the initializer of a name, dense or sparse. */
+export function initializerOf({ initializers, sparseInitializers }: Graph, name: string): TensorRecord | undefined {
+	return initializers.get(name) ?? sparseInitializers.get(name);
+}
+
 /** The first of several (invalid) values of a name wins. */
 function indexByName(values: readonly ValueInfo[]): ReadonlyMap<string, ValueInfo> {
 	return new Map(values.toReversed().map((value) => [value.name, value]));
@@ -248,7 +249,7 @@ function graphOf(definition: FunctionDefinition): Graph {
 		name: definition.name,
 		nodes: definition.nodes,
 		initializers: new Map(),
-		sparseInitializers: new Set(),
+		sparseInitializers: new Map(),
 		inputs: [],
 		outputs: definition.outputs.map(untyped),
 		valueInfo: new Map(),
@@ -284,7 +285,11 @@ function indexConsumers(nodes: readonly Node[]): ReadonlyMap<string, readonly No
 /** Names that a body uses without defining them. */
 export function freeNames(graph: Graph): Set<string> {
 	const used = new Set<string>(graph.outputs.map((output) => output.name));
-	const defined = new Set<string>([...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);
+	const defined = new Set<string>([
+		...graph.initializers.keys(),
+		...graph.sparseInitializers.keys(),
+		...graph.inputs.map((input) => input.name),
+	]);
 	for (const node of graph.nodes) {
 		for (const name of [...node.inputs, ...bodies(node).flatMap((body) => [...freeNames(body.graph)])]) {
 			used.add(name);

@@ -9,7 +9,7 @@ export interface GraphDraft extends Graph {
 	name: string;
 	readonly nodes: Node[];
 	readonly initializers: Map<string, TensorRecord>;
-	readonly sparseInitializers: Set<string>;
+	readonly sparseInitializers: Map<string, TensorRecord>;
 	readonly inputs: ValueInfo[];
 	readonly outputs: ValueInfo[];
 	readonly valueInfo: Map<string, ValueInfo>;
@@ -48,7 +48,7 @@ interface AttributeDraft {
 	tensors?: TensorRecord[];
 	graphs?: GraphDraft[];
 	refAttrName?: string;
-	sparse?: true;
+	sparse?: SparseDraft;
 	omitted?: true;
 }
 
@@ -71,7 +71,7 @@ export function newGraph(): GraphDraft {
 		name: '',
 		nodes: [],
 		initializers: new Map(),
-		sparseInitializers: new Set(),
+		sparseInitializers: new Map(),
 		inputs: [],
 		outputs: [],
 		valueInfo: new Map(),
@@ -113,8 +113,9 @@ export function attributeField<T>(title: string, put: (target: T, attribute: Att
 	});
 }
 
-function closeAttribute({ type, t, ...values }: AttributeDraft): Attribute {
-	const attribute: Attribute = t ? { ...values, t: closeTensor(t) } : values;
+function closeAttribute({ type, t, sparse, ...values }: AttributeDraft): Attribute {
+	const record = sparse && closeSparse(sparse);
+	const attribute: Attribute = { ...values, ...(t && { t: closeTensor(t) }), ...(record && { sparse: record }) };
 	const isReference = attribute.refAttrName !== undefined;
 	return isReference || attribute.omitted ? attribute : { ...ZERO_OF_TYPE[type], ...attribute };
 }
@@ -204,9 +205,9 @@ const ATTRIBUTE: Shape<AttributeDraft> = {
 		21: name('ref_attr_name', (attribute, value) => {
 			attribute.refAttrName = value;
 		}),
-		22: message('sparse_tensor', (attribute) => {
-			attribute.sparse = true;
-			return { shape: SPARSE_TENSOR, target: undefined };
+		22: message('sparse_tensor', (attribute, span) => {
+			attribute.sparse = { dims: [], span };
+			return { shape: SPARSE_TENSOR, target: attribute.sparse };
 		}),
 	},
 };
@@ -222,15 +223,42 @@ function omit(attribute: AttributeDraft): void {
 	attribute.omitted = true;
 }
 
-/** Only the name of a sparse tensor is read, which is the name of its values. */
-const SPARSE_TENSOR: Shape<GraphDraft | undefined> = {
+/** A SparseTensorProto while its fields are read. */
+interface SparseDraft {
+	values?: TensorRecord;
+	indices?: TensorRecord;
+	readonly dims: number[];
+	readonly span: ByteSpan;
+}
+
+const SPARSE_TENSOR: Shape<SparseDraft> = {
 	name: 'SparseTensorProto',
 	fields: {
-		1: tensorField('values', (graph, record) => {
-			graph?.sparseInitializers.add(record.name);
+		1: tensorField('values', (sparse, record) => {
+			sparse.values = record;
+		}),
+		2: tensorField('indices', (sparse, record) => {
+			sparse.indices = record;
+		}),
+		3: integers('dims', ({ dims }, value, session) => {
+			dims.push(value);
+			session.require('rank', 'the number of dimensions of a tensor', dims.length);
 		}),
 	},
 };
+
+/** Returns the whole tensor, which has the name of its values; undefined without values. */
+function closeSparse({ values, indices, dims, span }: SparseDraft): TensorRecord | undefined {
+	return (
+		values && {
+			name: values.name,
+			dataType: values.dataType,
+			dims,
+			storage: indices ? { kind: 'sparse', values, indices } : { kind: 'none' },
+			span,
+		}
+	);
+}
 
 const ANNOTATION: Shape<AnnotationDraft> = {
 	name: 'TensorAnnotation',
@@ -263,6 +291,15 @@ export const GRAPH: Shape<GraphDraft> = {
 			annotations.push(annotation);
 			return { shape: ANNOTATION, target: annotation };
 		}),
-		15: message('sparse_initializer', (graph) => ({ shape: SPARSE_TENSOR, target: graph })),
+		15: message('sparse_initializer', (graph, span) => {
+			const draft: SparseDraft = { dims: [], span };
+			const close = () => {
+				const record = closeSparse(draft);
+				if (record) {
+					graph.sparseInitializers.set(record.name, record);
+				}
+			};
+			return { shape: SPARSE_TENSOR, target: draft, close };
+		}),
 	},
 };

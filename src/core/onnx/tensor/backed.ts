@@ -1,6 +1,7 @@
 import { product } from '../../numbers/arrays.js';
 import type { TensorRecord } from '../model.js';
 import { elementBits } from '../types.js';
+import { isBorneOut } from './sparse-tensor.js';
 
 /**
  * Maximum number of elements along an axis of a tensor with data in another file. The largest vocabularies of language
@@ -24,6 +25,8 @@ export function isBacked({ dims, dataType, storage }: TensorRecord): boolean {
 			return storage.chunks.reduce((total, { span }) => total + span.length, 0) * 8 >= count * Math.min(8, bits);
 		case 'external':
 			return dims.every((dim) => dim <= MAX_EXTERNAL_AXIS);
+		case 'sparse':
+			return isBorneOut(count, storage);
 		case 'deferred':
 			return true;
 		case 'none':

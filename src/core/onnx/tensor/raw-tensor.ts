@@ -6,6 +6,7 @@ import type { DataTypeCode, TensorRecord, TensorStorage } from '../model.js';
 import type { ByteSource, ExternalFiles } from '../source.js';
 import { byteLength, elementBits, typeName } from '../types.js';
 import { isBacked } from './backed.js';
+import { denseBytes, type SparseParts } from './sparse-tensor.js';
 import { typedToRaw } from './typed-data.js';
 
 /** Access to a tensor's bytes. */
@@ -47,6 +48,9 @@ export async function readRawTensor(record: TensorRecord, access: TensorAccess):
 	const limit = access.limits?.tensorBytes ?? DEFAULT_LIMITS.tensorBytes;
 	if (length > limit) {
 		throw new OnnxError('limit', `${title} takes ${length} bytes, more than the limit of ${limit} (tensorBytes).`);
+	}
+	if (storage.kind === 'sparse') {
+		return { dataType, dims, bytes: await readSparse(record, storage, access) };
 	}
 	if (storage.kind === 'typed' && !isBacked(record)) {
 		const bytes = storage.chunks.reduce((total, { span }) => total + span.length, 0);
@@ -97,7 +101,25 @@ interface Expected {
 	readonly access: TensorAccess;
 }
 
-async function readStorage(storage: TensorStorage, expected: Expected): Promise<Uint8Array<ArrayBuffer>> {
+async function readSparse(
+	record: TensorRecord,
+	parts: SparseParts,
+	access: TensorAccess,
+): Promise<Uint8Array<ArrayBuffer>> {
+	const title = titleOf(record, access);
+	if (!isBacked(record)) {
+		const size = `claims ${record.dims.join(' x ')} elements with ${parts.values.dims.join(' x ')} values`;
+		throw new OnnxError('limit', `${title} is sparse and ${size}, too few to believe.`);
+	}
+	const values = await readRawTensor(parts.values, access);
+	const indices = await readRawTensor(parts.indices, access);
+	return denseBytes(record, { values, indices }, title);
+}
+
+async function readStorage(
+	storage: Exclude<TensorStorage, { kind: 'sparse' }>,
+	expected: Expected,
+): Promise<Uint8Array<ArrayBuffer>> {
 	const { length, title, access } = expected;
 	switch (storage.kind) {
 		case 'raw':

@@ -10,6 +10,8 @@ import type { MessageBytes } from './encode.js';
 /** Something that the reader located in the file: a node, an initializer, a declared value. */
 export interface Located {
 	readonly span?: ByteSpan;
+	/** Of a tensor: a sparse initializer is replaced by a dense initializer. */
+	readonly storage?: { readonly kind: string };
 }
 
 /** Repeated fields of GraphProto to which a message can be added. */
@@ -21,13 +23,14 @@ export interface Edit {
 	/** Span of the message to replace or remove, or of the message before or in which to insert. */
 	readonly at: ByteSpan;
 	readonly kind: 'replace' | 'remove' | 'before' | 'append';
-	/** The new message, for insertions with the number of its field. */
+	/** The new message, with the number of its field; 0: the field of the replaced message. */
 	readonly message: MessageBytes;
 	readonly field: number;
 }
 
 export function replaceMessage(record: Located, message: MessageBytes): Edit {
-	return { kind: 'replace', at: spanOf(record), message, field: 0 };
+	const field = record.storage?.kind === 'sparse' ? GRAPH_FIELDS.initializer : 0;
+	return { kind: 'replace', at: spanOf(record), message, field };
 }
 
 export function removeMessage(record: Located): Edit {
@@ -175,7 +178,8 @@ class Planner {
 			return before;
 		}
 		const content = change?.message ?? (inner.length > 0 ? await this.rewrite(field.payload, inner) : [field.payload]);
-		return [...before, field.tag, varint(totalLength(content)), ...content];
+		const tag = change && change.field > 0 ? varint(change.field * 8 + 2) : field.tag;
+		return [...before, tag, varint(totalLength(content)), ...content];
 	}
 
 	async #scan(position: number, end: number): Promise<ScannedField> {

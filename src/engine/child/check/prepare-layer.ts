@@ -11,9 +11,11 @@ import { product } from '../../../core/numbers/arrays.js';
 import { FLOAT_FORMATS, isFloatType } from '../../../core/numbers/float-formats.js';
 import type { Moments } from '../../../core/numbers/moments.js';
 import { widen } from '../../../core/numbers/small-floats.js';
+import { isApproximate } from '../../../core/onnx/graph/approximate.js';
 import type { LayerParameters, LayerReport } from '../../../core/report/types.js';
 import { failure, type Result, success } from '../../../core/result.js';
 import type { FloatData, Kernel, Layout } from '../../../kernel/types.js';
+import { runTimeParameters } from '../model/run-time-parameters.js';
 import type { RuntimeTensor, Tensors } from '../tensors/tensor.js';
 import { normalizeWith } from './normalize-batch.js';
 import { prepareHandBuilt } from './prepare-handbuilt.js';
@@ -106,7 +108,8 @@ function fromParameters(
 		return failure('epsilon is NaN, and with it everything that the layer computes');
 	}
 	const { gamma, beta, mean, variance } = parameters;
-	const reported = { parameters, affine: known ?? affine(gamma, beta, mean, variance, epsilon) };
+	const isOwn = runTimeParameters(layer).length === 0;
+	const reported = { parameters, affine: (isOwn && known) || affine(gamma, beta, mean, variance, epsilon) };
 	if (layer.mode === 'inference') {
 		const predicted = runtimeAffine(gamma, beta, mean, variance, epsilon);
 		const bound = inferenceBound({ ...parameters, epsilon }, data.dtype, 'runtime', reported.affine);
@@ -144,10 +147,8 @@ export function normalizeBatch(
 
 function readParameters(layer: BatchNormLayer, tensors: Tensors): Result<LayerParameters> {
 	const values = (parameter: Parameter): Float64Array | undefined => {
-		if (parameter.values !== null) {
-			return parameter.values;
-		}
-		return floatValues(tensors.get(parameter.name));
+		const captured = parameter.values === null || isApproximate(parameter.origin);
+		return (captured ? floatValues(tensors.get(parameter.name)) : undefined) ?? parameter.values ?? undefined;
 	};
 	const [gamma, beta, mean, variance] = [layer.gamma, layer.beta, layer.mean, layer.variance].map(values);
 	if (gamma && beta && mean && variance) {

@@ -1,6 +1,7 @@
 import type { BatchNormLayer, Parameter } from '../../../core/batchnorm/layer.js';
+import { isApproximate } from '../../../core/onnx/graph/approximate.js';
 
-/** Returns the parameters of a layer that only a run can determine. */
+/** Returns the parameters of a layer that only a run can determine, also to the last bit. */
 export function runTimeParameters(layer: BatchNormLayer): Parameter[] {
 	return [layer.gamma, layer.beta, layer.mean, layer.variance].filter(isRunTime);
 }
@@ -11,5 +12,5 @@ export function overwritesStatistics({ kind, mode }: BatchNormLayer): boolean {
 }
 
 function isRunTime({ values, origin }: Parameter): boolean {
-	return values === null && (origin.kind === 'graph-input' || origin.kind === 'runtime');
+	return isApproximate(origin) || (values === null && (origin.kind === 'graph-input' || origin.kind === 'runtime'));
 }

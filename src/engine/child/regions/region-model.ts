@@ -4,6 +4,8 @@ import type { OpenShape } from '../../../core/onnx/graph/open-shape.js';
 import { bodies, type Scope } from '../../../core/onnx/graph/scope.js';
 import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Model, Node, TensorRecord } from '../../../core/onnx/model.js';
+import type { ByteSource } from '../../../core/onnx/source.js';
+import { readRawTensor } from '../../../core/onnx/tensor/raw-tensor.js';
 import { elementBits, typeCode } from '../../../core/onnx/types.js';
 import { encodeTensor, encodeValueInfo } from '../../../core/onnx/write/encode.js';
 import { encodeModel } from '../../../core/onnx/write/encode-model.js';
@@ -60,7 +62,8 @@ export async function regionBytes(
 		nodes.push(await read(node));
 	}
 	for (const record of parts.initializers) {
-		initializers.push(await read(record));
+		const isSparse = record.storage.kind === 'sparse';
+		initializers.push(isSparse ? await denseMessage(record, source) : await read(record));
 	}
 	for (const shape of parts.openShapes) {
 		initializers.push(encodeOpenDimension(shape));
@@ -76,6 +79,11 @@ export async function regionBytes(
 			outputs: [region.output],
 		}),
 	);
+}
+
+/** Returns the TensorProto of a sparse initializer's elements. */
+async function denseMessage(record: TensorRecord, source: ByteSource): Promise<Uint8Array> {
+	return Buffer.concat(encodeTensor(record.name, await readRawTensor(record, { source })));
 }
 
 interface Parts {

@@ -140,8 +140,12 @@ function foldEarlierLayers(weights: OperatorWeights, { added, earlier }: FoldTar
 		terms = inside.map(
 			(term, row) => Math.abs(scale[row]) * (term + Math.abs(gathered.mean[row])) + Math.abs(gathered.beta[row]),
 		);
-		const { biasSlack } = result;
-		result = { ...result, weight, bias, ...(biasSlack && { biasSlack: scaled(biasSlack, scale) }) };
+		const { biasSlack, weightSlack } = result;
+		const slack = {
+			...(biasSlack && { biasSlack: scaled(biasSlack, scale) }),
+			...(weightSlack && { weightSlack: scaled(weightSlack, scale) }),
+		};
+		result = { ...result, weight, bias, ...slack };
 	}
 	const folded = { ...result, bias: addBiases(result.bias, added) };
 	return success({ folded, terms: addBiases(terms, magnitudes(added, terms.length)) ?? terms });

@@ -53,13 +53,15 @@ test('every form of Constant that holds numbers', async () => {
 	assert.deepEqual(await form({ value_ints: { ints: [7, 8] } }), ['int64', [2], [7, 8]]);
 });
 
-test('a Constant of strings and a sparse initializer are named as such', async () => {
+test('a Constant of strings is named as such, and sparse constants are read', async () => {
 	const text = await resolve(graph([{ op: 'Constant', outputs: ['y'], attributes: { value_string: { s: 'a' } } }]));
-	assert.match(text.problem ?? '', /The Constant node "y" holds strings or a sparse tensor/);
+	assert.match(text.problem ?? '', /The Constant node "y" holds strings, which/);
 	const sparse = { values: { name: 'y', values: [1] }, indices: { dtype: 'int64', values: [0] }, dims: [4] } as const;
-	const { problem, tensor } = await resolve(graph([], [], { sparseInitializers: [sparse] }));
-	assert.equal(tensor, null);
-	assert.equal(problem, '"y" is a sparse initializer, which is not supported.');
+	const { origin, tensor } = await resolve(graph([], [], { sparseInitializers: [sparse] }));
+	assert.deepEqual(origin, { kind: 'initializer', name: 'y', alsoInput: false, through: [] });
+	assert.deepEqual(tensor && [tensor.dims, [...tensor.data]], [[4], [1, 0, 0, 0]]);
+	const node = { op: 'Constant', outputs: ['y'], attributes: { sparse_value: { sparse } } };
+	assert.deepEqual([...((await resolve(graph([node]))).tensor?.data ?? [])], [1, 0, 0, 0]);
 });
 
 test('Identity and Cast are passed through, outermost first', async () => {

@@ -104,7 +104,8 @@ test('an attribute is read in every form', async () => {
 	);
 	assert.equal(read('ref')?.refAttrName, 'alpha');
 	assert.equal(read('ref')?.f, undefined, 'a reference has no value of its own');
-	assert.equal(read('sparse')?.sparse, true);
+	const { dims, storage } = read('sparse')?.sparse ?? {};
+	assert.deepEqual([dims, storage?.kind], [[9], 'sparse']);
 });
 
 test('a value that a proto3 writer left out is the zero of its type', async () => {
@@ -128,7 +129,7 @@ test('values declare type and shape: numbers, symbols, unknown and -1', async ()
 	assert.deepEqual([model.graph.valueInfo.get('hidden')?.dataType, model.graph.valueInfo.size], [7, 1]);
 });
 
-test('initializers are found by name, sparse initializers without values', async () => {
+test('initializers are found by name, sparse initializers with the shape of the whole', async () => {
 	const { model } = await openGraph({
 		initializers: [{ name: 'w', dims: [2, 1], values: [1, 2] }],
 		sparseInitializers: [
@@ -137,7 +138,8 @@ test('initializers are found by name, sparse initializers without values', async
 	});
 	const record = model.graph.initializers.get('w');
 	assert.deepEqual([record?.dims, record?.dataType, record?.storage.kind], [[2, 1], 1, 'raw']);
-	assert.deepEqual([...model.graph.sparseInitializers], ['rare']);
+	const rare = model.graph.sparseInitializers.get('rare');
+	assert.deepEqual([rare?.dims, rare?.dataType, rare?.storage.kind], [[100], 1, 'sparse']);
 });
 
 test('of two initializers with one name the later counts, with a warning', async () => {
