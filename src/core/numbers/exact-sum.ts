@@ -1,25 +1,36 @@
+/** Numbers of a sum for which there is room at first. Sums of terms of similar size need two or three. */
+const CAPACITY = 4;
+
 /**
  * Array of exact sums of float64 numbers. Neither order nor grouping of the terms matters. Each sum is kept as numbers
  * that do not overlap, in ascending magnitude (Shewchuk 1997, as in Python's `math.fsum`). Terms must be finite.
  */
 export class ExactSums {
-	readonly #partials: number[][];
+	/** Room for the numbers of one sum. */
+	#capacity = CAPACITY;
+	/** Numbers of sum `k` from position `k * capacity` on. */
+	#partials: Float64Array;
+	/** How many numbers each sum has. */
+	readonly #sizes: Uint16Array;
 
 	/** @param length number of sums */
 	constructor(length: number) {
-		this.#partials = Array.from({ length }, () => []);
+		this.#partials = new Float64Array(length * CAPACITY);
+		this.#sizes = new Uint16Array(length);
 	}
 
 	get length(): number {
-		return this.#partials.length;
+		return this.#sizes.length;
 	}
 
 	/** Adds a number to sum `k`. */
 	add(k: number, term: number): void {
-		const partials = this.#partials[k];
+		const start = k * this.#capacity;
+		const end = start + this.#sizes[k];
+		const partials = this.#partials;
 		let x = term;
-		let kept = 0;
-		for (let i = 0; i < partials.length; i++) {
+		let kept = start;
+		for (let i = start; i < end; i++) {
 			const y = partials[i];
 			const sum = x + y;
 			const low = Math.abs(x) < Math.abs(y) ? x - (sum - y) : y - (sum - x);
@@ -28,10 +39,32 @@ export class ExactSums {
 			}
 			x = sum;
 		}
-		partials.length = kept;
-		if (x !== 0) {
-			partials.push(x);
+		if (x === 0) {
+			this.#sizes[k] = kept - start;
+		} else if (kept < start + this.#capacity) {
+			partials[kept] = x;
+			this.#sizes[k] = kept - start + 1;
+		} else {
+			this.#grow();
+			this.#partials[k * this.#capacity + kept - start] = x;
+			this.#sizes[k] += 1;
 		}
+	}
+
+	/** Doubles the room for the numbers of each sum. */
+	#grow(): void {
+		const [old, capacity] = [this.#partials, this.#capacity];
+		this.#capacity = 2 * capacity;
+		this.#partials = new Float64Array(2 * old.length);
+		for (let k = 0; k < this.length; k++) {
+			this.#partials.set(old.subarray(k * capacity, (k + 1) * capacity), k * this.#capacity);
+		}
+	}
+
+	/** Returns the numbers of sum `k`, in ascending magnitude. */
+	#numbers(k: number): Float64Array {
+		const start = k * this.#capacity;
+		return this.#partials.subarray(start, start + this.#sizes[k]);
 	}
 
 	/** Adds a product to sum `k`, exactly unless it is out of the range of float64. */
@@ -45,7 +78,7 @@ export class ExactSums {
 
 	/** Returns sum `k`, rounded once to nearest, ties to even. */
 	value(k: number): number {
-		const partials = this.#partials[k];
+		const partials = this.#numbers(k);
 		let i = partials.length - 1;
 		let high = partials[i] ?? 0;
 		let low = 0;
@@ -75,7 +108,7 @@ export class ExactSums {
 	 */
 	terms(k: number): readonly number[] {
 		const rest = new ExactSums(1);
-		for (const partial of this.#partials[k]) {
+		for (const partial of this.#numbers(k)) {
 			rest.add(0, partial);
 		}
 		const terms: number[] = [];
