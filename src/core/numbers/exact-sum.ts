@@ -12,6 +12,8 @@ export class ExactSums {
 	#partials: Float64Array;
 	/** How many numbers each sum has. */
 	readonly #sizes: Uint16Array;
+	/** A sum that {@link terms} leaves at zero. */
+	#rest: ExactSums | undefined;
 
 	/** @param length number of sums */
 	constructor(length: number) {
@@ -107,7 +109,8 @@ export class ExactSums {
 	 * equal numbers.
 	 */
 	terms(k: number): readonly number[] {
-		const rest = new ExactSums(1);
+		this.#rest ??= new ExactSums(1);
+		const rest = this.#rest;
 		for (const partial of this.#numbers(k)) {
 			rest.add(0, partial);
 		}

@@ -21,13 +21,15 @@ export function encodeTensor(name: string, { dataType, dims, bytes }: RawTensor)
 	return [writer.finish(), bytes];
 }
 
+export type IntegerAttributes = Readonly<Record<string, number | readonly number[]>>;
+
 export interface NodeParts {
 	readonly opType: string;
 	readonly name: string;
 	readonly inputs: readonly string[];
 	readonly outputs: readonly string[];
-	/** Integer attributes. */
-	readonly integers?: Readonly<Record<string, number>>;
+	/** Attributes of type int or ints. */
+	readonly integers?: IntegerAttributes;
 	/** Attributes of type float, rounded to float32. Attributes of other types are not written. */
 	readonly floats?: Readonly<Record<string, number>>;
 	/** Default: the domain of ONNX. */
@@ -35,7 +37,7 @@ export interface NodeParts {
 }
 
 /** AttributeProto.AttributeType */
-const [FLOAT_ATTRIBUTE, INTEGER_ATTRIBUTE] = [1, 2];
+const [FLOAT_ATTRIBUTE, INTEGER_ATTRIBUTE, INTEGERS_ATTRIBUTE] = [1, 2, 7];
 
 /** Bytes of a NodeProto. */
 export function encodeNode({ integers = {}, floats = {}, domain = '', ...node }: NodeParts): MessageBytes {
@@ -61,11 +63,15 @@ function floatAttributes(writer: BinaryWriter, floats: Readonly<Record<string, n
 	}
 }
 
-function integerAttributes(writer: BinaryWriter, integers: Readonly<Record<string, number>>): void {
+function integerAttributes(writer: BinaryWriter, integers: IntegerAttributes): void {
 	for (const [attribute, value] of Object.entries(integers)) {
+		const [field, type] = typeof value === 'number' ? [3, INTEGER_ATTRIBUTE] : [8, INTEGERS_ATTRIBUTE];
 		writer.tag(5, WireType.LengthDelimited).fork();
 		text(writer, 1, attribute);
-		writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(INTEGER_ATTRIBUTE).join();
+		for (const each of typeof value === 'number' ? [value] : value) {
+			writer.tag(field, WireType.Varint).int64(each);
+		}
+		writer.tag(20, WireType.Varint).int32(type).join();
 	}
 }
 

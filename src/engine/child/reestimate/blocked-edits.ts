@@ -1,11 +1,12 @@
 import type { Node } from '../../../core/onnx/model.js';
-import { typeCode } from '../../../core/onnx/types.js';
-import { addToGraph, type Edit, replaceMessage } from '../../../core/onnx/write/edit.js';
+import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../../core/onnx/write/edit.js';
 import { type NodeChange, rewriteNode } from '../../../core/onnx/write/encode.js';
 import type { BlockedGraph, BlockedLayer } from './blocked-graph.js';
-import { BLOCKED_DOMAIN, GraphAdditions } from './graph-additions.js';
+import { CovarianceStatistics, covarianceWidth, type LayerConstants } from './covariance-statistics.js';
+import { GraphAdditions } from './graph-additions.js';
 import type { ImageGroups } from './image-groups.js';
 import type { SingleGraph } from './single-graph.js';
+import { ValueStatistics } from './value-statistics.js';
 
 /** Shapes of the layers' inputs, by layer index. */
 export type LayerShapes = ReadonlyMap<number, readonly number[]>;
@@ -14,173 +15,144 @@ export type LayerShapes = ReadonlyMap<number, readonly number[]>;
 export const resultNames = (index: number) => ({
 	mean: `layer${index}//mean`,
 	variance: `layer${index}//variance`,
-	/** Subtracted from the values before their squares are added. */
+	/** Result of layers by their values. */
 	center: `layer${index}//center`,
+	/** Result of layers by covariance. */
+	spread: `layer${index}//spread`,
 });
-
-const TO_FLOAT32 = { integers: { to: typeCode('float32') } };
-const TO_FLOAT64 = { integers: { to: typeCode('float64') } };
 
 /** Makes the edits that let an optimized model normalize with the statistics of its batch, for inputs of one shape. */
 export class BlockedEdits {
 	readonly #graph: SingleGraph;
 	readonly #blocked: BlockedGraph;
 	readonly #groups: ImageGroups;
+	readonly #shapes: LayerShapes;
 	readonly #additions: GraphAdditions;
+	readonly #values: ValueStatistics;
+	readonly #covariances: CovarianceStatistics;
+	/** Indices of the layers whose statistics follow from the covariance of their convolution's input. */
+	readonly byCovariance: ReadonlySet<number>;
 
-	constructor(graph: SingleGraph, blocked: BlockedGraph, groups: ImageGroups) {
+	/** @param covariances false: each layer's statistics are those of its values */
+	constructor(
+		graph: SingleGraph,
+		blocked: BlockedGraph,
+		{
+			groups,
+			shapes,
+			covariances,
+		}: { readonly groups: ImageGroups; readonly shapes: LayerShapes; readonly covariances: boolean },
+	) {
 		this.#graph = graph;
 		this.#blocked = blocked;
 		this.#groups = groups;
+		this.#shapes = shapes;
 		this.#additions = new GraphAdditions(blocked.optimized.model.graph);
+		this.#values = new ValueStatistics(this.#additions);
+		this.#covariances = new CovarianceStatistics(this.#additions);
+		const layers = covariances ? blocked.layers : [];
+		const chosen = layers.filter((layer) => covarianceWidth(layer, this.#shapeOf(layer)) !== undefined);
+		this.byCovariance = new Set(chosen.map(({ index }) => index));
 	}
 
-	async all(shapes: LayerShapes): Promise<readonly Edit[]> {
+	async all(): Promise<readonly Edit[]> {
 		const edits: Edit[] = [];
 		const { layers, nodes } = this.#blocked;
 		const changes = new Map<Node, NodeChange>();
+		const left = new Set<Node>();
 		for (const layer of layers) {
-			const shape = shapes.get(layer.index) ?? [];
-			const shift = await this.#addCenter(layer, shape);
-			const { factors, offset } = this.#addStatistics(layer, shape);
-			const [x, weight] = layer.source.inputs;
-			changes.set(layer.source, { inputs: [x, weight, shift] });
-			const [values, , , ...rest] = layer.marker.inputs;
-			changes.set(layer.marker, { inputs: [values, factors, offset, ...rest] });
+			if (this.byCovariance.has(layer.index)) {
+				changes.set(layer.marker, this.#foldedChange(layer));
+				left.add(layer.source);
+			} else {
+				const { source, marker } = await this.#valueChanges(layer);
+				changes.set(layer.source, source);
+				changes.set(layer.marker, marker);
+			}
 		}
 		this.#divideInputs();
 		// The last layers' markers are not among the nodes.
 		for (const node of nodes) {
-			edits.push(...(await this.#copies(node, changes.get(node) ?? {})));
+			edits.push(...(left.has(node) ? [removeMessage(node)] : await this.#copies(node, changes.get(node) ?? {})));
 		}
 		return [...edits, ...this.#additions.edits];
+	}
+
+	#shapeOf({ index }: BlockedLayer): readonly number[] {
+		return this.#shapes.get(index) ?? [];
+	}
+
+	/** Adds a layer's statistics. Returns the changes of its marker, which takes the place of its convolution. */
+	#foldedChange(layer: BlockedLayer): NodeChange {
+		const { source, marker } = layer;
+		const [x] = source.inputs;
+		const [, , , ...rest] = marker.inputs;
+		const folded = this.#covariances.add(
+			layer,
+			{ groups: this.#inGroups(x), shape: this.#shapeOf(layer) },
+			{ constants: this.#constants(layer), results: resultNames(layer.index) },
+		);
+		return { inputs: [x, folded.weight, folded.bias, ...rest], integers: { group: 1 } };
+	}
+
+	/** Adds a layer's center and statistics. Returns the changes of its convolution and of its marker. */
+	async #valueChanges(layer: BlockedLayer): Promise<{ source: NodeChange; marker: NodeChange }> {
+		const { source, marker } = layer;
+		const shape = this.#shapeOf(layer);
+		const [x, weight] = source.inputs;
+		const [last] = this.#inGroups(x).slice(-1);
+		const results = resultNames(layer.index);
+		const shift = this.#values.addCenter(layer, last, await this.#messageOf(source), results.center);
+		const [images = 0] = shape;
+		const groups = this.#inGroups(source.outputs[0]);
+		const sizes = groups.length > 1 ? this.#groups.sizes : [images];
+		const constants = this.#constants(layer);
+		const { factors, offset } = this.#values.addMoments(layer, { groups, sizes, shape }, { constants, results });
+		const [values, , , ...rest] = marker.inputs;
+		return { source: { inputs: [x, weight, shift] }, marker: { inputs: [values, factors, offset, ...rest] } };
+	}
+
+	#inGroups(name: string): string[] {
+		return this.#groups.sizes.map((_, group) => this.#groups.nameOf(name, group));
+	}
+
+	#constants({ index, count, width }: BlockedLayer): LayerConstants {
+		const { gamma, beta, epsilon } = this.#graph.model.layers[index];
+		const inFull = (values: ArrayLike<number> | null) => {
+			const full = new Float32Array(width);
+			full.set(Array.from(values ?? []).slice(0, count));
+			return full;
+		};
+		return {
+			gamma: this.#additions.constant(`layer${index}//gamma`, [width], inFull(gamma.values)),
+			beta: this.#additions.constant(`layer${index}//beta`, [width], inFull(beta.values)),
+			epsilon: this.#additions.constant(`layer${index}//epsilon`, [], [epsilon]),
+		};
 	}
 
 	#divideInputs(): void {
 		const { sizes } = this.#groups;
 		if (sizes.length > 1) {
 			for (const name of this.#graph.given.keys()) {
-				const outputs = sizes.map((_, group) => this.#groups.nameOf(name, group));
-				this.#additions.nodes('Split', [name, this.#additions.integers(...sizes)], outputs, { integers: { axis: 0 } });
+				const sections = this.#additions.integers(...sizes);
+				this.#additions.nodes('Split', [name, sections], this.#inGroups(name), { integers: { axis: 0 } });
 			}
 		}
 	}
 
+	async #messageOf({ span }: Node): Promise<Uint8Array> {
+		return this.#blocked.optimized.source.read(span?.offset ?? 0, span?.length ?? 0);
+	}
+
 	/** Returns the edits that make a copy of a node for each group of images. */
 	async #copies(node: Node, change: NodeChange): Promise<Edit[]> {
-		const { optimized } = this.#blocked;
-		const message = await optimized.source.read(node.span?.offset ?? 0, node.span?.length ?? 0);
+		const message = await this.#messageOf(node);
 		return this.#groups.sizes.map((_, group) => {
 			const named = (name: string) => this.#groups.nameOf(name, group);
 			const inputs = (change.inputs ?? node.inputs).map(named);
 			// Names of nodes are unique.
 			const copy = rewriteNode(message, { ...change, name: '', inputs, outputs: node.outputs.map(named) });
-			return group === 0 ? replaceMessage(node, copy) : addToGraph(optimized.model.graph, 'node', copy);
+			return group === 0 ? replaceMessage(node, copy) : addToGraph(this.#blocked.optimized.model.graph, 'node', copy);
 		});
 	}
-
-	/**
-	 * Adds a layer's center: the mean over the images of the last group, because convolution is linear: the mean image gives
-	 * it. Returns the bias of the convolution that puts values around it.
-	 */
-	async #addCenter({ index, source }: BlockedLayer, shape: readonly number[]): Promise<string> {
-		const node = this.#additions.node.bind(this.#additions);
-		const name = (part: string) => `layer${index}//${part}`;
-		const { sizes } = this.#groups;
-		const images = sizes.length > 1 ? (sizes.at(-1) ?? 1) : (shape[0] ?? 1);
-		const [x, weight, bias = ''] = source.inputs;
-		const mean = meanImage(this.#additions, this.#groups.nameOf(x, sizes.length - 1), images);
-		const inputs = bias === '' ? [mean, weight] : [mean, weight, bias];
-		const { offset, length } = source.span ?? { offset: 0, length: 0 };
-		const message = await this.#blocked.optimized.source.read(offset, length);
-		const own = name('ofMeanImage');
-		this.#additions.message(rewriteNode(message, { name: own, inputs, outputs: [own] }));
-		const pooled = node('GlobalAveragePool', [own], name('pooled'), { domain: BLOCKED_DOMAIN });
-		const center = node('Reshape', [pooled, this.#additions.integers(-1)], resultNames(index).center);
-		const opposite = node('Neg', [center], name('opposite'));
-		return bias === '' ? opposite : node('Add', [bias, opposite], name('shift'));
-	}
-
-	/** Adds a layer's results. Returns its weights and bias for centered values. */
-	#addStatistics({ index, source, count, width }: BlockedLayer, shape: readonly number[]) {
-		const additions = this.#additions;
-		const node = additions.node.bind(additions);
-		const name = (part: string) => `layer${index}//${part}`;
-		const names = resultNames(index);
-		const [images = 0, , rows = 0, columns = 0] = shape;
-		const sizes = this.#groups.sizes.length > 1 ? this.#groups.sizes : [images];
-		const sums = sizes.map((size, group) =>
-			rowSums(additions, this.#groups.nameOf(source.outputs[0], group), [size * width * rows, columns]),
-		);
-		const joined = node('Concat', sums, name('rowSums'), { integers: { axis: 1 } });
-		const total = node('Reshape', [joined, additions.integers(2 * images, width, rows, 1)], name('blocked'));
-		const plain = node('ReorderOutput', [total], name('plain'), {
-			integers: { channels: width },
-			domain: BLOCKED_DOMAIN,
-		});
-		const wide = node('Cast', [plain], name('float64'), TO_FLOAT64);
-		const byImage = node('ReduceSum', [wide, additions.integers(2, 3)], name('byImage'), { integers: { keepdims: 0 } });
-		const means = node('MatMul', [divisors(additions, sizes, [rows, columns]), byImage], name('means'));
-		const row = (position: number) =>
-			node(
-				'Gather',
-				[means, additions.constant(`added//${position}`, [], [position], 'int64')],
-				name(`row${position}`),
-			);
-		const [distance, squares] = [row(0), row(1)];
-		const variance64 = node('Sub', [squares, node('Mul', [distance, distance], name('distance2'))], name('variance64'));
-		const variance = node('Cast', [variance64], names.variance, TO_FLOAT32);
-		const center64 = node('Cast', [names.center], name('center64'), TO_FLOAT64);
-		node('Cast', [node('Add', [center64, distance], name('mean64'))], names.mean, TO_FLOAT32);
-
-		const { gamma, beta, epsilon } = this.#graph.model.layers[index];
-		const inFull = (values: ArrayLike<number>) => Float32Array.from({ length: width }, (_, c) => values[c] ?? 0);
-		const square = node('Add', [variance, additions.constant(name('epsilon'), [], [epsilon])], name('square'));
-		const scale = additions.constant(name('gamma'), [width], inFull((gamma.values ?? []).slice(0, count)));
-		const factor = node('Div', [scale, node('Sqrt', [square], name('deviation'))], name('factor'));
-		const factors = node('Reshape', [factor, additions.integers(width, 1, 1, 1)], name('factors'));
-		const move = node('Mul', [factor, node('Cast', [distance], name('distance'), TO_FLOAT32)], name('move'));
-		const shift = additions.constant(name('beta'), [width], inFull((beta.values ?? []).slice(0, count)));
-		return { factors, offset: node('Sub', [shift, move], name('offset')) };
-	}
-}
-
-/** Adds the mean over the images of a tensor: a product with a row, since it reads each value once. */
-function meanImage(additions: GraphAdditions, x: string, images: number): string {
-	const weights = additions.constant(`added//mean${images}`, [1, images], new Float32Array(images).fill(1 / images));
-	const flat = additions.node('Reshape', [x, additions.integers(images, -1)], `${x}//flat`);
-	const row = additions.node('MatMul', [weights, flat], `${x}//row`);
-	const shape = additions.node('Shape', [x], `${x}//shape`);
-	const image = additions.node('Slice', [shape, additions.integers(1), additions.integers(4)], `${x}//imageShape`);
-	const whole = additions.node('Concat', [additions.integers(1), image], `${x}//meanShape`, { integers: { axis: 0 } });
-	return additions.node('Reshape', [row, whole], `${x}//mean`);
-}
-
-/**
- * Adds the mean and the sum of squares of each image row, shape (1, 2 * rows, 1, 1) with all means first. In the blocked
- * layout, values and weights of a convolution by channel have the same order, so that a convolution of a row with itself
- * is the sum of its squares. Both read the tensor while it is still in the cache.
- * @param shape rows of all images and channels, and columns
- */
-function rowSums(additions: GraphAdditions, x: string, [rows, columns]: readonly [number, number]): string {
-	const values = additions.node('Reshape', [x, additions.integers(1, rows, 1, columns)], `${x}//rows`);
-	const weights = additions.node('Reshape', [x, additions.integers(rows, 1, 1, columns)], `${x}//rowWeights`);
-	const convolution = { integers: { group: rows }, domain: BLOCKED_DOMAIN };
-	const squares = additions.node('Conv', [values, weights], `${x}//rowSquares`, convolution);
-	const means = additions.node('GlobalAveragePool', [values], `${x}//rowMeans`, { domain: BLOCKED_DOMAIN });
-	return additions.node('Concat', [means, squares], `${x}//rowSums`, { integers: { axis: 1 } });
-}
-
-/** Adds a float64 matrix (2, 2 * images) that turns sums of {@link rowSums} by image into the means of values and squares. */
-function divisors(additions: GraphAdditions, sizes: readonly number[], [rows, columns]: readonly [number, number]) {
-	const images = sizes.reduce((sum, size) => sum + size, 0);
-	const values = new Float64Array(4 * images);
-	let at = 0;
-	for (const size of sizes) {
-		values.fill(1 / (images * rows), at, at + size);
-		values.fill(1 / (images * rows * columns), 2 * images + at + size, 2 * images + at + 2 * size);
-		at += 2 * size;
-	}
-	const name = `added//divisors${images}-${rows}-${columns}`;
-	return additions.constant(name, [2, 2 * images], values, 'float64');
 }

@@ -23,6 +23,11 @@ export interface BlockedLayer {
 	readonly count: number;
 	/** Channels including those that fill the last block. */
 	readonly width: number;
+	/**
+	 * Channels of the convolution's input, including those that fill the last block, if it is a product with each pixel;
+	 * undefined for other convolutions.
+	 */
+	readonly pixelWidth: number | undefined;
 }
 
 /** A model as the runtime rewrites it for its blocked layout. */
@@ -116,12 +121,25 @@ async function located(
 		if (!isLinear || found.has(index) || mark.count !== (channels || gamma.values?.length) || !(epsilon > 0)) {
 			return undefined;
 		}
-		found.set(index, { index, marker, source, count: mark.count, width: mark.width });
+		const pixelWidth = pixelWidthOf(optimized, source);
+		found.set(index, { index, marker, source, count: mark.count, width: mark.width, pixelWidth });
 	}
 	const sources = [...found.values()].map(({ source }) => source.outputs[0]);
 	return found.size === layers.length
 		? { optimized, layers: [...found.values()], nodes: net.ancestors(sources, new Set(given.keys())) }
 		: undefined;
+}
+
+/** Channels of the largest block. The runtime does not divide fewer channels into blocks. */
+const LARGEST_BLOCK = 16;
+
+/** Returns the input channels of a convolution of 1 x 1 with stride 1; undefined for others, and for fewer than a block. */
+function pixelWidthOf({ model }: OpenedModel, { inputs, attributes }: Node): number | undefined {
+	const [, channels = 0, ...kernel] = model.graph.initializers.get(inputs[1])?.dims ?? [];
+	const all = (name: string, value: number) => (attributes.get(name)?.ints ?? []).every((each) => each === value);
+	const isByPixel =
+		kernel.join() === '1,1' && (attributes.get('group')?.i ?? 1) === 1 && all('strides', 1) && all('pads', 0);
+	return isByPixel && channels >= LARGEST_BLOCK ? channels : undefined;
 }
 
 interface Mark {

@@ -1,7 +1,12 @@
 import type { Graph } from '../../../core/onnx/model.js';
 import { typeCode } from '../../../core/onnx/types.js';
 import { addToGraph, type Edit } from '../../../core/onnx/write/edit.js';
-import { encodeNode, encodeTensor, type MessageBytes } from '../../../core/onnx/write/encode.js';
+import {
+	encodeNode,
+	encodeTensor,
+	type IntegerAttributes,
+	type MessageBytes,
+} from '../../../core/onnx/write/encode.js';
 
 /** Domain of the runtime's operators in its blocked layout. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
@@ -12,9 +17,13 @@ const BYTES = {
 	int64: (values: ArrayLike<number>) => BigInt64Array.from(Array.from(values, BigInt)),
 } as const;
 
+/** Options of a Cast to the type. */
+export const TO_FLOAT32 = { integers: { to: typeCode('float32') } };
+export const TO_FLOAT64 = { integers: { to: typeCode('float64') } };
+
 interface NodeOptions {
-	/** Integer attributes. */
-	readonly integers?: Readonly<Record<string, number>>;
+	/** Attributes of type int or ints. */
+	readonly integers?: IntegerAttributes;
 	readonly domain?: string;
 }
 

@@ -15,7 +15,17 @@ export interface GraphMoments extends Moments {
 	readonly dims: readonly number[];
 	/** Values by channel that were subtracted before squares were added; undefined: the means. */
 	readonly centers?: ArrayLike<number>;
+	/**
+	 * Variances by channel as if the inputs of the convolution in front were independent; undefined unless the variances
+	 * follow from the covariance of these inputs.
+	 */
+	readonly spread?: ArrayLike<number>;
+	/** Number of values that were added in float32, before float64 went on; undefined: all of an image and of the batch. */
+	readonly chain?: number;
 }
+
+/** Moments of each layer's input over a batch, by layer index. */
+export type GraphResults = ReadonlyMap<number, GraphMoments>;
 
 /**
  * @param mean of each channel
@@ -67,7 +77,7 @@ export class GraphRun {
 	 * Returns the moments of each layer's input over a batch, by layer index.
 	 * @throws {RuntimeError} also if the model computes with the number of samples that it declares
 	 */
-	async moments(inputs: Tensors): Promise<ReadonlyMap<number, GraphMoments>> {
+	async moments(inputs: Tensors): Promise<GraphResults> {
 		const { model, layers } = this.#graph;
 		this.#session ??= await this.#load();
 		const results = await this.#session.run(inputs);

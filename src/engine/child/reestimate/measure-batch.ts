@@ -8,7 +8,7 @@ import type { Tensors } from '../tensors/tensor.js';
 import type { LayerShapes } from './blocked-edits.js';
 import { BlockedRun } from './blocked-run.js';
 import { firstSamples } from './first-samples.js';
-import { type GraphMoments, GraphRun } from './graph-run.js';
+import { type GraphMoments, type GraphResults, GraphRun } from './graph-run.js';
 import { joined, type SingleGraph, singleGraph } from './single-graph.js';
 import type { LayerNorm, StagedRun } from './staged-run.js';
 
@@ -17,8 +17,6 @@ export type BatchMoments = ReadonlyMap<number, Moments>;
 
 /** Algorithm 1 of arXiv 1502.03167: a layer's own mean and biased variance. */
 export const normOf = (moments: Moments): LayerNorm => ({ mean: moments.mean, variance: biasedVariance(moments) });
-
-type GraphResults = ReadonlyMap<number, GraphMoments>;
 
 /** Computes the moments stage by stage, with the kernel. @throws {RuntimeError} */
 export async function stagedMoments({ parts }: SampleBatch, run: StagedRun, layers: ReadonlySet<number>) {
@@ -140,7 +138,8 @@ export class BatchMeasure {
 		try {
 			this.#blocked ??= await this.#startBlocked();
 			if (this.#blocked) {
-				return await this.#blocked.moments(inputs, () => this.#shapes(inputs));
+				const isAccurate = (found: GraphResults) => this.#isAccurate(found);
+				return await this.#blocked.moments(inputs, () => this.#shapes(inputs), isAccurate);
 			}
 		} catch (error) {
 			await this.#giveUpBlocked(error);
@@ -263,21 +262,32 @@ const LIKELY = 4;
  * LANES * N chains with independent errors divide it by sqrt(LANES * N). The chain over images adds u * sqrt(N) / 3. Both
  * are relative to the root mean square of the values, sqrt(mean^2 + variance).
  *
+ * The blocked graph goes on in float64 after each `chain` of C values. Of M values there are M / C chains, so the relative
+ * error is u * sqrt(C) / 3 / sqrt(M / C) = u * C / (3 * sqrt(M)). Rounding the result adds u / 3.
+ *
  * The variance is the mean of the squares (x - center)^2 minus (mean - center)^2, whose relative error is the same. Nothing
  * cancels if the center is the mean.
+ *
+ * The variance of w x follows from the covariance: the sum of w_i w_j cov_ij. Its errors are e * w_i w_j * s_i s_j, where e
+ * is the relative error and s_i^2 the mean square of input i. In the mean square they add up to e * sum(w_i^2 s_i^2), which
+ * is e * `spread`.
  */
 export function largestRounding(
-	{ count: counts, mean, m2, dims, centers = mean }: GraphMoments,
+	{ count: counts, mean, m2, dims, centers = mean, spread, chain }: GraphMoments,
 	epsilon: number,
 ): number {
 	const [images = 0] = dims;
 	const plane = (counts[0] ?? 0) / images;
-	const relative = (ROUNDOFF / 3) * (Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images));
+	const roundings =
+		chain === undefined
+			? Math.sqrt(plane / (LANES * LANES * images)) + Math.sqrt(images)
+			: chain / Math.sqrt(counts[0] ?? 0) + 1;
+	const relative = (ROUNDOFF / 3) * roundings;
 	let largest = 0;
 	for (let k = 0; k < mean.length; k++) {
 		const variance = m2[k] / counts[k];
 		const ofMean = Math.sqrt((mean[k] ** 2 + variance) / (variance + epsilon));
-		const ofVariance = ((mean[k] - centers[k]) ** 2 + variance) / (variance + epsilon);
+		const ofVariance = (spread ? spread[k] : (mean[k] - centers[k]) ** 2 + variance) / (variance + epsilon);
 		const error = LIKELY * relative * Math.max(ofMean, ofVariance);
 		if (!(error <= largest)) {
 			largest = Number.isFinite(error) ? error : Number.POSITIVE_INFINITY;

@@ -69,6 +69,9 @@ test('an encoded declaration reads back as it was', async () => {
 test('a node is encoded as any writer would', () => {
 	const node = { name: 'n', inputs: ['a', 'b'], outputs: ['c'] };
 	assert.deepEqual(join(encodeNode({ opType: 'Add', ...node })), buildNode({ op: 'Add', ...node }));
+	const attributes = { axis: { i: -1 }, perm: { ints: [0, 2, 1], packed: false } };
+	const integers = { axis: -1, perm: [0, 2, 1] };
+	assert.deepEqual(join(encodeNode({ opType: 'Op', ...node, integers })), buildNode({ op: 'Op', ...node, attributes }));
 });
 
 test('rewriting a node changes the named fields and keeps the rest', () => {

@@ -7,12 +7,14 @@ import { biasedVariance } from '../../../../../src/core/numbers/moments.js';
 import { openModel } from '../../../../../src/engine/child/model/opened-model.js';
 import { blockedGraph } from '../../../../../src/engine/child/reestimate/blocked-graph.js';
 import { BlockedRun } from '../../../../../src/engine/child/reestimate/blocked-run.js';
-import { GraphRun } from '../../../../../src/engine/child/reestimate/graph-run.js';
+import { chainOf as productChain } from '../../../../../src/engine/child/reestimate/covariance-statistics.js';
+import { type GraphResults, GraphRun } from '../../../../../src/engine/child/reestimate/graph-run.js';
 import { imageGroups } from '../../../../../src/engine/child/reestimate/image-groups.js';
 import { largestRounding, stagedMoments } from '../../../../../src/engine/child/reestimate/measure-batch.js';
 import { singleGraph } from '../../../../../src/engine/child/reestimate/single-graph.js';
 import { StagedRun } from '../../../../../src/engine/child/reestimate/staged-run.js';
 import { planStages } from '../../../../../src/engine/child/reestimate/stages.js';
+import { chainOf as valueChain } from '../../../../../src/engine/child/reestimate/value-statistics.js';
 import { encodeNpy } from '../../../../../src/engine/child/tensors/npy.js';
 import { seededRandom } from '../../../../../src/engine/child/tensors/random.js';
 import { runtime, sharedKernel } from '../../../support/inspect.js';
@@ -30,9 +32,14 @@ class Network {
 	readonly initializers: TensorSpec[] = [];
 	readonly #random = seededRandom(5);
 
-	#tensor(dims: readonly number[], value: (position: number) => number): string {
+	#tensor(
+		dims: readonly number[],
+		value: (position: number) => number,
+		change: (values: number[]) => unknown = () => {},
+	) {
 		const name = `t${this.initializers.length}`;
 		const values = Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => value(i));
+		change(values);
 		this.initializers.push({ name, dims, values });
 		return name;
 	}
@@ -43,11 +50,15 @@ class Network {
 		return output;
 	}
 
-	/** @param shift of the bias; NaN: no bias */
-	conv(x: string, [to, from, kernel]: readonly [number, number, number], { group = 1, stride = 1, shift = NaN } = {}) {
+	/** @param shift of the bias; NaN: no bias @param change of the weights */
+	conv(
+		x: string,
+		[to, from, kernel]: readonly [number, number, number],
+		{ group = 1, stride = 1, shift = NaN, change = (kernel: number[]): unknown => kernel } = {},
+	) {
 		const { normal } = this.#random;
 		const dims = [to, from / group, kernel, kernel];
-		const weight = this.#tensor(dims, () => normal() / Math.sqrt((from / group) * kernel * kernel));
+		const weight = this.#tensor(dims, () => normal() / Math.sqrt((from / group) * kernel * kernel), change);
 		const bias = Number.isNaN(shift) ? [] : [this.#tensor([to], () => normal() + shift)];
 		const pad = (kernel - 1) / 2;
 		return this.add('Conv', [x, weight, ...bias], {
@@ -117,6 +128,7 @@ async function isSupported(): Promise<boolean> {
 	await model.close();
 	return blocked !== undefined;
 }
+const always = () => true;
 const NOT_SUPPORTED = 'the runtime has no blocked layout for this processor';
 
 test('moments of the blocked layout are those of the kernel, for any number of images and far from 0', async (context) => {
@@ -134,10 +146,11 @@ test('moments of the blocked layout are those of the kernel, for any number of i
 		const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await sharedKernel() });
 		let asked = 0;
 		for (const count of [5, 1, 5, 8, 2]) {
-			const found = await blocked.moments(inputOf(count), async () => {
+			const shapesOf = async () => {
 				asked += 1;
 				return new Map(Array.from(await other.moments(inputOf(count)), ([index, { dims }]) => [index, dims]));
-			});
+			};
+			const found = await blocked.moments(inputOf(count), shapesOf, always);
 			const expected = await stagedMoments({ parts: [inputOf(count)], samples: count }, run, new Set(layers));
 			assert.deepEqual([...found.keys()].toSorted(), layers);
 			for (const [index, right] of expected) {
@@ -194,7 +207,7 @@ test('values far from the center of the last group lose no more digits than the 
 	const moved = Float32Array.from(data, (value, at) => (at < 5 * 270 ? value : value + 40));
 	const batch = new Map([['x', { type: 'float32' as const, dims, data: moved }]]);
 	const shapes = new Map(Array.from(await other.moments(batch), ([index, own]) => [index, own.dims]));
-	const found = await blocked.moments(batch, async () => shapes);
+	const found = await blocked.moments(batch, async () => shapes, always);
 	const expected = await stagedMoments({ parts: [batch], samples: 6 }, run, new Set(layers));
 	const [first] = layers;
 	const [moments, right] = [found.get(first), expected.get(first)];
@@ -210,6 +223,63 @@ test('values far from the center of the last group lose no more digits than the 
 	const atMean = largestRounding({ ...moments, centers: moments.mean }, epsilon);
 	assert.ok(estimate > 2 * atMean, `${estimate} is not much more than ${atMean}`);
 	await Promise.all([blocked.dispose(), other.dispose(), run.dispose(), model.close()]);
+});
+
+/** A layer whose first channel is the difference of two inputs that are equal but for `rest`. */
+function difference(rest: number): string {
+	const net = new Network();
+	const pair = net.conv('x', [16, 3, 3], {
+		change: (kernel) => kernel.copyWithin(27, 0, 27).fill(kernel[0] + rest, 27, 28),
+	});
+	const wide = net.conv(pair, [64, 16, 1], {
+		change: (kernel) => kernel.fill(0, 0, 16).fill(1, 0, 1).fill(-1, 1, 2),
+	});
+	return net.write(`difference-${rest}`, net.add('Relu', [net.norm(wide, 64)]));
+}
+
+test('sums in float32 have at most as many terms as digits allow, and divide the pixels', () => {
+	const shapes = [
+		[1, 1, 112, 112],
+		[1, 1, 14, 14],
+		[1, 1, 7, 7],
+		[1, 1, 1, 1009],
+		[1, 1, 9, 300],
+	] as const;
+	assert.deepEqual(shapes.map(valueChain), [896, 196, 49, 1009, 900]);
+	assert.deepEqual(shapes.map(productChain), [256, 196, 49, 1009, 225]);
+});
+
+test('variances follow from the covariance of a narrow input, or from values where digits are lost', async (context) => {
+	for (const [rest, isByCovariance] of [
+		[1, true],
+		[1e-3, false],
+	] as const) {
+		const { model, layers, graph, blocked } = await opened(difference(rest), TWO_IMAGES);
+		if (!blocked) {
+			return context.skip(NOT_SUPPORTED);
+		}
+		const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await sharedKernel() });
+		const other = new GraphRun(graph, runtime);
+		const batch = inputOf(7);
+		const shapes = new Map(Array.from(await other.moments(batch), ([index, own]) => [index, own.dims]));
+		const [expected] = (await stagedMoments({ parts: [batch], samples: 7 }, run, new Set(layers))).values();
+		const [{ epsilon }] = model.layers;
+		const roundingOf = (found: GraphResults) => largestRounding([...found.values()][0], epsilon);
+		const isAccurate = (found: GraphResults) => roundingOf(found) < 1e-5;
+		for (const accept of [always, isAccurate]) {
+			const found = await blocked.moments(batch, async () => shapes, accept);
+			const [moments] = found.values();
+			assert.equal(moments.spread !== undefined, accept === always || isByCovariance);
+			assert.equal(isAccurate(found), accept === isAccurate || isByCovariance, `${roundingOf(found)}`);
+			for (const [c, m2] of expected.m2.entries()) {
+				const scale = m2 / expected.count[c] + epsilon;
+				const off = Math.abs(moments.m2[c] - m2) / expected.count[c] / scale;
+				assert.ok(off < roundingOf(found) + 1e-6, `${rest}, ${c}: a variance is off by ${off}`);
+				assert.ok(Math.abs(moments.mean[c] - expected.mean[c]) < 5e-6 * Math.sqrt(scale + 4));
+			}
+		}
+		await Promise.all([blocked.dispose(), other.dispose(), run.dispose(), model.close()]);
+	}
 });
 
 test('only layers directly behind a convolution alone run in the blocked layout', async () => {

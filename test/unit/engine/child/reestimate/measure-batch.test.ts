@@ -227,6 +227,11 @@ test('the likely rounding grows with plane, images and mean, and is infinite for
 	assert.ok(Math.abs(base - (4 * 2 ** -24 * 4.25) / 3) < 1e-12);
 	assert.ok(Math.abs(largestRounding(moments(Math.sqrt(99), 64, 16), 0) / base - 10) < 1e-9);
 	assert.ok(largestRounding(moments(0, 12544, 16), 0) > base && largestRounding(moments(0, 64, 256), 0) > base);
+	// 64 * 16 values in chains of 32, and the rounded result.
+	const chained = largestRounding({ ...moments(0, 64, 16), chain: 32 }, 0);
+	assert.ok(Math.abs(chained - (4 * 2 ** -24 * 2) / 3) < 1e-12);
+	const spread = Float64Array.of(30);
+	assert.ok(Math.abs(largestRounding({ ...moments(0, 64, 16), chain: 32, spread }, 0) / chained - 30) < 1e-9);
 	assert.equal(largestRounding(moments(Number.NaN, 64, 16), 0), Number.POSITIVE_INFINITY);
 	assert.equal(largestRounding(moments(1, 64, 16, Number.POSITIVE_INFINITY), 0), Number.POSITIVE_INFINITY);
 });
