@@ -73,6 +73,8 @@ const ENGINE = { ...node, entryPoints: { 'engine/main': 'src/engine/child/main.t
 /** @type {esbuild.BuildOptions} */
 const PARENT_WATCH = { ...node, entryPoints: { 'engine/parent-watch': 'src/engine/child/parent-watch.ts' } };
 /** @type {esbuild.BuildOptions} */
+const IMAGE_THREAD = { ...node, entryPoints: { 'engine/image-thread': 'src/engine/child/inputs/image-thread.ts' } };
+/** @type {esbuild.BuildOptions} */
 const COMMAND_LINE = { ...node, entryPoints: { cli: 'src/cli/main.ts' }, banner: { js: '#!/usr/bin/env node' } };
 /** @type {esbuild.BuildOptions} */
 const ASSISTANT_SERVER = { ...node, entryPoints: { mcp: 'src/mcp/server.ts' } };
@@ -84,6 +86,7 @@ const entries = [
 	{ ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
 	ENGINE,
 	PARENT_WATCH,
+	IMAGE_THREAD,
 	COMMAND_LINE,
 	ASSISTANT_SERVER,
 	{ ...browser, entryPoints: { webview: 'src/webview/main.ts' }, format: 'iife' },
@@ -183,7 +186,7 @@ export async function buildCommandLine(outDir) {
 	const options = { absWorkingDir: root, outdir: outDir, minify: true, metafile: true, logLevel: 'warning' };
 	const engine = { ...ENGINE, external: ['onnxruntime-node'] };
 	const results = await Promise.all(
-		[engine, PARENT_WATCH, COMMAND_LINE, ASSISTANT_SERVER, STANDALONE].map((entry) =>
+		[engine, PARENT_WATCH, IMAGE_THREAD, COMMAND_LINE, ASSISTANT_SERVER, STANDALONE].map((entry) =>
 			esbuild.build({ ...entry, .../** @type {esbuild.BuildOptions} */ (options) }),
 		),
 	);

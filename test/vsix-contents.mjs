@@ -14,7 +14,7 @@ export const MAX_VSIX = 21e6;
 const README_PICTURE = 'page.png';
 const TEXTS = ['package.json', 'package.nls.json', 'readme.md', 'changelog.md', 'LICENSE.txt'];
 const PROGRAM = [
-	...['extension.js', 'engine/main.js', 'engine/parent-watch.js', 'cli.js', 'mcp.js'],
+	...['extension.js', 'engine/main.js', 'engine/parent-watch.js', 'engine/image-thread.js', 'cli.js', 'mcp.js'],
 	...['webview.js', 'comparison.js', 'notebook.js', 'standalone.js', 'plotly.min.js'],
 ];
 

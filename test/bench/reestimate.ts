@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { encode } from 'fast-png';
+import { ImageThreads } from '../../src/engine/child/inputs/image-threads.js';
 import { readAhead } from '../../src/engine/child/inputs/read-ahead.js';
 import { openSamples, type Samples } from '../../src/engine/child/inputs/sample-batches.js';
 import { openModel } from '../../src/engine/child/model/opened-model.js';
@@ -19,10 +20,11 @@ import { encodeNpy } from '../../src/engine/child/tensors/npy.js';
 import { type Random, seededRandom } from '../../src/engine/child/tensors/random.js';
 import { createKernel } from '../../src/kernel/index.js';
 import { mobileNetV2 } from '../unit/support/networks.js';
+import { root } from '../workbench/paths.mjs';
 
-const [SAMPLES, BATCH, ROUNDS] = [32, 16, 3];
-/** Number of images in files. */
-const IMAGES = 64;
+const [SAMPLES, BATCH, ROUNDS] = [64, 16, 3];
+/** Number of image files, and of different images. */
+const [IMAGES, PICTURES] = [128, 16];
 
 export interface ReestimateCost {
 	/** Median of the ratios to running the model alone, as the runtime optimizes it by default. */
@@ -51,8 +53,9 @@ export async function benchReestimate(): Promise<ReestimateCost> {
 		writeFileSync(data, encodeNpy({ type: 'float32', shape: [SAMPLES, 3, 224, 224], data: values }));
 		const images = path.join(folder, 'images');
 		mkdirSync(images);
+		const pictures = Array.from({ length: PICTURES }, () => blockyImage(random));
 		for (let index = 0; index < IMAGES; index++) {
-			writeFileSync(path.join(images, `${index}.png`), blockyImage(random));
+			writeFileSync(path.join(images, `${index}.png`), pictures[index % PICTURES]);
 		}
 		return { ...(await measure(file, data, runtime)), ...(await measureFromImages(file, images, runtime)) };
 	} finally {
@@ -74,16 +77,17 @@ function blockyImage(random: Random): Uint8Array {
 
 /** Both contestants on the same samples, without loading: the collection of statistics, and the model alone. */
 async function contestants(file: string, runtime: Runtime, files: readonly string[], batch: number) {
+	const threads = new ImageThreads(path.join(root, 'dist', 'engine', 'image-thread.js'));
 	const model = await openModel({ path: file });
 	const layers = [...model.layers.keys()];
 	const run = new StagedRun(model, planStages(model, layers), { runtime, kernel: await createKernel() });
 	const inputs = files.map((path) => ({ input: undefined, path }));
-	const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch });
+	const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch, threads });
 	const measure = new BatchMeasure({ run, model, layers }, path.join(path.dirname(file), 'scratch'));
 	return {
 		samples,
 		collect: () => collectByBatch(samples, { run, model, layers, onProgress: () => {} }, measure),
-		dispose: () => Promise.all([measure.dispose(), run.dispose(), model.close()]),
+		dispose: () => Promise.all([measure.dispose(), run.dispose(), model.close(), threads.close()]),
 	};
 }
 

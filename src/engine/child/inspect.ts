@@ -100,7 +100,8 @@ async function runAndCheck(
 			await makeFolder(options.saveOutputs);
 		}
 		runtime = ports.runtime();
-		const context = { runtime, memory: new CaptureMemory(kernel), checker, emit: ports.emit };
+		const { emit, threads } = ports;
+		const context = { runtime, memory: new CaptureMemory(kernel), checker, emit, threads };
 		const execution = await execute(model, options, context);
 		const optimized = await compareOptimized(model, execution, { options, context });
 		const remarks = [execution.remark, optimized.remark].filter((text) => text !== undefined);

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { OnnxError } from '../../core/onnx/errors.js';
 import { messageOf } from '../../core/text/sentences.js';
 import { createKernel } from '../../kernel/index.js';
@@ -14,6 +15,7 @@ import type {
 } from '../../protocol/host-engine.js';
 import { compare } from './compare.js';
 import { fold } from './fold.js';
+import { ImageThreads } from './inputs/image-threads.js';
 import { inspect } from './inspect.js';
 import { reestimate } from './reestimate.js';
 import { repairFolds } from './repair-folds.js';
@@ -47,6 +49,7 @@ const ports = {
 		kernel ??= createKernel();
 		return kernel;
 	},
+	threads: new ImageThreads(path.join(__dirname, 'image-thread.js')),
 };
 
 async function handle(request: EngineRequest): Promise<void> {

@@ -23,6 +23,7 @@ import { count } from '../../core/text/sentences.js';
 import { identities, refuseInput } from '../../platform/replace-file.js';
 import type { ModelLocation, ReestimateOptions } from '../../protocol/host-engine.js';
 import { runCheck } from './check/run-check.js';
+import type { ImageThreads } from './inputs/image-threads.js';
 import { openSamples, type Samples } from './inputs/sample-batches.js';
 import { filesOf } from './inputs/sample-files.js';
 import { inspectOpened } from './inspect.js';
@@ -84,7 +85,7 @@ export async function reestimate(
 			await refuseInput(paths.output, await identities(await filesOf(options.inputs)));
 		}
 		const subject = await subjectOf(file);
-		const samples = await samplesOf(subject, options);
+		const samples = await samplesOf(subject, options, ports.threads);
 		const work = { subject, options, ports, samples };
 		const { statistics, notes } = options.statistics
 			? await givenStatistics(subject, options.statistics)
@@ -121,7 +122,11 @@ function outputOf({ output, temporary }: ReestimateOptions): ModelOutput | undef
 }
 
 /** Opens the data for the inputs that the layers depend on. @throws {InputError} if data are needed and missing */
-async function samplesOf({ running, layers, own }: Subject, options: ReestimateOptions): Promise<Samples | undefined> {
+async function samplesOf(
+	{ running, layers, own }: Subject,
+	options: ReestimateOptions,
+	threads: ImageThreads | undefined,
+): Promise<Samples | undefined> {
 	if (options.statistics && options.inputs.length === 0) {
 		return undefined;
 	}
@@ -133,7 +138,7 @@ async function samplesOf({ running, layers, own }: Subject, options: ReestimateO
 			`Statistics need data: give files or a folder for ${inputs.length > 1 ? 'each input, for example' : 'the input'} --input ${first?.name ?? 'NAME'}=FILE.`,
 		);
 	}
-	return openSamples(inputs, { ...options, files: options.inputs });
+	return openSamples(inputs, { ...options, files: options.inputs, threads });
 }
 
 interface FoundStatistics {

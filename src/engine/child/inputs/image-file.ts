@@ -15,6 +15,12 @@ export interface ImageOptions {
 	readonly colors?: ColorOrder;
 }
 
+/** An image as a sample, and its origin for the report. */
+export interface ReadImage {
+	readonly array: NpyArray;
+	readonly from: string;
+}
+
 /** True for the name of an image file. */
 export function isImageFile(file: string): boolean {
 	return /\.(png|jpe?g)$/i.test(file);
@@ -26,11 +32,7 @@ export function isImageFile(file: string): boolean {
  * their order.
  * @throws {InputError} one sentence naming the file.
  */
-export async function readImage(
-	file: string,
-	input: RuntimeValue,
-	options: ImageOptions,
-): Promise<{ readonly array: NpyArray; readonly from: string }> {
+export async function readImage(file: string, input: RuntimeValue, options: ImageOptions): Promise<ReadImage> {
 	const image = decodeImage(await readWhole(file), file);
 	const place = placeOf(input, options, file);
 	const width = place.width ?? image.width;

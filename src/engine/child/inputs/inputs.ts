@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ColorOrder, Distribution, Normalization } from '../../../core/report/run-choices.js';
+import type { Distribution } from '../../../core/report/run-choices.js';
 import type { RunInput } from '../../../core/report/types.js';
 import type { InputFile } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
@@ -8,7 +8,8 @@ import { seededRandom } from '../tensors/random.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
 import { checkDimensions, chooseShape, guessedSizes, symbolsOf, withSymbols } from './dimensions.js';
 import { fitArray, stack } from './fit-array.js';
-import { type ImageOptions, isImageFile, readImage } from './image-file.js';
+import { type ImageOptions, isImageFile, type ReadImage, readImage } from './image-file.js';
+import type { ImageThreads } from './image-threads.js';
 import { readInputFile } from './input-files.js';
 import { describeMadeUp, makeUp, whyUnfed } from './random-input.js';
 import { filesByInput } from './sample-files.js';
@@ -23,14 +24,11 @@ export interface Feeds {
 	readonly madeUp: ReadonlySet<string>;
 }
 
-export interface InputOptions {
+export interface InputOptions extends ReadOptions {
 	readonly files: readonly InputFile[];
 	readonly batch: number;
 	readonly seed: number;
-	readonly dimensions?: Readonly<Record<string, number>>;
 	readonly random?: Distribution;
-	readonly normalize?: Normalization;
-	readonly colors?: ColorOrder;
 	/** Inputs that must not be negative, because they are variances. */
 	readonly positive?: ReadonlySet<string>;
 }
@@ -160,10 +158,7 @@ async function makeRun(
 /** Reads all of an input's files into a batch. */
 async function readSamples(input: RuntimeValue, files: readonly string[], options: InputOptions) {
 	const sample = files.length > 1 ? withoutBatch(input) : input;
-	const values: Awaited<ReturnType<typeof readValue>>[] = [];
-	for (const file of files) {
-		values.push(await readValue(sample, file, options));
-	}
+	const values = await readInOrder(files, (file, threads) => readValue(sample, file, { ...options, threads }), options);
 	const batch = stack(
 		values.map(({ array }) => array),
 		files,
@@ -177,14 +172,46 @@ export function withoutBatch(input: RuntimeValue): RuntimeValue {
 	return { ...input, shape: input.shape?.map((size, axis) => (axis === 0 ? '' : size)) };
 }
 
+/** Options of reading files. */
+export interface ReadOptions extends ImageOptions {
+	/** Threads that read images. */
+	readonly threads?: ImageThreads | undefined;
+}
+
+/** Number of files from which threads are worth their start. */
+const FILES_FOR_THREADS = 8;
+
+/**
+ * Reads files: in threads if there are many images, else one after the other.
+ * @param read takes the threads to use
+ * @returns the results in the order of the files
+ * @throws the error of the first file that cannot be read
+ */
+export async function readInOrder<T>(
+	files: readonly string[],
+	read: (file: string, threads: ImageThreads | undefined, index: number) => Promise<T>,
+	{ threads }: ReadOptions,
+): Promise<T[]> {
+	if (!threads || files.length < FILES_FOR_THREADS || !files.every(isImageFile)) {
+		const results: T[] = [];
+		for (const [index, file] of files.entries()) {
+			results.push(await read(file, undefined, index));
+		}
+		return results;
+	}
+	const results = await Promise.allSettled(files.map((file, index) => read(file, threads, index)));
+	return results.map((result) => {
+		if (result.status === 'rejected') {
+			throw result.reason;
+		}
+		return result.value;
+	});
+}
+
 /** Reads an input from a file, with a description of its origin. @throws {InputError} */
-export async function readValue(
-	input: RuntimeValue,
-	file: string,
-	options: ImageOptions,
-): Promise<{ readonly array: NpyArray; readonly from: string }> {
+export async function readValue(input: RuntimeValue, file: string, options: ReadOptions): Promise<ReadImage> {
 	if (isImageFile(file)) {
-		return readImage(file, input, options);
+		return options.threads ? options.threads.read(file, input, options) : readImage(file, input, options);
 	}
 	return { array: fitArray(await readInputFile(file, input.name), input, file), from: file };
 }

@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises';
 import { product } from '../../../core/numbers/arrays.js';
-import type { ColorOrder, Normalization } from '../../../core/report/run-choices.js';
 import type { RunInput } from '../../../core/report/types.js';
 import type { InputFile } from '../../../protocol/host-engine.js';
 import { InputError } from '../tensors/errors.js';
@@ -8,20 +7,18 @@ import { NPY_HEADER_BYTES, type NpyArray, parseNpyHeader, requireBytes, toElemen
 import type { RuntimeTensor, RuntimeValue, Tensors } from '../tensors/tensor.js';
 import { fitArray, stack } from './fit-array.js';
 import { isImageFile } from './image-file.js';
+import type { ImageThreads } from './image-threads.js';
 import { unreadable } from './input-files.js';
-import { readValue, withoutBatch } from './inputs.js';
+import { type ReadOptions, readInOrder, readValue, withoutBatch } from './inputs.js';
 import { filesByInput } from './sample-files.js';
 
 /** Samples of a batch if the caller chooses none. */
 export const DEFAULT_BATCH = 32;
 
-export interface SampleOptions {
+export interface SampleOptions extends ReadOptions {
 	readonly files: readonly InputFile[];
 	/** Samples of a batch; undefined: {@link DEFAULT_BATCH}, or as many as the model declares if that is more than 1. */
 	readonly batch?: number | undefined;
-	readonly dimensions?: Readonly<Record<string, number>>;
-	readonly normalize?: Normalization;
-	readonly colors?: ColorOrder;
 }
 
 /** A batch, divided into as many samples as the model takes at a time. */
@@ -49,7 +46,8 @@ export interface Samples {
 interface Rows {
 	readonly file: string;
 	readonly rows: number;
-	read(from: number, count: number): Promise<NpyArray>;
+	/** @param threads that read images */
+	read(from: number, count: number, threads?: ImageThreads): Promise<NpyArray>;
 }
 
 /** An input with the rows of its files; repeated: the same value for every part. */
@@ -111,7 +109,7 @@ export async function openSamples(inputs: readonly RuntimeValue[], options: Samp
 				const size = declared ?? count;
 				const parts: Tensors[] = [];
 				for (let at = 0; at < count; at += size) {
-					parts.push(await readPart(sampled, { from: from + at, count: size, total }));
+					parts.push(await readPart(sampled, { from: from + at, count: size, total }, options.threads));
 				}
 				yield { parts, samples: count };
 			}
@@ -162,10 +160,11 @@ function chooseBatch(asked: number | undefined, declared: number | undefined): n
 async function readPart(
 	sampled: readonly SampledInput[],
 	{ from, count, total }: { readonly from: number; readonly count: number; readonly total: number },
+	threads: ImageThreads | undefined,
 ): Promise<Map<string, RuntimeTensor>> {
 	const tensors = new Map<string, RuntimeTensor>();
 	for (const { input, files, rows } of sampled) {
-		const array = await readRows(files, rows === total ? { from, count } : { from: 0, count: rows });
+		const array = await readRows(files, rows === total ? { from, count } : { from: 0, count: rows }, threads);
 		const { type, shape, data } = fitArray(array, input, files[0]?.file ?? '');
 		tensors.set(input.name, { type, dims: shape, data });
 	}
@@ -175,26 +174,34 @@ async function readPart(
 async function readRows(
 	files: readonly Rows[],
 	{ from, count }: { readonly from: number; readonly count: number },
+	threads: ImageThreads | undefined,
 ): Promise<NpyArray> {
-	const pieces: NpyArray[] = [];
-	const names: string[] = [];
+	const parts: { readonly rows: Rows; readonly from: number; readonly count: number }[] = [];
 	let start = 0;
-	for (const { file, rows, read } of files) {
-		const [first, end] = [Math.max(from, start), Math.min(from + count, start + rows)];
+	for (const rows of files) {
+		const [first, end] = [Math.max(from, start), Math.min(from + count, start + rows.rows)];
 		if (first < end) {
-			pieces.push(await read(first - start, end - first));
-			names.push(file);
+			parts.push({ rows, from: first - start, count: end - first });
 		}
-		start += rows;
+		start += rows.rows;
 	}
-	return stack(pieces, names);
+	const names = parts.map(({ rows }) => rows.file);
+	const read = (_: string, own: ImageThreads | undefined, index: number) => {
+		const part = parts[index];
+		return part.rows.read(part.from, part.count, own);
+	};
+	return stack(await readInOrder(names, read, { threads }), names);
 }
 
 /** Opens the rows of a file. Reads arrays of NumPy on demand, images singly, and any other file once. */
 async function openRows(input: RuntimeValue, file: string, options: SampleOptions): Promise<Rows> {
 	const sample = withoutBatch(input);
 	if (isImageFile(file)) {
-		return { file, rows: 1, read: async () => (await readValue(sample, file, options)).array };
+		return {
+			file,
+			rows: 1,
+			read: async (_from, _count, threads) => (await readValue(sample, file, { ...options, threads })).array,
+		};
 	}
 	const npy = /\.npy$/i.test(file) ? await openNpy(sample, file) : undefined;
 	if (npy) {

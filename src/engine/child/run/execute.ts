@@ -4,6 +4,7 @@ import type { RunInput } from '../../../core/report/types.js';
 import type { InspectOptions } from '../../../protocol/host-engine.js';
 import type { LayerChecker } from '../check/layer-checker.js';
 import { UNKNOWN_SIZES } from '../inputs/guessed-sizes.js';
+import type { ImageThreads } from '../inputs/image-threads.js';
 import { type Feeds, type InputPlan, planInputs } from '../inputs/inputs.js';
 import { withImpliedSizes } from '../model/guessed-sizes.js';
 import type { OpenedModel } from '../model/opened-model.js';
@@ -42,6 +43,8 @@ export interface ExecuteContext {
 	readonly memory: CaptureMemory;
 	/** Receives the tensors of every layer. */
 	readonly checker: LayerChecker;
+	/** Threads that read images. */
+	readonly threads: ImageThreads | undefined;
 	/** Sends progress, and reports of layers as they change. */
 	readonly emit: EmitProgress;
 }
@@ -60,6 +63,7 @@ export async function execute(
 		...options,
 		dimensions: await withImpliedSizes(model, options.dimensions),
 		files: options.inputs,
+		threads: context.threads,
 		positive: varianceInputs(model.layers),
 	});
 	const watch = new Stopwatch();
