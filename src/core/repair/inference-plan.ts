@@ -28,6 +28,12 @@ export interface TrainedModel {
 /** Opsets that changed the switch between training and inference of an operator. */
 const [FIRST_WITHOUT_IS_TEST, DROPOUT_MODE_INPUT, FIRST_TRAINING_MODE] = [7, 12, 14];
 
+/** Choices for a model that is run and not kept. */
+export interface InferenceOptions {
+	/** True to replace each Dropout before opset 7, which onnxruntime does not run, by Identity. */
+	readonly replacesDropout?: boolean;
+}
+
 /**
  * Plans the switch of every BatchNormalization and Dropout to inference, in all graphs and functions of a model.
  * BatchNormalization: training_mode becomes 0 from opset 14 on, and is_test becomes 1 before opset 7. From opset 7 to
@@ -35,9 +41,9 @@ const [FIRST_WITHOUT_IS_TEST, DROPOUT_MODE_INPUT, FIRST_TRAINING_MODE] = [7, 12,
  * training_mode input is removed from opset 12 on, and is_test becomes 1 before opset 7.
  * @throws {OnnxError} when the file cannot be read any more.
  */
-export async function planInference(trained: TrainedModel): Promise<InferencePlan> {
+export async function planInference(trained: TrainedModel, options?: InferenceOptions): Promise<InferencePlan> {
 	const editor = new GraphEditor(trained.model, trained.access.source);
-	const facts = await switchToInference(editor, trained);
+	const facts = await switchToInference(editor, trained, options);
 	return { edits: facts.repaired.length > 0 ? await editor.finish() : [], ...facts };
 }
 
@@ -45,6 +51,7 @@ export async function planInference(trained: TrainedModel): Promise<InferencePla
 export async function switchToInference(
 	editor: GraphEditor,
 	{ model, layers, access }: TrainedModel,
+	{ replacesDropout = false }: InferenceOptions = {},
 ): Promise<Omit<InferencePlan, 'edits'>> {
 	const constants = new ConstantResolver(access);
 	const byNode = new Map(layers.map((layer) => [layer.node, layer]));
@@ -60,7 +67,9 @@ export async function switchToInference(
 		const verdict = decided.has(node)
 			? undefined
 			: node.opType === 'Dropout'
-				? await switchDropout(editor, constants, { scope, node })
+				? replacesDropout && replaceDropout(editor, { scope, node })
+					? { change: 'replaced by Identity' }
+					: await switchDropout(editor, constants, { scope, node })
 				: await switchLayer(editor, constants, { scope, node, layer: byNode.get(node) });
 		// A function is visited once per call. A Dropout that is off in a call may be on in the next.
 		const isOpen = node.opType === 'Dropout' && verdict === undefined && scope.depth > 0;
@@ -85,6 +94,17 @@ export type Verdict = Pick<RepairedPart, 'change'> | Pick<UnrepairedPart, 'reaso
 interface NodePlace {
 	readonly scope: Scope;
 	readonly node: Node;
+}
+
+/** @returns false for a Dropout that the runtime has, or whose mask is read */
+function replaceDropout(editor: GraphEditor, { scope, node }: NodePlace): boolean {
+	const [, mask = ''] = node.outputs;
+	const [data = ''] = node.inputs;
+	if (scope.opset() >= FIRST_WITHOUT_IS_TEST || scope.consumers(mask).length > 0 || scope.isOutput(mask)) {
+		return false;
+	}
+	editor.substitute(scope, node, 'Identity', [data]);
+	return true;
 }
 
 async function switchDropout(

@@ -45,6 +45,7 @@ import { type LayerNorm, StagedRun } from './reestimate/staged-run.js';
 import { planStages } from './reestimate/stages.js';
 import { runnable, type Subject, subjectOf } from './reestimate/subject.js';
 import { driftCheck } from './reestimate/verify.js';
+import { RuntimeError } from './runtime/runtime-error.js';
 import type { TaskPorts } from './task-ports.js';
 import { InputError } from './tensors/errors.js';
 
@@ -89,7 +90,7 @@ export async function reestimate(
 		const work = { subject, options, ports, samples };
 		const { statistics, notes } = options.statistics
 			? await givenStatistics(subject, options.statistics)
-			: await collect(work);
+			: await collect(work).catch((error) => Promise.reject(withFile(error, location.path)));
 		const result = {
 			format: REESTIMATION_FORMAT,
 			version: REESTIMATION_VERSION,
@@ -115,6 +116,13 @@ export async function reestimate(
 		}
 		await file.close();
 	}
+}
+
+/** Adds the file to the error of a model that the runtime does not load. */
+function withFile(error: unknown, file: string): unknown {
+	return error instanceof RuntimeError && error.phase === 'load'
+		? new RuntimeError(`${file} cannot be run on the data: ${error.message}`, error.phase, error.detail)
+		: error;
 }
 
 function outputOf({ output, temporary }: ReestimateOptions): ModelOutput | undefined {

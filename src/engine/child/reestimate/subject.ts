@@ -27,7 +27,7 @@ export async function subjectOf(file: OpenedModel): Promise<Subject> {
 			`${file.model.path} has no BatchNormalization to re-estimate: if its layers were folded, re-estimate the original and fold the result.`,
 		);
 	}
-	const { edits, unrepaired } = await planInference(file);
+	const { edits, unrepaired } = await planInference(file, { replacesDropout: true });
 	const training = new Map(unrepaired.map(({ name, reason }) => [name, reason]));
 	const running = await runnable(edits.length === 0 ? file : await openEdited(file, edits), file);
 	const layers: number[] = [];

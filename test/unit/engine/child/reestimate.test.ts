@@ -391,3 +391,34 @@ for (const name of ['conv1d', 'conv3d', 'depthwise', 'generator', 'mlp', 'plain_
 		assert.equal(await drifts(output), 0);
 	});
 }
+
+test('models of an operator set whose layers and Dropout the runtime lacks are re-estimated', async () => {
+	const io = { inputs: [{ name: 'x', shape }], outputs: [{ name: 'y', shape }], initializers: parameters };
+	const ratio = { f: 0.5 };
+	const nodes = [
+		{ op: 'Dropout', inputs: ['x'], outputs: ['d', 'mask'], attributes: { ratio } },
+		norm(['d', 'g', 'b', 'm', 'v']),
+	];
+	const training = nodes.map((node) => ({
+		...node,
+		attributes: { ...('attributes' in node && node.attributes), is_test: { i: 0 } },
+	}));
+	const output = out('opset6.onnx');
+	const old = await reestimateModel(model({ ...io, nodes: training }, { opset: 6 }), data(), { batch: 8, output });
+	const now = await reestimateModel(model({ ...io, nodes }, { opset: 9 }), data(), { batch: 8 });
+	assert.deepEqual(old.statistics.layers, now.statistics.layers);
+	assert.equal(old.switched, 2);
+	const written = await openBytes(readFileSync(output));
+	assert.deepEqual(
+		written.model.graph.nodes.map(({ opType }) => opType),
+		['Dropout', 'BatchNormalization'],
+		'Dropout stays',
+	);
+	const unknown = model({
+		...io,
+		nodes: [{ op: 'NoSuchOperator', inputs: ['x'], outputs: ['d'] }, norm(['d', 'g', 'b', 'm', 'v'])],
+	});
+	await assert.rejects(reestimateModel(unknown, data(), { batch: 8 }), (error: Error) =>
+		error.message.startsWith(`${unknown} cannot be run on the data: `),
+	);
+});
