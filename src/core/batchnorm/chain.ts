@@ -12,16 +12,18 @@ export interface Step {
 	readonly node: Node;
 	/** Axis of x that the constant lies along; -1 (last) if x has unknown rank. */
 	readonly axis: number;
+	/** Rank of x, if known. */
+	readonly rank: number | undefined;
 }
 
 /** A chain of steps that amounts to an inference-mode normalization. */
 export interface Chain {
-	/** x - mean, where the chain begins with it. */
+	/** x - mean or x + shift, where the chain begins with it. */
 	readonly center: Step | undefined;
 	/** A single multiplication or division, or two. */
 	readonly scales: readonly Step[];
-	/** + shift (or beta, after a center), or - shift. */
-	readonly shift: Step;
+	/** + shift (or beta, after a center), or - shift; absent where the chain ends in a scale. */
+	readonly shift: Step | undefined;
 	/** Name of the chain's input. */
 	readonly x: string;
 	/** Channel axis, as in {@link Step}; equal in all steps. */
@@ -32,11 +34,25 @@ const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 /** Maximum number of casts without effect between two steps. Exporters leave at most two. */
 const MAX_CASTS = 4;
 
-/** Walks back from the last addition or subtraction. Prefers the longest form. */
+/** Walks back from the last step. Prefers the longest form. */
 export async function matchChain(scope: Scope, node: Node, context: LayerContext): Promise<Chain | undefined> {
-	const shift = await stepOf(scope, node, context);
-	const last = shift && (await previous(scope, shift, context));
-	if (!shift || !last || (last.op !== 'Mul' && last.op !== 'Div')) {
+	const step = await stepOf(scope, node, context);
+	if (!step) {
+		return undefined;
+	}
+	if (!isScale(step)) {
+		return matchShifted(scope, step, context);
+	}
+	const chain = await matchCentered(scope, step, context);
+	return chain && !(await isContinued(scope, step, context)) ? chain : undefined;
+}
+
+const isScale = ({ op }: Step): boolean => op === 'Mul' || op === 'Div';
+
+/** x * scale + shift, also with a center in front. */
+async function matchShifted(scope: Scope, shift: Step, context: LayerContext): Promise<Chain | undefined> {
+	const last = await previous(scope, shift, context);
+	if (!last || !isScale(last)) {
 		return undefined;
 	}
 	const { axis } = shift;
@@ -50,7 +66,38 @@ export async function matchChain(scope: Scope, node: Node, context: LayerContext
 			return { center, scales: [before, last], shift, x: center.x, axis };
 		}
 	}
-	return last.op === 'Mul' ? { center: undefined, scales: [last], shift, x: last.x, axis } : undefined;
+	return { center: undefined, scales: [last], shift, x: last.x, axis };
+}
+
+/** (x - mean) * scale or (x + shift) * scale. The center does not end a chain of its own. */
+async function matchCentered(scope: Scope, last: Step, context: LayerContext): Promise<Chain | undefined> {
+	const scales = [last];
+	let center = await previous(scope, last, context);
+	if (center && isScale(center)) {
+		scales.unshift(center);
+		center = await previous(scope, center, context);
+	}
+	const isCenter = center && !isScale(center) && !(await matchShifted(scope, center, context));
+	return center && isCenter ? { center, scales, shift: undefined, x: center.x, axis: last.axis } : undefined;
+}
+
+/** True if the reader of a step's output goes on with the chain. */
+async function isContinued(scope: Scope, step: Step, context: LayerContext): Promise<boolean> {
+	let [output = ''] = step.node.outputs;
+	for (let casts = 0; casts <= MAX_CASTS; casts++) {
+		const [reader, ...others] = scope.consumers(output);
+		if (!reader || others.length > 0 || scope.isOutput(output)) {
+			return false;
+		}
+		if (!keepsValues(scope, reader, context)) {
+			const next = await stepOf(scope, reader, context);
+			const isNext = next !== undefined && next.axis === step.axis && next.x === output;
+			const chain = isScale(next ?? step) ? matchCentered : matchShifted;
+			return isNext && (await chain(scope, next, context)) !== undefined;
+		}
+		[output = ''] = reader.outputs;
+	}
+	return false;
 }
 
 /** Returns the step on the same axis that computes this step's x, if no other node reads x. */
@@ -94,7 +141,7 @@ async function stepOf(scope: Scope, node: Node, context: LayerContext): Promise<
 		const leading = scope.opset() < 7 ? scope.attribute(node, 'axis')?.i : undefined;
 		const axis = dims && channelAxis(dims, rank, leading);
 		if (axis !== undefined) {
-			return { op: node.opType, x, constant: { scope, name }, node, axis };
+			return { op: node.opType, x, constant: { scope, name }, node, axis, rank };
 		}
 	}
 	return undefined;

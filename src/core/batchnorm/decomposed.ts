@@ -24,8 +24,8 @@ const MOVING: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Squeeze', 
 const MAX_MOVES = 8;
 
 /**
- * Returns the decomposed layer that ends in `node`: x * scale + shift, or ((x - mean) / deviation) * gamma + beta,
- * where the last step may be a subtraction. Every constant has a value per channel, and only the next step reads each
+ * Returns the decomposed layer that ends in `node`: x * scale + shift, ((x - mean) / deviation) * gamma + beta, or (x +
+ * shift) * scale, where an addition may be a subtraction and a multiplication a division. Every constant has a value per channel, and only the next step reads each
  * intermediate tensor.
  *
  * Scale and shift are everyday arithmetic, so a chain must look like a batch normalization. Its constants lie along a
@@ -38,12 +38,11 @@ export async function findDecomposed(
 	node: Node,
 	context: LayerContext,
 ): Promise<BatchNormLayer | undefined> {
-	const isLast = (node.opType === 'Add' || node.opType === 'Sub') && node.domain === '';
-	const chain = isLast ? await matchChain(scope, node, context) : undefined;
+	const chain = await matchChain(scope, node, context);
 	if (!chain) {
 		return undefined;
 	}
-	const constants = [...(chain.center ? [chain.center] : []), ...chain.scales, chain.shift];
+	const constants = [chain.center, ...chain.scales, chain.shift].filter((step) => step !== undefined);
 	const parameters: Parameter[] = [];
 	for (const { constant } of constants) {
 		parameters.push(await context.parameters.read(scope, constant.name));
@@ -74,9 +73,13 @@ export async function findDecomposed(
 }
 
 /** True if scale and shift on this tensor are more likely ordinary arithmetic than a batch normalization. */
-function isOrdinary(scope: Scope, { x, axis, center }: Chain, channels: number): boolean {
+function isOrdinary(scope: Scope, chain: Chain, channels: number): boolean {
+	const { x, axis, center } = chain;
 	// Group normalization is exported as InstanceNormalization between two reshapes.
 	const origin = behindMoves(scope, x);
+	if (!chain.shift && isPreparation(chain, origin)) {
+		return true;
+	}
 	if (!origin) {
 		return channels <= IMAGE_CHANNELS || (axis !== 1 && !center);
 	}
@@ -86,6 +89,16 @@ function isOrdinary(scope: Scope, { x, axis, center }: Chain, channels: number):
 	}
 	// (x - mean) / deviation with statistics of the data itself: a layer normalization written out.
 	return NORMALIZATIONS.has(node.opType) || node.opType === 'Div' || isReciprocalProduct(place, node);
+}
+
+/**
+ * True if (x - mean) * scale or (x + shift) * scale prepares an input, or scales the result of a linear operator with its
+ * bias: MatMul and Add are a dense layer. It is a normalization only behind a linear operator, or of a feature map.
+ */
+function isPreparation({ center, axis }: Chain, origin: Place | undefined): boolean {
+	const isBias = center?.op === 'Add' && origin?.node.opType === 'MatMul';
+	const isRowwise = axis !== 1 || center?.rank === 2;
+	return !origin || isBias || (isRowwise && !followsLinear(origin));
 }
 
 /** Returns the node that computes a tensor, in front of operators that only move elements; undefined for an input. */

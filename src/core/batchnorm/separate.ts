@@ -17,10 +17,13 @@ export interface Separated {
 /** A chain's parts by name, before their values are looked at. */
 interface Split {
 	readonly scale: SplitScale;
-	readonly beta: Reference;
+	/** Absent where nothing is added. */
+	readonly beta: Reference | undefined;
 	/** True if the graph subtracts -beta. */
 	readonly isNegated: boolean;
 	readonly mean: Reference;
+	/** True if the graph adds -mean. */
+	readonly isMeanNegated: boolean;
 }
 
 const NOT_SEPARABLE =
@@ -49,11 +52,16 @@ export async function separate(
 function splitChain({ center, scales, shift }: Chain): Split | undefined {
 	const [first, second] = scales;
 	if (!center) {
-		const scale = splitScale(first.constant);
-		const offset = scale && splitShift(shift.constant, first.constant, shift.op);
-		return offset && { scale, ...offset, isNegated: false };
+		const scale = first.op === 'Mul' ? splitScale(first.constant) : undefined;
+		const offset = scale && shift && splitShift(shift.constant, first.constant, shift.op);
+		return offset && { scale, ...offset, isNegated: false, isMeanNegated: false };
 	}
-	const rest = { beta: shift.constant, isNegated: shift.op === 'Sub', mean: center.constant };
+	const rest = {
+		beta: shift?.constant,
+		isNegated: shift?.op === 'Sub',
+		mean: center.constant,
+		isMeanNegated: center.op === 'Add',
+	};
 	const own = first.op === 'Div' ? withoutGamma(splitDeviation(first.constant)) : splitScale(first.constant);
 	if (!second) {
 		return own && { scale: own, ...rest };
@@ -72,13 +80,14 @@ function withoutGamma(deviation: SplitDeviation | undefined): SplitScale | undef
 async function readParts(split: Split, channels: number, context: LayerContext): Promise<Parts | undefined> {
 	const read = async ({ scope, name }: Reference) => perChannel(await context.parameters.read(scope, name), channels);
 	const factors = await Promise.all(split.scale.factors.map(read));
-	const [mean, a, b] = await Promise.all([split.mean, ...split.scale.deviation.terms].map(read));
-	const offset = await read(split.beta);
+	const [center, a, b] = await Promise.all([split.mean, ...split.scale.deviation.terms].map(read));
+	const mean = center && negatedIf(split.isMeanNegated, center);
+	const offset = split.beta ? await read(split.beta) : filled(channels, 0);
 	const beta = offset && negatedIf(split.isNegated, offset);
 	const [variance, epsilon] = split.scale.deviation.terms.length === 1 ? [a, ZERO] : isScalar(b) ? [a, b] : [b, a];
 	// An optional 1 in the numerator is no gamma.
 	const gammas = factors.filter((factor) => !(isScalar(factor) && factor?.values?.[0] === 1));
-	const gamma = gammas.length === 0 ? ones(channels) : gammas.length === 1 ? gammas[0] : undefined;
+	const gamma = gammas.length === 0 ? filled(channels, 1) : gammas.length === 1 ? gammas[0] : undefined;
 	if (!(gamma && beta && mean && variance && epsilon?.values && isScalar(epsilon))) {
 		return undefined;
 	}
@@ -108,8 +117,9 @@ const ZERO: Parameter = {
 	dtype: 'undefined',
 };
 
-function ones(channels: number): Parameter {
-	const values = new Float64Array(channels).fill(1);
+/** Parameter that the graph leaves out. */
+function filled(channels: number, value: number): Parameter {
+	const values = new Float64Array(channels).fill(value);
 	return { name: '', origin: { kind: 'missing' }, values, dims: [channels], dtype: 'undefined' };
 }
 
@@ -121,8 +131,10 @@ function negatedIf(isSubtracted: boolean, parameter: Parameter): Parameter {
 
 async function foldedParts(scope: Scope, chain: Chain, channels: number, context: LayerContext): Promise<Parts> {
 	const read = async ({ name }: Reference) => await context.parameters.read(scope, name);
-	const center = chain.center && (await read(chain.center.constant));
-	const shift = negatedIf(chain.shift.op === 'Sub', await read(chain.shift.constant));
+	const center = chain.center && negatedIf(chain.center.op === 'Add', await read(chain.center.constant));
+	const shift = chain.shift
+		? negatedIf(chain.shift.op === 'Sub', await read(chain.shift.constant))
+		: filled(channels, 0);
 	const affine: Affine = { scale: new Float64Array(channels).fill(1), shift: new Float64Array(channels) };
 	for (const step of chain.scales) {
 		const values = (await read(step.constant)).values ?? [];
@@ -138,13 +150,15 @@ async function foldedParts(scope: Scope, chain: Chain, channels: number, context
 		origin: { kind: 'missing' },
 		values: null,
 		dims: [],
-		dtype: shift.dtype,
+		dtype: chain.shift ? shift.dtype : (center?.dtype ?? shift.dtype),
 		problem: NOT_SEPARABLE,
 	};
+	// Without a shift behind the scale, the constant in front may hold mean and beta.
+	const isSeparate = center !== undefined && chain.shift !== undefined;
 	return {
 		gamma: unknown,
-		beta: center ? shift : unknown,
-		mean: center ?? unknown,
+		beta: isSeparate ? shift : unknown,
+		mean: isSeparate ? center : unknown,
 		variance: unknown,
 		epsilon: 0,
 		affine,

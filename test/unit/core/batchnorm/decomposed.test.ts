@@ -211,11 +211,84 @@ test('everyday arithmetic is no layer', async () => {
 	await none(['s = Mul x epsilon', 'y = Add s epsilon']);
 	await none(['y = Add x beta']);
 	await none(['y = Mul x gamma']);
-	await none(['a = Add x beta', 'y = Mul a gamma']);
 	await none(['s = Mul x gamma', 'y = Add s x']);
 	await none(['s = Mul x gamma', 'y = Add s beta', 'z = Relu s']);
 	await none(['s = Mul x gamma', 'y = Add s beta'], { outputs: ['y', 's'] });
-	await none(['a = Sub x mean', 'y = Div a variance']);
+	await none(['a = Sub x mean', 'y = Div gamma a']);
+	await none(['a = Sub x mean', 'y = Div a variance', 'z = Relu a']);
+});
+
+test('scale behind the shift, and division in front of it', async () => {
+	const forms: readonly [string[], (scale: number, shift: number) => [number, number]][] = [
+		[['a = Add x beta', 'y = Mul a variance'], (s, t) => [s, t * s]],
+		[['a = Add x beta', 'y = Div a variance'], (s, t) => [1 / s, t / s]],
+		[['a = Sub x beta', 'y = Mul a variance'], (s, t) => [s, -t * s]],
+		[['a = Sub x beta', 'y = Div a variance'], (s, t) => [1 / s, -t / s]],
+		[['s = Div x variance', 'y = Add s beta'], (s, t) => [1 / s, t]],
+		[['s = Div x variance', 'y = Sub s beta'], (s, t) => [1 / s, -t]],
+		[['a = Sub x beta', 'n = Div a variance', 'y = Mul n variance'], (s, t) => [1, (-t / s) * s]],
+	];
+	for (const [lines, map] of forms) {
+		const layer = await single(...lines);
+		const maps = VARIANCE.map((scale, c) => map(scale, BETA[c]));
+		for (const [c, [scale, shift]] of maps.entries()) {
+			assert.ok(Math.abs((layer.affine?.scale[c] ?? Number.NaN) - scale) < 1e-12, lines.join('; '));
+			assert.ok(Math.abs((layer.affine?.shift[c] ?? Number.NaN) - shift) < 1e-12, lines.join('; '));
+		}
+		assert.deepEqual([layer.mean.values, layer.beta.values, layer.output], [null, null, 'y'], lines.join('; '));
+	}
+});
+
+test('a normalization without gamma and beta shows its mean and variance', async () => {
+	const deviation = ['v = Add variance epsilon', 'd = Sqrt v'];
+	for (const lines of [
+		['a = Sub x mean', 'y = Div a d'],
+		['r = Reciprocal d', 'a = Sub x mean', 'y = Mul a r'],
+	]) {
+		const resolved = parameterValues(await single(...deviation, ...lines));
+		assert.ok(resolved.ok);
+		const { gamma, beta, mean, variance } = resolved.value;
+		assert.deepEqual([[...mean], [...variance]], [MEAN, VARIANCE]);
+		assert.deepEqual([[...gamma], [...beta]], [Array(C).fill(1), Array(C).fill(0)]);
+	}
+});
+
+test('each step belongs to one chain, which is the longest', async () => {
+	const spans = async (...lines: string[]) =>
+		(await layersOf(nodesOf(...lines))).map(({ input, output }) => `${input} to ${output}`);
+	assert.deepEqual(await spans('a = Sub x mean', 'n = Div a variance', 's = Mul n gamma', 'y = Add s beta'), [
+		'x to y',
+	]);
+	assert.deepEqual(await spans('s = Mul x gamma', 'a = Add s beta', 'y = Mul a variance'), ['x to a']);
+	assert.deepEqual(
+		await spans('a = Add x beta', 's = Mul a gamma', 'r = Relu s', 'b = Sub r mean', 'y = Div b variance'),
+		['x to s', 'r to y'],
+	);
+});
+
+test('shift and scale of an input, of rows, or of a dense layer with its bias prepare values', async () => {
+	const constants = ['k', 't'].map((name, at) => perChannel(name, [GAMMA, BETA][at], [C]));
+	const count = async (front: readonly NodeSpec[], shape: readonly number[], op: string, dims: readonly number[]) => {
+		const nodes = [
+			...front,
+			{ op, inputs: [front.length > 0 ? 'x' : 'i', 't'], outputs: ['a'] },
+			{ op: 'Div', inputs: ['a', 'k'], outputs: ['y'] },
+		];
+		const initializers = [
+			...constants.map((constant) => ({ ...constant, dims })),
+			perChannel('w', Array(C * C).fill(1), [C, C]),
+		];
+		return (await layersOf(nodes, { initializers, inputs: [{ name: 'i', shape }] })).length;
+	};
+	const relu = [{ op: 'Relu', inputs: ['i'], outputs: ['x'] }];
+	const dense = [{ op: 'MatMul', inputs: ['i', 'w'], outputs: ['x'] }];
+	assert.equal(await count([], [2, C], 'Sub', [C]), 0, 'standardized features');
+	assert.equal(await count([], [2, C, 8, 8], 'Sub', [C, 1, 1]), 0, 'a standardized image');
+	assert.equal(await count(relu, [2, C], 'Sub', [C]), 0, 'rows');
+	assert.equal(await count(relu, [2, 3, C], 'Sub', [C]), 0, 'the last axis');
+	assert.equal(await count(relu, [2, C, 8, 8], 'Sub', [C, 1, 1]), 1, 'a feature map');
+	assert.equal(await count(dense, [2, C], 'Sub', [C]), 1, 'a dense layer');
+	assert.equal(await count(dense, [2, C], 'Add', [C]), 0, 'a dense layer with its bias');
 });
 
 test("another normalization's own scale and shift is no layer", async () => {
