@@ -1,6 +1,11 @@
 import { compareCheckpoint } from '../../src/core/folding/checkpoint/compare-checkpoint.js';
-import { compareNetworks } from '../../src/core/folding/compare/compare.js';
+import { checkCoefficients } from '../../src/core/folding/compare/check-coefficients.js';
+import { type ComparedFiles, compareNetworks } from '../../src/core/folding/compare/compare.js';
+import { compareFunctionConstants } from '../../src/core/folding/compare/function-constants.js';
+import { compareOperatorCopies } from '../../src/core/folding/compare/operator-copies.js';
+import { comparePlainOperators } from '../../src/core/folding/compare/plain-operators.js';
 import { planFold } from '../../src/core/folding/rewrite/fold-model.js';
+import { FLOAT_FORMATS } from '../../src/core/numbers/float-formats.js';
 import type { memorySource } from '../../src/core/onnx/source.js';
 import { type Edit, planEdits, removeMessage, renderEdits } from '../../src/core/onnx/write/edit.js';
 import { planFoldRepair } from '../../src/core/repair/fold-repair.js';
@@ -42,10 +47,21 @@ export async function usePair(mutated: Opened, other: Opened, timed: Timed): Pro
 async function compareAndRepair(original: Opened, deployed: Opened, timed: Timed): Promise<void> {
 	const files = await timed('comparison', () => typed(compareNetworks(original, deployed)));
 	useComparison(files?.comparison);
+	if (files) {
+		await timed('comparison of constants', () => typed(compareConstants(files)));
+	}
 	const repair = files && (await timed('repair', () => typed(planFoldRepair(files, deployed.access))));
 	if (repair) {
 		await reopen(deployed, repair.edits);
 	}
+}
+
+/** Compares the operators without a layer as the engine does without a run. */
+async function compareConstants({ models, comparison: { layers } }: ComparedFiles): Promise<void> {
+	await checkCoefficients(models, layers, { tensors: new Map(), unitRoundoff: FLOAT_FORMATS.float32.unitRoundoff });
+	await comparePlainOperators(models, layers);
+	await compareOperatorCopies(models, layers);
+	await compareFunctionConstants(models, layers);
 }
 
 /** Passes a comparison through JSON, as a saved notebook does. */

@@ -75,7 +75,7 @@ async function firstSlowUse({ seed, index, format }: Mutation, now: () => number
 			const start = now();
 			const result = await use();
 			const milliseconds = now() - start;
-			const perNode = name === 'comparison' ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
+			const perNode = name.startsWith('comparison') ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
 			if (milliseconds > Math.max(TIME_LIMIT, perNode * nodes)) {
 				slow ??= `The ${name} of ${nodes} nodes took ${milliseconds.toFixed(0)} ms.`;
 			}

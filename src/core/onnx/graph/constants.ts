@@ -67,8 +67,20 @@ export function isDefault(scope: Scope, name: string): boolean {
 
 type Initializer = Extract<Definition, { kind: 'initializer' }>;
 
+/** Initializers behind each name that was asked for, because searches ask for the same names again and again. */
+const KNOWN_INITIALIZERS = new WeakMap<Scope, Map<string, readonly Initializer[] | undefined>>();
+
 /** Initializers behind a constant; undefined if it has none. */
-function initializersBehind(scope: Scope, name: string): Initializer[] | undefined {
+function initializersBehind(scope: Scope, name: string): readonly Initializer[] | undefined {
+	const known = KNOWN_INITIALIZERS.get(scope) ?? new Map<string, readonly Initializer[] | undefined>();
+	KNOWN_INITIALIZERS.set(scope, known);
+	if (!known.has(name)) {
+		known.set(name, searchInitializers(scope, name));
+	}
+	return known.get(name);
+}
+
+function searchInitializers(scope: Scope, name: string): Initializer[] | undefined {
 	const found: Initializer[] = [];
 	const queue = [{ scope, name }];
 	for (const at of queue) {
