@@ -14,6 +14,12 @@ import { BLOCKED_DOMAIN } from './planner.js';
 /** Maximum number of coefficients of a map: 64 MB in float64. */
 export const MAX_COEFFICIENTS = 1 << 23;
 
+/**
+ * Maximum number of channels of a base, whose shape may be a mere claim: 30 MB as a map. Flattened images in front of a
+ * linear layer have 25,000.
+ */
+const MAX_CHANNELS = 1 << 16;
+
 /** Computes maps from plans, in float64 from the constants of the file. */
 export class Evaluator {
 	readonly #scope: Scope;
@@ -35,8 +41,8 @@ export class Evaluator {
 	async evaluate(plan: Plan, channels?: number): Promise<AffineMap | undefined> {
 		switch (plan.kind) {
 			case 'base': {
-				const count = channels ?? plan.channels;
-				return count === undefined ? undefined : identityMap(plan.name, plan.axis, count, plan.space);
+				const count = channels ?? plan.channels ?? Number.POSITIVE_INFINITY;
+				return count <= MAX_CHANNELS ? identityMap(plan.name, plan.axis, count, plan.space) : undefined;
 			}
 			case 'kernel':
 				return this.#kernel(plan);
