@@ -20,18 +20,25 @@ export const MAX_COEFFICIENTS = 1 << 23;
  */
 const MAX_CHANNELS = 1 << 16;
 
+/** Maximum number of channels of all bases that are read, each of which takes a microsecond. */
+const MAX_ROWS = 1 << 21;
+/** The same for each node: a region with 2,000 channels that is compared with four candidates. */
+const MAX_ROWS_PER_NODE = 1 << 13;
+
 /** Computes maps from plans, in float64 from the constants of the file. */
 export class Evaluator {
 	readonly #scope: Scope;
 	readonly #weights: WeightReader;
-
 	readonly #block: number;
+	/** Channels of bases that may still be read. */
+	#rowsLeft: number;
 
 	/** @param block channels in a block of weights in onnxruntime's own layout */
 	constructor(scope: Scope, weights: WeightReader, block: number) {
 		this.#scope = scope;
 		this.#weights = weights;
 		this.#block = block;
+		this.#rowsLeft = MAX_ROWS + MAX_ROWS_PER_NODE * scope.graph.nodes.length;
 	}
 
 	/**
@@ -41,8 +48,7 @@ export class Evaluator {
 	async evaluate(plan: Plan, channels?: number): Promise<AffineMap | undefined> {
 		switch (plan.kind) {
 			case 'base': {
-				const count = channels ?? plan.channels ?? Number.POSITIVE_INFINITY;
-				return count <= MAX_CHANNELS ? identityMap(plan.name, plan.axis, count, plan.space) : undefined;
+				return this.#base(plan, channels ?? plan.channels ?? Number.POSITIVE_INFINITY);
 			}
 			case 'kernel':
 				return this.#kernel(plan);
@@ -57,6 +63,14 @@ export class Evaluator {
 			case 'split':
 				return this.#split(plan);
 		}
+	}
+
+	#base({ name, axis, space }: Extract<Plan, { kind: 'base' }>, channels: number): AffineMap | undefined {
+		if (channels > MAX_CHANNELS || channels > this.#rowsLeft) {
+			return undefined;
+		}
+		this.#rowsLeft -= channels;
+		return identityMap(name, axis, channels, space);
 	}
 
 	async #kernel({ node, operator, input }: Extract<Plan, { kind: 'kernel' }>): Promise<AffineMap | undefined> {
@@ -133,9 +147,11 @@ export class Evaluator {
 
 	async #concat({ inputs }: Extract<Plan, { kind: 'concat' }>): Promise<AffineMap | undefined> {
 		const maps: AffineMap[] = [];
+		let channels = 0;
 		for (const input of inputs) {
 			const map = await this.evaluate(input);
-			if (!map) {
+			channels += map?.rows.length ?? 0;
+			if (!map || channels > MAX_CHANNELS) {
 				return undefined;
 			}
 			maps.push(map);

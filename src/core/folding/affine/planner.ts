@@ -12,6 +12,11 @@ import { isPointwise, type Plan } from './plan.js';
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc';
 /** Maximum length of a chain of nodes that a plan follows. */
 const MAX_DEPTH = 48;
+/**
+ * Maximum number of parts of a plan. A chain of sums that each read a tensor twice would double it with every node.
+ * Regions of DenseNet and Inception have up to 200.
+ */
+const MAX_PARTS = 1024;
 
 /** Quantizers that clip where the original has an activation: node -> operator of the activation. */
 export type QuantizerFunctions = ReadonlyMap<Node, string>;
@@ -52,12 +57,12 @@ export class Planner {
 
 	/** Plans a tensor from the node that computes it on. */
 	of(name: string, axis: number): Plan {
-		return this.#plan(name, axis, { isInner: false, depth: 0 });
+		return this.#plan(name, axis, newPlace(false));
 	}
 
 	/** Plans a tensor without its linear operator, to show the source of copies. */
 	rootOf(name: string, axis: number): Plan {
-		return this.#plan(name, axis, { isInner: true, depth: 0 });
+		return this.#plan(name, axis, newPlace(true));
 	}
 
 	/** Returns the function that computes a base, with the axis of its channels; undefined for an input of the model. */
@@ -68,7 +73,7 @@ export class Planner {
 		}
 		const activation = this.#activationOf(node);
 		if (activation !== undefined) {
-			const place = { isInner: false, depth: 0 };
+			const place = newPlace(false);
 			const input = this.#operatorOf(node)
 				? this.#linear(node, axis, place)
 				: this.#plan(node.inputs[0] ?? '', axis, place);
@@ -118,7 +123,9 @@ export class Planner {
 
 	#plan(name: string, axis: number, at: Place): Plan {
 		const node = this.scope.producer(name);
-		const isEnd = !node || at.depth > MAX_DEPTH || (at.depth > 0 && this.#isMeeting(name));
+		at.size.parts += 1;
+		const isTooLarge = at.depth > MAX_DEPTH || at.size.parts > MAX_PARTS;
+		const isEnd = !node || isTooLarge || (at.depth > 0 && this.#isMeeting(name));
 		if (isEnd || (node.outputs[0] !== name && node.opType !== 'Split')) {
 			return this.#base(name, axis);
 		}
@@ -258,6 +265,9 @@ export class Planner {
 
 	/** Plans a Sum of tensors of one rank; undefined if one of them is constant. */
 	#sum(node: Node, axis: number, at: Place): Plan | undefined {
+		if (node.inputs.length > MAX_PARTS) {
+			return undefined;
+		}
 		const ranks = new Set(node.inputs.map((input) => this.rankOf(input)));
 		if (ranks.size > 1 || node.inputs.some((input) => isConstant(this.scope, input))) {
 			return undefined;
@@ -270,7 +280,7 @@ export class Planner {
 		const along = this.scope.attribute(node, 'axis')?.i ?? 0;
 		const rank = this.rankOf(name);
 		const isChannels = along === axis || (rank !== undefined && along + rank === axis);
-		if (!isChannels) {
+		if (!isChannels || Math.max(node.inputs.length, node.outputs.length) > MAX_PARTS) {
 			return undefined;
 		}
 		return node.opType === 'Concat'
@@ -290,7 +300,11 @@ interface Place {
 	/** True behind a linear operator, so that the plan ends at the next operator. */
 	readonly isInner: boolean;
 	readonly depth: number;
+	/** Number of parts of the whole plan so far. */
+	readonly size: { parts: number };
 }
+
+const newPlace = (isInner: boolean): Place => ({ isInner, depth: 0, size: { parts: 0 } });
 
 function permutation(node: Node): readonly number[] | undefined {
 	return node.attributes.get('perm')?.ints;
