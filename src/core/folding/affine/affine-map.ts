@@ -64,8 +64,9 @@ export function identityMap(base: string, axis: number, channels: number, space:
 	const tap: Tap = { base, axis, strides: [], offsets: [] };
 	const key = tapKey(tap);
 	const one = Float64Array.of(1);
+	const border = new Map<string, Sum>();
 	const rows = Array.from({ length: channels }, (_, start): AffineRow => {
-		return { bias: NO_SUM, border: new Map(), parts: new Map([[key, { start, values: one }]]) };
+		return { bias: NO_SUM, border, parts: new Map<string, Segment>().set(key, { start, values: one }) };
 	});
 	return { rows, taps: new Map([[key, tap]]), space };
 }

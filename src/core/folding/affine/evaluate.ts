@@ -21,9 +21,9 @@ export const MAX_COEFFICIENTS = 1 << 23;
 const MAX_CHANNELS = 1 << 16;
 
 /** Maximum number of channels of all bases that are read, each of which takes a microsecond. */
-const MAX_ROWS = 1 << 21;
-/** The same for each node: a region with 2,000 channels that is compared with four candidates. */
-const MAX_ROWS_PER_NODE = 1 << 13;
+const MAX_ROWS = 1 << 19;
+/** The same for each node. MobileNet reads 700 a node, with up to 1,280 channels. */
+const MAX_ROWS_PER_NODE = 1 << 11;
 
 /** Computes maps from plans, in float64 from the constants of the file. */
 export class Evaluator {
