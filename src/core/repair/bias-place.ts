@@ -40,8 +40,10 @@ export function biasPlace(deployed: LinearOperator, original: Scope, from: strin
 		[...expected.keys(), expected.length].find((count) => startsWith(rest, expected.slice(count)));
 	const asOwn = absorbedBehind(found);
 	const asBias = first ? absorbedBehind(found.slice(1)) : undefined;
+	// The deployed model has an Add that the original does not have.
+	const isUnknown = asBias !== undefined && asBias <= (asOwn ?? 0);
 	// A MatMul has its bias in the Add. Behind other operators, equal arithmetic belongs to the original.
-	const prefersAdd = !hasOwnBias(deployed) || (asOwn ?? 1) > 0;
+	const prefersAdd = !hasOwnBias(deployed) || (asOwn ?? 1) > 0 || isUnknown;
 	const canHoldBias = first !== undefined && deployed.bias === '';
 	if (canHoldBias && asBias !== undefined && prefersAdd) {
 		return { added: first, absorbed: asBias };

@@ -5,6 +5,7 @@ import { compareNetworks } from '../../../../src/core/folding/compare/compare.js
 import { editedBytes, planEdits } from '../../../../src/core/onnx/write/edit.js';
 import { planFoldRepair } from '../../../../src/core/repair/fold-repair.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
+import { compareBytes } from '../../support/compare-bytes.js';
 import { Graph, layerOf, scaleRows, WIDTH, weightOf } from '../../support/deployed-forms.js';
 import { buildModel, type GraphSpec } from '../../support/model-builder.js';
 import { type OpenModel, openBytes, openGraph } from '../../support/open.js';
@@ -92,6 +93,26 @@ const WRONG: Readonly<Record<string, WrongBlock>> = {
 			to.add(to.conv(y, scaleRows(weight, layer.scale)), FACTOR),
 		];
 	},
+	'a wrong bias in an Add behind the operator': ({ random, from, to }, x, y) => {
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const layer = layerOf(random, WIDTH);
+		return [
+			from.batchNorm(from.conv(x, weight), layer),
+			to.add(to.conv(y, scaleRows(weight, layer.scale)), plus(layer.shift, FACTOR)),
+		];
+	},
+	'a wrong bias in a Sub behind the operator, in front of an Add of the original': ({ random, from, to }, x, y) => {
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const layer = layerOf(random, WIDTH);
+		const shift = to.tensor(
+			[WIDTH, 1, 1],
+			layer.shift.map((value) => 1 - value),
+		);
+		return [
+			from.add(from.batchNorm(from.conv(x, weight), layer), FACTOR),
+			to.add(to.node('Sub', [to.conv(y, scaleRows(weight, layer.gamma)), shift]), FACTOR),
+		];
+	},
 	'a fold that took in the Mul and Add behind the layer': ({ random, from, to }, x, y) => {
 		const weight = weightOf(random, WIDTH, WIDTH, 3);
 		const layer = layerOf(random, WIDTH);
@@ -141,6 +162,8 @@ for (const [name, block] of Object.entries(WRONG)) {
 				rest.map(({ evidence }) => evidence),
 				[],
 			);
+			const { outputs } = await compareBytes(original.bytes, repaired.bytes);
+			assert.equal(outputs?.status, 'match', JSON.stringify(outputs));
 			const others = [...deployed.model.graph.initializers.values()].filter((record) => {
 				const after = repaired.model.graph.initializers.get(record.name);
 				const text = (model: OpenModel, { offset, length }: { offset: number; length: number }) =>
