@@ -2,9 +2,10 @@ import type { Node } from '../../../core/onnx/model.js';
 import { addToGraph, type Edit, removeMessage, replaceMessage } from '../../../core/onnx/write/edit.js';
 import { type NodeChange, rewriteNode } from '../../../core/onnx/write/encode.js';
 import type { BlockedGraph, BlockedLayer } from './blocked-graph.js';
-import { CovarianceStatistics, covarianceWidth, type LayerConstants } from './covariance-statistics.js';
+import { CovarianceStatistics, covarianceWidth } from './covariance-statistics.js';
 import { GraphAdditions } from './graph-additions.js';
-import type { ImageGroups } from './image-groups.js';
+import type { GroupedTensor, ImageGroups } from './image-groups.js';
+import type { LayerConstants } from './layer-factor.js';
 import type { SingleGraph } from './single-graph.js';
 import { ValueStatistics } from './value-statistics.js';
 
@@ -87,11 +88,10 @@ export class BlockedEdits {
 		const { source, marker } = layer;
 		const [x] = source.inputs;
 		const [, , , ...rest] = marker.inputs;
-		const folded = this.#covariances.add(
-			layer,
-			{ groups: this.#inGroups(x), shape: this.#shapeOf(layer) },
-			{ constants: this.#constants(layer), results: resultNames(layer.index) },
-		);
+		const folded = this.#covariances.add(layer, this.#grouped(x, this.#shapeOf(layer)), {
+			constants: this.#constants(layer),
+			results: resultNames(layer.index),
+		});
 		return { inputs: [x, folded.weight, folded.bias, ...rest], integers: { group: 1 } };
 	}
 
@@ -103,13 +103,16 @@ export class BlockedEdits {
 		const [last] = this.#inGroups(x).slice(-1);
 		const results = resultNames(layer.index);
 		const shift = this.#values.addCenter(layer, last, await this.#messageOf(source), results.center);
-		const [images = 0] = shape;
-		const groups = this.#inGroups(source.outputs[0]);
-		const sizes = groups.length > 1 ? this.#groups.sizes : [images];
 		const constants = this.#constants(layer);
-		const { factors, offset } = this.#values.addMoments(layer, { groups, sizes, shape }, { constants, results });
+		const output = this.#grouped(source.outputs[0], shape);
+		const { factors, offset } = this.#values.addMoments(layer, output, { constants, results });
 		const [values, , , ...rest] = marker.inputs;
 		return { source: { inputs: [x, weight, shift] }, marker: { inputs: [values, factors, offset, ...rest] } };
+	}
+
+	#grouped(name: string, shape: readonly number[]): GroupedTensor {
+		const groups = this.#inGroups(name);
+		return { groups, sizes: groups.length > 1 ? this.#groups.sizes : [shape[0] ?? 0], shape };
 	}
 
 	#inGroups(name: string): string[] {

@@ -1,17 +1,9 @@
 import type { BlockedLayer } from './blocked-graph.js';
 import { BLOCKED_DOMAIN, type GraphAdditions, TO_FLOAT32, TO_FLOAT64 } from './graph-additions.js';
+import type { GroupedTensor } from './image-groups.js';
+import { addFactor, type LayerConstants } from './layer-factor.js';
 
 const BLOCKED = { domain: BLOCKED_DOMAIN };
-
-/** Names of a layer's constants. */
-export interface LayerConstants {
-	/** Shape (width). */
-	readonly gamma: string;
-	/** Shape (width). */
-	readonly beta: string;
-	/** Scalar. */
-	readonly epsilon: string;
-}
 
 /** Names of a layer's results, each of shape (width), float32. */
 export interface CovarianceResults {
@@ -81,12 +73,11 @@ export class CovarianceStatistics {
 
 	/**
 	 * Adds a layer's results. The mean of W x + b is W mean(x) + b, its variance the diagonal of W cov(x) W'.
-	 * @param groups names of the convolution's input in each group of images
-	 * @param shape of the layer's input
+	 * @param x input of the convolution, and shape of the layer's input
 	 */
 	add(
 		layer: BlockedLayer,
-		{ groups, shape }: { readonly groups: readonly string[]; readonly shape: readonly number[] },
+		x: GroupedTensor,
 		{ constants, results }: { readonly constants: LayerConstants; readonly results: CovarianceResults },
 	): FoldedConvolution {
 		const { index, source, width, pixelWidth: channels = 0 } = layer;
@@ -94,7 +85,7 @@ export class CovarianceStatistics {
 		const node = additions.node.bind(additions);
 		const name = (part: string) => `layer${index}//${part}`;
 		const [, weight, bias = ''] = source.inputs;
-		const { mean, covariance, power } = this.#inputMoments(source.inputs[0], groups, { shape, channels });
+		const { mean, covariance, power } = this.#inputMoments(source.inputs[0], x, channels);
 
 		// The weights of 1 x 1 have the order of an image of 1 x channels.
 		const weightImage = node('Reshape', [weight, additions.integers(1, width, 1, channels)], name('weightImage'));
@@ -114,14 +105,12 @@ export class CovarianceStatistics {
 		const own = node('Cast', [own64], name('meanWithoutBias'), TO_FLOAT32);
 		node(bias === '' ? 'Identity' : 'Add', bias === '' ? [own] : [own, bias], results.mean);
 
-		const { gamma, beta, epsilon } = constants;
-		const deviation = node('Sqrt', [node('Add', [variance, epsilon], name('square'))], name('deviation'));
-		const factor = node('Div', [gamma, deviation], name('factor'));
+		const factor = addFactor(additions, index, constants, variance);
 		const factors = node('Reshape', [factor, additions.integers(width, 1, 1, 1)], name('factors'));
 		const scaled = node('Conv', [weightImage, factors], name('scaled'), { ...BLOCKED, integers: { group: width } });
 		return {
 			weight: node('Reshape', [scaled, additions.integers(width, channels, 1, 1)], name('foldedWeight')),
-			bias: node('Sub', [beta, node('Mul', [factor, own], name('move'))], name('foldedBias')),
+			bias: node('Sub', [constants.beta, node('Mul', [factor, own], name('move'))], name('foldedBias')),
 		};
 	}
 
@@ -130,11 +119,7 @@ export class CovarianceStatistics {
 	 * the mean squares around the center (channels). Values are centered by the mean of the last group, so that little
 	 * cancels.
 	 */
-	#inputMoments(
-		x: string,
-		groups: readonly string[],
-		{ shape, channels }: { readonly shape: readonly number[]; readonly channels: number },
-	) {
+	#inputMoments(x: string, { groups, sizes, shape }: GroupedTensor, channels: number) {
 		const additions = this.#additions;
 		const node = additions.node.bind(additions);
 		const name = (part: string) => `${x}//${part}`;
@@ -145,7 +130,7 @@ export class CovarianceStatistics {
 			const values = node('ReorderOutput', [group], `${group}//plain`, { ...BLOCKED, integers: { channels } });
 			return node('Reshape', [values, additions.integers(0, channels, pixels / chain, chain)], `${group}//chains`);
 		});
-		const inLast = (images / groups.length) * pixels;
+		const inLast = (sizes[sizes.length - 1] ?? 0) * pixels;
 		const total = node('ReduceSum', [plain[plain.length - 1], additions.integers(0, 2, 3)], name('lastSum'));
 		const center = node('Div', [total, additions.constant(`added//last${inLast}`, [], [inLast])], name('center'));
 		const centered = plain.map((values, group) => {

@@ -21,6 +21,16 @@ export class ImageGroups {
 	}
 }
 
+/** A tensor in groups of images. */
+export interface GroupedTensor {
+	/** Names in each group. */
+	readonly groups: readonly string[];
+	/** Images of each group. */
+	readonly sizes: readonly number[];
+	/** Shape of the layer's input, which has the same images and pixels. */
+	readonly shape: readonly number[];
+}
+
 /** Maximum bytes of a group's largest layer input: more leave no room for its results in a cache of 32 MB. */
 export const GROUP_BYTES = 20e6;
 /** Maximum number of groups. Each adds a copy of all nodes, and a node takes some microseconds. */

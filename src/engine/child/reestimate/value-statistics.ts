@@ -1,7 +1,8 @@
 import { type NodeChange, rewriteNode } from '../../../core/onnx/write/encode.js';
 import type { BlockedLayer } from './blocked-graph.js';
-import type { LayerConstants } from './covariance-statistics.js';
 import { BLOCKED_DOMAIN, type GraphAdditions, TO_FLOAT32, TO_FLOAT64 } from './graph-additions.js';
+import type { GroupedTensor } from './image-groups.js';
+import { addFactor, type LayerConstants } from './layer-factor.js';
 
 const BLOCKED = { domain: BLOCKED_DOMAIN };
 
@@ -11,16 +12,6 @@ export interface ValueResults {
 	readonly variance: string;
 	/** Subtracted from the values before their squares are added. */
 	readonly center: string;
-}
-
-/** A layer's input in groups of images. */
-export interface GroupedInput {
-	/** Names of the convolution's output in each group. */
-	readonly groups: readonly string[];
-	/** Images of each group. */
-	readonly sizes: readonly number[];
-	/** Shape of the layer's input. */
-	readonly shape: readonly number[];
 }
 
 /** Maximum number of values that are added in float32. More take less time, and lose digits. */
@@ -73,7 +64,7 @@ export class ValueStatistics {
 	/** Adds a layer's results. Returns its weights and bias for centered values. */
 	addMoments(
 		{ index, width }: BlockedLayer,
-		{ groups, sizes, shape }: GroupedInput,
+		{ groups, sizes, shape }: GroupedTensor,
 		{ constants, results }: { readonly constants: LayerConstants; readonly results: ValueResults },
 	): { readonly factors: string; readonly offset: string } {
 		const additions = this.#additions;
@@ -83,12 +74,13 @@ export class ValueStatistics {
 		const chain = chainOf(shape);
 		const rows = (height * columns) / chain;
 		const sums = groups.map((values, group) => this.#rowSums(values, [sizes[group] * width * rows, chain]));
-		const joined = node('Concat', sums, name('rowSums'), { integers: { axis: 1 } });
+		const all = [...sums.map(({ means }) => means), ...sums.map(({ squares }) => squares)];
+		const joined = node('Concat', all, name('rowSums'), { integers: { axis: 1 } });
 		const total = node('Reshape', [joined, additions.integers(2 * images, width, rows, 1)], name('blocked'));
 		const plain = node('ReorderOutput', [total], name('plain'), { ...BLOCKED, integers: { channels: width } });
 		const wide = node('Cast', [plain], name('float64'), TO_FLOAT64);
 		const byImage = node('ReduceSum', [wide, additions.integers(2, 3)], name('byImage'), { integers: { keepdims: 0 } });
-		const means = node('MatMul', [this.#divisors(sizes, [rows, chain]), byImage], name('means'));
+		const means = node('MatMul', [this.#divisors(images, [rows, chain]), byImage], name('means'));
 		const row = (position: number) =>
 			node(
 				'Gather',
@@ -101,40 +93,40 @@ export class ValueStatistics {
 		const center64 = node('Cast', [results.center], name('center64'), TO_FLOAT64);
 		node('Cast', [node('Add', [center64, distance], name('mean64'))], results.mean, TO_FLOAT32);
 
-		const { gamma, beta, epsilon } = constants;
-		const deviation = node('Sqrt', [node('Add', [variance, epsilon], name('square'))], name('deviation'));
-		const factor = node('Div', [gamma, deviation], name('factor'));
+		const factor = addFactor(additions, index, constants, variance);
 		const factors = node('Reshape', [factor, additions.integers(width, 1, 1, 1)], name('factors'));
 		const move = node('Mul', [factor, node('Cast', [distance], name('distance'), TO_FLOAT32)], name('move'));
-		return { factors, offset: node('Sub', [beta, move], name('offset')) };
+		return { factors, offset: node('Sub', [constants.beta, move], name('offset')) };
 	}
 
 	/**
-	 * Adds the mean and the sum of squares of each row of values, shape (1, 2 * rows, 1, 1) with all means first. In the
-	 * blocked layout, values and weights of a convolution by channel have the same order, so that a convolution of a row
-	 * with itself is the sum of its squares. Both read the tensor while it is still in the cache.
+	 * Adds the mean and the sum of squares of each row of values, shape (1, rows, 1, 1). In the blocked layout, values and
+	 * weights of a convolution by channel have the same order, so that a convolution of a row with itself is the sum of its
+	 * squares. Both read the tensor while it is still in the cache.
 	 * @param shape rows of all images and channels, and values in a row
 	 */
-	#rowSums(x: string, [rows, columns]: readonly [number, number]): string {
+	#rowSums(
+		x: string,
+		[rows, columns]: readonly [number, number],
+	): { readonly means: string; readonly squares: string } {
 		const additions = this.#additions;
 		const values = additions.node('Reshape', [x, additions.integers(1, rows, 1, columns)], `${x}//rows`);
 		const weights = additions.node('Reshape', [x, additions.integers(rows, 1, 1, columns)], `${x}//rowWeights`);
 		const options = { ...BLOCKED, integers: { group: rows } };
-		const squares = additions.node('Conv', [values, weights], `${x}//rowSquares`, options);
-		const means = additions.node('GlobalAveragePool', [values], `${x}//rowMeans`, BLOCKED);
-		return additions.node('Concat', [means, squares], `${x}//rowSums`, { integers: { axis: 1 } });
+		return {
+			squares: additions.node('Conv', [values, weights], `${x}//rowSquares`, options),
+			means: additions.node('GlobalAveragePool', [values], `${x}//rowMeans`, BLOCKED),
+		};
 	}
 
-	/** Adds a float64 matrix (2, 2 * images) that turns row sums by image into the means of values and squares. */
-	#divisors(sizes: readonly number[], [rows, columns]: readonly [number, number]): string {
-		const images = sizes.reduce((sum, size) => sum + size, 0);
+	/**
+	 * Adds a float64 matrix (2, 2 * images) that turns row sums by image, all means first, into the means of values and
+	 * squares.
+	 */
+	#divisors(images: number, [rows, columns]: readonly [number, number]): string {
 		const values = new Float64Array(4 * images);
-		let at = 0;
-		for (const size of sizes) {
-			values.fill(1 / (images * rows), at, at + size);
-			values.fill(1 / (images * rows * columns), 2 * images + at + size, 2 * images + at + 2 * size);
-			at += 2 * size;
-		}
+		values.fill(1 / (images * rows), 0, images);
+		values.fill(1 / (images * rows * columns), 3 * images);
 		const name = `added//divisors${images}-${rows}-${columns}`;
 		return this.#additions.constant(name, [2, 2 * images], values, 'float64');
 	}
