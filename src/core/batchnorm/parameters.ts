@@ -11,18 +11,21 @@ export const PARAMETER_NAMES = ['gamma', 'beta', 'mean', 'variance'] as const;
 
 export type ParameterName = (typeof PARAMETER_NAMES)[number];
 
-/**
- * Maximum number of parameter values kept per model, 128 MB, because a tiny file can name a large tensor in every
- * layer. Networks have under a million.
- */
+/** Maximum number of parameter values kept per model: 128 MB. Networks have under a million. */
 const MAX_VALUES = 1 << 24;
+/**
+ * Maximum number of values of tensors that further layers name, because a report lists them for each layer. A small file
+ * can name a large tensor in every layer.
+ */
+const MAX_REPEATED_VALUES = 1 << 21;
 
 /** Resolves the parameters of a model's layers. */
 export class ParameterReader {
 	readonly #constants: ConstantResolver;
 	/** Layers that share a tensor share its values. */
 	readonly #values = new Map<Tensor, Float64Array>();
-	#total = 0;
+	/** Number of values, and of those that several layers read. */
+	readonly #counts = { all: 0, repeated: 0 };
 
 	constructor(constants: ConstantResolver) {
 		this.#constants = constants;
@@ -38,12 +41,17 @@ export class ParameterReader {
 		if (tensor === null) {
 			return { ...common, values: null, ...(problem === undefined ? {} : { problem }) };
 		}
-		this.#total += tensor.data.length;
-		if (this.#total > MAX_VALUES) {
+		const known = this.#values.get(tensor);
+		this.#counts[known ? 'repeated' : 'all'] += tensor.data.length;
+		if (this.#counts.all > MAX_VALUES) {
 			const limit = `The model's normalization parameters have more than ${MAX_VALUES} values in all; "${name}" is not read.`;
 			return { ...common, values: null, problem: limit };
 		}
-		const values = this.#values.get(tensor) ?? Float64Array.from(tensor.data);
+		if (this.#counts.repeated > MAX_REPEATED_VALUES) {
+			const limit = `Layers share parameters with more than ${MAX_REPEATED_VALUES} values in all; "${name}" is not read again.`;
+			return { ...common, values: null, problem: limit };
+		}
+		const values = known ?? Float64Array.from(tensor.data);
 		this.#values.set(tensor, values);
 		return { ...common, values, ...(tensor.error && { error: tensor.error }) };
 	}

@@ -139,8 +139,22 @@ test('functions that call themselves, or each other without end, are refused', a
 	}));
 	await assert.rejects(
 		places({ nodes: [{ ...call('one', ['x']), op: 'F0' }] }, doubling),
-		/calls come to more than 50000 nodes/,
+		// 4000, and 64 for each of 61 nodes.
+		/calls come to more than 7904 nodes/,
 	);
+});
+
+test('a model may call functions as often as it has nodes, up to 50,000 nodes in all', async () => {
+	const large = {
+		...SCALE,
+		nodes: Array.from({ length: 50 }, () => ({ op: 'Relu', inputs: ['data'], outputs: ['r'] })),
+	};
+	const calls = (count: number) => Array.from({ length: count }, (_, at) => call(`c${at}`, ['x']));
+	assert.equal((await places({ nodes: calls(900) }, [large])).length, 900 * 51);
+	await assert.rejects(places({ nodes: calls(1001) }, [large]), /calls come to more than 50000 nodes/);
+	const body = { nodes: calls(500), outputs: ['c0_out'] };
+	const loop = { op: 'Loop', inputs: ['', '', 'x'], outputs: ['y'], attributes: { body: { g: body } } };
+	assert.equal((await places({ nodes: [loop] }, [large])).length, 500 * 51 + 1);
 });
 
 test('of two writers of a name the first counts', async () => {
