@@ -16,8 +16,11 @@ export class ReportError extends Error {
 /** Checks the `value` at `path` and returns it typed. @throws {ReportError} */
 export type Decoder<T> = (value: unknown, path: string) => T;
 
-/** Longest text: tensor names made by exporters reach a few hundred characters, messages fewer. */
-export const MAX_TEXT = 20_000;
+/**
+ * Maximum length of a text. A message may name several tensors, whose names have up to 65,536 characters (`nameBytes` in
+ * core/onnx/limits.ts). Exporters write a few hundred.
+ */
+export const MAX_TEXT = 1_000_000;
 /**
  * Maximum number of elements in an array: above any layer's channels or activations, below a size that would stall a
  * page.

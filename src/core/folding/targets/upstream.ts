@@ -1,6 +1,6 @@
 import { bodies, type Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
-import type { Node } from '../../onnx/model.js';
+import type { Graph, Node } from '../../onnx/model.js';
 
 /** A tensor, and the tensors that need an answer before it. */
 interface Task {
@@ -17,7 +17,7 @@ export class Upstream<Mark> {
 	readonly #markOf: (place: Place) => Mark | undefined;
 	readonly #known = new Map<string, ReadonlySet<Mark>>();
 	/** Scopes by path. The index of a scope's names is costly to build. */
-	readonly #scopes = new Map<string, Scope>();
+	readonly #scopes = new Map<Scope, Map<Node | Graph, Scope>>();
 
 	/** @param markOf the mark that the search reports for a node; undefined continues the search upstream. */
 	constructor(markOf: (place: Place) => Mark | undefined) {
@@ -85,7 +85,7 @@ export class Upstream<Mark> {
 	/** Returns the tensors that an output of a node depends on. */
 	#sources({ scope, node }: Place, name: string): Task['inputs'] {
 		const step = label(node);
-		const call = this.#inner(scope, node, step, () => scope.ofCall(node, step));
+		const call = this.#inner(scope, node, () => scope.ofCall(node, step));
 		if (call) {
 			// A tensor that entered through a function's input has another name here, so any output counts.
 			const at = node.outputs.indexOf(name);
@@ -93,18 +93,19 @@ export class Upstream<Mark> {
 			return outputs.map((output) => ({ scope: call, name: output.name }));
 		}
 		const inside = bodies(node).flatMap(({ attribute, graph }) => {
-			const path = `${step}/${attribute}`;
-			const body = this.#inner(scope, node, path, () => scope.ofBody(node, graph, path)) ?? scope;
+			const body = this.#inner(scope, graph, () => scope.ofBody(node, graph, `${step}/${attribute}`)) ?? scope;
 			return graph.outputs.map((output) => ({ scope: body, name: output.name }));
 		});
 		return [...node.inputs.map((input) => ({ scope, name: input })), ...inside];
 	}
 
-	#inner(scope: Scope, { index }: Node, step: string, make: () => Scope | undefined): Scope | undefined {
-		const key = `${scope.key}/${index} ${step}`;
-		const inner = this.#scopes.get(key) ?? make();
+	/** Returns the scope of a body or a call inside a scope, made once. */
+	#inner(scope: Scope, place: Node | Graph, make: () => Scope | undefined): Scope | undefined {
+		const known = this.#scopes.get(scope) ?? new Map<Node | Graph, Scope>();
+		this.#scopes.set(scope, known);
+		const inner = known.get(place) ?? make();
 		if (inner) {
-			this.#scopes.set(key, inner);
+			known.set(place, inner);
 		}
 		return inner;
 	}

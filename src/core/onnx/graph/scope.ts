@@ -1,3 +1,4 @@
+import { shorten } from '../../text/names.js';
 import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, ValueInfo } from '../model.js';
 
 /** Meaning of a tensor name at a place of a model. */
@@ -23,6 +24,9 @@ export interface NodeInput {
 	/** Position among the node's inputs. */
 	readonly input: number;
 }
+
+/** Maximum length of a path, which every layer inside repeats. A name has up to 65,536 characters. */
+const MAX_PATH = 2000;
 
 interface ScopeParts {
 	readonly model: Model;
@@ -56,9 +60,9 @@ interface FunctionCall {
  * the caller's tensors (ONNX IR specification, "Names Within a Graph" and "Functions").
  */
 export class Scope {
-	/** '' for the main graph, else the way to this place, for example "If_3/then_branch". */
+	/** '' for the main graph, else the way to this place, for example "If_3/then_branch". A long path lacks its middle. */
 	readonly path: string;
-	/** Identifies this place, unlike `path`: the names of two nodes may give the same path. */
+	/** Identifies this place by the positions of its nodes. The names of two nodes may give the same path. */
 	readonly key: string;
 	readonly depth: number;
 	readonly graph: Graph;
@@ -85,7 +89,9 @@ export class Scope {
 
 	/** Returns the scope of a body graph of `owner`, a node of this scope. `step` names it in the path. */
 	ofBody(owner: Node, body: Graph, step: string): Scope {
-		return new Scope({ ...this.#inner(owner, step), graph: body, parent: this, owner });
+		const at = bodies(owner).findIndex(({ graph }) => graph === body);
+		const key = `${this.key}/${owner.index}.${at}`;
+		return new Scope({ ...this.#inner(step), key, graph: body, parent: this, owner });
 	}
 
 	/** The scope inside a call of a function; undefined for other nodes. */
@@ -97,13 +103,13 @@ export class Scope {
 			return undefined;
 		}
 		const call = { node, caller: this, definition: body.definition };
-		return new Scope({ ...this.#inner(node, step), graph: body.graph, call });
+		return new Scope({ ...this.#inner(step), key: `${this.key}/${node.index}`, graph: body.graph, call });
 	}
 
-	#inner(node: Node, step: string): Pick<ScopeParts, 'model' | 'functions' | 'path' | 'key' | 'depth'> {
-		const { model, functions, path, key, depth } = this.#parts;
-		const inner = path === '' ? step : `${path}/${step}`;
-		return { model, functions, path: inner, key: `${key}/${node.index} ${step}`, depth: depth + 1 };
+	#inner(step: string): Pick<ScopeParts, 'model' | 'functions' | 'path' | 'depth'> {
+		const { model, functions, path, depth } = this.#parts;
+		const inner = shorten(path === '' ? step : `${path}/${step}`, MAX_PATH);
+		return { model, functions, path: inner, depth: depth + 1 };
 	}
 
 	/** True if a caller may override an initializer that is listed among the inputs: from IR version 4 on. */

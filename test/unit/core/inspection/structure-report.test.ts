@@ -144,3 +144,22 @@ test('versions and sizes that are no counts, which only a broken file states, ma
 	assert.equal(made.layers[0].inputShape, undefined);
 	assert.deepEqual(parseReport(JSON.parse(JSON.stringify(encodeReport(made)))).model, made.model);
 });
+
+test('a report with the longest names that a model may have can be read again', async () => {
+	const long = (start: string) => start.padEnd(65_000, '_');
+	const names = ['gamma', 'beta', 'mean', 'variance'].map(long);
+	const nodes = [
+		{ op: 'BatchNormalization', name: long('bn'), inputs: ['x', ...names], outputs: [long('y')] },
+		{
+			op: 'BatchNormalization',
+			name: long('open'),
+			inputs: [long('y'), ...names.map((name) => `${name}?`)],
+			outputs: ['z'],
+		},
+	];
+	const initializers = names.map((name) => ({ name, values: [1, 2] }));
+	const inputs = [{ name: 'x', shape: [1, 2] }, ...names.map((name) => ({ name: `${name}?`, shape: [2] }))];
+	const found = await report({ graph: { nodes, initializers, inputs, outputs: ['z'] } });
+	assert.equal(found.layers[0].name.length, 65_000);
+	assert.deepEqual(parseReport(JSON.parse(JSON.stringify(encodeReport(found)))), found);
+});

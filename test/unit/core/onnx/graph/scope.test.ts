@@ -183,3 +183,26 @@ test('two nodes whose names give the same path have different keys', async () =>
 	const scopes = new Map([...nodesInOrder(model)].map(({ scope }) => [scope.key, scope.path]));
 	assert.deepEqual([scopes.size, new Set(scopes.values()).size], [9, 5]);
 });
+
+test('paths of long names are shortened, and keys distinguish bodies and calls', async () => {
+	const long = 'n'.repeat(60_000);
+	const body = (depth: number): GraphSpec => ({
+		outputs: [`y${depth}`],
+		nodes:
+			depth === 0
+				? [{ op: 'Relu', inputs: ['x'], outputs: ['y0'] }]
+				: [{ op: 'If', name: `${long}${depth}`, inputs: ['x'], outputs: [`y${depth}`], attributes: branches(depth) }],
+	});
+	const branches = (depth: number) => ({
+		then_branch: { g: body(depth - 1) },
+		else_branch: { g: { nodes: [{ op: 'Neg', inputs: ['x'], outputs: [`z${depth}`] }], outputs: [`z${depth}`] } },
+	});
+	const found = await places({ ...body(10), inputs: ['x'] });
+	const leaves = found.filter(({ node }) => node.opType !== 'If');
+	assert.equal(leaves.length, 11);
+	assert.equal(new Set(leaves.map(({ scope }) => scope.key)).size, 11);
+	for (const { scope } of leaves) {
+		assert.ok(scope.path.length <= 2000 && scope.key.length < 100, `${scope.path.length} ${scope.key}`);
+		assert.match(scope.path, /^n.*…n*\d+\/(then|else)_branch$|(then|else)_branch$/);
+	}
+});
