@@ -121,7 +121,9 @@ function epsilonFindings(epsilon: number): Finding[] {
 		return [{ code: 'non-finite', severity: 'error', channels: [], message: `Epsilon is ${epsilon}: ${effect}.` }];
 	}
 	const message = `Epsilon is negative (${float32Number(epsilon)}): it makes variances smaller, where it should keep them from 0.`;
-	return epsilon < 0 ? [{ code: 'epsilon-dominated', severity: 'warning', channels: [], message }] : [];
+	return epsilon < 0
+		? [{ code: 'epsilon-dominated', meaning: 'negative-epsilon', severity: 'warning', channels: [], message }]
+		: [];
 }
 
 function nonFinite(layer: Examined): Finding[] {

@@ -64,13 +64,16 @@ function impossible({ variance, gamma, epsilon, mode }: ScaleSubject, sums: Floa
 			? 'an export in inference mode outputs no numbers there'
 			: 'the layer outputs no numbers there, only NaN or infinity';
 	const message = `Variance + epsilon is ${joinWords(parts)}: ${effect}.${explainSum(variance, channels, epsilon)}`;
-	const code = channels.some((channel) => variance[channel] < 0)
-		? 'negative-variance'
+	const kind = channels.some((channel) => variance[channel] < 0)
+		? ({ code: 'negative-variance' } as const)
 		: channels.some((channel) => variance[channel] === 0)
-			? 'zero-variance'
-			: 'epsilon-dominated';
-	return [{ code, severity: mode === 'training' ? 'warning' : 'error', channels, message }];
+			? ({ code: 'zero-variance' } as const)
+			: NEGATIVE_EPSILON;
+	return [{ ...kind, severity: mode === 'training' ? 'warning' : 'error', channels, message }];
 }
+
+/** Kind of a finding whose only reason is epsilon. */
+const NEGATIVE_EPSILON = { code: 'epsilon-dominated', meaning: 'negative-epsilon' } as const;
 
 function explainSum(variance: Float64Array, channels: readonly number[], epsilon: number): string {
 	const words = float32Number(epsilon);
@@ -105,7 +108,8 @@ function negative({ variance, scale, epsilon }: ScaleSubject, sums: Float64Array
 		? `The running variance of ${place} is negative (down to ${least(variance, channels)}), which no data has.`
 		: `Epsilon is negative (${float32Number(epsilon)}) and takes away most of the running variance of ${place}.`;
 	const message = `${cause} Variance + epsilon is down to ${shortNumber(smallest)}, so the scale reaches ${shortNumber(largest)}${digits}.`;
-	return [{ code: isNegative ? 'negative-variance' : 'epsilon-dominated', severity: 'warning', channels, message }];
+	const kind = isNegative ? ({ code: 'negative-variance' } as const) : NEGATIVE_EPSILON;
+	return [{ ...kind, severity: 'warning', channels, message }];
 }
 
 function zero({ variance, mean, epsilon }: ScaleSubject, shared: string | undefined): Finding[] {
@@ -147,5 +151,6 @@ function beyondRange({ scale, shift, dtype, mode }: ScaleSubject, sums: Float64A
 	}
 	const largest = channels.reduce((most, c) => Math.max(most, Math.abs(scale[c]), Math.abs(shift[c])), 0);
 	const message = `Scale or shift of ${countChannels(channels, scale.length)} is up to ${shortNumber(largest)}, beyond the largest ${type} number (${shortNumber(max)}): the runtime computes infinity or NaN there.`;
-	return [{ code: 'exploding-scale', severity: mode === 'training' ? 'warning' : 'error', channels, message }];
+	const severity = mode === 'training' ? 'warning' : 'error';
+	return [{ code: 'exploding-scale', meaning: 'beyond-range', severity, channels, message }];
 }

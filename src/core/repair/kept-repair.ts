@@ -30,7 +30,7 @@ export async function repairKept(
 		return failure(`it has ${found.value.gamma.length} channels instead of ${right.value.gamma.length}`);
 	}
 	if (!keptAs.scope.graph.spans) {
-		return failure('the layer stands in a function, which other calls share');
+		return failure('the layer stands in a function, which other calls may share');
 	}
 	return keptAs.kind === 'batchnorm'
 		? repairParameters(tools, right.value, { keptAs, found: found.value })

@@ -53,7 +53,7 @@ export async function repairOperator(
 	const { models } = tools;
 	const { deployed: operator } = pair;
 	if (!operator.scope.graph.spans) {
-		return failure('the deployed operator stands in a function, which other calls share');
+		return failure('the deployed operator stands in a function, which other calls may share');
 	}
 	const found = await models.deployed.weights.read(operator);
 	if (!found.ok) {

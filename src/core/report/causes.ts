@@ -155,7 +155,7 @@ export const CAUSES = {
 	},
 	'not-identifiable': {
 		title: 'no scale to compare',
-		advice: 'The channels concerned have gamma 0 or only zero weights: nothing can be concluded from their ratio.',
+		advice: 'The channels concerned have scale 0 or only zero weights, so their ratio shows no scale.',
 	},
 	unknown: {
 		title: 'unknown',

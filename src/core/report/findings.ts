@@ -141,6 +141,23 @@ export const FINDINGS = {
 		effect: 'a risk if the weights are quantized per tensor',
 		help: 'The scale is far above that of the other channels: folded weights lose accuracy when they are quantized per tensor.',
 		advice: 'Quantize per channel, or equalize the channels of the layer first.',
+		meanings: {
+			'beyond-range': {
+				title: 'Scale or shift beyond the range',
+				badge: 'beyond the range',
+				clause: [
+					'has scales or shifts that the runtime cannot hold',
+					'have scales or shifts that the runtime cannot hold',
+				],
+				channels: [
+					'has a scale or shift that the runtime cannot hold',
+					'have scales or shifts that the runtime cannot hold',
+				],
+				effect: 'which spoils the results',
+				help: 'Scale or shift is beyond the largest number of the type that the runtime computes in: the channel becomes infinite or NaN.',
+				advice: 'Compare with the original: a tool probably rewrote the file, or the training diverged.',
+			},
+		},
 	},
 	'dead-channel': {
 		title: 'Always 0',
@@ -196,6 +213,17 @@ export const FINDINGS = {
 		effect: 'a risk if a conversion changes epsilon',
 		help: 'Epsilon, not the data, sets the scale of the channel: a tool with another epsilon computes another result.',
 		advice: 'Make sure that every conversion keeps epsilon. Another epsilon changes the result most in these channels.',
+		meanings: {
+			'negative-epsilon': {
+				title: 'Negative epsilon',
+				badge: 'negative epsilon',
+				clause: ['has a negative epsilon', 'have a negative epsilon'],
+				channels: ['has a negative epsilon', 'have a negative epsilon'],
+				effect: 'a sign of a damaged file',
+				help: 'Epsilon keeps the variance from 0. A negative epsilon takes away from it, and no framework writes it.',
+				advice: 'Compare with the original: a tool probably rewrote the file.',
+			},
+		},
 	},
 	'hand-built': {
 		title: 'Normalization written by hand',
@@ -218,7 +246,14 @@ export const FINDINGS = {
 export type FindingCode = keyof typeof FINDINGS;
 
 /** Special meanings of codes that have several, for example of constant-channel: a channel that the ReLU never cuts. */
-export const FINDING_MEANINGS = ['statistics-missing', 'identity-statistics', 'gamma-zero', 'never-cut'] as const;
+export const FINDING_MEANINGS = [
+	'statistics-missing',
+	'identity-statistics',
+	'gamma-zero',
+	'never-cut',
+	'negative-epsilon',
+	'beyond-range',
+] as const;
 
 export type FindingMeaning = (typeof FINDING_MEANINGS)[number];
 

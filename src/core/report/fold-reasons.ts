@@ -21,7 +21,7 @@ export const FOLD_REASONS = {
 	overflow: 'a folded weight or bias is too large for its data type',
 	'unproven-shape': 'the file declares a shape that no run confirms',
 	'failed-verification': 'on random input the folded operator does not give what operator and layer give',
-	'inside-function': 'it stands in a model-local function, which other calls share',
+	'inside-function': 'it stands in a model-local function, which other calls may share',
 } as const;
 
 export type FoldReason = keyof typeof FOLD_REASONS;

@@ -2,7 +2,7 @@ import { roundTo, ulp } from '../../numbers/float-formats.js';
 import type { CauseCode } from '../../report/causes.js';
 import type { ChannelComparison, LayerComparison, LayerDetails } from '../../report/comparison/comparison.js';
 import type { JsonObject } from '../../report/json.js';
-import { count, listChannels } from '../../text/sentences.js';
+import { listChannels } from '../../text/sentences.js';
 import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
 import { computedBiasSlack, computedWeightSlack, withSlack } from '../diagnosis/observed/computed-constants.js';
 import type { FoldCase } from '../diagnosis/observed/fold-case.js';
@@ -212,7 +212,7 @@ function judgeMatch(
 	if (unidentified.length === rows) {
 		return {
 			...cannotTell(
-				`Every channel has gamma 0 or only zero weights, and so do the deployed weights: nothing tells whether ${count(rows, 'channel')} were folded.`,
+				`Every channel has scale 0 or only zero weights, and all deployed weights are 0: they do not show if the layer was folded.`,
 			),
 			details,
 			...numbersOf(fold, measured),

@@ -84,19 +84,21 @@ export function judge(
 	result: VerifyResult,
 	mode: BatchNormLayer['mode'],
 ): MatchingRecompute | DifferingRecompute | (SkippedRecompute & { readonly cause?: undefined }) {
-	const bad = badChannels(result.boundRatio);
+	const unbounded = unboundedChannels(result, mode);
+	const bad = badChannels(result.boundRatio).filter((channel) => !unbounded.includes(channel));
 	const nothing = bad.length > 0 ? undefined : describeNothing(result);
 	if (nothing !== undefined) {
 		return { status: 'skipped', reason: nothing };
 	}
-	const unbounded = unboundedChannels(result, mode);
+	// A channel that is not judged uses no part of its bound.
+	const boundRatio = result.boundRatio.map((ratio, channel) => (unbounded.includes(channel) ? 0 : ratio));
 	const errors = {
 		maxAbs: largest(result.maxAbs),
 		maxRel: result.maxRel,
 		maxUlp: result.maxUlp,
 		...(result.asPredicted && { bitExact: true as const }),
 		bound: largest(result.bound.filter(Number.isFinite)),
-		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio: result.boundRatio },
+		perChannel: { maxAbs: result.maxAbs, bound: result.bound, boundRatio },
 	};
 	if (bad.length > 0) {
 		return { status: 'mismatch', reason: describeMismatch(result, bad), ...errors };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_THRESHOLDS, type HealthSubject, layerHealth } from '../../../../src/core/batchnorm/health.js';
+import { findingWords } from '../../../../src/core/report/findings.js';
 
 interface Channels {
 	gamma?: number[];
@@ -167,4 +168,9 @@ test('an epsilon that is not a number is an error, a negative epsilon a warning'
 	assert.match(message({}, { epsilon: Number.NaN }), /^Epsilon is NaN: /);
 	assert.deepEqual(found({}, { epsilon: -0.1 }), [['epsilon-dominated', 'warning', []]]);
 	assert.match(message({}, { epsilon: -0.1 }), /^Epsilon is negative \(-0\.1\)/);
+	const [{ meaning }] = layerHealth({ ...subject({}), epsilon: -0.1 }, DEFAULT_THRESHOLDS);
+	assert.equal(
+		findingWords({ code: 'epsilon-dominated', ...(meaning && { meaning }) }).clause?.[0],
+		'has a negative epsilon',
+	);
 });

@@ -43,8 +43,8 @@ test('a single error names all channels with variance + epsilon of 0 or below', 
 		const expected = [...variance.keys()].filter((c) => !(Math.fround(variance[c]) + Math.fround(epsilon) > 0));
 		assert.deepEqual(errors({ variance, epsilon }), [expected], `epsilon ${epsilon}`);
 	}
-	const [{ message, code }] = found({ variance: [1, 0.5, 5], epsilon: -1 });
-	assert.equal(code, 'epsilon-dominated');
+	const [{ message, code, meaning }] = found({ variance: [1, 0.5, 5], epsilon: -1 });
+	assert.deepEqual([code, meaning], ['epsilon-dominated', 'negative-epsilon']);
 	assert.match(
 		message,
 		/0 in channel 0 \(the scale is infinite\) and negative in channel 1 \(down to -0\.5: the scale is NaN\)/,

@@ -45,3 +45,34 @@ test('an overflow is reported at the first layer behind it, and in every branch 
 	assert.match(reporting[0].findings[0].message, /Layers behind this one get them, too/);
 	assert.ok(report.layers.filter(({ batch }) => batch?.nonFinite).length > 20);
 });
+
+test('a scale beyond float32 is the fault of the file, not of the runtime', async () => {
+	const [C, last] = [4, 1];
+	const values = (value: number, odd: number) => Array.from({ length: C }, (_, c) => (c === last ? odd : value));
+	const { report } = await inspectBytes(
+		buildModel({
+			graph: {
+				inputs: [{ name: 'x', shape: [1, C, 6, 6] }],
+				outputs: ['y'],
+				initializers: [
+					// Scale and shift overflow to infinities, whose sum is NaN.
+					{ name: 'gamma', values: values(1, 3e38) },
+					{ name: 'beta', values: values(0, 0) },
+					{ name: 'mean', values: values(0, -0.5) },
+					{ name: 'variance', values: values(1, 1e-4) },
+				],
+				nodes: [batchNorm('x', 'y')],
+			},
+		}),
+	);
+	const [{ recompute, findings }] = report.layers;
+	assert.equal(recompute.status, 'skipped');
+	assert.match(
+		'reason' in recompute ? (recompute.reason ?? '') : '',
+		/^Not judged in channel 1: scale or shift is beyond/,
+	);
+	assert.deepEqual(
+		findings.map(({ code, meaning, severity }) => [code, meaning, severity]),
+		[['exploding-scale', 'beyond-range', 'error']],
+	);
+});
