@@ -30,7 +30,7 @@ const MAX_COPIED = 1 << 22;
 
 /**
  * Judges which method turned a layer's input into the runtime's output.
- * @returns undefined if the layer is hand-built over other axes than those of the three methods, or if the channels lie on another axis than 1 of a tensor too large to be copied
+ * @returns undefined if the layer is hand-built over other axes than those of the three methods, or with gamma or beta not per channel, or if the channels lie on another axis than 1 of a tensor too large to be copied
  */
 export function judgeNormalization(
 	{ epsilon, channelAxis, handBuilt }: Pick<BatchNormLayer, 'epsilon' | 'channelAxis' | 'handBuilt'>,
@@ -39,7 +39,8 @@ export function judgeNormalization(
 	kernel: Kernel,
 ): Normalization | undefined {
 	const { dtype, shape, deviation } = prepared;
-	if (handBuilt && !isMethod(handBuilt, shape, channelAxis)) {
+	// A fit of one slope per channel could not tell other gammas and betas from a wrong method.
+	if (handBuilt && (learned === null || !isMethod(handBuilt, shape, channelAxis))) {
 		return undefined;
 	}
 	const isMoved = shape.length > 1 && channelAxis !== 1 && channelAxis !== 0 && channelAxis + shape.length !== 1;

@@ -190,6 +190,20 @@ test('methods 1, 2 and 3 are found, named, and judged by values', async () => {
 	}
 });
 
+test('gamma and beta of a method without channels contradict no method', async () => {
+	for (const [axes, learned] of [
+		[
+			[0, 1],
+			[1, 1, 5, 6],
+		],
+		[[0], [3, 5, 6]],
+	] as const) {
+		const layer = await single({ shape: SHAPE, axes, learned });
+		assert.equal(layer.recompute.status, 'match');
+		assert.equal(layer.normalization, undefined);
+	}
+});
+
 test('every way of writing them', async () => {
 	for (const square of ['Mul', 'Pow', 'difference'] as const) {
 		for (const quotient of ['Div', 'Reciprocal', 'Pow'] as const) {
