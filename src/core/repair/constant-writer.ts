@@ -1,12 +1,13 @@
 import { type LinearOperator, recordOf } from '../folding/operators/linear.js';
 import { type PackedWeight, packedGrid, repack, repackZeroPoints } from '../folding/operators/packed-weight.js';
-import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
+import type { GraphEditor, TensorValues } from '../folding/rewrite/graph-editor.js';
 import { product } from '../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../numbers/float-formats.js';
 import { stridesOf } from '../onnx/graph/constant-tensors.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
 import { cellsOf, integerRange } from '../onnx/graph/quantization.js';
-import type { Scope } from '../onnx/graph/scope.js';
+import type { NodeInput, Scope } from '../onnx/graph/scope.js';
+import { isInFunction, supplyOf } from '../onnx/graph/supply.js';
 import type { DataTypeName, Node, Tensor } from '../onnx/model.js';
 import { readTensor, type TensorAccess } from '../onnx/tensor/tensor.js';
 import { typeName } from '../onnx/types.js';
@@ -95,33 +96,54 @@ export class ConstantWriter {
 		wanted: WantedValues,
 		options: RequantizeOptions = AS_STATED,
 	): Promise<Result<WrittenConstant>> {
-		let { node, input } = place;
+		let at: NodeInput = { scope, ...place };
 		let { dims, values } = wanted;
 		for (let step = 0; step < MAX_STEPS; step++) {
-			const name = this.#editor.inputsOf(node)[input] ?? '';
-			const before = scope.producer(name);
-			const isOwn = scope.consumers(name).length === 1 && !scope.isOutput(name);
+			const name = this.#nameOf(at);
+			const before = at.scope.producer(name);
+			const supply = before || !isInFunction(at) ? undefined : supplyOf(at);
+			if (supply) {
+				at = supply;
+				continue;
+			}
+			const isOwn = at.scope.consumers(name).length === 1 && !at.scope.isOutput(name);
 			if (before?.opType === 'DequantizeLinear') {
 				return isOwn
-					? this.#requantize(dequantizeLinear(scope, before), { ...wanted, dims, values }, options)
+					? this.#requantize(dequantizeLinear(at.scope, before), { ...wanted, dims, values }, options)
 					: failure(`its constant "${name}" is quantized, and other nodes read it, too`);
 			}
-			const order = before?.opType === 'Transpose' ? permutationOf(scope, before, dims.length) : undefined;
+			const order = before?.opType === 'Transpose' ? permutationOf(at.scope, before, dims.length) : undefined;
 			if (!before || !isOwn || before.domain !== '' || !(order || PASSING.has(before.opType))) {
 				break;
 			}
 			if (order) {
 				({ dims, values } = transposedBack({ dims, values }, order));
 			}
-			({ node, input } = { node: before, input: 0 });
+			at = { scope: at.scope, node: before, input: 0 };
 		}
-		const name = this.#editor.inputsOf(node)[input] ?? '';
-		const record = recordOf(scope, name);
+		const record = recordOf(at.scope, this.#nameOf(at));
 		const stored = record ? typeName(record.dataType) : wanted.dtype;
 		const shape = record && product(record.dims) === values.length ? record.dims : dims;
 		const dtype = isFloatType(stored) ? stored : wanted.dtype;
-		this.#editor.setInput(scope, node, input, { dims: shape, dtype, values });
-		return success({ rescaled: 0 });
+		return this.#set([[at, { dims: shape, dtype, values }]]) ? success({ rescaled: 0 }) : failure(IN_FUNCTION);
+	}
+
+	#nameOf({ node, input }: InputPlace): string {
+		return this.#editor.inputsOf(node)[input] ?? '';
+	}
+
+	/** Writes tensors where their inputs come from. @returns false, with no tensor written, for one of a function's own */
+	#set(tensors: readonly (readonly [NodeInput, TensorValues])[]): boolean {
+		const supplies = tensors.map(([place]) => supplyOf(place));
+		if (supplies.includes(undefined)) {
+			return false;
+		}
+		for (const [index, supply] of supplies.entries()) {
+			if (supply) {
+				this.#editor.setInput(supply.scope, supply.node, supply.input, tensors[index][1]);
+			}
+		}
+		return true;
 	}
 
 	async #requantize(
@@ -144,8 +166,12 @@ export class ConstantWriter {
 		if (!result.scale.every(Number.isFinite)) {
 			return failure('its zero points leave no room for values of both signs');
 		}
-		const set = ({ node, input }: InputPlace, dims: readonly number[], dtype: DataTypeName, values: Float64Array) =>
-			this.#editor.setInput(scope, node, input, { dims, dtype, values });
+		const tensors: (readonly [NodeInput, TensorValues])[] = [];
+		const set = (at: InputPlace, dims: readonly number[], dtype: DataTypeName, values: Float64Array) =>
+			tensors.push([
+				{ scope, ...at },
+				{ dims, dtype, values },
+			]);
 		if (result.changed.length > 0) {
 			for (const at of this.#scalesOf(place)) {
 				set(at, scale.dims, grid.scaleType, result.scale);
@@ -155,10 +181,15 @@ export class ConstantWriter {
 			set(place.zeroPoint, zero.dims, grid.dtype, result.zero);
 		}
 		const quantizer = this.#quantizer(place);
+		if (!quantizer) {
+			set(place.data, data.dims, grid.dtype, result.integers);
+		}
+		if (!this.#set(tensors)) {
+			return failure(IN_FUNCTION);
+		}
 		if (quantizer) {
 			return this.write(scope, { node: quantizer, input: 0 }, wanted);
 		}
-		set(place.data, data.dims, grid.dtype, result.integers);
 		const ratio = result.scale.map((value, cell) => value / grid.scale[cell]);
 		return success({ factors: ratio, rescaled: result.changed.length });
 	}
@@ -182,19 +213,19 @@ export class ConstantWriter {
 		if (!result.scale.every(Number.isFinite)) {
 			return failure('its zero points leave no room for values of both signs');
 		}
+		const tensors: (readonly [NodeInput, TensorValues])[] = [];
+		const set = (name: string, tensor: TensorValues) =>
+			tensors.push([{ scope, node, input: node.inputs.indexOf(name) }, tensor]);
 		if (result.changed.length > 0) {
-			const stated = { dims: scales.dims, dtype: scaleType, values: result.scale };
-			this.#editor.setInput(scope, node, node.inputs.indexOf(packed.scale), stated);
+			set(packed.scale, { dims: scales.dims, dtype: scaleType, values: result.scale });
 		}
 		if (zeroPoints && result.zero.some((value, cell) => value !== found.zero[cell])) {
 			const stated = { dims: zeroPoints.dims, dtype: typeName(zeroPoints.dataType) };
-			const moved = { ...stated, values: repackZeroPoints(packed, zeroPoints, result.zero) };
-			this.#editor.setInput(scope, node, node.inputs.indexOf(packed.zeroPoint), moved);
+			set(packed.zeroPoint, { ...stated, values: repackZeroPoints(packed, zeroPoints, result.zero) });
 		}
 		const bytes = repack(packed, codes.data, result.integers);
-		const written = { dims: codes.dims, dtype: typeName(codes.dataType), values: bytes };
-		this.#editor.setInput(scope, node, node.inputs.indexOf(weight), written);
-		return success({ rescaled: result.changed.length });
+		set(weight, { dims: codes.dims, dtype: typeName(codes.dataType), values: bytes });
+		return this.#set(tensors) ? success({ rescaled: result.changed.length }) : failure(IN_FUNCTION);
 	}
 
 	/** Returns the QuantizeLinear that rounds a constant in float; undefined for integers in the file. */
@@ -234,6 +265,9 @@ export class ConstantWriter {
 		return tensor ?? undefined;
 	}
 }
+
+/** Reason, a clause, to leave a constant as it is. */
+export const IN_FUNCTION = 'it belongs to a function, which other calls may share';
 
 /** Returns the factor of each cell; rows with different factors cannot share a cell, which keeps its scale. */
 function factorsOf(factors: Float64Array, cells: number): Float64Array {

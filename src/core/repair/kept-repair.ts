@@ -6,7 +6,9 @@ import { layerParameters } from '../folding/operators/layer-parameters.js';
 import { layerNodes } from '../folding/targets/layer-nodes.js';
 import { isFloatType, roundTo } from '../numbers/float-formats.js';
 import { isConstant } from '../onnx/graph/constants.js';
+import { isInFunction } from '../onnx/graph/supply.js';
 import { failure, type Result, success } from '../result.js';
+import { IN_FUNCTION } from './constant-writer.js';
 import type { RepairTools } from './operator-repair.js';
 
 /** Position of gamma, beta, mean and variance among the inputs of a BatchNormalization. */
@@ -29,8 +31,8 @@ export async function repairKept(
 	if (right.value.gamma.length !== found.value.gamma.length) {
 		return failure(`it has ${found.value.gamma.length} channels instead of ${right.value.gamma.length}`);
 	}
-	if (!keptAs.scope.graph.spans) {
-		return failure('the layer stands in a function, which other calls may share');
+	if (isInFunction(keptAs) && right.value.epsilon !== found.value.epsilon) {
+		return failure(IN_FUNCTION);
 	}
 	return keptAs.kind === 'batchnorm'
 		? repairParameters(tools, right.value, { keptAs, found: found.value })

@@ -9,12 +9,13 @@ import { isRepresentable } from '../folding/rewrite/fold-model.js';
 import type { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { addedBehind } from '../folding/targets/added-behind.js';
 import { roundTo } from '../numbers/float-formats.js';
+import { isInFunction } from '../onnx/graph/supply.js';
 import { type CauseCode, ROUNDING_CAUSES } from '../report/causes.js';
 import type { LayerComparison } from '../report/comparison/comparison.js';
 import { failure, type Result, success } from '../result.js';
 import { count } from '../text/sentences.js';
 import { type AddedConstant, addedConstantBehind, type BiasPlace, biasPlace } from './bias-place.js';
-import type { ConstantWriter, WrittenConstant } from './constant-writer.js';
+import { type ConstantWriter, IN_FUNCTION, type WrittenConstant } from './constant-writer.js';
 import { paddedForward, restoreLayer, unrestorableReason } from './restored-layer.js';
 import { removedLayers, rightConstants } from './right-constants.js';
 
@@ -52,14 +53,14 @@ export async function repairOperator(
 ): Promise<Result<string>> {
 	const { models } = tools;
 	const { deployed: operator } = pair;
-	if (!operator.scope.graph.spans) {
-		return failure('the deployed operator stands in a function, which other calls may share');
-	}
 	const found = await models.deployed.weights.read(operator);
 	if (!found.ok) {
 		return failure(asClause(found.reason));
 	}
 	const restored = paddedForward(models, pair);
+	if (restored && isInFunction(operator)) {
+		return failure(IN_FUNCTION);
+	}
 	const obstacle = restored && unrestorableReason(restored, pair);
 	if (obstacle !== undefined) {
 		return failure(
@@ -260,6 +261,10 @@ async function writeBias(tools: RepairTools, change: Change, written: WrittenCon
 	const takesBias = canTakeBias && (quantization === undefined || quantization.inputScale !== '');
 	if (!takesBias && quantization?.scalesOutput === false) {
 		return failure('it takes no bias, and its output is quantized');
+	}
+	// The constants of a function are supplied by its calls, and its nodes stay.
+	if (isInFunction(operator) && (!takesBias || quantization || operator.bias === '' || beta === 0)) {
+		return failure('the function in which it stands gets no bias from its calls');
 	}
 	if (!takesBias) {
 		const dims = [bias.length, ...new Array<number>(spatial).fill(1)];

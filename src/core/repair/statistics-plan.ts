@@ -2,6 +2,7 @@ import type { BatchNormLayer, Parameter } from '../batchnorm/layer.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { type FloatType, isFloatType, roundTo } from '../numbers/float-formats.js';
 import type { NodeInput } from '../onnx/graph/scope.js';
+import { supplyOf } from '../onnx/graph/supply.js';
 import { formatNumber } from '../text/numbers.js';
 import { type InferencePlan, switchToInference, type TrainedModel } from './inference-plan.js';
 
@@ -24,7 +25,7 @@ export function unwritableReason(layer: BatchNormLayer): string | undefined {
 	if (layer.kind !== 'batchnorm') {
 		return 'it is built of elementary operators, whose constants are not running statistics of their own';
 	}
-	if (!supplyOf(layer, MEAN_INPUT) || !supplyOf(layer, VARIANCE_INPUT)) {
+	if (!supplyOfLayer(layer, MEAN_INPUT) || !supplyOfLayer(layer, VARIANCE_INPUT)) {
 		return `it is inside ${layer.graphPath}, which may be called several times, and has no statistics of its own`;
 	}
 	for (const [name, parameter] of Object.entries({
@@ -43,12 +44,9 @@ export function unwritableReason(layer: BatchNormLayer): string | undefined {
 }
 
 /** Returns the input in the main graph that supplies an input of a layer, through the calls of functions around it. */
-function supplyOf({ scope, node }: BatchNormLayer, input: number): NodeInput | undefined {
-	let supply: NodeInput | undefined = { scope, node, input };
-	while (supply && supply.scope.depth > 0) {
-		supply = supply.scope.callInput(supply.node, supply.input);
-	}
-	return supply;
+function supplyOfLayer({ scope, node }: BatchNormLayer, input: number): NodeInput | undefined {
+	const supply = supplyOf({ scope, node, input });
+	return supply?.scope.depth === 0 ? supply : undefined;
 }
 
 function unknownReason(name: string, { values, origin, problem, dtype }: Parameter): string | undefined {
@@ -92,7 +90,7 @@ export async function planStatistics(
 					reason: `${layer.name} cannot take its ${words} ${formatNumber(values[bad])} of channel ${bad}: ${dtype} ends before it.`,
 				};
 			}
-			const supply = supplyOf(layer, input);
+			const supply = supplyOfLayer(layer, input);
 			if (supply) {
 				editor.setInput(supply.scope, supply.node, supply.input, { dims: dimsOf(parameter), dtype, values });
 			}

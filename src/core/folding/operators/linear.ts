@@ -175,6 +175,10 @@ export function isQuantized({ scope, weight, quantization, packed }: LinearOpera
 	return false;
 }
 
+/** Nodes that hand on values, and nodes that may round them once more. */
+export const HANDS_ON: ReadonlySet<string> = new Set(['Identity']);
+export const HANDS_ON_ROUNDED: ReadonlySet<string> = new Set(['Identity', 'Cast']);
+
 /** Names of a DequantizeLinear's inputs. */
 export interface Dequantizer {
 	readonly scope: Scope;
@@ -183,8 +187,11 @@ export interface Dequantizer {
 	readonly scale: string;
 }
 
-/** Returns the DequantizeLinear that makes a constant, directly or through Identity. */
-export function dequantizer(scope: Scope, name: string): Dequantizer | undefined {
+/**
+ * Returns the DequantizeLinear that makes a constant, directly or through nodes that hand it on.
+ * @param passing operators that may stand in between
+ */
+export function dequantizer(scope: Scope, name: string, passing = HANDS_ON): Dequantizer | undefined {
 	let at = { scope, name };
 	for (let step = 0; step < MAX_IDENTITIES && at.name !== ''; step++) {
 		const definition = at.scope.lookup(at.name);
@@ -196,7 +203,7 @@ export function dequantizer(scope: Scope, name: string): Dequantizer | undefined
 			return { scope: definition.scope, node: definition.node, integers: input, scale };
 		}
 		// Behind a Transpose the scales would lie on another axis.
-		if (definition.node.opType !== 'Identity') {
+		if (!passing.has(definition.node.opType)) {
 			return undefined;
 		}
 		at = { scope: definition.scope, name: input };

@@ -14,7 +14,14 @@ import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { ExpressionCache } from './expression-cache.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
-import { type Dequantizer, dequantizer, type LinearOperator, type Quantization, recordOf } from './linear.js';
+import {
+	type Dequantizer,
+	dequantizer,
+	HANDS_ON_ROUNDED,
+	type LinearOperator,
+	type Quantization,
+	recordOf,
+} from './linear.js';
 import { type PackedWeight, unpack } from './packed-weight.js';
 import {
 	type Codes,
@@ -323,7 +330,7 @@ export class WeightReader {
 
 	/** Returns the stated scale of each row. If blocks of a row have scales, returns the row's largest. */
 	async #steps(scope: Scope, name: string, { layout, dims }: RowShape): Promise<Float64Array | undefined> {
-		const found = dequantizer(scope, name);
+		const found = dequantizer(scope, name, HANDS_ON_ROUNDED);
 		const scale = found && (await this.#tensor(found.scope, found.scale));
 		return scale && rowSteps(scale, { dims, layout, ...scaleLayout(found) }, await this.#codes(found));
 	}
@@ -427,7 +434,7 @@ function scaleLayout({ scope, node }: Dequantizer): ScaleLayout {
 
 /** True for int32 behind DequantizeLinear. */
 function isInt32(scope: Scope, name: string): boolean {
-	const node = dequantizer(scope, name);
+	const node = dequantizer(scope, name, HANDS_ON_ROUNDED);
 	const record = node && recordOf(node.scope, node.integers);
 	return record !== undefined && typeName(record.dataType) === 'int32';
 }

@@ -9,6 +9,7 @@ import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { createKernel } from '../../../../src/kernel/index.js';
 import { Graph, layerOf, WIDTH, weightOf } from '../../support/deployed-forms.js';
 import { buildModel, type NodeSpec, type TensorSpec } from '../../support/model-builder.js';
+import { openBytes } from '../../support/open.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'batchnorm-lens-folds-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -35,9 +36,10 @@ const conv = (inputs: readonly string[], output: string): NodeSpec => ({
 	outputs: [output],
 });
 
-function writeGraph(name: string, nodes: readonly NodeSpec[], initializers: readonly TensorSpec[]): string {
+function writeGraph(name: string, nodes: readonly NodeSpec[], initializers: readonly TensorSpec[], opset = 17): string {
 	const inputs = [{ name: 'x', shape: [1, 2, 4, 4] }];
-	writeFileSync(path.join(folder, name), buildModel({ graph: { nodes, initializers, inputs, outputs: ['y'] } }));
+	const graph = { nodes, initializers, inputs, outputs: ['y'] };
+	writeFileSync(path.join(folder, name), buildModel({ opset, graph }));
 	return path.join(folder, name);
 }
 
@@ -102,6 +104,88 @@ test('a layer folded into a convolution that pads is put back, and the outputs a
 	assert.match(repaired[0]?.change ?? '', /^the layer put back in front of /);
 	const again = await repair(path.join(folder, 'padded-repaired.onnx'), original, path.join(folder, 'again.onnx'));
 	assert.deepEqual([again.written, again.repaired], [null, []]);
+});
+
+test('weights that are cast behind DequantizeLinear keep their grid', async () => {
+	const [original] = writePair();
+	const step = 2 ** -4;
+	const right = weight.map((value, index) => (value * gamma[index >> 1]) / 2);
+	const bias = beta.map((value, channel) => value - (mean[channel] * gamma[channel]) / 2);
+	const write = (name: string, factor: number) =>
+		writeGraph(
+			name,
+			[
+				{ op: 'DequantizeLinear', inputs: ['q', 's'], outputs: ['half'] },
+				{ op: 'Cast', inputs: ['half'], outputs: ['W'], attributes: { to: { i: 1 } } },
+				conv(['W', 'B'], 'y'),
+			],
+			[
+				{
+					name: 'q',
+					dtype: 'int8',
+					dims: [2, 2, 1, 1],
+					values: right.map((v) => (v * factor) / step),
+				},
+				{ name: 's', dims: [], dtype: 'float16', values: [step] },
+				{ name: 'B', values: bias },
+			],
+			19,
+		);
+	const output = path.join(folder, 'cast-repaired.onnx');
+	const none = await repair(write('cast.onnx', 1), original, output);
+	assert.deepEqual([none.written, none.repaired, none.unrepaired], [null, [], []]);
+	const { check, repaired } = await repair(write('cast-wrong.onnx', 0.5), original, output);
+	assert.deepEqual([repaired.length, check.status], [1, 'match'], JSON.stringify(check));
+	const { model } = await openBytes(readFileSync(output));
+	assert.deepEqual(
+		model.graph.nodes.map(({ opType }) => opType),
+		['DequantizeLinear', 'Cast', 'Conv'],
+	);
+});
+
+test('constants that the call of a function supplies are corrected, and those of the function stay', async () => {
+	const [original] = writePair();
+	const right = weight.map((value, index) => (value * gamma[index >> 1]) / 2);
+	const shift = beta.map((value, channel) => value - (mean[channel] * gamma[channel]) / 2);
+	const tensors = (weights: readonly number[], bias: readonly number[]): TensorSpec[] => [
+		{ name: 'W', dims: [2, 2, 1, 1], values: weights },
+		{ name: 'B', values: bias },
+	];
+	const write = (name: string, own: boolean) => {
+		const wrong = tensors(
+			right.map((value) => value * 3),
+			shift.map((value) => value + 1),
+		);
+		const inputs = own ? ['x'] : ['x', 'W', 'B'];
+		const constants = wrong.map(
+			(t): NodeSpec => ({ op: 'Constant', outputs: [t.name ?? ''], attributes: { value: { t } } }),
+		);
+		const nodes = [...(own ? constants : []), conv(['W', 'B'], 'out')];
+		const block = { name: 'Block', domain: 'own', inputs, outputs: ['out'], nodes, opsets: { '': 17 } };
+		const graph = {
+			nodes: [{ op: 'Block', domain: 'own', inputs, outputs: ['y'] }],
+			initializers: own ? [] : wrong,
+			inputs: [{ name: 'x', shape: [1, 2, 4, 4] }],
+			outputs: ['y'],
+		};
+		writeFileSync(path.join(folder, name), buildModel({ opsets: { own: 1 }, functions: [block], graph }));
+		return path.join(folder, name);
+	};
+	const output = path.join(folder, 'function-repaired.onnx');
+	const result = await repair(write('function.onnx', false), original, output);
+	assert.deepEqual([result.check.status, result.unrepaired], ['match', []], JSON.stringify(result));
+	const { model } = await openBytes(readFileSync(output));
+	assert.deepEqual([...model.graph.initializers.keys()], ['W', 'B']);
+	const { written, unrepaired } = await repair(
+		write('own.onnx', true),
+		original,
+		path.join(folder, 'own-repaired.onnx'),
+	);
+	assert.equal(written, null);
+	assert.deepEqual(
+		unrepaired.map(({ reason }) => reason),
+		['it belongs to a function, which other calls may share'],
+	);
 });
 
 test('a written model that the runtime refuses is called by its own name', async () => {
