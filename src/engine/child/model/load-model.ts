@@ -1,5 +1,7 @@
+import { overstatedTensor } from '../../../core/onnx/graph/sparse-tensors.js';
 import { appendGraphOutputs } from '../../../core/onnx/write/outputs.js';
 import type { OptimizationLevel, Runtime, RuntimeSession, SessionOptions } from '../runtime/runtime.js';
+import { RuntimeError } from '../runtime/runtime-error.js';
 import { readWithTail } from './model-bytes.js';
 import type { OpenedModel } from './opened-model.js';
 
@@ -31,14 +33,21 @@ export function outputsTail({ model }: OpenedModel, names: readonly string[]): U
 
 /**
  * Loads bytes made from a model with its external data.
- * @throws {RuntimeError} if no level takes them.
+ * @throws {RuntimeError} if no level takes them, or if the runtime would spend memory on a mere claim.
  */
-export function loadBytes(
-	{ folder }: Pick<OpenedModel, 'folder'>,
+export async function loadBytes(
+	{ folder, model }: Pick<OpenedModel, 'folder'> & Partial<Pick<OpenedModel, 'model'>>,
 	bytes: Uint8Array,
 	runtime: Runtime,
 	options: LoadOptions = {},
 ): Promise<RuntimeSession> {
+	const overstated = model && overstatedTensor(model);
+	if (overstated) {
+		const size = `${overstated.dims.join(' x ')} elements`;
+		throw new RuntimeError(
+			`The model is not run: its sparse tensor "${overstated.name}" claims ${size}, and stores too few values to believe that.`,
+		);
+	}
 	return runtime.createSession(bytes, {
 		levels: LEVELS,
 		...(folder !== undefined && { externalDataFolder: folder }),

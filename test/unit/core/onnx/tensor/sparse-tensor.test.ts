@@ -4,7 +4,7 @@ import { compareModels } from '../../../../../src/core/folding/compare/compare.j
 import { readTensor } from '../../../../../src/core/onnx/tensor/tensor.js';
 import { foldedModel } from '../../../support/folded.js';
 import { inspectBytes } from '../../../support/inspect.js';
-import { buildModel, type GraphSpec, type SparseSpec } from '../../../support/model-builder.js';
+import { buildModel, type GraphSpec, type NodeSpec, type SparseSpec } from '../../../support/model-builder.js';
 import { openBytes, openGraph } from '../../../support/open.js';
 
 const ints = (dims: readonly number[], values: readonly number[]) => ({ dtype: 'int64', dims, values }) as const;
@@ -60,6 +60,28 @@ test('sparse tensors that do not fit, or claim more than their values bear out, 
 	];
 	for (const [sparse, message] of cases) {
 		await assert.rejects(read(sparse), { name: 'OnnxError', message });
+	}
+});
+
+test('a model with a sparse tensor that claims gigabytes is not run', async () => {
+	const claim = { values: { name: 'W', values: [1] }, indices: ints([1], [0]), dims: [2 ** 14, 2 ** 14, 1, 1] };
+	const parameter = (name: string) => ({ name, values: [1, 1] });
+	const nodes: NodeSpec[] = [
+		{ op: 'BatchNormalization', name: 'bn', inputs: ['x', 'a', 'a', 'a', 'a'], outputs: ['y'] },
+		{ op: 'Conv', inputs: ['x', 'W'], outputs: ['z'] },
+	];
+	const shape = { inputs: [{ name: 'x', shape: [1, 2, 2, 2] }], outputs: ['y', 'z'], initializers: [parameter('a')] };
+	const constant = { op: 'Constant', outputs: ['W'], attributes: { sparse_value: { sparse: claim } } };
+	for (const graph of [
+		{ ...shape, nodes, sparseInitializers: [claim] },
+		{ ...shape, nodes: [constant, ...nodes] },
+	]) {
+		const { report } = await inspectBytes(buildModel({ graph }));
+		assert.equal(report.layers[0]?.recompute.status, 'skipped');
+		assert.match(
+			report.run.reason ?? '',
+			/sparse tensor "W" claims 16384 x 16384 x 1 x 1 elements, and stores too few/,
+		);
 	}
 });
 
