@@ -1,3 +1,4 @@
+import type { Model } from '../../src/core/onnx/model.js';
 import { type CheckpointSeedFormat, mutateCheckpoint } from './checkpoint-seeds.js';
 import { useCheckpoint } from './examine-checkpoint.js';
 import { useModel } from './examine-model.js';
@@ -86,11 +87,16 @@ async function firstSlowUse({ seed, index, format }: Mutation, now: () => number
 	const mutated = await timed(0)('reading', () => openBytes(bytes));
 	const valid = mutated && (await openCompanion(seed, index));
 	if (valid) {
-		const uses = timed(mutated.model.graph.nodes.length);
+		const uses = timed(nodeCount(mutated.model));
 		await useModel(mutated, uses);
 		await usePair(mutated, valid, uses);
 	}
 	return slow;
+}
+
+/** Returns the number of nodes of a model, with those of its functions. */
+function nodeCount({ graph, functions }: Model): number {
+	return functions.reduce((sum, { nodes }) => sum + nodes.length, graph.nodes.length);
 }
 
 /** Returns the processor time of this process so far, in ms. */

@@ -47,8 +47,10 @@ let next = first;
 let deaths = 0;
 while (next < end && deaths < MAX_DEATHS) {
 	const { reached, ending, peakMb = 0 } = await examineFrom(next, end);
-	const alone = peakMb > MEMORY_MB && reached > next ? await examineFrom(reached, reached + 1) : { peakMb };
-	const problem = ending ?? memoryProblem(alone.peakMb);
+	// Mutations before the last may have left memory behind.
+	const isFull = ending !== undefined || peakMb > MEMORY_MB;
+	const alone = isFull && reached > next ? await examineFrom(reached, reached + 1) : { ending, peakMb };
+	const problem = alone.ending ?? memoryProblem(alone.peakMb);
 	if (problem !== undefined) {
 		fail(reached, problem);
 		deaths++;
