@@ -1,4 +1,5 @@
-import { bodies, initializerOf, type Scope } from '../../onnx/graph/scope.js';
+import { bodies } from '../../onnx/graph/graph-index.js';
+import { initializerOf, type Scope } from '../../onnx/graph/scope.js';
 import type { DataTypeName, Graph, Model, Node, TensorAnnotation, TensorRecord, ValueInfo } from '../../onnx/model.js';
 import type { ByteSource } from '../../onnx/source.js';
 import { typeCode } from '../../onnx/types.js';

@@ -1,6 +1,6 @@
 import type { BatchNormLayer } from '../../batchnorm/layer.js';
 import { isDefault } from '../../onnx/graph/constants.js';
-import { bodies } from '../../onnx/graph/scope.js';
+import { bodies } from '../../onnx/graph/graph-index.js';
 import type { Graph } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import { hasOwnBias, isQuantized, type LinearOperator, recordOf } from '../operators/linear.js';

@@ -1,4 +1,5 @@
-import { bodies, type Scope } from '../../onnx/graph/scope.js';
+import { bodies } from '../../onnx/graph/graph-index.js';
+import type { Scope } from '../../onnx/graph/scope.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import type { Graph, Node } from '../../onnx/model.js';
 

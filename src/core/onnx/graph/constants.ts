@@ -14,9 +14,10 @@ import { EXACT_REDUCTIONS } from './constant-reductions.js';
 import { SELECTIONS } from './constant-selections.js';
 import { SHAPES } from './constant-shapes.js';
 import { newElements } from './constant-tensors.js';
+import { bodies } from './graph-index.js';
 import { type OpenShape, openShape } from './open-shape.js';
 import { isStandard } from './quantization.js';
-import { bodies, type Definition, type Scope } from './scope.js';
+import type { Definition, Scope } from './scope.js';
 
 export interface Constant {
 	readonly origin: Origin;

@@ -1,7 +1,7 @@
 import { product } from '../../numbers/arrays.js';
 import type { Attribute, ExternalRange, Graph, Model, Node, TensorRecord } from '../model.js';
 import { elementBits } from '../types.js';
-import { bodies } from './scope.js';
+import { bodies } from './graph-index.js';
 
 /** A tensor with elements in another file. */
 export interface ExternalTensor {

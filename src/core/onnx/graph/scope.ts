@@ -1,5 +1,6 @@
 import { shorten } from '../../text/names.js';
 import type { Attribute, FunctionDefinition, Graph, Model, Node, TensorRecord, ValueInfo } from '../model.js';
+import { GraphIndex } from './graph-index.js';
 
 /** Meaning of a tensor name at a place of a model. */
 export type Definition =
@@ -67,10 +68,7 @@ export class Scope {
 	readonly depth: number;
 	readonly graph: Graph;
 	readonly #parts: ScopeParts;
-	#inputs: ReadonlyMap<string, ValueInfo> | undefined;
-	#outputs: ReadonlyMap<string, ValueInfo> | undefined;
-	#producers: ReadonlyMap<string, Node> | undefined;
-	#consumers: ReadonlyMap<string, readonly Node[]> | undefined;
+	readonly #index: GraphIndex;
 
 	private constructor(parts: ScopeParts) {
 		this.#parts = parts;
@@ -78,6 +76,7 @@ export class Scope {
 		this.key = parts.key;
 		this.depth = parts.depth;
 		this.graph = parts.graph;
+		this.#index = GraphIndex.of(parts.graph);
 	}
 
 	static ofModel(model: Model): Scope {
@@ -89,8 +88,7 @@ export class Scope {
 
 	/** Returns the scope of a body graph of `owner`, a node of this scope. `step` names it in the path. */
 	ofBody(owner: Node, body: Graph, step: string): Scope {
-		const at = bodies(owner).findIndex(({ graph }) => graph === body);
-		const key = `${this.key}/${owner.index}.${at}`;
+		const key = `${this.key}/${owner.index}.${this.#index.bodies.get(body) ?? ''}`;
 		return new Scope({ ...this.#inner(step), key, graph: body, parent: this, owner });
 	}
 
@@ -126,31 +124,16 @@ export class Scope {
 
 	/** The node of this very scope that writes `name`. */
 	producer(name: string): Node | undefined {
-		this.#producers ??= new Map(
-			// Reversed, so that the first of several (invalid) writers wins.
-			this.graph.nodes.toReversed().flatMap((node) => node.outputs.map((output) => [output, node] as const)),
-		);
-		return name === '' ? undefined : this.#producers.get(name);
+		return name === '' ? undefined : this.#index.producers.get(name);
 	}
 
 	/** Returns the nodes of this scope that read `name`, each once. A node counts if its body reads the name. */
 	consumers(name: string): readonly Node[] {
-		this.#consumers ??= indexConsumers(this.graph.nodes);
-		return name === '' ? [] : (this.#consumers.get(name) ?? []);
+		return name === '' ? [] : (this.#index.consumers.get(name) ?? []);
 	}
 
 	isOutput(name: string): boolean {
-		return this.#output(name) !== undefined;
-	}
-
-	#input(name: string): ValueInfo | undefined {
-		this.#inputs ??= indexByName(this.graph.inputs);
-		return this.#inputs.get(name);
-	}
-
-	#output(name: string): ValueInfo | undefined {
-		this.#outputs ??= indexByName(this.graph.outputs);
-		return this.#outputs.get(name);
+		return this.#index.outputs.has(name);
 	}
 
 	/** Returns the meaning of `name`, looked up outwards. */
@@ -159,7 +142,7 @@ export class Scope {
 		if (name === '') {
 			return { kind: 'none' };
 		}
-		const input = this.#input(name);
+		const input = this.#index.inputs.get(name);
 		const record = initializerOf(this.graph, name);
 		if (record) {
 			return { kind: 'initializer', record, alsoInput: input !== undefined };
@@ -203,7 +186,7 @@ export class Scope {
 
 	/** Declared type and shape of a tensor; undefined without a declaration. */
 	declared(name: string): ValueInfo | undefined {
-		const here = this.graph.valueInfo.get(name) ?? this.#input(name) ?? this.#output(name);
+		const here = this.graph.valueInfo.get(name) ?? this.#index.inputs.get(name) ?? this.#index.outputs.get(name);
 		if (here || this.producer(name)) {
 			return here;
 		}
@@ -239,11 +222,6 @@ export function initializerOf({ initializers, sparseInitializers }: Graph, name:
 	return initializers.get(name) ?? sparseInitializers.get(name);
 }
 
-/** The first of several (invalid) values of a name wins. */
-function indexByName(values: readonly ValueInfo[]): ReadonlyMap<string, ValueInfo> {
-	return new Map(values.toReversed().map((value) => [value.name, value]));
-}
-
 function functionKey({ domain, name, overload }: Pick<FunctionDefinition, 'domain' | 'name' | 'overload'>): string {
 	// No name has a NUL in it.
 	return `${domain}\0${name}\0${overload}`;
@@ -260,49 +238,4 @@ function graphOf(definition: FunctionDefinition): Graph {
 		outputs: definition.outputs.map(untyped),
 		valueInfo: new Map(),
 	};
-}
-
-/**
- * Returns the bodies of a node with the name of the attribute that holds each, numbered if an attribute holds several.
- */
-export function bodies(node: Node): { readonly attribute: string; readonly graph: Graph }[] {
-	return [...node.attributes.values()].flatMap((attribute) => [
-		...(attribute.g ? [{ attribute: attribute.name, graph: attribute.g }] : []),
-		...(attribute.graphs ?? []).map((graph, index) => ({ attribute: `${attribute.name}[${index}]`, graph })),
-	]);
-}
-
-function indexConsumers(nodes: readonly Node[]): ReadonlyMap<string, readonly Node[]> {
-	const consumers = new Map<string, Node[]>();
-	for (const node of nodes) {
-		const names = new Set([...node.inputs, ...bodies(node).flatMap(({ graph }) => [...freeNames(graph)])]);
-		for (const name of names) {
-			const known = consumers.get(name);
-			if (known) {
-				known.push(node);
-			} else {
-				consumers.set(name, [node]);
-			}
-		}
-	}
-	return consumers;
-}
-
-/** Names that a body uses without defining them. */
-export function freeNames(graph: Graph): Set<string> {
-	const used = new Set<string>(graph.outputs.map((output) => output.name));
-	const defined = new Set<string>([
-		...graph.initializers.keys(),
-		...graph.sparseInitializers.keys(),
-		...graph.inputs.map((input) => input.name),
-	]);
-	for (const node of graph.nodes) {
-		for (const name of [...node.inputs, ...bodies(node).flatMap((body) => [...freeNames(body.graph)])]) {
-			used.add(name);
-		}
-		for (const name of node.outputs) {
-			defined.add(name);
-		}
-	}
-	return new Set([...used].filter((name) => !defined.has(name)));
 }

@@ -1,6 +1,6 @@
 import type { Graph, Model, Node, TensorRecord } from '../model.js';
 import { isBacked } from '../tensor/backed.js';
-import { bodies } from './scope.js';
+import { bodies } from './graph-index.js';
 
 /** Returns a sparse tensor that claims more elements than its values bear out; undefined if there is none. */
 export function overstatedTensor({ graph, functions }: Model): TensorRecord | undefined {

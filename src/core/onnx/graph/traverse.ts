@@ -1,7 +1,8 @@
 import { sum } from '../../numbers/arrays.js';
 import { OnnxError } from '../errors.js';
 import type { Model, Node } from '../model.js';
-import { bodies, Scope } from './scope.js';
+import { bodies } from './graph-index.js';
+import { Scope } from './scope.js';
 
 export interface Place {
 	readonly scope: Scope;

@@ -1,4 +1,5 @@
-import { bodies, Scope } from '../../../core/onnx/graph/scope.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
+import { Scope } from '../../../core/onnx/graph/scope.js';
 import type { ByteSpan, Model, Node } from '../../../core/onnx/model.js';
 import type { ByteSource } from '../../../core/onnx/source.js';
 import { addToGraph, type Edit, editedBytes, planEdits, removeMessage } from '../../../core/onnx/write/edit.js';

@@ -1,4 +1,5 @@
-import { bodies, type Scope } from '../../../core/onnx/graph/scope.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
+import type { Scope } from '../../../core/onnx/graph/scope.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
 
 /** Returns the names that a node and its bodies read. May contain names local to a body. */

@@ -1,7 +1,8 @@
 import type { FloatType } from '../../../core/numbers/float-formats.js';
 import { shapeByElements } from '../../../core/onnx/graph/constants.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
 import type { OpenShape } from '../../../core/onnx/graph/open-shape.js';
-import { bodies, type Scope } from '../../../core/onnx/graph/scope.js';
+import type { Scope } from '../../../core/onnx/graph/scope.js';
 import { nodesInOrder } from '../../../core/onnx/graph/traverse.js';
 import type { Model, Node, TensorRecord } from '../../../core/onnx/model.js';
 import type { ByteSource } from '../../../core/onnx/source.js';

@@ -1,5 +1,5 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import { freeNames } from '../../../core/onnx/graph/scope.js';
+import { GraphIndex } from '../../../core/onnx/graph/graph-index.js';
 import type { DataTypeName, Graph, TensorRecord } from '../../../core/onnx/model.js';
 import { readModel } from '../../../core/onnx/read/reader.js';
 import { memorySource } from '../../../core/onnx/source.js';
@@ -64,7 +64,7 @@ export class BodyRun {
 		this.layers = parts.layers;
 		this.graph = parts.graph;
 		const { initializers } = parts.outer.model.graph;
-		const free = [...freeNames(parts.graph)].filter((name) => name !== '');
+		const free = [...GraphIndex.of(parts.graph).freeNames].filter((name) => name !== '');
 		this.#constants = free.flatMap((name) => initializers.get(name) ?? []);
 		this.captured = free.filter((name) => !initializers.has(name));
 	}

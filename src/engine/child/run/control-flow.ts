@@ -1,4 +1,4 @@
-import { bodies } from '../../../core/onnx/graph/scope.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
 import type { Graph, Node } from '../../../core/onnx/model.js';
 import { NodeNet } from '../model/node-net.js';
 import type { OpenedModel } from '../model/opened-model.js';

@@ -1,5 +1,5 @@
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
-import { bodies } from '../../../core/onnx/graph/scope.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
 import type { DataTypeCode, DataTypeName, Graph, Node } from '../../../core/onnx/model.js';
 import { typeCode } from '../../../core/onnx/types.js';
 import { addNodeOutputs, addToGraph, type Edit } from '../../../core/onnx/write/edit.js';

@@ -1,8 +1,9 @@
 import { type ClipRange, replacedRange } from '../../../core/folding/affine/clip-ranges.js';
 import { recordOf } from '../../../core/folding/operators/linear.js';
 import { isConstant } from '../../../core/onnx/graph/constants.js';
+import { bodies } from '../../../core/onnx/graph/graph-index.js';
 import { integerRange, isStandard } from '../../../core/onnx/graph/quantization.js';
-import { bodies, Scope } from '../../../core/onnx/graph/scope.js';
+import { Scope } from '../../../core/onnx/graph/scope.js';
 import type { DataTypeName, Node } from '../../../core/onnx/model.js';
 import { readTensor } from '../../../core/onnx/tensor/tensor.js';
 import { typeCode, typeName } from '../../../core/onnx/types.js';

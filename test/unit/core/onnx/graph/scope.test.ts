@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GraphIndex } from '../../../../../src/core/onnx/graph/graph-index.js';
 import { Scope } from '../../../../../src/core/onnx/graph/scope.js';
 import { nodesInOrder, type Place } from '../../../../../src/core/onnx/graph/traverse.js';
 import type { Node } from '../../../../../src/core/onnx/model.js';
@@ -205,4 +206,19 @@ test('paths of long names are shortened, and keys distinguish bodies and calls',
 		assert.ok(scope.path.length <= 2000 && scope.key.length < 100, `${scope.path.length} ${scope.key}`);
 		assert.match(scope.path, /^n.*…n*\d+\/(then|else)_branch$|(then|else)_branch$/);
 	}
+});
+
+test('all calls of a function share the index of its graph', async () => {
+	const graph = { nodes: [call('one', ['x', 'w']), call('two', ['one_out'])], outputs: ['two_out'] };
+	const inner = (await places(graph, [SCALE])).filter(({ scope }) => scope.depth === 1);
+	const scopes = [...new Set(inner.map(({ scope }) => scope))];
+	assert.equal(scopes.length, 2);
+	assert.equal(GraphIndex.of(scopes[0].graph).producers, GraphIndex.of(scopes[1].graph).producers);
+	assert.notEqual(scopes[0].key, scopes[1].key);
+	const [first, second] = scopes.map((scope) => scope.lookup('data'));
+	assert.equal(first.kind, 'none', 'the model has no input of this name');
+	assert.ok(
+		second.kind === 'node' && second.node.name === 'one' && second.scope.depth === 0,
+		'each call has its input',
+	);
 });
