@@ -37,14 +37,25 @@ export interface RequantizeOptions {
 	readonly factors?: Float64Array | undefined;
 }
 
-/** Minimum share of the integer range that a cell must use to keep its stated scale. */
-const MIN_USE = 1 / 4;
-/** Maximum size of a symmetric scale that keeps the zero point, relative to a scale with another zero point. */
-const MAX_WASTE = 2;
+/** Rules for the scale of a cell. */
+interface ScaleRules {
+	/** Minimum share of the integer range that a cell must use to keep its stated scale. */
+	readonly minUse: number;
+	/** Maximum size of a symmetric scale that keeps the zero point, relative to a scale with another zero point. */
+	readonly maxWaste: number;
+}
+
+/** In 8 bits two of them may stay unused. In types of few codes each unused code shows in the outputs. */
+const RULES: Readonly<Record<'many' | 'few', ScaleRules>> = {
+	many: { minUse: 1 / 4, maxWaste: 2 },
+	few: { minUse: 3 / 4, maxWaste: 1 },
+};
+/** Maximum number of codes of a type that counts as few. */
+const FEW_CODES = 16;
 
 /**
  * Quantizes values on the stated grid. Integers within half a step of their value stay. A cell gets a new scale if its
- * values do not fit into the stated range, or use less than a quarter of it. Rounding would destroy such small values,
+ * values do not fit into the stated range, or use too little of it. Rounding would destroy such small values,
  * and the scale was chosen for wrong values.
  * @param found integers in the file, shape (elements), like `values`
  */
@@ -55,6 +66,7 @@ export function requantize(
 	{ leastScale, hasZeroPoints, factors }: RequantizeOptions,
 ): Requantized {
 	const [least, most] = usedRange(found, grid);
+	const { minUse, maxWaste } = RULES[most - least < FEW_CODES ? 'few' : 'many'];
 	const sign = grid.scale.map((step) => (step < 0 ? -1 : 1));
 	const round = (step: number) => roundTo(step, grid.scaleType);
 	const scale = grid.scale.map((step, cell) => round(Math.abs(step) * (factors?.[cell] ?? 1)));
@@ -66,7 +78,7 @@ export function requantize(
 		const room = [least - zero[cell], most - zero[cell]];
 		const size = Math.max(-low, high);
 		const isHeld = low >= scale[cell] * (room[0] - 0.5) && high <= scale[cell] * (room[1] + 0.5);
-		const isUsed = size >= MIN_USE * Math.max(-room[0], room[1]) * scale[cell] || size === 0;
+		const isUsed = size >= minUse * Math.max(-room[0], room[1]) * scale[cell] || size === 0;
 		const floor = leastOf(leastScale, cell, extremes.length);
 		if (isHeld && isUsed && scale[cell] >= floor) {
 			continue;
@@ -77,7 +89,7 @@ export function requantize(
 			room[0] < 0 ? low / room[0] : low < 0 ? Infinity : 0,
 			room[1] > 0 ? high / room[1] : high > 0 ? Infinity : 0,
 		);
-		const keepsZero = !hasZeroPoints || fixed <= MAX_WASTE * whole;
+		const keepsZero = !hasZeroPoints || fixed <= maxWaste * whole;
 		scale[cell] = round(Math.max(keepsZero ? fixed : whole, floor)) || scale[cell];
 		if (!keepsZero) {
 			zero[cell] = Math.min(most, Math.max(least, Math.round(least - low / scale[cell])));

@@ -115,3 +115,13 @@ test('a new scale is a number of the type that stores it, and integers count its
 		assert.equal(integers[index], Math.max(-128, Math.round(value / scale[0])));
 	}
 });
+
+test('few codes are used to their ends, with the zero point that gives the finest step', () => {
+	const kept = requantize([0], [6], grid(1, 'int4'), KEEP);
+	assert.deepEqual([kept.changed, kept.integers[0]], [[], 6]);
+	const finer = requantize([0], [5], grid(1, 'int4'), KEEP);
+	assert.deepEqual([finer.changed, finer.scale[0], finer.integers[0]], [[0], Math.fround(5 / 7), 7]);
+	const values = [-2, 5];
+	const moved = requantize([0, 0], values, grid(0.1, 'uint4', 8), { hasZeroPoints: true });
+	assert.deepEqual([moved.scale[0], moved.zero[0], [...moved.integers]], [Math.fround(7 / 15), 4, [0, 15]]);
+});
