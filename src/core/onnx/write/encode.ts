@@ -101,14 +101,15 @@ export function encodeValueInfo(
 	const writer = new BinaryWriter();
 	text(writer, 1, name);
 	writer.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).fork();
-	writer.tag(1, WireType.Varint).int32(dataType);
+	// A broken file may state any 64-bit number, of which protobuf takes the lowest 32 bits.
+	writer.tag(1, WireType.Varint).int32(dataType | 0);
 	if (shape) {
 		writer.tag(2, WireType.LengthDelimited).fork();
 		for (const dimension of shape) {
 			writer.tag(1, WireType.LengthDelimited).fork();
-			if (typeof dimension === 'number') {
-				writer.tag(1, WireType.Varint).int64(dimension);
-			} else if (dimension !== undefined) {
+			if (Number.isSafeInteger(dimension)) {
+				writer.tag(1, WireType.Varint).int64(Number(dimension));
+			} else if (typeof dimension === 'string') {
 				text(writer, 2, dimension);
 			}
 			writer.join();

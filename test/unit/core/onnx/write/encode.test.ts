@@ -187,3 +187,11 @@ test('an attribute takes the value of another attribute under its own name', asy
 	assert.equal(encodeAttribute('n', { name: 'o', i: 2 ** 60 }), undefined);
 	assert.equal(encodeAttribute('n', { name: 'o', omitted: true }), undefined);
 });
+
+test('a declaration with a type and sizes beyond what a file can hold can be written', () => {
+	const plain = join(encodeValueInfo('x', 0, [undefined]));
+	for (const size of [2 ** 63, -(2 ** 63), 2 ** 53, Number.NaN]) {
+		assert.deepEqual(join(encodeValueInfo('x', -(2 ** 63), [size])), plain, `${size}`);
+	}
+	assert.deepEqual(join(encodeValueInfo('x', 2 ** 32 + 1, [4])), join(encodeValueInfo('x', 1, [4])));
+});
