@@ -245,13 +245,20 @@ function isShownByChannels({ perChannel }: LayerComparison): boolean {
 	return perChannel.boundRatio?.some((ratio) => !(ratio <= 1)) ?? true;
 }
 
-/** Returns the claimed error of each channel's output, relative to the output's size. */
+/**
+ * Returns the claimed error of each channel's output, relative to the output's size. Weights or a bias within their bound
+ * claim none, although rounding may have moved them far.
+ */
 function claimedErrors({ perChannel }: LayerComparison, size: number): Float64Array {
-	const { weightRatio, weightResidual, biasError, expectedRatio } = perChannel;
+	const { weightRatio, weightResidual, biasError, biasBound, expectedRatio, weightBoundRatio } = perChannel;
 	return weightRatio.map((ratio, channel) => {
 		const expected = expectedRatio?.[channel] ?? ratio;
 		const scale = expected === 0 ? (ratio === 0 ? 0 : 1) : Math.abs(ratio / expected - 1);
-		const error = scale + weightResidual[channel] + Math.abs(biasError[channel]) / size;
+		const isWeightRight = (weightBoundRatio?.[channel] ?? Number.POSITIVE_INFINITY) <= 1;
+		const ofWeights = isWeightRight ? 0 : scale + weightResidual[channel];
+		const moved = Math.abs(biasError[channel]);
+		const ofBias = moved <= (biasBound?.[channel] ?? 0) ? 0 : moved / size;
+		const error = ofWeights + ofBias;
 		return Number.isNaN(error) ? Number.POSITIVE_INFINITY : error;
 	});
 }

@@ -248,6 +248,7 @@ function numbersOf(
 		foundBias: fold.deployed.bias ?? new Float64Array(ratios.length),
 		expectedBias: expected.bias,
 		boundRatio: ratios,
+		weightBoundRatio: weights.boundRatio,
 	};
 	const { maxAbs, maxRel, maxUlp, bound, maxShare } = measured;
 	return { maxAbs, maxRel, maxUlp, bound, maxShare, perChannel };

@@ -12,7 +12,7 @@ export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channel
 	}
 	const worst = worstRows(rowwise, rows, channels);
 	const pick = (values: ChannelValues) => Float64Array.from(worst, (row) => values[row] ?? Number.NaN);
-	const { expectedRatio, biasBound, foundBias, expectedBias, boundRatio } = rowwise;
+	const { expectedRatio, biasBound, foundBias, expectedBias, boundRatio, weightBoundRatio } = rowwise;
 	const { levels, relativeStep, quantizationSnrDb } = rowwise;
 	return {
 		weightRatio: pick(rowwise.weightRatio),
@@ -23,6 +23,7 @@ export function toChannels(rowwise: ChannelComparison, rows: Int32Array, channel
 		...(foundBias && { foundBias: pick(foundBias) }),
 		...(expectedBias && { expectedBias: pick(expectedBias) }),
 		...(boundRatio && { boundRatio: pick(boundRatio) }),
+		...(weightBoundRatio && { weightBoundRatio: pick(weightBoundRatio) }),
 		...(levels && { levels: pick(levels) }),
 		...(relativeStep && { relativeStep: pick(relativeStep) }),
 		...(quantizationSnrDb && { quantizationSnrDb: pick(quantizationSnrDb) }),

@@ -47,6 +47,8 @@ export interface ChannelComparison {
 	readonly explainedBias?: ChannelValues;
 	/** Largest error of the channel's weights and bias, each divided by its own bound; above 1 is a mismatch. */
 	readonly boundRatio?: ChannelValues;
+	/** Largest error of the channel's weights over its bound. */
+	readonly weightBoundRatio?: ChannelValues;
 	/** Number of different quantized weights; absent for weights in float. */
 	readonly levels?: ChannelValues;
 	/** Quantization step relative to the largest right weight; NaN if all right weights are 0. */

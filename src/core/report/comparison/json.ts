@@ -123,6 +123,7 @@ const layer = record<LayerComparison>({
 		boundRatio: optional(values),
 		levels: optional(values),
 		relativeStep: optional(values),
+		weightBoundRatio: optional(values),
 		quantizationSnrDb: optional(values),
 	}),
 	findings: optional(
