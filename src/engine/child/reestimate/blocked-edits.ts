@@ -100,7 +100,7 @@ export class BlockedEdits {
 		const { source, marker } = layer;
 		const shape = this.#shapeOf(layer);
 		const [x, weight] = source.inputs;
-		const [last] = this.#inGroups(x).slice(-1);
+		const [last] = this.#groups.namesOf(x).slice(-1);
 		const results = resultNames(layer.index);
 		const shift = this.#values.addCenter(layer, last, await this.#messageOf(source), results.center);
 		const constants = this.#constants(layer);
@@ -111,12 +111,8 @@ export class BlockedEdits {
 	}
 
 	#grouped(name: string, shape: readonly number[]): GroupedTensor {
-		const groups = this.#inGroups(name);
+		const groups = this.#groups.namesOf(name);
 		return { groups, sizes: groups.length > 1 ? this.#groups.sizes : [shape[0] ?? 0], shape };
-	}
-
-	#inGroups(name: string): string[] {
-		return this.#groups.sizes.map((_, group) => this.#groups.nameOf(name, group));
 	}
 
 	#constants({ index, count, width }: BlockedLayer): LayerConstants {
@@ -138,7 +134,7 @@ export class BlockedEdits {
 		if (sizes.length > 1) {
 			for (const name of this.#graph.given.keys()) {
 				const sections = this.#additions.integers(...sizes);
-				this.#additions.nodes('Split', [name, sections], this.#inGroups(name), { integers: { axis: 0 } });
+				this.#additions.nodes('Split', [name, sections], this.#groups.namesOf(name), { integers: { axis: 0 } });
 			}
 		}
 	}
@@ -147,15 +143,27 @@ export class BlockedEdits {
 		return this.#blocked.optimized.source.read(span?.offset ?? 0, span?.length ?? 0);
 	}
 
-	/** Returns the edits that make a copy of a node for each group of images. */
+	/** Returns the edits that make a copy of a node for each group of images, or change it if it takes all of them. */
 	async #copies(node: Node, change: NodeChange): Promise<Edit[]> {
 		const message = await this.#messageOf(node);
+		const inputs = change.inputs ?? node.inputs;
+		if (!this.#groups.isDivided(node.outputs[0])) {
+			this.#joinGroups(inputs);
+			return [replaceMessage(node, rewriteNode(message, { ...change, inputs, outputs: node.outputs }))];
+		}
 		return this.#groups.sizes.map((_, group) => {
 			const named = (name: string) => this.#groups.nameOf(name, group);
-			const inputs = (change.inputs ?? node.inputs).map(named);
+			const own = { inputs: inputs.map(named), outputs: node.outputs.map(named) };
 			// Names of nodes are unique.
-			const copy = rewriteNode(message, { ...change, name: '', inputs, outputs: node.outputs.map(named) });
+			const copy = rewriteNode(message, { ...change, name: '', ...own });
 			return group === 0 ? replaceMessage(node, copy) : addToGraph(this.#blocked.optimized.model.graph, 'node', copy);
 		});
+	}
+
+	/** Joins the groups of tensors that a node takes with all images. */
+	#joinGroups(names: readonly string[]): void {
+		for (const name of names.filter((each) => this.#groups.isDivided(each) && !this.#graph.given.has(each))) {
+			this.#additions.node('Concat', this.#groups.namesOf(name), name, { integers: { axis: 0 } });
+		}
 	}
 }

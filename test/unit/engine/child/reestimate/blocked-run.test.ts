@@ -108,6 +108,8 @@ function images(count: number): Float32Array {
 const inputOf = (count: number) =>
 	new Map([['x', { type: 'float32' as const, dims: [count, ...IMAGE], data: images(count) }]]);
 
+/** Bytes that five images exceed in the first layer's input alone. */
+const FIRST_LAYERS = 17_000;
 /** Bytes of the largest layer input of two images. */
 const TWO_IMAGES = 2 * 4 * 16 * 10 * 9;
 
@@ -137,6 +139,7 @@ test('moments of the blocked layout are those of the kernel, for any number of i
 		[30, undefined],
 		[0, TWO_IMAGES],
 		[30, TWO_IMAGES],
+		[0, FIRST_LAYERS],
 	] as const) {
 		const { model, layers, graph, blocked } = await opened(network(`shift-${shift}`, { shift }), groupBytes);
 		if (!blocked) {
@@ -187,6 +190,16 @@ test('a batch is divided into groups of images that fit the cache, unless an ope
 	assert.deepEqual(sizesOf(5, 9 * image), [5]);
 	assert.deepEqual(sizesOf(3, 1), [1, 1, 1]);
 	assert.deepEqual(sizesOf(40, 1), [1, ...new Array(13).fill(3)], 'not more than 16 groups');
+	const partly = new Map(
+		layers.map((index, position) => [index, position < 2 ? [8, 16, 10, 9] : [8, 16, 2, 2]] as const),
+	);
+	const groups = imageGroups(blocked, inputOf(8), partly, image);
+	assert.deepEqual(groups.sizes, [2, 2, 2, 2]);
+	assert.deepEqual(
+		blocked.layers.map(({ source, marker }) => [source, marker].map(({ outputs }) => groups.isDivided(outputs[0]))),
+		layers.map((_, position) => [position < 3, position < 2]),
+		'convolutions that read a large tensor are the last that are divided',
+	);
 	const mixing = { ...blocked, nodes: blocked.nodes.map((node) => ({ ...node, domain: '', opType: 'Softmax' })) };
 	assert.deepEqual(sizesOf(8, image, mixing), [8]);
 	const others = new Map([...shapesOf(8), [layers[1], [4, 16, 10, 9]] as const]);
