@@ -97,10 +97,10 @@ export class SearchState {
 		return this.#taken.has(name);
 	}
 
-	/** Returns the deployed tensors without a known original. */
+	/** Returns the deployed tensors without a known original. A node of a broken file may name a tensor many times. */
 	freeTensors(): readonly string[] {
 		const { nodes } = this.context.deployed.model.graph;
-		return nodes.flatMap(({ outputs }) => outputs).filter((name) => !this.#taken.has(name));
+		return [...new Set(nodes.flatMap(({ outputs }) => outputs))].filter((name) => !this.#taken.has(name));
 	}
 
 	/** Returns the input of the deployed model at the position of an input of the original. */
