@@ -15,12 +15,17 @@ import { hasSameMeaning } from './operator-changes.js';
  * nodes would have another meaning in the model: an operator of the function changed between the two operator sets, or
  * a subgraph refers to attributes of the call.
  * @param open opens the result as `file` was opened
- * @returns undefined if no layer is in a function, or no call can be replaced
+ * @param isNeeded true if the functions hold nodes that matter
+ * @returns undefined if functions are not needed, or no call can be replaced
  * @throws {OnnxError} `io` if the file was changed since it was read.
  */
-export async function inlineFunctions(file: OpenedModel, open = openModel): Promise<OpenedModel | undefined> {
+export async function inlineFunctions(
+	file: OpenedModel,
+	open = openModel,
+	isNeeded = hasInnerLayers,
+): Promise<OpenedModel | undefined> {
 	const { model, source, folder, layers } = file;
-	if (model.functions.length === 0 || layers.every(({ graphPath }) => graphPath === '')) {
+	if (model.functions.length === 0 || !isNeeded(file)) {
 		return undefined;
 	}
 	const scope = Scope.ofModel(model);
@@ -36,6 +41,11 @@ export async function inlineFunctions(file: OpenedModel, open = openModel): Prom
 	const isSame =
 		inlined.layers.length === layers.length && layers.every(({ kind }, i) => kind === inlined.layers[i].kind);
 	return isSame ? { ...inlined, layers: inlined.layers, access, folder } : undefined;
+}
+
+/** True if a layer is in a function or body. */
+function hasInnerLayers({ layers }: OpenedModel): boolean {
+	return layers.some(({ graphPath }) => graphPath !== '');
 }
 
 type Rename = (name: string) => string;

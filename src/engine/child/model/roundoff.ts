@@ -1,4 +1,5 @@
 import { FLOAT_FORMATS } from '../../../core/numbers/float-formats.js';
+import { nodesInOrder, type Place } from '../../../core/onnx/graph/traverse.js';
 import { typeName } from '../../../core/onnx/types.js';
 import type { Comparison } from '../../../core/report/comparison/comparison.js';
 import type { OpenedModel } from './opened-model.js';
@@ -23,7 +24,15 @@ export function coarsestRounding(files: readonly OpenedModel[], { layers }: Pick
 const INTEGER_OPERATORS =
 	/^(QuantizeLinear|QLinear.*|QGemm|ConvInteger|MatMulInteger|DynamicQuantizeLinear|MatMulNBits)$/;
 
-/** True if a model quantizes activations or stores integer weights. */
+/** True if a model quantizes activations or stores integer weights, also in functions and bodies. */
 export function computesInIntegers({ model }: OpenedModel): boolean {
-	return model.graph.nodes.some(({ opType }) => INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear');
+	return [...nodesInOrder(model)].some(isInteger);
 }
+
+/** True if operators on integers are in the functions or bodies of a model. */
+export function hidesIntegers({ model }: OpenedModel): boolean {
+	return [...nodesInOrder(model)].some((place) => place.scope.depth > 0 && isInteger(place));
+}
+
+const isInteger = ({ node: { opType } }: Place): boolean =>
+	INTEGER_OPERATORS.test(opType) || opType === 'DequantizeLinear';

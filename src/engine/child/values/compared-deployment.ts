@@ -3,8 +3,9 @@ import { WeightReader } from '../../../core/folding/operators/weights.js';
 import type { Noise, ValuePairing } from '../../../core/folding/values/value-pairing.js';
 import { inlineFunctions } from '../model/inline-functions.js';
 import type { NodeNet } from '../model/node-net.js';
-import type { OpenedModel } from '../model/opened-model.js';
+import { type OpenedModel, openModel } from '../model/opened-model.js';
 import { requiredInputs } from '../model/required-inputs.js';
+import { hidesIntegers } from '../model/roundoff.js';
 import { feedsFor } from '../outputs/deployed-feeds.js';
 import type { RunContext } from '../run/run-events.js';
 import type { Runtime } from '../runtime/runtime.js';
@@ -50,9 +51,10 @@ export async function comparedDeployment(
 	quantized: QuantizedSide,
 	run: DeploymentRun,
 ): Promise<ComparedDeployment> {
-	const file = (await inlineFunctions(deployed)) ?? deployed;
-	if (quantized !== 'deployed') {
-		return { file, isNoisy: quantized === 'original' };
+	const isHidden = quantized === 'deployed' && hidesIntegers(deployed);
+	const file = (await inlineFunctions(deployed, openModel, isHidden ? () => true : undefined)) ?? deployed;
+	if (quantized !== 'deployed' || (isHidden && hidesIntegers(file))) {
+		return { file, isNoisy: quantized !== 'none' };
 	}
 	const unrounded = await unroundedModel(file, await clipRanges(original.model, new WeightReader(original.access)));
 	const feeds = feedsFor(requiredInputs(file.model), run.feeds);

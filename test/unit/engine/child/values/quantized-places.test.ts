@@ -10,9 +10,9 @@ import {
 	WIDTH,
 	weightOf,
 } from '../../../support/deployed-forms.js';
-import { buildModel, type GraphSpec } from '../../../support/model-builder.js';
+import { buildModel, type GraphSpec, type ModelSpec, type TensorSpec } from '../../../support/model-builder.js';
 import { quantizedActivations } from '../../../support/quantized-activations.js';
-import { QUANTIZATIONS } from '../../../support/quantized-models.js';
+import { QUANTIZATIONS, QUANTIZED_SPECS } from '../../../support/quantized-models.js';
 import { WRONG_FORMS } from '../../../support/wrong-forms.js';
 
 /** Quantizes activations alone, as training with quantization in mind does. */
@@ -70,3 +70,54 @@ test('a fold across x sigmoid(x) is named with a run of a quantized model', asyn
 	const { layers } = await compareBytes(modelBytes(original), QUANTIZATIONS['QDQ per channel'](deployed));
 	assert.equal(layers[1].cause, 'folded-across-activation');
 });
+
+/** Puts the nodes of a model into a function. The constants are inputs of its call. */
+function inFunction({ graph, ...model }: ModelSpec): ModelSpec {
+	const named = ({ name }: { readonly name?: string }) => name ?? '';
+	const inputs = [...(graph.inputs ?? []), ...(graph.initializers ?? [])].map((value) =>
+		typeof value === 'string' ? value : named(value),
+	);
+	const outputs = (graph.outputs ?? []).map((value) => (typeof value === 'string' ? value : named(value)));
+	const network = {
+		name: 'Network',
+		domain: 'local',
+		inputs,
+		outputs,
+		nodes: graph.nodes ?? [],
+		opsets: { '': model.opset ?? 17 },
+	};
+	const nodes = [{ op: 'Network', name: 'call', domain: 'local', inputs, outputs }];
+	return { ...model, opsets: { ...model.opsets, local: 1 }, functions: [network], graph: { ...graph, nodes } };
+}
+
+/** Adds 1 to the biases that are in float. */
+const withOtherBiases = (graph: GraphSpec): GraphSpec => ({
+	...graph,
+	initializers: graph.initializers?.map((tensor: TensorSpec) =>
+		tensor.dims?.length === 1 ? { ...tensor, values: tensor.values?.map((value) => Number(value) + 1) } : tensor,
+	),
+});
+
+/** A layer folded in the natural form. */
+const folded: Block = ({ random, from, to }, [x, y]) => {
+	const weight = weightOf(random, WIDTH, WIDTH, 3);
+	const layer = layerOf(random, WIDTH);
+	return [
+		from.relu(from.batchNorm(from.conv(x, weight), layer)),
+		to.relu(to.conv(y, scaleRows(weight, layer.scale), layer.shift)),
+	];
+};
+
+for (const [name, write] of Object.entries(QUANTIZED_SPECS)) {
+	test(`the rounding of weights in a function is measured: ${name}`, async () => {
+		const { original, deployed } = surround(folded, 3);
+		const right = await compareBytes(modelBytes(original), buildModel(inFunction(write(deployed))));
+		assert.deepEqual(
+			right.layers.map(({ status }) => status),
+			['match', 'match', 'match'],
+		);
+		assert.notEqual(right.outputs?.status, 'mismatch');
+		const wrong = await compareBytes(modelBytes(original), buildModel(inFunction(write(withOtherBiases(deployed)))));
+		assert.ok(wrong.layers.some(({ status }) => status === 'mismatch'));
+	});
+}
