@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { compareCheckpointNetworks } from '../../core/folding/checkpoint/compare-checkpoint.js';
+import { findAddedArithmetic } from '../../core/folding/compare/added-arithmetic.js';
 import { checkCoefficients } from '../../core/folding/compare/check-coefficients.js';
 import { type ComparedFiles, compareNetworks } from '../../core/folding/compare/compare.js';
 import { decideByValues } from '../../core/folding/compare/decide-by-values.js';
@@ -120,7 +121,11 @@ export async function compareFilesAndRun(
 		...plain.filter(({ original: nodes }) => !nodes.some((node) => known.has(node))),
 		...functions.filter(({ original: nodes }) => !nodes.some((node) => judged.has(node))),
 	];
-	const differences = [...regions, ...others];
+	const seen = new Set(regions.flatMap((region) => region.deployed));
+	const added = (await findAddedArithmetic(files.models, byFiles)).filter(
+		({ deployed: nodes }) => !nodes.some((node) => seen.has(node)),
+	);
+	const differences = [...regions, ...others, ...added];
 	return { models: files.models, byFiles, comparison: decideByValues(files, outputs, values, differences) };
 }
 

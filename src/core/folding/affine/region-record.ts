@@ -11,6 +11,8 @@ export interface RegionDifference {
 	readonly difference: MapDifference;
 	/** True if it counts even where most numbers differ. */
 	readonly isCertain?: boolean;
+	/** True if the original has no such operator. The expected numbers are those that change no value. */
+	readonly isAdded?: boolean;
 	/** True if the numbers of a function are the original's in another order. */
 	readonly isReordered?: boolean;
 	/** True if the rows agree in another order or with factors, and a region behind expects the original channels. */

@@ -32,10 +32,10 @@ const ATTRIBUTES: ReadonlyMap<string, Readonly<Record<string, number>>> = new Ma
 ]);
 
 /** Linear operator or layer of a model that both models have. */
-type Landmark = LinearOperator | BatchNormLayer;
+export type Landmark = LinearOperator | BatchNormLayer;
 
 /** A node with constants, and the landmarks next to it. */
-interface FunctionNode {
+export interface FunctionNode {
 	readonly node: Node;
 	/** Names of its constant inputs, in order. */
 	readonly constants: readonly string[];
@@ -83,7 +83,7 @@ export async function compareFunctionConstants(
 }
 
 /** Returns a function that tells if a landmark has its original constants and its channels in the original order. */
-function provenLandmarks(models: MatchedNetworks, layers: readonly LayerComparison[]) {
+export function provenLandmarks(models: MatchedNetworks, layers: readonly LayerComparison[]) {
 	const { original, pairing, kept } = models;
 	const behind = new Map<LinearOperator, boolean>();
 	const byLayer = new Map<BatchNormLayer, boolean>();
@@ -155,7 +155,7 @@ const isSameSet = (a: ReadonlySet<unknown>, b: ReadonlySet<unknown>): boolean =>
 	a.size === b.size && [...a].every((each) => b.has(each));
 
 /** Returns the functions of the main graph with constants, in graph order. @param stayed layers that are landmarks */
-function functionNodes(
+export function functionNodes(
 	{ model, operators, layers, targets }: Network,
 	stayed: ReadonlySet<BatchNormLayer>,
 ): readonly FunctionNode[] {
@@ -276,7 +276,7 @@ interface Numbers {
 }
 
 /** Returns the numbers of each constant, attributes first; undefined if one cannot be read. */
-async function numbersOf(
+export async function numbersOf(
 	{ node, constants }: FunctionNode,
 	{ model, weights }: Network,
 ): Promise<Numbers[] | undefined> {

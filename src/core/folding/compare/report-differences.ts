@@ -97,8 +97,11 @@ export function hasEqualCoefficients({ difference, isMisplaced = false }: Region
 	return difference.different === 0 && !isMisplaced;
 }
 
-function sentence(operator: string, { difference, isReordered = false }: RegionDifference): string {
+function sentence(operator: string, { difference, isReordered = false, isAdded = false }: RegionDifference): string {
 	const { different, compared, worst } = difference;
+	if (worst && isAdded) {
+		return `${operator} is not in the original, and ${different === 1 ? 'a number' : `${different} numbers`} of ${compared} in it ${different === 1 ? 'changes' : 'change'} the values: number ${worst.row} is ${formatNumber(worst.found, DIGITS)}, and ${worst.expected} would change none. The operators in front of it are right.`;
+	}
 	if (worst?.part === 'constant') {
 		const order = isReordered ? ', and they are the same numbers in another order' : '';
 		return `${count(different, 'number')} of ${compared} in ${operator} ${different === 1 ? 'is' : 'are'} not the original's${order}: number ${worst.row} is ${formatNumber(worst.found, DIGITS)} instead of ${formatNumber(worst.expected, DIGITS)}. The operators in front of it are right.`;
