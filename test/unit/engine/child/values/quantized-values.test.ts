@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
 import type { Comparison } from '../../../../../src/core/report/comparison/comparison.js';
+import { SINGLES } from '../../../../folding/cases.js';
+import { repairCase } from '../../../../folding/repair-case.js';
 import { compareBytes } from '../../../support/compare-bytes.js';
 import {
 	type Block,
@@ -93,4 +95,17 @@ test('noise as large as the values is no verdict, and the numbers are given', as
 	const result = await compareQuantized(surround(coarse, 3), 'weights only');
 	assert.notEqual(comparisonStatus(result, 'error'), 1);
 	assert.deepEqual(new Set(result.layers.map(({ status }) => status)), new Set(['match']));
+});
+
+test('rounding to a coarse grid does not refute an exact fault of the bias', async () => {
+	for (const fault of ['mean-dropped', 'beta-dropped']) {
+		const set = SINGLES.find(({ name }) => name === fault);
+		assert.ok(set);
+		for (const kind of ['Conv', 'GroupedConv', 'Gemm', 'MatMul'] as const) {
+			const { original, deployed, right, at } = repairCase(set, kind, { seed: 7001, form: 'dynamic uint8 7 bits' });
+			assert.equal((await compareBytes(original, right)).layers[at].status, 'match', kind);
+			const { layers } = await compareBytes(original, deployed);
+			assert.deepEqual([layers[at].status, layers[at].cause], ['mismatch', fault], kind);
+		}
+	}
 });
