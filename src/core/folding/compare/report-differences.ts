@@ -61,7 +61,8 @@ export function reportDifferences(
 		if (!isShown && difference.worst) {
 			const { found, expected, bound } = difference.worst;
 			const maxAbs = Math.abs(found - expected);
-			operators.push({ name, evidence, maxAbs, bound, maxRel: maxAbs / Math.max(Math.abs(found), Math.abs(expected)) });
+			const maxRel = maxAbs / Math.max(Math.abs(found), Math.abs(expected));
+			operators.push({ name, evidence, maxAbs, bound, maxRel, ...(region.isAdded && { isAdded: true }) });
 		}
 	}
 	return {

@@ -159,6 +159,8 @@ export interface DifferingOperator {
 	readonly name: string;
 	/** Sentence with the numbers. */
 	readonly evidence: string;
+	/** True if the original has no such operator. */
+	readonly isAdded?: boolean | undefined;
 	/**
 	 * |deployed - original| of the number furthest beyond its bound. `bound`: difference that rounding explains there.
 	 */

@@ -151,7 +151,10 @@ const body = record<Comparison>({
 	notes: absentIsEmpty(list(text, MAX_ENTRIES)),
 	operators: optional(
 		list(
-			record<DifferingOperator>({ name: text, evidence: text, maxAbs: real, bound: real, maxRel: real }),
+			record<DifferingOperator>({
+				...{ name: text, evidence: text, isAdded: optional(literal(true)) },
+				...{ maxAbs: real, bound: real, maxRel: real },
+			}),
 			MAX_LAYERS,
 		),
 	),

@@ -3,7 +3,7 @@ import { formatPercent, formatRatio, ratioOf, shortNumber } from '../../text/num
 import { allOf, capitalize, count } from '../../text/sentences.js';
 import { CAUSES, type CauseCode, ROUNDING_CAUSES } from '../causes.js';
 import type { OutputComparison } from '../output-comparison.js';
-import type { Comparison, ComparisonStatus, LayerComparison } from './comparison.js';
+import type { Comparison, ComparisonStatus, DifferingOperator, LayerComparison } from './comparison.js';
 import { decibels, noiseShare, outputNoise } from './signal.js';
 
 const ROUNDING: ReadonlySet<CauseCode> = new Set(ROUNDING_CAUSES);
@@ -39,7 +39,7 @@ export function comparisonHeadline(comparison: Comparison): string {
 		...verdict(comparison),
 		...keptClause(summary, layers.length),
 		...precisionClause(layers),
-		...operatorClause(hasOtherWeights(comparison) ? 0 : (comparison.operators?.length ?? 0)),
+		...operatorClause(hasOtherWeights(comparison) ? [] : (comparison.operators ?? [])),
 		...outputClause(comparison),
 	];
 	const noise = outputNoise(comparison);
@@ -149,9 +149,14 @@ function keptClause({ kept, match, mismatch }: Comparison['summary'], layers: nu
 	return [`${subject} ${kept === 1 ? 'is kept as it was' : 'are kept as they were'}`];
 }
 
-/** Returns a clause for operators in parts without a layer. */
-function operatorClause(wrong: number): string[] {
-	return wrong > 0 ? [`other weights in ${count(wrong, 'operator')} without a layer`] : [];
+/** Returns clauses for operators in parts without a layer. */
+function operatorClause(operators: readonly DifferingOperator[]): string[] {
+	const added = operators.filter(({ isAdded }) => isAdded).length;
+	const wrong = operators.length - added;
+	return [
+		...(wrong > 0 ? [`other weights in ${count(wrong, 'operator')} without a layer`] : []),
+		...(added > 0 ? [`${count(added, 'operator')} that the original does not have`] : []),
+	];
 }
 
 /** Statuses in words, for tables. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { comparisonStatus } from '../../../../../src/cli/exit.js';
+import { comparisonAnswer } from '../../../../../src/core/report/comparison/summary.js';
 import { compareBytes } from '../../../support/compare-bytes.js';
 import {
 	type Block,
@@ -58,6 +59,7 @@ for (const [name, [write, isWrong]] of Object.entries(ADDED)) {
 				assert.equal(comparisonStatus(found, 'error'), Number(isWrong), `run ${run}`);
 				if (isWrong && !run) {
 					assert.equal(found.summary.mismatch, 0, 'the layers are right');
+					assert.match(comparisonAnswer(found), /; 1 operator that the original does not have\.$/);
 					assert.match(found.operators?.[0]?.evidence ?? '', /is not in the original, and .* the values/);
 				}
 			}
