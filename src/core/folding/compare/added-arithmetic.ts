@@ -3,6 +3,7 @@ import { Scope } from '../../onnx/graph/scope.js';
 import type { Node } from '../../onnx/model.js';
 import type { LayerComparison } from '../../report/comparison/comparison.js';
 import type { RegionDifference } from '../affine/region-record.js';
+import type { LinearOperator } from '../operators/linear.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import { layerNodes } from '../targets/layer-nodes.js';
 import type { Network } from '../targets/network.js';
@@ -22,7 +23,7 @@ const ROUNDINGS = 8;
 const PASSING: ReadonlySet<string> = new Set(['Identity', 'Dropout']);
 
 /**
- * Finds arithmetic with constants that a deployed model has directly behind an operator, and the original does not have.
+ * Finds arithmetic with constants that a deployed model has directly behind a right fold, and the original does not have.
  * Counts only between operators with the original's constants, so that no operator makes up for it, and only where both
  * models go on with the same operators: a function may be written with arithmetic. Runs no model.
  * @param layers verdicts on the layers, by layer index
@@ -50,7 +51,13 @@ export async function findAddedArithmetic(
 	for (const candidate of added) {
 		const [landmark, ...others] = candidate.before;
 		const own = landmark && originals.get(landmark);
-		if (!landmark || !own || others.length > 0 || arithmetic.some(({ before }) => before.has(own))) {
+		if (
+			!landmark ||
+			'channels' in landmark ||
+			!own ||
+			others.length > 0 ||
+			arithmetic.some(({ before }) => before.has(own))
+		) {
 			continue;
 		}
 		const isDirect = followers.deployed.isOnlyReader(outputOf(landmark), candidate.node);
@@ -69,11 +76,35 @@ export async function findAddedArithmetic(
 		const areProven = await Promise.all(
 			neighbors.map((each) => each === undefined || typeof each === 'string' || isProven(each)),
 		);
-		if (difference && areProven.every(Boolean)) {
+		if (difference && areProven.every(Boolean) && (await holdsBias(landmark, own, models, layers))) {
 			differences.push({ original: [], deployed: [candidate.node], isCertain: true, isAdded: true, difference });
 		}
 	}
 	return differences;
+}
+
+/**
+ * True if the bias that was found right for a folded layer is the deployed operator's own. Else it is divided between the
+ * operator and the arithmetic behind it.
+ * @param own operator of the original
+ */
+async function holdsBias(
+	operator: LinearOperator,
+	own: Landmark,
+	{ original, deployed }: MatchedNetworks,
+	layers: readonly LayerComparison[],
+): Promise<boolean> {
+	const index = original.layers.findLastIndex((layer) => original.targets.get(layer)?.operator === own);
+	const found = layers[index]?.perChannel.foundBias;
+	const weights = found && (await deployed.weights.read(operator));
+	if (!found || !weights?.ok) {
+		return false;
+	}
+	const { bias } = weights.value;
+	return found.every((value, channel) => {
+		const stated = bias?.[channel] ?? 0;
+		return Math.abs(stated - value) <= ROUNDINGS * FLOAT_FORMATS.float32.unitRoundoff * Math.abs(value);
+	});
 }
 
 const outputOf = (landmark: Landmark): string =>
