@@ -43,6 +43,8 @@ export interface HarnessPage {
 	readonly problems: readonly string[];
 	/** Messages that the page sent so far. */
 	received(): Promise<readonly WebviewToHost[]>;
+	/** The last message that is no mark of a time: the page sends marks when plots are drawn. */
+	lastRequest(): Promise<WebviewToHost | undefined>;
 	send(message: HostToWebview | HostToComparison): Promise<void>;
 	/** Sends a state's messages, opens its layer and waits until its plots are drawn. */
 	show(state: StateName): Promise<void>;
@@ -126,10 +128,12 @@ async function openPage(browser: Browser, origin: string, options: OpenOptions):
 	await page.goto(`${origin}/${view}`);
 	const send = (message: HostToWebview | HostToComparison): Promise<void> =>
 		page.evaluate((packed) => window.postMessage(restoreArrays(packed), '*'), flattenArrays(pack(message)));
+	const received = async () => (await page.evaluate(() => window.harness.received)) as WebviewToHost[];
 	return {
 		page,
 		problems,
-		received: async () => (await page.evaluate(() => window.harness.received)) as WebviewToHost[],
+		received,
+		lastRequest: async () => (await received()).findLast(({ type }) => type !== 'mark'),
 		send,
 		show: (name) => showState(page, send, STATES[name]),
 		setTheme: (next) => page.evaluate((value) => window.harness.setTheme(value), THEMES[next]),

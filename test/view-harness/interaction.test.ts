@@ -58,7 +58,7 @@ describe('a layer in training mode', () => {
 	};
 
 	it('offers an inference model, and first new statistics where the stored ones do not fit the data', () =>
-		withPage(harness, {}, async ({ page, send, received }) => {
+		withPage(harness, {}, async ({ page, send, lastRequest }) => {
 			for (const [layer, types] of [
 				[training, ['inference']],
 				[{ ...training, batch: moved }, ['inference', 'reestimate']],
@@ -68,7 +68,7 @@ describe('a layer in training mode', () => {
 				const finding = page.locator(bnl('finding'));
 				for (const type of types) {
 					await finding.locator(bnl(type)).click();
-					assert.equal((await received()).at(-1)?.type, type);
+					assert.equal((await lastRequest())?.type, type);
 				}
 				const words = (await finding.textContent()) ?? '';
 				const drift =
@@ -336,17 +336,17 @@ describe('the overview', () => {
 
 describe('the button for a comparison', () => {
 	it('is reached by one key press on a page of layers', () =>
-		withPage(harness, {}, async ({ page, show, received }) => {
+		withPage(harness, {}, async ({ page, show, lastRequest }) => {
 			await show('done');
 			await page.getByRole('button', { name: 'Compare with…' }).press('Enter');
-			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+			assert.deepEqual(await lastRequest(), { type: 'compare' });
 		}));
 
 	it('is offered on a page without layers', () =>
-		withPage(harness, {}, async ({ page, show, received }) => {
+		withPage(harness, {}, async ({ page, show, lastRequest }) => {
 			await show('empty');
 			await page.getByRole('button', { name: 'Compare with the checkpoint or original model…' }).press('Enter');
-			assert.deepEqual((await received()).at(-1), { type: 'compare' });
+			assert.deepEqual(await lastRequest(), { type: 'compare' });
 			assert.equal(await page.locator(bnl('run-again')).isVisible(), false);
 			assert.equal(await page.locator(bnl('run-options')).isVisible(), false);
 		}));
