@@ -8,7 +8,7 @@ import { readTensor } from '../../onnx/tensor/tensor.js';
 import { elementBits } from '../../onnx/types.js';
 import { channelCount, forEachRun } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
-import { weightLayout } from '../operators/weights.js';
+import { weightLayout } from '../operators/weight-layout.js';
 import { inputLayout } from '../targets/forward.js';
 import type { HiddenOrders, MovedOperator } from './hidden-order.js';
 import { type ChannelOrder, columnOrder } from './row-order.js';

@@ -65,17 +65,13 @@ export async function findAddedArithmetic(
 			followers.original.behind(outputOf(own)),
 			followers.deployed.behind(candidate.node.outputs[0]),
 		];
-		const neighbors = [
-			own,
-			...Array.from(candidate.after, (each) => (typeof each === 'string' ? each : originals.get(each))),
-		];
-		if (!isDirect || expected !== found || neighbors.includes(undefined)) {
+		if (!isDirect || expected !== found) {
 			continue;
 		}
 		const difference = await distanceFromNeutral(candidate, deployed);
-		const areProven = await Promise.all(
-			neighbors.map((each) => each === undefined || typeof each === 'string' || isProven(each)),
-		);
+		const behind = [...candidate.after].filter((each) => typeof each !== 'string');
+		const neighbors = [own, ...behind.map((each) => originals.get(each))];
+		const areProven = await Promise.all(neighbors.map((each) => each !== undefined && isProven(each)));
 		if (difference && areProven.every(Boolean) && (await holdsBias(landmark, own, models, layers))) {
 			differences.push({ original: [], deployed: [candidate.node], isCertain: true, isAdded: true, difference });
 		}

@@ -1,4 +1,4 @@
-import { mapInto, product } from '../../numbers/arrays.js';
+import { mapInto } from '../../numbers/arrays.js';
 import { type FloatType, isFloatType } from '../../numbers/float-formats.js';
 import { OnnxError } from '../../onnx/errors.js';
 import { ConstantBudget } from '../../onnx/graph/constant-budget.js';
@@ -6,14 +6,14 @@ import { type Constant, ConstantResolver, isConstant } from '../../onnx/graph/co
 import { ShapeInference } from '../../onnx/graph/infer.js';
 import { dequantized, integerRange, type ScaleLayout } from '../../onnx/graph/quantization.js';
 import type { Scope } from '../../onnx/graph/scope.js';
-import type { Dimension, Tensor, TensorRecord, TensorStorage } from '../../onnx/model.js';
+import type { Dimension, Tensor } from '../../onnx/model.js';
 import { isBacked } from '../../onnx/tensor/backed.js';
 import { readTensor, type TensorAccess } from '../../onnx/tensor/tensor.js';
 import { elementBits, typeName } from '../../onnx/types.js';
 import { failure, type Result, success } from '../../result.js';
 import type { LinearWeights } from './expected.js';
 import { ExpressionCache } from './expression-cache.js';
-import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
+import { alongAxis, type ChannelLayout, channelCount, elementCount, forEachRun } from './layout.js';
 import {
 	type Dequantizer,
 	dequantizer,
@@ -31,6 +31,8 @@ import {
 	rowSteps,
 	withoutEmptySteps,
 } from './quantization-grid.js';
+import { headOf } from './tensor-head.js';
+import { type BroadcastPartner, isPerChannel, weightLayout } from './weight-layout.js';
 
 /** A linear operator's constants, read. */
 export interface OperatorWeights extends LinearWeights {
@@ -46,32 +48,6 @@ export interface OperatorWeights extends LinearWeights {
 /** Values of a constant, and their division into rows. */
 interface RowValues extends RowShape {
 	readonly values: ArrayLike<number>;
-}
-
-/** The tensor that a constant is broadcast against. */
-export interface BroadcastPartner {
-	/** Number of dimensions behind the channel axis; "any" if unknown. */
-	readonly behind: number | 'any';
-	/** Dimensions in all, where that is known. */
-	readonly rank?: number;
-}
-
-/** Returns the layout of a weight; undefined if the dims do not fit the operator. */
-export function weightLayout(
-	{ kind, transB, group }: Pick<LinearOperator, 'kind' | 'transB' | 'group'>,
-	dims: readonly number[],
-): ChannelLayout | undefined {
-	const isConvolution = kind === 'Conv' || kind === 'ConvTranspose';
-	if (dims.length < (isConvolution ? 3 : 2) || dims.some((dim) => dim <= 0) || (kind === 'Gemm' && dims.length > 2)) {
-		return undefined;
-	}
-	if (kind === 'ConvTranspose') {
-		return dims[0] % group === 0 ? alongGroupedAxis(dims, group) : undefined;
-	}
-	if (kind === 'Conv') {
-		return dims[0] % group === 0 ? alongAxis(dims, 0) : undefined;
-	}
-	return alongAxis(dims, transB ? 0 : dims.length - 1);
 }
 
 /** Maximum size of an axis of a computed weight, because its shape may rest on a mere claim. */
@@ -399,17 +375,6 @@ function keyOf(scope: Scope, name: string): string {
 	return `${scope.key}\0${name}`;
 }
 
-/** True if a shape holds a value per channel, along the channel axis, or a single value, and adds no dimension. */
-export function isPerChannel(
-	dims: readonly number[],
-	channels: number,
-	{ behind, rank = dims.length }: BroadcastPartner = { behind: 0 },
-): boolean {
-	const count = product(dims);
-	const isAlong = behind === 'any' ? dims.includes(channels) : dims[dims.length - 1 - behind] === channels;
-	return dims.length <= rank && (count === 1 || (count === channels && isAlong));
-}
-
 /** Returns the largest error of each row of a computed weight. */
 function weightSlack(
 	{ alpha, quantization }: LinearOperator,
@@ -442,30 +407,6 @@ function isInt32(scope: Scope, name: string): boolean {
 /** True for a tensor of a checkpoint. */
 function isDeferred(scope: Scope, name: string): boolean {
 	return recordOf(scope, name)?.storage.kind === 'deferred';
-}
-
-/** True if the first bytes of a tensor's data are its first elements. */
-function canBeCut(
-	storage: TensorStorage,
-): storage is Extract<TensorStorage, { kind: 'raw' | 'external' | 'deferred' }> {
-	return storage.kind === 'raw' || storage.kind === 'external' || storage.kind === 'deferred';
-}
-
-/** Returns a record of the first elements; undefined if they cannot be cut off. */
-function headOf(record: TensorRecord, count: number): TensorRecord | undefined {
-	const { storage, dataType } = record;
-	const total = product(record.dims);
-	const bytes = (count * elementBits(dataType)) / 8;
-	if (total <= count || !Number.isInteger(bytes) || !canBeCut(storage)) {
-		return undefined;
-	}
-	const head = { ...record, dims: [count] };
-	if (storage.kind === 'deferred') {
-		return head;
-	}
-	return storage.kind === 'raw'
-		? { ...head, storage: { ...storage, span: { offset: storage.span.offset, length: bytes } } }
-		: { ...head, storage: { ...storage, length: bytes } };
 }
 
 /** Returns the message of the error that a broken tensor caused. @throws whatever is not about a tensor */

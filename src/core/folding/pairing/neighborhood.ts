@@ -1,6 +1,6 @@
 import { channelCount, rowLength } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
-import { weightLayout } from '../operators/weights.js';
+import { weightLayout } from '../operators/weight-layout.js';
 import type { Network, Surroundings } from '../targets/network.js';
 
 /** Description of an operator apart from its weights, equal in every pair. */

@@ -1,6 +1,6 @@
 import { type ChannelLayout, channelCount, rowLength, sameLayout } from '../operators/layout.js';
 import type { LinearOperator } from '../operators/linear.js';
-import { weightLayout } from '../operators/weights.js';
+import { weightLayout } from '../operators/weight-layout.js';
 import type { Network } from '../targets/network.js';
 import { type ClosePair, closePairs } from './close-pairs.js';
 import { nearPlaces } from './near-places.js';

@@ -12,7 +12,8 @@ import {
 } from '../operators/expected.js';
 import { alongAxis, alongGroupedAxis, type ChannelLayout, channelCount, rowLength } from '../operators/layout.js';
 import { hasOwnBias, type LinearOperator } from '../operators/linear.js';
-import { type OperatorWeights, weightLayout } from '../operators/weights.js';
+import { weightLayout } from '../operators/weight-layout.js';
+import type { OperatorWeights } from '../operators/weights.js';
 import { linearMap } from './reasons.js';
 
 /** Returns the operator behind a layer and a Pad node: a fold would be wrong at the border. */

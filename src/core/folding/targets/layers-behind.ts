@@ -2,7 +2,8 @@ import { axesBehind, type BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Node } from '../../onnx/model.js';
 import type { FoldParameters } from '../operators/expected.js';
-import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
+import type { BroadcastPartner } from '../operators/weight-layout.js';
+import type { WeightReader } from '../operators/weights.js';
 
 /** A layer merged with the per-channel arithmetic behind it. */
 export interface ExtendedLayer {

@@ -8,7 +8,7 @@ import type { Node } from '../../onnx/model.js';
 import type { FoldReason } from '../../report/fold-reasons.js';
 import { channelCount } from '../operators/layout.js';
 import { linearOperator, recordOf } from '../operators/linear.js';
-import { isPerChannel, weightLayout } from '../operators/weights.js';
+import { isPerChannel, weightLayout } from '../operators/weight-layout.js';
 import { hasCycle } from './cycle.js';
 import { layerNodes } from './layer-nodes.js';
 

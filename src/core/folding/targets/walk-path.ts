@@ -1,7 +1,8 @@
 import { isConstant } from '../../onnx/graph/constants.js';
 import type { Place } from '../../onnx/graph/traverse.js';
 import { isPadded } from '../../onnx/graph/windows.js';
-import type { BroadcastPartner, WeightReader } from '../operators/weights.js';
+import type { BroadcastPartner } from '../operators/weight-layout.js';
+import type { WeightReader } from '../operators/weights.js';
 import {
 	type Axis,
 	channelsOfAxis,
