@@ -1,5 +1,5 @@
 // Opens mutated models and reports any result other than a model or a typed error: node test/fuzz/run.mjs [--count N]
-// [--seed S] [--only INDEX] [--format pytorch|pytorch-legacy|torchscript|safetensors|keras]
+// [--seed S] [--jobs N] [--only INDEX] [--format pytorch|pytorch-legacy|torchscript|safetensors|keras]
 import { fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -24,6 +24,9 @@ const MEMORY_MB = 256;
 /** Number of mutations after which a long run prints its progress. */
 const PROGRESS = 10_000;
 
+/** Number of mutations that a job takes up at once. */
+const PORTION = 5000;
+
 /** Maximum number of crashes and hangs, each of which costs a new process, before the run gives up. */
 const MAX_DEATHS = 20;
 
@@ -31,6 +34,7 @@ const { values } = parseArgs({
 	options: {
 		count: { type: 'string', default: '20000' },
 		seed: { type: 'string', default: '1' },
+		jobs: { type: 'string', default: '1' },
 		only: { type: 'string' },
 		format: { type: 'string' },
 	},
@@ -43,22 +47,46 @@ const { mutant } = await import(pathToFileURL(examine).href);
 
 /** @type {Map<number, string>} */
 const failures = new Map();
-let next = first;
+let examined = 0;
 let deaths = 0;
-while (next < end && deaths < MAX_DEATHS) {
-	const { reached, ending, peakMb = 0 } = await examineFrom(next, end);
-	// Mutations before the last may have left memory behind.
-	const isFull = ending !== undefined || peakMb > MEMORY_MB;
-	const alone = isFull && reached > next ? await examineFrom(reached, reached + 1) : { ending, peakMb };
-	const problem = alone.ending ?? memoryProblem(alone.peakMb);
-	if (problem !== undefined) {
-		fail(reached, problem);
-		deaths++;
+let next = first;
+await Promise.all(
+	Array.from({ length: Number(values.jobs) }, async () => {
+		while (next < end && deaths < MAX_DEATHS) {
+			const start = next;
+			next = Math.min(start + PORTION, end);
+			await examinePortion(start, next);
+		}
+	}),
+);
+console.log(`${examined - failures.size} passed, ${failures.size + (end - first - examined)} failed`);
+process.exitCode = failures.size > 0 || examined < end - first ? 1 : 0;
+
+/**
+ * Examines the mutations `start` to `stop` - 1, with a new process after each one that ends early.
+ * @param {number} start
+ * @param {number} stop
+ */
+async function examinePortion(start, stop) {
+	let index = start;
+	while (index < stop && deaths < MAX_DEATHS) {
+		const { reached, ending, peakMb = 0 } = await examineFrom(index, stop);
+		// Mutations before the last may have left memory behind.
+		const isFull = ending !== undefined || peakMb > MEMORY_MB;
+		const alone = isFull && reached > index ? await examineFrom(reached, reached + 1) : { ending, peakMb };
+		const problem = alone.ending ?? memoryProblem(alone.peakMb);
+		if (problem !== undefined) {
+			fail(reached, problem);
+			deaths++;
+		}
+		for (; index <= reached; index++) {
+			examined++;
+			if (examined % PROGRESS === 0) {
+				console.log(`${examined} examined, ${failures.size} failed so far`);
+			}
+		}
 	}
-	next = reached + 1;
 }
-console.log(`${next - first - failures.size} passed, ${failures.size + (end - next)} failed`);
-process.exitCode = failures.size > 0 ? 1 : 0;
 
 /** @param {number} [peakMb] */
 function memoryProblem(peakMb = 0) {
@@ -93,9 +121,6 @@ function examineFrom(start, stop) {
 		child.on('message', (/** @type {{ index?: number, failure?: string, peakMb?: number }} */ message) => {
 			lastMessage = Date.now();
 			reached = message.index ?? reached;
-			if (message.index !== undefined && message.index > first && message.index % PROGRESS === 0) {
-				console.log(`${message.index - first} examined, ${failures.size} failed so far`);
-			}
 			if (message.failure !== undefined) {
 				fail(reached, message.failure);
 			}
