@@ -3,9 +3,13 @@ import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Dimension, Node } from '../onnx/model.js';
 import type { LayerContext } from './place.js';
 
-/** A step y = x op constant, with a constant per channel. */
+/** A step y = x op constant, with a constant per channel, or y = constant - x. */
 export interface Step {
 	readonly op: string;
+	/** True for constant - x. */
+	readonly isReversed: boolean;
+	/** -1 for constant - x and for a Neg between this step and the next, 1 for both and for neither. */
+	readonly sign: number;
 	/** Name of the tensor that the step works on. */
 	readonly x: string;
 	readonly constant: Reference;
@@ -24,6 +28,8 @@ export interface Chain {
 	readonly scales: readonly Step[];
 	/** + shift (or beta, after a center), or - shift; absent where the chain ends in a scale. */
 	readonly shift: Step | undefined;
+	/** Product of the signs of all steps, a factor of the scale. */
+	readonly sign: number;
 	/** Name of the chain's input. */
 	readonly x: string;
 	/** Channel axis, as in {@link Step}; equal in all steps. */
@@ -31,7 +37,7 @@ export interface Chain {
 }
 
 const STEPS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
-/** Maximum number of casts without effect between two steps. Exporters leave at most two. */
+/** Maximum number of casts without effect, and of Neg, between two steps. Exporters leave at most two. */
 const MAX_CASTS = 4;
 
 /** Walks back from the last step. Prefers the longest form. */
@@ -55,30 +61,36 @@ async function matchShifted(scope: Scope, shift: Step, context: LayerContext): P
 	if (!last || !isScale(last)) {
 		return undefined;
 	}
-	const { axis } = shift;
 	const before = await previous(scope, last, context);
 	if (before?.op === 'Sub') {
-		return { center: before, scales: [last], shift, x: before.x, axis };
+		return chainOf(before, [last], shift);
 	}
 	if (before && before.op !== 'Add') {
 		const center = await previous(scope, before, context);
 		if (center?.op === 'Sub') {
-			return { center, scales: [before, last], shift, x: center.x, axis };
+			return chainOf(center, [before, last], shift);
 		}
 	}
-	return { center: undefined, scales: [last], shift, x: last.x, axis };
+	return chainOf(undefined, [last], shift);
+}
+
+function chainOf(center: Step | undefined, scales: readonly [Step, ...Step[]], shift: Step | undefined): Chain {
+	const [first] = scales;
+	const { x, axis } = center ?? first;
+	const sign = [center, ...scales, shift].reduce((product, step) => product * (step?.sign ?? 1), 1);
+	return { center, scales, shift, sign, x, axis };
 }
 
 /** (x - mean) * scale or (x + shift) * scale. The center does not end a chain of its own. */
 async function matchCentered(scope: Scope, last: Step, context: LayerContext): Promise<Chain | undefined> {
-	const scales = [last];
+	let scales: [Step, ...Step[]] = [last];
 	let center = await previous(scope, last, context);
 	if (center && isScale(center)) {
-		scales.unshift(center);
+		scales = [center, last];
 		center = await previous(scope, center, context);
 	}
 	const isCenter = center && !isScale(center) && !(await matchShifted(scope, center, context));
-	return center && isCenter ? { center, scales, shift: undefined, x: center.x, axis: last.axis } : undefined;
+	return center && isCenter ? chainOf(center, scales, undefined) : undefined;
 }
 
 /** True if the reader of a step's output goes on with the chain. */
@@ -89,7 +101,7 @@ async function isContinued(scope: Scope, step: Step, context: LayerContext): Pro
 		if (!reader || others.length > 0 || scope.isOutput(output)) {
 			return false;
 		}
-		if (!keepsValues(scope, reader, context)) {
+		if (!keepsValues(scope, reader, context) && !isNegation(reader)) {
 			const next = await stepOf(scope, reader, context);
 			const isNext = next !== undefined && next.axis === step.axis && next.x === output;
 			const chain = isScale(next ?? step) ? matchCentered : matchShifted;
@@ -103,15 +115,18 @@ async function isContinued(scope: Scope, step: Step, context: LayerContext): Pro
 /** Returns the step on the same axis that computes this step's x, if no other node reads x. */
 async function previous(scope: Scope, step: Step, context: LayerContext): Promise<Step | undefined> {
 	let { x } = step;
+	let sign = 1;
 	for (let casts = 0; casts <= MAX_CASTS; casts++) {
 		const node = scope.producer(x);
 		const alone = scope.consumers(x).length === 1 && !scope.isOutput(x);
 		if (!node || !alone) {
 			return undefined;
 		}
-		if (!keepsValues(scope, node, context)) {
+		if (isNegation(node)) {
+			sign = -sign;
+		} else if (!keepsValues(scope, node, context)) {
 			const before = await stepOf(scope, node, context);
-			return before?.axis === step.axis ? before : undefined;
+			return before?.axis === step.axis ? { ...before, sign: sign * before.sign } : undefined;
 		}
 		x = node.inputs[0] ?? '';
 	}
@@ -127,21 +142,24 @@ export function keepsValues(scope: Scope, node: Node, { shapes }: LayerContext):
 	return node.opType === 'Identity' || (dataType !== 0 && dataType === scope.attribute(node, 'to')?.i);
 }
 
+const isNegation = ({ opType, domain }: Node): boolean => opType === 'Neg' && domain === '';
+
 async function stepOf(scope: Scope, node: Node, context: LayerContext): Promise<Step | undefined> {
 	const [a = '', b = ''] = node.inputs;
 	if (!STEPS.has(node.opType) || node.domain !== '') {
 		return undefined;
 	}
-	const commutes = node.opType === 'Add' || node.opType === 'Mul';
-	const candidates = commutes ? [[a, b] as const, [b, a] as const] : [[a, b] as const];
+	const candidates = node.opType === 'Div' ? [[a, b] as const] : [[a, b] as const, [b, a] as const];
 	for (const [x, name] of candidates) {
+		const isReversed = node.opType === 'Sub' && x !== a;
 		const rank = context.shapes.of(scope, x).shape?.length;
 		const dims = await constantShape(scope, name, context);
 		// Before opset 7 `axis` said where the constant's dimensions stand.
 		const leading = scope.opset() < 7 ? scope.attribute(node, 'axis')?.i : undefined;
 		const axis = dims && channelAxis(dims, rank, leading);
 		if (axis !== undefined) {
-			return { op: node.opType, x, constant: { scope, name }, node, axis, rank };
+			const constant = { scope, name };
+			return { op: node.opType, isReversed, sign: isReversed ? -1 : 1, x, constant, node, axis, rank };
 		}
 	}
 	return undefined;

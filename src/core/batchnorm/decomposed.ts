@@ -25,8 +25,8 @@ const MAX_MOVES = 8;
 
 /**
  * Returns the decomposed layer that ends in `node`: x * scale + shift, ((x - mean) / deviation) * gamma + beta, or (x +
- * shift) * scale, where an addition may be a subtraction and a multiplication a division. Every constant has a value per channel, and only the next step reads each
- * intermediate tensor.
+ * shift) * scale, where an addition may be a subtraction (also shift - x * scale) and a multiplication a division. Neg may
+ * stand between the steps. Every constant has a value per channel, and only the next step reads each intermediate tensor.
  *
  * Scale and shift are everyday arithmetic, so a chain must look like a batch normalization. Its constants lie along a
  * single axis of a known rank with several channels, and its data come from no other normalization. Along an axis other

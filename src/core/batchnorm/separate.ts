@@ -1,6 +1,6 @@
 import type { Reference, Scope } from '../onnx/graph/scope.js';
 import type { Affine } from './affine.js';
-import type { Chain } from './chain.js';
+import type { Chain, Step } from './chain.js';
 import type { BatchNormLayer, Parameter } from './layer.js';
 import type { LayerContext } from './place.js';
 import { type SplitDeviation, type SplitScale, splitDeviation, splitScale, splitShift } from './split-scale.js';
@@ -17,6 +17,8 @@ export interface Separated {
 /** A chain's parts by name, before their values are looked at. */
 interface Split {
 	readonly scale: SplitScale;
+	/** True if the graph multiplies with -gamma. */
+	readonly isScaleNegated: boolean;
 	/** Absent where nothing is added. */
 	readonly beta: Reference | undefined;
 	/** True if the graph subtracts -beta. */
@@ -49,16 +51,17 @@ export async function separate(
 	return { layer: await foldedParts(scope, chain, channels, context), explicit: split !== undefined };
 }
 
-function splitChain({ center, scales, shift }: Chain): Split | undefined {
+function splitChain({ center, scales, shift, sign }: Chain): Split | undefined {
 	const [first, second] = scales;
 	if (!center) {
-		const scale = first.op === 'Mul' ? splitScale(first.constant) : undefined;
+		const scale = first.op === 'Mul' && sign === 1 ? splitScale(first.constant) : undefined;
 		const offset = scale && shift && splitShift(shift.constant, first.constant, shift.op);
-		return offset && { scale, ...offset, isNegated: false, isMeanNegated: false };
+		return offset && { scale, isScaleNegated: false, ...offset, isNegated: false, isMeanNegated: false };
 	}
 	const rest = {
+		isScaleNegated: sign < 0,
 		beta: shift?.constant,
-		isNegated: shift?.op === 'Sub',
+		isNegated: isSubtracted(shift),
 		mean: center.constant,
 		isMeanNegated: center.op === 'Add',
 	};
@@ -72,6 +75,8 @@ function splitChain({ center, scales, shift }: Chain): Split | undefined {
 	const scale = { factors: [...own.factors, second.constant], deviation: own.deviation };
 	return { scale, ...rest };
 }
+
+const isSubtracted = (shift: Step | undefined): boolean => shift?.op === 'Sub' && !shift.isReversed;
 
 function withoutGamma(deviation: SplitDeviation | undefined): SplitScale | undefined {
 	return deviation && { factors: [], deviation };
@@ -87,7 +92,8 @@ async function readParts(split: Split, channels: number, context: LayerContext):
 	const [variance, epsilon] = split.scale.deviation.terms.length === 1 ? [a, ZERO] : isScalar(b) ? [a, b] : [b, a];
 	// An optional 1 in the numerator is no gamma.
 	const gammas = factors.filter((factor) => !(isScalar(factor) && factor?.values?.[0] === 1));
-	const gamma = gammas.length === 0 ? filled(channels, 1) : gammas.length === 1 ? gammas[0] : undefined;
+	const factor = gammas.length === 0 ? filled(channels, 1) : gammas.length === 1 ? gammas[0] : undefined;
+	const gamma = factor && negatedIf(split.isScaleNegated, factor);
 	if (!(gamma && beta && mean && variance && epsilon?.values && isScalar(epsilon))) {
 		return undefined;
 	}
@@ -133,9 +139,9 @@ async function foldedParts(scope: Scope, chain: Chain, channels: number, context
 	const read = async ({ name }: Reference) => await context.parameters.read(scope, name);
 	const center = chain.center && negatedIf(chain.center.op === 'Add', await read(chain.center.constant));
 	const shift = chain.shift
-		? negatedIf(chain.shift.op === 'Sub', await read(chain.shift.constant))
+		? negatedIf(isSubtracted(chain.shift), await read(chain.shift.constant))
 		: filled(channels, 0);
-	const affine: Affine = { scale: new Float64Array(channels).fill(1), shift: new Float64Array(channels) };
+	const affine: Affine = { scale: new Float64Array(channels).fill(chain.sign), shift: new Float64Array(channels) };
 	for (const step of chain.scales) {
 		const values = (await read(step.constant)).values ?? [];
 		values.forEach((value, c) => {

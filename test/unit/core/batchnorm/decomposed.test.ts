@@ -227,6 +227,14 @@ test('scale behind the shift, and division in front of it', async () => {
 		[['s = Div x variance', 'y = Add s beta'], (s, t) => [1 / s, t]],
 		[['s = Div x variance', 'y = Sub s beta'], (s, t) => [1 / s, -t]],
 		[['a = Sub x beta', 'n = Div a variance', 'y = Mul n variance'], (s, t) => [1, (-t / s) * s]],
+		[['s = Mul x variance', 'y = Sub beta s'], (s, t) => [-s, t]],
+		[['s = Div x variance', 'y = Sub beta s'], (s, t) => [-1 / s, t]],
+		[['s = Mul x variance', 'n = Neg s', 'y = Add beta n'], (s, t) => [-s, t]],
+		[['s = Mul x variance', 'n = Neg s', 'y = Sub beta n'], (s, t) => [s, t]],
+		[['s = Mul x variance', 'n = Neg s', 'y = Sub n beta'], (s, t) => [-s, -t]],
+		[['a = Sub beta x', 'y = Mul a variance'], (s, t) => [-s, t * s]],
+		[['a = Sub beta x', 'n = Neg a', 'y = Div n variance'], (s, t) => [1 / s, -t / s]],
+		[['a = Add x beta', 'n = Neg a', 'y = Mul n variance'], (s, t) => [-s, -t * s]],
 	];
 	for (const [lines, map] of forms) {
 		const layer = await single(...lines);
@@ -237,6 +245,22 @@ test('scale behind the shift, and division in front of it', async () => {
 		}
 		assert.deepEqual([layer.mean.values, layer.beta.values, layer.output], [null, null, 'y'], lines.join('; '));
 	}
+});
+
+test('a changed sign belongs to gamma', async () => {
+	const deviation = ['v = Add variance epsilon', 'd = Sqrt v'];
+	for (const lines of [
+		['a = Sub mean x', 'n = Div a d', 's = Mul n gamma', 'y = Add s beta'],
+		['a = Sub x mean', 'n = Div a d', 's = Mul n gamma', 'y = Sub beta s'],
+		['a = Sub x mean', 'm = Neg a', 'n = Div m d', 's = Mul n gamma', 'y = Add s beta'],
+		['a = Sub mean x', 'n = Div a d', 's = Mul n gamma', 'm = Neg s', 'k = Identity m', 'y = Sub beta k'],
+	]) {
+		assertSeparated(
+			await single(...deviation, ...lines),
+			GAMMA.map((gamma) => -gamma),
+		);
+	}
+	assertSeparated(await single(...deviation, 'a = Sub mean x', 'n = Div a d', 's = Mul n gamma', 'y = Sub beta s'));
 });
 
 test('a normalization without gamma and beta shows its mean and variance', async () => {
