@@ -89,8 +89,9 @@ function shownLayers(layers: readonly LayerReport[]): number[] {
 }
 
 function unusualForm(layer: LayerReport): string {
+	const isAffineOnly = layer.parameters === null && layer.affine !== null;
 	return [
-		layer.kind === 'decomposed' ? 'decomposed' : '',
+		layer.kind === 'decomposed' ? (isAffineOnly ? 'scale and shift only' : 'decomposed') : '',
 		layer.kind === 'handbuilt' ? 'written by hand' : layer.mode === 'training' ? 'training mode' : '',
 		layer.axes === 'activation' ? 'per activation (spatial=0)' : '',
 		layer.graph === '' ? '' : `inside ${shorten(visible(layer.graph), MAX_NAME)}`,

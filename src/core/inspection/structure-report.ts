@@ -106,7 +106,7 @@ function layerReport(layer: BatchNormLayer, foldable: Foldability, thresholds: H
 		...(layer.handBuilt?.axes && { normalizedAxes: layer.handBuilt.axes }),
 		source: source && { op: source.opType, name: source.name },
 		// Mean and variance of a hand-built layer come from no tensor of the file.
-		...(!layer.handBuilt && { parametersFrom: describeOrigins(layer) }),
+		...(!layer.handBuilt && !layer.affine && { parametersFrom: describeOrigins(layer) }),
 		parameters,
 		...(!resolved.ok && { parametersReason: resolved.reason }),
 		affine: linearMap(layer, parameters),

@@ -98,6 +98,7 @@ test('every unusual form of a layer is named in words; ordinary models have no c
 		{ ...layer, mode: 'training' },
 		{ ...layer, axes: 'activation' },
 		{ ...layer, kind: 'decomposed' },
+		{ ...layer, kind: 'decomposed', affine: { scale: Float64Array.of(1), shift: Float64Array.of(0) } },
 		{ ...layer, graph: 'If_3/then_branch' },
 		{ ...layer, parametersFrom: 'graph inputs' },
 	);
@@ -105,6 +106,7 @@ test('every unusual form of a layer is named in words; ordinary models have no c
 		'training mode',
 		'per activation (spatial=0)',
 		'decomposed',
+		'scale and shift only',
 		'inside If_3/then_branch',
 		'parameters: graph inputs',
 	]) {
