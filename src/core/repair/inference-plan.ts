@@ -71,8 +71,8 @@ export async function switchToInference(
 					? { change: 'replaced by Identity' }
 					: await switchDropout(editor, constants, { scope, node })
 				: await switchLayer(editor, constants, { scope, node, layer: byNode.get(node) });
-		// A function is visited once per call. A Dropout that is off in a call may be on in the next.
-		const isOpen = node.opType === 'Dropout' && verdict === undefined && scope.depth > 0;
+		// A function is visited once per call. A node that is off in a call may be on in the next.
+		const isOpen = verdict === undefined && scope.depth > 0;
 		if (!isOpen) {
 			decided.add(node);
 		}
@@ -120,9 +120,13 @@ async function switchDropout(
 	if (opset < DROPOUT_MODE_INPUT || mode === '') {
 		return undefined;
 	}
-	const { tensor } = await constants.resolve(scope, mode);
+	const { tensor, origin } = await constants.resolve(scope, mode);
 	if (tensor === null) {
-		return { reason: `its training mode is computed at run time, from "${mode}"` };
+		const reason =
+			origin.kind === 'graph-input'
+				? `the input "${origin.name}" switches it on and off: feed false to switch it off`
+				: `its training mode is computed at run time, from "${mode}"`;
+		return { reason };
 	}
 	if (tensor.data.every((value) => value === 0)) {
 		return undefined;

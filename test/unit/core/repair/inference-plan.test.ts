@@ -224,7 +224,45 @@ test('a Dropout that is off, or that the caller switches, stays', async () => {
 		{ name: 'training', dtype: 'bool' as const, shape: [] },
 	];
 	const { unrepaired } = await toInference({ ...spec, graph: { ...spec.graph, inputs } });
-	assert.match(unrepaired[0].reason, /computed at run time, from "training"/);
+	assert.equal(unrepaired[0].reason, 'the input "training" switches it on and off: feed false to switch it off');
+	const computed: NodeSpec = { op: 'Not', inputs: ['training'], outputs: ['off'] };
+	const graph = { ...spec.graph, inputs, nodes: [computed, dropout(['x', 'ratio', 'off'])] };
+	const { unrepaired: other } = await toInference({ ...spec, graph });
+	assert.equal(other[0].reason, 'its training mode is computed at run time, from "off"');
+});
+
+test('a layer whose mode is an attribute of its function is switched if any call is in training mode', async () => {
+	for (const modes of [
+		[0, 1],
+		[1, 0],
+		[0, 0],
+	]) {
+		const inner: NodeSpec = {
+			...batchNorm(['out'], { training_mode: { ref: 'mode', type: 2 } }),
+			inputs: ['x', 'g', 'b', 'm', 'v'],
+		};
+		const call = (mode: number, input: string, output: string): NodeSpec => ({
+			op: 'Block',
+			domain: 'own',
+			inputs: [input, 'g', 'b', 'm', 'v'],
+			outputs: [output],
+			attributes: { mode: { i: mode } },
+		});
+		const block = { name: 'Block', domain: 'own', inputs: ['x', 'g', 'b', 'm', 'v'], outputs: ['out'], nodes: [inner] };
+		const { repaired, modes: after } = await toInference({
+			opset: 15,
+			opsets: { own: 1 },
+			functions: [{ ...block, attributes: ['mode'], opsets: { '': 15 } }],
+			graph: {
+				nodes: [call(modes[0], 'a', 'h'), call(modes[1], 'h', 'y')],
+				initializers: parameters,
+				inputs: [{ name: 'a', shape: [3, 2, 4] }],
+				outputs: ['y'],
+			},
+		});
+		assert.equal(repaired.length, modes.includes(1) ? 1 : 0);
+		assert.deepEqual(after, ['inference', 'inference']);
+	}
 });
 
 test('layers in a body and in a function are switched, the function once for all calls', async () => {
