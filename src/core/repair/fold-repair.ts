@@ -1,7 +1,7 @@
 import type { BatchNormLayer } from '../batchnorm/layer.js';
 import type { ComparedFiles } from '../folding/compare/compare.js';
 import { exchangedPlaces } from '../folding/compare/structure-checks.js';
-import type { LinearOperator } from '../folding/operators/linear.js';
+import { type LinearOperator, weightIdentity } from '../folding/operators/linear.js';
 import type { OperatorPair } from '../folding/pairing/pairing.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { ConstantResolver } from '../onnx/graph/constants.js';
@@ -14,7 +14,7 @@ import { failure, type Result, success } from '../result.js';
 import { ConstantWriter } from './constant-writer.js';
 import { switchLayer } from './inference-plan.js';
 import { repairKept } from './kept-repair.js';
-import { type RepairTools, repairOperator } from './operator-repair.js';
+import { type RepairTools, RIGHT_ALREADY, repairOperator } from './operator-repair.js';
 
 /** The changes to a deployed model that put its wrong layers right. */
 export interface FoldRepairPlan {
@@ -103,7 +103,7 @@ class RepairPlanner {
 					`another node reads ${compared.into?.name ?? 'its operator'} and needs the values without the layer, so no weights are right for both: fold the original again`,
 				);
 			case 'shared-weight':
-				return this.#repairOtherReaders(layer, compared);
+				return this.#repairSharers(layer, compared);
 		}
 		if (keptAs) {
 			return this.#repairKept(layer, keptAs, compared);
@@ -195,17 +195,24 @@ class RepairPlanner {
 		return all.length > 0 ? success(all.join(', ')) : failure('its parameters are right by themselves');
 	}
 
-	/** Repairs the operators that shared the layer's weight and have no layer: each gets its original weight back. */
-	async #repairOtherReaders(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
+	/** Repairs the layer's operator and those without a layer that share its weight. Each gets a copy where it needs one. */
+	async #repairSharers(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> {
 		const { original, pairing } = this.#tools.models;
 		const own = original.targets.get(layer)?.operator;
-		const others = original.operators.filter((operator) => operator !== own && operator.weight === own?.weight);
+		const weight = own && weightIdentity(own);
+		const layered = new Set(Array.from(original.targets.values(), ({ operator }) => operator));
+		const sharers = original.operators.filter(
+			(operator) => operator === own || (!layered.has(operator) && weightIdentity(operator) === weight),
+		);
 		const changes: string[] = [];
-		for (const operator of others) {
+		for (const operator of sharers) {
 			const pair = pairing.byOriginal.get(operator);
-			const outcome = pair && (await this.#repairOperator(pair, { ...compared, perChannel: NOT_MEASURED }));
+			const measured = operator === own ? compared : { ...compared, perChannel: NOT_MEASURED };
+			const outcome = pair && (await this.#repairOperator(pair, measured));
 			if (outcome?.ok) {
 				changes.push(outcome.value);
+			} else if (outcome && operator === own && outcome.reason !== RIGHT_ALREADY) {
+				return outcome;
 			}
 		}
 		return changes.length > 0

@@ -100,7 +100,8 @@ export async function repairOperator(
 	return success(written.ok ? `${added}, ${written.value}` : added);
 }
 
-const RIGHT_ALREADY = 'its weight and bias are right by themselves';
+/** Reason why an operator is not rewritten that has the right constants. */
+export const RIGHT_ALREADY = 'its weight and bias are right by themselves';
 
 /** Returns the place of the bias. Without a removed layer an Add of the original counts as its bias, too. */
 function placeOfBias(models: MatchedNetworks, { original, deployed }: OperatorPair): BiasPlace {

@@ -3,7 +3,7 @@ import type { PlacementCause } from '../../report/causes.js';
 import type { LayerComparison } from '../../report/comparison/comparison.js';
 import { expectedFold } from '../operators/expected.js';
 import { layerParameters } from '../operators/layer-parameters.js';
-import type { LinearOperator } from '../operators/linear.js';
+import { type LinearOperator, weightIdentity } from '../operators/linear.js';
 import type { OperatorPair } from '../pairing/pairing.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
@@ -122,14 +122,15 @@ function readersOf({ scope, output }: LinearOperator): number {
 	return scope.consumers(output).length + (scope.isOutput(output) ? 1 : 0);
 }
 
-/** Returns the original operators without a layer behind them, by the name of their weight. */
-function operatorsSharingWeights({ original }: MatchedNetworks): ReadonlyMap<string, readonly LinearOperator[]> {
+/** Returns the original operators without a layer behind them, by `weightIdentity`. */
+function operatorsSharingWeights({ original }: MatchedNetworks): ReadonlyMap<unknown, readonly LinearOperator[]> {
 	const layered = new Set(Array.from(original.targets.values(), ({ operator }) => operator));
-	const byWeight = new Map<string, LinearOperator[]>();
+	const byWeight = new Map<unknown, LinearOperator[]>();
 	for (const operator of original.operators.filter((operator) => !layered.has(operator))) {
-		const sharing = byWeight.get(operator.weight) ?? [];
+		const weight = weightIdentity(operator);
+		const sharing = byWeight.get(weight) ?? [];
 		sharing.push(operator);
-		byWeight.set(operator.weight, sharing);
+		byWeight.set(weight, sharing);
 	}
 	return byWeight;
 }
@@ -137,7 +138,7 @@ function operatorsSharingWeights({ original }: MatchedNetworks): ReadonlyMap<str
 interface Sharing {
 	readonly models: MatchedNetworks;
 	/** See {@link operatorsSharingWeights}. */
-	readonly sharers: ReadonlyMap<string, readonly LinearOperator[]>;
+	readonly sharers: ReadonlyMap<unknown, readonly LinearOperator[]>;
 }
 
 /** Finds a fold into a weight that another operator without the layer uses, too. */
@@ -151,9 +152,11 @@ function sharedWeight(
 	if (!pair || status === 'kept') {
 		return undefined;
 	}
-	const sharing = sharers
-		.get(target.operator.weight)
-		?.find((operator) => pairing.byOriginal.get(operator)?.deployed.weight === pair.deployed.weight);
+	const deployedWeight = weightIdentity(pair.deployed);
+	const sharing = sharers.get(weightIdentity(target.operator))?.find((operator) => {
+		const other = pairing.byOriginal.get(operator)?.deployed;
+		return other && weightIdentity(other) === deployedWeight;
+	});
 	if (!sharing) {
 		return undefined;
 	}
@@ -169,17 +172,20 @@ function overwrittenWeight(
 	const weightsOf = (each: BatchNormLayer) => {
 		const target = original.targets.get(each);
 		const pair = target && !kept.has(each) ? pairing.byOriginal.get(target.operator) : undefined;
-		return pair && { before: pair.original.weight, after: pair.deployed.weight, operator: pair.original };
+		return pair && { ...pair, before: weightIdentity(pair.original), after: weightIdentity(pair.deployed) };
 	};
 	const own = weightsOf(layer);
-	const other = original.layers.find((each) => {
-		const theirs = own && each !== layer ? weightsOf(each) : undefined;
-		return theirs && theirs.operator !== own?.operator && theirs.before === own?.before && theirs.after === own.after;
-	});
-	if (!own || !other || areSimilar(scalesOf(layer), scalesOf(other))) {
+	if (!own) {
 		return undefined;
 	}
-	const evidence = `The weight ${own.after} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
+	const other = original.layers.find((each) => {
+		const theirs = each === layer ? undefined : weightsOf(each);
+		return theirs && theirs.original !== own.original && theirs.before === own.before && theirs.after === own.after;
+	});
+	if (!other || areSimilar(scalesOf(layer), scalesOf(other))) {
+		return undefined;
+	}
+	const evidence = `The weight ${own.deployed.weight} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
 }
 

@@ -159,6 +159,18 @@ export function hasSharedWeight({ scope, weight }: LinearOperator): boolean {
 	return scope.lookup(weight).kind === 'initializer' && scope.consumers(weight).length > 1;
 }
 
+/**
+ * Returns a value that two operators of a model have in common only if they read the same weight. Names do not show that,
+ * because each call of a function has its own tensor behind a name.
+ */
+export function weightIdentity({ scope, weight }: LinearOperator): unknown {
+	const found = scope.lookup(weight);
+	if (found.kind === 'initializer') {
+		return found.record;
+	}
+	return found.kind === 'node' && found.node.opType === 'Constant' ? found.node : `${scope.key}\0${weight}`;
+}
+
 /** Quantizing an integer weight again would make another model, not a fold. */
 export function isQuantized({ scope, weight, quantization, packed }: LinearOperator): boolean {
 	if (packed) {

@@ -113,6 +113,21 @@ const WRONG: Readonly<Record<string, WrongBlock>> = {
 			to.add(to.node('Sub', [to.conv(y, scaleRows(weight, layer.gamma)), shift]), FACTOR),
 		];
 	},
+	'a weight that two layers share, with the fold of the first': ({ random, from, to }, x, y) => {
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const [first, second] = [layerOf(random, WIDTH), layerOf(random, WIDTH)];
+		const pads = { pads: { ints: [1, 1, 1, 1] } };
+		const shared = from.tensor(weight.dims, weight.values);
+		const folded = to.tensor(weight.dims, scaleRows(weight, first.scale).values);
+		const bias = [first, second].map(({ shift }) => to.tensor([WIDTH], shift));
+		return [
+			from.batchNorm(
+				from.node('Conv', [from.relu(from.batchNorm(from.node('Conv', [x, shared], pads), first)), shared], pads),
+				second,
+			),
+			to.node('Conv', [to.relu(to.node('Conv', [y, folded, bias[0]], pads)), folded, bias[1]], pads),
+		];
+	},
 	'a fold that took in the Mul and Add behind the layer': ({ random, from, to }, x, y) => {
 		const weight = weightOf(random, WIDTH, WIDTH, 3);
 		const layer = layerOf(random, WIDTH);
