@@ -4,13 +4,15 @@ import type { Scope } from '../onnx/graph/scope.js';
 import type { Node } from '../onnx/model.js';
 import type { Finding } from '../report/types.js';
 import { float32Number } from '../text/numbers.js';
+import { joinWords } from '../text/sentences.js';
 import { keepsValues } from './chain.js';
-import type { BatchNormLayer, EpsilonPlace, Parameter, Regrouped } from './layer.js';
+import type { BatchNormLayer, EpsilonPlace, Parameter } from './layer.js';
 import { describeAxes, resolveAxes } from './normalized-axes.js';
 import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
 import { type LayerContext, placeOf } from './place.js';
 import { squeezed, unsqueezed } from './statistics-layout.js';
 import { type MovedConstant, StatisticsPattern } from './statistics-pattern.js';
+import { ViewPattern } from './view-pattern.js';
 
 /** Axis of the channels where no constant shows another. */
 const DEFAULT_CHANNEL_AXIS = 1;
@@ -40,9 +42,13 @@ export async function findHandBuilt(
 		? { gamma: inside ?? absent(1), beta: offset, last: node }
 		: await scales.behind(node, inside);
 	const place = placeOf(scope, last, core.x, context.shapes);
-	const regrouped = await regroupedBy(scope, core.x, context);
+	const views = new ViewPattern(scope, context);
+	const regrouped = await views.regrouped(core.x);
 	const rank = place.inputShape?.length;
-	const channelAxis = axisOf([gamma, beta], rank) ?? DEFAULT_CHANNEL_AXIS;
+	const ownAxis = axisOf([gamma, beta], rank);
+	const reduced = rank === undefined || regrouped ? undefined : resolveAxes(core.axes, rank);
+	const seen = reduced && (await views.viewOf(core.x, reduced, ownAxis));
+	const channelAxis = ownAxis ?? seen?.channelAxis ?? DEFAULT_CHANNEL_AXIS;
 	const size = place.inputShape?.[channelAxis];
 	const computed: Parameter = { ...absent(null), problem: 'Mean and variance are computed from the data.' };
 	return {
@@ -55,6 +61,7 @@ export async function findHandBuilt(
 			place: core.place,
 			...(core.unbiased !== undefined && { unbiased: core.unbiased }),
 			...(regrouped && { regrouped }),
+			...(seen && { view: seen.view }),
 		},
 		epsilon: core.epsilon,
 		momentum: 0,
@@ -67,27 +74,6 @@ export async function findHandBuilt(
 		mean: computed,
 		variance: computed,
 	};
-}
-
-/** Returns the change of a Reshape that splits channels into groups, or joins images and channels, in front of x. */
-async function regroupedBy(scope: Scope, x: string, context: LayerContext): Promise<Regrouped | undefined> {
-	const node = scope.producer(x);
-	if (node?.opType !== 'Reshape' || node.domain !== '') {
-		return undefined;
-	}
-	const from = context.shapes.of(scope, node.inputs[0] ?? '').shape;
-	const target = await new GraphPattern(scope, context).integers(node, 'shape');
-	const [images, channels, ...sizes] = from ?? [];
-	const [first, second = 0, ...others] = target ?? [];
-	if (!from || from.length < 3 || !isCount(channels)) {
-		return undefined;
-	}
-	const isRest = first === -1 && product([second, ...others]) === product([channels, ...sizes.map(Number)]);
-	const isPerImage = first === 0 || isRest || (first !== undefined && first === images);
-	if (first === 1 && !isPerImage && isCount(images) && second === images * channels) {
-		return { instances: true };
-	}
-	return isPerImage && second > 0 && second < channels && channels % second === 0 ? { groups: second } : undefined;
 }
 
 /** True for a size that is known, and small enough to count with: a file may declare any. */
@@ -103,8 +89,10 @@ export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
 	}
 	const reduced = inputShape && resolveAxes(handBuilt.axes, inputShape.length);
 	const isWithinImages = handBuilt.regrouped !== undefined && 'instances' in handBuilt.regrouped;
-	const isOfBatch =
-		!isWithinImages && (reduced?.includes(0) ?? (handBuilt.axes === null || handBuilt.axes.includes(0)));
+	const { view } = handBuilt;
+	const isOfBatch = view
+		? view.isOfBatch
+		: !isWithinImages && (reduced?.includes(0) ?? (handBuilt.axes === null || handBuilt.axes.includes(0)));
 	const source = isOfBatch
 		? 'of the batch, so that its output for an image depends on the other images'
 		: 'of its own data';
@@ -126,10 +114,22 @@ function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLaye
 	const axes = handBuilt?.axes ?? null;
 	const rank = inputShape?.length;
 	const reduced = rank === undefined ? undefined : resolveAxes(axes, rank);
+	const view = handBuilt?.view;
+	if (view?.axes) {
+		return describeAxes(view.axes, ` in front of the ${view.opType}`);
+	}
+	if (view) {
+		const parts = view.isOfBatch ? 'groups of images' : 'parts of an axis';
+		return `over ${listed(reduced ?? axes)} behind a ${view.opType}, which makes ${parts}`;
+	}
 	if (rank !== undefined && reduced) {
 		return describeAxes({ reduced, rank, channelAxis, regrouped: handBuilt?.regrouped });
 	}
-	return axes === null ? 'over all axes' : `over ${axes.length === 1 ? 'axis' : 'axes'} ${axes.join(', ')}`;
+	return `over ${listed(axes)}`;
+}
+
+function listed(axes: readonly number[] | null): string {
+	return axes === null ? 'all axes' : `${axes.length === 1 ? 'axis' : 'axes'} ${joinWords(axes.map(String))}`;
 }
 
 /** Finds the constant scale and shift behind a division. */

@@ -37,6 +37,8 @@ export interface HandBuilt {
 	readonly place: EpsilonPlace;
 	/** Reshape of channels in front, which gives axes 0 and 1 another meaning. */
 	readonly regrouped?: Regrouped;
+	/** Move of the images' axis in front, which gives axis 0 another meaning. */
+	readonly view?: HandBuiltView;
 }
 
 /**
@@ -44,6 +46,24 @@ export interface HandBuilt {
  * all images, and axis 0 has size 1.
  */
 export type Regrouped = { readonly groups: number } | { readonly instances: true };
+
+/** Axes over which a normalization averages data of a known rank. */
+export interface ReducedAxes {
+	/** Reduced axes in ascending order, each from 0 to rank - 1. */
+	readonly reduced: readonly number[];
+	readonly rank: number;
+	/** Axis of the channels. */
+	readonly channelAxis: number;
+}
+
+/** A Transpose or a Reshape in front that moves, joins or divides the axis of the images. */
+export interface HandBuiltView {
+	readonly opType: string;
+	/** Normalized axes in front of the operator; null if each mean is over a part of an axis. */
+	readonly axes: ReducedAxes | null;
+	/** True if a mean is over several images. */
+	readonly isOfBatch: boolean;
+}
 
 /** A BatchNormalization or its decomposed equivalent, before a run. */
 export interface BatchNormLayer {

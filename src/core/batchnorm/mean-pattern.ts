@@ -1,15 +1,9 @@
-import type { Node } from '../onnx/model.js';
+import type { Dimension, Node } from '../onnx/model.js';
 import { resolveAxes } from './normalized-axes.js';
 import { MAX_WRAPPERS } from './pattern.js';
 import { type Mean, type Reduction, ReductionPattern, sameAxes } from './reduction-pattern.js';
 import { axesLeft, isAligned, type Layout, reshaped, squeezed, unsqueezed } from './statistics-layout.js';
-
-/** Two dimensions with all elements of a tensor, one of its axes as one of them. */
-interface FlatView {
-	readonly of: string;
-	/** Axes of the tensor behind each dimension. */
-	readonly groups: readonly (readonly number[])[];
-}
+import { dimensionOf, type FlatView, viewedAxes } from './view-pattern.js';
 
 const RESHAPES: ReadonlySet<string> = new Set(['Unsqueeze', 'Squeeze', 'Reshape']);
 
@@ -40,7 +34,7 @@ export class MeanPattern extends ReductionPattern {
 			return mean;
 		}
 		const layout = reduced
-			? await this.#layoutBehind(reshapes, axesLeft(reduced, shape.length, keepsAxes), shape)
+			? await this.#layoutBehind(reshapes, axesLeft(reduced, shape.length, keepsAxes), until ?? of)
 			: await this.#layoutOfLeadingAxes(reshapes, keepsAxes ? null : axes);
 		return layout && isAligned(layout, shape?.length ?? layout.length) ? mean : undefined;
 	}
@@ -63,37 +57,11 @@ export class MeanPattern extends ReductionPattern {
 	): Promise<Mean | undefined> {
 		const shape = this.context.shapes.of(this.scope, of).shape ?? [];
 		const reduced = resolveAxes(found.axes, groups.length) ?? [];
-		const left = groups.map((group, at) => (reduced.includes(at) ? null : (group[0] ?? null)));
-		const isSingle = groups.every((group, at) => reduced.includes(at) || group.length === 1);
-		const from = keepsAxes ? left : left.filter((axis) => axis !== null);
-		const layout = isSingle ? await this.#layoutBehind(reshapes, from, shape) : undefined;
+		const isSingle = groups.every((group, at) => reduced.includes(at) || group.length <= 1);
+		const from = groups.flatMap((group, at) => (reduced.includes(at) ? (keepsAxes ? [null] : []) : [group[0] ?? null]));
+		const layout = isSingle ? await this.#layoutBehind(reshapes, from, of) : undefined;
 		const axes = viewedAxes(groups, reduced);
 		return layout && isAligned(layout, shape.length) ? { ...found, axes } : undefined;
-	}
-
-	/** Recognizes a Reshape to two dimensions that keeps the first or the last axis, also behind a Transpose. */
-	async flatView(name: string): Promise<FlatView | undefined> {
-		const reshape = this.writer(name);
-		if (!this.isOp(reshape, 'Reshape')) {
-			return undefined;
-		}
-		const inner = this.writer(reshape.inputs[0] ?? '');
-		const transpose = this.isOp(inner, 'Transpose') ? inner : undefined;
-		const of = this.source((transpose ?? reshape).inputs[0] ?? '');
-		const shape = this.context.shapes.of(this.scope, of).shape;
-		const target = await this.integers(reshape, 'shape');
-		if (!shape || shape.length < 2 || target?.length !== 2) {
-			return undefined;
-		}
-		const order = transpose
-			? (this.scope.attribute(transpose, 'perm')?.ints ?? shape.map((_, axis) => shape.length - 1 - axis))
-			: shape.map((_, axis) => axis);
-		const [first = 0, last = 0] = target;
-		const sizes = order.map((axis) => shape[axis]);
-		if (last === -1 && (first === sizes[0] || first === 0)) {
-			return { of, groups: [order.slice(0, 1), order.slice(1)] };
-		}
-		return first === -1 && last === sizes.at(-1) ? { of, groups: [order.slice(0, -1), order.slice(-1)] } : undefined;
 	}
 
 	/** Follows operators that move dimensions back to the tensor in front of them; in front of these are `behind`. */
@@ -121,22 +89,28 @@ export class MeanPattern extends ReductionPattern {
 
 	/**
 	 * Returns the axis of x that each dimension of a mean stands for, behind operators that move its dimensions.
-	 * @param shape of x
+	 * @param x name of the tensor
 	 */
-	async #layoutBehind(reshapes: readonly Node[], from: Layout, shape: readonly unknown[]): Promise<Layout | undefined> {
+	async #layoutBehind(reshapes: readonly Node[], from: Layout, x: string): Promise<Layout | undefined> {
 		let layout: Layout | undefined = from;
 		for (const node of reshapes) {
-			const target: readonly number[] | null | undefined = await this.integers(node, 'axes');
-			if (!target || !layout) {
-				return undefined;
+			if (this.isOp(node, 'Reshape')) {
+				const target = await this.#target(node, x);
+				layout = layout && target && reshaped(layout, target, (await this.shapeOf(x)) ?? []);
+				continue;
 			}
-			layout = this.isOp(node, 'Reshape')
-				? reshaped(layout, target, shape)
-				: this.isOp(node, 'Squeeze')
-					? squeezed(layout, target)
-					: unsqueezed(layout, target);
+			const axes: readonly number[] | undefined = await this.integers(node, 'axes');
+			layout = layout && axes && (this.isOp(node, 'Squeeze') ? squeezed(layout, axes) : unsqueezed(layout, axes));
 		}
 		return layout;
+	}
+
+	/** Returns the target of a Reshape: numbers, or dimensions of x. */
+	async #target(node: Node, x: string): Promise<readonly Dimension[] | undefined> {
+		const stated = await this.integers(node, 'shape');
+		const sizes = stated ? undefined : await this.sizes(node.inputs[1] ?? '', x);
+		const shape = await this.shapeOf(x);
+		return stated ?? sizes?.map((size) => dimensionOf(size, shape));
 	}
 
 	/** Returns the layout of a mean of unknown rank, if the mean is over its first axes, or they are added again. */
@@ -148,9 +122,4 @@ export class MeanPattern extends ReductionPattern {
 		const added = this.isOp(node, 'Unsqueeze') && others.length === 0 ? await this.integers(node, 'axes') : null;
 		return added && axes && sameAxes(added, axes) ? [] : undefined;
 	}
-}
-
-/** Returns the axes of a tensor behind dimensions of its view, in ascending order. */
-export function viewedAxes(groups: FlatView['groups'], dimensions: readonly number[]): number[] {
-	return dimensions.flatMap((at) => groups[at] ?? []).toSorted((a, b) => a - b);
 }

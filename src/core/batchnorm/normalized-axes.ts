@@ -1,13 +1,8 @@
 import { count, joinWords } from '../text/sentences.js';
-import type { Regrouped } from './layer.js';
+import type { ReducedAxes, Regrouped } from './layer.js';
 
-/** Axes over which a normalization averages data of a known rank. */
-export interface NormalizedAxes {
-	/** Reduced axes in ascending order, each from 0 to rank - 1. */
-	readonly reduced: readonly number[];
-	readonly rank: number;
-	/** Axis of the channels. */
-	readonly channelAxis: number;
+/** Axes of a normalization, and the change of a Reshape in front of it. */
+export interface NormalizedAxes extends ReducedAxes {
 	readonly regrouped?: Regrouped | undefined;
 }
 
@@ -74,8 +69,11 @@ const NAMES: Readonly<Record<AxesName, string>> = {
 	other: 'none of the usual normalizations',
 };
 
-/** Returns "over N, H and W (axes 0, 2 and 3: method 3, per channel, which is batch normalization)". */
-export function describeAxes(axes: NormalizedAxes): string {
+/**
+ * Returns "over N, H and W (axes 0, 2 and 3: method 3, per channel, which is batch normalization)".
+ * @param place clause behind the axes, " in front of the Reshape"
+ */
+export function describeAxes(axes: NormalizedAxes, place = ''): string {
 	const { reduced, rank, channelAxis } = axes;
 	const spatial = spatialAxes(rank, channelAxis);
 	const letters = SPATIAL[spatial.length] ?? spatial.map((_, i) => `D${i + 1}`);
@@ -84,5 +82,5 @@ export function describeAxes(axes: NormalizedAxes): string {
 	const name = nameAxes(axes);
 	const groups = axes.regrouped && 'groups' in axes.regrouped ? axes.regrouped.groups : 1;
 	const inGroups = name === 'group' ? ` in ${count(groups, 'group')}` : '';
-	return `over ${joinWords(reduced.map(letterOf))} (${numbers}: ${NAMES[name]}${inGroups})`;
+	return `over ${joinWords(reduced.map(letterOf))} (${numbers}${place}: ${NAMES[name]}${inGroups})`;
 }

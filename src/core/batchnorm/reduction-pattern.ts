@@ -1,6 +1,8 @@
+import { product } from '../numbers/arrays.js';
 import type { Node } from '../onnx/model.js';
 import { resolveAxes } from './normalized-axes.js';
-import { GraphPattern, MAX_WRAPPERS, type NumberConstant } from './pattern.js';
+import { MAX_WRAPPERS, type NumberConstant } from './pattern.js';
+import { ViewPattern } from './view-pattern.js';
 
 /** A mean of a tensor over axes; null: all axes. */
 export interface Mean {
@@ -8,8 +10,8 @@ export interface Mean {
 	readonly axes: readonly number[] | null;
 	/** True: the mean is of the tensor's squares, as ReduceSumSquare and ReduceL2 compute them. */
 	readonly isOfSquares?: true;
-	/** Number of values m, if the sum is divided by m - 1. */
-	readonly unbiased?: number;
+	/** Number of values m, if the sum is divided by m - 1; true: computed from the shape of the data. */
+	readonly unbiased?: number | true;
 }
 
 /** A mean as operators compute it, before its dimensions are moved. */
@@ -18,24 +20,34 @@ export interface Reduction extends Mean {
 }
 
 /** Recognizes means, sums divided by their counts, squares and differences in the forms that exporters write. */
-export class ReductionPattern extends GraphPattern {
+export class ReductionPattern extends ViewPattern {
 	/** Recognizes a mean and a mean of means, whose axes are joined. */
 	async reduction(name: string, until: string | undefined, depth = 0): Promise<Reduction | undefined> {
 		const node = this.writer(name);
-		const single = node && (await this.#singleReduction(node));
-		if (!single?.keepsAxes || single.isOfSquares || depth > MAX_WRAPPERS || this.source(single.of) === until) {
+		const single = node && (await this.#singleReduction(node, until));
+		const isLast = single === undefined || single.isOfSquares || single.unbiased !== undefined;
+		if (isLast || depth > MAX_WRAPPERS || this.source(single.of) === until) {
 			return single;
 		}
 		const inner = await this.reduction(single.of, until, depth + 1);
-		const rank = inner && this.context.shapes.of(this.scope, inner.of).shape?.length;
-		if (!inner?.keepsAxes || inner.unbiased !== undefined || rank === undefined) {
-			return single;
-		}
-		const [a, b] = [resolveAxes(inner.axes, rank), resolveAxes(single.axes, rank)];
-		return a && b ? { ...inner, axes: [...new Set([...a, ...b])].toSorted((one, other) => one - other) } : single;
+		const axes = inner?.unbiased === undefined ? this.#joinedAxes(inner, single) : undefined;
+		return inner && axes ? { ...inner, axes } : single;
 	}
 
-	async #singleReduction(node: Node): Promise<Reduction | undefined> {
+	/** Returns the axes of a reduction of a reduction; undefined if only one of them keeps its axes. */
+	#joinedAxes(inner: Reduction | undefined, outer: Reduction): readonly number[] | undefined {
+		const rank = inner && this.context.shapes.of(this.scope, inner.of).shape?.length;
+		const first = rank === undefined ? undefined : resolveAxes(inner?.axes ?? null, rank);
+		if (!first || inner?.keepsAxes !== outer.keepsAxes) {
+			return undefined;
+		}
+		const all = Array.from({ length: rank ?? 0 }, (_, axis) => axis);
+		const left = outer.keepsAxes ? all : all.filter((axis) => !first.includes(axis));
+		const second = resolveAxes(outer.axes, left.length)?.map((at) => left[at]);
+		return second && [...new Set([...first, ...second])].toSorted((one, other) => one - other);
+	}
+
+	async #singleReduction(node: Node, until: string | undefined): Promise<Reduction | undefined> {
 		const of = node.inputs[0] ?? '';
 		if (this.isOp(node, 'ReduceMean')) {
 			const axes = await this.#axes(node);
@@ -48,10 +60,10 @@ export class ReductionPattern extends GraphPattern {
 		}
 		const [a = '', b = ''] = node.inputs;
 		if (this.isOp(node, 'Div')) {
-			return this.#divided(a, b, false);
+			return this.#divided(a, b, { until });
 		}
 		if (this.isOp(node, 'Mul') && this.source(a) !== this.source(b)) {
-			return (await this.#divided(a, b, true)) ?? (await this.#divided(b, a, true));
+			return (await this.#divided(a, b, { until, isInverse: true })) ?? this.#divided(b, a, { until, isInverse: true });
 		}
 		const root = await this.squared(node.outputs[0] ?? '');
 		return root === undefined ? undefined : this.#squaredRoot(root);
@@ -73,13 +85,17 @@ export class ReductionPattern extends GraphPattern {
 	 * Recognizes a sum divided by its number of values, or by this number minus 1.
 	 * @param isInverse true: `divisor` is 1 / count
 	 */
-	async #divided(name: string, divisor: string, isInverse: boolean): Promise<Reduction | undefined> {
-		const sum = await this.#sum(name);
+	async #divided(
+		name: string,
+		divisor: string,
+		{ until, isInverse = false }: { readonly until: string | undefined; readonly isInverse?: boolean },
+	): Promise<Reduction | undefined> {
+		const sum = await this.#sum(name, until);
 		if (!sum) {
 			return undefined;
 		}
 		const { of, axes } = sum;
-		const count = this.countOf(of, axes);
+		const count = await this.countOf(of, axes);
 		const given = await this.constant(divisor);
 		const stated = given && { ...given, value: isInverse ? 1 / given.value : given.value };
 		if (stated !== undefined && count !== undefined) {
@@ -91,15 +107,19 @@ export class ReductionPattern extends GraphPattern {
 		}
 		// The count may come from the shape of x, also for the squares of x or of x - mean.
 		for (const same of [of, ...this.operands(of)]) {
-			if (await this.isCount(divisor, { of: this.source(same), axes })) {
+			const counted = this.source(same);
+			if (await this.isCount(divisor, counted, axes)) {
 				return sum;
+			}
+			if (await this.isCountLessOne(divisor, counted, axes)) {
+				return { ...sum, unbiased: true };
 			}
 		}
 		return undefined;
 	}
 
-	/** Recognizes a sum, a sum of squares, and the square of a root of a sum of squares. */
-	async #sum(name: string): Promise<Reduction | undefined> {
+	/** Recognizes a sum, a sum of sums, a sum of squares, and the square of a root of a sum of squares. */
+	async #sum(name: string, until: string | undefined, depth = 0): Promise<Reduction | undefined> {
 		const node = this.writer(name);
 		const isPlain = this.isOp(node, 'ReduceSum');
 		if (isPlain || this.isOp(node, 'ReduceSumSquare')) {
@@ -109,7 +129,13 @@ export class ReductionPattern extends GraphPattern {
 				keepsAxes: this.#keepsAxes(node),
 				...(!isPlain && { isOfSquares: true as const }),
 			};
-			return axes === undefined ? undefined : { ...sum, axes };
+			const single = axes === undefined ? undefined : { ...sum, axes };
+			if (!single || single.isOfSquares || depth > MAX_WRAPPERS || this.source(single.of) === until) {
+				return single;
+			}
+			const inner = await this.#sum(single.of, until, depth + 1);
+			const all = this.#joinedAxes(inner, single);
+			return inner && all ? { ...inner, axes: all } : single;
 		}
 		const root = await this.squared(name);
 		return root === undefined ? undefined : this.#norm(root);
@@ -120,7 +146,7 @@ export class ReductionPattern extends GraphPattern {
 		const quotient = this.writer(root);
 		const norm = this.isOp(quotient, 'Div') ? await this.#norm(quotient.inputs[0] ?? '') : undefined;
 		const divisor = norm && (await this.constant(quotient?.inputs[1] ?? ''));
-		const count = norm && this.countOf(norm.of, norm.axes);
+		const count = norm && (await this.countOf(norm.of, norm.axes));
 		return divisor !== undefined && count !== undefined && isNear(divisor, Math.sqrt(count)) ? norm : undefined;
 	}
 
@@ -133,13 +159,15 @@ export class ReductionPattern extends GraphPattern {
 	}
 
 	/** Returns the number of values behind each mean; undefined if a size is unknown. */
-	countOf(of: string, axes: readonly number[] | null): number | undefined {
-		const shape = this.context.shapes.of(this.scope, of).shape;
-		const sizes = shape && resolveAxes(axes, shape.length)?.map((axis) => shape[axis]);
-		return sizes?.reduce<number | undefined>(
-			(product, size) => (product === undefined || typeof size !== 'number' ? undefined : product * size),
-			1,
-		);
+	async countOf(of: string, axes: readonly number[] | null): Promise<number | undefined> {
+		for (const same of [of, ...this.operands(of)]) {
+			const shape = await this.shapeOf(same);
+			const sizes = shape && resolveAxes(axes, shape.length)?.map((axis) => shape[axis]);
+			if (sizes?.every((size) => typeof size === 'number')) {
+				return product(sizes);
+			}
+		}
+		return undefined;
 	}
 
 	/** Returns t of t * t, t^2 or |t|^2. */
@@ -189,38 +217,9 @@ export class ReductionPattern extends GraphPattern {
 	/** Returns the axes of a reduction, from its attribute or its second input; null: all; undefined: unknown. */
 	async #axes(node: Node): Promise<readonly number[] | null | undefined> {
 		const isGiven = this.scope.attribute(node, 'axes')?.ints !== undefined || (node.inputs[1] ?? '') !== '';
-		return isGiven ? this.integers(node, 'axes') : null;
-	}
-
-	/** True if a tensor holds the number of values behind each statistic, computed from the shape of x. */
-	async isCount(name: string, { of, axes }: Mean): Promise<boolean> {
-		const counted = await this.#countedAxes(name, of);
-		return counted !== undefined && sameAxes(counted, axes);
-	}
-
-	/** Returns the axes of a tensor whose sizes are multiplied, by ReduceProd or by Mul; null: all. */
-	async #countedAxes(name: string, of: string, depth = 0): Promise<readonly number[] | null | undefined> {
-		const cast = this.writer(name);
-		const node = this.isOp(cast, 'Cast') ? this.writer(cast.inputs[0] ?? '') : cast;
-		if (this.isOp(node, 'Mul') && depth < MAX_WRAPPERS) {
-			const [a, b] = [
-				await this.#countedAxes(node.inputs[0] ?? '', of, depth + 1),
-				await this.#countedAxes(node.inputs[1] ?? '', of, depth + 1),
-			];
-			return a && b && !a.some((axis) => b.includes(axis)) ? [...a, ...b] : undefined;
-		}
-		const picked = this.isOp(node, 'ReduceProd') ? this.writer(node.inputs[0] ?? '') : node;
-		const isAll = this.isOp(picked, 'Shape') && picked !== node;
-		const shape = this.isOp(picked, 'Gather') ? this.writer(picked.inputs[0] ?? '') : picked;
-		if (!this.isOp(shape, 'Shape') || this.source(shape.inputs[0] ?? '') !== of) {
-			return undefined;
-		}
-		if (isAll) {
-			return null;
-		}
-		const indices = picked === undefined || picked === shape ? undefined : await this.integers(picked, '');
-		// Without a product, only a single size is a count.
-		return picked === node && indices?.length !== 1 ? undefined : indices;
+		const axes = isGiven ? await this.integers(node, 'axes') : [];
+		const hasNoEffect = axes?.length === 0 && (this.scope.attribute(node, 'noop_with_empty_axes')?.i ?? 0) !== 0;
+		return hasNoEffect ? undefined : axes?.length === 0 ? null : axes;
 	}
 }
 

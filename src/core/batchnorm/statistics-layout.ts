@@ -25,7 +25,7 @@ export function squeezed(layout: Layout, axes: readonly number[]): Layout | unde
 }
 
 /** Returns undefined unless the target keeps every axis in its order, and adds only dimensions of size 1. */
-export function reshaped(layout: Layout, target: readonly number[], shape: readonly unknown[]): Layout | undefined {
+export function reshaped(layout: Layout, target: readonly unknown[], shape: readonly unknown[]): Layout | undefined {
 	const axes = layout.filter((axis) => axis !== null);
 	let next = 0;
 	const result = target.map((size) => (size === 1 ? null : (axes[next++] ?? Number.NaN)));

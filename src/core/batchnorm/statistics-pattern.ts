@@ -1,9 +1,9 @@
 import type { Node } from '../onnx/model.js';
 import { type Inverse, InversePattern } from './inverse-pattern.js';
 import type { HandBuilt } from './layer.js';
-import { viewedAxes } from './mean-pattern.js';
 import { resolveAxes } from './normalized-axes.js';
 import { isNear, sameAxes } from './reduction-pattern.js';
+import { viewedAxes } from './view-pattern.js';
 
 /** Statistics of data: mean and variance over the same axes. */
 interface Statistics extends Pick<HandBuilt, 'axes' | 'variance' | 'unbiased'> {
@@ -172,22 +172,29 @@ export class StatisticsPattern extends InversePattern {
 			[b, a],
 		]) {
 			const stated = await this.constant(factor);
-			const count = this.countOf(x, axes);
+			const count = await this.countOf(x, axes);
 			if (divisor === undefined) {
 				if (stated !== undefined && count !== undefined && count > 1 && isNear(stated, count / (count - 1))) {
 					yield { variance, count };
+				}
+				const ratio = this.writer(factor);
+				if (this.isOp(ratio, 'Div') && (await this.#isCorrection(ratio.inputs[0], ratio.inputs[1], { x, axes }))) {
+					yield { variance, count: true };
 				}
 				continue;
 			}
 			if (stated !== undefined && (await this.isNumber(divisor, stated.value - 1))) {
 				yield { variance, count: stated.value };
 			}
-			const less = this.writer(divisor);
-			const isLess = this.isOp(less, 'Sub') && this.source(less.inputs[0] ?? '') === this.source(factor);
-			if (isLess && (await this.isNumber(less.inputs[1], 1)) && (await this.isCount(factor, { of: x, axes }))) {
+			if (await this.#isCorrection(factor, divisor, { x, axes })) {
 				yield { variance, count: true };
 			}
 		}
+	}
+
+	/** True for m and m - 1, both computed from the shape of x. */
+	async #isCorrection(count = '', less = '', { x, axes }: Pick<Statistics, 'x' | 'axes'>): Promise<boolean> {
+		return (await this.isCount(count, x, axes)) && (await this.isCountLessOne(less, x, axes));
 	}
 
 	/** Recognizes mean((x - mean)^2) and mean(x^2) - mean^2. Exporters may compute the same mean twice. */

@@ -180,8 +180,14 @@ export class ShapeInference {
 			const order = scope.attribute(node, 'perm')?.ints ?? shape?.map((_, axis) => shape.length - 1 - axis);
 			return { dataType, shape: shape && order?.map((axis) => shape[axis]) };
 		}
+		if (opType === 'Shape') {
+			return { dataType: typeCode('int64'), shape: [rangeOfShape(scope, node, input(0).shape)] };
+		}
+		if (opType === 'Gather') {
+			return { dataType: input(0).dataType, shape: gathered(scope, node, input(0).shape, input(1).shape) };
+		}
 		if (RESHAPING.has(opType)) {
-			return { dataType: input(0).dataType, shape: unknownDimensions(rankAfter(scope, node, input(0), input(1))) };
+			return { dataType: input(0).dataType, shape: reshaped(scope, node, input(0), input(1)) };
 		}
 		if (REDUCING.has(opType)) {
 			return { dataType: input(0).dataType, shape: reduced(scope, node, input(0).shape, input(1).shape) };
@@ -264,6 +270,12 @@ function unknownDimensions(rank: number | undefined): Dimension[] | undefined {
 	return rank === undefined || rank < 0 || rank > MAX_RANK ? undefined : new Array<Dimension>(rank).fill(undefined);
 }
 
+/** Returns dimensions of unknown size behind a reshaping operator; an Unsqueeze of a scalar has sizes of 1. */
+function reshaped(scope: Scope, node: Node, x: InferredValue, list: InferredValue): Dimension[] | undefined {
+	const dimensions = unknownDimensions(rankAfter(scope, node, x, list));
+	return node.opType === 'Unsqueeze' && x.shape?.length === 0 ? dimensions?.map(() => 1) : dimensions;
+}
+
 /**
  * Returns the rank behind a reshaping operator. `list` is the tensor of axes or dimensions, an input since opset 13
  * (Reshape: 5); its length counts, not its values.
@@ -305,6 +317,27 @@ function reduced(
 	}
 	const count = isAll ? shape.length : list?.[0];
 	return typeof count === 'number' ? unknownDimensions(shape.length - count) : undefined;
+}
+
+/** Returns the number of dimensions that a Shape lists; since opset 15 it may be a part of them. */
+function rangeOfShape(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension {
+	const isPart = ['start', 'end'].some((name) => scope.attribute(node, name) !== undefined);
+	return isPart ? undefined : shape?.length;
+}
+
+/** Returns the shape behind a Gather: the indices' dimensions in place of the axis. */
+function gathered(
+	scope: Scope,
+	node: Node,
+	shape: InferredValue['shape'],
+	indices: InferredValue['shape'],
+): Dimension[] | undefined {
+	const at = scope.attribute(node, 'axis')?.i ?? 0;
+	const axis = at < 0 ? at + (shape?.length ?? 0) : at;
+	const isInside = shape !== undefined && indices !== undefined && axis in shape;
+	return isInside && shape.length + indices.length <= MAX_RANK
+		? [...shape.slice(0, axis), ...indices, ...shape.slice(axis + 1)]
+		: undefined;
 }
 
 function flatten(scope: Scope, node: Node, shape: InferredValue['shape']): Dimension[] {

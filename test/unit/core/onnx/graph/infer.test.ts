@@ -65,6 +65,28 @@ test('the number of axes or dimensions determines the rank', async () => {
 	assert.equal(await rank(one('Reshape', ['x', 'computed'])), undefined);
 });
 
+test('a shape that a graph computes determines the rank', async () => {
+	const initializers = [
+		{ name: 'zero', dtype: 'int64', dims: [], values: [0] },
+		{ name: 'one', dtype: 'int64', values: [0] },
+		{ name: 'rest', dtype: 'int64', values: [3, -1] },
+	] as const;
+	const view = (indices: string, axes: string | undefined, attributes: NodeSpec['attributes'] = {}): NodeSpec[] => [
+		{ op: 'Shape', inputs: ['x'], outputs: ['s'], attributes },
+		{ op: 'Gather', inputs: ['s', indices], outputs: ['n'] },
+		...(axes ? [{ op: 'Unsqueeze', inputs: ['n', axes], outputs: ['list'] }] : []),
+		{ op: 'Concat', inputs: [axes ? 'list' : 'n', 'rest'], outputs: ['target'], attributes: { axis: { i: 0 } } },
+		{ op: 'Reshape', inputs: ['x', 'target'], outputs: ['y'] },
+	];
+	assert.deepEqual(await infer(view('zero', 'one'), 'y', { initializers }), ['float16', Array(3).fill(undefined)]);
+	assert.deepEqual(await infer(view('rest', undefined), 'y', { initializers }), ['float16', Array(4).fill(undefined)]);
+	assert.deepEqual(await infer(view('zero', 'one'), 's', { initializers }), ['int64', [4]]);
+	const part = { start: { i: 1 } };
+	assert.deepEqual(await infer(view('zero', 'one', part), 's', { initializers }), ['int64', [undefined]]);
+	const outside = one('Gather', ['x', 'one'], { axis: { i: 9 } });
+	assert.deepEqual(await infer(outside, 'y', { initializers }), ['float16', undefined]);
+});
+
 test('a declaration wins over the inferred shape, which fills its open dimensions', async () => {
 	const valueInfo = [{ name: 'y', dtype: 'float32', shape: [1, 16, 6, 6] } as const];
 	assert.deepEqual(await infer(one('Conv', ['x', 'conv']), 'y', { valueInfo }), ['float32', [1, 16, 6, 6]]);
