@@ -6,6 +6,7 @@ import type { Finding } from '../report/types.js';
 import { float32Number } from '../text/numbers.js';
 import { joinWords } from '../text/sentences.js';
 import { keepsValues } from './chain.js';
+import { epsilonFindings } from './health.js';
 import type { BatchNormLayer, EpsilonPlace, Parameter } from './layer.js';
 import { describeAxes, resolveAxes } from './normalized-axes.js';
 import { GraphPattern, MAX_WRAPPERS } from './pattern.js';
@@ -81,7 +82,7 @@ function isCount(size: number | string | null | undefined): size is number {
 	return Number.isSafeInteger(size) && Number(size) >= 0;
 }
 
-/** Returns the finding that names a hand-built normalization with its axes. */
+/** Returns the finding that names a hand-built normalization with its axes, and findings about its epsilon. */
 export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
 	const { handBuilt, inputShape, epsilon } = layer;
 	if (!handBuilt) {
@@ -98,7 +99,12 @@ export function handBuiltFindings(layer: BatchNormLayer): Finding[] {
 		: 'of its own data';
 	const divisor = handBuilt.unbiased === undefined ? '' : ' The variance is divided by the number of values minus 1.';
 	const message = `A normalization written by hand: it normalizes ${describeHandBuilt(layer)}, ${EPSILON_WORDS[handBuilt.place](float32Number(epsilon))} and the mean and variance ${source}.${divisor}`;
-	return [{ code: 'hand-built', severity: 'info', channels: [], message }];
+	// A least value that is negative has no effect.
+	const isAdded = handBuilt.place === 'inside' || handBuilt.place === 'beside';
+	return [
+		...(isAdded ? epsilonFindings(epsilon) : []),
+		{ code: 'hand-built', severity: 'info', channels: [], message },
+	];
 }
 
 /** Clauses that state epsilon, "with epsilon …". */

@@ -115,7 +115,8 @@ function modeFindings({ mode, axes, afterReshape, isMarkedPerActivation }: Healt
 	return findings;
 }
 
-function epsilonFindings(epsilon: number): Finding[] {
+/** Returns findings about an epsilon that is negative, infinite or NaN. */
+export function epsilonFindings(epsilon: number): Finding[] {
 	if (!Number.isFinite(epsilon)) {
 		const effect = Number.isNaN(epsilon) ? 'everything the layer computes is NaN, too' : 'the scale is 0';
 		return [{ code: 'non-finite', severity: 'error', channels: [], message: `Epsilon is ${epsilon}: ${effect}.` }];
@@ -127,16 +128,25 @@ function epsilonFindings(epsilon: number): Finding[] {
 }
 
 function nonFinite(layer: Examined): Finding[] {
-	const broken = (['gamma', 'beta', 'mean', 'variance'] as const).filter(
-		(name) => !layer[name].every((value) => Number.isFinite(value)),
-	);
-	const channels = indicesWhere(layer.gamma, (_, c) => broken.some((name) => !Number.isFinite(layer[name][c])));
-	if (channels.length === 0) {
-		return [];
-	}
-	const place = countChannels(channels, layer.gamma.length);
-	const message = `NaN or infinite values in ${joinWords(broken)} of ${place}: everything computed from them is, too.`;
-	return [{ code: 'non-finite', severity: 'error', channels, message }];
+	const { gamma, mode, scale, shift } = layer;
+	const names = ['gamma', 'beta', 'mean', 'variance'] as const;
+	const isBroken = (c: number) => names.some((name) => !Number.isFinite(layer[name][c]));
+	// An infinite variance alone makes a scale of 0. A layer in training mode does not use it.
+	const isConstant = (c: number) => mode === 'inference' && scale[c] === 0 && Number.isFinite(shift[c]);
+	const finding = (channels: readonly number[], effect: string): Finding[] => {
+		const broken = names.filter((name) => channels.some((c) => !Number.isFinite(layer[name][c])));
+		const place = countChannels(channels, gamma.length);
+		const message = `NaN or infinite values in ${joinWords(broken)} of ${place}: ${effect}.`;
+		return channels.length === 0 ? [] : [{ code: 'non-finite', severity: 'error', channels, message }];
+	};
+	const all = indicesWhere(gamma, (_, c) => isBroken(c));
+	return [
+		...finding(
+			all.filter((c) => !isConstant(c)),
+			'everything computed from them is, too',
+		),
+		...finding(all.filter(isConstant), 'the scale is 0, so the output stays at beta'),
+	];
 }
 
 function neverUpdated({ gamma, beta, mean, variance, mode }: Examined): Finding[] {

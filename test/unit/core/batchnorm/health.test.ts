@@ -62,6 +62,20 @@ test('NaN and infinity in any parameter are errors and hide no other finding', (
 	);
 });
 
+test('an infinite variance makes a channel constant, unless another value is broken, too', () => {
+	const variance = [1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 1];
+	assert.deepEqual(found({ variance, beta: [0, 0, Number.NaN, 0] }), [
+		['non-finite', 'error', [2]],
+		['non-finite', 'error', [1]],
+	]);
+	assert.equal(
+		message({ variance: [1, Number.POSITIVE_INFINITY, 1, 1] }),
+		'NaN or infinite values in variance of channel 1: the scale is 0, so the output stays at beta.',
+	);
+	const training = layerHealth(subject({ variance }, { mode: 'training' }));
+	assert.ok(training.every(({ message }) => !message.includes('stays at beta')));
+});
+
 test('a negative variance is an error where epsilon does not make up for it', () => {
 	const variance = [1, -0.1, -4, 1];
 	const rest = { epsilon: 0.5 };

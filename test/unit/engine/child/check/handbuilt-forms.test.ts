@@ -214,6 +214,20 @@ test('epsilon inside and beside the root, and as a least value', async () => {
 	assert.equal((await layersOf(bounded)).layers.length, 0);
 });
 
+test('a negative epsilon is a finding where it is added, and not as a least value', async () => {
+	const negative = (g: Expressions) => g.number(-1e-6);
+	const added = normalization({ division: (g, { d, v }) => g.div(d, g.sqrt(g.add(v, negative(g)))) });
+	const limit = normalization({ division: (g, { d, v }) => g.div(d, g.sqrt(g.op('Max', [v, negative(g)]))) });
+	const codes = async (form: Form) => (await layersOf(form)).layers.flatMap(({ findings }) => findings);
+	const [epsilon] = await codes(added);
+	assert.deepEqual([epsilon?.code, epsilon?.severity], ['epsilon-dominated', 'warning']);
+	assert.match(epsilon?.message ?? '', /^Epsilon is negative \(-1e-6\)/);
+	assert.deepEqual(
+		(await codes(limit)).map(({ code }) => code),
+		['hand-built'],
+	);
+});
+
 /** x * s + t forms: s and mean have the shape of `move`. */
 function shifted(
 	g: Expressions,
