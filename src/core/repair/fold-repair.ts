@@ -8,9 +8,10 @@ import { ConstantResolver } from '../onnx/graph/constants.js';
 import type { TensorAccess } from '../onnx/tensor/tensor.js';
 import type { Edit } from '../onnx/write/edit.js';
 import { CAUSES } from '../report/causes.js';
-import type { LayerComparison } from '../report/comparison/comparison.js';
+import type { Comparison, LayerComparison } from '../report/comparison/comparison.js';
 import type { RepairedPart, UnrepairedPart } from '../report/repair-result.js';
 import { failure, type Result, success } from '../result.js';
+import { asClause } from '../text/sentences.js';
 import { ConstantWriter } from './constant-writer.js';
 import { switchLayer } from './inference-plan.js';
 import { repairKept } from './kept-repair.js';
@@ -43,13 +44,14 @@ export async function planFoldRepair(
 	const repaired: RepairedPart[] = [];
 	const unrepaired: UnrepairedPart[] = [];
 	for (const [index, compared] of comparison.layers.entries()) {
-		if (compared.status === 'match' || compared.status === 'kept') {
+		if (isSettled(compared, comparison)) {
 			continue;
 		}
 		const layer = models.original.layers[index];
 		const reason = excluded.get(layer.name);
 		const outcome = reason === undefined ? await planner.repair(layer, compared) : failure(reason);
-		const part = { name: layer.name, op: compared.into?.op ?? 'BatchNormalization' };
+		const into = models.kept.has(layer) ? undefined : compared.into;
+		const part = { name: layer.name, op: into?.op ?? 'BatchNormalization' };
 		if (outcome.ok) {
 			const cause = compared.cause ? CAUSES[compared.cause].title : 'another value';
 			repaired.push({ ...part, change: `${outcome.value} (was: ${cause})` });
@@ -69,6 +71,11 @@ export async function planFoldRepair(
 	return { edits: repaired.length > 0 ? await editor.finish() : [], repaired, unrepaired };
 }
 
+/** True for a right layer. If the outputs agree, also for a layer without verdict: it shows nothing to put right. */
+export function isSettled({ status }: LayerComparison, { outputs }: Pick<Comparison, 'outputs'>): boolean {
+	return status === 'match' || status === 'kept' || (status !== 'mismatch' && outputs?.status === 'match');
+}
+
 /** Repairs layers. An operator that holds several layers is repaired once. */
 class RepairPlanner {
 	readonly #tools: RepairTools;
@@ -85,7 +92,7 @@ class RepairPlanner {
 	repair(layer: BatchNormLayer, compared: LayerComparison): Promise<Result<string>> | Result<string> {
 		const { models } = this.#tools;
 		if (compared.status !== 'mismatch') {
-			return failure('no operator of the deployed model shows what became of it');
+			return failure(asClause(compared.evidence));
 		}
 		if (layer.mode === 'training') {
 			return failure('the original is in training mode itself: repair the original first');

@@ -13,7 +13,7 @@ import { isInFunction } from '../onnx/graph/supply.js';
 import { type CauseCode, ROUNDING_CAUSES } from '../report/causes.js';
 import type { LayerComparison } from '../report/comparison/comparison.js';
 import { failure, type Result, success } from '../result.js';
-import { count } from '../text/sentences.js';
+import { asClause, count } from '../text/sentences.js';
 import { type AddedConstant, addedConstantBehind, type BiasPlace, biasPlace } from './bias-place.js';
 import { type ConstantWriter, IN_FUNCTION, type WrittenConstant } from './constant-writer.js';
 import { paddedForward, restoreLayer, unrestorableReason } from './restored-layer.js';
@@ -370,10 +370,4 @@ function insertQuantizedBias({ editor }: RepairTools, { operator, bias, found }:
 	const domain = scope.producer(operator.weight)?.domain ?? '';
 	const integers = isPerRow ? { integers: { axis: 0 } } : {};
 	editor.insertInput(scope, node, 2, { opType: 'DequantizeLinear', inputs: [data, step], domain, ...integers });
-}
-
-/** Turns a sentence about an operator into a clause. */
-function asClause(sentence: string): string {
-	const clause = sentence.endsWith('.') ? sentence.slice(0, -1) : sentence;
-	return /^[A-Z][a-z]/.test(clause) ? clause.charAt(0).toLowerCase() + clause.slice(1) : clause;
 }

@@ -8,6 +8,12 @@ export function joinWords(words: readonly string[]): string {
 	return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
+/** Turns a sentence into a clause. The name of an operator at its beginning keeps its capitals, such as QLinearConv. */
+export function asClause(sentence: string): string {
+	const clause = sentence.endsWith('.') ? sentence.slice(0, -1) : sentence;
+	return /^[A-Z][a-z]/.test(clause) ? clause.charAt(0).toLowerCase() + clause.slice(1) : clause;
+}
+
 /** Returns the text with its first letter in upper case. */
 export function capitalize(text: string): string {
 	return text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,5 +1,5 @@
 import type { ComparedFiles } from '../../core/folding/compare/compare.js';
-import { planFoldRepair } from '../../core/repair/fold-repair.js';
+import { isSettled, planFoldRepair } from '../../core/repair/fold-repair.js';
 import type { Comparison, LayerComparison } from '../../core/report/comparison/comparison.js';
 import { CHECKPOINT_OUTPUTS, isCheckpoint } from '../../core/report/formats.js';
 import { REPAIR_FORMAT, REPAIR_VERSION, type RepairCheck, type RepairResult } from '../../core/report/repair-result.js';
@@ -99,9 +99,11 @@ async function repairLayers(
 	const excluded = new Map<string, string>();
 	for (;;) {
 		const { edits, repaired, unrepaired } = await planFoldRepair(files, deployed.access, excluded);
-		const facts = { examined: original.layers.length, repaired, notes: files.comparison.notes };
+		const facts = { examined: original.layers.length, repaired };
+		const { notes } = files.comparison;
 		if (repaired.length === 0) {
-			return { ...facts, unrepaired, written: null, check: checkOf(files) };
+			const all = [...notes, ...unjudgedNotes(files.comparison)];
+			return { ...facts, unrepaired, notes: all, written: null, check: checkOf(files) };
 		}
 		emit({ type: 'progress', stage: 'writing', done: 0, total: 1 });
 		const bytes = await writeEdited(deployed, edits, options);
@@ -111,10 +113,12 @@ async function repairLayers(
 			const wrong = stillWrong(files.comparison, after.comparison, unrepaired);
 			if (wrong.length === 0) {
 				// A layer may have been wrong because of another layer only.
-				const rightNow = new Set(after.comparison.layers.filter(isRight).map(({ name }) => name));
+				const settled = after.comparison.layers.filter((layer) => isSettled(layer, after.comparison));
+				const names = new Set(settled.map(({ name }) => name));
 				return {
 					...facts,
-					unrepaired: unrepaired.filter(({ name }) => !rightNow.has(name)),
+					unrepaired: unrepaired.filter(({ name }) => !names.has(name)),
+					notes: [...notes, ...unjudgedNotes(after.comparison)],
 					written: { path: options.output, bytes },
 					check: checkOf(after),
 				};
@@ -131,6 +135,17 @@ async function repairLayers(
 const STILL_WRONG =
 	"the original's constants in its place do not make it right: the deployed model may hold it in another form, with channels in another order or size, or operators merged or split";
 
+/** Returns a note about layers without verdict in models whose outputs agree. */
+function unjudgedNotes(comparison: Comparison): string[] {
+	const unjudged = comparison.layers.filter((layer) => isSettled(layer, comparison) && !isRight(layer));
+	const [first] = unjudged;
+	return first
+		? [
+				`${count(unjudged.length, 'layer')} (${first.name}${unjudged.length > 1 ? ' …' : ''}) could not be judged, but the outputs of both models agree.`,
+			]
+		: [];
+}
+
 const isRight = ({ status }: LayerComparison): boolean => status === 'match' || status === 'kept';
 
 /** Returns the layers to leave as they were: wrong after their repair, or all if a right layer is wrong now. */
@@ -140,9 +155,16 @@ function stillWrong(
 	unrepaired: VerifiedRepair['unrepaired'],
 ): readonly string[] {
 	const known = new Set(unrepaired.map(({ name }) => name));
-	const wrong = after.layers.filter((layer) => !known.has(layer.name) && !isRight(layer)).map(({ name }) => name);
+	const wrong = after.layers
+		.filter((layer, index) => !known.has(layer.name) && !isRight(layer) && !isUnjudged(layer, before.layers[index]))
+		.map(({ name }) => name);
 	const isHarmed = before.layers.some((layer) => wrong.includes(layer.name) && isRight(layer));
 	return isHarmed ? before.layers.map(({ name }) => name) : wrong;
+}
+
+/** True for a layer without verdict before and after. */
+function isUnjudged(after: LayerComparison, before: LayerComparison): boolean {
+	return after.status !== 'mismatch' && before.status === after.status;
 }
 
 /** A checkpoint cannot run, so its parameters alone decide. */

@@ -1,4 +1,5 @@
 import { axesBehind, type BatchNormLayer } from '../../batchnorm/layer.js';
+import { isConstant } from '../../onnx/graph/constants.js';
 import type { Model } from '../../onnx/model.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
@@ -10,8 +11,11 @@ export function describeAbsence(layer: BatchNormLayer, { original, deployed }: M
 		return `No operator of the deployed model has the shape and place of ${target.operator.name}, which feeds this layer, and the layer itself is gone.`;
 	}
 	const source = layer.source?.opType ?? "the model's input";
+	const isLeft = source === 'MatMul' && isConstant(layer.scope, layer.source?.inputs[0] ?? '');
 	return [
-		`The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`,
+		isLeft
+			? 'The layer is gone from the deployed model, and MatMul in front of it has its weight on the left, a form that is not read.'
+			: `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`,
 		...describeAxis(layer, original),
 		...describeReplacement(original.model, deployed.model),
 	].join(' ');

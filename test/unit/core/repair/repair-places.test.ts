@@ -169,6 +169,9 @@ for (const [name, block] of Object.entries(WRONG)) {
 			const plan = await planFoldRepair(files, { source: deployed.source });
 			assert.deepEqual(plan.unrepaired, []);
 			assert.equal(plan.repaired.length, files.comparison.summary.mismatch);
+			for (const { op, change } of plan.repaired.filter((part) => /^(gamma|mean|scale)/.test(part.change))) {
+				assert.equal(op, 'BatchNormalization', change);
+			}
 			const bytes = await editedBytes(await planEdits(deployed.source, plan.edits), deployed.source);
 			const repaired = await openBytes(bytes);
 			const { comparison } = await compareNetworks(compared(original), compared(repaired));

@@ -108,6 +108,81 @@ test('a layer folded into a convolution that pads is put back, and the outputs a
 	assert.deepEqual([again.written, again.repaired], [null, []]);
 });
 
+/**
+ * A folded layer, and behind it a layer of two values, too few to find it by, behind a product with its weight on the left.
+ */
+function writeUnjudged(name: string, factor: number, shift: readonly number[]): readonly [string, string] {
+	const layer = (index: number, input: string, output: string): NodeSpec => ({
+		op: 'BatchNormalization',
+		name: `bn${index}`,
+		inputs: [input, 'g', 'b', 'm', 'v'],
+		outputs: [output],
+		attributes: { epsilon: { f: 0 } },
+	});
+	const product: NodeSpec[] = [
+		{ op: 'GlobalAveragePool', inputs: ['n'], outputs: ['mean'] },
+		{ op: 'Reshape', inputs: ['mean', 'shape'], outputs: ['rows'] },
+		{ op: 'MatMul', name: 'left', inputs: ['L', 'rows'], outputs: ['product'] },
+	];
+	const transpose = (from: string, to: string): NodeSpec => ({
+		op: 'Transpose',
+		inputs: [from],
+		outputs: [to],
+		attributes: { perm: { ints: [1, 0] } },
+	});
+	const relu = (from: string, to: string): NodeSpec => ({ op: 'Relu', inputs: [from], outputs: [to] });
+	const shape: TensorSpec = { name: 'shape', dtype: 'int64', values: [2n, 1n] };
+	const original = writeGraph(
+		`${name}-original.onnx`,
+		[conv(['W'], 'h'), layer(1, 'h', 'n'), ...product, transpose('product', 't'), layer(2, 't', 'z'), relu('z', 'y')],
+		[
+			shape,
+			{ name: 'W', dims: [2, 2, 1, 1], values: weight },
+			{ name: 'L', dims: [2, 2], values: weight },
+			{ name: 'g', values: gamma },
+			{ name: 'b', values: beta },
+			{ name: 'm', values: mean },
+			{ name: 'v', values: [4, 4] },
+		],
+	);
+	const scales = gamma.map((value) => value / 2);
+	const scaled = weight.map((value, index) => value * scales[index >> 1]);
+	const deployed = writeGraph(
+		`${name}-deployed.onnx`,
+		[
+			conv(['W', 'B'], 'n'),
+			...product,
+			{ op: 'Add', inputs: ['product', 'C'], outputs: ['sum'] },
+			relu('sum', 'positive'),
+			transpose('positive', 'y'),
+		],
+		[
+			shape,
+			{ name: 'W', dims: [2, 2, 1, 1], values: scaled.map((value, index) => (index === 1 ? factor * value : value)) },
+			{ name: 'B', values: beta.map((value, row) => value - mean[row] * scales[row]) },
+			{ name: 'L', dims: [2, 2], values: scaled },
+			{ name: 'C', dims: [2, 1], values: beta.map((value, row) => value - mean[row] * scales[row] + shift[row]) },
+		],
+	);
+	return [original, deployed];
+}
+
+test('a layer without verdict needs no repair where the outputs agree, and gets its own reason where they differ', async () => {
+	const output = path.join(folder, 'unjudged.onnx');
+	const note = '1 layer (bn2) could not be judged, but the outputs of both models agree.';
+	const [original, right] = writeUnjudged('right', 1, [0, 0]);
+	const none = await repair(right, original, output);
+	assert.deepEqual([none.written, none.unrepaired, none.notes], [null, [], [note]]);
+	const [, wrong] = writeUnjudged('wrong', 3, [0, 0]);
+	const repaired = await repair(wrong, original, output);
+	assert.deepEqual([repaired.repaired.length, repaired.unrepaired, repaired.notes], [1, [], [note]]);
+	assert.equal(repaired.check.status, 'match', JSON.stringify(repaired.check));
+	const [, shifted] = writeUnjudged('shifted', 1, [0, 2]);
+	const kept = await repair(shifted, original, output);
+	assert.deepEqual([kept.written, kept.check.status], [null, 'mismatch']);
+	assert.match(kept.unrepaired[0].reason, /^the layer is gone from the deployed model, and Transpose in front of it/);
+});
+
 test('a repair in 4 bits counts as verified by its parameters where rounding hides the outputs', async () => {
 	const [set] = SINGLES.filter(({ name }) => name === 'mean-dropped');
 	const { original, deployed } = repairCase(set, 'Gemm', { seed: 1, form: 'MatMulNBits' });
