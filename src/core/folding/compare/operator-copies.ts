@@ -27,7 +27,7 @@ export function areParallel(a: LinearOperator, b: LinearOperator, { before }: Ne
  * Returns the deployed operators without a partner that are copies of a pair's operator: tools copy an operator with several
  * readers, to fold a layer for one of them.
  */
-async function copiesOf(
+export async function copiesOf(
 	pair: OperatorPair,
 	{ deployed, pairing, original }: PairedNetworks,
 ): Promise<LinearOperator[]> {

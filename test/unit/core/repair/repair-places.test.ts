@@ -128,6 +128,24 @@ const WRONG: Readonly<Record<string, WrongBlock>> = {
 			to.node('Conv', [to.relu(to.node('Conv', [y, folded, bias[0]], pads)), folded, bias[1]], pads),
 		];
 	},
+	'a wrong copy of an operator that was copied for each of its layers': ({ random, from, to }, x, y) => {
+		const weight = weightOf(random, WIDTH, WIDTH, 3);
+		const layers = [layerOf(random, WIDTH), layerOf(random, WIDTH)];
+		const shared = from.conv(x, weight);
+		return [
+			from.node(
+				'Add',
+				layers.map((layer) => from.relu(from.batchNorm(shared, layer))),
+			),
+			to.node(
+				'Add',
+				layers.map(({ scale, shift }, index) => {
+					const wrong = scale.map((value, row) => (index === 1 && row < 2 ? 2 * value : value));
+					return to.relu(to.conv(y, scaleRows(weight, wrong), shift));
+				}),
+			),
+		];
+	},
 	'a fold that took in the Mul and Add behind the layer': ({ random, from, to }, x, y) => {
 		const weight = weightOf(random, WIDTH, WIDTH, 3);
 		const layer = layerOf(random, WIDTH);
