@@ -48,6 +48,13 @@ export function squeezeAxes(axes: readonly Axis[], at: readonly number[]): Axis[
 		: undefined;
 }
 
+/** Averages over axes without channels. @param keeps true: an averaged axis is left, with a single element */
+export function averagedAxes(axes: readonly Axis[], at: readonly number[], keeps: boolean): Axis[] | undefined {
+	const averaged = new Set(at.map((axis) => (axis < 0 ? axis + axes.length : axis)));
+	const isOfOthers = [...averaged].every((axis) => axes[axis]?.every(({ stride }) => stride === 0));
+	return isOfOthers ? axes.flatMap((axis, index) => (averaged.has(index) ? (keeps ? [[]] : []) : [axis])) : undefined;
+}
+
 export function flattenAxes(axes: readonly Axis[], axis: number): Axis[] {
 	const at = axis < 0 ? axis + axes.length : axis;
 	return [axes.slice(0, at).flat(), axes.slice(at).flat()];

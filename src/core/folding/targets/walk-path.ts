@@ -5,6 +5,7 @@ import type { BroadcastPartner } from '../operators/weight-layout.js';
 import type { WeightReader } from '../operators/weights.js';
 import {
 	type Axis,
+	averagedAxes,
 	channelsOfAxis,
 	flattenAxes,
 	reshapeAxes,
@@ -14,11 +15,11 @@ import {
 } from './channel-trace.js';
 
 /** Average the elements of a channel, so a scale and a shift of each channel may act behind them or in front of them. */
-const [GLOBAL_AVERAGE, AVERAGE] = ['GlobalAveragePool', 'AveragePool'];
+const [GLOBAL_AVERAGE, AVERAGE, MEAN] = ['GlobalAveragePool', 'AveragePool', 'ReduceMean'];
 /** Operators that move, drop, or average elements within a channel. */
 export const MOVING: ReadonlySet<string> = new Set([
 	...['Reshape', 'Transpose', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice'],
-	...[GLOBAL_AVERAGE, AVERAGE],
+	...[GLOBAL_AVERAGE, AVERAGE, MEAN],
 ]);
 
 /** Operators that change only the type or rounding of elements. */
@@ -136,6 +137,12 @@ async function moveAxes(axes: readonly Axis[], place: Place, weights: WeightRead
 			return averageAxes(axes, []);
 		case AVERAGE:
 			return averagesPadding(place) ? undefined : averageAxes(axes, PART);
+		case MEAN: {
+			// Without axes it averages all, or has no effect.
+			const at = attribute ?? (await weights.integers(scope, node.inputs[1] ?? '')) ?? [];
+			const keeps = (scope.attribute(node, 'keepdims')?.i ?? 1) !== 0;
+			return at.length > 0 ? averagedAxes(axes, at, keeps) : undefined;
+		}
 		case 'Transpose':
 			return transposeAxes(axes, attribute);
 		case 'Slice':

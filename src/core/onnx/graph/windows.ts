@@ -95,7 +95,9 @@ export function automaticPads(scope: Scope, node: Node): string {
 /** True if a node pads its input, or may do so. */
 export function isPadded(scope: Scope, node: Node): boolean {
 	const pads = scope.attribute(node, 'pads')?.ints ?? [];
-	return automaticPads(scope, node).startsWith('SAME') || pads.some((pad) => pad !== 0);
+	// A window of a single element needs no pads for an output of any size.
+	const isSingle = scope.attribute(node, 'kernel_shape')?.ints?.every((size) => size === 1) ?? false;
+	return (automaticPads(scope, node).startsWith('SAME') && !isSingle) || pads.some((pad) => pad !== 0);
 }
 
 /** Maximum letters read: a letter more than "SAME_UPPER" has. A hostile file may hold any number of letters. */

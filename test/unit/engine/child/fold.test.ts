@@ -187,6 +187,8 @@ test('a layer behind an average of its channels, or a Dropout that is off, folds
 	const outputs = ['between'];
 	const cases: Record<string, readonly [NodeSpec, boolean]> = {
 		average: [{ op: 'GlobalAveragePool', inputs: ['h'], outputs }, true],
+		'mean of the image': [{ op: 'ReduceMean', inputs: ['h'], outputs, attributes: { axes: { ints: [2, 3] } } }, true],
+		'mean of the channels': [{ op: 'ReduceMean', inputs: ['h'], outputs, attributes: { axes: { ints: [1] } } }, false],
 		'Dropout that is off': [{ op: 'Dropout', inputs: ['h', 'ratio'], outputs }, true],
 		'Dropout in training': [{ op: 'Dropout', inputs: ['h', 'ratio', 'training'], outputs }, false],
 		'largest element': [{ op: 'GlobalMaxPool', inputs: ['h'], outputs }, false],

@@ -96,6 +96,10 @@ const HANDED_ON: readonly Step[] = [{ op: 'Identity' }, { op: 'Dropout' }];
 const FLATTEN: Step = { op: 'Flatten', attributes: { axis: { i: 1 } } };
 const LAST: Step = { op: 'Transpose', attributes: { perm: ints(0, 2, 3, 1) } };
 const GLOBAL: Step = { op: 'GlobalAveragePool' };
+const mean = (axes: readonly number[], keepdims = 1): Step => ({
+	op: 'ReduceMean',
+	attributes: { axes: { ints: axes }, keepdims: { i: keepdims } },
+});
 const average = (pads: number, include = 0): Step => ({
 	op: 'AveragePool',
 	attributes: { kernel_shape: ints(2, 2), pads: ints(pads, pads, pads, pads), count_include_pad: { i: include } },
@@ -120,6 +124,9 @@ function drawn(seed: number): Network {
 		[[reshape(N, C, -1), reshape(N, -1)], { op: 'Gemm', from: all }],
 		[[LAST, FLATTEN], { op: 'Gemm', from: all }],
 		[[GLOBAL, FLATTEN], { op: 'Gemm', from: C }],
+		[[mean([2, 3], 0)], { op: 'Gemm', from: C }],
+		[[mean([-1, 0])], { op: 'Conv', from: C, kernel: [1, 1] }],
+		[[LAST, mean([1], 0), mean([-2], 0)], { op: 'Gemm', from: C }],
 		[[GLOBAL, { op: 'Squeeze', integers: [2, 3] }], { op: 'Gemm', from: C }],
 		[[reshape(N, C, height * width)], { op: 'Conv', from: C, kernel: [1] }],
 		[[reshape(N, all, 1, 1)], { op: 'Conv', from: all, kernel: [1, 1] }],
@@ -129,7 +136,7 @@ function drawn(seed: number): Network {
 }
 
 test('a layer folds forward through random paths, and both models compute the same', async () => {
-	for (let seed = 0; seed < 60; seed++) {
+	for (let seed = 0; seed < 80; seed++) {
 		const network = drawn(seed);
 		const [bytes, description] = [build(network), `seed ${seed}: ${JSON.stringify(network)}`];
 		const { model, source } = await openBytes(bytes);
@@ -171,6 +178,9 @@ test('a layer stays where its shift or its channels do not reach the operator un
 		{ steps: [reshape(N, 1, C * 4, 4)], end: { op: 'Conv', from: 1, kernel: [1, 1] }, size },
 		{ steps: [reshape(N * C, 16)], end: { op: 'Gemm', from: 16 }, size },
 		{ steps: [FLATTEN], end: { op: 'Gemm', from: 16 * C }, size, alsoOutput: 1 },
+		// A mean over channels has another scale and shift.
+		{ steps: [mean([1])], end: { op: 'Conv', from: 1, kernel: [1, 1] }, size },
+		{ steps: [{ op: 'ReduceMean' }, reshape(1, 1)], end: { op: 'Gemm', from: 1 }, size },
 	];
 	for (const network of networks) {
 		const { model, source } = await openBytes(build(network));

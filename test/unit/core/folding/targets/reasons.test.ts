@@ -123,6 +123,8 @@ test('forwards into a convolution, unless padding would need the shift at the bo
 	assert.equal(await behind({}), 'into next');
 	assert.equal(await behind({ pads: { ints: [0, 1, 0, 1] } }), 'no-linear-operator, padded-forward-fold');
 	assert.equal(await behind({ auto_pad: { s: 'SAME_UPPER' } }), 'no-linear-operator, padded-forward-fold');
+	// A kernel of a single element needs no pads.
+	assert.equal(await behind({ auto_pad: { s: 'SAME_UPPER' }, kernel_shape: { ints: [1, 1] } }), 'into next');
 });
 
 test('a decomposed layer folds like any other', async () => {
