@@ -2,7 +2,8 @@
  * Measures the cost of collecting population statistics over running the model alone on the same batches, and the memory
  * that more batches take. Both contestants are loaded before, read the same file, and take turns.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { encode } from 'fast-png';
@@ -25,6 +26,8 @@ import { root } from '../workbench/paths.mjs';
 const [SAMPLES, BATCH, ROUNDS] = [64, 16, 3];
 /** Number of image files, and of different images. */
 const [IMAGES, PICTURES] = [128, 16];
+/** Number of image files and batch of a whole job: a third of 10,000 images, for one of three workers. */
+const [JOB_IMAGES, JOB_BATCH] = [3328, 32];
 
 export interface ReestimateCost {
 	/** Median of the ratios to running the model alone, as the runtime optimizes it by default. */
@@ -33,11 +36,17 @@ export interface ReestimateCost {
 	readonly processorOverRunning: number;
 	/** The same for a runtime that computes every operator as written. */
 	readonly overRunningUnoptimized: number;
-	/** As `overRunning`, with images in PNG files, which both read ahead and decode: the whole job as a user sees it. */
+	/** As `overRunning`, with images in PNG files, which both read ahead and decode. */
 	readonly overRunningFromImages: number;
 	/** The same in processor time. */
 	readonly processorOverRunningFromImages: number;
 	readonly imagesPerSecond: number;
+	/**
+	 * Time of a whole `reestimate --statistics-only`, from the start of its process to its end, over a loop that loads the
+	 * model, and reads and runs one batch after the other.
+	 */
+	readonly jobOverLoop: number;
+	readonly jobImagesPerSecond: number;
 	/** Memory of the process after all rounds, less that after the first, in MB. */
 	readonly growthMb: number;
 }
@@ -57,7 +66,11 @@ export async function benchReestimate(): Promise<ReestimateCost> {
 		for (let index = 0; index < IMAGES; index++) {
 			writeFileSync(path.join(images, `${index}.png`), pictures[index % PICTURES]);
 		}
-		return { ...(await measure(file, data, runtime)), ...(await measureFromImages(file, images, runtime)) };
+		const costs = { ...(await measure(file, data, runtime)), ...(await measureFromImages(file, images, runtime)) };
+		for (let index = IMAGES; index < JOB_IMAGES; index++) {
+			linkSync(path.join(images, `${index % IMAGES}.png`), path.join(images, `${index}.png`));
+		}
+		return { ...costs, ...(await measureJob(file, images, runtime)) };
 	} finally {
 		rmSync(folder, { recursive: true });
 	}
@@ -132,6 +145,25 @@ async function measureFromImages(file: string, folder: string, runtime: Runtime)
 		overRunningFromImages: median(rounds, ({ ours, other }) => ours.clock / other.clock),
 		processorOverRunningFromImages: median(rounds, ({ ours, other }) => ours.processor / other.processor),
 	};
+}
+
+async function measureJob(file: string, folder: string, runtime: Runtime) {
+	const words = ['--input', folder, '--batch', String(JOB_BATCH), '--statistics-only', '-o', `${file}.json`];
+	const command = [path.join(root, 'dist', 'cli.js'), 'reestimate', file, ...words];
+	const job = await timeOf(async () => execFileSync(process.execPath, command, { stdio: 'ignore' }));
+	const loop = await timeOf(async () => {
+		const model = await openModel({ path: file });
+		const inputs = [{ input: undefined, path: folder }];
+		const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch: JOB_BATCH });
+		const session = await runtime.createSession(readFileSync(file), { levels: ['all'] });
+		for await (const { parts } of samples.read()) {
+			for (const part of parts) {
+				await session.run(part, [session.outputs[0].name]);
+			}
+		}
+		await Promise.all([session.release(), model.close()]);
+	});
+	return { jobOverLoop: job.clock / loop.clock, jobImagesPerSecond: (JOB_IMAGES * 1000) / job.clock };
 }
 
 function median<T>(rounds: readonly T[], of: (round: T) => number): number {
