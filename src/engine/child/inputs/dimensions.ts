@@ -32,16 +32,49 @@ function isSpatial(shape: readonly (number | string)[], axis: number): boolean {
 
 /** Returns an input's shape; undefined if it is no tensor. */
 export function chooseShape({ name, shape }: RuntimeValue, sources: DimensionSources): number[] | undefined {
-	const { dimensions = {}, batch, unknownSize, symbols } = sources;
+	const { dimensions = {}, symbols } = sources;
 	return shape?.map((size, axis) => {
 		if (isKnown(size)) {
 			return size;
 		}
 		const symbol = String(size);
-		const fallback = axis === 0 ? batch : unknownSize === 1 && isSpatial(shape, axis) ? MIN_IMAGE : unknownSize;
 		const asked = [`${name}:${axis}`, symbol].find((place) => Object.hasOwn(dimensions, place));
-		return symbols?.get(symbol) ?? (asked === undefined ? fallback : dimensions[asked]);
+		return symbols?.get(symbol) ?? (asked === undefined ? guess(shape, axis, sources) : dimensions[asked]);
 	});
+}
+
+function guess(shape: readonly (number | string)[], axis: number, { batch, unknownSize }: DimensionSources): number {
+	return axis === 0 ? batch : unknownSize === 1 && isSpatial(shape, axis) ? MIN_IMAGE : unknownSize;
+}
+
+/**
+ * Returns a size for each symbol that is not known from files and not asked for, so that it is the same at all places. A
+ * symbol in front of the first input is the batch, also at other places. Any other symbol has the largest guess of its
+ * places, where a first place counts only if there is no other one. Some exporters give each open size the same name, such
+ * as "?", so a symbol for both the batch and a size of an image means no shared size.
+ */
+export function sharedGuesses(inputs: readonly RuntimeValue[], sources: DimensionSources): Map<string, number> {
+	const { dimensions = {}, symbols, batch } = sources;
+	const nameless = inputs.flatMap(({ shape = [] }) =>
+		shape.some((size, axis) => size === shape[0] && isSpatial(shape, axis)) ? [String(shape[0])] : [],
+	);
+	const isOpen = (size: number | string) =>
+		!(isKnown(size) || size === '' || nameless.includes(String(size)) || symbols?.has(String(size)));
+	const places = inputs.flatMap(({ shape = [] }) =>
+		shape.flatMap((size, axis) =>
+			!isOpen(size) || Object.hasOwn(dimensions, String(size))
+				? []
+				: [{ symbol: String(size), axis, size: guess(shape, axis, sources) }],
+		),
+	);
+	const [first] = inputs[0]?.shape ?? [];
+	const guesses = new Map<string, number>();
+	for (const { symbol, axis, size } of places) {
+		if (axis > 0) {
+			guesses.set(symbol, symbol === String(first) ? batch : Math.max(size, guesses.get(symbol) ?? 0));
+		}
+	}
+	return new Map([...places.map(({ symbol, size }) => [symbol, size] as const), ...guesses]);
 }
 
 interface Asked {

@@ -6,7 +6,7 @@ import { InputError } from '../tensors/errors.js';
 import type { NpyArray } from '../tensors/npy.js';
 import { seededRandom } from '../tensors/random.js';
 import type { RuntimeTensor, RuntimeValue } from '../tensors/tensor.js';
-import { checkDimensions, chooseShape, guessedSizes, symbolsOf, withSymbols } from './dimensions.js';
+import { checkDimensions, chooseShape, guessedSizes, sharedGuesses, symbolsOf, withSymbols } from './dimensions.js';
 import { fitArray, stack } from './fit-array.js';
 import { type ImageOptions, isImageFile, type ReadImage, readImage } from './image-file.js';
 import type { ImageThreads } from './image-threads.js';
@@ -133,14 +133,15 @@ async function makeRun(
 	const symbols = symbolsOf(inputs, dims);
 	const { seed, random: distribution = 'normal', positive } = options;
 	const random = seededRandom(seed);
+	const shared = new Map([...symbols, ...sharedGuesses(inputs, { ...options, symbols })]);
 	for (const input of inputs.filter(({ name }) => madeUp.has(name))) {
-		const shape = chooseShape(input, { ...options, symbols }) ?? [];
+		const shape = chooseShape(input, { ...options, symbols: shared }) ?? [];
 		const making = { random, distribution, positive: positive?.has(input.name) ?? false };
 		arrays.set(input.name, makeUp(input, shape, making));
 		const guesses = guessedSizes(input, options.dimensions)
 			.filter(({ axis }) => !symbols.has(String(input.shape?.[axis])))
 			.map(({ name, axis }) => `${name} = ${shape[axis]}`);
-		const guessed = guesses.length > 0 ? `, guessed ${guesses.join(', ')}` : '';
+		const guessed = guesses.length > 0 ? `, guessed ${[...new Set(guesses)].join(', ')}` : '';
 		origins.set(input.name, `${describeMadeUp(input, distribution, seed)}${guessed}`);
 	}
 	const ordered = inputs.flatMap(({ name }) => {

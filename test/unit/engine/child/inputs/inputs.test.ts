@@ -200,6 +200,56 @@ test('inputs without files follow inputs with files: one symbol, one size', asyn
 	await assert.rejects(planInputs(inputs, { ...defaults, files: uneven }), /"image" has 2, "ids" has 3/);
 });
 
+test('a symbol has one guessed size in all inputs', async () => {
+	const shapesOf = async (shapes: readonly (readonly (number | string)[])[], unknownSize = 1) => {
+		const inputs = shapes.map((shape, i) => ({ name: `i${i}`, type: 'float32', shape }));
+		const { tensors } = await makeFeeds(inputs, { ...defaults, batch: 4, unknownSize });
+		return [...tensors.values()].map(({ dims }) => dims);
+	};
+	// A first place is the batch only if the symbol has no other place.
+	assert.deepEqual(
+		await shapesOf([
+			['B', 4, 'T'],
+			['T', 6],
+			['B', 'T'],
+		]),
+		[
+			[4, 4, 1],
+			[1, 6],
+			[4, 1],
+		],
+	);
+	assert.deepEqual(
+		await shapesOf([
+			['B', 3, 'H', 'W'],
+			['W', 'K'],
+		]),
+		[
+			[4, 3, 64, 64],
+			[64, 1],
+		],
+	);
+	// The nodes of a graph stand in front of the first input.
+	assert.deepEqual(
+		await shapesOf(
+			[
+				['N', 3],
+				['N', 'N'],
+			],
+			64,
+		),
+		[
+			[4, 3],
+			[4, 4],
+		],
+	);
+	// The same name for all open sizes says nothing.
+	assert.deepEqual(await shapesOf([['?', 3, '?', '?']]), [[4, 3, 64, 64]]);
+	const square = { name: 'x', type: 'float32', shape: ['B', 3, 'S', 'S'] };
+	const { summary } = await makeFeeds([square], { ...defaults, unknownSize: 1 });
+	assert.equal(summary[0]?.from, 'random normal, seed 0, guessed S = 64');
+});
+
 test('sizes follow the request, by symbol or by place, and so does the distribution', async () => {
 	const asked = { ...defaults, dimensions: { H: 4, 'image:3': 6 } };
 	const plan = await planInputs([image], asked);
