@@ -53,7 +53,11 @@ function addTensor(record: TensorRecord, found: ExternalTensor[]): void {
 	}
 	if (record.storage.kind === 'external') {
 		const { kind: _, ...range } = record.storage;
-		const bytes = range.length ?? Math.ceil((product(record.dims) * elementBits(record.dataType)) / 8);
-		found.push({ record, range, bytes });
+		found.push({ record, range, bytes: range.length ?? byteSize(record) });
 	}
+}
+
+/** Returns the bytes that dims and type of a tensor ask for. */
+export function byteSize({ dims, dataType }: TensorRecord): number {
+	return Math.ceil((product(dims) * elementBits(dataType)) / 8);
 }

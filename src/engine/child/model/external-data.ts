@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { OnnxError } from '../../../core/onnx/errors.js';
-import { externalTensors } from '../../../core/onnx/graph/external-tensors.js';
+import { byteSize, externalTensors } from '../../../core/onnx/graph/external-tensors.js';
+import type { ExternalRange } from '../../../core/onnx/model.js';
+import { readRawTensor } from '../../../core/onnx/tensor/raw-tensor.js';
 import type { ModelLocation } from '../../../protocol/host-engine.js';
 import type { OpenedModel } from './opened-model.js';
 
@@ -16,14 +18,17 @@ export function modelPaths({ path, bytes }: ModelLocation, model: OpenedModel): 
 }
 
 /**
- * Checks that all external data of a model exist; folding and comparing need all weights.
+ * Checks that all external data of a model exist in full; folding and comparing need all weights.
  * @throws {OnnxError} `external-data`, naming the model and the file.
  */
 export async function requireExternalFiles({ model, access }: OpenedModel): Promise<void> {
 	const ends = new Map<string, number>();
-	for (const { range, bytes } of externalTensors(model)) {
+	for (const { record, range, bytes } of externalTensors(model)) {
 		const end = range.offset + bytes;
-		// Reading the tensor reports an end that is not a number.
+		if (!isPlace(range) || bytes < byteSize(record)) {
+			// Its reader explains why the place is impossible.
+			await readRawTensor(record, access);
+		}
 		ends.set(range.location, Math.max(ends.get(range.location) ?? 0, Number.isSafeInteger(end) ? end : 0));
 	}
 	for (const [location, end] of ends) {
@@ -35,4 +40,8 @@ export async function requireExternalFiles({ model, access }: OpenedModel): Prom
 			throw new OnnxError('external-data', `${model.path}: The external data file "${location}" ${sizes}.`);
 		}
 	}
+}
+
+function isPlace({ offset }: ExternalRange): boolean {
+	return Number.isSafeInteger(offset) && offset >= 0;
 }

@@ -3,6 +3,7 @@ import { findLayers, findNormalizations } from '../../../core/batchnorm/find.js'
 import type { BatchNormLayer } from '../../../core/batchnorm/layer.js';
 import type { Checkpoint } from '../../../core/formats/checkpoint.js';
 import { readAnyModel } from '../../../core/formats/model/read-model.js';
+import { OnnxError } from '../../../core/onnx/errors.js';
 import type { Model } from '../../../core/onnx/model.js';
 import { type ByteSource, memorySource } from '../../../core/onnx/source.js';
 import type { TensorAccess } from '../../../core/onnx/tensor/tensor.js';
@@ -66,7 +67,9 @@ async function open(
 		const folder = opened === undefined ? undefined : dataFolder;
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
 		const { model, checkpoint } = await readAnyModel(source, { inflate });
-		const layers = await find(model, access);
+		const layers = await find(model, access).catch((error) => {
+			throw error instanceof OnnxError ? new OnnxError(error.code, `${name}: ${error.message}`) : error;
+		});
 		const parts = { model, layers, access, source, folder, ...(checkpoint && { checkpoint }) };
 		return { ...parts, close: async () => opened?.close() };
 	} catch (error) {

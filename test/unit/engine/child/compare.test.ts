@@ -192,7 +192,35 @@ test('missing or shortened external data are named, and no file is written', asy
 	for (const attempt of both) {
 		await assert.rejects(attempt, /incomplete\.onnx: .*"gone\.data" has 2 bytes where 4 are needed/);
 	}
+	write('gone.data', new Uint8Array(64));
+	for (const [external, words] of [
+		[{ location: 'gone.data', offset: -4 }, /external data offset -4, which is no byte offset/],
+		[{ location: 'gone.data', length: 2 }, /has 2 bytes of data where 1 element.* of float32 takes? 4 bytes/],
+	] as const) {
+		const initializers = [{ ...weight, external }, graph.initializers[1]];
+		write('incomplete.onnx', buildModel({ graph: { ...graph, initializers } }));
+		for (const attempt of both) {
+			await assert.rejects(attempt, new RegExp(`"w" of .*incomplete\\.onnx .*${words.source}`));
+		}
+	}
 	assert.ok(!readdirSync(folder).some((name) => name.startsWith('incomplete-folded')));
+});
+
+test('functions that call themselves are refused with the name of their file', async () => {
+	const functions = [
+		{
+			name: 'F',
+			domain: 'local',
+			inputs: ['a'],
+			outputs: ['b'],
+			nodes: [{ op: 'F', domain: 'local', inputs: ['a'], outputs: ['b'] }],
+		},
+	];
+	const call = { op: 'F', domain: 'local', inputs: ['x'], outputs: ['y'] };
+	const graph = { nodes: [call], inputs: [{ name: 'x', shape: [1, 1, 2, 2] }], outputs: ['y'] };
+	const model = write('endless.onnx', buildModel({ graph, functions, opsets: { local: 1 } }));
+	const attempt = compare(inMemory(small, 'small.onnx'), { path: model }, options, ports);
+	await assert.rejects(attempt, /endless\.onnx: The model's functions or subgraphs nest more than 100 deep/);
 });
 
 const checkpoint = (name: string) => ({ path: path.resolve(`test/fixtures/checkpoints/${name}`) });
