@@ -2,7 +2,7 @@ import type { BatchNormLayer, Parameter } from '../batchnorm/layer.js';
 import { GraphEditor } from '../folding/rewrite/graph-editor.js';
 import { type FloatType, isFloatType, roundTo } from '../numbers/float-formats.js';
 import type { NodeInput } from '../onnx/graph/scope.js';
-import { supplyOf } from '../onnx/graph/supply.js';
+import { isInFunction, supplyOf } from '../onnx/graph/supply.js';
 import { formatNumber } from '../text/numbers.js';
 import { type InferencePlan, switchToInference, type TrainedModel } from './inference-plan.js';
 
@@ -18,15 +18,15 @@ export interface NewStatistics {
 }
 
 /**
- * Returns the reason, a clause, why a layer's running statistics cannot be written, or undefined. The layer must be a
- * node of the main graph that reads constants.
+ * Returns the reason, a clause, why a layer's running statistics cannot be written, or undefined. The layer must read
+ * constants of the main graph that no other call of a function or run of a body needs.
  */
 export function unwritableReason(layer: BatchNormLayer): string | undefined {
 	if (layer.kind !== 'batchnorm') {
 		return 'it is built of elementary operators, whose constants are not running statistics of their own';
 	}
 	if (!supplyOfLayer(layer, MEAN_INPUT) || !supplyOfLayer(layer, VARIANCE_INPUT)) {
-		return `it is inside ${layer.graphPath}, which may be called several times, and has no statistics of its own`;
+		return sharedReason(layer);
 	}
 	for (const [name, parameter] of Object.entries({
 		'running mean': layer.mean,
@@ -41,6 +41,14 @@ export function unwritableReason(layer: BatchNormLayer): string | undefined {
 	}
 	const lengths = [layer.gamma, layer.beta, layer.mean, layer.variance].map(({ values }) => values?.length);
 	return new Set(lengths).size > 1 ? 'its parameters have different numbers of values' : undefined;
+}
+
+/** Returns the reason why a layer in a body or function has no statistics of its own. */
+function sharedReason({ scope, node, graphPath }: BatchNormLayer): string {
+	const isOfFunction = isInFunction({ scope }) && !supplyOf({ scope, node, input: MEAN_INPUT });
+	return isOfFunction
+		? `it is inside ${graphPath}, and its statistics belong to the function, not to a call of it`
+		: `it is inside ${graphPath}, the body of an If, Loop or Scan, which need not run exactly once for each batch`;
 }
 
 /** Returns the input in the main graph that supplies an input of a layer, through the calls of functions around it. */

@@ -37,7 +37,8 @@ export function decodeImage(bytes: Uint8Array, file: string): Image {
 		});
 		return complete({ width, height, planes: split(data, { channels: 3, kept: 3, full: 255 }) });
 	} catch (error) {
-		const why = error instanceof Error ? error.message.split('\n')[0].replace(/[.:]$/, '') : String(error);
+		const message = error instanceof Error ? error.message.split('\n')[0].replace(/[.:]$/, '') : String(error);
+		const why = /outside the bounds/.test(message) ? 'it is cut short' : message;
 		throw new InputError(`${file} is not a PNG or JPEG image that can be read: ${why}.`);
 	}
 }

@@ -84,19 +84,20 @@ export async function openSamples(inputs: readonly RuntimeValue[], options: Samp
 	const declared = declaredBatch(sampled, total);
 	const batch = Math.min(chooseBatch(options.batch, declared), Math.max(1, total));
 	const samples = declared === undefined ? total : total - (total % declared);
-	if (samples === 0) {
-		throw new InputError(
-			declared === undefined
-				? 'The files have no sample.'
-				: `The files have ${total} samples, but the model takes ${declared} at a time: give at least ${declared}.`,
-		);
-	}
 	const summary = sampled.map(({ input, files: rows, rows: count }) => ({
 		name: input.name,
 		shape: [count, ...(input.shape ?? []).slice(1).map((size) => (typeof size === 'number' ? size : 0))],
 		dtype: input.type,
 		from: rows.length === 1 ? rows[0].file : `${rows.length} files: ${rows[0]?.file} …`,
 	}));
+	if (samples === 0) {
+		const [{ from }] = summary;
+		throw new InputError(
+			declared === undefined
+				? `${from} has no sample: give at least one.`
+				: `The files have ${total} samples, but the model takes ${declared} at a time: give at least ${declared}.`,
+		);
+	}
 	return {
 		samples,
 		leftOut: total - samples,

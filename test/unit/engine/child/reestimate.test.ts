@@ -11,7 +11,13 @@ import { encodeNpy } from '../../../../src/engine/child/tensors/npy.js';
 import { seededRandom } from '../../../../src/engine/child/tensors/random.js';
 import { fixture } from '../../support/fixtures.js';
 import { inspectModel, runtime } from '../../support/inspect.js';
-import { buildModel, type GraphSpec, type ModelSpec, type TensorSpec } from '../../support/model-builder.js';
+import {
+	buildModel,
+	type GraphSpec,
+	type ModelSpec,
+	type NodeSpec,
+	type TensorSpec,
+} from '../../support/model-builder.js';
 import { openBytes } from '../../support/open.js';
 import {
 	type Expected,
@@ -305,6 +311,24 @@ test('a model without a layer, and a layer with run-time statistics, are refused
 		initializers: parameters.filter(({ name }) => name !== 'v'),
 	});
 	await assert.rejects(reestimateModel(fed, data()), /its running variance is the graph input "v"/);
+});
+
+test('a layer in a branch of an If, and a file without samples, are refused with the reason', async () => {
+	const io = { inputs: [{ name: 'x', shape: ['n', 2, 3] }], outputs: [{ name: 'y' }] };
+	const branch = (nodes: readonly NodeSpec[]) => ({ g: { nodes, outputs: ['y'] } });
+	const attributes = {
+		then_branch: branch([norm(['x', 'g', 'b', 'm', 'v'])]),
+		else_branch: branch([{ op: 'Relu', inputs: ['x'], outputs: ['y'] }]),
+	};
+	const initializers = [...parameters, { name: 'yes', dtype: 'bool' as const, dims: [], values: [1] }];
+	const nodes = [{ op: 'If', name: 'if', inputs: ['yes'], outputs: ['y'], attributes }];
+	await assert.rejects(
+		reestimateModel(model({ ...io, nodes, initializers }), data()),
+		/bn cannot be re-estimated, because it is inside if\/then_branch, the body of an If, Loop or Scan, which need not run/,
+	);
+	writeFileSync(out('empty.npy'), encodeNpy({ type: 'float32', shape: [0, 2, 3], data: new Float32Array(0) }));
+	const plain = model({ ...io, nodes: [norm(['x', 'g', 'b', 'm', 'v'])], initializers: parameters });
+	await assert.rejects(reestimateModel(plain, out('empty.npy')), /empty\.npy has no sample: give at least one\./);
 });
 
 test('statistics that a type cannot hold, and data that are not finite, are refused', async () => {

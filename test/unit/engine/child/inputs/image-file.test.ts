@@ -111,6 +111,7 @@ test('JPEG is read to within its own loss', () => {
 
 test('a file that is no image, or too large for memory, is refused with its name', async () => {
 	const bomb = rawPng({ width: 100_000, height: 100_000, depth: 8, color: 0 }, []);
+	const whole = encodePng({ width: 9, height: 9, channels: 1, data: Uint8Array.from({ length: 81 }, (_, i) => i * 3) });
 	for (const [bytes, message] of [
 		[Uint8Array.of(1, 2, 3), /: a\.png is not a PNG or JPEG image that can be read: .*\.$/],
 		[encodePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(1) }).subarray(0, 20), /: a\.png is not/],
@@ -118,6 +119,7 @@ test('a file that is no image, or too large for memory, is refused with its name
 		[Uint8Array.of(), /can be read: it is empty\.$/],
 		[Buffer.from('GIF89a'), /can be read: it begins as neither of them does\.$/],
 		[bomb.subarray(0, 20), /can be read: it is cut short\.$/],
+		[whole.subarray(0, whole.length >> 1), /can be read: it is cut short\.$/],
 		[rawPng({ width: 0, height: 0, depth: 8, color: 0 }, []), /says that it has 0 x 0 pixels/],
 	] as const) {
 		assert.throws(() => decodeImage(bytes, 'a.png'), message);

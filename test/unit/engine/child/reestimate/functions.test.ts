@@ -125,6 +125,6 @@ test('layers that share the constants of their function are kept, with the reaso
 	const file = model([call('one', 'x', 'a', []), call('two', 'a', 'y', [])], { functions: [body] });
 	await assert.rejects(
 		reestimateModel(file, data, { batch: 8 }),
-		/of 2 layers, cannot be re-estimated, because it is inside one, which may be called several times/,
+		/of 2 layers, cannot be re-estimated, because it is inside one, and its statistics belong to the function, not to a call of it/,
 	);
 });
