@@ -71,25 +71,27 @@ interface Mutation {
 async function firstSlowUse({ seed, index, format }: Mutation, now: () => number): Promise<string | undefined> {
 	const bytes = mutant(seed, index, format);
 	let slow: string | undefined;
-	const timed = (nodes: number): Timed => {
-		return async (name, use) => {
-			const start = now();
-			const result = await use();
-			const milliseconds = now() - start;
-			const perNode = name.startsWith('comparison') ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
-			if (milliseconds > Math.max(TIME_LIMIT, perNode * nodes)) {
-				slow ??= `The ${name} of ${nodes} nodes took ${milliseconds.toFixed(0)} ms.`;
-			}
-			return result;
-		};
+	let nodes = 0;
+	const timed: Timed = async (name, use) => {
+		const start = now();
+		const result = await use();
+		const milliseconds = now() - start;
+		const perNode = name.startsWith('comparison') ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
+		if (milliseconds > Math.max(TIME_LIMIT, perNode * nodes)) {
+			slow ??= `The ${name} of ${nodes} nodes took ${milliseconds.toFixed(0)} ms.`;
+		}
+		return result;
 	};
-	await timed(0)('checkpoint', () => useCheckpoint(bytes));
-	const mutated = await timed(0)('reading', () => openBytes(bytes));
+	await timed('checkpoint', () => useCheckpoint(bytes));
+	const mutated = await timed('reading', async () => {
+		const opened = await openBytes(bytes);
+		nodes = opened ? nodeCount(opened.model) : 0;
+		return opened;
+	});
 	const valid = mutated && (await openCompanion(seed, index));
 	if (valid) {
-		const uses = timed(nodeCount(mutated.model));
-		await useModel(mutated, uses);
-		await usePair(mutated, valid, uses);
+		await useModel(mutated, timed);
+		await usePair(mutated, valid, timed);
 	}
 	return slow;
 }
