@@ -46,6 +46,8 @@ export interface ReestimateCost {
 	 * model, and reads and runs one batch after the other.
 	 */
 	readonly jobOverLoop: number;
+	/** The same over a loop that reads images ahead in threads, as the job does. */
+	readonly jobOverLoopAhead: number;
 	readonly jobImagesPerSecond: number;
 	/** Memory of the process after all rounds, less that after the first, in MB. */
 	readonly growthMb: number;
@@ -151,19 +153,29 @@ async function measureJob(file: string, folder: string, runtime: Runtime) {
 	const words = ['--input', folder, '--batch', String(JOB_BATCH), '--statistics-only', '-o', `${file}.json`];
 	const command = [path.join(root, 'dist', 'cli.js'), 'reestimate', file, ...words];
 	const job = await timeOf(async () => execFileSync(process.execPath, command, { stdio: 'ignore' }));
-	const loop = await timeOf(async () => {
-		const model = await openModel({ path: file });
-		const inputs = [{ input: undefined, path: folder }];
-		const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch: JOB_BATCH });
-		const session = await runtime.createSession(readFileSync(file), { levels: ['all'] });
-		for await (const { parts } of samples.read()) {
-			for (const part of parts) {
-				await session.run(part, [session.outputs[0].name]);
-			}
+	const loop = await timeOf(() => readAndRun(file, folder, runtime));
+	const threads = new ImageThreads(path.join(root, 'dist', 'engine', 'image-thread.js'));
+	const ahead = await timeOf(() => readAndRun(file, folder, runtime, threads));
+	threads.close();
+	return {
+		jobOverLoop: job.clock / loop.clock,
+		jobOverLoopAhead: job.clock / ahead.clock,
+		jobImagesPerSecond: (JOB_IMAGES * 1000) / job.clock,
+	};
+}
+
+/** Loads the model, and reads and runs all images. @param threads read the next batch during a run */
+async function readAndRun(file: string, folder: string, runtime: Runtime, threads?: ImageThreads): Promise<void> {
+	const model = await openModel({ path: file });
+	const inputs = [{ input: undefined, path: folder }];
+	const samples = await openSamples(requiredInputs(model.model), { files: inputs, batch: JOB_BATCH, threads });
+	const session = await runtime.createSession(readFileSync(file), { levels: ['all'] });
+	for await (const { parts } of threads ? readAhead(samples.read()) : samples.read()) {
+		for (const part of parts) {
+			await session.run(part, [session.outputs[0].name]);
 		}
-		await Promise.all([session.release(), model.close()]);
-	});
-	return { jobOverLoop: job.clock / loop.clock, jobImagesPerSecond: (JOB_IMAGES * 1000) / job.clock };
+	}
+	await Promise.all([session.release(), model.close()]);
 }
 
 function median<T>(rounds: readonly T[], of: (round: T) => number): number {
