@@ -85,8 +85,9 @@ export function renderRepair({
 	check,
 }: RepairResult): string {
 	if (examined === 0) {
-		const parts = original === undefined ? 'neither BatchNormalization nor Dropout' : 'no BatchNormalization';
-		return `${visible(original ?? model)} has ${parts}: nothing was written.\n`;
+		return original === undefined
+			? `${visible(model)} has neither BatchNormalization nor Dropout: nothing was written.\n`
+			: `${visible(original)} has no BatchNormalization, so nothing was compared or written: give the model before its layers were folded as --original.\n`;
 	}
 	const needsNone = unrepaired.length === 0 && check.status !== 'mismatch' ? 'needs no repair' : 'was not repaired';
 	const lines = [
