@@ -44,9 +44,10 @@ export function mutate(model: Uint8Array, other: Uint8Array, random: Random): Ui
 
 type ByteMutation = (bytes: Uint8Array, other: Uint8Array, random: Random) => Uint8Array;
 
+/** Each returns new bytes. A slice of a Buffer would share those of the valid model. */
 const BYTE_MUTATIONS: readonly [ByteMutation, ...ByteMutation[]] = [
 	function flipBits(bytes, _, random) {
-		const result = bytes.slice();
+		const result = Uint8Array.from(bytes);
 		for (let count = 1 + random.below(8); count > 0; count--) {
 			const at = random.below(result.length);
 			result[at] = (result[at] ?? 0) ^ (1 << random.below(8));
@@ -55,7 +56,7 @@ const BYTE_MUTATIONS: readonly [ByteMutation, ...ByteMutation[]] = [
 	},
 	function overwrite(bytes, _, random) {
 		const at = random.below(bytes.length);
-		return bytes.slice().fill(random.pick(BYTES), at, at + 1 + random.below(12));
+		return Uint8Array.from(bytes).fill(random.pick(BYTES), at, at + 1 + random.below(12));
 	},
 	function cutShort(bytes, _, random) {
 		return bytes.slice(0, random.below(bytes.length));
