@@ -121,7 +121,7 @@ function obstacles(layer: BatchNormLayer, { node, tensors }: Linear): FoldReason
 	if (added.some((name) => isConstant(scope, name) && isMisfit(recordOf(scope, name)?.dims))) {
 		reasons.push('bias-shape');
 	}
-	return [...reasons, ...operatorReasons(layer, node)];
+	return [...new Set([...reasons, ...operatorReasons(layer, node)])];
 }
 
 /** Output channels of a node's weight; undefined for a computed weight. */
@@ -133,11 +133,18 @@ function outputChannels(scope: Scope, node: Node): number | undefined {
 }
 
 /** Returns the reasons in an operator's own constants against a fold. */
-export function operatorReasons({ scope, gamma, kind, dtype }: BatchNormLayer, node: Node): FoldReason[] {
+export function operatorReasons(layer: BatchNormLayer, node: Node): FoldReason[] {
+	const { scope, gamma, kind, dtype } = layer;
 	const weight = node.inputs[1] ?? '';
 	const bias = node.inputs[2] ?? '';
 	const definition = scope.lookup(weight);
-	if (!isConstant(scope, weight) || (bias !== '' && !isConstant(scope, bias))) {
+	const isBiasKnown = bias === '' || isConstant(scope, bias);
+	const isMatrix = node.opType === 'MatMul' || node.opType === 'Gemm';
+	if (isMatrix && isBiasKnown && !isConstant(scope, weight) && isConstant(scope, node.inputs[0] ?? '')) {
+		// The weight stands in front of the data, so its rows lie along the last axis but one.
+		return [layer.inputShape?.length === 2 ? 'parameter-shape' : 'rank'];
+	}
+	if (!isConstant(scope, weight) || !isBiasKnown) {
 		return ['dynamic-parameter'];
 	}
 	const reasons: FoldReason[] = [];

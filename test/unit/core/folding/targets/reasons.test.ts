@@ -105,6 +105,16 @@ test('MatMul, with its bias as an Add, on rank 2 only', async () => {
 	assert.equal(await fold([{ ...product, outputs: ['x'] }, BN], { inputs: deep }), 'rank');
 });
 
+test('a constant weight on the left of its data is no parameter that cannot be read', async () => {
+	const left = { name: 'left', inputs: ['m', 'i'], outputs: ['x'] };
+	const square = [{ name: 'i', shape: [2, 2] as const }];
+	for (const op of ['MatMul', 'Gemm']) {
+		assert.equal(await fold([{ ...left, op }, BN], { inputs: square }), 'parameter-shape', op);
+	}
+	const deep = [{ name: 'i', shape: ['N', 2, 5] as const }];
+	assert.equal(await fold([{ ...left, op: 'MatMul' }, BN], { inputs: deep }), 'rank');
+});
+
 test('no linear operator in front, or an obstacle between', async () => {
 	const relu = { op: 'Relu', inputs: ['h'], outputs: ['x'] };
 	assert.equal(await fold([{ ...CONV, outputs: ['h'] }, relu, BN]), 'operator-between');
