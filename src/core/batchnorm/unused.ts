@@ -1,4 +1,5 @@
-import type { Node } from '../onnx/model.js';
+import type { Scope } from '../onnx/graph/scope.js';
+import type { Graph, Node } from '../onnx/model.js';
 import type { Finding } from '../report/types.js';
 import type { BatchNormLayer } from './layer.js';
 
@@ -10,36 +11,54 @@ export const UNUSED: Finding = {
 	message: 'No output of the graph depends on the layer: runtimes leave it out.',
 };
 
-/** Returns the layers on which no output of their graph depends. */
+/** Returns the layers on which no output of their graph depends. Takes a time that grows with nodes and names only. */
 export function unusedLayers(layers: readonly BatchNormLayer[]): ReadonlySet<BatchNormLayer> {
-	const known = { used: new Set<Node>(), unused: new Set<Node>() };
-	// Starts with the last layer, so that earlier searches end at known nodes.
-	const unused = layers.toReversed().filter((layer) => !leadsToOutput(layer, known));
+	const used = new Map<Graph, ReadonlySet<Node>>();
+	const unused = layers.filter(({ scope, node }) => {
+		const known = used.get(scope.graph) ?? nodesBeforeOutputs(scope);
+		used.set(scope.graph, known);
+		return !known.has(node);
+	});
 	return new Set(unused);
 }
 
-/** Layers' nodes that are known to lead to an output, and all nodes that are known to lead to none. */
-interface KnownNodes {
-	readonly used: Set<Node>;
-	readonly unused: Set<Node>;
-}
-
-/** @param known nodes that earlier searches have decided; adds those of this search */
-function leadsToOutput({ scope, node: start }: BatchNormLayer, { used, unused }: KnownNodes): boolean {
-	const seen = new Set([start]);
-	for (const node of seen) {
-		if (used.has(node) || node.outputs.some((name) => scope.isOutput(name))) {
-			used.add(start);
-			return true;
+/** Returns the nodes of a graph on which its outputs depend. Several nodes of a broken graph may write one name. */
+function nodesBeforeOutputs(scope: Scope): ReadonlySet<Node> {
+	const writers = new Map<string, Node[]>();
+	for (const node of scope.graph.nodes) {
+		for (const name of node.outputs) {
+			append(writers, name, node);
 		}
-		for (const reader of node.outputs.flatMap((name) => scope.consumers(name))) {
-			if (!unused.has(reader)) {
-				seen.add(reader);
+	}
+	const namesRead = new Map<Node, string[]>();
+	const names = new Set<string>();
+	for (const name of writers.keys()) {
+		for (const reader of scope.consumers(name)) {
+			append(namesRead, reader, name);
+		}
+		if (scope.isOutput(name)) {
+			names.add(name);
+		}
+	}
+	const found = new Set<Node>();
+	for (const name of names) {
+		for (const node of writers.get(name) ?? []) {
+			if (!found.has(node)) {
+				found.add(node);
+				for (const read of namesRead.get(node) ?? []) {
+					names.add(read);
+				}
 			}
 		}
 	}
-	for (const node of seen) {
-		unused.add(node);
+	return found;
+}
+
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+	const list = lists.get(key);
+	if (list) {
+		list.push(value);
+	} else {
+		lists.set(key, [value]);
 	}
-	return false;
 }

@@ -35,6 +35,28 @@ test('the search for unused layers passes each node once, in a chain of any leng
 	assert.ok(consumers.mock.callCount() <= COUNT, `${consumers.mock.callCount()} look-ups`);
 });
 
+test('layers side by side in front of a long row of operators are used, and found so in one pass', async (t) => {
+	const parameters = ['g', 'b', 'm', 'v'];
+	const indices = Array.from({ length: COUNT }, (_, index) => index);
+	const bytes = buildModel({
+		graph: {
+			inputs: [{ name: 'x', shape: [1, 1] }],
+			outputs: [`z${COUNT}`],
+			initializers: parameters.map((name) => ({ name, values: [1] })),
+			nodes: [
+				...indices.map((index) => ({ op: 'BatchNormalization', inputs: ['x', ...parameters], outputs: [`y${index}`] })),
+				{ op: 'Sum', inputs: indices.map((index) => `y${index}`), outputs: ['z0'] },
+				...indices.map((index) => ({ op: 'Relu', inputs: [`z${index}`], outputs: [`z${index + 1}`] })),
+			],
+		},
+	});
+	const source = memorySource(bytes, 'wide.onnx');
+	const layers = await findLayers(await readModel(source), { source });
+	const consumers = t.mock.method(Scope.prototype, 'consumers');
+	assert.equal(unusedLayers(layers).size, 0);
+	assert.ok(consumers.mock.callCount() <= 2 * COUNT + 1, `${consumers.mock.callCount()} look-ups`);
+});
+
 test('a claimed number of channels that no file can hold counts as unknown', async () => {
 	const claim = [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1];
 	const bytes = buildModel({
