@@ -31,7 +31,8 @@ const MAX_MOVES = 8;
  * Scale and shift are everyday arithmetic, so a chain must look like a batch normalization. Its constants lie along a
  * single axis of a known rank with several channels, and its data come from no other normalization. Along an axis other
  * than 1 it must also begin with x - mean, or follow a linear operator, because a layer normalization has its scale and
- * shift along the last axis. A chain with sqrt(variance + epsilon) in its constants counts anywhere.
+ * shift along the last axis. A change of sign counts behind a linear operator only, because 1 - x is everyday arithmetic
+ * behind a gate. A chain with sqrt(variance + epsilon) in its constants counts anywhere.
  */
 export async function findDecomposed(
 	scope: Scope,
@@ -77,7 +78,8 @@ function isOrdinary(scope: Scope, chain: Chain, channels: number): boolean {
 	const { x, axis, center } = chain;
 	// Group normalization is exported as InstanceNormalization between two reshapes.
 	const origin = behindMoves(scope, x);
-	if (!chain.shift && isPreparation(chain, origin)) {
+	const isPlain = !changesSign(chain) || (origin && followsLinear(origin));
+	if (!isPlain || (!chain.shift && isPreparation(chain, origin))) {
 		return true;
 	}
 	if (!origin) {
@@ -89,6 +91,10 @@ function isOrdinary(scope: Scope, chain: Chain, channels: number): boolean {
 	}
 	// (x - mean) / deviation with statistics of the data itself: a layer normalization written out.
 	return NORMALIZATIONS.has(node.opType) || node.opType === 'Div' || isReciprocalProduct(place, node);
+}
+
+function changesSign({ center, scales, shift }: Chain): boolean {
+	return [center, ...scales, shift].some((step) => step && (step.isReversed || step.sign < 0));
 }
 
 /**

@@ -12,20 +12,20 @@ export interface SizeProduct {
 
 /** Maximum length of a list of sizes. No tensor has more dimensions. */
 const MAX_SIZES = 64;
-/** Maximum number of operators that are read for one list. A list of 64 sizes takes some 200. */
-const MAX_STEPS = 512;
+/** Maximum number of operators that a pattern reads for all of its lists. A list of 64 sizes takes some 200. */
+const MAX_STEPS = 1024;
 /** Operators that keep the order of the numbers in a list. */
 const KEEPING: ReadonlySet<string> = new Set(['Cast', 'Identity', 'Unsqueeze', 'Squeeze', 'Reshape']);
 const ONE: SizeProduct = { factor: 1, powers: new Map() };
 
 /** Reads numbers that a graph computes from constants and from the shape of a tensor. */
 export class SizePattern extends GraphPattern {
-	/** Operators read for the list under way: in a hostile graph their number grows with the power of the depth. */
+	/** Operators read so far. In a hostile graph their number grows with the power of the depth. */
 	#steps = 0;
 
 	/** Returns the numbers of a tensor of any shape in row-major order, as products of sizes of `of`. */
 	async sizes(name: string, of: string, depth = 0): Promise<readonly SizeProduct[] | undefined> {
-		this.#steps = depth === 0 ? 0 : this.#steps + 1;
+		this.#steps++;
 		const at = this.#behindKeeping(name);
 		if (isConstant(this.scope, at)) {
 			const { tensor } = await this.context.constants.resolve(this.scope, at);

@@ -11,6 +11,9 @@ import { copiesOf } from './operator-copies.js';
 
 type PairedNetworks = Pick<MatchedNetworks, 'original' | 'deployed' | 'pairing'>;
 
+/** Maximum number of groups of layers that are given copies, because each group is compared with each copy. */
+const MAX_GROUPS = 64;
+
 /** Scale and bias that a group of layers leaves in each row of an operator, both of shape (rows). */
 interface RowFold {
 	readonly scale: Float64Array;
@@ -30,8 +33,9 @@ export async function divideOperators<T extends PairedNetworks>(models: T): Prom
 	const byDeployed = new Map(pairing.byDeployed);
 	for (const [operator, groups] of layerGroups(original.targets)) {
 		const pair = pairing.byOriginal.get(operator);
-		const copies = pair && groups.length > 1 ? await copiesOf(pair, models) : [];
-		if (!pair || copies.length + 1 < groups.length) {
+		const isShared = groups.length > 1 && groups.length <= MAX_GROUPS;
+		const copies = pair && isShared ? await copiesOf(pair, models) : [];
+		if (!pair || !isShared || copies.length + 1 < groups.length || copies.length >= MAX_GROUPS) {
 			continue;
 		}
 		const choice = { groups, copies: [pair.deployed, ...copies] };

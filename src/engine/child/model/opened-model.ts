@@ -68,7 +68,9 @@ async function open(
 		const access = { source, ...(folder === undefined ? {} : { external: externalFiles(folder) }) };
 		const { model, checkpoint } = await readAnyModel(source, { inflate });
 		const layers = await find(model, access).catch((error) => {
-			throw error instanceof OnnxError ? new OnnxError(error.code, `${name}: ${error.message}`) : error;
+			// A source that cannot be read names its file itself.
+			const isNamed = !(error instanceof OnnxError) || error.code === 'io';
+			throw isNamed ? error : new OnnxError(error.code, `${name}: ${error.message}`, error.offset);
 		});
 		const parts = { model, layers, access, source, folder, ...(checkpoint && { checkpoint }) };
 		return { ...parts, close: async () => opened?.close() };

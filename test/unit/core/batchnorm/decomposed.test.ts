@@ -216,6 +216,9 @@ test('everyday arithmetic is no layer', async () => {
 	await none(['s = Mul x gamma', 'y = Add s beta'], { outputs: ['y', 's'] });
 	await none(['a = Sub x mean', 'y = Div gamma a']);
 	await none(['a = Sub x mean', 'y = Div a variance', 'z = Relu a']);
+	await none(['h = Sigmoid x', 'a = Sub mean h', 'y = Mul a gamma']);
+	await none(['h = Sigmoid x', 's = Mul h gamma', 'y = Sub beta s']);
+	await none(['h = Sigmoid x', 's = Mul h gamma', 'n = Neg s', 'y = Add n beta']);
 });
 
 test('scale behind the shift, and division in front of it', async () => {

@@ -258,18 +258,24 @@ test('a Reshape to its own shape ends the search', async () => {
 	assert.equal(report.layers.length, 1);
 });
 
-test('a count of nested lists without sizes ends the search', async () => {
-	const g = new Graph();
-	// 100 lists of 100 lists, and so on: 10^16 of them.
-	let list = g.op('Slice', [g.op('Shape', ['x']), g.integers(0), g.integers(0)]);
-	for (let depth = 0; depth < 8; depth++) {
-		list = g.op('Concat', Array<string>(100).fill(list), { axis: { i: 0 } });
+test('a count of nested lists ends the search, also where each list reads the shape of a view', async () => {
+	const leaves: readonly ((g: Graph) => string)[] = [
+		(g) => g.op('Shape', ['x']),
+		(g) => g.op('Shape', [g.reshape('x', g.size('x', 0), 6, 5, 7)]),
+	];
+	for (const leaf of leaves) {
+		const g = new Graph();
+		// 100 lists of 100 lists, and so on: 10^12 of them.
+		let list = g.op('Slice', [leaf(g), g.integers(0), g.integers(0)]);
+		for (let depth = 0; depth < 6; depth++) {
+			list = g.op('Concat', Array<string>(100).fill(list), { axis: { i: 0 } });
+		}
+		const m = g.float(g.op('ReduceProd', [list], { keepdims: { i: 0 } }));
+		const d = g.sub('x', g.div(g.sum('x', BATCH), m));
+		const y = g.div(d, g.root(g.div(g.sum(g.square(d), BATCH), m)));
+		const { nodes, initializers } = g;
+		const graph = { nodes, initializers, inputs: [{ name: 'x', shape: SIZES }], outputs: [y] };
+		const { report } = await inspectBytes(buildModel({ graph }), { run: false });
+		assert.equal(report.layers.length, 0);
 	}
-	const m = g.float(g.op('ReduceProd', [list], { keepdims: { i: 0 } }));
-	const d = g.sub('x', g.div(g.sum('x', BATCH), m));
-	const y = g.div(d, g.root(g.div(g.sum(g.square(d), BATCH), m)));
-	const { nodes, initializers } = g;
-	const graph = { nodes, initializers, inputs: [{ name: 'x', shape: SIZES }], outputs: [y] };
-	const { report } = await inspectBytes(buildModel({ graph }), { run: false });
-	assert.equal(report.layers.length, 0);
 });
