@@ -1,60 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LayerReport } from '../../../../../src/core/report/types.js';
+import { BATCH, Expressions } from '../../../support/expressions.js';
 import { inspectBytes } from '../../../support/inspect.js';
-import { buildModel, type NodeSpec, type TensorSpec } from '../../../support/model-builder.js';
+import { buildModel, type NodeSpec } from '../../../support/model-builder.js';
 
-const EPSILON = 0.01;
 const SIZES = [4, 6, 5, 7];
-const BATCH = [0, 2, 3];
 
 /** Writes a graph on x of shape (n, 6, 5, 7), also with n unknown to the file, as nested calls. */
-class Graph {
-	readonly nodes: NodeSpec[] = [];
-	readonly initializers: TensorSpec[] = [];
-
-	op(op: string, inputs: readonly string[], attributes: NodeSpec['attributes'] = {}): string {
-		const output = `t${this.nodes.length}`;
-		this.nodes.push({ op, name: output, inputs, outputs: [output], attributes });
-		return output;
-	}
-
-	number(value: number): string {
-		return this.#constant({ dims: [], values: [value] });
-	}
-
-	integers(...values: readonly number[]): string {
-		return this.#constant({ dtype: 'int64', values });
-	}
-
-	#constant(tensor: Omit<TensorSpec, 'name'>): string {
-		const name = `c${this.initializers.length}`;
-		this.initializers.push({ name, ...tensor });
-		return name;
-	}
-
-	mean = (x: string, axes: readonly number[], keepdims = 1) =>
-		this.op('ReduceMean', [x], { axes: { ints: axes }, keepdims: { i: keepdims } });
-	sum = (x: string, axes: readonly number[], keepdims = 1) =>
-		this.op('ReduceSum', [x, this.integers(...axes)], { keepdims: { i: keepdims } });
-	sub = (a: string, b: string) => this.op('Sub', [a, b]);
-	div = (a: string, b: string) => this.op('Div', [a, b]);
-	mul = (a: string, b: string) => this.op('Mul', [a, b]);
-	square = (a: string) => this.mul(a, a);
-	root = (v: string) => this.op('Sqrt', [this.op('Add', [v, this.number(EPSILON)])]);
+class Graph extends Expressions {
+	sum = (x: string, axes: readonly number[], keepdims = 1) => this.reduce('ReduceSum', x, axes, keepdims);
+	root = (v: string) => this.sqrt(this.withEpsilon(v));
 	transpose = (x: string, ...perm: readonly number[]) => this.op('Transpose', [x], { perm: { ints: perm } });
 	float = (x: string) => this.op('Cast', [x], { to: { i: 1 } });
 
 	/** Returns the size of an axis, a scalar int64. */
 	size(of: string, axis: number): string {
-		const index = this.#constant({ dtype: 'int64', dims: [], values: [axis] });
+		const index = this.constant([], [axis], 'int64');
 		return this.op('Gather', [this.op('Shape', [of]), index]);
 	}
 
 	/** Returns a Reshape to constants, and to sizes as scalars. */
-	reshape(x: string, ...sizes: readonly (number | string)[]): string {
+	view(x: string, ...sizes: readonly (number | string)[]): string {
 		const parts = sizes.map((size) =>
-			typeof size === 'number' ? this.integers(size) : this.op('Unsqueeze', [size, this.integers(0)]),
+			typeof size === 'number' ? this.integers([size]) : this.op('Unsqueeze', [size, this.integers([0])]),
 		);
 		return this.op('Reshape', [x, this.op('Concat', parts, { axis: { i: 0 } })]);
 	}
@@ -91,17 +60,17 @@ async function inspected(name: string, form: Form, batches: readonly (number | s
 
 test('counts that a graph computes from sizes and from constants', async () => {
 	const product = (g: Graph, axes: readonly number[]) =>
-		axes.map((axis) => (axis === 0 ? g.size('x', 0) : g.integers(SIZES[axis]))).reduce(g.mul);
+		axes.map((axis) => (axis === 0 ? g.size('x', 0) : g.integers([SIZES[axis]]))).reduce(g.mul);
 	const forms: Readonly<Record<string, (g: Graph, axes: readonly number[]) => string>> = {
 		product,
-		'shape[0] * 1 * …': (g, axes) => g.mul(g.integers(1), product(g, axes)),
+		'shape[0] * 1 * …': (g, axes) => g.mul(g.integers([1]), product(g, axes)),
 		'numel / the other sizes': (g, axes) =>
 			[0, 1, 2, 3]
 				.filter((axis) => !axes.includes(axis))
 				.reduce((left, axis) => g.div(left, g.size('x', axis)), g.op('Size', ['x'])),
 		'Slice of the shape': (g, axes) => {
 			const part = (from: number, to: number) =>
-				g.op('Slice', [g.op('Shape', ['x']), g.integers(from), g.integers(to)]);
+				g.op('Slice', [g.op('Shape', ['x']), g.integers([from]), g.integers([to])]);
 			const parts = axes.map((axis) => part(axis, axis + 1));
 			return g.op('ReduceProd', [g.op('Concat', parts, { axis: { i: 0 } })], { keepdims: { i: 0 } });
 		},
@@ -129,14 +98,14 @@ test('counts that a graph computes from sizes and from constants', async () => {
 
 test('a variance of m values corrected by m / (m - 1), with m from the sizes', async () => {
 	const forms: Readonly<Record<string, (g: Graph, sum: string, m: string) => string>> = {
-		'sum / (m - 1)': (g, sum, m) => g.div(sum, g.float(g.sub(m, g.integers(1)))),
+		'sum / (m - 1)': (g, sum, m) => g.div(sum, g.float(g.sub(m, g.integers([1])))),
 		'sum / m * (m / (m - 1))': (g, sum, m) =>
-			g.mul(g.div(sum, g.float(m)), g.div(g.float(m), g.float(g.sub(m, g.integers(1))))),
+			g.mul(g.div(sum, g.float(m)), g.div(g.float(m), g.float(g.sub(m, g.integers([1]))))),
 	};
 	for (const [name, variance] of Object.entries(forms)) {
 		const form: Form = (g, x) => {
 			const d = g.sub(x, g.mean(x, BATCH));
-			const m = g.mul(g.size(x, 0), g.integers(35));
+			const m = g.mul(g.size(x, 0), g.integers([35]));
 			return g.div(d, g.root(variance(g, g.sum(g.square(d), BATCH), m)));
 		};
 		for (const layer of await inspected(name, form)) {
@@ -152,16 +121,16 @@ test('a variance of m values corrected by m / (m - 1), with m from the sizes', a
 });
 
 test('means of means and sums of sums that drop their axes', async () => {
-	const back = (g: Graph, t: string) => g.reshape(t, 1, 6, 1, 1);
+	const back = (g: Graph, t: string) => g.view(t, 1, 6, 1, 1);
 	const means: Form = (g, x) => {
 		const mean = (t: string) => back(g, g.mean(g.mean(g.mean(t, [0], 0), [1], 0), [-1], 0));
 		const d = g.sub(x, mean(x));
 		return g.div(d, g.root(mean(g.square(d))));
 	};
 	const sums: Form = (g, x) => {
-		const flat = g.reshape(x, g.size(x, 0), 6, -1);
-		const m = g.float(g.mul(g.size(x, 0), g.integers(35)));
-		const mean = (t: string) => g.reshape(g.div(g.sum(g.sum(t, [2], 0), [0], 0), m), 1, 6, 1);
+		const flat = g.view(x, g.size(x, 0), 6, -1);
+		const m = g.float(g.mul(g.size(x, 0), g.integers([35])));
+		const mean = (t: string) => g.view(g.div(g.sum(g.sum(t, [2], 0), [0], 0), m), 1, 6, 1);
 		const d = g.sub(flat, mean(flat));
 		return g.div(d, g.root(mean(g.square(d))));
 	};
@@ -186,12 +155,12 @@ test('statistics of images as rows, also with sizes from the shape', async () =>
 			const d = g.sub(flat, g.mean(flat, [2]));
 			const count = g.float(g.size(flat, 2));
 			const variance = g.div(g.mul(g.mean(g.square(d), [2], 0), count), g.sub(count, g.number(1)));
-			const back = (t: string) => g.reshape(t, g.size(x, 0), 6, 1, 1);
+			const back = (t: string) => g.view(t, g.size(x, 0), 6, 1, 1);
 			return g.div(g.sub(x, back(g.mean(flat, [2], 0))), back(g.root(variance)));
 		};
 	for (const layer of await inspected(
 		'rows',
-		form((g, x) => g.reshape(x, g.size(x, 0), 6, -1)),
+		form((g, x) => g.view(x, g.size(x, 0), 6, -1)),
 	)) {
 		assert.deepEqual(layer.normalizedAxes, [2, 3]);
 		assert.match(layer.findings[0]?.message ?? '', /instance normalization\).* of its own data\./);
@@ -204,7 +173,7 @@ test('a Reshape or a Transpose that moves the axis of the images', async () => {
 		[
 			/over N, H and W \(axes 0, 2 and 3 in front of the Transpose: method 3.* of the batch/,
 			[1],
-			(g, x) => g.reshape(g.transpose(x, 1, 0, 2, 3), 6, -1),
+			(g, x) => g.view(g.transpose(x, 1, 0, 2, 3), 6, -1),
 		],
 		[
 			/over N, H and W \(axes 0, 2 and 3 in front of the Transpose: method 3.* of the batch/,
@@ -224,14 +193,14 @@ test('a Reshape or a Transpose that moves the axis of the images', async () => {
 		[
 			/over H and W \(axes 2 and 3 in front of the Reshape: instance normalization\).* of its own data/,
 			[1],
-			(g, x) => g.reshape(x, -1, 35),
+			(g, x) => g.view(x, -1, 35),
 		],
 		[
 			/over axes 1, 3 and 4 behind a Reshape, which makes groups of images, with.* of the batch/,
 			[1, 3, 4],
-			(g, x) => g.reshape(x, 2, -1, 6, 5, 7),
+			(g, x) => g.view(x, 2, -1, 6, 5, 7),
 		],
-		[/over L \(axis 2: group normalization in 3 groups\)/, [-1], (g, x) => g.reshape(x, g.size(x, 0), 3, -1)],
+		[/over L \(axis 2: group normalization in 3 groups\)/, [-1], (g, x) => g.view(x, g.size(x, 0), 3, -1)],
 	];
 	for (const [words, axes, view] of forms) {
 		for (const layer of await inspected(String(words), (g, x) => g.normalized(view(g, x), axes))) {
@@ -261,12 +230,12 @@ test('a Reshape to its own shape ends the search', async () => {
 test('a count of nested lists ends the search, also where each list reads the shape of a view', async () => {
 	const leaves: readonly ((g: Graph) => string)[] = [
 		(g) => g.op('Shape', ['x']),
-		(g) => g.op('Shape', [g.reshape('x', g.size('x', 0), 6, 5, 7)]),
+		(g) => g.op('Shape', [g.view('x', g.size('x', 0), 6, 5, 7)]),
 	];
 	for (const leaf of leaves) {
 		const g = new Graph();
 		// 100 lists of 100 lists, and so on: 10^12 of them.
-		let list = g.op('Slice', [leaf(g), g.integers(0), g.integers(0)]);
+		let list = g.op('Slice', [leaf(g), g.integers([0]), g.integers([0])]);
 		for (let depth = 0; depth < 6; depth++) {
 			list = g.op('Concat', Array<string>(100).fill(list), { axis: { i: 0 } });
 		}
