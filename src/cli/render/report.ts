@@ -1,5 +1,6 @@
 import { baselineSentence } from '../../core/report/baseline.js';
 import { isCheckpoint } from '../../core/report/formats.js';
+import { epsilonText, NOT_KNOWN } from '../../core/report/layer-words.js';
 import { headline } from '../../core/report/summary.js';
 import type { LayerReport, Recompute, Report } from '../../core/report/types.js';
 import { shorten, shortLayerName, visible } from '../../core/text/names.js';
@@ -110,8 +111,8 @@ function layerRow(layer: LayerReport, index: number): string[] {
 		shorten(visible(shortLayerName(layer.name)), MAX_NAME),
 		source === null ? (inferred.includes('source') ? 'not known' : 'input') : visible(source.op),
 		String(layer.channels),
-		formatNumber(layer.epsilon),
-		parameters === null ? 'not known' : formatRange(parameters.variance),
+		epsilonText(layer),
+		parameters === null ? NOT_KNOWN : formatRange(parameters.variance),
 		affine === null ? '' : formatRange(affine.scale),
 		verdict(recompute),
 		recompute.maxAbs === undefined ? '' : formatNumber(recompute.maxAbs),

@@ -1,5 +1,6 @@
 import type { Range } from '../../core/numbers/arrays.js';
 import { findingWords } from '../../core/report/findings.js';
+import { epsilonText, NOT_KNOWN } from '../../core/report/layer-words.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
@@ -41,7 +42,7 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 		}),
 		number('epsilon', 3, {
 			value: ({ layer }) => layer.epsilon,
-			text: ({ layer }) => formatNumber(layer.epsilon, 3),
+			text: ({ layer }) => epsilonText(layer, 3),
 		}),
 		rangeColumn(h, 'gamma', ({ layer }) => layerFacts(layer).gamma),
 		rangeColumn(h, 'variance', ({ layer }) => layerFacts(layer).variance),
@@ -104,7 +105,7 @@ function rangeColumn(h: ElementBuilder, id: string, range: (row: LayerRow) => Ra
 		render: (row, cell) => {
 			const found = range(row);
 			if (!found) {
-				append(cell, [h('span', { class: 'bnl-muted' }, strings.layers.noParameters)]);
+				append(cell, [h('span', { class: 'bnl-muted' }, NOT_KNOWN)]);
 				return;
 			}
 			const { min, max, nonFinite } = found;

@@ -1,7 +1,8 @@
+import { epsilonText } from '../../core/report/layer-words.js';
 import type { ColorOrder, Distribution, NORMALIZATION_PRESETS } from '../../core/report/run-choices.js';
 import type { Severity } from '../../core/report/severity.js';
 import type { LayerReport, NormalizationMethod } from '../../core/report/types.js';
-import { formatInteger, formatNumber } from '../../core/text/numbers.js';
+import { formatInteger } from '../../core/text/numbers.js';
 import { count } from '../text/strings.js';
 import type { PlotKind } from '../ui/attributes.js';
 import type { HeatmapMetric } from './heatmap-data.js';
@@ -155,7 +156,6 @@ export const strings = {
 			error: ['Error / allowed', 'Largest error of any value, as a share of the error that rounding allows'],
 		} as Readonly<Record<string, readonly [string, string]>>,
 		noSource: ({ inferred = [] }: LayerReport) => (inferred.includes('source') ? 'not known' : 'graph input'),
-		noParameters: 'at run time',
 		rowLabel: (name: string, verdict: string, findings: string) => `${name}, ${verdict}${findings && `, ${findings}`}`,
 	},
 	/** A finding about channels. */
@@ -188,7 +188,7 @@ export const strings = {
 						: 'BatchNormalization',
 			layer.channels > 0 ? count(layer.channels, 'channel', 'channels') : 'channels not stated',
 			layer.dtype,
-			`ε ${formatNumber(layer.epsilon)}${layer.inferred?.includes('epsilon') ? ' (usual value; the file has none)' : ''}`,
+			`ε ${epsilonText(layer)}${layer.inferred?.includes('epsilon') ? ' (usual value; the file has none)' : ''}`,
 			layer.kind === 'handbuilt'
 				? 'statistics of its own data'
 				: layer.mode === 'training'
@@ -302,9 +302,9 @@ export const strings = {
 		} satisfies Record<PlotKind, string>,
 		needsFiles: 'Needs your data: this run had random input. Choose files under Run options.',
 		missing: {
-			'gamma-beta': 'The parameters are not constants in the file.',
-			affine: 'The parameters are not constants in the file.',
-			statistics: 'The parameters are not constants in the file.',
+			'gamma-beta': 'Gamma and beta are not known.',
+			affine: 'Scale and shift are not known.',
+			statistics: 'The running statistics are not known.',
 			batch: 'Needs a run of the model.',
 			drift: 'Needs a run of the model.',
 			recompute: 'Needs a run of the model.',

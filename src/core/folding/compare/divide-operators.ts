@@ -33,13 +33,7 @@ export async function divideOperators<T extends PairedNetworks>(models: T): Prom
 	const byDeployed = new Map(pairing.byDeployed);
 	for (const [operator, groups] of layerGroups(original.targets)) {
 		const pair = pairing.byOriginal.get(operator);
-		const isShared = groups.length > 1 && groups.length <= MAX_GROUPS;
-		const copies = pair && isShared ? await copiesOf(pair, models) : [];
-		if (!pair || !isShared || copies.length + 1 < groups.length || copies.length >= MAX_GROUPS) {
-			continue;
-		}
-		const choice = { groups, copies: [pair.deployed, ...copies] };
-		const chosen = copiesByFunctions(choice) ?? (await copiesByConstants(models, pair, choice));
+		const chosen = pair && (await chosenCopies(models, pair, groups));
 		if (!chosen) {
 			continue;
 		}
@@ -79,6 +73,23 @@ function layerGroups(targets: ReadonlyMap<BatchNormLayer, FoldTarget>): Map<Line
 		groups.set(operator, [...rest, [...joined.flat(), layer]]);
 	}
 	return groups;
+}
+
+/** Returns the deployed operator of each group; undefined without a copy for each, or if none can be chosen. */
+async function chosenCopies(
+	models: PairedNetworks,
+	pair: OperatorPair,
+	groups: readonly LayerGroup[],
+): Promise<Map<LayerGroup, LinearOperator> | undefined> {
+	if (groups.length < 2 || groups.length > MAX_GROUPS) {
+		return undefined;
+	}
+	const others = await copiesOf(pair, models);
+	const copies = [pair.deployed, ...others];
+	if (copies.length < groups.length || copies.length > MAX_GROUPS) {
+		return undefined;
+	}
+	return copiesByFunctions({ groups, copies }) ?? copiesByConstants(models, pair, { groups, copies });
 }
 
 interface Choice {

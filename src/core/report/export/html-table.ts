@@ -1,5 +1,6 @@
 import { escapeMarkup, shorten, visible } from '../../text/names.js';
-import { formatNumber, formatRange } from '../../text/numbers.js';
+import { formatRange } from '../../text/numbers.js';
+import { epsilonText, NOT_KNOWN } from '../layer-words.js';
 import { answer } from '../summary.js';
 import type { LayerReport, Report } from '../types.js';
 
@@ -16,16 +17,14 @@ export function toHtmlTable(report: Report): string {
 	return [`<p>${plain(answer(report), MAX_ANSWER)}</p>`, ...table].join('\n');
 }
 
-function cells(
-	{ name, channels, epsilon, parameters, affine, recompute, findings }: LayerReport,
-	index: number,
-): string[] {
+function cells(layer: LayerReport, index: number): string[] {
+	const { name, channels, parameters, affine, recompute, findings } = layer;
 	return [
 		String(index + 1),
 		name,
 		String(channels),
-		formatNumber(epsilon),
-		parameters === null ? 'not constant' : formatRange(parameters.variance),
+		epsilonText(layer),
+		parameters === null ? NOT_KNOWN : formatRange(parameters.variance),
 		affine === null ? '' : formatRange(affine.scale),
 		recompute.status,
 		[...new Set(findings.map(({ code }) => code))].join(', '),

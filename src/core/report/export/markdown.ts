@@ -1,6 +1,7 @@
 import { formatNumber, formatRange } from '../../text/numbers.js';
 import { baselineSentence } from '../baseline.js';
 import { formatWords, isCheckpoint } from '../formats.js';
+import { epsilonText, NOT_KNOWN } from '../layer-words.js';
 import { answer, normalizationLine } from '../summary.js';
 import type { Finding, LayerReport, Recompute, Report } from '../types.js';
 import { portable } from './portable.js';
@@ -64,8 +65,8 @@ function cells(layer: LayerReport, index: number): string[] {
 		code(layer.name),
 		source === null ? (inferred.includes('source') ? 'not known' : 'input') : code(source.op),
 		String(layer.channels),
-		formatNumber(layer.epsilon),
-		parameters === null ? 'not constant' : formatRange(parameters.variance),
+		epsilonText(layer),
+		parameters === null ? NOT_KNOWN : formatRange(parameters.variance),
 		affine === null ? '' : formatRange(affine.scale),
 		recompute.status === 'mismatch' ? '**mismatch**' : recompute.status,
 		recompute.maxAbs === undefined ? '' : formatNumber(recompute.maxAbs),
