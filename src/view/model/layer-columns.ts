@@ -1,6 +1,6 @@
 import type { Range } from '../../core/numbers/arrays.js';
 import { findingWords } from '../../core/report/findings.js';
-import { epsilonText, NOT_KNOWN } from '../../core/report/layer-words.js';
+import { isEpsilonKnown, NOT_KNOWN } from '../../core/report/layer-words.js';
 import type { Finding, LayerReport } from '../../core/report/types.js';
 import { formatInteger, formatNumber, formatRatio } from '../../core/text/numbers.js';
 import { columnMaker, errorAndBound, filterRows, nameCells } from '../shared/layer-column.js';
@@ -41,8 +41,9 @@ export function layerColumns(h: ElementBuilder, shared: DistinctNames): readonly
 			text: ({ layer }) => (layer.channels ? formatInteger(layer.channels) : '?'),
 		}),
 		number('epsilon', 3, {
-			value: ({ layer }) => layer.epsilon,
-			text: ({ layer }) => epsilonText(layer, 3),
+			value: ({ layer }) => (isEpsilonKnown(layer) ? layer.epsilon : null),
+			text: ({ layer }) => (isEpsilonKnown(layer) ? formatNumber(layer.epsilon, 3) : '?'),
+			tooltip: ({ layer }) => (isEpsilonKnown(layer) ? '' : NOT_KNOWN),
 		}),
 		rangeColumn(h, 'gamma', ({ layer }) => layerFacts(layer).gamma),
 		rangeColumn(h, 'variance', ({ layer }) => layerFacts(layer).variance),
