@@ -1,4 +1,3 @@
-import type { Model } from '../../src/core/onnx/model.js';
 import { type CheckpointSeedFormat, mutateCheckpoint } from './checkpoint-seeds.js';
 import { useCheckpoint } from './examine-checkpoint.js';
 import { useModel } from './examine-model.js';
@@ -11,7 +10,7 @@ import type { Timed } from './typed.js';
 
 /** Limit for one use of a mutation, in ms of processor time, because the machine may be busy. */
 const TIME_LIMIT = 1000;
-/** Limit for each node, in ms, where that is more: mutations repeat a node up to 3000 times. */
+/** Limit for each node or layer, in ms, where that is more: mutations repeat a node up to 3000 times. */
 const NODE_TIME_LIMIT = 1;
 /** The same for a comparison, which searches for the cause of each wrong layer. */
 const COMPARED_TIME_LIMIT = 5;
@@ -71,21 +70,21 @@ interface Mutation {
 async function firstSlowUse({ seed, index, format }: Mutation, now: () => number): Promise<string | undefined> {
 	const bytes = mutant(seed, index, format);
 	let slow: string | undefined;
-	let nodes = 0;
+	let size = 0;
 	const timed: Timed = async (name, use) => {
 		const start = now();
 		const result = await use();
 		const milliseconds = now() - start;
 		const perNode = name.startsWith('comparison') ? COMPARED_TIME_LIMIT : NODE_TIME_LIMIT;
-		if (milliseconds > Math.max(TIME_LIMIT, perNode * nodes)) {
-			slow ??= `The ${name} of ${nodes} nodes took ${milliseconds.toFixed(0)} ms.`;
+		if (milliseconds > Math.max(TIME_LIMIT, perNode * size)) {
+			slow ??= `The ${name} of ${size} nodes or layers took ${milliseconds.toFixed(0)} ms.`;
 		}
 		return result;
 	};
 	await timed('checkpoint', () => useCheckpoint(bytes));
 	const mutated = await timed('reading', async () => {
 		const opened = await openBytes(bytes);
-		nodes = opened ? nodeCount(opened.model) : 0;
+		size = opened ? sizeOf(opened) : 0;
 		return opened;
 	});
 	const valid = mutated && (await openCompanion(seed, index));
@@ -96,9 +95,10 @@ async function firstSlowUse({ seed, index, format }: Mutation, now: () => number
 	return slow;
 }
 
-/** Returns the number of nodes of a model, with those of its functions. */
-function nodeCount({ graph, functions }: Model): number {
-	return functions.reduce((sum, { nodes }) => sum + nodes.length, graph.nodes.length);
+/** Returns the number of nodes of a model, with those of its functions, or of its layers, which repeat with each call. */
+function sizeOf({ model: { graph, functions }, normalizations }: Opened): number {
+	const nodes = functions.reduce((sum, { nodes }) => sum + nodes.length, graph.nodes.length);
+	return Math.max(nodes, normalizations.length);
 }
 
 /** Returns the processor time of this process so far, in ms. */

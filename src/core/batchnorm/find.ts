@@ -11,7 +11,7 @@ import type { BatchNormLayer, Parameter } from './layer.js';
 import { uniqueNames } from './names.js';
 import { ParameterReader } from './parameters.js';
 import { type LayerContext, placeOf } from './place.js';
-import { isRectified } from './rectifier.js';
+import { RectifierSearch } from './rectifier.js';
 
 /** Defaults of ONNX BatchNormalization, rounded to float32 as in a file. */
 const DEFAULT_EPSILON = Math.fround(1e-5);
@@ -52,11 +52,12 @@ const findLayer: Search = (scope, node, context) =>
 async function search(model: Model, access: TensorAccess, find: Search): Promise<BatchNormLayer[]> {
 	const constants = new ConstantResolver(access);
 	const context = { constants, parameters: new ParameterReader(constants), shapes: new ShapeInference() };
+	const rectifiers = new RectifierSearch(constants);
 	const layers: BatchNormLayer[] = [];
 	for (const { scope, node } of nodesInOrder(model)) {
 		const layer = await find(scope, node, context);
 		if (layer) {
-			layers.push({ ...layer, rectified: await isRectified(layer, constants) });
+			layers.push({ ...layer, rectified: await rectifiers.isRectified(layer) });
 		}
 	}
 	const names = uniqueNames(layers.map((layer) => ({ own: layer.name, path: layer.graphPath })));

@@ -34,11 +34,14 @@ export class SearchState {
 	readonly #found = new Map<string, Counterpart>();
 	/** Deployed tensors with a known original. */
 	readonly #taken: Set<string>;
+	/** Inputs of the deployed model by name of the original's, by position if the names differ. */
+	readonly #inputs: ReadonlyMap<string, string>;
 
 	constructor(context: RegionContext, quantizers: QuantizerFunctions) {
 		const { original, deployed, pairs } = context;
 		this.context = context;
 		this.#taken = new Set(Array.from(pairs.values(), (pair) => pair.deployed));
+		this.#inputs = pairInputs(original, deployed);
 		this.originalPlans = new Planner(original, (name) => pairs.has(name));
 		this.deployedPlans = new Planner(deployed, (name) => this.#taken.has(name), quantizers);
 	}
@@ -68,7 +71,8 @@ export class SearchState {
 		}
 		const pair = this.context.pairs.get(base);
 		if (!pair) {
-			return this.#inputLike(base, axis);
+			const input = this.#inputs.get(base);
+			return input === undefined ? undefined : { base: input, axis };
 		}
 		// Blocks of channels keep the channels' order.
 		const isInBlocks = this.deployedPlans.scope.producer(pair.deployed)?.domain === BLOCKED_DOMAIN;
@@ -102,13 +106,20 @@ export class SearchState {
 		const { nodes } = this.context.deployed.model.graph;
 		return [...new Set(nodes.flatMap(({ outputs }) => outputs))].filter((name) => !this.#taken.has(name));
 	}
+}
 
-	/** Returns the input of the deployed model at the position of an input of the original. */
-	#inputLike(name: string, axis: number): Counterpart | undefined {
-		const [originals, deployeds] = [this.context.original, this.context.deployed].map(({ model: { graph } }) =>
-			graph.inputs.filter((input) => !graph.initializers.has(input.name)).map((input) => input.name),
-		);
-		const base = deployeds.includes(name) ? name : deployeds[originals.indexOf(name)];
-		return originals.includes(name) && base !== undefined ? { base, axis } : undefined;
+/** Returns the inputs of the deployed model by name of the original's: of the same name, or else at the same position. */
+function pairInputs(original: Network, deployed: Network): Map<string, string> {
+	const [originals, deployeds] = [original, deployed].map(({ model: { graph } }) =>
+		graph.inputs.filter((input) => !graph.initializers.has(input.name)).map((input) => input.name),
+	);
+	const names = new Set(deployeds);
+	const inputs = new Map<string, string>();
+	for (const [index, name] of originals.entries()) {
+		const base = names.has(name) ? name : deployeds[index];
+		if (base !== undefined && !inputs.has(name)) {
+			inputs.set(name, base);
+		}
 	}
+	return inputs;
 }

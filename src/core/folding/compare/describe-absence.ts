@@ -1,11 +1,17 @@
 import { axesBehind, type BatchNormLayer } from '../../batchnorm/layer.js';
 import { isConstant } from '../../onnx/graph/constants.js';
-import type { Model } from '../../onnx/model.js';
 import type { MatchedNetworks } from '../pairing/partners.js';
 import type { Network } from '../targets/network.js';
 
-/** Returns the sentences about a lost layer with a lost operator in front. */
-export function describeAbsence(layer: BatchNormLayer, { original, deployed }: MatchedNetworks): string {
+/**
+ * Returns the sentences about a lost layer with a lost operator in front.
+ * @param replacements of the two models; see {@link describeReplacements}
+ */
+export function describeAbsence(
+	layer: BatchNormLayer,
+	{ original }: MatchedNetworks,
+	replacements: readonly string[],
+): string {
 	const target = original.targets.get(layer);
 	if (target) {
 		return `No operator of the deployed model has the shape and place of ${target.operator.name}, which feeds this layer, and the layer itself is gone.`;
@@ -17,7 +23,7 @@ export function describeAbsence(layer: BatchNormLayer, { original, deployed }: M
 			? 'The layer is gone from the deployed model, and MatMul in front of it has its weight on the left, a form that is not read.'
 			: `The layer is gone from the deployed model, and ${source} in front of it is no operator that it could have been folded into.`,
 		...describeAxis(layer, original),
-		...describeReplacement(original.model, deployed.model),
+		...replacements,
 	].join(' ');
 }
 
@@ -37,8 +43,10 @@ function describeAxis(layer: BatchNormLayer, { beforeLayer }: Network): string[]
 /** Normalizations that compute with the statistics of each input. */
 const OTHERS = ['InstanceNormalization', 'LayerNormalization', 'GroupNormalization'] as const;
 
-function describeReplacement(original: Model, deployed: Model): string[] {
-	const countOf = ({ graph }: Model, wanted: string) => graph.nodes.filter(({ opType }) => opType === wanted).length;
+/** Returns a sentence on each operator of the deployed model that normalizes in place of a lost layer. */
+export function describeReplacements({ original, deployed }: MatchedNetworks): string[] {
+	const countOf = ({ model: { graph } }: Network, wanted: string) =>
+		graph.nodes.filter(({ opType }) => opType === wanted).length;
 	return OTHERS.filter((opType) => countOf(deployed, opType) > countOf(original, opType)).map(
 		(opType) =>
 			`The deployed model has ${opType} that the original lacks: it computes mean and variance from each input, so that the running statistics are lost.`,

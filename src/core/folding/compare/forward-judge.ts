@@ -8,7 +8,7 @@ import { type ForwardFold, foldForward, operatorBehindPad, padsItsInput } from '
 import { directTarget, type FoldTarget } from '../targets/target.js';
 import { judgeBroadcast } from './broadcast-scale.js';
 import { isShiftOf } from './deployed-around.js';
-import { describeAbsence } from './describe-absence.js';
+import { describeAbsence, describeReplacements } from './describe-absence.js';
 import type { FoldJudge } from './fold-judge.js';
 import { type WrongForwardFold, wrongForwardFolds } from './forward-faults.js';
 import { type JudgedLayer, judgeAcross } from './judge-across.js';
@@ -27,11 +27,14 @@ export class ForwardJudge {
 	readonly #models: MatchedNetworks;
 	readonly #partners: PartnerReader;
 	readonly #folds: FoldJudge;
+	/** See {@link describeReplacements}. */
+	readonly #replacements: readonly string[];
 
 	constructor(models: MatchedNetworks, partners: PartnerReader, folds: FoldJudge) {
 		this.#models = models;
 		this.#partners = partners;
 		this.#folds = folds;
+		this.#replacements = describeReplacements(models);
 	}
 
 	async judge(layer: BatchNormLayer, parameters: FoldParameters): Promise<JudgedLayer> {
@@ -43,7 +46,8 @@ export class ForwardJudge {
 		if (!weights?.ok || !forward || !route) {
 			const across = await judgeAcross(layer, parameters, this.#models, this.#partners);
 			const broadcast = across ?? (await judgeBroadcast(layer, expectedFold(null, parameters).scale, this.#models));
-			return broadcast ?? { verdict: cannotTell(describeAbsence(layer, this.#models), 'unmatched'), operator: null };
+			const absence = () => cannotTell(describeAbsence(layer, this.#models, this.#replacements), 'unmatched');
+			return broadcast ?? { verdict: absence(), operator: null };
 		}
 		const { deployed } = weights.value.pair;
 		const faults = () => wrongForwardFolds(route, weights.value.originalWeights, parameters);

@@ -28,6 +28,7 @@ const ARRIVED: ReadonlySet<string> = new Set(['match', 'kept']);
 export function checkStructure(models: MatchedNetworks, layers: readonly LayerComparison[]): LayerComparison[] {
 	const exchanged = exchangedOperators(models);
 	const sharers = operatorsSharingWeights(models);
+	const folds = foldsByWeight(models);
 	return layers.map((compared, index) => {
 		const layer = models.original.layers[index];
 		const training = trainingMode(layer, models);
@@ -35,7 +36,7 @@ export function checkStructure(models: MatchedNetworks, layers: readonly LayerCo
 			return asMismatch(compared, training);
 		}
 		if (compared.status === 'mismatch') {
-			const overwritten = overwrittenWeight(layer, models);
+			const overwritten = overwrittenWeight(layer, models, folds);
 			return overwritten ? asMismatch({ ...compared, causes: [] }, overwritten) : compared;
 		}
 		if (!ARRIVED.has(compared.status)) {
@@ -164,28 +165,59 @@ function sharedWeight(
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
 }
 
+/** A layer that was folded into an operator. */
+interface FoldedLayer {
+	readonly name: string;
+	readonly pair: OperatorPair;
+	/** Scales of the layer, one per channel. */
+	readonly scales: Float64Array;
+}
+
+/**
+ * The first folded layer and the first one with other scales, by `weightIdentity` of their operator in the original and
+ * then in the deployed model.
+ */
+type FoldsByWeight = ReadonlyMap<unknown, ReadonlyMap<unknown, readonly FoldedLayer[]>>;
+
+/** Groups the folded layers by the weight of their operator before and after the fold. */
+function foldsByWeight(models: MatchedNetworks): FoldsByWeight {
+	const byBefore = new Map<unknown, Map<unknown, FoldedLayer[]>>();
+	for (const layer of models.original.layers) {
+		const fold = foldOf(layer, models);
+		if (fold) {
+			const [before, after] = [weightIdentity(fold.pair.original), weightIdentity(fold.pair.deployed)];
+			const byAfter = byBefore.get(before) ?? new Map<unknown, FoldedLayer[]>();
+			const folds = byAfter.get(after) ?? [];
+			if (folds.length === 0 || (folds.length === 1 && !areSimilar(folds[0].scales, fold.scales))) {
+				folds.push(fold);
+			}
+			byBefore.set(before, byAfter.set(after, folds));
+		}
+	}
+	return byBefore;
+}
+
+function foldOf(layer: BatchNormLayer, { original, pairing, kept }: MatchedNetworks): FoldedLayer | undefined {
+	const target = original.targets.get(layer);
+	const pair = target && !kept.has(layer) ? pairing.byOriginal.get(target.operator) : undefined;
+	return pair && { name: layer.name, pair, scales: scalesOf(layer) };
+}
+
 /** Finds a wrong fold into a weight that another layer with other scales was folded into as well. */
 function overwrittenWeight(
 	layer: BatchNormLayer,
-	{ original, pairing, kept }: MatchedNetworks,
+	models: MatchedNetworks,
+	folds: FoldsByWeight,
 ): Misplacement | undefined {
-	const weightsOf = (each: BatchNormLayer) => {
-		const target = original.targets.get(each);
-		const pair = target && !kept.has(each) ? pairing.byOriginal.get(target.operator) : undefined;
-		return pair && { ...pair, before: weightIdentity(pair.original), after: weightIdentity(pair.deployed) };
-	};
-	const own = weightsOf(layer);
-	if (!own) {
+	const own = foldOf(layer, models);
+	const sharing = own && folds.get(weightIdentity(own.pair.original))?.get(weightIdentity(own.pair.deployed));
+	const other = sharing?.find(
+		({ pair, scales }) => pair.original !== own?.pair.original && !areSimilar(scales, own?.scales ?? scales),
+	);
+	if (!own || !other) {
 		return undefined;
 	}
-	const other = original.layers.find((each) => {
-		const theirs = each === layer ? undefined : weightsOf(each);
-		return theirs && theirs.original !== own.original && theirs.before === own.before && theirs.after === own.after;
-	});
-	if (!other || areSimilar(scalesOf(layer), scalesOf(other))) {
-		return undefined;
-	}
-	const evidence = `The weight ${own.deployed.weight} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
+	const evidence = `The weight ${own.pair.deployed.weight} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
 }
 
@@ -215,12 +247,12 @@ function exchangedOperators({ original, deployed, pairing }: MatchedNetworks): M
 		);
 	});
 	const exchanged = new Map<LinearOperator, LinearOperator>();
-	const rank = (operator: LinearOperator | undefined) => operator?.index ?? -1;
+	const rank = (operator: LinearOperator) => pairing.byOriginal.get(operator)?.deployed.index ?? -1;
+	const ranks = displaced.map(rank).sort((a, b) => a - b);
+	const places = new Map(ranks.map((at, place) => [at, displaced[place]]));
 	for (const operator of displaced) {
-		const at = rank(pairing.byOriginal.get(operator)?.deployed);
 		// The displaced operator that stood at the rank where this operator is now.
-		const ranks = displaced.map((each) => rank(pairing.byOriginal.get(each)?.deployed)).sort((a, b) => a - b);
-		const other = displaced[ranks.indexOf(at)];
+		const other = places.get(rank(operator));
 		if (other && other !== operator) {
 			exchanged.set(operator, other);
 		}
