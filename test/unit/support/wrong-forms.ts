@@ -127,4 +127,27 @@ export const WRONG_FORMS = {
 			];
 		},
 	},
+	'layers with two scales folded into one weight': {
+		cause: 'shared-weight',
+		block: ({ random, from, to }, [x, y]) => {
+			const weight = weightOf(random, WIDTH, WIDTH, 1);
+			const [common, other] = [layerOf(random, WIDTH), layerOf(random, WIDTH)];
+			const original = from.tensor(weight.dims, weight.values);
+			const folded = to.tensor(weight.dims, scaleRows(weight, other.scale).values);
+			// The first two layers have the same scales, and the weight carries the third's.
+			const branches = (['Tanh', 'Sigmoid', 'Relu'] as const).map((function_, index) => {
+				const layer = index < 2 ? common : other;
+				const [a, b] = [from.node(function_, [x]), to.node(function_, [y])];
+				const bias = to.tensor([WIDTH], layer.shift);
+				return [
+					from.relu(from.batchNorm(from.node('Conv', [a, original]), layer)),
+					to.relu(to.node('Conv', [b, folded, bias])),
+				];
+			});
+			const [left, right] = [from, to].map((writer, side) =>
+				branches.map((branch) => branch[side]).reduce((sum, branch) => writer.node('Add', [sum, branch])),
+			);
+			return [left, right];
+		},
+	},
 } as const satisfies Readonly<Record<string, { readonly cause: string; readonly block: Block }>>;
