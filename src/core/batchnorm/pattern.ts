@@ -46,12 +46,17 @@ export class GraphPattern {
 		return node?.opType === opType && node.domain === '';
 	}
 
+	/** True for an operator without effect on the values of its input. */
+	protected hasNoEffect(node: Node): boolean {
+		return keepsValues(this.scope, node, this.context);
+	}
+
 	/** Returns the name of the tensor behind operators without effect. */
 	source(name: string): string {
 		let at = name;
 		for (let wrapper = 0; wrapper < MAX_WRAPPERS; wrapper++) {
 			const node = this.scope.producer(at);
-			if (!node || !keepsValues(this.scope, node, this.context)) {
+			if (!node || !this.hasNoEffect(node)) {
 				return at;
 			}
 			at = node.inputs[0] ?? '';

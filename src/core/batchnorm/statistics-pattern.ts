@@ -1,7 +1,9 @@
-import type { Node } from '../onnx/model.js';
+import type { DataTypeCode, Node } from '../onnx/model.js';
+import { typeCode } from '../onnx/types.js';
 import { type Inverse, InversePattern } from './inverse-pattern.js';
 import type { HandBuilt } from './layer.js';
 import { resolveAxes } from './normalized-axes.js';
+import { GraphPattern } from './pattern.js';
 import { isNear, sameAxes } from './reduction-pattern.js';
 import { viewedAxes } from './view-pattern.js';
 
@@ -33,13 +35,28 @@ interface Candidate extends Pick<Core, 'beta'> {
 	readonly inverse: Inverse;
 }
 
+/** Types without loss against shorter ones, the least precise first. */
+const PRECISE_TYPES = [typeCode('float32'), typeCode('float64')] as const;
+
+/** Returns the types that a normalization may compute in, the data's own type first; none if it is no float type. */
+function typesFor(type: DataTypeCode): readonly DataTypeCode[] {
+	const at = PRECISE_TYPES.indexOf(type);
+	const isHalf = type === typeCode('float16') || type === typeCode('bfloat16');
+	return at >= 0 ? PRECISE_TYPES.slice(at) : isHalf ? [type, ...PRECISE_TYPES] : [];
+}
+
 /** Finds the parts of a normalization backwards from its division, or from the last operator of x * s + t. */
 export class StatisticsPattern extends InversePattern {
+	/** Types that a normalization may compute in, the type of its data first: the data's and more precise ones. */
+	#types: readonly DataTypeCode[] = [];
+
 	async core(node: Node): Promise<Core | undefined> {
+		const type = this.context.shapes.of(this.scope, node.outputs[0] ?? '').dataType;
+		this.#types = typesFor(type);
 		for await (const candidate of this.#candidates(node)) {
 			const { inverse, beta } = candidate;
 			const statistics = await this.#statistics(candidate);
-			if (statistics) {
+			if (statistics && this.#hasTypeOfData(statistics.x)) {
 				const { epsilon, place, gamma, gammaReshapes = [] } = inverse;
 				return {
 					...statistics,
@@ -50,6 +67,21 @@ export class StatisticsPattern extends InversePattern {
 			}
 		}
 		return undefined;
+	}
+
+	/** Passes casts between the type of the data and more precise ones, too: the rounding bound allows for them. */
+	protected override hasNoEffect(node: Node): boolean {
+		if (super.hasNoEffect(node) || !this.isOp(node, 'Cast')) {
+			return super.hasNoEffect(node);
+		}
+		const { dataType } = this.context.shapes.of(this.scope, node.inputs[0] ?? '');
+		return this.#types.includes(dataType) && this.#types.includes(this.scope.attribute(node, 'to')?.i ?? 0);
+	}
+
+	/** True for a tensor of the type that the normalization computes in, as its rounding bound needs. */
+	#hasTypeOfData(name: string): boolean {
+		const { dataType } = this.context.shapes.of(this.scope, name);
+		return dataType === 0 || this.#types.length === 0 || dataType === this.#types[0];
 	}
 
 	async *#candidates(node: Node): AsyncGenerator<Candidate> {
@@ -136,14 +168,15 @@ export class StatisticsPattern extends InversePattern {
 			return undefined;
 		}
 		const form = await this.#varianceForm(candidate, inverse.variance);
-		const found = { x, axes: center.axes };
+		// The layer gets its data behind their casts.
+		const found = { x: new GraphPattern(this.scope, this.context).source(candidate.x), axes: center.axes };
 		if (form) {
 			const { unbiased } = form;
 			return sameAxes(form.axes, center.axes)
 				? { ...found, variance: form.form, ...(unbiased !== undefined && { unbiased }) }
 				: undefined;
 		}
-		for await (const { variance, count } of this.#corrected(inverse.variance, found)) {
+		for await (const { variance, count } of this.#corrected(inverse.variance, { x, axes: center.axes })) {
 			const inner = await this.#varianceForm(candidate, variance);
 			if (inner && inner.unbiased === undefined && sameAxes(inner.axes, center.axes)) {
 				return { ...found, variance: inner.form, unbiased: count };
