@@ -1,4 +1,4 @@
-// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare, run or reestimate.
+// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare, run, reestimate or growth.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +16,7 @@ const PARTS = {
 	compare: 'compare',
 	run: 'run-memory',
 	reestimate: 'reestimate',
+	growth: 'growth',
 };
 
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
