@@ -134,6 +134,8 @@ function followsLinear({ scope, node }: Place): boolean {
 function isReciprocalProduct(scope: Scope, node: Node): boolean {
 	return (
 		node.opType === 'Mul' &&
-		node.inputs.some((input) => ['Reciprocal', 'Div', 'Pow', 'Sqrt'].includes(scope.producer(input)?.opType ?? ''))
+		node.inputs.some((input) =>
+			['Reciprocal', 'Div', 'Pow', 'Sqrt'].includes(behindMoves(scope, input)?.node.opType ?? ''),
+		)
 	);
 }

@@ -43,7 +43,7 @@ export async function findHandBuilt(
 		? { gamma: inside ?? absent(1), beta: offset, last: node }
 		: await scales.behind(node, inside);
 	const place = placeOf(scope, last, core.x, context.shapes);
-	const views = new ViewPattern(scope, context);
+	const views = new PlacePattern(scope, context);
 	const regrouped = await views.regrouped(core.x);
 	const rank = place.inputShape?.length;
 	const ownAxis = axisOf([gamma, beta], rank);
@@ -136,6 +136,13 @@ function describeHandBuilt({ handBuilt, inputShape, channelAxis }: BatchNormLaye
 
 function listed(axes: readonly number[] | null): string {
 	return axes === null ? 'all axes' : `${axes.length === 1 ? 'axis' : 'axes'} ${joinWords(axes.map(String))}`;
+}
+
+/** Finds the places of elements, which no cast changes. */
+class PlacePattern extends ViewPattern {
+	protected override hasNoEffect(node: Node): boolean {
+		return this.isOp(node, 'Cast') || super.hasNoEffect(node);
+	}
 }
 
 /** Finds the constant scale and shift behind a division. */

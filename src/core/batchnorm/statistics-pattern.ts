@@ -49,6 +49,8 @@ function typesFor(type: DataTypeCode): readonly DataTypeCode[] {
 export class StatisticsPattern extends InversePattern {
 	/** Types that a normalization may compute in, the type of its data first: the data's and more precise ones. */
 	#types: readonly DataTypeCode[] = [];
+	/** The data. A cast in front of them may lose values that the statistics of a more precise tensor have. */
+	#data: string | undefined;
 
 	async core(node: Node): Promise<Core | undefined> {
 		const type = this.context.shapes.of(this.scope, node.outputs[0] ?? '').dataType;
@@ -71,7 +73,7 @@ export class StatisticsPattern extends InversePattern {
 
 	/** Passes casts between the type of the data and more precise ones, too: the rounding bound allows for them. */
 	protected override hasNoEffect(node: Node): boolean {
-		if (super.hasNoEffect(node) || !this.isOp(node, 'Cast')) {
+		if (super.hasNoEffect(node) || !this.isOp(node, 'Cast') || node.outputs[0] === this.#data) {
 			return super.hasNoEffect(node);
 		}
 		const { dataType } = this.context.shapes.of(this.scope, node.inputs[0] ?? '');
@@ -161,22 +163,22 @@ export class StatisticsPattern extends InversePattern {
 
 	/** Returns the statistics of a candidate, if mean and variance are of the same data over the same axes. */
 	async #statistics(candidate: Candidate): Promise<Statistics | undefined> {
-		const x = this.source(candidate.x);
+		const x = new GraphPattern(this.scope, this.context).source(candidate.x);
+		this.#data = x;
 		const { inverse, mean: name, behindMean } = candidate;
 		const center = await this.mean(name, behindMean, x);
 		if (!center || center.isOfSquares || center.unbiased !== undefined || !(await this.#isViewOf(center.of, x))) {
 			return undefined;
 		}
 		const form = await this.#varianceForm(candidate, inverse.variance);
-		// The layer gets its data behind their casts.
-		const found = { x: new GraphPattern(this.scope, this.context).source(candidate.x), axes: center.axes };
+		const found = { x, axes: center.axes };
 		if (form) {
 			const { unbiased } = form;
 			return sameAxes(form.axes, center.axes)
 				? { ...found, variance: form.form, ...(unbiased !== undefined && { unbiased }) }
 				: undefined;
 		}
-		for await (const { variance, count } of this.#corrected(inverse.variance, { x, axes: center.axes })) {
+		for await (const { variance, count } of this.#corrected(inverse.variance, found)) {
 			const inner = await this.#varianceForm(candidate, variance);
 			if (inner && inner.unbiased === undefined && sameAxes(inner.axes, center.axes)) {
 				return { ...found, variance: inner.form, unbiased: count };

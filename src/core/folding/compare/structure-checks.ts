@@ -173,10 +173,7 @@ interface FoldedLayer {
 	readonly scales: Float64Array;
 }
 
-/**
- * The first folded layer and the first one with other scales, by `weightIdentity` of their operator in the original and
- * then in the deployed model.
- */
+/** Folded layers by `weightIdentity` of their operator in the original, and then in the deployed model; see {@link addFold}. */
 type FoldsByWeight = ReadonlyMap<unknown, ReadonlyMap<unknown, readonly FoldedLayer[]>>;
 
 /** Groups the folded layers by the weight of their operator before and after the fold. */
@@ -188,13 +185,26 @@ function foldsByWeight(models: MatchedNetworks): FoldsByWeight {
 			const [before, after] = [weightIdentity(fold.pair.original), weightIdentity(fold.pair.deployed)];
 			const byAfter = byBefore.get(before) ?? new Map<unknown, FoldedLayer[]>();
 			const folds = byAfter.get(after) ?? [];
-			if (folds.length === 0 || (folds.length === 1 && !areSimilar(folds[0].scales, fold.scales))) {
-				folds.push(fold);
-			}
+			addFold(folds, fold);
 			byBefore.set(before, byAfter.set(after, folds));
 		}
 	}
 	return byBefore;
+}
+
+/** Number of folds with one operator, and with one set of scales, that are kept. */
+const MAX_ALIKE = 2;
+/** Number of folds of which one has another operator and other scales than any given fold, if two were kept of each kind. */
+const MAX_SHARING = 2 * MAX_ALIKE + 1;
+
+/** Adds a fold, unless the list shows already if any fold has another operator and other scales than a given one. */
+function addFold(folds: FoldedLayer[], fold: FoldedLayer): void {
+	const ofOperator = folds.filter(({ pair }) => pair.original === fold.pair.original);
+	const ofScales = folds.filter(({ scales }) => areSimilar(scales, fold.scales));
+	const isKnown = ofOperator.some((each) => ofScales.includes(each));
+	if (!isKnown && folds.length < MAX_SHARING && ofOperator.length < MAX_ALIKE && ofScales.length < MAX_ALIKE) {
+		folds.push(fold);
+	}
 }
 
 function foldOf(layer: BatchNormLayer, { original, pairing, kept }: MatchedNetworks): FoldedLayer | undefined {

@@ -104,3 +104,82 @@ test('steps in a type less precise than the data are no known normalization', as
 		}
 	}
 });
+
+/** Builds a graph of x in float16, and returns its bytes. */
+function graphOf(form: (g: Expressions) => string, shape: readonly number[] = SHAPE): Uint8Array {
+	const g = new Expressions();
+	const y = form(g);
+	const { nodes, initializers } = g;
+	return buildModel({
+		graph: { nodes, initializers, inputs: [{ name: 'x', shape, dtype: 'float16' }], outputs: [y] },
+	});
+}
+
+const cast = (g: Expressions, x: string, type: FloatType) => g.op('Cast', [x], { to: { i: typeCode(type) } });
+
+test('statistics of a tensor before its values were rounded are no statistics of the data', async () => {
+	// A value beyond float16 is infinite in the data, and finite in these statistics.
+	const bytes = graphOf((g) => {
+		const wide = g.mul(cast(g, 'x', 'float32'), g.number(2));
+		const mean = g.mean(wide);
+		const deviation = g.sqrt(g.withEpsilon(g.mean(g.square(g.sub(wide, mean)))));
+		const data = cast(g, wide, 'float16');
+		return g.div(g.sub(data, cast(g, mean, 'float16')), cast(g, deviation, 'float16'));
+	});
+	assert.equal(await countLayers(bytes), 0);
+});
+
+test('axes in front of a Transpose or a Reshape are named through a cast', async () => {
+	const normalized = (g: Expressions, x: string, axes: readonly number[]) => {
+		const centered = g.sub(x, g.mean(x, axes));
+		return g.div(centered, g.sqrt(g.withEpsilon(g.mean(g.square(centered), axes))));
+	};
+	const transposed = (g: Expressions) => g.op('Transpose', ['x'], { perm: { ints: [1, 0, 2, 3] } });
+	interface Form {
+		readonly write: (g: Expressions) => string;
+		readonly message: RegExp;
+		readonly shape?: readonly number[];
+	}
+	const forms: Readonly<Record<string, Form>> = {
+		Transpose: {
+			write: (g) => normalized(g, cast(g, transposed(g), 'float32'), [1, 2, 3]),
+			message: /over N, H and W .*Transpose: method 3/,
+		},
+		'Transpose and Reshape': {
+			write: (g) => normalized(g, g.reshape(cast(g, transposed(g), 'float32'), [3, -1]), [1]),
+			message: /over N, H and W .*Transpose: method 3/,
+		},
+		groups: {
+			write: (g) => normalized(g, cast(g, g.reshape('x', [0, 2, -1]), 'float32'), [2]),
+			message: /group normalization in 2 groups/,
+			shape: [4, 6, 5, 6],
+		},
+	};
+	for (const [name, { write, message, shape }] of Object.entries(forms)) {
+		const { report } = await inspectBytes(graphOf(write, shape), { compareOptimized: false });
+		assert.equal(report.layers[0]?.recompute.status, 'match', `${name}: ${report.layers[0]?.recompute.reason}`);
+		assert.match(report.layers[0]?.findings[0]?.message ?? '', message, name);
+	}
+});
+
+test('scale and shift behind a normalization in mixed precision are no layer of their own', async () => {
+	const inverses: Readonly<Record<string, (g: Expressions, square: string) => string>> = {
+		Reciprocal: (g, square) => g.reciprocal(g.sqrt(square)),
+		Pow: (g, square) => g.op('Pow', [square, g.number(-0.5)]),
+		Div: (g, square) => g.div(g.number(1), g.sqrt(square)),
+	};
+	for (const [name, inverse] of Object.entries(inverses)) {
+		const bytes = graphOf((g) => {
+			const wide = cast(g, 'x', 'float32');
+			const mean = g.mean(wide);
+			const factor = inverse(g, g.withEpsilon(g.mean(g.square(g.sub(wide, mean)))));
+			const normal = g.mul(g.sub('x', cast(g, mean, 'float16')), cast(g, factor, 'float16'));
+			const learned = [g.constant([3, 1, 1], [0.5, 1.5, 2]), g.constant([3, 1, 1], [1, -2, 3])];
+			const [gamma, beta] = learned.map((constant) => cast(g, constant, 'float16'));
+			return g.add(g.mul(normal, gamma), beta);
+		});
+		const { model, source } = await openBytes(bytes);
+		const kinds = (await findNormalizations(model, { source })).map(({ kind }) => kind);
+		assert.deepEqual(kinds, ['handbuilt'], name);
+	}
+});
