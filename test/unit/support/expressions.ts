@@ -19,7 +19,11 @@ export class Expressions {
 		return this.constant([], [value]);
 	}
 
-	constant(dims: readonly number[], values: readonly number[], dtype: 'float32' | 'int64' = 'float32'): string {
+	constant(
+		dims: readonly number[],
+		values: readonly number[],
+		dtype: 'float16' | 'float32' | 'int64' = 'float32',
+	): string {
 		return this.#initializer({ dims, values, dtype });
 	}
 

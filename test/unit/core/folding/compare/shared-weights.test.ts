@@ -5,8 +5,8 @@ import { compareForm } from '../../../support/compare-bytes.js';
 import { type Block, layerOf, scaleRows, surround, WIDTH, weightOf } from '../../../support/deployed-forms.js';
 
 /**
- * Builds convolutions with one weight, each in front of its layers, and folds the scales of the first layer into the
- * weight for all of them.
+ * Builds convolutions with one weight, each in front of its layers. The deployed weight has the scales of layer 0 for all of
+ * them, and each deployed convolution stands for all layers of its own.
  * @param groups indices of layers by convolution; layers of one index are equal
  */
 function folded(groups: readonly (readonly number[])[]): Block {
@@ -20,10 +20,11 @@ function folded(groups: readonly (readonly number[])[]): Block {
 			const function_ = ['Tanh', 'Sigmoid', 'Relu'][at % 3];
 			const [a, b] = [from.node(function_, [x]), to.node(function_, [y])];
 			const operator = from.node('Conv', [a, original]);
-			for (const index of group) {
-				const bias = to.tensor([WIDTH], layers[index].shift);
-				left.push(from.relu(from.batchNorm(operator, layers[index])));
-				right.push(to.relu(to.node('Conv', [b, deployed, bias])));
+			const merged = to.node('Conv', [b, deployed, to.tensor([WIDTH], layers[group[0]].shift)]);
+			for (const [reader, index] of group.entries()) {
+				const activation = ['Relu', 'Tanh', 'Sigmoid'][reader % 3];
+				left.push(from.node(activation, [from.batchNorm(operator, layers[index])]));
+				right.push(to.node(activation, [merged]));
 			}
 		}
 		const sum = (writer: typeof from, terms: readonly string[]) => terms.reduce((a, b) => writer.node('Add', [a, b]));

@@ -171,11 +171,11 @@ test('scale and shift behind a normalization in mixed precision are no layer of 
 	for (const [name, inverse] of Object.entries(inverses)) {
 		const bytes = graphOf((g) => {
 			const wide = cast(g, 'x', 'float32');
-			const mean = g.mean(wide);
-			const factor = inverse(g, g.withEpsilon(g.mean(g.square(g.sub(wide, mean)))));
+			const mean = g.mean(wide, [2, 3]);
+			const factor = inverse(g, g.withEpsilon(g.mean(g.square(g.sub(wide, mean)), [2, 3])));
 			const normal = g.mul(g.sub('x', cast(g, mean, 'float16')), cast(g, factor, 'float16'));
-			const learned = [g.constant([3, 1, 1], [0.5, 1.5, 2]), g.constant([3, 1, 1], [1, -2, 3])];
-			const [gamma, beta] = learned.map((constant) => cast(g, constant, 'float16'));
+			const gamma = g.constant([1, 3, 1, 1], [0.5, 1.5, 2], 'float16');
+			const beta = g.constant([1, 3, 1, 1], [1, -2, 3], 'float16');
 			return g.add(g.mul(normal, gamma), beta);
 		});
 		const { model, source } = await openBytes(bytes);
