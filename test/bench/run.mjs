@@ -1,4 +1,5 @@
-// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare, run, reestimate or growth.
+// Measures on this machine: npm run --silent bench -- [--json] [PART…]. A PART is open, kernel, check, compare, run,
+// reestimate or growth.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

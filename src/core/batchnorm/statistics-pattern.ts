@@ -49,7 +49,7 @@ function typesFor(type: DataTypeCode): readonly DataTypeCode[] {
 export class StatisticsPattern extends InversePattern {
 	/** Types that a normalization may compute in, the type of its data first: the data's and more precise ones. */
 	#types: readonly DataTypeCode[] = [];
-	/** The data. A cast in front of them may lose values that the statistics of a more precise tensor have. */
+	/** Data of the candidate under way. A cast in front of them may lose values that a more precise tensor has. */
 	#data: string | undefined;
 
 	async core(node: Node): Promise<Core | undefined> {
@@ -58,6 +58,7 @@ export class StatisticsPattern extends InversePattern {
 		for await (const candidate of this.#candidates(node)) {
 			const { inverse, beta } = candidate;
 			const statistics = await this.#statistics(candidate);
+			this.#data = undefined;
 			if (statistics && this.#hasTypeOfData(statistics.x)) {
 				const { epsilon, place, gamma, gammaReshapes = [] } = inverse;
 				return {

@@ -173,7 +173,10 @@ interface FoldedLayer {
 	readonly scales: Float64Array;
 }
 
-/** Folded layers by `weightIdentity` of their operator in the original, and then in the deployed model; see {@link addFold}. */
+/**
+ * Folded layers by `weightIdentity` of their operator in the original, and then in the deployed model; see
+ * {@link addFold}.
+ */
 type FoldsByWeight = ReadonlyMap<unknown, ReadonlyMap<unknown, readonly FoldedLayer[]>>;
 
 /** Groups the folded layers by the weight of their operator before and after the fold. */
@@ -220,14 +223,16 @@ function overwrittenWeight(
 	folds: FoldsByWeight,
 ): Misplacement | undefined {
 	const own = foldOf(layer, models);
-	const sharing = own && folds.get(weightIdentity(own.pair.original))?.get(weightIdentity(own.pair.deployed));
-	const other = sharing?.find(
-		({ pair, scales }) => pair.original !== own?.pair.original && !areSimilar(scales, own?.scales ?? scales),
-	);
-	if (!own || !other) {
+	if (!own) {
 		return undefined;
 	}
-	const evidence = `The weight ${own.pair.deployed.weight} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
+	const { pair, scales } = own;
+	const sharing = folds.get(weightIdentity(pair.original))?.get(weightIdentity(pair.deployed)) ?? [];
+	const other = sharing.find((each) => each.pair.original !== pair.original && !areSimilar(each.scales, scales));
+	if (!other) {
+		return undefined;
+	}
+	const evidence = `The weight ${pair.deployed.weight} is shared: ${other.name} was folded into it, too, and one weight cannot carry the scales of both layers.`;
 	return { cause: 'shared-weight', confidence: 0.95, evidence };
 }
 
